@@ -1,0 +1,84 @@
+// Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of
+// file names to pick; without any, everything runs.
+import { spawnSync } from "node:child_process";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "node:test";
+import { fileURLToPath } from "node:url";
+import { environments } from "./python.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const tsc = join(root, "node_modules/typescript/bin/tsc");
+const picked = process.argv.slice(2);
+process.chdir(root);
+
+const dialects = { standard: "test/tsconfig.json", legacy: "test/tsconfig.legacy.json" };
+for (const [dialect, project] of Object.entries(dialects)) {
+  rmSync(`build/${dialect}`, { recursive: true, force: true });
+  const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+  // `#require` is found through the nearest package.json.
+  writeFileSync(
+    `build/${dialect}/package.json`,
+    JSON.stringify({ type: "module", imports: { "#require": "./src/stores/sql/require.mjs" } }),
+  );
+}
+
+/** Where a test file does not depend on the dialect, it runs once. */
+const ONCE = /^(e2e|package)\//;
+
+function testFiles(dialect) {
+  const base = `build/${dialect}/test`;
+  return readdirSync(base, { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith(".test.js"))
+    .filter((file) => dialect === "standard" || !ONCE.test(file))
+    .filter((file) => picked.length === 0 || picked.some((part) => file.includes(part)))
+    .map((file) => join(root, base, file));
+}
+
+const python = await environments();
+if (!python) {
+  console.log("\n*** No python3 of version 3.10 or newer: the tests against real MLflow are SKIPPED. ***\n");
+}
+
+const files = Object.keys(dialects)
+  .flatMap(testFiles)
+  .filter((file) => python || !file.includes("/test/e2e/"));
+const skippedFiles = python ? 0 : Object.keys(dialects).flatMap(testFiles).length - files.length;
+
+let passed = 0;
+let failed = 0;
+let skipped = skippedFiles;
+const started = Date.now();
+const label = (file) => file.replace(`${root}build/`, "");
+
+run({ files, concurrency: 2, timeout: 600_000 })
+  .on("test:pass", (event) => {
+    if (event.details.type === "suite" || isFile(event)) return;
+    if (event.skip !== undefined || event.todo !== undefined) {
+      skipped++;
+      console.log(`skipped: ${event.name} (${label(event.file ?? "")})`);
+    } else passed++;
+  })
+  .on("test:fail", (event) => {
+    if (event.details.type === "suite" && event.details.error?.failureType === "subtestsFailed") return;
+    if (isFile(event) && event.details.error?.failureType === "subtestsFailed") return;
+    failed++;
+    const { error } = event.details;
+    console.log(`\nFAILED: ${event.name} (${label(event.file ?? event.name)})`);
+    console.log(error?.cause?.stack ?? error?.cause ?? error?.message ?? error);
+  })
+  .on("test:stderr", (event) => process.env.PULSE_TEST_VERBOSE && process.stderr.write(event.message))
+  .on("test:stdout", (event) => process.env.PULSE_TEST_VERBOSE && process.stdout.write(event.message))
+  .on("end", () => {
+    console.log(`\n${files.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+    console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+    process.exitCode = failed > 0 || passed === 0 || (process.env.CI && skipped > 0) ? 1 : 0;
+  })
+  .resume();
+
+/** node:test reports each file as a test of its own on some versions. */
+function isFile(event) {
+  return event.nesting === 0 && event.name.endsWith(".test.js");
+}

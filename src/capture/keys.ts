@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import { LIMITS } from "../entities.js";
+
+/** MLflow's rule: Unicode word characters and `_ - . space : /`, and the key equals its own normalised path. */
+const FORBIDDEN = /[^\p{L}\p{N}_\-. :/]/gu;
+const PLAIN = /^[A-Za-z0-9_][A-Za-z0-9_-]*$/;
+
+const HASH_DIGITS = 8;
+const known = new Map<string, string>();
+const MAX_KNOWN = 10_000;
+
+/** A short stable hash of a text, to keep cut values apart. */
+export function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, HASH_DIGITS);
+}
+
+/**
+ * Turns any text into a key MLflow accepts: forbidden characters become `_`, path parts are normalised,
+ * and what is too long is cut and ends in a hash. An accepted key comes back as it is.
+ */
+export function sanitizeKey(key: string): string {
+  const seen = known.get(key);
+  if (seen !== undefined) return seen;
+  const clean = PLAIN.test(key) && key.length <= LIMITS.key ? key : normalise(key);
+  if (known.size < MAX_KNOWN) known.set(key, clean);
+  return clean;
+}
+
+function normalise(key: string): string {
+  const parts = key
+    .replace(FORBIDDEN, "_")
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .map((part) => (part === ".." ? "__" : part));
+  const path = parts.length === 0 ? "_" : parts.join("/");
+  const characters = [...path];
+  if (characters.length <= LIMITS.key) return path;
+  return `${characters.slice(0, LIMITS.key - HASH_DIGITS - 1).join("")}_${shortHash(key)}`;
+}
+
+/** Cuts a text to `limit` characters; what is cut ends in `...#` and a hash of the whole, so that two long values stay apart. */
+export function cutText(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const tail = `...#${shortHash(text)}`;
+  const head = text.slice(0, limit - tail.length);
+  // Half a surrogate pair would not survive UTF-8.
+  return (/[\uD800-\uDBFF]$/.test(head) ? head.slice(0, -1) : head) + tail;
+}

@@ -1,0 +1,38 @@
+import { isSecretKey, REDACTED } from "./redact.js";
+
+/** How far an object is followed when it becomes a param's text. */
+const MAX_DEPTH = 6;
+/** How many characters one text may have before the rest of the object is left out. */
+const MAX_TEXT = 100_000;
+
+/**
+ * Gives a value as a param's or tag's text: strings as they are, scalars by `String()`, objects by JSON
+ * in which secret fields are replaced and cycles, depth and size are bounded. Never throws for the value's sake alone:
+ * a getter or `toJSON` that throws is the caller's to report.
+ */
+export function valueText(key: string, value: unknown, redacts: boolean): string {
+  if (typeof value === "string") return redacts && isSecretKey(key) ? REDACTED : value;
+  if (typeof value !== "object" || value === null) return typeof value === "function" ? `[function ${value.name}]` : String(value);
+  if (redacts && isSecretKey(key)) return REDACTED;
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  const path: object[] = [];
+  let budget = MAX_TEXT;
+  const text = JSON.stringify(value, function (this: object, name: string, item: unknown): unknown {
+    while (path.length > 0 && path.at(-1) !== this) path.pop();
+    if (typeof item === "bigint") return String(item);
+    if (typeof item === "number" && !Number.isFinite(item)) return String(item);
+    if (typeof item === "string") {
+      if (redacts && isSecretKey(name)) return REDACTED;
+      budget -= item.length;
+      return budget < 0 ? "..." : item;
+    }
+    if (typeof item !== "object" || item === null) return item;
+    if (redacts && isSecretKey(name)) return REDACTED;
+    if (path.includes(item)) return "[circular]";
+    budget -= 16;
+    if (path.length >= MAX_DEPTH || budget < 0) return "[...]";
+    path.push(item);
+    return item;
+  });
+  return text ?? String(value);
+}

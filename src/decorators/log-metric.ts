@@ -1,0 +1,39 @@
+import { checkSelector, compileMetrics, type LogMetricOptions, type Selector } from "../capture/metrics.js";
+import { checkMetricOptions } from "../run/options.js";
+import type { Plan } from "../run/plan.js";
+import { apply, isBare } from "./dialect.js";
+import type { MetricDecorator } from "./types.js";
+
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type LogMetricFactory = MetricDecorator<undefined> & {
+  (): MetricDecorator<undefined>;
+  <const S extends Selector>(selector: S, options?: LogMetricOptions): MetricDecorator<S>;
+  (selector: undefined, options: LogMetricOptions): MetricDecorator<undefined>;
+};
+
+/**
+ * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
+ * dotted paths, a list or generator as one step per element. With a selector: a path, a list of paths, a record `{ key: path or function }`, a function.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Learner {
+ *   @LogMetric(["loss", "accuracy"])
+ *   async evaluate() {
+ *     return { loss: 0.42, accuracy: 0.9 };
+ *   }
+ * }
+ */
+export const LogMetric: LogMetricFactory = ((...args: unknown[]): unknown => {
+  if (isBare(args)) return place(args, undefined, {});
+  const [selector, options = {}] = args;
+  checkSelector("LogMetric", selector);
+  checkMetricOptions(options);
+  return (...target: unknown[]) => place(target, selector as Selector | undefined, options as LogMetricOptions);
+}) as LogMetricFactory;
+
+function place(args: readonly unknown[], selector: Selector | undefined, options: LogMetricOptions): unknown {
+  const add = (plan: Plan): void => {
+    plan.metrics.push(compileMetrics(selector, options, plan.name));
+  };
+  return apply(args, { decorator: "LogMetric", onMethod: add, onAssignment: add });
+}

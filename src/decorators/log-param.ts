@@ -1,0 +1,35 @@
+import { checkSelector } from "../capture/metrics.js";
+import { compileParams, type ParamSelector } from "../capture/params.js";
+import { noteUnknownArgument } from "../run/plan.js";
+import { apply, isBare } from "./dialect.js";
+import type { ParamDecorator } from "./types.js";
+
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type LogParamFactory = ParamDecorator<undefined> & {
+  (): ParamDecorator<undefined>;
+  <const S extends ParamSelector>(selector: S): ParamDecorator<S>;
+};
+
+/**
+ * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
+ * that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of them, a record that renames them, or a function of the arguments.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Learner {
+ *   @LogParam(["lr", "1.epochs"])
+ *   train(lr: number, options: { epochs: number }) {}
+ * }
+ */
+export const LogParam: LogParamFactory = ((...args: unknown[]): unknown => {
+  if (isBare(args)) return place(args, undefined);
+  const [selector] = args;
+  checkSelector("LogParam", selector);
+  return (...target: unknown[]) => place(target, selector as ParamSelector | undefined);
+}) as LogParamFactory;
+
+function place(args: readonly unknown[], selector: ParamSelector | undefined): unknown {
+  return apply(args, {
+    decorator: "LogParam",
+    onMethod: (plan) => plan.params.push(compileParams(selector, plan.original, (name) => noteUnknownArgument(plan, name))),
+  });
+}

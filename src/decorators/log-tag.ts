@@ -1,0 +1,37 @@
+import { checkSelector, type Selector } from "../capture/metrics.js";
+import { compileTags } from "../capture/params.js";
+import type { Plan } from "../run/plan.js";
+import { apply, isBare } from "./dialect.js";
+import type { TagDecorator } from "./types.js";
+
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type LogTagFactory = TagDecorator & {
+  (): TagDecorator;
+  (selector: Selector): TagDecorator;
+};
+
+/**
+ * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a selector: a path, a list of paths,
+ * a record `{ tag: path or function }`, or a function that returns a value or a record.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Learner {
+ *   @LogTag({ stage: "info.stage" })
+ *   evaluate() {
+ *     return { info: { stage: "test" } };
+ *   }
+ * }
+ */
+export const LogTag: LogTagFactory = ((...args: unknown[]): unknown => {
+  if (isBare(args)) return place(args, undefined);
+  const [selector] = args;
+  checkSelector("LogTag", selector);
+  return (...target: unknown[]) => place(target, selector as Selector | undefined);
+}) as LogTagFactory;
+
+function place(args: readonly unknown[], selector: Selector | undefined): unknown {
+  const add = (plan: Plan): void => {
+    plan.tags.push(compileTags(selector, plan.name));
+  };
+  return apply(args, { decorator: "LogTag", onMethod: add, onAssignment: add });
+}

@@ -1,0 +1,54 @@
+import { type CallOptions, checkOptions, type RunOptions } from "../run/options.js";
+import { PulseError } from "../errors.js";
+import { addOpening } from "../run/tracked.js";
+import { apply, isBare } from "./dialect.js";
+import type { ClassDecoratorOf, MethodDecoratorOf } from "./types.js";
+
+/** The two things `@TrackedExperiment` can stand on. */
+type TrackedExperimentDecorator = ClassDecoratorOf & MethodDecoratorOf;
+
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type TrackedExperimentFactory = TrackedExperimentDecorator & {
+  (experiment?: string, options?: CallOptions): TrackedExperimentDecorator;
+  (options: CallOptions): TrackedExperimentDecorator;
+};
+
+/**
+ * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a method: every call
+ * opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the class's name.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+ * class MetaLearner {}
+ */
+export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[]): unknown => {
+  if (isBare(args)) return place(args, undefined, {});
+  const [first, second] = args;
+  const named = typeof first === "string";
+  if (first !== undefined && !named && typeof first !== "object") throw badName(first);
+  if (named && first.trim() === "") throw badName(first);
+  const options = ((named || first === undefined ? second : first) ?? {}) as CallOptions;
+  checkOptions("TrackedExperiment", options);
+  return (...target: unknown[]) => place(target, named ? first : undefined, options);
+}) as TrackedExperimentFactory;
+
+function place(args: readonly unknown[], name: string | undefined, options: CallOptions): unknown {
+  const experiment = name ?? options.experiment;
+  return apply(args, {
+    decorator: "TrackedExperiment",
+    onMethod: (plan) => addOpening(plan, { ...options, experiment }),
+    onClass: () => {
+      if (options.metrics !== undefined) throw new PulseError("INVALID_OPTION", "TrackedExperiment: metrics is an option for methods; on a class put @LogMetric on the methods.");
+      return { experiment, options: withoutExperiment(options) };
+    },
+  });
+}
+
+function withoutExperiment({ experiment: _, ...rest }: CallOptions): RunOptions {
+  return rest;
+}
+
+function badName(got: unknown): PulseError {
+  return new PulseError("INVALID_OPTION", `TrackedExperiment: the experiment's name must be a non-empty string; got ${typeof got === "string" ? '""' : typeof got}.`);
+}
+

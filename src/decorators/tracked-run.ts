@@ -1,0 +1,27 @@
+import { type CallOptions, checkOptions } from "../run/options.js";
+import { addOpening } from "../run/tracked.js";
+import { apply, isBare } from "./dialect.js";
+import type { MethodDecoratorOf } from "./types.js";
+
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type TrackedRunFactory = MethodDecoratorOf & ((options?: CallOptions) => MethodDecoratorOf);
+
+/**
+ * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Sweep {
+ *   @TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
+ *   async trial(lr: number) {}
+ * }
+ */
+export const TrackedRun: TrackedRunFactory = ((...args: unknown[]): unknown => {
+  if (isBare(args)) return place(args, {});
+  const options = (args[0] ?? {}) as CallOptions;
+  checkOptions("TrackedRun", options);
+  return (...target: unknown[]) => place(target, options);
+}) as TrackedRunFactory;
+
+function place(args: readonly unknown[], options: CallOptions): unknown {
+  return apply(args, { decorator: "TrackedRun", onMethod: (plan) => addOpening(plan, options) });
+}

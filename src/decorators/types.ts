@@ -1,0 +1,145 @@
+import type { Selector, Untyped } from "../capture/metrics.js";
+import type { ParamSelector } from "../capture/params.js";
+import type { AnyFunction } from "../run/plan.js";
+
+/** What a metric can be made of. */
+type Scalar = number | bigint | boolean;
+
+/** True for `any`, `unknown` and `never`, about which nothing can be checked. */
+type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
+
+/** What a method's call comes to: promises are awaited, generators give what they yield. */
+export type ResultOf<M> = M extends (...args: Untyped) => infer R
+  ? Loose<R> extends true
+    ? unknown
+    : R extends AsyncIterator<infer Y> | Iterator<infer Y>
+      ? Y
+      : Awaited<R>
+  : never;
+
+/** Counts down how deep paths are spelled out; deeper ones are not checked. */
+type Less = [0, 0, 1, 2, 3, 4];
+type Depth = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** The dotted paths to numbers (and lists of numbers) in a result. */
+export type MetricPath<T, D extends Depth = 4> = D extends 0
+  ? string
+  : T extends readonly (infer E)[]
+    ? (NonNullable<E> extends Scalar ? `${number}` : never) | `${number}.${MetricPath<E, Less[D]>}` | MetricPath<E, Less[D]>
+    : T extends AnyFunction | string | symbol | null | undefined
+      ? never
+      : T extends object
+        ? { [K in keyof T & (string | number)]: FieldPath<K, NonNullable<T[K]>, D> }[keyof T & (string | number)]
+        : never;
+
+type FieldPath<K extends string | number, V, D extends Depth> =
+  Loose<V> extends true
+    ? `${K}` | `${K}.${string}`
+    : V extends Scalar
+      ? `${K}`
+      : V extends readonly (infer E)[]
+        ? (NonNullable<E> extends Scalar ? `${K}` | `${K}.${number}` : `${K}.${number}.${MetricPath<E, Less[D]>}`)
+        : V extends object
+          ? `${K}.${MetricPath<V, Less[D]>}`
+          : never;
+
+/** The paths a selector is made of. */
+type PathsOf<S> = S extends string
+  ? S
+  : S extends readonly (infer P)[]
+    ? P
+    : S extends AnyFunction
+      ? never
+      : S extends object
+        ? Extract<S[keyof S], string>
+        : never;
+
+/** Shown by the compiler in place of a path that leads to no number of the method's result. */
+export interface NotANumberInTheResult<Path> {
+  readonly "this path leads to no number in what the method returns": Path;
+}
+
+/** `unknown` when every path of a selector fits the method, else what is wrong. */
+export type MetricCheck<S, M> =
+  Loose<ResultOf<M>> extends true
+    ? unknown
+    : [NonNullable<ResultOf<M>>] extends [Scalar]
+      ? unknown
+      : [Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>] extends [never]
+        ? unknown
+        : NotANumberInTheResult<Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>>;
+
+/** Shown by the compiler in place of an index path that fits no argument of the method. */
+export interface NotAnArgument<Path> {
+  readonly "this index path leads to no argument of the method": Path;
+}
+
+type HasField<T, P extends string> =
+  Loose<T> extends true
+    ? true
+    : P extends `${infer K}.${infer Rest}`
+      ? K extends keyof NonNullable<T> & string
+        ? HasField<NonNullable<T>[K], Rest>
+        : false
+      : P extends keyof NonNullable<T> & string
+        ? true
+        : false;
+
+type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}`
+  ? number extends A["length"]
+    ? never
+    : `${I}` extends keyof A
+      ? HasField<A[`${I}`], Rest> extends true
+        ? never
+        : P
+      : P
+  : P extends `${infer I extends number}`
+    ? number extends A["length"]
+      ? never
+      : `${I}` extends keyof A
+        ? never
+        : P
+    : never;
+
+/** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
+export type ParamCheck<S, M> = M extends (...args: infer A) => unknown
+  ? [BadArgument<PathsOf<S>, A>] extends [never]
+    ? unknown
+    : NotAnArgument<BadArgument<PathsOf<S>, A>>
+  : unknown;
+
+/** A method decorator of both dialects. */
+export interface MethodDecoratorOf {
+  <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
+  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
+}
+
+/** A class decorator of both dialects that never replaces the class. */
+export interface ClassDecoratorOf {
+  <C extends abstract new (...args: Untyped) => unknown>(value: C, context: ClassDecoratorContext<C>): void;
+  <C extends abstract new (...args: Untyped) => unknown>(target: C): void;
+}
+
+/** Decorates accessors and setters, in both dialects: every assignment is logged. */
+interface AssignmentDecorator<Value> {
+  <This, V extends Value>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
+  <This, V extends Value>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+}
+
+/** `@LogMetric` after its selector is known. */
+export interface MetricDecorator<S extends Selector | undefined> extends AssignmentDecorator<Untyped> {
+  <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
+  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>): TypedPropertyDescriptor<M>;
+  <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): TypedPropertyDescriptor<V>;
+}
+
+/** `@LogTag` after its selector is known. */
+export interface TagDecorator extends AssignmentDecorator<Untyped>, MethodDecoratorOf {
+  <V extends Scalar | string | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): TypedPropertyDescriptor<V>;
+}
+
+/** `@LogParam` after its selector is known. */
+export interface ParamDecorator<S extends ParamSelector | undefined> {
+  <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
+  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
+}

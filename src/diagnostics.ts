@@ -1,0 +1,92 @@
+import { PulseError, type PulseErrorCode } from "./errors.js";
+
+/** Where warnings go; `console` fits. */
+export interface Logger {
+  warn(message: string): void;
+}
+
+/** What a tracker has done so far. Items are run starts, run ends, metrics, params and tags, each counted as one. */
+export interface Stats {
+  /** Runs opened. */
+  runs: number;
+  /** Metric values recorded. */
+  metrics: number;
+  /** Params recorded. */
+  params: number;
+  /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
+  tags: number;
+  /** Items the store has acknowledged. */
+  delivered: number;
+  /** Items recorded and not yet acknowledged, dropped or rejected. */
+  pending: number;
+  /** Items lost for want of memory or at exit. */
+  dropped: number;
+  /** Items the store refused for what they are. */
+  rejected: number;
+  /** How often each kind of problem was met, by code. */
+  warnings: Partial<Record<PulseErrorCode, number>>;
+}
+
+/** Subjects remembered for "warn once per subject"; beyond it only counting goes on. */
+const MAX_SUBJECTS = 200;
+
+const defaultLogger: Logger = { warn: (message) => console.warn(message) };
+
+/** One tracker's counters and its single voice: each kind of problem is said once and counted always. */
+export class Diagnostics {
+  readonly stats: Stats = {
+    runs: 0,
+    metrics: 0,
+    params: 0,
+    tags: 0,
+    delivered: 0,
+    pending: 0,
+    dropped: 0,
+    rejected: 0,
+    warnings: {},
+  };
+  readonly #strict: boolean;
+  readonly #logger: Logger;
+  readonly #said = new Set<string>();
+  #deferred: PulseError | undefined;
+
+  constructor(options: { strict?: boolean | undefined; logger?: Logger | undefined } = {}) {
+    this.#strict = options.strict ?? false;
+    this.#logger = options.logger ?? defaultLogger;
+  }
+
+  /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
+  warn(code: PulseErrorCode, detail: string, cause?: unknown, subject = ""): void {
+    const error = this.#note(code, detail, cause, subject);
+    if (this.#strict) throw error;
+  }
+
+  /** Reports a problem found away from any call (delivery); when strict, the next `flush()` throws it. */
+  warnLater(error: PulseError): void {
+    const noted = this.#note(error.code, error, error.cause, "");
+    if (this.#strict) this.#deferred ??= noted;
+  }
+
+  /** Gives, once, the first problem that strict mode kept for `flush()` and `shutdown()`. */
+  takeDeferred(): PulseError | undefined {
+    const error = this.#deferred;
+    this.#deferred = undefined;
+    return error;
+  }
+
+  #note(code: PulseErrorCode, detail: string | PulseError, cause: unknown, subject: string): PulseError {
+    const { warnings } = this.stats;
+    warnings[code] = (warnings[code] ?? 0) + 1;
+    const error = typeof detail === "string" ? new PulseError(code, detail, cause) : detail;
+    const key = `${code} ${subject}`;
+    if (!this.#said.has(key) && this.#said.size < MAX_SUBJECTS) {
+      this.#said.add(key);
+      try {
+        this.#logger.warn(`pulse-mlflow: ${error.message} [${code}]`);
+      } catch {
+        // A logger that throws must not reach the user's call.
+      }
+    }
+    return error;
+  }
+}

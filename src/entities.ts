@@ -1,0 +1,44 @@
+/** Status of an MLflow run, in MLflow's own words. */
+export type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
+
+/** A status that ends a run; once set it never changes again. */
+export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
+
+/** One point of one metric's history. */
+export interface Metric {
+  readonly key: string;
+  /** Any double; NaN and the infinities are stored the way MLflow stores them. */
+  readonly value: number;
+  /** Milliseconds since the epoch, fixed once when the value is recorded. */
+  readonly timestamp: number;
+  /** Integer; by default the highest step so far of this run and key, plus one. */
+  readonly step: number;
+}
+
+/** A run's parameter: written once, the first value stays. */
+export interface Param {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A run's tag: the last value stays. */
+export interface Tag {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** The experiment a run goes to: by name (made when absent) or by the id of an existing one. */
+export type ExperimentRef = { readonly name: string } | { readonly id: string };
+
+/**
+ * What MLflow accepts, kept on our side because servers truncate or corrupt silently.
+ * Lengths are characters. Tags: 8000 in MLflow 3, 5000 before it; the smaller is safe on all.
+ */
+export const LIMITS: {
+  readonly key: number;
+  readonly paramValue: number;
+  readonly tagValue: number;
+  readonly runName: number;
+  readonly userId: number;
+  readonly experimentName: number;
+} = { key: 250, paramValue: 6000, tagValue: 5000, runName: 250, userId: 256, experimentName: 256 };

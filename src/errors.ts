@@ -1,0 +1,79 @@
+/**
+ * Every problem the package can name: a stable code, what to do about it, and whether trying the
+ * same again can help. Codes are never renamed or reused.
+ */
+const PROBLEMS = {
+  INVALID_CONFIG: { retry: false, todo: "" },
+  INVALID_OPTION: { retry: false, todo: "" },
+  INVALID_TRACKING_URI: { retry: false, todo: "Use sqlite:///relative.db, sqlite:////absolute.db, memory: or null:." },
+  WRONG_TARGET: { retry: false, todo: "" },
+  NO_ACTIVE_RUN: { retry: false, todo: "Call it inside a tracked method, tracked() or withRun(), or use currentRun() and test for undefined." },
+  OUTSIDE_RUN: {
+    retry: false,
+    todo: "Put @TrackedExperiment on the class or @TrackedRun on the method, call it inside withRun(), or set outsideRun: \"ignore\".",
+  },
+  CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
+  DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
+  INVALID_KEY: { retry: false, todo: "Use letters, digits, and _ - . / : or space, at most 250 characters." },
+  INVALID_VALUE: { retry: false, todo: "" },
+  VALUE_CUT: { retry: false, todo: "Log long values as artifacts or shorten them." },
+  PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
+  CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
+  CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
+  UNKNOWN_ARGUMENT: { retry: false, todo: "Name one of the method's arguments, or use an index path such as \"0.lr\"." },
+  THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },
+  MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },
+  LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier and mend the cause named above." },
+  STORE_UNAVAILABLE: { retry: true, todo: "Recording goes on; it is delivered when the store is back." },
+  STORE_BUSY: { retry: true, todo: "Another process holds the database's write lock; recording goes on and is written when it lets go." },
+  DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
+  DRIVER_MISSING: { retry: false, todo: "Run `npm install @photostructure/sqlite@1`, or use Node 24 or newer." },
+  NOT_WRITABLE: { retry: false, todo: "Make the folder and file writable, or choose another trackingUri." },
+  NOT_A_DATABASE: { retry: false, todo: "Choose another file in trackingUri; this one was not touched." },
+  NOT_MLFLOW: { retry: false, todo: "Choose another file in trackingUri; this database was not touched." },
+  SCHEMA_UNSUPPORTED: { retry: false, todo: "Update pulse-mlflow, or choose another file in trackingUri; this database was not touched." },
+  EXPERIMENT_DELETED: { retry: false, todo: "Restore it (`mlflow experiments restore`) or choose another name." },
+  EXPERIMENT_NOT_FOUND: { retry: false, todo: "Use the id of an existing experiment, or give its name instead." },
+  RUN_NOT_FOUND: { retry: false, todo: "Check MLFLOW_RUN_ID and the tracking URI." },
+  RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
+  REJECTED: { retry: false, todo: "" },
+} as const;
+
+/** A stable, documented problem code. */
+export type PulseErrorCode = keyof typeof PROBLEMS;
+
+const BRAND = Symbol.for("pulse-mlflow/error");
+
+/**
+ * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the original.
+ * `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
+ */
+export class PulseError extends Error {
+  override readonly name: string = "PulseError";
+  readonly code: PulseErrorCode;
+
+  constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
+    const { todo } = PROBLEMS[code];
+    super(todo === "" ? detail : `${detail} ${todo}`, cause === undefined ? undefined : { cause });
+    this.code = code;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Whether trying the same again later can succeed. */
+  get retryable(): boolean {
+    return PROBLEMS[this.code].retry;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && BRAND in value;
+  }
+}
+
+/** Gives an unknown thrown value as text, whatever it is. */
+export function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return "a value that cannot be shown";
+  }
+}

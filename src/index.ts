@@ -1,0 +1,18 @@
+export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
+export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
+export type { Redactor } from "./capture/redact.js";
+export type { OutsideRun, PulseConfig } from "./config/options.js";
+export { LogMetric } from "./decorators/log-metric.js";
+export { LogParam } from "./decorators/log-param.js";
+export { LogTag } from "./decorators/log-tag.js";
+export { TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { TrackedRun } from "./decorators/tracked-run.js";
+export type { Logger, Stats } from "./diagnostics.js";
+export type { TerminalStatus } from "./entities.js";
+export { PulseError, type PulseErrorCode } from "./errors.js";
+export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+export type { CallOptions, Nest, RunOptions } from "./run/options.js";
+export type { MetricOptions, MetricValue, Run } from "./run/run.js";
+export { tracked } from "./run/tracked.js";
+export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";

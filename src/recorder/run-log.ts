@@ -1,0 +1,163 @@
+import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
+import type { PulseError } from "../errors.js";
+import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
+
+/** A change that is still being gathered. */
+interface Gathering extends RunChange {
+  create: RunStart | undefined;
+  metrics: Metric[];
+  params: Param[];
+  tags: Tag[];
+  end: RunEnd | undefined;
+}
+
+/** What a run log tells its recorder: this many bytes were added. */
+export interface Intake {
+  added(log: RunLog, bytes: number): void;
+}
+
+/** Rough resident sizes, for the memory bound. */
+const METRIC_BYTES = 128;
+const PAIR_BYTES = 96;
+const START_BYTES = 512;
+
+const pairBytes = (pair: Param | Tag): number => PAIR_BYTES + 2 * pair.value.length;
+
+/** Gives the rough resident size of a change in bytes. */
+export function bytesOf(change: RunChange): number {
+  let bytes = change.metrics.length * METRIC_BYTES + (change.create ? START_BYTES : 0) + (change.end ? PAIR_BYTES : 0);
+  for (const pair of change.params) bytes += pairBytes(pair);
+  for (const pair of change.tags) bytes += pairBytes(pair);
+  return bytes;
+}
+
+/** How a run fares in the store, told to those who wait for it. */
+export interface RunWatcher {
+  /** Everything recorded so far is stored. */
+  stored?(ids: StoredIds): void;
+  /** The run is created in the store. */
+  created?(ids: StoredIds): void;
+  /** The store is away; `error.retryable` says whether it may come back. */
+  away?(error: PulseError): void;
+  /** Some of the run was refused or dropped. */
+  lost?(error: PulseError): void;
+}
+
+/** One run's way to the store: the change being gathered, and the one that is handed over. Changes stay in order. */
+export class RunLog {
+  readonly runKey: string;
+  readonly experiment: ExperimentRef;
+  readonly parent: RunLog | undefined;
+  /** Handed to the store, or to be handed again as it is. */
+  head: RunChange | undefined;
+  /** The recorder has it in its queue, in flight, or waiting for its parent. */
+  queued = false;
+  /** What the store calls it, once created there. */
+  ids: StoredIds | undefined;
+  /** Why it never can be created. */
+  refused: PulseError | undefined;
+  /** Children that wait for this run's creation. */
+  waiting: RunLog[] | undefined;
+  watchers: Set<RunWatcher> | undefined;
+  readonly #intake: Intake;
+  #next: Gathering | undefined;
+
+  constructor(intake: Intake, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined) {
+    this.#intake = intake;
+    this.runKey = runKey;
+    this.experiment = experiment;
+    this.parent = parent;
+  }
+
+  start(start: RunStart): void {
+    this.#gathering().create = start;
+    this.#intake.added(this, START_BYTES);
+  }
+
+  metric(metric: Metric): void {
+    this.#gathering().metrics.push(metric);
+    this.#intake.added(this, METRIC_BYTES);
+  }
+
+  param(param: Param): void {
+    this.#gathering().params.push(param);
+    this.#intake.added(this, pairBytes(param));
+  }
+
+  tag(tag: Tag): void {
+    this.#gathering().tags.push(tag);
+    this.#intake.added(this, pairBytes(tag));
+  }
+
+  end(end: RunEnd): void {
+    this.#gathering().end = end;
+    this.#intake.added(this, PAIR_BYTES);
+  }
+
+  /** The newest change not yet acknowledged, if any: what `flush` waits for. */
+  get newest(): RunChange | undefined {
+    return this.#next ?? this.head;
+  }
+
+  /** Whether the creation is still to be stored. */
+  get uncreated(): boolean {
+    return this.ids === undefined && this.refused === undefined;
+  }
+
+  /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
+  take(limit: number): RunChange | undefined {
+    if (this.head) return this.head;
+    const next = this.#next;
+    if (next === undefined) return undefined;
+    const excess = itemsOf(next) - limit;
+    if (excess > 0 && next.metrics.length > 1) {
+      // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
+      const kept = Math.max(1, next.metrics.length - excess);
+      this.head = { ...next, metrics: next.metrics.slice(0, kept), end: undefined };
+      this.#next = { ...next, create: undefined, params: [], tags: [], metrics: next.metrics.slice(kept) };
+    } else {
+      this.head = next;
+      this.#next = undefined;
+    }
+    return this.head;
+  }
+
+  /** Drops the metrics not yet handed over and says how many they were. */
+  dropMetrics(): number {
+    const count = this.#next?.metrics.length ?? 0;
+    if (this.#next && count > 0) this.#next.metrics = [];
+    return count;
+  }
+
+  /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
+  orphan(): void {
+    const cut = (change: RunChange): RunChange => {
+      const { create } = change;
+      if (create?.parentKey === undefined) return change;
+      const tag = { key: "pulse.parent_key", value: create.parentKey };
+      return { ...change, create: { ...create, parentKey: undefined, sourceTags: [...create.sourceTags, tag] } };
+    };
+    if (this.head) this.head = cut(this.head);
+    else if (this.#next) this.#next = cut(this.#next) as Gathering;
+  }
+
+  /** Forgets what was gathered. */
+  discard(): void {
+    this.#next = undefined;
+  }
+
+  #gathering(): Gathering {
+    this.#next ??= {
+      runKey: this.runKey,
+      experiment: this.experiment,
+      create: undefined,
+      metrics: [],
+      params: [],
+      tags: [],
+      end: undefined,
+    };
+    return this.#next;
+  }
+}
+
+export { METRIC_BYTES };

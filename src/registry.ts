@@ -1,0 +1,14 @@
+/**
+ * State shared by every loaded copy of the package (ESM beside CommonJS, two versions in one tree):
+ * otherwise a run opened by one copy would be invisible to the other.
+ */
+const KEY = Symbol.for("pulse-mlflow/1");
+
+/** Gives the shared slot of that name, made by the first copy that asks. */
+export function shared<T>(name: string, make: () => T): T {
+  const home = globalThis as { [KEY]?: Map<string, unknown> };
+  home[KEY] ??= new Map();
+  const slots = home[KEY];
+  if (!slots.has(name)) slots.set(name, make());
+  return slots.get(name) as T;
+}

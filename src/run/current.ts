@@ -1,0 +1,81 @@
+import { emitRecord } from "../capture/params.js";
+import { PulseError } from "../errors.js";
+import { activeHost, OFF, scopes } from "./host.js";
+import { forgettingRun, openRun } from "./open-run.js";
+import { checkOptions, type CallOptions, type RunOptions } from "./options.js";
+import { type AnyFunction, newPlan } from "./plan.js";
+import type { Run } from "./run.js";
+import { addOpening, callTracked, likeOriginal } from "./tracked.js";
+
+/**
+ * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
+ * Gives back what `fn` gives.
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
+ *   run.logMetric("loss", 0.42);
+ * });
+ */
+export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
+  checkOptions("withRun", options);
+  if (typeof fn !== "function") throw new PulseError("INVALID_OPTION", "withRun: the second argument must be the function to run.");
+  if (OFF) return fn(forgettingRun(options));
+  const plan = newPlan(fn, fn.name || "run");
+  addOpening(plan, options);
+  return callTracked(plan, undefined, [], true) as R;
+}
+
+/**
+ * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
+ * code around it does not see it as the current run (use `withRun` for that).
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
+ * run.logParam("lr", 0.1);
+ */
+export function startRun(options: RunOptions = {}): Run {
+  checkOptions("startRun", options);
+  if (OFF) return forgettingRun(options);
+  const scope = scopes.get();
+  const host = activeHost(scope);
+  const { experiment, runName, params, tags, nest = "child" } = options;
+  if (nest === "join" && scope?.run) return scope.run;
+  const run = openRun(host, {
+    experiment,
+    fallbackExperiment: undefined,
+    name: (typeof runName === "function" ? runName([]) : runName) ?? "run",
+    parent: nest === "root" ? undefined : scope?.run,
+  });
+  emitRecord(typeof params === "function" ? params([]) : params, (key, value) => run.logParam(key, value));
+  emitRecord(typeof tags === "function" ? tags([]) : tags, (key, value) => run.setTag(key, value));
+  return run;
+}
+
+/** The run in force here, or undefined outside any. */
+export function currentRun(): Run | undefined {
+  return scopes.get()?.run;
+}
+
+/**
+ * The run in force here.
+ * @throws PulseError `NO_ACTIVE_RUN` outside any.
+ */
+export function requireRun(): Run {
+  const run = currentRun();
+  if (run === undefined) throw new PulseError("NO_ACTIVE_RUN", "No run is open here.");
+  return run;
+}
+
+/**
+ * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the emitter's.
+ * @example
+ * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
+ */
+export function bind<F extends AnyFunction>(fn: F): F {
+  const scope = scopes.get();
+  const bound = function (this: unknown, ...args: unknown[]): unknown {
+    return scopes.run(scope, () => Reflect.apply(fn, this, args) as unknown);
+  };
+  likeOriginal(bound, fn);
+  return bound as F;
+}

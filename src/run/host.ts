@@ -1,0 +1,45 @@
+import type { Redactor } from "../capture/redact.js";
+import type { Clock } from "../clock.js";
+import type { ResolvedConfig } from "../config/resolve.js";
+import { asyncLocalScopes, type ScopeStorage } from "../context/scope-storage.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { Recorder } from "../recorder/recorder.js";
+import { shared } from "../registry.js";
+import type { Run } from "./run.js";
+
+/** What runs need of the tracker they belong to. */
+export interface RunHost {
+  readonly config: ResolvedConfig;
+  readonly recorder: Recorder;
+  readonly diagnostics: Diagnostics;
+  readonly clock: Clock;
+  readonly redact: Redactor;
+  /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
+  takeResumeId(): string | undefined;
+}
+
+/** What is in force along a call: the tracker, and the run if one is open. */
+export interface Scope {
+  readonly host: RunHost;
+  readonly run: Run | undefined;
+}
+
+/** The one storage that all loaded copies of the package use. */
+export const scopes: ScopeStorage<Scope> = shared("scopes", () => asyncLocalScopes<Scope>());
+
+/** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */
+export const OFF: boolean = shared("off", () => process.env["PULSE_MLFLOW"]?.trim().toLowerCase() === "off");
+
+const defaults: { provide: (() => RunHost) | undefined } = shared("default host", () => ({ provide: undefined }));
+
+/** Registers how the default tracker is made; the first copy of the package wins. */
+export function provideDefaultHost(provide: () => RunHost): void {
+  defaults.provide ??= provide;
+}
+
+/** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one. */
+export function activeHost(scope: Scope | undefined): RunHost {
+  if (scope) return scope.host;
+  if (defaults.provide === undefined) throw new Error("pulse-mlflow was loaded without its tracker module; import it from its entry.");
+  return defaults.provide();
+}

@@ -1,0 +1,80 @@
+import { PulseError } from "../errors.js";
+import type { Recorder } from "../recorder/recorder.js";
+import type { StoredIds } from "../stores/tracking-store.js";
+import { activeHost, OFF, type RunHost, scopes } from "./host.js";
+import { openRun } from "./open-run.js";
+import type { MetricValue } from "./run.js";
+
+/** One finished run, whole. */
+export interface ExperimentLog {
+  readonly experiment: string;
+  /** @default "run" */
+  readonly runName?: string | undefined;
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
+  readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
+  readonly tags?: Readonly<Record<string, unknown>> | undefined;
+  /** @default the configured one */
+  readonly trackingUri?: string | undefined;
+  /** How long an absent store is waited for, in milliseconds. @default 10000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Where a logged run is. */
+export interface LoggedExperiment {
+  readonly runId: string;
+  readonly experimentId: string;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** A host for one run, and how to let it go. */
+export interface Lease {
+  readonly host: RunHost;
+  readonly release: () => Promise<void>;
+}
+
+/** Logs one run to `host` and waits until it is stored. `recorder.flush` is what keeps the process alive meanwhile. */
+export async function logRun(log: ExperimentLog, lease: (trackingUri: string | undefined) => Lease): Promise<LoggedExperiment> {
+  if (typeof log?.experiment !== "string" || log.experiment.trim() === "") {
+    throw new PulseError("INVALID_OPTION", "logExperiment: experiment must be a non-empty string.");
+  }
+  if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
+  const timeoutMs = log.timeoutMs ?? TIMEOUT_MS;
+  const { host, release } = log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
+  try {
+    const run = openRun(host, { experiment: log.experiment, fallbackExperiment: undefined, name: log.runName ?? "run", parent: undefined });
+    const stored = new Promise<StoredIds>((resolve, reject) => {
+      run.watch({
+        stored: resolve,
+        lost: reject,
+        away: (error) => {
+          if (!error.retryable) reject(error);
+        },
+      });
+    });
+    run.logParams(log.params ?? {});
+    run.logMetrics(log.metrics ?? {});
+    run.setTags(log.tags ?? {});
+    run.end();
+    const { runId, experimentId } = await within(timeoutMs, stored, host.recorder, () => host.config.trackingUri);
+    return { runId, experimentId };
+  } finally {
+    await release();
+  }
+}
+
+/** Waits for a run to be stored, pushing delivery; an absent store is given up after `timeoutMs`. */
+async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Recorder, uri: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new PulseError("STORE_UNAVAILABLE", `${uri()} did not take the run within ${timeoutMs} ms; it is kept in memory until this process ends.`));
+    }, timeoutMs);
+  });
+  try {
+    void recorder.flush(0);
+    return await Promise.race([stored, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,50 @@
+import { cutText } from "../capture/keys.js";
+import { type ExperimentRef, LIMITS } from "../entities.js";
+import type { RunHost } from "./host.js";
+import { Run } from "./run.js";
+
+/** How a run is to be opened. */
+export interface OpenRequest {
+  /** Named at the call or by a decorator. */
+  readonly experiment: string | undefined;
+  /** A tracked class's name, for when nothing is named or configured. */
+  readonly fallbackExperiment: string | undefined;
+  readonly name: string;
+  readonly parent: Run | undefined;
+}
+
+const byName = new Map<string, ExperimentRef>();
+const MAX_NAMES = 1_000;
+
+/** Opens a run: the one way for decorators, functions and `logExperiment`. */
+export function openRun(host: RunHost, request: OpenRequest): Run {
+  const { experiment, fallbackExperiment, parent, name } = request;
+  const ref =
+    experiment !== undefined ? named(host, experiment) : (host.config.experiment ?? (fallbackExperiment ? named(host, fallbackExperiment) : named(host, "Default")));
+  return new Run(host, {
+    experiment: ref,
+    name: limited(host, "run name", name, LIMITS.runName),
+    parent,
+    resumeId: parent === undefined ? host.takeResumeId() : undefined,
+  });
+}
+
+/** The run that code gets while tracking is off: every verb does nothing. */
+export function forgettingRun(options: { readonly experiment?: string | undefined }): Run {
+  return new Run(undefined, { experiment: { name: options.experiment ?? "Default" }, name: "", parent: undefined, resumeId: undefined });
+}
+
+function named(host: RunHost, name: string): ExperimentRef {
+  let ref = byName.get(name);
+  if (ref === undefined) {
+    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName) };
+    if (byName.size < MAX_NAMES) byName.set(name, ref);
+  }
+  return ref;
+}
+
+function limited(host: RunHost, what: string, text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  host.diagnostics.warn("VALUE_CUT", `The ${what} ${JSON.stringify(cutText(text, 60))} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`);
+  return cutText(text, limit);
+}

@@ -1,0 +1,57 @@
+import type { MetricCapture } from "../capture/metrics.js";
+import type { EmitValue, ParamCapture } from "../capture/params.js";
+import { shared } from "../registry.js";
+import type { CallOptions, RunOptions } from "./options.js";
+
+/** Any function; arguments and `this` go through untouched. */
+// biome-ignore lint/suspicious/noExplicitAny: a wrapper is transparent for whatever it wraps
+export type AnyFunction = (this: any, ...args: any[]) => any;
+
+/** What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
+export interface Plan {
+  readonly original: AnyFunction;
+  /** The member's name, as keys and run names show it. */
+  readonly name: string;
+  /** The method opens a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`. */
+  opens: CallOptions | undefined;
+  readonly metrics: MetricCapture[];
+  readonly params: ParamCapture[];
+  readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
+  /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
+  owner: (() => unknown) | undefined;
+  /** Argument names found missing at decoration; said at the first call, when there is a tracker to say it. */
+  readonly unknownArguments: string[];
+}
+
+/** What `@TrackedExperiment` on a class says. */
+export interface ClassPlan {
+  /** Undefined when bare: the configured experiment, else the class's name. */
+  readonly experiment: string | undefined;
+  readonly options: RunOptions;
+}
+
+interface Plans {
+  readonly byFunction: WeakMap<object, Plan>;
+  readonly byClass: WeakMap<object, ClassPlan>;
+  /** Raised by each decoration, so that what was resolved before it is resolved again. */
+  version: number;
+}
+
+/** All plans of the process. */
+export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), byClass: new WeakMap(), version: 0 }));
+
+/** Makes an empty plan for a function. */
+export function newPlan(original: AnyFunction, name: string): Plan {
+  plans.version++;
+  return { original, name, opens: undefined, metrics: [], params: [], tags: [], owner: undefined, unknownArguments: [] };
+}
+
+/** The plan of a tracked function, or undefined when it is not one. */
+export function planOf(fn: unknown): Plan | undefined {
+  return typeof fn === "function" ? plans.byFunction.get(fn) : undefined;
+}
+
+/** Notes that a decorator names an argument the function does not have. */
+export function noteUnknownArgument(plan: Plan, name: string): void {
+  if (!plan.unknownArguments.includes(name)) plan.unknownArguments.push(name);
+}

@@ -1,0 +1,119 @@
+import { compileParams, type ParamCapture } from "../capture/params.js";
+import type { Nest, RunOptions } from "./options.js";
+import { type ClassPlan, noteUnknownArgument, type Plan, plans } from "./plan.js";
+
+/** A plan as it applies to one class of callers: everything that does not depend on the single call. */
+export interface ResolvedPlan {
+  /** Whether the method opens runs at all (rules a and b), or only logs into one that is open (rule c). */
+  readonly opens: boolean;
+  readonly nest: Nest;
+  /** Experiment named by decorators, by the method first. */
+  readonly experiment: string | undefined;
+  /** Taken when nobody names or configures one: a tracked class's name. */
+  readonly className: string | undefined;
+  readonly runName: RunOptions["runName"];
+  readonly defaultName: string;
+  readonly when: RunOptions["when"];
+  /** Base class first, then derived, then the method's own. */
+  readonly params: readonly Fields[];
+  readonly tags: readonly Fields[];
+}
+
+/** Fixed values, or those of one call. */
+export type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[]) => Readonly<Record<string, unknown>>);
+
+interface Cached {
+  readonly version: number;
+  readonly resolved: ResolvedPlan;
+}
+
+const cache = new WeakMap<Plan, WeakMap<object, Cached>>();
+const DETACHED = {};
+
+/** Resolves a plan for `self`, once per class. */
+export function resolvePlan(plan: Plan, self: unknown): ResolvedPlan {
+  const key = lookupStart(self) ?? DETACHED;
+  let entries = cache.get(plan);
+  if (entries === undefined) {
+    entries = new WeakMap();
+    cache.set(plan, entries);
+  }
+  const cached = entries.get(key);
+  if (cached?.version === plans.version) return cached.resolved;
+  const resolved = resolve(plan, key === DETACHED ? undefined : key);
+  entries.set(key, { version: plans.version, resolved });
+  return resolved;
+}
+
+/** Where the search for the class of a call begins: the prototype of an instance, the class itself for a static call. */
+function lookupStart(self: unknown): object | undefined {
+  if (typeof self === "function") return self;
+  if (typeof self !== "object" || self === null) return undefined;
+  try {
+    return (Object.getPrototypeOf(self) as object | null) ?? undefined;
+  } catch {
+    return undefined; // a proxy's trap threw
+  }
+}
+
+/** The classes on a prototype chain, most derived first. */
+function classesOf(start: object | undefined): object[] {
+  const classes: object[] = [];
+  try {
+    for (let at: object | null = start ?? null; at !== null && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
+      const candidate: unknown = typeof at === "function" ? at : Object.getOwnPropertyDescriptor(at, "constructor")?.value;
+      if (typeof candidate === "function" && (candidate === at || candidate.prototype === at) && candidate !== Object) classes.push(candidate);
+    }
+  } catch {
+    // A proxy on the chain refuses to be looked at: what was found so far counts.
+  }
+  return classes;
+}
+
+function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
+  let classes = classesOf(start);
+  if (!classes.some((each) => plans.byClass.has(each))) {
+    // `this` says nothing about an experiment: the class whose decorator saw the method does.
+    const owner = plan.owner?.();
+    const owners = typeof owner === "function" ? classesOf(owner) : [];
+    if (classes.length === 0 || owners.some((each) => plans.byClass.has(each))) classes = owners;
+  }
+  const tracked = classes.flatMap((each): [object, ClassPlan][] => {
+    const classPlan = plans.byClass.get(each);
+    return classPlan ? [[each, classPlan]] : [];
+  });
+  const [nearest] = tracked;
+  const own = plan.opens;
+  const layers: RunOptions[] = [...tracked.map(([, classPlan]) => classPlan.options).reverse(), ...(own ? [own] : [])];
+  const last = <K extends keyof RunOptions>(name: K): RunOptions[K] => layers.findLast((layer) => layer[name] !== undefined)?.[name];
+  const className = classes.map(nameOf).find((name) => name !== "");
+  return {
+    opens: own !== undefined || nearest !== undefined,
+    nest: own ? (own.nest ?? "child") : (last("nest") ?? "join"),
+    experiment: own?.experiment ?? nearest?.[1].experiment,
+    className: nearest && nameOf(nearest[0]),
+    runName: last("runName"),
+    defaultName: className === undefined ? plan.name : `${className}.${plan.name}`,
+    when: last("when"),
+    params: layers.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, layer === own)])),
+    tags: layers.flatMap((layer) => (layer.tags === undefined ? [] : [layer.tags])),
+  };
+}
+
+function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: boolean): Fields {
+  if (!Array.isArray(params)) return params as Fields;
+  // A class's list names arguments of some of its methods; only the method's own list must fit.
+  const capture: ParamCapture = compileParams(params as readonly string[], plan.original, (name) => own && noteUnknownArgument(plan, name));
+  return (args) => {
+    const record: Record<string, unknown> = {};
+    capture(args, (key, value) => {
+      record[key] = value;
+    });
+    return record;
+  };
+}
+
+function nameOf(value: object): string {
+  const name: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
+  return typeof name === "string" ? name : "";
+}

@@ -1,0 +1,133 @@
+import { types } from "node:util";
+
+/** What happens to a call as its result unfolds. Whoever implements it never throws. */
+export interface CallObserver {
+  /** Runs a part of the call in the call's own context. */
+  enter<R>(part: () => R): R;
+  /** A generator is iterated for the first time. */
+  begin(): void;
+  /** A generator yielded. */
+  step(value: unknown): void;
+  /** The call returned, or its promise was fulfilled; `value` is the result. */
+  done(value: unknown): void;
+  /** The call threw, or its promise was rejected. */
+  failed(error: unknown): void;
+  /** A generator was left early or lost to the garbage collector. */
+  abandoned(): void;
+  /** A generator has run to its end. */
+  exhausted(): void;
+  /** The result is a thenable that must not be touched. */
+  untouchable(): void;
+}
+
+type AnyIterator = Iterator<unknown> & AsyncIterator<unknown>;
+
+/** Whether a result is a generator: its own iterator, with `next` and `return`. */
+export function isGenerator(value: unknown): value is AnyIterator {
+  if (types.isGeneratorObject(value)) return true;
+  if (typeof value !== "object" || value === null) return false;
+  const object = value as Record<PropertyKey, unknown>;
+  try {
+    if (typeof object["next"] !== "function" || typeof object["return"] !== "function") return false;
+    const own = object[Symbol.asyncIterator] ?? object[Symbol.iterator];
+    return typeof own === "function" && Reflect.apply(own, value, []) === value;
+  } catch {
+    return false;
+  }
+}
+
+/** Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived by its own `then`. */
+export function observeResult<R>(result: R, observer: CallObserver): R {
+  if (typeof result !== "object" || result === null) {
+    observer.done(result);
+    return result;
+  }
+  if (types.isPromise(result)) {
+    // Own properties (a child process on its promise, a query handle) would be lost on a derived promise.
+    // Only names: async_hooks puts symbols on every promise.
+    if (Object.getOwnPropertyNames(result).length > 0) observer.untouchable();
+    else {
+      return result.then(
+        (value) => {
+          observer.done(value);
+          return value;
+        },
+        (error: unknown) => {
+          observer.failed(error);
+          throw error;
+        },
+      ) as R;
+    }
+  } else if (isThenable(result)) observer.untouchable();
+  else observer.done(result);
+  return result;
+}
+
+function isThenable(value: object): boolean {
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch {
+    return false;
+  }
+}
+
+const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.abandoned());
+
+/**
+ * Gives a stand-in for a generator with the same prototype: each `next`, `return` and `throw` enters the call's context,
+ * each yield is a step, its end is the call's end.
+ */
+export function observeGenerator<G extends object>(generator: G, observer: CallObserver): G {
+  const target = generator as unknown as AnyIterator;
+  const native = types.isGeneratorObject(generator);
+  let begun = false;
+  let over = false;
+  const finish = (end: () => void): void => {
+    if (over) return;
+    over = true;
+    abandoned.unregister(observer);
+    end();
+  };
+  const settle = (verb: Verb, result: IteratorResult<unknown>): IteratorResult<unknown> => {
+    if (result?.done === true) finish(() => (verb === "return" ? observer.abandoned() : observer.exhausted()));
+    else if (!over) observer.step(result?.value);
+    return result;
+  };
+  const fail = (error: unknown): never => {
+    finish(() => observer.failed(error));
+    throw error;
+  };
+  const drive = (verb: Verb, args: readonly unknown[]): unknown => {
+    if (verb === "next" && !begun) observer.begin();
+    begun ||= verb === "next";
+    if (!begun) over = true; // closed before its first step: there is no run
+    return observer.enter(() => {
+      let result: unknown;
+      try {
+        result = Reflect.apply(target[verb] as (...values: readonly unknown[]) => unknown, generator, args);
+      } catch (error) {
+        return fail(error);
+      }
+      if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
+      return settle(verb, result as IteratorResult<unknown>);
+    });
+  };
+  const verbs: Record<string, unknown> = {
+    next: (...args: unknown[]) => drive("next", args),
+    return: (...args: unknown[]) => drive("return", args),
+    ...(typeof target.throw === "function" && { throw: (...args: unknown[]) => drive("throw", args) }),
+  };
+  const standIn: G = new Proxy(generator, {
+    get(object, key) {
+      if (typeof key === "string" && Object.hasOwn(verbs, key)) return verbs[key];
+      if (key === Symbol.iterator || key === Symbol.asyncIterator) return key in object ? () => standIn : undefined;
+      // A native generator's other members work through the stand-in; those of a class may need its private fields.
+      const value: unknown = Reflect.get(object, key, native ? standIn : object);
+      return typeof value === "function" && !native ? value.bind(object) : value;
+    },
+  });
+  abandoned.register(standIn, observer, observer);
+  return standIn;
+}
+
+type Verb = "next" | "return" | "throw";

@@ -1,0 +1,84 @@
+import { readFileSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import type { Tag } from "../entities.js";
+import { LIMITS } from "../entities.js";
+
+/** The user and the source tags of every run of this process, as MLflow's Python client sets them. */
+export interface Source {
+  readonly userId: string;
+  readonly tags: readonly Tag[];
+}
+
+let source: Source | undefined;
+
+/** Reads the source of this process once: user, script, git commit and branch. */
+export function processSource(): Source {
+  if (source === undefined) {
+    const script = process.argv[1] ?? process.execPath;
+    const userId = userName().slice(0, LIMITS.userId);
+    const git = gitHead(dirname(resolve(script)));
+    source = {
+      userId,
+      tags: [
+        { key: "mlflow.user", value: userId },
+        { key: "mlflow.source.name", value: script.slice(0, LIMITS.tagValue) },
+        { key: "mlflow.source.type", value: "LOCAL" },
+        ...(git ? [{ key: "mlflow.source.git.commit", value: git.commit }] : []),
+        ...(git?.branch ? [{ key: "mlflow.source.git.branch", value: git.branch }] : []),
+      ],
+    };
+  }
+  return source;
+}
+
+function userName(): string {
+  const { env } = process;
+  const named = env["LOGNAME"] || env["USER"] || env["LNAME"] || env["USERNAME"];
+  if (named) return named;
+  try {
+    return userInfo().username;
+  } catch {
+    return "unknown"; // a container's user id without a name
+  }
+}
+
+/** Reads commit and branch of the work tree that holds a folder; files only, since starting git takes milliseconds. */
+function gitHead(folder: string): { commit: string; branch: string | undefined } | undefined {
+  try {
+    const gitDir = findGitDir(folder);
+    if (gitDir === undefined) return undefined;
+    const head = readFileSync(join(gitDir, "HEAD"), "utf8").trim();
+    const ref = /^ref: (.+)$/.exec(head)?.[1];
+    if (ref === undefined) return { commit: head, branch: undefined };
+    const commit = readRef(gitDir, ref);
+    return commit ? { commit, branch: ref.replace(/^refs\/heads\//, "") } : undefined;
+  } catch {
+    return undefined; // a damaged or unreadable work tree only means fewer tags
+  }
+}
+
+function findGitDir(start: string): string | undefined {
+  for (let folder = start; ; folder = dirname(folder)) {
+    const path = join(folder, ".git");
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) return path;
+    if (stat) return resolve(folder, readFileSync(path, "utf8").replace(/^gitdir:\s*/, "").trim()); // linked work tree
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+function readRef(gitDir: string, ref: string): string | undefined {
+  const read = (path: string): string | undefined => {
+    try {
+      return readFileSync(path, "utf8").trim();
+    } catch {
+      return undefined;
+    }
+  };
+  const common = resolve(gitDir, read(join(gitDir, "commondir")) ?? ".");
+  const loose = read(join(gitDir, ref)) ?? read(join(common, ref));
+  if (loose) return loose;
+  const packed = read(join(common, "packed-refs"));
+  return packed?.split("\n").find((line) => line.endsWith(` ${ref}`))?.split(" ")[0];
+}

@@ -1,0 +1,100 @@
+import type { ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
+import { PulseError } from "../errors.js";
+import { DONE, type Outcome, type RunChange, type TrackingStore } from "./tracking-store.js";
+
+/** A run as the memory store keeps it. */
+export interface StoredRun {
+  readonly runId: string;
+  readonly experimentId: string;
+  name: string;
+  status: "RUNNING" | TerminalStatus;
+  readonly startTime: number;
+  endTime: number | undefined;
+  readonly params: Map<string, string>;
+  readonly tags: Map<string, string>;
+  /** Every point of every metric, in the order of arrival; a replayed point is there once. */
+  readonly metrics: Map<string, Metric[]>;
+}
+
+const BATCH_ITEMS = 10_000;
+
+/** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
+export class MemoryStore implements TrackingStore {
+  readonly uri: string = "memory:";
+  readonly batchItems: number = BATCH_ITEMS;
+  readonly experiments: Map<string, string> = new Map([["Default", "0"]]);
+  readonly runs: Map<string, StoredRun> = new Map();
+  readonly #points = new Set<string>();
+
+  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return Promise.resolve(this.applySync(changes));
+  }
+
+  applySync(changes: readonly RunChange[]): readonly Outcome[] {
+    return changes.map((change) => this.#write(change));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #write(change: RunChange): Outcome {
+    const { create, runKey, end } = change;
+    if (create && !create.resume && !this.runs.has(runKey)) {
+      const experimentId = this.#experiment(change.experiment);
+      if (experimentId === undefined) return { kind: "rejected", error: new PulseError("EXPERIMENT_NOT_FOUND", "There is no experiment with that id in this store.") };
+      const tags = new Map(create.sourceTags.map((tag: Tag) => [tag.key, tag.value]));
+      tags.set("mlflow.runName", create.name);
+      if (create.parentKey !== undefined) tags.set("mlflow.parentRunId", create.parentKey);
+      this.runs.set(runKey, {
+        runId: runKey,
+        experimentId,
+        name: create.name,
+        status: "RUNNING",
+        startTime: create.startTime,
+        endTime: undefined,
+        params: new Map(),
+        tags,
+        metrics: new Map(),
+      });
+    }
+    const run = this.runs.get(runKey);
+    if (run === undefined) return { kind: "rejected", error: new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in this store.`) };
+    if (create?.resume) {
+      run.status = "RUNNING";
+      run.endTime = undefined;
+    }
+    const conflicts = change.params.filter(({ key, value }) => (run.params.get(key) ?? value) !== value);
+    if (conflicts.length > 0) return { kind: "conflict", params: conflicts.map(({ key }) => key) };
+    for (const { key, value } of change.params) run.params.set(key, value);
+    for (const { key, value } of change.tags) {
+      run.tags.set(key, value);
+      if (key === "mlflow.runName") run.name = value;
+    }
+    for (const metric of change.metrics) this.#metric(run, metric);
+    if (end) {
+      run.status = end.status;
+      run.endTime = end.endTime;
+    }
+    return create ? { kind: "done", ids: { runId: runKey, experimentId: run.experimentId } } : DONE;
+  }
+
+  #metric(run: StoredRun, metric: Metric): void {
+    const point = `${run.runId} ${metric.key} ${metric.step} ${metric.timestamp} ${metric.value}`;
+    if (this.#points.has(point)) return;
+    this.#points.add(point);
+    const history = run.metrics.get(metric.key);
+    if (history) history.push(metric);
+    else run.metrics.set(metric.key, [metric]);
+  }
+
+  #experiment(ref: ExperimentRef): string | undefined {
+    if ("id" in ref) return [...this.experiments.values()].includes(ref.id) ? ref.id : undefined;
+    let id = this.experiments.get(ref.name);
+    if (id === undefined) {
+      id = String(this.experiments.size);
+      this.experiments.set(ref.name, id);
+    }
+    return id;
+  }
+}

@@ -1,0 +1,33 @@
+import { resolve } from "node:path";
+import type { Clock } from "../clock.js";
+import { redactText } from "../capture/redact.js";
+import { PulseError } from "../errors.js";
+import { MemoryStore } from "./memory-store.js";
+import { NullStore } from "./null-store.js";
+import { SqliteStore } from "./sql/sqlite-store.js";
+import type { TrackingStore } from "./tracking-store.js";
+
+/** What stores are given beside their URI. */
+export interface StoreOptions {
+  readonly clock: Clock;
+  readonly exitTimeoutMs: number;
+}
+
+/** Schemes of MLflow that have no store here yet. */
+const NOT_YET = /^(https?|file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\+\w+)?:/i;
+
+/**
+ * Makes the store a tracking URI names; nothing is opened before the first change.
+ * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there.
+ */
+export function openStore(uri: string, options: StoreOptions): TrackingStore {
+  if (uri === "memory:") return new MemoryStore();
+  if (uri === "null:") return new NullStore();
+  const file = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
+  if (file !== undefined && !file.startsWith(":memory:")) return new SqliteStore(resolve(file), options);
+  const shown = JSON.stringify(redactText(uri));
+  const scheme = NOT_YET.exec(uri)?.[1];
+  if (scheme !== undefined) throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown}: there is no store for ${scheme}: in this version yet.`);
+  if (!uri.includes(":")) throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is a plain path: folders of the mlruns kind are not written in this version yet.`);
+  throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is not one this package knows.`);
+}

@@ -1,0 +1,26 @@
+import type { PulseError } from "../errors.js";
+import type { Outcome, RunChange, TrackingStore } from "./tracking-store.js";
+
+/** Stands in for a store that cannot be made (a wrong URI in the environment): every change is refused with that reason, so that nothing piles up. */
+export class RefusingStore implements TrackingStore {
+  readonly uri: string;
+  readonly batchItems: number = 10_000;
+  readonly #error: PulseError;
+
+  constructor(uri: string, error: PulseError) {
+    this.uri = uri;
+    this.#error = error;
+  }
+
+  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return Promise.resolve(this.applySync(changes));
+  }
+
+  applySync(changes: readonly RunChange[]): readonly Outcome[] {
+    return changes.map(() => ({ kind: "rejected", error: this.#error }));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

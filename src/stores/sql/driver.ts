@@ -1,0 +1,54 @@
+import { load } from "#require";
+import { PulseError } from "../../errors.js";
+
+/** What SQLite can bind. */
+export type SqlValue = string | number | bigint | null;
+
+/** A prepared statement, as `node:sqlite` has it. */
+export interface Statement {
+  run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+  get(...values: SqlValue[]): Record<string, unknown> | undefined;
+  all(...values: SqlValue[]): Record<string, unknown>[];
+}
+
+/** An open database, as `node:sqlite` has it. */
+export interface Database {
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  close(): void;
+}
+
+interface Driver {
+  DatabaseSync: new (path: string, options?: { timeout?: number }) => Database;
+}
+
+/** The first Node where `node:sqlite` exists and does not print a warning. */
+const BUILT_IN_SINCE = 24;
+
+let driver: Driver | undefined;
+
+/** Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap. */
+export function openDatabase(path: string): Database {
+  driver ??= loadDriver();
+  return new driver.DatabaseSync(path, { timeout: 0 });
+}
+
+function loadDriver(): Driver {
+  const major = Number.parseInt(process.versions.node, 10);
+  const name = major >= BUILT_IN_SINCE ? "node:sqlite" : "@photostructure/sqlite";
+  try {
+    return load(name) as Driver;
+  } catch (error) {
+    throw new PulseError("DRIVER_MISSING", `The SQLite driver ${name} could not be loaded on Node ${process.versions.node}.`, error);
+  }
+}
+
+/** SQLite's primary result codes that ask for different answers. */
+export const SQLITE = { BUSY: 5, LOCKED: 6, READONLY: 8, IOERR: 10, CORRUPT: 11, FULL: 13, CANTOPEN: 14, NOTADB: 26, CONSTRAINT: 19 } as const;
+
+/** Gives the primary result code of a driver's error, or undefined when it is none of SQLite's. */
+export function sqliteCode(error: unknown): number | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
+}

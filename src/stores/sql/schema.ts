@@ -1,0 +1,148 @@
+import { PulseError } from "../../errors.js";
+import type { Database } from "./driver.js";
+
+/**
+ * The alembic revision a new file gets: the schema of MLflow 2.8 to 2.12. Every MLflow from 2.8 on opens it and
+ * migrates it by itself; a newer revision would shut older versions out.
+ */
+const REVISION = "acf3f17fdcc7";
+
+const KEY_VALUE_RUN = (table: string, constraint: string, value: string): string =>
+  `CREATE TABLE ${table} ("key" VARCHAR(250) NOT NULL, value ${value}, run_uuid VARCHAR(32) NOT NULL,
+    CONSTRAINT ${constraint} PRIMARY KEY ("key", run_uuid), FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid))`;
+
+/** Table and constraint names are part of the format: MLflow's later migrations look them up. */
+const TABLES: readonly string[] = [
+  `CREATE TABLE experiments (experiment_id INTEGER NOT NULL, name VARCHAR(256) NOT NULL, artifact_location VARCHAR(256),
+    lifecycle_stage VARCHAR(32), creation_time BIGINT, last_update_time BIGINT,
+    CONSTRAINT experiment_pk PRIMARY KEY (experiment_id),
+    CONSTRAINT experiments_lifecycle_stage CHECK (lifecycle_stage IN ('active', 'deleted')), UNIQUE (name))`,
+  "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+  `CREATE TABLE experiment_tags ("key" VARCHAR(250) NOT NULL, value VARCHAR(5000), experiment_id INTEGER NOT NULL,
+    CONSTRAINT experiment_tag_pk PRIMARY KEY ("key", experiment_id), FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id))`,
+  `CREATE TABLE runs (run_uuid VARCHAR(32) NOT NULL, name VARCHAR(250), source_type VARCHAR(20), source_name VARCHAR(500),
+    entry_point_name VARCHAR(50), user_id VARCHAR(256), status VARCHAR(9), start_time BIGINT, end_time BIGINT,
+    source_version VARCHAR(50), lifecycle_stage VARCHAR(20), artifact_uri VARCHAR(200), experiment_id INTEGER, deleted_time BIGINT,
+    CONSTRAINT run_pk PRIMARY KEY (run_uuid),
+    CONSTRAINT source_type CHECK (source_type IN ('NOTEBOOK', 'JOB', 'LOCAL', 'UNKNOWN', 'PROJECT')),
+    CONSTRAINT runs_lifecycle_stage CHECK (lifecycle_stage IN ('active', 'deleted')),
+    FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id),
+    CHECK (status IN ('SCHEDULED', 'FAILED', 'FINISHED', 'RUNNING', 'KILLED')))`,
+  KEY_VALUE_RUN("tags", "tag_pk", "VARCHAR(5000)"),
+  KEY_VALUE_RUN("params", "param_pk", "VARCHAR(8000) NOT NULL"),
+  `CREATE TABLE metrics ("key" VARCHAR(250) NOT NULL, value FLOAT NOT NULL, timestamp BIGINT NOT NULL, run_uuid VARCHAR(32) NOT NULL,
+    step BIGINT DEFAULT '0' NOT NULL, is_nan BOOLEAN DEFAULT '0' NOT NULL,
+    CONSTRAINT metric_pk PRIMARY KEY ("key", timestamp, step, run_uuid, value, is_nan),
+    FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid), CHECK (is_nan IN (0, 1)))`,
+  `CREATE TABLE latest_metrics ("key" VARCHAR(250) NOT NULL, value FLOAT NOT NULL, timestamp BIGINT, step BIGINT NOT NULL,
+    is_nan BOOLEAN NOT NULL, run_uuid VARCHAR(32) NOT NULL,
+    CONSTRAINT latest_metric_pk PRIMARY KEY ("key", run_uuid), FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid), CHECK (is_nan IN (0, 1)))`,
+  `CREATE TABLE datasets (dataset_uuid VARCHAR(36) NOT NULL, experiment_id INTEGER NOT NULL, name VARCHAR(500) NOT NULL,
+    digest VARCHAR(36) NOT NULL, dataset_source_type VARCHAR(36) NOT NULL, dataset_source TEXT NOT NULL, dataset_schema TEXT, dataset_profile TEXT,
+    CONSTRAINT dataset_pk PRIMARY KEY (experiment_id, name, digest), FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id))`,
+  `CREATE TABLE inputs (input_uuid VARCHAR(36) NOT NULL, source_type VARCHAR(36) NOT NULL, source_id VARCHAR(36) NOT NULL,
+    destination_type VARCHAR(36) NOT NULL, destination_id VARCHAR(36) NOT NULL,
+    CONSTRAINT inputs_pk PRIMARY KEY (source_type, source_id, destination_type, destination_id))`,
+  `CREATE TABLE input_tags (input_uuid VARCHAR(36) NOT NULL, name VARCHAR(255) NOT NULL, value VARCHAR(500) NOT NULL,
+    CONSTRAINT input_tags_pk PRIMARY KEY (input_uuid, name))`,
+  `CREATE TABLE registered_models (name VARCHAR(256) NOT NULL, creation_time BIGINT, last_updated_time BIGINT, description VARCHAR(5000),
+    CONSTRAINT registered_model_pk PRIMARY KEY (name), UNIQUE (name))`,
+  `CREATE TABLE registered_model_tags ("key" VARCHAR(250) NOT NULL, value VARCHAR(5000), name VARCHAR(256) NOT NULL,
+    CONSTRAINT registered_model_tag_pk PRIMARY KEY ("key", name), FOREIGN KEY(name) REFERENCES registered_models (name) ON UPDATE cascade)`,
+  `CREATE TABLE model_versions (name VARCHAR(256) NOT NULL, version INTEGER NOT NULL, creation_time BIGINT, last_updated_time BIGINT,
+    description VARCHAR(5000), user_id VARCHAR(256), current_stage VARCHAR(20), source VARCHAR(500), run_id VARCHAR(32), status VARCHAR(20),
+    status_message VARCHAR(500), run_link VARCHAR(500), storage_location VARCHAR(500),
+    CONSTRAINT model_version_pk PRIMARY KEY (name, version), FOREIGN KEY(name) REFERENCES registered_models (name) ON UPDATE CASCADE)`,
+  `CREATE TABLE model_version_tags ("key" VARCHAR(250) NOT NULL, value VARCHAR(5000), name VARCHAR(256) NOT NULL, version INTEGER NOT NULL,
+    CONSTRAINT model_version_tag_pk PRIMARY KEY ("key", name, version),
+    FOREIGN KEY(name, version) REFERENCES model_versions (name, version) ON UPDATE cascade)`,
+  `CREATE TABLE registered_model_aliases (alias VARCHAR(256) NOT NULL, version INTEGER NOT NULL, name VARCHAR(256) NOT NULL,
+    CONSTRAINT registered_model_alias_pk PRIMARY KEY (name, alias),
+    CONSTRAINT registered_model_alias_name_fkey FOREIGN KEY(name) REFERENCES registered_models (name) ON DELETE cascade ON UPDATE cascade)`,
+  "CREATE INDEX index_metrics_run_uuid ON metrics (run_uuid)",
+  "CREATE INDEX index_latest_metrics_run_uuid ON latest_metrics (run_uuid)",
+  "CREATE INDEX index_tags_run_uuid ON tags (run_uuid)",
+  "CREATE INDEX index_params_run_uuid ON params (run_uuid)",
+  "CREATE INDEX index_datasets_dataset_uuid ON datasets (dataset_uuid)",
+  "CREATE INDEX index_datasets_experiment_id_dataset_source_type ON datasets (experiment_id, dataset_source_type)",
+  "CREATE INDEX index_inputs_input_uuid ON inputs (input_uuid)",
+  "CREATE INDEX index_inputs_destination_type_destination_id_source_type ON inputs (destination_type, destination_id, source_type)",
+  // A table of our own: with one foreign table in the file, MLflow up to 3.5 always runs its upgrade on opening instead of refusing.
+  "CREATE TABLE pulse_mlflow_meta (key VARCHAR(250) NOT NULL PRIMARY KEY, value TEXT)",
+];
+
+/** What the writer fills, by table. `?` marks a column that only newer or older schemas have. */
+const FILLED: Record<string, readonly string[]> = {
+  experiments: ["experiment_id", "name", "artifact_location", "lifecycle_stage", "creation_time?", "last_update_time?"],
+  runs: ["run_uuid", "name", "source_type", "source_name", "entry_point_name", "user_id", "status", "start_time", "end_time", "source_version", "lifecycle_stage", "artifact_uri", "experiment_id"],
+  metrics: ["key", "value", "timestamp", "run_uuid", "step", "is_nan"],
+  latest_metrics: ["key", "value", "timestamp", "run_uuid", "step", "is_nan"],
+  params: ["key", "value", "run_uuid"],
+  tags: ["key", "value", "run_uuid"],
+};
+
+/** What differs between MLflow's schemas and matters to the writer. */
+export interface Schema {
+  /** SQLite's own counter, raised by every migration. */
+  readonly version: number;
+  /** Experiments have creation and update times (MLflow 1.29 and newer). */
+  readonly experimentTimes: boolean;
+  /** Experiments belong to a workspace (MLflow 3.10 and newer). */
+  readonly workspaces: boolean;
+}
+
+/** The names of the tables in a file; empty for a new one. */
+export function tableNames(db: Database): string[] {
+  return db
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .all()
+    .map((row) => String(row["name"]));
+}
+
+/** SQLite's counter of schema changes. */
+export function schemaVersion(db: Database): number {
+  return Number(db.prepare("PRAGMA schema_version").get()?.["schema_version"]);
+}
+
+/** Creates MLflow's tables, the Default experiment and our own table; the caller holds the transaction. */
+export function createSchema(db: Database, defaultArtifactLocation: string, now: number): void {
+  for (const statement of TABLES) db.exec(statement);
+  db.prepare("INSERT INTO alembic_version (version_num) VALUES (?)").run(REVISION);
+  db.prepare("INSERT INTO pulse_mlflow_meta (key, value) VALUES ('created_by', 'pulse-mlflow')").run();
+  // Python code that sets no experiment writes into experiment 0.
+  db.prepare(
+    `INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)
+     VALUES (0, 'Default', ?, 'active', ?, ?)`,
+  ).run(defaultArtifactLocation, now, now);
+}
+
+/** Reads which columns there are; refuses a file this writer could not fill rightly. */
+export function inspectSchema(db: Database, path: string): Schema {
+  const tables = new Set(tableNames(db));
+  const required = ["alembic_version", ...Object.keys(FILLED)];
+  if (!tables.has("experiments") || !tables.has("runs")) throw new PulseError("NOT_MLFLOW", `${path} is a SQLite database, but not one of MLflow's.`);
+  const unsupported = (what: string): PulseError => new PulseError("SCHEMA_UNSUPPORTED", `${path} has MLflow schema ${revision(db, tables)}, ${what}.`);
+  const missing = required.filter((table) => !tables.has(table));
+  if (missing.length > 0) throw unsupported(`which lacks table ${missing.join(", ")}`);
+  const present = new Set<string>();
+  for (const [table, filled] of Object.entries(FILLED)) {
+    const columns = db.prepare(`PRAGMA table_info(${table})`).all();
+    const names = new Set(columns.map((column) => String(column["name"])));
+    for (const name of names) present.add(`${table}.${name}`);
+    const absent = filled.filter((name) => !name.endsWith("?") && !names.has(name));
+    if (absent.length > 0) throw unsupported(`which lacks column ${table}.${absent.join(`, ${table}.`)}`);
+    const ours = new Set(filled.map((name) => name.replace("?", "")));
+    const unknown = columns.filter((column) => column["notnull"] === 1 && column["dflt_value"] === null && !ours.has(String(column["name"])));
+    if (unknown.length > 0) throw unsupported(`whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`);
+  }
+  return {
+    version: schemaVersion(db),
+    experimentTimes: present.has("experiments.creation_time") && present.has("experiments.last_update_time"),
+    workspaces: present.has("experiments.workspace"),
+  };
+}
+
+function revision(db: Database, tables: ReadonlySet<string>): string {
+  if (!tables.has("alembic_version")) return "without a revision";
+  return String(db.prepare("SELECT version_num FROM alembic_version").get()?.["version_num"]);
+}

@@ -1,0 +1,225 @@
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Clock } from "../../clock.js";
+import { messageOf, PulseError } from "../../errors.js";
+import type { Outcome, RunChange, TrackingStore } from "../tracking-store.js";
+import { type Database, openDatabase, SQLITE, type Statement, sqliteCode } from "./driver.js";
+import { createSchema, inspectSchema, type Schema, schemaVersion, tableNames } from "./schema.js";
+import { SqlWriter } from "./writer.js";
+
+/** Items of one transaction: a few milliseconds of the event loop. */
+const BATCH_ITEMS = 400;
+/** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
+const BUSY_WAIT_MS = 20;
+
+/** What an SQLite store needs beside its file. */
+export interface SqliteStoreOptions {
+  readonly clock: Clock;
+  /** How long `applySync` waits for another process's lock, in milliseconds. */
+  readonly exitTimeoutMs: number;
+}
+
+/** An open file: its connection, its schema as last read, and which file it is. */
+interface Connection {
+  readonly db: Database;
+  readonly begin: Statement;
+  readonly commit: Statement;
+  readonly version: Statement;
+  readonly file: string;
+  schema: Schema;
+  writer: SqlWriter;
+}
+
+/**
+ * MLflow's own SQLite database as a store. Short IMMEDIATE transactions on the event loop that never wait for a lock;
+ * a file another MLflow made is written as it is, migrations underneath are followed, and it is never migrated by us.
+ */
+export class SqliteStore implements TrackingStore {
+  readonly uri: string;
+  readonly batchItems: number = BATCH_ITEMS;
+  readonly #path: string;
+  readonly #options: SqliteStoreOptions;
+  #connection: Connection | undefined;
+
+  constructor(path: string, options: SqliteStoreOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.uri = `sqlite:///${path}`;
+  }
+
+  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return Promise.resolve(this.#apply(changes));
+  }
+
+  applySync(changes: readonly RunChange[]): readonly Outcome[] {
+    return this.#apply(changes, this.#options.exitTimeoutMs);
+  }
+
+  close(): Promise<void> {
+    this.#disconnect();
+    return Promise.resolve();
+  }
+
+  #apply(changes: readonly RunChange[], waitMs = 0): readonly Outcome[] {
+    let connection: Connection;
+    try {
+      connection = this.#connect(waitMs);
+      if (waitMs > 0) connection.db.exec(`PRAGMA busy_timeout = ${waitMs}`);
+    } catch (error) {
+      this.#disconnect();
+      return changes.map(() => this.#outcomeOf(error));
+    }
+    const outcomes = this.#transaction(connection, changes);
+    if (waitMs > 0) connection.db.exec("PRAGMA busy_timeout = 0");
+    return outcomes;
+  }
+
+  #transaction(connection: Connection, changes: readonly RunChange[]): readonly Outcome[] {
+    try {
+      connection.begin.run();
+      this.#followMigration(connection);
+      connection.writer.begin();
+      const outcomes = changes.map((change) => connection.writer.write(change));
+      connection.commit.run();
+      return outcomes;
+    } catch (error) {
+      rollback(connection.db);
+      const outcome = this.#outcomeOf(error);
+      // A statement that failed for its own sake: find the change it belongs to, the others go through.
+      if (outcome.kind === "rejected" && changes.length > 1) return changes.flatMap((change) => this.#transaction(connection, [change]));
+      if (outcome.kind === "away") this.#disconnect();
+      return changes.map(() => outcome);
+    }
+  }
+
+  /** Reads the columns again when MLflow has migrated the file since the last transaction. */
+  #followMigration(connection: Connection): void {
+    if (Number(connection.version.get()?.["schema_version"]) === connection.schema.version) return;
+    connection.schema = inspectSchema(connection.db, this.#path);
+    connection.writer = this.#writer(connection.db, connection.schema);
+  }
+
+  #connect(waitMs: number): Connection {
+    const open = this.#connection;
+    if (open) {
+      if (fileIdentity(this.#path) === open.file) return open;
+      this.#disconnect(); // the file was removed or replaced: writing on would go into a file nobody can open
+    }
+    createFile(this.#path);
+    const db = openDatabase(this.#path);
+    try {
+      db.exec(`PRAGMA busy_timeout = ${waitMs}`);
+      db.exec("PRAGMA foreign_keys = ON");
+      if (tableNames(db).length === 0) this.#create(db);
+      const schema = inspectSchema(db, this.#path);
+      // In WAL mode NORMAL loses nothing at a crash of the process; files in other modes keep SQLite's default.
+      if (db.prepare("PRAGMA journal_mode").get()?.["journal_mode"] === "wal") db.exec("PRAGMA synchronous = NORMAL");
+      db.exec("PRAGMA busy_timeout = 0");
+      this.#connection = {
+        db,
+        begin: db.prepare("BEGIN IMMEDIATE"),
+        commit: db.prepare("COMMIT"),
+        version: db.prepare("PRAGMA schema_version"),
+        file: fileIdentity(this.#path),
+        schema,
+        writer: this.#writer(db, schema),
+      };
+      return this.#connection;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /** Makes MLflow's tables in an empty file; another process may be doing the same. */
+  #create(db: Database): void {
+    db.exec("PRAGMA journal_mode = WAL");
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      if (tableNames(db).length === 0) createSchema(db, this.#locate(0), this.#options.clock.now());
+      db.exec("COMMIT");
+    } catch (error) {
+      rollback(db);
+      throw error;
+    }
+  }
+
+  #writer(db: Database, schema: Schema): SqlWriter {
+    return new SqlWriter(db, schema, (id) => this.#locate(id), this.#options.clock.now);
+  }
+
+  /** Where an experiment's artifacts lie: an absolute URI beside the database, as Python's client has it. */
+  #locate(experimentId: number): string {
+    return pathToFileURL(join(dirname(this.#path), "mlruns", String(experimentId))).href;
+  }
+
+  #disconnect(): void {
+    const open = this.#connection;
+    this.#connection = undefined;
+    try {
+      open?.db.close();
+    } catch {
+      // A connection that broke cannot be closed properly; there is nothing left to save in it.
+    }
+  }
+
+  #outcomeOf(error: unknown): Outcome {
+    if (error instanceof PulseError) return { kind: "away", error };
+    const why = (code: ConstructorParameters<typeof PulseError>[0], what: string): PulseError => new PulseError(code, `${this.#path}: ${what} (${messageOf(error)}).`, error);
+    switch (sqliteCode(error) ?? fsCode(error)) {
+      case SQLITE.BUSY:
+      case SQLITE.LOCKED:
+        return {
+          kind: "retry",
+          afterMs: Math.ceil(BUSY_WAIT_MS * (0.5 + this.#options.clock.random())),
+          error: why("STORE_BUSY", "the database is locked by another process"),
+        };
+      case SQLITE.FULL:
+      case "ENOSPC":
+        return { kind: "away", error: why("DISK_FULL", "the disk is full") };
+      case SQLITE.IOERR:
+        return { kind: "away", error: why("STORE_UNAVAILABLE", "the file cannot be read or written now") };
+      case SQLITE.NOTADB:
+      case SQLITE.CORRUPT:
+        return { kind: "away", error: why("NOT_A_DATABASE", "the file is not an SQLite database, or a damaged one") };
+      case SQLITE.READONLY:
+      case SQLITE.CANTOPEN:
+        return { kind: "away", error: why("NOT_WRITABLE", "the database cannot be written") };
+      case SQLITE.CONSTRAINT:
+        return { kind: "rejected", error: why("REJECTED", "the database refused a value") };
+      case undefined:
+        return { kind: "rejected", error: why("REJECTED", "the change could not be written") };
+      default:
+        return { kind: "away", error: why("NOT_WRITABLE", "the database cannot be opened") };
+    }
+  }
+}
+
+/** Makes the file readable for its owner alone, before SQLite opens it; an existing one stays as it is. */
+function createFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (fsCode(error) !== "EEXIST") throw error;
+  }
+}
+
+function fileIdentity(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.dev}:${stat.ino}` : "";
+}
+
+function fsCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && /^E[A-Z]+$/.test(code) ? code : undefined;
+}
+
+function rollback(db: Database): void {
+  try {
+    db.exec("ROLLBACK");
+  } catch {
+    // SQLite has rolled back by itself (disk full, I/O error) or no transaction was begun.
+  }
+}

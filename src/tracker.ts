@@ -1,0 +1,210 @@
+import { makeRedactor, type Redactor } from "./capture/redact.js";
+import { type Clock, systemClock } from "./clock.js";
+import type { PulseConfig } from "./config/options.js";
+import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
+import { Diagnostics, type Stats } from "./diagnostics.js";
+import { PulseError } from "./errors.js";
+import { guardAtExit, unguard } from "./recorder/exit.js";
+import { Recorder } from "./recorder/recorder.js";
+import { shared } from "./registry.js";
+import { startRun, withRun } from "./run/current.js";
+import { OFF, provideDefaultHost, type RunHost, scopes } from "./run/host.js";
+import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
+import type { CallOptions, RunOptions } from "./run/options.js";
+import type { AnyFunction } from "./run/plan.js";
+import type { Run } from "./run/run.js";
+import { tracked } from "./run/tracked.js";
+import { openStore } from "./stores/open.js";
+import { RefusingStore } from "./stores/refusing-store.js";
+import type { TrackingStore } from "./stores/tracking-store.js";
+
+/** One configured instance of everything: where runs go, how problems are told, what is counted. */
+export interface Tracker {
+  /** Like the function of that name, with this tracker. */
+  withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
+  /** Like the function of that name, with this tracker. */
+  startRun(options?: RunOptions): Run;
+  /** Like the function of that name, with this tracker at every call. */
+  tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
+  /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
+  run<R>(fn: () => R): R;
+  /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
+  flush(options?: FlushOptions): Promise<void>;
+  /** Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent. */
+  shutdown(options?: FlushOptions): Promise<void>;
+  /** What has been recorded and what became of it; a snapshot. */
+  stats(): Stats;
+}
+
+/** How long to wait. */
+export interface FlushOptions {
+  /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
+  readonly timeoutMs?: number | undefined;
+}
+
+class TrackerInstance implements Tracker, RunHost {
+  readonly config: ResolvedConfig;
+  readonly diagnostics: Diagnostics;
+  readonly clock: Clock = systemClock;
+  readonly recorder: Recorder;
+  readonly redact: Redactor;
+  #resumeId: string | undefined;
+  #shutdown: Promise<void> | undefined;
+
+  constructor(config: ResolvedConfig, store: (clock: Clock) => TrackingStore, resumeId: string | undefined) {
+    this.config = config;
+    this.#resumeId = resumeId;
+    this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
+    this.redact = makeRedactor(config.redact);
+    const { maxPendingBytes, exitTimeoutMs } = config;
+    this.recorder = new Recorder({ store: store(this.clock), diagnostics: this.diagnostics, clock: this.clock, maxPendingBytes, exitTimeoutMs });
+    guardAtExit(this.recorder);
+  }
+
+  takeResumeId(): string | undefined {
+    const id = this.#resumeId;
+    this.#resumeId = undefined;
+    return id;
+  }
+
+  withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
+    return this.#inside(() => withRun(options, fn));
+  }
+
+  startRun(options: RunOptions = {}): Run {
+    return this.#inside(() => startRun(options));
+  }
+
+  tracked<F extends AnyFunction>(fn: F, options: CallOptions = {}): F {
+    const inner = tracked(fn, options);
+    if (OFF) return inner;
+    const call = this.#inside.bind(this);
+    const outer = function (this: unknown, ...args: unknown[]): unknown {
+      return call(() => Reflect.apply(inner, this, args) as unknown);
+    };
+    return Object.defineProperties(outer, { name: { value: fn.name, configurable: true }, length: { value: fn.length, configurable: true } }) as F;
+  }
+
+  run<R>(fn: () => R): R {
+    return OFF ? fn() : scopes.run({ host: this, run: undefined }, fn);
+  }
+
+  async flush(options: FlushOptions = {}): Promise<void> {
+    await this.recorder.flush(options.timeoutMs);
+    this.#throwDeferred();
+  }
+
+  shutdown(options: FlushOptions = {}): Promise<void> {
+    this.#shutdown ??= this.#close(options);
+    return this.#shutdown;
+  }
+
+  stats(): Stats {
+    const { stats } = this.diagnostics;
+    return { ...stats, warnings: { ...stats.warnings } };
+  }
+
+  /** Has code use this tracker, keeping the enclosing run when it is this tracker's. */
+  #inside<R>(fn: () => R): R {
+    return OFF || scopes.get()?.host === this ? fn() : this.run(fn);
+  }
+
+  async #close(options: FlushOptions): Promise<void> {
+    this.recorder.endOpenRuns(0);
+    await this.recorder.close(options.timeoutMs);
+    unguard(this.recorder);
+    this.#throwDeferred();
+  }
+
+  #throwDeferred(): void {
+    const error = this.diagnostics.takeDeferred();
+    if (error) throw error;
+  }
+}
+
+const current: { tracker: TrackerInstance | undefined; given: PulseConfig } = shared("default tracker", () => ({ tracker: undefined, given: {} }));
+
+/** Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is warned of, and the runs are refused. */
+function defaultTracker(): TrackerInstance {
+  current.tracker ??= makeDefault();
+  return current.tracker;
+}
+
+function makeDefault(): TrackerInstance {
+  let config: ResolvedConfig | undefined;
+  try {
+    const resolved = resolveConfig(current.given);
+    config = resolved;
+    return build(resolved, resolved.runId);
+  } catch (error) {
+    if (!(error instanceof PulseError) || config?.strict) throw error;
+    config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
+    return new TrackerInstance(config, () => new RefusingStore(config?.trackingUri ?? "", error), undefined);
+  }
+}
+
+function resolveDefaults(): ResolvedConfig {
+  return { trackingUri: "(not configured)", experiment: undefined, runId: undefined, exitTimeoutMs: 0, maxPendingBytes: 65_536, redact: true, strict: false, logger: undefined, outsideRun: "warn" };
+}
+
+function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
+  return new TrackerInstance(config, (clock) => openStore(config.trackingUri, { clock, exitTimeoutMs: config.exitTimeoutMs }), resumeId);
+}
+
+/**
+ * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
+ * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
+ * @example
+ * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
+ */
+export function configure(config: PulseConfig): void {
+  const resolved = resolveConfig(config);
+  const tracker = build(resolved, resolved.runId);
+  const previous = current.tracker;
+  current.given = config;
+  current.tracker = tracker;
+  // Delivered in the background; with runs still open it stays until they end or the process does.
+  if (previous?.recorder.openRuns.size === 0) void previous.shutdown().catch(() => undefined);
+}
+
+/**
+ * Makes a tracker of its own beside the default one.
+ * @throws PulseError like `configure`.
+ * @example
+ * const tracker = createTracker({ trackingUri: "memory:" });
+ * await tracker.withRun({ experiment: "Sweep" }, async (run) => run.logMetric("loss", 0.42));
+ * tracker.stats().metrics; // 1
+ */
+export function createTracker(config: PulseConfig = {}): Tracker {
+  return build(resolveConfig(config), undefined);
+}
+
+/** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
+export function flush(options?: FlushOptions): Promise<void> {
+  return current.tracker?.flush(options) ?? Promise.resolve();
+}
+
+/** Ends the default tracker's open runs, flushes it and lets go of its store. */
+export function shutdown(options?: FlushOptions): Promise<void> {
+  return current.tracker?.shutdown(options) ?? Promise.resolve();
+}
+
+/** What the default tracker has recorded and what became of it. */
+export function stats(): Stats {
+  return (current.tracker ?? { stats: () => new Diagnostics().stats }).stats();
+}
+
+/**
+ * Logs one whole run and resolves once it is stored.
+ * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is absent.
+ * @example
+ * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });
+ */
+export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
+  return logRun(log, (trackingUri) => {
+    const tracker = build(resolveConfig({ ...current.given, trackingUri: trackingUri as string }), undefined);
+    return { host: tracker, release: () => tracker.shutdown().catch(() => undefined) };
+  });
+}
+
+if (!OFF) provideDefaultHost(defaultTracker);
