@@ -45,19 +45,20 @@ export interface FlushOptions {
 class TrackerInstance implements Tracker, RunHost {
   readonly config: ResolvedConfig;
   readonly diagnostics: Diagnostics;
-  readonly clock: Clock = systemClock;
+  readonly clock: Clock;
   readonly recorder: Recorder;
   readonly redact: Redactor;
   #resumeId: string | undefined;
   #shutdown: Promise<void> | undefined;
 
-  constructor(config: ResolvedConfig, store: (clock: Clock) => TrackingStore, resumeId: string | undefined) {
+  constructor(config: ResolvedConfig, store: TrackingStore, resumeId: string | undefined, clock: Clock = systemClock) {
     this.config = config;
+    this.clock = clock;
     this.#resumeId = resumeId;
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
     const { maxPendingBytes, exitTimeoutMs } = config;
-    this.recorder = new Recorder({ store: store(this.clock), diagnostics: this.diagnostics, clock: this.clock, maxPendingBytes, exitTimeoutMs });
+    this.recorder = new Recorder({ store, diagnostics: this.diagnostics, clock, maxPendingBytes, exitTimeoutMs });
     guardAtExit(this.recorder);
   }
 
@@ -139,7 +140,7 @@ function makeDefault(): TrackerInstance {
   } catch (error) {
     if (!(error instanceof PulseError) || config?.strict) throw error;
     config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
-    return new TrackerInstance(config, () => new RefusingStore(config?.trackingUri ?? "", error), undefined);
+    return new TrackerInstance(config, new RefusingStore(config.trackingUri, error), undefined);
   }
 }
 
@@ -148,7 +149,13 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  return new TrackerInstance(config, (clock) => openStore(config.trackingUri, { clock, exitTimeoutMs: config.exitTimeoutMs }), resumeId);
+  const store = openStore(config.trackingUri, { clock: systemClock, exitTimeoutMs: config.exitTimeoutMs });
+  return new TrackerInstance(config, store, resumeId);
+}
+
+/** Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
+export function trackerOn(store: TrackingStore, config: PulseConfig = {}, clock: Clock = systemClock): Tracker {
+  return new TrackerInstance(resolveConfig({ trackingUri: "memory:", ...config }), store, undefined, clock);
 }
 
 /**

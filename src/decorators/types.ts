@@ -130,12 +130,12 @@ interface AssignmentDecorator<Value> {
 export interface MetricDecorator<S extends Selector | undefined> extends AssignmentDecorator<Untyped> {
   <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
   <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>): TypedPropertyDescriptor<M>;
-  <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): TypedPropertyDescriptor<V>;
+  <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
 }
 
 /** `@LogTag` after its selector is known. */
 export interface TagDecorator extends AssignmentDecorator<Untyped>, MethodDecoratorOf {
-  <V extends Scalar | string | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): TypedPropertyDescriptor<V>;
+  <V extends Scalar | string | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
 }
 
 /** `@LogParam` after its selector is known. */

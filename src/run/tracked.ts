@@ -136,6 +136,7 @@ class TrackedCall implements CallObserver {
   readonly #args: readonly unknown[];
   readonly #joined: boolean;
   #scope: Scope | undefined;
+  #begun = false;
 
   constructor(plan: Plan, host: RunHost, resolved: ResolvedPlan | undefined, args: readonly unknown[], scope: Scope | undefined, joined: Run | undefined) {
     this.#plan = plan;
@@ -152,6 +153,8 @@ class TrackedCall implements CallObserver {
   }
 
   begin(): void {
+    if (this.#begun) return; // a plain function that returned a generator began when it was called
+    this.#begun = true;
     const resolved = this.#resolved as ResolvedPlan;
     if (!this.#joined) {
       const { runName, defaultName } = resolved;

@@ -68,11 +68,6 @@ async function environments(): Promise<Record<Which, { version: string; python: 
   return script.environments();
 }
 
-/** Why no peer can be started here, in the form of the `skip` option of a test. */
-export async function unavailable(): Promise<string | false> {
-  return (await environments()) === undefined && "there is no python3 3.10 or newer on the PATH";
-}
-
 async function launch(which: Which, args: string[], cwd: string, detached: boolean) {
   const environment = (await environments())?.[which];
   if (environment === undefined) throw new Error("There is no python3 3.10 or newer on the PATH.");
@@ -108,7 +103,7 @@ async function launch(which: Which, args: string[], cwd: string, detached: boole
   const ended = once(child, "close")
     .catch((error: unknown) => remember(String(error)))
     .then(() => alive.delete(child));
-  return { child, kill, ended, remember, log: () => log };
+  return { child, kill, ended, remember, version: environment.version, log: () => log };
 }
 
 type Launched = Awaited<ReturnType<typeof launch>>;
@@ -119,10 +114,11 @@ export class Peer {
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #last = 0;
   #ended = false;
-  version = "";
+  version: string;
 
   private constructor(launched: Launched) {
     this.#process = launched;
+    this.version = launched.version;
     createInterface({ input: launched.child.stdout }).on("line", (line) => {
       const answer = JSON.parse(line) as { id: number; ok: never; error?: string };
       const waiting = this.#waiting.get(answer.id);
@@ -138,8 +134,13 @@ export class Peer {
 
   static async start(which: Which): Promise<Peer> {
     const peer = new Peer(await launch(which, [], tmpdir(), false));
-    peer.version = await peer.#ask<string>("version");
-    return peer;
+    try {
+      peer.version = await peer.#ask<string>("version");
+      return peer;
+    } catch (error) {
+      await peer.close();
+      throw error;
+    }
   }
 
   #gone(): Error {

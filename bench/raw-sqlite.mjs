@@ -1,0 +1,48 @@
+// The peer of `sqlite`: the rows of MLflow's tables by bare prepared statements, one row each, and nothing else.
+
+/** Opens a file with the driver and the settings that the package itself uses. */
+export async function openRaw(path) {
+  const builtIn = Number.parseInt(process.versions.node, 10) >= 24;
+  const { DatabaseSync } = await import(builtIn ? "node:sqlite" : "@photostructure/sqlite");
+  const db = new DatabaseSync(path);
+  db.exec("PRAGMA journal_mode = WAL");
+  db.exec("PRAGMA synchronous = NORMAL");
+  db.exec("PRAGMA foreign_keys = ON");
+  return db;
+}
+
+/** Prepares the statements; user, tags and experiment are those of the one run that is in the file already. */
+export function rawWriter(db) {
+  const model = db.prepare("SELECT run_uuid, user_id, artifact_uri, experiment_id FROM runs").get();
+  const tags = db.prepare("SELECT key, value FROM tags WHERE run_uuid = ?").all(model.run_uuid);
+  const artifacts = model.artifact_uri.slice(0, model.artifact_uri.indexOf(`/${model.run_uuid}/`));
+  const begin = db.prepare("BEGIN IMMEDIATE");
+  const commit = db.prepare("COMMIT");
+  const run = db.prepare(
+    `INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time,
+       source_version, lifecycle_stage, artifact_uri, experiment_id)
+     VALUES (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, NULL, '', 'active', ?, ?)`,
+  );
+  const tag = db.prepare("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)");
+  const param = db.prepare("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)");
+  const metric = db.prepare(
+    "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)",
+  );
+  const latest = db.prepare(
+    `INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)
+     ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step`,
+  );
+  const end = db.prepare("UPDATE runs SET status = 'FINISHED', end_time = ? WHERE run_uuid = ?");
+  return {
+    begin: () => begin.run(),
+    commit: () => commit.run(),
+    start(id, name, now) {
+      run.run(id, name, model.user_id, now, `${artifacts}/${id}/artifacts`, model.experiment_id);
+      for (const { key, value } of tags) tag.run(key, key === "mlflow.runName" ? name : value, id);
+    },
+    param: (id, key, value) => param.run(key, value, id),
+    metric: (id, key, value, now, step) => metric.run(key, value, now, id, step),
+    latest: (id, key, value, now, step) => latest.run(key, value, now, id, step),
+    end: (id, now) => end.run(now, id),
+  };
+}

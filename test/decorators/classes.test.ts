@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { memoryTracker, params, values } from "../support/memory.js";
+
+@TrackedExperiment("Base", { params: { level: "base", base: true }, tags: { a: "base" } })
+class Base {
+  @LogMetric
+  value(): number {
+    return 1;
+  }
+
+  @LogMetric
+  overridden(): number {
+    return 1;
+  }
+
+  @LogMetric
+  static make(): number {
+    return 10;
+  }
+}
+
+@TrackedExperiment("Derived", { params: { level: "derived" }, tags: { b: "derived" } })
+class Derived extends Base {
+  @LogMetric("mine")
+  override overridden(): number {
+    return super.overridden() + 1;
+  }
+}
+
+class Plain extends Derived {}
+
+test("the most derived class with an experiment decides; params and tags merge base first", async () => {
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  tracker.run(() => new Plain().value());
+  const run = await onlyRun();
+  assert.equal(experimentOf(run), "Derived");
+  assert.equal(run.name, "Plain.value");
+  assert.deepEqual(params(run), { level: "derived", base: "true" });
+  assert.deepEqual([run.tags.get("a"), run.tags.get("b")], ["base", "derived"]);
+});
+
+test("the base class itself keeps its own experiment", async () => {
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  tracker.run(() => new Base().value());
+  const run = await onlyRun();
+  assert.equal(experimentOf(run), "Base");
+  assert.deepEqual(params(run), { level: "base", base: "true" });
+});
+
+test("an overridden method that calls super logs both into one run", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  assert.equal(
+    tracker.run(() => new Derived().overridden()),
+    2,
+  );
+  assert.deepEqual(values(await onlyRun()), { overridden: [1], mine: [2] });
+});
+
+test("statics follow the class they are called on", async () => {
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  tracker.run(() => Plain.make());
+  const run = await onlyRun();
+  assert.equal(experimentOf(run), "Derived");
+  assert.equal(run.name, "Plain.make");
+});
+
+test("a detached method belongs to the class whose decorator saw it", async () => {
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const { value } = Base.prototype;
+  tracker.run(() => value.call(undefined as unknown as Base));
+  const run = await onlyRun();
+  assert.equal(experimentOf(run), "Base");
+  assert.equal(run.name, "Base.value");
+});
+
+test("Object.create instances, frozen instances and proxies are seen through", async () => {
+  const { tracker, runs, experimentOf } = memoryTracker();
+  const broken = new Proxy(new Base(), {
+    getPrototypeOf() {
+      throw new Error("no look");
+    },
+  });
+  tracker.run(() => {
+    Object.create(new Derived()).value();
+    Object.freeze(new Base()).value();
+    new Proxy(new Derived(), {}).value();
+    broken.value();
+  });
+  const all = await runs();
+  assert.deepEqual(all.map(experimentOf), ["Derived", "Base", "Derived", "Base"]);
+});
+
+test("a bare class uses the configured experiment, else its own name", async () => {
+  @TrackedExperiment
+  class Unnamed {
+    @LogMetric
+    value(): number {
+      return 1;
+    }
+  }
+  const free = memoryTracker();
+  free.tracker.run(() => new Unnamed().value());
+  assert.equal(free.experimentOf(await free.onlyRun()), "Unnamed");
+  const configured = memoryTracker({ experiment: "Configured" });
+  configured.tracker.run(() => new Unnamed().value());
+  assert.equal(configured.experimentOf(await configured.onlyRun()), "Configured");
+});
+
+test("a run outside any class goes to the configured experiment, else to Default", async () => {
+  const free = memoryTracker();
+  free.tracker.withRun({}, () => 1);
+  assert.equal(free.experimentOf(await free.onlyRun()), "Default");
+  class Loose {
+    @TrackedRun({ experiment: "Option" })
+    go(): void {}
+  }
+  const named = memoryTracker({ experiment: "Configured" });
+  named.tracker.run(() => new Loose().go());
+  assert.equal(named.experimentOf(await named.onlyRun()), "Option");
+});
+
+test("mixins keep their tracked methods", async () => {
+  class Root {}
+  // biome-ignore lint/suspicious/noExplicitAny: the shape TypeScript asks of a mixin
+  const Scored = <C extends new (...args: any[]) => object>(Parent: C) => {
+    class Mixed extends Parent {
+      @LogMetric
+      score(): number {
+        return 5;
+      }
+    }
+    return Mixed;
+  };
+  @TrackedExperiment("Mixed")
+  class Target extends Scored(Root) {}
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  tracker.run(() => new Target().score());
+  const run = await onlyRun();
+  assert.equal(experimentOf(run), "Mixed");
+  assert.deepEqual(values(run), { score: [5] });
+});
+
+test("a decorator on the wrong kind of member names decorator, class, member and kind", () => {
+  // biome-ignore lint/suspicious/noExplicitAny: what plain JavaScript can get wrong
+  const anyMetric: any = LogMetric;
+  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  const anyExperiment: any = TrackedExperiment;
+  class Shape {
+    get area(): number {
+      return 1;
+    }
+  }
+  const getter = Object.getOwnPropertyDescriptor(Shape.prototype, "area");
+  assert.throws(() => anyMetric(Shape.prototype, "area", getter), { code: "WRONG_TARGET", message: /@LogMetric stands on the getter Shape\.area; it goes on methods, setters, accessors/ });
+  assert.throws(() => anyMetric(Shape.prototype, "side", undefined), { code: "WRONG_TARGET", message: /field Shape\.side.*tracked\(fn, options\)/ });
+  assert.throws(() => anyMetric(class Wrong {}), { code: "WRONG_TARGET", message: /class Wrong/ });
+  assert.throws(() => anyMetric()(undefined, { kind: "field", name: "x", addInitializer() {} }), { code: "WRONG_TARGET" });
+  assert.throws(() => anyExperiment(""), { code: "INVALID_OPTION" });
+  assert.throws(() => anyExperiment("X", { nset: "child" }), { code: "INVALID_OPTION", message: /option "nset" must be one of experiment, runName/ });
+  assert.throws(() => anyMetric("loss", { nonFinite: "drop" }), { code: "INVALID_OPTION", message: /nonFinite must be "log" or "skip"; got "drop"/ });
+  assert.throws(() => anyMetric(5), { code: "INVALID_OPTION", message: /selector must be/ });
+});

@@ -1,0 +1,381 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { currentRun, LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, withRun } from "../../src/index.js";
+import { memoryTracker, params, steps, values } from "../support/memory.js";
+
+@TrackedExperiment("Learning", { params: { run_type: "meta-learning" }, tags: { team: "pulse" } })
+class Learner {
+  factor = 1;
+
+  @LogMetric
+  async evaluate(scale: number): Promise<{ avg_confidence: number; nested: { loss: number }; text: string }> {
+    await Promise.resolve();
+    return { avg_confidence: 0.5 * scale * this.factor, nested: { loss: 0.25 }, text: "no number" };
+  }
+
+  @LogMetric()
+  score(): number {
+    return 7;
+  }
+
+  @LogMetric("loss", { prefix: "train/" })
+  *train(epochs: number): Generator<{ loss: number }> {
+    for (let epoch = 0; epoch < epochs; epoch++) yield { loss: 1 / (epoch + 1) };
+  }
+
+  @TrackedRun({ runName: ([lr]) => `lr ${lr}` })
+  @LogParam
+  @LogMetric(["a", "b"])
+  async trial(lr: number, _options: { deep: { x: number } }): Promise<{ a: number; b: number; c: number }> {
+    for (const _ of this.train(3)) await Promise.resolve();
+    return { a: 1, b: 2, c: 3 };
+  }
+
+  @TrackedRun
+  async sweep(): Promise<number> {
+    await this.trial(0.1, { deep: { x: 1 } });
+    await this.trial(0.2, { deep: { x: 2 } });
+    return 2;
+  }
+
+  @LogParam(["lr", "1.deep.x"])
+  @LogTag({ verdict: "verdict" })
+  judge(_lr: number, _options: { deep: { x: number } }): { verdict: string } {
+    return { verdict: "good" };
+  }
+
+  @LogMetric
+  static count(): number {
+    return 3;
+  }
+
+  untouched(): number {
+    return 1;
+  }
+}
+
+test("a logging method of a tracked class opens a run and logs what it returns", async () => {
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const result = await tracker.run(() => new Learner().evaluate(1));
+  assert.deepEqual(result, { avg_confidence: 0.5, nested: { loss: 0.25 }, text: "no number" });
+  const run = await onlyRun();
+  assert.equal(experimentOf(run), "Learning");
+  assert.equal(run.name, "Learner.evaluate");
+  assert.equal(run.status, "FINISHED");
+  assert.deepEqual(values(run), { avg_confidence: [0.5], "nested.loss": [0.25] });
+  assert.deepEqual(params(run), { run_type: "meta-learning" });
+  assert.equal(run.tags.get("team"), "pulse");
+  assert.equal(run.tags.get("mlflow.runName"), "Learner.evaluate");
+  assert.equal(run.tags.get("mlflow.source.type"), "LOCAL");
+  assert.ok((run.endTime ?? 0) >= run.startTime);
+});
+
+test("a sync method stays sync and its number is logged under its name", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  assert.equal(
+    tracker.run(() => new Learner().score()),
+    7,
+  );
+  assert.deepEqual(values(await onlyRun()), { score: [7] });
+});
+
+test("a generator logs one step per yield, under a prefix", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const losses = tracker.run(() => [...new Learner().train(3)].map(({ loss }) => loss));
+  assert.deepEqual(losses, [1, 1 / 2, 1 / 3]);
+  const run = await onlyRun();
+  assert.deepEqual(steps(run, "train/loss"), [
+    [0, 1],
+    [1, 1 / 2],
+    [2, 1 / 3],
+  ]);
+  assert.equal(run.status, "FINISHED");
+});
+
+test("TrackedRun methods are child runs of the open run, and joined methods log into theirs", async () => {
+  const { tracker, runs } = memoryTracker();
+  await tracker.run(() => new Learner().sweep());
+  const [sweep, first, second, ...rest] = await runs();
+  assert.equal(rest.length, 0);
+  assert.equal(sweep?.name, "Learner.sweep");
+  assert.deepEqual([first?.name, second?.name], ["lr 0.1", "lr 0.2"]);
+  for (const child of [first, second]) {
+    assert.equal(child?.tags.get("mlflow.parentRunId"), sweep?.runId);
+    assert.deepEqual(child && values(child), { "train/loss": [1, 1 / 2, 1 / 3], a: [1], b: [2] });
+  }
+  assert.deepEqual(first && params(first), { run_type: "meta-learning", lr: "0.1" });
+  assert.deepEqual(sweep && values(sweep), {});
+});
+
+test("arguments become params by name and index path, and results become tags", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => new Learner().judge(0.3, { deep: { x: 9 } }));
+  const run = await onlyRun();
+  // `lr` is written `_lr` in the signature: not a name of an argument.
+  assert.deepEqual(params(run), { run_type: "meta-learning", "1.deep.x": "9" });
+  assert.equal(run.tags.get("verdict"), "good");
+});
+
+test("an unknown argument name is warned of once", async () => {
+  class Fresh {
+    @TrackedRun
+    @LogParam(["rate", "lr"])
+    go(lr: number): number {
+      return lr;
+    }
+  }
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  tracker.run(() => new Fresh().go(1));
+  assert.deepEqual(params(await onlyRun()), { lr: "1" });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /go has no argument named "rate".*UNKNOWN_ARGUMENT/);
+});
+
+test("static methods are tracked, unmarked methods are not", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => {
+    Learner.count();
+    new Learner().untouched();
+  });
+  const run = await onlyRun();
+  assert.equal(run.name, "Learner.count");
+  assert.deepEqual(values(run), { count: [3] });
+});
+
+test("a joined call sets neither status nor error tags of the run it logs into", async () => {
+  @TrackedExperiment("Joined")
+  class Fails {
+    @LogMetric
+    part(): number {
+      throw new Error("inner");
+    }
+
+    @TrackedRun
+    whole(): string {
+      try {
+        this.part();
+      } catch {
+        return "survived";
+      }
+      return "unreachable";
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  assert.equal(
+    tracker.run(() => new Fails().whole()),
+    "survived",
+  );
+  const run = await onlyRun();
+  assert.equal(run.status, "FINISHED");
+  assert.equal(run.tags.has("error.type"), false);
+});
+
+test("a logging method outside any run and tracked class logs nothing and warns once", async () => {
+  class Plain {
+    @LogMetric
+    value(): number {
+      return 1;
+    }
+  }
+  const { tracker, runs, warnings } = memoryTracker();
+  tracker.run(() => {
+    const plain = new Plain();
+    assert.equal(plain.value() + plain.value(), 2);
+  });
+  assert.equal((await runs()).length, 0);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /OUTSIDE_RUN/);
+  assert.equal(tracker.stats().warnings.OUTSIDE_RUN, 2);
+
+  const silent = memoryTracker({ outsideRun: "ignore" });
+  silent.tracker.run(() => new Plain().value());
+  assert.deepEqual(silent.warnings, []);
+  const strict = memoryTracker({ outsideRun: "throw" });
+  assert.throws(() => strict.tracker.run(() => new Plain().value()), { code: "OUTSIDE_RUN" });
+
+  const inside = memoryTracker();
+  inside.tracker.withRun({}, () => new Plain().value());
+  assert.deepEqual(values(await inside.onlyRun()), { value: [1] });
+});
+
+test("TrackedExperiment on a method opens a run in its own experiment, a child of the open one", async () => {
+  class Both {
+    @TrackedExperiment("Own", { metrics: "loss", tags: { kind: "own" } })
+    run(): { loss: number } {
+      return { loss: 4 };
+    }
+  }
+  const { tracker, runs, experimentOf } = memoryTracker();
+  tracker.withRun({ experiment: "Outer", runName: "outer" }, () => new Both().run());
+  const [outer, inner] = await runs();
+  assert.equal(outer && experimentOf(outer), "Outer");
+  assert.equal(inner && experimentOf(inner), "Own");
+  assert.equal(inner?.tags.get("mlflow.parentRunId"), outer?.runId);
+  assert.equal(inner?.tags.get("kind"), "own");
+  assert.deepEqual(inner && values(inner), { loss: [4] });
+});
+
+test("nest decides between child, join and root", async () => {
+  @TrackedExperiment("Nesting", { nest: "child" })
+  class Nested {
+    @LogMetric
+    asChild(): number {
+      return 1;
+    }
+
+    @TrackedRun({ nest: "join" })
+    @LogMetric
+    joined(): number {
+      return 2;
+    }
+
+    @TrackedRun({ nest: "root" })
+    @LogMetric
+    alone(): number {
+      return 3;
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.withRun({ runName: "outer" }, () => {
+    const nested = new Nested();
+    nested.asChild();
+    nested.joined();
+    nested.alone();
+  });
+  const all = await runs();
+  assert.equal(all.length, 3);
+  const [outer, child, root] = ["outer", "Nested.asChild", "Nested.alone"].map((name) => all.find((run) => run.name === name));
+  assert.deepEqual(outer && values(outer), { joined: [2] });
+  assert.equal(child?.tags.get("mlflow.parentRunId"), outer?.runId);
+  assert.equal(root?.tags.has("mlflow.parentRunId"), false);
+});
+
+test("when: false leaves the call alone", async () => {
+  class Choosy {
+    @TrackedRun({ when: ([n]) => n > 1 })
+    @LogMetric
+    go(n: number): number {
+      return n;
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => [new Choosy().go(1), new Choosy().go(2)]);
+  assert.deepEqual(values(await onlyRun()), { go: [2] });
+});
+
+test("the order of adjacent decorators changes nothing", async () => {
+  class Orders {
+    @TrackedRun({ runName: "x" })
+    @LogMetric("a")
+    @LogParam("n")
+    @LogTag("a")
+    one(n: number): { a: number } {
+      return { a: n };
+    }
+
+    @LogTag("a")
+    @LogParam("n")
+    @LogMetric("a")
+    @TrackedRun({ runName: "x" })
+    two(n: number): { a: number } {
+      return { a: n };
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.run(() => [new Orders().one(5), new Orders().two(5)]);
+  const [one, two, ...rest] = await runs();
+  assert.equal(rest.length, 0);
+  for (const part of ["params", "tags"] as const) assert.deepEqual(one?.[part], two?.[part]);
+  assert.deepEqual(one && values(one), two && values(two));
+});
+
+test("a foreign decorator between two of ours makes an outer tracked caller of an inner one", async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
+  const foreign: any = (value: any, _context: unknown, descriptor?: PropertyDescriptor) => {
+    const around = (fn: (...args: unknown[]) => unknown) =>
+      function (this: unknown, ...args: unknown[]) {
+        return Reflect.apply(fn, this, args);
+      };
+    return descriptor ? { ...descriptor, value: around(descriptor.value) } : around(value);
+  };
+  @TrackedExperiment("Foreign")
+  class Sandwich {
+    @LogMetric("outer")
+    @foreign
+    @LogMetric("inner")
+    value(): number {
+      return 1;
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => new Sandwich().value());
+  assert.deepEqual(values(await onlyRun()), { inner: [1], outer: [1] });
+});
+
+test("what is called keeps its name, length and this, and is the same function where nothing is marked", () => {
+  assert.equal(Learner.prototype.evaluate.name, "evaluate");
+  assert.equal(Learner.prototype.evaluate.length, 1);
+  assert.equal(Learner.name, "Learner");
+  const { tracker } = memoryTracker();
+  const learner = new Learner();
+  learner.factor = 4;
+  return tracker.run(() => learner.evaluate(1)).then((result) => assert.equal(result.avg_confidence, 2));
+});
+
+test("assignments to accessors and setters are logged, and open no run", async () => {
+  @TrackedExperiment("Assigned")
+  class Gauge {
+    seen: number[] = [];
+
+    @LogMetric
+    accessor loss = 9;
+
+    @LogMetric("kelvin")
+    set temperature(value: number) {
+      this.seen.push(value);
+    }
+  }
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  const gauge = tracker.withRun({}, () => {
+    const made = new Gauge();
+    made.loss = 3;
+    made.loss = 2;
+    made.temperature = 300;
+    return made;
+  });
+  assert.equal(gauge.loss, 2);
+  assert.deepEqual(gauge.seen, [300]);
+  assert.deepEqual(values(await onlyRun()), { loss: [3, 2], kelvin: [300] });
+  tracker.run(() => {
+    gauge.loss = 1;
+  });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /OUTSIDE_RUN/);
+});
+
+test("inside a decorated call the current run is the call's own", async () => {
+  @TrackedExperiment("Current")
+  class Seen {
+    @LogMetric
+    async look(): Promise<number> {
+      const before = currentRun();
+      await Promise.resolve();
+      assert.equal(currentRun(), before);
+      before?.logMetric("by_hand", 1, { step: 5 });
+      before?.logMetric("by_hand", 2);
+      return 1;
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  await tracker.run(() => new Seen().look());
+  assert.equal(currentRun(), undefined);
+  const run = await onlyRun();
+  assert.deepEqual(steps(run, "by_hand"), [
+    [5, 1],
+    [6, 2],
+  ]);
+  assert.equal(
+    tracker.run(() => withRun({}, (inner) => inner === currentRun())),
+    true,
+  );
+});

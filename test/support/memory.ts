@@ -1,0 +1,53 @@
+import type { PulseConfig } from "../../src/config/options.js";
+import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { type Tracker, trackerOn } from "../../src/tracker.js";
+
+/** A tracker on a memory store that can be looked into, with the warnings it gave. */
+export interface TestTracker {
+  readonly tracker: Tracker;
+  readonly store: MemoryStore;
+  readonly warnings: string[];
+  /** Everything recorded so far, oldest run first. */
+  runs(): Promise<StoredRun[]>;
+  /** The only run. */
+  onlyRun(): Promise<StoredRun>;
+  experimentOf(run: StoredRun): string | undefined;
+}
+
+export function memoryTracker(config: PulseConfig = {}): TestTracker {
+  const store = new MemoryStore();
+  const warnings: string[] = [];
+  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const runs = async (): Promise<StoredRun[]> => {
+    await tracker.flush();
+    return [...store.runs.values()];
+  };
+  return {
+    tracker,
+    store,
+    warnings,
+    runs,
+    async onlyRun() {
+      const all = await runs();
+      if (all.length !== 1 || !all[0]) throw new Error(`expected one run, found ${all.length}: ${all.map((run) => run.name).join(", ")}`);
+      return all[0];
+    },
+    experimentOf: (run) => [...store.experiments].find(([, id]) => id === run.experimentId)?.[0],
+  };
+}
+
+/** A run's metric histories as plain values: `{ loss: [0.3, 0.2] }`. */
+export function values(run: StoredRun): Record<string, number[]> {
+  return Object.fromEntries([...run.metrics].map(([key, points]) => [key, points.map((point) => point.value)]));
+}
+
+/** A run's metric histories as `[step, value]` pairs. */
+export function steps(run: StoredRun, key: string): [number, number][] {
+  return (run.metrics.get(key) ?? []).map((point) => [point.step, point.value]);
+}
+
+export function params(run: StoredRun): Record<string, string> {
+  return Object.fromEntries(run.params);
+}
+
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
