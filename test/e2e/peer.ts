@@ -43,8 +43,6 @@ export interface Dump {
   runs: DumpRun[];
 }
 
-export type Created = { experiment_id: string; run_id: string; child_id: string };
-
 export interface Integrity {
   /** "ok", or what SQLite found. */
   integrity: string;
@@ -162,7 +160,7 @@ export class Peer {
   }
 
   /** Makes the database the way this MLflow does, and logs a run with a nested child. */
-  create(uri: string, experiment: string): Promise<Created> {
+  create(uri: string, experiment: string): Promise<{ experiment_id: string; run_id: string; child_id: string }> {
     return this.#ask("create", { uri, experiment });
   }
 

@@ -158,6 +158,9 @@ export class SqliteStore implements TrackingStore {
     const open = this.#connection;
     this.#connection = undefined;
     try {
+      // @photostructure/sqlite finalizes statements only when they are collected, and until then keeps the file open:
+      // everything is brought into the main file now, so that it is whole to whoever copies or moves it.
+      open?.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       open?.db.close();
     } catch {
       // A connection that broke cannot be closed properly; there is nothing left to save in it.

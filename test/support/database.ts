@@ -1,0 +1,54 @@
+import { type Database, openDatabase, type SqlValue } from "../../src/stores/sql/driver.js";
+import type { ReadRun } from "../contract/store-contract.js";
+
+/** Runs a query on a database file with a connection of its own. */
+export function query(path: string, sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
+  return withDatabase(path, (db) => db.prepare(sql).all(...values)).map((row) => ({ ...row }));
+}
+
+/** Executes statements on a database file with a connection of its own. */
+export function execute(path: string, sql: string): void {
+  withDatabase(path, (db) => db.exec(sql));
+}
+
+function withDatabase<R>(path: string, use: (db: Database) => R): R {
+  const db = openDatabase(path);
+  try {
+    db.exec("PRAGMA busy_timeout = 5000");
+    return use(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Reads one run as the store contract compares it. */
+export function readRun(path: string, runId: string): ReadRun | undefined {
+  const [run] = query(path, "SELECT r.*, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id) WHERE run_uuid = ?", runId);
+  if (!run) return undefined;
+  const pairs = (table: string): Record<string, string> =>
+    Object.fromEntries(query(path, `SELECT key, value FROM ${table} WHERE run_uuid = ?`, runId).map((row) => [String(row["key"]), String(row["value"])]));
+  const metrics: Record<string, [number, number, number][]> = {};
+  for (const row of query(path, "SELECT * FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp, value", runId)) {
+    (metrics[String(row["key"])] ??= []).push([Number(row["step"]), Number(row["timestamp"]), row["is_nan"] ? Number.NaN : Number(row["value"])]);
+  }
+  return {
+    experiment: String(run["experiment"]),
+    name: String(run["name"]),
+    status: String(run["status"]),
+    startTime: Number(run["start_time"]),
+    endTime: run["end_time"] === null ? null : Number(run["end_time"]),
+    params: pairs("params"),
+    tags: pairs("tags"),
+    metrics,
+  };
+}
+
+/** The latest value of each metric of a run, from the table MLflow's UI reads. */
+export function latest(path: string, runId: string): Record<string, [step: number, value: number]> {
+  return Object.fromEntries(
+    query(path, "SELECT key, step, value, is_nan FROM latest_metrics WHERE run_uuid = ?", runId).map((row) => [
+      String(row["key"]),
+      [Number(row["step"]), row["is_nan"] ? Number.NaN : Number(row["value"])],
+    ]),
+  );
+}
