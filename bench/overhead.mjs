@@ -35,7 +35,7 @@ const discarding = {
   },
   shutdown: () => Promise.resolve(),
 };
-const processor = new BatchSpanProcessor({ exporter: discarding });
+const processor = new BatchSpanProcessor(discarding);
 trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 const tracer = trace.getTracer("bench");

@@ -66,6 +66,7 @@ export class Recorder {
   /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
   added(log: RunLog, bytes: number): void {
     this.#stats.pending++;
+    log.recorded++;
     this.#bytes += bytes;
     if (this.#closed) {
       this.#tooLate(log);
@@ -81,9 +82,8 @@ export class Recorder {
 
   /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<void> {
-    const targets: [RunLog, RunChange][] = [];
-    for (const log of this.#pendingLogs()) if (log.newest) targets.push([log, log.newest]);
-    const remaining = (): boolean => targets.some(([log, change]) => log.head === change || log.newest === change);
+    const targets = [...this.#pendingLogs()].map((log): [RunLog, number] => [log, log.recorded]);
+    const remaining = (): boolean => targets.some(([log, recorded]) => log.settled < recorded);
     const started = this.#options.clock.now();
     this.#lastAccepted = started;
     this.#wake();
@@ -269,8 +269,7 @@ export class Recorder {
 
   #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }): void {
     const change = log.head as RunChange;
-    this.#release(change);
-    this.#stats.delivered += itemsOf(change);
+    this.#stats.delivered += this.#release(log, change);
     this.#lastAccepted = this.#options.clock.now();
     log.head = undefined;
     if (change.create) {
@@ -283,8 +282,7 @@ export class Recorder {
 
   #reject(log: RunLog, error: PulseError): void {
     const change = log.head as RunChange;
-    this.#release(change);
-    this.#stats.rejected += itemsOf(change);
+    this.#stats.rejected += this.#release(log, change);
     this.#options.diagnostics.warnLater(error);
     log.head = undefined;
     if (change.create) {
@@ -297,7 +295,7 @@ export class Recorder {
 
   /** Queues a log again while it holds something, else lets it rest. */
   #requeue(log: RunLog): void {
-    if (log.newest) {
+    if (!log.empty) {
       this.#queue.push(log);
       return;
     }
@@ -357,6 +355,7 @@ export class Recorder {
     for (const log of this.#pendingLogs()) {
       if (this.#bytes <= floor) break;
       const metrics = log.dropMetrics();
+      log.settled += metrics;
       count += metrics;
       this.#bytes -= metrics * METRIC_BYTES;
     }
@@ -371,7 +370,10 @@ export class Recorder {
   #dropAll(reason: PulseError | undefined): void {
     const count = this.#stats.pending;
     const error = new PulseError("LOST_AT_EXIT", `${count} items could not be stored in ${this.#store.uri}${reason ? `: ${reason.message}` : "."}`, reason);
-    for (const log of this.#pendingLogs()) for (const watcher of log.watchers ?? []) watcher.lost?.(error);
+    for (const log of this.#pendingLogs()) {
+      log.settled = log.recorded;
+      for (const watcher of log.watchers ?? []) watcher.lost?.(error);
+    }
     this.#stats.dropped += count;
     this.#stats.pending = 0;
     this.#queue = [];
@@ -379,9 +381,13 @@ export class Recorder {
     this.#options.diagnostics.warnLater(error);
   }
 
-  #release(change: RunChange): void {
+  /** Lets a change go and says how many items it had. */
+  #release(log: RunLog, change: RunChange): number {
+    const items = itemsOf(change);
+    log.settled += items;
     this.#bytes -= bytesOf(change);
-    this.#stats.pending -= itemsOf(change);
+    this.#stats.pending -= items;
+    return items;
   }
 
   /** Every log that holds something: queued, in flight, or waiting for its parent. */

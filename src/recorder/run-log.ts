@@ -48,6 +48,9 @@ export class RunLog {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
   readonly parent: RunLog | undefined;
+  /** Items recorded so far, and how many of them are acknowledged, refused or dropped: what `flush` compares. */
+  recorded = 0;
+  settled = 0;
   /** Handed to the store, or to be handed again as it is. */
   head: RunChange | undefined;
   /** The recorder has it in its queue, in flight, or waiting for its parent. */
@@ -94,9 +97,9 @@ export class RunLog {
     this.#intake.added(this, PAIR_BYTES);
   }
 
-  /** The newest change not yet acknowledged, if any: what `flush` waits for. */
-  get newest(): RunChange | undefined {
-    return this.#next ?? this.head;
+  /** Whether there is nothing to hand over. */
+  get empty(): boolean {
+    return this.head === undefined && this.#next === undefined;
   }
 
   /** Whether the creation is still to be stored. */

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { openDatabase } from "../../src/stores/sql/driver.js";
+import { query } from "../support/database.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-exit-"));
+after(() => rmSync(folder, { recursive: true }));
+const program = fileURLToPath(new URL("../fixtures/ends.js", import.meta.url));
+
+interface Ended {
+  readonly code: number | null;
+  readonly stderr: string;
+  readonly ms: number;
+}
+
+function end(how: string, trackingUri: string, exitTimeoutMs = 500): Promise<Ended> {
+  const began = performance.now();
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [program, how, trackingUri, String(exitTimeoutMs)], { cwd: folder });
+    let stderr = "";
+    child.stderr.on("data", (data) => {
+      stderr += data;
+    });
+    child.on("close", (code) => resolve({ code, stderr, ms: performance.now() - began }));
+  });
+}
+
+for (const [how, code, status, partial] of [
+  ["return", 0, "FINISHED", 1],
+  ["exit", 0, "FINISHED", 1],
+  ["flush", 0, "FINISHED", 1],
+  ["exit 7", 7, "FAILED", 0],
+  ["throw", 1, "FAILED", 0],
+  ["reject", 1, "FAILED", 0],
+  ["code", 3, "FAILED", 0],
+  ["late", 0, "FINISHED", 1],
+] as const) {
+  test(`a program that ends by "${how}" loses nothing, ends its open run and keeps its exit code`, async () => {
+    const path = join(folder, `${how.replace(" ", "-")}.db`);
+    const ended = await end(how, `sqlite:///${path}`);
+    assert.equal(ended.code, code, ended.stderr);
+    assert.equal(query(path, "SELECT count(*) AS n FROM runs WHERE name = 'Worker.work' AND status = 'FINISHED'")[0]?.["n"], 500);
+    assert.equal(query(path, "SELECT count(*) AS n FROM metrics WHERE key = 'n'")[0]?.["n"], 500);
+    const [open] = query(path, "SELECT run_uuid, status, end_time FROM runs WHERE name = 'left open'");
+    assert.equal(open?.["status"], status);
+    assert.ok(open?.["end_time"]);
+    assert.equal(query(path, "SELECT count(*) AS n FROM tags WHERE key = 'pulse.partial' AND run_uuid = ?", String(open?.["run_uuid"]))[0]?.["n"], partial);
+    assert.equal(query(path, "SELECT count(*) AS n FROM metrics WHERE key = 'late'")[0]?.["n"], how === "late" ? 1 : 0);
+    assert.equal(query(path, "SELECT count(*) AS n FROM runs WHERE status = 'RUNNING' AND name <> 'recorded in an exit listener'")[0]?.["n"], 0);
+  });
+}
+
+test("an unusable target never changes the exit code, ends in bounded time and is said once, with what was lost", async () => {
+  const text = join(folder, "text.db");
+  writeFileSync(text, "no database ".repeat(100));
+  const ended = await end("return", `sqlite:///${text}`);
+  assert.equal(ended.code, 0);
+  assert.ok(ended.ms < 8_000);
+  assert.equal(ended.stderr.match(/NOT_A_DATABASE\]/g)?.length, 1, ended.stderr);
+  assert.match(ended.stderr, /1504 items could not be stored .*LOST_AT_EXIT/);
+});
+
+test("a database locked by another process is waited for at exit, for exitTimeoutMs", async () => {
+  const path = join(folder, "locked.db");
+  assert.equal((await end("return", `sqlite:///${path}`)).code, 0);
+  const other = openDatabase(path);
+  other.exec("BEGIN IMMEDIATE");
+  setTimeout(() => other.exec("ROLLBACK"), 1_500);
+  const ended = await end("exit", `sqlite:///${path}`, 30_000);
+  other.close();
+  assert.ok(ended.ms >= 1_400);
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(query(path, "SELECT count(*) AS n FROM runs WHERE name = 'Worker.work'")[0]?.["n"], 1_000, ended.stderr);
+});
