@@ -20,7 +20,7 @@ export async function seconds(work) {
 }
 
 /**
- * Times each contender once a round, in alternating order and each from a clean heap, and gives the seconds by name.
+ * Calls each contender once a round, in alternating order and each from a clean heap; it gives back the seconds it took.
  * What the first `warmup` rounds say is thrown away.
  */
 export async function interleave(contenders, { rounds, warmup }) {
@@ -29,7 +29,7 @@ export async function interleave(contenders, { rounds, warmup }) {
   for (let round = -warmup; round < rounds; round++) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       globalThis.gc?.();
-      const time = await seconds(contenders[name]);
+      const time = await contenders[name]();
       if (round >= 0) times[name].push(time);
     }
   }

@@ -1,4 +1,5 @@
 // The peer of `sqlite`: the rows of MLflow's tables by bare prepared statements, one row each, and nothing else.
+import { randomUUID } from "node:crypto";
 
 /** Opens a file with the driver and the settings that the package itself uses. */
 export async function openRaw(path) {
@@ -36,13 +37,33 @@ export function rawWriter(db) {
   return {
     begin: () => begin.run(),
     commit: () => commit.run(),
-    start(id, name, now) {
-      run.run(id, name, model.user_id, now, `${artifacts}/${id}/artifacts`, model.experiment_id);
+    start(name) {
+      const id = randomUUID().replaceAll("-", "");
+      run.run(id, name, model.user_id, Date.now(), `${artifacts}/${id}/artifacts`, model.experiment_id);
       for (const { key, value } of tags) tag.run(key, key === "mlflow.runName" ? name : value, id);
+      return id;
     },
     param: (id, key, value) => param.run(key, value, id),
     metric: (id, key, value, now, step) => metric.run(key, value, now, id, step),
     latest: (id, key, value, now, step) => latest.run(key, value, now, id, step),
-    end: (id, now) => end.run(now, id),
+    end: (id) => end.run(Date.now(), id),
   };
+}
+
+/** What two files that hold the same must agree in. */
+export async function contentsOf(path) {
+  const db = await openRaw(path);
+  const one = (sql) => Object.values(db.prepare(sql).get())[0];
+  const tables = ["experiments", "runs", "tags", "params", "metrics", "latest_metrics"];
+  const contents = {
+    ...Object.fromEntries(tables.map((table) => [table, one(`SELECT count(*) FROM ${table}`)])),
+    ended: one("SELECT count(*) FROM runs WHERE status = 'FINISHED' AND end_time IS NOT NULL"),
+    tagText: one("SELECT sum(length(key) + length(value)) FROM tags"),
+    steps: one("SELECT sum(step) FROM metrics"),
+    values: Math.round(one("SELECT total(value) FROM metrics")),
+    latestSteps: one("SELECT sum(step) FROM latest_metrics"),
+    latestValues: Math.round(one("SELECT total(value) FROM latest_metrics")),
+  };
+  db.close();
+  return contents;
 }

@@ -1,12 +1,12 @@
 // Runs and metrics a second into an SQLite file, end to end, beside bare prepared statements of the same driver that
-// write the same rows into a file of the same schema.
-import { randomUUID } from "node:crypto";
+// write the same rows into a file of the same schema. Every round has files of its own, so that they stay small.
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { configure, createTracker, flush, shutdown, startRun, stats } from "pulse-mlflow";
-import { interleave, median, mustEqual, report, temporaryFolder, turn } from "./lib.mjs";
-import { openRaw, rawWriter } from "./raw-sqlite.mjs";
+import { interleave, median, mustEqual, report, seconds, temporaryFolder, turn } from "./lib.mjs";
+import { contentsOf, openRaw, rawWriter } from "./raw-sqlite.mjs";
 
-const RUNS = 4_000;
+const RUNS = 3_000;
 const METRICS = 100_000;
 const KEYS = ["loss", "accuracy", "precision", "recall", "lr"];
 const ROUNDS = 6;
@@ -15,7 +15,7 @@ const RUNS_PER_TRANSACTION = 100;
 const METRICS_PER_TRANSACTION = 500;
 
 const folder = temporaryFolder();
-const files = { ours: join(folder, "ours.db"), raw: join(folder, "raw.db") };
+let files = 0;
 
 function canonicalRun(start, i) {
   const run = start({ experiment: "Bench", runName: "canonical" });
@@ -25,103 +25,106 @@ function canonicalRun(start, i) {
   run.end();
 }
 
-// Both files are ours, with one run in each: the raw statements take user, tags and experiment from it.
-for (const file of Object.values(files)) {
-  const tracker = createTracker({ trackingUri: `sqlite:///${file}` });
-  canonicalRun((options) => tracker.startRun(options), 1);
-  await tracker.shutdown();
+// The file that every other is a copy of: ours, with one run, from which the raw statements take user, tags and experiment.
+const model = join(folder, "model.db");
+const tracker = createTracker({ trackingUri: `sqlite:///${model}` });
+canonicalRun((options) => tracker.startRun(options), 1);
+await tracker.shutdown();
+
+async function ourRuns() {
+  for (let i = 0; i < RUNS; i++) {
+    canonicalRun(startRun, i);
+    if (i % 100 === 99) await turn();
+  }
 }
-configure({ trackingUri: `sqlite:///${files.ours}` });
-const db = await openRaw(files.raw);
-const raw = rawWriter(db);
 
-const runTimes = await interleave(
-  {
-    async ours() {
-      for (let i = 0; i < RUNS; i++) {
-        canonicalRun(startRun, i);
-        if (i % 100 === 99) await turn();
-      }
-      await flush();
-    },
-    peer() {
-      for (let i = 0; i < RUNS; ) {
-        raw.begin();
-        for (const end = Math.min(i + RUNS_PER_TRANSACTION, RUNS); i < end; i++) {
-          const id = randomUUID().replaceAll("-", "");
-          raw.start(id, "canonical", Date.now());
-          raw.param(id, "lr", "0.1");
-          const [loss, accuracy, now] = [i / 3, i / 7, Date.now()];
-          raw.metric(id, "loss", loss, now, 0);
-          raw.metric(id, "accuracy", accuracy, now, 0);
-          raw.latest(id, "loss", loss, now, 0);
-          raw.latest(id, "accuracy", accuracy, now, 0);
-          raw.end(id, Date.now());
-        }
-        raw.commit();
-      }
-    },
-  },
-  { rounds: ROUNDS, warmup: WARMUP },
-);
+function rawRun(raw, i) {
+  const id = raw.start("canonical");
+  raw.param(id, "lr", "0.1");
+  const [loss, accuracy, now] = [i / 3, i / 7, Date.now()];
+  raw.metric(id, "loss", loss, now, 0);
+  raw.metric(id, "accuracy", accuracy, now, 0);
+  raw.latest(id, "loss", loss, now, 0);
+  raw.latest(id, "accuracy", accuracy, now, 0);
+  raw.end(id);
+}
 
-const metricTimes = await interleave(
-  {
-    async ours() {
-      const run = startRun({ experiment: "Bench", runName: "long" });
-      for (let i = 0; i < METRICS; i++) {
-        run.logMetric(KEYS[i % KEYS.length], i / 3);
-        if (i % 1_000 === 999) await turn();
-      }
-      run.end();
-      await flush();
-    },
-    peer() {
-      const id = randomUUID().replaceAll("-", "");
-      for (let i = 0; i < METRICS; ) {
-        raw.begin();
-        if (i === 0) raw.start(id, "long", Date.now());
-        const latest = new Map(); // one upsert a key and transaction is enough, for us too
-        for (const end = Math.min(i + METRICS_PER_TRANSACTION, METRICS); i < end; i++) {
-          const key = KEYS[i % KEYS.length];
-          const [value, now, step] = [i / 3, Date.now(), Math.floor(i / KEYS.length)];
-          raw.metric(id, key, value, now, step);
-          latest.set(key, [value, now, step]);
-        }
-        for (const [key, [value, now, step]] of latest) raw.latest(id, key, value, now, step);
-        if (i === METRICS) raw.end(id, Date.now());
-        raw.commit();
-      }
-    },
-  },
-  { rounds: ROUNDS, warmup: WARMUP },
-);
+function rawRuns(raw) {
+  for (let i = 0; i < RUNS; ) {
+    raw.begin();
+    for (const end = Math.min(i + RUNS_PER_TRANSACTION, RUNS); i < end; i++) rawRun(raw, i);
+    raw.commit();
+  }
+}
 
-const { dropped, rejected, warnings } = stats();
-mustEqual("what we lost", { dropped, rejected, warnings }, { dropped: 0, rejected: 0, warnings: {} });
-await shutdown();
-const written = await openRaw(files.ours);
-const [ours, theirs] = [contents(written), contents(db)];
-mustEqual("rows we wrote, beside the raw ones", ours, theirs);
-mustEqual("runs", ours.runs, 1 + (RUNS + 1) * (ROUNDS + WARMUP) );
-for (const each of [written, db]) each.close();
+async function ourMetrics() {
+  const run = startRun({ experiment: "Bench", runName: "long" });
+  for (let i = 0; i < METRICS; i++) {
+    run.logMetric(KEYS[i % KEYS.length], i / 3);
+    if (i % 1_000 === 999) await turn();
+  }
+  run.end();
+}
 
-judge("sqlite: runs", "runs/s", RUNS, runTimes);
-judge("sqlite: metrics", "metrics/s", METRICS, metricTimes);
+function rawMetrics(raw) {
+  let id;
+  for (let i = 0; i < METRICS; ) {
+    raw.begin();
+    id ??= raw.start("long");
+    const latest = new Map(); // one upsert a key and transaction is enough, for us too
+    for (const end = Math.min(i + METRICS_PER_TRANSACTION, METRICS); i < end; i++) {
+      const key = KEYS[i % KEYS.length];
+      const [value, now, step] = [i / 3, Date.now(), Math.floor(i / KEYS.length)];
+      raw.metric(id, key, value, now, step);
+      latest.set(key, [value, now, step]);
+    }
+    for (const [key, [value, now, step]] of latest) raw.latest(id, key, value, now, step);
+    if (i === METRICS) raw.end(id);
+    raw.commit();
+  }
+}
 
-function contents(file) {
-  const one = (sql) => Object.values(file.prepare(sql).get())[0];
-  const tables = ["experiments", "runs", "tags", "params", "metrics", "latest_metrics"];
-  return {
-    ...Object.fromEntries(tables.map((table) => [table, one(`SELECT count(*) FROM ${table}`)])),
-    ended: one("SELECT count(*) FROM runs WHERE status = 'FINISHED' AND end_time IS NOT NULL"),
-    steps: one("SELECT sum(step) FROM metrics"),
-    latestSteps: one("SELECT sum(step) FROM latest_metrics"),
-    latestValues: Math.round(one("SELECT total(value) FROM latest_metrics")),
+await compare("sqlite: runs", "runs/s", RUNS, ourRuns, rawRuns);
+await compare("sqlite: metrics", "metrics/s", METRICS, ourMetrics, rawMetrics);
+
+async function compare(measurement, unit, count, ours, raw) {
+  const contents = { ours: [], peer: [] };
+  const freshFile = () => {
+    const path = join(folder, `${files++}.db`);
+    copyFileSync(model, path);
+    return path;
   };
-}
-
-function judge(measurement, unit, count, times) {
+  const contenders = {
+    async ours() {
+      const path = freshFile();
+      configure({ trackingUri: `sqlite:///${path}` });
+      canonicalRun(startRun, 1); // opens the file
+      await flush();
+      const time = await seconds(async () => {
+        await ours();
+        await flush();
+      });
+      const { pending, dropped, rejected, warnings } = stats();
+      mustEqual("not stored", { pending, dropped, rejected, warnings }, { pending: 0, dropped: 0, rejected: 0, warnings: {} });
+      await shutdown();
+      contents.ours.push(await contentsOf(path));
+      return time;
+    },
+    async peer() {
+      const path = freshFile();
+      const db = await openRaw(path);
+      const writer = rawWriter(db);
+      writer.begin();
+      rawRun(writer, 1);
+      writer.commit();
+      const time = await seconds(() => raw(writer));
+      db.close();
+      contents.peer.push(await contentsOf(path));
+      return time;
+    },
+  };
+  const times = await interleave(contenders, { rounds: ROUNDS, warmup: WARMUP });
+  mustEqual(`${measurement}: rows we wrote, beside the raw ones`, contents.ours, contents.peer);
   report({
     measurement,
     unit,

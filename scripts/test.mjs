@@ -37,6 +37,11 @@ function testFiles(dialect) {
     .map((file) => join(root, base, file));
 }
 
+{
+  const { status } = spawnSync(process.execPath, [tsc, "-p", "examples"], { stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
 const python = await environments();
 if (!python) {
   console.log("\n*** No python3 of version 3.10 or newer: the tests against real MLflow are SKIPPED. ***\n");

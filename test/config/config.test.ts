@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { configure, createTracker } from "../../src/index.js";
+import { openStore } from "../../src/stores/open.js";
+import { systemClock } from "../../src/clock.js";
+import { query } from "../support/database.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
+after(() => rmSync(folder, { recursive: true }));
+const program = fileURLToPath(new URL("../fixtures/configured.js", import.meta.url));
+
+interface Said {
+  readonly code: number | null;
+  readonly out: Record<string, unknown>;
+  readonly stderr: string;
+}
+
+/** Runs the fixture with its configuration from file and environment only. */
+function run(name: string, env: Record<string, string>, file?: object | string): Said {
+  const cwd = mkdtempSync(join(folder, `${name}-`));
+  if (file !== undefined) writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
+  const child = spawnSync(process.execPath, [program], { cwd, env: { PATH: process.env["PATH"] ?? "", USER: "tester", ...env }, encoding: "utf8" });
+  return { code: child.status, out: { cwd, ...(child.stdout ? JSON.parse(child.stdout) : {}) }, stderr: child.stderr };
+}
+
+const runsIn = (path: string): Record<string, unknown>[] =>
+  query(path, "SELECT r.run_uuid AS id, r.name, r.status, r.user_id AS user, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id)");
+
+test("without any setting, runs go to mlflow.db in the working folder, into Default", () => {
+  const { code, out, stderr } = run("plain", {});
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(
+    runsIn(join(String(out["cwd"]), "mlflow.db")).map(({ experiment, status, user }) => [experiment, status, user]),
+    [["Default", "FINISHED", "tester"]],
+  );
+});
+
+test("MLflow's environment variables count, and the file wins over them", () => {
+  const path = join(folder, "env.db");
+  const env = { MLFLOW_TRACKING_URI: `sqlite:///${path}`, MLFLOW_EXPERIMENT_NAME: "FromEnv" };
+  assert.equal(run("env", env).code, 0);
+  assert.equal(runsIn(path)[0]?.["experiment"], "FromEnv");
+  const other = join(folder, "file.db");
+  assert.equal(run("file", env, { trackingUri: `sqlite:///${other}`, experiment: "FromFile" }).code, 0);
+  assert.equal(runsIn(other)[0]?.["experiment"], "FromFile");
+  assert.equal(run("id", { MLFLOW_TRACKING_URI: `sqlite:///${path}`, MLFLOW_EXPERIMENT_ID: "0" }).code, 0);
+  assert.equal(runsIn(path)[1]?.["experiment"], "Default");
+});
+
+test("MLFLOW_RUN_ID: the first top-level run resumes that run and ends it", () => {
+  const path = join(folder, "resume.db");
+  const MLFLOW_TRACKING_URI = `sqlite:///${path}`;
+  run("first", { MLFLOW_TRACKING_URI });
+  const [first] = runsIn(path);
+  const { out } = run("second", { MLFLOW_TRACKING_URI, MLFLOW_RUN_ID: String(first?.["id"]) });
+  assert.equal(out["id"], first?.["id"]);
+  assert.deepEqual(
+    runsIn(path).map(({ id, status }) => [id, status]),
+    [[first?.["id"], "FINISHED"]],
+  );
+  const unknown = run("unknown", { MLFLOW_TRACKING_URI, MLFLOW_RUN_ID: "f".repeat(32) });
+  assert.equal(unknown.code, 0);
+  assert.match(unknown.stderr, /RUN_NOT_FOUND/);
+});
+
+test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, nothing is written", () => {
+  const { code, out, stderr } = run("off", { PULSE_MLFLOW: "off" });
+  assert.equal(code, 0, stderr);
+  assert.deepEqual({ ...out, cwd: "", id: "" }, { cwd: "", id: "", value: 1, same: true, current: false, serverId: "DISABLED", logExperiment: "DISABLED", files: [] });
+});
+
+test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {
+  for (const [env, file, expected] of [
+    [{ MLFLOW_TRACKING_URI: "https://me:secret@host" }, undefined, /"https:\/\/\[redacted\]@host": there is no store for https: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/],
+    [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
+    [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /not one this package knows/],
+    [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json\.trakingUri: expected one of the options trackingUri, experiment/],
+    [{}, "{ not json", /could not be read as JSON.*INVALID_CONFIG/],
+  ] as const) {
+    const { code, out, stderr } = run("wrong", env as Record<string, string>, file);
+    assert.equal(code, 0, stderr);
+    assert.equal(out["value"], 1);
+    assert.match(stderr, expected);
+    assert.equal(stderr.trim().split("\n").length, 1, stderr);
+    assert.deepEqual((out["stats"] as { rejected: number }).rejected > 0, true);
+  }
+});
+
+test("configure and createTracker throw a typed error that names option, expected and got", () => {
+  const anyConfigure = configure as (config: unknown) => void;
+  for (const [config, message] of [
+    [{ trackingUri: "https://host" }, /no store for https: in this version yet\. Use sqlite/],
+    [{ trackingUri: "sqlite://oops.db" }, /not one this package knows/],
+    [{ trackingUri: 5 }, /configure\.trackingUri: expected a non-empty string, got 5/],
+    [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds, 0 or more, got -1/],
+    [{ outsideRun: "maybe" }, /expected "warn", "throw" or "ignore", got "maybe"/],
+    [{ unknown: 1 }, /configure\.unknown: expected one of the options/],
+    ["sqlite:///x.db", /configure: expected an object of options/],
+  ] as const) {
+    assert.throws(() => anyConfigure(config), { name: "PulseError", message });
+    assert.throws(() => createTracker(config as object), { name: "PulseError", message });
+  }
+});
+
+test("every URI of the contract opens or says it does not yet", () => {
+  const options = { clock: systemClock, exitTimeoutMs: 1 };
+  assert.equal(openStore("memory:", options).uri, "memory:");
+  assert.equal(openStore("null:", options).uri, "null:");
+  assert.equal(openStore("sqlite:///a/b.db", options).uri, `sqlite:///${join(process.cwd(), "a/b.db")}`);
+  assert.equal(openStore("sqlite:////a/b.db", options).uri, "sqlite:////a/b.db");
+  for (const uri of ["http://x", "https://x", "file:///x", "mlruns", "./mlruns", "postgresql://u:p@h/db", "databricks", "databricks://profile", "sqlite:///:memory:", ""]) {
+    assert.throws(() => openStore(uri, options), { code: "INVALID_TRACKING_URI" }, uri);
+  }
+});

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { configure, flush, logExperiment, PulseError, shutdown, startRun, stats, tracked, withRun } from "../../src/index.js";
+import { openDatabase } from "../../src/stores/sql/driver.js";
+import { query, readRun } from "../support/database.js";
+import { memoryTracker, params, steps, values } from "../support/memory.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-functions-"));
+after(() => rmSync(folder, { recursive: true }));
+
+test("tracked gives each call a run with its arguments and result", async () => {
+  const { tracker, runs, experimentOf } = memoryTracker();
+  async function train(lr: number, options: { epochs: number }): Promise<{ loss: number }> {
+    return { loss: lr * options.epochs };
+  }
+  const trackedTrain = tracked(train, { experiment: "Sweep", params: ["lr", "1.epochs"], metrics: "loss", tags: { kind: "fn" } });
+  assert.equal(trackedTrain.name, "train");
+  assert.equal(trackedTrain.length, 2);
+  for (const lr of [1, 2]) assert.deepEqual(await tracker.run(() => trackedTrain(lr, { epochs: 3 })), { loss: lr * 3 });
+  const all = await runs();
+  assert.deepEqual(
+    all.map((run) => [run.name, params(run), values(run), experimentOf(run), run.tags.get("kind")]),
+    [1, 2].map((lr) => ["train", { lr: String(lr), "1.epochs": "3" }, { loss: [lr * 3] }, "Sweep", "fn"]),
+  );
+});
+
+test("tracked around a tracked function is an ordinary tracked caller of it", async () => {
+  const { tracker, runs } = memoryTracker();
+  const inner = tracked(() => 1, { runName: "inner", metrics: "n" });
+  tracker.run(() => tracked(inner, { runName: "outer" })());
+  const [outer, child] = await runs();
+  assert.deepEqual([outer?.name, child?.name], ["outer", "inner"]);
+  assert.equal(child?.tags.get("mlflow.parentRunId"), outer?.runId);
+});
+
+test("own properties of a tracked function and this are kept", () => {
+  const { tracker } = memoryTracker();
+  const fn = Object.assign(
+    function (this: { factor: number }, n: number) {
+      return this.factor * n;
+    },
+    { version: 3, [Symbol.for("mark")]: true },
+  );
+  const wrapped = tracked(fn);
+  assert.equal(wrapped.version, 3);
+  assert.equal(wrapped[Symbol.for("mark") as unknown as "version"], true);
+  assert.equal(
+    tracker.run(() => wrapped.call({ factor: 4 }, 5)),
+    20,
+  );
+});
+
+test("withRun takes metrics from the result and passes the run; joined it passes the open one", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const result = await tracker.withRun({ metrics: { final: "loss" }, params: { a: 1 } }, async (outer) => {
+    withRun({ nest: "join", tags: { joined: true } }, (inner) => assert.equal(inner, outer));
+    return { loss: 2 };
+  });
+  assert.deepEqual(result, { loss: 2 });
+  assert.deepEqual(values(await onlyRun()), { final: [2] });
+});
+
+test("params and tags may be functions; one that throws is a warning and the call goes on", async () => {
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  const fn = tracked((n: number) => n, {
+    params: ([n]) => ({ twice: n * 2 }),
+    tags: () => {
+      throw new Error("no tags");
+    },
+    runName: () => {
+      throw new Error("no name");
+    },
+  });
+  assert.equal(
+    tracker.run(() => fn(4)),
+    4,
+  );
+  const run = await onlyRun();
+  assert.deepEqual(params(run), { twice: "8" });
+  assert.equal(warnings.length, 2);
+  assert.equal(tracker.stats().warnings.CAPTURE_FAILED, 2);
+});
+
+test("the steps of a run and key count up from the highest so far", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => {
+    const run = startRun();
+    for (const step of [undefined, undefined, 10, undefined, 3, undefined, -5, undefined]) run.logMetric("m", 1, { step });
+    run.logMetrics({ m: 1, other: 2 });
+  });
+  const run = await onlyRun();
+  assert.deepEqual(
+    steps(run, "m").map(([step]) => step),
+    [0, 1, 10, 11, 3, 12, -5, 13, 14],
+  );
+  assert.deepEqual(steps(run, "other"), [[0, 2]]);
+});
+
+test("values no metric, step or time can have are mended or left out, each kind said once", async () => {
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  tracker.run(() => {
+    const run = startRun();
+    run.logMetric("a", "1" as unknown as number);
+    run.logMetric("b", null as unknown as number);
+    run.logMetric("c", 1, { step: 1.7 });
+    run.logMetric("c", 2, { step: Number.NaN });
+    run.logMetric("c", 3, { timestamp: new Date(5) });
+    run.logMetric("c", 4, { timestamp: 1.5 });
+    run.logMetric("d", true);
+    run.logMetric("d", 12n);
+  });
+  const run = await onlyRun();
+  assert.deepEqual(values(run), { c: [1, 2, 3, 4], d: [1, 12] });
+  assert.deepEqual(
+    run.metrics.get("c")?.map(({ step }) => step),
+    [1, 2, 3, 4],
+  );
+  assert.deepEqual(run.metrics.get("c")?.map(({ timestamp }) => timestamp).slice(2), [5, 1]);
+  assert.equal(warnings.length, 1);
+  assert.equal(tracker.stats().warnings.INVALID_VALUE, 5);
+});
+
+test("long values are cut with a hash, secrets never stored, and a param keeps its first value", async () => {
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  tracker.run(() => {
+    const run = startRun({ params: { api_key: "hunter2", max_tokens: 100 } });
+    run.logParam("long", "x".repeat(10_000));
+    run.setTag("url", "https://me:hunter2@host");
+    run.logParam("lr", 1);
+    run.logParam("lr", 1);
+    run.logParam("lr", 2);
+  });
+  const run = await onlyRun();
+  assert.equal(run.params.get("api_key"), "[redacted]");
+  assert.equal(run.params.get("max_tokens"), "100");
+  assert.equal(run.params.get("long")?.length, 6_000);
+  assert.equal(run.tags.get("url"), "https://[redacted]@host");
+  assert.equal(run.params.get("lr"), "1");
+  assert.equal(run.tags.get("pulse.conflict.lr"), "2");
+  assert.doesNotMatch(warnings.join("\n"), /hunter2/);
+  assert.deepEqual(Object.keys(tracker.stats().warnings).sort(), ["PARAM_CONFLICT", "VALUE_CUT"]);
+});
+
+test("logExperiment resolves with the ids once the run is stored", async () => {
+  const path = join(folder, "once.db");
+  const { runId, experimentId } = await logExperiment({
+    experiment: "Once",
+    runName: "trial",
+    params: { lr: 0.1 },
+    metrics: { avg_confidence: 0.85 },
+    tags: { run_type: "meta-learning" },
+    trackingUri: `sqlite:///${path}`,
+  });
+  const run = readRun(path, runId);
+  assert.deepEqual([run?.experiment, run?.name, run?.status, run?.params], ["Once", "trial", "FINISHED", { lr: "0.1" }]);
+  assert.equal(run?.tags["run_type"], "meta-learning");
+  assert.equal(query(path, "SELECT experiment_id FROM runs")[0]?.["experiment_id"], Number(experimentId));
+});
+
+test("logExperiment rejects at once for an unusable target, and after its timeout for an absent one", async () => {
+  const rejects = (log: Parameters<typeof logExperiment>[0], code: string): Promise<void> => assert.rejects(logExperiment(log), { code });
+  await rejects({ experiment: "", trackingUri: "memory:" }, "INVALID_OPTION");
+  await rejects({ experiment: "X", trackingUri: "https://host" }, "INVALID_TRACKING_URI");
+  await rejects({ experiment: "X", trackingUri: `sqlite:///${folder}` }, "NOT_WRITABLE");
+  const path = join(folder, "held.db");
+  await logExperiment({ experiment: "X", trackingUri: `sqlite:///${path}` });
+  const other = openDatabase(path);
+  other.exec("BEGIN IMMEDIATE");
+  configure({ trackingUri: `sqlite:///${path}`, exitTimeoutMs: 100, logger: { warn: () => undefined } });
+  await rejects({ experiment: "X", timeoutMs: 300 }, "STORE_UNAVAILABLE");
+  other.exec("ROLLBACK");
+  other.close();
+  await flush();
+  assert.equal(stats().pending, 0);
+  await shutdown();
+});
+
+test("a late configure replaces the default tracker; an open run keeps its own", async () => {
+  const [one, two] = ["one.db", "two.db"].map((name) => join(folder, name)) as [string, string];
+  configure({ trackingUri: `sqlite:///${one}` });
+  const early = startRun({ runName: "early" });
+  configure({ trackingUri: `sqlite:///${two}` });
+  withRun({ runName: "later" }, () => 1);
+  early.logMetric("m", 1);
+  early.end();
+  await early.serverId();
+  await flush();
+  assert.equal(query(two, "SELECT name FROM runs")[0]?.["name"], "later");
+  await early.host.recorder.flush();
+  assert.deepEqual(query(one, "SELECT name, status FROM runs"), [{ name: "early", status: "FINISHED" }]);
+  await shutdown();
+});
+
+test("errors are PulseErrors with a stable code, whichever copy threw them", () => {
+  const error = new PulseError("NO_ACTIVE_RUN", "x");
+  assert.ok(error instanceof Error && error instanceof PulseError);
+  assert.ok(Object.defineProperty({}, Symbol.for("pulse-mlflow/error"), { value: true }) instanceof PulseError);
+  assert.equal({} instanceof PulseError, false);
+  assert.equal(new PulseError("STORE_BUSY", "x").retryable, true);
+});
