@@ -26,7 +26,8 @@ function numbers(given: Record<string, string>): Record<string, number> {
   return Object.fromEntries(
     Object.entries(given).map(([key, text]) => {
       const value = Number(text);
-      if (text.trim() === "" || (Number.isNaN(value) && text !== "NaN")) throw new Error(`--metric ${key} needs a number, got ${JSON.stringify(text)}.`);
+      if (text.trim() === "" || (Number.isNaN(value) && text !== "NaN"))
+        throw new Error(`--metric ${key} needs a number, got ${JSON.stringify(text)}.`);
       return [key, value];
     }),
   );

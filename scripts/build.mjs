@@ -1,6 +1,6 @@
 // Builds the package twice with plain `tsc`: ES modules into dist/esm, CommonJS into dist/cjs.
 import { spawnSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -11,4 +11,16 @@ for (const project of ["tsconfig.json", "tsconfig.cjs.json"]) {
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { cwd: root, stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
 }
-writeFileSync(`${root}dist/cjs/package.json`, '{ "type": "commonjs" }\n');
+writeFileSync(`${root}dist/cjs/package.json`, `${JSON.stringify({ type: "commonjs" })}\n`);
+
+// `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file
+// for each, and each build's `#require` is pointed at its own. (An `imports` map would need a second one in dist/cjs.)
+for (const [format, file] of [
+  ["esm", "./require.mjs"],
+  ["cjs", "./require.cjs"],
+]) {
+  const driver = `${root}dist/${format}/stores/sql/driver.js`;
+  const text = readFileSync(driver, "utf8");
+  if (!text.includes('"#require"')) throw new Error(`${driver} no longer imports "#require".`);
+  writeFileSync(driver, text.replace('"#require"', `"${file}"`));
+}

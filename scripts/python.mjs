@@ -44,8 +44,7 @@ function complete({ path, python, requirements }) {
 }
 
 function findPython() {
-  const code =
-    "import sys, venv, ensurepip; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1], sep='\\n')";
+  const code = "import sys, venv, ensurepip; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1], sep='\\n')";
   const found = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"].flatMap((name) => {
     const { status, stdout } = spawnSync(name, ["-c", code], { encoding: "utf8", timeout: 30_000 });
     const [executable, version] = status === 0 ? stdout.trim().split(/\r?\n/) : [];

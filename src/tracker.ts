@@ -83,7 +83,10 @@ class TrackerInstance implements Tracker, RunHost {
     const outer = function (this: unknown, ...args: unknown[]): unknown {
       return call(() => Reflect.apply(inner, this, args) as unknown);
     };
-    return Object.defineProperties(outer, { name: { value: fn.name, configurable: true }, length: { value: fn.length, configurable: true } }) as F;
+    return Object.defineProperties(outer, {
+      name: { value: fn.name, configurable: true },
+      length: { value: fn.length, configurable: true },
+    }) as F;
   }
 
   run<R>(fn: () => R): R {
@@ -123,7 +126,10 @@ class TrackerInstance implements Tracker, RunHost {
   }
 }
 
-const current: { tracker: TrackerInstance | undefined; given: PulseConfig } = shared("default tracker", () => ({ tracker: undefined, given: {} }));
+const current: { tracker: TrackerInstance | undefined; given: PulseConfig } = shared("default tracker", () => ({
+  tracker: undefined,
+  given: {},
+}));
 
 /** Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is warned of, and the runs are refused. */
 function defaultTracker(): TrackerInstance {
@@ -145,7 +151,17 @@ function makeDefault(): TrackerInstance {
 }
 
 function resolveDefaults(): ResolvedConfig {
-  return { trackingUri: "(not configured)", experiment: undefined, runId: undefined, exitTimeoutMs: 0, maxPendingBytes: 65_536, redact: true, strict: false, logger: undefined, outsideRun: "warn" };
+  return {
+    trackingUri: "(not configured)",
+    experiment: undefined,
+    runId: undefined,
+    exitTimeoutMs: 0,
+    maxPendingBytes: 65_536,
+    redact: true,
+    strict: false,
+    logger: undefined,
+    outsideRun: "warn",
+  };
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {

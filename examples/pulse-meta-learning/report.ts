@@ -37,9 +37,7 @@ export class ProgressReport {
 export function tableOf(trials: readonly Trial[]): string {
   const rows = [HEADINGS, ...trials.map(rowOf)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map((row) => row.map((cell, column) => alignCell(cell, column, widths[column] ?? 0)).join("  "))
-    .join("\n");
+  return rows.map((row) => row.map((cell, column) => alignCell(cell, column, widths[column] ?? 0)).join("  ")).join("\n");
 }
 
 /** Tells where the runs are and how to look at them. */

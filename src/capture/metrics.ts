@@ -37,7 +37,12 @@ export type EmitMetric = (key: string, value: number | bigint | boolean, step: u
 /** Takes metrics from one result; `limited` is called once when a bound cut something off. */
 export type MetricCapture = (result: unknown, args: readonly unknown[], emit: EmitMetric, limited: (what: string) => void) => void;
 
-type Take = (result: unknown, args: readonly unknown[], emit: (key: string, value: unknown) => void, limited: (what: string) => void) => void;
+type Take = (
+  result: unknown,
+  args: readonly unknown[],
+  emit: (key: string, value: unknown) => void,
+  limited: (what: string) => void,
+) => void;
 
 /** Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
 export function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture {
@@ -87,8 +92,10 @@ function compileTake(selector: Selector | undefined, name: string): Take {
 
 function takePath(key: string, path: string): Take {
   return (result, _args, emit, limited) => {
-    if (isNumeric(result)) emit(key, result); // a bare number has no paths: the string is simply its key
-    else if (isList(result) && !/^\d/.test(path)) eachElement(result, limited, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), emit, limited));
+    if (isNumeric(result))
+      emit(key, result); // a bare number has no paths: the string is simply its key
+    else if (isList(result) && !/^\d/.test(path))
+      eachElement(result, limited, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), emit, limited));
     else takeValue(key, readPath(result, path), emit, limited);
   };
 }
@@ -102,7 +109,12 @@ function takeValue(key: string, value: unknown, emit: (key: string, value: unkno
   else if (isList(value)) eachElement(value, limited, (element) => isNumeric(element) && emit(key, element));
 }
 
-function takeList(key: string, list: ArrayLike<unknown>, emit: (key: string, value: unknown) => void, limited: (what: string) => void): void {
+function takeList(
+  key: string,
+  list: ArrayLike<unknown>,
+  emit: (key: string, value: unknown) => void,
+  limited: (what: string) => void,
+): void {
   eachElement(list, limited, (element) => {
     if (isNumeric(element)) emit(key, element);
     else if (isPlainObject(element)) takeLeaves(element, emit, limited);

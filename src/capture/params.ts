@@ -20,7 +20,11 @@ const MAX_FIELDS = 50;
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
 /** Compiles a params selector for a function; `unknown` is told each name the function has no argument for. */
-export function compileParams(selector: ParamSelector | undefined, fn: (...args: never[]) => unknown, unknown: (name: string) => void): ParamCapture {
+export function compileParams(
+  selector: ParamSelector | undefined,
+  fn: (...args: never[]) => unknown,
+  unknown: (name: string) => void,
+): ParamCapture {
   if (typeof selector === "function") return (args, emit) => emitRecord(selector(args), emit);
   const names = parameterNames(fn);
   if (selector === undefined) return (args, emit) => takeBare(names, args, emit);
@@ -71,7 +75,10 @@ function takeBare(names: readonly ParameterName[] | null, args: readonly unknown
 }
 
 /** Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
-export function compileTags(selector: Selector | undefined, name: string): (result: unknown, args: readonly unknown[], emit: EmitValue) => void {
+export function compileTags(
+  selector: Selector | undefined,
+  name: string,
+): (result: unknown, args: readonly unknown[], emit: EmitValue) => void {
   if (selector === undefined) {
     return (result, _args, emit) => {
       if (isScalar(result)) emit(name, result);

@@ -40,7 +40,10 @@ export function invalid(name: string, expected: string, got: unknown): PulseErro
 type Check = readonly [expected: string, holds: (value: unknown) => boolean];
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
-const MILLISECONDS: Check = ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0 && Number.isFinite(value)];
+const MILLISECONDS: Check = [
+  "a number of milliseconds, 0 or more",
+  (value) => typeof value === "number" && value >= 0 && Number.isFinite(value),
+];
 
 const CHECKS: Record<keyof PulseConfig, Check> = {
   trackingUri: TEXT,

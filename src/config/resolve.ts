@@ -57,7 +57,8 @@ function readConfigFile(folder: string): PulseConfig {
   try {
     config = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${messageOf(error)}.`, error);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${messageOf(error)}.`, error);
   }
   checkConfig(config, FILE);
   file = { path, config };

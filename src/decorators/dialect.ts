@@ -32,7 +32,11 @@ export function isBare(args: readonly unknown[]): boolean {
   const [first, second] = args;
   if (isContext(second)) return true;
   if (args.length === 1) return typeof first === "function" && isClass(first);
-  return (typeof first === "object" || typeof first === "function") && first !== null && (typeof second === "string" || typeof second === "symbol");
+  return (
+    (typeof first === "object" || typeof first === "function") &&
+    first !== null &&
+    (typeof second === "string" || typeof second === "symbol")
+  );
 }
 
 /** Applies a decorator to whatever it stands on, in either dialect. */
@@ -41,7 +45,10 @@ export function apply(args: readonly unknown[], placement: Placement): unknown {
   if (isContext(second)) return standard(first, second, placement);
   if (args.length === 1 && typeof first === "function") return decorateClass(first as AnyFunction, placement);
   if (typeof second === "string" || typeof second === "symbol") return legacy(first as object, second, third, placement);
-  throw new PulseError("WRONG_TARGET", `@${placement.decorator} was called with arguments no decorator gets; write @${placement.decorator} above a member of a class.`);
+  throw new PulseError(
+    "WRONG_TARGET",
+    `@${placement.decorator} was called with arguments no decorator gets; write @${placement.decorator} above a member of a class.`,
+  );
 }
 
 function standard(value: unknown, context: StandardContext, placement: Placement): unknown {

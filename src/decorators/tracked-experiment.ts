@@ -1,5 +1,5 @@
-import { type CallOptions, checkOptions, type RunOptions } from "../run/options.js";
 import { PulseError } from "../errors.js";
+import { type CallOptions, checkOptions, type RunOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
 import { apply, isBare } from "./dialect.js";
 import type { ClassDecoratorOf, MethodDecoratorOf } from "./types.js";
@@ -38,7 +38,11 @@ function place(args: readonly unknown[], name: string | undefined, options: Call
     decorator: "TrackedExperiment",
     onMethod: (plan) => addOpening(plan, { ...options, experiment }),
     onClass: () => {
-      if (options.metrics !== undefined) throw new PulseError("INVALID_OPTION", "TrackedExperiment: metrics is an option for methods; on a class put @LogMetric on the methods.");
+      if (options.metrics !== undefined)
+        throw new PulseError(
+          "INVALID_OPTION",
+          "TrackedExperiment: metrics is an option for methods; on a class put @LogMetric on the methods.",
+        );
       return { experiment, options: withoutExperiment(options) };
     },
   });
@@ -49,6 +53,8 @@ function withoutExperiment({ experiment: _, ...rest }: CallOptions): RunOptions 
 }
 
 function badName(got: unknown): PulseError {
-  return new PulseError("INVALID_OPTION", `TrackedExperiment: the experiment's name must be a non-empty string; got ${typeof got === "string" ? '""' : typeof got}.`);
+  return new PulseError(
+    "INVALID_OPTION",
+    `TrackedExperiment: the experiment's name must be a non-empty string; got ${typeof got === "string" ? '""' : typeof got}.`,
+  );
 }
-

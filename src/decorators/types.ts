@@ -38,7 +38,9 @@ type FieldPath<K extends string | number, V, D extends Depth> =
     : V extends Scalar
       ? `${K}`
       : V extends readonly (infer E)[]
-        ? (NonNullable<E> extends Scalar ? `${K}` | `${K}.${number}` : `${K}.${number}.${MetricPath<E, Less[D]>}`)
+        ? NonNullable<E> extends Scalar
+          ? `${K}` | `${K}.${number}`
+          : `${K}.${number}.${MetricPath<E, Less[D]>}`
         : V extends object
           ? `${K}.${MetricPath<V, Less[D]>}`
           : never;
@@ -114,32 +116,62 @@ export interface MethodDecoratorOf {
   <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
 }
 
+/** Any class, also one whose constructor is private (which fits no constructor type). */
+interface AnyClass {
+  readonly prototype: object;
+}
+
 /** A class decorator of both dialects that never replaces the class. */
 export interface ClassDecoratorOf {
-  <C extends abstract new (...args: Untyped) => unknown>(value: C, context: ClassDecoratorContext<C>): void;
-  <C extends abstract new (...args: Untyped) => unknown>(target: C): void;
+  (value: AnyClass, context: { readonly kind: "class"; readonly name: string | undefined }): void;
+  (target: AnyClass): void;
 }
 
 /** Decorates accessors and setters, in both dialects: every assignment is logged. */
 interface AssignmentDecorator<Value> {
-  <This, V extends Value>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
-  <This, V extends Value>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+  <This, V extends Value>(
+    value: ClassAccessorDecoratorTarget<This, V>,
+    context: ClassAccessorDecoratorContext<This, V>,
+  ): ClassAccessorDecoratorResult<This, V>;
+  <This, V extends Value>(
+    value: (this: This, assigned: V) => void,
+    context: ClassSetterDecoratorContext<This, V>,
+  ): (this: This, assigned: V) => void;
 }
 
-/** `@LogMetric` after its selector is known. */
-export interface MetricDecorator<S extends Selector | undefined> extends AssignmentDecorator<Untyped> {
+/**
+ * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
+ * so the one for methods, whose selector can be wrong, stands there.
+ */
+export type MetricDecorator<S extends Selector | undefined> = AssignmentDecorator<Untyped> & {
   <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
-  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>): TypedPropertyDescriptor<M>;
-  <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
-}
+  <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<V>,
+  ): void;
+  <M extends AnyFunction>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>,
+  ): TypedPropertyDescriptor<M>;
+};
 
 /** `@LogTag` after its selector is known. */
-export interface TagDecorator extends AssignmentDecorator<Untyped>, MethodDecoratorOf {
-  <V extends Scalar | string | { readonly [key: string]: unknown }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
-}
+export type TagDecorator = AssignmentDecorator<Untyped> &
+  (<V extends Scalar | string | { readonly [key: string]: unknown }>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<V>,
+  ) => void) &
+  MethodDecoratorOf;
 
 /** `@LogParam` after its selector is known. */
 export interface ParamDecorator<S extends ParamSelector | undefined> {
   <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
-  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
+  <M extends AnyFunction>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>,
+  ): TypedPropertyDescriptor<M>;
 }

@@ -217,7 +217,8 @@ export class Recorder {
       const log = this.#queue[read] as RunLog;
       const { parent } = log;
       if (parent?.uncreated && log.uncreated) {
-        (parent.waiting ??= []).push(log);
+        parent.waiting ??= [];
+        parent.waiting.push(log);
         read++;
         continue;
       }
@@ -315,7 +316,10 @@ export class Recorder {
     const change = log.head as RunChange;
     const refused = change.params.filter((param) => keys.includes(param.key));
     this.#options.diagnostics.warnLater(
-      new PulseError("PARAM_CONFLICT", `Param ${refused.map((param) => JSON.stringify(param.key)).join(", ")} has another value in the store already; the new one is kept in tag pulse.conflict.*.`),
+      new PulseError(
+        "PARAM_CONFLICT",
+        `Param ${refused.map((param) => JSON.stringify(param.key)).join(", ")} has another value in the store already; the new one is kept in tag pulse.conflict.*.`,
+      ),
     );
     log.head = {
       ...change,
@@ -343,7 +347,8 @@ export class Recorder {
     if (this.#relieving) return;
     this.#relieving = true;
     // A store that has refused for long is not asked again here: each such try may wait for a lock.
-    const hopeless = this.#flight.length > 0 || (this.#tries > 0 && this.#options.clock.now() - this.#busySince > this.#options.exitTimeoutMs);
+    const hopeless =
+      this.#flight.length > 0 || (this.#tries > 0 && this.#options.clock.now() - this.#busySince > this.#options.exitTimeoutMs);
     const batch = hopeless ? [] : this.#nextBatch();
     if (batch.length === 0 || this.#applySync(batch) !== null) this.#dropOldestMetrics();
     this.#relieving = false;
@@ -363,13 +368,20 @@ export class Recorder {
     this.#stats.dropped += count;
     this.#stats.pending -= count;
     this.#options.diagnostics.warnLater(
-      new PulseError("MEMORY_FULL", `${this.#options.maxPendingBytes} bytes wait for ${this.#store.uri}; the oldest metrics were dropped (stats().dropped counts them).`),
+      new PulseError(
+        "MEMORY_FULL",
+        `${this.#options.maxPendingBytes} bytes wait for ${this.#store.uri}; the oldest metrics were dropped (stats().dropped counts them).`,
+      ),
     );
   }
 
   #dropAll(reason: PulseError | undefined): void {
     const count = this.#stats.pending;
-    const error = new PulseError("LOST_AT_EXIT", `${count} items could not be stored in ${this.#store.uri}${reason ? `: ${reason.message}` : "."}`, reason);
+    const error = new PulseError(
+      "LOST_AT_EXIT",
+      `${count} items could not be stored in ${this.#store.uri}${reason ? `: ${reason.message}` : "."}`,
+      reason,
+    );
     for (const log of this.#pendingLogs()) {
       log.settled = log.recorded;
       for (const watcher of log.watchers ?? []) watcher.lost?.(error);
@@ -413,7 +425,8 @@ export function conflictTag(key: string, value: string): { key: string; value: s
 }
 
 function away(batch: readonly RunLog[], error: unknown): Outcome[] {
-  const problem = error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${String(error)}.`, error);
+  const problem =
+    error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${String(error)}.`, error);
   return batch.map(() => ({ kind: "away", error: problem }));
 }
 

@@ -2,7 +2,7 @@ import { emitRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 import { activeHost, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
-import { checkOptions, type CallOptions, type RunOptions } from "./options.js";
+import { type CallOptions, checkOptions, type RunOptions } from "./options.js";
 import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import { addOpening, callTracked, likeOriginal } from "./tracked.js";

@@ -40,7 +40,8 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string | u
   }
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
   const timeoutMs = log.timeoutMs ?? TIMEOUT_MS;
-  const { host, release } = log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
+  const { host, release } =
+    log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
   try {
     const run = openRun(host, { experiment: log.experiment, fallbackExperiment: undefined, name: log.runName ?? "run", parent: undefined });
     const stored = new Promise<StoredIds>((resolve, reject) => {
@@ -68,7 +69,12 @@ async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Record
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new PulseError("STORE_UNAVAILABLE", `${uri()} did not take the run within ${timeoutMs} ms; it is kept in memory until this process ends.`));
+      reject(
+        new PulseError(
+          "STORE_UNAVAILABLE",
+          `${uri()} did not take the run within ${timeoutMs} ms; it is kept in memory until this process ends.`,
+        ),
+      );
     }, timeoutMs);
   });
   try {

@@ -20,7 +20,9 @@ const MAX_NAMES = 1_000;
 export function openRun(host: RunHost, request: OpenRequest): Run {
   const { experiment, fallbackExperiment, parent, name } = request;
   const ref =
-    experiment !== undefined ? named(host, experiment) : (host.config.experiment ?? (fallbackExperiment ? named(host, fallbackExperiment) : named(host, "Default")));
+    experiment !== undefined
+      ? named(host, experiment)
+      : (host.config.experiment ?? (fallbackExperiment ? named(host, fallbackExperiment) : named(host, "Default")));
   return new Run(host, {
     experiment: ref,
     name: limited(host, "run name", name, LIMITS.runName),
@@ -45,6 +47,9 @@ function named(host: RunHost, name: string): ExperimentRef {
 
 function limited(host: RunHost, what: string, text: string, limit: number): string {
   if (text.length <= limit) return text;
-  host.diagnostics.warn("VALUE_CUT", `The ${what} ${JSON.stringify(cutText(text, 60))} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`);
+  host.diagnostics.warn(
+    "VALUE_CUT",
+    `The ${what} ${JSON.stringify(cutText(text, 60))} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
+  );
   return cutText(text, limit);
 }

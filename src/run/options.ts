@@ -11,7 +11,11 @@ export interface RunOptions {
   /** At most 250 characters. @default runtime class `.` method, or the function's name */
   readonly runName?: string | ((args: Untyped) => string) | undefined;
   /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-  readonly params?: Readonly<Record<string, unknown>> | readonly string[] | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
+  readonly params?:
+    | Readonly<Record<string, unknown>>
+    | readonly string[]
+    | ((args: Untyped) => Readonly<Record<string, unknown>>)
+    | undefined;
   /** Tags of the run. Those of a base class come first. */
   readonly tags?: Readonly<Record<string, unknown>> | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
@@ -42,7 +46,10 @@ const CHECKS: Record<keyof CallOptions, Check> = {
   tags: ["a record or a function", (value) => typeof value === "function" || isRecord(value)],
   nest: ['"child", "join" or "root"', (value) => NESTS.has(value)],
   when: ["a function", (value) => typeof value === "function"],
-  metrics: ["a selector (path, list of paths, record or function)", (value) => typeof value === "string" || typeof value === "function" || typeof value === "object"],
+  metrics: [
+    "a selector (path, list of paths, record or function)",
+    (value) => typeof value === "string" || typeof value === "function" || typeof value === "object",
+  ],
 };
 
 /**
@@ -56,7 +63,10 @@ export function checkOptions(user: string, options: unknown): void {
 const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
   step: ["a path or a function", (value) => typeof value === "string" || typeof value === "function"],
   prefix: ["a string", (value) => typeof value === "string"],
-  timestamp: ["a number, a Date or a function", (value) => typeof value === "number" || typeof value === "function" || value instanceof Date],
+  timestamp: [
+    "a number, a Date or a function",
+    (value) => typeof value === "number" || typeof value === "function" || value instanceof Date,
+  ],
   when: ["a function", (value) => typeof value === "function"],
   nonFinite: ['"log" or "skip"', (value) => value === "log" || value === "skip"],
 };
@@ -68,7 +78,10 @@ export function checkMetricOptions(options: unknown): void {
 
 function check(user: string, options: unknown, checks: Readonly<Record<string, Check>>): void {
   const fail = (name: string, expected: string, got: unknown): never => {
-    throw new PulseError("INVALID_OPTION", `${user}: ${name} must be ${expected}; got ${typeof got === "string" ? JSON.stringify(got) : got === null ? "null" : typeof got}.`);
+    throw new PulseError(
+      "INVALID_OPTION",
+      `${user}: ${name} must be ${expected}; got ${typeof got === "string" ? JSON.stringify(got) : got === null ? "null" : typeof got}.`,
+    );
   };
   if (typeof options !== "object" || options === null || Array.isArray(options)) fail("options", "an object", options);
   for (const [name, value] of Object.entries(options as object)) {

@@ -62,7 +62,8 @@ function classesOf(start: object | undefined): object[] {
   try {
     for (let at: object | null = start ?? null; at !== null && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
       const candidate: unknown = typeof at === "function" ? at : Object.getOwnPropertyDescriptor(at, "constructor")?.value;
-      if (typeof candidate === "function" && (candidate === at || candidate.prototype === at) && candidate !== Object) classes.push(candidate);
+      if (typeof candidate === "function" && (candidate === at || candidate.prototype === at) && candidate !== Object)
+        classes.push(candidate);
     }
   } catch {
     // A proxy on the chain refuses to be looked at: what was found so far counts.

@@ -117,7 +117,10 @@ export class Run {
     if (first !== undefined) {
       const { key: tag, value: refused } = conflictTag(clean, text);
       this.setTag(tag, refused);
-      this.#host.diagnostics.warn("PARAM_CONFLICT", `Param ${JSON.stringify(clean)} of run ${this.id} already has another value; the new one is kept in tag ${tag}.`);
+      this.#host.diagnostics.warn(
+        "PARAM_CONFLICT",
+        `Param ${JSON.stringify(clean)} of run ${this.id} already has another value; the new one is kept in tag ${tag}.`,
+      );
       return;
     }
     this.#params.set(clean, text);
@@ -151,7 +154,10 @@ export class Run {
       return;
     }
     if (!TERMINAL.has(status)) {
-      this.#host.diagnostics.warn("INVALID_VALUE", `A run ends FINISHED, FAILED or KILLED, not ${JSON.stringify(status)}; FINISHED is taken.`);
+      this.#host.diagnostics.warn(
+        "INVALID_VALUE",
+        `A run ends FINISHED, FAILED or KILLED, not ${JSON.stringify(status)}; FINISHED is taken.`,
+      );
       status = "FINISHED";
     }
     this.#ended = true;
@@ -177,7 +183,10 @@ export class Run {
     const { clock, diagnostics } = this.#host;
     const clean = this.#key(key);
     if (!isNumeric(value)) {
-      diagnostics.warn("INVALID_VALUE", `Metric ${JSON.stringify(clean)} needs a number, got ${value === null ? "null" : typeof value}; it is left out.`);
+      diagnostics.warn(
+        "INVALID_VALUE",
+        `Metric ${JSON.stringify(clean)} needs a number, got ${value === null ? "null" : typeof value}; it is left out.`,
+      );
       return;
     }
     this.#steps ??= new Map();
@@ -195,7 +204,9 @@ export class Run {
 
   /** @internal Tells how the run fares in the store. */
   watch(watcher: RunWatcher): void {
-    if (this.#log) (this.#log.watchers ??= new Set()).add(watcher);
+    if (this.#log === undefined) return;
+    this.#log.watchers ??= new Set();
+    this.#log.watchers.add(watcher);
   }
 
   /** @internal The process or the tracker ends with this run open. */
@@ -206,7 +217,11 @@ export class Run {
 
   #key(key: string): string {
     const clean = sanitizeKey(String(key));
-    if (clean !== key) this.#host.diagnostics.warn("INVALID_KEY", `Key ${JSON.stringify(cutText(String(key), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`);
+    if (clean !== key)
+      this.#host.diagnostics.warn(
+        "INVALID_KEY",
+        `Key ${JSON.stringify(cutText(String(key), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
+      );
     return clean;
   }
 
@@ -215,7 +230,10 @@ export class Run {
     if (Number.isSafeInteger(value)) return value as number;
     const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
     const taken = Number.isSafeInteger(whole) ? whole : fallback;
-    this.#host.diagnostics.warn("INVALID_VALUE", `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${messageOf(value)}; ${taken} is taken.`);
+    this.#host.diagnostics.warn(
+      "INVALID_VALUE",
+      `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${messageOf(value)}; ${taken} is taken.`,
+    );
     return taken;
   }
 
@@ -230,7 +248,10 @@ export class Run {
       return "[unreadable]";
     }
     if (text.length > limit) {
-      diagnostics.warn("VALUE_CUT", `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`);
+      diagnostics.warn(
+        "VALUE_CUT",
+        `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
+      );
     }
     return cutText(text, limit);
   }

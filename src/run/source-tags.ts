@@ -63,7 +63,13 @@ function findGitDir(start: string): string | undefined {
     const path = join(folder, ".git");
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat?.isDirectory()) return path;
-    if (stat) return resolve(folder, readFileSync(path, "utf8").replace(/^gitdir:\s*/, "").trim()); // linked work tree
+    if (stat)
+      return resolve(
+        folder,
+        readFileSync(path, "utf8")
+          .replace(/^gitdir:\s*/, "")
+          .trim(),
+      ); // linked work tree
     if (folder === dirname(folder)) return undefined;
   }
 }
@@ -80,5 +86,8 @@ function readRef(gitDir: string, ref: string): string | undefined {
   const loose = read(join(gitDir, ref)) ?? read(join(common, ref));
   if (loose) return loose;
   const packed = read(join(common, "packed-refs"));
-  return packed?.split("\n").find((line) => line.endsWith(` ${ref}`))?.split(" ")[0];
+  return packed
+    ?.split("\n")
+    .find((line) => line.endsWith(` ${ref}`))
+    ?.split(" ")[0];
 }

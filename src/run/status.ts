@@ -18,8 +18,8 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[])
 function errorType(error: unknown): string {
   if (typeof error !== "object" || error === null) return typeof error;
   const name = read(error, "name");
-  const constructor = read(error, "constructor");
-  const className = typeof constructor === "function" ? constructor.name : "";
+  const made = read(error, "constructor");
+  const className = typeof made === "function" ? made.name : "";
   // A subclass that never set `name` says "Error": its class then tells more.
   return typeof name === "string" && name !== "" && name !== "Error" ? name : className || "Error";
 }

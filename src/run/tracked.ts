@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { compileMetrics } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -9,7 +10,6 @@ import { type ResolvedPlan, resolvePlan } from "./resolve.js";
 import { type CallObserver, isGenerator, observeGenerator, observeResult } from "./result.js";
 import type { Run } from "./run.js";
 import { endWithError } from "./status.js";
-import { types } from "node:util";
 
 /**
  * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
@@ -20,7 +20,8 @@ import { types } from "node:util";
  * await train(0.1); // one FINISHED run: param lr, metric loss
  */
 export function tracked<F extends AnyFunction>(fn: F, options: CallOptions = {}): F {
-  if (typeof fn !== "function") throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
+  if (typeof fn !== "function")
+    throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
   checkOptions("tracked", options);
   if (OFF) return fn;
   const plan = newPlan(fn, fn.name || "anonymous");
@@ -94,7 +95,12 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[]): TrackedCa
   const scope = scopes.get();
   const host = activeHost(scope);
   for (const name of plan.unknownArguments.splice(0)) {
-    host.diagnostics.warn("UNKNOWN_ARGUMENT", `${plan.name} has no argument named ${JSON.stringify(name)}.`, undefined, `${plan.name} ${name}`);
+    host.diagnostics.warn(
+      "UNKNOWN_ARGUMENT",
+      `${plan.name} has no argument named ${JSON.stringify(name)}.`,
+      undefined,
+      `${plan.name} ${name}`,
+    );
   }
   const resolved = resolvePlan(plan, self);
   const active = scope?.run;
@@ -138,7 +144,14 @@ class TrackedCall implements CallObserver {
   #scope: Scope | undefined;
   #begun = false;
 
-  constructor(plan: Plan, host: RunHost, resolved: ResolvedPlan | undefined, args: readonly unknown[], scope: Scope | undefined, joined: Run | undefined) {
+  constructor(
+    plan: Plan,
+    host: RunHost,
+    resolved: ResolvedPlan | undefined,
+    args: readonly unknown[],
+    scope: Scope | undefined,
+    joined: Run | undefined,
+  ) {
     this.#plan = plan;
     this.#host = host;
     this.#resolved = resolved;
@@ -162,7 +175,8 @@ class TrackedCall implements CallObserver {
       this.run = openRun(host, {
         experiment: resolved.experiment,
         fallbackExperiment: resolved.className,
-        name: (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => runName(this.#args)) : runName) ?? defaultName,
+        name:
+          (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => runName(this.#args)) : runName) ?? defaultName,
         parent: resolved.nest === "root" ? undefined : this.#scope?.run,
       });
       this.#scope = { host, run: this.run };
@@ -198,7 +212,12 @@ class TrackedCall implements CallObserver {
 
   untouchable(): void {
     const { name } = this.#plan;
-    this.#host.diagnostics.warn("THENABLE_UNTRACKED", `${name} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`, undefined, name);
+    this.#host.diagnostics.warn(
+      "THENABLE_UNTRACKED",
+      `${name} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`,
+      undefined,
+      name,
+    );
     this.exhausted();
   }
 
@@ -211,7 +230,9 @@ class TrackedCall implements CallObserver {
     if (metrics.length > 0) {
       const now = clock.now(); // the values of one result belong to one moment
       for (const capture of metrics) {
-        guard(this.#host, name, () => capture(result, this.#args, (key, value, step, timestamp) => run.capture(key, value, step, timestamp ?? now), limited));
+        guard(this.#host, name, () =>
+          capture(result, this.#args, (key, value, step, timestamp) => run.capture(key, value, step, timestamp ?? now), limited),
+        );
       }
     }
     for (const capture of tags) guard(this.#host, name, () => capture(result, this.#args, (key, value) => run.setTag(key, value)));

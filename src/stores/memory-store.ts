@@ -42,7 +42,8 @@ export class MemoryStore implements TrackingStore {
     const { create, runKey, end } = change;
     if (create && !create.resume && !this.runs.has(runKey)) {
       const experimentId = this.#experiment(change.experiment);
-      if (experimentId === undefined) return { kind: "rejected", error: new PulseError("EXPERIMENT_NOT_FOUND", "There is no experiment with that id in this store.") };
+      if (experimentId === undefined)
+        return { kind: "rejected", error: new PulseError("EXPERIMENT_NOT_FOUND", "There is no experiment with that id in this store.") };
       const tags = new Map(create.sourceTags.map((tag: Tag) => [tag.key, tag.value]));
       tags.set("mlflow.runName", create.name);
       if (create.parentKey !== undefined) tags.set("mlflow.parentRunId", create.parentKey);

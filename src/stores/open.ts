@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import type { Clock } from "../clock.js";
 import { redactText } from "../capture/redact.js";
+import type { Clock } from "../clock.js";
 import { PulseError } from "../errors.js";
 import { MemoryStore } from "./memory-store.js";
 import { NullStore } from "./null-store.js";
@@ -27,7 +27,12 @@ export function openStore(uri: string, options: StoreOptions): TrackingStore {
   if (file !== undefined && !file.startsWith(":memory:")) return new SqliteStore(resolve(file), options);
   const shown = JSON.stringify(redactText(uri));
   const scheme = NOT_YET.exec(uri)?.[1];
-  if (scheme !== undefined) throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown}: there is no store for ${scheme}: in this version yet.`);
-  if (!uri.includes(":")) throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is a plain path: folders of the mlruns kind are not written in this version yet.`);
+  if (scheme !== undefined)
+    throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown}: there is no store for ${scheme}: in this version yet.`);
+  if (!uri.includes(":"))
+    throw new PulseError(
+      "INVALID_TRACKING_URI",
+      `Tracking URI ${shown} is a plain path: folders of the mlruns kind are not written in this version yet.`,
+    );
   throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is not one this package knows.`);
 }

@@ -25,7 +25,18 @@ test("bare: scalars under the method's name, numeric leaves under dotted paths, 
   assert.deepEqual(captured(undefined, 3), [["method", 3]]);
   assert.deepEqual(captured(undefined, 5n), [["method", 5n]]);
   assert.deepEqual(captured(undefined, true), [["method", true]]);
-  for (const nothing of ["text", undefined, null, Symbol("x"), () => 1, new Date(), new Map([["a", 1]]), new (class A { n = 1; })()]) {
+  for (const nothing of [
+    "text",
+    undefined,
+    null,
+    Symbol("x"),
+    () => 1,
+    new Date(),
+    new Map([["a", 1]]),
+    new (class A {
+      n = 1;
+    })(),
+  ]) {
     assert.deepEqual(captured(undefined, nothing), []);
   }
   assert.deepEqual(captured(undefined, { a: 1, b: { c: 2, d: { e: 3, f: { deeper: 4 } } }, s: "x", l: [1, 2] }), [
@@ -65,7 +76,10 @@ test("bare: lists are one step per element, bounded; circular and wide objects a
   assert.deepEqual(long.at(-1), ["limited", "only the first 10000 of 10005 elements"]);
   const circular: Record<string, unknown> = { a: 1 };
   circular["self"] = circular;
-  assert.deepEqual(captured(undefined, circular).map(([key]) => key), ["a", "self.a", "self.self.a"]);
+  assert.deepEqual(
+    captured(undefined, circular).map(([key]) => key),
+    ["a", "self.a", "self.self.a"],
+  );
   const wide = captured(undefined, Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`k${i}`, i])));
   assert.equal(wide.length, 51);
 });
@@ -97,8 +111,14 @@ test("lists, records and functions as selectors", () => {
     ["loss", 2],
     ["twice", 2],
   ]);
-  assert.deepEqual(captured((r: typeof result) => r.a + 1, result), [["method", 2]]);
-  assert.deepEqual(captured((r: typeof result) => ({ sum: r.a + r.b.c }), result), [["sum", 3]]);
+  assert.deepEqual(
+    captured((r: typeof result) => r.a + 1, result),
+    [["method", 2]],
+  );
+  assert.deepEqual(
+    captured((r: typeof result) => ({ sum: r.a + r.b.c }), result),
+    [["sum", 3]],
+  );
 });
 
 test("options: prefix, step by path or function, when, nonFinite", () => {
@@ -129,23 +149,49 @@ test("parameter names are read from the function's own text, positions kept", ()
     ["lr", "epochs"],
   );
   assert.deepEqual(names(new Function("x = (1, 2)", "{ p, q } = {}", "...rest", "return x")), ["x", null, "rest"]);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a template
   assert.deepEqual(names(new Function("a /* , b ) */", "c = '),('", "d = `${')'},`", "return a")), ["a", "c", "d"]);
-  // biome-ignore lint/complexity/useArrowFunction: the text of each form is what is read
-  assert.deepEqual(names(async function* (one: number, [two]: number[], three: number) {
-    yield [one, two, three];
-  }), ["one", null, "three"]);
-  assert.deepEqual(names({ "odd (name)"(a: number) { return a; } }["odd (name)"]), ["a"]);
+  assert.deepEqual(
+    names(async function* (one: number, [two]: number[], three: number) {
+      yield [one, two, three];
+    }),
+    ["one", null, "three"],
+  );
+  assert.deepEqual(
+    names(
+      {
+        "odd (name)"(a: number) {
+          return a;
+        },
+      }["odd (name)"],
+    ),
+    ["a"],
+  );
   const computed = "x";
-  assert.deepEqual(names({ [`${computed}(`](a: number) { return a; } }["x("]), ["a"]);
+  assert.deepEqual(
+    names(
+      {
+        [`${computed}(`](a: number) {
+          return a;
+        },
+      }["x("],
+    ),
+    ["a"],
+  );
   assert.deepEqual(names(Math.max), null);
   assert.deepEqual(names((() => 1).bind(null)), null);
   assert.deepEqual(names(new Function("return x => x")()), ["x"]);
-  assert.deepEqual(names(() => 1), []);
+  assert.deepEqual(
+    names(() => 1),
+    [],
+  );
 });
 
 test("secrets go by key and by shape; look-alikes stay", () => {
-  for (const key of ["token", "apiKey", "API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "authToken", "client-secret"]) assert.equal(isSecretKey(key), true, key);
-  for (const key of ["tokens", "tokenizer", "max_tokens", "key", "monkey", "secretary", "author"]) assert.equal(isSecretKey(key), false, key);
+  for (const key of ["token", "apiKey", "API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "authToken", "client-secret"])
+    assert.equal(isSecretKey(key), true, key);
+  for (const key of ["tokens", "tokenizer", "max_tokens", "key", "monkey", "secretary", "author"])
+    assert.equal(isSecretKey(key), false, key);
   assert.equal(redactText("see https://me:pw@host/x"), "see https://[redacted]@host/x");
   assert.equal(redactText(`Bearer ${"a1".repeat(12)}`), "[redacted]");
   assert.equal(redactText(`id AKIA${"A".repeat(16)} end`), "id [redacted] end");
@@ -159,7 +205,10 @@ test("values become text: scalars by String(), objects by JSON without secrets, 
   assert.equal(valueText("a", null, true), "null");
   assert.equal(valueText("token", 42, true), "42");
   assert.equal(valueText("token", "abc", true), "[redacted]");
-  assert.equal(valueText("a", { lr: 1, password: "x", big: 1n, nan: Number.NaN }, true), '{"lr":1,"password":"[redacted]","big":"1","nan":"NaN"}');
+  assert.equal(
+    valueText("a", { lr: 1, password: "x", big: 1n, nan: Number.NaN }, true),
+    '{"lr":1,"password":"[redacted]","big":"1","nan":"NaN"}',
+  );
   const circular: Record<string, unknown> = { a: [1] };
   circular["self"] = circular;
   assert.equal(valueText("a", circular, true), '{"a":[1],"self":"[circular]"}');

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/clock.js";
 import { configure, createTracker } from "../../src/index.js";
 import { openStore } from "../../src/stores/open.js";
-import { systemClock } from "../../src/clock.js";
 import { query } from "../support/database.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
@@ -24,12 +24,19 @@ interface Said {
 function run(name: string, env: Record<string, string>, file?: object | string): Said {
   const cwd = mkdtempSync(join(folder, `${name}-`));
   if (file !== undefined) writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
-  const child = spawnSync(process.execPath, [program], { cwd, env: { PATH: process.env["PATH"] ?? "", USER: "tester", ...env }, encoding: "utf8" });
+  const child = spawnSync(process.execPath, [program], {
+    cwd,
+    env: { PATH: process.env["PATH"] ?? "", USER: "tester", ...env },
+    encoding: "utf8",
+  });
   return { code: child.status, out: { cwd, ...(child.stdout ? JSON.parse(child.stdout) : {}) }, stderr: child.stderr };
 }
 
 const runsIn = (path: string): Record<string, unknown>[] =>
-  query(path, "SELECT r.run_uuid AS id, r.name, r.status, r.user_id AS user, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id)");
+  query(
+    path,
+    "SELECT r.run_uuid AS id, r.name, r.status, r.user_id AS user, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id)",
+  );
 
 test("without any setting, runs go to mlflow.db in the working folder, into Default", () => {
   const { code, out, stderr } = run("plain", {});
@@ -71,12 +78,19 @@ test("MLFLOW_RUN_ID: the first top-level run resumes that run and ends it", () =
 test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, nothing is written", () => {
   const { code, out, stderr } = run("off", { PULSE_MLFLOW: "off" });
   assert.equal(code, 0, stderr);
-  assert.deepEqual({ ...out, cwd: "", id: "" }, { cwd: "", id: "", value: 1, same: true, current: false, serverId: "DISABLED", logExperiment: "DISABLED", files: [] });
+  assert.deepEqual(
+    { ...out, cwd: "", id: "" },
+    { cwd: "", id: "", value: 1, same: true, current: false, serverId: "DISABLED", logExperiment: "DISABLED", files: [] },
+  );
 });
 
 test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {
   for (const [env, file, expected] of [
-    [{ MLFLOW_TRACKING_URI: "https://me:secret@host" }, undefined, /"https:\/\/\[redacted\]@host": there is no store for https: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/],
+    [
+      { MLFLOW_TRACKING_URI: "https://me:secret@host" },
+      undefined,
+      /"https:\/\/\[redacted\]@host": there is no store for https: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+    ],
     [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /not one this package knows/],
     [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json\.trakingUri: expected one of the options trackingUri, experiment/],
@@ -113,7 +127,18 @@ test("every URI of the contract opens or says it does not yet", () => {
   assert.equal(openStore("null:", options).uri, "null:");
   assert.equal(openStore("sqlite:///a/b.db", options).uri, `sqlite:///${join(process.cwd(), "a/b.db")}`);
   assert.equal(openStore("sqlite:////a/b.db", options).uri, "sqlite:////a/b.db");
-  for (const uri of ["http://x", "https://x", "file:///x", "mlruns", "./mlruns", "postgresql://u:p@h/db", "databricks", "databricks://profile", "sqlite:///:memory:", ""]) {
+  for (const uri of [
+    "http://x",
+    "https://x",
+    "file:///x",
+    "mlruns",
+    "./mlruns",
+    "postgresql://u:p@h/db",
+    "databricks",
+    "databricks://profile",
+    "sqlite:///:memory:",
+    "",
+  ]) {
     assert.throws(() => openStore(uri, options), { code: "INVALID_TRACKING_URI" }, uri);
   }
 });

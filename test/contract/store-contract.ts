@@ -27,7 +27,15 @@ let counter = 0;
 const runId = (): string => (++counter).toString(16).padStart(32, "0");
 
 export function start(overrides: Partial<RunStart> = {}): RunStart {
-  return { name: "a run", startTime: 1_000, userId: "me", sourceTags: [{ key: "mlflow.user", value: "me" }], parentKey: undefined, resume: false, ...overrides };
+  return {
+    name: "a run",
+    startTime: 1_000,
+    userId: "me",
+    sourceTags: [{ key: "mlflow.user", value: "me" }],
+    parentKey: undefined,
+    resume: false,
+    ...overrides,
+  };
 }
 
 export function change(runKey: string, overrides: Partial<RunChange> = {}): RunChange {
@@ -79,7 +87,12 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
       endTime: 3_000,
       params: { lr: "0.1" },
       tags: { team: "pulse", "mlflow.runName": "whole", "mlflow.user": "me" },
-      metrics: { loss: [[0, 2_000, 1], [1, 2_000, 0.5]] },
+      metrics: {
+        loss: [
+          [0, 2_000, 1],
+          [1, 2_000, 0.5],
+        ],
+      },
     });
   });
 
@@ -88,7 +101,13 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     const changes = [
       change(id, { create: start(), params: [{ key: "a", value: "1" }], metrics: [point("m", 1, 0)] }),
       change(id, { metrics: [point("m", 2, 1), point("m", Number.NaN, 2)], tags: [{ key: "t", value: "old" }] }),
-      change(id, { params: [{ key: "b", value: "2" }], tags: [{ key: "t", value: "new" }, { key: "mlflow.runName", value: "renamed" }] }),
+      change(id, {
+        params: [{ key: "b", value: "2" }],
+        tags: [
+          { key: "t", value: "new" },
+          { key: "mlflow.runName", value: "renamed" },
+        ],
+      }),
       change(id, { metrics: [point("m", 3, 3)], end: { status: "FAILED", endTime: 4_000 } }),
     ];
     await done(store, ...changes);
@@ -102,7 +121,18 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
 
   contract("non-finite values are kept", async ({ store, read }) => {
     const id = runId();
-    await done(store, change(id, { create: start(), metrics: [point("m", Number.NaN, 0), point("m", Number.POSITIVE_INFINITY, 1), point("m", Number.NEGATIVE_INFINITY, 2), point("m", -0.1, 3)] }));
+    await done(
+      store,
+      change(id, {
+        create: start(),
+        metrics: [
+          point("m", Number.NaN, 0),
+          point("m", Number.POSITIVE_INFINITY, 1),
+          point("m", Number.NEGATIVE_INFINITY, 2),
+          point("m", -0.1, 3),
+        ],
+      }),
+    );
     const values = (await read(id))?.metrics["m"]?.map(([, , value]) => value) ?? [];
     assert.ok(Number.isNaN(values[0]));
     assert.ok((values[1] ?? 0) >= Number.MAX_VALUE && (values[2] ?? 0) <= -Number.MAX_VALUE);
@@ -113,7 +143,15 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     const id = runId();
     await done(store, change(id, { create: start(), params: [{ key: "lr", value: "1" }] }));
     await done(store, change(id, { params: [{ key: "lr", value: "1" }] }));
-    const [outcome] = await store.apply([change(id, { params: [{ key: "lr", value: "2" }, { key: "new", value: "n" }], end: { status: "FINISHED", endTime: 9 } })]);
+    const [outcome] = await store.apply([
+      change(id, {
+        params: [
+          { key: "lr", value: "2" },
+          { key: "new", value: "n" },
+        ],
+        end: { status: "FINISHED", endTime: 9 },
+      }),
+    ]);
     assert.deepEqual(outcome, { kind: "conflict", params: ["lr"] });
     await done(store, change(id, { params: [{ key: "new", value: "n" }], end: { status: "FINISHED", endTime: 9 } }));
     const run = await read(id);
@@ -128,7 +166,10 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
       change("f".repeat(32), { metrics: [point("m", 1, 0)] }),
       change(child, { create: start({ parentKey: parent }) }),
     ]);
-    assert.deepEqual(outcomes.map(({ kind }) => kind), ["done", "rejected", "done"]);
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      ["done", "rejected", "done"],
+    );
     assert.equal((await read(child))?.tags["mlflow.parentRunId"], parent);
   });
 

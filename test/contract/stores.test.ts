@@ -22,7 +22,9 @@ storeContract("memory", async (): Promise<Subject> => {
         endTime: run.endTime ?? null,
         params: Object.fromEntries(run.params),
         tags: Object.fromEntries(run.tags),
-        metrics: Object.fromEntries([...run.metrics].map(([key, points]) => [key, points.map(({ step, timestamp, value }) => [step, timestamp, value])])),
+        metrics: Object.fromEntries(
+          [...run.metrics].map(([key, points]) => [key, points.map(({ step, timestamp, value }) => [step, timestamp, value])]),
+        ),
       };
     },
     dispose: () => store.close(),

@@ -153,12 +153,24 @@ test("a decorator on the wrong kind of member names decorator, class, member and
     }
   }
   const getter = Object.getOwnPropertyDescriptor(Shape.prototype, "area");
-  assert.throws(() => anyMetric(Shape.prototype, "area", getter), { code: "WRONG_TARGET", message: /@LogMetric stands on the getter Shape\.area; it goes on methods, setters, accessors/ });
-  assert.throws(() => anyMetric(Shape.prototype, "side", undefined), { code: "WRONG_TARGET", message: /field Shape\.side.*tracked\(fn, options\)/ });
+  assert.throws(() => anyMetric(Shape.prototype, "area", getter), {
+    code: "WRONG_TARGET",
+    message: /@LogMetric stands on the getter Shape\.area; it goes on methods, setters, accessors/,
+  });
+  assert.throws(() => anyMetric(Shape.prototype, "side", undefined), {
+    code: "WRONG_TARGET",
+    message: /field Shape\.side.*tracked\(fn, options\)/,
+  });
   assert.throws(() => anyMetric(class Wrong {}), { code: "WRONG_TARGET", message: /class Wrong/ });
   assert.throws(() => anyMetric()(undefined, { kind: "field", name: "x", addInitializer() {} }), { code: "WRONG_TARGET" });
   assert.throws(() => anyExperiment(""), { code: "INVALID_OPTION" });
-  assert.throws(() => anyExperiment("X", { nset: "child" }), { code: "INVALID_OPTION", message: /option "nset" must be one of experiment, runName/ });
-  assert.throws(() => anyMetric("loss", { nonFinite: "drop" }), { code: "INVALID_OPTION", message: /nonFinite must be "log" or "skip"; got "drop"/ });
+  assert.throws(() => anyExperiment("X", { nset: "child" }), {
+    code: "INVALID_OPTION",
+    message: /option "nset" must be one of experiment, runName/,
+  });
+  assert.throws(() => anyMetric("loss", { nonFinite: "drop" }), {
+    code: "INVALID_OPTION",
+    message: /nonFinite must be "log" or "skip"; got "drop"/,
+  });
   assert.throws(() => anyMetric(5), { code: "INVALID_OPTION", message: /selector must be/ });
 });

@@ -24,9 +24,9 @@ class Learner {
   }
 
   @TrackedRun({ runName: ([lr]) => `lr ${lr}` })
-  @LogParam
+  @LogParam({ lr: "0" })
   @LogMetric(["a", "b"])
-  async trial(lr: number, _options: { deep: { x: number } }): Promise<{ a: number; b: number; c: number }> {
+  async trial(_lr: number, _options: { deep: { x: number } }): Promise<{ a: number; b: number; c: number }> {
     for (const _ of this.train(3)) await Promise.resolve();
     return { a: 1, b: 2, c: 3 };
   }

@@ -48,7 +48,10 @@ test("a long run's metrics are split, in order, and its end comes last", async (
     changes.map((_, i) => i === changes.length - 1),
   );
   const [run] = [...store.runs.values()];
-  assert.deepEqual(run && values(run)["m"], Array.from({ length: 1_000 }, (_, i) => i));
+  assert.deepEqual(
+    run && values(run)["m"],
+    Array.from({ length: 1_000 }, (_, i) => i),
+  );
   assertBalanced(tracker, 1);
 });
 
@@ -128,7 +131,8 @@ test("flush waits for what was recorded before it, not for what goes on being re
 
 test("a poisoned change is set aside with its reason and blocks nobody else", async () => {
   const { tracker, store, warnings } = faulty();
-  store.fault = (change) => (change.metrics.some(({ key }) => key === "poison") ? { kind: "rejected", error: problem("REJECTED") } : undefined);
+  store.fault = (change) =>
+    change.metrics.some(({ key }) => key === "poison") ? { kind: "rejected", error: problem("REJECTED") } : undefined;
   for (const key of ["a", "poison", "b"]) tracker.withRun({}, (run) => run.logMetric(key, 1));
   await tracker.flush();
   assert.equal(store.runs.size, 2);
@@ -146,7 +150,13 @@ test("a param conflict in the store is kept as a tag, and the rest of the change
   run.logParam("other", 1);
   await tracker.flush();
   const [stored] = [...store.runs.values()];
-  assert.deepEqual([...(stored?.params ?? [])], [["lr", "0.5"], ["other", "1"]]);
+  assert.deepEqual(
+    [...(stored?.params ?? [])],
+    [
+      ["lr", "0.5"],
+      ["other", "1"],
+    ],
+  );
   assert.equal(stored?.tags.get("pulse.conflict.lr"), "0.1");
   assert.match(warnings.join(), /PARAM_CONFLICT/);
   run.logParam("other", 2);

@@ -118,7 +118,13 @@ test("values no metric, step or time can have are mended or left out, each kind 
     run.metrics.get("c")?.map(({ step }) => step),
     [1, 2, 3, 4],
   );
-  assert.deepEqual(run.metrics.get("c")?.map(({ timestamp }) => timestamp).slice(2), [5, 1]);
+  assert.deepEqual(
+    run.metrics
+      .get("c")
+      ?.map(({ timestamp }) => timestamp)
+      .slice(2),
+    [5, 1],
+  );
   assert.equal(warnings.length, 1);
   assert.equal(tracker.stats().warnings.INVALID_VALUE, 5);
 });

@@ -70,14 +70,16 @@ test("a thenable of its own kind and a promise with own properties are returned 
 test("the caller sees a promise settle only after the run's end is recorded", async () => {
   const { tracker } = memoryTracker();
   let ended = false;
-  await tracker.tracked(async () => {
-    const run = currentRun();
-    queueMicrotask(() => {
-      ended = run?.ended ?? true;
-    });
-    assert.equal(run?.ended, false);
-    return run;
-  })().then((run) => assert.equal(run?.ended, true));
+  await tracker
+    .tracked(async () => {
+      const run = currentRun();
+      queueMicrotask(() => {
+        ended = run?.ended ?? true;
+      });
+      assert.equal(run?.ended, false);
+      return run;
+    })()
+    .then((run) => assert.equal(run?.ended, true));
   assert.equal(ended, false);
 });
 

@@ -62,7 +62,10 @@ test("a file another program made keeps its journal mode and its tables", async 
   const path = `${ours}.copy`;
   copyFileSync(ours, path);
   execute(path, "PRAGMA journal_mode = DELETE");
-  execute(path, "ALTER TABLE experiments ADD COLUMN workspace VARCHAR(63) DEFAULT 'default' NOT NULL; UPDATE alembic_version SET version_num = 'f00'");
+  execute(
+    path,
+    "ALTER TABLE experiments ADD COLUMN workspace VARCHAR(63) DEFAULT 'default' NOT NULL; UPDATE alembic_version SET version_num = 'f00'",
+  );
   const store = open(path);
   assert.equal((await store.apply([change(id(2), { create: start() })]))[0]?.kind, "done");
   await store.close();
@@ -80,7 +83,10 @@ test("an unknown revision is written to unless a column must be filled that we d
   await store.close();
   const strict = file();
   await created(strict);
-  execute(strict, "ALTER TABLE tags RENAME TO old_tags; CREATE TABLE tags (key TEXT, value TEXT, run_uuid TEXT, must TEXT NOT NULL, PRIMARY KEY (key, run_uuid)); UPDATE alembic_version SET version_num = 'future'");
+  execute(
+    strict,
+    "ALTER TABLE tags RENAME TO old_tags; CREATE TABLE tags (key TEXT, value TEXT, run_uuid TEXT, must TEXT NOT NULL, PRIMARY KEY (key, run_uuid)); UPDATE alembic_version SET version_num = 'future'",
+  );
   const before = readFileSync(strict);
   const refused = open(strict);
   const [outcome] = await refused.apply([change(id(2), { create: start() })]);
@@ -105,7 +111,9 @@ test("a migration underneath is followed", async () => {
   await store.apply([change(id(2), { create: start() }), change(id(3), { experiment: { name: "Other" }, create: start() })]);
   await store.close();
   assert.equal(query(path, "SELECT experiment_id FROM runs WHERE run_uuid = ?", id(2))[0]?.["experiment_id"], 1);
-  assert.deepEqual(query(path, "SELECT workspace FROM experiments JOIN runs USING (experiment_id) WHERE run_uuid = ?", id(3)), [{ workspace: "default" }]);
+  assert.deepEqual(query(path, "SELECT workspace FROM experiments JOIN runs USING (experiment_id) WHERE run_uuid = ?", id(3)), [
+    { workspace: "default" },
+  ]);
 });
 
 test("what is not MLflow's is refused and left untouched", async () => {
@@ -151,7 +159,10 @@ test("a deleted experiment or run refuses with what to do; the others go on", as
   const path = file();
   const store = open(path);
   await store.apply([change(id(1), { create: start() }), change(id(2), { experiment: { name: "Gone" }, create: start() })]);
-  execute(path, `UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = 'Gone'; UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = '${id(1)}'`);
+  execute(
+    path,
+    `UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = 'Gone'; UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = '${id(1)}'`,
+  );
   const outcomes = await store.apply([
     change(id(3), { experiment: { name: "Gone" }, create: start() }),
     change(id(1), { tags: [{ key: "a", value: "b" }] }),

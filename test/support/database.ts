@@ -23,13 +23,21 @@ function withDatabase<R>(path: string, use: (db: Database) => R): R {
 
 /** Reads one run as the store contract compares it. */
 export function readRun(path: string, runId: string): ReadRun | undefined {
-  const [run] = query(path, "SELECT r.*, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id) WHERE run_uuid = ?", runId);
+  const [run] = query(
+    path,
+    "SELECT r.*, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id) WHERE run_uuid = ?",
+    runId,
+  );
   if (!run) return undefined;
   const pairs = (table: string): Record<string, string> =>
-    Object.fromEntries(query(path, `SELECT key, value FROM ${table} WHERE run_uuid = ?`, runId).map((row) => [String(row["key"]), String(row["value"])]));
+    Object.fromEntries(
+      query(path, `SELECT key, value FROM ${table} WHERE run_uuid = ?`, runId).map((row) => [String(row["key"]), String(row["value"])]),
+    );
   const metrics: Record<string, [number, number, number][]> = {};
   for (const row of query(path, "SELECT * FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp, value", runId)) {
-    (metrics[String(row["key"])] ??= []).push([Number(row["step"]), Number(row["timestamp"]), row["is_nan"] ? Number.NaN : Number(row["value"])]);
+    const key = String(row["key"]);
+    metrics[key] ??= [];
+    metrics[key].push([Number(row["step"]), Number(row["timestamp"]), row["is_nan"] ? Number.NaN : Number(row["value"])]);
   }
   return {
     experiment: String(run["experiment"]),

@@ -44,7 +44,17 @@ function loadDriver(): Driver {
 }
 
 /** SQLite's primary result codes that ask for different answers. */
-export const SQLITE = { BUSY: 5, LOCKED: 6, READONLY: 8, IOERR: 10, CORRUPT: 11, FULL: 13, CANTOPEN: 14, NOTADB: 26, CONSTRAINT: 19 } as const;
+export const SQLITE = {
+  BUSY: 5,
+  LOCKED: 6,
+  READONLY: 8,
+  IOERR: 10,
+  CORRUPT: 11,
+  FULL: 13,
+  CANTOPEN: 14,
+  NOTADB: 26,
+  CONSTRAINT: 19,
+} as const;
 
 /** Gives the primary result code of a driver's error, or undefined when it is none of SQLite's. */
 export function sqliteCode(error: unknown): number | undefined {

@@ -74,7 +74,21 @@ const TABLES: readonly string[] = [
 /** What the writer fills, by table. `?` marks a column that only newer or older schemas have. */
 const FILLED: Record<string, readonly string[]> = {
   experiments: ["experiment_id", "name", "artifact_location", "lifecycle_stage", "creation_time?", "last_update_time?"],
-  runs: ["run_uuid", "name", "source_type", "source_name", "entry_point_name", "user_id", "status", "start_time", "end_time", "source_version", "lifecycle_stage", "artifact_uri", "experiment_id"],
+  runs: [
+    "run_uuid",
+    "name",
+    "source_type",
+    "source_name",
+    "entry_point_name",
+    "user_id",
+    "status",
+    "start_time",
+    "end_time",
+    "source_version",
+    "lifecycle_stage",
+    "artifact_uri",
+    "experiment_id",
+  ],
   metrics: ["key", "value", "timestamp", "run_uuid", "step", "is_nan"],
   latest_metrics: ["key", "value", "timestamp", "run_uuid", "step", "is_nan"],
   params: ["key", "value", "run_uuid"],
@@ -120,8 +134,10 @@ export function createSchema(db: Database, defaultArtifactLocation: string, now:
 export function inspectSchema(db: Database, path: string): Schema {
   const tables = new Set(tableNames(db));
   const required = ["alembic_version", ...Object.keys(FILLED)];
-  if (!tables.has("experiments") || !tables.has("runs")) throw new PulseError("NOT_MLFLOW", `${path} is a SQLite database, but not one of MLflow's.`);
-  const unsupported = (what: string): PulseError => new PulseError("SCHEMA_UNSUPPORTED", `${path} has MLflow schema ${revision(db, tables)}, ${what}.`);
+  if (!tables.has("experiments") || !tables.has("runs"))
+    throw new PulseError("NOT_MLFLOW", `${path} is a SQLite database, but not one of MLflow's.`);
+  const unsupported = (what: string): PulseError =>
+    new PulseError("SCHEMA_UNSUPPORTED", `${path} has MLflow schema ${revision(db, tables)}, ${what}.`);
   const missing = required.filter((table) => !tables.has(table));
   if (missing.length > 0) throw unsupported(`which lacks table ${missing.join(", ")}`);
   const present = new Set<string>();
@@ -132,8 +148,11 @@ export function inspectSchema(db: Database, path: string): Schema {
     const absent = filled.filter((name) => !name.endsWith("?") && !names.has(name));
     if (absent.length > 0) throw unsupported(`which lacks column ${table}.${absent.join(`, ${table}.`)}`);
     const ours = new Set(filled.map((name) => name.replace("?", "")));
-    const unknown = columns.filter((column) => column["notnull"] === 1 && column["dflt_value"] === null && !ours.has(String(column["name"])));
-    if (unknown.length > 0) throw unsupported(`whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`);
+    const unknown = columns.filter(
+      (column) => column["notnull"] === 1 && column["dflt_value"] === null && !ours.has(String(column["name"])),
+    );
+    if (unknown.length > 0)
+      throw unsupported(`whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`);
   }
   return {
     version: schemaVersion(db),

@@ -5,7 +5,7 @@ import type { Clock } from "../../clock.js";
 import { messageOf, PulseError } from "../../errors.js";
 import type { Outcome, RunChange, TrackingStore } from "../tracking-store.js";
 import { type Database, openDatabase, SQLITE, type Statement, sqliteCode } from "./driver.js";
-import { createSchema, inspectSchema, type Schema, schemaVersion, tableNames } from "./schema.js";
+import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
 
 /** Items of one transaction: a few milliseconds of the event loop. */
@@ -169,7 +169,8 @@ export class SqliteStore implements TrackingStore {
 
   #outcomeOf(error: unknown): Outcome {
     if (error instanceof PulseError) return { kind: "away", error };
-    const why = (code: ConstructorParameters<typeof PulseError>[0], what: string): PulseError => new PulseError(code, `${this.#path}: ${what} (${messageOf(error)}).`, error);
+    const why = (code: ConstructorParameters<typeof PulseError>[0], what: string): PulseError =>
+      new PulseError(code, `${this.#path}: ${what} (${messageOf(error)}).`, error);
     switch (sqliteCode(error) ?? fsCode(error)) {
       case SQLITE.BUSY:
       case SQLITE.LOCKED:

@@ -41,7 +41,9 @@ export class SqlWriter {
       end: db.prepare("UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?"),
       rename: db.prepare("UPDATE runs SET name = ? WHERE run_uuid = ?"),
       stage: db.prepare("SELECT lifecycle_stage, experiment_id FROM runs WHERE run_uuid = ?"),
-      metric: db.prepare("INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
+      metric: db.prepare(
+        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      ),
       // MLflow's UI and searches read only this table: it holds the row with the greatest (step, timestamp, value).
       latest: db.prepare(
         `INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)
@@ -50,7 +52,9 @@ export class SqlWriter {
       ),
       param: db.prepare("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
       paramValue: db.prepare("SELECT value FROM params WHERE key = ? AND run_uuid = ?"),
-      tag: db.prepare("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value"),
+      tag: db.prepare(
+        "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
+      ),
     };
     const columns = "SELECT experiment_id, artifact_location, lifecycle_stage FROM experiments";
     this.#experimentByName = db.prepare(`${columns} WHERE name = ?${schema.workspaces ? " AND workspace = 'default'" : ""}`);
@@ -74,7 +78,8 @@ export class SqlWriter {
     } else {
       const row = this.#sql.stage.get(runKey);
       if (row === undefined) return refusal("RUN_NOT_FOUND", `There is no run ${runKey} in this database.`);
-      if (row["lifecycle_stage"] !== "active") return refusal("RUN_DELETED", `Run ${runKey} was deleted; what was logged into it since is not stored.`);
+      if (row["lifecycle_stage"] !== "active")
+        return refusal("RUN_DELETED", `Run ${runKey} was deleted; what was logged into it since is not stored.`);
       if (create) {
         this.#sql.reopen.run(runKey);
         done = { kind: "done", ids: { runId: runKey, experimentId: String(row["experiment_id"]) } };
@@ -90,7 +95,14 @@ export class SqlWriter {
 
   #create(runKey: string, start: RunStart, experiment: Experiment): void {
     const { tag } = this.#sql;
-    this.#sql.run.run(runKey, start.name, start.userId, start.startTime, `${experiment.artifactLocation}/${runKey}/artifacts`, experiment.id);
+    this.#sql.run.run(
+      runKey,
+      start.name,
+      start.userId,
+      start.startTime,
+      `${experiment.artifactLocation}/${runKey}/artifacts`,
+      experiment.id,
+    );
     for (const source of start.sourceTags) tag.run(source.key, source.value, runKey);
     tag.run("mlflow.runName", start.name, runKey);
     if (start.parentKey !== undefined) tag.run("mlflow.parentRunId", start.parentKey, runKey);
@@ -100,7 +112,8 @@ export class SqlWriter {
     let conflicts: string[] | undefined;
     for (const { key, value } of params) {
       if (this.#sql.param.run(key, value, runKey).changes === 0 && this.#sql.paramValue.get(key, runKey)?.["value"] !== value) {
-        (conflicts ??= []).push(key);
+        conflicts ??= [];
+        conflicts.push(key);
       }
     }
     return conflicts;
@@ -148,7 +161,9 @@ export class SqlWriter {
   #createExperiment(name: string): Experiment {
     const now = this.#now();
     const { lastInsertRowid } = this.#schema.experimentTimes
-      ? this.#db.prepare("INSERT INTO experiments (name, lifecycle_stage, creation_time, last_update_time) VALUES (?, 'active', ?, ?)").run(name, now, now)
+      ? this.#db
+          .prepare("INSERT INTO experiments (name, lifecycle_stage, creation_time, last_update_time) VALUES (?, 'active', ?, ?)")
+          .run(name, now, now)
       : this.#db.prepare("INSERT INTO experiments (name, lifecycle_stage) VALUES (?, 'active')").run(name);
     const id = Number(lastInsertRowid);
     const artifactLocation = this.#locate(id);

@@ -1,0 +1,1114 @@
+// capture/metrics.d.ts
+/** What a selector function gets: it is written before the method it is applied to is known, so its type cannot be inferred. */
+export type Untyped = any;
+/** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
+export type SelectorFunction = (result: Untyped, args: Untyped) => unknown;
+/** What part of a result is taken, and under which keys. */
+export type Selector = string | readonly string[] | {
+    readonly [key: string]: string | SelectorFunction;
+} | SelectorFunction;
+/** Options of `@LogMetric`, second after the selector. */
+export interface LogMetricOptions {
+    /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
+    readonly step?: string | SelectorFunction | undefined;
+    /** Put before every key, verbatim, for instance `"train/"`. @default "" */
+    readonly prefix?: string | undefined;
+    /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
+    readonly timestamp?: number | Date | SelectorFunction | undefined;
+    /** Logs only results for which this returns true. @default every result */
+    readonly when?: SelectorFunction | undefined;
+    /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
+    readonly nonFinite?: "log" | "skip" | undefined;
+}
+/** Takes one captured value. `step` and `timestamp` are undefined when the run is to choose. */
+export type EmitMetric = (key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown) => void;
+/** Takes metrics from one result; `limited` is called once when a bound cut something off. */
+export type MetricCapture = (result: unknown, args: readonly unknown[], emit: EmitMetric, limited: (what: string) => void) => void;
+/** Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
+export declare function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture;
+/** Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
+export declare function checkSelector(decorator: string, selector: unknown): void;
+
+// capture/params.d.ts
+import type { Selector, Untyped } from "./metrics.js";
+/** A function as params selector: gets the list of the call's arguments. */
+export type ArgumentFunction = (args: Untyped) => unknown;
+/** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
+export type ParamSelector = string | readonly string[] | {
+    readonly [key: string]: string | ArgumentFunction;
+} | ArgumentFunction;
+/** Takes one captured value, not yet text. */
+export type EmitValue = (key: string, value: unknown) => void;
+/** Takes params from a call's arguments. */
+export type ParamCapture = (args: readonly unknown[], emit: EmitValue) => void;
+/** Compiles a params selector for a function; `unknown` is told each name the function has no argument for. */
+export declare function compileParams(selector: ParamSelector | undefined, fn: (...args: never[]) => unknown, unknown: (name: string) => void): ParamCapture;
+/** Emits a plain record's fields. */
+export declare function emitRecord(record: unknown, emit: EmitValue): void;
+/** Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
+export declare function compileTags(selector: Selector | undefined, name: string): (result: unknown, args: readonly unknown[], emit: EmitValue) => void;
+
+// capture/redact.d.ts
+/** What stands in place of a secret. */
+export declare const REDACTED = "[redacted]";
+/** Tells whether a param, tag or field of that name holds a secret. */
+export declare function isSecretKey(key: string): boolean;
+/** Replaces every secret of a known shape in a text, and the credentials in its URLs. */
+export declare function redactText(text: string): string;
+/** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
+export type Redactor = (key: string, value: string) => string;
+/** Makes the redactor for a `redact` option: the built-in rules, then the user's own; `false` turns the built-in rules off. */
+export declare function makeRedactor(option: boolean | Redactor | undefined): Redactor;
+
+// clock.d.ts
+/** Where time, ids and chance come from; tests put their own in place. */
+export interface Clock {
+    /** Milliseconds since the epoch, an integer. */
+    now(): number;
+    /** 32 hex digits, never the same twice. */
+    id(): string;
+    /** A number in [0, 1), for jitter. */
+    random(): number;
+}
+/** The machine's own clock. */
+export declare const systemClock: Clock;
+
+// config/options.d.ts
+import type { Redactor } from "../capture/redact.js";
+import type { Logger } from "../diagnostics.js";
+import { PulseError } from "../errors.js";
+/** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
+export type OutsideRun = "warn" | "throw" | "ignore";
+/** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
+export interface PulseConfig {
+    /**
+     * Where runs go: `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
+     * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
+     */
+    readonly trackingUri?: string | undefined;
+    /**
+     * The experiment of runs that name none, at most 256 characters.
+     * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
+     */
+    readonly experiment?: string | undefined;
+    /** Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something. @default 3000 */
+    readonly exitTimeoutMs?: number | undefined;
+    /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
+    readonly maxPendingBytes?: number | undefined;
+    /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
+    readonly redact?: boolean | Redactor | undefined;
+    /** Problems throw instead of warning: for tests. @default false */
+    readonly strict?: boolean | undefined;
+    /** Where warnings go. @default console */
+    readonly logger?: Logger | undefined;
+    /** What a `@Log…` method does outside any run. @default "warn" */
+    readonly outsideRun?: OutsideRun | undefined;
+}
+/** Says what is wrong with an option: its name, what was expected, what was got. */
+export declare function invalid(name: string, expected: string, got: unknown): PulseError;
+/**
+ * Checks a configuration from `source` (shown in messages).
+ * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got.
+ */
+export declare function checkConfig(config: unknown, source: string): asserts config is PulseConfig;
+
+// config/resolve.d.ts
+import type { ExperimentRef } from "../entities.js";
+import { type PulseConfig } from "./options.js";
+/** A configuration with every question answered. */
+export interface ResolvedConfig {
+    readonly trackingUri: string;
+    /** Undefined when nobody named one: a class then gives its name, anything else goes to Default. */
+    readonly experiment: ExperimentRef | undefined;
+    /** MLFLOW_RUN_ID: the run that the first top-level run resumes. */
+    readonly runId: string | undefined;
+    readonly exitTimeoutMs: number;
+    readonly maxPendingBytes: number;
+    readonly redact: PulseConfig["redact"];
+    readonly strict: boolean;
+    readonly logger: PulseConfig["logger"];
+    readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
+}
+/**
+ * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once),
+ * then MLflow's environment variables, then the defaults.
+ * @throws PulseError `INVALID_CONFIG` for a wrong option or an unreadable file.
+ */
+export declare function resolveConfig(given?: PulseConfig, env?: NodeJS.ProcessEnv): ResolvedConfig;
+
+// context/scope-storage.d.ts
+/** Carries one value along a call and everything asynchronous that it starts. */
+export interface ScopeStorage<T> {
+    /** The value of the innermost `run` this code was started in, or undefined outside. */
+    get(): T | undefined;
+    /** Calls `fn` with `value` in force inside it and in all it starts; outside nothing changes. */
+    run<R>(value: T | undefined, fn: () => R): R;
+}
+/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
+export declare function asyncLocalScopes<T>(): ScopeStorage<T>;
+
+// decorators/log-metric.d.ts
+import { type LogMetricOptions, type Selector } from "../capture/metrics.js";
+import type { MetricDecorator } from "./types.js";
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type LogMetricFactory = MetricDecorator<undefined> & {
+    (): MetricDecorator<undefined>;
+    <const S extends Selector>(selector: S, options?: LogMetricOptions): MetricDecorator<S>;
+    (selector: undefined, options: LogMetricOptions): MetricDecorator<undefined>;
+};
+/**
+ * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
+ * dotted paths, a list or generator as one step per element. With a selector: a path, a list of paths, a record `{ key: path or function }`, a function.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Learner {
+ *   @LogMetric(["loss", "accuracy"])
+ *   async evaluate() {
+ *     return { loss: 0.42, accuracy: 0.9 };
+ *   }
+ * }
+ */
+export declare const LogMetric: LogMetricFactory;
+export {};
+
+// decorators/log-param.d.ts
+import { type ParamSelector } from "../capture/params.js";
+import type { ParamDecorator } from "./types.js";
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type LogParamFactory = ParamDecorator<undefined> & {
+    (): ParamDecorator<undefined>;
+    <const S extends ParamSelector>(selector: S): ParamDecorator<S>;
+};
+/**
+ * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
+ * that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of them, a record that renames them, or a function of the arguments.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Learner {
+ *   @LogParam(["lr", "1.epochs"])
+ *   train(lr: number, options: { epochs: number }) {}
+ * }
+ */
+export declare const LogParam: LogParamFactory;
+export {};
+
+// decorators/log-tag.d.ts
+import { type Selector } from "../capture/metrics.js";
+import type { TagDecorator } from "./types.js";
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type LogTagFactory = TagDecorator & {
+    (): TagDecorator;
+    (selector: Selector): TagDecorator;
+};
+/**
+ * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a selector: a path, a list of paths,
+ * a record `{ tag: path or function }`, or a function that returns a value or a record.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Learner {
+ *   @LogTag({ stage: "info.stage" })
+ *   evaluate() {
+ *     return { info: { stage: "test" } };
+ *   }
+ * }
+ */
+export declare const LogTag: LogTagFactory;
+export {};
+
+// decorators/tracked-experiment.d.ts
+import { type CallOptions } from "../run/options.js";
+import type { ClassDecoratorOf, MethodDecoratorOf } from "./types.js";
+/** The two things `@TrackedExperiment` can stand on. */
+type TrackedExperimentDecorator = ClassDecoratorOf & MethodDecoratorOf;
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type TrackedExperimentFactory = TrackedExperimentDecorator & {
+    (experiment?: string, options?: CallOptions): TrackedExperimentDecorator;
+    (options: CallOptions): TrackedExperimentDecorator;
+};
+/**
+ * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a method: every call
+ * opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the class's name.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+ * class MetaLearner {}
+ */
+export declare const TrackedExperiment: TrackedExperimentFactory;
+export {};
+
+// decorators/tracked-run.d.ts
+import { type CallOptions } from "../run/options.js";
+import type { MethodDecoratorOf } from "./types.js";
+/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+type TrackedRunFactory = MethodDecoratorOf & ((options?: CallOptions) => MethodDecoratorOf);
+/**
+ * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * class Sweep {
+ *   @TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
+ *   async trial(lr: number) {}
+ * }
+ */
+export declare const TrackedRun: TrackedRunFactory;
+export {};
+
+// decorators/types.d.ts
+import type { Selector, Untyped } from "../capture/metrics.js";
+import type { ParamSelector } from "../capture/params.js";
+import type { AnyFunction } from "../run/plan.js";
+/** What a metric can be made of. */
+type Scalar = number | bigint | boolean;
+/** True for `any`, `unknown` and `never`, about which nothing can be checked. */
+type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
+/** What a method's call comes to: promises are awaited, generators give what they yield. */
+export type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
+/** Counts down how deep paths are spelled out; deeper ones are not checked. */
+type Less = [0, 0, 1, 2, 3, 4];
+type Depth = 0 | 1 | 2 | 3 | 4 | 5;
+/** The dotted paths to numbers (and lists of numbers) in a result. */
+export type MetricPath<T, D extends Depth = 4> = D extends 0 ? string : T extends readonly (infer E)[] ? (NonNullable<E> extends Scalar ? `${number}` : never) | `${number}.${MetricPath<E, Less[D]>}` | MetricPath<E, Less[D]> : T extends AnyFunction | string | symbol | null | undefined ? never : T extends object ? {
+    [K in keyof T & (string | number)]: FieldPath<K, NonNullable<T[K]>, D>;
+}[keyof T & (string | number)] : never;
+type FieldPath<K extends string | number, V, D extends Depth> = Loose<V> extends true ? `${K}` | `${K}.${string}` : V extends Scalar ? `${K}` : V extends readonly (infer E)[] ? NonNullable<E> extends Scalar ? `${K}` | `${K}.${number}` : `${K}.${number}.${MetricPath<E, Less[D]>}` : V extends object ? `${K}.${MetricPath<V, Less[D]>}` : never;
+/** The paths a selector is made of. */
+type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends AnyFunction ? never : S extends object ? Extract<S[keyof S], string> : never;
+/** Shown by the compiler in place of a path that leads to no number of the method's result. */
+export interface NotANumberInTheResult<Path> {
+    readonly "this path leads to no number in what the method returns": Path;
+}
+/** `unknown` when every path of a selector fits the method, else what is wrong. */
+export type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : [NonNullable<ResultOf<M>>] extends [Scalar] ? unknown : [Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>] extends [never] ? unknown : NotANumberInTheResult<Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>>;
+/** Shown by the compiler in place of an index path that fits no argument of the method. */
+export interface NotAnArgument<Path> {
+    readonly "this index path leads to no argument of the method": Path;
+}
+type HasField<T, P extends string> = Loose<T> extends true ? true : P extends `${infer K}.${infer Rest}` ? K extends keyof NonNullable<T> & string ? HasField<NonNullable<T>[K], Rest> : false : P extends keyof NonNullable<T> & string ? true : false;
+type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? HasField<A[`${I}`], Rest> extends true ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
+/** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
+export type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
+/** A method decorator of both dialects. */
+export interface MethodDecoratorOf {
+    <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
+    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
+}
+/** Any class, also one whose constructor is private (which fits no constructor type). */
+interface AnyClass {
+    readonly prototype: object;
+}
+/** A class decorator of both dialects that never replaces the class. */
+export interface ClassDecoratorOf {
+    (value: AnyClass, context: {
+        readonly kind: "class";
+        readonly name: string | undefined;
+    }): void;
+    (target: AnyClass): void;
+}
+/** Decorates accessors and setters, in both dialects: every assignment is logged. */
+interface AssignmentDecorator<Value> {
+    <This, V extends Value>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
+    <This, V extends Value>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+}
+/**
+ * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
+ * so the one for methods, whose selector can be wrong, stands there.
+ */
+export type MetricDecorator<S extends Selector | undefined> = AssignmentDecorator<Untyped> & {
+    <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
+    <V extends Scalar | readonly unknown[] | {
+        readonly [key: string]: unknown;
+    }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
+    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>): TypedPropertyDescriptor<M>;
+};
+/** `@LogTag` after its selector is known. */
+export type TagDecorator = AssignmentDecorator<Untyped> & (<V extends Scalar | string | {
+    readonly [key: string]: unknown;
+}>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>) => void) & MethodDecoratorOf;
+/** `@LogParam` after its selector is known. */
+export interface ParamDecorator<S extends ParamSelector | undefined> {
+    <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
+    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
+}
+export {};
+
+// diagnostics.d.ts
+import { PulseError, type PulseErrorCode } from "./errors.js";
+/** Where warnings go; `console` fits. */
+export interface Logger {
+    warn(message: string): void;
+}
+/** What a tracker has done so far. Items are run starts, run ends, metrics, params and tags, each counted as one. */
+export interface Stats {
+    /** Runs opened. */
+    runs: number;
+    /** Metric values recorded. */
+    metrics: number;
+    /** Params recorded. */
+    params: number;
+    /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
+    tags: number;
+    /** Items the store has acknowledged. */
+    delivered: number;
+    /** Items recorded and not yet acknowledged, dropped or rejected. */
+    pending: number;
+    /** Items lost for want of memory or at exit. */
+    dropped: number;
+    /** Items the store refused for what they are. */
+    rejected: number;
+    /** How often each kind of problem was met, by code. */
+    warnings: Partial<Record<PulseErrorCode, number>>;
+}
+/** One tracker's counters and its single voice: each kind of problem is said once and counted always. */
+export declare class Diagnostics {
+    #private;
+    readonly stats: Stats;
+    constructor(options?: {
+        strict?: boolean | undefined;
+        logger?: Logger | undefined;
+    });
+    /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
+    warn(code: PulseErrorCode, detail: string, cause?: unknown, subject?: string): void;
+    /** Reports a problem found away from any call (delivery); when strict, the next `flush()` throws it. */
+    warnLater(error: PulseError): void;
+    /** Gives, once, the first problem that strict mode kept for `flush()` and `shutdown()`. */
+    takeDeferred(): PulseError | undefined;
+}
+
+// entities.d.ts
+/** Status of an MLflow run, in MLflow's own words. */
+export type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
+/** A status that ends a run; once set it never changes again. */
+export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
+/** One point of one metric's history. */
+export interface Metric {
+    readonly key: string;
+    /** Any double; NaN and the infinities are stored the way MLflow stores them. */
+    readonly value: number;
+    /** Milliseconds since the epoch, fixed once when the value is recorded. */
+    readonly timestamp: number;
+    /** Integer; by default the highest step so far of this run and key, plus one. */
+    readonly step: number;
+}
+/** A run's parameter: written once, the first value stays. */
+export interface Param {
+    readonly key: string;
+    readonly value: string;
+}
+/** A run's tag: the last value stays. */
+export interface Tag {
+    readonly key: string;
+    readonly value: string;
+}
+/** The experiment a run goes to: by name (made when absent) or by the id of an existing one. */
+export type ExperimentRef = {
+    readonly name: string;
+} | {
+    readonly id: string;
+};
+/**
+ * What MLflow accepts, kept on our side because servers truncate or corrupt silently.
+ * Lengths are characters. Tags: 8000 in MLflow 3, 5000 before it; the smaller is safe on all.
+ */
+export declare const LIMITS: {
+    readonly key: number;
+    readonly paramValue: number;
+    readonly tagValue: number;
+    readonly runName: number;
+    readonly userId: number;
+    readonly experimentName: number;
+};
+
+// errors.d.ts
+/**
+ * Every problem the package can name: a stable code, what to do about it, and whether trying the
+ * same again can help. Codes are never renamed or reused.
+ */
+declare const PROBLEMS: {
+    readonly INVALID_CONFIG: {
+        readonly retry: false;
+        readonly todo: "";
+    };
+    readonly INVALID_OPTION: {
+        readonly retry: false;
+        readonly todo: "";
+    };
+    readonly INVALID_TRACKING_URI: {
+        readonly retry: false;
+        readonly todo: "Use sqlite:///relative.db, sqlite:////absolute.db, memory: or null:.";
+    };
+    readonly WRONG_TARGET: {
+        readonly retry: false;
+        readonly todo: "";
+    };
+    readonly NO_ACTIVE_RUN: {
+        readonly retry: false;
+        readonly todo: "Call it inside a tracked method, tracked() or withRun(), or use currentRun() and test for undefined.";
+    };
+    readonly OUTSIDE_RUN: {
+        readonly retry: false;
+        readonly todo: 'Put @TrackedExperiment on the class or @TrackedRun on the method, call it inside withRun(), or set outsideRun: "ignore".';
+    };
+    readonly CLOSED: {
+        readonly retry: false;
+        readonly todo: "Record before shutdown(), or make a new tracker.";
+    };
+    readonly DISABLED: {
+        readonly retry: false;
+        readonly todo: "Unset PULSE_MLFLOW to track.";
+    };
+    readonly INVALID_KEY: {
+        readonly retry: false;
+        readonly todo: "Use letters, digits, and _ - . / : or space, at most 250 characters.";
+    };
+    readonly INVALID_VALUE: {
+        readonly retry: false;
+        readonly todo: "";
+    };
+    readonly VALUE_CUT: {
+        readonly retry: false;
+        readonly todo: "Log long values as artifacts or shorten them.";
+    };
+    readonly PARAM_CONFLICT: {
+        readonly retry: false;
+        readonly todo: "A param keeps its first value; log a changing number as a metric.";
+    };
+    readonly CAPTURE_FAILED: {
+        readonly retry: false;
+        readonly todo: "The call itself was not touched. Give the decorator a selector that picks the values.";
+    };
+    readonly CAPTURE_LIMIT: {
+        readonly retry: false;
+        readonly todo: "Give the decorator a selector that picks what you need.";
+    };
+    readonly UNKNOWN_ARGUMENT: {
+        readonly retry: false;
+        readonly todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".';
+    };
+    readonly THENABLE_UNTRACKED: {
+        readonly retry: false;
+        readonly todo: "Await it inside the tracked method to have its result and its time tracked.";
+    };
+    readonly MEMORY_FULL: {
+        readonly retry: true;
+        readonly todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes.";
+    };
+    readonly LOST_AT_EXIT: {
+        readonly retry: false;
+        readonly todo: "Call `await flush()` earlier and mend the cause named above.";
+    };
+    readonly STORE_UNAVAILABLE: {
+        readonly retry: true;
+        readonly todo: "Recording goes on; it is delivered when the store is back.";
+    };
+    readonly STORE_BUSY: {
+        readonly retry: true;
+        readonly todo: "Another process holds the database's write lock; recording goes on and is written when it lets go.";
+    };
+    readonly DISK_FULL: {
+        readonly retry: true;
+        readonly todo: "Free space on that disk; recording goes on and is written afterwards.";
+    };
+    readonly DRIVER_MISSING: {
+        readonly retry: false;
+        readonly todo: "Run `npm install @photostructure/sqlite@1`, or use Node 24 or newer.";
+    };
+    readonly NOT_WRITABLE: {
+        readonly retry: false;
+        readonly todo: "Make the folder and file writable, or choose another trackingUri.";
+    };
+    readonly NOT_A_DATABASE: {
+        readonly retry: false;
+        readonly todo: "Choose another file in trackingUri; this one was not touched.";
+    };
+    readonly NOT_MLFLOW: {
+        readonly retry: false;
+        readonly todo: "Choose another file in trackingUri; this database was not touched.";
+    };
+    readonly SCHEMA_UNSUPPORTED: {
+        readonly retry: false;
+        readonly todo: "Update pulse-mlflow, or choose another file in trackingUri; this database was not touched.";
+    };
+    readonly EXPERIMENT_DELETED: {
+        readonly retry: false;
+        readonly todo: "Restore it (`mlflow experiments restore`) or choose another name.";
+    };
+    readonly EXPERIMENT_NOT_FOUND: {
+        readonly retry: false;
+        readonly todo: "Use the id of an existing experiment, or give its name instead.";
+    };
+    readonly RUN_NOT_FOUND: {
+        readonly retry: false;
+        readonly todo: "Check MLFLOW_RUN_ID and the tracking URI.";
+    };
+    readonly RUN_DELETED: {
+        readonly retry: false;
+        readonly todo: "Restore the run in MLflow to log into it.";
+    };
+    readonly REJECTED: {
+        readonly retry: false;
+        readonly todo: "";
+    };
+};
+/** A stable, documented problem code. */
+export type PulseErrorCode = keyof typeof PROBLEMS;
+/**
+ * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the original.
+ * `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
+ */
+export declare class PulseError extends Error {
+    readonly name: string;
+    readonly code: PulseErrorCode;
+    constructor(code: PulseErrorCode, detail: string, cause?: unknown);
+    /** Whether trying the same again later can succeed. */
+    get retryable(): boolean;
+    static [Symbol.hasInstance](value: unknown): boolean;
+}
+/** Gives an unknown thrown value as text, whatever it is. */
+export declare function messageOf(error: unknown): string;
+export {};
+
+// index.d.ts
+export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
+export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
+export type { Redactor } from "./capture/redact.js";
+export type { OutsideRun, PulseConfig } from "./config/options.js";
+export { LogMetric } from "./decorators/log-metric.js";
+export { LogParam } from "./decorators/log-param.js";
+export { LogTag } from "./decorators/log-tag.js";
+export { TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { TrackedRun } from "./decorators/tracked-run.js";
+export type { Logger, Stats } from "./diagnostics.js";
+export type { TerminalStatus } from "./entities.js";
+export { PulseError, type PulseErrorCode } from "./errors.js";
+export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+export type { CallOptions, Nest, RunOptions } from "./run/options.js";
+export type { MetricOptions, MetricValue, Run } from "./run/run.js";
+export { tracked } from "./run/tracked.js";
+export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
+
+// recorder/recorder.d.ts
+import type { Clock } from "../clock.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { ExperimentRef } from "../entities.js";
+import { type RunStart, type TrackingStore } from "../stores/tracking-store.js";
+import { RunLog } from "./run-log.js";
+/** What a recorder is made of. */
+export interface RecorderOptions {
+    readonly store: TrackingStore;
+    readonly diagnostics: Diagnostics;
+    readonly clock: Clock;
+    /** Bound of what waits in memory, in bytes. */
+    readonly maxPendingBytes: number;
+    /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
+    readonly exitTimeoutMs: number;
+}
+/** A run that is open: what the recorder must be able to do with it when the process ends. */
+export interface OpenRun {
+    endUnfinished(exitCode: number): void;
+}
+/**
+ * Gathers what runs record into changes and brings them to the store, in batches, in the background:
+ * the changes of one run in order, a child's creation after its parent's, memory bounded.
+ */
+export declare class Recorder {
+    #private;
+    readonly openRuns: Set<OpenRun>;
+    constructor(options: RecorderOptions);
+    /** Opens the log of a new run; its start is the first thing in it. */
+    open(runKey: string, experiment: ExperimentRef, start: RunStart, parent: RunLog | undefined): RunLog;
+    /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
+    added(log: RunLog, bytes: number): void;
+    /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
+    flush(timeoutMs?: number): Promise<void>;
+    /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
+    drainSync(exitCode: number): void;
+    /** Ends the runs that are still open as the exit code says. */
+    endOpenRuns(exitCode: number): void;
+    /** Flushes and closes the store; what cannot be delivered is dropped and counted. */
+    close(timeoutMs?: number): Promise<void>;
+    get idle(): boolean;
+}
+/** The tag that keeps the value a param's first value has won over. */
+export declare function conflictTag(key: string, value: string): {
+    key: string;
+    value: string;
+};
+
+// recorder/run-log.d.ts
+import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
+import type { PulseError } from "../errors.js";
+import { type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
+/** What a run log tells its recorder: this many bytes were added. */
+export interface Intake {
+    added(log: RunLog, bytes: number): void;
+}
+/** Rough resident sizes, for the memory bound. */
+declare const METRIC_BYTES = 128;
+/** Gives the rough resident size of a change in bytes. */
+export declare function bytesOf(change: RunChange): number;
+/** How a run fares in the store, told to those who wait for it. */
+export interface RunWatcher {
+    /** Everything recorded so far is stored. */
+    stored?(ids: StoredIds): void;
+    /** The run is created in the store. */
+    created?(ids: StoredIds): void;
+    /** The store is away; `error.retryable` says whether it may come back. */
+    away?(error: PulseError): void;
+    /** Some of the run was refused or dropped. */
+    lost?(error: PulseError): void;
+}
+/** One run's way to the store: the change being gathered, and the one that is handed over. Changes stay in order. */
+export declare class RunLog {
+    #private;
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly parent: RunLog | undefined;
+    /** Items recorded so far, and how many of them are acknowledged, refused or dropped: what `flush` compares. */
+    recorded: number;
+    settled: number;
+    /** Handed to the store, or to be handed again as it is. */
+    head: RunChange | undefined;
+    /** The recorder has it in its queue, in flight, or waiting for its parent. */
+    queued: boolean;
+    /** What the store calls it, once created there. */
+    ids: StoredIds | undefined;
+    /** Why it never can be created. */
+    refused: PulseError | undefined;
+    /** Children that wait for this run's creation. */
+    waiting: RunLog[] | undefined;
+    watchers: Set<RunWatcher> | undefined;
+    constructor(intake: Intake, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined);
+    start(start: RunStart): void;
+    metric(metric: Metric): void;
+    param(param: Param): void;
+    tag(tag: Tag): void;
+    end(end: RunEnd): void;
+    /** Whether there is nothing to hand over. */
+    get empty(): boolean;
+    /** Whether the creation is still to be stored. */
+    get uncreated(): boolean;
+    /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
+    take(limit: number): RunChange | undefined;
+    /** Drops the metrics not yet handed over and says how many they were. */
+    dropMetrics(): number;
+    /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
+    orphan(): void;
+    /** Forgets what was gathered. */
+    discard(): void;
+}
+export { METRIC_BYTES };
+
+// run/current.d.ts
+import { type CallOptions, type RunOptions } from "./options.js";
+import { type AnyFunction } from "./plan.js";
+import type { Run } from "./run.js";
+/**
+ * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
+ * Gives back what `fn` gives.
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
+ *   run.logMetric("loss", 0.42);
+ * });
+ */
+export declare function withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
+/**
+ * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
+ * code around it does not see it as the current run (use `withRun` for that).
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
+ * run.logParam("lr", 0.1);
+ */
+export declare function startRun(options?: RunOptions): Run;
+/** The run in force here, or undefined outside any. */
+export declare function currentRun(): Run | undefined;
+/**
+ * The run in force here.
+ * @throws PulseError `NO_ACTIVE_RUN` outside any.
+ */
+export declare function requireRun(): Run;
+/**
+ * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the emitter's.
+ * @example
+ * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
+ */
+export declare function bind<F extends AnyFunction>(fn: F): F;
+
+// run/host.d.ts
+import type { Redactor } from "../capture/redact.js";
+import type { Clock } from "../clock.js";
+import type { ResolvedConfig } from "../config/resolve.js";
+import { type ScopeStorage } from "../context/scope-storage.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { Recorder } from "../recorder/recorder.js";
+import type { Run } from "./run.js";
+/** What runs need of the tracker they belong to. */
+export interface RunHost {
+    readonly config: ResolvedConfig;
+    readonly recorder: Recorder;
+    readonly diagnostics: Diagnostics;
+    readonly clock: Clock;
+    readonly redact: Redactor;
+    /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
+    takeResumeId(): string | undefined;
+}
+/** What is in force along a call: the tracker, and the run if one is open. */
+export interface Scope {
+    readonly host: RunHost;
+    readonly run: Run | undefined;
+}
+/** The one storage that all loaded copies of the package use. */
+export declare const scopes: ScopeStorage<Scope>;
+/** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */
+export declare const OFF: boolean;
+/** Registers how the default tracker is made; the first copy of the package wins. */
+export declare function provideDefaultHost(provide: () => RunHost): void;
+/** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one. */
+export declare function activeHost(scope: Scope | undefined): RunHost;
+
+// run/log-experiment.d.ts
+import { type RunHost } from "./host.js";
+import type { MetricValue } from "./run.js";
+/** One finished run, whole. */
+export interface ExperimentLog {
+    readonly experiment: string;
+    /** @default "run" */
+    readonly runName?: string | undefined;
+    readonly params?: Readonly<Record<string, unknown>> | undefined;
+    readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+    /** @default the configured one */
+    readonly trackingUri?: string | undefined;
+    /** How long an absent store is waited for, in milliseconds. @default 10000 */
+    readonly timeoutMs?: number | undefined;
+}
+/** Where a logged run is. */
+export interface LoggedExperiment {
+    readonly runId: string;
+    readonly experimentId: string;
+}
+/** A host for one run, and how to let it go. */
+export interface Lease {
+    readonly host: RunHost;
+    readonly release: () => Promise<void>;
+}
+/** Logs one run to `host` and waits until it is stored. `recorder.flush` is what keeps the process alive meanwhile. */
+export declare function logRun(log: ExperimentLog, lease: (trackingUri: string | undefined) => Lease): Promise<LoggedExperiment>;
+
+// run/options.d.ts
+import type { Selector, Untyped } from "../capture/metrics.js";
+/** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
+export type Nest = "child" | "join" | "root";
+/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
+export interface RunOptions {
+    /** @default the class's experiment, else the configured one, else MLflow's "Default" */
+    readonly experiment?: string | undefined;
+    /** At most 250 characters. @default runtime class `.` method, or the function's name */
+    readonly runName?: string | ((args: Untyped) => string) | undefined;
+    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+    readonly params?: Readonly<Record<string, unknown>> | readonly string[] | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
+    /** Tags of the run. Those of a base class come first. */
+    readonly tags?: Readonly<Record<string, unknown>> | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
+    /** @default "child"; for `@Log…` methods of a tracked class "join" */
+    readonly nest?: Nest | undefined;
+    /** Calls for which this returns false are not tracked at all. @default every call */
+    readonly when?: ((args: Untyped) => boolean) | undefined;
+}
+/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
+export interface CallOptions extends RunOptions {
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Selector | undefined;
+}
+/**
+ * Checks the options given to `user` (a decorator's or function's name).
+ * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
+ */
+export declare function checkOptions(user: string, options: unknown): void;
+/** Checks the options of `@LogMetric`, likewise. */
+export declare function checkMetricOptions(options: unknown): void;
+
+// run/plan.d.ts
+import type { MetricCapture } from "../capture/metrics.js";
+import type { EmitValue, ParamCapture } from "../capture/params.js";
+import type { CallOptions, RunOptions } from "./options.js";
+/** Any function; arguments and `this` go through untouched. */
+export type AnyFunction = (this: any, ...args: any[]) => any;
+/** What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
+export interface Plan {
+    readonly original: AnyFunction;
+    /** The member's name, as keys and run names show it. */
+    readonly name: string;
+    /** The method opens a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`. */
+    opens: CallOptions | undefined;
+    readonly metrics: MetricCapture[];
+    readonly params: ParamCapture[];
+    readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
+    /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
+    owner: (() => unknown) | undefined;
+    /** Argument names found missing at decoration; said at the first call, when there is a tracker to say it. */
+    readonly unknownArguments: string[];
+}
+/** What `@TrackedExperiment` on a class says. */
+export interface ClassPlan {
+    /** Undefined when bare: the configured experiment, else the class's name. */
+    readonly experiment: string | undefined;
+    readonly options: RunOptions;
+}
+interface Plans {
+    readonly byFunction: WeakMap<object, Plan>;
+    readonly byClass: WeakMap<object, ClassPlan>;
+    /** Raised by each decoration, so that what was resolved before it is resolved again. */
+    version: number;
+}
+/** All plans of the process. */
+export declare const plans: Plans;
+/** Makes an empty plan for a function. */
+export declare function newPlan(original: AnyFunction, name: string): Plan;
+/** The plan of a tracked function, or undefined when it is not one. */
+export declare function planOf(fn: unknown): Plan | undefined;
+/** Notes that a decorator names an argument the function does not have. */
+export declare function noteUnknownArgument(plan: Plan, name: string): void;
+export {};
+
+// run/run.d.ts
+import { type ExperimentRef, type TerminalStatus } from "../entities.js";
+import type { RunWatcher } from "../recorder/run-log.js";
+import type { RunHost } from "./host.js";
+/** A value MLflow can take as a metric; booleans are 1 and 0. */
+export type MetricValue = number | bigint | boolean;
+/** When a metric value belongs. */
+export interface MetricOptions {
+    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
+    readonly step?: number | undefined;
+    /** Milliseconds since the epoch, or a Date. @default now */
+    readonly timestamp?: number | Date | undefined;
+}
+/** How a run is opened; everything in it is final. */
+export interface RunOpening {
+    readonly experiment: ExperimentRef;
+    readonly name: string;
+    readonly parent: Run | undefined;
+    readonly resumeId: string | undefined;
+}
+/**
+ * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
+ * Every verb only records and returns; delivery happens in the background.
+ */
+export declare class Run {
+    #private;
+    /** 32 hex digits; in an embedded store also the id MLflow shows. */
+    readonly id: string;
+    /** Name (or, when configured by id, the id) of the experiment. */
+    readonly experiment: string;
+    /** Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
+    constructor(host: RunHost | undefined, opening: RunOpening);
+    /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
+    get ended(): boolean;
+    /**
+     * The id under which the store knows the run, once it is created there.
+     * @throws (rejects) PulseError when the run cannot be stored, or tracking is off (`DISABLED`).
+     */
+    serverId(): Promise<string>;
+    /**
+     * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn once.
+     * @example
+     * run.logMetric("loss", 0.42, { step: 3 });
+     */
+    logMetric(key: string, value: MetricValue, options?: MetricOptions): void;
+    /** Logs several metrics at the same moment. */
+    logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void;
+    /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
+    logParam(key: string, value: unknown): void;
+    /** Logs several params. */
+    logParams(params: Readonly<Record<string, unknown>>): void;
+    /** Sets a tag; the last value stays. */
+    setTag(key: string, value: unknown): void;
+    /** Sets several tags. */
+    setTags(tags: Readonly<Record<string, unknown>>): void;
+    /** Ends the run; only the first end counts. @param status @default "FINISHED" */
+    end(status?: TerminalStatus): void;
+    /** Ends the run when an `await using` block is left. */
+    [Symbol.asyncDispose](): Promise<void>;
+    /** @internal The tracker this run belongs to. */
+    get host(): RunHost;
+    /** @internal Records a captured value whose step and time are not checked yet. */
+    capture(key: string, value: unknown, step: unknown, timestamp: unknown): void;
+    /** @internal Tells how the run fares in the store. */
+    watch(watcher: RunWatcher): void;
+    /** @internal The process or the tracker ends with this run open. */
+    endUnfinished(exitCode: number): void;
+}
+
+// run/tracked.d.ts
+import { type CallOptions } from "./options.js";
+import { type AnyFunction, type Plan } from "./plan.js";
+/**
+ * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
+ * name, length and types.
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
+ * await train(0.1); // one FINISHED run: param lr, metric loss
+ */
+export declare function tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
+/** Adds to a plan that every call opens a run. */
+export declare function addOpening(plan: Plan, options: CallOptions): void;
+/** Makes the function that stands in for a plan's original: the only place that wraps. */
+export declare function wrap(plan: Plan): AnyFunction;
+/** Gives a wrapper what can be seen of a function from outside: name, length, own properties, and metadata a framework put on it. */
+export declare function likeOriginal(wrapper: AnyFunction, original: AnyFunction): void;
+/** Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
+export declare function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun?: boolean): unknown;
+/** Captures an assignment: setters and accessors log, but never open a run. */
+export declare function captureAssignment(plan: Plan, value: unknown): void;
+
+// stores/tracking-store.d.ts
+import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
+import type { PulseError } from "../errors.js";
+/** How a run starts. */
+export interface RunStart {
+    readonly name: string;
+    /** Milliseconds since the epoch. */
+    readonly startTime: number;
+    readonly userId: string;
+    /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
+    readonly sourceTags: readonly Tag[];
+    /** The parent's `runKey`, when this is a child run. */
+    readonly parentKey: string | undefined;
+    /** The run exists in the store already and is opened again. */
+    readonly resume: boolean;
+}
+/** How a run ends. */
+export interface RunEnd {
+    readonly status: TerminalStatus;
+    /** Milliseconds since the epoch. */
+    readonly endTime: number;
+}
+/** What was recorded of one run since its last change. */
+export interface RunChange {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly create: RunStart | undefined;
+    readonly metrics: readonly Metric[];
+    readonly params: readonly Param[];
+    readonly tags: readonly Tag[];
+    readonly end: RunEnd | undefined;
+}
+/** The ids under which the store knows a run. */
+export interface StoredIds {
+    readonly runId: string;
+    readonly experimentId: string;
+}
+/** What became of one change. */
+export type Outcome = 
+/** It is stored; `ids` after a creation. */
+{
+    readonly kind: "done";
+    readonly ids?: StoredIds;
+}
+/** Not now: the same again after `afterMs` milliseconds. */
+ | {
+    readonly kind: "retry";
+    readonly afterMs: number;
+    readonly error: PulseError;
+}
+/** The store itself cannot be used; nothing is wrong with the change. */
+ | {
+    readonly kind: "away";
+    readonly error: PulseError;
+}
+/** These params have another value already; nothing of the change is stored. */
+ | {
+    readonly kind: "conflict";
+    readonly params: readonly string[];
+}
+/** The store will never take this change. */
+ | {
+    readonly kind: "rejected";
+    readonly error: PulseError;
+};
+/**
+ * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
+ * point, end in the same state; retry and replay after a crash rely on exactly this.
+ */
+export interface TrackingStore {
+    /** The store's address without credentials, for messages. */
+    readonly uri: string;
+    /** Most items (see `itemsOf`) one `apply` should get: bounds how long a store that works on the event loop holds it. */
+    readonly batchItems: number;
+    /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
+    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
+    /** The same before it returns, waiting for locks; for process exit and full memory. */
+    applySync?(changes: readonly RunChange[]): readonly Outcome[];
+    /** Lets go of files and connections; idempotent. */
+    close(): Promise<void>;
+}
+/** How many items a change holds: its start, its end, each metric, param and tag. */
+export declare function itemsOf(change: RunChange): number;
+/** The outcome of a stored change that created nothing. */
+export declare const DONE: Outcome;
+
+// tracker.d.ts
+import { type Clock } from "./clock.js";
+import type { PulseConfig } from "./config/options.js";
+import { type Stats } from "./diagnostics.js";
+import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
+import type { CallOptions, RunOptions } from "./run/options.js";
+import type { AnyFunction } from "./run/plan.js";
+import type { Run } from "./run/run.js";
+import type { TrackingStore } from "./stores/tracking-store.js";
+/** One configured instance of everything: where runs go, how problems are told, what is counted. */
+export interface Tracker {
+    /** Like the function of that name, with this tracker. */
+    withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
+    /** Like the function of that name, with this tracker. */
+    startRun(options?: RunOptions): Run;
+    /** Like the function of that name, with this tracker at every call. */
+    tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
+    /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
+    run<R>(fn: () => R): R;
+    /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
+    flush(options?: FlushOptions): Promise<void>;
+    /** Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent. */
+    shutdown(options?: FlushOptions): Promise<void>;
+    /** What has been recorded and what became of it; a snapshot. */
+    stats(): Stats;
+}
+/** How long to wait. */
+export interface FlushOptions {
+    /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
+    readonly timeoutMs?: number | undefined;
+}
+/** Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
+export declare function trackerOn(store: TrackingStore, config?: PulseConfig, clock?: Clock): Tracker;
+/**
+ * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
+ * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
+ * @example
+ * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
+ */
+export declare function configure(config: PulseConfig): void;
+/**
+ * Makes a tracker of its own beside the default one.
+ * @throws PulseError like `configure`.
+ * @example
+ * const tracker = createTracker({ trackingUri: "memory:" });
+ * await tracker.withRun({ experiment: "Sweep" }, async (run) => run.logMetric("loss", 0.42));
+ * tracker.stats().metrics; // 1
+ */
+export declare function createTracker(config?: PulseConfig): Tracker;
+/** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
+export declare function flush(options?: FlushOptions): Promise<void>;
+/** Ends the default tracker's open runs, flushes it and lets go of its store. */
+export declare function shutdown(options?: FlushOptions): Promise<void>;
+/** What the default tracker has recorded and what became of it. */
+export declare function stats(): Stats;
+/**
+ * Logs one whole run and resolves once it is stored.
+ * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is absent.
+ * @example
+ * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });
+ */
+export declare function logExperiment(log: ExperimentLog): Promise<LoggedExperiment>;

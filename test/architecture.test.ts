@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { test } from "node:test";
+
+/** The rooms of the house and what each may import: arrows point one way, from the decorators to the stores. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  "index.ts": ["capture", "config", "decorators", "diagnostics.ts", "entities.ts", "errors.ts", "run", "tracker.ts"],
+  "tracker.ts": ["capture", "clock.ts", "config", "diagnostics.ts", "errors.ts", "recorder", "registry.ts", "run", "stores"],
+  decorators: ["run", "capture", "errors.ts"],
+  run: ["recorder", "stores", "capture", "context", "config", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
+  recorder: ["stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
+  stores: ["capture", "clock.ts", "entities.ts", "errors.ts"],
+  config: ["capture", "diagnostics.ts", "entities.ts", "errors.ts"],
+  context: [],
+  capture: ["entities.ts", "errors.ts"],
+  "diagnostics.ts": ["errors.ts"],
+  "entities.ts": [],
+  "errors.ts": [],
+  "clock.ts": [],
+  "registry.ts": [],
+};
+
+/** Files that may be longer than 300 lines; each says why in its head. */
+const MAX_LINES = 300;
+
+const root = join(process.cwd(), "src");
+const files = readdirSync(root, { recursive: true })
+  .map(String)
+  .filter((file) => /\.[cm]?ts$/.test(file));
+const room = (file: string): string => file.split(/[\\/]/)[0] ?? file;
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+const imports: Import[] = files.flatMap((file) => {
+  const text = readFileSync(join(root, file), "utf8");
+  return [...text.matchAll(/^(?:import|export)\s+(type\s)?[^;]*?from\s+"(\.[^"]+)"/gms)].map(([, type, path]) => ({
+    from: file,
+    to: relative(root, join(root, dirname(file), String(path))).replace(/\.js$/, ".ts"),
+    typeOnly: type !== undefined,
+  }));
+});
+
+test("every file has its room, and imports point one way", () => {
+  assert.ok(imports.length > 50);
+  const wrong = imports.filter(({ from, to }) => room(from) !== room(to) && !MAY_IMPORT[room(from)]?.includes(room(to)));
+  assert.deepEqual(wrong, []);
+  assert.deepEqual(
+    files.map(room).filter((name) => !(name in MAY_IMPORT)),
+    [],
+  );
+});
+
+test("nobody inside imports the entry", () => {
+  assert.deepEqual(
+    imports.filter(({ to }) => to === "index.ts"),
+    [],
+  );
+});
+
+test("no imports go round in a circle when the program runs", () => {
+  const graph = new Map<string, string[]>();
+  for (const { from, to, typeOnly } of imports) if (!typeOnly) graph.set(from, [...(graph.get(from) ?? []), to]);
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    assert.ok(!path.includes(file), `circle: ${[...path.slice(path.indexOf(file)), file].join(" -> ")}`);
+    if (done.has(file)) return;
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+});
+
+test("the root's import graph names no package but Node's own", () => {
+  const named = files.flatMap((file) =>
+    [...readFileSync(join(root, file), "utf8").matchAll(/from\s+"([^."][^"]*)"/g)].map(([, name]) => String(name)),
+  );
+  assert.deepEqual(
+    named.filter((name) => !name.startsWith("node:") && name !== "#require"),
+    [],
+  );
+});
+
+test("no file is longer than 300 lines", () => {
+  const long = files.filter((file) => readFileSync(join(root, file), "utf8").split("\n").length > MAX_LINES + 1);
+  assert.deepEqual(long, []);
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { query } from "../support/database.js";
+
+const root = process.cwd();
+const folder = mkdtempSync(join(tmpdir(), "pulse-install-"));
+after(() => rmSync(folder, { recursive: true }));
+let tarball = "";
+
+function run(command: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  assert.equal(status, 0, `${command} ${args.join(" ")}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+// The built package as a user gets it, unpacked into an otherwise empty project; its optional driver is linked from here.
+before(() => {
+  run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder, "--loglevel=error"], root);
+  tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "");
+  mkdirSync(join(folder, "node_modules"));
+  run("tar", ["-xzf", tarball, "-C", join(folder, "node_modules")], folder);
+  run("mv", ["package", "pulse-mlflow"], join(folder, "node_modules"));
+  symlinkSync(join(root, "node_modules/@photostructure"), join(folder, "node_modules/@photostructure"));
+});
+
+const tsc = (...args: string[]): string =>
+  run(
+    process.execPath,
+    [
+      join(root, "node_modules/typescript/bin/tsc"),
+      "--ignoreConfig",
+      "--strict",
+      "--target",
+      "es2022",
+      "--types",
+      "node",
+      "--typeRoots",
+      join(root, "node_modules/@types"),
+      ...args,
+    ],
+    folder,
+  );
+
+const program = (name: string): string => `
+import { flush, LogMetric, TrackedExperiment } from "pulse-mlflow";
+@TrackedExperiment("Installed", { params: { run_type: "${name}" } })
+class Learner {
+  @LogMetric
+  async evaluate(scale: number): Promise<{ loss: number }> { return { loss: scale / 2 }; }
+}
+new Learner().evaluate(4).then(() => flush());
+`;
+
+test("the tarball holds the two builds and nothing else, in under 150 kB", () => {
+  const names = run("tar", ["-tzf", tarball], folder).trim().split("\n");
+  const odd = names.filter(
+    (name) =>
+      !/^package\/(dist\/(esm|cjs)\/.*\.(js|mjs|cjs|d\.[mc]?ts|map)|dist\/cjs\/package\.json|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(
+        name,
+      ),
+  );
+  assert.deepEqual(odd, []);
+  assert.ok(statSync(tarball).size < 150_000, `${statSync(tarball).size} bytes`);
+});
+
+for (const [dialect, flags] of [
+  ["standard", []],
+  ["legacy", ["--experimentalDecorators", "--emitDecoratorMetadata"]],
+] as const) {
+  for (const [format, module] of [
+    ["ESM", ["--module", "nodenext"]],
+    ["CommonJS", ["--module", "commonjs", "--moduleResolution", "bundler"]],
+  ] as const) {
+    test(`an installed package works in ${format}, ${dialect} dialect`, () => {
+      const project = join(folder, `${dialect}-${format}`);
+      mkdirSync(project);
+      writeFileSync(join(project, "package.json"), JSON.stringify({ type: format === "ESM" ? "module" : "commonjs" }));
+      writeFileSync(join(project, "main.ts"), program(`${dialect} ${format}`));
+      tsc(...module, ...flags, join(project, "main.ts"));
+      run(process.execPath, ["main.js"], project);
+      const rows = query(
+        join(project, "mlflow.db"),
+        "SELECT status, m.key, m.value, p.value AS kind FROM runs JOIN metrics m USING (run_uuid) JOIN params p USING (run_uuid)",
+      );
+      assert.deepEqual(rows, [{ status: "FINISHED", key: "loss", value: 2, kind: `${dialect} ${format}` }]);
+    });
+  }
+}
+
+test("the ESM and the CommonJS copy of one process share runs and plans", () => {
+  const script = join(folder, "both.mjs");
+  writeFileSync(
+    script,
+    `import { createRequire } from "node:module";
+     import { createTracker, currentRun, LogMetric } from "pulse-mlflow";
+     const cjs = createRequire(import.meta.url)("pulse-mlflow");
+     if (cjs.currentRun === currentRun) throw new Error("one copy only: nothing is tested");
+     createTracker({ trackingUri: "null:" }).withRun({}, (run) => {
+       if (cjs.currentRun() !== run) throw new Error("the run is not shared");
+     });
+     const fn = () => 1;
+     const once = LogMetric({}, "fn", { value: fn }).value;
+     if (cjs.LogMetric("x")({}, "fn", { value: once }).value !== once) throw new Error("plans are not shared");
+     try { cjs.requireRun(); } catch (error) { if (!(error instanceof (await import("pulse-mlflow")).PulseError)) throw new Error("errors are not shared"); }`,
+  );
+  run(process.execPath, [script], folder);
+});
+
+test("publint and attw find nothing", () => {
+  run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), "run", tarball, "--strict"], folder);
+  run(process.execPath, [join(root, "node_modules/@arethetypeswrong/cli/dist/index.js"), tarball], folder);
+});
+
+test("importing the package loads no SQLite driver and no framework", () => {
+  const script = join(folder, "light.mjs");
+  writeFileSync(
+    script,
+    `const before = new Set(process.moduleLoadList);
+     await import("pulse-mlflow");
+     const native = process.report.getReport().sharedObjects.filter((name) => name.endsWith(".node"));
+     if (native.length > 0) throw new Error(native.join());
+     const loaded = process.moduleLoadList.filter((name) => !before.has(name) && /sqlite|http|undici|worker/i.test(name));
+     if (loaded.length > 0) throw new Error(loaded.join());`,
+  );
+  run(process.execPath, [script], folder);
+});

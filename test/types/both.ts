@@ -1,0 +1,226 @@
+// Must compile without a complaint in both dialects; each `@ts-expect-error` marks what must not compile.
+import { currentRun, LogMetric, LogParam, LogTag, startRun, TrackedExperiment, TrackedRun, tracked, withRun } from "../../src/index.js";
+
+interface Result {
+  loss: number;
+  ok: boolean;
+  count: bigint;
+  maybe?: number;
+  final: { loss: number; deep: { acc: number } };
+  curve: number[];
+  points: { x: number }[];
+  name: string;
+}
+declare const result: Result;
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(..._proof: Equal<A, B> extends true ? [] : ["types differ"]): void => undefined;
+
+@TrackedExperiment
+class Bare {}
+
+@TrackedExperiment()
+class Called {}
+
+@TrackedExperiment("Name", { params: { a: 1, b: null }, tags: () => ({ t: 1 }), nest: "child", runName: "x", when: ([n]) => n > 1 })
+abstract class Named {
+  abstract value(): number;
+}
+
+@TrackedExperiment({ experiment: "X" })
+class Good {
+  private constructor() {}
+
+  @LogMetric
+  sync(): Result {
+    return result;
+  }
+
+  @LogMetric()
+  async promised(): Promise<Result> {
+    return result;
+  }
+
+  @LogMetric("loss")
+  @LogMetric("final.deep.acc")
+  @LogMetric(["ok", "count", "maybe", "curve", "curve.0", "points.0.x"])
+  @LogMetric({ renamed: "final.loss", made: (r: Result) => r.loss * 2 }, { step: "count", prefix: "train/" })
+  @LogMetric((r: Result) => r.loss)
+  @LogMetric(undefined, { nonFinite: "skip" })
+  async paths(): Promise<Result> {
+    return result;
+  }
+
+  @LogMetric("any name at all")
+  plainNumber(): number {
+    return 1;
+  }
+
+  @LogMetric("loss")
+  *generates(): Generator<Result, string, boolean> {
+    yield result;
+    return "no number";
+  }
+
+  @LogMetric("loss")
+  async *streams(): AsyncGenerator<Result> {
+    yield result;
+  }
+
+  @LogMetric("loss")
+  list(): Result[] {
+    return [result];
+  }
+
+  @LogMetric("what.ever")
+  untyped(): unknown {
+    return result;
+  }
+
+  @LogMetric("any.key")
+  record(): Record<string, number> {
+    return {};
+  }
+
+  @TrackedRun
+  @LogMetric
+  generic<T extends { id: number }>(value: T, ...rest: readonly T[]): T {
+    return rest[0] ?? value;
+  }
+
+  overloaded(value: string): string;
+  overloaded(value: number): number;
+  @TrackedRun({ params: ["value"] })
+  overloaded(value: string | number): string | number {
+    return value;
+  }
+
+  @LogMetric
+  usesThis(this: Good, factor: number): number {
+    return factor;
+  }
+
+  @LogParam
+  @LogParam("lr")
+  @LogParam(["0", "1.deep.x", "2"])
+  @LogParam({ rate: "lr", depth: (args: unknown[]) => args.length })
+  @LogParam(([lr]: [number]) => ({ lr }))
+  @LogTag
+  @LogTag({ verdict: "name" })
+  params(lr: number, options: { deep: { x: string } }, ...rest: number[]): Result {
+    return lr + rest.length > Number(options.deep.x) ? result : result;
+  }
+
+  @LogMetric
+  static make(): number {
+    return 1;
+  }
+
+  @TrackedExperiment("Own", { metrics: "loss" })
+  own(): Result {
+    return result;
+  }
+}
+
+// What is decorated keeps its type, generics, overloads and `this`.
+declare const good: Good;
+same<ReturnType<Good["sync"]>, Result>();
+same<ReturnType<Good["promised"]>, Promise<Result>>();
+same<ReturnType<Good["generates"]>, Generator<Result, string, boolean>>();
+const id: { id: number; more: string } = good.generic({ id: 1, more: "x" });
+const text: string = good.overloaded("x");
+const count: number = good.overloaded(1);
+
+// Function forms.
+const fn = tracked((a: number, b?: string) => ({ a, b }), { experiment: "X", params: ["a"], metrics: "a" });
+same<Parameters<typeof fn>, [a: number, b?: string | undefined]>();
+same<ReturnType<typeof fn>, { a: number; b: string | undefined }>();
+const sync: number = withRun({}, (run) => (run.logMetric("a", 1), 3));
+const later: Promise<number> = withRun({ metrics: (n: number) => n }, async () => 3);
+startRun().logMetrics({ a: 1, b: 2n, c: true }, { step: 1, timestamp: new Date() });
+currentRun()?.setTags({ a: 1 });
+
+class Wrong {
+  // @ts-expect-error: no such path
+  @LogMetric("los")
+  path(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: leads to a text
+  @LogMetric("name")
+  async leaf(): Promise<Result> {
+    return result;
+  }
+
+  // @ts-expect-error: one of the paths is wrong
+  @LogMetric(["loss", "final.nope"])
+  one(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: a renamed path is checked too
+  @LogMetric({ key: "final.nope" })
+  renamed(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: what is yielded has no such path
+  @LogMetric("nope")
+  *yields(): Generator<Result> {
+    yield result;
+  }
+
+  // @ts-expect-error: there is no argument 2
+  @LogParam("2")
+  index(a: number, b: number): number {
+    return a + b;
+  }
+
+  // @ts-expect-error: the argument has no such field
+  @LogParam("0.nope")
+  field(a: { lr: number }): number {
+    return a.lr;
+  }
+
+  // @ts-expect-error: a run is opened by methods, not by getters
+  @TrackedRun
+  get getter(): number {
+    return 1;
+  }
+
+  // @ts-expect-error: a field is no method
+  @TrackedRun
+  property = 1;
+
+  // @ts-expect-error: nor does it log
+  @LogMetric
+  other = 1;
+
+  // @ts-expect-error: a getter has no assignments to log
+  @LogMetric("x")
+  get logged(): string {
+    return "";
+  }
+}
+
+// @ts-expect-error: metrics belong to methods
+@LogMetric
+class NotAMethod {}
+
+// @ts-expect-error: a class opens no run
+@TrackedRun
+class NorARun {}
+
+// @ts-expect-error: unknown option
+tracked(fn, { nset: "child" });
+// @ts-expect-error: unknown mode
+withRun({ nest: "sibling" }, () => 1);
+// @ts-expect-error: a metric is a number
+startRun().logMetric("a", "1");
+// @ts-expect-error: there may be no run
+currentRun().logMetric("a", 1);
+// @ts-expect-error: sync stays sync
+const promised: Promise<number> = withRun({}, () => 1);
+
+export { Bare, Called, count, good, id, later, Named, NorARun, NotAMethod, promised, sync, text, Wrong };
