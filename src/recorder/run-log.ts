@@ -144,8 +144,9 @@ export class RunLog {
     else if (this.#next) this.#next = cut(this.#next) as Gathering;
   }
 
-  /** Forgets what was gathered. */
+  /** Forgets what is not stored. */
   discard(): void {
+    this.head = undefined;
     this.#next = undefined;
   }
 

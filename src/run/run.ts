@@ -5,7 +5,7 @@ import { valueText } from "../capture/text.js";
 import { systemClock } from "../clock.js";
 import { type ExperimentRef, LIMITS, type TerminalStatus } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { conflictTag } from "../recorder/recorder.js";
+import { conflictTag } from "../recorder/delivery.js";
 import type { RunLog, RunWatcher } from "../recorder/run-log.js";
 import type { RunHost } from "./host.js";
 import { processSource } from "./source-tags.js";
@@ -115,7 +115,7 @@ export class Run {
     const first = this.#params.get(clean);
     if (first === text) return;
     if (first !== undefined) {
-      const { key: tag, value: refused } = conflictTag(clean, text);
+      const { key: tag, value: refused } = conflictTag({ key: clean, value: text });
       this.setTag(tag, refused);
       this.#host.diagnostics.warn(
         "PARAM_CONFLICT",
