@@ -20,63 +20,23 @@ export interface LogMetricOptions {
     /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
     readonly nonFinite?: "log" | "skip" | undefined;
 }
-/** Takes one captured value. `step` and `timestamp` are undefined when the run is to choose. */
-export type EmitMetric = (key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown) => void;
-/** Takes metrics from one result; `limited` is called once when a bound cut something off. */
-export type MetricCapture = (result: unknown, args: readonly unknown[], emit: EmitMetric, limited: (what: string) => void) => void;
-/** Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
-export declare function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture;
-/** Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
-export declare function checkSelector(decorator: string, selector: unknown): void;
 
 // capture/params.d.ts
-import type { Selector, Untyped } from "./metrics.js";
+import type { Untyped } from "./metrics.js";
 /** A function as params selector: gets the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
 /** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
 export type ParamSelector = string | readonly string[] | {
     readonly [key: string]: string | ArgumentFunction;
 } | ArgumentFunction;
-/** Takes one captured value, not yet text. */
-export type EmitValue = (key: string, value: unknown) => void;
-/** Takes params from a call's arguments. */
-export type ParamCapture = (args: readonly unknown[], emit: EmitValue) => void;
-/** Compiles a params selector for a function; `unknown` is told each name the function has no argument for. */
-export declare function compileParams(selector: ParamSelector | undefined, fn: (...args: never[]) => unknown, unknown: (name: string) => void): ParamCapture;
-/** Emits a plain record's fields. */
-export declare function emitRecord(record: unknown, emit: EmitValue): void;
-/** Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
-export declare function compileTags(selector: Selector | undefined, name: string): (result: unknown, args: readonly unknown[], emit: EmitValue) => void;
 
 // capture/redact.d.ts
-/** What stands in place of a secret. */
-export declare const REDACTED = "[redacted]";
-/** Tells whether a param, tag or field of that name holds a secret. */
-export declare function isSecretKey(key: string): boolean;
-/** Replaces every secret of a known shape in a text, and the credentials in its URLs. */
-export declare function redactText(text: string): string;
 /** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
 export type Redactor = (key: string, value: string) => string;
-/** Makes the redactor for a `redact` option: the built-in rules, then the user's own; `false` turns the built-in rules off. */
-export declare function makeRedactor(option: boolean | Redactor | undefined): Redactor;
-
-// clock.d.ts
-/** Where time, ids and chance come from; tests put their own in place. */
-export interface Clock {
-    /** Milliseconds since the epoch, an integer. */
-    now(): number;
-    /** 32 hex digits, never the same twice. */
-    id(): string;
-    /** A number in [0, 1), for jitter. */
-    random(): number;
-}
-/** The machine's own clock. */
-export declare const systemClock: Clock;
 
 // config/options.d.ts
 import type { Redactor } from "../capture/redact.js";
 import type { Logger } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
@@ -104,48 +64,6 @@ export interface PulseConfig {
     /** What a `@Log…` method does outside any run. @default "warn" */
     readonly outsideRun?: OutsideRun | undefined;
 }
-/** Says what is wrong with an option: its name, what was expected, what was got. */
-export declare function invalid(name: string, expected: string, got: unknown): PulseError;
-/**
- * Checks a configuration from `source` (shown in messages).
- * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got.
- */
-export declare function checkConfig(config: unknown, source: string): asserts config is PulseConfig;
-
-// config/resolve.d.ts
-import type { ExperimentRef } from "../entities.js";
-import { type PulseConfig } from "./options.js";
-/** A configuration with every question answered. */
-export interface ResolvedConfig {
-    readonly trackingUri: string;
-    /** Undefined when nobody named one: a class then gives its name, anything else goes to Default. */
-    readonly experiment: ExperimentRef | undefined;
-    /** MLFLOW_RUN_ID: the run that the first top-level run resumes. */
-    readonly runId: string | undefined;
-    readonly exitTimeoutMs: number;
-    readonly maxPendingBytes: number;
-    readonly redact: PulseConfig["redact"];
-    readonly strict: boolean;
-    readonly logger: PulseConfig["logger"];
-    readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
-}
-/**
- * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once),
- * then MLflow's environment variables, then the defaults.
- * @throws PulseError `INVALID_CONFIG` for a wrong option or an unreadable file.
- */
-export declare function resolveConfig(given?: PulseConfig, env?: NodeJS.ProcessEnv): ResolvedConfig;
-
-// context/scope-storage.d.ts
-/** Carries one value along a call and everything asynchronous that it starts. */
-export interface ScopeStorage<T> {
-    /** The value of the innermost `run` this code was started in, or undefined outside. */
-    get(): T | undefined;
-    /** Calls `fn` with `value` in force inside it and in all it starts; outside nothing changes. */
-    run<R>(value: T | undefined, fn: () => R): R;
-}
-/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
-export declare function asyncLocalScopes<T>(): ScopeStorage<T>;
 
 // decorators/log-metric.d.ts
 import { type LogMetricOptions, type Selector } from "../capture/metrics.js";
@@ -332,7 +250,7 @@ export interface ParamDecorator<S extends ParamSelector | undefined> {
 export {};
 
 // diagnostics.d.ts
-import { PulseError, type PulseErrorCode } from "./errors.js";
+import { type PulseErrorCode } from "./errors.js";
 /** Where warnings go; `console` fits. */
 export interface Logger {
     warn(message: string): void;
@@ -357,21 +275,6 @@ export interface Stats {
     rejected: number;
     /** How often each kind of problem was met, by code. */
     warnings: Partial<Record<PulseErrorCode, number>>;
-}
-/** One tracker's counters and its single voice: each kind of problem is said once and counted always. */
-export declare class Diagnostics {
-    #private;
-    readonly stats: Stats;
-    constructor(options?: {
-        strict?: boolean | undefined;
-        logger?: Logger | undefined;
-    });
-    /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
-    warn(code: PulseErrorCode, detail: string, cause?: unknown, subject?: string): void;
-    /** Reports a problem found away from any call (delivery); when strict, the next `flush()` throws it. */
-    warnLater(error: PulseError): void;
-    /** Gives, once, the first problem that strict mode kept for `flush()` and `shutdown()`. */
-    takeDeferred(): PulseError | undefined;
 }
 
 // entities.d.ts
@@ -587,118 +490,6 @@ export type { MetricOptions, MetricValue, Run } from "./run/run.js";
 export { tracked } from "./run/tracked.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
-// recorder/recorder.d.ts
-import type { Clock } from "../clock.js";
-import type { Diagnostics } from "../diagnostics.js";
-import type { ExperimentRef } from "../entities.js";
-import { type RunStart, type TrackingStore } from "../stores/tracking-store.js";
-import { RunLog } from "./run-log.js";
-/** What a recorder is made of. */
-export interface RecorderOptions {
-    readonly store: TrackingStore;
-    readonly diagnostics: Diagnostics;
-    readonly clock: Clock;
-    /** Bound of what waits in memory, in bytes. */
-    readonly maxPendingBytes: number;
-    /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
-    readonly exitTimeoutMs: number;
-}
-/** A run that is open: what the recorder must be able to do with it when the process ends. */
-export interface OpenRun {
-    endUnfinished(exitCode: number): void;
-}
-/**
- * Gathers what runs record into changes and brings them to the store, in batches, in the background:
- * the changes of one run in order, a child's creation after its parent's, memory bounded.
- */
-export declare class Recorder {
-    #private;
-    readonly openRuns: Set<OpenRun>;
-    constructor(options: RecorderOptions);
-    /** Opens the log of a new run; its start is the first thing in it. */
-    open(runKey: string, experiment: ExperimentRef, start: RunStart, parent: RunLog | undefined): RunLog;
-    /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
-    added(log: RunLog, bytes: number): void;
-    /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
-    flush(timeoutMs?: number): Promise<void>;
-    /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
-    drainSync(exitCode: number): void;
-    /** Ends the runs that are still open as the exit code says. */
-    endOpenRuns(exitCode: number): void;
-    /** Flushes and closes the store; what cannot be delivered is dropped and counted. */
-    close(timeoutMs?: number): Promise<void>;
-    get idle(): boolean;
-}
-/** The tag that keeps the value a param's first value has won over. */
-export declare function conflictTag(key: string, value: string): {
-    key: string;
-    value: string;
-};
-
-// recorder/run-log.d.ts
-import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
-import type { PulseError } from "../errors.js";
-import { type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
-/** What a run log tells its recorder: this many bytes were added. */
-export interface Intake {
-    added(log: RunLog, bytes: number): void;
-}
-/** Rough resident sizes, for the memory bound. */
-declare const METRIC_BYTES = 128;
-/** Gives the rough resident size of a change in bytes. */
-export declare function bytesOf(change: RunChange): number;
-/** How a run fares in the store, told to those who wait for it. */
-export interface RunWatcher {
-    /** Everything recorded so far is stored. */
-    stored?(ids: StoredIds): void;
-    /** The run is created in the store. */
-    created?(ids: StoredIds): void;
-    /** The store is away; `error.retryable` says whether it may come back. */
-    away?(error: PulseError): void;
-    /** Some of the run was refused or dropped. */
-    lost?(error: PulseError): void;
-}
-/** One run's way to the store: the change being gathered, and the one that is handed over. Changes stay in order. */
-export declare class RunLog {
-    #private;
-    readonly runKey: string;
-    readonly experiment: ExperimentRef;
-    readonly parent: RunLog | undefined;
-    /** Items recorded so far, and how many of them are acknowledged, refused or dropped: what `flush` compares. */
-    recorded: number;
-    settled: number;
-    /** Handed to the store, or to be handed again as it is. */
-    head: RunChange | undefined;
-    /** The recorder has it in its queue, in flight, or waiting for its parent. */
-    queued: boolean;
-    /** What the store calls it, once created there. */
-    ids: StoredIds | undefined;
-    /** Why it never can be created. */
-    refused: PulseError | undefined;
-    /** Children that wait for this run's creation. */
-    waiting: RunLog[] | undefined;
-    watchers: Set<RunWatcher> | undefined;
-    constructor(intake: Intake, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined);
-    start(start: RunStart): void;
-    metric(metric: Metric): void;
-    param(param: Param): void;
-    tag(tag: Tag): void;
-    end(end: RunEnd): void;
-    /** Whether there is nothing to hand over. */
-    get empty(): boolean;
-    /** Whether the creation is still to be stored. */
-    get uncreated(): boolean;
-    /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
-    take(limit: number): RunChange | undefined;
-    /** Drops the metrics not yet handed over and says how many they were. */
-    dropMetrics(): number;
-    /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
-    orphan(): void;
-    /** Forgets what was gathered. */
-    discard(): void;
-}
-export { METRIC_BYTES };
-
 // run/current.d.ts
 import { type CallOptions, type RunOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
@@ -736,40 +527,7 @@ export declare function requireRun(): Run;
  */
 export declare function bind<F extends AnyFunction>(fn: F): F;
 
-// run/host.d.ts
-import type { Redactor } from "../capture/redact.js";
-import type { Clock } from "../clock.js";
-import type { ResolvedConfig } from "../config/resolve.js";
-import { type ScopeStorage } from "../context/scope-storage.js";
-import type { Diagnostics } from "../diagnostics.js";
-import type { Recorder } from "../recorder/recorder.js";
-import type { Run } from "./run.js";
-/** What runs need of the tracker they belong to. */
-export interface RunHost {
-    readonly config: ResolvedConfig;
-    readonly recorder: Recorder;
-    readonly diagnostics: Diagnostics;
-    readonly clock: Clock;
-    readonly redact: Redactor;
-    /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
-    takeResumeId(): string | undefined;
-}
-/** What is in force along a call: the tracker, and the run if one is open. */
-export interface Scope {
-    readonly host: RunHost;
-    readonly run: Run | undefined;
-}
-/** The one storage that all loaded copies of the package use. */
-export declare const scopes: ScopeStorage<Scope>;
-/** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */
-export declare const OFF: boolean;
-/** Registers how the default tracker is made; the first copy of the package wins. */
-export declare function provideDefaultHost(provide: () => RunHost): void;
-/** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one. */
-export declare function activeHost(scope: Scope | undefined): RunHost;
-
 // run/log-experiment.d.ts
-import { type RunHost } from "./host.js";
 import type { MetricValue } from "./run.js";
 /** One finished run, whole. */
 export interface ExperimentLog {
@@ -789,13 +547,6 @@ export interface LoggedExperiment {
     readonly runId: string;
     readonly experimentId: string;
 }
-/** A host for one run, and how to let it go. */
-export interface Lease {
-    readonly host: RunHost;
-    readonly release: () => Promise<void>;
-}
-/** Logs one run to `host` and waits until it is stored. `recorder.flush` is what keeps the process alive meanwhile. */
-export declare function logRun(log: ExperimentLog, lease: (trackingUri: string | undefined) => Lease): Promise<LoggedExperiment>;
 
 // run/options.d.ts
 import type { Selector, Untyped } from "../capture/metrics.js";
@@ -821,61 +572,13 @@ export interface CallOptions extends RunOptions {
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Selector | undefined;
 }
-/**
- * Checks the options given to `user` (a decorator's or function's name).
- * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
- */
-export declare function checkOptions(user: string, options: unknown): void;
-/** Checks the options of `@LogMetric`, likewise. */
-export declare function checkMetricOptions(options: unknown): void;
 
 // run/plan.d.ts
-import type { MetricCapture } from "../capture/metrics.js";
-import type { EmitValue, ParamCapture } from "../capture/params.js";
-import type { CallOptions, RunOptions } from "./options.js";
 /** Any function; arguments and `this` go through untouched. */
 export type AnyFunction = (this: any, ...args: any[]) => any;
-/** What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
-export interface Plan {
-    readonly original: AnyFunction;
-    /** The member's name, as keys and run names show it. */
-    readonly name: string;
-    /** The method opens a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`. */
-    opens: CallOptions | undefined;
-    readonly metrics: MetricCapture[];
-    readonly params: ParamCapture[];
-    readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
-    /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
-    owner: (() => unknown) | undefined;
-    /** Argument names found missing at decoration; said at the first call, when there is a tracker to say it. */
-    readonly unknownArguments: string[];
-}
-/** What `@TrackedExperiment` on a class says. */
-export interface ClassPlan {
-    /** Undefined when bare: the configured experiment, else the class's name. */
-    readonly experiment: string | undefined;
-    readonly options: RunOptions;
-}
-interface Plans {
-    readonly byFunction: WeakMap<object, Plan>;
-    readonly byClass: WeakMap<object, ClassPlan>;
-    /** Raised by each decoration, so that what was resolved before it is resolved again. */
-    version: number;
-}
-/** All plans of the process. */
-export declare const plans: Plans;
-/** Makes an empty plan for a function. */
-export declare function newPlan(original: AnyFunction, name: string): Plan;
-/** The plan of a tracked function, or undefined when it is not one. */
-export declare function planOf(fn: unknown): Plan | undefined;
-/** Notes that a decorator names an argument the function does not have. */
-export declare function noteUnknownArgument(plan: Plan, name: string): void;
-export {};
 
 // run/run.d.ts
-import { type ExperimentRef, type TerminalStatus } from "../entities.js";
-import type { RunWatcher } from "../recorder/run-log.js";
-import type { RunHost } from "./host.js";
+import { type TerminalStatus } from "../entities.js";
 /** A value MLflow can take as a metric; booleans are 1 and 0. */
 export type MetricValue = number | bigint | boolean;
 /** When a metric value belongs. */
@@ -884,13 +587,6 @@ export interface MetricOptions {
     readonly step?: number | undefined;
     /** Milliseconds since the epoch, or a Date. @default now */
     readonly timestamp?: number | Date | undefined;
-}
-/** How a run is opened; everything in it is final. */
-export interface RunOpening {
-    readonly experiment: ExperimentRef;
-    readonly name: string;
-    readonly parent: Run | undefined;
-    readonly resumeId: string | undefined;
 }
 /**
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
@@ -902,8 +598,6 @@ export declare class Run {
     readonly id: string;
     /** Name (or, when configured by id, the id) of the experiment. */
     readonly experiment: string;
-    /** Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
-    constructor(host: RunHost | undefined, opening: RunOpening);
     /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
     get ended(): boolean;
     /**
@@ -931,19 +625,11 @@ export declare class Run {
     end(status?: TerminalStatus): void;
     /** Ends the run when an `await using` block is left. */
     [Symbol.asyncDispose](): Promise<void>;
-    /** @internal The tracker this run belongs to. */
-    get host(): RunHost;
-    /** @internal Records a captured value whose step and time are not checked yet. */
-    capture(key: string, value: unknown, step: unknown, timestamp: unknown): void;
-    /** @internal Tells how the run fares in the store. */
-    watch(watcher: RunWatcher): void;
-    /** @internal The process or the tracker ends with this run open. */
-    endUnfinished(exitCode: number): void;
 }
 
 // run/tracked.d.ts
 import { type CallOptions } from "./options.js";
-import { type AnyFunction, type Plan } from "./plan.js";
+import { type AnyFunction } from "./plan.js";
 /**
  * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
  * name, length and types.
@@ -953,112 +639,14 @@ import { type AnyFunction, type Plan } from "./plan.js";
  * await train(0.1); // one FINISHED run: param lr, metric loss
  */
 export declare function tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
-/** Adds to a plan that every call opens a run. */
-export declare function addOpening(plan: Plan, options: CallOptions): void;
-/** Makes the function that stands in for a plan's original: the only place that wraps. */
-export declare function wrap(plan: Plan): AnyFunction;
-/** Gives a wrapper what can be seen of a function from outside: name, length, own properties, and metadata a framework put on it. */
-export declare function likeOriginal(wrapper: AnyFunction, original: AnyFunction): void;
-/** Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
-export declare function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun?: boolean): unknown;
-/** Captures an assignment: setters and accessors log, but never open a run. */
-export declare function captureAssignment(plan: Plan, value: unknown): void;
-
-// stores/tracking-store.d.ts
-import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
-import type { PulseError } from "../errors.js";
-/** How a run starts. */
-export interface RunStart {
-    readonly name: string;
-    /** Milliseconds since the epoch. */
-    readonly startTime: number;
-    readonly userId: string;
-    /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
-    readonly sourceTags: readonly Tag[];
-    /** The parent's `runKey`, when this is a child run. */
-    readonly parentKey: string | undefined;
-    /** The run exists in the store already and is opened again. */
-    readonly resume: boolean;
-}
-/** How a run ends. */
-export interface RunEnd {
-    readonly status: TerminalStatus;
-    /** Milliseconds since the epoch. */
-    readonly endTime: number;
-}
-/** What was recorded of one run since its last change. */
-export interface RunChange {
-    readonly runKey: string;
-    readonly experiment: ExperimentRef;
-    readonly create: RunStart | undefined;
-    readonly metrics: readonly Metric[];
-    readonly params: readonly Param[];
-    readonly tags: readonly Tag[];
-    readonly end: RunEnd | undefined;
-}
-/** The ids under which the store knows a run. */
-export interface StoredIds {
-    readonly runId: string;
-    readonly experimentId: string;
-}
-/** What became of one change. */
-export type Outcome = 
-/** It is stored; `ids` after a creation. */
-{
-    readonly kind: "done";
-    readonly ids?: StoredIds;
-}
-/** Not now: the same again after `afterMs` milliseconds. */
- | {
-    readonly kind: "retry";
-    readonly afterMs: number;
-    readonly error: PulseError;
-}
-/** The store itself cannot be used; nothing is wrong with the change. */
- | {
-    readonly kind: "away";
-    readonly error: PulseError;
-}
-/** These params have another value already; nothing of the change is stored. */
- | {
-    readonly kind: "conflict";
-    readonly params: readonly string[];
-}
-/** The store will never take this change. */
- | {
-    readonly kind: "rejected";
-    readonly error: PulseError;
-};
-/**
- * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
- * point, end in the same state; retry and replay after a crash rely on exactly this.
- */
-export interface TrackingStore {
-    /** The store's address without credentials, for messages. */
-    readonly uri: string;
-    /** Most items (see `itemsOf`) one `apply` should get: bounds how long a store that works on the event loop holds it. */
-    readonly batchItems: number;
-    /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
-    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-    /** The same before it returns, waiting for locks; for process exit and full memory. */
-    applySync?(changes: readonly RunChange[]): readonly Outcome[];
-    /** Lets go of files and connections; idempotent. */
-    close(): Promise<void>;
-}
-/** How many items a change holds: its start, its end, each metric, param and tag. */
-export declare function itemsOf(change: RunChange): number;
-/** The outcome of a stored change that created nothing. */
-export declare const DONE: Outcome;
 
 // tracker.d.ts
-import { type Clock } from "./clock.js";
 import type { PulseConfig } from "./config/options.js";
 import { type Stats } from "./diagnostics.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
 import type { CallOptions, RunOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
-import type { TrackingStore } from "./stores/tracking-store.js";
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
     /** Like the function of that name, with this tracker. */
@@ -1081,8 +669,6 @@ export interface FlushOptions {
     /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
     readonly timeoutMs?: number | undefined;
 }
-/** Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
-export declare function trackerOn(store: TrackingStore, config?: PulseConfig, clock?: Clock): Tracker;
 /**
  * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.

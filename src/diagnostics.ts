@@ -32,7 +32,7 @@ const MAX_SUBJECTS = 200;
 
 const defaultLogger: Logger = { warn: (message) => console.warn(message) };
 
-/** One tracker's counters and its single voice: each kind of problem is said once and counted always. */
+/** @internal One tracker's counters and its single voice: each kind of problem is said once and counted always. */
 export class Diagnostics {
   readonly stats: Stats = {
     runs: 0,

@@ -169,7 +169,7 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   return new TrackerInstance(config, store, resumeId);
 }
 
-/** Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
+/** @internal Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
 export function trackerOn(store: TrackingStore, config: PulseConfig = {}, clock: Clock = systemClock): Tracker {
   return new TrackerInstance(resolveConfig({ trackingUri: "memory:", ...config }), store, undefined, clock);
 }

@@ -31,10 +31,10 @@ export interface LogMetricOptions {
   readonly nonFinite?: "log" | "skip" | undefined;
 }
 
-/** Takes one captured value. `step` and `timestamp` are undefined when the run is to choose. */
+/** @internal Takes one captured value. `step` and `timestamp` are undefined when the run is to choose. */
 export type EmitMetric = (key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown) => void;
 
-/** Takes metrics from one result; `limited` is called once when a bound cut something off. */
+/** @internal Takes metrics from one result; `limited` is called once when a bound cut something off. */
 export type MetricCapture = (result: unknown, args: readonly unknown[], emit: EmitMetric, limited: (what: string) => void) => void;
 
 type Take = (
@@ -44,7 +44,7 @@ type Take = (
   limited: (what: string) => void,
 ) => void;
 
-/** Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
+/** @internal Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
 export function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture {
   const { prefix = "", step, timestamp, when, nonFinite } = options;
   const take = compileTake(selector, name);
@@ -152,7 +152,7 @@ function takeLeaves(root: Record<string, unknown>, emit: (key: string, value: un
   if (!visit(root, "", 1)) limited(`only the first ${MAX_LEAVES} numbers of an object`);
 }
 
-/** Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
+/** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
 export function checkSelector(decorator: string, selector: unknown): void {
   const bad = (got: unknown): never => {
     throw new PulseError(

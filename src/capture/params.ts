@@ -8,10 +8,10 @@ export type ArgumentFunction = (args: Untyped) => unknown;
 /** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
 export type ParamSelector = string | readonly string[] | { readonly [key: string]: string | ArgumentFunction } | ArgumentFunction;
 
-/** Takes one captured value, not yet text. */
+/** @internal Takes one captured value, not yet text. */
 export type EmitValue = (key: string, value: unknown) => void;
 
-/** Takes params from a call's arguments. */
+/** @internal Takes params from a call's arguments. */
 export type ParamCapture = (args: readonly unknown[], emit: EmitValue) => void;
 
 /** Most fields taken from one object by a bare selector. */
@@ -19,7 +19,7 @@ const MAX_FIELDS = 50;
 
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
-/** Compiles a params selector for a function; `unknown` is told each name the function has no argument for. */
+/** @internal Compiles a params selector for a function; `unknown` is told each name the function has no argument for. */
 export function compileParams(
   selector: ParamSelector | undefined,
   fn: (...args: never[]) => unknown,
@@ -40,7 +40,7 @@ export function compileParams(
   };
 }
 
-/** Emits a plain record's fields. */
+/** @internal Emits a plain record's fields. */
 export function emitRecord(record: unknown, emit: EmitValue): void {
   if (isPlainObject(record)) for (const [key, value] of Object.entries(record)) if (value !== undefined) emit(key, value);
 }
@@ -74,7 +74,7 @@ function takeBare(names: readonly ParameterName[] | null, args: readonly unknown
   }
 }
 
-/** Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
+/** @internal Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
 export function compileTags(
   selector: Selector | undefined,
   name: string,

@@ -1,4 +1,4 @@
-/** What stands in place of a secret. */
+/** @internal What stands in place of a secret. */
 export const REDACTED = "[redacted]";
 
 /** Single words that make a key secret. Whole words only: `token` is one, `tokens` and `tokenizer` are not. */
@@ -43,7 +43,7 @@ const KEY_WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g;
 const secretKeys = new Map<string, boolean>();
 const MAX_KEYS = 5_000;
 
-/** Tells whether a param, tag or field of that name holds a secret. */
+/** @internal Tells whether a param, tag or field of that name holds a secret. */
 export function isSecretKey(key: string): boolean {
   let secret = secretKeys.get(key);
   if (secret === undefined) {
@@ -54,7 +54,7 @@ export function isSecretKey(key: string): boolean {
   return secret;
 }
 
-/** Replaces every secret of a known shape in a text, and the credentials in its URLs. */
+/** @internal Replaces every secret of a known shape in a text, and the credentials in its URLs. */
 export function redactText(text: string): string {
   if (text.length < 8 || !SUSPECT.test(text)) return text;
   let out = text.replace(URL_CREDENTIALS, `$1${REDACTED}@`);
@@ -65,7 +65,7 @@ export function redactText(text: string): string {
 /** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
 export type Redactor = (key: string, value: string) => string;
 
-/** Makes the redactor for a `redact` option: the built-in rules, then the user's own; `false` turns the built-in rules off. */
+/** @internal Makes the redactor for a `redact` option: the built-in rules, then the user's own; `false` turns the built-in rules off. */
 export function makeRedactor(option: boolean | Redactor | undefined): Redactor {
   if (option === false) return (_key, value) => value;
   if (typeof option === "function") return (key, value) => option(key, redactText(value));

@@ -31,7 +31,7 @@ export interface PulseConfig {
   readonly outsideRun?: OutsideRun | undefined;
 }
 
-/** Says what is wrong with an option: its name, what was expected, what was got. */
+/** @internal Says what is wrong with an option: its name, what was expected, what was got. */
 export function invalid(name: string, expected: string, got: unknown): PulseError {
   const shown = typeof got === "string" ? JSON.stringify(got) : typeof got === "object" && got !== null ? "an object" : String(got);
   return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${shown}.`);
@@ -57,6 +57,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
 };
 
 /**
+ * @internal
  * Checks a configuration from `source` (shown in messages).
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got.
  */

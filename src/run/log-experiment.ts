@@ -27,13 +27,13 @@ export interface LoggedExperiment {
 
 const TIMEOUT_MS = 10_000;
 
-/** A host for one run, and how to let it go. */
+/** @internal A host for one run, and how to let it go. */
 export interface Lease {
   readonly host: RunHost;
   readonly release: () => Promise<void>;
 }
 
-/** Logs one run to `host` and waits until it is stored. `recorder.flush` is what keeps the process alive meanwhile. */
+/** @internal Logs one run to `host` and waits until it is stored. `recorder.flush` is what keeps the process alive meanwhile. */
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string | undefined) => Lease): Promise<LoggedExperiment> {
   if (typeof log?.experiment !== "string" || log.experiment.trim() === "") {
     throw new PulseError("INVALID_OPTION", "logExperiment: experiment must be a non-empty string.");

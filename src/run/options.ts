@@ -53,6 +53,7 @@ const CHECKS: Record<keyof CallOptions, Check> = {
 };
 
 /**
+ * @internal
  * Checks the options given to `user` (a decorator's or function's name).
  * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
  */
@@ -71,7 +72,7 @@ const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
   nonFinite: ['"log" or "skip"', (value) => value === "log" || value === "skip"],
 };
 
-/** Checks the options of `@LogMetric`, likewise. */
+/** @internal Checks the options of `@LogMetric`, likewise. */
 export function checkMetricOptions(options: unknown): void {
   check("LogMetric", options, METRIC_CHECKS);
 }

@@ -7,7 +7,7 @@ import type { CallOptions, RunOptions } from "./options.js";
 // biome-ignore lint/suspicious/noExplicitAny: a wrapper is transparent for whatever it wraps
 export type AnyFunction = (this: any, ...args: any[]) => any;
 
-/** What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
+/** @internal What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
 export interface Plan {
   readonly original: AnyFunction;
   /** The member's name, as keys and run names show it. */
@@ -23,7 +23,7 @@ export interface Plan {
   readonly unknownArguments: string[];
 }
 
-/** What `@TrackedExperiment` on a class says. */
+/** @internal What `@TrackedExperiment` on a class says. */
 export interface ClassPlan {
   /** Undefined when bare: the configured experiment, else the class's name. */
   readonly experiment: string | undefined;
@@ -37,21 +37,21 @@ interface Plans {
   version: number;
 }
 
-/** All plans of the process. */
+/** @internal All plans of the process. */
 export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), byClass: new WeakMap(), version: 0 }));
 
-/** Makes an empty plan for a function. */
+/** @internal Makes an empty plan for a function. */
 export function newPlan(original: AnyFunction, name: string): Plan {
   plans.version++;
   return { original, name, opens: undefined, metrics: [], params: [], tags: [], owner: undefined, unknownArguments: [] };
 }
 
-/** The plan of a tracked function, or undefined when it is not one. */
+/** @internal The plan of a tracked function, or undefined when it is not one. */
 export function planOf(fn: unknown): Plan | undefined {
   return typeof fn === "function" ? plans.byFunction.get(fn) : undefined;
 }
 
-/** Notes that a decorator names an argument the function does not have. */
+/** @internal Notes that a decorator names an argument the function does not have. */
 export function noteUnknownArgument(plan: Plan, name: string): void {
   if (!plan.unknownArguments.includes(name)) plan.unknownArguments.push(name);
 }

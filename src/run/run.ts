@@ -21,7 +21,7 @@ export interface MetricOptions {
   readonly timestamp?: number | Date | undefined;
 }
 
-/** How a run is opened; everything in it is final. */
+/** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
   readonly experiment: ExperimentRef;
   readonly name: string;
@@ -46,7 +46,7 @@ export class Run {
   #params: Map<string, string> | undefined;
   #ended = false;
 
-  /** Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
+  /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
   constructor(host: RunHost | undefined, opening: RunOpening) {
     const { experiment, parent, resumeId, name } = opening;
     this.id = resumeId ?? (host?.clock ?? systemClock).id();

@@ -29,14 +29,14 @@ export function tracked<F extends AnyFunction>(fn: F, options: CallOptions = {})
   return wrap(plan) as F;
 }
 
-/** Adds to a plan that every call opens a run. */
+/** @internal Adds to a plan that every call opens a run. */
 export function addOpening(plan: Plan, options: CallOptions): void {
   plan.opens = plan.opens ? { ...plan.opens, ...options } : options;
   if (options.metrics !== undefined) plan.metrics.push(compileMetrics(options.metrics, {}, plan.name));
   plans.version++;
 }
 
-/** Makes the function that stands in for a plan's original: the only place that wraps. */
+/** @internal Makes the function that stands in for a plan's original: the only place that wraps. */
 export function wrap(plan: Plan): AnyFunction {
   const { original } = plan;
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
@@ -48,7 +48,7 @@ export function wrap(plan: Plan): AnyFunction {
   return wrapper;
 }
 
-/** Gives a wrapper what can be seen of a function from outside: name, length, own properties, and metadata a framework put on it. */
+/** @internal Gives a wrapper what can be seen of a function from outside: name, length, own properties, and metadata a framework put on it. */
 export function likeOriginal(wrapper: AnyFunction, original: AnyFunction): void {
   for (const key of Reflect.ownKeys(original)) {
     if (key === "arguments" || key === "caller") continue;
@@ -66,7 +66,7 @@ interface MetadataReflect {
   defineMetadata(key: unknown, value: unknown, target: object): void;
 }
 
-/** Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
+/** @internal Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun = false): unknown {
   const call = prepare(plan, self, args);
   if (call === undefined) return Reflect.apply(plan.original, self, args);
@@ -82,7 +82,7 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[],
   return isGenerator(result) ? observeGenerator(result, call) : observeResult(result, call);
 }
 
-/** Captures an assignment: setters and accessors log, but never open a run. */
+/** @internal Captures an assignment: setters and accessors log, but never open a run. */
 export function captureAssignment(plan: Plan, value: unknown): void {
   const scope = scopes.get();
   const host = activeHost(scope);

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+const root = process.cwd();
+const folder = mkdtempSync(join(tmpdir(), "pulse-docs-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** Every TypeScript block of the README, and every `@example` of a docstring, as a program of its own. */
+function examples(): Map<string, string> {
+  const found = new Map<string, string>();
+  const readme = readFileSync("README.md", "utf8");
+  for (const [, code] of readme.matchAll(/```ts\n([\s\S]*?)```/g)) found.set(`readme-${found.size + 1}`, String(code));
+  for (const file of readdirSync("src", { recursive: true }).map(String)) {
+    if (!file.endsWith(".ts")) continue;
+    for (const [, comment] of readFileSync(join("src", file), "utf8").matchAll(/@example\n([\s\S]*?)\*\//g)) {
+      const code = String(comment).replace(/^ *\* ?/gm, "");
+      found.set(`${file.replace(/\W/g, "-")}-${found.size + 1}`, `${preamble(code)}${code}`);
+    }
+  }
+  return found;
+}
+
+/** Docstrings leave out what stands around them: imports of this package, and a thing or two they talk about. */
+function preamble(code: string): string {
+  const entry = readFileSync("dist/esm/index.js", "utf8");
+  const names = [...entry.matchAll(/export \{([^}]*)\}/g)].flatMap(([, list]) => String(list).split(",")).map((name) => name.trim());
+  const used = names.filter((name) => new RegExp(`\\b${name}\\b`).test(code));
+  const context = [
+    /\brun\./.test(code) && !/\brun\b[^.]*=>|run = /.test(code)
+      ? 'import { startRun as open } from "pulse-mlflow";\nconst run = open();'
+      : "",
+    /\bsocket\b/.test(code) ? 'import { EventEmitter } from "node:events";\nconst socket = new EventEmitter();' : "",
+  ];
+  return `import { ${used.join(", ")} } from "pulse-mlflow";\n${context.join("\n")}\n`;
+}
+
+const programs = examples();
+
+for (const [dialect, flags] of [
+  ["standard", []],
+  ["legacy", ["--experimentalDecorators"]],
+] as const) {
+  test(`every example of the README and the docstrings compiles and runs (${dialect})`, () => {
+    assert.ok(programs.size >= 12, `${programs.size} examples`);
+    const project = join(folder, dialect);
+    mkdirSync(join(project, "node_modules"), { recursive: true });
+    symlinkSync(root, join(project, "node_modules/pulse-mlflow"));
+    writeFileSync(join(project, "package.json"), '{ "type": "module" }');
+    const files = [...programs].map(([name, code]) => {
+      writeFileSync(join(project, `${name}.ts`), `${code}\nexport {};\n`);
+      return join(project, `${name}.ts`);
+    });
+    const tsc = spawnSync(
+      process.execPath,
+      [
+        ...[join(root, "node_modules/typescript/bin/tsc"), "--ignoreConfig", "--strict", "--skipLibCheck", "--target", "es2022"],
+        ...[
+          "--lib",
+          "es2022,esnext.disposable",
+          "--module",
+          "nodenext",
+          "--types",
+          "node",
+          "--typeRoots",
+          join(root, "node_modules/@types"),
+        ],
+        ...[...flags, ...files],
+      ],
+      { cwd: project, encoding: "utf8" },
+    );
+    assert.equal(tsc.status, 0, tsc.stdout);
+    for (const file of files) {
+      const { status, stderr } = spawnSync(process.execPath, [file.replace(/\.ts$/, ".js")], { cwd: project, encoding: "utf8" });
+      assert.equal(status, 0, `${file}\n${stderr}`);
+      assert.equal(stderr, "", file);
+    }
+  });
+}

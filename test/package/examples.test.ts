@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { readRun } from "../support/database.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-examples-"));
+after(() => rmSync(folder, { recursive: true }));
+
+function logExperiment(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [join(process.cwd(), "build/examples/log-experiment.js"), ...args], {
+    cwd: folder,
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+}
+
+test("log-experiment logs what the command line says and prints where it is", () => {
+  const { status, stdout, stderr } = logExperiment(
+    ...["--experiment", "PulseMetaLearning", "--run-name", "trial-1", "--param", "lr=0.1", "--param", "run_type=meta-learning"],
+    ...["--metric", "avg_confidence=0.85", "--metric", "avg_fragility=0.12", "--tag", "note=a=b"],
+  );
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^Logged experiment to MLflow\.\n/);
+  assert.match(stdout, /mlflow ui --backend-store-uri sqlite:\/\/\/mlflow\.db/);
+  const run = readRun(join(folder, "mlflow.db"), /run +([0-9a-f]{32})/.exec(stdout)?.[1] ?? "");
+  assert.deepEqual([run?.experiment, run?.name, run?.status], ["PulseMetaLearning", "trial-1", "FINISHED"]);
+  assert.deepEqual(run?.params, { lr: "0.1", run_type: "meta-learning" });
+  assert.equal(run?.metrics["avg_confidence"]?.[0]?.[2], 0.85);
+  assert.equal(run?.metrics["avg_fragility"]?.[0]?.[2], 0.12);
+  assert.equal(run?.tags["note"], "a=b");
+});
+
+test("log-experiment ends with a clear error and exit code 1 for what it cannot use", () => {
+  for (const [args, message] of [
+    [["--tracking-uri", "https://localhost:5000"], /no store for https: in this version yet/],
+    [["--tracking-uri", `sqlite:///${folder}`], /NOT_WRITABLE|Make the folder and file writable/],
+    [["--metric", "loss=high"], /--metric loss needs a number, got "high"/],
+    [["--param", "lr"], /--param needs KEY=VALUE, got "lr"/],
+    [["--nonsense"], /nonsense/],
+  ] as const) {
+    const { status, stdout, stderr } = logExperiment("--experiment", "X", ...args);
+    assert.equal(status, 1);
+    assert.match(stderr, message);
+    assert.doesNotMatch(stdout, /Logged/);
+  }
+  assert.equal(logExperiment().status, 1);
+  assert.match(logExperiment("--help").stdout, /Usage/);
+});
