@@ -187,7 +187,7 @@ export function configure(config: PulseConfig): void {
   current.given = config;
   current.tracker = tracker;
   // Delivered in the background; with runs still open it stays until they end or the process does.
-  if (previous?.recorder.openRuns.size === 0) void previous.shutdown().catch(() => undefined);
+  if (previous?.recorder.hasOpenRuns === false) void previous.shutdown().catch(() => undefined);
 }
 
 /**

@@ -31,125 +31,119 @@ export interface LogMetricOptions {
   readonly nonFinite?: "log" | "skip" | undefined;
 }
 
-/** @internal Takes one captured value. `step` and `timestamp` are undefined when the run is to choose. */
-export type EmitMetric = (key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown) => void;
+/** @internal Where captured values go. An object, not functions: it is made for every call. */
+export interface MetricSink {
+  /** Takes one value; `step` and `timestamp` are undefined when the run is to choose. */
+  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown): void;
+  /** Told when a bound cut something off. */
+  limited(what: string): void;
+}
 
-/** @internal Takes metrics from one result; `limited` is called once when a bound cut something off. */
-export type MetricCapture = (result: unknown, args: readonly unknown[], emit: EmitMetric, limited: (what: string) => void) => void;
-
-type Take = (
-  result: unknown,
-  args: readonly unknown[],
-  emit: (key: string, value: unknown) => void,
-  limited: (what: string) => void,
-) => void;
+/** @internal Takes metrics from one result. */
+export type MetricCapture = (result: unknown, args: readonly unknown[], sink: MetricSink) => void;
 
 /** @internal Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
 export function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture {
   const { prefix = "", step, timestamp, when, nonFinite } = options;
   const take = compileTake(selector, name);
-  const simple = prefix === "" && step === undefined && timestamp === undefined && nonFinite !== "skip";
-  return (result, args, emit, limited) => {
+  const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip";
+  if (plain) return take;
+  const one: MetricCapture = (result, args, sink) => {
     if (when !== undefined && !when(result, args)) return;
-    if (simple) {
-      take(result, args, (key, value) => value !== undefined && emit(key, value as number, undefined, undefined), limited);
-      return;
-    }
     const chosenStep = typeof step === "string" ? readPath(result, step) : step?.(result, args);
     const time = typeof timestamp === "function" ? timestamp(result, args) : timestamp;
-    take(
-      result,
-      args,
-      (key, value) => {
-        if (nonFinite === "skip" && typeof value === "number" && !Number.isFinite(value)) return;
-        emit(prefix + key, value as number, chosenStep, time);
+    take(result, args, {
+      metric(key, value) {
+        if (nonFinite !== "skip" || typeof value !== "number" || Number.isFinite(value)) sink.metric(prefix + key, value, chosenStep, time);
       },
-      limited,
-    );
+      limited: (what) => sink.limited(what),
+    });
+  };
+  // A list's elements are its steps: each has its own step, time and say in `when`.
+  const perElement = step !== undefined || when !== undefined || typeof timestamp === "function";
+  return (result, args, sink) => {
+    if (perElement && isList(result)) eachElement(result, sink, (element) => one(element, args, sink));
+    else one(result, args, sink);
   };
 }
 
-function compileTake(selector: Selector | undefined, name: string): Take {
-  if (selector === undefined) return (result, _args, emit, limited) => takeBare(name, result, emit, limited);
-  if (typeof selector === "function") {
-    return (result, args, emit, limited) => {
-      const taken = selector(result, args);
-      if (isNumeric(taken)) emit(name, taken);
-      else if (isList(taken)) takeList(name, taken, emit, limited);
-      else takeBare("", taken, emit, limited);
-    };
-  }
+function compileTake(selector: Selector | undefined, name: string): MetricCapture {
+  if (selector === undefined) return (result, _args, sink) => takeBare(name, result, sink);
+  if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink);
   if (typeof selector === "string") return takePath(selector, selector);
   const takes = Array.isArray(selector)
     ? (selector as readonly string[]).map((path) => takePath(path, path))
     : Object.entries(selector as Record<string, string | SelectorFunction>).map(([key, from]) =>
         typeof from === "string" ? takePath(key, from) : takeFunction(key, from),
       );
-  return (result, args, emit, limited) => {
-    for (const take of takes) take(result, args, emit, limited);
+  return (result, args, sink) => {
+    for (const take of takes) take(result, args, sink);
   };
 }
 
-function takePath(key: string, path: string): Take {
-  return (result, _args, emit, limited) => {
-    if (isNumeric(result))
-      emit(key, result); // a bare number has no paths: the string is simply its key
-    else if (isList(result) && !/^\d/.test(path))
-      eachElement(result, limited, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), emit, limited));
-    else takeValue(key, readPath(result, path), emit, limited);
+function takePath(key: string, path: string): MetricCapture {
+  const indexed = /^\d/.test(path);
+  return (result, _args, sink) => {
+    // A bare number has no paths: the string is simply its key.
+    if (isNumeric(result)) emit(sink, key, result);
+    else if (!indexed && isList(result))
+      eachElement(result, sink, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), sink));
+    else takeValue(key, readPath(result, path), sink);
   };
 }
 
-function takeFunction(key: string, from: SelectorFunction): Take {
-  return (result, args, emit, limited) => takeValue(key, from(result, args), emit, limited);
+function takeFunction(key: string, from: SelectorFunction): MetricCapture {
+  return (result, args, sink) => takeValue(key, from(result, args), sink);
 }
 
-function takeValue(key: string, value: unknown, emit: (key: string, value: unknown) => void, limited: (what: string) => void): void {
-  if (isNumeric(value)) emit(key, value);
-  else if (isList(value)) eachElement(value, limited, (element) => isNumeric(element) && emit(key, element));
+function emit(sink: MetricSink, key: string, value: number | bigint | boolean): void {
+  sink.metric(key, value, undefined, undefined);
 }
 
-function takeList(
-  key: string,
-  list: ArrayLike<unknown>,
-  emit: (key: string, value: unknown) => void,
-  limited: (what: string) => void,
-): void {
-  eachElement(list, limited, (element) => {
-    if (isNumeric(element)) emit(key, element);
-    else if (isPlainObject(element)) takeLeaves(element, emit, limited);
-  });
+function takeValue(key: string, value: unknown, sink: MetricSink): void {
+  if (isNumeric(value)) emit(sink, key, value);
+  else if (isList(value)) eachElement(value, sink, (element) => isNumeric(element) && emit(sink, key, element));
 }
 
-function eachElement(list: ArrayLike<unknown>, limited: (what: string) => void, visit: (element: unknown) => void): void {
+function eachElement(list: ArrayLike<unknown>, sink: MetricSink, visit: (element: unknown) => void): void {
   const length = Math.min(list.length, MAX_STEPS);
   for (let i = 0; i < length; i++) visit(list[i]);
-  if (list.length > MAX_STEPS) limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
+  if (list.length > MAX_STEPS) sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
 }
 
-function takeBare(name: string, result: unknown, emit: (key: string, value: unknown) => void, limited: (what: string) => void): void {
-  if (isNumeric(result)) emit(name, result);
-  else if (typeof result !== "object" || result === null) return;
-  else if (isList(result)) takeList(name, result, emit, limited);
-  else if (isPlainObject(result)) takeLeaves(result, emit, limited);
+function takeBare(name: string, result: unknown, sink: MetricSink): void {
+  if (isNumeric(result)) emit(sink, name, result);
+  else if (isPlainObject(result)) takeLeaves(result, sink);
+  else if (isList(result)) {
+    eachElement(result, sink, (element) => {
+      if (isNumeric(element)) emit(sink, name, element);
+      else if (isPlainObject(element)) takeLeaves(element, sink);
+    });
+  }
 }
 
-function takeLeaves(root: Record<string, unknown>, emit: (key: string, value: unknown) => void, limited: (what: string) => void): void {
-  let leaves = 0;
-  let fields = 0;
-  const visit = (object: object, prefix: string, depth: number): boolean => {
-    for (const key of Object.keys(object)) {
-      if (++fields > MAX_FIELDS) return false;
-      const value = Object.getOwnPropertyDescriptor(object, key)?.value as unknown; // a getter is never run
-      if (isNumeric(value)) {
-        if (leaves === MAX_LEAVES) return false;
-        leaves++;
-        emit(prefix + key, value);
-      } else if (depth < MAX_DEPTH && isPlainObject(value) && !visit(value, `${prefix}${key}.`, depth + 1)) return false;
-    }
-    return true;
-  };
-  if (!visit(root, "", 1)) limited(`only the first ${MAX_LEAVES} numbers of an object`);
+/** How much of one object may still be taken. */
+interface Budget {
+  leaves: number;
+  fields: number;
+}
+
+function takeLeaves(root: Record<string, unknown>, sink: MetricSink): void {
+  if (!visitLeaves(root, "", 1, { leaves: MAX_LEAVES, fields: MAX_FIELDS }, sink))
+    sink.limited(`only the first ${MAX_LEAVES} numbers of an object`);
+}
+
+/** Visits the numeric leaves below an object; false when the budget is spent. */
+function visitLeaves(object: object, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
+  for (const key of Object.keys(object)) {
+    if (budget.fields-- === 0) return false;
+    const value = Object.getOwnPropertyDescriptor(object, key)?.value as unknown; // a getter is never run
+    if (isNumeric(value)) {
+      if (budget.leaves-- === 0) return false;
+      emit(sink, prefix === "" ? key : prefix + key, value);
+    } else if (depth < MAX_DEPTH && isPlainObject(value) && !visitLeaves(value, `${prefix}${key}.`, depth + 1, budget, sink)) return false;
+  }
+  return true;
 }
 
 /** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */

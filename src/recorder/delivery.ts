@@ -13,6 +13,8 @@ const MOST_DOUBLINGS = 16;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */
 const BUSY_WARN_MS = 5_000;
 
+const HOLD_MS = 1_000;
+
 /** What delivery works with. */
 export interface DeliveryOptions {
   readonly store: TrackingStore;
@@ -23,6 +25,8 @@ export interface DeliveryOptions {
 /** Brings queued changes to the store in batches, one after the other, and books what became of each. */
 export class Delivery {
   readonly queue: RunQueue = new RunQueue();
+  /** Runs that are created in the store and have not ended. */
+  readonly open: Set<RunLog> = new Set();
   /** Rough resident size of what waits. */
   bytes = 0;
   /** When the store last accepted something. */
@@ -35,6 +39,7 @@ export class Delivery {
   #tries = 0;
   #refusingSince: number | undefined;
   #settled: (() => void)[] = [];
+  #now = 0;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -62,7 +67,9 @@ export class Delivery {
   /** Resolves when no batch is with the store and no further one will be sent. */
   async stop(): Promise<void> {
     clearTimeout(this.#retryTimer);
+    const hold = setInterval(() => undefined, HOLD_MS); // delivery itself holds nothing, so that this wait would be cut off
     await this.#pumping;
+    clearInterval(hold);
     clearTimeout(this.#retryTimer);
   }
 
@@ -131,7 +138,9 @@ export class Delivery {
     const again: RunLog[] = [];
     let wait = 0;
     let reason: PulseError | undefined;
-    for (const [i, log] of batch.entries()) {
+    this.#now = this.#options.clock.now();
+    for (let i = 0; i < batch.length; i++) {
+      const log = batch[i] as RunLog;
       const outcome = outcomes[i] ?? { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
       if (outcome.kind === "done") this.#acknowledge(log, outcome);
       else if (outcome.kind === "rejected") this.#reject(log, outcome.error);
@@ -141,7 +150,7 @@ export class Delivery {
         else {
           reason = outcome.error;
           wait = Math.max(wait, outcome.kind === "retry" ? outcome.afterMs : this.#backoff());
-          for (const watcher of log.watchers ?? []) watcher.away?.(outcome.error);
+          log.tell("away", outcome.error);
         }
       }
     }
@@ -158,10 +167,11 @@ export class Delivery {
   #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }): void {
     const change = log.head as RunChange;
     this.#stats.delivered += this.#release(log, change);
-    this.lastAccepted = this.#options.clock.now();
+    this.lastAccepted = this.#now;
     if (change.create) {
       log.ids = outcome.ids ?? { runId: log.runKey, experimentId: "" };
-      for (const watcher of log.watchers ?? []) watcher.created?.(log.ids);
+      if (!log.ended) this.open.add(log);
+      log.tell("created", log.ids);
       this.#freeChildren(log);
     }
     this.#requeue(log);
@@ -175,7 +185,7 @@ export class Delivery {
       log.refused = error;
       this.#freeChildren(log);
     }
-    for (const watcher of log.watchers ?? []) watcher.lost?.(error);
+    log.tell("lost", error);
     this.#requeue(log);
   }
 
@@ -193,11 +203,12 @@ export class Delivery {
   #requeue(log: RunLog): void {
     log.queued = !log.empty;
     if (log.queued) this.queue.push(log);
-    else if (log.ids) for (const watcher of log.watchers ?? []) watcher.stored?.(log.ids);
+    else if (log.ids) log.tell("stored", log.ids);
   }
 
   #freeChildren(parent: RunLog): void {
-    for (const child of parent.waiting ?? []) {
+    if (parent.waiting === undefined) return;
+    for (const child of parent.waiting) {
       if (parent.refused) child.orphan();
       this.queue.push(child);
     }

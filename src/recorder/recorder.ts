@@ -3,7 +3,7 @@ import type { ExperimentRef } from "../entities.js";
 import { PulseError } from "../errors.js";
 import type { RunStart } from "../stores/tracking-store.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
-import { METRIC_BYTES, RunLog } from "./run-log.js";
+import { METRIC_BYTES, RunLog, type Unfinished } from "./run-log.js";
 
 /** What a recorder is made of. */
 export interface RecorderOptions extends DeliveryOptions {
@@ -11,11 +11,6 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly maxPendingBytes: number;
   /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
   readonly exitTimeoutMs: number;
-}
-
-/** A run that is open: what the recorder must be able to do with it when the process ends. */
-export interface OpenRun {
-  endUnfinished(exitCode: number): void;
 }
 
 /** Memory that is full is emptied to this share of the bound, so that not every value has to do it again. */
@@ -26,7 +21,6 @@ const EMPTIED_TO = 0.9;
  * a child's creation after its parent's, memory bounded, everything written at the end.
  */
 export class Recorder {
-  readonly openRuns: Set<OpenRun> = new Set();
   readonly #options: RecorderOptions;
   readonly #stats: Diagnostics["stats"];
   readonly #delivery: Delivery;
@@ -40,8 +34,8 @@ export class Recorder {
   }
 
   /** Opens the log of a new run; its start is the first thing in it. */
-  open(runKey: string, experiment: ExperimentRef, start: RunStart, parent: RunLog | undefined): RunLog {
-    const log = new RunLog(this, runKey, experiment, parent);
+  open(run: Unfinished, runKey: string, experiment: ExperimentRef, start: RunStart, parent: RunLog | undefined): RunLog {
+    const log = new RunLog(this, run, runKey, experiment, parent);
     this.#stats.runs++;
     log.start(start);
     return log;
@@ -62,6 +56,10 @@ export class Recorder {
       this.#delivery.schedule();
     }
     if (this.#delivery.bytes > this.#options.maxPendingBytes) this.#relieve();
+  }
+
+  ending(log: RunLog): void {
+    this.#delivery.open.delete(log);
   }
 
   /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
@@ -93,7 +91,11 @@ export class Recorder {
 
   /** Ends the runs that are still open as the exit code says. */
   endOpenRuns(exitCode: number): void {
-    for (const run of [...this.openRuns]) run.endUnfinished(exitCode);
+    for (const { run } of this.#openLogs()) run.endUnfinished(exitCode);
+  }
+
+  get hasOpenRuns(): boolean {
+    return this.#openLogs().length > 0;
   }
 
   /** Flushes and closes the store; what cannot be delivered is dropped and counted. */
@@ -107,6 +109,11 @@ export class Recorder {
 
   get idle(): boolean {
     return this.#stats.pending === 0;
+  }
+
+  /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
+  #openLogs(): RunLog[] {
+    return [...this.#delivery.open, ...this.#delivery.queue.all().filter((log) => !log.ended && log.ids === undefined)];
   }
 
   #writeAll(): void {
@@ -168,7 +175,7 @@ export class Recorder {
       log.settled = log.recorded;
       log.queued = false;
       log.discard();
-      for (const watcher of log.watchers ?? []) watcher.lost?.(error);
+      log.tell("lost", error);
     }
     this.#stats.dropped += count;
     this.#stats.pending = 0;

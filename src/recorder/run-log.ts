@@ -11,15 +11,26 @@ interface Gathering extends RunChange {
   end: RunEnd | undefined;
 }
 
-/** What a run log tells its recorder: this many bytes were added. */
+/** What a run log tells its recorder. */
 export interface Intake {
+  /** The log holds this many bytes more. */
   added(log: RunLog, bytes: number): void;
+  /** The end of a run that the store has as open is in the log. */
+  ending(log: RunLog): void;
+}
+
+/** The run a log belongs to: what must be possible with it when the process or the tracker ends. */
+export interface Unfinished {
+  endUnfinished(exitCode: number): void;
 }
 
 /** Rough resident sizes, for the memory bound. */
 const METRIC_BYTES = 128;
 const PAIR_BYTES = 96;
 const START_BYTES = 512;
+
+/** Stands for a list without entries until the first one; most changes have no params or no tags. */
+const NONE: (Param & Tag)[] = [];
 
 const pairBytes = (pair: Param | Tag): number => PAIR_BYTES + 2 * pair.value.length;
 
@@ -61,15 +72,31 @@ export class RunLog {
   refused: PulseError | undefined;
   /** Children that wait for this run's creation. */
   waiting: RunLog[] | undefined;
-  watchers: Set<RunWatcher> | undefined;
+  #watchers: Set<RunWatcher> | undefined;
+  readonly run: Unfinished;
+  /** The run's end is recorded. */
+  ended = false;
   readonly #intake: Intake;
   #next: Gathering | undefined;
 
-  constructor(intake: Intake, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined) {
+  constructor(intake: Intake, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined) {
     this.#intake = intake;
+    this.run = run;
     this.runKey = runKey;
     this.experiment = experiment;
     this.parent = parent;
+  }
+
+  /** Has a watcher told how the run fares. */
+  watch(watcher: RunWatcher): void {
+    this.#watchers ??= new Set();
+    this.#watchers.add(watcher);
+  }
+
+  /** Tells the watchers, if any. */
+  tell<K extends keyof RunWatcher>(what: K, about: Parameters<Required<RunWatcher>[K]>[0]): void {
+    if (this.#watchers === undefined) return;
+    for (const watcher of this.#watchers) (watcher[what] as ((about: unknown) => void) | undefined)?.(about);
   }
 
   start(start: RunStart): void {
@@ -83,17 +110,23 @@ export class RunLog {
   }
 
   param(param: Param): void {
-    this.#gathering().params.push(param);
+    const next = this.#gathering();
+    if (next.params === NONE) next.params = [param];
+    else next.params.push(param);
     this.#intake.added(this, pairBytes(param));
   }
 
   tag(tag: Tag): void {
-    this.#gathering().tags.push(tag);
+    const next = this.#gathering();
+    if (next.tags === NONE) next.tags = [tag];
+    else next.tags.push(tag);
     this.#intake.added(this, pairBytes(tag));
   }
 
   end(end: RunEnd): void {
     this.#gathering().end = end;
+    this.ended = true;
+    if (this.ids) this.#intake.ending(this);
     this.#intake.added(this, PAIR_BYTES);
   }
 
@@ -117,7 +150,7 @@ export class RunLog {
       // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
       const kept = Math.max(1, next.metrics.length - excess);
       this.head = { ...next, metrics: next.metrics.slice(0, kept), end: undefined };
-      this.#next = { ...next, create: undefined, params: [], tags: [], metrics: next.metrics.slice(kept) };
+      this.#next = { ...next, create: undefined, params: NONE, tags: NONE, metrics: next.metrics.slice(kept) };
     } else {
       this.head = next;
       this.#next = undefined;
@@ -156,8 +189,8 @@ export class RunLog {
       experiment: this.experiment,
       create: undefined,
       metrics: [],
-      params: [],
-      tags: [],
+      params: NONE,
+      tags: NONE,
       end: undefined,
     };
     return this.#next;

@@ -27,22 +27,32 @@ interface Cached {
   readonly resolved: ResolvedPlan;
 }
 
-const cache = new WeakMap<Plan, WeakMap<object, Cached>>();
+interface Cache {
+  readonly byClass: WeakMap<object, Cached>;
+  /** The class that called last: mostly the only one. */
+  lastKey: object | undefined;
+  last: Cached | undefined;
+}
+
+const caches = new WeakMap<Plan, Cache>();
 const DETACHED = {};
 
 /** Resolves a plan for `self`, once per class. */
 export function resolvePlan(plan: Plan, self: unknown): ResolvedPlan {
   const key = lookupStart(self) ?? DETACHED;
-  let entries = cache.get(plan);
-  if (entries === undefined) {
-    entries = new WeakMap();
-    cache.set(plan, entries);
+  let cache = caches.get(plan);
+  if (cache === undefined) {
+    cache = { byClass: new WeakMap(), lastKey: undefined, last: undefined };
+    caches.set(plan, cache);
   }
-  const cached = entries.get(key);
-  if (cached?.version === plans.version) return cached.resolved;
-  const resolved = resolve(plan, key === DETACHED ? undefined : key);
-  entries.set(key, { version: plans.version, resolved });
-  return resolved;
+  let cached = cache.lastKey === key ? cache.last : cache.byClass.get(key);
+  if (cached?.version !== plans.version) {
+    cached = { version: plans.version, resolved: resolve(plan, key === DETACHED ? undefined : key) };
+    cache.byClass.set(key, cached);
+  }
+  cache.lastKey = key;
+  cache.last = cached;
+  return cached.resolved;
 }
 
 /** Where the search for the class of a call begins: the prototype of an instance, the class itself for a static call. */

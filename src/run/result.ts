@@ -44,8 +44,7 @@ export function observeResult<R>(result: R, observer: CallObserver): R {
   }
   if (types.isPromise(result)) {
     // Own properties (a child process on its promise, a query handle) would be lost on a derived promise.
-    // Only names: async_hooks puts symbols on every promise.
-    if (Object.getOwnPropertyNames(result).length > 0) observer.untouchable();
+    if (hasFields(result)) observer.untouchable();
     else {
       return result.then(
         (value) => {
@@ -61,6 +60,12 @@ export function observeResult<R>(result: R, observer: CallObserver): R {
   } else if (isThenable(result)) observer.untouchable();
   else observer.done(result);
   return result;
+}
+
+/** Whether an object has enumerable fields with names (async_hooks puts symbols on every promise). Cheaper than listing them. */
+function hasFields(object: object): boolean {
+  for (const key in object) if (Object.hasOwn(object, key)) return true;
+  return false;
 }
 
 function isThenable(value: object): boolean {

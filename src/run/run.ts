@@ -9,6 +9,7 @@ import { conflictTag } from "../recorder/delivery.js";
 import type { RunLog, RunWatcher } from "../recorder/run-log.js";
 import type { RunHost } from "./host.js";
 import { processSource } from "./source-tags.js";
+import { Steps } from "./steps.js";
 
 /** A value MLflow can take as a metric; booleans are 1 and 0. */
 export type MetricValue = number | bigint | boolean;
@@ -42,7 +43,7 @@ export class Run {
   readonly experiment: string;
   readonly #host: RunHost;
   readonly #log: RunLog | undefined;
-  #steps: Map<string, number> | undefined;
+  #steps: Steps | undefined;
   #params: Map<string, string> | undefined;
   #ended = false;
 
@@ -55,6 +56,7 @@ export class Run {
     if (host === undefined) return;
     const source = processSource();
     this.#log = host.recorder.open(
+      this,
       this.id,
       experiment,
       {
@@ -67,7 +69,6 @@ export class Run {
       },
       parent === undefined ? undefined : parent.#log,
     );
-    host.recorder.openRuns.add(this);
   }
 
   /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
@@ -162,7 +163,6 @@ export class Run {
     }
     this.#ended = true;
     this.#log.end({ status, endTime: this.#host.clock.now() });
-    this.#host.recorder.openRuns.delete(this);
   }
 
   /** Ends the run when an `await using` block is left. */
@@ -189,10 +189,10 @@ export class Run {
       );
       return;
     }
-    this.#steps ??= new Map();
-    const highest = this.#steps.get(clean) ?? -1;
-    const at = step === undefined || step === null ? highest + 1 : this.#integer(step, "step", clean, highest + 1);
-    if (at > highest) this.#steps.set(clean, at);
+    this.#steps ??= new Steps();
+    const next = this.#steps.next(clean);
+    const at = step === undefined || step === null ? next : this.#integer(step, "step", clean, next);
+    this.#steps.took(clean, at);
     diagnostics.stats.metrics++;
     log.metric({
       key: clean,
@@ -204,9 +204,7 @@ export class Run {
 
   /** @internal Tells how the run fares in the store. */
   watch(watcher: RunWatcher): void {
-    if (this.#log === undefined) return;
-    this.#log.watchers ??= new Set();
-    this.#log.watchers.add(watcher);
+    this.#log?.watch(watcher);
   }
 
   /** @internal The process or the tracker ends with this run open. */

@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { compileMetrics } from "../capture/metrics.js";
+import { compileMetrics, type MetricSink } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { messageOf, PulseError } from "../errors.js";
 import { activeHost, OFF, type RunHost, type Scope, scopes } from "./host.js";
@@ -94,14 +94,7 @@ export function captureAssignment(plan: Plan, value: unknown): void {
 function prepare(plan: Plan, self: unknown, args: readonly unknown[]): TrackedCall | undefined {
   const scope = scopes.get();
   const host = activeHost(scope);
-  for (const name of plan.unknownArguments.splice(0)) {
-    host.diagnostics.warn(
-      "UNKNOWN_ARGUMENT",
-      `${plan.name} has no argument named ${JSON.stringify(name)}.`,
-      undefined,
-      `${plan.name} ${name}`,
-    );
-  }
+  if (plan.unknownArguments.length > 0) sayUnknownArguments(plan, host);
   const resolved = resolvePlan(plan, self);
   const active = scope?.run;
   if (resolved.when && guard(host, "when", () => resolved.when?.(args)) === false) return undefined;
@@ -113,6 +106,17 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[]): TrackedCa
     }
   }
   return new TrackedCall(plan, host, resolved, args, scope, undefined);
+}
+
+function sayUnknownArguments(plan: Plan, host: RunHost): void {
+  for (const name of plan.unknownArguments.splice(0)) {
+    host.diagnostics.warn(
+      "UNKNOWN_ARGUMENT",
+      `${plan.name} has no argument named ${JSON.stringify(name)}.`,
+      undefined,
+      `${plan.name} ${name}`,
+    );
+  }
 }
 
 function outsideRun(host: RunHost, plan: Plan): void {
@@ -127,14 +131,18 @@ function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
   try {
     return fn();
   } catch (error) {
-    if (error instanceof PulseError) throw error; // strict mode
-    host.diagnostics.warn("CAPTURE_FAILED", `${what} failed: ${messageOf(error)}.`, error, what);
+    captureFailed(host, what, error);
     return undefined;
   }
 }
 
+function captureFailed(host: RunHost, what: string, error: unknown): void {
+  if (error instanceof PulseError) throw error; // strict mode
+  host.diagnostics.warn("CAPTURE_FAILED", `${what} failed: ${messageOf(error)}.`, error, what);
+}
+
 /** One call of a tracked function, from its start to the end of its result. */
-class TrackedCall implements CallObserver {
+class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
   readonly #plan: Plan;
   readonly #host: RunHost;
@@ -143,6 +151,7 @@ class TrackedCall implements CallObserver {
   readonly #joined: boolean;
   #scope: Scope | undefined;
   #begun = false;
+  #now = 0;
 
   constructor(
     plan: Plan,
@@ -224,18 +233,24 @@ class TrackedCall implements CallObserver {
   /** Takes metrics and tags from a result or a yielded value. */
   capture(result: unknown): void {
     const { metrics, tags, name } = this.#plan;
-    const run = this.run as Run;
-    const { clock, diagnostics } = this.#host;
-    const limited = (what: string): void => diagnostics.warn("CAPTURE_LIMIT", `${name}: ${what} logged.`, undefined, name);
-    if (metrics.length > 0) {
-      const now = clock.now(); // the values of one result belong to one moment
-      for (const capture of metrics) {
-        guard(this.#host, name, () =>
-          capture(result, this.#args, (key, value, step, timestamp) => run.capture(key, value, step, timestamp ?? now), limited),
-        );
+    if (metrics.length > 0) this.#now = this.#host.clock.now(); // the values of one result belong to one moment
+    for (const capture of metrics) {
+      try {
+        capture(result, this.#args, this);
+      } catch (error) {
+        captureFailed(this.#host, name, error);
       }
     }
-    for (const capture of tags) guard(this.#host, name, () => capture(result, this.#args, (key, value) => run.setTag(key, value)));
+    for (const capture of tags) guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value)));
+  }
+
+  metric(key: string, value: unknown, step: unknown, timestamp: unknown): void {
+    this.run?.capture(key, value, step, timestamp ?? this.#now);
+  }
+
+  limited(what: string): void {
+    const { name } = this.#plan;
+    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${name}: ${what} logged.`, undefined, name);
   }
 
   /** Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured arguments. */

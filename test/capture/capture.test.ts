@@ -11,12 +11,10 @@ type Point = [key: string, value: unknown, step?: unknown];
 function captured(selector: Selector | undefined, result: unknown, options: LogMetricOptions = {}): Point[] {
   const points: Point[] = [];
   const limits: string[] = [];
-  compileMetrics(selector, options, "method")(
-    result,
-    [],
-    (key, value, step) => points.push(step === undefined ? [key, value] : [key, value, step]),
-    (what) => limits.push(what),
-  );
+  compileMetrics(selector, options, "method")(result, [], {
+    metric: (key, value, step) => void points.push(step === undefined ? [key, value] : [key, value, step]),
+    limited: (what) => void limits.push(what),
+  });
   if (limits.length > 0) points.push(["limited", limits.join()]);
   return points;
 }
@@ -123,6 +121,20 @@ test("lists, records and functions as selectors", () => {
 
 test("options: prefix, step by path or function, when, nonFinite", () => {
   assert.deepEqual(captured("loss", { loss: 1, epoch: 7 }, { prefix: "train/", step: "epoch" }), [["train/loss", 1, 7]]);
+  assert.deepEqual(
+    captured(
+      "loss",
+      [
+        { loss: 1, epoch: 7 },
+        { loss: 2, epoch: 9 },
+      ],
+      { step: "epoch" },
+    ),
+    [
+      ["loss", 1, 7],
+      ["loss", 2, 9],
+    ],
+  );
   assert.deepEqual(captured("loss", { loss: 1 }, { step: (r: { loss: number }) => r.loss + 1 }), [["loss", 1, 2]]);
   assert.deepEqual(captured("loss", { loss: 1 }, { when: (r: { loss: number }) => r.loss > 1 }), []);
   assert.deepEqual(captured(undefined, { a: Number.NaN, b: 1 }, { nonFinite: "skip" }), [["b", 1]]);
