@@ -13,8 +13,6 @@ const MOST_DOUBLINGS = 16;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */
 const BUSY_WARN_MS = 5_000;
 
-const HOLD_MS = 1_000;
-
 /** What delivery works with. */
 export interface DeliveryOptions {
   readonly store: TrackingStore;
@@ -50,11 +48,11 @@ export class Delivery {
   schedule(): void {
     if (this.#scheduled || this.#retryTimer !== undefined || this.#pumping !== undefined) return;
     this.#scheduled = true;
-    // Unreferenced: what waits must not keep the process alive; `beforeExit` and `exit` see to it.
+    // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
     setImmediate(() => {
       this.#scheduled = false;
       this.#pump();
-    }).unref();
+    });
   }
 
   /** Begins at once, cutting a wait short. */
@@ -67,9 +65,7 @@ export class Delivery {
   /** Resolves when no batch is with the store and no further one will be sent. */
   async stop(): Promise<void> {
     clearTimeout(this.#retryTimer);
-    const hold = setInterval(() => undefined, HOLD_MS); // delivery itself holds nothing, so that this wait would be cut off
     await this.#pumping;
-    clearInterval(hold);
     clearTimeout(this.#retryTimer);
   }
 
@@ -264,6 +260,6 @@ function away(batch: readonly RunLog[], error: unknown): Outcome[] {
 /** Resolves when the event loop has come round once. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve).unref();
+    setImmediate(resolve);
   });
 }

@@ -78,6 +78,8 @@ export class RunLog {
   ended = false;
   readonly #intake: Intake;
   #next: Gathering | undefined;
+  /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
+  #taken = 0;
 
   constructor(intake: Intake, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined) {
     this.#intake = intake;
@@ -145,23 +147,27 @@ export class RunLog {
     if (this.head) return this.head;
     const next = this.#next;
     if (next === undefined) return undefined;
-    const excess = itemsOf(next) - limit;
-    if (excess > 0 && next.metrics.length > 1) {
+    const metrics = next.metrics.length - this.#taken;
+    const excess = itemsOf(next) - this.#taken - limit;
+    if (excess > 0 && metrics > 1) {
       // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
-      const kept = Math.max(1, next.metrics.length - excess);
-      this.head = { ...next, metrics: next.metrics.slice(0, kept), end: undefined };
-      this.#next = { ...next, create: undefined, params: NONE, tags: NONE, metrics: next.metrics.slice(kept) };
+      const upTo = this.#taken + Math.max(1, metrics - excess);
+      this.head = { ...next, metrics: next.metrics.slice(this.#taken, upTo), end: undefined };
+      this.#next = { ...next, create: undefined, params: NONE, tags: NONE };
+      this.#taken = upTo;
     } else {
-      this.head = next;
+      this.head = this.#taken === 0 ? next : { ...next, metrics: next.metrics.slice(this.#taken) };
       this.#next = undefined;
+      this.#taken = 0;
     }
     return this.head;
   }
 
   /** Drops the metrics not yet handed over and says how many they were. */
   dropMetrics(): number {
-    const count = this.#next?.metrics.length ?? 0;
+    const count = (this.#next?.metrics.length ?? 0) - this.#taken;
     if (this.#next && count > 0) this.#next.metrics = [];
+    this.#taken = 0;
     return count;
   }
 
@@ -181,6 +187,7 @@ export class RunLog {
   discard(): void {
     this.head = undefined;
     this.#next = undefined;
+    this.#taken = 0;
   }
 
   #gathering(): Gathering {

@@ -3,13 +3,16 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
 import { messageOf, PulseError } from "../../errors.js";
-import type { Outcome, RunChange, TrackingStore } from "../tracking-store.js";
+import { itemsOf, type Outcome, type RunChange, type TrackingStore } from "../tracking-store.js";
 import { type Database, openDatabase, SQLITE, type Statement, sqliteCode } from "./driver.js";
 import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
 
-/** Items of one transaction: a few milliseconds of the event loop. */
-const BATCH_ITEMS = 400;
+/** Bounds of one transaction's items, and the milliseconds of the event loop it may take: it grows while it is quicker. */
+const FEWEST_ITEMS = 400;
+const MOST_ITEMS = 2_000;
+const QUICK_MS = 2;
+const SLOW_MS = 4;
 /** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
 const BUSY_WAIT_MS = 20;
 
@@ -37,7 +40,7 @@ interface Connection {
  */
 export class SqliteStore implements TrackingStore {
   readonly uri: string;
-  readonly batchItems: number = BATCH_ITEMS;
+  batchItems: number = FEWEST_ITEMS;
   readonly #path: string;
   readonly #options: SqliteStoreOptions;
   #connection: Connection | undefined;
@@ -70,9 +73,20 @@ export class SqliteStore implements TrackingStore {
       this.#disconnect();
       return changes.map(() => this.#outcomeOf(error));
     }
+    const started = performance.now();
     const outcomes = this.#transaction(connection, changes);
+    this.#adapt(performance.now() - started, changes);
     if (waitMs > 0) connection.db.exec("PRAGMA busy_timeout = 0");
     return outcomes;
+  }
+
+  /** Fits the size of transactions to the machine: large ones are cheaper for each row, small ones hold the event loop less. */
+  #adapt(ms: number, changes: readonly RunChange[]): void {
+    if (ms > SLOW_MS) this.batchItems = Math.max(FEWEST_ITEMS, Math.floor(this.batchItems * 0.7));
+    else if (ms < QUICK_MS && this.batchItems < MOST_ITEMS) {
+      const items = changes.reduce((sum, change) => sum + itemsOf(change), 0);
+      if (items > this.batchItems * 0.8) this.batchItems = Math.min(MOST_ITEMS, Math.ceil(this.batchItems * 1.3));
+    }
   }
 
   #transaction(connection: Connection, changes: readonly RunChange[]): readonly Outcome[] {
