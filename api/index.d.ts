@@ -180,31 +180,31 @@ type Scalar = number | bigint | boolean;
 /** True for `any`, `unknown` and `never`, about which nothing can be checked. */
 type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
-export type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
+type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
 /** Counts down how deep paths are spelled out; deeper ones are not checked. */
 type Less = [0, 0, 1, 2, 3, 4];
 type Depth = 0 | 1 | 2 | 3 | 4 | 5;
 /** The dotted paths to numbers (and lists of numbers) in a result. */
-export type MetricPath<T, D extends Depth = 4> = D extends 0 ? string : T extends readonly (infer E)[] ? (NonNullable<E> extends Scalar ? `${number}` : never) | `${number}.${MetricPath<E, Less[D]>}` | MetricPath<E, Less[D]> : T extends AnyFunction | string | symbol | null | undefined ? never : T extends object ? {
+type MetricPath<T, D extends Depth = 4> = D extends 0 ? string : T extends readonly (infer E)[] ? (NonNullable<E> extends Scalar ? `${number}` : never) | `${number}.${MetricPath<E, Less[D]>}` | MetricPath<E, Less[D]> : T extends AnyFunction | string | symbol | null | undefined ? never : T extends object ? {
     [K in keyof T & (string | number)]: FieldPath<K, NonNullable<T[K]>, D>;
 }[keyof T & (string | number)] : never;
 type FieldPath<K extends string | number, V, D extends Depth> = Loose<V> extends true ? `${K}` | `${K}.${string}` : V extends Scalar ? `${K}` : V extends readonly (infer E)[] ? NonNullable<E> extends Scalar ? `${K}` | `${K}.${number}` : `${K}.${number}.${MetricPath<E, Less[D]>}` : V extends object ? `${K}.${MetricPath<V, Less[D]>}` : never;
 /** The paths a selector is made of. */
 type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends AnyFunction ? never : S extends object ? Extract<S[keyof S], string> : never;
 /** Shown by the compiler in place of a path that leads to no number of the method's result. */
-export interface NotANumberInTheResult<Path> {
+interface NotANumberInTheResult<Path> {
     readonly "this path leads to no number in what the method returns": Path;
 }
 /** `unknown` when every path of a selector fits the method, else what is wrong. */
-export type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : [NonNullable<ResultOf<M>>] extends [Scalar] ? unknown : [Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>] extends [never] ? unknown : NotANumberInTheResult<Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>>;
+type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : [NonNullable<ResultOf<M>>] extends [Scalar] ? unknown : [Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>] extends [never] ? unknown : NotANumberInTheResult<Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>>;
 /** Shown by the compiler in place of an index path that fits no argument of the method. */
-export interface NotAnArgument<Path> {
+interface NotAnArgument<Path> {
     readonly "this index path leads to no argument of the method": Path;
 }
 type HasField<T, P extends string> = Loose<T> extends true ? true : P extends `${infer K}.${infer Rest}` ? K extends keyof NonNullable<T> & string ? HasField<NonNullable<T>[K], Rest> : false : P extends keyof NonNullable<T> & string ? true : false;
 type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? HasField<A[`${I}`], Rest> extends true ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
 /** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
-export type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
+type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
 /** A method decorator of both dialects. */
 export interface MethodDecoratorOf {
     <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
@@ -278,9 +278,7 @@ export interface Stats {
 }
 
 // entities.d.ts
-/** Status of an MLflow run, in MLflow's own words. */
-export type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
-/** A status that ends a run; once set it never changes again. */
+/** A status that ends a run, in MLflow's words; once set it never changes again. */
 export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
 /** One point of one metric's history. */
 export interface Metric {

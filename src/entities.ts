@@ -1,7 +1,4 @@
-/** Status of an MLflow run, in MLflow's own words. */
-export type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
-
-/** A status that ends a run; once set it never changes again. */
+/** A status that ends a run, in MLflow's words; once set it never changes again. */
 export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
 
 /** One point of one metric's history. */

@@ -10,7 +10,7 @@ const known = new Map<string, string>();
 const MAX_KNOWN = 10_000;
 
 /** A short stable hash of a text, to keep cut values apart. */
-export function shortHash(text: string): string {
+function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, HASH_DIGITS);
 }
 

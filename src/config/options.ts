@@ -31,8 +31,8 @@ export interface PulseConfig {
   readonly outsideRun?: OutsideRun | undefined;
 }
 
-/** @internal Says what is wrong with an option: its name, what was expected, what was got. */
-export function invalid(name: string, expected: string, got: unknown): PulseError {
+/** Says what is wrong with an option: its name, what was expected, what was got. */
+function invalid(name: string, expected: string, got: unknown): PulseError {
   const shown = typeof got === "string" ? JSON.stringify(got) : typeof got === "object" && got !== null ? "an object" : String(got);
   return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${shown}.`);
 }

@@ -9,7 +9,7 @@ type Scalar = number | bigint | boolean;
 type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
 
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
-export type ResultOf<M> = M extends (...args: Untyped) => infer R
+type ResultOf<M> = M extends (...args: Untyped) => infer R
   ? Loose<R> extends true
     ? unknown
     : R extends AsyncIterator<infer Y> | Iterator<infer Y>
@@ -22,7 +22,7 @@ type Less = [0, 0, 1, 2, 3, 4];
 type Depth = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** The dotted paths to numbers (and lists of numbers) in a result. */
-export type MetricPath<T, D extends Depth = 4> = D extends 0
+type MetricPath<T, D extends Depth = 4> = D extends 0
   ? string
   : T extends readonly (infer E)[]
     ? (NonNullable<E> extends Scalar ? `${number}` : never) | `${number}.${MetricPath<E, Less[D]>}` | MetricPath<E, Less[D]>
@@ -57,12 +57,12 @@ type PathsOf<S> = S extends string
         : never;
 
 /** Shown by the compiler in place of a path that leads to no number of the method's result. */
-export interface NotANumberInTheResult<Path> {
+interface NotANumberInTheResult<Path> {
   readonly "this path leads to no number in what the method returns": Path;
 }
 
 /** `unknown` when every path of a selector fits the method, else what is wrong. */
-export type MetricCheck<S, M> =
+type MetricCheck<S, M> =
   Loose<ResultOf<M>> extends true
     ? unknown
     : [NonNullable<ResultOf<M>>] extends [Scalar]
@@ -72,7 +72,7 @@ export type MetricCheck<S, M> =
         : NotANumberInTheResult<Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>>;
 
 /** Shown by the compiler in place of an index path that fits no argument of the method. */
-export interface NotAnArgument<Path> {
+interface NotAnArgument<Path> {
   readonly "this index path leads to no argument of the method": Path;
 }
 
@@ -104,7 +104,7 @@ type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends
     : never;
 
 /** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
-export type ParamCheck<S, M> = M extends (...args: infer A) => unknown
+type ParamCheck<S, M> = M extends (...args: infer A) => unknown
   ? [BadArgument<PathsOf<S>, A>] extends [never]
     ? unknown
     : NotAnArgument<BadArgument<PathsOf<S>, A>>

@@ -20,7 +20,7 @@ export interface ResolvedPlan {
 }
 
 /** Fixed values, or those of one call. */
-export type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[]) => Readonly<Record<string, unknown>>);
+type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[]) => Readonly<Record<string, unknown>>);
 
 interface Cached {
   readonly version: number;

@@ -113,11 +113,6 @@ export function tableNames(db: Database): string[] {
     .map((row) => String(row["name"]));
 }
 
-/** SQLite's counter of schema changes. */
-export function schemaVersion(db: Database): number {
-  return Number(db.prepare("PRAGMA schema_version").get()?.["schema_version"]);
-}
-
 /** Creates MLflow's tables, the Default experiment and our own table; the caller holds the transaction. */
 export function createSchema(db: Database, defaultArtifactLocation: string, now: number): void {
   for (const statement of TABLES) db.exec(statement);
@@ -155,7 +150,7 @@ export function inspectSchema(db: Database, path: string): Schema {
       throw unsupported(`whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`);
   }
   return {
-    version: schemaVersion(db),
+    version: Number(db.prepare("PRAGMA schema_version").get()?.["schema_version"]),
     experimentTimes: present.has("experiments.creation_time") && present.has("experiments.last_update_time"),
     workspaces: present.has("experiments.workspace"),
   };

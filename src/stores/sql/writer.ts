@@ -173,7 +173,7 @@ export class SqlWriter {
 }
 
 /** Whether `a` comes before `b` in MLflow's order of what is latest: step, timestamp, value. */
-export function precedes(a: Metric, b: Metric): boolean {
+function precedes(a: Metric, b: Metric): boolean {
   if (a.step !== b.step) return a.step < b.step;
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp;
   return finite(a.value) < finite(b.value);

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import "reflect-metadata";
+import { LogMetric, TrackedExperiment } from "../../src/index.js";
+import { memoryTracker, values } from "../support/memory.js";
+
+test("with reflect-metadata loaded, what a framework put on a method stays readable on the decorated one", async () => {
+  /** Puts metadata on the function itself, as Nest does; written for both dialects. */
+  // biome-ignore lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
+  const Role =
+    (role: string): any =>
+    (value: any, _context: unknown, descriptor?: PropertyDescriptor) => {
+      Reflect.defineMetadata("role", role, descriptor ? descriptor.value : value);
+      return descriptor ?? value;
+    };
+  @TrackedExperiment("Framework")
+  class Controller {
+    @LogMetric
+    @Role("admin")
+    below(): number {
+      return 1;
+    }
+
+    @Role("guest")
+    @LogMetric
+    above(): number {
+      return 2;
+    }
+  }
+  assert.equal(Reflect.getMetadata("role", Controller.prototype.below), "admin");
+  assert.equal(Reflect.getMetadata("role", Controller.prototype.above), "guest");
+  const { tracker, runs } = memoryTracker();
+  tracker.run(() => new Controller().below() + new Controller().above());
+  assert.deepEqual((await runs()).map(values), [{ below: [1] }, { above: [2] }]);
+});

@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+
+for (const [name, command] of [
+  ["biome", ["node_modules/@biomejs/biome/bin/biome", "ci", "."]],
+  ["knip", ["node_modules/knip/bin/knip.js"]],
+] as const) {
+  test(`${name} finds nothing`, () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+    assert.equal(status, 0, stdout + stderr);
+  });
+}
