@@ -379,3 +379,54 @@ test("inside a decorated call the current run is the call's own", async () => {
     true,
   );
 });
+
+test("symbol, computed and inherited names are tracked under what they are called", async () => {
+  const mark = Symbol("mark");
+  const computed = "computed name";
+  class Parent {
+    @TrackedRun
+    @LogMetric
+    [mark](): number {
+      return 1;
+    }
+
+    @TrackedRun
+    @LogMetric
+    [computed](): number {
+      return 2;
+    }
+  }
+  class Child extends Parent {}
+  const { tracker, runs } = memoryTracker();
+  tracker.run(() => {
+    const child = new Child();
+    assert.equal(child[mark]() + child[computed](), 3);
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => [run.name, values(run)]),
+    [
+      ["Child.mark", { mark: [1] }],
+      ["Child.computed name", { "computed name": [2] }],
+    ],
+  );
+});
+
+test("recursion and a call inside its own arguments nest as they are called", async () => {
+  @TrackedExperiment("Recursive")
+  class Recursive {
+    @TrackedRun({ runName: ([n]) => `down ${n}` })
+    @LogMetric
+    down(n: number): number {
+      return n === 0 ? 0 : 1 + this.down(n - 1);
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.run(() => {
+    const recursive = new Recursive();
+    assert.equal(recursive.down(recursive.down(2)), 2);
+  });
+  const all = await runs();
+  assert.equal(all.length, 6);
+  const parentOf = (run: (typeof all)[number]) => all.find(({ runId }) => runId === run.tags.get("mlflow.parentRunId"))?.name;
+  for (const run of all) assert.equal(parentOf(run), run.name === "down 2" ? undefined : `down ${Number(run.name.slice(5)) + 1}`);
+});
