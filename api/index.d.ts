@@ -403,7 +403,7 @@ declare const PROBLEMS: {
     };
     readonly STORE_BUSY: {
         readonly retry: true;
-        readonly todo: "Another process holds the database's write lock; recording goes on and is written when it lets go.";
+        readonly todo: "Recording goes on and is written when the database is free.";
     };
     readonly DISK_FULL: {
         readonly retry: true;
@@ -552,7 +552,7 @@ import type { Selector, Untyped } from "../capture/metrics.js";
 export type Nest = "child" | "join" | "root";
 /** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
 export interface RunOptions {
-    /** @default the class's experiment, else the configured one, else MLflow's "Default" */
+    /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters. @default runtime class `.` method, or the function's name */
     readonly runName?: string | ((args: Untyped) => string) | undefined;

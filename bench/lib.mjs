@@ -20,15 +20,14 @@ export async function seconds(work) {
 }
 
 /**
- * Calls each contender once a round, in alternating order and each from a clean heap; it gives back the seconds it took.
- * What the first `warmup` rounds say is thrown away.
+ * Calls each contender once a round, in alternating order; it gives back the seconds it took. What the first `warmup`
+ * rounds say is thrown away. No `gc()` in between: it also throws away optimized code, which no program does to itself.
  */
 export async function interleave(contenders, { rounds, warmup }) {
   const names = Object.keys(contenders);
   const times = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = -warmup; round < rounds; round++) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      globalThis.gc?.();
       const time = await contenders[name]();
       if (round >= 0) times[name].push(time);
     }

@@ -1,6 +1,6 @@
 // Runs and metrics a second into an SQLite file, end to end, beside bare prepared statements of the same driver that
 // write the same rows into a file of the same schema. Every round has files of its own, so that they stay small.
-import { copyFileSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { configure, createTracker, flush, shutdown, startRun, stats } from "pulse-mlflow";
 import { interleave, median, mustEqual, report, seconds, temporaryFolder, turn } from "./lib.mjs";
@@ -108,6 +108,7 @@ async function compare(measurement, unit, count, ours, raw) {
       mustEqual("not stored", { pending, dropped, rejected, warnings }, { pending: 0, dropped: 0, rejected: 0, warnings: {} });
       await shutdown();
       contents.ours.push(await contentsOf(path));
+      rmSync(path);
       return time;
     },
     async peer() {
@@ -120,6 +121,7 @@ async function compare(measurement, unit, count, ours, raw) {
       const time = await seconds(() => raw(writer));
       db.close();
       contents.peer.push(await contentsOf(path));
+      rmSync(path);
       return time;
     },
   };

@@ -28,7 +28,7 @@ const PROBLEMS = {
   MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },
   LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier and mend the cause named above." },
   STORE_UNAVAILABLE: { retry: true, todo: "Recording goes on; it is delivered when the store is back." },
-  STORE_BUSY: { retry: true, todo: "Another process holds the database's write lock; recording goes on and is written when it lets go." },
+  STORE_BUSY: { retry: true, todo: "Recording goes on and is written when the database is free." },
   DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
   DRIVER_MISSING: { retry: false, todo: "Run `npm install @photostructure/sqlite@1`, or use Node 24 or newer." },
   NOT_WRITABLE: { retry: false, todo: "Make the folder and file writable, or choose another trackingUri." },

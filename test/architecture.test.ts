@@ -9,7 +9,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "tracker.ts": ["capture", "clock.ts", "config", "diagnostics.ts", "errors.ts", "recorder", "registry.ts", "run", "stores"],
   decorators: ["run", "capture", "errors.ts"],
   run: ["recorder", "stores", "capture", "context", "config", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
-  recorder: ["stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
+  recorder: ["capture", "stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
   stores: ["capture", "clock.ts", "entities.ts", "errors.ts"],
   config: ["capture", "diagnostics.ts", "entities.ts", "errors.ts"],
   context: [],

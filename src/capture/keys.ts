@@ -32,10 +32,16 @@ function normalise(key: string): string {
     .split("/")
     .filter((part) => part !== "" && part !== ".")
     .map((part) => (part === ".." ? "__" : part));
-  const path = parts.length === 0 ? "_" : parts.join("/");
+  // MLflow also refuses what begins with two dots.
+  const path = parts.length === 0 ? "_" : parts.join("/").replace(/^\.\./, "__");
   const characters = [...path];
   if (characters.length <= LIMITS.key) return path;
   return `${characters.slice(0, LIMITS.key - HASH_DIGITS - 1).join("")}_${shortHash(key)}`;
+}
+
+/** Replaces the NUL characters of a text, which end a text in SQLite's drivers and are refused by PostgreSQL. */
+export function withoutNul(text: string): string {
+  return text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
 }
 
 /** Cuts a text to `limit` characters; what is cut ends in `...#` and a hash of the whole, so that two long values stay apart. */

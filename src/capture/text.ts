@@ -28,11 +28,23 @@ export function valueText(key: string, value: unknown, redacts: boolean): string
     }
     if (typeof item !== "object" || item === null) return item;
     if (redacts && isSecretKey(name)) return REDACTED;
+    const plain = asPlain(item);
+    if (typeof plain === "string") return plain;
     if (path.includes(item)) return "[circular]";
     budget -= 16;
     if (path.length >= MAX_DEPTH || budget < 0) return "[...]";
-    path.push(item);
-    return item;
+    path.push(plain);
+    return plain;
   });
-  return text ?? String(value);
+  // What JSON has as a text (a Date, a URL) is that text.
+  return text?.startsWith('"') ? String(JSON.parse(text)) : (text ?? String(value));
+}
+
+/** Gives what JSON would show as `{}` in a form it can show. */
+function asPlain(value: object): object | string {
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Set) return [...value];
+  if (value instanceof RegExp) return String(value);
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as unknown as ArrayLike<unknown>);
+  return value;
 }

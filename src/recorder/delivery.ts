@@ -1,6 +1,7 @@
+import { cutText, sanitizeKey } from "../capture/keys.js";
 import type { Clock } from "../clock.js";
 import type { Diagnostics } from "../diagnostics.js";
-import type { Param, Tag } from "../entities.js";
+import { LIMITS, type Param, type Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { itemsOf, type Outcome, type RunChange, type TrackingStore } from "../stores/tracking-store.js";
 import { bytesOf, type RunLog } from "./run-log.js";
@@ -139,6 +140,8 @@ export class Delivery {
       const log = batch[i] as RunLog;
       const outcome = outcomes[i] ?? { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
       if (outcome.kind === "done") this.#acknowledge(log, outcome);
+      else if (log.refused)
+        this.#reject(log, log.refused); // what follows a refused start has no other reason
       else if (outcome.kind === "rejected") this.#reject(log, outcome.error);
       else {
         again.push(log);
@@ -244,7 +247,7 @@ export class Delivery {
 
 /** The tag that keeps the value a param's first value has won over. */
 export function conflictTag({ key, value }: Param): Tag {
-  return { key: `pulse.conflict.${key}`, value };
+  return { key: sanitizeKey(`pulse.conflict.${key}`), value: cutText(value, LIMITS.tagValue) };
 }
 
 function changesOf(batch: readonly RunLog[]): RunChange[] {

@@ -1,4 +1,4 @@
-import { cutText } from "../capture/keys.js";
+import { cutText, withoutNul } from "../capture/keys.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
 import type { RunHost } from "./host.js";
 import { Run } from "./run.js";
@@ -19,16 +19,20 @@ const MAX_NAMES = 1_000;
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
   const { experiment, fallbackExperiment, parent, name } = request;
-  const ref =
-    experiment !== undefined
-      ? named(host, experiment)
-      : (host.config.experiment ?? (fallbackExperiment ? named(host, fallbackExperiment) : named(host, "Default")));
+  const ref = experimentOf(host, experiment, fallbackExperiment, parent);
   return new Run(host, {
     experiment: ref,
     name: limited(host, "run name", name, LIMITS.runName),
     parent,
     resumeId: parent === undefined ? host.takeResumeId() : undefined,
   });
+}
+
+function experimentOf(host: RunHost, given: string | undefined, fallback: string | undefined, parent: Run | undefined): ExperimentRef {
+  if (given !== undefined) return named(host, given);
+  // A child stays with its parent: MLflow shows children only within one experiment.
+  if (parent && fallback === undefined) return parent.experimentRef;
+  return host.config.experiment ?? named(host, fallback ?? "Default");
 }
 
 /** The run that code gets while tracking is off: every verb does nothing. */
@@ -45,7 +49,8 @@ function named(host: RunHost, name: string): ExperimentRef {
   return ref;
 }
 
-function limited(host: RunHost, what: string, text: string, limit: number): string {
+function limited(host: RunHost, what: string, given: string, limit: number): string {
+  const text = withoutNul(String(given));
   if (text.length <= limit) return text;
   host.diagnostics.warn(
     "VALUE_CUT",

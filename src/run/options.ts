@@ -6,7 +6,7 @@ export type Nest = "child" | "join" | "root";
 
 /** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
 export interface RunOptions {
-  /** @default the class's experiment, else the configured one, else MLflow's "Default" */
+  /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters. @default runtime class `.` method, or the function's name */
   readonly runName?: string | ((args: Untyped) => string) | undefined;

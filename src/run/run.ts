@@ -1,4 +1,4 @@
-import { cutText, sanitizeKey } from "../capture/keys.js";
+import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { isNumeric } from "../capture/path.js";
 import { REDACTED } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
@@ -41,6 +41,8 @@ export class Run {
   readonly id: string;
   /** Name (or, when configured by id, the id) of the experiment. */
   readonly experiment: string;
+  /** @internal */
+  readonly experimentRef: ExperimentRef;
   readonly #host: RunHost;
   readonly #log: RunLog | undefined;
   #steps: Steps | undefined;
@@ -51,6 +53,7 @@ export class Run {
   constructor(host: RunHost | undefined, opening: RunOpening) {
     const { experiment, parent, resumeId, name } = opening;
     this.id = resumeId ?? (host?.clock ?? systemClock).id();
+    this.experimentRef = experiment;
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
     this.#host = host as RunHost; // only read where there is a log
     if (host === undefined) return;
@@ -240,7 +243,7 @@ export class Run {
     let text: string;
     try {
       text = redact(key, valueText(key, value, config.redact !== false));
-      if (typeof text !== "string") text = REDACTED;
+      text = typeof text === "string" ? withoutNul(text) : REDACTED;
     } catch (error) {
       diagnostics.warn("CAPTURE_FAILED", `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}.`, error);
       return "[unreadable]";

@@ -24,7 +24,9 @@ export function openStore(uri: string, options: StoreOptions): TrackingStore {
   if (uri === "memory:") return new MemoryStore();
   if (uri === "null:") return new NullStore();
   const file = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
-  if (file !== undefined && !file.startsWith(":memory:")) return new SqliteStore(resolve(file), options);
+  if (file !== undefined && !file.startsWith(":memory:") && !file.includes("?")) return new SqliteStore(resolve(file), options);
+  if (file?.includes("?"))
+    throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(uri)}: options behind a ? are not known here.`);
   const shown = JSON.stringify(redactText(uri));
   const scheme = NOT_YET.exec(uri)?.[1];
   if (scheme !== undefined)

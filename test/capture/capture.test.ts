@@ -145,6 +145,7 @@ test("keys become what MLflow accepts, and accepted keys stay", () => {
   for (const key of ["loss", "train/loss", "ümlaut", "日本", "a b:c.d-e_f", "a/b"]) assert.equal(sanitizeKey(key), key);
   assert.equal(sanitizeKey("acc@5 (%)"), "acc_5 ___");
   assert.equal(sanitizeKey("/a//b/./../c/"), "a/b/__/c");
+  assert.equal(sanitizeKey("..dots"), "__dots");
   assert.equal(sanitizeKey(""), "_");
   assert.equal(sanitizeKey("\uD800x"), "_x");
   const long = sanitizeKey("k".repeat(300));
@@ -221,6 +222,11 @@ test("values become text: scalars by String(), objects by JSON without secrets, 
     valueText("a", { lr: 1, password: "x", big: 1n, nan: Number.NaN }, true),
     '{"lr":1,"password":"[redacted]","big":"1","nan":"NaN"}',
   );
+  assert.equal(valueText("a", new Date(0), true), "1970-01-01T00:00:00.000Z");
+  assert.equal(valueText("a", new URL("https://host/x"), true), "https://host/x");
+  assert.equal(valueText("a", /x+/g, true), "/x+/g");
+  const shown = { map: new Map([["k", 1]]), set: new Set([1]), list: Float32Array.of(0.5) };
+  assert.equal(valueText("a", shown, true), '{"map":{"k":1},"set":[1],"list":[0.5]}');
   const circular: Record<string, unknown> = { a: [1] };
   circular["self"] = circular;
   assert.equal(valueText("a", circular, true), '{"a":[1],"self":"[circular]"}');

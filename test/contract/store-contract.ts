@@ -130,13 +130,15 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
           point("m", Number.POSITIVE_INFINITY, 1),
           point("m", Number.NEGATIVE_INFINITY, 2),
           point("m", -0.1, 3),
+          point("m", 1e-20, 4),
+          point("m", 5e-324, 5),
         ],
       }),
     );
     const values = (await read(id))?.metrics["m"]?.map(([, , value]) => value) ?? [];
     assert.ok(Number.isNaN(values[0]));
     assert.ok((values[1] ?? 0) >= Number.MAX_VALUE && (values[2] ?? 0) <= -Number.MAX_VALUE);
-    assert.equal(values[3], -0.1);
+    assert.deepEqual(values.slice(3), [-0.1, 1e-20, 5e-324]);
   });
 
   contract("a param keeps its first value: another one is a conflict, the same one is not", async ({ store, read }) => {

@@ -12,7 +12,7 @@ export type Which = "newest" | "old";
 /** JSON has no non-finite numbers; the peer writes them as these words. */
 export type Num = number | "NaN" | "Infinity" | "-Infinity";
 
-export interface DumpExperiment {
+interface DumpExperiment {
   experiment_id: string;
   name: string;
   lifecycle_stage: "active" | "deleted";
@@ -60,9 +60,7 @@ process.on("exit", () => {
 });
 
 async function environments(): Promise<Record<Which, { version: string; python: string }> | undefined> {
-  const script: { environments: typeof environments } = await import(
-    pathToFileURL(join(process.cwd(), "scripts", "python.mjs")).href
-  );
+  const script: { environments: typeof environments } = await import(pathToFileURL(join(process.cwd(), "scripts", "python.mjs")).href);
   return script.environments();
 }
 

@@ -7,7 +7,7 @@ for (const [name, command] of [
   ["knip", ["node_modules/knip/bin/knip.js"]],
 ] as const) {
   test(`${name} finds nothing`, () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
     assert.equal(status, 0, stdout + stderr);
   });
 }

@@ -43,6 +43,15 @@ function loadDriver(): Driver {
   }
 }
 
+/**
+ * Gives a double as it must be bound to a FLOAT column. @photostructure/sqlite 1.2.1 binds what is up to 2.2e-16
+ * above an integer as that integer, so that 1e-20 would become 0; as text the column's affinity makes it the same double.
+ */
+export function real(value: number): SqlValue {
+  const above = value - Math.floor(value);
+  return above > 0 && above < Number.EPSILON ? String(value) : value;
+}
+
 /** SQLite's primary result codes that ask for different answers. */
 export const SQLITE = {
   BUSY: 5,
@@ -59,6 +68,9 @@ export const SQLITE = {
 /** Gives the primary result code of a driver's error, or undefined when it is none of SQLite's. */
 export function sqliteCode(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null) return undefined;
-  const { errcode } = error as { errcode?: unknown };
-  return typeof errcode === "number" ? errcode & 0xff : undefined;
+  const { code, errcode, message } = error as { code?: unknown; errcode?: unknown; message?: unknown };
+  if (typeof errcode === "number") return errcode & 0xff;
+  // @photostructure/sqlite's `all()` throws without a result code.
+  if (code !== "ERR_SQLITE_ERROR") return undefined;
+  return /locked|busy/i.test(String(message)) ? SQLITE.BUSY : SQLITE.IOERR;
 }

@@ -129,6 +129,10 @@ export function createSchema(db: Database, defaultArtifactLocation: string, now:
 export function inspectSchema(db: Database, path: string): Schema {
   const tables = new Set(tableNames(db));
   const required = ["alembic_version", ...Object.keys(FILLED)];
+  if (tables.has("experiments") && revision(db, tables) === NO_REVISION) {
+    // MLflow makes its tables one by one and writes the revision last.
+    throw new PulseError("STORE_BUSY", `${path} is not complete: another program seems to be making it just now.`);
+  }
   if (!tables.has("experiments") || !tables.has("runs"))
     throw new PulseError("NOT_MLFLOW", `${path} is a SQLite database, but not one of MLflow's.`);
   const unsupported = (what: string): PulseError =>
@@ -156,7 +160,9 @@ export function inspectSchema(db: Database, path: string): Schema {
   };
 }
 
+const NO_REVISION = "without a revision";
+
 function revision(db: Database, tables: ReadonlySet<string>): string {
-  if (!tables.has("alembic_version")) return "without a revision";
-  return String(db.prepare("SELECT version_num FROM alembic_version").get()?.["version_num"]);
+  const row = tables.has("alembic_version") ? db.prepare("SELECT version_num FROM alembic_version").get() : undefined;
+  return row ? String(row["version_num"]) : NO_REVISION;
 }

@@ -16,6 +16,9 @@ const SLOW_MS = 4;
 /** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
 const BUSY_WAIT_MS = 20;
 
+/** How long an empty file that somebody else made is left to them. */
+const MAKING_MS = 1_000;
+
 /** What an SQLite store needs beside its file. */
 export interface SqliteStoreOptions {
   readonly clock: Clock;
@@ -56,7 +59,13 @@ export class SqliteStore implements TrackingStore {
   }
 
   applySync(changes: readonly RunChange[]): readonly Outcome[] {
-    return this.#apply(changes, this.#options.exitTimeoutMs);
+    const until = performance.now() + this.#options.exitTimeoutMs;
+    for (;;) {
+      const left = until - performance.now();
+      const outcomes = this.#apply(changes, Math.max(0, Math.ceil(left)));
+      if (left <= 0 || outcomes[0]?.kind !== "retry") return outcomes;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT_MS);
+    }
   }
 
   close(): Promise<void> {
@@ -120,7 +129,9 @@ export class SqliteStore implements TrackingStore {
       if (fileIdentity(this.#path) === open.file) return open;
       this.#disconnect(); // the file was removed or replaced: writing on would go into a file nobody can open
     }
-    createFile(this.#path);
+    if (!createFile(this.#path) && isBeingMade(this.#path)) {
+      throw new PulseError("STORE_BUSY", `${this.#path} is empty and new: another program seems to be making it just now.`);
+    }
     const db = openDatabase(this.#path);
     try {
       db.exec(`PRAGMA busy_timeout = ${waitMs}`);
@@ -181,18 +192,18 @@ export class SqliteStore implements TrackingStore {
     }
   }
 
+  #busy(error: PulseError): Outcome {
+    return { kind: "retry", afterMs: Math.ceil(BUSY_WAIT_MS * (0.5 + this.#options.clock.random())), error };
+  }
+
   #outcomeOf(error: unknown): Outcome {
-    if (error instanceof PulseError) return { kind: "away", error };
+    if (error instanceof PulseError) return error.code === "STORE_BUSY" ? this.#busy(error) : { kind: "away", error };
     const why = (code: ConstructorParameters<typeof PulseError>[0], what: string): PulseError =>
       new PulseError(code, `${this.#path}: ${what} (${messageOf(error)}).`, error);
     switch (sqliteCode(error) ?? fsCode(error)) {
       case SQLITE.BUSY:
       case SQLITE.LOCKED:
-        return {
-          kind: "retry",
-          afterMs: Math.ceil(BUSY_WAIT_MS * (0.5 + this.#options.clock.random())),
-          error: why("STORE_BUSY", "the database is locked by another process"),
-        };
+        return this.#busy(why("STORE_BUSY", "the database is locked by another process"));
       case SQLITE.FULL:
       case "ENOSPC":
         return { kind: "away", error: why("DISK_FULL", "the disk is full") };
@@ -214,14 +225,22 @@ export class SqliteStore implements TrackingStore {
   }
 }
 
-/** Makes the file readable for its owner alone, before SQLite opens it; an existing one stays as it is. */
-function createFile(path: string): void {
+/** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */
+function createFile(path: string): boolean {
   mkdirSync(dirname(path), { recursive: true });
   try {
     closeSync(openSync(path, "wx", 0o600));
+    return true;
   } catch (error) {
     if (fsCode(error) !== "EEXIST") throw error;
+    return false;
   }
+}
+
+/** Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables are suddenly there. */
+function isBeingMade(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS;
 }
 
 function fileIdentity(path: string): string {

@@ -1,7 +1,7 @@
 import { type ExperimentRef, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
 import { PulseError } from "../../errors.js";
 import { DONE, type Outcome, type RunChange, type RunStart } from "../tracking-store.js";
-import type { Database, Statement } from "./driver.js";
+import { type Database, real, type SqlValue, type Statement } from "./driver.js";
 import type { Schema } from "./schema.js";
 
 interface Experiment {
@@ -13,6 +13,7 @@ interface Experiment {
 const LARGEST = 1.7976931348623157e308;
 
 const finite = (value: number): number => (Number.isNaN(value) ? 0 : Math.max(-LARGEST, Math.min(LARGEST, value)));
+const stored = (value: number): SqlValue => real(finite(value));
 
 /** Writes run changes with prepared statements into one open database; the caller holds the transaction. */
 export class SqlWriter {
@@ -130,12 +131,12 @@ export class SqlWriter {
     const latest = new Map<string, Metric>();
     for (const metric of metrics) {
       const { key, value, timestamp, step } = metric;
-      insert.run(key, finite(value), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0);
+      insert.run(key, stored(value), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0);
       const best = latest.get(key);
       if (best === undefined || !precedes(metric, best)) latest.set(key, metric);
     }
     for (const { key, value, timestamp, step } of latest.values()) {
-      upsert.run(key, finite(value), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0);
+      upsert.run(key, stored(value), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0);
     }
   }
 

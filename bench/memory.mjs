@@ -1,0 +1,60 @@
+// By how much a process has grown after a million metrics into SQLite. Needs --expose-gc.
+import { join } from "node:path";
+import { configure, flush, shutdown, startRun, stats } from "pulse-mlflow";
+import { mustEqual, report, temporaryFolder, turn } from "./lib.mjs";
+import { contentsOf } from "./raw-sqlite.mjs";
+
+const WARMUP = 200_000;
+const METRICS = 1_000_000;
+const SLICE = 10_000;
+const KEYS = Array.from({ length: 20 }, (_, i) => `metric_${i}`);
+
+const path = join(temporaryFolder(), "memory.db");
+configure({ trackingUri: `sqlite:///${path}`, experiment: "Bench" });
+const run = startRun({ runName: "long" });
+let logged = 0;
+let largest = 0;
+
+await log(WARMUP);
+const before = await resident();
+largest = 0;
+await log(METRICS);
+const after = await resident();
+
+run.end();
+await shutdown();
+const { dropped, rejected, warnings } = stats();
+mustEqual("what we lost", { dropped, rejected, warnings }, { dropped: 0, rejected: 0, warnings: {} });
+mustEqual("metrics stored", (await contentsOf(path)).metrics, WARMUP + METRICS);
+
+report({
+  measurement: "memory: growth by 1,000,000 metrics",
+  unit: "MiB",
+  ours: after - before,
+  peer: before,
+  beside: "RSS before",
+  judged: after - before,
+  bar: 32,
+  atMost: true,
+  note: `RSS ${before.toFixed(0)} MiB before, ${after.toFixed(0)} MiB after, ${largest.toFixed(0)} MiB at most`,
+});
+
+async function log(count) {
+  for (const end = logged + count; logged < end; ) {
+    for (const stop = logged + SLICE; logged < stop; logged++) run.logMetric(KEYS[logged % KEYS.length], logged / 3);
+    await flush();
+    largest = Math.max(largest, rss());
+  }
+}
+
+async function resident() {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc();
+    await turn();
+  }
+  return rss();
+}
+
+function rss() {
+  return process.memoryUsage.rss() / 2 ** 20;
+}

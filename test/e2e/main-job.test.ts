@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { copyFileSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import type { Dump, DumpRun, Which } from "./peer.js";
+import { assertSound, startPeers, startProgram, temporaryFolder, uriOf, valuesOf } from "./support.js";
+
+const EXPERIMENT = "PulseMetaLearning";
+const MEASURES = ["accuracy", "avg_confidence", "avg_fragility"] as const;
+
+interface Row {
+  readonly name: string;
+  readonly cells: readonly string[];
+}
+
+const program = resolve("build/examples/pulse-meta-learning/main.js");
+const folder = temporaryFolder("main-job");
+const paths: Record<Which, string> = { newest: join(folder, "mlflow.db"), old: join(temporaryFolder("copy"), "mlflow.db") };
+
+const [peers, ended] = await Promise.all([startPeers(), startProgram(program, [], folder).ended]);
+const table = rowsOf(ended.stdout);
+const left = readdirSync(folder);
+// MLflow 2.22 refuses the file once the newest version has migrated it.
+copyFileSync(paths.newest, paths.old);
+
+/** The table the program prints: name, inner_lr, shots, status, accuracy, avg_confidence, avg_fragility, final loss. */
+function rowsOf(output: string): Row[] {
+  const lines = output.split("\n");
+  const start = lines.findIndex((line) => line.startsWith("run "));
+  return lines.slice(start + 1, lines.indexOf("", start)).map((line) => {
+    const [name = "", ...cells] = line.trim().split(/ {2,}/);
+    return { name, cells };
+  });
+}
+
+function trialsOf({ runs }: Dump): DumpRun[] {
+  return runs.filter((run) => run.tags["mlflow.parentRunId"] !== undefined);
+}
+
+/** The row a run should be in the printed table. */
+function rowOf(run: DumpRun): Row {
+  const name = run.tags["mlflow.runName"] ?? "";
+  const values = run.status === "FAILED" ? [] : [...MEASURES.map((key) => run.metrics[key]), valuesOf(run, "loss").at(-1)];
+  const shown = run.status === "FAILED" ? ["-", "-", "-", "-"] : values.map((value) => Number(value).toFixed(3));
+  return { name, cells: [run.params["inner_lr"] ?? "", run.params["shots"] ?? "", run.status, ...shown] };
+}
+
+test("the program ends well and leaves nothing but one database in its folder", () => {
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(ended.stderr, "");
+  assert.deepEqual(left, ["mlflow.db"]);
+  assert.equal(table.length, 7);
+  assert.ok(ended.stdout.includes(`mlflow ui --backend-store-uri sqlite:///mlflow.db`));
+});
+
+for (const which of ["old", "newest"] as const) {
+  const uri = (): string => uriOf(paths[which]);
+
+  test(`MLflow (${which}) shows the sweep as one finished parent with its seven trials, as the program printed them`, async () => {
+    const dump = await peers[which].dump(uri());
+    assert.deepEqual(
+      dump.experiments.map(({ name, lifecycle_stage }) => [name, lifecycle_stage]),
+      [
+        ["Default", "active"],
+        [EXPERIMENT, "active"],
+      ],
+    );
+    assert.equal(dump.runs.length, 8);
+    const [sweep] = dump.runs.filter((run) => run.tags["mlflow.parentRunId"] === undefined);
+    assert.ok(sweep);
+    assert.equal(sweep.status, "FINISHED");
+    assert.equal(sweep.run_name, "sweep");
+    assert.deepEqual(sweep.params, { run_type: "meta-learning" });
+    const trials = trialsOf(dump);
+    assert.equal(trials.length, 7);
+    assert.deepEqual(trials.map(rowOf), table);
+    const finished = trials.filter((run) => run.status === "FINISHED");
+    assert.deepEqual(sweep.metrics, { best_accuracy: Math.max(...finished.map((run) => Number(run.metrics["accuracy"]))) });
+    for (const run of dump.runs) {
+      assert.equal(run.run_name, run.tags["mlflow.runName"]);
+      assert.equal(run.experiment_id, sweep.experiment_id);
+      assert.equal(run.tags["mlflow.source.name"], program);
+      assert.equal(run.tags["mlflow.source.type"], "LOCAL");
+      assert.equal(run.tags["mlflow.user"], run.user_id);
+      assert.ok(run.start_time !== null && run.end_time !== null && run.start_time <= run.end_time);
+      assert.ok(run.start_time >= (sweep.start_time ?? Infinity) && run.end_time <= (sweep.end_time ?? 0));
+    }
+    for (const run of trials) {
+      assert.equal(run.tags["mlflow.parentRunId"], sweep.run_id);
+      const { inner_lr, shots, ...common } = run.params;
+      assert.deepEqual(common, { run_type: "meta-learning", inner_steps: "3", meta_steps: "12", seed: "42" });
+      assert.ok(Number(inner_lr) > 0 && Number(shots) > 0);
+    }
+    assertSound(await peers[which].integrity(paths[which]));
+  });
+
+  test(`MLflow (${which}) has each trial's measures within 0 and 1 and its loss of every meta step, and why one failed`, async () => {
+    const trials = trialsOf(await peers[which].dump(uri()));
+    const failed = trials.filter((run) => run.status === "FAILED");
+    assert.equal(failed.length, 1);
+    assert.equal(failed[0]?.tags["error.type"], "RangeError");
+    assert.match(failed[0]?.tags["error.message"] ?? "", /cannot draw 200 shots/);
+    assert.match(failed[0]?.tags["error.stack"] ?? "", /learner\.js/);
+    assert.deepEqual(failed[0]?.metrics, {});
+    for (const run of trials.filter((each) => each.status === "FINISHED")) {
+      assert.deepEqual(Object.keys(run.metrics).sort(), [...MEASURES, "accuracy_gain", "loss"].sort());
+      for (const key of MEASURES) {
+        const value = Number(run.metrics[key]);
+        assert.ok(value >= 0 && value <= 1, `${key} = ${value}`);
+        assert.deepEqual(
+          run.history?.[key]?.map(([, , step]) => step),
+          [0],
+        );
+      }
+      const steps = run.history?.["loss"]?.map(([, , step]) => step).sort((a, b) => a - b) ?? [];
+      assert.ok(steps.length >= 5);
+      assert.deepEqual(
+        steps,
+        steps.map((_, i) => i),
+      );
+      assert.equal(run.metrics["loss"], valuesOf(run, "loss").at(-1));
+      assert.equal(Object.keys(run.tags).filter((key) => key.startsWith("error.") || key.startsWith("pulse.")).length, 0);
+    }
+  });
+
+  test(`MLflow (${which}) finds the trials by metrics, params, status, name and parent`, async () => {
+    const { runs } = await peers[which].dump(uri(), { history: false });
+    const search = (filter: string): Promise<string[]> => peers[which].search(uri(), EXPERIMENT, filter);
+    const idsOf = (wanted: (run: DumpRun) => boolean): string[] => runs.filter(wanted).map((run) => run.run_id);
+    const confident = idsOf((run) => Number(run.metrics["avg_confidence"] ?? 0) > 0.5);
+    assert.ok(confident.length > 0 && confident.length < 6);
+    assert.deepEqual(await search("metrics.avg_confidence > 0.5 and params.run_type = 'meta-learning'"), confident);
+    assert.deepEqual(await search("metrics.avg_confidence > 0.5 and params.run_type = 'other'"), []);
+    assert.deepEqual(
+      await search("params.inner_lr = '0.2' and metrics.loss >= 0"),
+      idsOf((run) => run.params["inner_lr"] === "0.2"),
+    );
+    assert.deepEqual(
+      await search("attributes.status = 'FAILED'"),
+      idsOf((run) => run.params["shots"] === "200"),
+    );
+    assert.deepEqual(
+      await search("attributes.run_name = 'sweep'"),
+      idsOf((run) => run.run_name === "sweep"),
+    );
+    const [sweep] = idsOf((run) => run.run_name === "sweep");
+    assert.equal((await search(`tags.mlflow.parentRunId = '${sweep}'`)).length, 7);
+  });
+}
