@@ -1,5 +1,5 @@
 // The peer of `sqlite`: the rows of MLflow's tables by bare prepared statements, one row each, and nothing else.
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 /** Opens a file with the driver and the settings that the package itself uses. */
 export async function openRaw(path) {
@@ -31,12 +31,15 @@ export function rawWriter(db) {
     `INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)
      ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step`,
   );
+  const tail = randomBytes(14).toString("hex");
+  let count = 0x1000;
   const end = db.prepare("UPDATE runs SET status = 'FINISHED', end_time = ? WHERE run_uuid = ?");
   return {
     begin: () => begin.run(),
     commit: () => commit.run(),
     start(name) {
-      const id = randomUUID().replaceAll("-", "");
+      // Counts up like the package's own ids: where rows land in the indexes is worth more than a third.
+      const id = (count++).toString(16).padStart(4, "0") + tail;
       run.run(id, name, model.user_id, Date.now(), `${artifacts}/${id}/artifacts`, model.experiment_id);
       for (const { key, value } of tags) tag.run(key, key === "mlflow.runName" ? name : value, id);
       return id;

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "reflect-metadata";
@@ -6,7 +7,6 @@ import { memoryTracker, values } from "../support/memory.js";
 
 test("with reflect-metadata loaded, what a framework put on a method stays readable on the decorated one", async () => {
   /** Puts metadata on the function itself, as Nest does; written for both dialects. */
-  // biome-ignore lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
   const Role =
     (role: string): any =>
     (value: any, _context: unknown, descriptor?: PropertyDescriptor) => {

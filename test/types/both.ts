@@ -135,7 +135,7 @@ const count: number = good.overloaded(1);
 const fn = tracked((a: number, b?: string) => ({ a, b }), { experiment: "X", params: ["a"], metrics: "a" });
 same<Parameters<typeof fn>, [a: number, b?: string | undefined]>();
 same<ReturnType<typeof fn>, { a: number; b: string | undefined }>();
-const sync: number = withRun({}, (run) => (run.logMetric("a", 1), 3));
+const sync: number = withRun({}, (run) => run.id.length);
 const later: Promise<number> = withRun({ metrics: (n: number) => n }, async () => 3);
 startRun().logMetrics({ a: 1, b: 2n, c: true }, { step: 1, timestamp: new Date() });
 currentRun()?.setTags({ a: 1 });
