@@ -3,7 +3,7 @@ import { compileMetrics, type MetricSink } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { messageOf, PulseError } from "../errors.js";
 import { activeHost, OFF, type RunHost, type Scope, scopes } from "./host.js";
-import { openRun } from "./open-run.js";
+import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
 import { type ResolvedPlan, resolvePlan } from "./resolve.js";
@@ -69,7 +69,7 @@ interface MetadataReflect {
 /** @internal Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun = false): unknown {
   const call = prepare(plan, self, args);
-  if (call === undefined) return Reflect.apply(plan.original, self, args);
+  if (call === undefined) return Reflect.apply(plan.original, self, passRun ? [forgettingRun(plan.opens ?? {})] : args);
   // A generator function's body starts at the first `next`, and so does its run.
   if (passRun || !types.isGeneratorFunction(plan.original)) call.begin();
   let result: unknown;
@@ -137,7 +137,7 @@ function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
 }
 
 function captureFailed(host: RunHost, what: string, error: unknown): void {
-  if (error instanceof PulseError) throw error; // strict mode
+  if (host.config.strict && error instanceof PulseError) throw error;
   host.diagnostics.warn("CAPTURE_FAILED", `${what} failed: ${messageOf(error)}.`, error, what);
 }
 

@@ -63,6 +63,16 @@ test("withRun takes metrics from the result and passes the run; joined it passes
   assert.deepEqual(values(await onlyRun()), { final: [2] });
 });
 
+test("withRun whose when says no still gets a run, which forgets", async () => {
+  const { tracker, runs } = memoryTracker();
+  const id = tracker.withRun({ when: () => false }, (run) => {
+    run.logMetric("m", 1);
+    return run.id;
+  });
+  assert.match(id, /^[0-9a-f]{32}$/);
+  assert.equal((await runs()).length, 0);
+});
+
 test("params and tags may be functions; one that throws is a warning and the call goes on", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   const fn = tracked((n: number) => n, {
