@@ -181,14 +181,14 @@ type Scalar = number | bigint | boolean;
 type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
 type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
-/** Counts down how deep paths are spelled out; deeper ones are not checked. */
-type Less = [0, 0, 1, 2, 3, 4];
-type Depth = 0 | 1 | 2 | 3 | 4 | 5;
-/** The dotted paths to numbers (and lists of numbers) in a result. */
-type MetricPath<T, D extends Depth = 4> = D extends 0 ? string : T extends readonly (infer E)[] ? (NonNullable<E> extends Scalar ? `${number}` : never) | `${number}.${MetricPath<E, Less[D]>}` | MetricPath<E, Less[D]> : T extends AnyFunction | string | symbol | null | undefined ? never : T extends object ? {
-    [K in keyof T & (string | number)]: FieldPath<K, NonNullable<T[K]>, D>;
-}[keyof T & (string | number)] : never;
-type FieldPath<K extends string | number, V, D extends Depth> = Loose<V> extends true ? `${K}` | `${K}.${string}` : V extends Scalar ? `${K}` : V extends readonly (infer E)[] ? NonNullable<E> extends Scalar ? `${K}` | `${K}.${number}` : `${K}.${number}.${MetricPath<E, Less[D]>}` : V extends object ? `${K}.${MetricPath<V, Less[D]>}` : never;
+/** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
+type IsLeaf<V> = Loose<V> extends true ? true : [Extract<NonNullable<V>, Scalar>] extends [never] ? NonNullable<V> extends readonly (infer E)[] ? [Extract<NonNullable<E>, Scalar>] extends [never] ? false : true : false : true;
+/** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
+type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : T extends readonly (infer E)[] ? P extends `${number}` ? IsLeaf<E> : P extends `${number}.${infer Rest}` ? LeadsToNumber<NonNullable<E>, Rest> : false : P extends `${keyof T & (string | number)}` ? IsLeaf<FieldOf<T, P>> : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? LeadsToNumber<NonNullable<FieldOf<T, K>>, Rest> : false : false;
+type FieldOf<T, K extends string> = K extends keyof T ? T[K] : K extends `${infer N extends number}` ? N extends keyof T ? T[N] : never : never;
+/** The paths of a selector that lead to no number; of a list each element is looked into. */
+type BadPath<P, R> = P extends string ? true extends LeadsToNumber<R, P> | (R extends readonly (infer E)[] ? LeadsToNumber<NonNullable<E>, P> | IsScalar<E> : false) ? never : P : never;
+type IsScalar<T> = [NonNullable<T>] extends [Scalar] ? true : false;
 /** The paths a selector is made of. */
 type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends AnyFunction ? never : S extends object ? Extract<S[keyof S], string> : never;
 /** Shown by the compiler in place of a path that leads to no number of the method's result. */
@@ -196,7 +196,7 @@ interface NotANumberInTheResult<Path> {
     readonly "this path leads to no number in what the method returns": Path;
 }
 /** `unknown` when every path of a selector fits the method, else what is wrong. */
-type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : [NonNullable<ResultOf<M>>] extends [Scalar] ? unknown : [Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>] extends [never] ? unknown : NotANumberInTheResult<Exclude<PathsOf<S>, MetricPath<NonNullable<ResultOf<M>>>>>;
+type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<ResultOf<M>> extends true ? unknown : [BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>] extends [never] ? unknown : NotANumberInTheResult<BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>>;
 /** Shown by the compiler in place of an index path that fits no argument of the method. */
 interface NotAnArgument<Path> {
     readonly "this index path leads to no argument of the method": Path;

@@ -13,6 +13,30 @@ interface Result {
 }
 declare const result: Result;
 
+/** Wide and recursive: its paths could not all be spelled out. */
+interface Tree {
+  value: number;
+  children: Tree[];
+  left?: Tree;
+  right?: Tree;
+  a?: Record<string, Tree>;
+  b?: Tree;
+  c?: Tree;
+  d?: Tree;
+  e?: Tree;
+  f?: Tree;
+  g?: Tree;
+  h?: Tree;
+  i?: Tree;
+  j?: Tree;
+  k?: Tree;
+  l?: Tree;
+  m?: Tree;
+  n?: Tree;
+  o?: Tree;
+  p?: Tree;
+}
+
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(..._proof: Equal<A, B> extends true ? [] : ["types differ"]): void => undefined;
 
@@ -88,6 +112,26 @@ class Good {
     return rest[0] ?? value;
   }
 
+  @LogMetric(["0.loss", "loss"])
+  listByIndex(): readonly Result[] {
+    return [result];
+  }
+
+  @LogMetric(["left.left.value", "children.0.value"])
+  recursive(): Tree {
+    return { value: 1, children: [] };
+  }
+
+  @LogMetric("loss")
+  union(): Promise<{ loss: number } | { error: string } | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  @LogMetric(["mixed", "1"])
+  mixed(): { mixed: number | string; 1: number } {
+    return { mixed: 1, 1: 1 };
+  }
+
   overloaded(value: string): string;
   overloaded(value: number): number;
   @TrackedRun({ params: ["value"] })
@@ -157,6 +201,12 @@ class Wrong {
   @LogMetric(["loss", "final.nope"])
   one(): Result {
     return result;
+  }
+
+  // @ts-expect-error: a wrong path in a recursive type is found, too
+  @LogMetric("left.valu")
+  deep(): Tree {
+    return { value: 1, children: [] };
   }
 
   // @ts-expect-error: a renamed path is checked too
