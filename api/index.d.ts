@@ -182,12 +182,12 @@ type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
 type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
 /** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
-type IsLeaf<V> = Loose<V> extends true ? true : [Extract<NonNullable<V>, Scalar>] extends [never] ? NonNullable<V> extends readonly (infer E)[] ? [Extract<NonNullable<E>, Scalar>] extends [never] ? false : true : false : true;
+type IsLeaf<V> = Loose<V> extends true ? true : [Extract<NonNullable<V>, Scalar>] extends [never] ? NonNullable<V> extends ArrayLike<infer E> ? [Extract<NonNullable<E>, Scalar>] extends [never] ? false : true : false : true;
 /** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
-type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : T extends readonly (infer E)[] ? P extends `${number}` ? IsLeaf<E> : P extends `${number}.${infer Rest}` ? LeadsToNumber<NonNullable<E>, Rest> : false : P extends `${keyof T & (string | number)}` ? IsLeaf<FieldOf<T, P>> : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? LeadsToNumber<NonNullable<FieldOf<T, K>>, Rest> : false : false;
+type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : T extends ArrayLike<infer E> ? P extends `${number}` ? IsLeaf<E> : P extends `${number}.${infer Rest}` ? LeadsToNumber<NonNullable<E>, Rest> : false : P extends `${keyof T & (string | number)}` ? IsLeaf<FieldOf<T, P>> : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? LeadsToNumber<NonNullable<FieldOf<T, K>>, Rest> : false : false;
 type FieldOf<T, K extends string> = K extends keyof T ? T[K] : K extends `${infer N extends number}` ? N extends keyof T ? T[N] : never : never;
 /** The paths of a selector that lead to no number; of a list each element is looked into. */
-type BadPath<P, R> = P extends string ? true extends LeadsToNumber<R, P> | (R extends readonly (infer E)[] ? LeadsToNumber<NonNullable<E>, P> | IsScalar<E> : false) ? never : P : never;
+type BadPath<P, R> = P extends string ? true extends LeadsToNumber<R, P> | (R extends ArrayLike<infer E> ? LeadsToNumber<NonNullable<E>, P> | IsScalar<E> : false) ? never : P : never;
 type IsScalar<T> = [NonNullable<T>] extends [Scalar] ? true : false;
 /** The paths a selector is made of. */
 type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends AnyFunction ? never : S extends object ? Extract<S[keyof S], string> : never;
@@ -201,8 +201,9 @@ type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<Re
 interface NotAnArgument<Path> {
     readonly "this index path leads to no argument of the method": Path;
 }
-type HasField<T, P extends string> = Loose<T> extends true ? true : P extends `${infer K}.${infer Rest}` ? K extends keyof NonNullable<T> & string ? HasField<NonNullable<T>[K], Rest> : false : P extends keyof NonNullable<T> & string ? true : false;
-type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? HasField<A[`${I}`], Rest> extends true ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
+/** Follows a dotted path into an argument; of a union one member that has it is enough. */
+type HasField<T, P extends string> = Loose<T> extends true ? true : T extends ArrayLike<infer E> ? P extends `${number}.${infer Rest}` ? HasField<NonNullable<E>, Rest> : true : P extends `${keyof T & (string | number)}` ? true : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? HasField<NonNullable<FieldOf<T, K>>, Rest> : false : false;
+type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? true extends HasField<NonNullable<A[`${I}`]>, Rest> ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
 /** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
 type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
 /** A method decorator of both dialects. */
@@ -439,7 +440,7 @@ declare const PROBLEMS: {
     };
     readonly RUN_NOT_FOUND: {
         readonly retry: false;
-        readonly todo: "Check MLFLOW_RUN_ID and the tracking URI.";
+        readonly todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.";
     };
     readonly RUN_DELETED: {
         readonly retry: false;
@@ -483,13 +484,13 @@ export type { TerminalStatus } from "./entities.js";
 export { PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { CallOptions, Nest, RunOptions } from "./run/options.js";
+export type { CallOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
 export type { MetricOptions, MetricValue, Run } from "./run/run.js";
 export { tracked } from "./run/tracked.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
 // run/current.d.ts
-import { type CallOptions, type RunOptions } from "./options.js";
+import { type CallOptions, type StartOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 import type { Run } from "./run.js";
 /**
@@ -504,17 +505,17 @@ import type { Run } from "./run.js";
 export declare function withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
 /**
  * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
- * code around it does not see it as the current run (use `withRun` for that).
+ * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
  * run.logParam("lr", 0.1);
  */
-export declare function startRun(options?: RunOptions): Run;
+export declare function startRun(options?: StartOptions): Run;
 /** The run in force here, or undefined outside any. */
 export declare function currentRun(): Run | undefined;
 /**
- * The run in force here.
+ * The run in force here; while tracking is off, one that forgets.
  * @throws PulseError `NO_ACTIVE_RUN` outside any.
  */
 export declare function requireRun(): Run;
@@ -564,6 +565,17 @@ export interface RunOptions {
     readonly nest?: Nest | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
     readonly when?: ((args: Untyped) => boolean) | undefined;
+}
+/** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
+export interface StartOptions {
+    /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
+    readonly experiment?: string | undefined;
+    /** At most 250 characters. @default "run" */
+    readonly runName?: string | undefined;
+    readonly params?: Readonly<Record<string, unknown>> | undefined;
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+    /** @default "child" */
+    readonly nest?: "child" | "root" | undefined;
 }
 /** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
 export interface CallOptions extends RunOptions {
@@ -642,7 +654,7 @@ export declare function tracked<F extends AnyFunction>(fn: F, options?: CallOpti
 import type { PulseConfig } from "./config/options.js";
 import { type Stats } from "./diagnostics.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
-import type { CallOptions, RunOptions } from "./run/options.js";
+import type { CallOptions, StartOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
@@ -650,7 +662,7 @@ export interface Tracker {
     /** Like the function of that name, with this tracker. */
     withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
     /** Like the function of that name, with this tracker. */
-    startRun(options?: RunOptions): Run;
+    startRun(options?: StartOptions): Run;
     /** Like the function of that name, with this tracker at every call. */
     tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
     /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */

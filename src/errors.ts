@@ -37,7 +37,10 @@ const PROBLEMS = {
   SCHEMA_UNSUPPORTED: { retry: false, todo: "Update pulse-mlflow, or choose another file in trackingUri; this database was not touched." },
   EXPERIMENT_DELETED: { retry: false, todo: "Restore it (`mlflow experiments restore`) or choose another name." },
   EXPERIMENT_NOT_FOUND: { retry: false, todo: "Use the id of an existing experiment, or give its name instead." },
-  RUN_NOT_FOUND: { retry: false, todo: "Check MLFLOW_RUN_ID and the tracking URI." },
+  RUN_NOT_FOUND: {
+    retry: false,
+    todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",
+  },
   RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
   REJECTED: { retry: false, todo: "" },
 } as const;

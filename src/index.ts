@@ -12,7 +12,7 @@ export type { TerminalStatus } from "./entities.js";
 export { PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { CallOptions, Nest, RunOptions } from "./run/options.js";
+export type { CallOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
 export type { MetricOptions, MetricValue, Run } from "./run/run.js";
 export { tracked } from "./run/tracked.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";

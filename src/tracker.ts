@@ -3,17 +3,17 @@ import { type Clock, systemClock } from "./clock.js";
 import type { PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
-import { PulseError } from "./errors.js";
+import { messageOf, PulseError } from "./errors.js";
 import { guardAtExit, unguard } from "./recorder/exit.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
 import { startRun, withRun } from "./run/current.js";
 import { OFF, provideDefaultHost, type RunHost, scopes } from "./run/host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
-import type { CallOptions, RunOptions } from "./run/options.js";
+import type { CallOptions, StartOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
-import { tracked } from "./run/tracked.js";
+import { likeOriginal, tracked } from "./run/tracked.js";
 import { openStore } from "./stores/open.js";
 import { RefusingStore } from "./stores/refusing-store.js";
 import type { TrackingStore } from "./stores/tracking-store.js";
@@ -23,7 +23,7 @@ export interface Tracker {
   /** Like the function of that name, with this tracker. */
   withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
   /** Like the function of that name, with this tracker. */
-  startRun(options?: RunOptions): Run;
+  startRun(options?: StartOptions): Run;
   /** Like the function of that name, with this tracker at every call. */
   tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
   /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
@@ -41,6 +41,9 @@ export interface FlushOptions {
   /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
   readonly timeoutMs?: number | undefined;
 }
+
+/** How often a replaced tracker looks whether its last run has ended. */
+const RETIRE_CHECK_MS = 500;
 
 class TrackerInstance implements Tracker, RunHost {
   readonly config: ResolvedConfig;
@@ -72,7 +75,7 @@ class TrackerInstance implements Tracker, RunHost {
     return this.#inside(() => withRun(options, fn));
   }
 
-  startRun(options: RunOptions = {}): Run {
+  startRun(options: StartOptions = {}): Run {
     return this.#inside(() => startRun(options));
   }
 
@@ -81,12 +84,11 @@ class TrackerInstance implements Tracker, RunHost {
     if (OFF) return inner;
     const call = this.#inside.bind(this);
     const outer = function (this: unknown, ...args: unknown[]): unknown {
+      if (new.target) return Reflect.construct(fn, args, new.target === outer ? fn : new.target);
       return call(() => Reflect.apply(inner, this, args) as unknown);
     };
-    return Object.defineProperties(outer, {
-      name: { value: fn.name, configurable: true },
-      length: { value: fn.length, configurable: true },
-    }) as F;
+    likeOriginal(outer, fn);
+    return outer as unknown as F;
   }
 
   run<R>(fn: () => R): R {
@@ -101,6 +103,19 @@ class TrackerInstance implements Tracker, RunHost {
   shutdown(options: FlushOptions = {}): Promise<void> {
     this.#shutdown ??= this.#close(options);
     return this.#shutdown;
+  }
+
+  /** Delivers what is left in the background, and shuts down once no run is open any more. */
+  retire(): void {
+    const timer = setInterval(() => {
+      if (this.recorder.hasOpenRuns) return;
+      clearInterval(timer);
+      this.shutdown().catch(() => undefined);
+    }, RETIRE_CHECK_MS).unref();
+    if (!this.recorder.hasOpenRuns) {
+      clearInterval(timer);
+      this.shutdown().catch(() => undefined);
+    }
   }
 
   stats(): Stats {
@@ -144,9 +159,11 @@ function makeDefault(): TrackerInstance {
     config = resolved;
     return build(resolved, resolved.runId);
   } catch (error) {
-    if (!(error instanceof PulseError) || config?.strict) throw error;
+    const problem =
+      error instanceof PulseError ? error : new PulseError("INVALID_CONFIG", `Tracking cannot be set up: ${messageOf(error)}.`, error);
+    if (config?.strict) throw problem;
     config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
-    return new TrackerInstance(config, new RefusingStore(config.trackingUri, error), undefined);
+    return new TrackerInstance(config, new RefusingStore(config.trackingUri, problem), undefined);
   }
 }
 
@@ -165,7 +182,7 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  const store = openStore(config.trackingUri, { clock: systemClock, exitTimeoutMs: config.exitTimeoutMs });
+  const store = openStore(config.trackingUri, { clock: systemClock });
   return new TrackerInstance(config, store, resumeId);
 }
 
@@ -186,8 +203,7 @@ export function configure(config: PulseConfig): void {
   const previous = current.tracker;
   current.given = config;
   current.tracker = tracker;
-  // Delivered in the background; with runs still open it stays until they end or the process does.
-  if (previous?.recorder.hasOpenRuns === false) void previous.shutdown().catch(() => undefined);
+  previous?.retire();
 }
 
 /**

@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ["capture", "diagnostics.ts", "entities.ts", "errors.ts"],
   context: [],
   capture: ["entities.ts", "errors.ts"],
-  "diagnostics.ts": ["errors.ts"],
+  "diagnostics.ts": ["capture", "errors.ts"],
   "entities.ts": [],
   "errors.ts": [],
   "clock.ts": [],

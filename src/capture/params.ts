@@ -40,9 +40,11 @@ export function compileParams(
   };
 }
 
-/** @internal Emits a plain record's fields. */
+/** @internal Emits the fields of a record (also a class instance's own) or the entries of a map. */
 export function emitRecord(record: unknown, emit: EmitValue): void {
-  if (isPlainObject(record)) for (const [key, value] of Object.entries(record)) if (value !== undefined) emit(key, value);
+  if (record instanceof Map) for (const [key, value] of record) emit(String(key), value);
+  else if (typeof record === "object" && record !== null && !Array.isArray(record))
+    for (const [key, value] of Object.entries(record)) if (value !== undefined) emit(key, value);
 }
 
 function takeArgument(key: string, path: string, names: readonly ParameterName[] | null, unknown: (name: string) => void): ParamCapture {

@@ -14,6 +14,14 @@ const SECRET_WORDS = new Set([
   "credential",
   "credentials",
   "cookie",
+  "authtoken",
+  "accesstoken",
+  "refreshtoken",
+  "clientsecret",
+  "dbpassword",
+  "secretkey",
+  "accesskey",
+  "privatekey",
 ]);
 /** Two words in a row that do. */
 const SECRET_PAIRS = new Set(["api key", "access key", "private key", "secret key", "signing key", "auth key", "connection string"]);
@@ -37,7 +45,7 @@ const SHAPES: readonly RegExp[] = [
 ];
 /** A cheap first look: only texts with one of these can hold a shape above or a URL with credentials. */
 const SUSPECT = /:\/\/|-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|AIza|sk-|[sr]k_|hf_|npm_|dapi|bearer |basic /i;
-const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi;
+const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]+@/gi;
 const KEY_WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g;
 
 const secretKeys = new Map<string, boolean>();

@@ -22,7 +22,7 @@ type IsLeaf<V> =
   Loose<V> extends true
     ? true
     : [Extract<NonNullable<V>, Scalar>] extends [never]
-      ? NonNullable<V> extends readonly (infer E)[]
+      ? NonNullable<V> extends ArrayLike<infer E>
         ? [Extract<NonNullable<E>, Scalar>] extends [never]
           ? false
           : true
@@ -33,7 +33,7 @@ type IsLeaf<V> =
 type LeadsToNumber<T, P extends string> =
   Loose<T> extends true
     ? true
-    : T extends readonly (infer E)[]
+    : T extends ArrayLike<infer E>
       ? P extends `${number}`
         ? IsLeaf<E>
         : P extends `${number}.${infer Rest}`
@@ -57,7 +57,7 @@ type FieldOf<T, K extends string> = K extends keyof T
 
 /** The paths of a selector that lead to no number; of a list each element is looked into. */
 type BadPath<P, R> = P extends string
-  ? true extends LeadsToNumber<R, P> | (R extends readonly (infer E)[] ? LeadsToNumber<NonNullable<E>, P> | IsScalar<E> : false)
+  ? true extends LeadsToNumber<R, P> | (R extends ArrayLike<infer E> ? LeadsToNumber<NonNullable<E>, P> | IsScalar<E> : false)
     ? never
     : P
   : never;
@@ -95,22 +95,27 @@ interface NotAnArgument<Path> {
   readonly "this index path leads to no argument of the method": Path;
 }
 
+/** Follows a dotted path into an argument; of a union one member that has it is enough. */
 type HasField<T, P extends string> =
   Loose<T> extends true
     ? true
-    : P extends `${infer K}.${infer Rest}`
-      ? K extends keyof NonNullable<T> & string
-        ? HasField<NonNullable<T>[K], Rest>
-        : false
-      : P extends keyof NonNullable<T> & string
+    : T extends ArrayLike<infer E>
+      ? P extends `${number}.${infer Rest}`
+        ? HasField<NonNullable<E>, Rest>
+        : true
+      : P extends `${keyof T & (string | number)}`
         ? true
-        : false;
+        : P extends `${infer K}.${infer Rest}`
+          ? K extends `${keyof T & (string | number)}`
+            ? HasField<NonNullable<FieldOf<T, K>>, Rest>
+            : false
+          : false;
 
 type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}`
   ? number extends A["length"]
     ? never
     : `${I}` extends keyof A
-      ? HasField<A[`${I}`], Rest> extends true
+      ? true extends HasField<NonNullable<A[`${I}`]>, Rest>
         ? never
         : P
       : P

@@ -7,6 +7,10 @@ import { itemsOf, type Outcome, type RunChange, type TrackingStore } from "../st
 import { bytesOf, type RunLog } from "./run-log.js";
 import { RunQueue } from "./run-queue.js";
 
+// Taken now: a test that later puts fake timers in place must not stop delivery.
+const { setImmediate, setTimeout, clearTimeout } = globalThis;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** Bounds of the wait between two tries, doubled each time, with full jitter. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 30_000;
@@ -73,7 +77,7 @@ export class Delivery {
   /** Resolves at the next booking, or after `withinMs` milliseconds. */
   nextSettled(withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, withinMs); // referenced: only who waits for delivery keeps the process alive
+      const timer = setTimeout(resolve, Math.min(withinMs, LONGEST_TIMER_MS)); // referenced: only who waits for delivery keeps the process alive
       this.#settled.push(() => {
         clearTimeout(timer);
         resolve();
@@ -86,15 +90,15 @@ export class Delivery {
     return this.#refusingSince === undefined ? 0 : this.#options.clock.now() - this.#refusingSince;
   }
 
-  /** Writes one batch before it returns: true when the store took it, false when there was none, else why not. */
-  writeSync(): boolean | PulseError {
+  /** Writes one batch before it returns, waiting for locks at most `waitMs`: true when the store took it, false when there was none, else why not. */
+  writeSync(waitMs: number): boolean | PulseError {
     const { store } = this.#options;
     const batch = this.queue.take(store.batchItems);
     if (batch.length === 0) return false;
     let outcomes: readonly Outcome[];
     try {
       outcomes =
-        store.applySync?.(changesOf(batch)) ??
+        store.applySync?.(changesOf(batch), waitMs) ??
         away(batch, new PulseError("STORE_UNAVAILABLE", `${store.uri} cannot be written synchronously.`));
     } catch (error) {
       outcomes = away(batch, error);

@@ -67,19 +67,23 @@ export class Recorder {
     const { clock, exitTimeoutMs } = this.#options;
     const targets = this.#delivery.queue.all().map((log): [RunLog, number] => [log, log.recorded]);
     const started = clock.now();
-    this.#delivery.lastAccepted = started;
     this.#delivery.wake();
     for (;;) {
       for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
       if (targets.length === 0) return;
       const now = clock.now();
       const left = Math.min(
-        this.#delivery.lastAccepted + exitTimeoutMs - now,
+        Math.max(started, this.#delivery.lastAccepted) + exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
       );
       if (left <= 0) return;
       await this.#delivery.nextSettled(left);
     }
+  }
+
+  /** Begins delivery at once, without waiting for it. */
+  push(): void {
+    this.#delivery.wake();
   }
 
   /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
@@ -120,7 +124,7 @@ export class Recorder {
     if (this.idle) return;
     this.#delivery.queue.recall();
     let written: boolean | PulseError = true;
-    while (written === true) written = this.#delivery.writeSync();
+    while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
     if (!this.idle) this.#dropAll(written === false ? undefined : written);
   }
 
@@ -132,7 +136,7 @@ export class Recorder {
       this.#writeAll();
       return;
     }
-    log.discard();
+    log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
     this.#delivery.bytes -= bytes;
     this.#stats.pending--;
     this.#stats.dropped++;
@@ -143,9 +147,10 @@ export class Recorder {
   #relieve(): void {
     if (this.#relieving) return;
     this.#relieving = true;
-    // A store that has refused for long is not asked again here: each such try may wait for a lock.
-    const hopeless = this.#delivery.queue.flight.length > 0 || this.#delivery.refusingFor > this.#options.exitTimeoutMs;
-    if (hopeless || this.#delivery.writeSync() !== true) this.#dropOldestMetrics();
+    // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
+    const { maxPendingBytes, exitTimeoutMs } = this.#options;
+    const stuck = this.#delivery.queue.flight.length > 0 || this.#delivery.writeSync(0) !== true;
+    if (stuck && (this.#delivery.refusingFor > exitTimeoutMs || this.#delivery.bytes > 2 * maxPendingBytes)) this.#dropOldestMetrics();
     this.#relieving = false;
   }
 
@@ -174,8 +179,7 @@ export class Recorder {
     for (const log of this.#delivery.queue.all()) {
       log.settled = log.recorded;
       log.queued = false;
-      log.discard();
-      log.tell("lost", error);
+      log.refuse(error);
     }
     this.#stats.dropped += count;
     this.#stats.pending = 0;

@@ -183,8 +183,10 @@ export class RunLog {
     else if (this.#next) this.#next = cut(this.#next) as Gathering;
   }
 
-  /** Forgets what is not stored. */
-  discard(): void {
+  /** Forgets what is not stored, and says that it is lost. */
+  refuse(error: PulseError): void {
+    if (this.ids === undefined) this.refused ??= error;
+    this.tell("lost", error);
     this.head = undefined;
     this.#next = undefined;
     this.#taken = 0;

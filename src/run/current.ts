@@ -2,7 +2,7 @@ import { emitRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 import { activeHost, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
-import { type CallOptions, checkOptions, type RunOptions } from "./options.js";
+import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
 import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import { addOpening, callTracked, likeOriginal } from "./tracked.js";
@@ -27,27 +27,26 @@ export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
 
 /**
  * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
- * code around it does not see it as the current run (use `withRun` for that).
+ * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
  * run.logParam("lr", 0.1);
  */
-export function startRun(options: RunOptions = {}): Run {
-  checkOptions("startRun", options);
+export function startRun(options: StartOptions = {}): Run {
+  checkStartOptions(options);
   if (OFF) return forgettingRun(options);
   const scope = scopes.get();
   const host = activeHost(scope);
-  const { experiment, runName, params, tags, nest = "child" } = options;
-  if (nest === "join" && scope?.run) return scope.run;
+  const { experiment, runName = "run", params, tags, nest = "child" } = options;
   const run = openRun(host, {
     experiment,
     fallbackExperiment: undefined,
-    name: (typeof runName === "function" ? runName([]) : runName) ?? "run",
+    name: runName,
     parent: nest === "root" ? undefined : scope?.run,
   });
-  emitRecord(typeof params === "function" ? params([]) : params, (key, value) => run.logParam(key, value));
-  emitRecord(typeof tags === "function" ? tags([]) : tags, (key, value) => run.setTag(key, value));
+  emitRecord(params, (key, value) => run.logParam(key, value));
+  emitRecord(tags, (key, value) => run.setTag(key, value));
   return run;
 }
 
@@ -57,11 +56,11 @@ export function currentRun(): Run | undefined {
 }
 
 /**
- * The run in force here.
+ * The run in force here; while tracking is off, one that forgets.
  * @throws PulseError `NO_ACTIVE_RUN` outside any.
  */
 export function requireRun(): Run {
-  const run = currentRun();
+  const run = OFF ? forgettingRun({}) : currentRun();
   if (run === undefined) throw new PulseError("NO_ACTIVE_RUN", "No run is open here.");
   return run;
 }

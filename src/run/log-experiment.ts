@@ -26,6 +26,7 @@ export interface LoggedExperiment {
 }
 
 const TIMEOUT_MS = 10_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** @internal A host for one run, and how to let it go. */
 export interface Lease {
@@ -33,13 +34,14 @@ export interface Lease {
   readonly release: () => Promise<void>;
 }
 
-/** @internal Logs one run to `host` and waits until it is stored. `recorder.flush` is what keeps the process alive meanwhile. */
+/** @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile. */
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string | undefined) => Lease): Promise<LoggedExperiment> {
   if (typeof log?.experiment !== "string" || log.experiment.trim() === "") {
     throw new PulseError("INVALID_OPTION", "logExperiment: experiment must be a non-empty string.");
   }
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
-  const timeoutMs = log.timeoutMs ?? TIMEOUT_MS;
+  const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);
+  if (!(timeoutMs >= 0)) throw new PulseError("INVALID_OPTION", "logExperiment: timeoutMs must be a number of milliseconds, 0 or more.");
   const { host, release } =
     log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
   try {
@@ -53,10 +55,15 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string | u
         },
       });
     });
-    run.logParams(log.params ?? {});
-    run.logMetrics(log.metrics ?? {});
-    run.setTags(log.tags ?? {});
-    run.end();
+    stored.catch(() => undefined); // who waits is told below; recording may throw before anybody does
+    try {
+      run.logParams(log.params ?? {});
+      run.logMetrics(log.metrics ?? {});
+      run.setTags(log.tags ?? {});
+      run.end();
+    } finally {
+      run.end("FAILED");
+    }
     const { runId, experimentId } = await within(timeoutMs, stored, host.recorder, () => host.config.trackingUri);
     return { runId, experimentId };
   } finally {
@@ -78,7 +85,7 @@ async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Record
     }, timeoutMs);
   });
   try {
-    void recorder.flush(0);
+    recorder.push();
     return await Promise.race([stored, late]);
   } finally {
     clearTimeout(timer);

@@ -1,4 +1,5 @@
 import { cutText, withoutNul } from "../capture/keys.js";
+import { redactText } from "../capture/redact.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
 import type { RunHost } from "./host.js";
 import { Run } from "./run.js";
@@ -50,7 +51,7 @@ function named(host: RunHost, name: string): ExperimentRef {
 }
 
 function limited(host: RunHost, what: string, given: string, limit: number): string {
-  const text = withoutNul(String(given));
+  const text = withoutNul(host.config.redact === false ? String(given) : redactText(String(given)));
   if (text.length <= limit) return text;
   host.diagnostics.warn(
     "VALUE_CUT",

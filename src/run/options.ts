@@ -24,6 +24,18 @@ export interface RunOptions {
   readonly when?: ((args: Untyped) => boolean) | undefined;
 }
 
+/** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
+export interface StartOptions {
+  /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
+  readonly experiment?: string | undefined;
+  /** At most 250 characters. @default "run" */
+  readonly runName?: string | undefined;
+  readonly params?: Readonly<Record<string, unknown>> | undefined;
+  readonly tags?: Readonly<Record<string, unknown>> | undefined;
+  /** @default "child" */
+  readonly nest?: "child" | "root" | undefined;
+}
+
 /** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
 export interface CallOptions extends RunOptions {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
@@ -59,6 +71,19 @@ const CHECKS: Record<keyof CallOptions, Check> = {
  */
 export function checkOptions(user: string, options: unknown): void {
   check(user, options, CHECKS);
+}
+
+const START_CHECKS: Record<keyof StartOptions, Check> = {
+  experiment: CHECKS.experiment,
+  runName: ["a string", (value) => typeof value === "string"],
+  params: ["a record", isRecord],
+  tags: ["a record", isRecord],
+  nest: ['"child" or "root" (a run that is joined is not yours to end: use withRun)', (value) => value === "child" || value === "root"],
+};
+
+/** @internal Checks the options of `startRun`, likewise. */
+export function checkStartOptions(options: unknown): void {
+  check("startRun", options, START_CHECKS);
 }
 
 const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {

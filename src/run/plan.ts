@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import type { MetricCapture } from "../capture/metrics.js";
 import type { EmitValue, ParamCapture } from "../capture/params.js";
 import { shared } from "../registry.js";
@@ -10,6 +11,8 @@ export type AnyFunction = (this: any, ...args: any[]) => any;
 /** @internal What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
 export interface Plan {
   readonly original: AnyFunction;
+  /** It is an async function: each call gives a promise of its own. */
+  readonly async: boolean;
   /** The member's name, as keys and run names show it. */
   readonly name: string;
   /** The method opens a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`. */
@@ -33,7 +36,7 @@ export interface ClassPlan {
 interface Plans {
   readonly byFunction: WeakMap<object, Plan>;
   readonly byClass: WeakMap<object, ClassPlan>;
-  /** Raised by each decoration, so that what was resolved before it is resolved again. */
+  /** Raised by each decoration of what is wrapped already, so that what was resolved before it is resolved again. */
   version: number;
 }
 
@@ -42,8 +45,17 @@ export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), 
 
 /** @internal Makes an empty plan for a function. */
 export function newPlan(original: AnyFunction, name: string): Plan {
-  plans.version++;
-  return { original, name, opens: undefined, metrics: [], params: [], tags: [], owner: undefined, unknownArguments: [] };
+  return {
+    original,
+    name,
+    async: types.isAsyncFunction(original),
+    opens: undefined,
+    metrics: [],
+    params: [],
+    tags: [],
+    owner: undefined,
+    unknownArguments: [],
+  };
 }
 
 /** @internal The plan of a tracked function, or undefined when it is not one. */

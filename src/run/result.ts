@@ -4,6 +4,8 @@ import { types } from "node:util";
 export interface CallObserver {
   /** Runs a part of the call in the call's own context. */
   enter<R>(part: () => R): R;
+  /** The call's body has begun; a generator function's begins with the first `next`. */
+  readonly begun: boolean;
   /** A generator is iterated for the first time. */
   begin(): void;
   /** A generator yielded. */
@@ -22,13 +24,13 @@ export interface CallObserver {
 
 type AnyIterator = Iterator<unknown> & AsyncIterator<unknown>;
 
-/** Whether a result is a generator: its own iterator, with `next` and `return`. */
+/** Whether a result is a generator: its own iterator, with `next` and `return`. A frozen object cannot be stood in for. */
 export function isGenerator(value: unknown): value is AnyIterator {
   if (types.isGeneratorObject(value)) return true;
   if (typeof value !== "object" || value === null) return false;
   const object = value as Record<PropertyKey, unknown>;
   try {
-    if (typeof object["next"] !== "function" || typeof object["return"] !== "function") return false;
+    if (Object.isFrozen(value) || typeof object["next"] !== "function" || typeof object["return"] !== "function") return false;
     const own = object[Symbol.asyncIterator] ?? object[Symbol.iterator];
     return typeof own === "function" && Reflect.apply(own, value, []) === value;
   } catch {
@@ -36,30 +38,63 @@ export function isGenerator(value: unknown): value is AnyIterator {
   }
 }
 
-/** Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived by its own `then`. */
-export function observeResult<R>(result: R, observer: CallObserver): R {
+/**
+ * Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived by its own `then`.
+ * `fresh`: a promise is new with each call (async functions), not one that the function keeps and gives again.
+ */
+export function observeResult<R>(result: R, observer: CallObserver, fresh: boolean): R {
   if (typeof result !== "object" || result === null) {
     observer.done(result);
     return result;
   }
   if (types.isPromise(result)) {
-    // Own properties (a child process on its promise, a query handle) would be lost on a derived promise.
-    if (hasFields(result)) observer.untouchable();
-    else {
-      return result.then(
-        (value) => {
-          observer.done(value);
-          return value;
-        },
-        (error: unknown) => {
-          observer.failed(error);
-          throw error;
-        },
-      ) as R;
-    }
+    // Own properties (a child process on its promise, a query handle) would be lost on a derived promise, and a promise with a `then`
+    // or a species of its own (a lazy one) is not what `then` gives.
+    if (hasFields(result) || !derivesLikewise(result)) observer.untouchable();
+    else return derive(result, observer, fresh) as R;
   } else if (isThenable(result)) observer.untouchable();
   else observer.done(result);
   return result;
+}
+
+/** What a promise that was given before became: who gets it twice gets the same one twice, and handles it once. */
+const derived = new WeakMap<Promise<unknown>, Promise<unknown>>();
+
+function derive(promise: Promise<unknown>, observer: CallObserver, fresh: boolean): Promise<unknown> {
+  const known = fresh ? undefined : derived.get(promise);
+  if (known !== undefined) {
+    known.then(
+      (value) => observer.done(value),
+      (error: unknown) => observer.failed(error),
+    );
+    return known;
+  }
+  const next = promise.then(
+    (value) => {
+      observer.done(value);
+      return value;
+    },
+    (error: unknown) => {
+      observer.failed(error);
+      throw error;
+    },
+  );
+  if (!fresh) derived.set(promise, next);
+  return next;
+}
+
+/** Whether `then` gives a promise of the same kind: a plain one, or a subclass that changes neither `then` nor its species. */
+function derivesLikewise(promise: Promise<unknown>): boolean {
+  const proto: unknown = Object.getPrototypeOf(promise);
+  if (proto === Promise.prototype) return true;
+  const { constructor: made, then } = promise as { constructor: { [Symbol.species]?: unknown }; then: unknown };
+  const native = Object.getOwnPropertyDescriptor(promise, "constructor") === undefined && isNativeThen(then);
+  return native && made[Symbol.species] === made;
+}
+
+/** `then` of this realm's promises, or of another realm's. */
+function isNativeThen(then: unknown): boolean {
+  return then === Promise.prototype.then || (typeof then === "function" && /^function then\(\) \{ \[native code\] \}$/.test(String(then)));
 }
 
 /** Whether an object has enumerable fields with names (async_hooks puts symbols on every promise). Cheaper than listing them. */
@@ -85,7 +120,7 @@ const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.
 export function observeGenerator<G extends object>(generator: G, observer: CallObserver): G {
   const target = generator as unknown as AnyIterator;
   const native = types.isGeneratorObject(generator);
-  let begun = false;
+  let begun = observer.begun;
   let over = false;
   const finish = (end: () => void): void => {
     if (over) return;
@@ -114,6 +149,9 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
         return fail(error);
       }
       if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
+      if (typeof result === "object" && result !== null && isThenable(result)) {
+        return Promise.resolve(result).then((value) => settle(verb, value as IteratorResult<unknown>), fail);
+      }
       return settle(verb, result as IteratorResult<unknown>);
     });
   };
@@ -123,6 +161,7 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
     ...(typeof target.throw === "function" && { throw: (...args: unknown[]) => drive("throw", args) }),
   };
   const standIn: G = new Proxy(generator, {
+    set: (object, key, value) => Reflect.set(object, key, value, object),
     get(object, key) {
       if (typeof key === "string" && Object.hasOwn(verbs, key)) return verbs[key];
       if (key === Symbol.iterator || key === Symbol.asyncIterator) return key in object ? () => standIn : undefined;

@@ -70,7 +70,7 @@ export class Run {
         parentKey: parent?.id,
         resume: resumeId !== undefined,
       },
-      parent === undefined ? undefined : parent.#log,
+      parent?.log,
     );
   }
 
@@ -177,6 +177,11 @@ export class Run {
   /** @internal The tracker this run belongs to. */
   get host(): RunHost {
     return this.#host;
+  }
+
+  /** @internal Its log; not private, since the parent of a run may be of another loaded copy of the package. */
+  get log(): RunLog | undefined {
+    return this.#log;
   }
 
   /** @internal Records a captured value whose step and time are not checked yet. */

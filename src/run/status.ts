@@ -8,11 +8,22 @@ const MESSAGE_CHARACTERS = 1_000;
 
 /** Ends a run with what was thrown: KILLED for an abort, else FAILED, with tags that say what it was. */
 export function endWithError(run: Run, error: unknown, args: readonly unknown[]): void {
+  try {
+    describe(run, error);
+    if (isAbort(error, args)) run.end("KILLED");
+  } catch (problem) {
+    if (run.host.config.strict) throw problem; // else: an error or an argument that cannot even be looked at
+  } finally {
+    run.end("FAILED");
+  }
+}
+
+function describe(run: Run, error: unknown): void {
+  const redact = (text: string): string => (run.host.config.redact === false ? text : redactText(text));
   run.setTag("error.type", errorType(error));
-  run.setTag("error.message", cutText(redactText(messageOf(error)), MESSAGE_CHARACTERS));
+  run.setTag("error.message", cutText(redact(messageOf(error)), MESSAGE_CHARACTERS));
   const stack = read(error, "stack");
-  if (typeof stack === "string") run.setTag("error.stack", cutText(redactText(stack), STACK_CHARACTERS));
-  run.end(isAbort(error, args) ? "KILLED" : "FAILED");
+  if (typeof stack === "string") run.setTag("error.stack", cutText(redact(stack), STACK_CHARACTERS));
 }
 
 function errorType(error: unknown): string {

@@ -33,7 +33,6 @@ export function tracked<F extends AnyFunction>(fn: F, options: CallOptions = {})
 export function addOpening(plan: Plan, options: CallOptions): void {
   plan.opens = plan.opens ? { ...plan.opens, ...options } : options;
   if (options.metrics !== undefined) plan.metrics.push(compileMetrics(options.metrics, {}, plan.name));
-  plans.version++;
 }
 
 /** @internal Makes the function that stands in for a plan's original: the only place that wraps. */
@@ -79,7 +78,9 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[],
     call.failed(error);
     throw error;
   }
-  return isGenerator(result) ? observeGenerator(result, call) : observeResult(result, call);
+  // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
+  if (result !== self && isGenerator(result)) return observeGenerator(result, call);
+  return observeResult(result, call, plan.async);
 }
 
 /** @internal Captures an assignment: setters and accessors log, but never open a run. */
@@ -150,7 +151,7 @@ class TrackedCall implements CallObserver, MetricSink {
   readonly #args: readonly unknown[];
   readonly #joined: boolean;
   #scope: Scope | undefined;
-  #begun = false;
+  begun = false;
   #now = 0;
 
   constructor(
@@ -175,8 +176,8 @@ class TrackedCall implements CallObserver, MetricSink {
   }
 
   begin(): void {
-    if (this.#begun) return; // a plain function that returned a generator began when it was called
-    this.#begun = true;
+    if (this.begun) return; // a plain function that returned a generator began when it was called
+    this.begun = true;
     const resolved = this.#resolved as ResolvedPlan;
     if (!this.#joined) {
       const { runName, defaultName } = resolved;

@@ -10,7 +10,6 @@ import type { TrackingStore } from "./tracking-store.js";
 /** What stores are given beside their URI. */
 export interface StoreOptions {
   readonly clock: Clock;
-  readonly exitTimeoutMs: number;
 }
 
 /** Schemes of MLflow that have no store here yet. */

@@ -47,7 +47,7 @@ export type Outcome =
   | { readonly kind: "retry"; readonly afterMs: number; readonly error: PulseError }
   /** The store itself cannot be used; nothing is wrong with the change. */
   | { readonly kind: "away"; readonly error: PulseError }
-  /** These params have another value already; nothing of the change is stored. */
+  /** These params have another value already; the change without them is to be applied again. */
   | { readonly kind: "conflict"; readonly params: readonly string[] }
   /** The store will never take this change. */
   | { readonly kind: "rejected"; readonly error: PulseError };
@@ -63,8 +63,8 @@ export interface TrackingStore {
   readonly batchItems: number;
   /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-  /** The same before it returns, waiting for locks; for process exit and full memory. */
-  applySync?(changes: readonly RunChange[]): readonly Outcome[];
+  /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
+  applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
   /** Lets go of files and connections; idempotent. */
   close(): Promise<void>;
 }

@@ -105,6 +105,13 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
   }
 });
 
+test("a working folder that is gone does not reach the user's call either", () => {
+  const { code, out, stderr } = run("gone", { LEAVE: "1" });
+  assert.equal(code, 0, stderr);
+  assert.equal(out["value"], 1);
+  assert.match(stderr, /Tracking cannot be set up: ENOENT.*INVALID_CONFIG/);
+});
+
 test("configure and createTracker throw a typed error that names option, expected and got", () => {
   const anyConfigure = configure as (config: unknown) => void;
   for (const [config, message] of [
@@ -122,7 +129,7 @@ test("configure and createTracker throw a typed error that names option, expecte
 });
 
 test("every URI of the contract opens or says it does not yet", () => {
-  const options = { clock: systemClock, exitTimeoutMs: 1 };
+  const options = { clock: systemClock };
   assert.equal(openStore("memory:", options).uri, "memory:");
   assert.equal(openStore("null:", options).uri, "null:");
   assert.equal(openStore("sqlite:///a/b.db", options).uri, `sqlite:///${join(process.cwd(), "a/b.db")}`);

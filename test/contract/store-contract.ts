@@ -197,7 +197,7 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
 
   contract("applySync does the same before it returns", async ({ store, read }) => {
     const id = runId();
-    const outcomes = store.applySync?.([change(id, { create: start(), metrics: [point("m", 1, 0)] })]);
+    const outcomes = store.applySync?.([change(id, { create: start(), metrics: [point("m", 1, 0)] })], 1_000);
     assert.equal(outcomes?.[0]?.kind, "done");
     assert.deepEqual((await read(id))?.metrics, { m: [[0, 2_000, 1]] });
   });

@@ -34,7 +34,7 @@ storeContract("memory", async (): Promise<Subject> => {
 storeContract("sqlite", async (): Promise<Subject> => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-contract-"));
   const path = join(folder, "mlflow.db");
-  const store = new SqliteStore(path, { clock: systemClock, exitTimeoutMs: 1_000 });
+  const store = new SqliteStore(path, { clock: systemClock });
   return {
     store,
     read: async (runId) => readRun(path, runId),

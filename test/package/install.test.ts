@@ -101,6 +101,8 @@ test("the ESM and the CommonJS copy of one process share runs and plans", () => 
      if (cjs.currentRun === currentRun) throw new Error("one copy only: nothing is tested");
      createTracker({ trackingUri: "null:" }).withRun({}, (run) => {
        if (cjs.currentRun() !== run) throw new Error("the run is not shared");
+       cjs.withRun({}, (child) => child.logMetric("m", 1)); // a run of one copy below a run of the other
+       cjs.startRun().end();
      });
      const fn = () => 1;
      const once = LogMetric({}, "fn", { value: fn }).value;

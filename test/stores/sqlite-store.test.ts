@@ -17,7 +17,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 let count = 0;
 const file = (): string => join(folder, `${++count}.db`);
-const open = (path: string): SqliteStore => new SqliteStore(path, { clock: systemClock, exitTimeoutMs: 300 });
+const open = (path: string): SqliteStore => new SqliteStore(path, { clock: systemClock });
 const id = (n: number): string => n.toString(16).padStart(32, "a");
 const code = (outcome: Outcome | undefined): string => (outcome && "error" in outcome ? outcome.error.code : (outcome?.kind ?? "none"));
 
@@ -147,7 +147,7 @@ test("a lock of another process is never waited for on the event loop, and waite
   assert.equal(outcomes[0]?.kind, "retry");
   assert.equal(code(outcomes[0]), "STORE_BUSY");
   const began = performance.now();
-  assert.equal(store.applySync([change(id(2), { create: start() })])[0]?.kind, "retry");
+  assert.equal(store.applySync([change(id(2), { create: start() })], 300)[0]?.kind, "retry");
   assert.ok(performance.now() - began >= 250);
   other.exec("ROLLBACK");
   other.close();

@@ -127,6 +127,21 @@ class Good {
     return Promise.resolve(undefined);
   }
 
+  @LogMetric("loss")
+  numbers(): Float32Array {
+    return new Float32Array(1);
+  }
+
+  @LogMetric(["pair.0", "pair.1.q", "w"])
+  tuple(): { pair: readonly [number, { q: number }]; w: Float64Array } {
+    return { pair: [1, { q: 2 }], w: new Float64Array(1) };
+  }
+
+  @LogParam(["0.lr", "1.0.lr"])
+  unions(a: { lr: number } | { other: number }, b: { lr: number }[]): number {
+    return "lr" in a ? a.lr : b.length;
+  }
+
   @LogMetric(["mixed", "1"])
   mixed(): { mixed: number | string; 1: number } {
     return { mixed: 1, 1: 1 };
@@ -266,6 +281,8 @@ class NorARun {}
 tracked(fn, { nset: "child" });
 // @ts-expect-error: unknown mode
 withRun({ nest: "sibling" }, () => 1);
+// @ts-expect-error: a joined run is not one's own to end
+startRun({ nest: "join" });
 // @ts-expect-error: a metric is a number
 startRun().logMetric("a", "1");
 // @ts-expect-error: there may be no run

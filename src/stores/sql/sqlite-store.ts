@@ -22,8 +22,6 @@ const MAKING_MS = 1_000;
 /** What an SQLite store needs beside its file. */
 export interface SqliteStoreOptions {
   readonly clock: Clock;
-  /** How long `applySync` waits for another process's lock, in milliseconds. */
-  readonly exitTimeoutMs: number;
 }
 
 /** An open file: its connection, its schema as last read, and which file it is. */
@@ -58,8 +56,8 @@ export class SqliteStore implements TrackingStore {
     return Promise.resolve(this.#apply(changes));
   }
 
-  applySync(changes: readonly RunChange[]): readonly Outcome[] {
-    const until = performance.now() + this.#options.exitTimeoutMs;
+  applySync(changes: readonly RunChange[], waitMs: number): readonly Outcome[] {
+    const until = performance.now() + waitMs;
     for (;;) {
       const left = until - performance.now();
       const outcomes = this.#apply(changes, Math.max(0, Math.ceil(left)));
@@ -85,7 +83,7 @@ export class SqliteStore implements TrackingStore {
     const started = performance.now();
     const outcomes = this.#transaction(connection, changes);
     this.#adapt(performance.now() - started, changes);
-    if (waitMs > 0) connection.db.exec("PRAGMA busy_timeout = 0");
+    if (waitMs > 0 && this.#connection === connection) connection.db.exec("PRAGMA busy_timeout = 0");
     return outcomes;
   }
 
@@ -110,10 +108,19 @@ export class SqliteStore implements TrackingStore {
       rollback(connection.db);
       const outcome = this.#outcomeOf(error);
       // A statement that failed for its own sake: find the change it belongs to, the others go through.
-      if (outcome.kind === "rejected" && changes.length > 1) return changes.flatMap((change) => this.#transaction(connection, [change]));
+      if (outcome.kind === "rejected" && changes.length > 1) return this.#oneByOne(connection, changes);
       if (outcome.kind === "away") this.#disconnect();
       return changes.map(() => outcome);
     }
+  }
+
+  #oneByOne(connection: Connection, changes: readonly RunChange[]): readonly Outcome[] {
+    let away: Outcome | undefined;
+    return changes.map((change) => {
+      const outcome = away ?? (this.#transaction(connection, [change])[0] as Outcome);
+      if (outcome.kind === "away") away = outcome; // the connection is gone: the rest is for the next one
+      return outcome;
+    });
   }
 
   /** Reads the columns again when MLflow has migrated the file since the last transaction. */
