@@ -48,7 +48,7 @@ export function newPlan(original: AnyFunction, name: string): Plan {
   return {
     original,
     name,
-    async: types.isAsyncFunction(original),
+    async: types.isAsyncFunction(original) && !types.isGeneratorFunction(original),
     opens: undefined,
     metrics: [],
     params: [],

@@ -30,7 +30,7 @@ export function isGenerator(value: unknown): value is AnyIterator {
   if (typeof value !== "object" || value === null) return false;
   const object = value as Record<PropertyKey, unknown>;
   try {
-    if (Object.isFrozen(value) || typeof object["next"] !== "function" || typeof object["return"] !== "function") return false;
+    if (typeof object["next"] !== "function" || typeof object["return"] !== "function" || Object.isFrozen(value)) return false;
     const own = object[Symbol.asyncIterator] ?? object[Symbol.iterator];
     return typeof own === "function" && Reflect.apply(own, value, []) === value;
   } catch {

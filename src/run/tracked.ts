@@ -79,7 +79,7 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[],
     throw error;
   }
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
-  if (result !== self && isGenerator(result)) return observeGenerator(result, call);
+  if (!plan.async && result !== self && isGenerator(result)) return observeGenerator(result, call);
   return observeResult(result, call, plan.async);
 }
 
