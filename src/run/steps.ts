@@ -1,38 +1,48 @@
-/** Keys kept in a plain list; more go into a map. Most runs log a handful of metrics, and a map for each run is dear. */
+/** Keys kept in a chain; more go into a map. Most runs log a handful of metrics, and a map or growing list for each run is dear. */
 const FEW = 8;
+
+interface Link {
+  readonly key: string;
+  highest: number;
+  readonly next: Link | undefined;
+}
 
 /** The highest step so far of each key of one run. */
 export class Steps {
-  readonly #keys: string[] = [];
-  readonly #highest: number[] = [];
-  #many: Map<string, number> | undefined;
+  #chain: Link | undefined;
+  #length = 0;
+  #map: Map<string, Link> | undefined;
 
   /** Gives the step of the next value: the highest so far plus one, from 0. */
   next(key: string): number {
-    return this.#get(key) + 1;
+    return (this.#find(key)?.highest ?? -1) + 1;
   }
 
   /** Notes that a step was taken. */
   took(key: string, step: number): void {
-    if (this.#many) {
-      if (step > this.#get(key)) this.#many.set(key, step);
+    const known = this.#find(key);
+    if (known) {
+      if (step > known.highest) known.highest = step;
       return;
     }
-    const at = this.#keys.indexOf(key);
-    if (at >= 0) {
-      if (step > (this.#highest[at] as number)) this.#highest[at] = step;
-    } else if (this.#keys.length < FEW) {
-      this.#keys.push(key);
-      this.#highest.push(Math.max(step, -1));
-    } else {
-      this.#many = new Map(this.#keys.map((known, i) => [known, this.#highest[i] as number]));
-      this.took(key, step);
+    const link: Link = { key, highest: Math.max(step, -1), next: this.#chain };
+    if (this.#map) this.#map.set(key, link);
+    else {
+      this.#chain = link;
+      if (++this.#length > FEW) this.#intoMap();
     }
   }
 
-  #get(key: string): number {
-    if (this.#many) return this.#many.get(key) ?? -1;
-    const at = this.#keys.indexOf(key);
-    return at < 0 ? -1 : (this.#highest[at] as number);
+  #find(key: string): Link | undefined {
+    if (this.#map) return this.#map.get(key);
+    let link = this.#chain;
+    while (link !== undefined && link.key !== key) link = link.next;
+    return link;
+  }
+
+  #intoMap(): void {
+    this.#map = new Map();
+    for (let link = this.#chain; link; link = link.next) this.#map.set(link.key, link);
+    this.#chain = undefined;
   }
 }
