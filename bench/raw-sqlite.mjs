@@ -8,6 +8,7 @@ export async function openRaw(path) {
   const db = new DatabaseSync(path);
   db.exec("PRAGMA journal_mode = WAL");
   db.exec("PRAGMA synchronous = NORMAL");
+  db.exec("PRAGMA wal_autocheckpoint = 4000");
   db.exec("PRAGMA foreign_keys = ON");
   return db;
 }

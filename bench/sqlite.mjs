@@ -12,7 +12,7 @@ const KEYS = ["loss", "accuracy", "precision", "recall", "lr"];
 const ROUNDS = 6;
 const WARMUP = 1;
 const RUNS_PER_TRANSACTION = 100;
-const METRICS_PER_TRANSACTION = 500;
+const METRICS_PER_TRANSACTION = 1_000;
 
 const folder = temporaryFolder();
 let files = 0;

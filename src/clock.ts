@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto";
-
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const BLOCK = 65_536;
 const TAIL_BYTES = 14;
@@ -14,8 +12,9 @@ let used = BLOCK;
  */
 function nextId(): string {
   if (used === BLOCK) {
-    tail = randomBytes(TAIL_BYTES).toString("hex");
-    first = randomBytes(2).readUInt16LE();
+    const drawn = globalThis.crypto.getRandomValues(new Uint8Array(TAIL_BYTES + 2)); // not node:crypto, whose loading is dear
+    tail = Buffer.from(drawn.buffer, 2).toString("hex");
+    first = ((drawn[0] as number) << 8) | (drawn[1] as number);
     used = 0;
   }
   const count = (first + used++) % BLOCK;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { LIMITS } from "../entities.js";
 
 /** MLflow's rule: Unicode word characters and `_ - . space : /`, and the key equals its own normalised path. */
@@ -11,7 +10,9 @@ const MAX_KNOWN = 10_000;
 
 /** A short stable hash of a text, to keep cut values apart. */
 function shortHash(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, HASH_DIGITS);
+  let hash = 0x811c9dc5; // FNV-1a, 32 bits
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(HASH_DIGITS, "0");
 }
 
 /**

@@ -155,6 +155,7 @@ export class RunLog {
       this.head = { ...next, metrics: next.metrics.slice(this.#taken, upTo), end: undefined };
       this.#next = { ...next, create: undefined, params: NONE, tags: NONE };
       this.#taken = upTo;
+      if (upTo > next.metrics.length / 2) this.#cut();
     } else {
       this.head = this.#taken === 0 ? next : { ...next, metrics: next.metrics.slice(this.#taken) };
       this.#next = undefined;
@@ -181,6 +182,12 @@ export class RunLog {
     };
     if (this.head) this.head = cut(this.head);
     else if (this.#next) this.#next = cut(this.#next) as Gathering;
+  }
+
+  /** Lets go of the metrics that were handed over: behind a store that never catches up the list would only grow. */
+  #cut(): void {
+    if (this.#next) this.#next.metrics = this.#next.metrics.slice(this.#taken);
+    this.#taken = 0;
   }
 
   /** Forgets what is not stored, and says that it is lost. */

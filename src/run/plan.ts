@@ -11,8 +11,8 @@ export type AnyFunction = (this: any, ...args: any[]) => any;
 /** @internal What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
 export interface Plan {
   readonly original: AnyFunction;
-  /** It is an async function: each call gives a promise of its own. */
-  readonly async: boolean;
+  /** Async functions give a new promise with each call; the bodies of generator functions begin at the first `next`. */
+  readonly nature: "async" | "generator" | "plain";
   /** The member's name, as keys and run names show it. */
   readonly name: string;
   /** The method opens a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`. */
@@ -48,7 +48,7 @@ export function newPlan(original: AnyFunction, name: string): Plan {
   return {
     original,
     name,
-    async: types.isAsyncFunction(original) && !types.isGeneratorFunction(original),
+    nature: natureOf(original),
     opens: undefined,
     metrics: [],
     params: [],
@@ -56,6 +56,11 @@ export function newPlan(original: AnyFunction, name: string): Plan {
     owner: undefined,
     unknownArguments: [],
   };
+}
+
+function natureOf(fn: AnyFunction): Plan["nature"] {
+  if (types.isGeneratorFunction(fn)) return "generator"; // async generators, too
+  return types.isAsyncFunction(fn) ? "async" : "plain";
 }
 
 /** @internal The plan of a tracked function, or undefined when it is not one. */

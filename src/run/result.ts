@@ -40,9 +40,8 @@ export function isGenerator(value: unknown): value is AnyIterator {
 
 /**
  * Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived by its own `then`.
- * `fresh`: a promise is new with each call (async functions), not one that the function keeps and gives again.
  */
-export function observeResult<R>(result: R, observer: CallObserver, fresh: boolean): R {
+export function observeResult<R>(result: R, observer: CallObserver): R {
   if (typeof result !== "object" || result === null) {
     observer.done(result);
     return result;
@@ -51,7 +50,7 @@ export function observeResult<R>(result: R, observer: CallObserver, fresh: boole
     // Own properties (a child process on its promise, a query handle) would be lost on a derived promise, and a promise with a `then`
     // or a species of its own (a lazy one) is not what `then` gives.
     if (hasFields(result) || !derivesLikewise(result)) observer.untouchable();
-    else return derive(result, observer, fresh) as R;
+    else return derive(result, observer, false) as R;
   } else if (isThenable(result)) observer.untouchable();
   else observer.done(result);
   return result;
@@ -60,7 +59,8 @@ export function observeResult<R>(result: R, observer: CallObserver, fresh: boole
 /** What a promise that was given before became: who gets it twice gets the same one twice, and handles it once. */
 const derived = new WeakMap<Promise<unknown>, Promise<unknown>>();
 
-function derive(promise: Promise<unknown>, observer: CallObserver, fresh: boolean): Promise<unknown> {
+/** Watches a promise and gives the derived one. `fresh`: it is new with each call, not one that the function may keep and give again. */
+export function derive(promise: Promise<unknown>, observer: CallObserver, fresh: boolean): Promise<unknown> {
   const known = fresh ? undefined : derived.get(promise);
   if (known !== undefined) {
     known.then(

@@ -151,7 +151,10 @@ export class Run {
   }
 
   /** Ends the run; only the first end counts. @param status @default "FINISHED" */
-  end(status: TerminalStatus = "FINISHED"): void {
+  end(status?: TerminalStatus): void;
+  /** @internal With the moment of the end. */
+  end(status: TerminalStatus, at: number): void;
+  end(status: TerminalStatus = "FINISHED", at?: number): void {
     if (this.#ended) return;
     if (this.#log === undefined) {
       this.#ended = true;
@@ -165,7 +168,7 @@ export class Run {
       status = "FINISHED";
     }
     this.#ended = true;
-    this.#log.end({ status, endTime: this.#host.clock.now() });
+    this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
   }
 
   /** Ends the run when an `await using` block is left. */

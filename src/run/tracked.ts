@@ -7,7 +7,7 @@ import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
 import { type ResolvedPlan, resolvePlan } from "./resolve.js";
-import { type CallObserver, isGenerator, observeGenerator, observeResult } from "./result.js";
+import { type CallObserver, derive, isGenerator, observeGenerator, observeResult } from "./result.js";
 import type { Run } from "./run.js";
 import { endWithError } from "./status.js";
 
@@ -70,7 +70,7 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[],
   const call = prepare(plan, self, args);
   if (call === undefined) return Reflect.apply(plan.original, self, passRun ? [forgettingRun(plan.opens ?? {})] : args);
   // A generator function's body starts at the first `next`, and so does its run.
-  if (passRun || !types.isGeneratorFunction(plan.original)) call.begin();
+  if (passRun || plan.nature !== "generator") call.begin();
   let result: unknown;
   try {
     result = call.enter(() => Reflect.apply(plan.original, self, passRun ? [call.run] : args));
@@ -79,8 +79,9 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[],
     throw error;
   }
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
-  if (!plan.async && result !== self && isGenerator(result)) return observeGenerator(result, call);
-  return observeResult(result, call, plan.async);
+  if (plan.nature === "async") return derive(result as Promise<unknown>, call, true);
+  if (result !== self && isGenerator(result)) return observeGenerator(result, call);
+  return observeResult(result, call);
 }
 
 /** @internal Captures an assignment: setters and accessors log, but never open a run. */
@@ -202,7 +203,7 @@ class TrackedCall implements CallObserver, MetricSink {
     try {
       this.capture(value);
     } finally {
-      this.exhausted();
+      if (!this.#joined) this.run?.end("FINISHED", this.#now);
     }
   }
 
@@ -234,7 +235,7 @@ class TrackedCall implements CallObserver, MetricSink {
   /** Takes metrics and tags from a result or a yielded value. */
   capture(result: unknown): void {
     const { metrics, tags, name } = this.#plan;
-    if (metrics.length > 0) this.#now = this.#host.clock.now(); // the values of one result belong to one moment
+    this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
     for (const capture of metrics) {
       try {
         capture(result, this.#args, this);

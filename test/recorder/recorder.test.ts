@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { currentRun } from "../../src/index.js";
+import { RunLog } from "../../src/recorder/run-log.js";
 import { itemsOf } from "../../src/stores/tracking-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
@@ -53,6 +54,24 @@ test("a long run's metrics are split, in order, and its end comes last", async (
     Array.from({ length: 1_000 }, (_, i) => i),
   );
   assertBalanced(tracker, 1);
+});
+
+test("a run whose store never catches up keeps only what is still to be handed over", () => {
+  const log = new RunLog(
+    { added: () => undefined, ending: () => undefined },
+    { endUnfinished: () => undefined },
+    "id",
+    { name: "X" },
+    undefined,
+  );
+  let seen = 0;
+  for (let i = 0; i < 10_000; i++) {
+    for (let n = 0; n < 3; n++) log.metric({ key: "m", value: i * 3 + n, timestamp: 0, step: 0 });
+    const head = log.take(2);
+    log.head = undefined;
+    for (const { value } of head?.metrics ?? []) assert.equal(value, seen++);
+  }
+  assert.equal(log.dropMetrics(), 30_000 - seen);
 });
 
 test("a child is created only after its parent, also when the parent's creation has to be retried", async () => {
