@@ -1,6 +1,6 @@
 import { type ExperimentRef, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
 import { PulseError } from "../../errors.js";
-import { DONE, type Outcome, type RunChange, type RunStart } from "../tracking-store.js";
+import { DONE, type Outcome, type RunChange, type RunEnd, type RunStart } from "../tracking-store.js";
 import { type Database, real, type SqlValue, type Statement } from "./driver.js";
 import type { Schema } from "./schema.js";
 
@@ -36,7 +36,7 @@ export class SqlWriter {
       run: db.prepare(
         `INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time,
            source_version, lifecycle_stage, artifact_uri, experiment_id)
-         VALUES (?, ?, 'UNKNOWN', '', '', ?, 'RUNNING', ?, NULL, '', 'active', ?, ?) ON CONFLICT DO NOTHING`,
+         VALUES (?, ?, 'UNKNOWN', '', '', ?, ?, ?, ?, '', 'active', ?, ?) ON CONFLICT DO NOTHING`,
       ),
       reopen: db.prepare("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?"),
       end: db.prepare("UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?"),
@@ -71,10 +71,11 @@ export class SqlWriter {
   write(change: RunChange): Outcome {
     const { runKey, create } = change;
     let done: Outcome = DONE;
+    let ended = change.end === undefined;
     if (create && !create.resume) {
       const experiment = this.#experiment(change.experiment);
       if (experiment instanceof PulseError) return { kind: "rejected", error: experiment };
-      this.#create(runKey, create, experiment);
+      ended = this.#create(runKey, create, experiment, change.end);
       done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
     } else {
       const row = this.#sql.stage.get(runKey);
@@ -90,23 +91,27 @@ export class SqlWriter {
     if (conflicts) return { kind: "conflict", params: conflicts };
     for (const tag of change.tags) this.#tag(runKey, tag);
     if (change.metrics.length > 0) this.#metrics(runKey, change.metrics);
-    if (change.end) this.#sql.end.run(change.end.status, change.end.endTime, runKey);
+    if (change.end && !ended) this.#sql.end.run(change.end.status, change.end.endTime, runKey);
     return done;
   }
 
-  #create(runKey: string, start: RunStart, experiment: Experiment): void {
-    const { tag } = this.#sql;
-    this.#sql.run.run(
+  /** Creates a run, with its end when that is known already; false when the run was there and the end is still to be set. */
+  #create(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined): boolean {
+    const { tag, run } = this.#sql;
+    const { changes } = run.run(
       runKey,
       start.name,
       start.userId,
+      end?.status ?? "RUNNING",
       start.startTime,
+      end?.endTime ?? null,
       `${experiment.artifactLocation}/${runKey}/artifacts`,
       experiment.id,
     );
     for (const source of start.sourceTags) tag.run(source.key, source.value, runKey);
     tag.run("mlflow.runName", start.name, runKey);
     if (start.parentKey !== undefined) tag.run("mlflow.parentRunId", start.parentKey, runKey);
+    return changes === 1;
   }
 
   #params(runKey: string, params: readonly Param[]): string[] | undefined {
