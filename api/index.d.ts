@@ -368,7 +368,7 @@ declare const PROBLEMS: {
     };
     readonly VALUE_CUT: {
         readonly retry: false;
-        readonly todo: "Log long values as artifacts or shorten them.";
+        readonly todo: "Shorten it; two values that differ stay apart by the hash.";
     };
     readonly PARAM_CONFLICT: {
         readonly retry: false;

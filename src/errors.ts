@@ -19,7 +19,7 @@ const PROBLEMS = {
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
   INVALID_KEY: { retry: false, todo: "Use letters, digits, and _ - . / : or space, at most 250 characters." },
   INVALID_VALUE: { retry: false, todo: "" },
-  VALUE_CUT: { retry: false, todo: "Log long values as artifacts or shorten them." },
+  VALUE_CUT: { retry: false, todo: "Shorten it; two values that differ stay apart by the hash." },
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
   CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
