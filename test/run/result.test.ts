@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { currentRun, LogMetric, TrackedExperiment, tracked } from "../../src/index.js";
 import { memoryTracker, sleep, steps, values } from "../support/memory.js";
 
@@ -228,4 +230,20 @@ test("a tracked function may be called with new", () => {
     assert.equal(point.x, 3);
     assert.ok(point instanceof (Point as unknown as new () => object));
   });
+});
+
+test("a generator that nobody holds any more ends its run, FINISHED and partial", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => void new Source().count(5).next());
+  let run = await onlyRun();
+  for (let tries = 0; run.status === "RUNNING" && tries < 100; tries++) {
+    collect();
+    await sleep(10);
+    run = await onlyRun();
+  }
+  assert.equal(run.status, "FINISHED");
+  assert.equal(run.tags.get("pulse.partial"), "true");
+  assert.deepEqual(values(run), { n: [0] });
 });
