@@ -107,15 +107,8 @@ class TrackerInstance implements Tracker, RunHost {
 
   /** Delivers what is left in the background, and shuts down once no run is open any more. */
   retire(): void {
-    const timer = setInterval(() => {
-      if (this.recorder.hasOpenRuns) return;
-      clearInterval(timer);
-      this.shutdown().catch(() => undefined);
-    }, RETIRE_CHECK_MS).unref();
-    if (!this.recorder.hasOpenRuns) {
-      clearInterval(timer);
-      this.shutdown().catch(() => undefined);
-    }
+    if (this.recorder.hasOpenRuns) setTimeout(() => this.retire(), RETIRE_CHECK_MS).unref();
+    else this.shutdown().catch(() => undefined);
   }
 
   stats(): Stats {
@@ -230,7 +223,7 @@ export function shutdown(options?: FlushOptions): Promise<void> {
 
 /** What the default tracker has recorded and what became of it. */
 export function stats(): Stats {
-  return (current.tracker ?? { stats: () => new Diagnostics().stats }).stats();
+  return current.tracker?.stats() ?? new Diagnostics().stats;
 }
 
 /**
@@ -241,7 +234,7 @@ export function stats(): Stats {
  */
 export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   return logRun(log, (trackingUri) => {
-    const tracker = build(resolveConfig({ ...current.given, trackingUri: trackingUri as string }), undefined);
+    const tracker = build(resolveConfig({ ...current.given, trackingUri }), undefined);
     return { host: tracker, release: () => tracker.shutdown().catch(() => undefined) };
   });
 }

@@ -35,7 +35,7 @@ export interface Lease {
 }
 
 /** @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile. */
-export async function logRun(log: ExperimentLog, lease: (trackingUri: string | undefined) => Lease): Promise<LoggedExperiment> {
+export async function logRun(log: ExperimentLog, lease: (trackingUri: string) => Lease): Promise<LoggedExperiment> {
   if (typeof log?.experiment !== "string" || log.experiment.trim() === "") {
     throw new PulseError("INVALID_OPTION", "logExperiment: experiment must be a non-empty string.");
   }

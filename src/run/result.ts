@@ -63,7 +63,8 @@ const derived = new WeakMap<Promise<unknown>, Promise<unknown>>();
 export function derive(promise: Promise<unknown>, observer: CallObserver, fresh: boolean): Promise<unknown> {
   const known = fresh ? undefined : derived.get(promise);
   if (known !== undefined) {
-    known.then(
+    // On the original, which is handled already: what the callers hold stays unhandled until they handle it.
+    promise.then(
       (value) => observer.done(value),
       (error: unknown) => observer.failed(error),
     );

@@ -33,6 +33,23 @@ test("a promise that a function keeps and gives again is one promise to its call
   );
 });
 
+test("a kept promise that nobody handles stays unhandled, however often it was given", async () => {
+  const { tracker } = memoryTracker();
+  const kept = Promise.reject(new Error("nobody's"));
+  const load = tracker.tracked(() => kept);
+  const seen: unknown[] = [];
+  const note = (reason: unknown): void => void seen.push(reason);
+  const others = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", note);
+  void load();
+  void load();
+  await sleep(10);
+  process.removeListener("unhandledRejection", note);
+  for (const listener of others) process.on("unhandledRejection", listener);
+  assert.equal(seen.length, 1);
+});
+
 test("a promise with a then or a species of its own is handed on untouched", async () => {
   let started = 0;
   class Lazy extends Promise<number> {

@@ -155,6 +155,27 @@ test("a lock of another process is never waited for on the event loop, and waite
   await store.close();
 });
 
+test("an empty file that somebody else has just made is left to them for a second, then taken", async () => {
+  const path = file();
+  writeFileSync(path, "");
+  const store = open(path);
+  assert.equal(code((await store.apply([change(id(1), { create: start() })]))[0]), "STORE_BUSY");
+  assert.equal(statSync(path).size, 0);
+  assert.equal(store.applySync([change(id(1), { create: start() })], 5_000)[0]?.kind, "done");
+  await store.close();
+  assert.equal(readRun(path, id(1))?.status, "RUNNING");
+});
+
+test("a database whose tables are being made is waited for, not refused", async () => {
+  const path = file();
+  execute(path, "CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY)");
+  const store = open(path);
+  const [outcome] = await store.apply([change(id(1), { create: start() })]);
+  assert.equal(outcome?.kind, "retry");
+  assert.equal(code(outcome), "STORE_BUSY");
+  await store.close();
+});
+
 test("a deleted experiment or run refuses with what to do; the others go on", async () => {
   const path = file();
   const store = open(path);
