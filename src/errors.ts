@@ -5,7 +5,7 @@
 const PROBLEMS = {
   INVALID_CONFIG: { retry: false, todo: "" },
   INVALID_OPTION: { retry: false, todo: "" },
-  INVALID_TRACKING_URI: { retry: false, todo: "Use sqlite:///relative.db, sqlite:////absolute.db, memory: or null:." },
+  INVALID_TRACKING_URI: { retry: false, todo: "Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, memory: or null:." },
   WRONG_TARGET: { retry: false, todo: "" },
   NO_ACTIVE_RUN: {
     retry: false,
@@ -26,8 +26,25 @@ const PROBLEMS = {
   UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".' },
   THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },
   MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },
+  OUTBOX_FAILED: { retry: false, todo: "Recording goes on in memory; give `outbox.folder` a writable one to survive a crash." },
+  OUTBOX_FULL: { retry: true, todo: "Log less often, or raise `outbox.maxBytes`." },
+  KEPT_FOR_LATER: {
+    retry: false,
+    todo: "The next program with this tracking URI delivers them, or `npx pulse-mlflow sync` does.",
+  },
   LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier and mend the cause named above." },
   STORE_UNAVAILABLE: { retry: true, todo: "Recording goes on; it is delivered when the store is back." },
+  TLS_FAILED: {
+    retry: false,
+    todo: "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH; recording goes on meanwhile.",
+  },
+  UNAUTHORIZED: {
+    retry: false,
+    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; recording goes on meanwhile.",
+  },
+  FORBIDDEN: { retry: false, todo: "Recording goes on; it is delivered once the server allows it." },
+  NO_MLFLOW: { retry: false, todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile." },
+  SERVER_ERROR: { retry: true, todo: "Recording goes on; it is tried again." },
   STORE_BUSY: { retry: true, todo: "Recording goes on and is written when the database is free." },
   DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
   DRIVER_MISSING: { retry: false, todo: "Run `npm install @photostructure/sqlite@1`, or use Node 24 or newer." },
@@ -72,6 +89,25 @@ export class PulseError extends Error {
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && BRAND in value;
+  }
+}
+
+/** An answer of an MLflow server that refuses: what it called the problem, and the status. */
+export class MlflowError extends PulseError {
+  override readonly name: string = "MlflowError";
+  /** MLflow's own code, such as `INVALID_PARAMETER_VALUE`. */
+  readonly errorCode: string;
+  /** The status of the HTTP answer. */
+  readonly httpStatus: number;
+
+  constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number) {
+    super(code, detail);
+    this.errorCode = errorCode;
+    this.httpStatus = httpStatus;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof PulseError && "errorCode" in value;
   }
 }
 

@@ -4,7 +4,8 @@ import type { PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
-import { guardAtExit, unguard } from "./recorder/exit.js";
+import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
+import { OutboxFolder, stateFolder } from "./recorder/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
 import { startRun, withRun } from "./run/current.js";
@@ -60,8 +61,20 @@ class TrackerInstance implements Tracker, RunHost {
     this.#resumeId = resumeId;
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
-    const { maxPendingBytes, exitTimeoutMs } = config;
-    this.recorder = new Recorder({ store, diagnostics: this.diagnostics, clock, maxPendingBytes, exitTimeoutMs });
+    const { diagnostics } = this;
+    const { maxPendingBytes, exitTimeoutMs, durability, flushIntervalMs, maxOutboxBytes, outboxFolder = stateFolder() } = config;
+    const outboxes = store.durable && durability !== "memory" ? new OutboxFolder(outboxFolder, store.uri) : undefined;
+    this.recorder = new Recorder({
+      store,
+      diagnostics,
+      clock,
+      maxPendingBytes,
+      exitTimeoutMs,
+      durability,
+      flushIntervalMs,
+      outboxes,
+      maxOutboxBytes,
+    });
     guardAtExit(this.recorder);
   }
 
@@ -122,7 +135,7 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   async #close(options: FlushOptions): Promise<void> {
-    this.recorder.endOpenRuns(0);
+    this.recorder.endOpenRuns(endAt(0));
     await this.recorder.close(options.timeoutMs);
     unguard(this.recorder);
     this.#throwDeferred();
@@ -165,6 +178,11 @@ function resolveDefaults(): ResolvedConfig {
     trackingUri: "(not configured)",
     experiment: undefined,
     runId: undefined,
+    server: { auth: undefined, headers: {}, tls: {}, workspace: undefined, requestTimeoutMs: 0, respectRetryAfter: true, env: {} },
+    durability: "memory",
+    flushIntervalMs: 1_000,
+    outboxFolder: undefined,
+    maxOutboxBytes: 0,
     exitTimeoutMs: 0,
     maxPendingBytes: 65_536,
     redact: true,
@@ -175,7 +193,7 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  const store = openStore(config.trackingUri, { clock: systemClock });
+  const store = openStore(config.trackingUri, { clock: systemClock, server: config.server });
   return new TrackerInstance(config, store, resumeId);
 }
 
@@ -235,7 +253,7 @@ export function stats(): Stats {
 export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   return logRun(log, (trackingUri) => {
     const tracker = build(resolveConfig({ ...current.given, trackingUri }), undefined);
-    return { host: tracker, release: () => tracker.shutdown().catch(() => undefined) };
+    return { host: tracker, release: (timeoutMs) => tracker.shutdown({ timeoutMs }).catch(() => undefined) };
   });
 }
 

@@ -5,10 +5,38 @@ import { PulseError } from "../errors.js";
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
 
+/** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
+export type Durability = "exit" | "outbox" | "memory";
+
+/** How to log in to a server. */
+export type Auth =
+  | { readonly username: string; readonly password: string }
+  | { readonly token: string | (() => string | Promise<string>) };
+
+/** How a server's certificate is checked, and the client's own. Paths of PEM files. */
+export interface TlsOptions {
+  /** Certificates to trust instead of Node's. @default MLFLOW_TRACKING_SERVER_CERT_PATH */
+  readonly ca?: string | undefined;
+  /** The client's certificate, with its key unless `key` names it. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
+  readonly cert?: string | undefined;
+  /** The key of `cert`. */
+  readonly key?: string | undefined;
+  /** Accepts any certificate: whoever is in between can read and change everything. @default MLFLOW_TRACKING_INSECURE_TLS, else false */
+  readonly insecure?: boolean | undefined;
+}
+
+/** The outboxes on disk. */
+export interface OutboxOptions {
+  /** @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support, Windows: %LOCALAPPDATA%) */
+  readonly folder?: string | undefined;
+  /** Bound of one tracker's outbox in bytes, 65536 or more; beyond it the oldest metrics are dropped, never a run's creation, params or end. @default 1073741824 (1 GiB) */
+  readonly maxBytes?: number | undefined;
+}
+
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
   /**
-   * Where runs go: `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
+   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
    * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
    */
   readonly trackingUri?: string | undefined;
@@ -19,6 +47,29 @@ export interface PulseConfig {
   readonly experiment?: string | undefined;
   /** Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something. @default 3000 */
   readonly exitTimeoutMs?: number | undefined;
+  /**
+   * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the server refuses it).
+   * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else MLFLOW_TRACKING_TOKEN
+   */
+  readonly auth?: Auth | undefined;
+  /** Further headers of every request to a server. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** How a server's certificate is checked, and the client's own. */
+  readonly tls?: TlsOptions | undefined;
+  /** The workspace of an MLflow server that has them. @default MLFLOW_WORKSPACE */
+  readonly workspace?: string | undefined;
+  /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
+  readonly requestTimeoutMs?: number | undefined;
+  /**
+   * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on disk, everything is at exit.
+   * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written.
+   * @default "exit"
+   */
+  readonly durability?: Durability | undefined;
+  /** Where outboxes lie and how large one may grow. */
+  readonly outbox?: OutboxOptions | undefined;
+  /** See `durability`; milliseconds. @default 1000 */
+  readonly flushIntervalMs?: number | undefined;
   /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
   readonly maxPendingBytes?: number | undefined;
   /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
@@ -45,9 +96,47 @@ const MILLISECONDS: Check = [
   (value) => typeof value === "number" && value >= 0 && Number.isFinite(value),
 ];
 
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
+const isOneOf = (value: Record<string, unknown>, ...names: string[]): boolean => Object.keys(value).every((name) => names.includes(name));
+
+function isAuth(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { username, password, token } = value;
+  if (token !== undefined) return isOneOf(value, "token") && (isText(token) || typeof token === "function");
+  return isOneOf(value, "username", "password") && isText(username) && typeof password === "string";
+}
+
+/** Header names and values as HTTP has them; a line break in one would be another header. */
+function isHeader([name, value]: [string, unknown]): boolean {
+  return /^[!#$%&'*+.^_`|~\w-]+$/.test(name) && typeof value === "string" && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+}
+
+function isTls(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { ca, cert, key, insecure } = value;
+  const paths = [ca, cert, key].every((path) => path === undefined || isText(path));
+  return isOneOf(value, "ca", "cert", "key", "insecure") && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca);
+}
+
+function isOutbox(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { folder, maxBytes } = value;
+  const enough = maxBytes === undefined || (typeof maxBytes === "number" && maxBytes >= 65_536);
+  return isOneOf(value, "folder", "maxBytes") && (folder === undefined || isText(folder)) && enough;
+}
+
 const CHECKS: Record<keyof PulseConfig, Check> = {
   trackingUri: TEXT,
   experiment: TEXT,
+  auth: ["{ username, password } or { token } with strings (the token may be a function)", isAuth],
+  headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
+  tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls],
+  workspace: TEXT,
+  requestTimeoutMs: ["a number of milliseconds, 1 or more", (value) => typeof value === "number" && value >= 1 && Number.isFinite(value)],
+  durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
+  outbox: ["{ folder?: a path, maxBytes?: 65536 or more }", isOutbox],
+  flushIntervalMs: ["a number of milliseconds, 10 or more", (value) => typeof value === "number" && value >= 10 && Number.isFinite(value)],
   exitTimeoutMs: MILLISECONDS,
   maxPendingBytes: ["a number of bytes, 65536 or more", (value) => typeof value === "number" && value >= 65_536],
   redact: ["true, false or a function", (value) => typeof value === "boolean" || typeof value === "function"],

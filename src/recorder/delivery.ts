@@ -1,11 +1,7 @@
-import { cutText, sanitizeKey } from "../capture/keys.js";
 import type { Clock } from "../clock.js";
 import type { Diagnostics } from "../diagnostics.js";
-import { LIMITS, type Param, type Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { itemsOf, type Outcome, type RunChange, type TrackingStore } from "../stores/tracking-store.js";
-import { bytesOf, type RunLog } from "./run-log.js";
-import { RunQueue } from "./run-queue.js";
+import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
@@ -25,33 +21,57 @@ export interface DeliveryOptions {
   readonly clock: Clock;
 }
 
-/** Brings queued changes to the store in batches, one after the other, and books what became of each. */
+/** Changes on their way to the store, and who books what became of them. */
+export interface Parcel {
+  readonly changes: readonly RunChange[];
+  /** Somebody else has taken over (the process is exiting): what comes back is of no interest any more. */
+  readonly recalled?: boolean;
+  settle(outcomes: readonly Outcome[]): void;
+}
+
+/** Where changes come from: what is in memory, or an outbox. */
+export interface Source {
+  /** Whether `take` may give something. */
+  readonly ready: boolean;
+  /** Gives the next changes, at most `items` items of at most `runs` runs. */
+  take(items: number, runs: number): Parcel | undefined;
+}
+
+/**
+ * Brings changes from their sources to the store, as many at once as the store likes. A store that is away is a circuit
+ * that is open: nothing is sent for a while, then one parcel as a probe, and all of it again when that was accepted.
+ */
 export class Delivery {
-  readonly queue: RunQueue = new RunQueue();
-  /** Runs that are created in the store and have not ended. */
-  readonly open: Set<RunLog> = new Set();
-  /** Rough resident size of what waits. */
-  bytes = 0;
   /** When the store last accepted something. */
   lastAccepted = 0;
   readonly #options: DeliveryOptions;
-  readonly #stats: Diagnostics["stats"];
+  readonly #sources: Source[] = [];
+  readonly #underWay = new Set<Promise<void>>();
   #scheduled = false;
-  #pumping: Promise<void> | undefined;
-  #retryTimer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  #pause: NodeJS.Timeout | undefined;
+  #probing = false;
   #tries = 0;
   #refusingSince: number | undefined;
   #settled: (() => void)[] = [];
-  #now = 0;
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.#stats = options.diagnostics.stats;
+  }
+
+  /** Has delivery also take from this source, after those it knows. */
+  add(source: Source): void {
+    this.#sources.push(source);
+  }
+
+  /** Lets a source go. */
+  remove(source: Source): void {
+    this.#sources.splice(this.#sources.indexOf(source), 1);
   }
 
   /** Has delivery begin at the end of this turn. */
   schedule(): void {
-    if (this.#scheduled || this.#retryTimer !== undefined || this.#pumping !== undefined) return;
+    if (this.#scheduled || this.#pause !== undefined || this.#full) return;
     this.#scheduled = true;
     // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
     setImmediate(() => {
@@ -62,16 +82,16 @@ export class Delivery {
 
   /** Begins at once, cutting a wait short. */
   wake(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
     this.#pump();
   }
 
-  /** Resolves when no batch is with the store and no further one will be sent. */
+  /** Sends nothing more, and resolves when nothing is with the store. */
   async stop(): Promise<void> {
-    clearTimeout(this.#retryTimer);
-    await this.#pumping;
-    clearTimeout(this.#retryTimer);
+    this.#stopped = true;
+    clearTimeout(this.#pause);
+    await Promise.all(this.#underWay);
   }
 
   /** Resolves at the next booking, or after `withinMs` milliseconds. */
@@ -90,183 +110,88 @@ export class Delivery {
     return this.#refusingSince === undefined ? 0 : this.#options.clock.now() - this.#refusingSince;
   }
 
-  /** Writes one batch before it returns, waiting for locks at most `waitMs`: true when the store took it, false when there was none, else why not. */
+  /** Has the store write one parcel before it returns, waiting for locks at most `waitMs`: true when it took it, false when there was none, else why not. */
   writeSync(waitMs: number): boolean | PulseError {
     const { store } = this.#options;
-    const batch = this.queue.take(store.batchItems);
-    if (batch.length === 0) return false;
+    let parcel: Parcel | undefined;
+    for (const source of this.#sources) parcel ??= source.ready ? source.take(store.batchItems, Number.POSITIVE_INFINITY) : undefined;
+    if (parcel === undefined) return false;
     let outcomes: readonly Outcome[];
     try {
-      outcomes =
-        store.applySync?.(changesOf(batch), waitMs) ??
-        away(batch, new PulseError("STORE_UNAVAILABLE", `${store.uri} cannot be written synchronously.`));
+      outcomes = store.applySync?.(parcel.changes, waitMs) ?? allAway(parcel.changes, undefined);
     } catch (error) {
-      outcomes = away(batch, error);
+      outcomes = allAway(parcel.changes, error);
     }
-    return this.#settle(batch, outcomes) ?? true;
+    return this.book(parcel, outcomes) ?? true;
   }
 
-  #pump(): void {
-    if (this.#pumping !== undefined || this.#retryTimer !== undefined || this.queue.empty) return;
-    this.#pumping = this.#deliver().finally(() => {
-      this.#pumping = undefined;
-      if (!this.queue.empty) this.schedule();
-    });
-  }
-
-  async #deliver(): Promise<void> {
-    const { store } = this.#options;
-    while (this.#retryTimer === undefined) {
-      const batch = this.queue.take(store.batchItems);
-      if (batch.length === 0) return;
-      this.queue.flight = batch;
-      let outcomes: readonly Outcome[];
-      try {
-        outcomes = await store.apply(changesOf(batch));
-      } catch (error) {
-        outcomes = away(batch, error);
-      }
-      if (this.queue.flight !== batch) return; // recalled: the process is exiting and has taken over
-      this.queue.flight = [];
-      this.#settle(batch, outcomes);
-      // The next batch waits for the loop to come round, so that a long queue never holds it.
-      if (!this.queue.empty) await turn();
-    }
-  }
-
-  /** Books the outcomes; gives the reason when the store takes nothing now. */
-  #settle(batch: readonly RunLog[], outcomes: readonly Outcome[]): PulseError | undefined {
-    const again: RunLog[] = [];
-    let wait = 0;
-    let reason: PulseError | undefined;
-    this.#now = this.#options.clock.now();
-    for (let i = 0; i < batch.length; i++) {
-      const log = batch[i] as RunLog;
-      const outcome = outcomes[i] ?? { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
-      if (outcome.kind === "done") this.#acknowledge(log, outcome);
-      else if (log.refused)
-        this.#reject(log, log.refused); // what follows a refused start has no other reason
-      else if (outcome.kind === "rejected") this.#reject(log, outcome.error);
-      else {
-        again.push(log);
-        if (outcome.kind === "conflict") this.#withoutConflicts(log, outcome.params);
-        else {
-          reason = outcome.error;
-          wait = Math.max(wait, outcome.kind === "retry" ? outcome.afterMs : this.#backoff());
-          log.tell("away", outcome.error);
-        }
-      }
-    }
-    this.queue.putBack(again);
-    if (reason) this.#postpone(reason, wait);
-    else {
-      this.#tries = 0;
-      this.#refusingSince = undefined;
-    }
-    for (const notify of this.#settled.splice(0)) notify();
-    return reason;
-  }
-
-  #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }): void {
-    const change = log.head as RunChange;
-    this.#stats.delivered += this.#release(log, change);
-    this.lastAccepted = this.#now;
-    if (change.create) {
-      log.ids = outcome.ids ?? { runId: log.runKey, experimentId: "" };
-      if (!log.ended) this.open.add(log);
-      log.tell("created", log.ids);
-      this.#freeChildren(log);
-    }
-    this.#requeue(log);
-  }
-
-  #reject(log: RunLog, error: PulseError): void {
-    const change = log.head as RunChange;
-    this.#stats.rejected += this.#release(log, change);
-    this.#options.diagnostics.warnLater(error);
-    if (change.create) {
-      log.refused = error;
-      this.#freeChildren(log);
-    }
-    log.tell("lost", error);
-    this.#requeue(log);
-  }
-
-  /** Lets the change at a log's head go and says how many items it had. */
-  #release(log: RunLog, change: RunChange): number {
-    const items = itemsOf(change);
-    log.head = undefined;
-    log.settled += items;
-    this.bytes -= bytesOf(change);
-    this.#stats.pending -= items;
-    return items;
-  }
-
-  /** Queues a log again while it holds something, else lets it rest. */
-  #requeue(log: RunLog): void {
-    log.queued = !log.empty;
-    if (log.queued) this.queue.push(log);
-    else if (log.ids) log.tell("stored", log.ids);
-  }
-
-  #freeChildren(parent: RunLog): void {
-    if (parent.waiting === undefined) return;
-    for (const child of parent.waiting) {
-      if (parent.refused) child.orphan();
-      this.queue.push(child);
-    }
-    parent.waiting = undefined;
-  }
-
-  #withoutConflicts(log: RunLog, keys: readonly string[]): void {
-    const change = log.head as RunChange;
-    const refused = change.params.filter((param) => keys.includes(param.key));
-    const names = refused.map((param) => JSON.stringify(param.key)).join(", ");
-    this.#options.diagnostics.warnLater(
-      new PulseError(
-        "PARAM_CONFLICT",
-        `Param ${names} has another value in the store already; the new one is kept in tag pulse.conflict.*.`,
-      ),
-    );
-    log.head = {
-      ...change,
-      params: change.params.filter((param) => !keys.includes(param.key)),
-      tags: [...change.tags, ...refused.map(conflictTag)],
-    };
-    this.bytes += bytesOf(log.head) - bytesOf(change);
-  }
-
-  #backoff(): number {
-    const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries);
+  /** A wait before something is tried again: longer each time, spread so that many clients do not come at once. */
+  backoff(tries: number): number {
+    const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(tries, MOST_DOUBLINGS));
     return Math.ceil(ceiling * this.#options.clock.random());
   }
 
-  #postpone(reason: PulseError, waitMs: number): void {
-    this.#tries = Math.min(this.#tries + 1, MOST_DOUBLINGS);
+  /** Books what became of a parcel; gives the reason when the store takes nothing now. */
+  book(parcel: Parcel, outcomes: readonly Outcome[]): PulseError | undefined {
+    let away: (Outcome & { kind: "away" }) | undefined;
+    for (const outcome of outcomes) {
+      if (outcome.kind === "away") away = outcome;
+      else if (outcome.kind === "done") this.lastAccepted = this.#options.clock.now();
+    }
+    parcel.settle(outcomes);
+    if (away) this.#postpone(away);
+    else if (outcomes.some(({ kind }) => kind !== "retry")) {
+      this.#tries = 0;
+      this.#probing = false;
+      this.#refusingSince = undefined;
+    }
+    for (const notify of this.#settled.splice(0)) notify();
+    return away?.error;
+  }
+
+  get #full(): boolean {
+    return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : (this.#options.store.width ?? 1));
+  }
+
+  #pump(): void {
+    const { batchItems, batchRuns } = this.#options.store;
+    while (this.#pause === undefined && !this.#full) {
+      let parcel: Parcel | undefined;
+      const most = batchRuns ?? Number.POSITIVE_INFINITY;
+      for (const source of this.#sources) parcel ??= source.ready ? source.take(batchItems, most) : undefined;
+      if (parcel === undefined) return;
+      const sending = this.#send(parcel).finally(() => {
+        this.#underWay.delete(sending);
+        // The next one waits for the loop to come round, so that a long queue never holds it.
+        if (this.#sources.some(({ ready }) => ready)) this.schedule();
+      });
+      this.#underWay.add(sending);
+    }
+  }
+
+  async #send(parcel: Parcel): Promise<void> {
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await this.#options.store.apply(parcel.changes);
+    } catch (error) {
+      outcomes = allAway(parcel.changes, error);
+    }
+    if (!parcel.recalled) this.book(parcel, outcomes);
+  }
+
+  #postpone({ error, afterMs }: Outcome & { kind: "away" }): void {
+    const wait = error.code === "STORE_BUSY" ? (afterMs ?? 0) : Math.max(afterMs ?? 0, this.backoff(this.#tries));
+    this.#tries++;
+    this.#probing = true;
     this.#refusingSince ??= this.#options.clock.now();
-    if (reason.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(reason);
-    this.#retryTimer ??= setTimeout(() => this.wake(), waitMs).unref();
+    if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
+    this.#pause ??= setTimeout(() => this.wake(), wait).unref();
   }
 }
 
-/** The tag that keeps the value a param's first value has won over. */
-export function conflictTag({ key, value }: Param): Tag {
-  return { key: sanitizeKey(`pulse.conflict.${key}`), value: cutText(value, LIMITS.tagValue) };
-}
-
-function changesOf(batch: readonly RunLog[]): RunChange[] {
-  return batch.map((log) => log.head as RunChange);
-}
-
-function away(batch: readonly RunLog[], error: unknown): Outcome[] {
+/** The outcomes when a store fails as a whole. */
+export function allAway(changes: readonly RunChange[], error: unknown): Outcome[] {
   const problem =
     error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${messageOf(error)}.`, error);
-  return batch.map(() => ({ kind: "away", error: problem }));
-}
-
-/** Resolves when the event loop has come round once. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+  return changes.map(() => ({ kind: "away", error: problem }));
 }

@@ -1,13 +1,26 @@
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
+import type { UnfinishedEnd } from "./run-log.js";
+
+const { setImmediate } = globalThis;
 
 /**
- * The recorders that still may hold something when the process ends. One pair of listeners serves them all, in every
+ * The recorders that still may hold something when the process ends. One set of listeners serves them all, in every
  * loaded copy of the package; exit codes and other people's handlers are left alone.
  */
 const recorders: Set<Recorder> = shared("recorders", () => new Set<Recorder>());
 
-/** Has a recorder delivered at `beforeExit` (asynchronously) and at `exit` (synchronously, also after `process.exit()`). */
+const KILLED: UnfinishedEnd = { status: "KILLED", partial: false };
+const FAILED: UnfinishedEnd = { status: "FAILED", partial: false };
+const PARTIAL: UnfinishedEnd = { status: "FINISHED", partial: true };
+
+/** What the process may die of; it may also survive it. */
+const noted: { end: UnfinishedEnd | undefined } = shared("noted end", () => ({ end: undefined }));
+
+/** Signals that end a process which does not listen to them. */
+const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
 export function guardAtExit(recorder: Recorder): void {
   shared("exit listeners", () => {
     // A flush wakes the loop, after which `beforeExit` comes again: who gave up once is left to `exit`.
@@ -17,9 +30,13 @@ export function guardAtExit(recorder: Recorder): void {
         if (!each.idle && !gaveUp.has(each)) void each.flush().then(() => each.idle || gaveUp.add(each));
       }
     });
+    // Only watched: whoever handles uncaught errors goes on doing so.
+    process.on("uncaughtExceptionMonitor", () => note(FAILED));
     process.on("exit", (code) => {
-      for (const each of recorders) each.drainSync(code);
+      const end = endAt(code);
+      for (const each of recorders) each.drainSync(end);
     });
+    for (const signal of SIGNALS) listen(signal);
     return true;
   });
   recorders.add(recorder);
@@ -28,4 +45,42 @@ export function guardAtExit(recorder: Recorder): void {
 /** Lets a closed recorder go. */
 export function unguard(recorder: Recorder): void {
   recorders.delete(recorder);
+}
+
+/** How runs that are open when a tracker is shut down end. */
+export function endAt(code: number): UnfinishedEnd {
+  return noted.end ?? (code === 0 ? PARTIAL : FAILED);
+}
+
+/** The process may die now, or not: everything is written down, with what its open runs are to end as if it does. */
+function note(end: UnfinishedEnd): void {
+  noted.end = end;
+  for (const each of recorders) each.writeDown(end.status);
+}
+
+/**
+ * Listens to a signal before everybody else. The listener takes itself away first: programs that look whether anybody
+ * else listens (signal-exit) must not count it, and a second signal must find what there would be without us.
+ */
+function listen(signal: NodeJS.Signals): void {
+  const listener = (): void => {
+    process.removeListener(signal, listener);
+    if (process.listenerCount(signal) > 0) {
+      note(KILLED);
+      setImmediate(() => process.prependListener(signal, listener)).unref();
+    } else void die(signal);
+  };
+  process.prependListener(signal, listener);
+}
+
+/** Nobody else handles the signal: open runs end, delivery gets its time, and the signal does what it would have done. */
+async function die(signal: NodeJS.Signals): Promise<void> {
+  noted.end = KILLED;
+  for (const each of recorders) {
+    each.endOpenRuns(KILLED);
+    each.writeDown("KILLED");
+  }
+  await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
+  for (const each of recorders) each.drainSync(KILLED);
+  process.kill(process.pid, signal);
 }

@@ -1,9 +1,17 @@
 import type { Diagnostics } from "../diagnostics.js";
-import type { ExperimentRef } from "../entities.js";
+import type { Durability } from "../config/options.js";
+import type { ExperimentRef, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import type { RunStart } from "../stores/tracking-store.js";
+import type { RunStart, StoredIds } from "../stores/tracking-store.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
-import { METRIC_BYTES, RunLog, type Unfinished } from "./run-log.js";
+import { Heir } from "./heir.js";
+import { Keeper } from "./keeper.js";
+import type { OutboxFolder } from "./outbox-folder.js";
+import { METRIC_BYTES, RunLog, type Unfinished, type UnfinishedEnd } from "./run-log.js";
+import { RunQueue } from "./run-queue.js";
+
+// Taken now: a test that later puts fake timers in place must not stop delivery.
+const { setImmediate, setTimeout, clearTimeout } = globalThis;
 
 /** What a recorder is made of. */
 export interface RecorderOptions extends DeliveryOptions {
@@ -11,7 +19,19 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly maxPendingBytes: number;
   /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
   readonly exitTimeoutMs: number;
+  readonly durability: Durability;
+  /** What the store has not taken this long after it was recorded is written down, in milliseconds. */
+  readonly flushIntervalMs: number;
+  /** Where it is written down; undefined keeps everything in memory. */
+  readonly outboxes: OutboxFolder | undefined;
+  /** Bound of the outbox, in bytes. */
+  readonly maxOutboxBytes: number;
 }
+
+/** Most runs written down in one go while the program runs: it holds the event loop. */
+const KEPT_AT_ONCE = 100;
+/** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
+const HEIR_AFTER_MS = 500;
 
 /** Memory that is full is emptied to this share of the bound, so that not every value has to do it again. */
 const EMPTIED_TO = 0.9;
@@ -24,13 +44,25 @@ export class Recorder {
   readonly #options: RecorderOptions;
   readonly #stats: Diagnostics["stats"];
   readonly #delivery: Delivery;
+  readonly #queue: RunQueue;
+  readonly #keeper: Keeper;
+  #heir: Heir | undefined;
+  #heirTimer: NodeJS.Timeout | undefined;
+  #keepTimer: NodeJS.Timeout | undefined;
+  #keepScheduled = false;
   #relieving = false;
   #ended: "closed" | "exited" | undefined;
 
   constructor(options: RecorderOptions) {
+    const { store, diagnostics, clock, outboxes, maxOutboxBytes } = options;
     this.#options = options;
-    this.#stats = options.diagnostics.stats;
+    this.#stats = diagnostics.stats;
     this.#delivery = new Delivery(options);
+    const { batchItems: pieceItems } = store;
+    this.#keeper = new Keeper({ folder: outboxes, maxBytes: maxOutboxBytes, pieceItems, clock, diagnostics, delivery: this.#delivery });
+    this.#queue = new RunQueue(this.#delivery, diagnostics, this.#keeper);
+    this.#keeper.queue = this.#queue;
+    this.#delivery.add(this.#queue);
   }
 
   /** Opens the log of a new run; its start is the first thing in it. */
@@ -45,32 +77,38 @@ export class Recorder {
   added(log: RunLog, bytes: number): void {
     this.#stats.pending++;
     log.recorded++;
-    this.#delivery.bytes += bytes;
-    if (!log.queued) {
+    this.#queue.bytes += bytes;
+    if (log.kept) this.#addedToKept(log);
+    else if (!log.queued) {
       if (this.#ended) {
         this.#tooLate(log, bytes);
         return;
       }
       log.queued = true;
-      this.#delivery.queue.push(log);
+      log.since = this.#options.clock.now();
+      this.#queue.push(log);
       this.#delivery.schedule();
+      if (this.#keepTimer === undefined) this.#begin();
     }
-    if (this.#delivery.bytes > this.#options.maxPendingBytes) this.#relieve();
+    if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
+    if (this.#queue.bytes > this.#options.maxPendingBytes) this.#relieve();
   }
 
   ending(log: RunLog): void {
-    this.#delivery.open.delete(log);
+    this.#keeper.open.delete(log);
   }
 
   /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<void> {
     const { clock, exitTimeoutMs } = this.#options;
-    const targets = this.#delivery.queue.all().map((log): [RunLog, number] => [log, log.recorded]);
+    this.#keeper.keepFresh();
+    const kept = this.#keeper.source?.outbox.lastSeq ?? 0;
+    const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
     const started = clock.now();
     this.#delivery.wake();
     for (;;) {
       for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
-      if (targets.length === 0) return;
+      if (targets.length === 0 && !this.#keeper.waitsUpTo(kept)) return;
       const now = clock.now();
       const left = Math.min(
         Math.max(started, this.#delivery.lastAccepted) + exitTimeoutMs - now,
@@ -87,27 +125,48 @@ export class Recorder {
   }
 
   /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
-  drainSync(exitCode: number): void {
-    this.endOpenRuns(exitCode);
+  drainSync(end: UnfinishedEnd): void {
+    if (this.#ended === "exited") return;
+    this.endOpenRuns(end);
     this.#writeAll();
     this.#ended = "exited";
+    this.#heir?.stop();
+    this.#keeper.close();
   }
 
-  /** Ends the runs that are still open as the exit code says. */
-  endOpenRuns(exitCode: number): void {
-    for (const { run } of this.#openLogs()) run.endUnfinished(exitCode);
+  /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
+  writeDown(status: TerminalStatus): void {
+    if (this.#ended) return;
+    if (this.#options.store.applySync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
+    this.#keep(this.#queue.all().filter((log) => !log.kept));
+    this.#keeper.keepFresh();
+    this.#keeper.noteDeath(status);
+  }
+
+  /** Ends the runs that are still open. */
+  endOpenRuns(end: UnfinishedEnd): void {
+    for (const { run } of this.#openLogs()) run.endUnfinished(end);
+  }
+
+  /** How long a wait for delivery goes on, in milliseconds. */
+  get exitTimeoutMs(): number {
+    return this.#options.exitTimeoutMs;
   }
 
   get hasOpenRuns(): boolean {
     return this.#openLogs().length > 0;
   }
 
-  /** Flushes and closes the store; what cannot be delivered is dropped and counted. */
+  /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
   async close(timeoutMs?: number): Promise<void> {
     await this.flush(timeoutMs);
     await this.#delivery.stop();
     this.#writeAll();
     this.#ended = "closed";
+    this.#heir?.stop();
+    clearTimeout(this.#heirTimer);
+    clearTimeout(this.#keepTimer);
+    this.#keeper.close();
     await this.#options.store.close();
   }
 
@@ -115,54 +174,135 @@ export class Recorder {
     return this.#stats.pending === 0;
   }
 
+  /** The store's address, without credentials. */
+  get uri(): string {
+    return this.#options.store.uri;
+  }
+
+  /** The page where people look at a run, when there is one. */
+  runUrl(ids: StoredIds): string | undefined {
+    return this.#options.store.runUrl?.(ids);
+  }
+
+  /** Whether what the store does not take is kept on disk. */
+  get keeps(): boolean {
+    return this.#keeper.usable;
+  }
+
+  #begin(): void {
+    if (!this.#keeper.usable) return;
+    const { durability, flushIntervalMs, outboxes } = this.#options;
+    // Looked at twice an interval, so that nothing is older than one when it is written down.
+    if (durability !== "memory") this.#keepTimer = setTimeout(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
+    if (this.#heir !== undefined || outboxes === undefined) return;
+    const heir = new Heir(outboxes, this.#delivery, this.#options.diagnostics);
+    this.#heir = heir;
+    this.#heirTimer = setTimeout(() => heir.start(this.#keeper.source?.outbox.path), HEIR_AFTER_MS).unref();
+  }
+
+  /** Writes down what the store has not taken for half an interval. */
+  #keepOverdue(): void {
+    const { clock, flushIntervalMs, store } = this.#options;
+    this.#keepTimer = undefined;
+    if (this.#ended) return;
+    this.#keeper.keepFresh();
+    // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
+    if (store.applySync === undefined || this.#delivery.refusingFor > 0) {
+      const overdue = this.#queue.overdue(clock.now() - flushIntervalMs / 2, KEPT_AT_ONCE);
+      if (this.#keep(overdue) && overdue.length === KEPT_AT_ONCE) {
+        this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
+        return;
+      }
+    }
+    if (!this.idle) this.#begin();
+  }
+
+  #keep(logs: readonly RunLog[]): boolean {
+    if (!this.#keeper.keep(logs)) return false;
+    this.#queue.release(logs);
+    return true;
+  }
+
+  #addedToKept(log: RunLog): void {
+    this.#keeper.added(log);
+    if (this.#ended === "exited") this.#writeAll();
+    else if (this.#keepTimer === undefined) this.#begin();
+  }
+
+  /** With durability "outbox": everything of this turn is on disk at its end. */
+  #keepAtEndOfTurn(): void {
+    if (this.#keepScheduled || this.#ended || !this.#keeper.usable) return;
+    this.#keepScheduled = true;
+    setImmediate(() => {
+      this.#keepScheduled = false;
+      if (this.#ended) return;
+      // A store that writes on the event loop has it on disk just as well.
+      if (this.#options.store.applySync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
+      this.#keep(this.#queue.all().filter((log) => !log.kept));
+      this.#keeper.keepFresh();
+    });
+  }
+
   /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
   #openLogs(): RunLog[] {
-    return [...this.#delivery.open, ...this.#delivery.queue.all().filter((log) => !log.ended && log.ids === undefined)];
+    const unheard = this.#queue.all().filter((log) => !log.ended && log.ids === undefined);
+    return [...new Set([...this.#keeper.open, ...unheard, ...this.#keeper.openLogs])];
   }
 
   #writeAll(): void {
     if (this.idle) return;
-    this.#delivery.queue.recall();
+    this.#queue.recall();
     let written: boolean | PulseError = true;
-    while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
-    if (!this.idle) this.#dropAll(written === false ? undefined : written);
+    if (this.#options.store.applySync) while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
+    this.#keep(this.#queue.all());
+    if (this.idle) return;
+    if (this.#keeper.keepFresh() && this.#queue.all().length === 0) this.#keeper.sayKept();
+    else this.#dropAll(typeof written === "boolean" ? undefined : written);
   }
 
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */
   #tooLate(log: RunLog, bytes: number): void {
     if (this.#ended === "exited") {
       log.queued = true;
-      this.#delivery.queue.push(log);
+      this.#queue.push(log);
       this.#writeAll();
       return;
     }
     log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
-    this.#delivery.bytes -= bytes;
+    this.#queue.bytes -= bytes;
     this.#stats.pending--;
     this.#stats.dropped++;
     this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
   }
 
-  /** Memory is full: writes one batch at once, or, when the store takes nothing, drops the oldest metrics. */
+  /** Memory is full: writes one batch at once, or writes it all down, or, when neither can be done, drops the oldest metrics. */
   #relieve(): void {
     if (this.#relieving) return;
     this.#relieving = true;
     // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
-    const { maxPendingBytes, exitTimeoutMs } = this.#options;
-    const stuck = this.#delivery.queue.flight.length > 0 || this.#delivery.writeSync(0) !== true;
-    if (stuck && (this.#delivery.refusingFor > exitTimeoutMs || this.#delivery.bytes > 2 * maxPendingBytes)) this.#dropOldestMetrics();
+    const { maxPendingBytes, exitTimeoutMs, store } = this.#options;
+    const stuck = store.applySync === undefined || this.#queue.inFlight || this.#delivery.writeSync(0) !== true;
+    if (stuck && !this.#writeSomeDown()) {
+      if (this.#delivery.refusingFor > exitTimeoutMs || this.#queue.bytes > 2 * maxPendingBytes) this.#dropOldestMetrics();
+    }
     this.#relieving = false;
+  }
+
+  /** Makes room by writing down; false when that cannot be done. */
+  #writeSomeDown(): boolean {
+    if (!this.#keeper.usable) return false;
+    return this.#keeper.keepFresh() && this.#keep(this.#queue.overdue(Number.POSITIVE_INFINITY, KEPT_AT_ONCE));
   }
 
   #dropOldestMetrics(): void {
     const { maxPendingBytes, store, diagnostics } = this.#options;
     let count = 0;
-    for (const log of this.#delivery.queue.all()) {
-      if (this.#delivery.bytes <= maxPendingBytes * EMPTIED_TO) break;
+    for (const log of this.#queue.all()) {
+      if (this.#queue.bytes <= maxPendingBytes * EMPTIED_TO) break;
       const metrics = log.dropMetrics();
       log.settled += metrics;
       count += metrics;
-      this.#delivery.bytes -= metrics * METRIC_BYTES;
+      this.#queue.bytes -= metrics * METRIC_BYTES;
     }
     if (count === 0) return;
     this.#stats.dropped += count;
@@ -173,18 +313,19 @@ export class Recorder {
 
   #dropAll(reason: PulseError | undefined): void {
     const { store, diagnostics } = this.#options;
-    const count = this.#stats.pending;
+    const lost = [...this.#queue.all(), ...this.#keeper.fresh];
+    const count = lost.reduce((sum, log) => sum + log.recorded - log.settled, 0);
     const detail = `${count} items could not be stored in ${store.uri}${reason ? `: ${reason.message}` : "."}`;
     const error = new PulseError("LOST_AT_EXIT", detail, reason);
-    for (const log of this.#delivery.queue.all()) {
+    for (const log of lost) {
       log.settled = log.recorded;
       log.queued = false;
       log.refuse(error);
     }
     this.#stats.dropped += count;
-    this.#stats.pending = 0;
-    this.#delivery.bytes = 0;
-    this.#delivery.queue.clear();
+    this.#stats.pending -= count;
+    this.#queue.bytes = 0;
+    this.#queue.clear();
     diagnostics.warnLater(error);
   }
 }

@@ -1,9 +1,12 @@
-import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
+import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import type { PulseError } from "../errors.js";
 import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
 
-/** A change that is still being gathered. */
+/** A change that is still being gathered, or at the head of its log. */
 interface Gathering extends RunChange {
+  ids: StoredIds | undefined;
+  parentId: string | undefined;
+  attempted: boolean;
   create: RunStart | undefined;
   metrics: Metric[];
   params: Param[];
@@ -19,9 +22,16 @@ export interface Intake {
   ending(log: RunLog): void;
 }
 
+/** How runs that are still open end with the process or the tracker. */
+export interface UnfinishedEnd {
+  readonly status: TerminalStatus;
+  /** Nothing went wrong, but the run was not ended by anybody. */
+  readonly partial: boolean;
+}
+
 /** The run a log belongs to: what must be possible with it when the process or the tracker ends. */
 export interface Unfinished {
-  endUnfinished(exitCode: number): void;
+  endUnfinished(end: UnfinishedEnd): void;
 }
 
 /** Rough resident sizes, for the memory bound. */
@@ -64,6 +74,21 @@ export class RunLog {
   settled = 0;
   /** Handed to the store, or to be handed again as it is. */
   head: RunChange | undefined;
+  /** The head is with the store now. */
+  flying = false;
+  /** Where the outbox has the head, when that was written down while it was with the store. */
+  headSeq: number | undefined;
+  /** It goes through the outbox: what is recorded of it is written down there and delivered from there. */
+  kept = false;
+  /** The outbox knows that the run is open. */
+  registered = false;
+  /** Since when it holds something, in milliseconds since the epoch. */
+  since = 0;
+  /** When its head was handed over; what it holds behind the head is younger. */
+  takenAt = 0;
+  /** How often the store failed on the head while it took others, and when it had last accepted something then. */
+  failures = 0;
+  failedAt = 0;
   /** The recorder has it in its queue, in flight, or waiting for its parent. */
   queued = false;
   /** What the store calls it, once created there. */
@@ -93,6 +118,17 @@ export class RunLog {
   watch(watcher: RunWatcher): void {
     this.#watchers ??= new Set();
     this.#watchers.add(watcher);
+  }
+
+  /** Whether somebody waits for news of it. */
+  get watched(): boolean {
+    return (this.#watchers?.size ?? 0) > 0;
+  }
+
+  /** Takes note of what the store calls the run. */
+  created(ids: StoredIds): void {
+    this.ids = ids;
+    this.tell("created", ids);
   }
 
   /** Tells the watchers, if any. */
@@ -144,9 +180,14 @@ export class RunLog {
 
   /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
   take(limit: number): RunChange | undefined {
-    if (this.head) return this.head;
+    if (this.head) {
+      this.head = { ...this.head, ids: this.ids, attempted: true };
+      return this.head;
+    }
     const next = this.#next;
     if (next === undefined) return undefined;
+    next.ids = this.ids;
+    if (next.create) next.parentId = this.parent?.ids?.runId;
     const metrics = next.metrics.length - this.#taken;
     const excess = itemsOf(next) - this.#taken - limit;
     if (excess > 0 && metrics > 1) {
@@ -164,6 +205,15 @@ export class RunLog {
     return this.head;
   }
 
+  /** Takes out everything that is not with the store, in pieces of at most `limit` items. */
+  takeOut(limit: number): RunChange[] {
+    const flying = this.flying ? this.head : undefined;
+    const pieces = this.head && !this.flying ? [this.head] : [];
+    for (this.head = undefined; this.#next !== undefined; this.head = undefined) pieces.push(this.take(limit) as RunChange);
+    this.head = flying;
+    return pieces;
+  }
+
   /** Drops the metrics not yet handed over and says how many they were. */
   dropMetrics(): number {
     const count = (this.#next?.metrics.length ?? 0) - this.#taken;
@@ -174,12 +224,7 @@ export class RunLog {
 
   /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
   orphan(): void {
-    const cut = (change: RunChange): RunChange => {
-      const { create } = change;
-      if (create?.parentKey === undefined) return change;
-      const tag = { key: "pulse.parent_key", value: create.parentKey };
-      return { ...change, create: { ...create, parentKey: undefined, sourceTags: [...create.sourceTags, tag] } };
-    };
+    const cut = (change: RunChange): RunChange => (change.create ? { ...change, create: orphaned(change.create) } : change);
     if (this.head) this.head = cut(this.head);
     else if (this.#next) this.#next = cut(this.#next) as Gathering;
   }
@@ -194,6 +239,7 @@ export class RunLog {
   refuse(error: PulseError): void {
     if (this.ids === undefined) this.refused ??= error;
     this.tell("lost", error);
+    this.kept = false;
     this.head = undefined;
     this.#next = undefined;
     this.#taken = 0;
@@ -203,6 +249,9 @@ export class RunLog {
     this.#next ??= {
       runKey: this.runKey,
       experiment: this.experiment,
+      ids: undefined,
+      parentId: undefined,
+      attempted: false,
       create: undefined,
       metrics: [],
       params: NONE,
@@ -211,6 +260,13 @@ export class RunLog {
     };
     return this.#next;
   }
+}
+
+/** The start of a child whose parent never will be: it stands alone, with a tag that names it. */
+export function orphaned(create: RunStart): RunStart {
+  const { parentKey, sourceTags } = create;
+  if (parentKey === undefined) return create;
+  return { ...create, parentKey: undefined, sourceTags: [...sourceTags, { key: "pulse.parent_key", value: parentKey }] };
 }
 
 export { METRIC_BYTES };

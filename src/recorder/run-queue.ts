@@ -1,48 +1,90 @@
-import { itemsOf } from "../stores/tracking-store.js";
-import type { RunLog } from "./run-log.js";
+import { cutText, sanitizeKey } from "../capture/keys.js";
+import type { Diagnostics } from "../diagnostics.js";
+import { LIMITS, type Param, type Tag } from "../entities.js";
+import { PulseError } from "../errors.js";
+import { itemsOf, type Outcome, type RunChange } from "../stores/tracking-store.js";
+import type { Delivery, Parcel, Source } from "./delivery.js";
+import { bytesOf, type RunLog } from "./run-log.js";
 
-/** The run logs that hold something, in the order in which they are to be handed over. */
-export class RunQueue {
+const { setTimeout } = globalThis;
+
+/** A change the store fails on this often, while it takes others, is set aside. */
+export const MOST_FAILURES = 7;
+
+/** What the queue has written down. */
+export interface QueueKeeper {
+  /** Writes everything of these logs down, which then go through the outbox; false when that cannot be done. */
+  keep(logs: readonly RunLog[]): boolean;
+  /** These runs are created and go on. */
+  opened(logs: readonly RunLog[]): void;
+  /** The ends of these runs are stored. */
+  ended(logs: readonly RunLog[]): void;
+  /** The store will never take this change. */
+  setAside(log: RunLog, change: RunChange, error: PulseError): void;
+  /** The head of a log that goes through the outbox is back from the store. */
+  landed(log: RunLog, stored: boolean): void;
+}
+
+/** The run logs that hold something in memory, in the order in which they are to be handed over. */
+export class RunQueue implements Source {
+  /** Rough resident size of what waits. */
+  bytes = 0;
+  readonly #delivery: Delivery;
+  readonly #diagnostics: Diagnostics;
+  readonly #keeper: QueueKeeper;
   #logs: RunLog[] = [];
-  /** Those of the batch that is with the store now. */
-  flight: readonly RunLog[] = [];
+  /** Those the store failed on and that wait for their next try. */
+  readonly #resting = new Set<RunLog>();
+  /** What is with the store now. */
+  readonly #flights = new Set<Flight>();
 
-  get empty(): boolean {
-    return this.#logs.length === 0;
+  constructor(delivery: Delivery, diagnostics: Diagnostics, keeper: QueueKeeper) {
+    this.#delivery = delivery;
+    this.#diagnostics = diagnostics;
+    this.#keeper = keeper;
+  }
+
+  get ready(): boolean {
+    return this.#logs.length > 0;
+  }
+
+  /** Whether something is with the store now. */
+  get inFlight(): boolean {
+    return this.#flights.size > 0;
   }
 
   push(log: RunLog): void {
     this.#logs.push(log);
   }
 
-  /** Puts logs back at the front, in their order. */
-  putBack(logs: readonly RunLog[]): void {
-    if (logs.length > 0) this.#logs = logs.concat(this.#logs);
+  take(items: number, runs: number): Parcel | undefined {
+    const batch = this.takeLogs(items, runs);
+    if (batch.length === 0) return undefined;
+    const flight = new Flight(this, batch);
+    this.#flights.add(flight);
+    return flight;
   }
 
-  /** Puts what is in flight back: it may be stored already, but changes are idempotent, so it simply goes again. */
-  recall(): void {
-    this.putBack(this.flight);
-    this.flight = [];
-  }
-
-  /** Takes the next logs, at most `items` items of their changes; children of uncreated parents stay with their parent. */
-  take(items: number): RunLog[] {
+  /** @internal Takes the next logs, at most `items` items of their changes; children of uncreated parents stay with their parent. */
+  takeLogs(items: number, runs: number): RunLog[] {
     const batch: RunLog[] = [];
     let left = items;
     let read = 0;
-    while (read < this.#logs.length && left > 0) {
+    while (read < this.#logs.length && left > 0 && batch.length < runs) {
       const log = this.#logs[read] as RunLog;
       const { parent } = log;
-      if (parent?.uncreated && log.uncreated) {
+      const waits = parent?.uncreated === true && log.uncreated;
+      if (waits && !parent.kept) {
         parent.waiting ??= [];
         parent.waiting.push(log);
-      } else {
+      } else if (!(waits && this.#keeper.keep([log]))) {
+        // (Behind a parent that goes through the outbox, a child does too.)
         const change = log.take(left);
         const size = change ? itemsOf(change) : 0;
         if (size > left && batch.length > 0) break;
         left -= size;
         if (change) batch.push(log);
+        else log.queued = false;
       }
       read++;
     }
@@ -50,14 +92,232 @@ export class RunQueue {
     return batch;
   }
 
-  /** Every log that holds something: queued, in flight, or waiting for its parent. */
+  /** Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes again. */
+  recall(): void {
+    const back: RunLog[] = [];
+    for (const flight of this.#flights) {
+      flight.recalled = true;
+      for (const log of flight.logs) {
+        log.flying = false;
+        if (log.headSeq === undefined) {
+          log.head = { ...(log.head as RunChange), attempted: true };
+          back.push(log);
+        } else this.#forget(log);
+      }
+    }
+    this.#flights.clear();
+    this.#logs = [...back, ...this.#resting, ...this.#logs];
+    this.#resting.clear();
+  }
+
+  /** Every log that holds something: in flight, resting, queued, or waiting for its parent. */
   all(): RunLog[] {
     const withChildren = (logs: readonly RunLog[]): RunLog[] =>
       logs.flatMap((log) => (log.waiting ? [log, ...withChildren(log.waiting)] : log));
-    return withChildren([...this.flight, ...this.#logs]);
+    return withChildren([...[...this.#flights].flatMap(({ logs }) => logs), ...this.#resting, ...this.#logs]);
+  }
+
+  /** Logs that have held something since `before`, at most `limit` of them, the first ones of the queue. */
+  overdue(before: number, limit: number): RunLog[] {
+    const found: RunLog[] = [];
+    const consider = (log: RunLog): void => {
+      if (found.length < limit && log.since <= before && !log.kept) found.push(log);
+    };
+    for (const { logs } of this.#flights) logs.forEach(consider);
+    this.#resting.forEach(consider);
+    for (const log of this.#logs) {
+      if (found.length >= limit) break;
+      consider(log);
+    }
+    return found;
+  }
+
+  /** Lets go of logs that go through the outbox now. */
+  release(logs: readonly RunLog[]): void {
+    const gone = new Set(logs);
+    this.#logs = this.#logs.filter((log) => !gone.has(log));
+    for (const log of logs) this.#resting.delete(log);
   }
 
   clear(): void {
     this.#logs = [];
+    this.#resting.clear();
   }
+
+  /** Books the outcomes of a batch. */
+  settle(batch: readonly RunLog[], outcomes: readonly Outcome[]): void {
+    const again: RunLog[] = [];
+    const opened: RunLog[] = [];
+    const ended: RunLog[] = [];
+    for (let i = 0; i < batch.length; i++) {
+      const log = batch[i] as RunLog;
+      const outcome = outcomes[i] ?? { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
+      if (outcome.kind === "done") {
+        if (log.registered && log.head?.end) ended.push(log);
+        this.#acknowledge(log, outcome, opened);
+      } else if (log.refused)
+        this.#reject(log, log.refused); // what follows a refused start has no other reason
+      else if (outcome.kind === "rejected") this.#reject(log, outcome.error);
+      else if (log.headSeq !== undefined) {
+        this.#forget(log); // the outbox has it, and goes on with it
+        this.#keeper.landed(log, false);
+        if (outcome.kind === "away") log.tell("away", outcome.error);
+      } else if (outcome.kind === "retry") this.#rest(log, outcome.error);
+      else {
+        again.push(log);
+        if (outcome.kind === "conflict") this.#withoutConflicts(log, outcome.params);
+        else log.tell("away", outcome.error);
+      }
+    }
+    // Where runs go one by one, the next try is another run's: whatever is wrong with this one, it does not stand in the way.
+    if (again.length > 0) this.#logs = batch.length > 1 ? again.concat(this.#logs) : this.#logs.concat(again);
+    if (opened.length > 0) this.#keeper.opened(opened);
+    if (ended.length > 0) this.#keeper.ended(ended);
+  }
+
+  /** @internal A flight is back. */
+  landed(flight: Flight): void {
+    this.#flights.delete(flight);
+    for (const log of flight.logs) log.flying = false;
+  }
+
+  #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }, opened: RunLog[]): void {
+    const change = log.head as RunChange;
+    this.#diagnostics.stats.delivered += this.#release(log, change);
+    log.failures = 0;
+    if (change.create) {
+      log.created(outcome.ids ?? { runId: log.runKey, experimentId: "" });
+      if (!log.ended && !log.kept) opened.push(log);
+      this.freeChildren(log);
+    }
+    if (log.kept) this.#keeper.landed(log, true);
+    else this.#requeue(log);
+  }
+
+  #reject(log: RunLog, error: PulseError): void {
+    const change = log.head as RunChange;
+    this.#keeper.setAside(log, change, error);
+    this.#diagnostics.stats.rejected += this.#release(log, change);
+    this.#diagnostics.warnLater(error);
+    if (change.create) {
+      log.refused = error;
+      this.freeChildren(log);
+    }
+    log.tell("lost", error);
+    if (log.kept) this.#keeper.landed(log, false);
+    else this.#requeue(log);
+  }
+
+  /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
+  #rest(log: RunLog, error: PulseError): void {
+    if (log.failures === 0 || this.#delivery.lastAccepted > log.failedAt) log.failures++;
+    if (log.failures >= MOST_FAILURES) {
+      this.#reject(log, error);
+      return;
+    }
+    log.failedAt = this.#delivery.lastAccepted;
+    log.tell("away", error);
+    this.#diagnostics.warnLater(error);
+    this.#resting.add(log);
+    setTimeout(() => {
+      if (!this.#resting.delete(log)) return;
+      this.#logs.push(log);
+      this.#delivery.schedule();
+    }, this.#delivery.backoff(log.failures + 2)).unref();
+  }
+
+  /** Lets the change at a log's head go and says how many items it had. */
+  #release(log: RunLog, change: RunChange): number {
+    const items = this.#forget(log, change);
+    this.#diagnostics.stats.pending -= items;
+    return items;
+  }
+
+  /** Lets the change at a log's head go, which is somewhere else still. */
+  #forget(log: RunLog, change: RunChange = log.head as RunChange): number {
+    const items = itemsOf(change);
+    log.head = undefined;
+    log.settled += items;
+    this.bytes -= bytesOf(change);
+    return items;
+  }
+
+  /** Queues a log again while it holds something, else lets it rest. */
+  #requeue(log: RunLog): void {
+    log.queued = !log.empty;
+    if (log.queued) {
+      log.since = log.takenAt;
+      this.#logs.push(log);
+    } else if (log.ids) log.tell("stored", log.ids);
+  }
+
+  /** Has the children of a run that is created, or never will be, follow. */
+  freeChildren(parent: RunLog): void {
+    if (parent.waiting === undefined) return;
+    for (const child of parent.waiting) {
+      if (parent.refused) child.orphan();
+      this.#logs.push(child);
+    }
+    parent.waiting = undefined;
+  }
+
+  #withoutConflicts(log: RunLog, keys: readonly string[]): void {
+    const change = log.head as RunChange;
+    this.#diagnostics.warnLater(conflictWarning(keys));
+    log.head = { ...withoutParams(change, keys) };
+    this.bytes += bytesOf(log.head) - bytesOf(change);
+  }
+}
+
+/** A batch that is with the store. */
+class Flight implements Parcel {
+  readonly changes: readonly RunChange[];
+  readonly logs: readonly RunLog[];
+  recalled = false;
+  readonly #queue: RunQueue;
+
+  constructor(queue: RunQueue, logs: readonly RunLog[]) {
+    this.#queue = queue;
+    this.logs = logs;
+    this.changes = changesOf(logs);
+    const now = Date.now();
+    for (const log of logs) {
+      log.flying = true;
+      log.takenAt = now;
+    }
+  }
+
+  settle(outcomes: readonly Outcome[]): void {
+    this.#queue.landed(this);
+    this.#queue.settle(this.logs, outcomes);
+  }
+}
+
+/** The changes at the heads of logs. */
+export function changesOf(batch: readonly RunLog[]): RunChange[] {
+  return batch.map((log) => log.head as RunChange);
+}
+
+/** What is said once when the store has other values for params. */
+export function conflictWarning(keys: readonly string[]): PulseError {
+  const names = keys.map((key) => JSON.stringify(key)).join(", ");
+  return new PulseError(
+    "PARAM_CONFLICT",
+    `Param ${names} has another value in the store already; the new one is kept in tag pulse.conflict.*.`,
+  );
+}
+
+/** Gives a change without the params that the store has other values for; those become tags. */
+export function withoutParams(change: RunChange, keys: readonly string[]): RunChange {
+  const refused = change.params.filter(({ key }) => keys.includes(key));
+  return {
+    ...change,
+    params: change.params.filter(({ key }) => !keys.includes(key)),
+    tags: [...change.tags, ...refused.map(conflictTag)],
+  };
+}
+
+/** The tag that keeps the value a param's first value has won over. */
+export function conflictTag({ key, value }: Param): Tag {
+  return { key: sanitizeKey(`pulse.conflict.${key}`), value: cutText(value, LIMITS.tagValue) };
 }

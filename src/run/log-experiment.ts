@@ -23,6 +23,8 @@ export interface ExperimentLog {
 export interface LoggedExperiment {
   readonly runId: string;
   readonly experimentId: string;
+  /** The run's page, where there is a server. */
+  readonly url?: string;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -31,7 +33,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** @internal A host for one run, and how to let it go. */
 export interface Lease {
   readonly host: RunHost;
-  readonly release: () => Promise<void>;
+  /** Waits for delivery at most `timeoutMs`. */
+  readonly release: (timeoutMs?: number) => Promise<void>;
 }
 
 /** @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile. */
@@ -64,10 +67,14 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
     } finally {
       run.end("FAILED");
     }
-    const { runId, experimentId } = await within(timeoutMs, stored, host.recorder, () => host.config.trackingUri);
-    return { runId, experimentId };
-  } finally {
+    const ids = await within(timeoutMs, stored, host.recorder, () => host.recorder.uri);
+    const { runId, experimentId } = ids;
+    const url = host.recorder.runUrl(ids);
     await release();
+    return { runId, experimentId, ...(url !== undefined && { url }) };
+  } catch (error) {
+    await release(0);
+    throw error;
   }
 }
 
@@ -79,7 +86,11 @@ async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Record
       reject(
         new PulseError(
           "STORE_UNAVAILABLE",
-          `${uri()} did not take the run within ${timeoutMs} ms; it is kept in memory until this process ends.`,
+          `${uri()} did not take the run within ${timeoutMs} ms; ${
+            recorder.keeps
+              ? "it is kept on disk: the next program with this tracking URI delivers it, or `npx pulse-mlflow sync` does"
+              : "it is kept in memory until this process ends"
+          }.`,
         ),
       );
     }, timeoutMs);

@@ -5,8 +5,8 @@ import { valueText } from "../capture/text.js";
 import { systemClock } from "../clock.js";
 import { type ExperimentRef, LIMITS, type TerminalStatus } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { conflictTag } from "../recorder/delivery.js";
-import type { RunLog, RunWatcher } from "../recorder/run-log.js";
+import type { RunLog, RunWatcher, UnfinishedEnd } from "../recorder/run-log.js";
+import { conflictTag } from "../recorder/run-queue.js";
 import type { RunHost } from "./host.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
@@ -219,9 +219,10 @@ export class Run {
   }
 
   /** @internal The process or the tracker ends with this run open. */
-  endUnfinished(exitCode: number): void {
-    if (exitCode === 0) this.setTag("pulse.partial", "true");
-    this.end(exitCode === 0 ? "FINISHED" : "FAILED");
+  endUnfinished({ status, partial }: UnfinishedEnd): void {
+    if (this.#ended) return;
+    if (partial) this.setTag("pulse.partial", "true");
+    this.end(status);
   }
 
   #key(key: string): string {

@@ -22,6 +22,7 @@ const BATCH_ITEMS = 10_000;
 export class MemoryStore implements TrackingStore {
   readonly uri: string = "memory:";
   readonly batchItems: number = BATCH_ITEMS;
+  readonly durable: boolean = false;
   readonly experiments: Map<string, string> = new Map([["Default", "0"]]);
   readonly runs: Map<string, StoredRun> = new Map();
   readonly #points = new Set<string>();
@@ -73,9 +74,10 @@ export class MemoryStore implements TrackingStore {
       if (key === "mlflow.runName") run.name = value;
     }
     for (const metric of change.metrics) this.#metric(run, metric);
-    if (end) {
+    if (end && (run.status === "RUNNING" || !end.ifRunning)) {
       run.status = end.status;
-      run.endTime = end.endTime;
+      const points = end.ifRunning ? [...run.metrics.values()].flat().map(({ timestamp }) => timestamp) : [];
+      run.endTime = Math.max(end.endTime, ...points);
     }
     return create ? { kind: "done", ids: { runId: runKey, experimentId: run.experimentId } } : DONE;
   }

@@ -6,6 +6,7 @@ const BATCH_ITEMS = 10_000;
 export class NullStore implements TrackingStore {
   readonly uri: string = "null:";
   readonly batchItems: number = BATCH_ITEMS;
+  readonly durable: boolean = false;
 
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
     return Promise.resolve(this.applySync(changes));

@@ -2,6 +2,8 @@ import { resolve } from "node:path";
 import { redactText } from "../capture/redact.js";
 import type { Clock } from "../clock.js";
 import { PulseError } from "../errors.js";
+import type { ServerSettings } from "../config/server.js";
+import { HttpStore } from "./http/http-store.js";
 import { MemoryStore } from "./memory-store.js";
 import { NullStore } from "./null-store.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
@@ -10,10 +12,11 @@ import type { TrackingStore } from "./tracking-store.js";
 /** What stores are given beside their URI. */
 export interface StoreOptions {
   readonly clock: Clock;
+  readonly server: ServerSettings;
 }
 
 /** Schemes of MLflow that have no store here yet. */
-const NOT_YET = /^(https?|file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\+\w+)?:/i;
+const NOT_YET = /^(file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\+\w+)?:/i;
 
 /**
  * Makes the store a tracking URI names; nothing is opened before the first change.
@@ -22,6 +25,7 @@ const NOT_YET = /^(https?|file|postgresql|mysql|mssql|databricks|databricks-uc|s
 export function openStore(uri: string, options: StoreOptions): TrackingStore {
   if (uri === "memory:") return new MemoryStore();
   if (uri === "null:") return new NullStore();
+  if (/^https?:/i.test(uri)) return openHttp(uri, options);
   const file = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
   if (file !== undefined && !file.startsWith(":memory:") && !file.includes("?")) return new SqliteStore(resolve(file), options);
   if (file?.includes("?"))
@@ -36,4 +40,10 @@ export function openStore(uri: string, options: StoreOptions): TrackingStore {
       `Tracking URI ${shown} is a plain path: folders of the mlruns kind are not written in this version yet.`,
     );
   throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is not one this package knows.`);
+}
+
+function openHttp(uri: string, { server }: StoreOptions): TrackingStore {
+  if (!/^https?:\/\/[^/]/i.test(uri) || !URL.canParse(uri))
+    throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(redactText(uri))} is no URL of a server.`);
+  return new HttpStore(new URL(uri), server);
 }

@@ -5,6 +5,7 @@ import type { Outcome, RunChange, TrackingStore } from "./tracking-store.js";
 export class RefusingStore implements TrackingStore {
   readonly uri: string;
   readonly batchItems: number = 10_000;
+  readonly durable: boolean = false;
   readonly #error: PulseError;
 
   constructor(uri: string, error: PulseError) {

@@ -1,5 +1,5 @@
 import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
-import type { PulseError } from "../errors.js";
+import { PulseError, type PulseErrorCode } from "../errors.js";
 
 /** How a run starts. */
 export interface RunStart {
@@ -20,12 +20,28 @@ export interface RunEnd {
   readonly status: TerminalStatus;
   /** Milliseconds since the epoch. */
   readonly endTime: number;
+  /** Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died. */
+  readonly ifRunning?: boolean | undefined;
+}
+
+/** The ids under which the store knows a run. */
+export interface StoredIds {
+  readonly runId: string;
+  readonly experimentId: string;
+  /** The run had to be created a second time, because nobody knows what became of the first: there may be a twin. */
+  readonly recreated?: boolean | undefined;
 }
 
 /** What was recorded of one run since its last change. */
 export interface RunChange {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
+  /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
+  readonly ids: StoredIds | undefined;
+  /** The store's id of the parent; a child is created after it. */
+  readonly parentId: string | undefined;
+  /** This change was handed over before, and nobody knows what became of it. */
+  readonly attempted: boolean;
   readonly create: RunStart | undefined;
   readonly metrics: readonly Metric[];
   readonly params: readonly Param[];
@@ -33,20 +49,14 @@ export interface RunChange {
   readonly end: RunEnd | undefined;
 }
 
-/** The ids under which the store knows a run. */
-export interface StoredIds {
-  readonly runId: string;
-  readonly experimentId: string;
-}
-
 /** What became of one change. */
 export type Outcome =
   /** It is stored; `ids` after a creation. */
   | { readonly kind: "done"; readonly ids?: StoredIds }
-  /** Not now: the same again after `afterMs` milliseconds. */
-  | { readonly kind: "retry"; readonly afterMs: number; readonly error: PulseError }
-  /** The store itself cannot be used; nothing is wrong with the change. */
-  | { readonly kind: "away"; readonly error: PulseError }
+  /** The store failed on this change and may take others: the same again later. */
+  | { readonly kind: "retry"; readonly error: PulseError }
+  /** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
+  | { readonly kind: "away"; readonly error: PulseError; readonly afterMs?: number | undefined }
   /** These params have another value already; the change without them is to be applied again. */
   | { readonly kind: "conflict"; readonly params: readonly string[] }
   /** The store will never take this change. */
@@ -61,10 +71,18 @@ export interface TrackingStore {
   readonly uri: string;
   /** Most items (see `itemsOf`) one `apply` should get: bounds how long a store that works on the event loop holds it. */
   readonly batchItems: number;
+  /** Most runs one `apply` should get. @default any number */
+  readonly batchRuns?: number | undefined;
+  /** How many calls of `apply` may be under way at once. @default 1 */
+  readonly width?: number | undefined;
+  /** What it holds outlives this process: what it does not take now is worth keeping for it. */
+  readonly durable: boolean;
   /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
   /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
+  /** The page where people look at a run, when there is one. */
+  runUrl?(ids: StoredIds): string;
   /** Lets go of files and connections; idempotent. */
   close(): Promise<void>;
 }
@@ -72,6 +90,23 @@ export interface TrackingStore {
 /** How many items a change holds: its start, its end, each metric, param and tag. */
 export function itemsOf(change: RunChange): number {
   return (change.create ? 1 : 0) + change.metrics.length + change.params.length + change.tags.length + (change.end ? 1 : 0);
+}
+
+/** A change in which nothing happens: what a real one is made from. */
+export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
+  ids: undefined,
+  parentId: undefined,
+  attempted: false,
+  create: undefined,
+  metrics: [],
+  params: [],
+  tags: [],
+  end: undefined,
+};
+
+/** The outcome of a change the store will never take. */
+export function rejected(code: PulseErrorCode, detail: string, cause?: unknown): Outcome {
+  return { kind: "rejected", error: new PulseError(code, detail, cause) };
 }
 
 /** The outcome of a stored change that created nothing. */

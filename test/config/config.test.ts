@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.js";
+import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
 import { openStore } from "../../src/stores/open.js";
 import { query } from "../support/database.js";
@@ -37,6 +38,8 @@ const runsIn = (path: string): Record<string, unknown>[] =>
     path,
     "SELECT r.run_uuid AS id, r.name, r.status, r.user_id AS user, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id)",
   );
+
+const STORE_OPTIONS = { clock: systemClock, server: resolveConfig({}, {}).server };
 
 test("without any setting, runs go to mlflow.db in the working folder, into Default", () => {
   const { code, out, stderr } = run("plain", {});
@@ -87,9 +90,9 @@ test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, not
 test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {
   for (const [env, file, expected] of [
     [
-      { MLFLOW_TRACKING_URI: "https://me:secret@host" },
+      { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
       undefined,
-      /"https:\/\/\[redacted\]@host": there is no store for https: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+      /"postgresql:\/\/\[redacted\]@host": there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
     [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /not one this package knows/],
@@ -129,14 +132,14 @@ test("configure and createTracker throw a typed error that names option, expecte
 });
 
 test("every URI of the contract opens or says it does not yet", () => {
-  const options = { clock: systemClock };
+  const options = STORE_OPTIONS;
   assert.equal(openStore("memory:", options).uri, "memory:");
   assert.equal(openStore("null:", options).uri, "null:");
   assert.equal(openStore("sqlite:///a/b.db", options).uri, `sqlite:///${join(process.cwd(), "a/b.db")}`);
   assert.equal(openStore("sqlite:////a/b.db", options).uri, "sqlite:////a/b.db");
   for (const uri of [
-    "http://x",
-    "https://x",
+    "http://",
+    "https:x",
     "file:///x",
     "mlruns",
     "./mlruns",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Metric } from "../../src/entities.js";
-import type { Outcome, RunChange, RunStart, TrackingStore } from "../../src/stores/tracking-store.js";
+import { NO_CHANGE, type Outcome, type RunChange, type RunStart, type StoredIds, type TrackingStore } from "../../src/stores/tracking-store.js";
 
 /** A run as any store can tell it. */
 export interface ReadRun {
@@ -19,12 +19,73 @@ export interface ReadRun {
 /** A store under test and a way to read what is in it. */
 export interface Subject {
   readonly store: TrackingStore;
+  /** By the id the store gave. */
   read(runId: string): Promise<ReadRun | undefined>;
+  /** Servers keep the end time of a run that is resumed. */
+  readonly keepsEndTime?: boolean;
   dispose(): Promise<void>;
+}
+
+/** Hands changes over as a recorder does: with the ids the store gave, and what was handed over before marked so. */
+class Carrier {
+  readonly #subject: Subject;
+  readonly #ids = new Map<string, StoredIds>();
+  readonly #tried = new Set<string>();
+
+  constructor(subject: Subject) {
+    this.#subject = subject;
+  }
+
+  async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    const outcomes = await this.#subject.store.apply(changes.map((each) => this.#prepared(each)));
+    return this.#noted(changes, outcomes);
+  }
+
+  applySync(changes: readonly RunChange[], waitMs: number): readonly Outcome[] | undefined {
+    const outcomes = this.#subject.store.applySync?.(
+      changes.map((each) => this.#prepared(each)),
+      waitMs,
+    );
+    return outcomes && this.#noted(changes, outcomes);
+  }
+
+  idOf(key: string): string {
+    return this.#ids.get(key)?.runId ?? key;
+  }
+
+  /** As after a crash before the answer came. */
+  forget(key: string): void {
+    this.#ids.delete(key);
+  }
+
+  read(key: string): Promise<ReadRun | undefined> {
+    return this.#subject.read(this.idOf(key));
+  }
+
+  close(): Promise<void> {
+    return this.#subject.store.close();
+  }
+
+  #prepared(change: RunChange): RunChange {
+    const { runKey, create } = change;
+    const parent = create?.parentKey === undefined ? undefined : this.#ids.get(create.parentKey);
+    const attempted = create !== undefined && this.#tried.has(runKey);
+    if (create) this.#tried.add(runKey);
+    return { ...change, attempted, ids: this.#ids.get(runKey), parentId: parent?.runId };
+  }
+
+  #noted(changes: readonly RunChange[], outcomes: readonly Outcome[]): readonly Outcome[] {
+    changes.forEach(({ runKey }, i) => {
+      const outcome = outcomes[i];
+      if (outcome?.kind === "done" && outcome.ids) this.#ids.set(runKey, outcome.ids);
+    });
+    return outcomes;
+  }
 }
 
 let counter = 0;
 const runId = (): string => (++counter).toString(16).padStart(32, "0");
+const UNKNOWN = "f".repeat(32);
 
 export function start(overrides: Partial<RunStart> = {}): RunStart {
   return {
@@ -39,33 +100,33 @@ export function start(overrides: Partial<RunStart> = {}): RunStart {
 }
 
 export function change(runKey: string, overrides: Partial<RunChange> = {}): RunChange {
-  return { runKey, experiment: { name: "Contract" }, create: undefined, metrics: [], params: [], tags: [], end: undefined, ...overrides };
+  return { ...NO_CHANGE, runKey, experiment: { name: "Contract" }, ...overrides };
 }
 
 const point = (key: string, value: number, step: number, timestamp = 2_000): Metric => ({ key, value, step, timestamp });
 
-async function all(store: TrackingStore, changes: readonly RunChange[]): Promise<readonly Outcome[]> {
-  return store.apply(changes);
-}
-
-async function done(store: TrackingStore, ...changes: RunChange[]): Promise<void> {
-  for (const outcome of await all(store, changes)) assert.equal(outcome.kind, "done");
+/** Applies the changes of one run after the other. */
+async function done(store: Carrier, ...changes: RunChange[]): Promise<void> {
+  for (const each of changes) {
+    const [outcome] = await store.apply([each]);
+    assert.equal(outcome?.kind, "done", outcome && "error" in outcome ? outcome.error.message : "");
+  }
 }
 
 /** What every store must do; `make` gives a fresh one. */
 export function storeContract(name: string, make: () => Promise<Subject>): void {
-  const contract = (title: string, body: (subject: Subject) => Promise<void>): void => {
+  const contract = (title: string, body: (store: Carrier, subject: Subject) => Promise<void>): void => {
     test(`${name}: ${title}`, async () => {
       const subject = await make();
       try {
-        await body(subject);
+        await body(new Carrier(subject), subject);
       } finally {
         await subject.dispose();
       }
     });
   };
 
-  contract("a whole run in one change is there with all of it", async ({ store, read }) => {
+  contract("a whole run in one change is there with all of it", async (store) => {
     const id = runId();
     const outcomes = await store.apply([
       change(id, {
@@ -78,8 +139,8 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     ]);
     const [outcome] = outcomes;
     assert.equal(outcome?.kind, "done");
-    assert.equal(outcome?.kind === "done" && outcome.ids?.runId, id);
-    assert.deepEqual(await read(id), {
+    assert.match(String(outcome?.kind === "done" && outcome.ids?.runId), /^[0-9a-f]{32}$/);
+    assert.deepEqual(await store.read(id), {
       experiment: "Contract",
       name: "whole",
       status: "FINISHED",
@@ -96,7 +157,7 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     });
   });
 
-  contract("a run's changes replayed from any earlier point end in the same state", async ({ store, read }) => {
+  contract("a run's changes replayed from any earlier point end in the same state", async (store) => {
     const id = runId();
     const changes = [
       change(id, { create: start(), params: [{ key: "a", value: "1" }], metrics: [point("m", 1, 0)] }),
@@ -111,15 +172,18 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
       change(id, { metrics: [point("m", 3, 3)], end: { status: "FAILED", endTime: 4_000 } }),
     ];
     await done(store, ...changes);
-    const once = await read(id);
+    const once = await store.read(id);
     assert.equal(once?.name, "renamed");
     for (let from = 0; from < changes.length; from++) {
       await done(store, ...changes.slice(from));
-      assert.deepEqual(await read(id), once);
+      assert.deepEqual(await store.read(id), once);
     }
+    store.forget(id);
+    await done(store, ...changes);
+    assert.deepEqual(await store.read(id), once);
   });
 
-  contract("non-finite values are kept", async ({ store, read }) => {
+  contract("non-finite values are kept", async (store) => {
     const id = runId();
     await done(
       store,
@@ -135,13 +199,13 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
         ],
       }),
     );
-    const values = (await read(id))?.metrics["m"]?.map(([, , value]) => value) ?? [];
+    const values = (await store.read(id))?.metrics["m"]?.map(([, , value]) => value) ?? [];
     assert.ok(Number.isNaN(values[0]));
     assert.ok((values[1] ?? 0) >= Number.MAX_VALUE && (values[2] ?? 0) <= -Number.MAX_VALUE);
     assert.deepEqual(values.slice(3), [-0.1, 1e-20, 5e-324]);
   });
 
-  contract("a param keeps its first value: another one is a conflict, the same one is not", async ({ store, read }) => {
+  contract("a param keeps its first value: another one is a conflict, the same one is not", async (store) => {
     const id = runId();
     await done(store, change(id, { create: start(), params: [{ key: "lr", value: "1" }] }));
     await done(store, change(id, { params: [{ key: "lr", value: "1" }] }));
@@ -156,53 +220,86 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     ]);
     assert.deepEqual(outcome, { kind: "conflict", params: ["lr"] });
     await done(store, change(id, { params: [{ key: "new", value: "n" }], end: { status: "FINISHED", endTime: 9 } }));
-    const run = await read(id);
+    const run = await store.read(id);
     assert.deepEqual(run?.params, { lr: "1", new: "n" });
     assert.equal(run?.status, "FINISHED");
   });
 
-  contract("a child names its parent, and one bad change leaves the others alone", async ({ store, read }) => {
+  contract("a child names its parent, and one bad change leaves the others alone", async (store) => {
     const [parent, child] = [runId(), runId()];
     const outcomes = await store.apply([
       change(parent, { create: start() }),
-      change("f".repeat(32), { metrics: [point("m", 1, 0)] }),
-      change(child, { create: start({ parentKey: parent }) }),
+      change(UNKNOWN, { metrics: [point("m", 1, 0)] }),
+      change(runId(), { create: start() }),
     ]);
     assert.deepEqual(
       outcomes.map(({ kind }) => kind),
       ["done", "rejected", "done"],
     );
-    assert.equal((await read(child))?.tags["mlflow.parentRunId"], parent);
+    await done(store, change(child, { create: start({ parentKey: parent }) }));
+    assert.equal((await store.read(child))?.tags["mlflow.parentRunId"], store.idOf(parent));
   });
 
-  contract("a resumed run is open again and ends again", async ({ store, read }) => {
+  contract("a resumed run is open again and ends again", async (store, { keepsEndTime }) => {
     const id = runId();
     await done(store, change(id, { create: start(), end: { status: "FAILED", endTime: 5 } }));
-    await done(store, change(id, { create: start({ resume: true, name: "other" }) }));
-    const open = await read(id);
-    assert.deepEqual([open?.status, open?.endTime, open?.name], ["RUNNING", null, "a run"]);
-    await done(store, change(id, { end: { status: "FINISHED", endTime: 6 } }));
-    assert.equal((await read(id))?.status, "FINISHED");
-    const [unknown] = await store.apply([change("e".repeat(32), { create: start({ resume: true }) })]);
+    const again = store.idOf(id);
+    await done(store, change(again, { create: start({ resume: true, name: "other" }) }));
+    const open = await store.read(again);
+    assert.deepEqual([open?.status, open?.endTime, open?.name], ["RUNNING", keepsEndTime ? 5 : null, "a run"]);
+    await done(store, change(again, { end: { status: "FINISHED", endTime: 6 } }));
+    assert.equal((await store.read(again))?.status, "FINISHED");
+    const [unknown] = await store.apply([change(UNKNOWN, { create: start({ resume: true }) })]);
     assert.equal(unknown?.kind, "rejected");
   });
 
-  contract("an experiment can be named by id, and one that is not there is refused", async ({ store, read }) => {
+  contract("an experiment can be named by id, and one that is not there is refused", async (store) => {
     const [id, other] = [runId(), runId()];
     await done(store, change(id, { experiment: { id: "0" }, create: start() }));
-    assert.equal((await read(id))?.experiment, "Default");
+    assert.equal((await store.read(id))?.experiment, "Default");
     const [outcome] = await store.apply([change(other, { experiment: { id: "4711" }, create: start() })]);
     assert.equal(outcome?.kind === "rejected" && outcome.error.code, "EXPERIMENT_NOT_FOUND");
   });
 
-  contract("applySync does the same before it returns", async ({ store, read }) => {
+  contract("applySync, where there is one, does the same before it returns", async (store, { store: { applySync } }) => {
     const id = runId();
-    const outcomes = store.applySync?.([change(id, { create: start(), metrics: [point("m", 1, 0)] })], 1_000);
-    assert.equal(outcomes?.[0]?.kind, "done");
-    assert.deepEqual((await read(id))?.metrics, { m: [[0, 2_000, 1]] });
+    const outcomes = store.applySync([change(id, { create: start(), metrics: [point("m", 1, 0)] })], 1_000);
+    assert.equal(outcomes?.[0]?.kind, applySync && "done");
+    assert.deepEqual((await store.read(id))?.metrics, applySync && { m: [[0, 2_000, 1]] });
   });
 
-  contract("close may be called twice", async ({ store }) => {
+  contract("the end of a run whose process died is set only while it is running, and no earlier than its last metric", async (store) => {
+    const [open, ended] = [runId(), runId()];
+    await done(store, change(open, { create: start(), metrics: [point("m", 1, 0, 7_000)] }));
+    await done(store, change(ended, { create: start(), end: { status: "FINISHED", endTime: 3_000 } }));
+    for (const id of [open, ended]) await done(store, change(id, { end: { status: "FAILED", endTime: 5_000, ifRunning: true } }));
+    const seen = await Promise.all([store.read(open), store.read(ended)]);
+    assert.deepEqual(
+      seen.map((run) => [run?.status, run?.endTime]),
+      [
+        ["FAILED", 7_000],
+        ["FINISHED", 3_000],
+      ],
+    );
+  });
+
+  contract("long lists and long texts arrive whole", async (store) => {
+    const id = runId();
+    const params = Array.from({ length: 250 }, (_, i) => ({ key: `p${i}`, value: `${i}`.padEnd(6_000, "é") }));
+    const tags = Array.from({ length: 120 }, (_, i) => ({ key: `t${i}`, value: `日本 ${i}` }));
+    const metrics = Array.from({ length: 2_500 }, (_, i) => point("m", 2 ** 64 + i * 1e6, i));
+    await done(store, change(id, { create: start(), params, tags, metrics }));
+    const run = await store.read(id);
+    assert.equal(Object.keys(run?.params ?? {}).length, 250);
+    assert.equal(run?.params["p249"], params[249]?.value);
+    assert.equal(run?.tags["t119"], "日本 119");
+    assert.deepEqual(
+      run?.metrics["m"]?.map(([, , value]) => value),
+      metrics.map(({ value }) => value),
+    );
+  });
+
+  contract("close may be called twice", async (store) => {
     await done(store, change(runId(), { create: start() }));
     await store.close();
     await store.close();

@@ -54,18 +54,29 @@ export interface Integrity {
 export type Cell = Num | string | null | { hex: string };
 export type Sql = string | [sql: string, parameters: (string | number | null)[]];
 
-const alive = new Map<ChildProcessWithoutNullStreams, (signal: NodeJS.Signals) => void>();
+const alive = new Map<ChildProcessWithoutNullStreams, () => void>();
 process.on("exit", () => {
-  for (const kill of alive.values()) kill("SIGKILL");
+  for (const kill of alive.values()) kill();
 });
 
-async function environments(): Promise<Record<Which, { version: string; python: string }> | undefined> {
-  const script: { environments: typeof environments } = await import(pathToFileURL(join(process.cwd(), "scripts", "python.mjs")).href);
-  return script.environments();
+interface Environment {
+  version: string;
+  python: string;
 }
 
-async function launch(which: Which, args: string[], cwd: string, detached: boolean) {
-  const environment = (await environments())?.[which];
+interface Environments {
+  environments(): Promise<Record<Which, Environment> | undefined>;
+  stackEnvironment(): Promise<Environment | undefined>;
+}
+
+/** A script of this folder in one of the Python environments. When this process exits it gets `atExit`: its group, if `detached`. */
+export async function launch(
+  which: Which | "stack",
+  [script, ...args]: [script: string, ...args: string[]],
+  { cwd, detached = false, atExit = "SIGKILL" }: { cwd: string; detached?: boolean; atExit?: NodeJS.Signals },
+) {
+  const made: Environments = await import(pathToFileURL(join(process.cwd(), "scripts", "python.mjs")).href);
+  const environment = which === "stack" ? await made.stackEnvironment() : (await made.environments())?.[which];
   if (environment === undefined) throw new Error("There is no python3 3.10 or newer on the PATH.");
   // Settings of the developer's own MLflow or Python must not reach the tests.
   const kept = Object.entries(process.env).filter(([name]) => !/^_?(MLFLOW_|PYTHON)/.test(name));
@@ -77,8 +88,8 @@ async function launch(which: Which, args: string[], cwd: string, detached: boole
     MLFLOW_DISABLE_TELEMETRY: "true",
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false",
   };
-  const script = join(process.cwd(), "test", "e2e", "peer.py");
-  const child = spawn(environment.python, [script, ...args], { cwd, env, detached });
+  const path = join(process.cwd(), "test", "e2e", script);
+  const child = spawn(environment.python, [path, ...args], { cwd, env, detached });
   let log = "";
   const remember = (text: string): void => {
     log = (log + text).slice(-20_000);
@@ -94,7 +105,7 @@ async function launch(which: Which, args: string[], cwd: string, detached: boole
       // It has ended by itself.
     }
   };
-  alive.set(child, kill);
+  alive.set(child, () => kill(atExit));
   // "close" waits for every holder of the pipes, so also for what a server has started.
   const ended = once(child, "close")
     .catch((error: unknown) => remember(String(error)))
@@ -104,7 +115,10 @@ async function launch(which: Which, args: string[], cwd: string, detached: boole
 
 type Launched = Awaited<ReturnType<typeof launch>>;
 
-/** A running `peer.py`: answers one request at a time, in order. */
+/**
+ * A running `peer.py`: answers one request at a time, in order. A `uri` is a database's or a server's, for basic auth with
+ * the credentials in it (`http://user:password@host`), which MLflow's client hands on.
+ */
 export class Peer {
   readonly #process: Launched;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -129,7 +143,7 @@ export class Peer {
   }
 
   static async start(which: Which): Promise<Peer> {
-    const peer = new Peer(await launch(which, [], tmpdir(), false));
+    const peer = new Peer(await launch(which, ["peer.py"], { cwd: tmpdir() }));
     try {
       peer.version = await peer.#ask<string>("version");
       return peer;
@@ -220,11 +234,11 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** A real `mlflow server` (POSIX only, it lives in a process group of its own), working in `dir`. */
-export async function startServer(which: Which, sqliteUri: string, dir: string): Promise<Server> {
+/** A real `mlflow server` (POSIX only, it lives in a process group of its own), working in `dir`; `more` are further options of it. */
+export async function startServer(which: Which, sqliteUri: string, dir: string, more: string[] = []): Promise<Server> {
   const port = String(await freePort());
-  const args = ["--host", "127.0.0.1", "--port", port, "--workers", "1", "--backend-store-uri", sqliteUri];
-  const { child, kill, ended, remember, log } = await launch(which, ["server", ...args], dir, true);
+  const args = ["--host", "127.0.0.1", "--port", port, "--workers", "1", "--backend-store-uri", sqliteUri, ...more];
+  const { child, kill, ended, remember, log } = await launch(which, ["peer.py", "server", ...args], { cwd: dir, detached: true });
   child.stdout.setEncoding("utf8").on("data", remember);
   const stop = async (): Promise<void> => {
     kill("SIGTERM");

@@ -179,7 +179,7 @@ test("logExperiment resolves with the ids once the run is stored", async () => {
 test("logExperiment rejects at once for an unusable target, and after its timeout for an absent one", async () => {
   const rejects = (log: Parameters<typeof logExperiment>[0], code: string): Promise<void> => assert.rejects(logExperiment(log), { code });
   await rejects({ experiment: "", trackingUri: "memory:" }, "INVALID_OPTION");
-  await rejects({ experiment: "X", trackingUri: "https://host" }, "INVALID_TRACKING_URI");
+  await rejects({ experiment: "X", trackingUri: "postgresql://host/db" }, "INVALID_TRACKING_URI");
   await rejects({ experiment: "X", trackingUri: `sqlite:///${folder}` }, "NOT_WRITABLE");
   const path = join(folder, "held.db");
   await logExperiment({ experiment: "X", trackingUri: `sqlite:///${path}` });

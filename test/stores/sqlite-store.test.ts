@@ -144,10 +144,10 @@ test("a lock of another process is never waited for on the event loop, and waite
   const other = openDatabase(path);
   other.exec("BEGIN IMMEDIATE");
   const outcomes = await store.apply([change(id(2), { create: start() })]);
-  assert.equal(outcomes[0]?.kind, "retry");
+  assert.equal(outcomes[0]?.kind, "away");
   assert.equal(code(outcomes[0]), "STORE_BUSY");
   const began = performance.now();
-  assert.equal(store.applySync([change(id(2), { create: start() })], 300)[0]?.kind, "retry");
+  assert.equal(store.applySync([change(id(2), { create: start() })], 300)[0]?.kind, "away");
   assert.ok(performance.now() - began >= 250);
   other.exec("ROLLBACK");
   other.close();
@@ -171,7 +171,7 @@ test("a database whose tables are being made is waited for, not refused", async 
   execute(path, "CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY)");
   const store = open(path);
   const [outcome] = await store.apply([change(id(1), { create: start() })]);
-  assert.equal(outcome?.kind, "retry");
+  assert.equal(outcome?.kind, "away");
   assert.equal(code(outcome), "STORE_BUSY");
   await store.close();
 });

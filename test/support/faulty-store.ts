@@ -30,4 +30,4 @@ export class FaultyStore extends MemoryStore {
 
 export const problem = (code: PulseErrorCode = "STORE_UNAVAILABLE"): PulseError => new PulseError(code, "Injected.");
 export const away: Outcome = { kind: "away", error: problem() };
-export const busy: Outcome = { kind: "retry", afterMs: 5, error: problem("STORE_BUSY") };
+export const busy: Outcome = { kind: "away", afterMs: 5, error: problem("STORE_BUSY") };

@@ -42,6 +42,7 @@ interface Connection {
 export class SqliteStore implements TrackingStore {
   readonly uri: string;
   batchItems: number = FEWEST_ITEMS;
+  readonly durable: boolean = true;
   readonly #path: string;
   readonly #options: SqliteStoreOptions;
   #connection: Connection | undefined;
@@ -61,7 +62,7 @@ export class SqliteStore implements TrackingStore {
     for (;;) {
       const left = until - performance.now();
       const outcomes = this.#apply(changes, Math.max(0, Math.ceil(left)));
-      if (left <= 0 || outcomes[0]?.kind !== "retry") return outcomes;
+      if (left <= 0 || !isBusy(outcomes[0])) return outcomes;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT_MS);
     }
   }
@@ -109,7 +110,7 @@ export class SqliteStore implements TrackingStore {
       const outcome = this.#outcomeOf(error);
       // A statement that failed for its own sake: find the change it belongs to, the others go through.
       if (outcome.kind === "rejected" && changes.length > 1) return this.#oneByOne(connection, changes);
-      if (outcome.kind === "away") this.#disconnect();
+      if (outcome.kind === "away" && !isBusy(outcome)) this.#disconnect();
       return changes.map(() => outcome);
     }
   }
@@ -203,7 +204,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   #busy(error: PulseError): Outcome {
-    return { kind: "retry", afterMs: Math.ceil(BUSY_WAIT_MS * (0.5 + this.#options.clock.random())), error };
+    return { kind: "away", afterMs: Math.ceil(BUSY_WAIT_MS * (0.5 + this.#options.clock.random())), error };
   }
 
   #outcomeOf(error: unknown): Outcome {
@@ -233,6 +234,10 @@ export class SqliteStore implements TrackingStore {
         return { kind: "away", error: why("NOT_WRITABLE", "the database cannot be opened") };
     }
   }
+}
+
+function isBusy(outcome: Outcome | undefined): boolean {
+  return outcome?.kind === "away" && outcome.error.code === "STORE_BUSY";
 }
 
 /** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */

@@ -12,6 +12,10 @@ interface Experiment {
 /** ±Infinity as MLflow keeps it in a database. */
 const LARGEST = 1.7976931348623157e308;
 
+/** For a run whose process died: its end is no earlier than its last metric. */
+const END_IF_RUNNING = `UPDATE runs SET status = ?, end_time = max(?, coalesce((SELECT max(timestamp) FROM latest_metrics WHERE run_uuid = ?), 0))
+  WHERE run_uuid = ? AND status = 'RUNNING'`;
+
 const finite = (value: number): number => (Number.isNaN(value) ? 0 : Math.max(-LARGEST, Math.min(LARGEST, value)));
 const stored = (value: number): SqlValue => real(finite(value));
 
@@ -91,8 +95,13 @@ export class SqlWriter {
     if (conflicts) return { kind: "conflict", params: conflicts };
     for (const tag of change.tags) this.#tag(runKey, tag);
     if (change.metrics.length > 0) this.#metrics(runKey, change.metrics);
-    if (change.end && !ended) this.#sql.end.run(change.end.status, change.end.endTime, runKey);
+    if (change.end && !ended) this.#end(runKey, change.end);
     return done;
+  }
+
+  #end(runKey: string, { status, endTime, ifRunning }: RunEnd): void {
+    if (ifRunning) this.#db.prepare(END_IF_RUNNING).run(status, endTime, runKey, runKey);
+    else this.#sql.end.run(status, endTime, runKey);
   }
 
   /** Creates a run, with its end when that is known already; false when the run was there and the end is still to be set. */

@@ -1,0 +1,103 @@
+import type { Diagnostics } from "../diagnostics.js";
+import type { Delivery } from "./delivery.js";
+import type { Outbox } from "./outbox.js";
+import { adopt, type OutboxFolder, removeOutbox } from "./outbox-folder.js";
+import { OutboxSource } from "./outbox-source.js";
+
+/** How an heir goes about it. */
+export interface HeirOptions {
+  /** Has what was set aside go once more. @default false */
+  readonly retrySetAside?: boolean;
+  /** Told of each item the store took. */
+  readonly onDelivered?: (items: number) => void;
+}
+
+/** Delivers what dead trackers have left in a folder, and ends the runs they left open; one outbox after the other. */
+export class Heir {
+  /** Files that are of another version of this package, or none of ours. */
+  readonly foreign: string[] = [];
+  /** Files whose tracker lives. */
+  readonly held: string[] = [];
+  readonly #folder: OutboxFolder;
+  readonly #delivery: Delivery;
+  readonly #diagnostics: Diagnostics;
+  readonly #options: HeirOptions;
+  #current: OutboxSource | undefined;
+  #files: string[] | undefined;
+
+  constructor(folder: OutboxFolder, delivery: Delivery, diagnostics: Diagnostics, options: HeirOptions = {}) {
+    this.#folder = folder;
+    this.#delivery = delivery;
+    this.#diagnostics = diagnostics;
+    this.#options = options;
+  }
+
+  /** Looks for outboxes left behind and begins with the first; `own` is not looked at. */
+  start(own?: string): void {
+    this.#files = this.#folder.files().filter((path) => path !== own);
+    this.#next();
+  }
+
+  /** Whether everything that can be delivered is. */
+  get done(): boolean {
+    return this.#files !== undefined && this.#files.length === 0 && this.#current === undefined;
+  }
+
+  /** How many items wait in the outbox that is being delivered. */
+  get waiting(): number {
+    return this.#current?.outbox.waiting ?? 0;
+  }
+
+  /** Lets go of the outbox it has; what is in it is for the next one. */
+  stop(): void {
+    this.#files = [];
+    this.#letGo();
+  }
+
+  #next(): void {
+    for (let path = this.#files?.shift(); path !== undefined; path = this.#files?.shift()) {
+      const outbox = adopt(path);
+      if (outbox === "held") this.held.push(path);
+      else if (outbox === "foreign") this.foreign.push(path);
+      else if (this.#begin(outbox)) return;
+    }
+  }
+
+  #begin(outbox: Outbox): boolean {
+    if (this.#options.retrySetAside) outbox.retrySetAside();
+    outbox.endOpenRuns();
+    const source = new OutboxSource(outbox, this.#delivery, this.#diagnostics, {
+      delivered: (_key, items) => this.#options.onDelivered?.(items),
+      drained: () => setImmediate(() => this.#look(source)),
+      setAside: () => setImmediate(() => this.#look(source)),
+      away: () => undefined,
+      broken: () => setImmediate(() => this.#look(source)),
+    });
+    this.#current = source;
+    if (source.idle) {
+      this.#letGo();
+      return false;
+    }
+    this.#delivery.add(source);
+    this.#delivery.schedule();
+    return true;
+  }
+
+  /** Goes on with the next outbox when nothing of this one can be delivered any more. */
+  #look(source: OutboxSource): void {
+    if (this.#current !== source || !source.idle) return;
+    this.#letGo();
+    this.#next();
+  }
+
+  #letGo(): void {
+    const source = this.#current;
+    this.#current = undefined;
+    if (source === undefined) return;
+    this.#delivery.remove(source);
+    const { outbox } = source;
+    const empty = outbox.empty;
+    outbox.close();
+    if (empty) removeOutbox(outbox.path);
+  }
+}

@@ -1,0 +1,90 @@
+import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
+import type { RunChange, RunEnd, RunStart, StoredIds } from "../stores/tracking-store.js";
+
+/** One run as an outbox has it. */
+export interface KeptRun {
+  readonly key: string;
+  readonly experiment: ExperimentRef;
+  readonly parent: string | undefined;
+  /** The store's id of the parent, where that was known. */
+  readonly parentId: string | undefined;
+  readonly ids: StoredIds | undefined;
+  /** Why it never can be created. */
+  readonly aside: string | undefined;
+}
+
+/** What is written down of a run beside its changes. */
+export interface KeptState {
+  readonly key: string;
+  readonly experiment: ExperimentRef;
+  readonly parent: string | undefined;
+  readonly parentId: string | undefined;
+  readonly ids: StoredIds | undefined;
+  readonly ended: boolean;
+}
+
+/** One change of a run as an outbox has it. */
+export interface KeptChange {
+  readonly seq: number;
+  readonly items: number;
+  readonly attempted: boolean;
+  readonly create: RunStart | undefined;
+  readonly metrics: Metric[];
+  readonly params: Param[];
+  readonly tags: Tag[];
+  readonly end: RunEnd | undefined;
+}
+
+interface Rest {
+  readonly params?: readonly Param[];
+  readonly tags?: readonly Tag[];
+  readonly end?: RunEnd;
+}
+
+type Point = [key: string, value: number | string, timestamp: number, step: number];
+
+const text = (value: unknown): string | undefined => (value === null || value === undefined ? undefined : String(value));
+
+/** Gives the columns of a change, and how many bytes they are. */
+export function keptColumns(change: RunChange): { start: string | null; rest: string | null; metrics: string | null; bytes: number } {
+  const { create, params, tags, end } = change;
+  const start = create ? JSON.stringify(create) : null;
+  const rest = params.length + tags.length > 0 || end ? JSON.stringify({ params, tags, end }) : null;
+  const metrics = change.metrics.length > 0 ? JSON.stringify(change.metrics.map(pointOf)) : null;
+  return { start, rest, metrics, bytes: (start?.length ?? 0) + (rest?.length ?? 0) + (metrics?.length ?? 0) };
+}
+
+/** Reads a row of runs. */
+export function keptRun(row: Record<string, unknown>): KeptRun {
+  const [runId, experimentId] = [text(row["run_id"]), text(row["experiment_id"])];
+  return {
+    key: String(row["key"]),
+    experiment: JSON.parse(String(row["experiment"])) as ExperimentRef,
+    parent: text(row["parent"]),
+    parentId: text(row["parent_id"]),
+    ids: runId === undefined ? undefined : { runId, experimentId: experimentId ?? "", recreated: row["recreated"] === 1 },
+    aside: text(row["aside"]),
+  };
+}
+
+/** JSON has no non-finite numbers. */
+function pointOf({ key, value, timestamp, step }: Metric): Point {
+  return [key, Number.isFinite(value) ? value : String(value), timestamp, step];
+}
+
+/** Reads a row of changes. */
+export function keptChange(row: Record<string, unknown>): KeptChange {
+  const [start, rest, points] = [text(row["start"]), text(row["rest"]), text(row["metrics"])];
+  const { params = [], tags = [], end } = (rest === undefined ? {} : JSON.parse(rest)) as Rest;
+  const metrics = points === undefined ? [] : (JSON.parse(points) as Point[]);
+  return {
+    seq: Number(row["seq"]),
+    items: Number(row["items"]),
+    attempted: row["attempted"] === 1,
+    create: start === undefined ? undefined : (JSON.parse(start) as RunStart),
+    metrics: metrics.map(([key, value, timestamp, step]) => ({ key, value: Number(value), timestamp, step })),
+    params: [...params],
+    tags: [...tags],
+    end,
+  };
+}

@@ -1,0 +1,255 @@
+import type { Diagnostics } from "../diagnostics.js";
+import { messageOf, PulseError } from "../errors.js";
+import { type Outcome, type RunChange, rejected, type StoredIds } from "../stores/tracking-store.js";
+import type { Delivery, Parcel, Source } from "./delivery.js";
+import type { KeptChange, KeptRun } from "./kept.js";
+import type { Outbox } from "./outbox.js";
+import { orphaned } from "./run-log.js";
+import { conflictWarning, MOST_FAILURES, withoutParams } from "./run-queue.js";
+
+const { setTimeout } = globalThis;
+
+/** Most rows looked at to find runs that wait. */
+const PAGE = 500;
+
+/** Who is told what becomes of an outbox's runs. */
+export interface OutboxListener {
+  /** The store took `items` items of a run; `ids` after its creation. */
+  delivered(key: string, items: number, ids: StoredIds | undefined): void;
+  /** Nothing of the run is left in the outbox. */
+  drained(key: string): void;
+  /** Items of a run were set aside. */
+  setAside(key: string, items: number, error: PulseError): void;
+  /** The store is away. */
+  away(key: string, error: PulseError): void;
+  /** The outbox itself can no longer be used. */
+  broken(error: unknown): void;
+}
+
+/** A run's next changes, merged into one. */
+interface Load {
+  readonly key: string;
+  readonly rows: readonly KeptChange[];
+  readonly upTo: number;
+  readonly items: number;
+  readonly change: RunChange;
+}
+
+/** The runs of an outbox as a source of delivery: changes of a run in order, parents before their children. */
+export class OutboxSource implements Source {
+  readonly outbox: Outbox;
+  readonly #delivery: Delivery;
+  readonly #diagnostics: Diagnostics;
+  readonly #listener: OutboxListener;
+  /** Runs with changes to deliver, in that order. */
+  readonly #waiting = new Set<string>();
+  /** Runs that are with the store, from here or from memory, or that rest after a failure. */
+  readonly #busy = new Set<string>();
+  /** Children that wait for their parent's creation. */
+  readonly #children = new Map<string, Set<string>>();
+  readonly #failures = new Map<string, { count: number; at: number }>();
+  /** Runs whose changes go one by one, to find the one that is refused. */
+  readonly #single = new Set<string>();
+  #cursor = 0;
+  #broken = false;
+
+  constructor(outbox: Outbox, delivery: Delivery, diagnostics: Diagnostics, listener: OutboxListener) {
+    this.outbox = outbox;
+    this.#delivery = delivery;
+    this.#diagnostics = diagnostics;
+    this.#listener = listener;
+  }
+
+  get ready(): boolean {
+    return !this.#broken && (this.#waiting.size > 0 || this.#cursor < this.outbox.lastSeq);
+  }
+
+  /** Whether anything is under way or may be delivered. */
+  get idle(): boolean {
+    return this.#broken || (!this.ready && this.#busy.size === 0);
+  }
+
+  /** Leaves a run alone: a change of it is with the store already. */
+  block(key: string): void {
+    this.#waiting.delete(key);
+    this.#busy.add(key);
+  }
+
+  /** Goes on with a run. */
+  unblock(key: string): void {
+    this.#busy.delete(key);
+    this.#goOn(key);
+  }
+
+  /** Has the children of a run that is created, or never will be, follow. */
+  freeChildren(key: string): void {
+    for (const child of this.#children.get(key) ?? []) this.#waiting.add(child);
+    this.#children.delete(key);
+  }
+
+  take(items: number, runs: number): Parcel | undefined {
+    const loads: Load[] = [];
+    try {
+      let left = items;
+      while (left > 0 && loads.length < runs) {
+        const key = this.#next();
+        if (key === undefined) break;
+        this.#waiting.delete(key);
+        const load = this.#load(key, left);
+        if (load === undefined) continue;
+        left -= load.items;
+        this.#busy.add(key);
+        loads.push(load);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (loads.length === 0) return undefined;
+    return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
+  }
+
+  #next(): string | undefined {
+    while (this.#waiting.size === 0 && this.#cursor < this.outbox.lastSeq) {
+      const { keys, upTo } = this.outbox.page(this.#cursor, PAGE);
+      this.#cursor = upTo > this.#cursor ? upTo : this.outbox.lastSeq;
+      for (const key of keys) if (!this.#busy.has(key)) this.#waiting.add(key);
+    }
+    return this.#waiting.values().next().value;
+  }
+
+  #load(key: string, items: number): Load | undefined {
+    const run = this.outbox.run(key);
+    if (run === undefined) return undefined;
+    if (run.aside !== undefined) {
+      const late = this.outbox.changes(key, Number.POSITIVE_INFINITY);
+      this.outbox.setAside(key, 0, run.aside, true);
+      this.#listener.setAside(key, itemsIn(late), new PulseError("REJECTED", run.aside));
+      return undefined;
+    }
+    const rows = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
+    const [first] = rows;
+    if (first === undefined) return undefined;
+    let { create } = first;
+    let parentId = run.parentId;
+    if (create?.parentKey !== undefined && parentId === undefined) {
+      const parent = this.outbox.run(create.parentKey);
+      if (parent?.aside !== undefined) create = orphaned(create);
+      else if (parent?.ids !== undefined) parentId = parent.ids.runId;
+      else if (parent !== undefined && this.outbox.holds(parent.key)) {
+        const children = this.#children.get(parent.key);
+        if (children) children.add(key);
+        else this.#children.set(parent.key, new Set([key]));
+        return undefined;
+      }
+    }
+    const change = merged(run, rows, create, parentId);
+    if (create && !first.attempted) this.outbox.markAttempted(first.seq);
+    return { key, rows, upTo: (rows.at(-1) as KeptChange).seq, items: itemsIn(rows), change };
+  }
+
+  #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
+    try {
+      this.outbox.transaction(() => {
+        for (let i = 0; i < loads.length; i++) this.#book(loads[i] as Load, outcomes[i] ?? rejected("REJECTED", "The store gave no answer for a change."));
+      });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #book(load: Load, outcome: Outcome): void {
+    const { key, change, upTo } = load;
+    this.#busy.delete(key);
+    if (outcome.kind === "done") {
+      const ids = change.create ? (outcome.ids ?? { runId: key, experimentId: "" }) : undefined;
+      if (ids) this.outbox.setIds(key, ids);
+      this.outbox.remove(key, upTo);
+      this.#failures.delete(key);
+      this.#listener.delivered(key, load.items, ids);
+      if (ids) this.freeChildren(key);
+      this.#goOn(key);
+    } else if (outcome.kind === "rejected") this.#reject(load, outcome.error);
+    else if (outcome.kind === "retry") this.#rest(load, outcome.error);
+    else if (outcome.kind === "conflict") {
+      this.#diagnostics.warnLater(conflictWarning(outcome.params));
+      for (const row of load.rows) this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, outcome.params), row.end);
+      this.#waiting.add(key);
+    } else {
+      this.#waiting.add(key);
+      this.#listener.away(key, outcome.error);
+    }
+  }
+
+  #reject(load: Load, error: PulseError): void {
+    const { key, rows, change, upTo } = load;
+    if (rows.length > 1) {
+      this.#single.add(key);
+      this.#waiting.add(key);
+      return;
+    }
+    this.#single.delete(key);
+    this.#failures.delete(key);
+    const whole = change.create !== undefined;
+    const behind = whole ? this.outbox.changes(key, Number.POSITIVE_INFINITY) : rows;
+    this.outbox.setAside(key, upTo, error.message, whole);
+    this.#diagnostics.warnLater(error);
+    this.#listener.setAside(key, itemsIn(behind), error);
+    if (whole) this.freeChildren(key);
+    this.#goOn(key);
+  }
+
+  /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
+  #rest(load: Load, error: PulseError): void {
+    const { key } = load;
+    const failures = this.#failures.get(key) ?? { count: 0, at: 0 };
+    this.#failures.set(key, failures);
+    if (failures.count === 0 || this.#delivery.lastAccepted > failures.at) failures.count++;
+    if (failures.count >= MOST_FAILURES) {
+      this.#reject(load, error);
+      return;
+    }
+    failures.at = this.#delivery.lastAccepted;
+    this.#diagnostics.warnLater(error);
+    this.#listener.away(key, error);
+    this.#busy.add(key);
+    setTimeout(() => {
+      this.unblock(key);
+      this.#delivery.schedule();
+    }, this.#delivery.backoff(failures.count + 2)).unref();
+  }
+
+  #goOn(key: string): void {
+    if (this.#broken) return;
+    if (this.outbox.holds(key)) this.#waiting.add(key);
+    else {
+      this.#single.delete(key);
+      this.#listener.drained(key);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#broken = true;
+    this.#diagnostics.warnLater(
+      new PulseError("OUTBOX_FAILED", `The outbox ${this.outbox.path} cannot be read or written: ${messageOf(error)}.`, error),
+    );
+    this.#listener.broken(error);
+  }
+}
+
+const itemsIn = (rows: readonly KeptChange[]): number => rows.reduce((sum, { items }) => sum + items, 0);
+
+function merged(run: KeptRun, rows: readonly KeptChange[], create: RunChange["create"], parentId: string | undefined): RunChange {
+  const { key, experiment, ids } = run;
+  return {
+    runKey: key,
+    experiment,
+    ids,
+    parentId,
+    attempted: rows.some(({ attempted }) => attempted),
+    create,
+    metrics: rows.flatMap(({ metrics }) => metrics),
+    params: rows.flatMap(({ params }) => params),
+    tags: rows.flatMap(({ tags }) => tags),
+    end: rows.findLast(({ end }) => end !== undefined)?.end,
+  };
+}

@@ -1,0 +1,288 @@
+import type { ServerSettings } from "../../config/server.js";
+import type { ExperimentRef } from "../../entities.js";
+import { MlflowError, messageOf, PulseError } from "../../errors.js";
+import { DONE, type Outcome, type RunChange, type RunEnd, type RunStart, type StoredIds, type TrackingStore } from "../tracking-store.js";
+import { batches, integer } from "./batches.js";
+import { Failure, refusal } from "./failure.js";
+import { list, record, text } from "./json.js";
+import { MlflowApi, type ServerFacts } from "./mlflow-api.js";
+
+/** Runs under way at once: more gain nothing on a server of two cores, fewer leave it idle between requests. */
+const WIDTH = 8;
+/** Most items of one change: what `log-batch` takes at once, beside the run's start and end. */
+const BATCH_ITEMS = 1_000;
+/** Bounds of a request's body: proxies commonly refuse 1 MB; one that refuses less is given half as much. */
+const MAX_BYTES = 900_000;
+const LEAST_BYTES = 30_000;
+/** Runs whose server ids are remembered, for children and for what comes late. */
+const MOST_KNOWN = 10_000;
+const RUN_KEY_TAG = "pulse.run_key";
+
+/** An MLflow server as a store: at most three requests for a short run, and a run is created once whatever happens to the requests. */
+export class HttpStore implements TrackingStore {
+  readonly uri: string;
+  readonly batchItems: number = BATCH_ITEMS;
+  readonly batchRuns: number = 1;
+  readonly width: number = WIDTH;
+  readonly durable: boolean = true;
+  readonly api: MlflowApi;
+  readonly #experiments = new Map<string, Promise<string>>();
+  readonly #known = new Map<string, StoredIds>();
+  #maxBytes = MAX_BYTES;
+
+  constructor(url: URL, settings: ServerSettings) {
+    this.api = new MlflowApi(url, settings, "pulse-mlflow");
+    this.uri = this.api.origin;
+  }
+
+  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return Promise.all(changes.map((change) => this.#apply(change)));
+  }
+
+  runUrl({ experimentId, runId }: StoredIds): string {
+    return `${this.uri}/#/experiments/${experimentId}/runs/${runId}`;
+  }
+
+  /** What the server says of itself; asked once. */
+  facts(): Promise<ServerFacts> {
+    return this.api.facts();
+  }
+
+  close(): Promise<void> {
+    this.api.client.close();
+    return Promise.resolve();
+  }
+
+  async #apply(change: RunChange): Promise<Outcome> {
+    try {
+      return await this.#write(change);
+    } catch (error) {
+      if (error instanceof Failure) return error.outcome;
+      return { kind: "rejected", error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error) };
+    }
+  }
+
+  async #write(change: RunChange): Promise<Outcome> {
+    const { create, end, runKey } = change;
+    let ids = change.ids ?? this.#known.get(runKey);
+    if (ids === undefined) {
+      if (create?.resume) ids = await this.#resume(runKey);
+      else if (create) ids = await this.#create(change, create);
+      else ids = await this.#find(change.experiment, runKey);
+      if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
+      this.#remember(runKey, ids);
+    }
+    const conflicts = await this.#log(ids, change);
+    if (conflicts) return { kind: "conflict", params: conflicts };
+    if (end) {
+      if (ids.recreated) await this.#deleteTwins(change.experiment, runKey, ids);
+      await this.#end(ids, end);
+    }
+    return create ? { kind: "done", ids } : DONE;
+  }
+
+  #remember(runKey: string, ids: StoredIds): void {
+    this.#known.set(runKey, ids);
+    if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
+  }
+
+  /** Creates a run; one whose creation may have happened before is looked up first. */
+  async #create(change: RunChange, start: RunStart): Promise<StoredIds> {
+    const { runKey, experiment } = change;
+    const experimentId = await this.#experiment(experiment);
+    const found = change.attempted ? await this.#oldest(experimentId, runKey) : undefined;
+    if (found) return found;
+    try {
+      const answer = await this.api.post("runs/create", await this.#creation(change, start, experimentId));
+      const runId = text(record(record(answer["run"])?.["info"])?.["run_id"]);
+      if (runId === undefined) throw this.#incomplete("runs/create");
+      return { runId, experimentId, recreated: change.attempted };
+    } catch (error) {
+      throw this.#createFailure(error, experiment);
+    }
+  }
+
+  async #creation(change: RunChange, start: RunStart, experimentId: string): Promise<object> {
+    const { name, startTime, userId, sourceTags, parentKey } = start;
+    const tags = [...sourceTags, { key: RUN_KEY_TAG, value: change.runKey }];
+    if (parentKey !== undefined) {
+      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#oldest(experimentId, parentKey)))?.runId;
+      tags.push(parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId });
+    }
+    const wellFormed = tags.map(({ key, value }) => ({ key, value: (value as Text).toWellFormed() }));
+    return {
+      experiment_id: experimentId,
+      user_id: (userId as Text).toWellFormed(),
+      run_name: (name as Text).toWellFormed(),
+      start_time: integer(startTime, "start time"),
+      tags: wellFormed,
+    };
+  }
+
+  /** A creation that was refused: says what is wrong with the experiment, and forgets what was known of it. */
+  #createFailure(error: unknown, experiment: ExperimentRef): unknown {
+    if (!(error instanceof Failure) || error.kind !== "rejected" || !(error.error instanceof MlflowError)) return error;
+    this.#experiments.delete(keyOf(experiment));
+    const { errorCode, message } = error.error;
+    if (errorCode === "RESOURCE_DOES_NOT_EXIST")
+      return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${label(experiment)} on ${this.uri}.`, error.error);
+    if (/Current state is deleted/.test(message)) return deletedExperiment(experiment, error.error);
+    return error;
+  }
+
+  async #resume(runKey: string): Promise<StoredIds> {
+    try {
+      const answer = await this.api.post("runs/update", { run_id: runKey, status: "RUNNING" });
+      const experimentId = text(record(answer["run_info"])?.["experiment_id"]);
+      if (experimentId === undefined) throw this.#incomplete("runs/update");
+      return { runId: runKey, experimentId };
+    } catch (error) {
+      throw this.#runFailure(error, runKey);
+    }
+  }
+
+  /** Sends metrics, params and tags; gives the params that have another value already. */
+  async #log({ runId }: StoredIds, change: RunChange): Promise<string[] | undefined> {
+    for (const body of batches(runId, change, this.#maxBytes)) {
+      try {
+        await this.api.post("runs/log-batch", body);
+      } catch (error) {
+        if (error instanceof Failure && error.error instanceof MlflowError) {
+          if (error.error.httpStatus === 413 && this.#maxBytes > LEAST_BYTES) {
+            this.#maxBytes = Math.max(LEAST_BYTES, Math.floor(this.#maxBytes / 2));
+            return this.#log({ runId, experimentId: "" }, change);
+          }
+          const conflicts = error.kind === "rejected" && change.params.length > 0 ? await this.#conflicts(runId, change) : [];
+          if (conflicts.length > 0) return conflicts;
+        }
+        throw this.#runFailure(error, runId);
+      }
+    }
+    return undefined;
+  }
+
+  /** A batch is refused as a whole for one param with another value: looks which ones those are. */
+  async #conflicts(runId: string, { params }: RunChange): Promise<string[]> {
+    const stored = new Map<string, string>();
+    for (const param of list(record(record((await this.#run(runId))["run"])?.["data"])?.["params"])) {
+      const [key, value] = [text(param["key"]), text(param["value"])];
+      if (key !== undefined) stored.set(key, value ?? "");
+    }
+    return params.filter(({ key, value }) => (stored.get(key) ?? value) !== value).map(({ key }) => key);
+  }
+
+  async #end({ runId }: StoredIds, { status, endTime, ifRunning }: RunEnd): Promise<void> {
+    let end = endTime;
+    if (ifRunning) {
+      const run = record((await this.#run(runId))["run"]);
+      if (record(run?.["info"])?.["status"] !== "RUNNING") return;
+      for (const { timestamp } of list(record(run?.["data"])?.["metrics"])) if (Number.isSafeInteger(timestamp)) end = Math.max(end, Number(timestamp));
+    }
+    try {
+      const answer = await this.api.post("runs/update", { run_id: runId, status, end_time: integer(end, "end time") });
+      if (record(answer["run_info"]) === undefined) throw this.#incomplete("runs/update");
+    } catch (error) {
+      throw this.#runFailure(error, runId);
+    }
+  }
+
+  async #run(runId: string): Promise<Record<string, unknown>> {
+    try {
+      const answer = await this.api.get("runs/get", { run_id: runId });
+      if (record(answer["run"]) === undefined) throw this.#incomplete("runs/get");
+      return answer;
+    } catch (error) {
+      throw this.#runFailure(error, runId);
+    }
+  }
+
+  #runFailure(error: unknown, runId: string): unknown {
+    if (!(error instanceof Failure) || error.kind !== "rejected" || !(error.error instanceof MlflowError)) return error;
+    const { errorCode, message } = error.error;
+    if (errorCode === "RESOURCE_DOES_NOT_EXIST") return refusal("RUN_NOT_FOUND", `There is no run ${runId} on ${this.uri}.`, error.error);
+    if (/Current state is deleted/.test(message))
+      return refusal("RUN_DELETED", `Run ${runId} was deleted; what was logged into it since is not stored.`, error.error);
+    return error;
+  }
+
+  async #find(experiment: ExperimentRef, runKey: string): Promise<StoredIds | undefined> {
+    return this.#oldest(await this.#experiment(experiment), runKey);
+  }
+
+  /** The run that carries a key. If several do, the smallest id is the run; the others are deleted. */
+  async #oldest(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
+    const [runId, ...twins] = await this.#carriers(experimentId, runKey);
+    for (const twin of twins) await this.api.post("runs/delete", { run_id: twin });
+    return runId === undefined ? undefined : { runId, experimentId };
+  }
+
+  async #deleteTwins(experiment: ExperimentRef, runKey: string, { runId, experimentId }: StoredIds): Promise<void> {
+    const within = experimentId || (await this.#experiment(experiment));
+    for (const id of await this.#carriers(within, runKey)) if (id !== runId) await this.api.post("runs/delete", { run_id: id });
+  }
+
+  async #carriers(experimentId: string, runKey: string): Promise<string[]> {
+    const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
+    const answer = await this.api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 });
+    return list(answer["runs"])
+      .flatMap((run) => text(record(run["info"])?.["run_id"]) ?? [])
+      .sort();
+  }
+
+  /** The id of an experiment, made when there is none of that name; asked once. */
+  #experiment(ref: ExperimentRef): Promise<string> {
+    if ("id" in ref) return Promise.resolve(ref.id);
+    const key = keyOf(ref);
+    let id = this.#experiments.get(key);
+    if (id === undefined) {
+      id = this.#getOrCreate(ref.name);
+      this.#experiments.set(key, id);
+      id.catch(() => this.#experiments.delete(key));
+    }
+    return id;
+  }
+
+  async #getOrCreate(given: string): Promise<string> {
+    const name = (given as Text).toWellFormed();
+    const found = await this.#byName(name);
+    if (found !== undefined) return found;
+    try {
+      const id = text((await this.api.post("experiments/create", { name }))["experiment_id"]);
+      if (id === undefined) throw this.#incomplete("experiments/create");
+      return id;
+    } catch (error) {
+      // Somebody else was quicker, or an earlier try of ours was.
+      if (!(error instanceof Failure) || !(error.error instanceof MlflowError) || error.error.errorCode !== "RESOURCE_ALREADY_EXISTS") throw error;
+      const theirs = await this.#byName(name);
+      if (theirs === undefined) throw error;
+      return theirs;
+    }
+  }
+
+  async #byName(name: string): Promise<string | undefined> {
+    try {
+      const experiment = record((await this.api.get("experiments/get-by-name", { experiment_name: name }))["experiment"]);
+      const id = text(experiment?.["experiment_id"]);
+      if (id === undefined) throw this.#incomplete("experiments/get-by-name");
+      if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });
+      return id;
+    } catch (error) {
+      if (error instanceof Failure && error.error instanceof MlflowError && error.error.errorCode === "RESOURCE_DOES_NOT_EXIST") return undefined;
+      throw error;
+    }
+  }
+
+  /** A success without what it must contain comes from something that only looks like MLflow. */
+  #incomplete(call: string): Failure {
+    return new Failure("away", new PulseError("NO_MLFLOW", `${this.uri} answered ${call} without the fields MLflow has there.`));
+  }
+}
+
+type Text = string & { toWellFormed(): string };
+
+const keyOf = (ref: ExperimentRef): string => ("id" in ref ? `id ${ref.id}` : `name ${ref.name}`);
+const label = (ref: ExperimentRef): string => ("id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name));
+
+function deletedExperiment(experiment: ExperimentRef, cause?: unknown): Failure {
+  return refusal("EXPERIMENT_DELETED", `Experiment ${label(experiment)} was deleted.`, cause);
+}

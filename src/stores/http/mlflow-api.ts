@@ -1,0 +1,198 @@
+import type { Auth } from "../../config/options.js";
+import type { ServerSettings } from "../../config/server.js";
+import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import { Failure } from "./failure.js";
+import { type HttpAnswer, HttpClient, type HttpRequest } from "./http-client.js";
+import { objectIn } from "./json.js";
+
+const MOST_SHOWN = 300;
+/** Errors that mean the server as a whole, in MLflow's words. */
+const STORE_WIDE = new Set(["TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]);
+/** Errors that another try may not meet: races inside the server, and what it did not expect itself. */
+const TRANSIENT = new Set(["INTERNAL_ERROR", "ABORTED", "RESOURCE_CONFLICT", "CANCELLED", "DATA_LOSS", "INVALID_STATE"]);
+
+/** What a server says of itself. */
+export interface ServerFacts {
+  /** MLflow's version, such as `3.17.2`. */
+  readonly version: string | undefined;
+  /** `server-info`, of servers that have it (3.10 and newer). */
+  readonly info: Readonly<Record<string, unknown>> | undefined;
+  /** How far its clock is before ours, in milliseconds, by its Date header: to the second. */
+  readonly clockSkewMs: number | undefined;
+}
+
+/** MLflow's REST API: one call for each request, its answer checked, every refusal a `Failure` that says what follows. */
+export class MlflowApi {
+  readonly client: HttpClient;
+  /** The server's address without credentials. */
+  readonly origin: string;
+  readonly #settings: ServerSettings;
+  readonly #auth: Auth | undefined;
+  readonly #headers: Readonly<Record<string, string>>;
+  #token: Promise<string> | undefined;
+  #facts: Promise<ServerFacts> | undefined;
+
+  constructor(url: URL, settings: ServerSettings, userAgent: string) {
+    const { username, password } = url;
+    const bare = new URL(url);
+    bare.username = "";
+    bare.password = "";
+    bare.search = "";
+    bare.hash = "";
+    this.origin = bare.href.replace(/\/+$/, "");
+    this.#settings = settings;
+    this.#auth = username === "" ? settings.auth : { username: decode(username), password: decode(password) };
+    this.client = new HttpClient(bare, settings);
+    this.#headers = { accept: "application/json", "user-agent": userAgent };
+  }
+
+  /** A POST to `/api/2.0/mlflow/…` with a JSON body; gives the answer's object. */
+  post(path: string, body: string | object): Promise<Record<string, unknown>> {
+    return this.#call({ method: "POST", path: `/api/2.0/mlflow/${path}`, body: typeof body === "string" ? body : JSON.stringify(body) });
+  }
+
+  /** A GET of `/api/2.0/mlflow/…`. */
+  get(path: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+    return this.#call({ method: "GET", path: `/api/2.0/mlflow/${path}?${new URLSearchParams(query)}` });
+  }
+
+  /** What the server says of itself; asked once, and never an error. */
+  facts(): Promise<ServerFacts> {
+    this.#facts ??= this.#ask();
+    return this.#facts;
+  }
+
+  /** Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. */
+  async send(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<HttpAnswer> {
+    for (let again = false; ; again = true) {
+      const authorization = await this.#authorization(again);
+      const secretHeaders = {
+        ...this.#settings.headers,
+        ...(authorization && { authorization }),
+        ...(this.#settings.workspace && { "x-mlflow-workspace": this.#settings.workspace }),
+      };
+      const answer = await this.client.send({ ...request, headers: this.#headers, secretHeaders });
+      const mayHelp = this.#auth !== undefined && "token" in this.#auth && typeof this.#auth.token === "function";
+      if (answer.status !== 401 || again || !mayHelp) return answer;
+    }
+  }
+
+  async #call(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<Record<string, unknown>> {
+    const answer = await this.send(request);
+    const json = objectIn(answer.text);
+    if (answer.status >= 200 && answer.status < 300) {
+      if (json !== undefined) return json;
+      throw this.#away("NO_MLFLOW", `answered ${request.path.split("?")[0]} with something that is no JSON object`, answer);
+    }
+    throw this.#failure(request.path, answer, json);
+  }
+
+  #failure(path: string, answer: HttpAnswer, json: Record<string, unknown> | undefined): Failure {
+    const { status } = answer;
+    const errorCode = json?.["error_code"];
+    if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(path, answer);
+    const message = typeof json?.["message"] === "string" ? json["message"] : "";
+    const said = (code: PulseErrorCode): MlflowError =>
+      new MlflowError(code, `${this.origin} refused ${path.split("?")[0]}: ${shown(message)} (${errorCode}).`, errorCode, status);
+    if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
+    if (status === 403 || errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
+    if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)
+      return new Failure("away", said("SERVER_ERROR"), this.#retryAfter(answer));
+    // Two requests for one run at once can meet inside the server, and a locked SQLite database says so in an error of its own.
+    const raced = errorCode === "BAD_REQUEST" && /UNIQUE constraint|duplicate key|database is locked/i.test(message);
+    if (TRANSIENT.has(errorCode) || status >= 500 || raced) return new Failure("retry", said("SERVER_ERROR"));
+    return new Failure("rejected", said("REJECTED"));
+  }
+
+  /** An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was sent. */
+  #foreign(path: string, answer: HttpAnswer): Failure {
+    const { status } = answer;
+    const said = shown(plain(answer.text));
+    const words = said === "" ? "" : `: ${said}`;
+    if (status === 401) return this.#away("UNAUTHORIZED", `does not accept the credentials${words}`, answer);
+    if (status === 403) {
+      const todo = said.includes("Invalid Host header") ? " Start the server with --allowed-hosts naming this host." : "";
+      return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
+    }
+    if (status === 413) return new Failure("rejected", new MlflowError("REJECTED", "", "413", 413));
+    if (status === 404) return this.#away("NO_MLFLOW", `has no ${path.split("?")[0]}`, answer);
+    if (status === 408 || status === 429 || status >= 500) return this.#away("SERVER_ERROR", `answered ${status}${words}`, answer);
+    return this.#away("NO_MLFLOW", `answered ${status}${words}`, answer);
+  }
+
+  #away(code: PulseErrorCode, what: string, answer: HttpAnswer): Failure {
+    return new Failure("away", new MlflowError(code, `${this.origin} ${what}.`, "", answer.status), this.#retryAfter(answer));
+  }
+
+  /** A Retry-After in milliseconds, whether it is in seconds or a date. */
+  #retryAfter({ headers }: HttpAnswer): number | undefined {
+    const given = headers["retry-after"];
+    if (given === undefined || !this.#settings.respectRetryAfter) return undefined;
+    const ms = /^\d+$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - Date.now();
+    return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS) : undefined;
+  }
+
+  async #authorization(again: boolean): Promise<string | undefined> {
+    const auth = this.#auth;
+    if (auth === undefined) return undefined;
+    if ("username" in auth) return `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}`;
+    const { token } = auth;
+    if (typeof token === "string") return `Bearer ${token}`;
+    if (again) this.#token = undefined;
+    this.#token ??= within(this.#settings.requestTimeoutMs, Promise.resolve().then(token));
+    const asked = this.#token;
+    try {
+      const value = await asked;
+      if (typeof value !== "string" || value === "" || /[\r\n]/.test(value)) throw new Error("it gave no token");
+      return `Bearer ${value}`;
+    } catch (error) {
+      if (this.#token === asked) this.#token = undefined;
+      const detail = `The token function of \`auth\` failed: ${messageOf(error)}.`;
+      throw new Failure("away", new PulseError("UNAUTHORIZED", detail, error));
+    }
+  }
+
+  async #ask(): Promise<ServerFacts> {
+    const ask = (path: string): Promise<HttpAnswer | undefined> => this.send({ method: "GET", path }).catch(() => undefined);
+    const [version, info] = await Promise.all([ask("/version"), ask("/api/3.0/mlflow/server-info")]);
+    const date = Date.parse(version?.headers.date ?? "");
+    return {
+      version: version?.status === 200 ? /^\s*(\d+\.\d+[\w.]*)\s*$/.exec(version.text)?.[1] : undefined,
+      info: info?.status === 200 ? objectIn(info.text) : undefined,
+      clockSkewMs: Number.isNaN(date) ? undefined : date - Date.now(),
+    };
+  }
+}
+
+/** Longer waits than this are a mistake of somebody's, or a maintenance window that may end early. */
+const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
+
+/** The words of an HTML page or a text. */
+function plain(body: string): string {
+  return body
+    .slice(0, 4_000)
+    .replace(/<(script|style|head)[\s\S]*?<\/\1>|<[^>]*>/gi, " ")
+    .replace(/\s+/g, " ")
+    .trim();
+}
+
+function shown(message: string): string {
+  // What follows in MLflow's messages is SQL with the user's values in it.
+  const [first = ""] = message.split("\n");
+  return first.length > MOST_SHOWN ? `${first.slice(0, MOST_SHOWN)}...` : first;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`it took longer than ${ms} ms`)), ms).unref();
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

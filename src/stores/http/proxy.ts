@@ -1,0 +1,30 @@
+/** Which proxy a request goes through, by the variables that curl, Python and others read. */
+export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
+  const read = (name: string): string | undefined => env[name.toLowerCase()] || env[name.toUpperCase()] || undefined;
+  const proxy = read(`${target.protocol.slice(0, -1)}_proxy`) ?? read("all_proxy");
+  if (proxy === undefined || isExempt(target, read("no_proxy") ?? "")) return undefined;
+  const text = proxy.includes("://") ? proxy : `http://${proxy}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
+}
+
+/** `NO_PROXY`: names that also stand for what ends in them, with or without a port, or `*`. */
+function isExempt(target: URL, list: string): boolean {
+  const port = target.port || (target.protocol === "https:" ? "443" : "80");
+  const host = target.hostname.replace(/^\[|\]$/g, "");
+  return list
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== "")
+    .some((entry) => {
+      if (entry === "*") return true;
+      const [, name = "", wanted] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry) ?? [];
+      const bare = name.replace(/^\*?\./, "").toLowerCase();
+      return (wanted === undefined || wanted === port) && (host === bare || host.endsWith(`.${bare}`));
+    });
+}
+
+/** The `Proxy-Authorization` of a proxy whose URL has credentials. */
+export function proxyAuthorization({ username, password }: URL): string | undefined {
+  if (username === "") return undefined;
+  return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
+}

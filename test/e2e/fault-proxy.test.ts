@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, createServer, type IncomingHttpHeaders, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startFaultProxy } from "../support/fault-proxy.js";
+import { drawFault, FAULTS, type FaultKind } from "../support/fault-schedule.js";
+
+/** What a client sees: an answer, or why there is none. */
+interface Seen {
+  readonly status?: number | undefined;
+  readonly headers?: IncomingHttpHeaders;
+  readonly body?: string;
+  readonly error?: string | undefined;
+}
+
+const TRUTH = JSON.stringify({ run: { info: { run_id: "a" } } });
+
+/** The bodies that reached the server. */
+const acted: string[] = [];
+const server = createServer((incoming, response) => {
+  let body = "";
+  incoming.setEncoding("utf8").on("data", (text: string) => {
+    body += text;
+  });
+  incoming.on("end", () => {
+    acted.push(body);
+    response.setHeader("Content-Type", "application/json");
+    response.end(incoming.url === "/empty" ? "{}" : TRUTH);
+  });
+}).listen(0, "127.0.0.1");
+await once(server, "listening");
+const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+after(() => server.close());
+
+let posts = 0;
+async function post(
+  url: string,
+  path = "/create",
+  agent: Agent | false = false,
+  patienceMs = 5_000,
+): Promise<Seen & { acted: () => boolean }> {
+  const id = `post ${posts++}`;
+  const seen = await new Promise<Seen>((resolve) => {
+    const failed = (error: Error): void => resolve({ error: (error as NodeJS.ErrnoException).code });
+    const signal = AbortSignal.timeout(patienceMs);
+    request(url + path, { method: "POST", agent, signal }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text;
+      });
+      response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body }));
+      response.on("error", failed);
+    })
+      .on("error", failed)
+      .end(id);
+  });
+  return { ...seen, acted: () => acted.includes(id) };
+}
+
+const start = (options: object) => startFaultProxy({ target, seed: 1, rate: 1, refuseMs: 300, dripMs: 1, ...options });
+
+const html = /^<html>/;
+const json = (code: string): RegExp => new RegExp(`"error_code":"${code}"`);
+/** By kind: the status or the error's code, the body, and whether the server acts before the client knows. */
+const EXPECTED: Record<FaultKind, [seen: number | string, body: RegExp | undefined, acted: boolean]> = {
+  refuse: ["ECONNRESET", undefined, false],
+  "reset-before": ["ECONNRESET", undefined, false],
+  "reset-after": ["ECONNRESET", undefined, true],
+  "black-hole": ["ABORT_ERR", undefined, false],
+  "black-hole-after": ["ABORT_ERR", undefined, true],
+  "slow-drip": [200, /^\{"run"/, true],
+  "429": [429, /Too many/, false],
+  "429-date": [429, /Too many/, false],
+  "500": [500, html, false],
+  "500-json": [500, json("INTERNAL_ERROR"), false],
+  "502": [502, html, false],
+  "503": [503, /upstream/, false],
+  "503-after-commit": [503, json("TEMPORARILY_UNAVAILABLE"), true],
+  "504": [504, html, false],
+  truncated: ["ECONNRESET", undefined, true],
+  "wrong-type": [200, html, true],
+  "missing-fields": [200, /^\{\}$/, true],
+  "401": [401, /token/, false],
+  "late-504": [504, html, false],
+  "late-reset": ["ECONNRESET", undefined, false],
+};
+
+test("each fault is what a client sees of it, on fresh and on kept connections", async () => {
+  const agent = new Agent({ keepAlive: true });
+  await Promise.all(
+    FAULTS.map(async (kind) => {
+      const [expected, body, actedFirst] = EXPECTED[kind];
+      const proxy = await start({ kinds: [kind] });
+      try {
+        for (const how of [false, agent] as const) {
+          const seen = await post(proxy.url, "/create", how, kind.startsWith("black-hole") ? 150 : undefined);
+          assert.equal(seen.status ?? seen.error, expected, kind);
+          if (body !== undefined) assert.match(String(seen.body), body, kind);
+          assert.equal(seen.acted(), actedFirst, kind);
+          if (kind === "429") assert.equal(seen.headers?.["retry-after"], "1");
+          if (kind === "429-date") assert.ok(Math.abs(Date.parse(String(seen.headers?.["retry-after"])) - Date.now()) < 2_000);
+          if (kind === "refuse") {
+            assert.equal((await post(proxy.url)).error, "ECONNREFUSED");
+            await sleep(400);
+          }
+          await proxy.settled();
+          assert.equal(seen.acted(), actedFirst || kind.startsWith("late-"), kind);
+        }
+        const injected = { kind, method: "POST", path: "/create" };
+        assert.deepEqual(proxy.faults, [injected, injected]);
+        proxy.calm();
+        assert.equal((await post(proxy.url, "/create", agent)).body, TRUTH);
+      } finally {
+        await proxy.close();
+      }
+    }),
+  );
+  agent.destroy();
+});
+
+test("an answer without fields misses none", async () => {
+  const proxy = await start({ kinds: ["missing-fields"] });
+  assert.equal((await post(proxy.url, "/empty")).body, "{}");
+  assert.deepEqual(proxy.faults, []);
+  await proxy.close();
+});
+
+test("the same seed gives the same faults, and a higher rate only adds some", async () => {
+  const draw = (seed: number, rate: number) => Array.from({ length: 400 }, (_, i) => drawFault(seed, i, rate, FAULTS).kind);
+  const some = draw(7, 0.25);
+  assert.deepEqual(draw(7, 0.25), some);
+  assert.notDeepEqual(draw(8, 0.25), some);
+  const more = draw(7, 0.5);
+  for (const [i, kind] of some.entries()) assert.ok(kind === undefined || kind === more[i]);
+  const share = some.filter((kind) => kind !== undefined).length / some.length;
+  assert.ok(share > 0.18 && share < 0.32, String(share));
+  assert.deepEqual(new Set(draw(7, 1)), new Set(FAULTS));
+
+  const kinds: FaultKind[] = ["401", "502", "reset-before", "reset-after", "truncated"];
+  const faults = [];
+  for (let i = 0; i < 2; i++) {
+    const proxy = await start({ seed: 11, rate: 0.5, kinds });
+    for (let n = 0; n < 30; n++) await post(proxy.url, `/${n}`);
+    assert.equal(proxy.requests, 30);
+    faults.push(proxy.faults.map(({ kind, path }) => `${kind} ${path}`));
+    await proxy.close();
+  }
+  assert.ok((faults[0]?.length ?? 0) > 5);
+  assert.deepEqual(faults[0], faults[1]);
+});
+
+test("an outage refuses until it is over; answers can be late, or not come at all", async () => {
+  const proxy = await start({ rate: 0 });
+  assert.equal((await post(proxy.url)).body, TRUTH);
+  const waiting = post(proxy.url);
+  proxy.delayMs = 60;
+  await waiting;
+  const started = performance.now();
+  assert.equal((await post(proxy.url)).body, TRUTH);
+  assert.ok(performance.now() - started > 55);
+
+  proxy.silent = true;
+  const lost = await post(proxy.url, "/create", false, 50);
+  assert.deepEqual([lost.error, lost.acted()], ["ABORT_ERR", false]);
+  const held = post(proxy.url);
+  await sleep(20);
+  await proxy.down();
+  assert.equal((await held).error, "ECONNRESET");
+  assert.equal((await post(proxy.url)).error, "ECONNREFUSED");
+  await proxy.up();
+  proxy.calm();
+  assert.equal((await post(proxy.url)).body, TRUTH);
+  await proxy.close();
+  assert.equal((await post(proxy.url)).error, "ECONNREFUSED");
+  assert.deepEqual(proxy.faults, []);
+});

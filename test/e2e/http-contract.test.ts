@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { HttpStore } from "../../src/stores/http/http-store.js";
+import { type Subject, storeContract } from "../contract/store-contract.js";
+import { readRun } from "../support/rest.js";
+import { startServer } from "./peer.js";
+import { startStack } from "./stack.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-http-"));
+const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
+const { server: settings } = resolveConfig({}, {});
+
+const [newest, old, stack] = await Promise.all([
+  startServer("newest", `sqlite:///${join(folder, "newest.db")}`, folder),
+  startServer("old", `sqlite:///${join(folder, "old.db")}`, folder),
+  startStack(stackFolder),
+]);
+after(async () => {
+  await Promise.all([newest.stop(), old.stop(), stack.stop()]);
+  for (const each of [folder, stackFolder]) rmSync(each, { recursive: true });
+});
+
+function subject(url: string, auth?: { username: string; password: string }): () => Promise<Subject> {
+  const headers = auth && { authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}` };
+  return async () => {
+    const store = new HttpStore(new URL(url), { ...settings, auth });
+    return { store, keepsEndTime: true, read: (runId) => readRun(url, runId, headers), dispose: () => store.close() };
+  };
+}
+
+storeContract("newest MLflow on SQLite", subject(newest.url));
+storeContract("MLflow 2.22 on SQLite", subject(old.url));
+storeContract("newest MLflow on PostgreSQL with basic auth", subject(stack.url, stack));

@@ -1,0 +1,31 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { launch, type Server } from "./peer.js";
+
+export type Stack = Server & {
+  /** Of the administrator. */
+  username: string;
+  password: string;
+  /** The URL with both in it, as a `Peer` takes it. */
+  peerUri: string;
+};
+
+/**
+ * The newest MLflow as teams run it: PostgreSQL, artifacts on S3, basic auth. POSIX only; everything it writes is in `dir`.
+ * A process of root opens `dir` for others to pass through, since PostgreSQL runs as "nobody" then.
+ */
+export async function startStack(dir: string): Promise<Stack> {
+  // SIGTERM, for it takes its children along, and PostgreSQL killed outright would leave its shared memory behind.
+  const { child, kill, ended, log } = await launch("stack", ["stack.py", dir], { cwd: dir, detached: true, atExit: "SIGTERM" });
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    const timer = setTimeout(kill, 15_000, "SIGKILL");
+    await ended;
+    clearTimeout(timer);
+  };
+  const first = await Promise.race([once(createInterface({ input: child.stdout }), "line"), ended]);
+  if (!Array.isArray(first)) throw new Error(`The stack did not start:\n${log()}`);
+  const said = JSON.parse(String(first[0])) as Pick<Stack, "url" | "username" | "password">;
+  const peerUri = said.url.replace("//", `//${said.username}:${said.password}@`);
+  return { ...said, peerUri, log, stop };
+}

@@ -1,0 +1,53 @@
+/** What can go wrong between a client and a server. "After" means that the server has acted although the client cannot know. */
+export const FAULTS = [
+  "refuse",
+  "reset-before",
+  "reset-after",
+  "black-hole",
+  "black-hole-after",
+  "slow-drip",
+  "429",
+  "429-date",
+  "500",
+  "500-json",
+  "502",
+  "503",
+  "503-after-commit",
+  "504",
+  "truncated",
+  "wrong-type",
+  "missing-fields",
+  "401",
+  "late-504",
+  "late-reset",
+] as const;
+
+export type FaultKind = (typeof FAULTS)[number];
+
+export interface Draw {
+  /** Nothing happens where it is undefined. */
+  readonly kind: FaultKind | undefined;
+  /** From 0 to 1: how bad it is, where that can vary. */
+  readonly degree: number;
+}
+
+/** Mulberry32: small, and the same numbers everywhere. */
+function mulberry32(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * What happens to request number `ordinal`. Every request draws from numbers of its own, so that it meets the same fault
+ * whatever the ones before it did, and a higher rate only adds faults.
+ */
+export function drawFault(seed: number, ordinal: number, rate: number, kinds: readonly FaultKind[]): Draw {
+  const next = mulberry32(Math.imul(seed, 0x9e3779b1) ^ Math.imul(ordinal + 1, 0x85ebca6b));
+  const [hit, which, degree] = [next(), next(), next()];
+  return { kind: hit < rate ? kinds[Math.floor(which * kinds.length)] : undefined, degree };
+}
