@@ -6,6 +6,7 @@ import { batches, integer } from "./batches.js";
 import { Failure, refusal } from "./failure.js";
 import { list, record, text } from "./json.js";
 import { MlflowApi, type ServerFacts } from "./mlflow-api.js";
+import { remedyFor } from "./refused-batch.js";
 
 /** Runs under way at once: more gain nothing on a server of two cores, fewer leave it idle between requests. */
 const WIDTH = 8;
@@ -72,7 +73,7 @@ export class HttpStore implements TrackingStore {
       if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
       this.#remember(runKey, ids);
     }
-    const conflicts = await this.#log(ids, change);
+    const conflicts = await this.#log(ids.runId, change);
     if (conflicts) return { kind: "conflict", params: conflicts };
     if (end) {
       if (ids.recreated) await this.#deleteTwins(change.experiment, runKey, ids);
@@ -142,33 +143,18 @@ export class HttpStore implements TrackingStore {
   }
 
   /** Sends metrics, params and tags; gives the params that have another value already. */
-  async #log({ runId }: StoredIds, change: RunChange): Promise<string[] | undefined> {
-    for (const body of batches(runId, change, this.#maxBytes)) {
-      try {
-        await this.api.post("runs/log-batch", body);
-      } catch (error) {
-        if (error instanceof Failure && error.error instanceof MlflowError) {
-          if (error.error.httpStatus === 413 && this.#maxBytes > LEAST_BYTES) {
-            this.#maxBytes = Math.max(LEAST_BYTES, Math.floor(this.#maxBytes / 2));
-            return this.#log({ runId, experimentId: "" }, change);
-          }
-          const conflicts = error.kind === "rejected" && change.params.length > 0 ? await this.#conflicts(runId, change) : [];
-          if (conflicts.length > 0) return conflicts;
-        }
-        throw this.#runFailure(error, runId);
-      }
+  async #log(runId: string, change: RunChange): Promise<readonly string[] | undefined> {
+    try {
+      for (const body of batches(runId, change, this.#maxBytes)) await this.api.post("runs/log-batch", body);
+      return undefined;
+    } catch (error) {
+      const remedy = await remedyFor(error, this.api, runId, change);
+      if (remedy?.kind === "conflict") return remedy.params;
+      if (remedy?.kind === "rest") return this.#log(runId, remedy.change);
+      if (remedy?.kind !== "smaller" || this.#maxBytes <= LEAST_BYTES) throw this.#runFailure(error, runId);
+      this.#maxBytes = Math.max(LEAST_BYTES, Math.floor(this.#maxBytes / 2));
+      return this.#log(runId, change);
     }
-    return undefined;
-  }
-
-  /** A batch is refused as a whole for one param with another value: looks which ones those are. */
-  async #conflicts(runId: string, { params }: RunChange): Promise<string[]> {
-    const stored = new Map<string, string>();
-    for (const param of list(record(record((await this.#run(runId))["run"])?.["data"])?.["params"])) {
-      const [key, value] = [text(param["key"]), text(param["value"])];
-      if (key !== undefined) stored.set(key, value ?? "");
-    }
-    return params.filter(({ key, value }) => (stored.get(key) ?? value) !== value).map(({ key }) => key);
   }
 
   async #end({ runId }: StoredIds, { status, endTime, ifRunning }: RunEnd): Promise<void> {
