@@ -27,6 +27,8 @@ export function guardAtExit(recorder: Recorder): void {
     const gaveUp = new WeakSet<Recorder>();
     process.on("beforeExit", () => {
       for (const each of recorders) {
+        // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
+        if (each.idle && !each.writesSync) each.endOpenRuns(endAt(Number(process.exitCode ?? 0)));
         if (!each.idle && !gaveUp.has(each)) void each.flush().then(() => each.idle || gaveUp.add(each));
       }
     });

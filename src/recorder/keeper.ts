@@ -14,6 +14,8 @@ import type { QueueKeeper, RunQueue } from "./run-queue.js";
 export interface KeeperOptions {
   /** Undefined keeps nothing on disk. */
   readonly folder: OutboxFolder | undefined;
+  /** The store answers later: a crash may come in between. */
+  readonly remote: boolean;
   /** Bound of the outbox in bytes. */
   readonly maxBytes: number;
   /** Most items of one row: what the store takes at once. */
@@ -94,8 +96,17 @@ export class Keeper implements QueueKeeper {
     return false;
   }
 
+  sending(logs: readonly RunLog[]): void {
+    // A store that writes on the event loop has answered before anything else can happen.
+    if (this.#options.remote) this.#register(logs);
+  }
+
   opened(logs: readonly RunLog[]): void {
     for (const log of logs) this.open.add(log);
+    this.#register(logs);
+  }
+
+  #register(logs: readonly RunLog[]): void {
     this.#note(logs, (outbox, log) => {
       log.registered = true;
       outbox.putRun(stateOf(log), this.#options.clock.now());

@@ -216,7 +216,7 @@ export class Outbox {
     const death = this.#get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
     const status: TerminalStatus = death === "KILLED" ? "KILLED" : "FAILED";
     this.transaction(() => {
-      for (const row of this.#all("SELECT key, experiment, last FROM runs WHERE ended = 0")) {
+      for (const row of this.#all("SELECT key, experiment, last FROM runs WHERE ended = 0 AND aside IS NULL")) {
         const key = String(row["key"]);
         const experiment = JSON.parse(String(row["experiment"])) as RunChange["experiment"];
         const end: RunEnd = { status, endTime: Number(row["last"]), ifRunning: true };

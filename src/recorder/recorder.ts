@@ -58,8 +58,15 @@ export class Recorder {
     this.#options = options;
     this.#stats = diagnostics.stats;
     this.#delivery = new Delivery(options);
-    const { batchItems: pieceItems } = store;
-    this.#keeper = new Keeper({ folder: outboxes, maxBytes: maxOutboxBytes, pieceItems, clock, diagnostics, delivery: this.#delivery });
+    this.#keeper = new Keeper({
+      folder: outboxes,
+      remote: store.applySync === undefined,
+      maxBytes: maxOutboxBytes,
+      pieceItems: store.batchItems,
+      clock,
+      diagnostics,
+      delivery: this.#delivery,
+    });
     this.#queue = new RunQueue(this.#delivery, diagnostics, this.#keeper);
     this.#keeper.queue = this.#queue;
     this.#delivery.add(this.#queue);
@@ -172,6 +179,11 @@ export class Recorder {
 
   get idle(): boolean {
     return this.#stats.pending === 0;
+  }
+
+  /** Whether the store can write while the process exits. */
+  get writesSync(): boolean {
+    return this.#options.store.applySync !== undefined;
   }
 
   /** The store's address, without credentials. */

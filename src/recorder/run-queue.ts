@@ -15,6 +15,8 @@ export const MOST_FAILURES = 7;
 export interface QueueKeeper {
   /** Writes everything of these logs down, which then go through the outbox; false when that cannot be done. */
   keep(logs: readonly RunLog[]): boolean;
+  /** These runs are about to be created, and nobody may ever hear what became of it. */
+  sending(logs: readonly RunLog[]): void;
   /** These runs are created and go on. */
   opened(logs: readonly RunLog[]): void;
   /** The ends of these runs are stored. */
@@ -60,6 +62,7 @@ export class RunQueue implements Source {
   take(items: number, runs: number): Parcel | undefined {
     const batch = this.takeLogs(items, runs);
     if (batch.length === 0) return undefined;
+    this.#keeper.sending(batch.filter((log) => !log.registered && log.head?.create !== undefined));
     const flight = new Flight(this, batch);
     this.#flights.add(flight);
     return flight;

@@ -61,6 +61,7 @@ export class MemoryStore implements TrackingStore {
       });
     }
     const run = this.runs.get(runKey);
+    if (run === undefined && end?.ifRunning) return DONE; // it never was created
     if (run === undefined) return { kind: "rejected", error: new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in this store.`) };
     if (create?.resume) {
       run.status = "RUNNING";

@@ -268,11 +268,11 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     assert.deepEqual((await store.read(id))?.metrics, applySync && { m: [[0, 2_000, 1]] });
   });
 
-  contract("the end of a run whose process died is set only while it is running, and no earlier than its last metric", async (store) => {
+  contract("the end of a run whose process died is set only while it is there and running, and no earlier than its last metric", async (store) => {
     const [open, ended] = [runId(), runId()];
     await done(store, change(open, { create: start(), metrics: [point("m", 1, 0, 7_000)] }));
     await done(store, change(ended, { create: start(), end: { status: "FINISHED", endTime: 3_000 } }));
-    for (const id of [open, ended]) await done(store, change(id, { end: { status: "FAILED", endTime: 5_000, ifRunning: true } }));
+    for (const id of [open, ended, runId()]) await done(store, change(id, { end: { status: "FAILED", endTime: 5_000, ifRunning: true } }));
     const seen = await Promise.all([store.read(open), store.read(ended)]);
     assert.deepEqual(
       seen.map((run) => [run?.status, run?.endTime]),

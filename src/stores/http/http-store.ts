@@ -70,6 +70,7 @@ export class HttpStore implements TrackingStore {
       if (create?.resume) ids = await this.#resume(runKey);
       else if (create) ids = await this.#create(change, create);
       else ids = await this.#find(change.experiment, runKey);
+      if (ids === undefined && end?.ifRunning) return DONE; // it never was created
       if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
       this.#remember(runKey, ids);
     }

@@ -83,6 +83,7 @@ export class SqlWriter {
       done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
     } else {
       const row = this.#sql.stage.get(runKey);
+      if (row === undefined && change.end?.ifRunning) return DONE; // it never was created
       if (row === undefined) return refusal("RUN_NOT_FOUND", `There is no run ${runKey} in this database.`);
       if (row["lifecycle_stage"] !== "active")
         return refusal("RUN_DELETED", `Run ${runKey} was deleted; what was logged into it since is not stored.`);
