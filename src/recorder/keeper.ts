@@ -109,7 +109,7 @@ export class Keeper implements QueueKeeper {
   #register(logs: readonly RunLog[]): void {
     this.#note(logs, (outbox, log) => {
       log.registered = true;
-      outbox.putRun(stateOf(log), this.#options.clock.now());
+      outbox.putRun({ ...stateOf(log), ended: false }, this.#options.clock.now()); // its end may be recorded, but is not stored
     });
   }
 

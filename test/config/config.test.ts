@@ -118,7 +118,7 @@ test("a working folder that is gone does not reach the user's call either", () =
 test("configure and createTracker throw a typed error that names option, expected and got", () => {
   const anyConfigure = configure as (config: unknown) => void;
   for (const [config, message] of [
-    [{ trackingUri: "https://host" }, /no store for https: in this version yet\. Use sqlite/],
+    [{ trackingUri: "file:///x" }, /no store for file: in this version yet\. Use http/],
     [{ trackingUri: "sqlite://oops.db" }, /not one this package knows/],
     [{ trackingUri: 5 }, /configure\.trackingUri: expected a non-empty string, got 5/],
     [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds, 0 or more, got -1/],
