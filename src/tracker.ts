@@ -189,6 +189,7 @@ function resolveDefaults(): ResolvedConfig {
     strict: false,
     logger: undefined,
     outsideRun: "warn",
+    origins: {},
   };
 }
 

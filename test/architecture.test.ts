@@ -5,12 +5,13 @@ import { test } from "node:test";
 
 /** The rooms of the house and what each may import: arrows point one way, from the decorators to the stores. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
+  cli: ["capture", "clock.ts", "config", "diagnostics.ts", "entities.ts", "errors.ts", "recorder", "stores"],
   "index.ts": ["capture", "config", "decorators", "diagnostics.ts", "entities.ts", "errors.ts", "run", "tracker.ts"],
   "tracker.ts": ["capture", "clock.ts", "config", "diagnostics.ts", "errors.ts", "recorder", "registry.ts", "run", "stores"],
   decorators: ["run", "capture", "errors.ts"],
   run: ["recorder", "stores", "capture", "context", "config", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
-  recorder: ["capture", "stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
-  stores: ["capture", "clock.ts", "entities.ts", "errors.ts"],
+  recorder: ["capture", "config", "stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
+  stores: ["capture", "config", "clock.ts", "entities.ts", "errors.ts"],
   config: ["capture", "diagnostics.ts", "entities.ts", "errors.ts"],
   context: [],
   capture: ["entities.ts", "errors.ts"],

@@ -9,9 +9,7 @@ export type OutsideRun = "warn" | "throw" | "ignore";
 export type Durability = "exit" | "outbox" | "memory";
 
 /** How to log in to a server. */
-export type Auth =
-  | { readonly username: string; readonly password: string }
-  | { readonly token: string | (() => string | Promise<string>) };
+export type Auth = { readonly username: string; readonly password: string } | { readonly token: string | (() => string | Promise<string>) };
 
 /** How a server's certificate is checked, and the client's own. Paths of PEM files. */
 export interface TlsOptions {
@@ -116,7 +114,9 @@ function isTls(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { ca, cert, key, insecure } = value;
   const paths = [ca, cert, key].every((path) => path === undefined || isText(path));
-  return isOneOf(value, "ca", "cert", "key", "insecure") && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca);
+  return (
+    isOneOf(value, "ca", "cert", "key", "insecure") && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca)
+  );
 }
 
 function isOutbox(value: unknown): boolean {

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ExperimentRef } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { type ServerSettings, serverSettings } from "./server.js";
 import { checkConfig, type Durability, type PulseConfig } from "./options.js";
+import { CONFIG_FILE, Picker } from "./picker.js";
+import { type ServerSettings, serverSettings } from "./server.js";
 
 /** A configuration with every question answered. */
 export interface ResolvedConfig {
@@ -24,9 +25,10 @@ export interface ResolvedConfig {
   readonly strict: boolean;
   readonly logger: PulseConfig["logger"];
   readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
+  /** Where each value that somebody set comes from, in words; what is missing is a default. */
+  readonly origins: Readonly<Record<string, string>>;
 }
 
-const FILE = "pulse-mlflow.config.json";
 const DEFAULT_URI = "sqlite:///mlflow.db";
 const DEFAULT_EXIT_TIMEOUT_MS = 3_000;
 const DEFAULT_FLUSH_INTERVAL_MS = 1_000;
@@ -42,31 +44,31 @@ let file: { readonly path: string; readonly config: PulseConfig } | undefined;
  */
 export function resolveConfig(given: PulseConfig = {}, env: NodeJS.ProcessEnv = process.env): ResolvedConfig {
   checkConfig(given, "configure");
-  const stored = readConfigFile(process.cwd());
-  const set = (name: string): string | undefined => (env[name]?.trim() ? env[name] : undefined);
-  const name = given.experiment ?? stored.experiment ?? set("MLFLOW_EXPERIMENT_NAME");
-  const id = set("MLFLOW_EXPERIMENT_ID");
-  const folder = given.outbox?.folder ?? stored.outbox?.folder;
+  const pick = new Picker(given, readConfigFile(process.cwd()), env);
+  const experiment = pick.maybe("experiment", "MLFLOW_EXPERIMENT_NAME");
+  const id = experiment === undefined ? pick.environment("experiment", "MLFLOW_EXPERIMENT_ID") : undefined;
+  const outbox = pick.maybe("outbox");
   return {
-    trackingUri: given.trackingUri ?? stored.trackingUri ?? set("MLFLOW_TRACKING_URI") ?? DEFAULT_URI,
-    experiment: name !== undefined ? { name } : id !== undefined ? { id } : undefined,
-    runId: set("MLFLOW_RUN_ID"),
-    server: serverSettings(given, stored, env),
-    durability: given.durability ?? stored.durability ?? "exit",
-    flushIntervalMs: given.flushIntervalMs ?? stored.flushIntervalMs ?? DEFAULT_FLUSH_INTERVAL_MS,
-    outboxFolder: folder && resolve(folder),
-    maxOutboxBytes: given.outbox?.maxBytes ?? stored.outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
-    exitTimeoutMs: given.exitTimeoutMs ?? stored.exitTimeoutMs ?? DEFAULT_EXIT_TIMEOUT_MS,
-    maxPendingBytes: given.maxPendingBytes ?? stored.maxPendingBytes ?? DEFAULT_PENDING_BYTES,
-    redact: given.redact ?? stored.redact,
-    strict: given.strict ?? stored.strict ?? false,
+    trackingUri: pick.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI"),
+    experiment: experiment !== undefined ? { name: experiment } : id !== undefined ? { id } : undefined,
+    runId: pick.environment("runId", "MLFLOW_RUN_ID"),
+    server: serverSettings(pick),
+    durability: pick.value("durability", "exit"),
+    flushIntervalMs: pick.value("flushIntervalMs", DEFAULT_FLUSH_INTERVAL_MS),
+    outboxFolder: outbox?.folder === undefined ? undefined : resolve(outbox.folder),
+    maxOutboxBytes: outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
+    exitTimeoutMs: pick.value("exitTimeoutMs", DEFAULT_EXIT_TIMEOUT_MS),
+    maxPendingBytes: pick.value("maxPendingBytes", DEFAULT_PENDING_BYTES),
+    redact: pick.maybe("redact"),
+    strict: pick.value("strict", false),
     logger: given.logger,
-    outsideRun: given.outsideRun ?? stored.outsideRun ?? "warn",
+    outsideRun: pick.value("outsideRun", "warn"),
+    origins: pick.origins,
   };
 }
 
 function readConfigFile(folder: string): PulseConfig {
-  const path = join(folder, FILE);
+  const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;
   let config: unknown = {};
   try {
@@ -75,7 +77,7 @@ function readConfigFile(folder: string): PulseConfig {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT")
       throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${messageOf(error)}.`, error);
   }
-  checkConfig(config, FILE);
+  checkConfig(config, CONFIG_FILE);
   file = { path, config };
   return config;
 }

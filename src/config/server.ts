@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { PulseError } from "../errors.js";
-import type { Auth, PulseConfig, TlsOptions } from "./options.js";
+import type { Auth, TlsOptions } from "./options.js";
+import type { Picker } from "./picker.js";
 
 /** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
 export interface ServerSettings {
@@ -23,28 +24,34 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
  * Resolves the settings of a server.
  * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other.
  */
-export function serverSettings(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv): ServerSettings {
-  const set = (name: string): string | undefined => (env[name]?.trim() ? env[name] : undefined);
-  const seconds = Number(set("MLFLOW_HTTP_REQUEST_TIMEOUT"));
+export function serverSettings(pick: Picker): ServerSettings {
+  const { env } = pick;
+  const timeout = pick.maybe("requestTimeoutMs") ?? Number(pick.environment("requestTimeoutMs", "MLFLOW_HTTP_REQUEST_TIMEOUT")) * 1_000;
+  const retryAfter = pick.environment("respectRetryAfter", "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? "true";
   return {
-    auth: given.auth ?? stored.auth ?? environmentAuth(env),
-    headers: { ...stored.headers, ...given.headers },
-    tls: given.tls ?? stored.tls ?? environmentTls(set),
-    workspace: given.workspace ?? stored.workspace ?? set("MLFLOW_WORKSPACE"),
-    requestTimeoutMs: given.requestTimeoutMs ?? stored.requestTimeoutMs ?? (seconds > 0 ? seconds * 1_000 : DEFAULT_REQUEST_TIMEOUT_MS),
-    respectRetryAfter: !/^(false|0)$/i.test(set("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? ""),
+    auth: pick.maybe("auth") ?? environmentAuth(pick),
+    headers: pick.value("headers", {}),
+    tls: pick.maybe("tls") ?? environmentTls(pick),
+    workspace: pick.maybe("workspace", "MLFLOW_WORKSPACE"),
+    requestTimeoutMs: timeout > 0 ? timeout : DEFAULT_REQUEST_TIMEOUT_MS,
+    respectRetryAfter: !/^(false|0)$/i.test(retryAfter),
     env,
   };
 }
 
 /** As in Python's client: a complete pair wins over a token; each half may come from the credentials file. */
-function environmentAuth(env: NodeJS.ProcessEnv): Auth | undefined {
+function environmentAuth(pick: Picker): Auth | undefined {
+  const { env } = pick;
   const file = credentialsFile(env);
   const username = env["MLFLOW_TRACKING_USERNAME"] || file.get("mlflow_tracking_username");
   const password = env["MLFLOW_TRACKING_PASSWORD"] || file.get("mlflow_tracking_password");
-  if (username && password) return { username, password };
-  const token = env["MLFLOW_TRACKING_TOKEN"];
-  return token ? { token } : undefined;
+  if (username && password) {
+    const whole = env["MLFLOW_TRACKING_USERNAME"] && env["MLFLOW_TRACKING_PASSWORD"];
+    pick.note("auth", whole ? "MLFLOW_TRACKING_USERNAME and _PASSWORD" : "~/.mlflow/credentials");
+    return { username, password };
+  }
+  const token = pick.environment("auth", "MLFLOW_TRACKING_TOKEN");
+  return token === undefined ? undefined : { token };
 }
 
 /** Reads section `[mlflow]` of `~/.mlflow/credentials`. */
@@ -65,10 +72,14 @@ function credentialsFile(env: NodeJS.ProcessEnv): Map<string, string> {
   return values;
 }
 
-function environmentTls(set: (name: string) => string | undefined): TlsOptions {
-  const ca = set("MLFLOW_TRACKING_SERVER_CERT_PATH");
-  const insecure = /^(true|1)$/i.test(set("MLFLOW_TRACKING_INSECURE_TLS") ?? "");
+function environmentTls(pick: Picker): TlsOptions {
+  const ca = pick.environment("tls", "MLFLOW_TRACKING_SERVER_CERT_PATH");
+  const cert = pick.environment("tls", "MLFLOW_TRACKING_CLIENT_CERT_PATH");
+  const insecure = /^(true|1)$/i.test(pick.environment("tls", "MLFLOW_TRACKING_INSECURE_TLS") ?? "");
   if (ca !== undefined && insecure)
-    throw new PulseError("INVALID_CONFIG", "MLFLOW_TRACKING_SERVER_CERT_PATH and MLFLOW_TRACKING_INSECURE_TLS contradict each other: unset one.");
-  return { ca, cert: set("MLFLOW_TRACKING_CLIENT_CERT_PATH"), insecure };
+    throw new PulseError(
+      "INVALID_CONFIG",
+      "MLFLOW_TRACKING_SERVER_CERT_PATH and MLFLOW_TRACKING_INSECURE_TLS contradict each other: unset one.",
+    );
+  return { ca, cert, insecure };
 }

@@ -1,36 +1,24 @@
-import type { Clock } from "../clock.js";
-import type { Diagnostics } from "../diagnostics.js";
 import type { TerminalStatus } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
+import { PulseError } from "../errors.js";
 import { itemsOf, type RunChange } from "../stores/tracking-store.js";
-import type { Delivery } from "./delivery.js";
 import type { Outbox } from "./outbox.js";
-import { type OutboxFolder, removeOutbox } from "./outbox-folder.js";
-import { OutboxSource } from "./outbox-source.js";
+import { OwnOutbox, type OwnOutboxOptions } from "./own-outbox.js";
 import { bytesOf, type RunLog } from "./run-log.js";
 import type { QueueKeeper, RunQueue } from "./run-queue.js";
 
 /** What a keeper works with. */
-export interface KeeperOptions {
-  /** Undefined keeps nothing on disk. */
-  readonly folder: OutboxFolder | undefined;
+export interface KeeperOptions extends OwnOutboxOptions {
   /** The store answers later: a crash may come in between. */
   readonly remote: boolean;
-  /** Bound of the outbox in bytes. */
-  readonly maxBytes: number;
   /** Most items of one row: what the store takes at once. */
   readonly pieceItems: number;
-  readonly clock: Clock;
-  readonly diagnostics: Diagnostics;
-  readonly delivery: Delivery;
 }
 
-/** A full outbox is emptied to this share of its bound. */
-const EMPTIED_TO = 0.9;
-
-/** Writes run logs down in this tracker's own outbox, made when first needed, and tells them what becomes of them there. */
+/** Writes run logs down in this tracker's own outbox, and tells them what becomes of them there. */
 export class Keeper implements QueueKeeper {
-  source: OutboxSource | undefined;
+  readonly own: OwnOutbox;
+  /** The queue whose logs it keeps. */
+  queue: RunQueue | undefined;
   /** Runs that are created in the store and have not ended. */
   readonly open: Set<RunLog> = new Set();
   readonly #options: KeeperOptions;
@@ -38,19 +26,15 @@ export class Keeper implements QueueKeeper {
   readonly #live = new Map<string, RunLog>();
   /** Logs that go through the outbox and hold something new in memory. */
   readonly #fresh = new Set<RunLog>();
-  #unusable = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    this.#unusable = options.folder === undefined;
-  }
-
-  /** The queue whose logs it keeps. */
-  queue: RunQueue | undefined;
-
-  /** Whether something can be written down. */
-  get usable(): boolean {
-    return !this.#unusable;
+    this.own = new OwnOutbox(options, {
+      delivered: (key, items, ids) => this.#delivered(key, items, ids),
+      drained: (key) => this.#drained(key),
+      setAside: (key, items, error) => this.#wasSetAside(key, items, error),
+      away: (key, error) => this.#live.get(key)?.tell("away", error),
+    });
   }
 
   /** Something was recorded of a run that goes through the outbox. */
@@ -72,28 +56,26 @@ export class Keeper implements QueueKeeper {
   /** Writes everything of these logs down; false when that cannot be done. */
   keep(logs: readonly RunLog[]): boolean {
     if (logs.length === 0) return true;
-    const source = this.#ownSource();
-    if (source === undefined) return false;
-    try {
-      source.outbox.transaction(() => {
-        for (const log of logs) this.#write(log, source);
-      });
-    } catch (error) {
-      this.broken(error);
-      return false;
-    }
-    this.#cap(source.outbox);
+    const after = new Map<RunLog, () => void>();
+    const written = this.own.write((outbox) => {
+      for (const log of logs) this.#write(log, outbox, after);
+    });
+    if (!written) return false;
+    for (const each of after.values()) each();
     this.#options.delivery.schedule();
+    return true;
+  }
+
+  /** The same for logs of the queue, which lets them go. */
+  keepQueued(logs: readonly RunLog[]): boolean {
+    if (!this.keep(logs)) return false;
+    this.queue?.release(logs);
     return true;
   }
 
   /** Writes down what is new of the logs that go through the outbox. */
   keepFresh(): boolean {
-    const logs = [...this.#fresh];
-    this.#fresh.clear();
-    if (this.keep(logs)) return true;
-    for (const log of logs) this.#fresh.add(log);
-    return false;
+    return this.keep(this.fresh);
   }
 
   sending(logs: readonly RunLog[]): void {
@@ -106,108 +88,106 @@ export class Keeper implements QueueKeeper {
     this.#register(logs);
   }
 
-  #register(logs: readonly RunLog[]): void {
-    this.#note(logs, (outbox, log) => {
-      log.registered = true;
-      outbox.putRun({ ...stateOf(log), ended: false }, this.#options.clock.now()); // its end may be recorded, but is not stored
-    });
-  }
-
   ended(logs: readonly RunLog[]): void {
-    this.#note(logs, (outbox, log) => {
-      log.registered = false;
-      outbox.ended(log.runKey);
+    this.own.write((outbox) => {
+      for (const log of logs) outbox.ended(log.runKey);
     });
+    for (const log of logs) log.registered = false;
   }
 
   setAside(log: RunLog, change: RunChange, error: PulseError): void {
-    if (log.headSeq !== undefined) {
-      const seq = log.headSeq;
-      this.#note([log], (outbox) => outbox.setAside(log.runKey, seq, error.message, change.create !== undefined));
-    } else
-      this.#note([log], (outbox) => {
+    if (!this.own.usable) return;
+    const { runKey, headSeq } = log;
+    const whole = change.create !== undefined;
+    this.own.write((outbox) => {
+      if (headSeq === undefined) {
         outbox.putRun(stateOf(log), this.#options.clock.now());
         outbox.append(change, itemsOf(change), false, error.message);
-        if (change.create) outbox.setAside(log.runKey, 0, error.message, true);
-      });
+      }
+      outbox.setAside(runKey, headSeq ?? 0, error.message, whole);
+    });
   }
 
   landed(log: RunLog, stored: boolean): void {
-    const seq = log.headSeq;
+    const { headSeq, runKey, ids } = log;
     log.headSeq = undefined;
-    if (seq === undefined) return;
+    if (headSeq === undefined) return;
     if (stored)
-      this.#note([log], (outbox) => {
-        if (log.ids) outbox.setIds(log.runKey, log.ids);
-        outbox.remove(log.runKey, seq);
+      this.own.write((outbox) => {
+        if (ids) outbox.setIds(runKey, ids);
+        outbox.remove(runKey, headSeq);
       });
-    this.source?.freeChildren(log.runKey);
-    this.source?.unblock(log.runKey);
-  }
-
-  /** Whether something written down up to `seq` still waits for the store. */
-  waitsUpTo(seq: number): boolean {
-    return seq > 0 && this.source !== undefined && !this.#unusable && this.source.outbox.waitsUpTo(seq);
+    this.own.source?.freeChildren(runKey);
+    this.own.source?.unblock(runKey);
   }
 
   /** Says that what is left is kept, and tells those who wait for it. */
   sayKept(): void {
     const { diagnostics, folder } = this.#options;
-    const error = new PulseError(
-      "KEPT_FOR_LATER",
-      `${diagnostics.stats.pending} items that ${folder?.uri} has not taken are kept in ${this.source?.outbox.path}.`,
-    );
+    const detail = `${diagnostics.stats.pending} items that ${folder?.uri} has not taken are kept in ${this.own.path}.`;
+    const error = new PulseError("KEPT_FOR_LATER", detail);
     for (const log of this.#live.values()) log.tell("lost", error);
     diagnostics.warnLater(error);
   }
 
   /** Takes note of what open runs end as if the process dies now. */
   noteDeath(status: TerminalStatus): void {
-    const { source } = this;
-    if (source === undefined || this.#unusable) return;
-    try {
-      source.outbox.noteDeath(status);
-    } catch (error) {
-      this.broken(error);
-    }
+    if (this.own.source) this.own.write((outbox) => outbox.noteDeath(status));
   }
 
-  /** Lets go of the outbox; its file stays when it holds something. */
-  close(): void {
-    const { source } = this;
-    if (source === undefined) return;
-    this.source = undefined;
-    this.#unusable = true;
-    this.#options.delivery.remove(source);
-    try {
-      const empty = source.outbox.empty;
-      source.outbox.close();
-      if (empty) removeOutbox(source.outbox.path);
-    } catch {
-      // What cannot be removed now is empty, and is removed by whoever finds it.
-    }
+  #register(logs: readonly RunLog[]): void {
+    if (logs.length === 0 || !this.own.usable) return;
+    this.own.write((outbox) => {
+      // Its end may be recorded already, but is not stored.
+      for (const log of logs) outbox.putRun({ ...stateOf(log), ended: false }, this.#options.clock.now());
+    });
+    for (const log of logs) log.registered = true;
+  }
+
+  /** Writes a log down, and those that wait for its creation; what changes in memory changes once it is on disk. */
+  #write(log: RunLog, outbox: Outbox, after: Map<RunLog, () => void>): void {
+    if (after.has(log)) return;
+    outbox.putRun(stateOf(log), this.#options.clock.now());
+    const flying = log.flying && log.headSeq === undefined ? log.head : undefined;
+    const headSeq = flying ? outbox.append(flying, itemsOf(flying), true) : log.headSeq;
+    const pieces = log.peek(this.#options.pieceItems);
+    for (const piece of pieces) outbox.append(piece, itemsOf(piece), piece.attempted);
+    after.set(log, () => {
+      log.headSeq = headSeq;
+      if (log.flying) this.own.source?.block(log.runKey);
+      log.clear();
+      log.settled += pieces.reduce((sum, piece) => sum + itemsOf(piece), 0);
+      if (this.queue) this.queue.bytes -= pieces.reduce((sum, piece) => sum + bytesOf(piece), 0);
+      log.waiting = undefined;
+      log.kept = true;
+      log.registered = false; // its row is there for the changes' sake now, and goes with them
+      this.#fresh.delete(log);
+      if (!log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
+      else this.#live.delete(log.runKey);
+    });
+    for (const child of log.waiting ?? []) this.#write(child, outbox, after);
   }
 
   // What the outbox's own delivery tells.
 
-  delivered(key: string, items: number, ids: RunLog["ids"]): void {
+  #delivered(key: string, items: number, ids: RunLog["ids"]): void {
     const { stats } = this.#options.diagnostics;
     stats.delivered += items;
     stats.pending -= items;
     const log = this.#live.get(key);
-    if (log && ids) {
-      log.created(ids);
-      this.queue?.freeChildren(log);
-    }
+    if (log === undefined || ids === undefined) return;
+    log.created(ids);
+    this.queue?.freeChildren(log);
   }
 
-  drained(key: string): void {
+  #drained(key: string): void {
     const log = this.#live.get(key);
     if (log === undefined || log.headSeq !== undefined) return;
     this.#live.delete(key);
     log.kept = false;
     log.queued = false;
     log.registered = log.ids !== undefined; // the run's row stays until its end is stored
+    if (!log.ended && log.ids) this.open.add(log);
     // Nothing waits on disk: what is new goes the short way again.
     if (this.#fresh.delete(log) && this.queue) {
       log.queued = true;
@@ -216,7 +196,7 @@ export class Keeper implements QueueKeeper {
     } else if (log.ids) log.tell("stored", log.ids);
   }
 
-  asideLater(key: string, items: number, error: PulseError): void {
+  #wasSetAside(key: string, items: number, error: PulseError): void {
     const { stats } = this.#options.diagnostics;
     stats.rejected += items;
     stats.pending -= items;
@@ -225,84 +205,6 @@ export class Keeper implements QueueKeeper {
     if (log.ids === undefined) log.refused = error;
     log.tell("lost", error);
     this.queue?.freeChildren(log);
-  }
-
-  away(key: string, error: PulseError): void {
-    this.#live.get(key)?.tell("away", error);
-  }
-
-  broken(error: unknown): void {
-    if (this.#unusable) return;
-    this.#unusable = true;
-    const where = this.source?.outbox.path ?? this.#options.folder?.path;
-    this.#options.diagnostics.warnLater(
-      new PulseError("OUTBOX_FAILED", `Nothing can be written down in ${where}: ${messageOf(error)}.`, error),
-    );
-  }
-
-  #write(log: RunLog, source: OutboxSource): void {
-    const { outbox } = source;
-    const { queue } = this;
-    const flying = log.flying && log.headSeq === undefined ? log.head : undefined;
-    outbox.putRun(stateOf(log), this.#options.clock.now());
-    if (flying) log.headSeq = outbox.append(flying, itemsOf(flying), true);
-    if (log.flying) source.block(log.runKey);
-    for (const piece of log.takeOut(this.#options.pieceItems)) {
-      const items = itemsOf(piece);
-      outbox.append(piece, items, piece.attempted);
-      log.settled += items;
-      if (queue) queue.bytes -= bytesOf(piece);
-    }
-    log.kept = true;
-    log.registered = false; // its row is there for the changes' sake now, and goes with them
-    if (!log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
-    else this.#live.delete(log.runKey);
-    for (const child of log.waiting ?? []) this.#write(child, source);
-    log.waiting = undefined;
-  }
-
-  #note(logs: readonly RunLog[], write: (outbox: Outbox, log: RunLog) => void): void {
-    const source = logs.length > 0 ? this.#ownSource() : undefined;
-    if (source === undefined) return;
-    try {
-      source.outbox.transaction(() => {
-        for (const log of logs) write(source.outbox, log);
-      });
-    } catch (error) {
-      this.broken(error);
-    }
-  }
-
-  #ownSource(): OutboxSource | undefined {
-    const { folder, clock, delivery, diagnostics } = this.#options;
-    if (this.#unusable || folder === undefined) return undefined;
-    if (this.source === undefined) {
-      try {
-        this.source = new OutboxSource(folder.create(clock.now(), clock.id()), delivery, diagnostics, {
-          delivered: (key, items, ids) => this.delivered(key, items, ids),
-          drained: (key) => this.drained(key),
-          setAside: (key, items, error) => this.asideLater(key, items, error),
-          away: (key, error) => this.away(key, error),
-          broken: (error) => this.broken(error),
-        });
-        delivery.add(this.source);
-      } catch (error) {
-        this.broken(error);
-      }
-    }
-    return this.source;
-  }
-
-  #cap(outbox: Outbox): void {
-    const { maxBytes, diagnostics } = this.#options;
-    if (outbox.bytes <= maxBytes) return;
-    const dropped = outbox.dropOldestMetrics(maxBytes * EMPTIED_TO);
-    if (dropped === 0) return;
-    diagnostics.stats.dropped += dropped;
-    diagnostics.stats.pending -= dropped;
-    diagnostics.warnLater(
-      new PulseError("OUTBOX_FULL", `The outbox ${outbox.path} holds ${maxBytes} bytes; its oldest metrics were dropped (stats().dropped counts them).`),
-    );
   }
 }
 

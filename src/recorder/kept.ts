@@ -1,6 +1,25 @@
 import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
 import type { RunChange, RunEnd, RunStart, StoredIds } from "../stores/tracking-store.js";
 
+/** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
+export const OUTBOX_VERSION = 1 as const;
+
+/** The tables of an outbox. */
+export const TABLES: string = `
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (
+  key TEXT PRIMARY KEY, experiment TEXT NOT NULL, parent TEXT, parent_id TEXT,
+  run_id TEXT, experiment_id TEXT, recreated INTEGER NOT NULL DEFAULT 0,
+  ended INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL, aside TEXT
+) WITHOUT ROWID;
+CREATE TABLE changes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, attempted INTEGER NOT NULL,
+  start TEXT, rest TEXT, metrics TEXT, points INTEGER NOT NULL, aside TEXT
+);
+CREATE INDEX changes_by_run ON changes (run, seq);
+PRAGMA user_version = ${OUTBOX_VERSION};
+`;
+
 /** One run as an outbox has it. */
 export interface KeptRun {
   readonly key: string;
@@ -33,6 +52,18 @@ export interface KeptChange {
   readonly params: Param[];
   readonly tags: Tag[];
   readonly end: RunEnd | undefined;
+}
+
+/** What an outbox holds, for people. */
+export interface OutboxSummary {
+  readonly uri: string;
+  readonly rows: number;
+  readonly items: number;
+  readonly bytes: number;
+  /** When the oldest waiting change was written down, in milliseconds since the epoch. */
+  readonly oldest: number | undefined;
+  readonly openRuns: number;
+  readonly setAside: readonly { readonly run: string; readonly reason: string; readonly items: number }[];
 }
 
 interface Rest {

@@ -2,10 +2,11 @@ import type { Diagnostics } from "../diagnostics.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type Outcome, type RunChange, rejected, type StoredIds } from "../stores/tracking-store.js";
 import type { Delivery, Parcel, Source } from "./delivery.js";
+import { Failures } from "./failures.js";
 import type { KeptChange, KeptRun } from "./kept.js";
 import type { Outbox } from "./outbox.js";
+import { conflictWarning, withoutParams } from "./param-conflict.js";
 import { orphaned } from "./run-log.js";
-import { conflictWarning, MOST_FAILURES, withoutParams } from "./run-queue.js";
 
 const { setTimeout } = globalThis;
 
@@ -47,7 +48,7 @@ export class OutboxSource implements Source {
   readonly #busy = new Set<string>();
   /** Children that wait for their parent's creation. */
   readonly #children = new Map<string, Set<string>>();
-  readonly #failures = new Map<string, { count: number; at: number }>();
+  readonly #failures = new Map<string, Failures>();
   /** Runs whose changes go one by one, to find the one that is refused. */
   readonly #single = new Set<string>();
   #cursor = 0;
@@ -118,7 +119,7 @@ export class OutboxSource implements Source {
   }
 
   #load(key: string, items: number): Load | undefined {
-    const run = this.outbox.run(key);
+    const run = this.outbox.find(key);
     if (run === undefined) return undefined;
     if (run.aside !== undefined) {
       const late = this.outbox.changes(key, Number.POSITIVE_INFINITY);
@@ -132,7 +133,7 @@ export class OutboxSource implements Source {
     let { create } = first;
     let parentId = run.parentId;
     if (create?.parentKey !== undefined && parentId === undefined) {
-      const parent = this.outbox.run(create.parentKey);
+      const parent = this.outbox.find(create.parentKey);
       if (parent?.aside !== undefined) create = orphaned(create);
       else if (parent?.ids !== undefined) parentId = parent.ids.runId;
       else if (parent !== undefined && this.outbox.holds(parent.key)) {
@@ -150,7 +151,8 @@ export class OutboxSource implements Source {
   #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
     try {
       this.outbox.transaction(() => {
-        for (let i = 0; i < loads.length; i++) this.#book(loads[i] as Load, outcomes[i] ?? rejected("REJECTED", "The store gave no answer for a change."));
+        for (let i = 0; i < loads.length; i++)
+          this.#book(loads[i] as Load, outcomes[i] ?? rejected("REJECTED", "The store gave no answer for a change."));
       });
     } catch (error) {
       this.#fail(error);
@@ -172,7 +174,8 @@ export class OutboxSource implements Source {
     else if (outcome.kind === "retry") this.#rest(load, outcome.error);
     else if (outcome.kind === "conflict") {
       this.#diagnostics.warnLater(conflictWarning(outcome.params));
-      for (const row of load.rows) this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, outcome.params), row.end);
+      for (const row of load.rows)
+        this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, outcome.params), row.end);
       this.#waiting.add(key);
     } else {
       this.#waiting.add(key);
@@ -201,21 +204,19 @@ export class OutboxSource implements Source {
   /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
   #rest(load: Load, error: PulseError): void {
     const { key } = load;
-    const failures = this.#failures.get(key) ?? { count: 0, at: 0 };
+    const failures = this.#failures.get(key) ?? new Failures();
     this.#failures.set(key, failures);
-    if (failures.count === 0 || this.#delivery.lastAccepted > failures.at) failures.count++;
-    if (failures.count >= MOST_FAILURES) {
+    if (failures.more(this.#delivery.lastAccepted)) {
       this.#reject(load, error);
       return;
     }
-    failures.at = this.#delivery.lastAccepted;
     this.#diagnostics.warnLater(error);
     this.#listener.away(key, error);
     this.#busy.add(key);
     setTimeout(() => {
       this.unblock(key);
       this.#delivery.schedule();
-    }, this.#delivery.backoff(failures.count + 2)).unref();
+    }, this.#delivery.backoff(failures.doublings)).unref();
   }
 
   #goOn(key: string): void {

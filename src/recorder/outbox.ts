@@ -1,107 +1,31 @@
 import type { TerminalStatus } from "../entities.js";
-import { type Database, openDatabase, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { NO_CHANGE, type RunChange, type RunEnd, type StoredIds } from "../stores/tracking-store.js";
-import { type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun } from "./kept.js";
+import { type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./kept.js";
+import { OutboxFile } from "./outbox-file.js";
 
 /** Most changes read at once: parsing them holds the event loop. */
 const PAGE_ROWS = 200;
 
-/** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
-export const OUTBOX_VERSION = 1;
-
-const TABLES = `
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
-  key TEXT PRIMARY KEY, experiment TEXT NOT NULL, parent TEXT, parent_id TEXT,
-  run_id TEXT, experiment_id TEXT, recreated INTEGER NOT NULL DEFAULT 0,
-  ended INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL, aside TEXT
-) WITHOUT ROWID;
-CREATE TABLE changes (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, attempted INTEGER NOT NULL,
-  start TEXT, rest TEXT, metrics TEXT, points INTEGER NOT NULL, aside TEXT
-);
-CREATE INDEX changes_by_run ON changes (run, seq);
-PRAGMA user_version = ${OUTBOX_VERSION};
-`;
-
-/** What an outbox holds, for people. */
-export interface OutboxSummary {
-  readonly uri: string;
-  readonly rows: number;
-  readonly items: number;
-  readonly bytes: number;
-  /** When the oldest waiting change was written down, in milliseconds since the epoch. */
-  readonly oldest: number | undefined;
-  readonly openRuns: number;
-  readonly setAside: readonly { readonly run: string; readonly reason: string; readonly items: number }[];
-}
-
 /**
- * Run changes in an SQLite file that one tracker holds exclusively for its life: whoever can lock it owns it, since its
- * tracker is dead. Writing is synchronous, so that it also works while the process exits.
+ * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works while
+ * the process exits.
  */
-export class Outbox {
-  readonly path: string;
+export class Outbox extends OutboxFile {
   /** Size of the changes it holds, in bytes. */
-  bytes = 0;
+  bytes: number;
   /** The highest sequence number given so far. */
-  lastSeq = 0;
-  readonly #db: Database;
-  readonly #prepared = new Map<string, Statement>();
-  #depth = 0;
+  lastSeq: number;
 
-  /**
-   * Opens a file and locks it.
-   * @throws the driver's error when another tracker holds it, or it is none of ours.
-   */
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
-    this.path = path;
-    this.#db = openDatabase(path);
-    try {
-      this.#db.exec("PRAGMA locking_mode = EXCLUSIVE");
-      this.#db.exec("PRAGMA journal_mode = WAL");
-      // A crash of the process loses nothing that is written; only a power cut may.
-      this.#db.exec("PRAGMA synchronous = NORMAL");
-      this.#db.exec("BEGIN IMMEDIATE");
-      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (version === 0 && created !== undefined) {
-        this.#db.exec(TABLES);
-        this.#run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
-      } else if (version !== OUTBOX_VERSION) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
-      this.#db.exec("COMMIT");
-      const sums = this.#get("SELECT total(bytes) AS bytes, coalesce(max(seq), 0) AS last FROM changes");
-      this.bytes = Number(sums?.["bytes"] ?? 0);
-      this.lastSeq = Number(sums?.["last"] ?? 0);
-    } catch (error) {
-      this.#db.close();
-      throw error;
-    }
-  }
-
-  /** Does several things in one transaction. */
-  transaction<R>(body: () => R): R {
-    if (this.#depth > 0) return body();
-    this.#depth++;
-    this.#db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = body();
-      this.#db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      try {
-        this.#db.exec("ROLLBACK");
-      } catch {
-        // SQLite has rolled back by itself.
-      }
-      throw error;
-    } finally {
-      this.#depth--;
-    }
+    super(path, created);
+    const sums = this.get("SELECT total(bytes) AS bytes, coalesce(max(seq), 0) AS last FROM changes");
+    this.bytes = Number(sums?.["bytes"] ?? 0);
+    this.lastSeq = Number(sums?.["last"] ?? 0);
   }
 
   /** Writes a run down, or what is new about it. */
   putRun({ key, experiment, parent, parentId, ids, ended }: KeptState, now: number): void {
-    this.#run(
+    this.run(
       `INSERT INTO runs (key, experiment, parent, parent_id, run_id, experiment_id, recreated, ended, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET run_id = coalesce(excluded.run_id, run_id), experiment_id = coalesce(excluded.experiment_id, experiment_id),
          recreated = max(recreated, excluded.recreated), ended = max(ended, excluded.ended), last = excluded.last`,
@@ -120,7 +44,7 @@ export class Outbox {
   /** Writes one change down and gives its sequence number; `aside` says why the store will not take it. */
   append(change: RunChange, items: number, attempted: boolean, aside?: string): number {
     const { start, rest, metrics, bytes } = keptColumns(change);
-    const { lastInsertRowid } = this.#run(
+    const { lastInsertRowid } = this.run(
       "INSERT INTO changes (run, items, bytes, attempted, start, rest, metrics, points, aside) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       change.runKey,
       items,
@@ -139,12 +63,12 @@ export class Outbox {
 
   /** The keys of runs with changes behind `after`, oldest first, and where to go on. */
   page(after: number, limit: number): { keys: string[]; upTo: number } {
-    const rows = this.#all("SELECT seq, run FROM changes WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?", after, limit);
+    const rows = this.all("SELECT seq, run FROM changes WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?", after, limit);
     return { keys: [...new Set(rows.map((row) => String(row["run"])))], upTo: Number(rows.at(-1)?.["seq"] ?? after) };
   }
 
-  run(key: string): KeptRun | undefined {
-    const row = this.#get("SELECT * FROM runs WHERE key = ?", key);
+  find(key: string): KeptRun | undefined {
+    const row = this.get("SELECT * FROM runs WHERE key = ?", key);
     return row && keptRun(row);
   }
 
@@ -152,7 +76,7 @@ export class Outbox {
   changes(key: string, items: number): KeptChange[] {
     const found: KeptChange[] = [];
     let left = items;
-    for (const row of this.#all("SELECT * FROM changes WHERE run = ? AND aside IS NULL ORDER BY seq LIMIT ?", key, PAGE_ROWS)) {
+    for (const row of this.all("SELECT * FROM changes WHERE run = ? AND aside IS NULL ORDER BY seq LIMIT ?", key, PAGE_ROWS)) {
       left -= Number(row["items"]);
       if (found.length > 0 && left < 0) break;
       found.push(keptChange(row));
@@ -162,66 +86,71 @@ export class Outbox {
 
   /** Marks a creation as handed over, before it is. */
   markAttempted(seq: number): void {
-    this.#run("UPDATE changes SET attempted = 1 WHERE seq = ?", seq);
+    this.run("UPDATE changes SET attempted = 1 WHERE seq = ?", seq);
   }
 
   /** Takes out the changes of a run up to `seq`, which the store has; the run goes with its end. */
   remove(key: string, seq: number): void {
     const range = "FROM changes WHERE run = ? AND seq <= ? AND aside IS NULL";
-    this.bytes -= Number(this.#get(`SELECT total(bytes) AS bytes ${range}`, key, seq)?.["bytes"]);
-    this.#run(`DELETE ${range}`, key, seq);
+    this.bytes -= Number(this.get(`SELECT total(bytes) AS bytes ${range}`, key, seq)?.["bytes"]);
+    this.run(`DELETE ${range}`, key, seq);
     this.forget(key);
   }
 
   /** Takes out a run that has ended and holds nothing. */
   forget(key: string): void {
-    this.#run("DELETE FROM runs WHERE key = ? AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?)", key, key);
+    this.run("DELETE FROM runs WHERE key = ? AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?)", key, key);
   }
 
   /** Takes note of what the store calls a run. */
   setIds(key: string, { runId, experimentId, recreated }: StoredIds): void {
-    this.#run("UPDATE runs SET run_id = ?, experiment_id = ?, recreated = ? WHERE key = ?", runId, experimentId, recreated ? 1 : 0, key);
+    this.run("UPDATE runs SET run_id = ?, experiment_id = ?, recreated = ? WHERE key = ?", runId, experimentId, recreated ? 1 : 0, key);
   }
 
   /** Takes note that a run's end is stored. */
   ended(key: string): void {
-    this.#run("UPDATE runs SET ended = 1 WHERE key = ?", key);
+    this.run("UPDATE runs SET ended = 1 WHERE key = ?", key);
     this.forget(key);
   }
 
   /** Sets the changes of a run up to `seq` aside, with the reason; `whole` does so with all there is and is to come of it. */
   setAside(key: string, seq: number, reason: string, whole: boolean): void {
-    if (whole) this.#run("UPDATE runs SET aside = ? WHERE key = ?", reason, key);
-    this.#run("UPDATE changes SET aside = ? WHERE run = ? AND seq <= ? AND aside IS NULL", reason, key, whole ? Number.MAX_SAFE_INTEGER : seq);
+    if (whole) this.run("UPDATE runs SET aside = ? WHERE key = ?", reason, key);
+    this.run(
+      "UPDATE changes SET aside = ? WHERE run = ? AND seq <= ? AND aside IS NULL",
+      reason,
+      key,
+      whole ? Number.MAX_SAFE_INTEGER : seq,
+    );
   }
 
   /** Replaces the params and tags of a change. */
   replace(seq: number, { params, tags }: Pick<RunChange, "params" | "tags">, end: RunEnd | undefined): void {
-    this.#run("UPDATE changes SET rest = ? WHERE seq = ?", JSON.stringify({ params, tags, end }), seq);
+    this.run("UPDATE changes SET rest = ? WHERE seq = ?", JSON.stringify({ params, tags, end }), seq);
   }
 
   /** Has what was set aside go again. */
   retrySetAside(): void {
-    this.#run("UPDATE changes SET aside = NULL WHERE aside IS NOT NULL");
-    this.#run("UPDATE runs SET aside = NULL WHERE aside IS NOT NULL");
+    this.run("UPDATE changes SET aside = NULL WHERE aside IS NOT NULL");
+    this.run("UPDATE runs SET aside = NULL WHERE aside IS NOT NULL");
   }
 
   /** Takes note of what open runs end as if the tracker dies. */
   noteDeath(status: TerminalStatus): void {
-    this.#run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
+    this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
   }
 
   /** Ends the runs a dead tracker has left open: after what is kept of each, an end with the time of its last change. */
   endOpenRuns(): void {
-    const death = this.#get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
+    const death = this.get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
     const status: TerminalStatus = death === "KILLED" ? "KILLED" : "FAILED";
     this.transaction(() => {
-      for (const row of this.#all("SELECT key, experiment, last FROM runs WHERE ended = 0 AND aside IS NULL")) {
+      for (const row of this.all("SELECT key, experiment, last FROM runs WHERE ended = 0 AND aside IS NULL")) {
         const key = String(row["key"]);
         const experiment = JSON.parse(String(row["experiment"])) as RunChange["experiment"];
         const end: RunEnd = { status, endTime: Number(row["last"]), ifRunning: true };
         this.append({ ...NO_CHANGE, runKey: key, experiment, end }, 1, false);
-        this.#run("UPDATE runs SET ended = 1 WHERE key = ?", key);
+        this.run("UPDATE runs SET ended = 1 WHERE key = ?", key);
       }
     });
   }
@@ -231,13 +160,19 @@ export class Outbox {
     let dropped = 0;
     this.transaction(() => {
       while (this.bytes > bytes) {
-        const rows = this.#all("SELECT seq, run, points, length(metrics) AS size, start, rest FROM changes WHERE points > 0 ORDER BY seq LIMIT 100");
+        const rows = this.all(
+          "SELECT seq, run, points, length(metrics) AS size, start, rest FROM changes WHERE points > 0 ORDER BY seq LIMIT 100",
+        );
         if (rows.length === 0) return;
         for (const row of rows) {
           const seq = Number(row["seq"]);
           if (row["start"] === null && row["rest"] === null) this.#drop(seq, Number(row["size"]));
           else {
-            this.#run("UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?", Number(row["size"]), seq);
+            this.run(
+              "UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?",
+              Number(row["size"]),
+              seq,
+            );
             this.bytes -= Number(row["size"]);
           }
           dropped += Number(row["points"]);
@@ -249,78 +184,44 @@ export class Outbox {
   }
 
   #drop(seq: number, bytes: number): void {
-    this.#run("DELETE FROM changes WHERE seq = ?", seq);
+    this.run("DELETE FROM changes WHERE seq = ?", seq);
     this.bytes -= bytes;
   }
 
   /** Whether there is nothing in it, not even an open run. */
   get empty(): boolean {
-    return this.#get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs LIMIT 1") === undefined;
+    return this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs LIMIT 1") === undefined;
   }
 
   /** How many items wait behind no problem. */
   get waiting(): number {
-    return Number(this.#get("SELECT total(items) AS n FROM changes WHERE aside IS NULL")?.["n"]);
+    return Number(this.get("SELECT total(items) AS n FROM changes WHERE aside IS NULL")?.["n"]);
   }
 
   /** Whether a change up to `seq` still waits. */
   waitsUpTo(seq: number): boolean {
-    return this.#get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
+    return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
   }
 
   /** Whether a run has changes that wait. */
   holds(key: string): boolean {
-    return this.#get("SELECT 1 FROM changes WHERE run = ? AND aside IS NULL LIMIT 1", key) !== undefined;
+    return this.get("SELECT 1 FROM changes WHERE run = ? AND aside IS NULL LIMIT 1", key) !== undefined;
   }
 
   summary(): OutboxSummary {
-    const sums = this.#get("SELECT count(*) AS n, total(items) AS items FROM changes");
-    const oldest = this.#get("SELECT min(last) AS t FROM runs")?.["t"];
-    const aside = this.#all(
+    const sums = this.get("SELECT count(*) AS n, total(items) AS items FROM changes");
+    const oldest = this.get("SELECT min(last) AS t FROM runs")?.["t"];
+    const aside = this.all(
       "SELECT run, aside, sum(items) AS items FROM changes WHERE aside IS NOT NULL GROUP BY run, aside ORDER BY min(seq) LIMIT 1000",
     );
     return {
-      uri: String(this.#get("SELECT value FROM meta WHERE name = 'uri'")?.["value"]),
+      uri: String(this.get("SELECT value FROM meta WHERE name = 'uri'")?.["value"]),
       rows: Number(sums?.["n"]),
       items: Number(sums?.["items"]),
       bytes: this.bytes,
       oldest: oldest === null || oldest === undefined ? undefined : Number(oldest),
-      openRuns: Number(this.#get("SELECT count(*) AS n FROM runs WHERE ended = 0")?.["n"]),
+      openRuns: Number(this.get("SELECT count(*) AS n FROM runs WHERE ended = 0")?.["n"]),
       setAside: aside.map((row) => ({ run: String(row["run"]), reason: String(row["aside"]), items: Number(row["items"]) })),
     };
   }
-
-  /** Lets the file go, so that others may own it. */
-  close(): void {
-    try {
-      this.#prepared.clear();
-      // A driver may keep the file open until its statements are collected: leaving WAL is what gives the lock back now.
-      this.#db.exec("PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM meta");
-    } catch {
-      // A connection that broke holds nothing any more.
-    }
-    this.#db.close();
-  }
-
-  #statement(sql: string): Statement {
-    let statement = this.#prepared.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      this.#prepared.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #run(sql: string, ...values: SqlValue[]): { lastInsertRowid: number | bigint } {
-    return this.#statement(sql).run(...values);
-  }
-
-  #get(sql: string, ...values: SqlValue[]): Record<string, unknown> | undefined {
-    return this.#statement(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
-    return this.#statement(sql).all(...values);
-  }
 }
-

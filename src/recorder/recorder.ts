@@ -1,13 +1,14 @@
-import type { Diagnostics } from "../diagnostics.js";
 import type { Durability } from "../config/options.js";
+import type { Diagnostics } from "../diagnostics.js";
 import type { ExperimentRef, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 import type { RunStart, StoredIds } from "../stores/tracking-store.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { Heir } from "./heir.js";
 import { Keeper } from "./keeper.js";
+import { KEPT_AT_ONCE, MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox-folder.js";
-import { METRIC_BYTES, RunLog, type Unfinished, type UnfinishedEnd } from "./run-log.js";
+import { RunLog, type Unfinished, type UnfinishedEnd } from "./run-log.js";
 import { RunQueue } from "./run-queue.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
@@ -28,13 +29,8 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly maxOutboxBytes: number;
 }
 
-/** Most runs written down in one go while the program runs: it holds the event loop. */
-const KEPT_AT_ONCE = 100;
 /** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
 const HEIR_AFTER_MS = 500;
-
-/** Memory that is full is emptied to this share of the bound, so that not every value has to do it again. */
-const EMPTIED_TO = 0.9;
 
 /**
  * Gathers what runs record into changes and hands them to delivery in the background: the changes of one run in order,
@@ -46,11 +42,11 @@ export class Recorder {
   readonly #delivery: Delivery;
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
+  readonly #bound: MemoryBound;
   #heir: Heir | undefined;
   #heirTimer: NodeJS.Timeout | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
-  #relieving = false;
   #ended: "closed" | "exited" | undefined;
 
   constructor(options: RecorderOptions) {
@@ -70,6 +66,7 @@ export class Recorder {
     this.#queue = new RunQueue(this.#delivery, diagnostics, this.#keeper);
     this.#keeper.queue = this.#queue;
     this.#delivery.add(this.#queue);
+    this.#bound = new MemoryBound(options, this.#delivery, this.#queue, this.#keeper);
   }
 
   /** Opens the log of a new run; its start is the first thing in it. */
@@ -98,7 +95,7 @@ export class Recorder {
       if (this.#keepTimer === undefined) this.#begin();
     }
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
-    if (this.#queue.bytes > this.#options.maxPendingBytes) this.#relieve();
+    if (this.#queue.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
   }
 
   ending(log: RunLog): void {
@@ -109,13 +106,13 @@ export class Recorder {
   async flush(timeoutMs?: number): Promise<void> {
     const { clock, exitTimeoutMs } = this.#options;
     this.#keeper.keepFresh();
-    const kept = this.#keeper.source?.outbox.lastSeq ?? 0;
+    const kept = this.#keeper.own.source?.outbox.lastSeq ?? 0;
     const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
     const started = clock.now();
     this.#delivery.wake();
     for (;;) {
       for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
-      if (targets.length === 0 && !this.#keeper.waitsUpTo(kept)) return;
+      if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return;
       const now = clock.now();
       const left = Math.min(
         Math.max(started, this.#delivery.lastAccepted) + exitTimeoutMs - now,
@@ -138,14 +135,14 @@ export class Recorder {
     this.#writeAll();
     this.#ended = "exited";
     this.#heir?.stop();
-    this.#keeper.close();
+    this.#keeper.own.close();
   }
 
   /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
     if (this.#options.store.applySync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
-    this.#keep(this.#queue.all().filter((log) => !log.kept));
+    this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
     this.#keeper.keepFresh();
     this.#keeper.noteDeath(status);
   }
@@ -173,7 +170,7 @@ export class Recorder {
     this.#heir?.stop();
     clearTimeout(this.#heirTimer);
     clearTimeout(this.#keepTimer);
-    this.#keeper.close();
+    this.#keeper.own.close();
     await this.#options.store.close();
   }
 
@@ -198,18 +195,18 @@ export class Recorder {
 
   /** Whether what the store does not take is kept on disk. */
   get keeps(): boolean {
-    return this.#keeper.usable;
+    return this.#keeper.own.usable;
   }
 
   #begin(): void {
-    if (!this.#keeper.usable) return;
+    if (!this.#keeper.own.usable) return;
     const { durability, flushIntervalMs, outboxes } = this.#options;
     // Looked at twice an interval, so that nothing is older than one when it is written down.
     if (durability !== "memory") this.#keepTimer = setTimeout(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
     if (this.#heir !== undefined || outboxes === undefined) return;
     const heir = new Heir(outboxes, this.#delivery, this.#options.diagnostics);
     this.#heir = heir;
-    this.#heirTimer = setTimeout(() => heir.start(this.#keeper.source?.outbox.path), HEIR_AFTER_MS).unref();
+    this.#heirTimer = setTimeout(() => heir.start(this.#keeper.own.path), HEIR_AFTER_MS).unref();
   }
 
   /** Writes down what the store has not taken for half an interval. */
@@ -221,18 +218,12 @@ export class Recorder {
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
     if (store.applySync === undefined || this.#delivery.refusingFor > 0) {
       const overdue = this.#queue.overdue(clock.now() - flushIntervalMs / 2, KEPT_AT_ONCE);
-      if (this.#keep(overdue) && overdue.length === KEPT_AT_ONCE) {
+      if (this.#keeper.keepQueued(overdue) && overdue.length === KEPT_AT_ONCE) {
         this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
         return;
       }
     }
     if (!this.idle) this.#begin();
-  }
-
-  #keep(logs: readonly RunLog[]): boolean {
-    if (!this.#keeper.keep(logs)) return false;
-    this.#queue.release(logs);
-    return true;
   }
 
   #addedToKept(log: RunLog): void {
@@ -243,14 +234,14 @@ export class Recorder {
 
   /** With durability "outbox": everything of this turn is on disk at its end. */
   #keepAtEndOfTurn(): void {
-    if (this.#keepScheduled || this.#ended || !this.#keeper.usable) return;
+    if (this.#keepScheduled || this.#ended || !this.#keeper.own.usable) return;
     this.#keepScheduled = true;
     setImmediate(() => {
       this.#keepScheduled = false;
       if (this.#ended) return;
       // A store that writes on the event loop has it on disk just as well.
       if (this.#options.store.applySync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
-      this.#keep(this.#queue.all().filter((log) => !log.kept));
+      this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
       this.#keeper.keepFresh();
     });
   }
@@ -266,10 +257,10 @@ export class Recorder {
     this.#queue.recall();
     let written: boolean | PulseError = true;
     if (this.#options.store.applySync) while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
-    this.#keep(this.#queue.all());
+    this.#keeper.keepQueued(this.#queue.all());
     if (this.idle) return;
     if (this.#keeper.keepFresh() && this.#queue.all().length === 0) this.#keeper.sayKept();
-    else this.#dropAll(typeof written === "boolean" ? undefined : written);
+    else this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
   }
 
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */
@@ -285,59 +276,5 @@ export class Recorder {
     this.#stats.pending--;
     this.#stats.dropped++;
     this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
-  }
-
-  /** Memory is full: writes one batch at once, or writes it all down, or, when neither can be done, drops the oldest metrics. */
-  #relieve(): void {
-    if (this.#relieving) return;
-    this.#relieving = true;
-    // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
-    const { maxPendingBytes, exitTimeoutMs, store } = this.#options;
-    const stuck = store.applySync === undefined || this.#queue.inFlight || this.#delivery.writeSync(0) !== true;
-    if (stuck && !this.#writeSomeDown()) {
-      if (this.#delivery.refusingFor > exitTimeoutMs || this.#queue.bytes > 2 * maxPendingBytes) this.#dropOldestMetrics();
-    }
-    this.#relieving = false;
-  }
-
-  /** Makes room by writing down; false when that cannot be done. */
-  #writeSomeDown(): boolean {
-    if (!this.#keeper.usable) return false;
-    return this.#keeper.keepFresh() && this.#keep(this.#queue.overdue(Number.POSITIVE_INFINITY, KEPT_AT_ONCE));
-  }
-
-  #dropOldestMetrics(): void {
-    const { maxPendingBytes, store, diagnostics } = this.#options;
-    let count = 0;
-    for (const log of this.#queue.all()) {
-      if (this.#queue.bytes <= maxPendingBytes * EMPTIED_TO) break;
-      const metrics = log.dropMetrics();
-      log.settled += metrics;
-      count += metrics;
-      this.#queue.bytes -= metrics * METRIC_BYTES;
-    }
-    if (count === 0) return;
-    this.#stats.dropped += count;
-    this.#stats.pending -= count;
-    const detail = `${maxPendingBytes} bytes wait for ${store.uri}; the oldest metrics were dropped (stats().dropped counts them).`;
-    diagnostics.warnLater(new PulseError("MEMORY_FULL", detail));
-  }
-
-  #dropAll(reason: PulseError | undefined): void {
-    const { store, diagnostics } = this.#options;
-    const lost = [...this.#queue.all(), ...this.#keeper.fresh];
-    const count = lost.reduce((sum, log) => sum + log.recorded - log.settled, 0);
-    const detail = `${count} items could not be stored in ${store.uri}${reason ? `: ${reason.message}` : "."}`;
-    const error = new PulseError("LOST_AT_EXIT", detail, reason);
-    for (const log of lost) {
-      log.settled = log.recorded;
-      log.queued = false;
-      log.refuse(error);
-    }
-    this.#stats.dropped += count;
-    this.#stats.pending -= count;
-    this.#queue.bytes = 0;
-    this.#queue.clear();
-    diagnostics.warnLater(error);
   }
 }

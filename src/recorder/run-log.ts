@@ -1,6 +1,7 @@
 import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import type { PulseError } from "../errors.js";
 import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
+import type { Failures } from "./failures.js";
 
 /** A change that is still being gathered, or at the head of its log. */
 interface Gathering extends RunChange {
@@ -86,9 +87,8 @@ export class RunLog {
   since = 0;
   /** When its head was handed over; what it holds behind the head is younger. */
   takenAt = 0;
-  /** How often the store failed on the head while it took others, and when it had last accepted something then. */
-  failures = 0;
-  failedAt = 0;
+  /** How often the store failed on the head. */
+  failures: Failures | undefined;
   /** The recorder has it in its queue, in flight, or waiting for its parent. */
   queued = false;
   /** What the store calls it, once created there. */
@@ -205,13 +205,26 @@ export class RunLog {
     return this.head;
   }
 
-  /** Takes out everything that is not with the store, in pieces of at most `limit` items. */
-  takeOut(limit: number): RunChange[] {
-    const flying = this.flying ? this.head : undefined;
+  /** Everything that is not with the store, in pieces of at most about `limit` items, for writing it down. */
+  peek(limit: number): RunChange[] {
     const pieces = this.head && !this.flying ? [this.head] : [];
-    for (this.head = undefined; this.#next !== undefined; this.head = undefined) pieces.push(this.take(limit) as RunChange);
-    this.head = flying;
-    return pieces;
+    const next = this.#next;
+    if (next === undefined) return pieces;
+    const parentId = this.parent?.ids?.runId;
+    for (let from = this.#taken; ; from += limit) {
+      const metrics = next.metrics.slice(from, from + limit);
+      const last = from + limit >= next.metrics.length;
+      const piece = { ...next, ids: this.ids, parentId, metrics, end: last ? next.end : undefined };
+      pieces.push(from === this.#taken ? piece : { ...piece, create: undefined, params: NONE, tags: NONE });
+      if (last) return pieces;
+    }
+  }
+
+  /** Lets go of what `peek` gave. */
+  clear(): void {
+    if (!this.flying) this.head = undefined;
+    this.#next = undefined;
+    this.#taken = 0;
   }
 
   /** Drops the metrics not yet handed over and says how many they were. */

@@ -1,15 +1,12 @@
-import { cutText, sanitizeKey } from "../capture/keys.js";
 import type { Diagnostics } from "../diagnostics.js";
-import { LIMITS, type Param, type Tag } from "../entities.js";
 import { PulseError } from "../errors.js";
 import { itemsOf, type Outcome, type RunChange } from "../stores/tracking-store.js";
 import type { Delivery, Parcel, Source } from "./delivery.js";
+import { Failures } from "./failures.js";
+import { conflictWarning, withoutParams } from "./param-conflict.js";
 import { bytesOf, type RunLog } from "./run-log.js";
 
 const { setTimeout } = globalThis;
-
-/** A change the store fails on this often, while it takes others, is set aside. */
-export const MOST_FAILURES = 7;
 
 /** What the queue has written down. */
 export interface QueueKeeper {
@@ -187,7 +184,7 @@ export class RunQueue implements Source {
   #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }, opened: RunLog[]): void {
     const change = log.head as RunChange;
     this.#diagnostics.stats.delivered += this.#release(log, change);
-    log.failures = 0;
+    log.failures = undefined;
     if (change.create) {
       log.created(outcome.ids ?? { runId: log.runKey, experimentId: "" });
       if (!log.ended && !log.kept) opened.push(log);
@@ -213,12 +210,11 @@ export class RunQueue implements Source {
 
   /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
   #rest(log: RunLog, error: PulseError): void {
-    if (log.failures === 0 || this.#delivery.lastAccepted > log.failedAt) log.failures++;
-    if (log.failures >= MOST_FAILURES) {
+    log.failures ??= new Failures();
+    if (log.failures.more(this.#delivery.lastAccepted)) {
       this.#reject(log, error);
       return;
     }
-    log.failedAt = this.#delivery.lastAccepted;
     log.tell("away", error);
     this.#diagnostics.warnLater(error);
     this.#resting.add(log);
@@ -226,7 +222,7 @@ export class RunQueue implements Source {
       if (!this.#resting.delete(log)) return;
       this.#logs.push(log);
       this.#delivery.schedule();
-    }, this.#delivery.backoff(log.failures + 2)).unref();
+    }, this.#delivery.backoff(log.failures.doublings)).unref();
   }
 
   /** Lets the change at a log's head go and says how many items it had. */
@@ -299,28 +295,4 @@ class Flight implements Parcel {
 /** The changes at the heads of logs. */
 export function changesOf(batch: readonly RunLog[]): RunChange[] {
   return batch.map((log) => log.head as RunChange);
-}
-
-/** What is said once when the store has other values for params. */
-export function conflictWarning(keys: readonly string[]): PulseError {
-  const names = keys.map((key) => JSON.stringify(key)).join(", ");
-  return new PulseError(
-    "PARAM_CONFLICT",
-    `Param ${names} has another value in the store already; the new one is kept in tag pulse.conflict.*.`,
-  );
-}
-
-/** Gives a change without the params that the store has other values for; those become tags. */
-export function withoutParams(change: RunChange, keys: readonly string[]): RunChange {
-  const refused = change.params.filter(({ key }) => keys.includes(key));
-  return {
-    ...change,
-    params: change.params.filter(({ key }) => !keys.includes(key)),
-    tags: [...change.tags, ...refused.map(conflictTag)],
-  };
-}
-
-/** The tag that keeps the value a param's first value has won over. */
-export function conflictTag({ key, value }: Param): Tag {
-  return { key: sanitizeKey(`pulse.conflict.${key}`), value: cutText(value, LIMITS.tagValue) };
 }

@@ -1,4 +1,3 @@
-import { types } from "node:util";
 import { compileMetrics, type MetricSink } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { messageOf, PulseError } from "../errors.js";

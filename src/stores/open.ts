@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { redactText } from "../capture/redact.js";
 import type { Clock } from "../clock.js";
-import { PulseError } from "../errors.js";
 import type { ServerSettings } from "../config/server.js";
+import { PulseError } from "../errors.js";
 import { HttpStore } from "./http/http-store.js";
 import { MemoryStore } from "./memory-store.js";
 import { NullStore } from "./null-store.js";

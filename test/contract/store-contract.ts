@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Metric } from "../../src/entities.js";
-import { NO_CHANGE, type Outcome, type RunChange, type RunStart, type StoredIds, type TrackingStore } from "../../src/stores/tracking-store.js";
+import {
+  NO_CHANGE,
+  type Outcome,
+  type RunChange,
+  type RunStart,
+  type StoredIds,
+  type TrackingStore,
+} from "../../src/stores/tracking-store.js";
 
 /** A run as any store can tell it. */
 export interface ReadRun {
@@ -268,20 +275,24 @@ export function storeContract(name: string, make: () => Promise<Subject>): void 
     assert.deepEqual((await store.read(id))?.metrics, applySync && { m: [[0, 2_000, 1]] });
   });
 
-  contract("the end of a run whose process died is set only while it is there and running, and no earlier than its last metric", async (store) => {
-    const [open, ended] = [runId(), runId()];
-    await done(store, change(open, { create: start(), metrics: [point("m", 1, 0, 7_000)] }));
-    await done(store, change(ended, { create: start(), end: { status: "FINISHED", endTime: 3_000 } }));
-    for (const id of [open, ended, runId()]) await done(store, change(id, { end: { status: "FAILED", endTime: 5_000, ifRunning: true } }));
-    const seen = await Promise.all([store.read(open), store.read(ended)]);
-    assert.deepEqual(
-      seen.map((run) => [run?.status, run?.endTime]),
-      [
-        ["FAILED", 7_000],
-        ["FINISHED", 3_000],
-      ],
-    );
-  });
+  contract(
+    "the end of a run whose process died is set only while it is there and running, and no earlier than its last metric",
+    async (store) => {
+      const [open, ended] = [runId(), runId()];
+      await done(store, change(open, { create: start(), metrics: [point("m", 1, 0, 7_000)] }));
+      await done(store, change(ended, { create: start(), end: { status: "FINISHED", endTime: 3_000 } }));
+      for (const id of [open, ended, runId()])
+        await done(store, change(id, { end: { status: "FAILED", endTime: 5_000, ifRunning: true } }));
+      const seen = await Promise.all([store.read(open), store.read(ended)]);
+      assert.deepEqual(
+        seen.map((run) => [run?.status, run?.endTime]),
+        [
+          ["FAILED", 7_000],
+          ["FINISHED", 3_000],
+        ],
+      );
+    },
+  );
 
   contract("long lists and long texts arrive whole", async (store) => {
     const id = runId();

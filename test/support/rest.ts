@@ -23,7 +23,9 @@ export async function readRun(url: string, runId: string, headers: Record<string
   const experiment = (await get(`experiments/get?experiment_id=${info.experiment_id}`))?.["experiment"] as unknown as { name: string };
   const metrics: ReadRun["metrics"] = {};
   for (const { key } of data.metrics ?? []) {
-    const history = (await get(`metrics/get-history?run_id=${runId}&metric_key=${encodeURIComponent(key)}`))?.["metrics"] as unknown as Point[];
+    const history = (await get(`metrics/get-history?run_id=${runId}&metric_key=${encodeURIComponent(key)}`))?.[
+      "metrics"
+    ] as unknown as Point[];
     metrics[key] = history
       .map(({ step = 0, timestamp, value }): [number, number, number] => [step, timestamp, Number(value)])
       .sort(([a], [b]) => a - b);

@@ -1,4 +1,4 @@
-import { type PulseErrorCode, PulseError } from "../../errors.js";
+import { PulseError, type PulseErrorCode } from "../../errors.js";
 import type { Outcome } from "../tracking-store.js";
 
 /** Why a request did not do what it should, and what follows for the change it belongs to. */

@@ -161,7 +161,10 @@ export class HttpClient {
     const agent = new (https().Agent)({ ...options, ...this.#tlsMaterial() });
     if (tunnel === undefined) return agent;
     // `createConnection` may also call back later, which its type does not say.
-    const connect = (target: AgentOptions & { host?: string; port?: number | string }, done: (error: Error | null, socket?: Duplex) => void): void => {
+    const connect = (
+      target: AgentOptions & { host?: string; port?: number | string },
+      done: (error: Error | null, socket?: Duplex) => void,
+    ): void => {
       const authorization = proxyAuthorization(tunnel);
       const address = `${target.host}:${target.port}`;
       const request = (tunnel.protocol === "https:" ? https() : http()).request({

@@ -163,7 +163,8 @@ export class HttpStore implements TrackingStore {
     if (ifRunning) {
       const run = record((await this.#run(runId))["run"]);
       if (record(run?.["info"])?.["status"] !== "RUNNING") return;
-      for (const { timestamp } of list(record(run?.["data"])?.["metrics"])) if (Number.isSafeInteger(timestamp)) end = Math.max(end, Number(timestamp));
+      for (const { timestamp } of list(record(run?.["data"])?.["metrics"]))
+        if (Number.isSafeInteger(timestamp)) end = Math.max(end, Number(timestamp));
     }
     try {
       const answer = await this.api.post("runs/update", { run_id: runId, status, end_time: integer(end, "end time") });
@@ -239,7 +240,8 @@ export class HttpStore implements TrackingStore {
       return id;
     } catch (error) {
       // Somebody else was quicker, or an earlier try of ours was.
-      if (!(error instanceof Failure) || !(error.error instanceof MlflowError) || error.error.errorCode !== "RESOURCE_ALREADY_EXISTS") throw error;
+      if (!(error instanceof Failure) || !(error.error instanceof MlflowError) || error.error.errorCode !== "RESOURCE_ALREADY_EXISTS")
+        throw error;
       const theirs = await this.#byName(name);
       if (theirs === undefined) throw error;
       return theirs;
@@ -254,7 +256,8 @@ export class HttpStore implements TrackingStore {
       if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });
       return id;
     } catch (error) {
-      if (error instanceof Failure && error.error instanceof MlflowError && error.error.errorCode === "RESOURCE_DOES_NOT_EXIST") return undefined;
+      if (error instanceof Failure && error.error instanceof MlflowError && error.error.errorCode === "RESOURCE_DOES_NOT_EXIST")
+        return undefined;
       throw error;
     }
   }

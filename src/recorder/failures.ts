@@ -1,0 +1,20 @@
+/** A change the store fails on this often, while it takes others, is set aside. */
+const MOST_FAILURES = 7;
+
+/** How often the store failed on one change. */
+export class Failures {
+  #count = 0;
+  #lastAccepted = 0;
+
+  /** Counts one more, which only says something of the change when the store has taken another one since; true when it is enough. */
+  more(lastAccepted: number): boolean {
+    if (this.#count === 0 || lastAccepted > this.#lastAccepted) this.#count++;
+    this.#lastAccepted = lastAccepted;
+    return this.#count >= MOST_FAILURES;
+  }
+
+  /** How many doublings the wait before the next try has behind it: a server that fails is given more time than one that is not there. */
+  get doublings(): number {
+    return this.#count + 2;
+  }
+}

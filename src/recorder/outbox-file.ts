@@ -1,0 +1,89 @@
+import { type Database, openDatabase, type SqlValue, type Statement } from "../stores/sql/driver.js";
+import { OUTBOX_VERSION, TABLES } from "./kept.js";
+
+/** An SQLite file held exclusively: whoever can lock it owns it. */
+export class OutboxFile {
+  readonly path: string;
+  readonly #db: Database;
+  readonly #prepared = new Map<string, Statement>();
+  #depth = 0;
+
+  /**
+   * Opens a file and locks it.
+   * @throws the driver's error when another tracker holds it, or it is none of ours.
+   */
+  constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
+    this.path = path;
+    this.#db = openDatabase(path);
+    try {
+      this.#db.exec("PRAGMA locking_mode = EXCLUSIVE");
+      this.#db.exec("PRAGMA journal_mode = WAL");
+      // A crash of the process loses nothing that is written; only a power cut may.
+      this.#db.exec("PRAGMA synchronous = NORMAL");
+      this.#db.exec("BEGIN IMMEDIATE");
+      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
+      if (version === 0 && created !== undefined) {
+        this.#db.exec(TABLES);
+        this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
+      } else if (version !== OUTBOX_VERSION) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
+      this.#db.exec("COMMIT");
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** Does several things in one transaction. */
+  transaction<R>(body: () => R): R {
+    if (this.#depth > 0) return body();
+    this.#depth++;
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = body();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      try {
+        this.#db.exec("ROLLBACK");
+      } catch {
+        // SQLite has rolled back by itself.
+      }
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  /** Lets the file go, so that others may own it. */
+  close(): void {
+    try {
+      this.#prepared.clear();
+      // A driver may keep the file open until its statements are collected: leaving WAL is what gives the lock back now.
+      this.#db.exec("PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM meta");
+    } catch {
+      // A connection that broke holds nothing any more.
+    }
+    this.#db.close();
+  }
+
+  #statement(sql: string): Statement {
+    let statement = this.#prepared.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#prepared.set(sql, statement);
+    }
+    return statement;
+  }
+
+  protected run(sql: string, ...values: SqlValue[]): { lastInsertRowid: number | bigint } {
+    return this.#statement(sql).run(...values);
+  }
+
+  protected get(sql: string, ...values: SqlValue[]): Record<string, unknown> | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  protected all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
+    return this.#statement(sql).all(...values);
+  }
+}

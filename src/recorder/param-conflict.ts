@@ -1,0 +1,28 @@
+import { cutText, sanitizeKey } from "../capture/keys.js";
+import { LIMITS, type Param, type Tag } from "../entities.js";
+import { PulseError } from "../errors.js";
+import type { RunChange } from "../stores/tracking-store.js";
+
+/** What is said once when the store has other values for params. */
+export function conflictWarning(keys: readonly string[]): PulseError {
+  const names = keys.map((key) => JSON.stringify(key)).join(", ");
+  return new PulseError(
+    "PARAM_CONFLICT",
+    `Param ${names} has another value in the store already; the new one is kept in tag pulse.conflict.*.`,
+  );
+}
+
+/** Gives a change without the params that the store has other values for; those become tags. */
+export function withoutParams(change: RunChange, keys: readonly string[]): RunChange {
+  const refused = change.params.filter(({ key }) => keys.includes(key));
+  return {
+    ...change,
+    params: change.params.filter(({ key }) => !keys.includes(key)),
+    tags: [...change.tags, ...refused.map(conflictTag)],
+  };
+}
+
+/** The tag that keeps the value a param's first value has won over. */
+export function conflictTag({ key, value }: Param): Tag {
+  return { key: sanitizeKey(`pulse.conflict.${key}`), value: cutText(value, LIMITS.tagValue) };
+}
