@@ -82,6 +82,11 @@ export class PulseError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
+  /** @internal What to do about it, as the message ends. */
+  get todo(): string {
+    return PROBLEMS[this.code].todo;
+  }
+
   /** Whether trying the same again later can succeed. */
   get retryable(): boolean {
     return PROBLEMS[this.code].retry;

@@ -1,3 +1,4 @@
+import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
 import type { UnfinishedEnd } from "./run-log.js";
@@ -14,11 +15,14 @@ const KILLED: UnfinishedEnd = { status: "KILLED", partial: false };
 const FAILED: UnfinishedEnd = { status: "FAILED", partial: false };
 const PARTIAL: UnfinishedEnd = { status: "FINISHED", partial: true };
 
-/** What the process may die of; it may also survive it. */
-const noted: { end: UnfinishedEnd | undefined } = shared("noted end", () => ({ end: undefined }));
-
 /** Signals that end a process which does not listen to them. */
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Our listeners, and whether somebody has asked the process to stop. */
+const signals: { readonly listeners: Map<NodeJS.Signals, () => void>; stopping: boolean } = shared("signals", () => ({
+  listeners: new Map(),
+  stopping: false,
+}));
 
 /** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
 export function guardAtExit(recorder: Recorder): void {
@@ -33,7 +37,7 @@ export function guardAtExit(recorder: Recorder): void {
       }
     });
     // Only watched: whoever handles uncaught errors goes on doing so.
-    process.on("uncaughtExceptionMonitor", () => note(FAILED));
+    process.on("uncaughtExceptionMonitor", () => note("FAILED"));
     process.on("exit", (code) => {
       const end = endAt(code);
       for (const each of recorders) each.drainSync(end);
@@ -51,13 +55,13 @@ export function unguard(recorder: Recorder): void {
 
 /** How runs that are open when a tracker is shut down end. */
 export function endAt(code: number): UnfinishedEnd {
-  return noted.end ?? (code === 0 ? PARTIAL : FAILED);
+  if (signals.stopping) return KILLED;
+  return code === 0 ? PARTIAL : FAILED;
 }
 
 /** The process may die now, or not: everything is written down, with what its open runs are to end as if it does. */
-function note(end: UnfinishedEnd): void {
-  noted.end = end;
-  for (const each of recorders) each.writeDown(end.status);
+function note(status: TerminalStatus): void {
+  for (const each of recorders) each.writeDown(status);
 }
 
 /**
@@ -67,17 +71,23 @@ function note(end: UnfinishedEnd): void {
 function listen(signal: NodeJS.Signals): void {
   const listener = (): void => {
     process.removeListener(signal, listener);
-    if (process.listenerCount(signal) > 0) {
-      note(KILLED);
+    // The first process of a container has no default action to fall back to: what nobody handles, it survives.
+    if (process.listenerCount(signal) > 0 || process.pid === 1) {
+      // Whoever listens to SIGHUP may only read its configuration anew; the others ask for the end.
+      if (signal !== "SIGHUP") signals.stopping = true;
+      note("KILLED");
       setImmediate(() => process.prependListener(signal, listener)).unref();
     } else void die(signal);
   };
+  signals.listeners.set(signal, listener);
   process.prependListener(signal, listener);
 }
 
 /** Nobody else handles the signal: open runs end, delivery gets its time, and the signal does what it would have done. */
 async function die(signal: NodeJS.Signals): Promise<void> {
-  noted.end = KILLED;
+  signals.stopping = true;
+  // A second signal, of whatever kind, kills at once.
+  for (const [each, listener] of signals.listeners) process.removeListener(each, listener);
   for (const each of recorders) {
     each.endOpenRuns(KILLED);
     each.writeDown("KILLED");

@@ -1,0 +1,76 @@
+import { styleText } from "node:util";
+
+/** Where a command writes, and how it looks there. */
+export interface Terminal {
+  readonly out: NodeJS.WritableStream & { isTTY?: boolean };
+  readonly err: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+  readonly json: boolean;
+}
+
+type Style = "bold" | "dim" | "green" | "red" | "yellow";
+
+/** Styles a text for a terminal that shows colours. */
+export function styled(terminal: Terminal, style: Style, text: string): string {
+  return terminal.out.isTTY && !process.env["NO_COLOR"] ? styleText(style, text) : text;
+}
+
+/** Prints one JSON document. */
+export function printJson(terminal: Terminal, value: unknown): void {
+  terminal.out.write(`${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** Aligns rows in columns; numbers, which come as such, to the right. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const texts = [head, ...rows.map((row) => row.map((cell) => (typeof cell === "number" ? cell.toLocaleString("en") : cell)))];
+  const widths = head.map((_, column) => Math.max(...texts.map((row) => (row[column] ?? "").length)));
+  const right = head.map((_, column) => rows.some((row) => typeof row[column] === "number"));
+  const lines = texts.map((row) =>
+    row.map((cell, column) => (right[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join("  "),
+  );
+  return lines.map((line) => line.trimEnd()).join("\n");
+}
+
+/** Shows bytes as people read them. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Shows how long ago something was. */
+export function ago(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 120) return `${seconds} s ago`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} days ago`;
+}
+
+/** A line that is drawn again and again on a terminal; elsewhere only its last state is printed. */
+export class Progress {
+  readonly #terminal: Terminal;
+  #last = "";
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  show(done: number, total: number, note: string): void {
+    const width = 24;
+    const full = total === 0 ? width : Math.min(width, Math.floor((width * done) / total));
+    const counts = `${done.toLocaleString("en")} of ${total.toLocaleString("en")} items`;
+    this.#last = `[${"█".repeat(full)}${"░".repeat(width - full)}] ${counts}${note === "" ? "" : `, ${note}`}`;
+    const { err, json } = this.#terminal;
+    if (err.isTTY && !json) err.write(`\r\x1b[2K${this.#last.slice(0, (err.columns ?? 80) - 1)}`);
+  }
+
+  end(): void {
+    const { err, json } = this.#terminal;
+    if (this.#last === "" || json) return;
+    err.write(err.isTTY ? "\n" : `${this.#last}\n`);
+  }
+}
