@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { resolveConfig } from "../../src/config/resolve.js";
+import type { ServerSettings } from "../../src/config/server.js";
+import { PulseError } from "../../src/index.js";
+import { ConnectionChoice } from "../../src/stores/http/connection-choice.js";
+import { HttpStore } from "../../src/stores/http/http-store.js";
+import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
+import { change, start } from "../contract/store-contract.js";
+import { type Scripted, type ScriptedServer, type Seen, scripted, wellBehaved } from "../support/scripted-server.js";
+
+const { server: settings } = resolveConfig({}, {});
+const closing: (() => void)[] = [];
+after(() => {
+  for (const close of closing) close();
+});
+
+async function served(answer: (seen: Seen) => Scripted | undefined, more: Partial<ServerSettings> = {}): Promise<{ store: HttpStore; server: ScriptedServer }> {
+  const server = await scripted(answer);
+  const store = new HttpStore(new URL(server.url), { ...settings, requestTimeoutMs: 2_000, ...more });
+  closing.push(() => server.close(), () => void store.close());
+  return { store, server };
+}
+
+const RUN = change("b".repeat(32), { experiment: { name: "X" }, create: start(), metrics: [{ key: "m", value: 1, timestamp: 5, step: 0 }] });
+const ENDED: RunChange = { ...RUN, end: { status: "FINISHED", endTime: 6 } };
+
+async function outcome(store: HttpStore, given: RunChange = ENDED): Promise<Outcome> {
+  return (await store.apply([given]))[0] as Outcome;
+}
+
+const codeOf = (given: Outcome): string => ("error" in given ? given.error.code : given.kind);
+
+test("a short run is three requests, and the experiment is asked for once", async () => {
+  const { store, server } = await served(() => undefined);
+  assert.equal((await outcome(store)).kind, "done");
+  assert.deepEqual(
+    server.seen.map(({ url }) => url.replace(/.*mlflow\//, "").replace(/\?.*/, "")),
+    ["experiments/get-by-name", "runs/create", "runs/log-batch", "runs/update"],
+  );
+  await outcome(store, { ...ENDED, runKey: "c".repeat(32) });
+  assert.equal(server.seen.length, 7);
+});
+
+test("what an answer means: nothing but MLflow's own refusal of a change sets it aside", async () => {
+  const json = (error_code: string, message = "no"): unknown => ({ error_code, message });
+  for (const [status, body, kind, code] of [
+    [400, json("INVALID_PARAMETER_VALUE"), "rejected", "REJECTED"],
+    [400, json("BAD_REQUEST", "UNIQUE constraint failed: params.key"), "retry", "SERVER_ERROR"],
+    [400, "<html>bad gateway rules</html>", "away", "NO_MLFLOW"],
+    [401, "You are not authenticated.", "away", "UNAUTHORIZED"],
+    [401, json("UNAUTHENTICATED"), "away", "UNAUTHORIZED"],
+    [403, "Permission denied", "away", "FORBIDDEN"],
+    [403, "Invalid Host header - possible DNS rebinding attack detected", "away", "FORBIDDEN"],
+    [404, "<html>not here</html>", "away", "NO_MLFLOW"],
+    [404, json("RESOURCE_DOES_NOT_EXIST"), "rejected", "RUN_NOT_FOUND"],
+    [404, json("ENDPOINT_NOT_FOUND"), "away", "NO_MLFLOW"],
+    [429, "slow down", "away", "SERVER_ERROR"],
+    [500, json("INTERNAL_ERROR"), "retry", "SERVER_ERROR"],
+    [500, json("FEATURE_DISABLED"), "away", "FORBIDDEN"],
+    [500, "oops", "away", "SERVER_ERROR"],
+    [502, "<html>502</html>", "away", "SERVER_ERROR"],
+    [503, json("TEMPORARILY_UNAVAILABLE"), "away", "SERVER_ERROR"],
+    [504, "", "away", "SERVER_ERROR"],
+    [200, "<html>please log in</html>", "away", "NO_MLFLOW"],
+    [200, "[]", "away", "NO_MLFLOW"],
+    [200, "", "away", "NO_MLFLOW"],
+    [303, "", "away", "NO_MLFLOW"],
+  ] as const) {
+    const { store } = await served(({ url }) => (url.includes("log-batch") ? { status, body } : undefined));
+    const got = await outcome(store);
+    assert.deepEqual([got.kind, codeOf(got)], [kind, code], `${status} ${JSON.stringify(body)}`);
+  }
+});
+
+test("a success without the fields it must have is not believed", async () => {
+  for (const [path, body] of [
+    ["get-by-name", {}],
+    ["get-by-name", { experiment: { experiment_id: 7 } }],
+    ["runs/create", {}],
+    ["runs/create", { run: { info: { run_id: null } } }],
+    ["runs/create", { run: [] }],
+    ["runs/update", {}],
+    ["runs/update", { run_info: "yes" }],
+  ] as const) {
+    const { store } = await served(({ url }) => (url.includes(path) ? { body } : undefined));
+    assert.equal(codeOf(await outcome(store)), "NO_MLFLOW", `${path} ${JSON.stringify(body)}`);
+  }
+});
+
+test("Retry-After is kept in seconds and as a date, unless it is switched off", async () => {
+  const date = new Date(Date.now() + 20_000).toUTCString();
+  for (const [header, respect, least, most] of [
+    ["7", true, 7_000, 7_000],
+    [date, true, 15_000, 20_000],
+    ["7", false, undefined, undefined],
+    ["soon", true, undefined, undefined],
+    ["99999999", true, 300_000, 300_000],
+  ] as const) {
+    const { store } = await served(() => ({ status: 429, headers: { "retry-after": header }, body: "" }), { respectRetryAfter: respect });
+    const got = await outcome(store);
+    assert.equal(got.kind, "away");
+    const { afterMs } = got as { afterMs?: number };
+    if (least === undefined) assert.equal(afterMs, undefined);
+    else assert.ok(afterMs !== undefined && afterMs >= least && afterMs <= (most ?? 0), `${header}: ${afterMs}`);
+  }
+});
+
+test("hostile answers do no harm: endless errors, deep JSON, wrong types, prototype keys", async () => {
+  const deep = `${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}`;
+  for (const body of [
+    Buffer.alloc(10 * 1024 * 1024, "x"),
+    deep,
+    "[".repeat(100_000),
+    '{"error_code":{"toString":1},"message":[1]}',
+    '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"error_code":"__proto__","message":"x"}',
+    "null",
+    "\u0000\uFFFF",
+  ])
+    for (const status of [200, 400, 500]) {
+      const { store } = await served(({ url }) => (url.includes("runs/create") ? { status, body } : undefined));
+      const got = await outcome(store);
+      assert.notEqual(got.kind, "done");
+      assert.ok("error" in got && got.error.message.length < 1_000);
+      assert.equal(({} as { polluted?: number }).polluted, undefined);
+    }
+  const { store } = await served(() => ({ body: Buffer.alloc(20 * 1024 * 1024, "x") }));
+  assert.match(((await outcome(store)) as { error: PulseError }).error.message, /larger than/);
+});
+
+test("a request that is not answered ends after requestTimeoutMs", async () => {
+  const { store } = await served(({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined), { requestTimeoutMs: 150 });
+  const got = await outcome(store);
+  assert.equal(codeOf(got), "STORE_UNAVAILABLE");
+  assert.match((got as { error: PulseError }).error.message, /within 150 ms/);
+});
+
+test("a body that a proxy finds too large is sent in smaller ones", async () => {
+  const sizes: number[] = [];
+  const { store } = await served(({ url, body }) => {
+    if (!url.includes("log-batch")) return undefined;
+    sizes.push(body.length);
+    return body.length > 100_000 ? { status: 413, body: "<html>too large</html>" } : { body: {} };
+  });
+  const params = Array.from({ length: 90 }, (_, i) => ({ key: `p${i}`, value: "x".repeat(5_000) }));
+  assert.equal((await outcome(store, { ...ENDED, params })).kind, "done");
+  assert.ok(sizes.filter((size) => size <= 100_000).length > 4, String(sizes));
+});
+
+test("what a server would silently corrupt is not sent", async () => {
+  const { store, server } = await served(() => undefined);
+  for (const metric of [
+    { key: "m", value: 1, timestamp: 1.5, step: 0 },
+    { key: "m", value: 1, timestamp: 5, step: 2 ** 60 },
+  ])
+    assert.equal(codeOf(await outcome(store, { ...ENDED, metrics: [metric] })), "INVALID_VALUE");
+  const metrics = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e300].map((value, step) => ({ key: "m", value, timestamp: 5, step }));
+  await outcome(store, { ...ENDED, metrics, tags: [{ key: "half", value: "\uD800" }] });
+  const body = JSON.parse(server.seen.find(({ url, body: text }) => url.includes("log-batch") && text.includes("half"))?.body ?? "{}");
+  assert.deepEqual(
+    body.metrics.map((metric: { value: unknown }) => metric.value),
+    ["NaN", "Infinity", "-Infinity", 0, 1e300],
+  );
+  assert.equal(body.tags[0].value, "\uFFFD");
+});
+
+test("an experiment that somebody else makes at the same time is taken, a deleted one is refused", async () => {
+  let asked = 0;
+  const missing = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "" } };
+  const raced = await served((seen) => {
+    if (seen.url.includes("get-by-name")) return asked++ === 0 ? missing : undefined;
+    return seen.url.includes("experiments/create") ? { status: 400, body: { error_code: "RESOURCE_ALREADY_EXISTS", message: "" } } : undefined;
+  });
+  assert.equal((await outcome(raced.store)).kind, "done");
+  const gone = await served((seen) =>
+    seen.url.includes("get-by-name") ? { body: { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } } } : undefined,
+  );
+  assert.equal(codeOf(await outcome(gone.store)), "EXPERIMENT_DELETED");
+});
+
+test("a creation that was tried before is looked up first; of several the smallest id is the run, the others are deleted", async () => {
+  const ids = ["c", "a", "b"].map((letter) => letter.repeat(32));
+  const { store, server } = await served(({ url }) =>
+    url.includes("runs/search") ? { body: { runs: ids.map((run_id) => ({ info: { run_id } })) } } : undefined,
+  );
+  const got = await outcome(store, { ...RUN, attempted: true });
+  assert.equal(got.kind === "done" && got.ids?.runId, "a".repeat(32));
+  assert.equal(server.seen.filter(({ url }) => url.includes("runs/create")).length, 0);
+  assert.deepEqual(
+    server.seen.filter(({ url }) => url.includes("runs/delete")).map(({ body }) => JSON.parse(body).run_id[0]),
+    ["b", "c"],
+  );
+});
+
+test("a run that was created again loses its twin before its end is sent", async () => {
+  const order: string[] = [];
+  let searches = 0;
+  const { store } = await served(({ url, body }) => {
+    order.push(url.replace(/.*runs\//, ""));
+    if (url.includes("runs/delete")) assert.equal(JSON.parse(body).run_id, "9".repeat(32));
+    if (!url.includes("runs/search")) return undefined;
+    return { body: searches++ === 0 ? {} : { runs: [{ info: { run_id: "9".repeat(32) } }, { info: { run_id: "a".repeat(32) } }] } };
+  });
+  assert.equal((await outcome(store, { ...ENDED, attempted: true })).kind, "done");
+  assert.deepEqual(order.slice(1), ["search", "create", "log-batch", "search", "delete", "update"]);
+});
+
+test("connections are kept or made anew by what each costs on this server", () => {
+  const trapped = new ConnectionChoice();
+  for (let i = 0; i < 20; i++) trapped.measured(trapped.next(), trapped.next() === "fresh" ? 1 : 41);
+  assert.equal(trapped.better, "fresh");
+  const dear = new ConnectionChoice();
+  for (let i = 0; i < 20; i++) {
+    const how = dear.next();
+    dear.measured(how, how === "fresh" ? 30 : 0.2);
+  }
+  assert.equal(dear.better, "kept");
+  // The server moves behind a proxy that sends answers whole: now and then the other way is tried, and wins.
+  for (let i = 0; i < 3_000; i++) {
+    const how = trapped.next();
+    trapped.measured(how, how === "fresh" ? 3 : 0.2);
+  }
+  assert.equal(trapped.better, "kept");
+});
+
+test("a run has a page", async () => {
+  const { store, server } = await served(wellBehaved);
+  assert.equal(store.runUrl({ runId: "r", experimentId: "7" }), `${server.url}/#/experiments/7/runs/r`);
+});
