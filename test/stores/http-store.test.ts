@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import type { ServerSettings } from "../../src/config/server.js";
-import { PulseError } from "../../src/index.js";
+import type { PulseError } from "../../src/index.js";
 import { ConnectionChoice } from "../../src/stores/http/connection-choice.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
@@ -15,14 +15,24 @@ after(() => {
   for (const close of closing) close();
 });
 
-async function served(answer: (seen: Seen) => Scripted | undefined, more: Partial<ServerSettings> = {}): Promise<{ store: HttpStore; server: ScriptedServer }> {
+async function served(
+  answer: (seen: Seen) => Scripted | undefined,
+  more: Partial<ServerSettings> = {},
+): Promise<{ store: HttpStore; server: ScriptedServer }> {
   const server = await scripted(answer);
   const store = new HttpStore(new URL(server.url), { ...settings, requestTimeoutMs: 2_000, ...more });
-  closing.push(() => server.close(), () => void store.close());
+  closing.push(
+    () => server.close(),
+    () => void store.close(),
+  );
   return { store, server };
 }
 
-const RUN = change("b".repeat(32), { experiment: { name: "X" }, create: start(), metrics: [{ key: "m", value: 1, timestamp: 5, step: 0 }] });
+const RUN = change("b".repeat(32), {
+  experiment: { name: "X" },
+  create: start(),
+  metrics: [{ key: "m", value: 1, timestamp: 5, step: 0 }],
+});
 const ENDED: RunChange = { ...RUN, end: { status: "FINISHED", endTime: 6 } };
 
 async function outcome(store: HttpStore, given: RunChange = ENDED): Promise<Outcome> {
@@ -129,7 +139,9 @@ test("hostile answers do no harm: endless errors, deep JSON, wrong types, protot
 });
 
 test("a request that is not answered ends after requestTimeoutMs", async () => {
-  const { store } = await served(({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined), { requestTimeoutMs: 150 });
+  const { store } = await served(({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined), {
+    requestTimeoutMs: 150,
+  });
   const got = await outcome(store);
   assert.equal(codeOf(got), "STORE_UNAVAILABLE");
   assert.match((got as { error: PulseError }).error.message, /within 150 ms/);
@@ -154,7 +166,12 @@ test("what a server would silently corrupt is not sent", async () => {
     { key: "m", value: 1, timestamp: 5, step: 2 ** 60 },
   ])
     assert.equal(codeOf(await outcome(store, { ...ENDED, metrics: [metric] })), "INVALID_VALUE");
-  const metrics = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e300].map((value, step) => ({ key: "m", value, timestamp: 5, step }));
+  const metrics = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e300].map((value, step) => ({
+    key: "m",
+    value,
+    timestamp: 5,
+    step,
+  }));
   await outcome(store, { ...ENDED, metrics, tags: [{ key: "half", value: "\uD800" }] });
   const body = JSON.parse(server.seen.find(({ url, body: text }) => url.includes("log-batch") && text.includes("half"))?.body ?? "{}");
   assert.deepEqual(
@@ -169,7 +186,9 @@ test("an experiment that somebody else makes at the same time is taken, a delete
   const missing = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "" } };
   const raced = await served((seen) => {
     if (seen.url.includes("get-by-name")) return asked++ === 0 ? missing : undefined;
-    return seen.url.includes("experiments/create") ? { status: 400, body: { error_code: "RESOURCE_ALREADY_EXISTS", message: "" } } : undefined;
+    return seen.url.includes("experiments/create")
+      ? { status: 400, body: { error_code: "RESOURCE_ALREADY_EXISTS", message: "" } }
+      : undefined;
   });
   assert.equal((await outcome(raced.store)).kind, "done");
   const gone = await served((seen) =>

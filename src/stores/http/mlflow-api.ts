@@ -1,3 +1,4 @@
+import { REDACTED, redactText } from "../../capture/redact.js";
 import type { Auth } from "../../config/options.js";
 import type { ServerSettings } from "../../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
@@ -6,6 +7,8 @@ import { type HttpAnswer, HttpClient, type HttpRequest } from "./http-client.js"
 import { objectIn } from "./json.js";
 
 const MOST_SHOWN = 300;
+/** What is shorter may be a word of the message. */
+const SHORTEST_SECRET = 4;
 /** Errors that mean the server as a whole, in MLflow's words. */
 const STORE_WIDE = new Set(["TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]);
 /** Errors that another try may not meet: races inside the server, and what it did not expect itself. */
@@ -29,6 +32,8 @@ export class MlflowApi {
   readonly #settings: ServerSettings;
   readonly #auth: Auth | undefined;
   readonly #headers: Readonly<Record<string, string>>;
+  /** Credentials that were sent. */
+  readonly #secrets = new Set<string>();
   #token: Promise<string> | undefined;
   #facts: Promise<ServerFacts> | undefined;
 
@@ -93,7 +98,7 @@ export class MlflowApi {
     if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(path, answer);
     const message = typeof json?.["message"] === "string" ? json["message"] : "";
     const said = (code: PulseErrorCode): MlflowError =>
-      new MlflowError(code, `${this.origin} refused ${path.split("?")[0]}: ${shown(message)} (${errorCode}).`, errorCode, status);
+      new MlflowError(code, `${this.origin} refused ${path.split("?")[0]}: ${this.#shown(message)} (${errorCode}).`, errorCode, status);
     if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
     if (status === 403 || errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
     if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)
@@ -107,7 +112,7 @@ export class MlflowApi {
   /** An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was sent. */
   #foreign(path: string, answer: HttpAnswer): Failure {
     const { status } = answer;
-    const said = shown(plain(answer.text));
+    const said = this.#shown(plain(answer.text));
     const words = said === "" ? "" : `: ${said}`;
     if (status === 401) return this.#away("UNAUTHORIZED", `does not accept the credentials${words}`, answer);
     if (status === 403) {
@@ -135,21 +140,38 @@ export class MlflowApi {
   async #authorization(again: boolean): Promise<string | undefined> {
     const auth = this.#auth;
     if (auth === undefined) return undefined;
-    if ("username" in auth) return `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}`;
+    if ("username" in auth)
+      return this.#secret("Basic", Buffer.from(`${auth.username}:${auth.password}`).toString("base64"), auth.password);
     const { token } = auth;
-    if (typeof token === "string") return `Bearer ${token}`;
-    if (again) this.#token = undefined;
+    if (typeof token === "string") return this.#secret("Bearer", token);
+    if (again) {
+      this.#token = undefined;
+      this.#secrets.clear(); // an expired token is of no use to anybody
+    }
     this.#token ??= within(this.#settings.requestTimeoutMs, Promise.resolve().then(token));
     const asked = this.#token;
     try {
       const value = await asked;
       if (typeof value !== "string" || value === "" || /[\r\n]/.test(value)) throw new Error("it gave no token");
-      return `Bearer ${value}`;
+      return this.#secret("Bearer", value);
     } catch (error) {
       if (this.#token === asked) this.#token = undefined;
       const detail = `The token function of \`auth\` failed: ${messageOf(error)}.`;
       throw new Failure("away", new PulseError("UNAUTHORIZED", detail, error));
     }
+  }
+
+  #secret(scheme: string, value: string, ...others: string[]): string {
+    for (const each of [value, ...others]) if (each.length >= SHORTEST_SECRET) this.#secrets.add(each);
+    return `${scheme} ${value}`;
+  }
+
+  /** What may be shown of a server's words: its first line, since SQL with the user's values may follow, and none of the credentials it may repeat. */
+  #shown(message: string): string {
+    const [line = ""] = message.split("\n");
+    let clean = redactText(line);
+    for (const secret of this.#secrets) clean = clean.replaceAll(secret, REDACTED);
+    return clean.length > MOST_SHOWN ? `${clean.slice(0, MOST_SHOWN)}...` : clean;
   }
 
   async #ask(): Promise<ServerFacts> {
@@ -174,12 +196,6 @@ function plain(body: string): string {
     .replace(/<(script|style|head)[\s\S]*?<\/\1>|<[^>]*>/gi, " ")
     .replace(/\s+/g, " ")
     .trim();
-}
-
-function shown(message: string): string {
-  // What follows in MLflow's messages is SQL with the user's values in it.
-  const [first = ""] = message.split("\n");
-  return first.length > MOST_SHOWN ? `${first.slice(0, MOST_SHOWN)}...` : first;
 }
 
 function decode(text: string): string {

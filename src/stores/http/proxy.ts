@@ -17,7 +17,8 @@ function isExempt(target: URL, list: string): boolean {
     .filter((entry) => entry !== "")
     .some((entry) => {
       if (entry === "*") return true;
-      const [, name = "", wanted] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry) ?? [];
+      const address = entry.split(":").length > 2 && !entry.startsWith("[") ? `[${entry}]` : entry; // IPv6
+      const [, name = "", wanted] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(address) ?? [];
       const bare = name.replace(/^\*?\./, "").toLowerCase();
       return (wanted === undefined || wanted === port) && (host === bare || host.endsWith(`.${bare}`));
     });
