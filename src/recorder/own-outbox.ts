@@ -38,6 +38,11 @@ export class OwnOutbox {
     return !this.#unusable;
   }
 
+  /** The highest sequence number given so far. */
+  get lastSeq(): number {
+    return this.source?.outbox.lastSeq ?? 0;
+  }
+
   get path(): string | undefined {
     return this.source?.outbox.path;
   }

@@ -106,11 +106,12 @@ export class Recorder {
   async flush(timeoutMs?: number): Promise<void> {
     const { clock, exitTimeoutMs } = this.#options;
     this.#keeper.keepFresh();
-    const kept = this.#keeper.own.source?.outbox.lastSeq ?? 0;
+    let kept = this.#keeper.own.lastSeq;
     const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
     const started = clock.now();
     this.#delivery.wake();
     for (;;) {
+      if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
       for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
       if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return;
       const now = clock.now();

@@ -2,16 +2,11 @@ import assert from "node:assert/strict";
 import { copyFileSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
-import type { Dump, DumpRun, Which } from "./peer.js";
+import { assertSweep, MEASURES, rowsOf, trialsOf } from "./main-job-check.js";
+import type { DumpRun, Which } from "./peer.js";
 import { assertSound, startPeers, startProgram, temporaryFolder, uriOf, valuesOf } from "./support.js";
 
 const EXPERIMENT = "PulseMetaLearning";
-const MEASURES = ["accuracy", "avg_confidence", "avg_fragility"] as const;
-
-interface Row {
-  readonly name: string;
-  readonly cells: readonly string[];
-}
 
 const program = resolve("build/examples/pulse-meta-learning/main.js");
 const folder = temporaryFolder("main-job");
@@ -22,28 +17,6 @@ const table = rowsOf(ended.stdout);
 const left = readdirSync(folder);
 // MLflow 2.22 refuses the file once the newest version has migrated it.
 copyFileSync(paths.newest, paths.old);
-
-/** The table the program prints: name, inner_lr, shots, status, accuracy, avg_confidence, avg_fragility, final loss. */
-function rowsOf(output: string): Row[] {
-  const lines = output.split("\n");
-  const start = lines.findIndex((line) => line.startsWith("run "));
-  return lines.slice(start + 1, lines.indexOf("", start)).map((line) => {
-    const [name = "", ...cells] = line.trim().split(/ {2,}/);
-    return { name, cells };
-  });
-}
-
-function trialsOf({ runs }: Dump): DumpRun[] {
-  return runs.filter((run) => run.tags["mlflow.parentRunId"] !== undefined);
-}
-
-/** The row a run should be in the printed table. */
-function rowOf(run: DumpRun): Row {
-  const name = run.tags["mlflow.runName"] ?? "";
-  const values = run.status === "FAILED" ? [] : [...MEASURES.map((key) => run.metrics[key]), valuesOf(run, "loss").at(-1)];
-  const shown = run.status === "FAILED" ? ["-", "-", "-", "-"] : values.map((value) => Number(value).toFixed(3));
-  return { name, cells: [run.params["inner_lr"] ?? "", run.params["shots"] ?? "", run.status, ...shown] };
-}
 
 test("the program ends well and leaves nothing but one database in its folder", () => {
   assert.equal(ended.code, 0, ended.stderr);
@@ -57,40 +30,7 @@ for (const which of ["old", "newest"] as const) {
   const uri = (): string => uriOf(paths[which]);
 
   test(`MLflow (${which}) shows the sweep as one finished parent with its seven trials, as the program printed them`, async () => {
-    const dump = await peers[which].dump(uri());
-    assert.deepEqual(
-      dump.experiments.map(({ name, lifecycle_stage }) => [name, lifecycle_stage]),
-      [
-        ["Default", "active"],
-        [EXPERIMENT, "active"],
-      ],
-    );
-    assert.equal(dump.runs.length, 8);
-    const [sweep] = dump.runs.filter((run) => run.tags["mlflow.parentRunId"] === undefined);
-    assert.ok(sweep);
-    assert.equal(sweep.status, "FINISHED");
-    assert.equal(sweep.run_name, "sweep");
-    assert.deepEqual(sweep.params, { run_type: "meta-learning" });
-    const trials = trialsOf(dump);
-    assert.equal(trials.length, 7);
-    assert.deepEqual(trials.map(rowOf), table);
-    const finished = trials.filter((run) => run.status === "FINISHED");
-    assert.deepEqual(sweep.metrics, { best_accuracy: Math.max(...finished.map((run) => Number(run.metrics["accuracy"]))) });
-    for (const run of dump.runs) {
-      assert.equal(run.run_name, run.tags["mlflow.runName"]);
-      assert.equal(run.experiment_id, sweep.experiment_id);
-      assert.equal(run.tags["mlflow.source.name"], program);
-      assert.equal(run.tags["mlflow.source.type"], "LOCAL");
-      assert.equal(run.tags["mlflow.user"], run.user_id);
-      assert.ok(run.start_time !== null && run.end_time !== null && run.start_time <= run.end_time);
-      assert.ok(run.start_time >= (sweep.start_time ?? Infinity) && run.end_time <= (sweep.end_time ?? 0));
-    }
-    for (const run of trials) {
-      assert.equal(run.tags["mlflow.parentRunId"], sweep.run_id);
-      const { inner_lr, shots, ...common } = run.params;
-      assert.deepEqual(common, { run_type: "meta-learning", inner_steps: "3", meta_steps: "12", seed: "42" });
-      assert.ok(Number(inner_lr) > 0 && Number(shots) > 0);
-    }
+    assertSweep(await peers[which].dump(uri()), table, program);
     assertSound(await peers[which].integrity(paths[which]));
   });
 

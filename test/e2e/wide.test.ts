@@ -1,20 +1,17 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
-import { userInfo } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
-import { pathToFileURL } from "node:url";
 import { createTracker } from "../../src/index.js";
-import { type Dump, type DumpRun, type Num, startServer, type Which } from "./peer.js";
-import { assertSound, latestOf, startPeers, temporaryFolder, uriOf } from "./support.js";
-import type { ExpectedPoint, ExpectedRun, Model } from "./wide-model.js";
+import { type Dump, startServer, type Which } from "./peer.js";
+import { assertSound, startPeers, temporaryFolder, uriOf } from "./support.js";
+import { assertWide } from "./wide-check.js";
+import type { Model } from "./wide-model.js";
 import { logWidely } from "./wide-program.js";
 
 const ROUNDS = 14;
 const OPEN_RUNS = 3;
 
-const script = process.argv[1] ?? "";
 const folder = temporaryFolder("wide");
 const paths: Record<Which, string> = { newest: join(folder, "wide.db"), old: join(temporaryFolder("wide-copy"), "wide.db") };
 
@@ -27,88 +24,7 @@ for (const expected of model.values()) expected.until = Math.min(expected.until,
 copyFileSync(paths.newest, paths.old);
 const peers = await startingPeers;
 
-/** The tags that MLflow's Python client gives every run. */
-function sourceTags(): Record<string, string> {
-  const git = (...args: string[]): string => spawnSync("git", ["-C", dirname(script), ...args], { encoding: "utf8" }).stdout.trim();
-  const user = process.env["LOGNAME"] || process.env["USER"] || process.env["LNAME"] || process.env["USERNAME"] || userInfo().username;
-  const commit = git("rev-parse", "HEAD");
-  const branch = git("branch", "--show-current");
-  return {
-    "mlflow.user": user,
-    "mlflow.source.name": script,
-    "mlflow.source.type": "LOCAL",
-    ...(commit && { "mlflow.source.git.commit": commit }),
-    ...(commit && branch && { "mlflow.source.git.branch": branch }),
-  };
-}
-
-type Shown = [step: number, value: Num, timestamp: number | "while open"];
-
-const ordered = (points: Shown[]): Shown[] =>
-  points.sort((a, b) => a[0] - b[0] || String(a[1]).localeCompare(String(b[1])) || Number(a[2]) - Number(b[2]));
-
-function expectedHistory(metrics: Record<string, ExpectedPoint[]>): Record<string, Shown[]> {
-  const shown = ([key, points]: [string, ExpectedPoint[]]): [string, Shown[]] => [
-    key,
-    ordered(points.map(({ step, value, timestamp }) => [step, value, timestamp ?? "while open"])),
-  ];
-  return Object.fromEntries(Object.entries(metrics).map(shown));
-}
-
-/** The history as MLflow has it; moments that nobody gave are only checked to lie within the run. */
-function shownHistory(run: DumpRun, expected: ExpectedRun): Record<string, Shown[]> {
-  const { start_time, end_time, history = {} } = run;
-  const given = (key: string, timestamp: number): boolean => expected.metrics[key]?.some((point) => point.timestamp === timestamp) ?? false;
-  const isOpen = (moment: number): boolean => moment >= (start_time ?? Infinity) && moment <= (end_time ?? 0);
-  const shown = ([key, points]: [string, [Num, number, number][]]): [string, Shown[]] => [
-    key,
-    ordered(
-      points.map(([value, timestamp, step]) => [step, value, isOpen(timestamp) && !given(key, timestamp) ? "while open" : timestamp]),
-    ),
-  ];
-  return Object.fromEntries(Object.entries(history).map(shown));
-}
-
-function assertSame(dump: Dump): void {
-  const experiments = new Map(dump.experiments.map(({ experiment_id, name }) => [experiment_id, name]));
-  assert.deepEqual(new Set(experiments.values()), new Set(["Default", ...[...model.values()].map(({ experiment }) => experiment)]));
-  assert.deepEqual(dump.runs.map((run) => run.run_id).sort(), [...model.keys()].sort());
-  const common = sourceTags();
-  const artifacts = new Map(
-    dump.experiments.map(({ experiment_id }) => [experiment_id, pathToFileURL(join(folder, "mlruns", experiment_id)).href]),
-  );
-  for (const { experiment_id, artifact_location } of dump.experiments) assert.equal(artifact_location, artifacts.get(experiment_id));
-  for (const run of dump.runs) {
-    const expected = model.get(run.run_id) as ExpectedRun;
-    const parentTag = expected.parent === undefined ? {} : { "mlflow.parentRunId": expected.parent };
-    assert.deepEqual(
-      {
-        experiment: experiments.get(run.experiment_id),
-        name: run.run_name,
-        status: run.status,
-        user: run.user_id,
-        params: run.params,
-        tags: run.tags,
-      },
-      {
-        experiment: expected.experiment,
-        name: expected.name,
-        status: expected.status,
-        user: common["mlflow.user"],
-        params: expected.params,
-        tags: { ...common, ...parentTag, "mlflow.runName": expected.name, ...expected.tags },
-      },
-    );
-    assert.equal(run.artifact_uri, `${artifacts.get(run.experiment_id)}/${run.run_id}/artifacts`);
-    const { start_time, end_time } = run;
-    assert.ok(
-      start_time !== null && end_time !== null && expected.since <= start_time && start_time <= end_time && end_time <= expected.until,
-    );
-    assert.deepEqual(shownHistory(run, expected), expectedHistory(expected.metrics));
-    const latest = Object.entries(run.history ?? {}).map(([key, points]) => [key, latestOf(points)]);
-    assert.deepEqual(run.metrics, Object.fromEntries(latest));
-  }
-}
+const assertSame = (dump: Dump): void => assertWide(dump, model, folder);
 
 test("everything the program recorded was delivered, with a warning of each kind of value that had to be changed", () => {
   const { runs, pending, dropped, rejected, warnings } = tracker.stats();

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, test } from "node:test";
+import { createTracker, logExperiment } from "../../src/index.js";
+import { assertSweep, rowsOf } from "./main-job-check.js";
+import { type Dump, type DumpRun, startServer } from "./peer.js";
+import { startStack } from "./stack.js";
+import { startPeers, startProgram, temporaryFolder, uriOf } from "./support.js";
+import { assertWide } from "./wide-check.js";
+import type { Model } from "./wide-model.js";
+import { logWidely } from "./wide-program.js";
+
+const ROUNDS = 3;
+const OPEN_RUNS = 3;
+
+const folder = temporaryFolder("servers");
+const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
+const program = resolve("build/examples/pulse-meta-learning/main.js");
+const [peers, newest, old, stack] = await Promise.all([
+  startPeers(),
+  startServer("newest", uriOf(join(folder, "newest.db")), folder),
+  startServer("old", uriOf(join(folder, "old.db")), folder),
+  startStack(stackFolder),
+]);
+after(async () => {
+  await Promise.all([newest.stop(), old.stop(), stack.stop()]);
+  rmSync(stackFolder, { recursive: true });
+});
+
+/** What the server has, with each run under our own id instead of the server's. */
+function ours(dump: Dump, model?: Model): Dump {
+  // (What logExperiment has logged is known by the server's id.)
+  const keyOf = ({ run_id, tags }: DumpRun): string => (model?.has(run_id) ? run_id : (tags["pulse.run_key"] ?? run_id));
+  const keys = new Map(dump.runs.map((run) => [run.run_id, keyOf(run)]));
+  return {
+    experiments: dump.experiments,
+    runs: dump.runs.map((run) => {
+      const { "pulse.run_key": _key, "mlflow.parentRunId": parent, ...tags } = run.tags;
+      const parentTag = parent === undefined ? {} : { "mlflow.parentRunId": keys.get(parent) ?? parent };
+      return { ...run, run_id: keys.get(run.run_id) ?? "", tags: { ...tags, ...parentTag } };
+    }),
+  };
+}
+
+for (const [name, peer, url, credentials] of [
+  ["the newest MLflow on SQLite", peers.newest, newest.url, {}],
+  ["MLflow 2.22 on SQLite", peers.old, old.url, {}],
+  ["the newest MLflow on PostgreSQL and S3 with basic auth", peers.newest, stack.url, stack],
+] as const) {
+  const { username = "", password = "", peerUri = url } = credentials as { username?: string; password?: string; peerUri?: string };
+  const env: Record<string, string> = username === "" ? {} : { MLFLOW_TRACKING_USERNAME: username, MLFLOW_TRACKING_PASSWORD: password };
+
+  test(`${name} has the sweep of the example as it was printed`, async () => {
+    const ended = await startProgram(program, [], folder, { MLFLOW_TRACKING_URI: url, ...env }).ended;
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.equal(ended.stderr, "");
+    const dump = await peer.dump(peerUri);
+    const sweep = dump.experiments.filter(({ name: experiment }) => ["Default", "PulseMetaLearning"].includes(experiment));
+    const ids = sweep.map(({ experiment_id }) => experiment_id);
+    const runs = dump.runs.filter((run) => ids.includes(run.experiment_id));
+    assertSweep(ours({ experiments: sweep, runs }), rowsOf(ended.stdout), program);
+  });
+
+  test(`${name} has every run, param, tag and metric point of a wide program as it was logged`, async () => {
+    const auth = username === "" ? undefined : { username, password };
+    const tracker = createTracker({ trackingUri: url, auth, logger: { warn: () => {} } });
+    const known = new Set((await peer.dump(peerUri, { history: false })).runs.map((run) => run.run_id));
+    // logExperiment makes trackers of its own, which know the server's credentials from its URI.
+    const model = await logWidely(tracker, peerUri, ROUNDS, OPEN_RUNS);
+    await tracker.shutdown({ timeoutMs: 60_000 });
+    const { pending, dropped, rejected, warnings } = tracker.stats();
+    assert.deepEqual({ pending, dropped, rejected }, { pending: 0, dropped: 0, rejected: 0 }, JSON.stringify(warnings));
+    for (const expected of model.values()) expected.until = Math.min(expected.until, Date.now());
+    const dump = ours(await peer.dump(peerUri), model);
+    const runs = dump.runs.filter((run) => !known.has(run.run_id) && model.has(run.run_id));
+    assert.equal(runs.length, model.size);
+    const names = new Set(["Default", ...[...model.values()].map(({ experiment }) => experiment)]);
+    assertWide({ experiments: dump.experiments.filter(({ name: experiment }) => names.has(experiment)), runs }, model);
+  });
+
+  test(`${name}: logExperiment gives the run's page`, async () => {
+    const { runId, experimentId, url: page } = await logExperiment({ experiment: "Page", metrics: { m: 1 }, trackingUri: peerUri });
+    assert.equal(page, `${url}/#/experiments/${experimentId}/runs/${runId}`);
+    const { runs } = await peer.dump(peerUri, { experiment: "Page" });
+    assert.deepEqual(
+      runs.map((run) => [run.run_id, run.status, run.metrics]),
+      [[runId, "FINISHED", { m: 1 }]],
+    );
+  });
+}
