@@ -39,10 +39,37 @@ import type { Redactor } from "../capture/redact.js";
 import type { Logger } from "../diagnostics.js";
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
+/** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
+export type Durability = "exit" | "outbox" | "memory";
+/** How to log in to a server. */
+export type Auth = {
+    readonly username: string;
+    readonly password: string;
+} | {
+    readonly token: string | (() => string | Promise<string>);
+};
+/** How a server's certificate is checked, and the client's own. Paths of PEM files. */
+export interface TlsOptions {
+    /** Certificates to trust instead of Node's. @default MLFLOW_TRACKING_SERVER_CERT_PATH */
+    readonly ca?: string | undefined;
+    /** The client's certificate, with its key unless `key` names it. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
+    readonly cert?: string | undefined;
+    /** The key of `cert`. */
+    readonly key?: string | undefined;
+    /** Accepts any certificate: whoever is in between can read and change everything. @default MLFLOW_TRACKING_INSECURE_TLS, else false */
+    readonly insecure?: boolean | undefined;
+}
+/** The outboxes on disk. */
+export interface OutboxOptions {
+    /** @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support, Windows: %LOCALAPPDATA%) */
+    readonly folder?: string | undefined;
+    /** Bound of one tracker's outbox in bytes, 65536 or more; beyond it the oldest metrics are dropped, never a run's creation, params or end. @default 1073741824 (1 GiB) */
+    readonly maxBytes?: number | undefined;
+}
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
     /**
-     * Where runs go: `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
+     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
      * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
      */
     readonly trackingUri?: string | undefined;
@@ -53,6 +80,29 @@ export interface PulseConfig {
     readonly experiment?: string | undefined;
     /** Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something. @default 3000 */
     readonly exitTimeoutMs?: number | undefined;
+    /**
+     * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the server refuses it).
+     * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else MLFLOW_TRACKING_TOKEN
+     */
+    readonly auth?: Auth | undefined;
+    /** Further headers of every request to a server. */
+    readonly headers?: Readonly<Record<string, string>> | undefined;
+    /** How a server's certificate is checked, and the client's own. */
+    readonly tls?: TlsOptions | undefined;
+    /** The workspace of an MLflow server that has them. @default MLFLOW_WORKSPACE */
+    readonly workspace?: string | undefined;
+    /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
+    readonly requestTimeoutMs?: number | undefined;
+    /**
+     * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on disk, everything is at exit.
+     * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written.
+     * @default "exit"
+     */
+    readonly durability?: Durability | undefined;
+    /** Where outboxes lie and how large one may grow. */
+    readonly outbox?: OutboxOptions | undefined;
+    /** See `durability`; milliseconds. @default 1000 */
+    readonly flushIntervalMs?: number | undefined;
     /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
     readonly maxPendingBytes?: number | undefined;
     /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
@@ -336,7 +386,7 @@ declare const PROBLEMS: {
     };
     readonly INVALID_TRACKING_URI: {
         readonly retry: false;
-        readonly todo: "Use sqlite:///relative.db, sqlite:////absolute.db, memory: or null:.";
+        readonly todo: "Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, memory: or null:.";
     };
     readonly WRONG_TARGET: {
         readonly retry: false;
@@ -394,6 +444,18 @@ declare const PROBLEMS: {
         readonly retry: true;
         readonly todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes.";
     };
+    readonly OUTBOX_FAILED: {
+        readonly retry: false;
+        readonly todo: "Recording goes on in memory; give `outbox.folder` a writable one to survive a crash.";
+    };
+    readonly OUTBOX_FULL: {
+        readonly retry: true;
+        readonly todo: "Log less often, or raise `outbox.maxBytes`.";
+    };
+    readonly KEPT_FOR_LATER: {
+        readonly retry: false;
+        readonly todo: "The next program with this tracking URI delivers them, or `npx pulse-mlflow sync` does.";
+    };
     readonly LOST_AT_EXIT: {
         readonly retry: false;
         readonly todo: "Call `await flush()` earlier and mend the cause named above.";
@@ -401,6 +463,26 @@ declare const PROBLEMS: {
     readonly STORE_UNAVAILABLE: {
         readonly retry: true;
         readonly todo: "Recording goes on; it is delivered when the store is back.";
+    };
+    readonly TLS_FAILED: {
+        readonly retry: false;
+        readonly todo: "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH; recording goes on meanwhile.";
+    };
+    readonly UNAUTHORIZED: {
+        readonly retry: false;
+        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; recording goes on meanwhile.";
+    };
+    readonly FORBIDDEN: {
+        readonly retry: false;
+        readonly todo: "Recording goes on; it is delivered once the server allows it.";
+    };
+    readonly NO_MLFLOW: {
+        readonly retry: false;
+        readonly todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile.";
+    };
+    readonly SERVER_ERROR: {
+        readonly retry: true;
+        readonly todo: "Recording goes on; it is tried again.";
     };
     readonly STORE_BUSY: {
         readonly retry: true;
@@ -463,6 +545,16 @@ export declare class PulseError extends Error {
     constructor(code: PulseErrorCode, detail: string, cause?: unknown);
     /** Whether trying the same again later can succeed. */
     get retryable(): boolean;
+    static [Symbol.hasInstance](value: unknown): boolean;
+}
+/** An answer of an MLflow server that refuses: what it called the problem, and the status. */
+export declare class MlflowError extends PulseError {
+    readonly name: string;
+    /** MLflow's own code, such as `INVALID_PARAMETER_VALUE`. */
+    readonly errorCode: string;
+    /** The status of the HTTP answer. */
+    readonly httpStatus: number;
+    constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number);
     static [Symbol.hasInstance](value: unknown): boolean;
 }
 /** Gives an unknown thrown value as text, whatever it is. */
@@ -545,6 +637,8 @@ export interface ExperimentLog {
 export interface LoggedExperiment {
     readonly runId: string;
     readonly experimentId: string;
+    /** The run's page, where there is a server. */
+    readonly url?: string;
 }
 
 // run/options.d.ts

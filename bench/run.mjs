@@ -62,7 +62,7 @@ process.exitCode = rows.some(({ verdict }) => verdict !== "ok" && verdict !== "s
 function measure(name, flags, timeoutMs = TIMEOUT_MS) {
   // Settings of the developer must not reach what is measured.
   const kept = Object.entries(process.env).filter(([key]) => !/^(MLFLOW|PULSE|OTEL)_|^NODE_OPTIONS$/.test(key));
-  const env = { ...Object.fromEntries(kept), TMPDIR: folder, TEMP: folder, TMP: folder };
+  const env = { ...Object.fromEntries(kept), TMPDIR: folder, TEMP: folder, TMP: folder, XDG_STATE_HOME: folder };
   return new Promise((resolve, reject) => {
     const script = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
     child = spawn(process.execPath, [...flags, script], { cwd: folder, env, stdio: ["ignore", "pipe", "inherit"] });

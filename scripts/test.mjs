@@ -1,16 +1,21 @@
 // Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of
 // file names to pick; without any, everything runs.
 import { spawnSync } from "node:child_process";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "node:test";
 import { fileURLToPath } from "node:url";
-import { environments } from "./python.mjs";
+import { environments, stackEnvironment } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 const picked = process.argv.slice(2);
 process.chdir(root);
+
+// Outboxes of the tests are not to lie among the developer's own.
+process.env.XDG_STATE_HOME = mkdtempSync(join(tmpdir(), "pulse-state-"));
+process.on("exit", () => rmSync(process.env.XDG_STATE_HOME, { recursive: true, force: true }));
 
 const dialects = { standard: "test/tsconfig.json", legacy: "test/tsconfig.legacy.json" };
 for (const [dialect, project] of Object.entries(dialects)) {
@@ -43,6 +48,7 @@ function testFiles(dialect) {
 }
 
 const python = await environments();
+if (testFiles("standard").some((file) => file.includes("/test/e2e/"))) await stackEnvironment(); // before the tests' time limits start
 if (!python) {
   console.log("\n*** No python3 of version 3.10 or newer: the tests against real MLflow are SKIPPED. ***\n");
 }

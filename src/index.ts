@@ -1,7 +1,7 @@
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
-export type { OutsideRun, PulseConfig } from "./config/options.js";
+export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptions } from "./config/options.js";
 export { LogMetric } from "./decorators/log-metric.js";
 export { LogParam } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
@@ -9,7 +9,7 @@ export { TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
 export type { Logger, Stats } from "./diagnostics.js";
 export type { TerminalStatus } from "./entities.js";
-export { PulseError, type PulseErrorCode } from "./errors.js";
+export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { CallOptions, Nest, RunOptions, StartOptions } from "./run/options.js";

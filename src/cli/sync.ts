@@ -64,7 +64,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
     await pause(WATCH_MS);
   }
   progress.end();
-  await delivery.stop();
+  delivery.stop();
   await store.close();
 
   const left = outboxStates(folder);

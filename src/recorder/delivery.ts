@@ -87,11 +87,10 @@ export class Delivery {
     this.#pump();
   }
 
-  /** Sends nothing more, and resolves when nothing is with the store. */
-  async stop(): Promise<void> {
+  /** Sends nothing more. */
+  stop(): void {
     this.#stopped = true;
     clearTimeout(this.#pause);
-    await Promise.all(this.#underWay);
   }
 
   /** Resolves at the next booking, or after `withinMs` milliseconds. */
@@ -190,7 +189,7 @@ export class Delivery {
 }
 
 /** The outcomes when a store fails as a whole. */
-export function allAway(changes: readonly RunChange[], error: unknown): Outcome[] {
+function allAway(changes: readonly RunChange[], error: unknown): Outcome[] {
   const problem =
     error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${messageOf(error)}.`, error);
   return changes.map(() => ({ kind: "away", error: problem }));

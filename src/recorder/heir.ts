@@ -1,7 +1,7 @@
 import type { Diagnostics } from "../diagnostics.js";
 import type { Delivery } from "./delivery.js";
 import type { Outbox } from "./outbox.js";
-import { adopt, type OutboxFolder, removeOutbox } from "./outbox-folder.js";
+import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxSource } from "./outbox-source.js";
 
 /** How an heir goes about it. */
@@ -64,8 +64,14 @@ export class Heir {
   }
 
   #begin(outbox: Outbox): boolean {
-    if (this.#options.retrySetAside) outbox.retrySetAside();
-    outbox.endOpenRuns();
+    try {
+      if (this.#options.retrySetAside) outbox.retrySetAside();
+      outbox.endOpenRuns();
+    } catch {
+      outbox.close();
+      this.foreign.push(outbox.path);
+      return false;
+    }
     const source = new OutboxSource(outbox, this.#delivery, this.#diagnostics, {
       delivered: (_key, items) => this.#options.onDelivered?.(items),
       drained: () => setImmediate(() => this.#look(source)),
@@ -95,9 +101,7 @@ export class Heir {
     this.#current = undefined;
     if (source === undefined) return;
     this.#delivery.remove(source);
-    const { outbox } = source;
-    const empty = outbox.empty;
-    outbox.close();
-    if (empty) removeOutbox(outbox.path);
+    source.stop();
+    closeOutbox(source.outbox);
   }
 }

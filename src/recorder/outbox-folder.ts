@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { join } from "node:path";
 import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
@@ -90,9 +90,15 @@ export function adopt(path: string): Outbox | "held" | "foreign" {
   }
 }
 
-/** Removes an outbox's files. It must be closed, and nobody else can have it: only its owner gets here. */
-export function removeOutbox(path: string): void {
-  for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
+/** Lets go of an outbox; one that holds nothing any more is removed: only its owner gets here. */
+export function closeOutbox(outbox: Outbox): void {
+  try {
+    const { empty } = outbox;
+    outbox.close();
+    if (empty) for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(outbox.path + suffix, { force: true });
+  } catch {
+    // What cannot be closed or removed now is found by the next one.
+  }
 }
 
 /** The size of an outbox's files in bytes, and when it was last written. */
@@ -102,9 +108,4 @@ export function fileFacts(path: string): { bytes: number; changed: number } {
     bytes: stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0),
     changed: Math.max(...stats.map((stat) => stat?.mtimeMs ?? 0)),
   };
-}
-
-/** @internal Has a file readable for its owner alone. */
-export function ownOnly(path: string): void {
-  chmodSync(path, OWNER_FILE);
 }

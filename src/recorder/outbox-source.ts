@@ -52,7 +52,7 @@ export class OutboxSource implements Source {
   /** Runs whose changes go one by one, to find the one that is refused. */
   readonly #single = new Set<string>();
   #cursor = 0;
-  #broken = false;
+  #over = false;
 
   constructor(outbox: Outbox, delivery: Delivery, diagnostics: Diagnostics, listener: OutboxListener) {
     this.outbox = outbox;
@@ -62,12 +62,12 @@ export class OutboxSource implements Source {
   }
 
   get ready(): boolean {
-    return !this.#broken && (this.#waiting.size > 0 || this.#cursor < this.outbox.lastSeq);
+    return !this.#over && (this.#waiting.size > 0 || this.#cursor < this.outbox.lastSeq);
   }
 
   /** Whether anything is under way or may be delivered. */
   get idle(): boolean {
-    return this.#broken || (!this.ready && this.#busy.size === 0);
+    return this.#over || (!this.ready && this.#busy.size === 0);
   }
 
   /** Leaves a run alone: a change of it is with the store already. */
@@ -79,7 +79,12 @@ export class OutboxSource implements Source {
   /** Goes on with a run. */
   unblock(key: string): void {
     this.#busy.delete(key);
-    this.#goOn(key);
+    this.#guarded(() => this.#goOn(key));
+  }
+
+  /** Takes no notice of anything any more: the outbox is about to be closed. */
+  stop(): void {
+    this.#over = true;
   }
 
   /** Has the children of a run that is created, or never will be, follow. */
@@ -90,7 +95,7 @@ export class OutboxSource implements Source {
 
   take(items: number, runs: number): Parcel | undefined {
     const loads: Load[] = [];
-    try {
+    this.#guarded(() => {
       let left = items;
       while (left > 0 && loads.length < runs) {
         const key = this.#next();
@@ -102,9 +107,7 @@ export class OutboxSource implements Source {
         this.#busy.add(key);
         loads.push(load);
       }
-    } catch (error) {
-      this.#fail(error);
-    }
+    });
     if (loads.length === 0) return undefined;
     return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
   }
@@ -149,14 +152,8 @@ export class OutboxSource implements Source {
   }
 
   #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
-    try {
-      this.outbox.transaction(() => {
-        for (let i = 0; i < loads.length; i++)
-          this.#book(loads[i] as Load, outcomes[i] ?? rejected("REJECTED", "The store gave no answer for a change."));
-      });
-    } catch (error) {
-      this.#fail(error);
-    }
+    const missing = rejected("REJECTED", "The store gave no answer for a change.");
+    this.#guarded(() => this.outbox.transaction(() => loads.forEach((load, i) => this.#book(load, outcomes[i] ?? missing))));
   }
 
   #book(load: Load, outcome: Outcome): void {
@@ -220,7 +217,6 @@ export class OutboxSource implements Source {
   }
 
   #goOn(key: string): void {
-    if (this.#broken) return;
     if (this.outbox.holds(key)) this.#waiting.add(key);
     else {
       this.#single.delete(key);
@@ -228,8 +224,18 @@ export class OutboxSource implements Source {
     }
   }
 
+  /** Does something with the outbox; what fails there must reach nobody's call. */
+  #guarded(body: () => void): void {
+    if (this.#over) return;
+    try {
+      body();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   #fail(error: unknown): void {
-    this.#broken = true;
+    this.#over = true;
     this.#diagnostics.warnLater(
       new PulseError("OUTBOX_FAILED", `The outbox ${this.outbox.path} cannot be read or written: ${messageOf(error)}.`, error),
     );

@@ -3,7 +3,7 @@ import type { Diagnostics } from "../diagnostics.js";
 import { messageOf, PulseError } from "../errors.js";
 import type { Delivery } from "./delivery.js";
 import type { Outbox } from "./outbox.js";
-import { type OutboxFolder, removeOutbox } from "./outbox-folder.js";
+import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { type OutboxListener, OutboxSource } from "./outbox-source.js";
 
 /** What a tracker's own outbox is made of. */
@@ -73,13 +73,8 @@ export class OwnOutbox {
     this.source = undefined;
     this.#unusable = true;
     this.#options.delivery.remove(source);
-    try {
-      const empty = source.outbox.empty;
-      source.outbox.close();
-      if (empty) removeOutbox(source.outbox.path);
-    } catch {
-      // What cannot be removed now is empty, and is removed by whoever finds it.
-    }
+    source.stop();
+    closeOutbox(source.outbox);
   }
 
   #open(): OutboxSource | undefined {

@@ -165,7 +165,7 @@ export class Recorder {
   /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
   async close(timeoutMs?: number): Promise<void> {
     await this.flush(timeoutMs);
-    await this.#delivery.stop();
+    this.#delivery.stop();
     this.#writeAll();
     this.#ended = "closed";
     this.#heir?.stop();

@@ -278,7 +278,7 @@ class Flight implements Parcel {
   constructor(queue: RunQueue, logs: readonly RunLog[]) {
     this.#queue = queue;
     this.logs = logs;
-    this.changes = changesOf(logs);
+    this.changes = logs.map((log) => log.head as RunChange);
     const now = Date.now();
     for (const log of logs) {
       log.flying = true;
@@ -290,9 +290,4 @@ class Flight implements Parcel {
     this.#queue.landed(this);
     this.#queue.settle(this.logs, outcomes);
   }
-}
-
-/** The changes at the heads of logs. */
-export function changesOf(batch: readonly RunLog[]): RunChange[] {
-  return batch.map((log) => log.head as RunChange);
 }

@@ -36,7 +36,7 @@ export function batches(runId: string, { params, tags, metrics }: RunChange, max
 }
 
 /** Gives a text as JSON; half a surrogate pair, which is no character, would make the server fail. */
-export function text(value: string): string {
+function text(value: string): string {
   return JSON.stringify((value as string & { toWellFormed(): string }).toWellFormed());
 }
 
