@@ -153,7 +153,11 @@ export class OutboxSource implements Source {
 
   #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
     const missing = rejected("REJECTED", "The store gave no answer for a change.");
-    this.#guarded(() => this.outbox.transaction(() => loads.forEach((load, i) => this.#book(load, outcomes[i] ?? missing))));
+    this.#guarded(() =>
+      this.outbox.transaction(() => {
+        for (const [i, load] of loads.entries()) this.#book(load, outcomes[i] ?? missing);
+      }),
+    );
   }
 
   #book(load: Load, outcome: Outcome): void {

@@ -7,6 +7,7 @@ import { Failure, refusal } from "./failure.js";
 import { list, record, text } from "./json.js";
 import { MlflowApi, type ServerFacts } from "./mlflow-api.js";
 import { remedyFor } from "./refused-batch.js";
+import { RUN_KEY_TAG, Twins } from "./twins.js";
 
 /** Runs under way at once: more gain nothing on a server of two cores, fewer leave it idle between requests. */
 const WIDTH = 8;
@@ -17,7 +18,6 @@ const MAX_BYTES = 900_000;
 const LEAST_BYTES = 30_000;
 /** Runs whose server ids are remembered, for children and for what comes late. */
 const MOST_KNOWN = 10_000;
-const RUN_KEY_TAG = "pulse.run_key";
 
 /** An MLflow server as a store: at most three requests for a short run, and a run is created once whatever happens to the requests. */
 export class HttpStore implements TrackingStore {
@@ -27,6 +27,7 @@ export class HttpStore implements TrackingStore {
   readonly width: number = WIDTH;
   readonly durable: boolean = true;
   readonly api: MlflowApi;
+  readonly #twins: Twins;
   readonly #experiments = new Map<string, Promise<string>>();
   readonly #known = new Map<string, StoredIds>();
   #maxBytes = MAX_BYTES;
@@ -34,6 +35,7 @@ export class HttpStore implements TrackingStore {
   constructor(url: URL, settings: ServerSettings) {
     this.api = new MlflowApi(url, settings, "pulse-mlflow");
     this.uri = this.api.origin;
+    this.#twins = new Twins(this.api, settings.requestTimeoutMs);
   }
 
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
@@ -49,9 +51,9 @@ export class HttpStore implements TrackingStore {
     return this.api.facts();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    await this.#twins.close();
     this.api.client.close();
-    return Promise.resolve();
   }
 
   async #apply(change: RunChange): Promise<Outcome> {
@@ -77,8 +79,9 @@ export class HttpStore implements TrackingStore {
     const conflicts = await this.#log(ids.runId, change);
     if (conflicts) return { kind: "conflict", params: conflicts };
     if (end) {
-      if (ids.recreated) await this.#deleteTwins(change.experiment, runKey, ids);
+      if (ids.recreated) await this.#twins.remove(runKey, ids);
       await this.#end(ids, end);
+      if (ids.recreated) this.#twins.watch(runKey, ids);
     }
     return create ? { kind: "done", ids } : DONE;
   }
@@ -92,7 +95,7 @@ export class HttpStore implements TrackingStore {
   async #create(change: RunChange, start: RunStart): Promise<StoredIds> {
     const { runKey, experiment } = change;
     const experimentId = await this.#experiment(experiment);
-    const found = change.attempted ? await this.#oldest(experimentId, runKey) : undefined;
+    const found = change.attempted ? await this.#twins.oldest(experimentId, runKey) : undefined;
     if (found) return found;
     try {
       const answer = await this.api.post("runs/create", await this.#creation(change, start, experimentId));
@@ -108,7 +111,7 @@ export class HttpStore implements TrackingStore {
     const { name, startTime, userId, sourceTags, parentKey } = start;
     const tags = [...sourceTags, { key: RUN_KEY_TAG, value: change.runKey }];
     if (parentKey !== undefined) {
-      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#oldest(experimentId, parentKey)))?.runId;
+      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#twins.oldest(experimentId, parentKey)))?.runId;
       tags.push(parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId });
     }
     const wellFormed = tags.map(({ key, value }) => ({ key, value: (value as Text).toWellFormed() }));
@@ -194,27 +197,7 @@ export class HttpStore implements TrackingStore {
   }
 
   async #find(experiment: ExperimentRef, runKey: string): Promise<StoredIds | undefined> {
-    return this.#oldest(await this.#experiment(experiment), runKey);
-  }
-
-  /** The run that carries a key. If several do, the smallest id is the run; the others are deleted. */
-  async #oldest(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
-    const [runId, ...twins] = await this.#carriers(experimentId, runKey);
-    for (const twin of twins) await this.api.post("runs/delete", { run_id: twin });
-    return runId === undefined ? undefined : { runId, experimentId };
-  }
-
-  async #deleteTwins(experiment: ExperimentRef, runKey: string, { runId, experimentId }: StoredIds): Promise<void> {
-    const within = experimentId || (await this.#experiment(experiment));
-    for (const id of await this.#carriers(within, runKey)) if (id !== runId) await this.api.post("runs/delete", { run_id: id });
-  }
-
-  async #carriers(experimentId: string, runKey: string): Promise<string[]> {
-    const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
-    const answer = await this.api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 });
-    return list(answer["runs"])
-      .flatMap((run) => text(record(run["info"])?.["run_id"]) ?? [])
-      .sort();
+    return this.#twins.oldest(await this.#experiment(experiment), runKey);
   }
 
   /** The id of an experiment, made when there is none of that name; asked once. */
