@@ -16,6 +16,7 @@ CREATE TABLE changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, attempted INTEGER NOT NULL,
   start TEXT, rest TEXT, metrics TEXT, points INTEGER NOT NULL, aside TEXT
 );
+CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX changes_by_run ON changes (run, seq);
 PRAGMA user_version = ${OUTBOX_VERSION};
 `;

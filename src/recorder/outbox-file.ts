@@ -17,15 +17,17 @@ export class OutboxFile {
     this.#db = openDatabase(path);
     try {
       this.#db.exec("PRAGMA locking_mode = EXCLUSIVE");
+      // Looked at before anything is changed: what is not ours stays as it is.
+      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
+      if (version !== (created ? 0 : OUTBOX_VERSION)) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
       this.#db.exec("PRAGMA journal_mode = WAL");
       // A crash of the process loses nothing that is written; only a power cut may.
       this.#db.exec("PRAGMA synchronous = NORMAL");
       this.#db.exec("BEGIN IMMEDIATE");
-      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (version === 0 && created !== undefined) {
+      if (created) {
         this.#db.exec(TABLES);
         this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
-      } else if (version !== OUTBOX_VERSION) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
+      }
       this.#db.exec("COMMIT");
     } catch (error) {
       this.#db.close();

@@ -102,9 +102,10 @@ export class Outbox extends OutboxFile {
     this.run("DELETE FROM runs WHERE key = ? AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?)", key, key);
   }
 
-  /** Takes note of what the store calls a run. */
+  /** Takes note of what the store calls a run, for itself and for its children. */
   setIds(key: string, { runId, experimentId, recreated }: StoredIds): void {
     this.run("UPDATE runs SET run_id = ?, experiment_id = ?, recreated = ? WHERE key = ?", runId, experimentId, recreated ? 1 : 0, key);
+    this.run("UPDATE runs SET parent_id = ? WHERE parent = ?", runId, key);
   }
 
   /** Takes note that a run's end is stored. */

@@ -52,8 +52,12 @@ export class Twins {
     const watched = [...this.#watched];
     this.#watched.clear();
     if (watched.length === 0) return;
-    const looks = Promise.allSettled(watched.map(([runKey, ids]) => this.remove(runKey, ids)));
-    await Promise.race([looks, new Promise((resolve) => setTimeout(resolve, CLOSING_MS))]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, CLOSING_MS);
+    });
+    await Promise.race([Promise.allSettled(watched.map(([runKey, ids]) => this.remove(runKey, ids))), late]);
+    clearTimeout(timer);
   }
 
   async #carriers(experimentId: string, runKey: string): Promise<string[]> {

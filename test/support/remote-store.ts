@@ -1,0 +1,52 @@
+import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import type { Outcome, RunChange, StoredIds, TrackingStore } from "../../src/stores/tracking-store.js";
+
+/** A store like a server: it answers later, gives ids of its own, and fails as told. */
+export class RemoteStore implements TrackingStore {
+  readonly uri: string;
+  readonly batchItems: number = 1_000;
+  readonly batchRuns: number = 1;
+  readonly width: number = 4;
+  readonly durable: boolean = true;
+  /** Every change it was given. */
+  readonly given: RunChange[] = [];
+  /** What to answer instead of storing; undefined stores. */
+  fault: ((change: RunChange) => Outcome | undefined) | undefined;
+  readonly #memory = new MemoryStore();
+  readonly #ids = new Map<string, StoredIds>();
+
+  constructor(uri = "remote:") {
+    this.uri = uri;
+  }
+
+  async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return changes.map((change) => {
+      this.given.push(change);
+      return this.fault?.(change) ?? this.#store(change);
+    });
+  }
+
+  get runs(): StoredRun[] {
+    return [...this.#memory.runs.values()];
+  }
+
+  named(name: string): StoredRun | undefined {
+    return this.runs.find((run) => run.name === name);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #store(change: RunChange): Outcome {
+    const { create, runKey } = change;
+    const known = this.#ids.get(runKey) ?? change.ids;
+    const ids = known ?? { runId: `server-${runKey}`, experimentId: "1" };
+    const parentKey = create?.parentKey === undefined ? undefined : change.parentId;
+    const [outcome] = this.#memory.applySync([{ ...change, runKey: ids.runId, create: create && { ...create, parentKey } }]);
+    if (outcome?.kind !== "done" || !create) return outcome as Outcome;
+    this.#ids.set(runKey, ids);
+    return { kind: "done", ids };
+  }
+}
