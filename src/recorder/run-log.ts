@@ -207,7 +207,8 @@ export class RunLog {
 
   /** Everything that is not with the store, in pieces of at most about `limit` items, for writing it down. */
   peek(limit: number): RunChange[] {
-    const pieces = this.head && !this.flying ? [this.head] : [];
+    // A head that is here has been handed over before, and nobody knows what became of it.
+    const pieces = this.head && !this.flying ? [{ ...this.head, attempted: true }] : [];
     const next = this.#next;
     if (next === undefined) return pieces;
     const parentId = this.parent?.ids?.runId;

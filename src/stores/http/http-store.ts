@@ -5,12 +5,15 @@ import { DONE, type Outcome, type RunChange, type RunEnd, type RunStart, type St
 import { batches, integer } from "./batches.js";
 import { Failure, refusal } from "./failure.js";
 import { list, record, text } from "./json.js";
+import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
 import { MlflowApi, type ServerFacts } from "./mlflow-api.js";
 import { remedyFor } from "./refused-batch.js";
-import { RUN_KEY_TAG, Twins } from "./twins.js";
 
-/** Runs under way at once: more gain nothing on a server of two cores, fewer leave it idle between requests. */
-const WIDTH = 8;
+/**
+ * Runs under way at once. Fewer leave a server idle between requests, more gain nothing; and with some twenty requests at once,
+ * of all programs together, MLflow's default pool of 15 database connections stands still.
+ */
+const WIDTH = 4;
 /** Most items of one change: what `log-batch` takes at once, beside the run's start and end. */
 const BATCH_ITEMS = 1_000;
 /** Bounds of a request's body: proxies commonly refuse 1 MB; one that refuses less is given half as much. */
@@ -27,7 +30,7 @@ export class HttpStore implements TrackingStore {
   readonly width: number = WIDTH;
   readonly durable: boolean = true;
   readonly api: MlflowApi;
-  readonly #twins: Twins;
+  readonly #late: LateRequests;
   readonly #experiments = new Map<string, Promise<string>>();
   readonly #known = new Map<string, StoredIds>();
   #maxBytes = MAX_BYTES;
@@ -35,7 +38,7 @@ export class HttpStore implements TrackingStore {
   constructor(url: URL, settings: ServerSettings) {
     this.api = new MlflowApi(url, settings, "pulse-mlflow");
     this.uri = this.api.origin;
-    this.#twins = new Twins(this.api, settings.requestTimeoutMs);
+    this.#late = new LateRequests(this.api, settings.requestTimeoutMs);
   }
 
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
@@ -52,7 +55,7 @@ export class HttpStore implements TrackingStore {
   }
 
   async close(): Promise<void> {
-    await this.#twins.close();
+    await this.#late.close();
     this.api.client.close();
   }
 
@@ -71,7 +74,7 @@ export class HttpStore implements TrackingStore {
     if (ids === undefined) {
       if (create?.resume) ids = await this.#resume(runKey);
       else if (create) ids = await this.#create(change, create);
-      else ids = await this.#find(change.experiment, runKey);
+      else ids = await this.#find(change);
       if (ids === undefined && end?.ifRunning) return DONE; // it never was created
       if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
       this.#remember(runKey, ids);
@@ -79,9 +82,9 @@ export class HttpStore implements TrackingStore {
     const conflicts = await this.#log(ids.runId, change);
     if (conflicts) return { kind: "conflict", params: conflicts };
     if (end) {
-      if (ids.recreated) await this.#twins.remove(runKey, ids);
+      if (ids.recreated) await this.#late.removeTwins(runKey, ids);
       await this.#end(ids, end);
-      if (ids.recreated) this.#twins.watch(runKey, ids);
+      this.#late.ended(runKey, ids);
     }
     return create ? { kind: "done", ids } : DONE;
   }
@@ -95,12 +98,12 @@ export class HttpStore implements TrackingStore {
   async #create(change: RunChange, start: RunStart): Promise<StoredIds> {
     const { runKey, experiment } = change;
     const experimentId = await this.#experiment(experiment);
-    const found = change.attempted ? await this.#twins.oldest(experimentId, runKey) : undefined;
-    if (found) return found;
+    const found = change.attempted ? await this.#late.oldest(experimentId, runKey) : undefined;
+    if (found) return { ...found, recreated: true }; // it may be the second one, and the first still on its way
     try {
       const answer = await this.api.post("runs/create", await this.#creation(change, start, experimentId));
       const runId = text(record(record(answer["run"])?.["info"])?.["run_id"]);
-      if (runId === undefined) throw this.#incomplete("runs/create");
+      if (runId === undefined) throw this.api.incomplete("runs/create");
       return { runId, experimentId, recreated: change.attempted };
     } catch (error) {
       throw this.#createFailure(error, experiment);
@@ -111,7 +114,7 @@ export class HttpStore implements TrackingStore {
     const { name, startTime, userId, sourceTags, parentKey } = start;
     const tags = [...sourceTags, { key: RUN_KEY_TAG, value: change.runKey }];
     if (parentKey !== undefined) {
-      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#twins.oldest(experimentId, parentKey)))?.runId;
+      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#late.oldest(experimentId, parentKey)))?.runId;
       tags.push(parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId });
     }
     const wellFormed = tags.map(({ key, value }) => ({ key, value: (value as Text).toWellFormed() }));
@@ -139,7 +142,7 @@ export class HttpStore implements TrackingStore {
     try {
       const answer = await this.api.post("runs/update", { run_id: runKey, status: "RUNNING" });
       const experimentId = text(record(answer["run_info"])?.["experiment_id"]);
-      if (experimentId === undefined) throw this.#incomplete("runs/update");
+      if (experimentId === undefined) throw this.api.incomplete("runs/update");
       return { runId: runKey, experimentId };
     } catch (error) {
       throw this.#runFailure(error, runKey);
@@ -150,8 +153,10 @@ export class HttpStore implements TrackingStore {
   async #log(runId: string, change: RunChange): Promise<readonly string[] | undefined> {
     try {
       for (const body of batches(runId, change, this.#maxBytes)) await this.api.post("runs/log-batch", body);
+      this.#late.tagsStored(runId, change.tags);
       return undefined;
     } catch (error) {
+      this.#late.tagsInDoubt(runId, change.tags);
       const remedy = await remedyFor(error, this.api, runId, change);
       if (remedy?.kind === "conflict") return remedy.params;
       if (remedy?.kind === "rest") return this.#log(runId, remedy.change);
@@ -171,7 +176,7 @@ export class HttpStore implements TrackingStore {
     }
     try {
       const answer = await this.api.post("runs/update", { run_id: runId, status, end_time: integer(end, "end time") });
-      if (record(answer["run_info"]) === undefined) throw this.#incomplete("runs/update");
+      if (record(answer["run_info"]) === undefined) throw this.api.incomplete("runs/update");
     } catch (error) {
       throw this.#runFailure(error, runId);
     }
@@ -180,7 +185,7 @@ export class HttpStore implements TrackingStore {
   async #run(runId: string): Promise<Record<string, unknown>> {
     try {
       const answer = await this.api.get("runs/get", { run_id: runId });
-      if (record(answer["run"]) === undefined) throw this.#incomplete("runs/get");
+      if (record(answer["run"]) === undefined) throw this.api.incomplete("runs/get");
       return answer;
     } catch (error) {
       throw this.#runFailure(error, runId);
@@ -196,8 +201,11 @@ export class HttpStore implements TrackingStore {
     return error;
   }
 
-  async #find(experiment: ExperimentRef, runKey: string): Promise<StoredIds | undefined> {
-    return this.#twins.oldest(await this.#experiment(experiment), runKey);
+  async #find({ experiment, runKey, end }: RunChange): Promise<StoredIds | undefined> {
+    const experimentId = await this.#experiment(experiment);
+    const found = await this.#late.oldest(experimentId, runKey);
+    if (found === undefined && end?.ifRunning) this.#late.missing(experimentId, runKey, end);
+    return found;
   }
 
   /** The id of an experiment, made when there is none of that name; asked once. */
@@ -219,7 +227,7 @@ export class HttpStore implements TrackingStore {
     if (found !== undefined) return found;
     try {
       const id = text((await this.api.post("experiments/create", { name }))["experiment_id"]);
-      if (id === undefined) throw this.#incomplete("experiments/create");
+      if (id === undefined) throw this.api.incomplete("experiments/create");
       return id;
     } catch (error) {
       // Somebody else was quicker, or an earlier try of ours was.
@@ -235,7 +243,7 @@ export class HttpStore implements TrackingStore {
     try {
       const experiment = record((await this.api.get("experiments/get-by-name", { experiment_name: name }))["experiment"]);
       const id = text(experiment?.["experiment_id"]);
-      if (id === undefined) throw this.#incomplete("experiments/get-by-name");
+      if (id === undefined) throw this.api.incomplete("experiments/get-by-name");
       if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });
       return id;
     } catch (error) {
@@ -243,11 +251,6 @@ export class HttpStore implements TrackingStore {
         return undefined;
       throw error;
     }
-  }
-
-  /** A success without what it must contain comes from something that only looks like MLflow. */
-  #incomplete(call: string): Failure {
-    return new Failure("away", new PulseError("NO_MLFLOW", `${this.uri} answered ${call} without the fields MLflow has there.`));
   }
 }
 

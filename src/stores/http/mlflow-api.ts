@@ -11,8 +11,11 @@ const MOST_SHOWN = 300;
 const SHORTEST_SECRET = 4;
 /** Errors that mean the server as a whole, in MLflow's words. */
 const STORE_WIDE = new Set(["TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]);
-/** Errors that another try may not meet: races inside the server, and what it did not expect itself. */
-const TRANSIENT = new Set(["INTERNAL_ERROR", "ABORTED", "RESOURCE_CONFLICT", "CANCELLED", "DATA_LOSS", "INVALID_STATE"]);
+/**
+ * Errors that another try may not meet: what the server did not expect itself. BAD_REQUEST is its word for whatever its database
+ * said, be it a value too long or two requests for one run that met inside the server.
+ */
+const TRANSIENT = new Set(["BAD_REQUEST", "INTERNAL_ERROR", "ABORTED", "RESOURCE_CONFLICT", "CANCELLED", "DATA_LOSS", "INVALID_STATE"]);
 
 /** What a server says of itself. */
 export interface ServerFacts {
@@ -61,6 +64,11 @@ export class MlflowApi {
     return this.#call({ method: "GET", path: `/api/2.0/mlflow/${path}?${new URLSearchParams(query)}` });
   }
 
+  /** The failure of a success without what it must contain: it comes from something that only looks like MLflow. */
+  incomplete(call: string): Failure {
+    return new Failure("away", new PulseError("NO_MLFLOW", `${this.origin} answered ${call} without the fields MLflow has there.`));
+  }
+
   /** What the server says of itself; asked once, and never an error. */
   facts(): Promise<ServerFacts> {
     this.#facts ??= this.#ask();
@@ -103,9 +111,9 @@ export class MlflowApi {
     if (status === 403 || errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
     if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)
       return new Failure("away", said("SERVER_ERROR"), this.#retryAfter(answer));
-    // Two requests for one run at once can meet inside the server, and a locked SQLite database says so in an error of its own.
-    const raced = errorCode === "BAD_REQUEST" && /UNIQUE constraint|duplicate key|database is locked/i.test(message);
-    if (TRANSIENT.has(errorCode) || status >= 500 || raced) return new Failure("retry", said("SERVER_ERROR"));
+    // A server whose database takes no more connections has stood still for half a minute when it says so.
+    if (/QueuePool limit|too many clients|remaining connection slots/i.test(message)) return new Failure("away", said("SERVER_ERROR"));
+    if (TRANSIENT.has(errorCode) || status >= 500) return new Failure("retry", said("SERVER_ERROR"));
     return new Failure("rejected", said("REJECTED"));
   }
 

@@ -31,6 +31,7 @@ export async function remedyFor(error: unknown, api: MlflowApi, runId: string, c
 
 async function conflicts(api: MlflowApi, runId: string, { params }: RunChange): Promise<string[]> {
   const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
+  if (run === undefined) throw api.incomplete("runs/get");
   const stored = new Map<string, string>();
   for (const param of list(record(run?.["data"])?.["params"])) {
     const key = text(param["key"]);

@@ -1,0 +1,128 @@
+import type { Tag } from "../../entities.js";
+import type { RunEnd, StoredIds } from "../tracking-store.js";
+import { list, record, text } from "./json.js";
+import type { MlflowApi } from "./mlflow-api.js";
+
+/** The tag by which a run is found whose creation nobody heard back from. */
+export const RUN_KEY_TAG = "pulse.run_key";
+
+/** When one looks after a run once more, in milliseconds after its end; and a last time when no request can be under way any more. */
+const LOOKS_MS = [1_000, 5_000];
+/** The least time between an end and the last look when the store is closed, and how long that look may take. */
+const CLOSING_AFTER_MS = 700;
+const CLOSING_MS = 1_500;
+
+/** A run that a request which was given up may still change. */
+interface Doubtful {
+  readonly runKey: string;
+  readonly ids: StoredIds | undefined;
+  readonly experimentId: string;
+  /** For a run that was not found: how it ends if it turns up. */
+  readonly end: RunEnd | undefined;
+  readonly since: number;
+}
+
+/**
+ * What requests leave behind that the server executes after they were given up and repeated: a creation makes a twin, which carries the
+ * same key; a batch undoes tags that were overwritten meanwhile. (Metrics, params and ends may come as often as they like.)
+ */
+export class LateRequests {
+  readonly #api: MlflowApi;
+  readonly #requestTimeoutMs: number;
+  readonly #doubtful = new Map<string, Doubtful>();
+  /** By run id, the last values of tags that a batch without an answer has set, too. */
+  readonly #tags = new Map<string, Map<string, string>>();
+
+  constructor(api: MlflowApi, requestTimeoutMs: number) {
+    this.#api = api;
+    this.#requestTimeoutMs = requestTimeoutMs;
+  }
+
+  /** The run that carries a key. If several do, the smallest id is the run; the others are deleted. */
+  async oldest(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
+    const [runId, ...twins] = await this.#carriers(experimentId, runKey);
+    for (const twin of twins) await this.#api.post("runs/delete", { run_id: twin });
+    return runId === undefined ? undefined : { runId, experimentId };
+  }
+
+  /** Deletes what carries the key of a run and is not that run. */
+  async removeTwins(runKey: string, { runId, experimentId }: StoredIds): Promise<void> {
+    for (const id of await this.#carriers(experimentId, runKey)) if (id !== runId) await this.#api.post("runs/delete", { run_id: id });
+  }
+
+  /** A batch with these tags has no answer: it may be executed later. */
+  tagsInDoubt(runId: string, tags: readonly Tag[]): void {
+    if (tags.length === 0) return;
+    const doubtful = this.#tags.get(runId) ?? new Map<string, string>();
+    for (const { key, value } of tags) doubtful.set(key, value);
+    this.#tags.set(runId, doubtful);
+  }
+
+  /** These tags are stored. */
+  tagsStored(runId: string, tags: readonly Tag[]): void {
+    const doubtful = this.#tags.get(runId);
+    if (doubtful) for (const { key, value } of tags) if (doubtful.has(key)) doubtful.set(key, value);
+  }
+
+  /** A run has ended: if it had trouble, it is looked after some times more. */
+  ended(runKey: string, ids: StoredIds): void {
+    if (ids.recreated || this.#tags.has(ids.runId))
+      this.#watch({ runKey, ids, experimentId: ids.experimentId, end: undefined, since: Date.now() });
+  }
+
+  /** A run whose process died was never created, or not yet. */
+  missing(experimentId: string, runKey: string, end: RunEnd): void {
+    this.#watch({ runKey, ids: undefined, experimentId, end, since: Date.now() });
+  }
+
+  /** A last look. */
+  async close(): Promise<void> {
+    const doubtful = [...this.#doubtful.values()];
+    this.#doubtful.clear();
+    if (doubtful.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const pause = (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, ms);
+      });
+    await pause(Math.max(...doubtful.map(({ since }) => since)) + CLOSING_AFTER_MS - Date.now());
+    await Promise.race([Promise.allSettled(doubtful.map((each) => this.#look(each))), pause(CLOSING_MS)]);
+    clearTimeout(timer);
+  }
+
+  #watch(doubtful: Doubtful): void {
+    const { runKey, ids } = doubtful;
+    this.#doubtful.set(runKey, doubtful);
+    for (const ms of [...LOOKS_MS, this.#requestTimeoutMs]) {
+      const look = (): void => {
+        if (this.#doubtful.get(runKey) !== doubtful) return;
+        const last = ms === this.#requestTimeoutMs;
+        if (last) this.#doubtful.delete(runKey);
+        void this.#look(doubtful)
+          .catch(() => undefined)
+          .then(() => last && ids && this.#tags.delete(ids.runId));
+      };
+      setTimeout(look, ms).unref();
+    }
+  }
+
+  async #look({ runKey, ids, experimentId, end }: Doubtful): Promise<void> {
+    if (ids === undefined) {
+      const found = await this.oldest(experimentId, runKey);
+      if (found) await this.#api.post("runs/update", { run_id: found.runId, status: end?.status, end_time: end?.endTime });
+      return;
+    }
+    if (ids.recreated) await this.removeTwins(runKey, ids);
+    const tags = this.#tags.get(ids.runId);
+    if (tags)
+      await this.#api.post("runs/log-batch", { run_id: ids.runId, tags: [...tags].map(([key, value]) => ({ key, value })).slice(0, 100) });
+  }
+
+  async #carriers(experimentId: string, runKey: string): Promise<string[]> {
+    const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
+    const answer = await this.#api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 });
+    return list(answer["runs"])
+      .flatMap((run) => text(record(run["info"])?.["run_id"]) ?? [])
+      .sort();
+  }
+}
