@@ -104,9 +104,12 @@ export class MlflowError extends PulseError {
   readonly errorCode: string;
   /** The status of the HTTP answer. */
   readonly httpStatus: number;
+  /** @internal The server's own words. */
+  readonly serverMessage: string;
 
-  constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number) {
+  constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
     super(code, detail);
+    this.serverMessage = serverMessage;
     this.errorCode = errorCode;
     this.httpStatus = httpStatus;
   }

@@ -159,6 +159,16 @@ test("a body that a proxy finds too large is sent in smaller ones", async () => 
   assert.ok(sizes.filter((size) => size <= 100_000).length > 4, String(sizes));
 });
 
+test("an old server that knows no colon in keys gets an underscore", async () => {
+  const { store, server } = await served(({ url, body }) =>
+    url.includes("log-batch") && body.includes('"a:b"')
+      ? { status: 400, body: { error_code: "INVALID_PARAMETER_VALUE", message: "Invalid metric name: 'a:b'. Names may only contain ..." } }
+      : undefined,
+  );
+  assert.equal((await outcome(store, { ...ENDED, metrics: [{ key: "a:b", value: 1, timestamp: 5, step: 0 }] })).kind, "done");
+  assert.equal(JSON.parse(server.seen.filter(({ url }) => url.includes("log-batch")).at(-1)?.body ?? "").metrics[0].key, "a_b");
+});
+
 test("what a server would silently corrupt is not sent", async () => {
   const { store, server } = await served(() => undefined);
   for (const metric of [

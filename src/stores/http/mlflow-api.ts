@@ -106,7 +106,13 @@ export class MlflowApi {
     if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(path, answer);
     const message = typeof json?.["message"] === "string" ? json["message"] : "";
     const said = (code: PulseErrorCode): MlflowError =>
-      new MlflowError(code, `${this.origin} refused ${path.split("?")[0]}: ${this.#shown(message)} (${errorCode}).`, errorCode, status);
+      new MlflowError(
+        code,
+        `${this.origin} refused ${path.split("?")[0]}: ${this.#shown(message)} (${errorCode}).`,
+        errorCode,
+        status,
+        message,
+      );
     if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
     if (status === 403 || errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
     if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)

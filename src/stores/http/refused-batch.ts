@@ -17,6 +17,9 @@ export type Remedy =
 export async function remedyFor(error: unknown, api: MlflowApi, runId: string, change: RunChange): Promise<Remedy | undefined> {
   if (!(error instanceof Failure) || !(error.error instanceof MlflowError)) return undefined;
   if (error.error.httpStatus === 413) return { kind: "smaller" };
+  // Servers before 2.20 know no colon in keys.
+  if (error.kind === "rejected" && /^Invalid .*name/i.test(error.error.serverMessage) && hasColon(change))
+    return { kind: "rest", change: withoutColons(change) };
   if (error.kind === "rejected" && change.params.length > 0) {
     const params = await conflicts(api, runId, change);
     return params.length > 0 ? { kind: "conflict", params } : undefined;
@@ -27,6 +30,16 @@ export async function remedyFor(error: unknown, api: MlflowApi, runId: string, c
     return metrics.length < change.metrics.length ? { kind: "rest", change: { ...change, metrics } } : undefined;
   }
   return undefined;
+}
+
+function hasColon({ metrics, params, tags }: RunChange): boolean {
+  return [...metrics, ...params, ...tags].some(({ key }) => key.includes(":"));
+}
+
+function withoutColons(change: RunChange): RunChange {
+  const mended = <T extends { readonly key: string }>(items: readonly T[]): T[] =>
+    items.map((item) => ({ ...item, key: item.key.replaceAll(":", "_") }));
+  return { ...change, metrics: mended(change.metrics), params: mended(change.params), tags: mended(change.tags) };
 }
 
 async function conflicts(api: MlflowApi, runId: string, { params }: RunChange): Promise<string[]> {
