@@ -554,7 +554,7 @@ export declare class MlflowError extends PulseError {
     readonly errorCode: string;
     /** The status of the HTTP answer. */
     readonly httpStatus: number;
-    constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number);
+    constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage?: string);
     static [Symbol.hasInstance](value: unknown): boolean;
 }
 /** Gives an unknown thrown value as text, whatever it is. */
@@ -565,7 +565,7 @@ export {};
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
-export type { OutsideRun, PulseConfig } from "./config/options.js";
+export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptions } from "./config/options.js";
 export { LogMetric } from "./decorators/log-metric.js";
 export { LogParam } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
@@ -573,7 +573,7 @@ export { TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
 export type { Logger, Stats } from "./diagnostics.js";
 export type { TerminalStatus } from "./entities.js";
-export { PulseError, type PulseErrorCode } from "./errors.js";
+export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { CallOptions, Nest, RunOptions, StartOptions } from "./run/options.js";

@@ -179,6 +179,17 @@ export class Recorder {
     return this.#stats.pending === 0;
   }
 
+  /** Whether nothing is left to do, for the store neither. */
+  get settled(): boolean {
+    return this.idle && !this.#options.store.unsettled;
+  }
+
+  /** Brings everything to the store, and has it do what it still has to. */
+  async settle(): Promise<void> {
+    await this.flush();
+    await this.#options.store.settle?.();
+  }
+
   /** Whether the store can write while the process exits. */
   get writesSync(): boolean {
     return this.#options.store.applySync !== undefined;

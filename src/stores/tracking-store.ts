@@ -83,6 +83,9 @@ export interface TrackingStore {
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
   /** The page where people look at a run, when there is one. */
   runUrl?(ids: StoredIds): string;
+  /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
+  readonly unsettled?: boolean;
+  settle?(): Promise<void>;
   /** Lets go of files and connections; idempotent. */
   close(): Promise<void>;
 }

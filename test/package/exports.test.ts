@@ -7,6 +7,7 @@ const EXPORTS = [
   "LogMetric",
   "LogParam",
   "LogTag",
+  "MlflowError",
   "PulseError",
   "TrackedExperiment",
   "TrackedRun",

@@ -54,8 +54,16 @@ export class HttpStore implements TrackingStore {
     return this.api.facts();
   }
 
+  get unsettled(): boolean {
+    return this.#late.any;
+  }
+
+  settle(): Promise<void> {
+    return this.#late.settle();
+  }
+
   async close(): Promise<void> {
-    await this.#late.close();
+    await this.settle();
     this.api.client.close();
   }
 

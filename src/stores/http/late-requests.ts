@@ -75,8 +75,13 @@ export class LateRequests {
     this.#watch({ runKey, ids: undefined, experimentId, end, since: Date.now() });
   }
 
+  /** Whether a run is still looked after. */
+  get any(): boolean {
+    return this.#doubtful.size > 0;
+  }
+
   /** A last look. */
-  async close(): Promise<void> {
+  async settle(): Promise<void> {
     const doubtful = [...this.#doubtful.values()];
     this.#doubtful.clear();
     if (doubtful.length === 0) return;
@@ -93,10 +98,11 @@ export class LateRequests {
   #watch(doubtful: Doubtful): void {
     const { runKey, ids } = doubtful;
     this.#doubtful.set(runKey, doubtful);
-    for (const ms of [...LOOKS_MS, this.#requestTimeoutMs]) {
+    const looks = [...LOOKS_MS, this.#requestTimeoutMs].sort((a, b) => a - b);
+    for (const ms of looks) {
       const look = (): void => {
         if (this.#doubtful.get(runKey) !== doubtful) return;
-        const last = ms === this.#requestTimeoutMs;
+        const last = ms === looks.at(-1);
         if (last) this.#doubtful.delete(runKey);
         void this.#look(doubtful)
           .catch(() => undefined)
