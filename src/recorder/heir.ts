@@ -43,11 +43,6 @@ export class Heir {
     return this.#files !== undefined && this.#files.length === 0 && this.#current === undefined;
   }
 
-  /** How many items wait in the outbox that is being delivered. */
-  get waiting(): number {
-    return this.#current?.outbox.waiting ?? 0;
-  }
-
   /** Lets go of the outbox it has; what is in it is for the next one. */
   stop(): void {
     this.#files = [];

@@ -1,5 +1,5 @@
 import type { TerminalStatus } from "../entities.js";
-import { NO_CHANGE, type RunChange, type RunEnd, type StoredIds } from "../stores/tracking-store.js";
+import type { RunChange, RunEnd, StoredIds } from "../stores/tracking-store.js";
 import { type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./kept.js";
 import { OutboxFile } from "./outbox-file.js";
 
@@ -12,12 +12,16 @@ const PAGE_ROWS = 200;
  */
 export class Outbox extends OutboxFile {
   /** Size of the changes it holds, in bytes. */
-  bytes: number;
+  bytes = 0;
   /** The highest sequence number given so far. */
-  lastSeq: number;
+  lastSeq = 0;
 
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     super(path, created);
+    this.#count();
+  }
+
+  #count(): void {
     const sums = this.get("SELECT total(bytes) AS bytes, coalesce(max(seq), 0) AS last FROM changes");
     this.bytes = Number(sums?.["bytes"] ?? 0);
     this.lastSeq = Number(sums?.["last"] ?? 0);
@@ -145,15 +149,18 @@ export class Outbox extends OutboxFile {
   endOpenRuns(): void {
     const death = this.get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
     const status: TerminalStatus = death === "KILLED" ? "KILLED" : "FAILED";
+    // In SQL, since there may be many: `rest` of an end, as `keptColumns` has it.
+    const [before, after] = [`{"params":[],"tags":[],"end":{"status":"${status}","endTime":`, ',"ifRunning":true}}'];
     this.transaction(() => {
-      for (const row of this.all("SELECT key, experiment, last FROM runs WHERE ended = 0 AND aside IS NULL")) {
-        const key = String(row["key"]);
-        const experiment = JSON.parse(String(row["experiment"])) as RunChange["experiment"];
-        const end: RunEnd = { status, endTime: Number(row["last"]), ifRunning: true };
-        this.append({ ...NO_CHANGE, runKey: key, experiment, end }, 1, false);
-        this.run("UPDATE runs SET ended = 1 WHERE key = ?", key);
-      }
+      this.run(
+        `INSERT INTO changes (run, items, bytes, attempted, rest, points)
+         SELECT key, 1, length(?1 || last || ?2), 0, ?1 || last || ?2, 0 FROM runs WHERE ended = 0 AND aside IS NULL`,
+        before,
+        after,
+      );
+      this.run("UPDATE runs SET ended = 1 WHERE ended = 0 AND aside IS NULL");
     });
+    this.#count();
   }
 
   /** Drops metrics, the oldest first, until `bytes` of changes are left; creations, params and ends stay. Says how many values were dropped. */
@@ -192,11 +199,6 @@ export class Outbox extends OutboxFile {
   /** Whether there is nothing in it, not even an open run. */
   get empty(): boolean {
     return this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs LIMIT 1") === undefined;
-  }
-
-  /** How many items wait behind no problem. */
-  get waiting(): number {
-    return Number(this.get("SELECT total(items) AS n FROM changes WHERE aside IS NULL")?.["n"]);
   }
 
   /** Whether a change up to `seq` still waits. */
