@@ -106,7 +106,7 @@ export class HttpStore implements TrackingStore {
   async #create(change: RunChange, start: RunStart): Promise<StoredIds> {
     const { runKey, experiment } = change;
     const experimentId = await this.#experiment(experiment);
-    const found = change.attempted ? await this.#late.oldest(experimentId, runKey) : undefined;
+    const found = change.attempted ? await this.#late.findOnly(experimentId, runKey) : undefined;
     if (found) return { ...found, recreated: true }; // it may be the second one, and the first still on its way
     try {
       const answer = await this.api.post("runs/create", await this.#creation(change, start, experimentId));
@@ -122,7 +122,7 @@ export class HttpStore implements TrackingStore {
     const { name, startTime, userId, sourceTags, parentKey } = start;
     const tags = [...sourceTags, { key: RUN_KEY_TAG, value: change.runKey }];
     if (parentKey !== undefined) {
-      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#late.oldest(experimentId, parentKey)))?.runId;
+      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#late.find(experimentId, parentKey)))?.runId;
       tags.push(parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId });
     }
     const wellFormed = tags.map(({ key, value }) => ({ key, value: (value as Text).toWellFormed() }));
@@ -211,7 +211,7 @@ export class HttpStore implements TrackingStore {
 
   async #find({ experiment, runKey, end }: RunChange): Promise<StoredIds | undefined> {
     const experimentId = await this.#experiment(experiment);
-    const found = await this.#late.oldest(experimentId, runKey);
+    const found = await this.#late.findOnly(experimentId, runKey);
     if (found === undefined && end?.ifRunning) this.#late.missing(experimentId, runKey, end);
     return found;
   }

@@ -38,8 +38,14 @@ export class LateRequests {
     this.#requestTimeoutMs = requestTimeoutMs;
   }
 
-  /** The run that carries a key. If several do, the smallest id is the run; the others are deleted. */
-  async oldest(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
+  /** The run that carries a key. If several do, it is the one that has ended, or holds most, or has the smallest id. */
+  async find(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
+    const [runId] = await this.#carriers(experimentId, runKey);
+    return runId === undefined ? undefined : { runId, experimentId };
+  }
+
+  /** The same, and the others are deleted. */
+  async findOnly(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
     const [runId, ...twins] = await this.#carriers(experimentId, runKey);
     for (const twin of twins) await this.#api.post("runs/delete", { run_id: twin });
     return runId === undefined ? undefined : { runId, experimentId };
@@ -114,7 +120,7 @@ export class LateRequests {
 
   async #look({ runKey, ids, experimentId, end }: Doubtful): Promise<void> {
     if (ids === undefined) {
-      const found = await this.oldest(experimentId, runKey);
+      const found = await this.findOnly(experimentId, runKey);
       if (found) await this.#api.post("runs/update", { run_id: found.runId, status: end?.status, end_time: end?.endTime });
       return;
     }
@@ -127,8 +133,12 @@ export class LateRequests {
   async #carriers(experimentId: string, runKey: string): Promise<string[]> {
     const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
     const answer = await this.#api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 });
-    return list(answer["runs"])
-      .flatMap((run) => text(record(run["info"])?.["run_id"]) ?? [])
-      .sort();
+    const carriers = list(answer["runs"]).flatMap((run) => {
+      const [info, data] = [record(run["info"]), record(run["data"])];
+      const id = text(info?.["run_id"]);
+      const holds = list(data?.["metrics"]).length + list(data?.["params"]).length + list(data?.["tags"]).length;
+      return id === undefined ? [] : [{ id, ended: info?.["status"] === "RUNNING" ? 0 : 1, holds }];
+    });
+    return carriers.sort((a, b) => b.ended - a.ended || b.holds - a.holds || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
   }
 }
