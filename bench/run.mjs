@@ -13,6 +13,7 @@ const MEASUREMENTS = {
   python: { repetitions: 1, flags: [] },
   http: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   loop: { repetitions: 3, flags: [] },
+  away: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   memory: { repetitions: 1, flags: ["--expose-gc"] },
   import: { repetitions: 1, flags: [] },
 };

@@ -54,6 +54,7 @@ export function ago(ms: number): string {
 export class Progress {
   readonly #terminal: Terminal;
   #last = "";
+  #note = "";
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
@@ -65,6 +66,8 @@ export class Progress {
     const counts = `${done.toLocaleString("en")} of ${total.toLocaleString("en")} items`;
     this.#last = `[${"█".repeat(full)}${"░".repeat(width - full)}] ${counts}${note === "" ? "" : `, ${note}`}`;
     const { err, json } = this.#terminal;
+    if (!err.isTTY && !json && note !== this.#note && !/\/s$/.test(note)) err.write(`${this.#last}\n`); // trouble is news in a log, too
+    this.#note = note;
     if (err.isTTY && !json) err.write(`\r\x1b[2K${this.#last.slice(0, (err.columns ?? 80) - 1)}`);
   }
 

@@ -44,10 +44,11 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   const late = (): boolean => options.timeoutMs !== undefined && performance.now() - started > options.timeoutMs;
 
   let delivered = 0;
-  for (;;) {
+  // What is set aside is tried once more, not every time one looks.
+  for (let first = true; ; first = false) {
     const total = delivered + outboxStates(folder).reduce((sum, { items = 0 }) => sum + items, 0);
     const heir = new Heir(folder, delivery, diagnostics, {
-      retrySetAside: true,
+      retrySetAside: first,
       onDelivered: (items) => {
         delivered += items;
         trouble = "";

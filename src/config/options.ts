@@ -82,6 +82,7 @@ export interface PulseConfig {
 
 /** Says what is wrong with an option: its name, what was expected, what was got. */
 function invalid(name: string, expected: string, got: unknown): PulseError {
+  if (/\.(auth|headers|tls)$/.test(name)) return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}.`); // what was got may be a secret
   const shown = typeof got === "string" ? JSON.stringify(got) : typeof got === "object" && got !== null ? "an object" : String(got);
   return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${shown}.`);
 }
@@ -89,9 +90,11 @@ function invalid(name: string, expected: string, got: unknown): PulseError {
 type Check = readonly [expected: string, holds: (value: unknown) => boolean];
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
+/** The longest a timer can wait. */
+const LONGEST_MS = 2 ** 31 - 1;
 const MILLISECONDS: Check = [
-  "a number of milliseconds, 0 or more",
-  (value) => typeof value === "number" && value >= 0 && Number.isFinite(value),
+  "a number of milliseconds from 0 to 2147483647",
+  (value) => typeof value === "number" && value >= 0 && value <= LONGEST_MS,
 ];
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
@@ -133,10 +136,16 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
   tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls],
   workspace: TEXT,
-  requestTimeoutMs: ["a number of milliseconds, 1 or more", (value) => typeof value === "number" && value >= 1 && Number.isFinite(value)],
+  requestTimeoutMs: [
+    "a number of milliseconds from 1 to 2147483647",
+    (value) => typeof value === "number" && value >= 1 && value <= LONGEST_MS,
+  ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
   outbox: ["{ folder?: a path, maxBytes?: 65536 or more }", isOutbox],
-  flushIntervalMs: ["a number of milliseconds, 10 or more", (value) => typeof value === "number" && value >= 10 && Number.isFinite(value)],
+  flushIntervalMs: [
+    "a number of milliseconds from 10 to 2147483647",
+    (value) => typeof value === "number" && value >= 10 && value <= LONGEST_MS,
+  ],
   exitTimeoutMs: MILLISECONDS,
   maxPendingBytes: ["a number of bytes, 65536 or more", (value) => typeof value === "number" && value >= 65_536],
   redact: ["true, false or a function", (value) => typeof value === "boolean" || typeof value === "function"],

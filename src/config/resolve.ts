@@ -67,6 +67,12 @@ export function resolveConfig(given: PulseConfig = {}, env: NodeJS.ProcessEnv = 
   };
 }
 
+/** What is wrong with a file, without the piece of it that JSON.parse quotes: it may be a credential. */
+function withoutSnippet(error: unknown): string {
+  if (!(error instanceof SyntaxError)) return messageOf(error);
+  return /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "it is no JSON";
+}
+
 function readConfigFile(folder: string): PulseConfig {
   const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;
@@ -75,7 +81,7 @@ function readConfigFile(folder: string): PulseConfig {
     config = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT")
-      throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${messageOf(error)}.`, error);
+      throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${withoutSnippet(error)}.`);
   }
   checkConfig(config, CONFIG_FILE);
   file = { path, config };

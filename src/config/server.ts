@@ -19,6 +19,7 @@ export interface ServerSettings {
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const LONGEST_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
  * Resolves the settings of a server.
@@ -33,7 +34,7 @@ export function serverSettings(pick: Picker): ServerSettings {
     headers: pick.value("headers", {}),
     tls: pick.maybe("tls") ?? environmentTls(pick),
     workspace: pick.maybe("workspace", "MLFLOW_WORKSPACE"),
-    requestTimeoutMs: timeout > 0 ? timeout : DEFAULT_REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: timeout > 0 ? Math.min(timeout, LONGEST_REQUEST_TIMEOUT_MS) : DEFAULT_REQUEST_TIMEOUT_MS,
     respectRetryAfter: !/^(false|0)$/i.test(retryAfter),
     env,
   };

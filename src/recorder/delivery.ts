@@ -42,8 +42,8 @@ export interface Source {
  * that is open: nothing is sent for a while, then one parcel as a probe, and all of it again when that was accepted.
  */
 export class Delivery {
-  /** When the store last accepted something. */
-  lastAccepted = 0;
+  /** When the store last accepted something, on the clock that is never set back. */
+  lastAccepted: number = Number.NEGATIVE_INFINITY;
   readonly #options: DeliveryOptions;
   readonly #sources: Source[] = [];
   readonly #underWay = new Set<Promise<void>>();
@@ -66,7 +66,8 @@ export class Delivery {
 
   /** Lets a source go. */
   remove(source: Source): void {
-    this.#sources.splice(this.#sources.indexOf(source), 1);
+    const at = this.#sources.indexOf(source);
+    if (at >= 0) this.#sources.splice(at, 1);
   }
 
   /** Has delivery begin at the end of this turn. */
@@ -106,7 +107,7 @@ export class Delivery {
 
   /** How long the store has been refusing, in milliseconds; 0 while it accepts. */
   get refusingFor(): number {
-    return this.#refusingSince === undefined ? 0 : this.#options.clock.now() - this.#refusingSince;
+    return this.#refusingSince === undefined ? 0 : performance.now() - this.#refusingSince;
   }
 
   /** Has the store write one parcel before it returns, waiting for locks at most `waitMs`: true when it took it, false when there was none, else why not. */
@@ -135,7 +136,7 @@ export class Delivery {
     let away: (Outcome & { kind: "away" }) | undefined;
     for (const outcome of outcomes) {
       if (outcome.kind === "away") away = outcome;
-      else if (outcome.kind === "done") this.lastAccepted = this.#options.clock.now();
+      else if (outcome.kind === "done") this.lastAccepted = performance.now();
     }
     parcel.settle(outcomes);
     if (away) this.#postpone(away);
@@ -182,7 +183,7 @@ export class Delivery {
     const wait = error.code === "STORE_BUSY" ? (afterMs ?? 0) : Math.max(afterMs ?? 0, this.backoff(this.#tries));
     this.#tries++;
     this.#probing = true;
-    this.#refusingSince ??= this.#options.clock.now();
+    this.#refusingSince ??= performance.now();
     if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
     this.#pause ??= setTimeout(() => this.wake(), wait).unref();
   }

@@ -4,7 +4,7 @@ const MOST_FAILURES = 7;
 /** How often the store failed on one change. */
 export class Failures {
   #count = 0;
-  #lastAccepted = 0;
+  #lastAccepted = Number.NEGATIVE_INFINITY;
 
   /** Counts one more, which only says something of the change when the store has taken another one since; true when it is enough. */
   more(lastAccepted: number): boolean {

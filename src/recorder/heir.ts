@@ -69,19 +69,20 @@ export class Heir {
     }
     const source = new OutboxSource(outbox, this.#delivery, this.#diagnostics, {
       delivered: (_key, items) => this.#options.onDelivered?.(items),
-      drained: () => setImmediate(() => this.#look(source)),
-      setAside: () => setImmediate(() => this.#look(source)),
+      drained: () => undefined,
+      setAside: () => undefined,
+      idle: () => setImmediate(() => this.#look(source)),
       away: () => undefined,
       broken: () => setImmediate(() => this.#look(source)),
     });
     this.#current = source;
-    if (source.idle) {
-      this.#letGo();
-      return false;
-    }
     this.#delivery.add(source);
-    this.#delivery.schedule();
-    return true;
+    if (source.ready) {
+      this.#delivery.schedule();
+      return true;
+    }
+    this.#letGo();
+    return false;
   }
 
   /** Goes on with the next outbox when nothing of this one can be delivered any more. */

@@ -34,6 +34,7 @@ export class Keeper implements QueueKeeper {
       drained: (key) => this.#drained(key),
       setAside: (key, items, error) => this.#wasSetAside(key, items, error),
       away: (key, error) => this.#live.get(key)?.tell("away", error),
+      broken: () => this.#abandon(),
     });
   }
 
@@ -99,13 +100,16 @@ export class Keeper implements QueueKeeper {
     if (!this.own.usable) return;
     const { runKey, headSeq } = log;
     const whole = change.create !== undefined;
+    let behind = 0;
     this.own.write((outbox) => {
       if (headSeq === undefined) {
         outbox.putRun(stateOf(log), this.#options.clock.now());
         outbox.append(change, itemsOf(change), false, error.message);
-      }
+      } else if (whole) behind = outbox.itemsOf(runKey) - itemsOf(change);
       outbox.setAside(runKey, headSeq ?? 0, error.message, whole);
     });
+    this.#options.diagnostics.stats.rejected += behind;
+    this.#options.diagnostics.stats.pending -= behind;
   }
 
   landed(log: RunLog, stored: boolean): void {
@@ -194,6 +198,17 @@ export class Keeper implements QueueKeeper {
       this.queue.push(log);
       this.#options.delivery.schedule();
     } else if (log.ids) log.tell("stored", log.ids);
+  }
+
+  /** The outbox cannot be read any more: what is in memory goes the short way, as far as that goes. */
+  #abandon(): void {
+    for (const log of this.#live.values()) {
+      log.kept = false;
+      log.queued = this.#fresh.delete(log);
+      if (log.queued) this.queue?.push(log);
+    }
+    this.#live.clear();
+    this.#options.delivery.schedule();
   }
 
   #wasSetAside(key: string, items: number, error: PulseError): void {

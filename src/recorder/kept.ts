@@ -77,13 +77,18 @@ type Point = [key: string, value: number | string, timestamp: number, step: numb
 
 const text = (value: unknown): string | undefined => (value === null || value === undefined ? undefined : String(value));
 
+/** What a row and its run take on disk beside their texts, with the indexes, roughly. */
+const ROW_BYTES = 150;
+const RUN_BYTES = 250;
+
 /** Gives the columns of a change, and how many bytes they are. */
 export function keptColumns(change: RunChange): { start: string | null; rest: string | null; metrics: string | null; bytes: number } {
   const { create, params, tags, end } = change;
   const start = create ? JSON.stringify(create) : null;
   const rest = params.length + tags.length > 0 || end ? JSON.stringify({ params, tags, end }) : null;
   const metrics = change.metrics.length > 0 ? JSON.stringify(change.metrics.map(pointOf)) : null;
-  return { start, rest, metrics, bytes: (start?.length ?? 0) + (rest?.length ?? 0) + (metrics?.length ?? 0) };
+  const text = (start?.length ?? 0) + (rest?.length ?? 0) + (metrics?.length ?? 0);
+  return { start, rest, metrics, bytes: text + ROW_BYTES + (start === null ? 0 : RUN_BYTES) };
 }
 
 /** Reads a row of runs. */

@@ -47,7 +47,7 @@ export class MemoryBound {
   #dropOldestMetrics(): void {
     const { maxPendingBytes, store, diagnostics } = this.#options;
     let count = 0;
-    for (const log of this.#queue.all()) {
+    for (const log of [...this.#queue.all(), ...this.#keeper.fresh]) {
       if (this.#queue.bytes <= maxPendingBytes * EMPTIED_TO) break;
       const metrics = log.dropMetrics();
       log.settled += metrics;

@@ -56,7 +56,8 @@ export class OutboxFolder {
       return readdirSync(this.path)
         .filter((name) => name.endsWith(".db"))
         .sort()
-        .map((name) => join(this.path, name));
+        .map((name) => join(this.path, name))
+        .filter((path) => fileFacts(path).bytes > 0); // an empty one is just being made, or its maker died over it
     } catch {
       return []; // there has been no outbox yet
     }

@@ -21,6 +21,8 @@ export interface OutboxListener {
   drained(key: string): void;
   /** Items of a run were set aside. */
   setAside(key: string, items: number, error: PulseError): void;
+  /** Nothing more can be delivered. */
+  idle?(): void;
   /** The store is away. */
   away(key: string, error: PulseError): void;
   /** The outbox itself can no longer be used. */
@@ -70,6 +72,11 @@ export class OutboxSource implements Source {
     return this.#over || (!this.ready && this.#busy.size === 0);
   }
 
+  /** Whether a change of the run is with the store, or rests. */
+  isBusy(key: string): boolean {
+    return this.#busy.has(key);
+  }
+
   /** Leaves a run alone: a change of it is with the store already. */
   block(key: string): void {
     this.#waiting.delete(key);
@@ -108,7 +115,10 @@ export class OutboxSource implements Source {
         loads.push(load);
       }
     });
-    if (loads.length === 0) return undefined;
+    if (loads.length === 0) {
+      if (this.idle) this.#listener.idle?.();
+      return undefined;
+    }
     return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
   }
 
@@ -125,9 +135,9 @@ export class OutboxSource implements Source {
     const run = this.outbox.find(key);
     if (run === undefined) return undefined;
     if (run.aside !== undefined) {
-      const late = this.outbox.changes(key, Number.POSITIVE_INFINITY);
+      const items = this.outbox.itemsOf(key);
       this.outbox.setAside(key, 0, run.aside, true);
-      this.#listener.setAside(key, itemsIn(late), new PulseError("REJECTED", run.aside));
+      this.#listener.setAside(key, items, new PulseError("REJECTED", run.aside));
       return undefined;
     }
     const rows = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
@@ -194,10 +204,10 @@ export class OutboxSource implements Source {
     this.#single.delete(key);
     this.#failures.delete(key);
     const whole = change.create !== undefined;
-    const behind = whole ? this.outbox.changes(key, Number.POSITIVE_INFINITY) : rows;
+    const items = whole ? this.outbox.itemsOf(key) : itemsIn(rows);
     this.outbox.setAside(key, upTo, error.message, whole);
     this.#diagnostics.warnLater(error);
-    this.#listener.setAside(key, itemsIn(behind), error);
+    this.#listener.setAside(key, items, error);
     if (whole) this.freeChildren(key);
     this.#goOn(key);
   }

@@ -163,37 +163,46 @@ export class Outbox extends OutboxFile {
     this.#count();
   }
 
-  /** Drops metrics, the oldest first, until `bytes` of changes are left; creations, params and ends stay. Says how many values were dropped. */
-  dropOldestMetrics(bytes: number): number {
+  /**
+   * Drops metrics until `bytes` of changes are left: the oldest first, those that are set aside last, and none of the runs that are `busy`.
+   * Creations, params and ends stay. Says how many values that were waiting were dropped.
+   */
+  dropOldestMetrics(bytes: number, busy: (key: string) => boolean): number {
     let dropped = 0;
-    this.transaction(() => {
-      while (this.bytes > bytes) {
+    const walk = (which: string, each: (points: number) => void): void => {
+      for (let after = 0; this.bytes > bytes; ) {
+        const columns = "seq, run, points, length(metrics) AS size, start, rest";
         const rows = this.all(
-          "SELECT seq, run, points, length(metrics) AS size, start, rest FROM changes WHERE points > 0 ORDER BY seq LIMIT 100",
+          `SELECT ${columns} FROM changes WHERE points > 0 AND aside ${which} AND seq > ? ORDER BY seq LIMIT 100`,
+          after,
         );
         if (rows.length === 0) return;
         for (const row of rows) {
-          const seq = Number(row["seq"]);
-          if (row["start"] === null && row["rest"] === null) this.#drop(seq, Number(row["size"]));
-          else {
-            this.run(
-              "UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?",
-              Number(row["size"]),
-              seq,
-            );
-            this.bytes -= Number(row["size"]);
-          }
-          dropped += Number(row["points"]);
-          if (this.bytes <= bytes) break;
+          after = Number(row["seq"]);
+          if (this.bytes <= bytes || busy(String(row["run"]))) continue;
+          this.#dropMetrics(row);
+          each(Number(row["points"]));
         }
       }
+    };
+    this.transaction(() => {
+      walk("IS NULL", (points) => {
+        dropped += points;
+      });
+      walk("IS NOT NULL", () => undefined); // these are counted as rejected already
     });
     return dropped;
   }
 
-  #drop(seq: number, bytes: number): void {
-    this.run("DELETE FROM changes WHERE seq = ?", seq);
-    this.bytes -= bytes;
+  #dropMetrics(row: Record<string, unknown>): void {
+    const [seq, size] = [Number(row["seq"]), Number(row["size"])];
+    if (row["start"] === null && row["rest"] === null) {
+      this.bytes -= Number(this.get("SELECT bytes FROM changes WHERE seq = ?", seq)?.["bytes"]);
+      this.run("DELETE FROM changes WHERE seq = ?", seq);
+    } else {
+      this.bytes -= size;
+      this.run("UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?", size, seq);
+    }
   }
 
   /** Whether there is nothing in it, not even an open run. */
@@ -204,6 +213,11 @@ export class Outbox extends OutboxFile {
   /** Whether a change up to `seq` still waits. */
   waitsUpTo(seq: number): boolean {
     return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
+  }
+
+  /** How many items of a run wait. */
+  itemsOf(key: string): number {
+    return Number(this.get("SELECT total(items) AS n FROM changes WHERE run = ? AND aside IS NULL", key)?.["n"]);
   }
 
   /** Whether a run has changes that wait. */

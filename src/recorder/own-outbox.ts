@@ -26,10 +26,18 @@ export class OwnOutbox {
   readonly #options: OwnOutboxOptions;
   readonly #listener: OutboxListener;
   #unusable: boolean;
+  /** The size at which there was nothing left to drop: looking again at each write would be dear. */
+  #nothingToDropAt: number | undefined;
 
-  constructor(options: OwnOutboxOptions, listener: Omit<OutboxListener, "broken">) {
+  constructor(options: OwnOutboxOptions, listener: OutboxListener) {
     this.#options = options;
-    this.#listener = { ...listener, broken: (error) => this.#broken(error) };
+    this.#listener = {
+      ...listener,
+      broken: (error) => {
+        this.#broken(error);
+        listener.broken(error);
+      },
+    };
     this.#unusable = options.folder === undefined;
   }
 
@@ -102,7 +110,9 @@ export class OwnOutbox {
   #bound(outbox: Outbox): void {
     const { maxBytes, diagnostics } = this.#options;
     if (outbox.bytes <= maxBytes) return;
-    const dropped = outbox.dropOldestMetrics(maxBytes * EMPTIED_TO);
+    if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO)) return;
+    const dropped = outbox.dropOldestMetrics(maxBytes * EMPTIED_TO, (key) => this.source?.isBusy(key) ?? false);
+    this.#nothingToDropAt = outbox.bytes > maxBytes * EMPTIED_TO ? outbox.bytes : undefined;
     if (dropped === 0) return;
     diagnostics.stats.dropped += dropped;
     diagnostics.stats.pending -= dropped;

@@ -82,14 +82,14 @@ export class Recorder {
     this.#stats.pending++;
     log.recorded++;
     this.#queue.bytes += bytes;
+    if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
+      this.#tooLate(log, bytes);
+      return;
+    }
     if (log.kept) this.#addedToKept(log);
     else if (!log.queued) {
-      if (this.#ended) {
-        this.#tooLate(log, bytes);
-        return;
-      }
       log.queued = true;
-      log.since = this.#options.clock.now();
+      log.since = performance.now();
       this.#queue.push(log);
       this.#delivery.schedule();
       if (this.#keepTimer === undefined) this.#begin();
@@ -104,17 +104,17 @@ export class Recorder {
 
   /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<void> {
-    const { clock, exitTimeoutMs } = this.#options;
+    const { exitTimeoutMs } = this.#options;
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
     const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
-    const started = clock.now();
+    const started = performance.now(); // not the time of day, which may be set back
     this.#delivery.wake();
     for (;;) {
       if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
       for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
       if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return;
-      const now = clock.now();
+      const now = performance.now();
       const left = Math.min(
         Math.max(started, this.#delivery.lastAccepted) + exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
@@ -223,13 +223,13 @@ export class Recorder {
 
   /** Writes down what the store has not taken for half an interval. */
   #keepOverdue(): void {
-    const { clock, flushIntervalMs, store } = this.#options;
+    const { flushIntervalMs, store } = this.#options;
     this.#keepTimer = undefined;
     if (this.#ended) return;
     this.#keeper.keepFresh();
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
     if (store.applySync === undefined || this.#delivery.refusingFor > 0) {
-      const overdue = this.#queue.overdue(clock.now() - flushIntervalMs / 2, KEPT_AT_ONCE);
+      const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, KEPT_AT_ONCE);
       if (this.#keeper.keepQueued(overdue) && overdue.length === KEPT_AT_ONCE) {
         this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
         return;

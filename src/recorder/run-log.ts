@@ -83,7 +83,7 @@ export class RunLog {
   kept = false;
   /** The outbox knows that the run is open. */
   registered = false;
-  /** Since when it holds something, in milliseconds since the epoch. */
+  /** Since when it holds something, on the clock that is never set back. */
   since = 0;
   /** When its head was handed over; what it holds behind the head is younger. */
   takenAt = 0;

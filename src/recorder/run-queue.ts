@@ -279,7 +279,7 @@ class Flight implements Parcel {
     this.#queue = queue;
     this.logs = logs;
     this.changes = logs.map((log) => log.head as RunChange);
-    const now = Date.now();
+    const now = performance.now();
     for (const log of logs) {
       log.flying = true;
       log.takenAt = now;

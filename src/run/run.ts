@@ -90,7 +90,7 @@ export class Run {
     if (log.refused) return Promise.reject(log.refused);
     return new Promise((resolve, reject) => {
       this.watch({ created: (ids) => resolve(ids.runId), lost: reject });
-      void this.#host.recorder.flush(); // who waits for the id is not to wait for the next turn
+      this.#host.recorder.push(); // who waits for the id is not to wait for the next turn
     });
   }
 

@@ -121,7 +121,7 @@ test("configure and createTracker throw a typed error that names option, expecte
     [{ trackingUri: "file:///x" }, /no store for file: in this version yet\. Use http/],
     [{ trackingUri: "sqlite://oops.db" }, /not one this package knows/],
     [{ trackingUri: 5 }, /configure\.trackingUri: expected a non-empty string, got 5/],
-    [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds, 0 or more, got -1/],
+    [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds from 0 to 2147483647, got -1/],
     [{ outsideRun: "maybe" }, /expected "warn", "throw" or "ignore", got "maybe"/],
     [{ unknown: 1 }, /configure\.unknown: expected one of the options/],
     ["sqlite:///x.db", /configure: expected an object of options/],

@@ -73,7 +73,12 @@ interface Environments {
 export async function launch(
   which: Which | "stack",
   [script, ...args]: [script: string, ...args: string[]],
-  { cwd, detached = false, atExit = "SIGKILL" }: { cwd: string; detached?: boolean; atExit?: NodeJS.Signals },
+  {
+    cwd,
+    detached = false,
+    atExit = "SIGKILL",
+    settings = {},
+  }: { cwd: string; detached?: boolean; atExit?: NodeJS.Signals; settings?: Record<string, string> },
 ) {
   const made: Environments = await import(pathToFileURL(join(process.cwd(), "scripts", "python.mjs")).href);
   const environment = which === "stack" ? await made.stackEnvironment() : (await made.environments())?.[which];
@@ -87,6 +92,7 @@ export async function launch(
     GIT_PYTHON_REFRESH: "quiet",
     MLFLOW_DISABLE_TELEMETRY: "true",
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false",
+    ...settings,
   };
   const path = join(process.cwd(), "test", "e2e", script);
   const child = spawn(environment.python, [path, ...args], { cwd, env, detached });
@@ -234,11 +240,20 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** A real `mlflow server` (POSIX only, it lives in a process group of its own), working in `dir`; `more` are further options of it. */
-export async function startServer(which: Which, sqliteUri: string, dir: string, more: string[] = []): Promise<Server> {
+/**
+ * A real `mlflow server` (POSIX only, it lives in a process group of its own), working in `dir`; `more` are further options of it, `settings`
+ * environment variables.
+ */
+export async function startServer(
+  which: Which,
+  sqliteUri: string,
+  dir: string,
+  more: string[] = [],
+  settings: Record<string, string> = {},
+): Promise<Server> {
   const port = String(await freePort());
   const args = ["--host", "127.0.0.1", "--port", port, "--workers", "1", "--backend-store-uri", sqliteUri, ...more];
-  const { child, kill, ended, remember, log } = await launch(which, ["peer.py", "server", ...args], { cwd: dir, detached: true });
+  const { child, kill, ended, remember, log } = await launch(which, ["peer.py", "server", ...args], { cwd: dir, detached: true, settings });
   child.stdout.setEncoding("utf8").on("data", remember);
   const stop = async (): Promise<void> => {
     kill("SIGTERM");

@@ -74,7 +74,9 @@ function database(path: string): Target {
       query(path, "SELECT run_uuid, status FROM runs WHERE name = ? AND lifecycle_stage = 'active'", name).map(({ run_uuid, status }) => ({
         status: String(status),
         partial: query(path, "SELECT 1 FROM tags WHERE run_uuid = ? AND key = 'pulse.partial'", String(run_uuid)).length > 0,
-        values: query(path, "SELECT value FROM metrics WHERE run_uuid = ? ORDER BY value", String(run_uuid)).map(({ value }) => Number(value)),
+        values: query(path, "SELECT value FROM metrics WHERE run_uuid = ? ORDER BY value", String(run_uuid)).map(({ value }) =>
+          Number(value),
+        ),
       })),
     dispose: () => {},
   };
@@ -88,7 +90,7 @@ function run(death: Death, signals: readonly NodeJS.Signals[] = [], env: Record<
     child.stdout.on("data", (data) => {
       if (stdout === "") {
         began = performance.now();
-        signals.forEach((signal, i) => setTimeout(() => child.kill(signal), i * 100));
+        for (const [i, signal] of signals.entries()) setTimeout(() => child.kill(signal), i * 100);
       }
       stdout += data;
     });
@@ -105,18 +107,20 @@ interface Case extends Omit<Death, "config"> {
   /** How the run that was open ends. */
   readonly status: "FINISHED" | "FAILED" | "KILLED";
   readonly partial?: boolean;
-  /** How many values the run that was open has. */
-  readonly values?: number;
   readonly signals?: readonly NodeJS.Signals[];
   readonly config?: Death["config"];
 }
 
-const signalled = (signal: NodeJS.Signals, more: Pick<Case, "others" | "title" | "status"> & Partial<Case>): Case => ({
+const signalled = (signal: NodeJS.Signals, title: string, status: Case["status"], more: Partial<Case> = {}): Case => ({
   how: "wait",
   signal,
   signals: [signal],
+  title,
+  status,
   ...more,
 });
+
+const OUTBOX = { config: { durability: "outbox" } } as const;
 
 const CASES: readonly Case[] = [
   { title: "returning", how: "return", status: "FINISHED", partial: true },
@@ -124,46 +128,79 @@ const CASES: readonly Case[] = [
   { title: "process.exit(7) with signal-exit", how: "exit", others: "signal-exit", status: "FAILED" },
   { title: "an uncaught error", how: "throw", status: "FAILED" },
   { title: "an uncaught error with signal-exit", how: "throw", others: "signal-exit", status: "FAILED" },
-  { title: "an uncaught error that is survived", how: "throw", others: "survives errors", status: "FINISHED", values: 21 },
+  { title: "no uncaught error that is survived", how: "throw", others: "survives errors", status: "FINISHED" },
+  { title: "returning long after one", how: "throw", others: "survives errors", leaves: true, status: "FINISHED", partial: true },
   { title: "an unhandled rejection", how: "reject", status: "FAILED" },
-  { title: "an unhandled rejection that is survived", how: "reject", others: "survives rejections", status: "FINISHED", values: 21 },
+  { title: "no unhandled rejection that is survived", how: "reject", others: "survives rejections", status: "FINISHED" },
   ...(["SIGINT", "SIGTERM", "SIGHUP"] as const).flatMap((signal) => [
-    signalled(signal, { title: signal, others: undefined, status: "KILLED" }),
-    signalled(signal, { title: `${signal} and a listener that exits`, others: "exits", status: "KILLED" }),
-    signalled(signal, { title: `${signal} that is survived`, others: "survives", status: "FINISHED", values: 21 }),
-    signalled(signal, { title: `${signal} with signal-exit`, others: "signal-exit", status: "KILLED" }),
+    signalled(signal, signal, "KILLED"),
+    signalled(signal, `${signal} and a listener that exits`, signal === "SIGHUP" ? "FAILED" : "KILLED", { others: "exits" }),
+    signalled(signal, `no ${signal} that is survived`, "FINISHED", { others: "survives" }),
+    signalled(signal, `${signal} with signal-exit`, "KILLED", { others: "signal-exit" }),
   ]),
-  signalled("SIGTERM", { title: "SIGTERM and a server that closes first", others: "graceful", status: "KILLED" }),
-  signalled("SIGTERM", { title: "SIGTERM while it computes", how: "busy", others: undefined, status: "KILLED" }),
-  signalled("SIGKILL", { title: 'SIGKILL with durability "outbox"', others: undefined, status: "FAILED", config: { durability: "outbox" } }),
-  signalled("SIGKILL", { title: "SIGKILL after a flush", others: undefined, flushed: true, status: "FAILED" }),
+  signalled("SIGHUP", "returning long after a SIGHUP", "FINISHED", { others: "survives", leaves: true, partial: true }),
+  signalled("SIGTERM", "SIGTERM and a server that closes first", "KILLED", { others: "graceful" }),
+  signalled("SIGTERM", "SIGTERM while it computes", "KILLED", { how: "busy" }),
+  signalled("SIGKILL", 'SIGKILL with durability "outbox"', "FAILED", OUTBOX),
+  signalled("SIGKILL", "SIGKILL after a flush", "FAILED", { flushed: true }),
+  { title: "worker.terminate()", how: "wait", worker: true, status: "FAILED", ...OUTBOX },
+  { title: "process.exit(7) in a worker", how: "exit", worker: true, status: "FAILED" },
+  { title: "an uncaught error in a worker", how: "throw", worker: true, status: "FAILED" },
+  { title: "a worker's return", how: "return", worker: true, status: "FINISHED", partial: true },
 ];
 
 const TARGETS: readonly Kind[] = ["a server", "a server that is down", "a silent server", "a database"];
 
-async function check(kind: Kind, one: Case): Promise<void> {
-  const { title: _title, status, partial = false, values = SHORT_RUNS, signals = [], config, ...rest } = one;
+/** A server that is silent differs from one that is down only in what is waited for, and one signal is like the other to a store. */
+function tells({ flushed, others, signal, worker }: Case, kind: Kind): boolean {
+  if (kind === "a server") return true;
+  if (kind === "a silent server") return !flushed && others === undefined && !worker;
+  return !(flushed && kind === "a server that is down") && (signal !== "SIGINT" || others === undefined);
+}
+
+/** What a program does without us, which is the same whatever it would record into. */
+const controls = new Map<Case, Promise<Ended>>();
+
+function withoutUs(one: Case, death: Death): Promise<Ended> {
+  const control = controls.get(one) ?? run(death, one.signals, { PULSE_MLFLOW: "off" });
+  controls.set(one, control);
+  return control;
+}
+
+/** What is stored in the end: everything, once. */
+async function checkStored(
+  target: Target,
+  outbox: string,
+  { status, partial = false, others, stderr }: Pick<Case, "status" | "partial" | "others"> & { stderr: string },
+): Promise<void> {
+  await target.mend();
+  const { held, left, warnings } = await inherit(outbox, target.uri);
+  assert.deepEqual({ held, left }, { held: [], left: [] }, warnings.join("\n"));
+  const steps = Array.from({ length: SHORT_RUNS + (others?.startsWith("survives") ? 1 : 0) }, (_, step) => step);
+  assert.deepEqual(target.read("left open"), [{ status, partial, values: steps }], stderr);
+  const short = target.read("short");
+  assert.ok(short.every((each) => each.status === "FINISHED" && !each.partial));
+  const values = short.flatMap((each) => each.values);
+  assert.deepEqual(
+    values.sort((a, b) => a - b),
+    steps.slice(0, SHORT_RUNS),
+  );
+}
+
+/** Runs the program with a target of its own, and checks what is stored. */
+async function check(kind: Kind, one: Case, judge: (ended: Ended, death: Death) => Promise<void>): Promise<void> {
+  const { title: _title, status, partial, signals = [], config, ...rest } = one;
   const folder = mkdtempSync(join(root, "case-"));
   const target = await makeTarget(kind, folder);
   try {
-    const outbox = { folder: join(folder, "outbox") };
-    const death: Death = { ...rest, config: { trackingUri: target.uri, exitTimeoutMs: EXIT_TIMEOUT_MS, outbox, ...config } };
-    const [ended, without] = await Promise.all([run(death, signals), run(death, signals, { PULSE_MLFLOW: "off" })]);
-    assert.deepEqual(
-      { code: ended.code, signal: ended.signal, stdout: ended.stdout },
-      { code: without.code, signal: without.signal, stdout: without.stdout },
-      ended.stderr,
-    );
-    const waited = Math.round(ended.ms - without.ms);
-    assert.ok(waited < EXIT_TIMEOUT_MS + SLACK_MS, `it took ${waited} ms longer than without us`);
-    await target.mend();
-    const inherited = await inherit(outbox.folder, target.uri);
-    assert.deepEqual({ held: inherited.held, left: inherited.left }, { held: [], left: [] }, inherited.warnings.join("\n"));
-    const steps = Array.from({ length: values }, (_, step) => step);
-    assert.deepEqual(target.read("left open"), [{ status, partial, values: steps }], ended.stderr);
-    const short = target.read("short");
-    assert.ok(short.every((each) => each.status === "FINISHED" && !each.partial));
-    assert.deepEqual(short.flatMap((each) => each.values).sort((a, b) => a - b), steps.slice(0, SHORT_RUNS));
+    const outbox = join(folder, "outbox");
+    const death: Death = {
+      ...rest,
+      config: { trackingUri: target.uri, exitTimeoutMs: EXIT_TIMEOUT_MS, outbox: { folder: outbox }, ...config },
+    };
+    const ended = await run(death, signals);
+    await judge(ended, death);
+    await checkStored(target, outbox, { status, partial: partial ?? false, others: rest.others, stderr: ended.stderr });
   } finally {
     target.dispose();
   }
@@ -172,8 +209,38 @@ async function check(kind: Kind, one: Case): Promise<void> {
 for (const kind of TARGETS) {
   describe(`A program that records into ${kind} loses nothing, ends its runs rightly and ends as without us by`, { concurrency: 4 }, () => {
     for (const one of CASES) {
-      if (one.flushed && kind !== "a server" && kind !== "a database") continue;
-      test(one.title, () => check(kind, one));
+      if (!tells(one, kind)) continue;
+      test(one.title, () =>
+        check(kind, one, async (ended, death) => {
+          const without = await withoutUs(one, death);
+          const shown = ({ code, signal, stdout }: Ended) => ({ code, signal, stdout });
+          assert.deepEqual(shown(ended), shown(without), ended.stderr);
+          const waited = Math.round(ended.ms - without.ms);
+          assert.ok(waited < EXIT_TIMEOUT_MS + SLACK_MS, `it took ${waited} ms longer than without us`);
+        }),
+      );
     }
   });
 }
+
+describe("A second signal", { concurrency: 4 }, () => {
+  for (const signals of [
+    ["SIGTERM", "SIGTERM"],
+    ["SIGINT", "SIGTERM"],
+    ["SIGTERM", "SIGINT"],
+    ["SIGHUP", "SIGINT"],
+  ] as const) {
+    test(`kills at once: ${signals.join(", then ")}`, () =>
+      check("a silent server", { title: "", how: "wait", status: "KILLED", signals, config: { exitTimeoutMs: 60_000 } }, async (ended) => {
+        assert.equal(ended.signal, signals[1], ended.stderr);
+        assert.ok(ended.ms < SLACK_MS, `it took ${ended.ms} ms`);
+      }));
+  }
+});
+
+test("The first process of a container goes on after a signal nobody handles, and its run with it", async () => {
+  for (const kind of ["a server", "a server that is down"] as const) {
+    const one: Case = signalled("SIGTERM", "", "KILLED", { how: "wait", first: true, signals: ["SIGTERM", "SIGKILL"] });
+    await check(kind, one, async (ended) => assert.equal(ended.signal, "SIGKILL", ended.stderr));
+  }
+});

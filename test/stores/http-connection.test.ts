@@ -101,18 +101,25 @@ test("further headers and the workspace are sent; no workspace header without on
   );
 });
 
-test("a redirect is followed with method and body; to another host it goes without credentials and headers", async () => {
+test("a redirect is followed with method and body; to another host or port it goes without credentials and headers", async () => {
   const target = await server();
   const elsewhere = target.url.replace("127.0.0.1", "localhost");
   for (const [to, authorization] of [
-    [target.url, "Bearer secret"],
+    ["", "Bearer secret"],
+    [target.url, undefined],
     [elsewhere, undefined],
   ] as const) {
     target.seen.length = 0;
-    const { url } = await server((seen) => ({ status: 307, headers: { location: `${to}${seen.url}` }, body: "" }));
+    const moved = (seen: Seen): Scripted | undefined =>
+      seen.url.startsWith("/moved")
+        ? undefined
+        : { status: 307, headers: { location: to === "" ? `/moved${seen.url}` : `${to}${seen.url}` }, body: "" };
+    const first = await server(moved);
+    const { url } = first;
     assert.equal((await sent(url, { auth: { token: "secret" }, headers: { "x-key": "k" } })).kind, "done");
-    assert.ok(target.seen.length >= 3);
-    for (const { headers, method, body } of target.seen) {
+    const seen = to === "" ? first.seen.filter(({ url: path }) => path.startsWith("/moved")) : target.seen;
+    assert.ok(seen.length >= 3);
+    for (const { headers, method, body } of seen) {
       assert.equal(headers.authorization, authorization);
       assert.equal(headers["x-key"], authorization && "k");
       if (method === "POST") assert.ok(body.startsWith("{"));

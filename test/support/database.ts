@@ -51,6 +51,12 @@ export function readRun(path: string, runId: string): ReadRun | undefined {
   };
 }
 
+/** Reads the runs of an experiment that are not deleted. */
+export function readRuns(path: string, experiment: string): ReadRun[] {
+  const of = "SELECT run_uuid FROM runs JOIN experiments e USING (experiment_id) WHERE e.name = ? AND runs.lifecycle_stage = 'active'";
+  return query(path, of, experiment).flatMap(({ run_uuid }) => readRun(path, String(run_uuid)) ?? []);
+}
+
 /** The latest value of each metric of a run, from the table MLflow's UI reads. */
 export function latest(path: string, runId: string): Record<string, [step: number, value: number]> {
   return Object.fromEntries(

@@ -32,7 +32,7 @@ export interface Draw {
 }
 
 /** Mulberry32: small, and the same numbers everywhere. */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

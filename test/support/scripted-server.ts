@@ -35,7 +35,10 @@ export function wellBehaved({ url, body }: Seen): Scripted {
 }
 
 /** An HTTP server on 127.0.0.1 that answers as told; undefined is what a well-behaved one answers. */
-export async function scripted(answer: (seen: Seen) => Scripted | undefined | Promise<Scripted | undefined>, tls?: ServerOptions): Promise<ScriptedServer> {
+export async function scripted(
+  answer: (seen: Seen) => Scripted | undefined | Promise<Scripted | undefined>,
+  tls?: ServerOptions,
+): Promise<ScriptedServer> {
   const seen: Seen[] = [];
   const listener: RequestListener = (request, response) => {
     let body = "";

@@ -71,8 +71,10 @@ export class HttpClient {
       const answer = await this.#once(url, request, { ...request.headers, ...secret });
       const next = redirectOf(answer, url);
       if (next === undefined || redirects === MOST_REDIRECTS) return answer;
-      // Credentials are for the server they were given for; the same host over TLS is still that server.
-      if (next.hostname !== this.#base.hostname || (url.protocol === "https:" && next.protocol !== "https:")) secret = {};
+      // Credentials are for the server they were given for; the same host over TLS, both on their usual ports, is still that server.
+      const upgraded =
+        next.hostname === url.hostname && url.protocol === "http:" && next.protocol === "https:" && url.port === "" && next.port === "";
+      if (next.origin !== url.origin && !upgraded) secret = {};
       url = next;
     }
   }
@@ -105,7 +107,9 @@ export class HttpClient {
       };
       started.on("error", fail);
       started.on("socket", (socket) => {
-        socket.unref(); // only who waits for delivery keeps the process alive
+        // Only who waits for delivery keeps the process alive. A name with several addresses gets a new handle for each.
+        socket.unref();
+        socket.on("connectionAttempt", () => socket.unref()).once("connect", () => socket.unref());
         if (started.reusedSocket) return;
         const began = performance.now();
         socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => {
@@ -194,8 +198,14 @@ export class HttpClient {
   #tlsMaterial(): TlsMaterial {
     if (this.#material === undefined) {
       const { ca, cert, key, insecure } = this.#settings.tls;
-      const pem = (path: string | undefined): Buffer | undefined => (path === undefined ? undefined : fs().readFileSync(path));
-      const [trusted, own, ownKey] = [pem(ca), pem(cert), pem(key ?? cert)];
+      const pem = (name: string, path: string | undefined): Buffer | undefined => {
+        try {
+          return path === undefined ? undefined : fs().readFileSync(path);
+        } catch (error) {
+          throw new PulseError("TLS_FAILED", `tls.${name} cannot be read: ${messageOf(error)}.`, error);
+        }
+      };
+      const [trusted, own, ownKey] = [pem("ca", ca), pem("cert", cert), pem("key", key ?? cert)];
       this.#material = {
         ...(trusted && { ca: trusted }),
         ...(own && { cert: own }),

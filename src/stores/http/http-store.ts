@@ -37,7 +37,9 @@ export class HttpStore implements TrackingStore {
 
   constructor(url: URL, settings: ServerSettings) {
     this.api = new MlflowApi(url, settings, "pulse-mlflow");
-    this.uri = this.api.origin;
+    // Runs of one workspace are nothing to another one: neither are their outboxes.
+    this.uri =
+      settings.workspace === undefined ? this.api.origin : `${this.api.origin}?workspace=${encodeURIComponent(settings.workspace)}`;
     this.#late = new LateRequests(this.api, settings.requestTimeoutMs);
   }
 
@@ -46,7 +48,7 @@ export class HttpStore implements TrackingStore {
   }
 
   runUrl({ experimentId, runId }: StoredIds): string {
-    return `${this.uri}/#/experiments/${experimentId}/runs/${runId}`;
+    return `${this.api.origin}/#/experiments/${experimentId}/runs/${runId}`;
   }
 
   /** What the server says of itself; asked once. */

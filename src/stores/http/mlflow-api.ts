@@ -51,6 +51,7 @@ export class MlflowApi {
     this.#settings = settings;
     this.#auth = username === "" ? settings.auth : { username: decode(username), password: decode(password) };
     this.client = new HttpClient(bare, settings);
+    for (const value of Object.values(settings.headers)) this.#secret("", value);
     this.#headers = { accept: "application/json", "user-agent": userAgent };
   }
 
@@ -78,7 +79,8 @@ export class MlflowApi {
   /** Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. */
   async send(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<HttpAnswer> {
     for (let again = false; ; again = true) {
-      const authorization = await this.#authorization(again);
+      const authorization = await this.#authorization();
+      const used = this.#token;
       const secretHeaders = {
         ...this.#settings.headers,
         ...(authorization && { authorization }),
@@ -87,6 +89,7 @@ export class MlflowApi {
       const answer = await this.client.send({ ...request, headers: this.#headers, secretHeaders });
       const mayHelp = this.#auth !== undefined && "token" in this.#auth && typeof this.#auth.token === "function";
       if (answer.status !== 401 || again || !mayHelp) return answer;
+      if (this.#token === used) this.#token = undefined; // else somebody else has asked for a new one meanwhile
     }
   }
 
@@ -111,7 +114,7 @@ export class MlflowApi {
         `${this.origin} refused ${path.split("?")[0]}: ${this.#shown(message)} (${errorCode}).`,
         errorCode,
         status,
-        message,
+        this.#shown(message),
       );
     if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
     if (status === 403 || errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
@@ -133,7 +136,10 @@ export class MlflowApi {
       const todo = said.includes("Invalid Host header") ? " Start the server with --allowed-hosts naming this host." : "";
       return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
     }
-    if (status === 413) return new Failure("rejected", new MlflowError("REJECTED", "", "413", 413));
+    if (status === 413) {
+      const detail = `${this.origin} or a proxy before it refuses ${path.split("?")[0]} as too large (413).`;
+      return new Failure("rejected", new MlflowError("REJECTED", detail, "", 413));
+    }
     if (status === 404) return this.#away("NO_MLFLOW", `has no ${path.split("?")[0]}`, answer);
     if (status === 408 || status === 429 || status >= 500) return this.#away("SERVER_ERROR", `answered ${status}${words}`, answer);
     return this.#away("NO_MLFLOW", `answered ${status}${words}`, answer);
@@ -151,17 +157,13 @@ export class MlflowApi {
     return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS) : undefined;
   }
 
-  async #authorization(again: boolean): Promise<string | undefined> {
+  async #authorization(): Promise<string | undefined> {
     const auth = this.#auth;
     if (auth === undefined) return undefined;
     if ("username" in auth)
       return this.#secret("Basic", Buffer.from(`${auth.username}:${auth.password}`).toString("base64"), auth.password);
     const { token } = auth;
     if (typeof token === "string") return this.#secret("Bearer", token);
-    if (again) {
-      this.#token = undefined;
-      this.#secrets.clear(); // an expired token is of no use to anybody
-    }
     this.#token ??= within(this.#settings.requestTimeoutMs, Promise.resolve().then(token));
     const asked = this.#token;
     try {
@@ -169,7 +171,7 @@ export class MlflowApi {
       if (typeof value !== "string" || value === "" || /[\r\n]/.test(value)) throw new Error("it gave no token");
       return this.#secret("Bearer", value);
     } catch (error) {
-      if (this.#token === asked) this.#token = undefined;
+      if (this.#token === asked) this.#token = undefined; // asked again the next time
       const detail = `The token function of \`auth\` failed: ${messageOf(error)}.`;
       throw new Failure("away", new PulseError("UNAUTHORIZED", detail, error));
     }

@@ -1,0 +1,23 @@
+// Plays many schedules of the fault suite, each drawn from its seed: `npm run test:soak`, or `npm run test:soak -- 17` or `-- 1-100`.
+// Has a build folder of its own, so that one can go on working meanwhile.
+import { spawnSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { environments } from "./python.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const [seeds = "1-1000"] = process.argv.slice(2);
+const out = "build/soak";
+process.chdir(root);
+
+function run(args, env = process.env) {
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+if (!(await environments())) throw new Error("There is no python3 3.10 or newer on the PATH.");
+rmSync(out, { recursive: true, force: true });
+run([join(root, "node_modules/typescript/bin/tsc"), "-p", "test/tsconfig.json", "--outDir", out]);
+writeFileSync(`${out}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/stores/sql/require.mjs" } }));
+run([`${out}/test/e2e/faults.test.js`], { ...process.env, PULSE_FAULT_SEEDS: seeds });

@@ -1,0 +1,39 @@
+import { systemClock } from "../../src/clock.js";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { Diagnostics } from "../../src/diagnostics.js";
+import { Delivery } from "../../src/recorder/delivery.js";
+import { Heir } from "../../src/recorder/heir.js";
+import { OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { openStore } from "../../src/stores/open.js";
+
+/** What an heir has found and done. */
+export interface Inheritance {
+  /** Items the store took. */
+  readonly delivered: number;
+  /** Outboxes whose tracker lives. */
+  readonly held: readonly string[];
+  /** Outboxes that are still there. */
+  readonly left: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Delivers what dead trackers have left in `root` for `trackingUri`, as their next one would. */
+export async function inherit(root: string, trackingUri: string, withinMs = 20_000): Promise<Inheritance> {
+  const warnings: string[] = [];
+  const diagnostics = new Diagnostics({ strict: false, logger: { warn: (text) => warnings.push(String(text)) } });
+  const store = openStore(trackingUri, { clock: systemClock, server: resolveConfig({}, {}).server });
+  const delivery = new Delivery({ store, diagnostics, clock: systemClock });
+  const folder = new OutboxFolder(root, store.uri);
+  let delivered = 0;
+  const heir = new Heir(folder, delivery, diagnostics, {
+    onDelivered: (items) => {
+      delivered += items;
+    },
+  });
+  heir.start();
+  for (const deadline = Date.now() + withinMs; !heir.done && Date.now() < deadline; ) await delivery.nextSettled(20);
+  heir.stop();
+  await delivery.stop();
+  await store.close();
+  return { delivered, held: heir.held, left: folder.files(), warnings };
+}
