@@ -9,7 +9,10 @@ const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.m
 rmSync(`${root}dist`, { recursive: true, force: true });
 // Without maps: the sources they point into are not in the package.
 for (const project of ["tsconfig.json", "tsconfig.cjs.json"]) {
-  const { status } = spawnSync(process.execPath, [tsc, "-p", project, "--sourceMap", "false", "--declarationMap", "false"], { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, [tsc, "-p", project, "--sourceMap", "false", "--declarationMap", "false"], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (status !== 0) process.exit(status ?? 1);
 }
 writeFileSync(`${root}dist/cjs/package.json`, `${JSON.stringify({ type: "commonjs" })}\n`);

@@ -30,7 +30,7 @@ for (const [dialect, project] of Object.entries(dialects)) {
 }
 
 /** Where a test file does not depend on the dialect, it runs once. */
-const ONCE = /^(e2e|package)\//;
+const ONCE = /^(e2e|package)\/|^recorder\/death/;
 
 function testFiles(dialect) {
   const base = `build/${dialect}/test`;

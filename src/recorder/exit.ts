@@ -92,7 +92,10 @@ async function die(signal: NodeJS.Signals): Promise<void> {
     each.endOpenRuns(KILLED);
     each.writeDown("KILLED");
   }
-  await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
-  for (const each of recorders) each.drainSync(KILLED);
-  process.kill(process.pid, signal);
+  try {
+    await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
+    for (const each of recorders) each.drainSync(KILLED);
+  } finally {
+    process.kill(process.pid, signal);
+  }
 }

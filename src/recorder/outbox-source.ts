@@ -115,10 +115,7 @@ export class OutboxSource implements Source {
         loads.push(load);
       }
     });
-    if (loads.length === 0) {
-      if (this.idle) this.#listener.idle?.();
-      return undefined;
-    }
+    if (loads.length === 0) return undefined;
     return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
   }
 
@@ -246,6 +243,7 @@ export class OutboxSource implements Source {
     } catch (error) {
       this.#fail(error);
     }
+    if (this.idle) this.#listener.idle?.();
   }
 
   #fail(error: unknown): void {

@@ -71,7 +71,13 @@ export class OwnOutbox {
 
   /** Whether something written down up to `seq` still waits for the store. */
   waitsUpTo(seq: number): boolean {
-    return seq > 0 && this.source !== undefined && !this.#unusable && this.source.outbox.waitsUpTo(seq);
+    if (seq === 0 || this.source === undefined || this.#unusable) return false;
+    try {
+      return this.source.outbox.waitsUpTo(seq);
+    } catch (error) {
+      this.#broken(error);
+      return false;
+    }
   }
 
   /** Lets go of the outbox; its file stays when it holds something. */

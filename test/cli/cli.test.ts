@@ -92,7 +92,7 @@ test("status says what is kept, where, how much, how old, and by whom it is held
   );
   const { code, out } = await cli(state, ["status"]);
   assert.equal(code, 0);
-  assert.match(out, /http:\/\/mlflow:5000\n.*\n.*waiting\s+2\s+4\s+\d+ B\s+.*ago\s+1/);
+  assert.match(out, /http:\/\/mlflow:5000\n.*\n.*waiting\s+2\s+4\s+[\d.]+ KiB\s+.*ago\s+1/);
   assert.match(out, /sqlite:\/\/\/\/x\.db\n.*\n.*held by a running program\s+\d/);
   assert.match(out, /not readable by this version/);
   const json = JSON.parse((await cli(state, ["status", "--json"])).out);

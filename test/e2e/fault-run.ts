@@ -11,7 +11,7 @@ import type { Peer } from "./peer.js";
 import { Dice } from "./wide-model.js";
 
 /** How long what is left may take once everything works. */
-const CALM_MS = 60_000;
+const CALM_MS = 30_000;
 const TURN_MS = 5_000;
 /** After these nobody knows whether the server has acted, or will. */
 const DOUBTFUL: readonly FaultKind[] = [
@@ -141,7 +141,7 @@ export async function play(seed: number, url: string, peer: Peer, databaseUri: s
     proxy.calm();
     await proxy.settled();
     workload.stop();
-    await deliver(tracker, left);
+    unbalanced.push(...(await deliver(tracker, left)));
     await proxy.settled();
     unbalanced.push(...imbalance("the tracker", tracker, false));
     unbalanced.push(...outboxes(folder).map((path) => `left behind: ${path}`));
@@ -164,14 +164,19 @@ export async function play(seed: number, url: string, peer: Peer, databaseUri: s
   }
 }
 
-/** Gives the tracker, and the outboxes an earlier one left, time to deliver. */
-async function deliver(tracker: Tracker, left: readonly string[]): Promise<void> {
-  for (const deadline = Date.now() + CALM_MS; Date.now() < deadline; ) {
+/** Gives the tracker, and the outboxes an earlier one left behind, time to deliver; says what is not over by then. */
+async function deliver(tracker: Tracker, left: readonly string[]): Promise<string[]> {
+  const waiting = (): string[] => [
+    ...(tracker.stats().pending > 0 ? [`${tracker.stats().pending} items still pending after ${CALM_MS} ms`] : []),
+    ...left.filter(existsSync).map((path) => `still not delivered after ${CALM_MS} ms: ${path}`),
+  ];
+  for (const deadline = Date.now() + CALM_MS; Date.now() < deadline && waiting().length > 0; ) {
     await tracker.flush({ timeoutMs: TURN_MS });
-    if (tracker.stats().pending === 0 && !left.some(existsSync)) break;
-    await sleep(50);
+    await sleep(20);
   }
+  const over = waiting();
   await tracker.shutdown();
+  return over;
 }
 
 function outboxes(folder: string): string[] {
