@@ -41,6 +41,11 @@ describe("whatever goes wrong between here and a server, what was recorded is th
   }
 });
 
+const leaks: string[] = [];
+process.on("warning", ({ name, message }) => name === "MaxListenersExceededWarning" && leaks.push(message));
+
+test("no listeners pile up meanwhile", () => assert.deepEqual(leaks, []));
+
 after(() => console.log(`${all.length} schedules: ${summary(all)}`));
 
 function summary(played: readonly Played[]): string {

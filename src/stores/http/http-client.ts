@@ -109,8 +109,8 @@ export class HttpClient {
       started.on("socket", (socket) => {
         // Only who waits for delivery keeps the process alive. A name with several addresses gets a new handle for each.
         socket.unref();
-        socket.on("connectionAttempt", () => socket.unref()).once("connect", () => socket.unref());
         if (started.reusedSocket) return;
+        socket.on("connectionAttempt", () => socket.unref()).once("connect", () => socket.unref());
         const began = performance.now();
         socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => {
           connecting = performance.now() - began;
