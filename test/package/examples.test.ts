@@ -35,7 +35,7 @@ test("log-experiment logs what the command line says and prints where it is", ()
 
 test("log-experiment ends with a clear error and exit code 1 for what it cannot use", () => {
   for (const [args, message] of [
-    [["--tracking-uri", "https://localhost:5000"], /no store for https: in this version yet/],
+    [["--tracking-uri", "postgresql://localhost/x"], /no store for postgresql: in this version yet/],
     [["--tracking-uri", `sqlite:///${folder}`], /NOT_WRITABLE|Make the folder and file writable/],
     [["--metric", "loss=high"], /--metric loss needs a number, got "high"/],
     [["--param", "lr"], /--param needs KEY=VALUE, got "lr"/],
