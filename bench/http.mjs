@@ -1,20 +1,18 @@
 // Runs and metrics a second into a real MLflow server, end to end, beside the fastest of some bare clients that send the
 // fewest requests, and runs beside Python's own client. What arrived is counted by asking the server.
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { configure, flush, shutdown, startRun, stats } from "pulse-mlflow";
 import { environments } from "../scripts/python.mjs";
+import { ourRuns, PYTHON_WARMUP, pythonSeconds } from "./canonical.mjs";
 import { interleave, median, mustEqual, report, seconds, temporaryFolder, turn } from "./lib.mjs";
 import { contentsOf, createExperiment, rawClient, rawMetrics, rawRuns, startServer } from "./raw-http.mjs";
 
 const RUNS = 100;
 const METRICS = { runs: 8, values: 5_000, keys: ["loss", "accuracy", "precision", "recall", "lr"] };
 const PYTHON_RUNS = 12;
-const PYTHON_WARMUP = 5; // as in canonical.py
 const ROUNDS = 7;
 const WARMUP = 1;
 const FLUSH = { timeoutMs: 120_000 };
+const OURS = { perTurn: 10, flushOptions: FLUSH };
 // Which is fastest depends on the machine, and on how the server's answers are cut into packets.
 const CANDIDATES = [
   { keepAlive: false, width: 2 },
@@ -49,9 +47,13 @@ async function compareRuns() {
   const client = await fastest("runs", (candidate, experiment) => rawRuns(candidate, experiment, 24));
   const experiment = await createExperiment(experiments, "Raw");
   const counts = { ours: RUNS, raw: RUNS, python: PYTHON_RUNS };
-  await ourRuns(1); // makes the experiment
+  await ourRuns(1, OURS); // makes the experiment
   const times = await interleave(
-    { ours: () => seconds(() => ourRuns(RUNS)), raw: () => seconds(() => rawRuns(client, experiment, RUNS)), python: pythonSeconds },
+    {
+      ours: () => seconds(() => ourRuns(RUNS, OURS)),
+      raw: () => seconds(() => rawRuns(client, experiment, RUNS)),
+      python: () => pythonSeconds(made.newest.python, server.url, PYTHON_RUNS, folder),
+    },
     { rounds: ROUNDS, warmup: WARMUP },
   );
   mustHaveLostNothing();
@@ -92,18 +94,6 @@ async function fastest(what, work) {
   return best;
 }
 
-async function ourRuns(count) {
-  for (let i = 0; i < count; i++) {
-    const run = startRun({ runName: "canonical" });
-    run.logParam("lr", 0.1);
-    run.logMetric("loss", i / 3);
-    run.logMetric("accuracy", i / 7);
-    run.end();
-    if (i % 10 === 9) await turn();
-  }
-  await flush(FLUSH);
-}
-
 async function ourMetrics() {
   const runs = Array.from({ length: METRICS.runs }, () => startRun({ experiment: "Our metrics", runName: "long" }));
   for (let i = 0; i < METRICS.values; i++) {
@@ -112,16 +102,6 @@ async function ourMetrics() {
   }
   for (const run of runs) run.end();
   await flush(FLUSH);
-}
-
-async function pythonSeconds() {
-  const script = fileURLToPath(new URL("canonical.py", import.meta.url));
-  const { PYTHONPATH: _path, PYTHONHOME: _home, ...env } = process.env;
-  const { stdout } = await promisify(execFile)(made.newest.python, [script, server.url, String(PYTHON_RUNS)], {
-    cwd: folder,
-    env: { ...env, MLFLOW_DISABLE_TELEMETRY: "true", DO_NOT_TRACK: "true" },
-  });
-  return Number(stdout.trim().split("\n").at(-1));
 }
 
 function mustHaveLostNothing() {

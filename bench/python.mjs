@@ -1,17 +1,15 @@
 // Canonical runs a second beside Python's own MLflow client, both into SQLite files of their own.
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { configure, flush, shutdown, startRun, stats } from "pulse-mlflow";
+import { configure, shutdown, stats } from "pulse-mlflow";
 import { environments } from "../scripts/python.mjs";
-import { median, mustEqual, report, seconds, temporaryFolder, turn } from "./lib.mjs";
+import { ourRuns, PYTHON_WARMUP, pythonSeconds } from "./canonical.mjs";
+import { median, mustEqual, report, seconds, temporaryFolder } from "./lib.mjs";
 import { contentsOf } from "./raw-sqlite.mjs";
 
 const PYTHON_RUNS = 40;
-const PYTHON_WARMUP = 5; // as in canonical.py
 const RUNS = 2_000;
 const ROUNDS = 3;
+const OURS = { perTurn: 100 };
 
 const measurement = "python: runs";
 const made = await environments();
@@ -21,15 +19,14 @@ if (made === undefined) {
 }
 
 const folder = temporaryFolder();
-const script = fileURLToPath(new URL("canonical.py", import.meta.url));
 const ours = [];
 const theirs = [];
 const file = join(folder, "ours.db");
 configure({ trackingUri: `sqlite:///${file}`, experiment: "Bench" });
-await ourRuns(100);
+await ourRuns(100, OURS);
 for (let round = 0; round < ROUNDS; round++) {
-  theirs.push(PYTHON_RUNS / (await pythonSeconds(join(folder, `python-${round}.db`))));
-  ours.push(RUNS / (await seconds(() => ourRuns(RUNS))));
+  theirs.push(PYTHON_RUNS / (await inPython(join(folder, `python-${round}.db`))));
+  ours.push(RUNS / (await seconds(() => ourRuns(RUNS, OURS))));
 }
 mustEqual("what we lost", [stats().pending, stats().dropped, stats().warnings], [0, 0, {}]);
 await shutdown();
@@ -47,26 +44,10 @@ report({
   atMost: false,
 });
 
-async function ourRuns(count) {
-  for (let i = 0; i < count; i++) {
-    const run = startRun({ runName: "canonical" });
-    run.logParam("lr", 0.1);
-    run.logMetric("loss", i / 3);
-    run.logMetric("accuracy", i / 7);
-    run.end();
-    if (i % 100 === 99) await turn();
-  }
-  await flush();
-}
-
-async function pythonSeconds(path) {
-  const { PYTHONPATH: _path, PYTHONHOME: _home, ...env } = process.env;
-  const { stdout } = await promisify(execFile)(made.newest.python, [script, `sqlite:///${path}`, String(PYTHON_RUNS)], {
-    cwd: folder,
-    env: { ...env, MLFLOW_DISABLE_TELEMETRY: "true", DO_NOT_TRACK: "true" },
-  });
+async function inPython(path) {
+  const took = await pythonSeconds(made.newest.python, `sqlite:///${path}`, PYTHON_RUNS, folder);
   await mustHold(path, PYTHON_RUNS + PYTHON_WARMUP);
-  return Number(stdout.trim().split("\n").at(-1));
+  return took;
 }
 
 /** Both clients write one param and two metrics a run. */

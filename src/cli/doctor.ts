@@ -119,7 +119,7 @@ async function server(store: HttpStore): Promise<Finding[]> {
   } catch (error) {
     return [problem("server", error)];
   }
-  const { version, info, clockSkewMs } = await store.facts();
+  const { version, info, clockSkewMs } = await api.facts();
   const latency = times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
   const findings: Finding[] = [
     { what: "server", verdict: "ok", detail: `${uri} answers and accepts the credentials` },

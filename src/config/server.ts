@@ -29,8 +29,15 @@ export function serverSettings(pick: Picker): ServerSettings {
   const { env } = pick;
   const timeout = pick.maybe("requestTimeoutMs") ?? Number(pick.environment("requestTimeoutMs", "MLFLOW_HTTP_REQUEST_TIMEOUT")) * 1_000;
   const retryAfter = pick.environment("respectRetryAfter", "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? "true";
+  let auth: Auth | undefined;
+  let resolved = false;
   return {
-    auth: pick.maybe("auth") ?? environmentAuth(pick),
+    // Looked for when a server is opened: it may be in a file, which is nothing to a program without one.
+    get auth() {
+      if (!resolved) auth = pick.maybe("auth") ?? environmentAuth(pick);
+      resolved = true;
+      return auth;
+    },
     headers: pick.value("headers", {}),
     tls: pick.maybe("tls") ?? environmentTls(pick),
     workspace: pick.maybe("workspace", "MLFLOW_WORKSPACE"),

@@ -113,8 +113,7 @@ export class Delivery {
   /** Has the store write one parcel before it returns, waiting for locks at most `waitMs`: true when it took it, false when there was none, else why not. */
   writeSync(waitMs: number): boolean | PulseError {
     const { store } = this.#options;
-    let parcel: Parcel | undefined;
-    for (const source of this.#sources) parcel ??= source.ready ? source.take(store.batchItems, Number.POSITIVE_INFINITY) : undefined;
+    const parcel = this.#take(Number.POSITIVE_INFINITY);
     if (parcel === undefined) return false;
     let outcomes: readonly Outcome[];
     try {
@@ -133,11 +132,8 @@ export class Delivery {
 
   /** Books what became of a parcel; gives the reason when the store takes nothing now. */
   book(parcel: Parcel, outcomes: readonly Outcome[]): PulseError | undefined {
-    let away: (Outcome & { kind: "away" }) | undefined;
-    for (const outcome of outcomes) {
-      if (outcome.kind === "away") away = outcome;
-      else if (outcome.kind === "done") this.lastAccepted = performance.now();
-    }
+    const away = outcomes.findLast((outcome) => outcome.kind === "away");
+    if (outcomes.some(({ kind }) => kind === "done")) this.lastAccepted = performance.now();
     parcel.settle(outcomes);
     if (away) this.#postpone(away);
     else if (outcomes.some(({ kind }) => kind !== "retry")) {
@@ -153,12 +149,19 @@ export class Delivery {
     return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : (this.#options.store.width ?? 1));
   }
 
+  /** Takes the next changes, of at most `runs` runs, from the first source that gives some. */
+  #take(runs: number): Parcel | undefined {
+    for (const source of this.#sources) {
+      const parcel = source.ready ? source.take(this.#options.store.batchItems, runs) : undefined;
+      if (parcel) return parcel;
+    }
+    return undefined;
+  }
+
   #pump(): void {
-    const { batchItems, batchRuns } = this.#options.store;
+    const { batchRuns = Number.POSITIVE_INFINITY } = this.#options.store;
     while (this.#pause === undefined && !this.#full) {
-      let parcel: Parcel | undefined;
-      const most = batchRuns ?? Number.POSITIVE_INFINITY;
-      for (const source of this.#sources) parcel ??= source.ready ? source.take(batchItems, most) : undefined;
+      const parcel = this.#take(batchRuns);
       if (parcel === undefined) return;
       const sending = this.#send(parcel).finally(() => {
         this.#underWay.delete(sending);

@@ -81,7 +81,7 @@ export class Keeper implements QueueKeeper {
 
   sending(logs: readonly RunLog[]): void {
     // A store that writes on the event loop has answered before anything else can happen.
-    if (this.#options.remote) this.#register(logs);
+    if (this.#options.remote) this.#register(logs.filter((log) => !log.registered && log.head?.create !== undefined));
   }
 
   opened(logs: readonly RunLog[]): void {

@@ -55,8 +55,8 @@ export class MemoryBound {
       this.#queue.bytes -= metrics * METRIC_BYTES;
     }
     if (count === 0) return;
-    this.#options.diagnostics.stats.dropped += count;
-    this.#options.diagnostics.stats.pending -= count;
+    diagnostics.stats.dropped += count;
+    diagnostics.stats.pending -= count;
     const detail = `${maxPendingBytes} bytes wait for ${store.uri}; the oldest metrics were dropped (stats().dropped counts them).`;
     diagnostics.warnLater(new PulseError("MEMORY_FULL", detail));
   }
@@ -73,8 +73,8 @@ export class MemoryBound {
       log.queued = false;
       log.refuse(error);
     }
-    this.#options.diagnostics.stats.dropped += count;
-    this.#options.diagnostics.stats.pending -= count;
+    diagnostics.stats.dropped += count;
+    diagnostics.stats.pending -= count;
     this.#queue.bytes = 0;
     this.#queue.clear();
     diagnostics.warnLater(error);

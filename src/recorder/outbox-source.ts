@@ -1,6 +1,6 @@
 import type { Diagnostics } from "../diagnostics.js";
 import { messageOf, PulseError } from "../errors.js";
-import { type Outcome, type RunChange, rejected, type StoredIds } from "../stores/tracking-store.js";
+import { NO_ANSWER, type Outcome, type RunChange, type StoredIds } from "../stores/tracking-store.js";
 import type { Delivery, Parcel, Source } from "./delivery.js";
 import { Failures } from "./failures.js";
 import type { KeptChange, KeptRun } from "./kept.js";
@@ -132,9 +132,9 @@ export class OutboxSource implements Source {
     const run = this.outbox.find(key);
     if (run === undefined) return undefined;
     if (run.aside !== undefined) {
-      const items = this.outbox.itemsOf(key);
+      const late = this.outbox.itemsOf(key);
       this.outbox.setAside(key, 0, run.aside, true);
-      this.#listener.setAside(key, items, new PulseError("REJECTED", run.aside));
+      this.#listener.setAside(key, late, new PulseError("REJECTED", run.aside));
       return undefined;
     }
     const rows = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
@@ -159,10 +159,9 @@ export class OutboxSource implements Source {
   }
 
   #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
-    const missing = rejected("REJECTED", "The store gave no answer for a change.");
     this.#guarded(() =>
       this.outbox.transaction(() => {
-        for (const [i, load] of loads.entries()) this.#book(load, outcomes[i] ?? missing);
+        for (const [i, load] of loads.entries()) this.#book(load, outcomes[i] ?? NO_ANSWER);
       }),
     );
   }

@@ -98,11 +98,11 @@ export class Outbox extends OutboxFile {
     const range = "FROM changes WHERE run = ? AND seq <= ? AND aside IS NULL";
     this.bytes -= Number(this.get(`SELECT total(bytes) AS bytes ${range}`, key, seq)?.["bytes"]);
     this.run(`DELETE ${range}`, key, seq);
-    this.forget(key);
+    this.#forget(key);
   }
 
   /** Takes out a run that has ended and holds nothing. */
-  forget(key: string): void {
+  #forget(key: string): void {
     this.run("DELETE FROM runs WHERE key = ? AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?)", key, key);
   }
 
@@ -115,7 +115,7 @@ export class Outbox extends OutboxFile {
   /** Takes note that a run's end is stored. */
   ended(key: string): void {
     this.run("UPDATE runs SET ended = 1 WHERE key = ?", key);
-    this.forget(key);
+    this.#forget(key);
   }
 
   /** Sets the changes of a run up to `seq` aside, with the reason; `whole` does so with all there is and is to come of it. */

@@ -89,10 +89,12 @@ export class Recorder {
     if (log.kept) this.#addedToKept(log);
     else if (!log.queued) {
       log.queued = true;
-      log.since = performance.now();
       this.#queue.push(log);
       this.#delivery.schedule();
-      if (this.#keepTimer === undefined) this.#begin();
+      if (this.#keeper.own.usable) {
+        log.since = performance.now();
+        if (this.#keepTimer === undefined) this.#begin();
+      }
     }
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
     if (this.#queue.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
@@ -142,9 +144,7 @@ export class Recorder {
   /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
-    if (this.#options.store.applySync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
-    this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
-    this.#keeper.keepFresh();
+    this.#keepAll();
     this.#keeper.noteDeath(status);
   }
 
@@ -223,12 +223,12 @@ export class Recorder {
 
   /** Writes down what the store has not taken for half an interval. */
   #keepOverdue(): void {
-    const { flushIntervalMs, store } = this.#options;
+    const { flushIntervalMs } = this.#options;
     this.#keepTimer = undefined;
     if (this.#ended) return;
     this.#keeper.keepFresh();
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
-    if (store.applySync === undefined || this.#delivery.refusingFor > 0) {
+    if (!this.writesSync || this.#delivery.refusingFor > 0) {
       const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, KEPT_AT_ONCE);
       if (this.#keeper.keepQueued(overdue) && overdue.length === KEPT_AT_ONCE) {
         this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
@@ -250,12 +250,15 @@ export class Recorder {
     this.#keepScheduled = true;
     setImmediate(() => {
       this.#keepScheduled = false;
-      if (this.#ended) return;
-      // A store that writes on the event loop has it on disk just as well.
-      if (this.#options.store.applySync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
-      this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
-      this.#keeper.keepFresh();
+      if (!this.#ended) this.#keepAll();
     });
+  }
+
+  /** Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the outbox. */
+  #keepAll(): void {
+    if (this.writesSync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
+    this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
+    this.#keeper.keepFresh();
   }
 
   /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
@@ -268,7 +271,7 @@ export class Recorder {
     if (this.idle) return;
     this.#queue.recall();
     let written: boolean | PulseError = true;
-    if (this.#options.store.applySync) while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
+    if (this.writesSync) while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
     this.#keeper.keepQueued(this.#queue.all());
     if (this.idle) return;
     if (this.#keeper.keepFresh() && this.#queue.all().length === 0) this.#keeper.sayKept();

@@ -1,6 +1,6 @@
 import type { Diagnostics } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
-import { itemsOf, type Outcome, type RunChange } from "../stores/tracking-store.js";
+import type { PulseError } from "../errors.js";
+import { itemsOf, NO_ANSWER, type Outcome, type RunChange } from "../stores/tracking-store.js";
 import type { Delivery, Parcel, Source } from "./delivery.js";
 import { Failures } from "./failures.js";
 import { conflictWarning, withoutParams } from "./param-conflict.js";
@@ -12,7 +12,7 @@ const { setTimeout } = globalThis;
 export interface QueueKeeper {
   /** Writes everything of these logs down, which then go through the outbox; false when that cannot be done. */
   keep(logs: readonly RunLog[]): boolean;
-  /** These runs are about to be created, and nobody may ever hear what became of it. */
+  /** These logs are handed over; of a run that is created so, nobody may ever hear what became of it. */
   sending(logs: readonly RunLog[]): void;
   /** These runs are created and go on. */
   opened(logs: readonly RunLog[]): void;
@@ -59,7 +59,7 @@ export class RunQueue implements Source {
   take(items: number, runs: number): Parcel | undefined {
     const batch = this.takeLogs(items, runs);
     if (batch.length === 0) return undefined;
-    this.#keeper.sending(batch.filter((log) => !log.registered && log.head?.create !== undefined));
+    this.#keeper.sending(batch);
     const flight = new Flight(this, batch);
     this.#flights.add(flight);
     return flight;
@@ -151,7 +151,7 @@ export class RunQueue implements Source {
     const ended: RunLog[] = [];
     for (let i = 0; i < batch.length; i++) {
       const log = batch[i] as RunLog;
-      const outcome = outcomes[i] ?? { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
+      const outcome = outcomes[i] ?? NO_ANSWER;
       if (outcome.kind === "done") {
         if (log.registered && log.head?.end) ended.push(log);
         this.#acknowledge(log, outcome, opened);
@@ -263,7 +263,7 @@ export class RunQueue implements Source {
   #withoutConflicts(log: RunLog, keys: readonly string[]): void {
     const change = log.head as RunChange;
     this.#diagnostics.warnLater(conflictWarning(keys));
-    log.head = { ...withoutParams(change, keys) };
+    log.head = withoutParams(change, keys);
     this.bytes += bytesOf(log.head) - bytesOf(change);
   }
 }

@@ -1,5 +1,5 @@
 import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
-import { PulseError, type PulseErrorCode } from "../errors.js";
+import { PulseError } from "../errors.js";
 
 /** How a run starts. */
 export interface RunStart {
@@ -107,10 +107,8 @@ export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
   end: undefined,
 };
 
-/** The outcome of a change the store will never take. */
-export function rejected(code: PulseErrorCode, detail: string, cause?: unknown): Outcome {
-  return { kind: "rejected", error: new PulseError(code, detail, cause) };
-}
+/** Stands in for an outcome a store failed to give. */
+export const NO_ANSWER: Outcome = { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
 
 /** The outcome of a stored change that created nothing. */
 export const DONE: Outcome = { kind: "done" };

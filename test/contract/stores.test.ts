@@ -5,7 +5,8 @@ import { systemClock } from "../../src/clock.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { readRun } from "../support/database.js";
-import { type Subject, storeContract } from "./store-contract.js";
+import type { Subject } from "./carrier.js";
+import { storeContract } from "./store-contract.js";
 
 storeContract("memory", async (): Promise<Subject> => {
   const store = new MemoryStore();

@@ -7,7 +7,7 @@ import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Durability } from "../../src/config/options.js";
-import type { ReadRun } from "../contract/store-contract.js";
+import type { ReadRun } from "../contract/carrier.js";
 import type { Records } from "../fixtures/records.js";
 import { readRuns } from "../support/database.js";
 import { startFaultProxy } from "../support/fault-proxy.js";

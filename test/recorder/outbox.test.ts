@@ -1,57 +1,12 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
-import { systemClock } from "../../src/clock.js";
-import type { PulseConfig } from "../../src/config/options.js";
-import { Outbox } from "../../src/recorder/outbox.js";
-import { adopt, OutboxFolder } from "../../src/recorder/outbox-folder.js";
-import { openDatabase } from "../../src/stores/sql/driver.js";
-import { type Tracker, trackerOn } from "../../src/tracker.js";
+import { existsSync } from "node:fs";
+import { test } from "node:test";
+import type { Outbox } from "../../src/recorder/outbox.js";
+import { adopt } from "../../src/recorder/outbox-folder.js";
 import { away, problem } from "../support/faulty-store.js";
-import { sleep, values } from "../support/memory.js";
+import { assertBalanced, sleep, values } from "../support/memory.js";
+import { kit, newFolder, until } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-
-const root = mkdtempSync(join(tmpdir(), "pulse-outbox-"));
-after(() => rmSync(root, { recursive: true }));
-let folders = 0;
-
-interface Kit {
-  readonly store: RemoteStore;
-  readonly tracker: Tracker;
-  readonly warnings: string[];
-  readonly folder: string;
-  files(): string[];
-}
-
-function kit(config: PulseConfig = {}, store = new RemoteStore(), folder = join(root, String(++folders))): Kit {
-  const warnings: string[] = [];
-  const tracker = trackerOn(
-    store,
-    {
-      exitTimeoutMs: 200,
-      flushIntervalMs: 40,
-      durability: "exit",
-      outbox: { folder },
-      logger: { warn: (message) => warnings.push(message) },
-      ...config,
-    },
-    { ...systemClock, random: () => 0.01 }, // short waits
-  );
-  const files = (): string[] => new OutboxFolder(folder, store.uri).files();
-  return { store, tracker, warnings, folder, files };
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 5_000; !holds(); await sleep(5)) if (Date.now() > end) assert.fail(`not within 5 s: ${what}`);
-}
-
-/** Every item recorded is delivered, pending, dropped or rejected. */
-function assertBalanced(tracker: Tracker, ends: number): void {
-  const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
-  assert.equal(runs + ends + metrics + params + tags, delivered + pending + dropped + rejected, JSON.stringify(tracker.stats()));
-}
 
 test("what the store does not take within an interval is written down, goes on from there, and leaves nothing behind", async () => {
   const { store, tracker, files } = kit();
@@ -105,7 +60,7 @@ test("a run that has gone through the outbox goes the short way again once nothi
 });
 
 test("a tracker that is shut down while the store is away leaves its runs to the next one, children behind their parents", async () => {
-  const folder = join(root, String(++folders));
+  const folder = newFolder();
   const first = kit({}, new RemoteStore(), folder);
   first.store.fault = () => away;
   first.tracker.withRun({ runName: "parent" }, () => {
@@ -230,125 +185,4 @@ test("a param that has another value in the store becomes a tag, also from the o
   assert.deepEqual(Object.fromEntries(stored?.params ?? []), { lr: "0.5", other: "2" });
   assert.equal(stored?.tags.get("pulse.conflict.lr"), "0.1");
   assert.equal(stored?.status, "FINISHED");
-});
-
-test("an outbox is readable for its owner alone, and of one tracker at a time", async () => {
-  const { store, tracker, files, folder } = kit({ durability: "outbox" }, new RemoteStore("remote:x"));
-  store.fault = () => away;
-  tracker.startRun().logMetric("m", 1);
-  await until("an outbox", () => files().length === 1);
-  const inside = join(folder, readdirSync(folder)[0] as string);
-  assert.equal(statSync(inside).mode & 0o777, 0o700);
-  for (const name of readdirSync(inside)) assert.equal(statSync(join(inside, name)).mode & 0o777, 0o600, name);
-  assert.equal(adopt(files()[0] as string), "held");
-  await tracker.shutdown({ timeoutMs: 0 });
-  const own = adopt(files()[0] as string);
-  assert.ok(own instanceof Outbox);
-  assert.equal(adopt(files()[0] as string), "held");
-  own.close();
-});
-
-test("a file of another version, and one that is no outbox, are left alone", async () => {
-  const folder = new OutboxFolder(join(root, String(++folders)), "remote:");
-  const outbox = folder.create(Date.now(), "1".repeat(32));
-  outbox.close();
-  const db = openDatabase(outbox.path);
-  db.exec("PRAGMA user_version = 99");
-  db.close();
-  const text = join(folder.path, "text.db");
-  writeFileSync(text, "no database ".repeat(500));
-  const empty = join(folder.path, "empty.db");
-  writeFileSync(empty, "");
-  for (const path of [outbox.path, text, empty]) {
-    const before = readFileSync(path);
-    assert.equal(adopt(path), "foreign", path);
-    assert.deepEqual(readFileSync(path), before);
-  }
-});
-
-test("a full outbox drops the oldest metrics, counted and said once, never a run's creation, params or end", async () => {
-  const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: join(root, String(++folders)), maxBytes: 65_536 } });
-  store.fault = () => away;
-  for (let i = 0; i < 60; i++) {
-    tracker.withRun({ runName: `run ${i}`, params: { i } }, (run) => {
-      for (let n = 0; n < 60; n++) run.logMetric("m", n);
-    });
-    await sleep(1);
-  }
-  const { dropped } = tracker.stats();
-  assert.ok(dropped > 500, String(dropped));
-  assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FULL")).length, 1);
-  store.fault = undefined;
-  await tracker.shutdown({ timeoutMs: 10_000 });
-  assert.equal(store.runs.length, 60);
-  assert.ok(store.runs.every(({ status, params }) => status === "FINISHED" && params.size === 1));
-  assert.equal(
-    store.runs.reduce((sum, { metrics }) => sum + (metrics.get("m")?.length ?? 0), 0),
-    3_600 - tracker.stats().dropped,
-  );
-  assertBalanced(tracker, 60);
-});
-
-test("without a folder that can be written recording goes on in memory, with one warning", async () => {
-  const file = join(root, "a file");
-  writeFileSync(file, "");
-  const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: join(file, "below") } });
-  store.fault = () => away;
-  for (let i = 0; i < 5; i++) {
-    tracker.withRun({}, () => 1);
-    await sleep(20);
-  }
-  store.fault = undefined;
-  await tracker.flush({ timeoutMs: 5_000 });
-  assert.equal(store.runs.length, 5);
-  assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
-  await tracker.shutdown();
-});
-
-test("an outbox that fails in the middle loses nothing that is in memory", async () => {
-  const { store, tracker, files, warnings } = kit({ durability: "outbox" });
-  store.fault = () => away;
-  const run = tracker.startRun();
-  await until("an outbox", () => files().length === 1);
-  // Another table of that name makes every further write fail, as a full disk would.
-  const original = Outbox.prototype.append;
-  Outbox.prototype.append = () => {
-    throw new Error("disk full");
-  };
-  try {
-    for (let i = 0; i < 5; i++) {
-      tracker.withRun({ runName: `later ${i}` }, (later) => later.logMetric("m", i));
-      await sleep(10);
-    }
-  } finally {
-    Outbox.prototype.append = original;
-  }
-  store.fault = undefined;
-  await tracker.flush({ timeoutMs: 3_000 });
-  assert.equal(store.runs.filter(({ name }) => name.startsWith("later")).length, 5);
-  assert.match(warnings.join("\n"), /disk full.*OUTBOX_FAILED/);
-  run.end();
-  await tracker.shutdown({ timeoutMs: 1_000 });
-});
-
-test("no credential of the tracking URI is written down", async () => {
-  const folder = join(root, String(++folders));
-  const warnings: string[] = [];
-  const { createTracker } = await import("../../src/index.js");
-  const tracker = createTracker({
-    trackingUri: "http://someone:hunter2-secret@127.0.0.1:1",
-    auth: { token: "token-very-secret" },
-    headers: { "x-api-key": "header-very-secret" },
-    durability: "outbox",
-    exitTimeoutMs: 100,
-    outbox: { folder },
-    logger: { warn: (message) => warnings.push(message) },
-  });
-  tracker.withRun({ params: { password: "param-very-secret" } }, (run) => run.setTag("url", "http://a:tag-very-secret@host"));
-  await tracker.shutdown();
-  chmodSync(folder, 0o700);
-  const names = readdirSync(folder, { recursive: true }).map(String);
-  const texts = names.filter((name) => statSync(join(folder, name)).isFile()).map((name) => readFileSync(join(folder, name), "latin1"));
-  assert.ok(texts.some((text) => text.includes("http://127.0.0.1:1")));
-  assert.ok(![...texts, ...names, ...warnings, process.title].some((text) => /hunter2|very-secret/.test(text)));
 });

@@ -7,7 +7,7 @@ import { RunLog } from "../../src/recorder/run-log.js";
 import { itemsOf } from "../../src/stores/tracking-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
-import { sleep, values } from "../support/memory.js";
+import { assertBalanced, sleep, values } from "../support/memory.js";
 
 // Jitter without chance: the longest wait each time.
 const clock = { ...systemClock, random: () => 0.99 };
@@ -17,12 +17,6 @@ function faulty(config: PulseConfig = {}, batchItems?: number): { tracker: Track
   const warnings: string[] = [];
   const tracker = trackerOn(store, { exitTimeoutMs: 300, logger: { warn: (message) => warnings.push(message) }, ...config }, clock);
   return { tracker, store, warnings };
-}
-
-/** Every item recorded is delivered, pending, dropped or rejected; a run is two items beside its values. */
-function assertBalanced(tracker: Tracker, ends: number): void {
-  const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
-  assert.equal(runs + ends + metrics + params + tags, delivered + pending + dropped + rejected);
 }
 
 test("a short run goes out as one change, and many runs of a turn as one batch", async () => {

@@ -1,5 +1,5 @@
 import { type Database, openDatabase, type SqlValue } from "../../src/stores/sql/driver.js";
-import type { ReadRun } from "../contract/store-contract.js";
+import type { ReadRun } from "../contract/carrier.js";
 
 /** Runs a query on a database file with a connection of its own. */
 export function query(path: string, sql: string, ...values: SqlValue[]): Record<string, unknown>[] {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { PulseConfig } from "../../src/config/options.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
@@ -51,3 +52,9 @@ export function params(run: StoredRun): Record<string, string> {
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Every item recorded is delivered, pending, dropped or rejected; a run is two items beside its values. */
+export function assertBalanced(tracker: Tracker, ends: number): void {
+  const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
+  assert.equal(runs + ends + metrics + params + tags, delivered + pending + dropped + rejected, JSON.stringify(tracker.stats()));
+}

@@ -1,4 +1,4 @@
-import type { ReadRun } from "../contract/store-contract.js";
+import type { ReadRun } from "../contract/carrier.js";
 
 interface Point {
   readonly step?: number;

@@ -43,10 +43,4 @@ export class ConnectionChoice {
     cost.mean = cost.samples === 0 ? ms : cost.mean + WEIGHT * (ms - cost.mean);
     cost.samples++;
   }
-
-  /** What each costs, in milliseconds, for people. */
-  get costs(): Readonly<Record<Connecting, number | undefined>> {
-    const shown = ({ mean, samples }: { mean: number; samples: number }): number | undefined => (samples > 0 ? mean : undefined);
-    return { fresh: shown(this.#cost.fresh), kept: shown(this.#cost.kept) };
-  }
 }

@@ -1,4 +1,4 @@
-import { PulseError, type PulseErrorCode } from "../../errors.js";
+import { MlflowError, PulseError, type PulseErrorCode } from "../../errors.js";
 import type { Outcome } from "../tracking-store.js";
 
 /** Why a request did not do what it should, and what follows for the change it belongs to. */
@@ -19,6 +19,11 @@ export class Failure extends Error {
     const { kind, error, afterMs } = this;
     return kind === "away" ? { kind, error, afterMs } : { kind, error };
   }
+}
+
+/** MLflow's own word for why a request was refused for what it is, or undefined when it was not. */
+export function refusedAs(error: unknown): MlflowError | undefined {
+  return error instanceof Failure && error.kind === "rejected" && error.error instanceof MlflowError ? error.error : undefined;
 }
 
 /** Makes the failure of a change the server will never take. */

@@ -5,12 +5,14 @@ import type { ServerSettings } from "../../config/server.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { type Connecting, ConnectionChoice } from "./connection-choice.js";
 import { Failure } from "./failure.js";
-import { proxyAuthorization, proxyFor } from "./proxy.js";
+import { proxyAddress, proxyFor } from "./proxy.js";
 
 // Loaded at the first need: importing the package stays cheap for those who have no server.
 const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
 const https = (): typeof import("node:https") => process.getBuiltinModule("node:https");
 const tls = (): typeof import("node:tls") => process.getBuiltinModule("node:tls");
+const moduleOf = ({ protocol }: URL): typeof import("node:http") | typeof import("node:https") =>
+  protocol === "https:" ? https() : http();
 const fs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
 
 /** uvicorn closes an idle connection after 5 s without saying so; a request must not meet that. */
@@ -137,14 +139,12 @@ export class HttpClient {
     };
     if (url.protocol === "https:") return https().request(url, { ...options, agent: this.#agent(how, "https:", proxy) });
     if (proxy === undefined) return http().request(url, { ...options, agent: this.#agent(how, "http:", undefined) });
-    const authorization = proxyAuthorization(proxy);
-    const proxied = { ...options.headers, host: url.host, ...(authorization && { "proxy-authorization": authorization }) };
-    const module = proxy.protocol === "https:" ? https() : http();
-    return module.request({
+    const { host, port, headers: login } = proxyAddress(proxy);
+    return moduleOf(proxy).request({
       ...options,
-      headers: proxied,
-      host: proxy.hostname.replace(/^\[|\]$/g, ""),
-      port: proxy.port || (proxy.protocol === "https:" ? 443 : 80),
+      headers: { ...options.headers, host: url.host, ...login },
+      host,
+      port,
       path: url.href,
       agent: this.#agent(how, proxy.protocol, undefined),
     });
@@ -169,14 +169,14 @@ export class HttpClient {
       target: AgentOptions & { host?: string; port?: number | string },
       done: (error: Error | null, socket?: Duplex) => void,
     ): void => {
-      const authorization = proxyAuthorization(tunnel);
+      const { host, port, headers: login } = proxyAddress(tunnel);
       const address = `${target.host}:${target.port}`;
-      const request = (tunnel.protocol === "https:" ? https() : http()).request({
+      const request = moduleOf(tunnel).request({
         method: "CONNECT",
-        host: tunnel.hostname.replace(/^\[|\]$/g, ""),
-        port: tunnel.port || (tunnel.protocol === "https:" ? 443 : 80),
+        host,
+        port,
         path: address,
-        headers: { host: address, ...(authorization && { "proxy-authorization": authorization }) },
+        headers: { host: address, ...login },
         agent: false,
         timeout: this.#settings.requestTimeoutMs,
       });

@@ -1,12 +1,12 @@
 import type { ServerSettings } from "../../config/server.js";
 import type { ExperimentRef } from "../../entities.js";
-import { MlflowError, messageOf, PulseError } from "../../errors.js";
+import { messageOf, PulseError } from "../../errors.js";
 import { DONE, type Outcome, type RunChange, type RunEnd, type RunStart, type StoredIds, type TrackingStore } from "../tracking-store.js";
 import { batches, integer } from "./batches.js";
-import { Failure, refusal } from "./failure.js";
+import { Failure, refusal, refusedAs } from "./failure.js";
 import { list, record, text } from "./json.js";
 import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
-import { MlflowApi, type ServerFacts } from "./mlflow-api.js";
+import { MlflowApi } from "./mlflow-api.js";
 import { remedyFor } from "./refused-batch.js";
 
 /**
@@ -49,11 +49,6 @@ export class HttpStore implements TrackingStore {
 
   runUrl({ experimentId, runId }: StoredIds): string {
     return `${this.api.origin}/#/experiments/${experimentId}/runs/${runId}`;
-  }
-
-  /** What the server says of itself; asked once. */
-  facts(): Promise<ServerFacts> {
-    return this.api.facts();
   }
 
   get unsettled(): boolean {
@@ -139,13 +134,12 @@ export class HttpStore implements TrackingStore {
 
   /** A creation that was refused: says what is wrong with the experiment, and forgets what was known of it. */
   #createFailure(error: unknown, experiment: ExperimentRef): unknown {
-    if (!(error instanceof Failure) || error.kind !== "rejected" || !(error.error instanceof MlflowError)) return error;
+    const refused = refusedAs(error);
+    if (refused === undefined) return error;
     this.#experiments.delete(keyOf(experiment));
-    const { errorCode, message } = error.error;
-    if (errorCode === "RESOURCE_DOES_NOT_EXIST")
-      return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${label(experiment)} on ${this.uri}.`, error.error);
-    if (/Current state is deleted/.test(message)) return deletedExperiment(experiment, error.error);
-    return error;
+    if (refused.errorCode === "RESOURCE_DOES_NOT_EXIST")
+      return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${label(experiment)} on ${this.uri}.`, refused);
+    return DELETED.test(refused.message) ? deletedExperiment(experiment, refused) : error;
   }
 
   async #resume(runKey: string): Promise<StoredIds> {
@@ -203,11 +197,11 @@ export class HttpStore implements TrackingStore {
   }
 
   #runFailure(error: unknown, runId: string): unknown {
-    if (!(error instanceof Failure) || error.kind !== "rejected" || !(error.error instanceof MlflowError)) return error;
-    const { errorCode, message } = error.error;
-    if (errorCode === "RESOURCE_DOES_NOT_EXIST") return refusal("RUN_NOT_FOUND", `There is no run ${runId} on ${this.uri}.`, error.error);
-    if (/Current state is deleted/.test(message))
-      return refusal("RUN_DELETED", `Run ${runId} was deleted; what was logged into it since is not stored.`, error.error);
+    const refused = refusedAs(error);
+    if (refused?.errorCode === "RESOURCE_DOES_NOT_EXIST")
+      return refusal("RUN_NOT_FOUND", `There is no run ${runId} on ${this.uri}.`, refused);
+    if (refused && DELETED.test(refused.message))
+      return refusal("RUN_DELETED", `Run ${runId} was deleted; what was logged into it since is not stored.`, refused);
     return error;
   }
 
@@ -241,8 +235,7 @@ export class HttpStore implements TrackingStore {
       return id;
     } catch (error) {
       // Somebody else was quicker, or an earlier try of ours was.
-      if (!(error instanceof Failure) || !(error.error instanceof MlflowError) || error.error.errorCode !== "RESOURCE_ALREADY_EXISTS")
-        throw error;
+      if (refusedAs(error)?.errorCode !== "RESOURCE_ALREADY_EXISTS") throw error;
       const theirs = await this.#byName(name);
       if (theirs === undefined) throw error;
       return theirs;
@@ -257,12 +250,14 @@ export class HttpStore implements TrackingStore {
       if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });
       return id;
     } catch (error) {
-      if (error instanceof Failure && error.error instanceof MlflowError && error.error.errorCode === "RESOURCE_DOES_NOT_EXIST")
-        return undefined;
+      if (refusedAs(error)?.errorCode === "RESOURCE_DOES_NOT_EXIST") return undefined;
       throw error;
     }
   }
 }
+
+/** What a server says of a run or an experiment that was deleted. */
+const DELETED = /Current state is deleted/;
 
 type Text = string & { toWellFormed(): string };
 

@@ -24,8 +24,16 @@ function isExempt(target: URL, list: string): boolean {
     });
 }
 
-/** The `Proxy-Authorization` of a proxy whose URL has credentials. */
-export function proxyAuthorization({ username, password }: URL): string | undefined {
-  if (username === "") return undefined;
-  return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
+/** Where a proxy is reached, and the header that logs in to one whose URL has credentials. */
+export function proxyAddress({ protocol, hostname, port, username, password }: URL): {
+  host: string;
+  port: string | number;
+  headers: { "proxy-authorization"?: string };
+} {
+  const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""), // IPv6
+    port: port || (protocol === "https:" ? 443 : 80),
+    headers: username === "" ? {} : { "proxy-authorization": `Basic ${credentials}` },
+  };
 }

@@ -1,0 +1,33 @@
+// The canonical run, a param and two metrics, by our client and by Python's: what `python` and `http` both measure.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { flush, startRun } from "pulse-mlflow";
+import { turn } from "./lib.mjs";
+
+/** What canonical.py does before it takes the time. */
+export const PYTHON_WARMUP = 5;
+
+/** Records runs with the default tracker, some in each turn, and waits until they are stored. */
+export async function ourRuns(count, { perTurn, flushOptions }) {
+  for (let i = 0; i < count; i++) {
+    const run = startRun({ runName: "canonical" });
+    run.logParam("lr", 0.1);
+    run.logMetric("loss", i / 3);
+    run.logMetric("accuracy", i / 7);
+    run.end();
+    if (i % perTurn === perTurn - 1) await turn();
+  }
+  await flush(flushOptions);
+}
+
+/** Gives the seconds that Python's fluent client takes for as many runs. */
+export async function pythonSeconds(python, uri, runs, cwd) {
+  const script = fileURLToPath(new URL("canonical.py", import.meta.url));
+  const { PYTHONPATH: _path, PYTHONHOME: _home, ...env } = process.env;
+  const { stdout } = await promisify(execFile)(python, [script, uri, String(runs)], {
+    cwd,
+    env: { ...env, MLFLOW_DISABLE_TELEMETRY: "true", DO_NOT_TRACK: "true" },
+  });
+  return Number(stdout.trim().split("\n").at(-1));
+}

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createTracker } from "../../src/index.js";
+import { Outbox } from "../../src/recorder/outbox.js";
+import { adopt, OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { openDatabase } from "../../src/stores/sql/driver.js";
+import { away } from "../support/faulty-store.js";
+import { assertBalanced, sleep } from "../support/memory.js";
+import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { RemoteStore } from "../support/remote-store.js";
+
+test("an outbox is readable for its owner alone, and of one tracker at a time", async () => {
+  const { store, tracker, files, folder } = kit({ durability: "outbox" }, new RemoteStore("remote:x"));
+  store.fault = () => away;
+  tracker.startRun().logMetric("m", 1);
+  await until("an outbox", () => files().length === 1);
+  const inside = join(folder, readdirSync(folder)[0] as string);
+  assert.equal(statSync(inside).mode & 0o777, 0o700);
+  for (const name of readdirSync(inside)) assert.equal(statSync(join(inside, name)).mode & 0o777, 0o600, name);
+  assert.equal(adopt(files()[0] as string), "held");
+  await tracker.shutdown({ timeoutMs: 0 });
+  const own = adopt(files()[0] as string);
+  assert.ok(own instanceof Outbox);
+  assert.equal(adopt(files()[0] as string), "held");
+  own.close();
+});
+
+test("a file of another version, and one that is no outbox, are left alone", async () => {
+  const folder = new OutboxFolder(newFolder(), "remote:");
+  const outbox = folder.create(Date.now(), "1".repeat(32));
+  outbox.close();
+  const db = openDatabase(outbox.path);
+  db.exec("PRAGMA user_version = 99");
+  db.close();
+  const text = join(folder.path, "text.db");
+  writeFileSync(text, "no database ".repeat(500));
+  const empty = join(folder.path, "empty.db");
+  writeFileSync(empty, "");
+  for (const path of [outbox.path, text, empty]) {
+    const before = readFileSync(path);
+    assert.equal(adopt(path), "foreign", path);
+    assert.deepEqual(readFileSync(path), before);
+  }
+});
+
+test("a full outbox drops the oldest metrics, counted and said once, never a run's creation, params or end", async () => {
+  const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: newFolder(), maxBytes: 65_536 } });
+  store.fault = () => away;
+  for (let i = 0; i < 60; i++) {
+    tracker.withRun({ runName: `run ${i}`, params: { i } }, (run) => {
+      for (let n = 0; n < 60; n++) run.logMetric("m", n);
+    });
+    await sleep(1);
+  }
+  const { dropped } = tracker.stats();
+  assert.ok(dropped > 500, String(dropped));
+  assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FULL")).length, 1);
+  store.fault = undefined;
+  await tracker.shutdown({ timeoutMs: 10_000 });
+  assert.equal(store.runs.length, 60);
+  assert.ok(store.runs.every(({ status, params }) => status === "FINISHED" && params.size === 1));
+  assert.equal(
+    store.runs.reduce((sum, { metrics }) => sum + (metrics.get("m")?.length ?? 0), 0),
+    3_600 - tracker.stats().dropped,
+  );
+  assertBalanced(tracker, 60);
+});
+
+test("without a folder that can be written recording goes on in memory, with one warning", async () => {
+  const file = newFolder();
+  writeFileSync(file, "");
+  const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: join(file, "below") } });
+  store.fault = () => away;
+  for (let i = 0; i < 5; i++) {
+    tracker.withRun({}, () => 1);
+    await sleep(20);
+  }
+  store.fault = undefined;
+  await tracker.flush({ timeoutMs: 5_000 });
+  assert.equal(store.runs.length, 5);
+  assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
+  await tracker.shutdown();
+});
+
+test("an outbox that fails in the middle loses nothing that is in memory", async () => {
+  const { store, tracker, files, warnings } = kit({ durability: "outbox" });
+  store.fault = () => away;
+  const run = tracker.startRun();
+  await until("an outbox", () => files().length === 1);
+  // Another table of that name makes every further write fail, as a full disk would.
+  const original = Outbox.prototype.append;
+  Outbox.prototype.append = () => {
+    throw new Error("disk full");
+  };
+  try {
+    for (let i = 0; i < 5; i++) {
+      tracker.withRun({ runName: `later ${i}` }, (later) => later.logMetric("m", i));
+      await sleep(10);
+    }
+  } finally {
+    Outbox.prototype.append = original;
+  }
+  store.fault = undefined;
+  await tracker.flush({ timeoutMs: 3_000 });
+  assert.equal(store.runs.filter(({ name }) => name.startsWith("later")).length, 5);
+  assert.match(warnings.join("\n"), /disk full.*OUTBOX_FAILED/);
+  run.end();
+  await tracker.shutdown({ timeoutMs: 1_000 });
+});
+
+test("no credential of the tracking URI is written down", async () => {
+  const folder = newFolder();
+  const warnings: string[] = [];
+  const tracker = createTracker({
+    trackingUri: "http://someone:hunter2-secret@127.0.0.1:1",
+    auth: { token: "token-very-secret" },
+    headers: { "x-api-key": "header-very-secret" },
+    durability: "outbox",
+    exitTimeoutMs: 100,
+    outbox: { folder },
+    logger: { warn: (message) => warnings.push(message) },
+  });
+  tracker.withRun({ params: { password: "param-very-secret" } }, (run) => run.setTag("url", "http://a:tag-very-secret@host"));
+  await tracker.shutdown();
+  const names = readdirSync(folder, { recursive: true }).map(String);
+  const texts = names.filter((name) => statSync(join(folder, name)).isFile()).map((name) => readFileSync(join(folder, name), "latin1"));
+  assert.ok(texts.some((text) => text.includes("http://127.0.0.1:1")));
+  assert.ok(![...texts, ...names, ...warnings, process.title].some((text) => /hunter2|very-secret/.test(text)));
+});
