@@ -234,6 +234,26 @@ test("a run that was created again loses its twin before its end is sent", async
   assert.deepEqual(order.slice(1), ["search", "create", "log-batch", "search", "delete", "update"]);
 });
 
+test("a twin that turns up after the end is deleted when the store is closed, also when the server fails the first time", async () => {
+  const twin = "9".repeat(32);
+  let late = false;
+  let failures = 2;
+  const deleted: string[] = [];
+  const { store } = await served(({ url, body }) => {
+    if (url.includes("runs/update")) late = true;
+    if (url.includes("runs/search"))
+      return { body: late ? { runs: ["a".repeat(32), twin].map((run_id) => ({ info: { run_id, status: "RUNNING" } })) } : {} };
+    if (!url.includes("runs/delete")) return undefined;
+    if (failures-- > 0) return { status: 500, body: "not now" };
+    deleted.push(JSON.parse(body).run_id);
+    return { body: {} };
+  });
+  assert.equal((await outcome(store, { ...ENDED, attempted: true })).kind, "done");
+  assert.deepEqual([store.unsettled, deleted], [true, []]);
+  await store.close();
+  assert.deepEqual([store.unsettled, deleted], [false, [twin]]);
+});
+
 test("connections are kept or made anew by what each costs on this server", () => {
   const trapped = new ConnectionChoice();
   for (let i = 0; i < 20; i++) trapped.measured(trapped.next(), trapped.next() === "fresh" ? 1 : 41);

@@ -12,6 +12,11 @@ const LOOKS_MS = [1_000, 5_000];
 const CLOSING_AFTER_MS = 700;
 const CLOSING_MS = 1_500;
 
+/** The least time between two looks. */
+const AGAIN_MS = 100;
+
+const IGNORE = (): void => undefined;
+
 /** A run that a request which was given up may still change. */
 interface Doubtful {
   readonly runKey: string;
@@ -73,12 +78,12 @@ export class LateRequests {
   /** A run has ended: if it had trouble, it is looked after some times more. */
   ended(runKey: string, ids: StoredIds): void {
     if (ids.recreated || this.#tags.has(ids.runId))
-      this.#watch({ runKey, ids, experimentId: ids.experimentId, end: undefined, since: Date.now() });
+      this.#watch({ runKey, ids, experimentId: ids.experimentId, end: undefined, since: performance.now() });
   }
 
   /** A run whose process died was never created, or not yet. */
   missing(experimentId: string, runKey: string, end: RunEnd): void {
-    this.#watch({ runKey, ids: undefined, experimentId, end, since: Date.now() });
+    this.#watch({ runKey, ids: undefined, experimentId, end, since: performance.now() });
   }
 
   /** Whether a run is still looked after. */
@@ -86,36 +91,39 @@ export class LateRequests {
     return this.#doubtful.size > 0;
   }
 
-  /** A last look. */
+  /** A last look; one that fails is repeated while there is time. */
   async settle(): Promise<void> {
-    const doubtful = [...this.#doubtful.values()];
-    this.#doubtful.clear();
-    if (doubtful.length === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const pause = (ms: number): Promise<void> =>
-      new Promise((resolve) => {
-        timer = setTimeout(resolve, ms);
-      });
-    await pause(Math.max(...doubtful.map(({ since }) => since)) + CLOSING_AFTER_MS - Date.now());
-    await Promise.race([Promise.allSettled(doubtful.map((each) => this.#look(each))), pause(CLOSING_MS)]);
-    clearTimeout(timer);
+    if (this.#doubtful.size === 0) return;
+    const youngest = Math.max(...[...this.#doubtful.values()].map(({ since }) => since));
+    await pause(youngest + CLOSING_AFTER_MS - performance.now());
+    for (const until = performance.now() + CLOSING_MS; ; ) {
+      const looks = [...this.#doubtful.values()].map((each) => this.#look(each).then(() => this.#forget(each), IGNORE));
+      await within(until - performance.now(), Promise.all(looks));
+      if (this.#doubtful.size === 0 || performance.now() >= until) return;
+      await pause(AGAIN_MS);
+    }
   }
 
+  /** Looks after a run some times; a look that fails does not count. */
   #watch(doubtful: Doubtful): void {
-    const { runKey, ids } = doubtful;
-    this.#doubtful.set(runKey, doubtful);
-    const looks = [...LOOKS_MS, this.#requestTimeoutMs].sort((a, b) => a - b);
-    for (const ms of looks) {
-      const look = (): void => {
-        if (this.#doubtful.get(runKey) !== doubtful) return;
-        const last = ms === looks.at(-1);
-        if (last) this.#doubtful.delete(runKey);
-        void this.#look(doubtful)
-          .catch(() => undefined)
-          .then(() => last && ids && this.#tags.delete(ids.runId));
-      };
-      setTimeout(look, ms).unref();
-    }
+    this.#doubtful.set(doubtful.runKey, doubtful);
+    const moments = [0, ...LOOKS_MS, this.#requestTimeoutMs].sort((a, b) => a - b);
+    const next = (look: number): void => {
+      const wait = Math.max(AGAIN_MS, (moments[look] ?? 0) - (moments[look - 1] ?? 0));
+      setTimeout(() => {
+        if (this.#doubtful.get(doubtful.runKey) !== doubtful) return;
+        this.#look(doubtful).then(
+          () => (look === moments.length - 1 ? this.#forget(doubtful) : next(look + 1)),
+          () => next(look),
+        );
+      }, wait).unref();
+    };
+    next(1);
+  }
+
+  #forget({ runKey, ids }: Doubtful): void {
+    this.#doubtful.delete(runKey);
+    if (ids) this.#tags.delete(ids.runId);
   }
 
   async #look({ runKey, ids, experimentId, end }: Doubtful): Promise<void> {
@@ -141,4 +149,18 @@ export class LateRequests {
     });
     return carriers.sort((a, b) => b.ended - a.ended || b.holds - a.holds || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+}
+
+/** Waits for something at most so long. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, ms));
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
