@@ -59,7 +59,7 @@ export class Delivery {
     this.#options = options;
   }
 
-  /** Has delivery also take from this source, after those it knows. */
+  /** Has delivery also take from this source. */
   add(source: Source): void {
     this.#sources.push(source);
   }
@@ -149,11 +149,14 @@ export class Delivery {
     return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : (this.#options.store.width ?? 1));
   }
 
-  /** Takes the next changes, of at most `runs` runs, from the first source that gives some. */
+  /** Takes the next changes, of at most `runs` runs, from each source in turn: what is kept on disk must not wait until memory is empty. */
   #take(runs: number): Parcel | undefined {
     for (const source of this.#sources) {
       const parcel = source.ready ? source.take(this.#options.store.batchItems, runs) : undefined;
-      if (parcel) return parcel;
+      if (parcel === undefined) continue;
+      this.remove(source);
+      this.add(source);
+      return parcel;
     }
     return undefined;
   }

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
+import { Diagnostics } from "../../src/diagnostics.js";
 import { currentRun } from "../../src/index.js";
+import { Delivery, type Source } from "../../src/recorder/delivery.js";
 import { RunLog } from "../../src/recorder/run-log.js";
 import { itemsOf } from "../../src/stores/tracking-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
@@ -110,6 +112,24 @@ test("a store that is away is asked again with growing waits, warned of once, an
   assert.equal(tracker.stats().warnings.STORE_UNAVAILABLE, 4);
   assert.equal(tracker.stats().pending, 0);
   assertBalanced(tracker, 1);
+});
+
+test("what is kept on disk goes out beside what goes on being recorded", async () => {
+  const delivery = new Delivery({ store: new FaultyStore(), diagnostics: new Diagnostics(), clock });
+  const taken = { memory: 0, outbox: 0 };
+  const endless = (name: keyof typeof taken): Source => ({
+    ready: true,
+    take() {
+      taken[name]++;
+      return { changes: [], settle: () => undefined };
+    },
+  });
+  delivery.add(endless("memory"));
+  delivery.add(endless("outbox"));
+  delivery.schedule();
+  while (taken.memory < 10) await sleep(1);
+  delivery.stop();
+  assert.ok(Math.abs(taken.memory - taken.outbox) <= 1, JSON.stringify(taken));
 });
 
 test("flush gives up exitTimeoutMs after the last accepted change, and keeps what is pending", async () => {
