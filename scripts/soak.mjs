@@ -1,4 +1,5 @@
-// Plays many schedules of the fault suite, each drawn from its seed: `npm run test:soak`, or `npm run test:soak -- 17` or `-- 1-100`.
+// The long versions of what `npm test` has in short: 1,000 schedules of the fault suite, 200 crashes, and outages of ten minutes; well
+// over an hour. `npm run test:soak -- 17` or `-- 1-100` plays only those schedules, each drawn from its seed.
 // Has a build folder of its own, so that one can go on working meanwhile.
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
@@ -7,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { environments } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const [seeds = "1-1000"] = process.argv.slice(2);
+const [seeds] = process.argv.slice(2);
 const out = "build/soak";
 process.chdir(root);
 
@@ -20,4 +21,8 @@ if (!(await environments())) throw new Error("There is no python3 3.10 or newer 
 rmSync(out, { recursive: true, force: true });
 run([join(root, "node_modules/typescript/bin/tsc"), "-p", "test/tsconfig.json", "--outDir", out]);
 writeFileSync(`${out}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/stores/sql/require.mjs" } }));
-run([`${out}/test/e2e/faults.test.js`], { ...process.env, PULSE_FAULT_SEEDS: seeds });
+run([`${out}/test/e2e/faults.test.js`], { ...process.env, PULSE_FAULT_SEEDS: seeds ?? "1-1000" });
+if (seeds === undefined) {
+  run([`${out}/test/e2e/crash.test.js`], { ...process.env, PULSE_CRASHES: "200" });
+  run(["bench/away.mjs"], { ...process.env, PULSE_OUTAGE_S: "600" });
+}
