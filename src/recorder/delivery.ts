@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "../clock.js";
 import type { Diagnostics } from "../diagnostics.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -5,6 +6,8 @@ import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
+/** Delivery is nobody's call: what it does must not be seen in the async context of whoever happened to record last. */
+const nobody = new AsyncResource("pulse-mlflow");
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Bounds of the wait between two tries, doubled each time, with full jitter. */
@@ -162,6 +165,10 @@ export class Delivery {
   }
 
   #pump(): void {
+    nobody.runInAsyncScope(() => this.#sendAll());
+  }
+
+  #sendAll(): void {
     const { batchRuns = Number.POSITIVE_INFINITY } = this.#options.store;
     while (this.#pause === undefined && !this.#full) {
       const parcel = this.#take(batchRuns);

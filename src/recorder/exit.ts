@@ -33,7 +33,12 @@ export function guardAtExit(recorder: Recorder): void {
       for (const each of recorders) {
         // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
         if (each.idle && !each.writesSync) each.endOpenRuns(endAt(Number(process.exitCode ?? 0)));
-        if (!each.settled && !gaveUp.has(each)) void each.settle().then(() => each.settled || gaveUp.add(each));
+        if (!each.settled && !gaveUp.has(each))
+          void each.settle().then(() => {
+            if (each.settled) return;
+            gaveUp.add(each);
+            each.giveUp();
+          });
       }
     });
     // Only watched: whoever handles uncaught errors goes on doing so.

@@ -4,6 +4,14 @@ import type { Outbox } from "./outbox.js";
 import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxSource } from "./outbox-source.js";
 
+// Taken now: a test that later puts fake timers in place must not stop delivery.
+const { setImmediate, setTimeout, clearTimeout } = globalThis;
+
+/** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
+const FIRST_LOOK_MS = 500;
+/** How often one looks again: who lived then may have died since. */
+const NEXT_LOOK_MS = 60_000;
+
 /** How an heir goes about it. */
 export interface HeirOptions {
   /** Has what was set aside go once more. @default false */
@@ -24,6 +32,7 @@ export class Heir {
   readonly #options: HeirOptions;
   #current: OutboxSource | undefined;
   #files: string[] | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(folder: OutboxFolder, delivery: Delivery, diagnostics: Diagnostics, options: HeirOptions = {}) {
     this.#folder = folder;
@@ -32,8 +41,19 @@ export class Heir {
     this.#options = options;
   }
 
-  /** Looks for outboxes left behind and begins with the first; `own` is not looked at. */
+  /** Begins in a while, and looks again from time to time; `own` is not looked at. */
+  watch(own: () => string | undefined, afterMs: number = FIRST_LOOK_MS): void {
+    this.#timer = setTimeout(() => {
+      this.start(own());
+      this.watch(own, NEXT_LOOK_MS);
+    }, afterMs).unref();
+  }
+
+  /** Looks for outboxes left behind and begins with the first, unless it is still at it; `own` is not looked at. */
   start(own?: string): void {
+    if (this.#current !== undefined) return;
+    this.held.length = 0;
+    this.foreign.length = 0;
     this.#files = this.#folder.files().filter((path) => path !== own);
     this.#next();
   }
@@ -45,6 +65,7 @@ export class Heir {
 
   /** Lets go of the outbox it has; what is in it is for the next one. */
   stop(): void {
+    clearTimeout(this.#timer);
     this.#files = [];
     this.#letGo();
   }

@@ -38,8 +38,8 @@ export class OutboxFile {
   /** Does several things in one transaction. */
   transaction<R>(body: () => R): R {
     if (this.#depth > 0) return body();
-    this.#depth++;
     this.#db.exec("BEGIN IMMEDIATE");
+    this.#depth++;
     try {
       const result = body();
       this.#db.exec("COMMIT");

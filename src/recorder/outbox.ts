@@ -18,7 +18,12 @@ export class Outbox extends OutboxFile {
 
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     super(path, created);
-    this.#count();
+    try {
+      this.#count();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   #count(): void {

@@ -29,9 +29,6 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly maxOutboxBytes: number;
 }
 
-/** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
-const HEIR_AFTER_MS = 500;
-
 /**
  * Gathers what runs record into changes and hands them to delivery in the background: the changes of one run in order,
  * a child's creation after its parent's, memory bounded, everything written at the end.
@@ -44,7 +41,6 @@ export class Recorder {
   readonly #keeper: Keeper;
   readonly #bound: MemoryBound;
   #heir: Heir | undefined;
-  #heirTimer: NodeJS.Timeout | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
   #ended: "closed" | "exited" | undefined;
@@ -169,7 +165,6 @@ export class Recorder {
     this.#writeAll();
     this.#ended = "closed";
     this.#heir?.stop();
-    clearTimeout(this.#heirTimer);
     clearTimeout(this.#keepTimer);
     this.#keeper.own.close();
     await this.#options.store.close();
@@ -188,6 +183,15 @@ export class Recorder {
   async settle(): Promise<void> {
     await this.flush();
     await this.#options.store.settle?.();
+  }
+
+  /** Writes down what the store has not taken and tells those who wait for it: nobody will wait any longer. */
+  giveUp(): void {
+    if (this.#ended || this.idle) return;
+    this.#keepAll();
+    if (this.keeps) this.#keeper.sayKept();
+    const error = new PulseError("STORE_UNAVAILABLE", `${this.uri} has not taken it before the program ended.`);
+    for (const log of this.#queue.all()) log.tell("lost", error);
   }
 
   /** Whether the store can write while the process exits. */
@@ -216,9 +220,8 @@ export class Recorder {
     // Looked at twice an interval, so that nothing is older than one when it is written down.
     if (durability !== "memory") this.#keepTimer = setTimeout(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
     if (this.#heir !== undefined || outboxes === undefined) return;
-    const heir = new Heir(outboxes, this.#delivery, this.#options.diagnostics);
-    this.#heir = heir;
-    this.#heirTimer = setTimeout(() => heir.start(this.#keeper.own.path), HEIR_AFTER_MS).unref();
+    this.#heir = new Heir(outboxes, this.#delivery, this.#options.diagnostics);
+    this.#heir.watch(() => this.#keeper.own.path);
   }
 
   /** Writes down what the store has not taken for half an interval. */

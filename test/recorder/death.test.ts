@@ -238,6 +238,13 @@ describe("A second signal", { concurrency: 4 }, () => {
   }
 });
 
+test("A program that awaits the id of a run whose server is down hears that it is kept, instead of ending in the middle", async () => {
+  await check("a server that is down", { title: "", how: "awaits", status: "FAILED" }, async ({ code, stderr, stdout }) => {
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: "ready\n" }, stderr);
+    assert.match(stderr, /PulseError: .*KEPT_FOR_LATER/s);
+  });
+});
+
 test("The first process of a container goes on after a signal nobody handles, and its run with it", async () => {
   for (const kind of ["a server", "a server that is down"] as const) {
     const one: Case = signalled("SIGTERM", "", "KILLED", { how: "wait", first: true, signals: ["SIGTERM", "SIGKILL"] });

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
+import { systemClock } from "../../src/clock.js";
+import { Diagnostics } from "../../src/diagnostics.js";
+import { Delivery } from "../../src/recorder/delivery.js";
+import { Heir } from "../../src/recorder/heir.js";
 import type { Outbox } from "../../src/recorder/outbox.js";
-import { adopt } from "../../src/recorder/outbox-folder.js";
+import { adopt, OutboxFolder } from "../../src/recorder/outbox-folder.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
@@ -57,6 +62,39 @@ test("a run that has gone through the outbox goes the short way again once nothi
   assert.equal(store.runs[0]?.metrics.get("m")?.length, 10);
   assert.equal(store.runs[0]?.status, "FINISHED");
   assertBalanced(tracker, 1);
+});
+
+test("delivery is in nobody's async context", async () => {
+  const { store, tracker } = kit();
+  const users = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  store.fault = () => {
+    seen.push(users.getStore());
+    return seen.length === 1 ? away : undefined;
+  };
+  users.run("a request", () => tracker.withRun({}, (run) => run.logMetric("m", 1)));
+  await users.run("another", () => tracker.flush({ timeoutMs: 5_000 }));
+  assert.ok(seen.length >= 2);
+  assert.deepEqual(new Set(seen), new Set([undefined]));
+  await tracker.shutdown();
+});
+
+test("an heir that looks again finds the outbox of a tracker that has died since", async () => {
+  const { store, tracker, files, folder } = kit();
+  store.fault = () => away;
+  tracker.startRun({ runName: "left" });
+  await until("an outbox", () => files().length === 1);
+  const next = new RemoteStore();
+  const diagnostics = new Diagnostics();
+  const delivery = new Delivery({ store: next, diagnostics, clock: systemClock });
+  const heir = new Heir(new OutboxFolder(folder, store.uri), delivery, diagnostics);
+  heir.start();
+  assert.deepEqual([heir.held, heir.done], [files(), true]);
+  await tracker.shutdown({ timeoutMs: 1 });
+  heir.start();
+  await until("delivery", () => heir.done);
+  assert.deepEqual([heir.held, next.named("left")?.status], [[], "FINISHED"]);
+  await until("the file is gone", () => files().length === 0);
 });
 
 test("a tracker that is shut down while the store is away leaves its runs to the next one, children behind their parents", async () => {
