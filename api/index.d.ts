@@ -95,7 +95,8 @@ export interface PulseConfig {
     readonly requestTimeoutMs?: number | undefined;
     /**
      * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on disk, everything is at exit.
-     * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written.
+     * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written,
+     * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
      * @default "exit"
      */
     readonly durability?: Durability | undefined;
@@ -114,6 +115,8 @@ export interface PulseConfig {
     /** What a `@Log…` method does outside any run. @default "warn" */
     readonly outsideRun?: OutsideRun | undefined;
 }
+/** What a header may hold; a line break would be another header. */
+export declare const HEADER_VALUE: RegExp;
 
 // decorators/log-metric.d.ts
 import { type LogMetricOptions, type Selector } from "../capture/metrics.js";

@@ -22,7 +22,7 @@ export function status(terminal: Terminal): number {
     print(styled(terminal, "bold", uri));
     const rows = outboxes.map((box) => [
       box.path.split(/[\\/]/).at(-1) ?? "",
-      { waiting: "waiting", live: "held by a running program", foreign: "not readable by this version" }[box.state],
+      { waiting: "waiting", live: "held by a running program", foreign: "cannot be read: of another version, or damaged" }[box.state],
       box.rows ?? "",
       box.items ?? "",
       bytes(box.bytes ?? box.fileBytes),

@@ -60,7 +60,8 @@ export interface PulseConfig {
   readonly requestTimeoutMs?: number | undefined;
   /**
    * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on disk, everything is at exit.
-   * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written.
+   * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written,
+   * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
    * @default "exit"
    */
   readonly durability?: Durability | undefined;
@@ -104,13 +105,17 @@ const isOneOf = (value: Record<string, unknown>, ...names: string[]): boolean =>
 function isAuth(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { username, password, token } = value;
-  if (token !== undefined) return isOneOf(value, "token") && (isText(token) || typeof token === "function");
+  if (token !== undefined)
+    return isOneOf(value, "token") && (typeof token === "function" || (isText(token) && HEADER_VALUE.test(String(token))));
   return isOneOf(value, "username", "password") && isText(username) && typeof password === "string";
 }
 
-/** Header names and values as HTTP has them; a line break in one would be another header. */
+/** What a header may hold; a line break would be another header. */
+export const HEADER_VALUE: RegExp = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Header names and values as HTTP has them. */
 function isHeader([name, value]: [string, unknown]): boolean {
-  return /^[!#$%&'*+.^_`|~\w-]+$/.test(name) && typeof value === "string" && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+  return /^[!#$%&'*+.^_`|~\w-]+$/.test(name) && typeof value === "string" && HEADER_VALUE.test(value);
 }
 
 function isTls(value: unknown): boolean {
@@ -132,7 +137,7 @@ function isOutbox(value: unknown): boolean {
 const CHECKS: Record<keyof PulseConfig, Check> = {
   trackingUri: TEXT,
   experiment: TEXT,
-  auth: ["{ username, password } or { token } with strings (the token may be a function)", isAuth],
+  auth: ["{ username, password } or { token } with strings a header can hold (the token may be a function)", isAuth],
   headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
   tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls],
   workspace: TEXT,

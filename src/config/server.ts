@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { PulseError } from "../errors.js";
-import type { Auth, TlsOptions } from "./options.js";
+import { type Auth, HEADER_VALUE, type TlsOptions } from "./options.js";
 import type { Picker } from "./picker.js";
 
 /** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
@@ -23,11 +23,11 @@ const LONGEST_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
  * Resolves the settings of a server.
- * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other.
+ * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other, or mean nothing.
  */
 export function serverSettings(pick: Picker): ServerSettings {
   const { env } = pick;
-  const timeout = pick.maybe("requestTimeoutMs") ?? Number(pick.environment("requestTimeoutMs", "MLFLOW_HTTP_REQUEST_TIMEOUT")) * 1_000;
+  const timeout = pick.maybe("requestTimeoutMs") ?? environmentTimeout(pick);
   const retryAfter = pick.environment("respectRetryAfter", "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? "true";
   let auth: Auth | undefined;
   let resolved = false;
@@ -41,10 +41,20 @@ export function serverSettings(pick: Picker): ServerSettings {
     headers: pick.value("headers", {}),
     tls: pick.maybe("tls") ?? environmentTls(pick),
     workspace: pick.maybe("workspace", "MLFLOW_WORKSPACE"),
-    requestTimeoutMs: timeout > 0 ? Math.min(timeout, LONGEST_REQUEST_TIMEOUT_MS) : DEFAULT_REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: Math.min(timeout ?? DEFAULT_REQUEST_TIMEOUT_MS, LONGEST_REQUEST_TIMEOUT_MS),
     respectRetryAfter: !/^(false|0)$/i.test(retryAfter),
     env,
   };
+}
+
+function environmentTimeout(pick: Picker): number | undefined {
+  const variable = "MLFLOW_HTTP_REQUEST_TIMEOUT";
+  const text = pick.environment("requestTimeoutMs", variable);
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (!(seconds > 0))
+    throw new PulseError("INVALID_CONFIG", `${variable}: expected a number of seconds above 0, got ${JSON.stringify(text)}.`);
+  return seconds * 1_000;
 }
 
 /** As in Python's client: a complete pair wins over a token; each half may come from the credentials file. */
@@ -59,6 +69,8 @@ function environmentAuth(pick: Picker): Auth | undefined {
     return { username, password };
   }
   const token = pick.environment("auth", "MLFLOW_TRACKING_TOKEN");
+  if (token !== undefined && !HEADER_VALUE.test(token))
+    throw new PulseError("INVALID_CONFIG", "MLFLOW_TRACKING_TOKEN: expected a text that a header can hold, without line breaks.");
   return token === undefined ? undefined : { token };
 }
 

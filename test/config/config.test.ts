@@ -152,3 +152,14 @@ test("every URI of the contract opens or says it does not yet", () => {
     assert.throws(() => openStore(uri, options), { code: "INVALID_TRACKING_URI" }, uri);
   }
 });
+
+test("environment variables that mean nothing are said to", () => {
+  const { server } = resolveConfig({}, { MLFLOW_TRACKING_TOKEN: "a\nb", HOME: folder });
+  assert.throws(() => server.auth, /MLFLOW_TRACKING_TOKEN: expected a text that a header can hold, without line breaks/);
+  assert.throws(
+    () => resolveConfig({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "abc" }),
+    /MLFLOW_HTTP_REQUEST_TIMEOUT: .*seconds above 0, got "abc"/,
+  );
+  assert.equal(resolveConfig({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "2.5" }).server.requestTimeoutMs, 2_500);
+  assert.throws(() => createTracker({ auth: { token: "a\nb" } }), /configure\.auth: expected/);
+});

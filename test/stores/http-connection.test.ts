@@ -83,6 +83,7 @@ test("a token function is asked again when the server refuses its token, once", 
   for (const token of [
     () => Promise.reject(new Error("vault is sealed")),
     () => "a\r\nX: y",
+    () => "\u20ac",
     () => 5 as never,
     () => new Promise<string>(() => undefined),
   ])

@@ -1,5 +1,5 @@
 import { REDACTED, redactText } from "../../capture/redact.js";
-import type { Auth } from "../../config/options.js";
+import { type Auth, HEADER_VALUE } from "../../config/options.js";
 import type { ServerSettings } from "../../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
 import { Failure } from "./failure.js";
@@ -168,7 +168,8 @@ export class MlflowApi {
     const asked = this.#token;
     try {
       const value = await asked;
-      if (typeof value !== "string" || value === "" || /[\r\n]/.test(value)) throw new Error("it gave no token");
+      if (typeof value !== "string" || value === "") throw new Error("it gave no token");
+      if (!HEADER_VALUE.test(value)) throw new Error("it gave a token that no header can hold");
       return this.#secret("Bearer", value);
     } catch (error) {
       if (this.#token === asked) this.#token = undefined; // asked again the next time
