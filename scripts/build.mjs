@@ -20,11 +20,16 @@ writeFileSync(`${root}dist/cjs/package.json`, `${JSON.stringify({ type: "commonj
 // `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file
 // for each, and each build's `#require` is pointed at its own. (An `imports` map would need a second one in dist/cjs.)
 for (const [format, file] of [
-  ["esm", "./require.mjs"],
-  ["cjs", "./require.cjs"],
+  ["esm", "require.mjs"],
+  ["cjs", "require.cjs"],
 ]) {
-  const driver = `${root}dist/${format}/stores/sql/driver.js`;
-  const text = readFileSync(driver, "utf8");
-  if (!text.includes('"#require"')) throw new Error(`${driver} no longer imports "#require".`);
-  writeFileSync(driver, text.replace('"#require"', `"${file}"`));
+  for (const [user, up] of [
+    ["stores/sql/driver.js", "../../"],
+    ["capture/sketch.js", "../"],
+  ]) {
+    const path = `${root}dist/${format}/${user}`;
+    const text = readFileSync(path, "utf8");
+    if (!text.includes('"#require"')) throw new Error(`${path} no longer imports "#require".`);
+    writeFileSync(path, text.replace('"#require"', `"${up}${file}"`));
+  }
 }

@@ -20,7 +20,7 @@ function run(args, env = process.env) {
 if (!(await environments())) throw new Error("There is no python3 3.10 or newer on the PATH.");
 rmSync(out, { recursive: true, force: true });
 run([join(root, "node_modules/typescript/bin/tsc"), "-p", "test/tsconfig.json", "--outDir", out]);
-writeFileSync(`${out}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/stores/sql/require.mjs" } }));
+writeFileSync(`${out}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }));
 run([`${out}/test/e2e/faults.test.js`], { ...process.env, PULSE_FAULT_SEEDS: seeds ?? "1-1000" });
 if (seeds === undefined) {
   run([`${out}/test/e2e/crash.test.js`], { ...process.env, PULSE_CRASHES: "200" });

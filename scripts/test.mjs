@@ -25,7 +25,7 @@ for (const [dialect, project] of Object.entries(dialects)) {
   // `#require` is found through the nearest package.json.
   writeFileSync(
     `build/${dialect}/package.json`,
-    JSON.stringify({ type: "module", imports: { "#require": "./src/stores/sql/require.mjs" } }),
+    JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }),
   );
 }
 

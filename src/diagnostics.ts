@@ -16,6 +16,10 @@ export interface Stats {
   params: number;
   /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
   tags: number;
+  /** Runs that sampling left out, counted at their root. */
+  unsampled: number;
+  /** Calls that are no runs of their own but part of a folded one. */
+  folded: number;
   /** Items the store has acknowledged. */
   delivered: number;
   /** Items recorded and not yet acknowledged, dropped or rejected. */
@@ -40,6 +44,8 @@ export class Diagnostics {
     metrics: 0,
     params: 0,
     tags: 0,
+    unsampled: 0,
+    folded: 0,
     delivered: 0,
     pending: 0,
     dropped: 0,

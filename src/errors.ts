@@ -23,6 +23,13 @@ const PROBLEMS = {
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
   CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
+  NOT_RECORDED: { retry: false, todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more." },
+  OUT_OF_RANGE: { retry: false, todo: "It is logged all the same; mend the value, or the range of defineExperiment()." },
+  TOO_MANY_RUNS: {
+    retry: false,
+    todo: 'End the runs you start, log steps of one run instead of child runs (nest: "join"), or set maxRunsPerSecond.',
+  },
+  MINIFIED_NAMES: { retry: false, todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").' },
   UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".' },
   THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },
   MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },

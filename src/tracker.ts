@@ -52,6 +52,7 @@ class TrackerInstance implements Tracker, RunHost {
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly redact: Redactor;
+  opened = 0;
   #resumeId: string | undefined;
   #shutdown: Promise<void> | undefined;
 

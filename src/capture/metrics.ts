@@ -1,5 +1,6 @@
 import { PulseError } from "../errors.js";
-import { isList, isNumeric, isPlainObject, readPath } from "./path.js";
+import type { Aggregate } from "./aggregate.js";
+import { type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, readPath } from "./path.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -27,14 +28,30 @@ export interface LogMetricOptions {
   readonly timestamp?: number | Date | SelectorFunction | undefined;
   /** Logs only results for which this returns true. @default every result */
   readonly when?: SelectorFunction | undefined;
+  /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
+  readonly everyN?: number | undefined;
+  /** Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they count as steps. @default 0 */
+  readonly minIntervalMs?: number | undefined;
+  /**
+   * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
+   * Percentiles are within 1 % of the true ones; values that are not finite are left out.
+   */
+  readonly aggregate?: Aggregate | readonly Aggregate[] | undefined;
   /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
   readonly nonFinite?: "log" | "skip" | undefined;
+}
+
+/** @internal What of a run's values of a key is logged. */
+export interface Thinning {
+  readonly everyN: number;
+  readonly minIntervalMs: number;
+  readonly aggregate: readonly Aggregate[] | undefined;
 }
 
 /** @internal Where captured values go. An object, not functions: it is made for every call. */
 export interface MetricSink {
   /** Takes one value; `step` and `timestamp` are undefined when the run is to choose. */
-  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown): void;
+  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void;
   /** Told when a bound cut something off. */
   limited(what: string): void;
 }
@@ -45,8 +62,9 @@ export type MetricCapture = (result: unknown, args: readonly unknown[], sink: Me
 /** @internal Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
 export function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture {
   const { prefix = "", step, timestamp, when, nonFinite } = options;
+  const thinning = thinningOf(options);
   const take = compileTake(selector, name);
-  const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip";
+  const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip" && !thinning;
   if (plain) return take;
   const one: MetricCapture = (result, args, sink) => {
     if (when !== undefined && !when(result, args)) return;
@@ -54,7 +72,8 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
     const time = typeof timestamp === "function" ? timestamp(result, args) : timestamp;
     take(result, args, {
       metric(key, value) {
-        if (nonFinite !== "skip" || typeof value !== "number" || Number.isFinite(value)) sink.metric(prefix + key, value, chosenStep, time);
+        if (nonFinite !== "skip" || typeof value !== "number" || Number.isFinite(value))
+          sink.metric(prefix + key, value, chosenStep, time, thinning);
       },
       limited: (what) => sink.limited(what),
     });
@@ -65,6 +84,11 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
     if (perElement && isList(result)) eachElement(result, sink, (element) => one(element, args, sink));
     else one(result, args, sink);
   };
+}
+
+function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptions): Thinning | undefined {
+  if (everyN === 1 && minIntervalMs === 0 && aggregate === undefined) return undefined;
+  return { everyN, minIntervalMs, aggregate: typeof aggregate === "string" ? [aggregate] : aggregate };
 }
 
 function compileTake(selector: Selector | undefined, name: string): MetricCapture {
@@ -97,27 +121,41 @@ function takeFunction(key: string, from: SelectorFunction): MetricCapture {
 }
 
 function emit(sink: MetricSink, key: string, value: number | bigint | boolean): void {
-  sink.metric(key, value, undefined, undefined);
+  sink.metric(key, value, undefined, undefined, undefined);
 }
 
+/** Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along. */
 function takeValue(key: string, value: unknown, sink: MetricSink): void {
   if (isNumeric(value)) emit(sink, key, value);
-  else if (isList(value)) eachElement(value, sink, (element) => isNumeric(element) && emit(sink, key, element));
+  else if (isList(value) || isIterable(value)) eachElement(value, sink, (element) => isNumeric(element) && emit(sink, key, element));
 }
 
-function eachElement(list: ArrayLike<unknown>, sink: MetricSink, visit: (element: unknown) => void): void {
-  const length = Math.min(list.length, MAX_STEPS);
-  for (let i = 0; i < length; i++) visit(list[i]);
-  if (list.length > MAX_STEPS) sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
+function eachElement(
+  list: ArrayLike<unknown> | ReadonlySet<unknown> | Iterable<unknown>,
+  sink: MetricSink,
+  visit: (element: unknown) => void,
+): void {
+  let taken = 0;
+  if ("length" in list) while (taken < list.length && taken < MAX_STEPS) visit(list[taken++]);
+  else
+    for (const element of list) {
+      if (taken === MAX_STEPS) {
+        sink.limited(`only the first ${MAX_STEPS} elements`);
+        return;
+      }
+      taken++;
+      visit(element);
+    }
+  if ("length" in list && list.length > MAX_STEPS) sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
 }
 
 function takeBare(name: string, result: unknown, sink: MetricSink): void {
   if (isNumeric(result)) emit(sink, name, result);
-  else if (isPlainObject(result)) takeLeaves(result, sink);
+  else if (isFielded(result)) takeLeaves(result, sink);
   else if (isList(result)) {
     eachElement(result, sink, (element) => {
       if (isNumeric(element)) emit(sink, name, element);
-      else if (isPlainObject(element)) takeLeaves(element, sink);
+      else if (isFielded(element)) takeLeaves(element, sink);
     });
   }
 }
@@ -128,20 +166,20 @@ interface Budget {
   fields: number;
 }
 
-function takeLeaves(root: Record<string, unknown>, sink: MetricSink): void {
+function takeLeaves(root: Fielded, sink: MetricSink): void {
   if (!visitLeaves(root, "", 1, { leaves: MAX_LEAVES, fields: MAX_FIELDS }, sink))
     sink.limited(`only the first ${MAX_LEAVES} numbers of an object`);
 }
 
 /** Visits the numeric leaves below an object; false when the budget is spent. */
-function visitLeaves(object: object, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
-  for (const key of Object.keys(object)) {
+function visitLeaves(object: Fielded, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
+  for (const key of fieldNames(object)) {
     if (budget.fields-- === 0) return false;
-    const value = Object.getOwnPropertyDescriptor(object, key)?.value as unknown; // a getter is never run
+    const value = fieldOf(object, key);
     if (isNumeric(value)) {
       if (budget.leaves-- === 0) return false;
-      emit(sink, prefix === "" ? key : prefix + key, value);
-    } else if (depth < MAX_DEPTH && isPlainObject(value) && !visitLeaves(value, `${prefix}${key}.`, depth + 1, budget, sink)) return false;
+      emit(sink, prefix === "" ? String(key) : prefix + key, value);
+    } else if (depth < MAX_DEPTH && isFielded(value) && !visitLeaves(value, `${prefix}${key}.`, depth + 1, budget, sink)) return false;
   }
   return true;
 }

@@ -11,19 +11,47 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return proto === null || proto === Object.prototype || Object.getPrototypeOf(proto) === null;
 }
 
-/** Whether a value is a list of numbers or the like: an array or a typed array. */
-export function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+/** Whether a value is a list of numbers or the like: an array, a typed array or a set. */
+export function isList(value: unknown): value is ArrayLike<unknown> | ReadonlySet<unknown> {
+  return Array.isArray(value) || value instanceof Set || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** Whether a value can be walked along more than once: what is its own iterator would be used up. */
+export function isIterable(value: unknown): value is Iterable<unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const iterate = (value as Partial<Iterable<unknown>>)[Symbol.iterator];
+  return typeof iterate === "function" && !("next" in value);
+}
+
+/** What has fields that may be looked into: a plain object or a map. */
+export type Fielded = Record<string, unknown> | ReadonlyMap<unknown, unknown>;
+
+export function isFielded(value: unknown): value is Fielded {
+  return isPlainObject(value) || value instanceof Map;
+}
+
+export function fieldNames(value: Fielded): Iterable<unknown> {
+  return value instanceof Map ? value.keys() : Object.keys(value);
+}
+
+/** A field as it lies there: a getter is never run. */
+export function fieldOf(value: Fielded, name: unknown): unknown {
+  return value instanceof Map ? value.get(name) : Object.getOwnPropertyDescriptor(value, name as string)?.value;
 }
 
 /** Reads a dotted path. A field that itself has dots in its name wins over the path. Absent is undefined. */
 export function readPath(root: unknown, path: string): unknown {
   if (root === null || (typeof root !== "object" && typeof root !== "function")) return undefined;
-  if (Object.hasOwn(root, path) || !path.includes(".")) return (root as Record<string, unknown>)[path];
+  if (!path.includes(".") || (root instanceof Map ? root.has(path) : Object.hasOwn(root, path))) return readField(root, path);
   let value: unknown = root;
   for (const part of path.split(".")) {
     if (value === null || value === undefined) return undefined;
-    value = (value as Record<string, unknown>)[part];
+    value = readField(value, part);
   }
   return value;
+}
+
+function readField(from: unknown, name: string): unknown {
+  if (!(from instanceof Map)) return (from as Record<string, unknown>)[name];
+  return from.has(name) ? from.get(name) : from.get(Number(name));
 }

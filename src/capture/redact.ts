@@ -29,7 +29,7 @@ const SECRET_PAIRS = new Set(["api key", "access key", "private key", "secret ke
 /** Secrets known by their shape, wherever they stand in a text. */
 const SHAPES: readonly RegExp[] = [
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
-  /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, // JWT
+  /(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, // JWT; looks behind, so that no long text is scanned from each of its parts
   /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g, // AWS access key id
   /\bgh[pousr]_\w{30,}/g, // GitHub
   /\bgithub_pat_\w{30,}/g,
@@ -45,7 +45,8 @@ const SHAPES: readonly RegExp[] = [
 ];
 /** A cheap first look: only texts with one of these can hold a shape above or a URL with credentials. */
 const SUSPECT = /:\/\/|-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|AIza|sk-|[sr]k_|hf_|npm_|dapi|bearer |basic /i;
-const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]+@/gi;
+/** Without the scheme before it, which would be looked for from every letter of a long text. */
+const URL_CREDENTIALS = /:\/\/[^\s/?#]+@/g;
 const KEY_WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g;
 
 const secretKeys = new Map<string, boolean>();
@@ -65,7 +66,7 @@ export function isSecretKey(key: string): boolean {
 /** @internal Replaces every secret of a known shape in a text, and the credentials in its URLs. */
 export function redactText(text: string): string {
   if (text.length < 8 || !SUSPECT.test(text)) return text;
-  let out = text.replace(URL_CREDENTIALS, `$1${REDACTED}@`);
+  let out = text.replace(URL_CREDENTIALS, `://${REDACTED}@`);
   for (const shape of SHAPES) out = out.replace(shape, REDACTED);
   return out;
 }

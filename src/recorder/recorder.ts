@@ -1,14 +1,16 @@
 import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
-import type { ExperimentRef, TerminalStatus } from "../entities.js";
+import type { TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import type { RunStart, StoredIds } from "../stores/tracking-store.js";
+import type { TrackingStore } from "../stores/tracking-store.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { Heir } from "./heir.js";
+import type { HeldRuns } from "./held-runs.js";
+import type { ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./intake.js";
 import { Keeper } from "./keeper.js";
 import { KEPT_AT_ONCE, MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox-folder.js";
-import { RunLog, type Unfinished, type UnfinishedEnd } from "./run-log.js";
+import { RunLog } from "./run-log.js";
 import { RunQueue } from "./run-queue.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
@@ -34,12 +36,15 @@ export interface RecorderOptions extends DeliveryOptions {
  * a child's creation after its parent's, memory bounded, everything written at the end.
  */
 export class Recorder {
+  readonly store: TrackingStore;
   readonly #options: RecorderOptions;
   readonly #stats: Diagnostics["stats"];
   readonly #delivery: Delivery;
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
   readonly #bound: MemoryBound;
+  /** Runs that are held back and not over. */
+  readonly held: Set<HeldRuns> = new Set();
   #heir: Heir | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
@@ -48,6 +53,7 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     const { store, diagnostics, clock, outboxes, maxOutboxBytes } = options;
     this.#options = options;
+    this.store = store;
     this.#stats = diagnostics.stats;
     this.#delivery = new Delivery(options);
     this.#keeper = new Keeper({
@@ -65,16 +71,20 @@ export class Recorder {
     this.#bound = new MemoryBound(options, this.#delivery, this.#queue, this.#keeper);
   }
 
-  /** Opens the log of a new run; its start is the first thing in it. */
-  open(run: Unfinished, runKey: string, experiment: ExperimentRef, start: RunStart, parent: RunLog | undefined): RunLog {
-    const log = new RunLog(this, run, runKey, experiment, parent);
-    this.#stats.runs++;
+  /** Opens the log of a new run; its start is the first thing in it. `held` has a say in whether it is recorded at all. */
+  open(run: Unfinished, { runKey, experiment, start, parent }: LogOpening, held: HeldRuns | undefined): RunLog {
+    const log = new RunLog(held?.intake ?? this, run, runKey, experiment, parent);
+    held?.opened(log);
     log.start(start);
     return log;
   }
 
+  /** There is always room: when memory is full, something else gives way. */
+  readonly admits = (): boolean => true;
+
   /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
-  added(log: RunLog, bytes: number): void {
+  added(log: RunLog, kind: ItemKind, bytes: number): void {
+    if (kind !== "ends") this.#stats[kind]++;
     this.#stats.pending++;
     log.recorded++;
     this.#queue.bytes += bytes;
@@ -146,6 +156,7 @@ export class Recorder {
 
   /** Ends the runs that are still open. */
   endOpenRuns(end: UnfinishedEnd): void {
+    for (const held of this.held) held.endOpen(end);
     for (const { run } of this.#openLogs()) run.endUnfinished(end);
   }
 
@@ -155,7 +166,7 @@ export class Recorder {
   }
 
   get hasOpenRuns(): boolean {
-    return this.#openLogs().length > 0;
+    return this.held.size > 0 || this.#openLogs().length > 0;
   }
 
   /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
@@ -190,23 +201,13 @@ export class Recorder {
     if (this.#ended || this.idle) return;
     this.#keepAll();
     if (this.keeps) this.#keeper.sayKept();
-    const error = new PulseError("STORE_UNAVAILABLE", `${this.uri} has not taken it before the program ended.`);
+    const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
   }
 
   /** Whether the store can write while the process exits. */
   get writesSync(): boolean {
     return this.#options.store.applySync !== undefined;
-  }
-
-  /** The store's address, without credentials. */
-  get uri(): string {
-    return this.#options.store.uri;
-  }
-
-  /** The page where people look at a run, when there is one. */
-  runUrl(ids: StoredIds): string | undefined {
-    return this.#options.store.runUrl?.(ids);
   }
 
   /** Whether what the store does not take is kept on disk. */

@@ -1,7 +1,8 @@
-import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
+import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
 import type { PulseError } from "../errors.js";
 import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
 import type { Failures } from "./failures.js";
+import type { Intake, Unfinished } from "./intake.js";
 
 /** A change that is still being gathered, or at the head of its log. */
 interface Gathering extends RunChange {
@@ -13,26 +14,6 @@ interface Gathering extends RunChange {
   params: Param[];
   tags: Tag[];
   end: RunEnd | undefined;
-}
-
-/** What a run log tells its recorder. */
-export interface Intake {
-  /** The log holds this many bytes more. */
-  added(log: RunLog, bytes: number): void;
-  /** The end of a run that the store has as open is in the log. */
-  ending(log: RunLog): void;
-}
-
-/** How runs that are still open end with the process or the tracker. */
-export interface UnfinishedEnd {
-  readonly status: TerminalStatus;
-  /** Nothing went wrong, but the run was not ended by anybody. */
-  readonly partial: boolean;
-}
-
-/** The run a log belongs to: what must be possible with it when the process or the tracker ends. */
-export interface Unfinished {
-  endUnfinished(end: UnfinishedEnd): void;
 }
 
 /** Rough resident sizes, for the memory bound. */
@@ -101,7 +82,7 @@ export class RunLog {
   readonly run: Unfinished;
   /** The run's end is recorded. */
   ended = false;
-  readonly #intake: Intake;
+  #intake: Intake;
   #next: Gathering | undefined;
   /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
   #taken = 0;
@@ -139,33 +120,53 @@ export class RunLog {
 
   start(start: RunStart): void {
     this.#gathering().create = start;
-    this.#intake.added(this, START_BYTES);
+    this.#intake.added(this, "runs", START_BYTES);
   }
 
   metric(metric: Metric): void {
+    if (!this.#intake.admits("metrics")) return;
     this.#gathering().metrics.push(metric);
-    this.#intake.added(this, METRIC_BYTES);
+    this.#intake.added(this, "metrics", METRIC_BYTES);
   }
 
   param(param: Param): void {
+    if (!this.#intake.admits("params")) return;
     const next = this.#gathering();
     if (next.params === NONE) next.params = [param];
     else next.params.push(param);
-    this.#intake.added(this, pairBytes(param));
+    this.#intake.added(this, "params", pairBytes(param));
   }
 
   tag(tag: Tag): void {
+    if (!this.#intake.admits("tags")) return;
     const next = this.#gathering();
     if (next.tags === NONE) next.tags = [tag];
     else next.tags.push(tag);
-    this.#intake.added(this, pairBytes(tag));
+    this.#intake.added(this, "tags", pairBytes(tag));
   }
 
   end(end: RunEnd): void {
     this.#gathering().end = end;
     this.ended = true;
     if (this.ids) this.#intake.ending(this);
-    this.#intake.added(this, PAIR_BYTES);
+    this.#intake.added(this, "ends", PAIR_BYTES);
+  }
+
+  /** What of it is gathered and not handed over. */
+  get gathered(): Pick<RunChange, "metrics" | "end"> | undefined {
+    return this.#next;
+  }
+
+  /** Goes over to another intake, with everything gathered so far. */
+  handOver(intake: Intake): void {
+    this.#intake = intake;
+    const next = this.#next;
+    if (next === undefined) return;
+    if (next.create) intake.added(this, "runs", START_BYTES);
+    for (const _ of next.metrics) intake.added(this, "metrics", METRIC_BYTES);
+    for (const param of next.params) intake.added(this, "params", pairBytes(param));
+    for (const tag of next.tags) intake.added(this, "tags", pairBytes(tag));
+    if (next.end) intake.added(this, "ends", PAIR_BYTES);
   }
 
   /** Whether there is nothing to hand over. */

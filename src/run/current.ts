@@ -1,10 +1,10 @@
-import { emitRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 import { activeHost, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
 import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
+import { holdUnlessFailed } from "./sampling.js";
 import { addOpening, callTracked, likeOriginal } from "./tracked.js";
 
 /**
@@ -38,15 +38,17 @@ export function startRun(options: StartOptions = {}): Run {
   if (OFF) return forgettingRun(options);
   const scope = scopes.get();
   const host = activeHost(scope);
-  const { experiment, runName = "run", params, tags, nest = "child" } = options;
+  const { experiment, runName = "run", params, tags, nest = "child", sample = 1 } = options;
+  const parent = nest === "root" ? undefined : scope?.run;
   const run = openRun(host, {
     experiment,
     fallbackExperiment: undefined,
     name: runName,
-    parent: nest === "root" ? undefined : scope?.run,
+    parent,
+    held: parent === undefined && sample < 1 && host.clock.random() >= sample ? holdUnlessFailed(host) : undefined,
   });
-  emitRecord(params, (key, value) => run.logParam(key, value));
-  emitRecord(tags, (key, value) => run.setTag(key, value));
+  if (params) run.logParams(params);
+  if (tags) run.setTags(tags);
   return run;
 }
 

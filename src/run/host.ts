@@ -14,6 +14,8 @@ export interface RunHost {
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
   readonly redact: Redactor;
+  /** How many of its runs are open. */
+  opened: number;
   /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
   takeResumeId(): string | undefined;
 }

@@ -60,16 +60,17 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
     });
     stored.catch(() => undefined); // who waits is told below; recording may throw before anybody does
     try {
-      run.logParams(log.params ?? {});
-      run.logMetrics(log.metrics ?? {});
-      run.setTags(log.tags ?? {});
+      // Read here: what cannot be read is to reject, not to be warned of.
+      run.logParams({ ...log.params });
+      run.logMetrics({ ...log.metrics });
+      run.setTags({ ...log.tags });
       run.end();
     } finally {
       run.end("FAILED");
     }
-    const ids = await within(timeoutMs, stored, host.recorder, () => host.recorder.uri);
+    const ids = await within(timeoutMs, stored, host.recorder, () => host.recorder.store.uri);
     const { runId, experimentId } = ids;
-    const url = host.recorder.runUrl(ids);
+    const url = host.recorder.store.runUrl?.(ids);
     await release();
     return { runId, experimentId, ...(url !== undefined && { url }) };
   } catch (error) {

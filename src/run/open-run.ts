@@ -1,6 +1,8 @@
 import { cutText, withoutNul } from "../capture/keys.js";
-import { redactText } from "../capture/redact.js";
+import { REDACTED } from "../capture/redact.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
+import { messageOf } from "../errors.js";
+import type { HeldRuns } from "../recorder/held-runs.js";
 import type { RunHost } from "./host.js";
 import { Run } from "./run.js";
 
@@ -12,7 +14,13 @@ export interface OpenRequest {
   readonly fallbackExperiment: string | undefined;
   readonly name: string;
   readonly parent: Run | undefined;
+  /** @default what the parent is held back by */
+  readonly held?: HeldRuns | undefined;
 }
+
+/** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
+const MANY_RUNS = 10_000;
+const MOST_RUNS = 100_000;
 
 const byName = new Map<string, ExperimentRef>();
 const MAX_NAMES = 1_000;
@@ -20,13 +28,24 @@ const MAX_NAMES = 1_000;
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
   const { experiment, fallbackExperiment, parent, name } = request;
+  if (parent && ++parent.children >= MANY_RUNS)
+    sayMany(host, `${parent.children} runs were opened below run ${parent.id}`, parent.children);
+  if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
+  if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS)) return forgettingRun({ experiment });
+  host.opened++;
   const ref = experimentOf(host, experiment, fallbackExperiment, parent);
   return new Run(host, {
     experiment: ref,
     name: limited(host, "run name", name, LIMITS.runName),
     parent,
     resumeId: parent === undefined ? host.takeResumeId() : undefined,
+    held: request.held ?? parent?.held,
   });
+}
+
+function sayMany(host: RunHost, what: string, count: number): void {
+  if (count === MANY_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}.`, undefined, "many");
+  if (count >= MOST_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}; further ones are not recorded.`, undefined, "most");
 }
 
 function experimentOf(host: RunHost, given: string | undefined, fallback: string | undefined, parent: Run | undefined): ExperimentRef {
@@ -50,8 +69,18 @@ function named(host: RunHost, name: string): ExperimentRef {
   return ref;
 }
 
+/** A name without its secrets; a redactor that fails leaves nothing of it. */
+function redacted(host: RunHost, what: string, text: string): string {
+  try {
+    return String(host.redact(what, text));
+  } catch (error) {
+    host.diagnostics.warn("CAPTURE_FAILED", `redact failed on a ${what}: ${messageOf(error)}.`, error, "redact");
+    return REDACTED;
+  }
+}
+
 function limited(host: RunHost, what: string, given: string, limit: number): string {
-  const text = withoutNul(host.config.redact === false ? String(given) : redactText(String(given)));
+  const text = withoutNul(redacted(host, what, String(given)));
   if (text.length <= limit) return text;
   host.diagnostics.warn(
     "VALUE_CUT",

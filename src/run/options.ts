@@ -1,8 +1,13 @@
+import { AGGREGATES } from "../capture/aggregate.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
 
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
+
+/** A class of errors, also one whose constructor is not public. */
+// biome-ignore lint/suspicious/noExplicitAny: whatever its constructor takes
+export type ErrorClass = abstract new (...args: any[]) => unknown;
 
 /** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
 export interface RunOptions {
@@ -20,6 +25,20 @@ export interface RunOptions {
   readonly tags?: Readonly<Record<string, unknown>> | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
   readonly nest?: Nest | undefined;
+  /**
+   * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
+   * what is left out is held back in memory (at most 1000 values) and recorded after all when it fails. @default 1
+   */
+  readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
+  /**
+   * The first so many calls of a method in a second are runs; the others become one run `<name> (folded)` with tag `pulse.folded` (how many calls),
+   * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first that fails is a run of its own. @default no limit
+   */
+  readonly maxRunsPerSecond?: number | undefined;
+  /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
+  readonly failOn?: ((result: Untyped, args: Untyped) => unknown) | undefined;
+  /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
+  readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Untyped) => boolean) | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
   readonly when?: ((args: Untyped) => boolean) | undefined;
 }
@@ -34,6 +53,8 @@ export interface StartOptions {
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
   /** @default "child" */
   readonly nest?: "child" | "root" | undefined;
+  /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
+  readonly sample?: number | undefined;
 }
 
 /** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
@@ -44,6 +65,8 @@ export interface CallOptions extends RunOptions {
 
 const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
 
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
 const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
 
 type Check = readonly [expected: string, holds: (value: unknown) => boolean];
@@ -57,7 +80,14 @@ const CHECKS: Record<keyof CallOptions, Check> = {
   ],
   tags: ["a record or a function", (value) => typeof value === "function" || isRecord(value)],
   nest: ['"child", "join" or "root"', (value) => NESTS.has(value)],
-  when: ["a function", (value) => typeof value === "function"],
+  when: ["a function", isFunction],
+  sample: ["a number from 0 to 1, or a function", (value) => isFunction(value) || isShare(value)],
+  maxRunsPerSecond: ["a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0],
+  failOn: ["a function", isFunction],
+  ignore: [
+    "a list of error classes and names, or a function",
+    (value) => isFunction(value) || (Array.isArray(value) && value.every((each) => isFunction(each) || typeof each === "string")),
+  ],
   metrics: [
     "a selector (path, list of paths, record or function)",
     (value) => typeof value === "string" || typeof value === "function" || typeof value === "object",
@@ -79,6 +109,7 @@ const START_CHECKS: Record<keyof StartOptions, Check> = {
   params: ["a record", isRecord],
   tags: ["a record", isRecord],
   nest: ['"child" or "root" (a run that is joined is not yours to end: use withRun)', (value) => value === "child" || value === "root"],
+  sample: ["a number from 0 to 1", isShare],
 };
 
 /** @internal Checks the options of `startRun`, likewise. */
@@ -93,7 +124,13 @@ const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
     "a number, a Date or a function",
     (value) => typeof value === "number" || typeof value === "function" || value instanceof Date,
   ],
-  when: ["a function", (value) => typeof value === "function"],
+  when: ["a function", isFunction],
+  everyN: ["a whole number, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1],
+  minIntervalMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],
+  aggregate: [
+    `one or a list of ${AGGREGATES.join(", ")}`,
+    (value) => (Array.isArray(value) ? value.length > 0 : true) && [value].flat().every((each) => AGGREGATES.includes(each as never)),
+  ],
   nonFinite: ['"log" or "skip"', (value) => value === "log" || value === "skip"],
 };
 

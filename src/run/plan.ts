@@ -15,8 +15,8 @@ export interface Plan {
   readonly nature: "async" | "generator" | "plain";
   /** The member's name, as keys and run names show it. */
   readonly name: string;
-  /** The method opens a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`. */
-  opens: CallOptions | undefined;
+  /** What makes the method open a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`; the inner one first. */
+  readonly opens: CallOptions[];
   readonly metrics: MetricCapture[];
   readonly params: ParamCapture[];
   readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
@@ -49,7 +49,7 @@ export function newPlan(original: AnyFunction, name: string): Plan {
     original,
     name,
     nature: natureOf(original),
-    opens: undefined,
+    opens: [],
     metrics: [],
     params: [],
     tags: [],

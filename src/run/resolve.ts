@@ -14,6 +14,12 @@ export interface ResolvedPlan {
   readonly runName: RunOptions["runName"];
   readonly defaultName: string;
   readonly when: RunOptions["when"];
+  /** Whether some calls are not recorded, or not as runs of their own. */
+  readonly thins: boolean;
+  readonly sample: RunOptions["sample"];
+  readonly maxRunsPerSecond: RunOptions["maxRunsPerSecond"];
+  readonly failOn: RunOptions["failOn"];
+  readonly ignore: RunOptions["ignore"];
   /** Base class first, then derived, then the method's own. */
   readonly params: readonly Fields[];
   readonly tags: readonly Fields[];
@@ -94,19 +100,27 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     return classPlan ? [[each, classPlan]] : [];
   });
   const [nearest] = tracked;
-  const own = plan.opens;
-  const layers: RunOptions[] = [...tracked.map(([, classPlan]) => classPlan.options).reverse(), ...(own ? [own] : [])];
-  const last = <K extends keyof RunOptions>(name: K): RunOptions[K] => layers.findLast((layer) => layer[name] !== undefined)?.[name];
+  const own: RunOptions[] = plan.opens;
+  const opens = own.length > 0;
+  const layers = [...tracked.map(([, classPlan]) => classPlan.options).reverse(), ...own];
+  const last = <K extends keyof RunOptions>(name: K, among = layers): RunOptions[K] =>
+    among.findLast((layer) => layer[name] !== undefined)?.[name];
+  const [sample, maxRunsPerSecond] = [last("sample"), last("maxRunsPerSecond")];
   const className = classes.map(nameOf).find((name) => name !== "");
   return {
-    opens: own !== undefined || nearest !== undefined,
-    nest: own ? (own.nest ?? "child") : (last("nest") ?? "join"),
-    experiment: own?.experiment ?? nearest?.[1].experiment,
-    className: nearest && nameOf(nearest[0]),
+    opens: opens || nearest !== undefined,
+    nest: opens ? (last("nest", own) ?? "child") : (last("nest") ?? "join"),
+    experiment: last("experiment", own) ?? nearest?.[1].experiment,
+    className: (nearest && nameOf(nearest[0])) || undefined,
     runName: last("runName"),
     defaultName: className === undefined ? plan.name : `${className}.${plan.name}`,
     when: last("when"),
-    params: layers.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, layer === own)])),
+    thins: (sample !== undefined && sample !== 1) || maxRunsPerSecond !== undefined,
+    sample,
+    maxRunsPerSecond,
+    failOn: last("failOn"),
+    ignore: last("ignore"),
+    params: layers.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, own.includes(layer))])),
     tags: layers.flatMap((layer) => (layer.tags === undefined ? [] : [layer.tags])),
   };
 }
@@ -125,6 +139,10 @@ function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: bool
 }
 
 function nameOf(value: object): string {
-  const name: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
-  return typeof name === "string" ? name : "";
+  try {
+    const name: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
+    return typeof name === "string" ? name : "";
+  } catch {
+    return ""; // a proxy that refuses to be looked at
+  }
 }

@@ -24,14 +24,30 @@ export interface CallObserver {
 
 type AnyIterator = Iterator<unknown> & AsyncIterator<unknown>;
 
-/** Whether a result is a generator: its own iterator, with `next` and `return`. A frozen object cannot be stood in for. */
+/** Finds a property without running a getter. */
+function lookUp(object: object, key: PropertyKey): PropertyDescriptor | undefined {
+  for (let at: object | null = object; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    const found = Object.getOwnPropertyDescriptor(at, key);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** Whether a property can be replaced by one of the object's own. */
+function isOpen(object: object, key: PropertyKey): boolean {
+  const own = Object.getOwnPropertyDescriptor(object, key);
+  return own === undefined ? Object.isExtensible(object) : own.configurable === true;
+}
+
+const isMethod = (object: object, key: PropertyKey): boolean => typeof lookUp(object, key)?.value === "function";
+
+/** Whether a result is a generator: its own iterator, with `next` and `return` that can be followed. Getters are not run, proxies not asked. */
 export function isGenerator(value: unknown): value is AnyIterator {
-  if (types.isGeneratorObject(value)) return true;
-  if (typeof value !== "object" || value === null) return false;
-  const object = value as Record<PropertyKey, unknown>;
+  if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
+  if (types.isGeneratorObject(value)) return isOpen(value, "next");
   try {
-    if (typeof object["next"] !== "function" || typeof object["return"] !== "function" || Object.isFrozen(value)) return false;
-    const own = object[Symbol.asyncIterator] ?? object[Symbol.iterator];
+    if (!isMethod(value, "next") || !isMethod(value, "return") || !VERBS.every((verb) => isOpen(value, verb))) return false;
+    const own: unknown = (lookUp(value, Symbol.asyncIterator) ?? lookUp(value, Symbol.iterator))?.value;
     return typeof own === "function" && Reflect.apply(own, value, []) === value;
   } catch {
     return false;
@@ -115,14 +131,14 @@ function isThenable(value: object): boolean {
 const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.abandoned());
 
 /**
- * Gives a stand-in for a generator with the same prototype: each `next`, `return` and `throw` enters the call's context,
- * each yield is a step, its end is the call's end.
+ * Follows a generator: its `next`, `return` and `throw` get own versions that enter the call's context; each yield is a step,
+ * its end is the call's end. The object stays the very one, so that whatever else it has goes on working.
  */
 export function observeGenerator<G extends object>(generator: G, observer: CallObserver): G {
   const target = generator as unknown as AnyIterator;
-  const native = types.isGeneratorObject(generator);
   let begun = observer.begun;
   let over = false;
+  let depth = 0;
   const finish = (end: () => void): void => {
     if (over) return;
     over = true;
@@ -131,23 +147,36 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
   };
   const settle = (verb: Verb, result: IteratorResult<unknown>): IteratorResult<unknown> => {
     if (result?.done === true) finish(() => (verb === "return" ? observer.abandoned() : observer.exhausted()));
-    else if (!over) observer.step(result?.value);
+    else if (!over) step(result);
     return result;
+  };
+  const step = (result: IteratorResult<unknown>): void => {
+    let value: unknown;
+    try {
+      value = result?.value;
+    } catch {
+      return; // a getter that throws is for who looks at the value
+    }
+    observer.step(value);
   };
   const fail = (error: unknown): never => {
     finish(() => observer.failed(error));
     throw error;
   };
-  const drive = (verb: Verb, args: readonly unknown[]): unknown => {
+  const drive = (verb: Verb, original: Method, self: unknown, args: readonly unknown[]): unknown => {
     if (verb === "next" && !begun) observer.begin();
-    begun ||= verb === "next";
-    if (!begun) over = true; // closed before its first step: there is no run
+    if (!begun && verb !== "next") over = true; // closed before its first step: there is no run, whatever follows
+    begun = true;
     return observer.enter(() => {
       let result: unknown;
       try {
-        result = Reflect.apply(target[verb] as (...values: readonly unknown[]) => unknown, generator, args);
+        depth++;
+        result = Reflect.apply(original, self, args);
       } catch (error) {
+        if (depth > 1) throw error; // it asked itself for a value: that is its own affair
         return fail(error);
+      } finally {
+        depth--;
       }
       if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
       if (typeof result === "object" && result !== null && isThenable(result)) {
@@ -156,23 +185,18 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
       return settle(verb, result as IteratorResult<unknown>);
     });
   };
-  const verbs: Record<string, unknown> = {
-    next: (...args: unknown[]) => drive("next", args),
-    return: (...args: unknown[]) => drive("return", args),
-    ...(typeof target.throw === "function" && { throw: (...args: unknown[]) => drive("throw", args) }),
-  };
-  const standIn: G = new Proxy(generator, {
-    set: (object, key, value) => Reflect.set(object, key, value, object),
-    get(object, key) {
-      if (typeof key === "string" && Object.hasOwn(verbs, key)) return verbs[key];
-      if (key === Symbol.iterator || key === Symbol.asyncIterator) return key in object ? () => standIn : undefined;
-      // A native generator's other members work through the stand-in; those of a class may need its private fields.
-      const value: unknown = Reflect.get(object, key, native ? standIn : object);
-      return typeof value === "function" && !native ? value.bind(object) : value;
-    },
-  });
-  abandoned.register(standIn, observer, observer);
-  return standIn;
+  for (const verb of VERBS) {
+    const original = target[verb] as Method | undefined;
+    if (typeof original !== "function") continue;
+    const value = function (this: unknown, ...args: unknown[]): unknown {
+      return drive(verb, original, this, args);
+    };
+    Object.defineProperty(generator, verb, { value, writable: true, configurable: true });
+  }
+  abandoned.register(generator, observer, observer);
+  return generator;
 }
 
-type Verb = "next" | "return" | "throw";
+type Method = (...args: readonly unknown[]) => unknown;
+const VERBS = ["next", "return", "throw"] as const;
+type Verb = (typeof VERBS)[number];

@@ -1,15 +1,20 @@
-import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import type { Aggregate } from "../capture/aggregate.js";
+import type { Thinning } from "../capture/metrics.js";
+import { emitRecord } from "../capture/params.js";
 import { isNumeric } from "../capture/path.js";
-import { REDACTED } from "../capture/redact.js";
-import { valueText } from "../capture/text.js";
 import { systemClock } from "../clock.js";
 import { type ExperimentRef, LIMITS, type TerminalStatus } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
+import type { HeldRuns } from "../recorder/held-runs.js";
+import type { UnfinishedEnd } from "../recorder/intake.js";
 import { conflictTag } from "../recorder/param-conflict.js";
-import type { RunLog, RunWatcher, UnfinishedEnd } from "../recorder/run-log.js";
+import type { RunLog, RunWatcher } from "../recorder/run-log.js";
 import type { RunHost } from "./host.js";
+import { outOfRange, type Schema, schemaOf } from "./schema.js";
+import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
+import { integerOf, keyOf, textOf } from "./values.js";
 
 /** A value MLflow can take as a metric; booleans are 1 and 0. */
 export type MetricValue = number | bigint | boolean;
@@ -28,6 +33,8 @@ export interface RunOpening {
   readonly name: string;
   readonly parent: Run | undefined;
   readonly resumeId: string | undefined;
+  /** Who has a say in whether the run is recorded. */
+  readonly held?: HeldRuns | undefined;
 }
 
 const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
@@ -45,33 +52,39 @@ export class Run {
   readonly experimentRef: ExperimentRef;
   readonly #host: RunHost;
   readonly #log: RunLog | undefined;
+  readonly #schema: Schema | undefined;
+  /** @internal What it and the runs below it are held back by, if they are. */
+  readonly held: HeldRuns | undefined;
+  /** @internal How many runs were opened below it. */
+  children = 0;
+  /** @internal Has the last word before the end is recorded. */
+  beforeEnd: (() => void) | undefined;
+  #series: Series | undefined;
   #steps: Steps | undefined;
   #params: Map<string, string> | undefined;
   #ended = false;
 
   /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
   constructor(host: RunHost | undefined, opening: RunOpening) {
-    const { experiment, parent, resumeId, name } = opening;
+    const { experiment, parent, resumeId, name, held } = opening;
     this.id = resumeId ?? (host?.clock ?? systemClock).id();
     this.experimentRef = experiment;
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
     this.#host = host as RunHost; // only read where there is a log
+    this.held = held;
     if (host === undefined) return;
-    const source = processSource();
-    this.#log = host.recorder.open(
-      this,
-      this.id,
-      experiment,
-      {
-        name,
-        startTime: host.clock.now(),
-        userId: source.userId,
-        sourceTags: source.tags,
-        parentKey: parent?.id,
-        resume: resumeId !== undefined,
-      },
-      parent?.log,
-    );
+    const { userId, tags } = processSource();
+    const schema = schemaOf(this.experiment);
+    this.#schema = schema;
+    const start = {
+      name,
+      startTime: host.clock.now(),
+      userId,
+      sourceTags: schema ? [...tags, ...schema.tags] : tags,
+      parentKey: parent?.id,
+      resume: resumeId !== undefined,
+    };
+    this.#log = host.recorder.open(this, { runKey: this.id, experiment, start, parent: parent?.log }, held);
   }
 
   /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
@@ -107,14 +120,14 @@ export class Run {
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options: MetricOptions = {}): void {
     if (this.#log === undefined) return;
     const timestamp = options.timestamp ?? this.#host.clock.now();
-    for (const [key, value] of Object.entries(metrics)) this.capture(key, value, options.step, timestamp);
+    this.#each(metrics, (key, value) => this.capture(key, value, options.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
   logParam(key: string, value: unknown): void {
     if (value === undefined || this.#log === undefined) return;
-    const clean = this.#key(key);
-    const text = this.#text(clean, value, LIMITS.paramValue);
+    const clean = keyOf(this.#host, key);
+    const text = textOf(this.#host, clean, value, LIMITS.paramValue);
     this.#params ??= new Map();
     const first = this.#params.get(clean);
     if (first === text) return;
@@ -128,26 +141,24 @@ export class Run {
       return;
     }
     this.#params.set(clean, text);
-    this.#host.diagnostics.stats.params++;
     this.#log.param({ key: clean, value: text });
   }
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    for (const [key, value] of Object.entries(params)) this.logParam(key, value);
+    this.#each(params, (key, value) => this.logParam(key, value));
   }
 
   /** Sets a tag; the last value stays. */
   setTag(key: string, value: unknown): void {
     if (value === undefined || this.#log === undefined) return;
-    const clean = this.#key(key);
-    this.#host.diagnostics.stats.tags++;
-    this.#log.tag({ key: clean, value: this.#text(clean, value, clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue) });
+    const clean = keyOf(this.#host, key);
+    this.#log.tag({ key: clean, value: textOf(this.#host, clean, value, clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue) });
   }
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    for (const [key, value] of Object.entries(tags)) this.setTag(key, value);
+    this.#each(tags, (key, value) => this.setTag(key, value));
   }
 
   /** Ends the run; only the first end counts. @param status @default "FINISHED" */
@@ -167,7 +178,10 @@ export class Run {
       );
       status = "FINISHED";
     }
+    this.beforeEnd?.();
+    for (const [key, value] of this.#series?.results() ?? []) this.logMetric(key, value, { timestamp: at });
     this.#ended = true;
+    this.#host.opened--;
     this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
   }
 
@@ -187,12 +201,12 @@ export class Run {
     return this.#log;
   }
 
-  /** @internal Records a captured value whose step and time are not checked yet. */
-  capture(key: string, value: unknown, step: unknown, timestamp: unknown): void {
+  /** @internal Records a captured value whose step and time are not checked yet, as far as `thinning` lets it. */
+  capture(key: string, value: unknown, step: unknown, timestamp: unknown, thinning?: Thinning): void {
     const log = this.#log;
     if (log === undefined) return;
     const { clock, diagnostics } = this.#host;
-    const clean = this.#key(key);
+    const clean = keyOf(this.#host, key);
     if (!isNumeric(value)) {
       diagnostics.warn(
         "INVALID_VALUE",
@@ -200,17 +214,34 @@ export class Run {
       );
       return;
     }
+    const number = Number(value);
+    const fault = this.#schema && outOfRange(this.#schema, clean, number);
+    if (fault) diagnostics.warn("OUT_OF_RANGE", fault, undefined, clean);
+    if (thinning?.aggregate) {
+      this.aggregate(clean, number, thinning.aggregate);
+      return;
+    }
     this.#steps ??= new Steps();
     const next = this.#steps.next(clean);
-    const at = step === undefined || step === null ? next : this.#integer(step, "step", clean, next);
+    const at = step === undefined || step === null ? next : integerOf(this.#host, step, "step", clean, next);
     this.#steps.took(clean, at);
-    diagnostics.stats.metrics++;
+    this.#series ??= thinning && new Series();
+    if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
     log.metric({
       key: clean,
-      value: Number(value),
-      timestamp: timestamp === undefined ? clock.now() : Math.max(0, this.#integer(timestamp, "timestamp", clean, clock.now())),
+      value: number,
+      timestamp: timestamp === undefined ? clock.now() : Math.max(0, integerOf(this.#host, timestamp, "timestamp", clean, clock.now())),
       step: at,
     });
+  }
+
+  /** @internal Takes a value into what all values of a key come to when the run ends. */
+  aggregate(key: string, value: number, kinds: readonly Aggregate[]): void {
+    this.#series ??= new Series();
+    if (this.#ended || !Number.isFinite(value)) {
+      const why = this.#ended ? "came after the run's end" : "is not finite";
+      this.#host.diagnostics.warn("INVALID_VALUE", `A value of metric ${JSON.stringify(key)} ${why}; what is made of it leaves it out.`);
+    } else this.#series.sum(key, value, kinds);
   }
 
   /** @internal Tells how the run fares in the store. */
@@ -225,44 +256,13 @@ export class Run {
     this.end(status);
   }
 
-  #key(key: string): string {
-    const clean = sanitizeKey(String(key));
-    if (clean !== key)
-      this.#host.diagnostics.warn(
-        "INVALID_KEY",
-        `Key ${JSON.stringify(cutText(String(key), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
-      );
-    return clean;
-  }
-
-  #integer(given: unknown, what: string, key: string, fallback: number): number {
-    const value = given instanceof Date ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
-    if (Number.isSafeInteger(value)) return value as number;
-    const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
-    const taken = Number.isSafeInteger(whole) ? whole : fallback;
-    this.#host.diagnostics.warn(
-      "INVALID_VALUE",
-      `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${messageOf(value)}; ${taken} is taken.`,
-    );
-    return taken;
-  }
-
-  #text(key: string, value: unknown, limit: number): string {
-    const { redact, config, diagnostics } = this.#host;
-    let text: string;
+  /** Walks along a record of the user's, which may have getters that throw. */
+  #each(record: object, visit: (key: string, value: unknown) => void): void {
     try {
-      text = redact(key, valueText(key, value, config.redact !== false));
-      text = typeof text === "string" ? withoutNul(text) : REDACTED;
+      emitRecord(record, visit);
     } catch (error) {
-      diagnostics.warn("CAPTURE_FAILED", `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}.`, error);
-      return "[unreadable]";
+      if (this.#host?.config.strict && error instanceof PulseError) throw error;
+      this.#host?.diagnostics.warn("CAPTURE_FAILED", `A record could not be read: ${messageOf(error)}.`, error);
     }
-    if (text.length > limit) {
-      diagnostics.warn(
-        "VALUE_CUT",
-        `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
-      );
-    }
-    return cutText(text, limit);
   }
 }

@@ -1,14 +1,13 @@
-import { compileMetrics, type MetricSink } from "../capture/metrics.js";
-import { emitRecord } from "../capture/params.js";
-import { messageOf, PulseError } from "../errors.js";
-import { activeHost, OFF, type RunHost, type Scope, scopes } from "./host.js";
-import { forgettingRun, openRun } from "./open-run.js";
+import { compileMetrics } from "../capture/metrics.js";
+import { PulseError } from "../errors.js";
+import { activeHost, OFF, type RunHost, scopes } from "./host.js";
+import { forgettingRun } from "./open-run.js";
 import { type CallOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
-import { type ResolvedPlan, resolvePlan } from "./resolve.js";
-import { type CallObserver, derive, isGenerator, observeGenerator, observeResult } from "./result.js";
-import type { Run } from "./run.js";
-import { endWithError } from "./status.js";
+import { resolvePlan } from "./resolve.js";
+import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
+import { holdBack } from "./sampling.js";
+import { guard, TrackedCall } from "./tracked-call.js";
 
 /**
  * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
@@ -30,7 +29,7 @@ export function tracked<F extends AnyFunction>(fn: F, options: CallOptions = {})
 
 /** @internal Adds to a plan that every call opens a run. */
 export function addOpening(plan: Plan, options: CallOptions): void {
-  plan.opens = plan.opens ? { ...plan.opens, ...options } : options;
+  plan.opens.push(options);
   if (options.metrics !== undefined) plan.metrics.push(compileMetrics(options.metrics, {}, plan.name));
 }
 
@@ -66,8 +65,8 @@ interface MetadataReflect {
 
 /** @internal Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun = false): unknown {
-  const call = prepare(plan, self, args);
-  if (call === undefined) return Reflect.apply(plan.original, self, passRun ? [forgettingRun(plan.opens ?? {})] : args);
+  const call = prepare(plan, self, args, passRun);
+  if (call === undefined) return Reflect.apply(plan.original, self, passRun ? [forgettingRun(plan.opens[0] ?? {})] : args);
   // A generator function's body starts at the first `next`, and so does its run.
   if (passRun || plan.nature !== "generator") call.begin();
   let result: unknown;
@@ -92,11 +91,11 @@ export function captureAssignment(plan: Plan, value: unknown): void {
 }
 
 /** Decides what one call is: a run of its own, part of the open run, or none of ours. */
-function prepare(plan: Plan, self: unknown, args: readonly unknown[]): TrackedCall | undefined {
+function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: boolean): TrackedCall | undefined {
   const scope = scopes.get();
   const host = activeHost(scope);
-  if (plan.unknownArguments.length > 0) sayUnknownArguments(plan, host);
   const resolved = resolvePlan(plan, self);
+  if (plan.unknownArguments.length > 0) sayUnknownArguments(plan, host);
   const active = scope?.run;
   if (resolved.when && guard(host, "when", () => resolved.when?.(args)) === false) return undefined;
   if (!resolved.opens || resolved.nest === "join") {
@@ -106,7 +105,10 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[]): TrackedCa
       return undefined;
     }
   }
-  return new TrackedCall(plan, host, resolved, args, scope, undefined);
+  const call = new TrackedCall(plan, host, resolved, args, scope, undefined);
+  if (resolved.thins)
+    call.held = holdBack(host, resolved, call.parent, args, once ? `${resolved.experiment} ${resolved.defaultName}` : resolved);
+  return call;
 }
 
 function sayUnknownArguments(plan: Plan, host: RunHost): void {
@@ -125,152 +127,4 @@ function outsideRun(host: RunHost, plan: Plan): void {
   const detail = `${plan.name} logs, but no run is open and nothing says to open one.`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
   if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, plan.name);
-}
-
-/** Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning. */
-function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
-  try {
-    return fn();
-  } catch (error) {
-    captureFailed(host, what, error);
-    return undefined;
-  }
-}
-
-function captureFailed(host: RunHost, what: string, error: unknown): void {
-  if (host.config.strict && error instanceof PulseError) throw error;
-  host.diagnostics.warn("CAPTURE_FAILED", `${what} failed: ${messageOf(error)}.`, error, what);
-}
-
-/** One call of a tracked function, from its start to the end of its result. */
-class TrackedCall implements CallObserver, MetricSink {
-  run: Run | undefined;
-  readonly #plan: Plan;
-  readonly #host: RunHost;
-  readonly #resolved: ResolvedPlan | undefined;
-  readonly #args: readonly unknown[];
-  readonly #joined: boolean;
-  #scope: Scope | undefined;
-  begun = false;
-  #now = 0;
-
-  constructor(
-    plan: Plan,
-    host: RunHost,
-    resolved: ResolvedPlan | undefined,
-    args: readonly unknown[],
-    scope: Scope | undefined,
-    joined: Run | undefined,
-  ) {
-    this.#plan = plan;
-    this.#host = host;
-    this.#resolved = resolved;
-    this.#args = args;
-    this.#scope = scope;
-    this.#joined = joined !== undefined;
-    this.run = joined;
-  }
-
-  enter<R>(part: () => R): R {
-    return scopes.run(this.#scope, part);
-  }
-
-  begin(): void {
-    if (this.begun) return; // a plain function that returned a generator began when it was called
-    this.begun = true;
-    const resolved = this.#resolved as ResolvedPlan;
-    if (!this.#joined) {
-      const { runName, defaultName } = resolved;
-      const host = this.#host;
-      this.run = openRun(host, {
-        experiment: resolved.experiment,
-        fallbackExperiment: resolved.className,
-        name:
-          (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => runName(this.#args)) : runName) ?? defaultName,
-        parent: resolved.nest === "root" ? undefined : this.#scope?.run,
-      });
-      this.#scope = { host, run: this.run };
-    }
-    this.#begin(resolved);
-  }
-
-  step(value: unknown): void {
-    this.capture(value);
-  }
-
-  done(value: unknown): void {
-    try {
-      this.capture(value);
-    } finally {
-      if (!this.#joined) this.run?.end("FINISHED", this.#now);
-    }
-  }
-
-  exhausted(): void {
-    if (!this.#joined) this.run?.end();
-  }
-
-  failed(error: unknown): void {
-    if (!this.#joined && this.run) endWithError(this.run, error, this.#args);
-  }
-
-  abandoned(): void {
-    if (this.#joined) return;
-    this.run?.setTag("pulse.partial", "true");
-    this.run?.end();
-  }
-
-  untouchable(): void {
-    const { name } = this.#plan;
-    this.#host.diagnostics.warn(
-      "THENABLE_UNTRACKED",
-      `${name} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`,
-      undefined,
-      name,
-    );
-    this.exhausted();
-  }
-
-  /** Takes metrics and tags from a result or a yielded value. */
-  capture(result: unknown): void {
-    const { metrics, tags, name } = this.#plan;
-    this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
-    for (const capture of metrics) {
-      try {
-        capture(result, this.#args, this);
-      } catch (error) {
-        captureFailed(this.#host, name, error);
-      }
-    }
-    for (const capture of tags) guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value)));
-  }
-
-  metric(key: string, value: unknown, step: unknown, timestamp: unknown): void {
-    this.run?.capture(key, value, step, timestamp ?? this.#now);
-  }
-
-  limited(what: string): void {
-    const { name } = this.#plan;
-    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${name}: ${what} logged.`, undefined, name);
-  }
-
-  /** Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured arguments. */
-  #begin(resolved: ResolvedPlan): void {
-    const { params, name } = this.#plan;
-    const run = this.run as Run;
-    if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
-      const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
-      for (const kind of ["params", "tags"] as const) {
-        for (const fields of resolved[kind]) {
-          const record = typeof fields === "function" ? guard(this.#host, `${name}: ${kind}`, () => fields(this.#args)) : fields;
-          emitRecord(record, (key, value) => fixed[kind].set(key, value));
-        }
-      }
-      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => fixed.params.set(key, value)));
-      for (const [key, value] of fixed.params) run.logParam(key, value);
-      for (const [key, value] of fixed.tags) run.setTag(key, value);
-    } else {
-      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => run.logParam(key, value)));
-    }
-  }
 }

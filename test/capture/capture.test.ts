@@ -30,7 +30,6 @@ test("bare: scalars under the method's name, numeric leaves under dotted paths, 
     Symbol("x"),
     () => 1,
     new Date(),
-    new Map([["a", 1]]),
     new (class A {
       n = 1;
     })(),

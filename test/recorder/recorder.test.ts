@@ -54,7 +54,7 @@ test("a long run's metrics are split, in order, and its end comes last", async (
 
 test("a run whose store never catches up keeps only what is still to be handed over", () => {
   const log = new RunLog(
-    { added: () => undefined, ending: () => undefined },
+    { admits: () => true, added: () => undefined, ending: () => undefined },
     { endUnfinished: () => undefined },
     "id",
     { name: "X" },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startRun } from "../../src/index.js";
+import { startRun, tracked } from "../../src/index.js";
 import { memoryTracker } from "../support/memory.js";
 
 async function ended(throws: unknown, ...args: unknown[]) {
@@ -93,4 +93,72 @@ test("a run still open at shutdown ends FINISHED and partial; what comes later i
   const { pending, dropped, warnings: counts } = tracker.stats();
   assert.deepEqual([pending, dropped, counts.CLOSED], [0, 1, 1]);
   assert.equal(warnings.length, 1);
+});
+
+test("the causes of an error and the errors of an AggregateError are told, secrets replaced, circles cut", async () => {
+  const root = new TypeError("token ghp_0123456789012345678901234567890123456789");
+  const error = new Error("outer", { cause: new RangeError("middle", { cause: root }) });
+  Object.assign(root, { cause: error });
+  assert.equal((await ended(error)).tags.get("error.cause"), "RangeError: middle\nTypeError: token [redacted]");
+  const many = new AggregateError(
+    Array.from({ length: 7 }, (_, i) => new Error(`e${i}`)),
+    "all failed",
+  );
+  assert.equal((await ended(many)).tags.get("error.errors"), "Error: e0\nError: e1\nError: e2\nError: e3\nError: e4\nand 2 more");
+  const plain = await ended({ status: 404, password: "hunter2" });
+  assert.equal(plain.tags.get("error.message"), '{"status":404,"password":"[redacted]"}');
+});
+
+test("failOn makes a result a failure; of a generator each value is asked about", async () => {
+  const { tracker, runs } = memoryTracker();
+  const check = tracked((n: number) => n, {
+    failOn: (n: number) => (n === 1 ? true : n === 2 ? "two is too many" : n === 3 ? new RangeError("three") : false),
+  });
+  function* numbers() {
+    yield 0;
+    yield 2;
+    yield 1;
+  }
+  await tracker.run(async () => {
+    for (const n of [0, 1, 2, 3]) assert.equal(check(n), n);
+    assert.deepEqual([...tracked(numbers, { failOn: (n: number) => (n > 0 ? `saw ${n}` : false) })()], [0, 2, 1]);
+    await tracked(async () => 5, { failOn: () => true })();
+    tracked(() => 1, { failOn: () => Promise.resolve(true) })();
+  });
+  assert.deepEqual(
+    (await runs()).map(({ status, tags }) => [status, tags.get("error.type"), tags.get("error.message")]),
+    [
+      ["FINISHED", undefined, undefined],
+      ["FAILED", "failOn", "The result is a failure."],
+      ["FAILED", "failOn", "two is too many"],
+      ["FAILED", "RangeError", "three"],
+      ["FAILED", "failOn", "saw 2"],
+      ["FAILED", "failOn", "The result is a failure."],
+      ["FINISHED", undefined, undefined],
+    ],
+  );
+});
+
+test("ignored errors are thrown, but are no failures: by class, by name, by function", async () => {
+  class NotFound extends Error {}
+  const { tracker, runs } = memoryTracker();
+  const fails = (ignore: NonNullable<Parameters<typeof tracked>[1]>["ignore"], error: unknown) => () =>
+    tracked(
+      () => {
+        throw error;
+      },
+      { ignore },
+    )();
+  tracker.run(() => {
+    for (const ignore of [[NotFound], ["NotFound"], ["Other", NotFound], (error: Error) => error.message === "gone"]) {
+      assert.throws(fails(ignore, new NotFound("gone")), NotFound);
+      assert.throws(fails(ignore, new TypeError("else")), TypeError);
+    }
+  });
+  const all = await runs();
+  assert.deepEqual(
+    all.map(({ status }) => status),
+    Array.from({ length: 4 }, () => ["FINISHED", "FAILED"]).flat(),
+  );
+  assert.deepEqual([all[0]?.tags.get("pulse.ignored_error"), all[0]?.tags.has("error.type")], ["NotFound", false]);
 });

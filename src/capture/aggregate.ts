@@ -1,0 +1,59 @@
+import { newSketch, type Sketch } from "./sketch.js";
+
+/** What can be made of all the values of a metric; percentiles are within 1 % of the true ones, everything else is exact. */
+export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
+
+/** @internal All of them. */
+export const AGGREGATES: readonly Aggregate[] = ["last", "mean", "min", "max", "sum", "count", "p50", "p95", "p99"];
+
+const QUANTILES: Partial<Record<Aggregate, number>> = { p50: 0.5, p95: 0.95, p99: 0.99 };
+
+/** @internal The values of one metric, summed up as they come, in constant memory. */
+export class Aggregator {
+  #last = Number.NaN;
+  #min = Number.POSITIVE_INFINITY;
+  #max = Number.NEGATIVE_INFINITY;
+  #sum = 0;
+  /** What the sum lost to rounding (Neumaier), so that a million small values add up. */
+  #lost = 0;
+  #count = 0;
+  readonly #kinds: readonly Aggregate[];
+  readonly #sketch: Sketch | undefined;
+
+  constructor(kinds: readonly Aggregate[]) {
+    this.#kinds = kinds;
+    if (kinds.some((kind) => QUANTILES[kind] !== undefined)) this.#sketch = newSketch();
+  }
+
+  /** Takes one finite value. */
+  add(value: number): void {
+    this.#last = value;
+    this.#count++;
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
+    const sum = this.#sum + value;
+    this.#lost += Math.abs(this.#sum) >= Math.abs(value) ? this.#sum - sum + value : value - sum + this.#sum;
+    this.#sum = sum;
+    this.#sketch?.accept(value);
+  }
+
+  /** Gives each aggregate that was asked for; none while there are no values. */
+  results(): [Aggregate, number][] {
+    if (this.#count === 0) return [];
+    const sum = this.#sum + this.#lost;
+    const exact: Partial<Record<Aggregate, number>> = {
+      last: this.#last,
+      min: this.#min,
+      max: this.#max,
+      sum,
+      count: this.#count,
+      mean: sum / this.#count,
+    };
+    return this.#kinds.map((kind) => [kind, exact[kind] ?? this.#percentile(QUANTILES[kind] ?? 0)]);
+  }
+
+  #percentile(quantile: number): number {
+    // A sketch gives the middle of a bucket, which may lie outside what there was.
+    return Math.min(this.#max, Math.max(this.#min, this.#sketch?.getValueAtQuantile(quantile) ?? Number.NaN));
+  }
+}

@@ -1,0 +1,79 @@
+import { PulseError } from "../errors.js";
+import type { Intake, ItemKind, UnfinishedEnd } from "./intake.js";
+import type { Recorder } from "./recorder.js";
+import type { RunLog } from "./run-log.js";
+
+/** Most metrics, params and tags, of each, that are held back for one root run; how many more there were is in tag `pulse.cut`. */
+const MOST_VALUES = 1_000;
+/** Most runs below one root that are held back. */
+const MOST_RUNS = 1_000;
+
+/** Takes what is not recorded at all. */
+const NOWHERE: Intake = { admits: () => false, added: () => undefined, ending: () => undefined };
+
+/** What becomes of the runs when their root is over. `failed`: the root or one below it did. */
+export type Verdict = (failed: boolean, root: RunLog) => "record" | "drop";
+
+/** A root run and all below it, held back in memory until the root is over: only then is it known whether they are recorded. */
+export class HeldRuns implements Intake {
+  readonly #recorder: Recorder;
+  readonly #verdict: Verdict;
+  readonly #logs: RunLog[] = [];
+  #values: Record<ItemKind, number> = { runs: 0, metrics: 0, params: 0, tags: 0, ends: 0 };
+  #cut = 0;
+  #failed = false;
+  #fate: "record" | "drop" | undefined;
+
+  constructor(recorder: Recorder, verdict: Verdict) {
+    this.#recorder = recorder;
+    this.#verdict = verdict;
+  }
+
+  /** Who takes what a run opened now records. */
+  get intake(): Intake {
+    if (this.#fate === "record") return this.#recorder;
+    return this.#fate === "drop" || this.#logs.length >= MOST_RUNS ? NOWHERE : this;
+  }
+
+  /** Takes note of a run that was opened with that intake. */
+  opened(log: RunLog): void {
+    if (this.#fate === "record") return;
+    if (this.intake === NOWHERE) log.refuse(notRecorded());
+    else this.#logs.push(log);
+    if (this.#fate === undefined) this.#recorder.held.add(this);
+  }
+
+  admits(kind: ItemKind): boolean {
+    if (this.#fate === undefined && this.#values[kind] < MOST_VALUES) return true;
+    this.#cut++;
+    return false;
+  }
+
+  added(log: RunLog, kind: ItemKind): void {
+    if (this.#fate !== undefined) return;
+    this.#values[kind]++;
+    if (kind !== "ends") return;
+    if (log.gathered?.end?.status === "FAILED" || log.gathered?.end?.status === "KILLED") this.#failed = true;
+    if (log === this.#logs[0]) this.#decide(log);
+  }
+
+  ending(): void {}
+
+  /** Ends the runs that are still open, the root last. */
+  endOpen(end: UnfinishedEnd): void {
+    for (const { run } of this.#logs.slice().reverse()) run.endUnfinished(end);
+  }
+
+  #decide(root: RunLog): void {
+    this.#recorder.held.delete(this);
+    this.#fate = this.#verdict(this.#failed, root);
+    const logs = this.#logs.splice(0);
+    if (this.#fate === "drop") for (const log of logs) log.refuse(notRecorded());
+    else {
+      for (const log of logs) log.handOver(this.#recorder);
+      if (this.#cut > 0) root.tag({ key: "pulse.cut", value: String(this.#cut) });
+    }
+  }
+}
+
+const notRecorded = (): PulseError => new PulseError("NOT_RECORDED", "The run was left out by sampling or folding.");

@@ -1,0 +1,40 @@
+import { type Aggregate, Aggregator } from "../capture/aggregate.js";
+import type { Thinning } from "../capture/metrics.js";
+
+/** What a run keeps in mind of the metrics of which not every value is logged. */
+export class Series {
+  readonly #thinned = new Map<string, { seen: number; loggedAt: number }>();
+  readonly #sums = new Map<string, { readonly key: string; readonly values: Aggregator }>();
+
+  /** Whether the next value of a key is one to log. */
+  admits(key: string, { everyN, minIntervalMs }: Thinning, now: number): boolean {
+    let kept = this.#thinned.get(key);
+    if (kept === undefined) {
+      kept = { seen: 0, loggedAt: Number.NEGATIVE_INFINITY };
+      this.#thinned.set(key, kept);
+    }
+    // Time may be set back: then what follows is as good as late enough.
+    const soon = now >= kept.loggedAt && now - kept.loggedAt < minIntervalMs;
+    if (kept.seen++ % everyN !== 0 || soon) return false;
+    kept.loggedAt = now;
+    return true;
+  }
+
+  /** Takes a value into what all values of a key come to. */
+  sum(key: string, value: number, kinds: readonly Aggregate[]): void {
+    const name = `${key} ${kinds}`; // two decorators may sum up the same key, each in its own way
+    let sums = this.#sums.get(name);
+    if (sums === undefined) {
+      sums = { key, values: new Aggregator(kinds) };
+      this.#sums.set(name, sums);
+    }
+    sums.values.add(value);
+  }
+
+  /** What the values come to, as metrics of their own. */
+  results(): [key: string, value: number][] {
+    return [...this.#sums.values()].flatMap(({ key, values }) =>
+      values.results().map(([kind, value]): [string, number] => [`${key}.${kind}`, value]),
+    );
+  }
+}

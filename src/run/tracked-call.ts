@@ -1,0 +1,197 @@
+import type { MetricSink, Thinning } from "../capture/metrics.js";
+import { emitRecord } from "../capture/params.js";
+import { messageOf, PulseError } from "../errors.js";
+import type { HeldRuns } from "../recorder/held-runs.js";
+import { type RunHost, type Scope, scopes } from "./host.js";
+import { openRun } from "./open-run.js";
+import type { Plan } from "./plan.js";
+import type { ResolvedPlan } from "./resolve.js";
+import type { CallObserver } from "./result.js";
+import type { Run } from "./run.js";
+import { endWithError, endWithFault } from "./status.js";
+
+/** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning. */
+export function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
+  try {
+    return fn();
+  } catch (error) {
+    captureFailed(host, what, error);
+    return undefined;
+  }
+}
+
+function captureFailed(host: RunHost, what: string, error: unknown): void {
+  if (host.config.strict && error instanceof PulseError) throw error;
+  host.diagnostics.warn("CAPTURE_FAILED", `${what} failed: ${messageOf(error)}.`, error, what);
+}
+
+/** @internal One call of a tracked function, from its start to the end of its result. */
+export class TrackedCall implements CallObserver, MetricSink {
+  run: Run | undefined;
+  /** What the run it opens is held back by. */
+  held: HeldRuns | undefined;
+  readonly #plan: Plan;
+  readonly #host: RunHost;
+  readonly #resolved: ResolvedPlan | undefined;
+  readonly #args: readonly unknown[];
+  readonly #joined: boolean;
+  #scope: Scope | undefined;
+  begun = false;
+  #now = 0;
+  /** Why the call has failed although nothing was thrown. */
+  #fault: unknown;
+
+  constructor(
+    plan: Plan,
+    host: RunHost,
+    resolved: ResolvedPlan | undefined,
+    args: readonly unknown[],
+    scope: Scope | undefined,
+    joined: Run | undefined,
+  ) {
+    this.#plan = plan;
+    this.#host = host;
+    this.#resolved = resolved;
+    this.#args = args;
+    this.#scope = scope;
+    this.#joined = joined !== undefined;
+    this.run = joined;
+  }
+
+  /** The run below which it opens one. */
+  get parent(): Run | undefined {
+    return this.#resolved?.nest === "root" ? undefined : this.#scope?.run;
+  }
+
+  enter<R>(part: () => R): R {
+    return scopes.run(this.#scope, part);
+  }
+
+  begin(): void {
+    if (this.begun) return; // a plain function that returned a generator began when it was called
+    this.begun = true;
+    const resolved = this.#resolved as ResolvedPlan;
+    if (!this.#joined) {
+      const { runName, defaultName } = resolved;
+      const host = this.#host;
+      this.run = openRun(host, {
+        experiment: resolved.experiment,
+        fallbackExperiment: resolved.className,
+        name:
+          (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => textOf(runName(this.#args))) : runName) ??
+          defaultName,
+        parent: this.parent,
+        held: this.held,
+      });
+      this.#scope = { host, run: this.run };
+    }
+    this.#begin(resolved);
+  }
+
+  step(value: unknown): void {
+    this.capture(value);
+    this.#judge(value);
+  }
+
+  done(value: unknown): void {
+    try {
+      this.capture(value);
+      this.#judge(value);
+    } finally {
+      this.#end(this.#now);
+    }
+  }
+
+  exhausted(): void {
+    this.#end(undefined);
+  }
+
+  failed(error: unknown): void {
+    if (this.#joined || !this.run) return;
+    const ignore = this.#resolved?.ignore;
+    const ignores = typeof ignore === "function" ? () => guard(this.#host, "ignore", () => ignore(error, this.#args)) === true : ignore;
+    endWithError(this.run, error, this.#args, ignores);
+  }
+
+  abandoned(): void {
+    if (this.#joined) return;
+    this.run?.setTag("pulse.partial", "true");
+    this.#end(undefined);
+  }
+
+  #end(at: number | undefined): void {
+    if (this.#joined || !this.run) return;
+    if (this.#fault !== undefined) endWithFault(this.run, this.#fault);
+    else if (at === undefined) this.run.end();
+    else this.run.end("FINISHED", at);
+  }
+
+  /** Asks whether a result is a failure; the first reason stays. */
+  #judge(value: unknown): void {
+    const failOn = this.#resolved?.failOn;
+    if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
+    const fault = guard(this.#host, "failOn", () => failOn(value, this.#args));
+    if (fault === true || typeof fault === "string" || fault instanceof Error) this.#fault = fault;
+  }
+
+  untouchable(): void {
+    const { name } = this.#plan;
+    this.#host.diagnostics.warn(
+      "THENABLE_UNTRACKED",
+      `${name} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`,
+      undefined,
+      name,
+    );
+    this.exhausted();
+  }
+
+  /** Takes metrics and tags from a result or a yielded value. */
+  capture(result: unknown): void {
+    const { metrics, tags, name } = this.#plan;
+    this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
+    for (const capture of metrics) {
+      try {
+        capture(result, this.#args, this);
+      } catch (error) {
+        captureFailed(this.#host, name, error);
+      }
+    }
+    for (const capture of tags) guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value)));
+  }
+
+  metric(key: string, value: unknown, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
+    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning);
+  }
+
+  limited(what: string): void {
+    const { name } = this.#plan;
+    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${name}: ${what} logged.`, undefined, name);
+  }
+
+  /** Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured arguments. */
+  #begin(resolved: ResolvedPlan): void {
+    const { params, name } = this.#plan;
+    const run = this.run as Run;
+    if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
+      const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
+      for (const kind of ["params", "tags"] as const) {
+        for (const fields of resolved[kind]) {
+          guard(this.#host, `${name}: ${kind}`, () =>
+            emitRecord(typeof fields === "function" ? fields(this.#args) : fields, (key, value) => fixed[kind].set(key, value)),
+          );
+        }
+      }
+      // What is taken from the arguments stands above what is fixed.
+      const taken: [string, unknown][] = [];
+      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => taken.push([key, value])));
+      for (const [key] of taken) fixed.params.delete(key);
+      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value);
+      for (const [key, value] of fixed.tags) run.setTag(key, value);
+    } else {
+      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => run.logParam(key, value)));
+    }
+  }
+}
+
+/** A name as a text; undefined leaves it to the default. */
+const textOf = (name: unknown): string | undefined => (name === undefined || name === null ? undefined : String(name));

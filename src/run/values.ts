@@ -1,0 +1,49 @@
+import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import { REDACTED } from "../capture/redact.js";
+import { valueText } from "../capture/text.js";
+import { messageOf } from "../errors.js";
+import type { RunHost } from "./host.js";
+
+/** The key MLflow accepts for a key of the user's. */
+export function keyOf(host: RunHost, key: string): string {
+  const clean = sanitizeKey(String(key));
+  if (clean !== key)
+    host.diagnostics.warn(
+      "INVALID_KEY",
+      `Key ${JSON.stringify(cutText(String(key), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
+    );
+  return clean;
+}
+
+/** A step or a time as the integer it must be. */
+export function integerOf(host: RunHost, given: unknown, what: string, key: string, fallback: number): number {
+  const value = given instanceof Date ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
+  if (Number.isSafeInteger(value)) return value as number;
+  const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
+  const taken = Number.isSafeInteger(whole) ? whole : fallback;
+  host.diagnostics.warn(
+    "INVALID_VALUE",
+    `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${messageOf(value)}; ${taken} is taken.`,
+  );
+  return taken;
+}
+
+/** The text of a param or tag: redacted, then cut. */
+export function textOf(host: RunHost, key: string, value: unknown, limit: number): string {
+  const { redact, config, diagnostics } = host;
+  let text: string;
+  try {
+    text = redact(key, valueText(key, value, config.redact !== false));
+    text = typeof text === "string" ? withoutNul(text) : REDACTED;
+  } catch (error) {
+    diagnostics.warn("CAPTURE_FAILED", `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}.`, error);
+    return "[unreadable]";
+  }
+  if (text.length > limit) {
+    diagnostics.warn(
+      "VALUE_CUT",
+      `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
+    );
+  }
+  return cutText(text, limit);
+}
