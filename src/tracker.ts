@@ -1,3 +1,4 @@
+import type { Selector } from "./capture/metrics.js";
 import { makeRedactor, type Redactor } from "./capture/redact.js";
 import { type Clock, systemClock } from "./clock.js";
 import type { PulseConfig } from "./config/options.js";
@@ -11,7 +12,7 @@ import { shared } from "./registry.js";
 import { startRun, withRun } from "./run/current.js";
 import { OFF, provideDefaultHost, type RunHost, scopes } from "./run/host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
-import type { CallOptions, StartOptions } from "./run/options.js";
+import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 import { likeOriginal, tracked } from "./run/tracked.js";
@@ -26,7 +27,7 @@ export interface Tracker {
   /** Like the function of that name, with this tracker. */
   startRun(options?: StartOptions): Run;
   /** Like the function of that name, with this tracker at every call. */
-  tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
+  tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
   /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
   run<R>(fn: () => R): R;
   /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
@@ -93,8 +94,8 @@ class TrackerInstance implements Tracker, RunHost {
     return this.#inside(() => startRun(options));
   }
 
-  tracked<F extends AnyFunction>(fn: F, options: CallOptions = {}): F {
-    const inner = tracked(fn, options);
+  tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options: CheckedOptions<S, F> = {}): F {
+    const inner = tracked(fn, options as CallOptions);
     if (OFF) return inner;
     const call = this.#inside.bind(this);
     const outer = function (this: unknown, ...args: unknown[]): unknown {

@@ -24,6 +24,15 @@ export function parameterNames(fn: (...args: never[]) => unknown): readonly Para
   return open < 0 ? null : splitParameters(text, open + 1).map(nameOf);
 }
 
+/** What minifiers and transpilers call parameters: `e`, `_0`, `a_1`. */
+const MADE_UP = /^\.{0,3}(?:[A-Za-z$]|_[A-Za-z]?\d*|[A-Za-z]_?\d+)$/;
+
+/** Whether the names look as if nobody had written them: there are several, and all are of that kind. */
+export function looksMinified(names: readonly ParameterName[] | null): boolean {
+  const written = names?.filter((name) => name !== null) ?? [];
+  return written.length > 1 && written.every((name) => MADE_UP.test(name));
+}
+
 /** Finds the `(` of the parameter list, past a computed name such as `["a(b"]`. */
 function openingParenthesis(text: string): number {
   for (let i = 0; i < text.length; i++) {

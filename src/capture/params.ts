@@ -1,6 +1,6 @@
 import type { Selector, SelectorFunction, Untyped } from "./metrics.js";
-import { type ParameterName, parameterNames } from "./parameter-names.js";
-import { isNumeric, isPlainObject, readPath } from "./path.js";
+import type { ParameterName } from "./parameter-names.js";
+import { type Fielded, fieldNames, fieldOf, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
 
 /** A function as params selector: gets the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
@@ -14,29 +14,47 @@ export type EmitValue = (key: string, value: unknown) => void;
 /** @internal Takes params from a call's arguments. */
 export type ParamCapture = (args: readonly unknown[], emit: EmitValue) => void;
 
-/** Most fields taken from one object by a bare selector. */
+/** @internal What is known of a function's arguments. */
+export interface Signature {
+  /** Their names: explicit ones first, then those of the function's text; null where there is none; null as a whole: nothing is known. */
+  readonly names: readonly ParameterName[] | null;
+  /** The names look like a minifier's: nothing can be looked up by them. */
+  readonly minified: boolean;
+  /** Which ones are declared as something that is no scalar and no plain object, as far as reflect-metadata tells. */
+  readonly opaque: readonly boolean[];
+}
+
+/** Bounds of what is taken from one object. */
+const MAX_DEPTH = 3;
 const MAX_FIELDS = 50;
 
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
-/** @internal Compiles a params selector for a function; `unknown` is told each name the function has no argument for. */
-export function compileParams(
-  selector: ParamSelector | undefined,
-  fn: (...args: never[]) => unknown,
-  unknown: (name: string) => void,
-): ParamCapture {
+/** @internal Compiles a params selector for a function's arguments; `unknown` is told each name none of them has. */
+export function compileParams(selector: ParamSelector | undefined, signature: Signature, unknown: (name: string) => void): ParamCapture {
+  if (selector === undefined) return (args, emit) => takeBare(signature, args, emit);
+  return compilePaths(selector, (key, path) => takeArgument(key, path, signature, unknown));
+}
+
+/** @internal Compiles the selector of a parameter decorator: a text is the argument's name, paths lead into its value. */
+export function compileParameter(selector: ParamSelector | undefined, index: number, name: string): ParamCapture {
+  if (selector === undefined || typeof selector === "string") return (args, emit) => emitValue(name, args[index], emit);
+  return compilePaths(selector, (key, path) => (args, emit) => emitValue(key, readPath(args[index], path), emit));
+}
+
+function compilePaths(selector: ParamSelector, take: (key: string, path: string) => ParamCapture): ParamCapture {
   if (typeof selector === "function") return (args, emit) => emitRecord(selector(args), emit);
-  const names = parameterNames(fn);
-  if (selector === undefined) return (args, emit) => takeBare(names, args, emit);
-  const takes: ParamCapture[] = [];
-  const add = (key: string, from: string | ArgumentFunction): void => {
-    takes.push(typeof from === "string" ? takeArgument(key, from, names, unknown) : (args, emit) => emit(key, from(args)));
-  };
-  if (typeof selector === "string") add(selector, selector);
-  else if (Array.isArray(selector)) for (const path of selector as readonly string[]) add(path, path);
-  else for (const [key, from] of Object.entries(selector as Record<string, string | ArgumentFunction>)) add(key, from);
+  const entries: [string, string | ArgumentFunction][] =
+    typeof selector === "string"
+      ? [[selector, selector]]
+      : Array.isArray(selector)
+        ? (selector as readonly string[]).map((path) => [path, path])
+        : Object.entries(selector as Record<string, string | ArgumentFunction>);
+  const takes = entries.map(
+    ([key, from]): ParamCapture => (typeof from === "string" ? take(key, from) : (args, emit) => emit(key, from(args))),
+  );
   return (args, emit) => {
-    for (const take of takes) take(args, emit);
+    for (const each of takes) each(args, emit);
   };
 }
 
@@ -47,32 +65,53 @@ export function emitRecord(record: unknown, emit: EmitValue): void {
     for (const [key, value] of Object.entries(record)) if (value !== undefined) emit(key, value);
 }
 
-function takeArgument(key: string, path: string, names: readonly ParameterName[] | null, unknown: (name: string) => void): ParamCapture {
+function takeArgument(key: string, path: string, signature: Signature, unknown: (name: string) => void): ParamCapture {
+  const { names, minified } = signature;
   const dot = path.indexOf(".");
   const head = dot < 0 ? path : path.slice(0, dot);
   const rest = dot < 0 ? undefined : path.slice(dot + 1);
   const index = /^\d+$/.test(head) ? Number(head) : (names?.indexOf(head) ?? -1);
-  const read = (root: unknown, emit: EmitValue, at: string | undefined): void => {
-    const value = at === undefined ? root : readPath(root, at);
-    if (value !== undefined) emit(key, value);
-  };
-  if (index >= 0) return (args, emit) => read(args[index], emit, rest);
+  if (index >= 0) return (args, emit) => emitValue(key, rest === undefined ? args[index] : readPath(args[index], rest), emit);
   // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
-  if (names !== null && names[0] !== null) unknown(head);
-  return (args, emit) => read(args[0], emit, path);
+  if (names !== null && names[0] !== null && !minified) unknown(head);
+  return (args, emit) => emitValue(key, readPath(args[0], path), emit);
+}
+
+/** Emits what was picked: of an object its fields, under dotted keys; anything else as it is. */
+function emitValue(key: string, value: unknown, emit: EmitValue): void {
+  if (value === undefined) return;
+  if (!isFielded(value) || !emitFields(value, `${key}.`, 1, { left: MAX_FIELDS }, () => true, emit)) emit(key, value);
+}
+
+/** Emits the fields of an object that are wanted, those of objects in it under dotted keys; false when there are none. */
+function emitFields(
+  object: Fielded,
+  prefix: string,
+  depth: number,
+  budget: { left: number },
+  wants: (value: unknown) => boolean,
+  emit: EmitValue,
+): boolean {
+  let any = false;
+  for (const name of fieldNames(object)) {
+    const value = fieldOf(object, name);
+    const key = prefix + String(name);
+    if (isFielded(value) && depth < MAX_DEPTH && emitFields(value, `${key}.`, depth + 1, budget, wants, emit)) any = true;
+    else if (value !== undefined && wants(value) && budget.left-- > 0) {
+      emit(key, value);
+      any = true;
+    }
+  }
+  return any;
 }
 
 /** Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object. */
-function takeBare(names: readonly ParameterName[] | null, args: readonly unknown[], emit: EmitValue): void {
+function takeBare({ names, opaque }: Signature, args: readonly unknown[], emit: EmitValue): void {
   for (let i = 0; i < args.length; i++) {
     const value = args[i];
+    if (opaque[i]) continue;
     if (isScalar(value)) emit(names?.[i] ?? `arg${i}`, value);
-    else if (i === 0 && isPlainObject(value)) {
-      for (const key of Object.keys(value).slice(0, MAX_FIELDS)) {
-        const field = Object.getOwnPropertyDescriptor(value, key)?.value as unknown;
-        if (isScalar(field)) emit(key, field);
-      }
-    }
+    else if (i === 0 && isFielded(value)) emitFields(value, "", 1, { left: MAX_FIELDS }, isScalar, emit);
   }
 }
 

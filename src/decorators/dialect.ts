@@ -1,11 +1,11 @@
 import { PulseError } from "../errors.js";
 import { OFF } from "../run/host.js";
-import { type AnyFunction, type ClassPlan, newPlan, type Plan, planOf, plans } from "../run/plan.js";
-import { captureAssignment, likeOriginal, wrap } from "../run/tracked.js";
+import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
+import { captureAssignment, likeOriginal, metadata, wrap } from "../run/tracked.js";
 
 /**
  * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a decorator's arguments:
- * standard `(value, context)`; legacy class `(constructor)`, member `(target, key, descriptor)`.
+ * standard `(value, context)`; legacy class `(constructor)`, member `(target, key, descriptor)`, parameter `(target, key, index)`.
  */
 
 type Kind = "class" | "method" | "setter" | "accessor" | "getter" | "field" | "parameter";
@@ -17,26 +17,33 @@ interface StandardContext {
 
 /** What a decorator may stand on, and what it does there. */
 export interface Placement {
-  /** The decorator's name, for messages. */
-  readonly decorator: string;
+  /** What the decorator asks for; its name also stands in messages. */
+  readonly part: PlanPart;
   /** Adds to a method's plan. */
   readonly onMethod: (plan: Plan) => void;
   /** Adds to the plan of a setter or accessor; absent: it may not stand there. */
   readonly onAssignment?: (plan: Plan) => void;
+  /** Adds to a method's plan what a decorator on one of its parameters asks for; absent: it may not stand there. */
+  readonly onParameter?: (plan: Plan, index: number) => void;
+  /** The name a decorator on a parameter gives the argument. */
+  readonly argumentName?: string | undefined;
   /** Gives a class its plan; absent: it may not stand there. */
   readonly onClass?: () => ClassPlan;
 }
 
 /** Whether these are the arguments of a bare decorator (`@LogMetric`), not of a call (`@LogMetric("loss")`). */
 export function isBare(args: readonly unknown[]): boolean {
-  const [first, second] = args;
+  const [first, second, third] = args;
   if (isContext(second)) return true;
   if (args.length === 1) return typeof first === "function" && isClass(first);
   return (
-    (typeof first === "object" || typeof first === "function") &&
-    first !== null &&
-    (typeof second === "string" || typeof second === "symbol")
+    (typeof first === "object" || typeof first === "function") && first !== null && (isKey(second, third) || typeof third === "number")
   );
+}
+
+/** A member's name as the legacy dialect gives it: TypeScript leaves those that are numbers as numbers. */
+function isKey(key: unknown, third: unknown): key is string | symbol | number {
+  return typeof key === "string" || typeof key === "symbol" || (typeof key === "number" && typeof third === "object");
 }
 
 /** Applies a decorator to whatever it stands on, in either dialect. */
@@ -44,10 +51,12 @@ export function apply(args: readonly unknown[], placement: Placement): unknown {
   const [first, second, third] = args;
   if (isContext(second)) return standard(first, second, placement);
   if (args.length === 1 && typeof first === "function") return decorateClass(first as AnyFunction, placement);
-  if (typeof second === "string" || typeof second === "symbol") return legacy(first as object, second, third, placement);
+  if (typeof third === "number") return decorateParameter(first as object, second as string | symbol | undefined, third, placement);
+  if (isKey(second, third)) return legacy(first as object, second, third, placement);
+  const { decorator } = placement.part;
   throw new PulseError(
     "WRONG_TARGET",
-    `@${placement.decorator} was called with arguments no decorator gets; write @${placement.decorator} above a member of a class.`,
+    `@${decorator} was called with arguments no decorator gets; write @${decorator} above a member of a class.`,
   );
 }
 
@@ -64,28 +73,66 @@ function standard(value: unknown, context: StandardContext, placement: Placement
   throw wrongTarget(placement, kind, member);
 }
 
-function legacy(target: object, key: string | symbol, third: unknown, placement: Placement): unknown {
-  const className = typeof target === "function" ? target.name : String(target.constructor?.name);
+function legacy(target: object, key: string | symbol | number, third: unknown, placement: Placement): unknown {
   const member = memberName(key);
-  if (typeof third === "number") throw wrongTarget(placement, "parameter", member, className);
   const descriptor = third as PropertyDescriptor | undefined;
   if (typeof descriptor?.value === "function") {
-    const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement);
+    const types = metadata.getOwnMetadata?.("design:paramtypes", target, typeof key === "number" ? String(key) : key);
+    const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, Array.isArray(types) ? types : []);
     if (plan) plan.owner ??= () => (typeof target === "function" ? target : target.constructor);
     return { ...descriptor, value: fn };
   }
   if (descriptor?.set && placement.onAssignment) {
     return { ...descriptor, set: decorateSetter(descriptor.set as AnyFunction, member, placement.onAssignment) };
   }
-  throw wrongTarget(placement, descriptor?.get ? "getter" : "field", member, className);
+  const kind = descriptor?.get && descriptor.set ? "accessor" : descriptor?.get ? "getter" : descriptor?.set ? "setter" : "field";
+  throw wrongTarget(placement, kind, member, classNameOf(target));
+}
+
+const classNameOf = (target: object): string => String(typeof target === "function" ? target.name : target.constructor?.name);
+
+/** What decorators on a method's parameters ask for: they come first, and cannot replace the method themselves. */
+interface ParameterPart {
+  readonly index: number;
+  readonly placement: Placement;
+}
+
+const onParameters = new WeakMap<object, ParameterPart[]>();
+
+function decorateParameter(target: object, key: string | symbol | undefined, index: number, placement: Placement): undefined {
+  const fn: unknown = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key)?.value;
+  if (!placement.onParameter || typeof fn !== "function")
+    throw wrongTarget(placement, "parameter", key === undefined ? "constructor" : memberName(key), classNameOf(target));
+  onParameters.set(fn, [{ index, placement }, ...(onParameters.get(fn) ?? [])]);
+}
+
+/** Makes the plan of a method, with what stands on its parameters. */
+function planFor(fn: AnyFunction, name: string, types: readonly unknown[]): Plan {
+  const plan = newPlan(fn, name);
+  const parts = onParameters.get(fn) ?? [];
+  if (parts.length + types.length === 0) return plan;
+  const names: (string | undefined)[] = [];
+  for (const { index, placement } of parts) names[index] ??= placement.argumentName;
+  plan.signature = signatureOf(fn, names, types);
+  for (const { index, placement } of parts) {
+    placement.onParameter?.(plan, index);
+    plan.parts.push({ ...placement.part, parameter: index });
+  }
+  return plan;
 }
 
 /** Adds to the plan of a method; ours stacked directly share one plan and one wrapper. */
-function decorateMethod(fn: AnyFunction, name: string, placement: Placement): { fn: AnyFunction; plan: Plan | undefined } {
+function decorateMethod(
+  fn: AnyFunction,
+  name: string,
+  placement: Placement,
+  types: readonly unknown[] = [],
+): { fn: AnyFunction; plan: Plan | undefined } {
   if (OFF) return { fn, plan: undefined };
   const existing = planOf(fn);
-  const plan = existing ?? newPlan(fn, name);
+  const plan = existing ?? planFor(fn, name, types);
   placement.onMethod(plan);
+  plan.parts.push(placement.part);
   plans.version++;
   return { fn: existing ? fn : wrap(plan), plan };
 }
@@ -117,7 +164,13 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   for (const home of [target.prototype as object, target]) {
     for (const key of Reflect.ownKeys(home)) {
       const descriptor = Object.getOwnPropertyDescriptor(home, key);
-      const plan = planOf(descriptor?.value);
+      const fn: unknown = descriptor?.value;
+      let plan = planOf(fn);
+      if (plan === undefined && typeof fn === "function" && onParameters.has(fn)) {
+        // Only its parameters are decorated, so nobody has wrapped it.
+        plan = planFor(fn as AnyFunction, memberName(key), []);
+        Object.defineProperty(home, key, { ...descriptor, value: wrap(plan) });
+      }
       if (plan) plan.owner = () => target;
     }
   }
@@ -125,11 +178,16 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
 }
 
 function wrongTarget(placement: Placement, kind: Kind, member: string, className?: string): PulseError {
-  const { decorator, onClass, onAssignment } = placement;
-  const allowed = ["methods", ...(onAssignment ? ["setters", "accessors"] : []), ...(onClass ? ["classes"] : [])].join(", ");
+  const { part, onClass, onAssignment, onParameter } = placement;
+  const allowed = [
+    "methods",
+    ...(onAssignment ? ["setters", "accessors"] : []),
+    ...(onParameter ? ["parameters of methods"] : []),
+    ...(onClass ? ["classes"] : []),
+  ].join(", ");
   const where = className === undefined || kind === "class" ? member : `${className}.${member}`;
   const advice = kind === "field" ? " A field that holds a function can be wrapped with tracked(fn, options)." : "";
-  return new PulseError("WRONG_TARGET", `@${decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`);
+  return new PulseError("WRONG_TARGET", `@${part.decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`);
 }
 
 function isContext(value: unknown): value is StandardContext {
@@ -141,6 +199,6 @@ function isClass(value: object): boolean {
   return /^class\b/.test(Function.prototype.toString.call(value));
 }
 
-function memberName(name: string | symbol | undefined): string {
-  return (typeof name === "symbol" ? (name.description ?? "symbol") : (name ?? "")).replace(/^#/, "");
+function memberName(name: string | symbol | number | undefined): string {
+  return (typeof name === "symbol" ? (name.description ?? "symbol") : String(name ?? "")).replace(/^#/, "");
 }

@@ -35,5 +35,5 @@ function place(args: readonly unknown[], selector: Selector | undefined, options
   const add = (plan: Plan): void => {
     plan.metrics.push(compileMetrics(selector, options, plan.name));
   };
-  return apply(args, { decorator: "LogMetric", onMethod: add, onAssignment: add });
+  return apply(args, { part: { decorator: "LogMetric", selector, options }, onMethod: add, onAssignment: add });
 }

@@ -1,6 +1,6 @@
 import { checkSelector } from "../capture/metrics.js";
-import { compileParams, type ParamSelector } from "../capture/params.js";
-import { noteUnknownArgument } from "../run/plan.js";
+import { compileParameter, type ParamSelector } from "../capture/params.js";
+import { captureParams } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";
 import type { ParamDecorator } from "./types.js";
 
@@ -13,6 +13,8 @@ type LogParamFactory = ParamDecorator<undefined> & {
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
  * that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of them, a record that renames them, or a function of the arguments.
+ * Objects become their fields, under dotted keys (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the
+ * argument's name and paths lead into its value: `train(@LogParam("lr") lr: number)`.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * class Learner {
@@ -29,7 +31,9 @@ export const LogParam: LogParamFactory = ((...args: unknown[]): unknown => {
 
 function place(args: readonly unknown[], selector: ParamSelector | undefined): unknown {
   return apply(args, {
-    decorator: "LogParam",
-    onMethod: (plan) => plan.params.push(compileParams(selector, plan.original, (name) => noteUnknownArgument(plan, name))),
+    part: { decorator: "LogParam", selector },
+    onMethod: (plan) => plan.params.push(captureParams(plan, selector)),
+    argumentName: typeof selector === "string" ? selector : undefined,
+    onParameter: (plan, index) => plan.params.push(compileParameter(selector, index, plan.signature?.names?.[index] ?? `arg${index}`)),
   });
 }

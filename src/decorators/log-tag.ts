@@ -33,5 +33,5 @@ function place(args: readonly unknown[], selector: Selector | undefined): unknow
   const add = (plan: Plan): void => {
     plan.tags.push(compileTags(selector, plan.name));
   };
-  return apply(args, { decorator: "LogTag", onMethod: add, onAssignment: add });
+  return apply(args, { part: { decorator: "LogTag", selector }, onMethod: add, onAssignment: add });
 }

@@ -35,7 +35,7 @@ export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[])
 function place(args: readonly unknown[], name: string | undefined, options: CallOptions): unknown {
   const experiment = name ?? options.experiment;
   return apply(args, {
-    decorator: "TrackedExperiment",
+    part: { decorator: "TrackedExperiment", options: { ...options, experiment } },
     onMethod: (plan) => addOpening(plan, { ...options, experiment }),
     onClass: () => {
       if (options.metrics !== undefined)

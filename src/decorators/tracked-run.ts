@@ -23,5 +23,5 @@ export const TrackedRun: TrackedRunFactory = ((...args: unknown[]): unknown => {
 }) as TrackedRunFactory;
 
 function place(args: readonly unknown[], options: CallOptions): unknown {
-  return apply(args, { decorator: "TrackedRun", onMethod: (plan) => addOpening(plan, options) });
+  return apply(args, { part: { decorator: "TrackedRun", options }, onMethod: (plan) => addOpening(plan, options) });
 }

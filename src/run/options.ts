@@ -1,4 +1,5 @@
 import { AGGREGATES } from "../capture/aggregate.js";
+import type { MetricCheck } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
 
@@ -62,6 +63,11 @@ export interface CallOptions extends RunOptions {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Selector | undefined;
 }
+
+/** `CallOptions` whose `metrics` are checked against what the function returns. */
+export type CheckedOptions<S extends Selector | undefined, F> = Omit<CallOptions, "metrics"> & {
+  readonly metrics?: (S & MetricCheck<S, F>) | undefined;
+};
 
 const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
 

@@ -1,6 +1,7 @@
 import { types } from "node:util";
 import type { MetricCapture } from "../capture/metrics.js";
-import type { EmitValue, ParamCapture } from "../capture/params.js";
+import { looksMinified, parameterNames } from "../capture/parameter-names.js";
+import { compileParams, type EmitValue, type ParamCapture, type ParamSelector, type Signature } from "../capture/params.js";
 import { shared } from "../registry.js";
 import type { CallOptions, RunOptions } from "./options.js";
 
@@ -22,8 +23,27 @@ export interface Plan {
   readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
   /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
   owner: (() => unknown) | undefined;
-  /** Argument names found missing at decoration; said at the first call, when there is a tracker to say it. */
-  readonly unknownArguments: string[];
+  /** What is known of its arguments, read at the first need. */
+  signature: Signature | undefined;
+  /** What was found wrong at decoration; said at the first call, when there is a tracker to say it. */
+  readonly remarks: Remark[];
+  /** What was asked for, for people and tools to read. */
+  readonly parts: PlanPart[];
+}
+
+interface Remark {
+  readonly code: "UNKNOWN_ARGUMENT" | "MINIFIED_NAMES";
+  readonly detail: string;
+}
+
+/** What one decorator, `tracked` or `withRun` asks for. */
+export interface PlanPart {
+  /** Its name, or that of the function. */
+  readonly decorator: string;
+  readonly selector?: unknown;
+  readonly options?: unknown;
+  /** The position of the parameter it stands on. */
+  readonly parameter?: number;
 }
 
 /** @internal What `@TrackedExperiment` on a class says. */
@@ -54,8 +74,26 @@ export function newPlan(original: AnyFunction, name: string): Plan {
     params: [],
     tags: [],
     owner: undefined,
-    unknownArguments: [],
+    signature: undefined,
+    remarks: [],
+    parts: [],
   };
+}
+
+/** Built-in types whose values can be params, or hold some. */
+const OPEN_TYPES: ReadonlySet<unknown> = new Set([undefined, String, Number, Boolean, BigInt, Object]);
+
+/**
+ * @internal Reads what is known of a function's arguments, once: names given by parameter decorators before those of its text, and the types
+ * that reflect-metadata knows of.
+ */
+export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = [], types: readonly unknown[] = []): Signature {
+  let inner = fn;
+  for (let plan = planOf(inner); plan !== undefined; plan = planOf(inner)) inner = plan.original;
+  const parsed = parameterNames(inner);
+  const length = Math.max(parsed?.length ?? 0, given.length);
+  const names = parsed === null && given.length === 0 ? null : Array.from({ length }, (_, i) => given[i] ?? parsed?.[i] ?? null);
+  return { names, minified: looksMinified(names), opaque: types.map((type) => !OPEN_TYPES.has(type)) };
 }
 
 function natureOf(fn: AnyFunction): Plan["nature"] {
@@ -68,7 +106,18 @@ export function planOf(fn: unknown): Plan | undefined {
   return typeof fn === "function" ? plans.byFunction.get(fn) : undefined;
 }
 
-/** @internal Notes that a decorator names an argument the function does not have. */
-export function noteUnknownArgument(plan: Plan, name: string): void {
-  if (!plan.unknownArguments.includes(name)) plan.unknownArguments.push(name);
+/** @internal Compiles a params selector for a plan's arguments; `checked` notes names that none of them has. */
+export function captureParams(plan: Plan, selector: ParamSelector | undefined, checked = true): ParamCapture {
+  const { name, original } = plan;
+  plan.signature ??= signatureOf(original);
+  const { signature } = plan;
+  if (selector === undefined && signature.minified)
+    remark(plan, "MINIFIED_NAMES", `The arguments of ${name} are called ${signature.names}.`);
+  return compileParams(selector, signature, (unknown) => {
+    if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
+  });
+}
+
+function remark(plan: Plan, code: Remark["code"], detail: string): void {
+  if (!plan.remarks.some((each) => each.detail === detail)) plan.remarks.push({ code, detail });
 }

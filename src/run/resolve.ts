@@ -1,6 +1,5 @@
-import { compileParams, type ParamCapture } from "../capture/params.js";
 import type { Nest, RunOptions } from "./options.js";
-import { type ClassPlan, noteUnknownArgument, type Plan, plans } from "./plan.js";
+import { type ClassPlan, captureParams, type Plan, plans } from "./plan.js";
 
 /** A plan as it applies to one class of callers: everything that does not depend on the single call. */
 export interface ResolvedPlan {
@@ -128,7 +127,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
 function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: boolean): Fields {
   if (!Array.isArray(params)) return params as Fields;
   // A class's list names arguments of some of its methods; only the method's own list must fit.
-  const capture: ParamCapture = compileParams(params as readonly string[], plan.original, (name) => own && noteUnknownArgument(plan, name));
+  const capture = captureParams(plan, params as readonly string[], own);
   return (args) => {
     const record: Record<string, unknown> = {};
     capture(args, (key, value) => {

@@ -1,8 +1,8 @@
-import { compileMetrics } from "../capture/metrics.js";
+import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
 import { activeHost, OFF, type RunHost, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
-import { type CallOptions, checkOptions } from "./options.js";
+import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
 import { resolvePlan } from "./resolve.js";
 import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
@@ -17,13 +17,16 @@ import { guard, TrackedCall } from "./tracked-call.js";
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
  * await train(0.1); // one FINISHED run: param lr, metric loss
  */
-export function tracked<F extends AnyFunction>(fn: F, options: CallOptions = {}): F {
+export function tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(
+  fn: F,
+  options: CheckedOptions<S, F> = {},
+): F {
   if (typeof fn !== "function")
     throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
   checkOptions("tracked", options);
   if (OFF) return fn;
   const plan = newPlan(fn, fn.name || "anonymous");
-  addOpening(plan, options);
+  addOpening(plan, options as CallOptions);
   return wrap(plan) as F;
 }
 
@@ -42,6 +45,7 @@ export function wrap(plan: Plan): AnyFunction {
   };
   likeOriginal(wrapper, original);
   plans.byFunction.set(wrapper, plan);
+  metadata.defineMetadata?.("pulse-mlflow:plan", plan.parts, wrapper);
   return wrapper;
 }
 
@@ -51,7 +55,7 @@ export function likeOriginal(wrapper: AnyFunction, original: AnyFunction): void 
     if (key === "arguments" || key === "caller") continue;
     Object.defineProperty(wrapper, key, Object.getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
   }
-  const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = Reflect as unknown as Partial<MetadataReflect>;
+  const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = metadata;
   if (!getOwnMetadataKeys || !getOwnMetadata || !defineMetadata) return;
   for (const key of getOwnMetadataKeys(original)) defineMetadata(key, getOwnMetadata(key, original), wrapper);
 }
@@ -59,9 +63,12 @@ export function likeOriginal(wrapper: AnyFunction, original: AnyFunction): void 
 /** What reflect-metadata adds to `Reflect`; it is used when the program has loaded it, and never loaded by us. */
 interface MetadataReflect {
   getOwnMetadataKeys(target: object): unknown[];
-  getOwnMetadata(key: unknown, target: object): unknown;
+  getOwnMetadata(key: unknown, target: object, member?: string | symbol): unknown;
   defineMetadata(key: unknown, value: unknown, target: object): void;
 }
+
+/** @internal */
+export const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<MetadataReflect>;
 
 /** @internal Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun = false): unknown {
@@ -95,7 +102,8 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: bool
   const scope = scopes.get();
   const host = activeHost(scope);
   const resolved = resolvePlan(plan, self);
-  if (plan.unknownArguments.length > 0) sayUnknownArguments(plan, host);
+  if (plan.remarks.length > 0)
+    for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
   const active = scope?.run;
   if (resolved.when && guard(host, "when", () => resolved.when?.(args)) === false) return undefined;
   if (!resolved.opens || resolved.nest === "join") {
@@ -109,17 +117,6 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: bool
   if (resolved.thins)
     call.held = holdBack(host, resolved, call.parent, args, once ? `${resolved.experiment} ${resolved.defaultName}` : resolved);
   return call;
-}
-
-function sayUnknownArguments(plan: Plan, host: RunHost): void {
-  for (const name of plan.unknownArguments.splice(0)) {
-    host.diagnostics.warn(
-      "UNKNOWN_ARGUMENT",
-      `${plan.name} has no argument named ${JSON.stringify(name)}.`,
-      undefined,
-      `${plan.name} ${name}`,
-    );
-  }
 }
 
 function outsideRun(host: RunHost, plan: Plan): void {

@@ -1,27 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { systemClock } from "../../src/clock.js";
 import { currentRun, LogMetric, startRun, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
-import { type Tracker, trackerOn } from "../../src/tracker.js";
-import { assertBalanced, params, sleep, values } from "../support/memory.js";
+import type { StoredRun } from "../../src/stores/memory-store.js";
+import { assertBalanced, memoryTracker, params, sleep, type TestTracker, values } from "../support/memory.js";
 
 /** A tracker whose time and chance the test sets. */
-function clockwork(): { tracker: Tracker; time: { now: number; chance: number }; runs(): Promise<StoredRun[]>; warnings: string[] } {
-  const store = new MemoryStore();
+function clockwork(): TestTracker & { readonly time: { now: number; chance: number } } {
   const time = { now: 1_700_000_000_000, chance: 0.5 };
-  let ids = 0;
-  const clock = { now: () => time.now, random: () => time.chance, id: () => String(++ids).padStart(32, "0") };
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) } }, clock);
-  return {
-    tracker,
-    time,
-    warnings,
-    async runs() {
-      await tracker.flush();
-      return [...store.runs.values()];
-    },
-  };
+  return { ...memoryTracker({}, { ...systemClock, now: () => time.now, random: () => time.chance }), time };
 }
 
 const named = (runs: readonly StoredRun[], name: string): StoredRun[] => runs.filter((run) => run.name === name);

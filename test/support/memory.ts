@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type Clock, systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
@@ -15,10 +16,10 @@ export interface TestTracker {
   experimentOf(run: StoredRun): string | undefined;
 }
 
-export function memoryTracker(config: PulseConfig = {}): TestTracker {
+export function memoryTracker(config: PulseConfig = {}, clock: Clock = systemClock): TestTracker {
   const store = new MemoryStore();
   const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config }, clock);
   const runs = async (): Promise<StoredRun[]> => {
     await tracker.flush();
     return [...store.runs.values()];

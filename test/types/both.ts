@@ -137,6 +137,27 @@ class Good {
     return { pair: [1, { q: 2 }], w: new Float64Array(1) };
   }
 
+  @LogMetric(["by.loss", "by.deep.acc", "set", "pair.0", "any"])
+  collections(): { by: Map<string, number | { acc: number }>; set: ReadonlySet<number>; pair: [number, string]; any: Iterable<number> } {
+    return { by: new Map(), set: new Set(), pair: [1, ""], any: [] };
+  }
+
+  @LogMetric("loss", { everyN: 10, minIntervalMs: 500, aggregate: ["mean", "p95"] })
+  @LogMetric({ last: "loss" }, { aggregate: "last" })
+  summed(): ReadonlyMap<"loss" | "acc", number> {
+    return new Map();
+  }
+
+  @LogMetric("loss")
+  eachOfASet(): Set<{ loss: number }> {
+    return new Set();
+  }
+
+  @TrackedRun({ sample: 0.1, maxRunsPerSecond: 5, failOn: (r: number) => r < 0 && "negative", ignore: [RangeError, "NotFound"] })
+  thinned(): number {
+    return 1;
+  }
+
   @LogParam(["0.lr", "1.0.lr"])
   unions(a: { lr: number } | { other: number }, b: { lr: number }[]): number {
     return "lr" in a ? a.lr : b.length;
@@ -194,6 +215,8 @@ const count: number = good.overloaded(1);
 const fn = tracked((a: number, b?: string) => ({ a, b }), { experiment: "X", params: ["a"], metrics: "a" });
 same<Parameters<typeof fn>, [a: number, b?: string | undefined]>();
 same<ReturnType<typeof fn>, { a: number; b: string | undefined }>();
+tracked(() => [result], { metrics: { last: "loss", made: (r: Result) => r.loss } });
+tracked((lr: number) => lr, { metrics: "any name at all" });
 const sync: number = withRun({}, (run) => run.id.length);
 const later: Promise<number> = withRun({ metrics: (n: number) => n }, async () => 3);
 startRun().logMetrics({ a: 1, b: 2n, c: true }, { step: 1, timestamp: new Date() });
@@ -227,6 +250,36 @@ class Wrong {
   // @ts-expect-error: a renamed path is checked too
   @LogMetric({ key: "final.nope" })
   renamed(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: a map has no such key
+  @LogMetric("los")
+  map(): ReadonlyMap<"loss", number> {
+    return new Map();
+  }
+
+  // @ts-expect-error: a tuple has no third element
+  @LogMetric("pair.2")
+  tuple(): { pair: [number, number] } {
+    return { pair: [1, 2] };
+  }
+
+  // @ts-expect-error: nor is its second a number
+  @LogMetric("pair.1")
+  textInTuple(): { pair: [number, string] } {
+    return { pair: [1, ""] };
+  }
+
+  // @ts-expect-error: dates and texts are no numbers
+  @LogMetric(["at", "name"])
+  date(): { at: Date; name: string } {
+    return { at: new Date(), name: "" };
+  }
+
+  // @ts-expect-error: no such aggregate
+  @LogMetric("loss", { aggregate: "median" })
+  median(): Result {
     return result;
   }
 
@@ -277,6 +330,8 @@ class NotAMethod {}
 @TrackedRun
 class NorARun {}
 
+// @ts-expect-error: the function's result has no such path
+tracked(async () => result, { metrics: ["loss", "nope"] });
 // @ts-expect-error: unknown option
 tracked(fn, { nset: "child" });
 // @ts-expect-error: unknown mode

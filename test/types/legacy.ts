@@ -14,6 +14,15 @@ class Legacy {
     return this.#kelvin;
   }
 
+  train(@LogParam lr: number, @LogParam("n") epochs: number, @LogParam(["a", "b.c"]) options: object): number {
+    return lr * epochs * Object.keys(options).length;
+  }
+
+  // @ts-expect-error: nothing is logged of a constructor
+  constructor(@LogParam seed: number) {
+    this.#kelvin = seed;
+  }
+
   // @ts-expect-error: params are taken from calls
   @LogParam
   set not(value: number) {

@@ -1,0 +1,148 @@
+// Parameter decorators, which only the legacy dialect has.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogMetric, LogParam, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { memoryTracker, params } from "../support/memory.js";
+
+interface Options {
+  lr: number;
+  optimizer: { name: string; betas: number[] };
+}
+
+test("a decorator on a parameter logs it under the name it gives, else under its own", async () => {
+  class Trainer {
+    @TrackedRun
+    train(@LogParam lr: number, @LogParam("n") epochs: number, _seed: number, @LogParam() label: string): number {
+      return lr * epochs * label.length;
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  assert.equal(
+    tracker.run(() => new Trainer().train(0.5, 2, 7, "x")),
+    1,
+  );
+  assert.deepEqual(params(await onlyRun()), { lr: "0.5", n: "2", label: "x" });
+});
+
+test("paths lead into the argument, functions get all of them, objects become their fields", async () => {
+  class Trainer {
+    @TrackedRun
+    train(
+      @LogParam(["lr", "optimizer.name"]) options: Options,
+      @LogParam({ second: "optimizer.betas.1", count: (args: unknown[]) => args.length }) again: Options,
+      @LogParam("whole") whole: Options,
+    ): number {
+      return options.lr + again.lr + whole.lr;
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  const options: Options = { lr: 1, optimizer: { name: "adam", betas: [0.9, 0.99] } };
+  tracker.run(() => new Trainer().train(options, options, options));
+  assert.deepEqual(params(await onlyRun()), {
+    lr: "1",
+    "optimizer.name": "adam",
+    second: "0.99",
+    count: "3",
+    "whole.lr": "1",
+    "whole.optimizer.name": "adam",
+    "whole.optimizer.betas": "[0.9,0.99]",
+  });
+});
+
+test("in a tracked class nothing else is needed, also for statics; the name counts for @LogParam on the method, too", async () => {
+  @TrackedExperiment("Parameters")
+  class Trainer {
+    train(@LogParam("rate") lr: number): number {
+      return lr;
+    }
+
+    static make(@LogParam size: number): number {
+      return size;
+    }
+
+    @LogParam
+    @LogMetric
+    both(@LogParam("rate") lr: number, epochs: number): number {
+      return lr * epochs;
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.run(() => {
+    new Trainer().train(1);
+    Trainer.make(2);
+    new Trainer().both(3, 4);
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => [run.name, params(run)]),
+    [
+      ["Trainer.train", { rate: "1" }],
+      ["Trainer.make", { size: "2" }],
+      ["Trainer.both", { rate: "3", epochs: "4" }],
+    ],
+  );
+  assert.equal(Trainer.prototype.train.name, "train");
+});
+
+test("what cannot be decorated is said: constructors, and decorators that are not for parameters", () => {
+  assert.throws(() => {
+    class Trainer {
+      // @ts-expect-error: nothing is logged of a constructor
+      constructor(@LogParam lr: number) {
+        this.lr = lr;
+      }
+      lr: number;
+    }
+    return Trainer;
+  }, /@LogParam stands on the parameter Trainer\.constructor; it goes on methods, parameters of methods/);
+  assert.throws(() => {
+    class Trainer {
+      // @ts-expect-error: metrics are of results
+      train(@LogMetric lr: number): number {
+        return lr;
+      }
+    }
+    return Trainer;
+  }, /@LogMetric stands on the parameter Trainer\.train/);
+});
+
+test("members whose names are numbers are decorated, and accessors are called what they are", () => {
+  class Numbered {
+    @LogMetric
+    42(): number {
+      return 1;
+    }
+  }
+  const { tracker } = memoryTracker({ outsideRun: "ignore" });
+  assert.equal(
+    tracker.run(() => new Numbered()[42]()),
+    1,
+  );
+  assert.throws(() => {
+    class WithSetter {
+      // @ts-expect-error: params are taken from calls
+      @LogParam
+      set lr(_value: number) {}
+    }
+    return WithSetter;
+  }, /@LogParam stands on the setter WithSetter\.lr/);
+});
+
+test("types that reflect-metadata knows of leave out what is no scalar, and the plan can be read", async () => {
+  await import("reflect-metadata");
+  class Service {}
+  class Handler {
+    @LogParam
+    @TrackedRun({ tags: { a: 1 } })
+    handle(_service: Service, ids: string[], label: string): number {
+      return ids.length + label.length;
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => new Handler().handle({ plain: 1 }, "text" as never, "x"));
+  assert.deepEqual(params(await onlyRun()), { label: "x" });
+  const plan: unknown = Reflect.getMetadata("pulse-mlflow:plan", Handler.prototype.handle);
+  assert.deepEqual(plan, [
+    { decorator: "TrackedRun", options: { tags: { a: 1 } } },
+    { decorator: "LogParam", selector: undefined },
+  ]);
+});
