@@ -1,5 +1,5 @@
 // Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of
-// file names to pick; without any, everything runs.
+// file names to pick; without any, everything runs, and with --toolchains (as continuous integration does) the matrix of toolchains, too.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,8 @@ import { environments, stackEnvironment } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = join(root, "node_modules/typescript/bin/tsc");
-const picked = process.argv.slice(2);
+const picked = process.argv.slice(2).filter((part) => !part.startsWith("--"));
+const withToolchains = process.argv.includes("--toolchains");
 process.chdir(root);
 
 // Outboxes of the tests are not to lie among the developer's own.
@@ -82,8 +83,14 @@ run({ files, concurrency: 2, timeout: 600_000 })
   })
   .on("test:stderr", (event) => process.env.PULSE_TEST_VERBOSE && process.stderr.write(event.message))
   .on("test:stdout", (event) => process.env.PULSE_TEST_VERBOSE && process.stdout.write(event.message))
-  .on("end", () => {
+  .on("end", async () => {
     console.log(`\n${files.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+    if (withToolchains) {
+      const { toolchains } = await import("./toolchains.mjs");
+      const matrix = await toolchains();
+      passed += matrix.passed;
+      failed += matrix.failed;
+    }
     console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
     process.exitCode = failed > 0 || passed === 0 || (process.env.CI && skipped > 0) ? 1 : 0;
   })

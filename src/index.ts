@@ -1,7 +1,16 @@
+export type { Aggregate } from "./capture/aggregate.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
 export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptions } from "./config/options.js";
+export type { RunContext } from "./context/scope-storage.js";
+export {
+  type DefinedExperiment,
+  defineExperiment,
+  type ExperimentSchema,
+  type ParamKind,
+  type TypedRun,
+} from "./decorators/define-experiment.js";
 export { LogMetric } from "./decorators/log-metric.js";
 export { LogParam } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
@@ -12,7 +21,9 @@ export type { TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { CallOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
+export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
+export type { PlanPart } from "./run/plan.js";
 export type { MetricOptions, MetricValue, Run } from "./run/run.js";
+export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";

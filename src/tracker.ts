@@ -10,7 +10,7 @@ import { OutboxFolder, stateFolder } from "./recorder/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
 import { startRun, withRun } from "./run/current.js";
-import { OFF, provideDefaultHost, type RunHost, scopes } from "./run/host.js";
+import { carryBy, OFF, provideDefaultHost, type RunHost, scopes } from "./run/host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
 import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
@@ -201,7 +201,11 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
 }
 
 /** @internal Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
-export function trackerOn(store: TrackingStore, config: PulseConfig = {}, clock: Clock = systemClock): Tracker {
+export function trackerOn(
+  store: TrackingStore,
+  config: PulseConfig = {},
+  clock: Clock = systemClock,
+): Tracker & { readonly recorder: Recorder } {
   return new TrackerInstance(resolveConfig({ trackingUri: "memory:", ...config }), store, undefined, clock);
 }
 
@@ -214,6 +218,7 @@ export function trackerOn(store: TrackingStore, config: PulseConfig = {}, clock:
 export function configure(config: PulseConfig): void {
   const resolved = resolveConfig(config);
   const tracker = build(resolved, resolved.runId);
+  if (config.context) carryBy(config.context);
   const previous = current.tracker;
   current.given = config;
   current.tracker = tracker;
@@ -229,7 +234,9 @@ export function configure(config: PulseConfig): void {
  * tracker.stats().metrics; // 1
  */
 export function createTracker(config: PulseConfig = {}): Tracker {
-  return build(resolveConfig(config), undefined);
+  const tracker = build(resolveConfig(config), undefined);
+  if (config.context) carryBy(config.context);
+  return tracker;
 }
 
 /** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */

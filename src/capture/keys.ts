@@ -1,4 +1,5 @@
 import { LIMITS } from "../entities.js";
+import { redactText } from "./redact.js";
 
 /** MLflow's rule: Unicode word characters and `_ - . space : /`, and the key equals its own normalised path. */
 const FORBIDDEN = /[^\p{L}\p{N}_\-. :/]/gu;
@@ -22,7 +23,8 @@ function shortHash(text: string): string {
 export function sanitizeKey(key: string): string {
   const seen = known.get(key);
   if (seen !== undefined) return seen;
-  const clean = PLAIN.test(key) && key.length <= LIMITS.key ? key : normalise(key);
+  const harmless = redactText(key); // data may become keys
+  const clean = PLAIN.test(harmless) && harmless.length <= LIMITS.key ? harmless : normalise(harmless);
   if (known.size < MAX_KNOWN) known.set(key, clean);
   return clean;
 }

@@ -1,4 +1,5 @@
 import type { Redactor } from "../capture/redact.js";
+import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 
@@ -73,6 +74,8 @@ export interface PulseConfig {
   readonly maxPendingBytes?: number | undefined;
   /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
   readonly redact?: boolean | Redactor | undefined;
+  /** How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`. @default AsyncLocalStorage */
+  readonly context?: RunContext | undefined;
   /** Problems throw instead of warning: for tests. @default false */
   readonly strict?: boolean | undefined;
   /** Where warnings go. @default console */
@@ -99,6 +102,7 @@ const MILLISECONDS: Check = [
 ];
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isFunction = (value: unknown): boolean => typeof value === "function";
 const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
 const isOneOf = (value: Record<string, unknown>, ...names: string[]): boolean => Object.keys(value).every((name) => names.includes(name));
 
@@ -155,6 +159,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   maxPendingBytes: ["a number of bytes, 65536 or more", (value) => typeof value === "number" && value >= 65_536],
   redact: ["true, false or a function", (value) => typeof value === "boolean" || typeof value === "function"],
   strict: ["true or false", (value) => typeof value === "boolean"],
+  context: ["an object with the methods get and run", (value) => isRecord(value) && [value["get"], value["run"]].every(isFunction)],
   logger: ["an object with a warn method", (value) => typeof (value as { warn?: unknown } | null)?.warn === "function"],
   outsideRun: ['"warn", "throw" or "ignore"', (value) => value === "warn" || value === "throw" || value === "ignore"],
 };

@@ -8,6 +8,9 @@ export interface ScopeStorage<T> {
   run<R>(value: T | undefined, fn: () => R): R;
 }
 
+/** How the open run is carried along; what it carries is opaque. */
+export type RunContext = ScopeStorage<unknown>;
+
 /** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
 export function asyncLocalScopes<T>(): ScopeStorage<T> {
   const storage = new AsyncLocalStorage<T | undefined>();

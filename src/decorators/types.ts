@@ -36,7 +36,7 @@ interface AssignmentDecorator<Value> {
  * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
  * so the one for methods, whose selector can be wrong, stands there.
  */
-export type MetricDecorator<S extends Selector | undefined> = AssignmentDecorator<Untyped> & {
+export type MetricDecorator<S> = AssignmentDecorator<Untyped> & {
   <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
   <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(
     target: object,

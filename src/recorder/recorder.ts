@@ -37,6 +37,10 @@ export interface RecorderOptions extends DeliveryOptions {
  */
 export class Recorder {
   readonly store: TrackingStore;
+  /** Whether the store can write while the process exits. */
+  readonly writesSync: boolean;
+  /** How long a wait for delivery goes on, in milliseconds. */
+  readonly exitTimeoutMs: number;
   readonly #options: RecorderOptions;
   readonly #stats: Diagnostics["stats"];
   readonly #delivery: Delivery;
@@ -54,11 +58,13 @@ export class Recorder {
     const { store, diagnostics, clock, outboxes, maxOutboxBytes } = options;
     this.#options = options;
     this.store = store;
+    this.writesSync = store.applySync !== undefined;
+    this.exitTimeoutMs = options.exitTimeoutMs;
     this.#stats = diagnostics.stats;
     this.#delivery = new Delivery(options);
     this.#keeper = new Keeper({
       folder: outboxes,
-      remote: store.applySync === undefined,
+      remote: !this.writesSync,
       maxBytes: maxOutboxBytes,
       pieceItems: store.batchItems,
       clock,
@@ -112,7 +118,6 @@ export class Recorder {
 
   /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<void> {
-    const { exitTimeoutMs } = this.#options;
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
     const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
@@ -124,7 +129,7 @@ export class Recorder {
       if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return;
       const now = performance.now();
       const left = Math.min(
-        Math.max(started, this.#delivery.lastAccepted) + exitTimeoutMs - now,
+        Math.max(started, this.#delivery.lastAccepted) + this.exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
       );
       if (left <= 0) return;
@@ -158,11 +163,6 @@ export class Recorder {
   endOpenRuns(end: UnfinishedEnd): void {
     for (const held of this.held) held.endOpen(end);
     for (const { run } of this.#openLogs()) run.endUnfinished(end);
-  }
-
-  /** How long a wait for delivery goes on, in milliseconds. */
-  get exitTimeoutMs(): number {
-    return this.#options.exitTimeoutMs;
   }
 
   get hasOpenRuns(): boolean {
@@ -203,11 +203,6 @@ export class Recorder {
     if (this.keeps) this.#keeper.sayKept();
     const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
-  }
-
-  /** Whether the store can write while the process exits. */
-  get writesSync(): boolean {
-    return this.#options.store.applySync !== undefined;
   }
 
   /** Whether what the store does not take is kept on disk. */
@@ -258,9 +253,14 @@ export class Recorder {
     });
   }
 
+  /** Has a store that writes on the event loop write what is queued before it returns. */
+  writeSync(): void {
+    if (this.writesSync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
+  }
+
   /** Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the outbox. */
   #keepAll(): void {
-    if (this.writesSync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
+    this.writeSync();
     this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
     this.#keeper.keepFresh();
   }
@@ -275,7 +275,7 @@ export class Recorder {
     if (this.idle) return;
     this.#queue.recall();
     let written: boolean | PulseError = true;
-    if (this.writesSync) while (written === true) written = this.#delivery.writeSync(this.#options.exitTimeoutMs);
+    if (this.writesSync) while (written === true) written = this.#delivery.writeSync(this.exitTimeoutMs);
     this.#keeper.keepQueued(this.#queue.all());
     if (this.idle) return;
     if (this.#keeper.keepFresh() && this.#queue.all().length === 0) this.#keeper.sayKept();

@@ -1,7 +1,7 @@
 import type { Redactor } from "../capture/redact.js";
 import type { Clock } from "../clock.js";
 import type { ResolvedConfig } from "../config/resolve.js";
-import { asyncLocalScopes, type ScopeStorage } from "../context/scope-storage.js";
+import { asyncLocalScopes, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { Recorder } from "../recorder/recorder.js";
 import { shared } from "../registry.js";
@@ -27,7 +27,18 @@ export interface Scope {
 }
 
 /** The one storage that all loaded copies of the package use. */
-export const scopes: ScopeStorage<Scope> = shared("scopes", () => asyncLocalScopes<Scope>());
+const carrier: { storage: ScopeStorage<Scope> } = shared("scopes", () => ({ storage: asyncLocalScopes<Scope>() }));
+
+/** What is in force along the calls of the whole process. */
+export const scopes: ScopeStorage<Scope> = {
+  get: () => carrier.storage.get(),
+  run: (scope, fn) => carrier.storage.run(scope, fn),
+};
+
+/** Has scopes carried in another way from now on. */
+export function carryBy(context: RunContext): void {
+  carrier.storage = context as ScopeStorage<Scope>;
+}
 
 /** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */
 export const OFF: boolean = shared("off", () => process.env["PULSE_MLFLOW"]?.trim().toLowerCase() === "off");

@@ -1,0 +1,20 @@
+export {
+  assertLoggedMetric,
+  assertRun,
+  type MatcherResult,
+  type MetricExpectation,
+  type PulseAssertions,
+  pulseMatchers,
+  type Recorded,
+  type RunExpectation,
+} from "./matchers.js";
+export type { MlflowCall } from "./recording-store.js";
+export {
+  createTestTracker,
+  type MlflowCalls,
+  type RunSnapshot,
+  recordMlflowCalls,
+  type TestPoint,
+  type TestRun,
+  type TestTracker,
+} from "./test-tracker.js";

@@ -1,0 +1,62 @@
+import { PulseError } from "../errors.js";
+import { MemoryStore } from "../stores/memory-store.js";
+import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store.js";
+
+/** One call that would have been made to MLflow, in the words of its fluent client. */
+export type MlflowCall =
+  | readonly [call: "setExperiment", name: string]
+  | readonly [call: "startRun", name: string, options?: { readonly parentRunId: string }]
+  | readonly [call: "logParam", key: string, value: string]
+  | readonly [call: "setTag", key: string, value: string]
+  | readonly [call: "logMetric", key: string, value: number, step: number]
+  | readonly [call: "endRun", status: string];
+
+/** A call with the run it is about. */
+export interface RecordedCall {
+  readonly runId: string;
+  readonly call: MlflowCall;
+}
+
+/** A store in memory that takes note of each call, and can be away. */
+export class RecordingStore implements TrackingStore {
+  readonly uri = "memory:";
+  readonly batchItems = 10_000;
+  readonly durable = false;
+  readonly kept: MemoryStore = new MemoryStore();
+  readonly calls: RecordedCall[] = [];
+  /** Whether the server answers. */
+  available = true;
+
+  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return Promise.resolve(this.applySync(changes));
+  }
+
+  applySync(changes: readonly RunChange[]): readonly Outcome[] {
+    if (!this.available) {
+      const error = new PulseError("STORE_UNAVAILABLE", "The test has made the server unavailable.");
+      return changes.map(() => ({ kind: "away", error }));
+    }
+    return changes.map((change) => {
+      const known = this.kept.runs.has(change.runKey);
+      const outcome = this.kept.applySync([change])[0] as Outcome;
+      if (outcome.kind === "done") for (const call of callsOf(change, known)) this.calls.push({ runId: change.runKey, call });
+      return outcome;
+    });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** The calls a change stands for, in the order of the fluent client. */
+function* callsOf({ create, experiment, params, tags, metrics, end }: RunChange, known: boolean): Generator<MlflowCall> {
+  if (create && !known) {
+    yield ["setExperiment", "name" in experiment ? experiment.name : experiment.id];
+    yield create.parentKey === undefined ? ["startRun", create.name] : ["startRun", create.name, { parentRunId: create.parentKey }];
+  }
+  for (const { key, value } of params) yield ["logParam", key, value];
+  for (const { key, value } of tags) yield ["setTag", key, value];
+  for (const { key, value, step } of metrics) yield ["logMetric", key, value, step];
+  if (end) yield ["endRun", end.status];
+}

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { currentRun, LogMetric, LogParam, LogTag, startRun, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
+import { away } from "../support/faulty-store.js";
+import { memoryTracker } from "../support/memory.js";
+import { kit, until } from "../support/outbox-kit.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-redaction-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** A small generator of numbers, so that a failure can be played again. */
+function dice(seed: number): (below: number) => number {
+  let state = seed * 2_654_435_761 + 1;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+type Roll = ReturnType<typeof dice>;
+const letters = (roll: Roll, count: number, of = ALPHABET): string => Array.from({ length: count }, () => of[roll(of.length)]).join("");
+const pick = <T>(roll: Roll, list: readonly T[]): T => list[roll(list.length)] as T;
+
+/** Secrets known by their shape: the text, and the part of it that must never be seen. */
+const SHAPES: readonly ((roll: Roll) => readonly [text: string, secret: string])[] = [
+  (roll) => {
+    const secret = letters(roll, 20);
+    return [`eyJ${letters(roll, 20)}.eyJ${secret}.${letters(roll, 30)}`, secret];
+  },
+  (roll) => whole(`AKIA${letters(roll, 16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")}`),
+  (roll) => whole(`gh${pick(roll, ["p", "o", "u", "s", "r"])}_${letters(roll, 36)}`),
+  (roll) => whole(`github_pat_${letters(roll, 40)}`),
+  (roll) => whole(`glpat-${letters(roll, 20)}`),
+  (roll) => whole(`xoxb-${letters(roll, 24)}`),
+  (roll) => whole(`AIza${letters(roll, 35)}`),
+  (roll) => whole(`sk-${letters(roll, 40)}`),
+  (roll) => whole(`sk_live_${letters(roll, 24)}`),
+  (roll) => whole(`hf_${letters(roll, 34)}`),
+  (roll) => whole(`npm_${letters(roll, 36)}`),
+  (roll) => whole(`dapi${letters(roll, 32, "0123456789abcdef")}`),
+  (roll) => {
+    const secret = letters(roll, 30);
+    return [`Authorization: Bearer ${secret}`, secret];
+  },
+  (roll) => {
+    const secret = letters(roll, 60);
+    return [`-----BEGIN RSA PRIVATE KEY-----\n${secret}\n-----END RSA PRIVATE KEY-----`, secret];
+  },
+  (roll) => {
+    const secret = letters(roll, 14);
+    return [`${pick(roll, ["postgresql", "https", "amqp"])}://user:${secret}@host:1/db?x=1`, secret];
+  },
+];
+
+function whole(secret: string): readonly [string, string] {
+  return [secret, secret];
+}
+
+const SECRET_KEYS = [
+  "password",
+  "token",
+  "api_key",
+  "apiKey",
+  "clientSecret",
+  "AUTHORIZATION",
+  "db.password",
+  "x-access-key",
+  "credentials",
+];
+const OPEN_KEYS = ["max_tokens", "tokenizer", "num_tokens", "secretary", "keyboard", "passwords_tried", "lr"];
+
+/** Puts secrets wherever a program may have them, and gives what must never be seen and what must stay. */
+function plant(roll: Roll): {
+  args: [Record<string, unknown>, string, Map<string, unknown>];
+  error: Error;
+  secrets: string[];
+  open: string[];
+} {
+  const secrets: string[] = [];
+  const open: string[] = [];
+  const shaped = (): string => {
+    const [text, secret] = pick(roll, SHAPES)(roll);
+    secrets.push(secret);
+    return roll(2) === 0 ? text : `before ${text} after`;
+  };
+  const keyed = (): string => {
+    const secret = `s3cret${letters(roll, 10)}`;
+    secrets.push(secret);
+    return secret;
+  };
+  const plain = (): string => {
+    const text = `plain${letters(roll, 8)}`;
+    open.push(text);
+    return text;
+  };
+  const object = (depth: number): Record<string, unknown> => ({
+    [pick(roll, SECRET_KEYS)]: keyed(),
+    [`note${roll(99)}`]: shaped(),
+    [pick(roll, OPEN_KEYS)]: plain(),
+    ...(depth > 0 && { inner: object(depth - 1), list: [object(0), shaped()], [pick(roll, SECRET_KEYS)]: { hidden: keyed() } }),
+  });
+  const cause = new Error(`cause: ${shaped()}`);
+  return {
+    args: [object(2), shaped(), new Map<string, unknown>([[pick(roll, SECRET_KEYS), keyed()], ["note", shaped()]])], // biome-ignore format: one thing
+    error: roll(2) === 0 ? new AggregateError([new Error(shaped()), cause], shaped()) : new Error(`failed: ${shaped()}`, { cause }),
+    secrets,
+    open,
+  };
+}
+
+@TrackedExperiment("Redaction")
+class Program {
+  @TrackedRun({ runName: ([, name]) => name, params: (args: unknown[]) => ({ all: args[0], password: args[1] }), tags: ([o]) => o })
+  @LogParam
+  @LogParam(["options", "text", "map"])
+  @LogTag({ made: (_r: unknown, args: unknown[]) => args[0] })
+  @LogMetric
+  work(options: Record<string, unknown>, text: string, map: Map<string, unknown>): number {
+    currentRun()?.logParams({ "user.token": text, nested: options });
+    currentRun()?.setTag("map", map);
+    currentRun()?.logMetric(text, 1);
+    return 1;
+  }
+
+  @TrackedRun({ failOn: ([text]: unknown[]) => text })
+  fails(error: Error): unknown[] {
+    if (error.message.length % 2 === 0) return [error.message];
+    throw error;
+  }
+}
+
+function run(seed: number): { secrets: string[]; open: string[] } {
+  const { args, error, secrets, open } = plant(dice(seed));
+  const program = new Program();
+  program.work(...args);
+  try {
+    program.fails(error);
+  } catch {}
+  tracked(() => 1, { runName: args[1], experiment: `E ${args[1]}`, failOn: () => error })();
+  startRun({ params: args[0], tags: { options: args[0] }, runName: args[1] }).end();
+  return { secrets, open };
+}
+
+const SEEDS = Array.from({ length: 100 }, (_, seed) => seed + 1);
+
+test("no planted secret reaches a store, a log or an error, and what is none stays", async () => {
+  for (const seed of SEEDS) {
+    const { tracker, runs, warnings, store } = memoryTracker();
+    const { secrets, open } = tracker.run(() => run(seed));
+    await runs();
+    const seen = JSON.stringify(
+      [...store.runs.values()].map((each) => ({ ...each, params: [...each.params], tags: [...each.tags], metrics: [...each.metrics] })),
+    );
+    const all = seen + warnings.join("\n") + [...store.experiments.keys()].join("\n");
+    for (const secret of secrets)
+      assert.ok(
+        !all.includes(secret),
+        `seed ${seed}: ${secret} in ${all.slice(Math.max(0, all.indexOf(secret) - 200), all.indexOf(secret) + 80)}`,
+      );
+    for (const text of open) assert.ok(seen.includes(text), `seed ${seed}: ${text} is gone`);
+  }
+});
+
+test("nor an outbox", async () => {
+  const { store, tracker, files, folder } = kit({ durability: "outbox" });
+  store.fault = () => away;
+  const secrets = SEEDS.slice(0, 20).flatMap((seed) => tracker.run(() => run(seed)).secrets);
+  await until("an outbox", () => files().length === 1);
+  await tracker.shutdown({ timeoutMs: 10 });
+  const kept = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
+    .join("");
+  assert.ok(kept.length > 10_000);
+  for (const secret of secrets) assert.ok(!kept.includes(secret), secret);
+});
+
+test("numbers under secret keys stay, and a function of the user's goes on before anything is stored or cut", async () => {
+  const redact = (_key: string, value: string): string => value.replaceAll("acme", "***");
+  const { tracker, onlyRun, experimentOf } = memoryTracker({ redact });
+  const params = { token: 5, password: true, company: "acme & sons", nested: { max_tokens: 100 } };
+  const fails = (): never => {
+    throw new Error(`${"x".repeat(997)}acme`, { cause: new Error("acme") });
+  };
+  assert.throws(() => tracker.withRun({ experiment: "of acme", runName: "for acme", params }, fails));
+  const run = await onlyRun();
+  assert.deepEqual(Object.fromEntries(run.params), { token: "5", password: "true", company: "*** & sons", nested: '{"max_tokens":100}' });
+  assert.deepEqual([run.name, experimentOf(run), run.tags.get("error.cause")], ["for ***", "of ***", "Error: ***"]);
+  assert.ok(!JSON.stringify([...run.tags]).includes("acm"));
+});

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { currentRun, LogMetric, LogParam, TrackedExperiment, tracked } from "../../src/index.js";
+import { assertLoggedMetric, assertRun, createTestTracker, pulseMatchers, recordMlflowCalls } from "../../src/testing/index.js";
+import { sleep } from "../support/memory.js";
+
+@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+class MetaLearner {
+  @LogParam
+  @LogMetric
+  async evaluate(lr: number): Promise<{ avg_confidence: number; avg_fragility: number }> {
+    await sleep(1);
+    return { avg_confidence: 1 - lr, avg_fragility: lr };
+  }
+
+  @LogMetric("loss")
+  *train(): Generator<{ loss: number }> {
+    for (const loss of [0.5, 0.25]) yield { loss };
+    throw new Error("diverged");
+  }
+}
+
+test("a test tracker shows what was recorded, at once, with ids and times of its own", async () => {
+  const tracker = createTestTracker();
+  await tracker.run(() => new MetaLearner().evaluate(0.25));
+  tracker.now += 1_000;
+  assert.throws(() => tracker.run(() => [...new MetaLearner().train()]), /diverged/);
+  assert.equal(tracker.runs.length, 2);
+  const [evaluated, trained] = tracker.runs;
+  assert.deepEqual(evaluated, {
+    id: "00000000000000000000000000000001",
+    name: "MetaLearner.evaluate",
+    experiment: "PulseMetaLearning",
+    status: "FINISHED",
+    parentId: undefined,
+    startTime: 1_700_000_000_000,
+    endTime: 1_700_000_000_000,
+    params: { run_type: "meta-learning", lr: "0.25" },
+    tags: {},
+    metrics: {
+      avg_confidence: [{ value: 0.75, step: 0, timestamp: 1_700_000_000_000 }],
+      avg_fragility: [{ value: 0.25, step: 0, timestamp: 1_700_000_000_000 }],
+    },
+  });
+  assert.deepEqual([trained?.startTime, trained?.status, trained?.tags["error.message"]], [1_700_000_001_000, "FAILED", "diverged"]);
+  assert.throws(() => tracker.onlyRun, /expected one run, found 2: MetaLearner\.evaluate, MetaLearner\.train/);
+  assert.deepEqual(tracker.stats().pending, 0);
+});
+
+test("tests side by side do not see each other's runs", async () => {
+  const work = tracked(async (n: number) => {
+    await sleep(n % 3);
+    currentRun()?.logMetric("n", n);
+  });
+  const trackers = await Promise.all(
+    Array.from({ length: 20 }, async (_, n) => {
+      const tracker = createTestTracker();
+      await tracker.run(() => work(n));
+      return tracker;
+    }),
+  );
+  for (const [n, tracker] of trackers.entries()) assertLoggedMetric(tracker.onlyRun, "n", { near: [n], steps: [0] });
+});
+
+test("a snapshot has no ids and no times, and children are inside their parents", () => {
+  const tracker = createTestTracker();
+  const leaf = tracked((n: number) => n, { runName: "leaf", metrics: "n", params: ["n"] });
+  tracker.run(() => tracked(() => [leaf(1), leaf(2)], { runName: "root", tags: { stage: "test" } })());
+  const child = (n: number) => ({
+    name: "leaf",
+    experiment: "Default",
+    status: "FINISHED",
+    params: { n: String(n) },
+    tags: {},
+    metrics: { n: [[0, n]] },
+    children: [],
+  });
+  assert.deepEqual(tracker.snapshot(), [
+    {
+      name: "root",
+      experiment: "Default",
+      status: "FINISHED",
+      params: {},
+      tags: { stage: "test" },
+      metrics: {},
+      children: [child(1), child(2)],
+    },
+  ]);
+});
+
+test("matchers tell what is there instead", () => {
+  const tracker = createTestTracker();
+  const trial = tracked((lr: number) => [1 - lr, 1 - lr / 2], { runName: "trial", params: ["lr"], metrics: { loss: (r: number[]) => r } });
+  tracker.run(() => [trial(0.1), trial(0.2)]);
+  const { toHaveLoggedMetric, toHaveRun } = pulseMatchers;
+  for (const [result, pass] of [
+    [toHaveLoggedMetric(tracker, "loss"), true],
+    [toHaveLoggedMetric(tracker, "loss", { near: 0.95, steps: 2 }), true],
+    [toHaveLoggedMetric(tracker, "loss", { near: [0.8, 0.9], steps: [0, 1] }), true],
+    [toHaveLoggedMetric(tracker.runs, "loss", { near: 0.94, within: 0.02 }), true],
+    [toHaveLoggedMetric(tracker, "loss", { near: [0.8] }), false],
+    [toHaveLoggedMetric(tracker, "accuracy"), false],
+    [toHaveRun(tracker, { status: "FINISHED", params: { lr: 0.2 }, metrics: { loss: 0.9 }, name: "trial", experiment: "Default" }), true],
+    [toHaveRun(tracker, { status: "FAILED" }), false],
+    [toHaveRun(tracker, { tags: { stage: "x" } }), false],
+    [toHaveRun(createTestTracker()), false],
+  ] as const)
+    assert.equal(result.pass, pass, result.message());
+  assert.equal(
+    toHaveRun(tracker, { status: "FAILED", params: { lr: 0.2 } }).message(),
+    `expected a run { status: 'FAILED', params: { lr: 0.2 } }
+  trial (FINISHED): status is 'FINISHED'; params.lr is '0.1'
+  trial (FINISHED): status is 'FINISHED'`,
+  );
+  assert.match(toHaveRun(createTestTracker(), {}).message(), /nothing was recorded/);
+  assert.match(toHaveLoggedMetric(tracker, "loss").message(), /expected no metric 'loss' \{\}, but there is trial \(0+1\), trial/);
+  assertRun(tracker, { params: { lr: 0.1 } });
+  assert.throws(() => assertRun(tracker, { name: "other" }), { name: "AssertionError", message: /name is 'trial'/ });
+});
+
+test("the exact sequence of MLflow calls, with their arguments", async () => {
+  const mlflow = recordMlflowCalls();
+  await mlflow.tracker.run(() => new MetaLearner().evaluate(0.25));
+  assert.deepEqual(mlflow.calls, [
+    ["setExperiment", "PulseMetaLearning"],
+    ["startRun", "MetaLearner.evaluate"],
+    ["logParam", "run_type", "meta-learning"],
+    ["logParam", "lr", "0.25"],
+    ["logMetric", "avg_confidence", 0.75, 0],
+    ["logMetric", "avg_fragility", 0.25, 0],
+    ["endRun", "FINISHED"],
+  ]);
+});
+
+test("a server that is away: nothing is called, nothing fails, and everything comes when it is back, once", async () => {
+  const mlflow = recordMlflowCalls();
+  const run = mlflow.tracker.startRun({ runName: "long" });
+  run.logMetric("a", 1);
+  mlflow.goAway();
+  run.logMetric("a", 2);
+  await mlflow.tracker.run(() => new MetaLearner().evaluate(0.5));
+  run.end();
+  await sleep(20);
+  assert.deepEqual(mlflow.callsOf("long"), [
+    ["setExperiment", "Default"],
+    ["startRun", "long"],
+    ["logMetric", "a", 1, 0],
+  ]);
+  assert.equal(mlflow.tracker.runs.length, 1);
+  assert.equal(mlflow.tracker.stats().warnings.STORE_UNAVAILABLE !== undefined, true);
+  await mlflow.comeBack();
+  assert.deepEqual(mlflow.callsOf("long").slice(3), [
+    ["logMetric", "a", 2, 1],
+    ["endRun", "FINISHED"],
+  ]);
+  assertRun(mlflow.tracker, { name: "MetaLearner.evaluate", status: "FINISHED", params: { lr: 0.5 } });
+  assert.equal(mlflow.tracker.stats().pending, 0);
+});

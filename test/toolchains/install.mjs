@@ -1,0 +1,103 @@
+// Installs the tools of the matrix, each at one exact version, and the package as it would be published.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+const folder = join(root, ".cache/toolchains");
+const toolsFolder = join(folder, "tools");
+
+/** Where the projects of one run of the matrix are made: in there, they find the tools in the folders above. */
+export const work = join(toolsFolder, "work");
+
+/** The last versions that run on Node 20. */
+const tools = {
+  "@babel/core": "7.29.13",
+  "@babel/plugin-proposal-decorators": "7.29.7",
+  "@babel/plugin-transform-modules-commonjs": "7.29.14",
+  "@babel/preset-typescript": "7.29.7",
+  "@swc/core": "1.16.22",
+  "@swc/jest": "0.2.39",
+  "@types/node": "20.19.43",
+  "babel-plugin-parameter-decorator": "1.0.16",
+  "babel-plugin-transform-typescript-metadata": "0.4.0",
+  esbuild: "0.28.2",
+  jest: "30.5.2",
+  "reflect-metadata": "0.2.2",
+  rolldown: "1.3.2",
+  tsx: "4.23.15",
+  "typescript-5.9": "npm:typescript@5.9.3",
+  "typescript-6": "npm:typescript@6.0.3",
+  "typescript-7": "npm:typescript@7.0.2",
+  "unplugin-swc": "1.5.11",
+  vite: "8.3.8",
+  vitest: "4.1.12",
+};
+
+const nodes = { 22: "22.23.3", 24: "24.21.0", 26: "26.10.0" };
+
+/** The path of a file of an installed tool. */
+export const tool = (path) => join(toolsFolder, "node_modules", path);
+
+/** Every Node the compiled programs run on: the one that runs this, and those that are installed. */
+export const nodePaths = {
+  [process.versions.node.split(".")[0]]: process.execPath,
+  ...Object.fromEntries(Object.keys(nodes).map((major) => [major, join(folder, `node-${major}/node_modules/node/bin/node`)])),
+};
+
+/** Runs a command to its end; resolves to its status and everything it printed. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], timeout: 120_000, ...options });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        output += text;
+      });
+    }
+    child.on("error", reject);
+    child.on("close", (status, signal) => resolve({ status: status ?? signal, output }));
+  });
+}
+
+export async function must(command, args, options) {
+  const { status, output } = await run(command, args, options);
+  if (status !== 0) throw new Error(`"${[command, ...args].join(" ")}" failed (${status}):\n${output.slice(-4_000)}`);
+  return output;
+}
+
+const npm = (args, cwd) => must("npm", [...args, "--loglevel=error"], { cwd, shell: process.platform === "win32", timeout: 600_000 });
+
+/** Installs what is missing or of other versions. */
+export async function installTools() {
+  // What the package itself needs at run time lies beside the tools: its tarball is only unpacked, which asks no registry.
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  await install(toolsFolder, { ...dependencies, ...tools });
+  // Each in a folder of its own: they are versions of one package.
+  for (const [major, version] of Object.entries(nodes)) await install(join(folder, `node-${major}`), { node: version });
+}
+
+async function install(prefix, dependencies) {
+  const stamp = join(prefix, ".complete");
+  const hash = createHash("sha256").update(JSON.stringify(dependencies)).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  console.log(`Installing ${Object.keys(dependencies).join(", ")} into ${prefix.replace(root, "")} (once) ...`);
+  rmSync(prefix, { recursive: true, force: true });
+  mkdirSync(prefix, { recursive: true });
+  writeFileSync(join(prefix, "package.json"), JSON.stringify({ private: true, dependencies }));
+  await npm(["install", "--no-audit", "--no-fund", "--no-package-lock"], prefix);
+  writeFileSync(stamp, hash);
+}
+
+/** Empties the work folder and unpacks the packed package into it. */
+export async function installPackage() {
+  rmSync(work, { recursive: true, force: true });
+  const modules = join(work, "node_modules");
+  mkdirSync(modules, { recursive: true });
+  await npm(["pack", "--ignore-scripts", "--pack-destination", work], root);
+  const tarball = readdirSync(work).find((name) => name.endsWith(".tgz"));
+  await must("tar", ["-xzf", join(work, tarball), "-C", modules]);
+  renameSync(join(modules, "package"), join(modules, "pulse-mlflow"));
+}
