@@ -1,4 +1,55 @@
+// capture/aggregate.d.ts
+/** What can be made of all the values of a metric; percentiles are within 1 % of the true ones, everything else is exact. */
+export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
+
+// capture/check.d.ts
+import type { Untyped } from "./metrics.js";
+/** The compiler's part: whether the paths of a selector fit the function it is applied to. */
+/** What a metric can be made of. */
+export type Scalar = number | bigint | boolean;
+/** True for `any`, `unknown` and `never`, about which nothing can be checked. */
+type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
+/** What a method's call comes to: promises are awaited, generators give what they yield. */
+type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
+/** What a list or anything else that can be walked along holds; a text is none. */
+type ElementOf<V> = V extends string ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
+/** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
+type IsLeaf<V> = Loose<V> extends true ? true : [Extract<NonNullable<V>, Scalar>] extends [never] ? [Extract<NonNullable<ElementOf<NonNullable<V>>>, Scalar>] extends [never] ? false : true : true;
+/** What a path leads to that leads nowhere. */
+interface Nowhere {
+    readonly nowhere: never;
+}
+/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
+type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : Nowhere : T extends readonly unknown[] ? number extends T["length"] ? K extends `${number}` ? T[number] : Nowhere : K extends keyof T ? T[K] : Nowhere : T extends ArrayLike<infer E> ? K extends `${number}` ? E : Nowhere : K extends `${keyof T & (string | number)}` ? FieldOf<T, K> : Nowhere;
+/** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
+type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : IsLeaf<PartOf<T, P>> | (P extends `${infer K}.${infer Rest}` ? LeadsToNumber<NonNullable<PartOf<T, K>>, Rest> : false);
+type FieldOf<T, K extends string> = K extends keyof T ? T[K] : K extends `${infer N extends number}` ? N extends keyof T ? T[N] : never : never;
+/** The paths of a selector that lead to no number; of a list each element is looked into. About a path that is any text nothing can be said. */
+type BadPath<P, R> = P extends string ? string extends P ? never : true extends LeadsToNumber<R, P> | (R extends ReadonlyMap<unknown, unknown> ? false : OfEach<ElementOf<R>, P>) ? never : P : never;
+/** A path into a list is looked for in each of its elements; a number among them is logged under the path itself. */
+type OfEach<E, P extends string> = [E] extends [never] ? false : LeadsToNumber<NonNullable<E>, P> | IsScalar<E>;
+type IsScalar<T> = [NonNullable<T>] extends [Scalar] ? true : false;
+/** The paths a selector is made of. */
+type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends (...args: Untyped) => unknown ? never : S extends object ? Extract<S[keyof S], string> : never;
+/** Shown by the compiler in place of a path that leads to no number of the method's result. */
+interface NotANumberInTheResult<Path> {
+    readonly "this path leads to no number in what the method returns": Path;
+}
+/** `unknown` when every path of a selector fits the method, else what is wrong. */
+export type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<ResultOf<M>> extends true ? unknown : [BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>] extends [never] ? unknown : NotANumberInTheResult<BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>>;
+/** Shown by the compiler in place of an index path that fits no argument of the method. */
+interface NotAnArgument<Path> {
+    readonly "this index path leads to no argument of the method": Path;
+}
+/** Follows a dotted path into an argument; of a union one member that has it is enough. */
+type HasField<T, P extends string> = Loose<T> extends true ? true : T extends ArrayLike<infer E> ? P extends `${number}.${infer Rest}` ? HasField<NonNullable<E>, Rest> : true : T extends ReadonlyMap<unknown, unknown> ? true : P extends `${keyof T & (string | number)}` ? true : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? HasField<NonNullable<FieldOf<T, K>>, Rest> : false : false;
+type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? true extends HasField<NonNullable<A[`${I}`]>, Rest> ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
+/** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
+export type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
+export {};
+
 // capture/metrics.d.ts
+import type { Aggregate } from "./aggregate.js";
 /** What a selector function gets: it is written before the method it is applied to is known, so its type cannot be inferred. */
 export type Untyped = any;
 /** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
@@ -17,6 +68,15 @@ export interface LogMetricOptions {
     readonly timestamp?: number | Date | SelectorFunction | undefined;
     /** Logs only results for which this returns true. @default every result */
     readonly when?: SelectorFunction | undefined;
+    /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
+    readonly everyN?: number | undefined;
+    /** Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they count as steps. @default 0 */
+    readonly minIntervalMs?: number | undefined;
+    /**
+     * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
+     * Percentiles are within 1 % of the true ones; values that are not finite are left out.
+     */
+    readonly aggregate?: Aggregate | readonly Aggregate[] | undefined;
     /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
     readonly nonFinite?: "log" | "skip" | undefined;
 }
@@ -36,6 +96,7 @@ export type Redactor = (key: string, value: string) => string;
 
 // config/options.d.ts
 import type { Redactor } from "../capture/redact.js";
+import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
@@ -108,6 +169,8 @@ export interface PulseConfig {
     readonly maxPendingBytes?: number | undefined;
     /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
     readonly redact?: boolean | Redactor | undefined;
+    /** How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`. @default AsyncLocalStorage */
+    readonly context?: RunContext | undefined;
     /** Problems throw instead of warning: for tests. @default false */
     readonly strict?: boolean | undefined;
     /** Where warnings go. @default console */
@@ -117,6 +180,90 @@ export interface PulseConfig {
 }
 /** What a header may hold; a line break would be another header. */
 export declare const HEADER_VALUE: RegExp;
+
+// context/scope-storage.d.ts
+/** Carries one value along a call and everything asynchronous that it starts. */
+export interface ScopeStorage<T> {
+    /** The value of the innermost `run` this code was started in, or undefined outside. */
+    get(): T | undefined;
+    /** Calls `fn` with `value` in force inside it and in all it starts; outside nothing changes. */
+    run<R>(value: T | undefined, fn: () => R): R;
+}
+/** How the open run is carried along; what it carries is opaque. */
+export type RunContext = ScopeStorage<unknown>;
+/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
+export declare function asyncLocalScopes<T>(): ScopeStorage<T>;
+
+// decorators/define-experiment.d.ts
+import type { Scalar } from "../capture/check.js";
+import type { LogMetricOptions, SelectorFunction } from "../capture/metrics.js";
+import type { CallOptions, StartOptions } from "../run/options.js";
+import type { MetricOptions, Run } from "../run/run.js";
+import { type MetricSchema } from "../run/schema.js";
+import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator } from "./types.js";
+/** What a param's values are. */
+export type ParamKind = "number" | "string" | "boolean";
+type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
+/** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
+export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
+    readonly name: string;
+    readonly metrics: M;
+    readonly params?: P;
+}
+/** A selector whose metric keys are those of an experiment. */
+type KeyedSelector<K extends string> = K | readonly K[] | {
+    readonly [key in K]?: string | SelectorFunction;
+} | ((result: never, args: never) => {
+    readonly [key in K]?: Scalar;
+});
+/** A `Run` that takes the experiment's own metrics and params. */
+export interface TypedRun<M extends string, P extends Record<string, ParamKind>> extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
+    logMetric(key: M, value: Scalar, options?: MetricOptions): void;
+    logMetrics(metrics: {
+        readonly [key in M]?: Scalar;
+    }, options?: MetricOptions): void;
+    logParam<K extends keyof P & string>(key: K, value: ParamValue<P[K]>): void;
+    logParams(params: {
+        readonly [key in keyof P]?: ParamValue<P[key]>;
+    }): void;
+}
+/** The decorators and functions of one experiment, with its own metrics and params as types. */
+export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
+    readonly name: string;
+    readonly metrics: M;
+    /** `@TrackedExperiment` with this experiment's name. */
+    TrackedExperiment(options?: Omit<CallOptions, "experiment">): ClassDecoratorOf & MethodDecoratorOf;
+    /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
+    LogMetric<const S extends KeyedSelector<keyof M & string>>(selector: S, options?: Omit<LogMetricOptions, "prefix">): MetricDecorator<S>;
+    /** `withRun` in this experiment. */
+    withRun<R>(options: Omit<CallOptions, "experiment">, fn: (run: TypedRun<keyof M & string, P>) => R): R;
+    /** `startRun` in this experiment. */
+    startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
+    /** The run in force here, when it is one of this experiment. */
+    currentRun(): TypedRun<keyof M & string, P> | undefined;
+}
+/**
+ * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run, values out of range are counted and warned of.
+ * @throws PulseError `INVALID_OPTION` naming what is wrong.
+ * @example
+ * const Sweep = defineExperiment({
+ *   name: "Sweep",
+ *   metrics: { loss: { unit: "nats", goal: "minimize", range: [0, Infinity] }, accuracy: { goal: "maximize", range: [0, 1] } },
+ *   params: { lr: "number" },
+ * });
+ *
+ * @Sweep.TrackedExperiment()
+ * class Trainer {
+ *   @Sweep.LogMetric({ loss: "final.loss" })
+ *   train(lr: number) {
+ *     Sweep.currentRun()?.logParam("lr", lr);
+ *     return { final: { loss: 1 - lr } };
+ *   }
+ * }
+ * new Trainer().train(0.1);
+ */
+export declare function defineExperiment<const M extends Record<string, MetricSchema>, const P extends Record<string, ParamKind> = Record<never, ParamKind>>(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P>;
+export {};
 
 // decorators/log-metric.d.ts
 import { type LogMetricOptions, type Selector } from "../capture/metrics.js";
@@ -153,6 +300,8 @@ type LogParamFactory = ParamDecorator<undefined> & {
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
  * that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of them, a record that renames them, or a function of the arguments.
+ * Objects become their fields, under dotted keys (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the
+ * argument's name and paths lead into its value: `train(@LogParam("lr") lr: number)`.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * class Learner {
@@ -225,40 +374,10 @@ export declare const TrackedRun: TrackedRunFactory;
 export {};
 
 // decorators/types.d.ts
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
+import type { Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
-/** What a metric can be made of. */
-type Scalar = number | bigint | boolean;
-/** True for `any`, `unknown` and `never`, about which nothing can be checked. */
-type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
-/** What a method's call comes to: promises are awaited, generators give what they yield. */
-type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
-/** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
-type IsLeaf<V> = Loose<V> extends true ? true : [Extract<NonNullable<V>, Scalar>] extends [never] ? NonNullable<V> extends ArrayLike<infer E> ? [Extract<NonNullable<E>, Scalar>] extends [never] ? false : true : false : true;
-/** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
-type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : T extends ArrayLike<infer E> ? P extends `${number}` ? IsLeaf<E> : P extends `${number}.${infer Rest}` ? LeadsToNumber<NonNullable<E>, Rest> : false : P extends `${keyof T & (string | number)}` ? IsLeaf<FieldOf<T, P>> : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? LeadsToNumber<NonNullable<FieldOf<T, K>>, Rest> : false : false;
-type FieldOf<T, K extends string> = K extends keyof T ? T[K] : K extends `${infer N extends number}` ? N extends keyof T ? T[N] : never : never;
-/** The paths of a selector that lead to no number; of a list each element is looked into. */
-type BadPath<P, R> = P extends string ? true extends LeadsToNumber<R, P> | (R extends ArrayLike<infer E> ? LeadsToNumber<NonNullable<E>, P> | IsScalar<E> : false) ? never : P : never;
-type IsScalar<T> = [NonNullable<T>] extends [Scalar] ? true : false;
-/** The paths a selector is made of. */
-type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends AnyFunction ? never : S extends object ? Extract<S[keyof S], string> : never;
-/** Shown by the compiler in place of a path that leads to no number of the method's result. */
-interface NotANumberInTheResult<Path> {
-    readonly "this path leads to no number in what the method returns": Path;
-}
-/** `unknown` when every path of a selector fits the method, else what is wrong. */
-type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<ResultOf<M>> extends true ? unknown : [BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>] extends [never] ? unknown : NotANumberInTheResult<BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>>;
-/** Shown by the compiler in place of an index path that fits no argument of the method. */
-interface NotAnArgument<Path> {
-    readonly "this index path leads to no argument of the method": Path;
-}
-/** Follows a dotted path into an argument; of a union one member that has it is enough. */
-type HasField<T, P extends string> = Loose<T> extends true ? true : T extends ArrayLike<infer E> ? P extends `${number}.${infer Rest}` ? HasField<NonNullable<E>, Rest> : true : P extends `${keyof T & (string | number)}` ? true : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? HasField<NonNullable<FieldOf<T, K>>, Rest> : false : false;
-type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? true extends HasField<NonNullable<A[`${I}`]>, Rest> ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
-/** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
-type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
 /** A method decorator of both dialects. */
 export interface MethodDecoratorOf {
     <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
@@ -285,7 +404,7 @@ interface AssignmentDecorator<Value> {
  * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
  * so the one for methods, whose selector can be wrong, stands there.
  */
-export type MetricDecorator<S extends Selector | undefined> = AssignmentDecorator<Untyped> & {
+export type MetricDecorator<S> = AssignmentDecorator<Untyped> & {
     <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
     <V extends Scalar | readonly unknown[] | {
         readonly [key: string]: unknown;
@@ -298,6 +417,8 @@ export type TagDecorator = AssignmentDecorator<Untyped> & (<V extends Scalar | s
 }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>) => void) & MethodDecoratorOf;
 /** `@LogParam` after its selector is known. */
 export interface ParamDecorator<S extends ParamSelector | undefined> {
+    /** Above a parameter, in the legacy dialect. */
+    (target: object, key: string | symbol, index: number): void;
     <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
 }
@@ -319,6 +440,10 @@ export interface Stats {
     params: number;
     /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
     tags: number;
+    /** Runs that sampling left out, counted at their root. */
+    unsampled: number;
+    /** Calls that are no runs of their own but part of a folded one. */
+    folded: number;
     /** Items the store has acknowledged. */
     delivered: number;
     /** Items recorded and not yet acknowledged, dropped or rejected. */
@@ -434,6 +559,22 @@ declare const PROBLEMS: {
     readonly CAPTURE_LIMIT: {
         readonly retry: false;
         readonly todo: "Give the decorator a selector that picks what you need.";
+    };
+    readonly NOT_RECORDED: {
+        readonly retry: false;
+        readonly todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more.";
+    };
+    readonly OUT_OF_RANGE: {
+        readonly retry: false;
+        readonly todo: "It is logged all the same; mend the value, or the range of defineExperiment().";
+    };
+    readonly TOO_MANY_RUNS: {
+        readonly retry: false;
+        readonly todo: 'End the runs you start, log steps of one run instead of child runs (nest: "join"), or set maxRunsPerSecond.';
+    };
+    readonly MINIFIED_NAMES: {
+        readonly retry: false;
+        readonly todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").';
     };
     readonly UNKNOWN_ARGUMENT: {
         readonly retry: false;
@@ -565,10 +706,13 @@ export declare function messageOf(error: unknown): string;
 export {};
 
 // index.d.ts
+export type { Aggregate } from "./capture/aggregate.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
 export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptions } from "./config/options.js";
+export type { RunContext } from "./context/scope-storage.js";
+export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
 export { LogMetric } from "./decorators/log-metric.js";
 export { LogParam } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
@@ -579,8 +723,10 @@ export type { TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { CallOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
+export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
+export type { PlanPart } from "./run/plan.js";
 export type { MetricOptions, MetricValue, Run } from "./run/run.js";
+export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
@@ -645,9 +791,12 @@ export interface LoggedExperiment {
 }
 
 // run/options.d.ts
+import type { MetricCheck } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/metrics.js";
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
+/** A class of errors, also one whose constructor is not public. */
+export type ErrorClass = abstract new (...args: any[]) => unknown;
 /** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
 export interface RunOptions {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
@@ -660,6 +809,20 @@ export interface RunOptions {
     readonly tags?: Readonly<Record<string, unknown>> | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
     /** @default "child"; for `@Log…` methods of a tracked class "join" */
     readonly nest?: Nest | undefined;
+    /**
+     * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
+     * what is left out is held back in memory (at most 1000 values) and recorded after all when it fails. @default 1
+     */
+    readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
+    /**
+     * The first so many calls of a method in a second are runs; the others become one run `<name> (folded)` with tag `pulse.folded` (how many calls),
+     * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first that fails is a run of its own. @default no limit
+     */
+    readonly maxRunsPerSecond?: number | undefined;
+    /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
+    readonly failOn?: ((result: Untyped, args: Untyped) => unknown) | undefined;
+    /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
+    readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Untyped) => boolean) | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
     readonly when?: ((args: Untyped) => boolean) | undefined;
 }
@@ -673,16 +836,31 @@ export interface StartOptions {
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
     /** @default "child" */
     readonly nest?: "child" | "root" | undefined;
+    /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
+    readonly sample?: number | undefined;
 }
 /** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
 export interface CallOptions extends RunOptions {
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Selector | undefined;
 }
+/** `CallOptions` whose `metrics` are checked against what the function returns. */
+export type CheckedOptions<S extends Selector | undefined, F> = Omit<CallOptions, "metrics"> & {
+    readonly metrics?: (S & MetricCheck<S, F>) | undefined;
+};
 
 // run/plan.d.ts
 /** Any function; arguments and `this` go through untouched. */
 export type AnyFunction = (this: any, ...args: any[]) => any;
+/** What one decorator, `tracked` or `withRun` asks for. */
+export interface PlanPart {
+    /** Its name, or that of the function. */
+    readonly decorator: string;
+    readonly selector?: unknown;
+    readonly options?: unknown;
+    /** The position of the parameter it stands on. */
+    readonly parameter?: number;
+}
 
 // run/run.d.ts
 import { type TerminalStatus } from "../entities.js";
@@ -734,8 +912,20 @@ export declare class Run {
     [Symbol.asyncDispose](): Promise<void>;
 }
 
+// run/schema.d.ts
+/** What is known of a metric beforehand. */
+export interface MetricSchema {
+    /** What it is counted in, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
+    readonly unit?: string | undefined;
+    /** Which way is better; stored as tag `pulse.goal.<metric>`. */
+    readonly goal?: "minimize" | "maximize" | undefined;
+    /** The least and the greatest value that make sense; others are logged, counted and warned of. */
+    readonly range?: readonly [min: number, max: number] | undefined;
+}
+
 // run/tracked.d.ts
-import { type CallOptions } from "./options.js";
+import { type Selector } from "../capture/metrics.js";
+import { type CheckedOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 /**
  * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
@@ -745,13 +935,14 @@ import { type AnyFunction } from "./plan.js";
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
  * await train(0.1); // one FINISHED run: param lr, metric loss
  */
-export declare function tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
+export declare function tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
 
 // tracker.d.ts
+import type { Selector } from "./capture/metrics.js";
 import type { PulseConfig } from "./config/options.js";
 import { type Stats } from "./diagnostics.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
-import type { CallOptions, StartOptions } from "./run/options.js";
+import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
@@ -761,7 +952,7 @@ export interface Tracker {
     /** Like the function of that name, with this tracker. */
     startRun(options?: StartOptions): Run;
     /** Like the function of that name, with this tracker at every call. */
-    tracked<F extends AnyFunction>(fn: F, options?: CallOptions): F;
+    tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
     /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
     run<R>(fn: () => R): R;
     /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */

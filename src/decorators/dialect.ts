@@ -77,8 +77,8 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
   const member = memberName(key);
   const descriptor = third as PropertyDescriptor | undefined;
   if (typeof descriptor?.value === "function") {
-    const types = metadata.getOwnMetadata?.("design:paramtypes", target, typeof key === "number" ? String(key) : key);
-    const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, Array.isArray(types) ? types : []);
+    const home = typeof key === "number" ? String(key) : key;
+    const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, target, home);
     if (plan) plan.owner ??= () => (typeof target === "function" ? target : target.constructor);
     return { ...descriptor, value: fn };
   }
@@ -97,23 +97,34 @@ interface ParameterPart {
   readonly placement: Placement;
 }
 
-const onParameters = new WeakMap<object, ParameterPart[]>();
+type ParameterParts = Map<string | symbol, { readonly fn: AnyFunction; readonly parts: ParameterPart[] }>;
+/** By class or prototype, then by member: a foreign decorator may have replaced the method by the time they are looked at. */
+const onParameters = new WeakMap<object, ParameterParts>();
 
-function decorateParameter(target: object, key: string | symbol | undefined, index: number, placement: Placement): undefined {
+function decorateParameter(target: object, given: string | symbol | number | undefined, index: number, placement: Placement): undefined {
+  const key = typeof given === "number" ? String(given) : given;
   const fn: unknown = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key)?.value;
-  if (!placement.onParameter || typeof fn !== "function")
+  if (!placement.onParameter || key === undefined || typeof fn !== "function")
     throw wrongTarget(placement, "parameter", key === undefined ? "constructor" : memberName(key), classNameOf(target));
-  onParameters.set(fn, [{ index, placement }, ...(onParameters.get(fn) ?? [])]);
+  const members: ParameterParts = onParameters.get(target) ?? new Map();
+  onParameters.set(target, members);
+  const known = members.get(key);
+  if (known) known.parts.unshift({ index, placement });
+  else members.set(key, { fn: fn as AnyFunction, parts: [{ index, placement }] });
 }
 
 /** Makes the plan of a method, with what stands on its parameters. */
-function planFor(fn: AnyFunction, name: string, types: readonly unknown[]): Plan {
+function planFor(fn: AnyFunction, name: string, target?: object, key?: string | symbol): Plan {
   const plan = newPlan(fn, name);
-  const parts = onParameters.get(fn) ?? [];
+  if (target === undefined || key === undefined) return plan;
+  const found: unknown = metadata.getOwnMetadata?.("design:paramtypes", target, key);
+  const types: readonly unknown[] = Array.isArray(found) ? found : [];
+  const { parts = [], fn: written = fn } = onParameters.get(target)?.get(key) ?? {};
+  onParameters.get(target)?.delete(key);
   if (parts.length + types.length === 0) return plan;
   const names: (string | undefined)[] = [];
   for (const { index, placement } of parts) names[index] ??= placement.argumentName;
-  plan.signature = signatureOf(fn, names, types);
+  plan.signature = signatureOf(written, names, types);
   for (const { index, placement } of parts) {
     placement.onParameter?.(plan, index);
     plan.parts.push({ ...placement.part, parameter: index });
@@ -126,11 +137,13 @@ function decorateMethod(
   fn: AnyFunction,
   name: string,
   placement: Placement,
-  types: readonly unknown[] = [],
+  target?: object,
+  key?: string | symbol,
 ): { fn: AnyFunction; plan: Plan | undefined } {
   if (OFF) return { fn, plan: undefined };
-  const existing = planOf(fn);
-  const plan = existing ?? planFor(fn, name, types);
+  const known = planOf(fn);
+  const existing = known?.closed ? undefined : known;
+  const plan = existing ?? planFor(fn, name, target, key);
   placement.onMethod(plan);
   plan.parts.push(placement.part);
   plans.version++;
@@ -159,16 +172,20 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
 function decorateClass(target: AnyFunction, placement: Placement): undefined {
   if (!placement.onClass) throw wrongTarget(placement, "class", target.name);
   if (OFF) return undefined;
-  plans.byClass.set(target, placement.onClass());
+  const plan = placement.onClass();
+  plans.byClass.set(target, plan);
+  const { prototype } = target;
+  // The class that a proxy stands for: its instances name that one.
+  if (prototype?.constructor !== target && prototype?.constructor?.prototype === prototype) plans.byClass.set(prototype.constructor, plan);
   plans.version++;
   for (const home of [target.prototype as object, target]) {
     for (const key of Reflect.ownKeys(home)) {
       const descriptor = Object.getOwnPropertyDescriptor(home, key);
       const fn: unknown = descriptor?.value;
       let plan = planOf(fn);
-      if (plan === undefined && typeof fn === "function" && onParameters.has(fn)) {
-        // Only its parameters are decorated, so nobody has wrapped it.
-        plan = planFor(fn as AnyFunction, memberName(key), []);
+      if (typeof fn === "function" && onParameters.get(home)?.has(key)) {
+        // Only its parameters are decorated, so nobody of us has wrapped it.
+        plan = planFor(fn as AnyFunction, memberName(key), home, key);
         Object.defineProperty(home, key, { ...descriptor, value: wrap(plan) });
       }
       if (plan) plan.owner = () => target;

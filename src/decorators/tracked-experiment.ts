@@ -22,7 +22,8 @@ type TrackedExperimentFactory = TrackedExperimentDecorator & {
  * class MetaLearner {}
  */
 export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[]): unknown => {
-  if (isBare(args)) return place(args, undefined, {});
+  // A lone function is a class, also one that does not look like it (a proxy).
+  if (isBare(args) || (args.length === 1 && typeof args[0] === "function")) return place(args, undefined, {});
   const [first, second] = args;
   const named = typeof first === "string";
   if (first !== undefined && !named && typeof first !== "object") throw badName(first);

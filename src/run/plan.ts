@@ -23,6 +23,8 @@ export interface Plan {
   readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
   /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
   owner: (() => unknown) | undefined;
+  /** Decorators leave it as it is, and wrap its function once more: it may be in use elsewhere. */
+  closed: boolean;
   /** What is known of its arguments, read at the first need. */
   signature: Signature | undefined;
   /** What was found wrong at decoration; said at the first call, when there is a tracker to say it. */
@@ -74,6 +76,7 @@ export function newPlan(original: AnyFunction, name: string): Plan {
     params: [],
     tags: [],
     owner: undefined,
+    closed: false,
     signature: undefined,
     remarks: [],
     parts: [],

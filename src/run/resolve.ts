@@ -76,9 +76,11 @@ function classesOf(start: object | undefined): object[] {
   const classes: object[] = [];
   try {
     for (let at: object | null = start ?? null; at !== null && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
-      const candidate: unknown = typeof at === "function" ? at : Object.getOwnPropertyDescriptor(at, "constructor")?.value;
-      if (typeof candidate === "function" && (candidate === at || candidate.prototype === at) && candidate !== Object)
-        classes.push(candidate);
+      const own = typeof at === "function" ? (at.prototype as object | undefined) : at;
+      const made: unknown = own && Object.getOwnPropertyDescriptor(own, "constructor")?.value;
+      if (typeof at === "function") classes.push(at);
+      // Behind a class that is a proxy stands the one that its instances name.
+      if (typeof made === "function" && made !== at && made.prototype === own && made !== Object) classes.push(made);
     }
   } catch {
     // A proxy on the chain refuses to be looked at: what was found so far counts.

@@ -4,6 +4,10 @@ import { types } from "node:util";
 export interface CallObserver {
   /** Runs a part of the call in the call's own context. */
   enter<R>(part: () => R): R;
+  /** Whether this code runs in the call's own context, and in no further call's. */
+  readonly inside: boolean;
+  /** Has the call's context be one of its own, also where it shares the caller's run. */
+  isolate(): void;
   /** The call's body has begun; a generator function's begins with the first `next`. */
   readonly begun: boolean;
   /** A generator is iterated for the first time. */
@@ -128,6 +132,10 @@ function isThenable(value: object): boolean {
   }
 }
 
+/** How often an iterator is followed already. One that is kept and given by each call is not followed without end. */
+const layers = new WeakMap<object, number>();
+const MOST_LAYERS = 8;
+
 const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.abandoned());
 
 /**
@@ -138,7 +146,13 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
   const target = generator as unknown as AnyIterator;
   let begun = observer.begun;
   let over = false;
-  let depth = 0;
+  const layer = (layers.get(generator) ?? 0) + 1;
+  if (layer > MOST_LAYERS) {
+    observer.exhausted();
+    return generator;
+  }
+  layers.set(generator, layer);
+  observer.isolate();
   const finish = (end: () => void): void => {
     if (over) return;
     over = true;
@@ -164,19 +178,17 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
     throw error;
   };
   const drive = (verb: Verb, original: Method, self: unknown, args: readonly unknown[]): unknown => {
+    // What it asks of itself while it is asked is its own affair.
+    if (begun && observer.inside) return Reflect.apply(original, self, args);
     if (verb === "next" && !begun) observer.begin();
     if (!begun && verb !== "next") over = true; // closed before its first step: there is no run, whatever follows
     begun = true;
     return observer.enter(() => {
       let result: unknown;
       try {
-        depth++;
         result = Reflect.apply(original, self, args);
       } catch (error) {
-        if (depth > 1) throw error; // it asked itself for a value: that is its own affair
         return fail(error);
-      } finally {
-        depth--;
       }
       if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
       if (typeof result === "object" && result !== null && isThenable(result)) {

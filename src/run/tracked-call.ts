@@ -63,6 +63,14 @@ export class TrackedCall implements CallObserver, MetricSink {
     return this.#resolved?.nest === "root" ? undefined : this.#scope?.run;
   }
 
+  get inside(): boolean {
+    return this.#scope !== undefined && scopes.get() === this.#scope;
+  }
+
+  isolate(): void {
+    if (this.#joined && this.#scope) this.#scope = { ...this.#scope };
+  }
+
   enter<R>(part: () => R): R {
     return scopes.run(this.#scope, part);
   }

@@ -27,6 +27,7 @@ export function tracked<F extends AnyFunction, const S extends Selector | undefi
   if (OFF) return fn;
   const plan = newPlan(fn, fn.name || "anonymous");
   addOpening(plan, options as CallOptions);
+  plan.closed = true;
   return wrap(plan) as F;
 }
 

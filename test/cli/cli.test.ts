@@ -94,7 +94,7 @@ test("status says what is kept, where, how much, how old, and by whom it is held
   assert.equal(code, 0);
   assert.match(out, /http:\/\/mlflow:5000\n.*\n.*waiting\s+2\s+4\s+[\d.]+ KiB\s+.*ago\s+1/);
   assert.match(out, /sqlite:\/\/\/\/x\.db\n.*\n.*held by a running program\s+\d/);
-  assert.match(out, /not readable by this version/);
+  assert.match(out, /cannot be read: of another version, or damaged/);
   const json = JSON.parse((await cli(state, ["status", "--json"])).out);
   const boxes = json.uris.flatMap((uri: { outboxes: object[] }) => uri.outboxes);
   assert.deepEqual(boxes.map((box: { state: string; items?: number }) => [box.state, box.items]).sort(), [

@@ -28,14 +28,15 @@ function examples(): Map<string, string> {
 function preamble(code: string): string {
   const entry = readFileSync("dist/esm/index.js", "utf8");
   const names = [...entry.matchAll(/export \{([^}]*)\}/g)].flatMap(([, list]) => String(list).split(",")).map((name) => name.trim());
-  const used = names.filter((name) => new RegExp(`\\b${name}\\b`).test(code));
+  const used = names.filter((name) => name !== "" && new RegExp(`(?<!\\.)\\b${name}\\b`).test(code));
   const context = [
     /\brun\./.test(code) && !/\brun\b[^.]*=>|run = /.test(code)
       ? 'import { startRun as open } from "pulse-mlflow";\nconst run = open();'
       : "",
     /\bsocket\b/.test(code) ? 'import { EventEmitter } from "node:events";\nconst socket = new EventEmitter();' : "",
   ];
-  return `import { ${used.join(", ")} } from "pulse-mlflow";\n${context.join("\n")}\n`;
+  const imports = used.length > 0 ? `import { ${used.join(", ")} } from "pulse-mlflow";\n` : "";
+  return `${imports}${context.join("\n")}\n`;
 }
 
 const programs = examples();

@@ -15,6 +15,7 @@ const EXPORTS = [
   "configure",
   "createTracker",
   "currentRun",
+  "defineExperiment",
   "flush",
   "logExperiment",
   "requireRun",

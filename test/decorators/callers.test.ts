@@ -1,0 +1,175 @@
+// Every way to call a tracked method, and how it looks from outside.
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import { test } from "node:test";
+import { currentRun, LogMetric, LogParam, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import type { StoredRun } from "../../src/stores/memory-store.js";
+import { memoryTracker, params, values } from "../support/memory.js";
+
+const named = (runs: readonly StoredRun[]) => runs.map((run) => [run.name, values(run)]);
+
+@TrackedExperiment("Home", { params: { home: true } })
+class Home {
+  @LogMetric
+  seen(value: number): number {
+    return value;
+  }
+}
+
+test("bound, borrowed and handed on as a callback, a method of a tracked class stays in its experiment", async () => {
+  const { tracker, runs, experimentOf } = memoryTracker();
+  const home = new Home();
+  const emitter = new EventEmitter();
+  emitter.on("seen", home.seen);
+  await tracker.run(async () => {
+    assert.deepEqual([5, 6].map(home.seen), [5, 6]);
+    assert.equal(home.seen.bind(home)(7), 7);
+    emitter.emit("seen", 8);
+    await new Promise<void>((resolve) => setTimeout(() => resolve(void home.seen(9)), 1));
+    setTimeout(home.seen, 0, 10);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  });
+  const all = await runs();
+  assert.deepEqual(
+    named(all),
+    [5, 6, 7, 8, 9, 10].map((n) => ["Home.seen", { seen: [n] }]),
+  );
+  assert.ok(all.every((run) => experimentOf(run) === "Home" && params(run)["home"] === "true"));
+});
+
+test("whatever `this` is, the call goes on; another tracked class's instance brings its own experiment", async () => {
+  @TrackedExperiment("Elsewhere")
+  class Elsewhere {}
+  const revoked = [class Gone {}, {}].map((target) => {
+    const { proxy, revoke } = Proxy.revocable(target, {});
+    revoke();
+    return proxy;
+  });
+  const foreign = [undefined, null, 5, "text", Symbol("s"), {}, new Map(), Object.create(null), () => 1, class Foo {}, ...revoked];
+  class Loose {
+    @TrackedRun({ runName: "loose" })
+    seen(value: number): number {
+      return value;
+    }
+  }
+  const loose = memoryTracker();
+  loose.tracker.run(() => {
+    for (const self of foreign) assert.equal(Reflect.apply(Loose.prototype.seen, self, [1]), 1);
+  });
+  assert.equal((await loose.runs()).length, foreign.length);
+  const { tracker, runs, experimentOf } = memoryTracker();
+  tracker.run(() => {
+    for (const self of foreign) assert.equal(Reflect.apply(Home.prototype.seen, self, [1]), 1);
+    assert.equal(Reflect.apply(Home.prototype.seen, new Elsewhere(), [2]), 2);
+  });
+  const all = await runs();
+  assert.deepEqual(
+    all.map((run) => [experimentOf(run), run.name]),
+    [...foreign.map(() => ["Home", "Home.seen"]), ["Elsewhere", "Elsewhere.seen"]],
+  );
+});
+
+test("a proxied instance is the `this` of the call: private fields fail as without us, or are found where the proxy binds", async () => {
+  @TrackedExperiment("Proxied")
+  class Secret {
+    #value = 4;
+    @LogMetric
+    read(): number {
+      return this.#value;
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  const bare = new Proxy(new Secret(), {});
+  const binding = new Proxy(new Secret(), {
+    get(target, key) {
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  tracker.run(() => {
+    assert.throws(() => bare.read(), TypeError);
+    assert.equal(binding.read(), 4);
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => [run.name, run.status, run.tags.get("error.type"), values(run)]),
+    [
+      ["Secret.read", "FAILED", "TypeError", {}],
+      ["Secret.read", "FINISHED", undefined, { read: [4] }],
+    ],
+  );
+});
+
+test("nothing of an instance, its class or its method's property looks different", () => {
+  class Plain {
+    field = 1;
+    method(_a: number, _b = 2): number {
+      return this.field;
+    }
+  }
+  @TrackedExperiment("Looks")
+  class Marked {
+    field = 1;
+    @TrackedRun
+    @LogMetric
+    @LogParam
+    method(_a: number, _b = 2): number {
+      return this.field;
+    }
+  }
+  const look = (of: typeof Plain | typeof Marked) => {
+    const instance = new of();
+    const { value, ...property } = Object.getOwnPropertyDescriptor(of.prototype, "method") ?? {};
+    const function_ = Object.fromEntries(["name", "length"].map((key) => [key, Object.getOwnPropertyDescriptor(value, key)]));
+    const inherited = [];
+    for (const key in instance) inherited.push(key);
+    return {
+      json: JSON.stringify(instance),
+      keys: Reflect.ownKeys(instance),
+      inherited,
+      property,
+      function_,
+      members: Reflect.ownKeys(of.prototype),
+    };
+  };
+  assert.deepEqual(look(Marked), look(Plain));
+  assert.ok(new Marked() instanceof Marked && new Marked().constructor === Marked);
+  assert.throws(() => Reflect.construct(Marked.prototype.method, []), TypeError);
+});
+
+test("classes frozen, wrapped by a spy or replaced at run time are tracked like others", async () => {
+  const { tracker, runs } = memoryTracker();
+  class Frozen {
+    @TrackedRun
+    @LogMetric
+    m(): number {
+      return currentRun() === undefined ? 0 : 1;
+    }
+  }
+  Object.freeze(Frozen);
+  Object.freeze(Frozen.prototype);
+  class Spied {
+    @TrackedRun
+    @LogMetric
+    m(n: number): number {
+      return n;
+    }
+  }
+  const original = Spied.prototype.m;
+  const calls: unknown[][] = [];
+  Spied.prototype.m = function (...args) {
+    calls.push(args);
+    return original.apply(this, args) * 10;
+  };
+  tracker.run(() => {
+    Object.freeze(new Frozen()).m();
+    assert.equal(new Spied().m(3), 30);
+    Spied.prototype.m = original;
+    assert.equal(new Spied().m(4), 4);
+  });
+  assert.deepEqual(calls, [[3]]);
+  assert.deepEqual(named(await runs()), [
+    ["Frozen.m", { m: [1] }],
+    ["Spied.m", { m: [3] }],
+    ["Spied.m", { m: [4] }],
+  ]);
+});

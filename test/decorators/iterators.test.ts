@@ -1,0 +1,170 @@
+// Iterators that are no generators, as results: Node's, and those of classes.
+import assert from "node:assert/strict";
+import { EventEmitter, on } from "node:events";
+import { test } from "node:test";
+import { tracked } from "../../src/index.js";
+import { memoryTracker, values } from "../support/memory.js";
+
+test("iterators of Node's events end their run when they are closed or fail", async () => {
+  const { tracker, runs } = memoryTracker();
+  const emitter = new EventEmitter();
+  const listen = tracker.tracked(() => on(emitter, "n"), { metrics: ([n]: number[]) => ({ n }) });
+  const closed = listen();
+  emitter.emit("n", 1);
+  emitter.emit("n", 2);
+  assert.deepEqual([(await closed.next()).value, (await closed.next()).value], [[1], [2]]);
+  await closed.return?.();
+  const fails = listen();
+  const waiting = assert.rejects(fails.next(), { message: "broken" });
+  emitter.emit("error", new Error("broken"));
+  await waiting;
+  assert.equal(emitter.listenerCount("n"), 0);
+  assert.deepEqual(
+    (await runs()).map((run) => [run.status, values(run), run.tags.get("pulse.partial")]),
+    [
+      ["FINISHED", { n: [1, 2] }, "true"],
+      ["FAILED", {}, undefined],
+    ],
+  );
+});
+
+/** An iterator as libraries write them: members of its own class around `next`. */
+class Cursor {
+  #at: number;
+  readonly spy: { (): number; calls: number };
+  constructor(from = 0) {
+    this.#at = from;
+    this.spy = Object.assign(() => ++this.spy.calls, { calls: 0 });
+  }
+  next(): IteratorResult<number> {
+    return this.#at < 3 ? { value: this.#at++, done: false } : { value: undefined, done: true };
+  }
+  return(): IteratorResult<number> {
+    this.#at = 3;
+    return { value: undefined, done: true };
+  }
+  skip(count: number): this {
+    this.#at += count;
+    return this;
+  }
+  [Symbol.iterator](): this {
+    return this;
+  }
+}
+
+test("an iterator's other members are the very ones: its constructor, and functions with properties of their own", () => {
+  const { tracker } = memoryTracker();
+  const cursor = tracker.tracked(() => new Cursor())();
+  assert.equal(cursor.constructor, Cursor);
+  assert.equal(cursor.spy(), 1);
+  assert.equal(cursor.spy.calls, 1);
+});
+
+test("an iterator stays followed through its fluent methods", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const open = tracker.tracked(() => new Cursor(), { metrics: "n" });
+  assert.deepEqual([...open().skip(1)], [1, 2]);
+  const run = await onlyRun();
+  assert.deepEqual([run.status, values(run)], ["FINISHED", { n: [1, 2] }]);
+});
+
+test("an iterator with read-only members works like any other", async () => {
+  const { tracker, runs } = memoryTracker();
+  const readOnly = (): IterableIterator<number> => {
+    const cursor = new Cursor();
+    return Object.defineProperties({} as IterableIterator<number>, {
+      next: { value: () => cursor.next() },
+      return: { value: () => cursor.return() },
+      [Symbol.iterator]: {
+        value(this: unknown) {
+          return this;
+        },
+      },
+    });
+  };
+  const partly = (): Cursor & { stop(): string } => Object.defineProperty(new Cursor(), "stop", { value: () => "stopped" }) as never;
+  assert.deepEqual([...tracker.tracked(readOnly)()], [0, 1, 2]);
+  assert.equal(tracker.tracked(partly)().stop(), "stopped");
+  assert.equal((await runs()).length, 2);
+});
+
+test("a value that the consumer never looks at is not the consumer's error", () => {
+  let left = 2;
+  const lazy = {
+    next: () => ({
+      done: left-- === 0,
+      get value(): number {
+        throw new Error("looked at");
+      },
+    }),
+    return: () => ({ done: true, value: undefined }),
+    [Symbol.iterator]() {
+      return this;
+    },
+  };
+  const { tracker } = memoryTracker();
+  const iterator = tracker.run(() => tracked(() => lazy)());
+  let count = 0;
+  while (!iterator.next().done) count++;
+  assert.equal(count, 2);
+});
+
+test("an iterator that asks itself for the next value is logged once per value that comes out, sync and async", async () => {
+  class Evens {
+    #at = 0;
+    next(): IteratorResult<number> {
+      const value = this.#at++;
+      if (value > 6) return { value: undefined, done: true };
+      return value % 2 === 0 ? { value, done: false } : this.next();
+    }
+    return(): IteratorResult<number> {
+      return { value: undefined, done: true };
+    }
+    [Symbol.iterator](): this {
+      return this;
+    }
+  }
+  class Later {
+    readonly #evens = new Evens();
+    async next(): Promise<IteratorResult<number>> {
+      const result = this.#evens.next();
+      await Promise.resolve();
+      return result.done || result.value % 4 === 0 ? result : this.next();
+    }
+    async return(): Promise<IteratorResult<number>> {
+      return { value: undefined, done: true };
+    }
+    [Symbol.asyncIterator](): this {
+      return this;
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  const seen = [...tracker.tracked(() => new Evens(), { metrics: "n" })()];
+  for await (const n of tracker.tracked(() => new Later(), { metrics: "n" })()) seen.push(n);
+  assert.deepEqual(seen, [0, 2, 4, 6, 0, 4]);
+  assert.deepEqual(
+    (await runs()).map((run) => [run.status, values(run)]),
+    [
+      ["FINISHED", { n: [0, 2, 4, 6] }],
+      ["FINISHED", { n: [0, 4] }],
+    ],
+  );
+});
+
+test("an iterator that is kept and given again, by another tracked function or ever again, costs no more each time", async () => {
+  const { tracker, runs } = memoryTracker();
+  const kept = new Cursor();
+  const inner = tracker.tracked(() => kept, { runName: "inner", metrics: "n" });
+  const outer = tracker.tracked(() => inner(), { runName: "outer", metrics: "n" });
+  assert.deepEqual([...outer()], [0, 1, 2]);
+  const long = new Cursor(-300);
+  const give = tracker.tracked(() => long, { metrics: "n" });
+  for (let i = 0; i < 20_000; i++) give();
+  let count = 0;
+  while (!give().next().done) count++;
+  assert.equal(count, 303);
+  const all = await runs();
+  for (const name of ["outer", "inner"]) assert.deepEqual(all.filter((run) => run.name === name).map(values), [{ n: [0, 1, 2] }]);
+  assert.equal(all.length, 2 + 20_000 + 304);
+  assert.ok(all.every((run) => run.status === "FINISHED"));
+});

@@ -1,0 +1,208 @@
+// What a tracked method may give back: the caller gets the very thing, whatever it is.
+import assert from "node:assert/strict";
+import { Duplex, PassThrough, Readable } from "node:stream";
+import { ReadableStream } from "node:stream/web";
+import { test } from "node:test";
+import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { memoryTracker, params, values } from "../support/memory.js";
+
+@TrackedExperiment("Results")
+class Giver {
+  @LogMetric
+  give<T>(value: T): T {
+    return value;
+  }
+
+  @LogMetric("n")
+  async later<T>(value: T): Promise<T> {
+    await Promise.resolve();
+    return value;
+  }
+
+  @LogMetric("kept")
+  keep<T>(value: T): T {
+    return value;
+  }
+}
+
+test("streams come back as they are, unread, and work", async () => {
+  const { tracker, runs, warnings } = memoryTracker();
+  const giver = new Giver();
+  const web = new ReadableStream<number>({
+    start(controller) {
+      controller.enqueue(3);
+      controller.close();
+    },
+  });
+  const duplex = Duplex.from(Readable.from([4]));
+  const streams = [Readable.from([1, 2]), new PassThrough({ objectMode: true }), web, duplex];
+  await tracker.run(async () => {
+    for (const stream of streams) assert.equal(giver.give(stream), stream);
+    assert.equal(await giver.later(streams[0]), streams[0]);
+    const [readable, through] = streams as [Readable, PassThrough];
+    const seen: unknown[] = [];
+    readable.pipe(through);
+    for (const stream of [through, web, duplex]) for await (const chunk of stream) seen.push(chunk);
+    assert.deepEqual(seen, [1, 2, 3, 4]);
+  });
+  const all = await runs();
+  assert.deepEqual(
+    all.map((run) => [run.status, values(run), run.tags.has("pulse.partial")]),
+    Array.from({ length: 5 }, () => ["FINISHED", {}, false]),
+  );
+  assert.deepEqual(warnings, []);
+});
+
+test("a promise subclass keeps its methods, and one promise that two tracked methods pass on is one to its callers", async () => {
+  class Task<T> extends Promise<T> {
+    twice(): Task<[T, T]> {
+      return this.then((value): [T, T] => [value, value]) as Task<[T, T]>;
+    }
+  }
+  class Jobs {
+    readonly pending: Task<number> = Task.resolve(5) as Task<number>;
+    @TrackedRun
+    @LogMetric("outer")
+    outer(): Task<number> {
+      return this.inner();
+    }
+
+    @TrackedRun
+    @LogMetric("inner")
+    inner(): Task<number> {
+      return this.pending;
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  const jobs = new Jobs();
+  const [first, second] = tracker.run(() => [jobs.outer(), jobs.outer()]);
+  assert.equal(first, second);
+  assert.ok(first instanceof Task);
+  assert.deepEqual(await first.twice(), [5, 5]);
+  const all = await runs();
+  assert.deepEqual(all.map((run) => [run.name, run.status, values(run)]).sort(), [
+    ["Jobs.inner", "FINISHED", { inner: [5] }],
+    ["Jobs.inner", "FINISHED", { inner: [5] }],
+    ["Jobs.outer", "FINISHED", { outer: [5] }],
+    ["Jobs.outer", "FINISHED", { outer: [5] }],
+  ]);
+});
+
+test("a proxy with a trap that throws is handed on, sync and awaited, and its run ends", async () => {
+  const traps = ["getPrototypeOf", "isExtensible", "getOwnPropertyDescriptor", "has", "get", "ownKeys", "set", "apply"] as const;
+  const { tracker, runs } = memoryTracker();
+  const giver = new Giver();
+  await tracker.run(async () => {
+    for (const trap of traps) {
+      const hostile = new Proxy(trap === "apply" ? () => 1 : { n: 1 }, {
+        [trap](target: object, key: unknown) {
+          if (trap === "get" && key === "then") return undefined; // `await` itself asks for it
+          throw new Error(`trap ${trap}`, { cause: target });
+        },
+      });
+      assert.equal(giver.give(hostile), hostile);
+      assert.equal(await giver.later(hostile), hostile);
+    }
+  });
+  const all = await runs();
+  assert.equal(all.length, 2 * traps.length);
+  assert.ok(all.every((run) => run.status === "FINISHED"));
+});
+
+test("results without a prototype, frozen, nested, of another realm, maps and sets are read; class instances and functions are not", async () => {
+  class Point {
+    x = 1;
+  }
+  const bare = (fields: object): object => Object.assign(Object.create(null), fields);
+  const results: [unknown, Record<string, number[]>][] = [
+    [bare({ loss: 1, inner: bare({ acc: 2 }) }), { loss: [1], "inner.acc": [2] }],
+    [Object.freeze({ loss: 3 }), { loss: [3] }],
+    [Object.freeze([4, 5]), { give: [4, 5] }],
+    [new Point(), {}],
+    [new Map([["loss", 1]]), { loss: [1] }],
+    [new Set([1]), { give: [1] }],
+    [Object.assign(() => 1, { loss: 1 }), {}],
+    [Symbol("n"), {}],
+    [null, {}],
+    [undefined, {}],
+    [new Date(0), {}],
+  ];
+  const { tracker, runs } = memoryTracker();
+  const giver = new Giver();
+  tracker.run(() => {
+    for (const [result] of results) assert.equal(giver.give(result), result);
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => [run.status, values(run)]),
+    results.map(([, expected]) => ["FINISHED", expected]),
+  );
+});
+
+test("to find out what a result is none of its getters is run and none of its functions called", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const touched: string[] = [];
+  const page = {
+    items: 2,
+    get next(): object {
+      touched.push("next");
+      return {};
+    },
+    get return(): () => void {
+      touched.push("return");
+      return () => undefined;
+    },
+  };
+  const answersAll: object = new Proxy(
+    {},
+    {
+      get: (_target, key) => {
+        if (key === "then") return undefined;
+        return () => {
+          touched.push(`call of ${String(key)}`);
+          return answersAll;
+        };
+      },
+    },
+  );
+  tracker.withRun({}, () => {
+    const giver = new Giver();
+    assert.equal(giver.give(page), page);
+    assert.equal(giver.give(answersAll), answersAll);
+  });
+  assert.deepEqual(touched, []);
+  assert.deepEqual(values(await onlyRun()), { items: [2] });
+});
+
+test("a text of 40,000 characters as argument, tag and error holds nobody up", async () => {
+  class Texts {
+    @TrackedRun
+    @LogParam("text")
+    @LogTag({ said: (result: string) => result })
+    echo(text: string): string {
+      return text;
+    }
+
+    @TrackedRun
+    fail(text: string): never {
+      throw new Error(text);
+    }
+  }
+  const { tracker, runs } = memoryTracker();
+  const texts = new Texts();
+  // Such as a dump in hexadecimal digits, or one long identifier, beside an address: each was quadratic (a second for each of them; minutes for a megabyte).
+  const long = ["0123456789abcdef".repeat(2_500), "eyJ-".repeat(10_000)].map((text) => `${text} https://me:hunter2@host/x`);
+  const began = performance.now();
+  tracker.run(() => {
+    for (const text of long) {
+      assert.equal(texts.echo(text), text);
+      assert.throws(() => texts.fail(text), { message: text });
+    }
+  });
+  const took = performance.now() - began;
+  assert.ok(took < 1_000, `${took} ms`); // a few milliseconds
+  for (const run of await runs()) {
+    const kept = [...Object.values(params(run)), ...run.tags.values()];
+    assert.ok(kept.some((text) => /\.\.\.#[0-9a-f]{8}$/.test(text)));
+    assert.doesNotMatch(kept.join("\n"), /hunter2/);
+  }
+});

@@ -1,0 +1,270 @@
+// Places only the standard dialect has: private members of every kind, class expressions, and what runs while a class is being made.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogMetric, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
+import type { StoredRun } from "../../src/stores/memory-store.js";
+import { memoryTracker, values } from "../support/memory.js";
+
+const named = (runs: readonly StoredRun[]) => runs.map((run) => [run.name, values(run)]);
+
+@TrackedExperiment("Vault")
+class Vault {
+  seen: number[] = [];
+
+  @LogMetric("n")
+  async #later(n: number): Promise<number> {
+    await Promise.resolve();
+    return n;
+  }
+
+  @LogMetric("n")
+  *#each(to: number): Generator<number> {
+    for (let n = 0; n < to; n++) yield n;
+  }
+
+  @TrackedRun
+  @LogMetric("n")
+  static async *#stream(to: number): AsyncGenerator<number> {
+    for (let n = 0; n < to; n++) yield n;
+  }
+
+  @LogMetric("set")
+  set #level(value: number) {
+    this.seen.push(value);
+  }
+
+  @LogMetric("total")
+  static accessor #total = 1;
+
+  @LogMetric
+  #loose(): number {
+    return 5;
+  }
+
+  @TrackedRun
+  @LogMetric
+  #opens(): number {
+    return 6;
+  }
+
+  @TrackedRun
+  async all(): Promise<number[]> {
+    const read = [await this.#later(7), ...this.#each(2)];
+    for await (const n of Vault.#stream(2)) read.push(n);
+    this.#level = 8;
+    Vault.#total += 8;
+    return [...read, ...this.seen, Vault.#total];
+  }
+
+  static taken(from: Vault): (() => number)[] {
+    return [from.#loose, from.#opens];
+  }
+
+  inside(): number {
+    return this.#loose();
+  }
+}
+
+class Derived extends Vault {}
+
+test("private methods of every nature, setters and static accessors log into the run they are called in", async () => {
+  const { tracker, runs } = memoryTracker();
+  assert.deepEqual(await tracker.run(() => new Derived().all()), [7, 0, 1, 0, 1, 8, 9]);
+  assert.deepEqual(named(await runs()), [
+    ["Derived.all", { n: [7, 0, 1], set: [8], total: [9] }],
+    ["Vault.stream", { n: [0, 1] }],
+  ]);
+});
+
+test("a private method taken off its instance has no class: alone it logs nothing and says so, with TrackedRun it opens a run", async () => {
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  const [loose, opens] = Vault.taken(new Vault()) as [() => number, () => number];
+  tracker.run(() => assert.deepEqual([loose(), opens()], [5, 6]));
+  assert.deepEqual(named([await onlyRun()]), [["opens", { opens: [6] }]]);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /loose.*OUTSIDE_RUN/);
+});
+
+test("a private method that was borrowed for another object is in that object's experiment", async () => {
+  @TrackedExperiment("Elsewhere")
+  class Elsewhere {}
+  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const [loose] = Vault.taken(new Vault()) as [() => number];
+  tracker.run(() => Reflect.apply(loose, new Elsewhere(), []));
+  const run = await onlyRun();
+  assert.deepEqual([run.name, experimentOf(run)], ["Elsewhere.loose", "Elsewhere"]);
+});
+
+test("class expressions are tracked under the name they have, and without one under the method's alone", async () => {
+  const Given =
+    @TrackedExperiment
+    class {
+      @LogMetric
+      m(): number {
+        return 1;
+      }
+    };
+  const pass = <T>(value: T): T => value;
+  const Nameless = pass(
+    @TrackedExperiment("Nameless")
+    class {
+      @LogMetric
+      m(): number {
+        return 2;
+      }
+    },
+  );
+  const { tracker, runs, experimentOf } = memoryTracker();
+  tracker.run(() => [new Given().m(), new Nameless().m()]);
+  assert.deepEqual(
+    (await runs()).map((run) => [experimentOf(run), run.name]),
+    [
+      ["Given", "Given.m"],
+      ["Nameless", "m"],
+    ],
+  );
+});
+
+test("what calls decorated methods while the class or an instance is being made is tracked like any other", async () => {
+  const { tracker, runs, experimentOf } = memoryTracker();
+  tracker.run(() => {
+    @TrackedExperiment("Making")
+    class Making {
+      static fromField: number = Making.make(1);
+      static fromBlock: number;
+      static {
+        Making.fromBlock = Making.make(2);
+      }
+
+      field: number = this.grow(3);
+
+      @LogMetric
+      static make(n: number): number {
+        return n;
+      }
+
+      @LogMetric
+      grow(n: number): number {
+        return n;
+      }
+    }
+    assert.deepEqual([Making.fromField, Making.fromBlock, new Making().field], [1, 2, 3]);
+  });
+  const all = await runs();
+  assert.deepEqual(named(all), [
+    ["Making.make", { make: [1] }],
+    ["Making.make", { make: [2] }],
+    ["Making.grow", { grow: [3] }],
+  ]);
+  assert.deepEqual([...new Set(all.map(experimentOf))], ["Making"]);
+});
+
+test("an accessor's first value is no assignment; one that holds a function is wrapped with tracked", async () => {
+  class Holder {
+    @LogTag({ size: ([first]: number[]) => first })
+    @LogMetric("values")
+    accessor list: number[] = [9];
+
+    accessor train = tracked((n: number) => n * 2, { runName: "train", metrics: "n" });
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.withRun({ runName: "around" }, () => {
+    const holder = new Holder();
+    holder.list = [1, 2];
+    assert.equal(holder.train(4), 8);
+  });
+  const around = (await runs()).find((run) => run.name === "around");
+  assert.deepEqual(
+    named(await runs()).sort(),
+    [
+      ["around", { values: [1, 2] }],
+      ["train", { n: [8] }],
+    ].sort(),
+  );
+  assert.equal(around?.tags.get("size"), "1");
+});
+
+test("on a getter, a private field or an accessor that cannot be logged the decorator says what it stands on", () => {
+  // biome-ignore lint/suspicious/noExplicitAny: the compiler refuses these
+  const [anyMetric, anyRun]: any[] = [LogMetric, TrackedRun];
+  const wrong: [make: () => unknown, message: RegExp][] = [
+    [
+      () =>
+        class {
+          @anyMetric
+          get size(): number {
+            return 1;
+          }
+        },
+      /@LogMetric stands on the getter size; it goes on methods/,
+    ],
+    [
+      () =>
+        class {
+          @anyRun
+          #train = (): number => 1;
+          train(): number {
+            return this.#train();
+          }
+        },
+      /@TrackedRun stands on the field train; it goes on methods.*tracked\(fn, options\)/,
+    ],
+    [
+      () =>
+        class {
+          @anyRun
+          accessor train = (): number => 1;
+        },
+      /@TrackedRun stands on the accessor train; it goes on methods/,
+    ],
+    [
+      () =>
+        class {
+          @anyRun
+          set train(_value: number) {}
+        },
+      /@TrackedRun stands on the setter train; it goes on methods/,
+    ],
+  ];
+  for (const [make, message] of wrong) assert.throws(make, { code: "WRONG_TARGET", message });
+});
+
+test("the context of others keeps what it promises: access leads to the tracked method, metadata is theirs alone", async () => {
+  const metadataKey: unique symbol = Symbol.for("Symbol.metadata") as never;
+  const had = Object.getOwnPropertyDescriptor(Symbol, "metadata");
+  if (!had) Object.defineProperty(Symbol, "metadata", { value: metadataKey, configurable: true });
+  try {
+    const routes = new Map<string, (on: object) => (n: number) => number>();
+    // biome-ignore lint/suspicious/noExplicitAny: a framework's decorator, written without types
+    const route: any = (_value: unknown, context: any) => {
+      context.metadata.routes = [...(context.metadata.routes ?? []), context.name];
+      routes.set(context.name, context.access.get);
+    };
+    @TrackedExperiment("Routes")
+    class Controller {
+      @route
+      @LogMetric
+      above(n: number): number {
+        return n;
+      }
+
+      @LogMetric
+      @route
+      below(n: number): number {
+        return n;
+      }
+    }
+    // biome-ignore lint/suspicious/noExplicitAny: newer than the library of types
+    const metadata = (Controller as any)[(Symbol as any).metadata];
+    assert.deepEqual({ ...metadata }, { routes: ["above", "below"] });
+    const { tracker, runs } = memoryTracker();
+    const controller = new Controller();
+    tracker.run(() => [...routes.values()].map((get, i) => Reflect.apply(get(controller), controller, [i])));
+    assert.deepEqual(named(await runs()), [
+      ["Controller.above", { above: [0] }],
+      ["Controller.below", { below: [1] }],
+    ]);
+  } finally {
+    if (!had) Reflect.deleteProperty(Symbol, "metadata");
+  }
+});
