@@ -76,4 +76,9 @@ export class HeldRuns implements Intake {
   }
 }
 
-const notRecorded = (): PulseError => new PulseError("NOT_RECORDED", "The run was left out by sampling or folding.");
+let said: PulseError | undefined;
+/** One for all: making it is dearer than everything else about a run that is left out. */
+const notRecorded = (): PulseError => {
+  said ??= new PulseError("NOT_RECORDED", "The run was left out by sampling or folding.");
+  return said;
+};

@@ -58,10 +58,10 @@ class FoldWindow {
   /** A call is over: it is counted in the second in which that happens. */
   #take(failed: boolean, metrics: readonly { readonly key: string; readonly value: number }[]): "record" | "drop" {
     this.#roll();
+    if (failed && this.#errors++ === 0) return "record";
     this.#run ??= this.#open();
     this.#calls++;
     this.#host.diagnostics.stats.folded++;
-    if (failed && this.#errors++ === 0) return "record";
     try {
       for (const { key, value } of metrics) this.#run.aggregate(key, value, KINDS);
     } catch (error) {

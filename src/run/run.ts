@@ -252,7 +252,9 @@ export class Run {
   /** @internal The process or the tracker ends with this run open. */
   endUnfinished({ status, partial }: UnfinishedEnd): void {
     if (this.#ended) return;
-    if (partial) this.setTag("pulse.partial", "true");
+    // Folded calls are whole whenever they are brought to an end.
+    if (this.beforeEnd) this.end();
+    else if (partial) this.setTag("pulse.partial", "true");
     this.end(status);
   }
 

@@ -4,7 +4,8 @@ import type { Thinning } from "../capture/metrics.js";
 /** What a run keeps in mind of the metrics of which not every value is logged. */
 export class Series {
   readonly #thinned = new Map<string, { seen: number; loggedAt: number }>();
-  readonly #sums = new Map<string, { readonly key: string; readonly values: Aggregator }>();
+  /** By key, then by kinds: two decorators may sum up the same key, each in its own way. */
+  readonly #sums = new Map<string, Map<readonly Aggregate[], Aggregator>>();
 
   /** Whether the next value of a key is one to log. */
   admits(key: string, { everyN, minIntervalMs }: Thinning, now: number): boolean {
@@ -22,19 +23,23 @@ export class Series {
 
   /** Takes a value into what all values of a key come to. */
   sum(key: string, value: number, kinds: readonly Aggregate[]): void {
-    const name = `${key} ${kinds}`; // two decorators may sum up the same key, each in its own way
-    let sums = this.#sums.get(name);
-    if (sums === undefined) {
-      sums = { key, values: new Aggregator(kinds) };
-      this.#sums.set(name, sums);
+    let ofKey = this.#sums.get(key);
+    if (ofKey === undefined) {
+      ofKey = new Map();
+      this.#sums.set(key, ofKey);
     }
-    sums.values.add(value);
+    let sums = ofKey.get(kinds);
+    if (sums === undefined) {
+      sums = new Aggregator(kinds);
+      ofKey.set(kinds, sums);
+    }
+    sums.add(value);
   }
 
   /** What the values come to, as metrics of their own. */
   results(): [key: string, value: number][] {
-    return [...this.#sums.values()].flatMap(({ key, values }) =>
-      values.results().map(([kind, value]): [string, number] => [`${key}.${kind}`, value]),
+    return [...this.#sums].flatMap(([key, ofKey]) =>
+      [...ofKey.values()].flatMap((sums) => sums.results().map(([kind, value]): [string, number] => [`${key}.${kind}`, value])),
     );
   }
 }
