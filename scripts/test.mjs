@@ -24,10 +24,7 @@ for (const [dialect, project] of Object.entries(dialects)) {
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
   // `#require` is found through the nearest package.json.
-  writeFileSync(
-    `build/${dialect}/package.json`,
-    JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }),
-  );
+  writeFileSync(`build/${dialect}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }));
 }
 
 /** Where a test file does not depend on the dialect, it runs once. */

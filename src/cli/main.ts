@@ -85,6 +85,11 @@ function seconds(text: string | undefined): number | undefined {
   return value * 1_000;
 }
 
+// `pulse-mlflow status | head`: who reads no further wants nothing more.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 // The tracker's own sockets and timers keep no process alive; here they are what the process is for.
 const alive = setInterval(() => undefined, 60_000);
 main(process.argv.slice(2))
