@@ -53,6 +53,7 @@ export class Delivery {
   #scheduled = false;
   #stopped = false;
   #pause: NodeJS.Timeout | undefined;
+  #pauseUntil = 0;
   #probing = false;
   #tries = 0;
   #refusingSince: number | undefined;
@@ -193,12 +194,17 @@ export class Delivery {
   }
 
   #postpone({ error, afterMs }: Outcome & { kind: "away" }): void {
-    const wait = error.code === "STORE_BUSY" ? (afterMs ?? 0) : Math.max(afterMs ?? 0, this.backoff(this.#tries));
-    this.#tries++;
     this.#probing = true;
     this.#refusingSince ??= performance.now();
     if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
-    this.#pause ??= setTimeout(() => this.wake(), wait).unref();
+    // What else was under way fails for the same reason: one interruption is one try.
+    const first = this.#pause === undefined;
+    const wait = Math.max(afterMs ?? 0, first && error.code !== "STORE_BUSY" ? this.backoff(this.#tries++) : 0);
+    const until = performance.now() + wait;
+    if (!first && until <= this.#pauseUntil) return;
+    clearTimeout(this.#pause);
+    this.#pauseUntil = until;
+    this.#pause = setTimeout(() => this.wake(), wait).unref();
   }
 }
 

@@ -224,3 +224,21 @@ test("a param that has another value in the store becomes a tag, also from the o
   assert.equal(stored?.tags.get("pulse.conflict.lr"), "0.1");
   assert.equal(stored?.status, "FINISHED");
 });
+
+test("several requests that fail at once are one interruption: the next try comes as soon as after a single one", async () => {
+  const store = new RemoteStore();
+  const { tracker } = kit({ durability: "memory" }, store);
+  const tries: number[] = [];
+  store.fault = () => {
+    tries.push(performance.now());
+    return away;
+  };
+  for (let i = 0; i < 4; i++) tracker.startRun({ runName: `run ${i}` }).end();
+  await until("ten tries", () => tries.length >= 10);
+  store.fault = undefined;
+  await tracker.flush({ timeoutMs: 5_000 });
+  // With a hundredth of each wait, six waits that double come to 63 ms; four steps for one interruption would take the last ones into seconds.
+  assert.ok((tries[9] ?? 0) - (tries[0] ?? 0) < 500, `${tries.map((at) => Math.round(at - (tries[0] ?? 0)))}`);
+  assert.equal(tracker.stats().pending, 0);
+  await tracker.shutdown();
+});
