@@ -9,11 +9,12 @@ const root = process.cwd();
 const folder = mkdtempSync(join(tmpdir(), "pulse-docs-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Every TypeScript block of the README, and every `@example` of a docstring, as a program of its own. */
-function examples(): Map<string, string> {
+/** Every TypeScript block of the README and the cookbook, and every `@example` of a docstring, as a program of its own. */
+function examples(dialect: string): Map<string, string> {
   const found = new Map<string, string>();
-  const readme = readFileSync("README.md", "utf8");
-  for (const [, code] of readme.matchAll(/```ts\n([\s\S]*?)```/g)) found.set(`readme-${found.size + 1}`, String(code));
+  for (const file of ["README.md", "docs/cookbook.md"])
+    for (const [, only, code] of readFileSync(file, "utf8").matchAll(/```ts(?: (\w+))?\n([\s\S]*?)```/g))
+      if (only === undefined || only === dialect) found.set(`${file.replace(/\W/g, "-")}-${found.size + 1}`, String(code));
   for (const file of readdirSync("src", { recursive: true }).map(String)) {
     if (!file.endsWith(".ts")) continue;
     for (const [, comment] of readFileSync(join("src", file), "utf8").matchAll(/@example\n([\s\S]*?)\*\//g)) {
@@ -39,17 +40,18 @@ function preamble(code: string): string {
   return `${imports}${context.join("\n")}\n`;
 }
 
-const programs = examples();
-
 for (const [dialect, flags] of [
   ["standard", []],
   ["legacy", ["--experimentalDecorators"]],
 ] as const) {
-  test(`every example of the README and the docstrings compiles and runs (${dialect})`, () => {
-    assert.ok(programs.size >= 12, `${programs.size} examples`);
+  test(`every example of the README, the cookbook and the docstrings compiles and runs (${dialect})`, () => {
+    const programs = examples(dialect);
+    assert.ok(programs.size >= 40, `${programs.size} examples`);
     const project = join(folder, dialect);
     mkdirSync(join(project, "node_modules"), { recursive: true });
     symlinkSync(root, join(project, "node_modules/pulse-mlflow"));
+    for (const name of ["cls-hooked", "reflect-metadata"])
+      symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
     writeFileSync(join(project, "package.json"), '{ "type": "module" }');
     const files = [...programs].map(([name, code]) => {
       writeFileSync(join(project, `${name}.ts`), `${code}\nexport {};\n`);

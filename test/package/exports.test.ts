@@ -38,8 +38,26 @@ test("both builds export exactly the public names, and the same ones", async () 
   );
 });
 
-test("the declarations of the entry are those of api/ (PULSE_UPDATE_API=1 writes them; say so in the changelog)", () => {
-  const emitted = declarations("dist/esm", "index.d.ts");
-  if (process.env["PULSE_UPDATE_API"]) writeFileSync("api/index.d.ts", emitted);
-  assert.equal(readFileSync("api/index.d.ts", "utf8"), emitted);
+const ENTRIES = { index: "index", testing: "testing/index", "cls-hooked": "integrations/cls-hooked" };
+
+test("the subpaths export exactly their public names, in both builds", async () => {
+  for (const [entry, names] of [
+    ["testing", ["assertLoggedMetric", "assertRun", "createTestTracker", "pulseMatchers", "recordMlflowCalls"]],
+    ["cls-hooked", ["clsHookedContext"]],
+  ] as const) {
+    const path = `${ENTRIES[entry]}.js`;
+    const esm = (await import(`${process.cwd()}/dist/esm/${path}`)) as object;
+    const cjs = (await import(`${process.cwd()}/dist/cjs/${path}`)) as { default: object };
+    assert.deepEqual(Object.keys(esm).sort(), names);
+    assert.deepEqual(Object.keys(cjs.default).sort(), names);
+  }
 });
+
+for (const [name, entry] of Object.entries(ENTRIES)) {
+  test(`the declarations of ${name} are those of api/ (PULSE_UPDATE_API=1 writes them; say so in the changelog)`, () => {
+    const emitted = declarations("dist/esm", `${entry}.d.ts`, name === "index" ? undefined : "index.d.ts");
+    const path = `api/${name}.d.ts`;
+    if (process.env["PULSE_UPDATE_API"]) writeFileSync(path, emitted);
+    assert.equal(readFileSync(path, "utf8"), emitted);
+  });
+}

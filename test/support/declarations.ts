@@ -1,8 +1,17 @@
 import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-/** Gives the declarations an entry leads to, file after file: what a user's compiler can see. */
-export function declarations(root: string, entry: string): string {
+/** Gives the declarations an entry leads to, file after file: what a user's compiler can see; without those that `other` leads to as well. */
+export function declarations(root: string, entry: string, other?: string): string {
+  const common = other === undefined ? new Set<string>() : reached(root, other);
+  return [...reached(root, entry)]
+    .filter((file) => !common.has(file))
+    .sort()
+    .map((file) => `// ${file}\n${readFileSync(join(root, file), "utf8").replace(/\n?\/\/# sourceMappingURL=.*\n?/, "\n")}`)
+    .join("\n");
+}
+
+function reached(root: string, entry: string): Set<string> {
   const seen = new Set<string>();
   const visit = (file: string): void => {
     if (seen.has(file)) return;
@@ -11,8 +20,5 @@ export function declarations(root: string, entry: string): string {
     for (const [, path] of text.matchAll(/(?:from|import\()\s*"(\.[^"]+)\.js"/g)) visit(normalize(join(dirname(file), `${path}.d.ts`)));
   };
   visit(entry);
-  return [...seen]
-    .sort()
-    .map((file) => `// ${file}\n${readFileSync(join(root, file), "utf8").replace(/\n?\/\/# sourceMappingURL=.*\n?/, "\n")}`)
-    .join("\n");
+  return seen;
 }
