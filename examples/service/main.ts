@@ -53,13 +53,13 @@ clearInterval(telling);
 standIn?.down();
 
 const after = stats();
-const kept = after.pending > 0 ? outboxes : undefined;
+const kept = after.pending + after.rejected > 0 ? outboxes : undefined;
 if (kept === undefined) rmSync(outboxes, { recursive: true, force: true });
 const stored = standIn && summary([...standIn.runs.values()]);
 const outcome = { calls: service.calls, stats: after, waiting, stored, kept };
 console.log(flags.json ? JSON.stringify(outcome) : `\n${textOf(outcome)}`);
 
-/** The server is not there for the middle third. */
+/** The server is not there for a third of the time. */
 async function goAway(server: StandIn): Promise<void> {
   const { signal } = stopping;
   await sleep((seconds / 4) * 1_000, undefined, { signal });

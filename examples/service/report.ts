@@ -109,7 +109,7 @@ export function textOf({ calls, stats, waiting, stored, kept }: Outcome): string
   );
   if (kept)
     lines.push(
-      `${count(stats.pending)} values that the server has not taken are kept in ${kept}: the next program with that outbox folder delivers them.`,
+      `${count(stats.pending + stats.rejected)} values that the server has not taken are kept in ${kept}: the next program with that outbox folder delivers them.`,
     );
   return lines.join("\n");
 }

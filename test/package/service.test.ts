@@ -16,6 +16,7 @@ after(() => rmSync(root, { recursive: true }));
 /** What a shutdown may wait for a server that is away, and what a busy machine may need beside it. */
 const EXIT_TIMEOUT_MS = 3_000;
 const SLACK_MS = 3_000;
+const START_MS = 20_000;
 
 /** What the example prints with `--json`, as far as it is looked at. */
 interface Outcome {
@@ -79,7 +80,11 @@ class Service {
 
 /** Waits until a server has the first folded run: the service is in the middle of its work. */
 async function underLoad(server: FakeMlflow): Promise<void> {
-  while (server.named("Scorer.score (folded)").every(({ status }) => status === "RUNNING")) await sleep(20);
+  const deadline = performance.now() + START_MS;
+  while (server.named("Scorer.score (folded)").every(({ status }) => status === "RUNNING")) {
+    assert.ok(performance.now() < deadline, "no folded run has come");
+    await sleep(20);
+  }
   await sleep(300);
 }
 

@@ -118,5 +118,6 @@ export const expected = {
     legacy("Controller.middle", { params: { size: "3" }, metrics: { middle: [[0, 3]] } }),
     // A foreign function stands between the two: the inner decorator joins the run of the outer one.
     legacy("Controller.between", { tags: { between: "35" }, metrics: { size: [[0, 35]] } }),
+    legacy("Controller.parameters", { params: { rate: "0.5", name: "mlp" } }),
   ],
 };

@@ -73,7 +73,10 @@ class Controller {
     return repository.shots * size;
   }
 
-  // The place for parameter decorators of our own, once there are any.
+  @Get("parameters")
+  parameters(@LogParam("rate") @Query("lr") lr: number, @Query("model") @LogParam(["name"]) model: { name: string }): number {
+    return lr * model.name.length;
+  }
 }
 
 async function main(): Promise<void> {
@@ -83,10 +86,13 @@ async function main(): Promise<void> {
   assert.equal(controller.middle(3), 3);
   assert.equal(controller.between(controller.repository, 7), 35);
 
+  assert.equal(controller.parameters(0.5, { name: "mlp" }), 1.5);
+
   const { prototype } = Controller;
   assert.equal(Reflect.getMetadata("injectable", Controller), true);
   assert.equal(Reflect.getMetadata("inject 1", Controller), "SCALE");
-  for (const name of ["above", "below", "middle", "between"] as const) assert.equal(Reflect.getMetadata("path", prototype[name]), name);
+  for (const name of ["above", "below", "middle", "between", "parameters"] as const)
+    assert.equal(Reflect.getMetadata("path", prototype[name]), name);
   assert.deepEqual(Reflect.getMetadata("names", Controller, "above"), { 0: "lr", 1: "name" });
   assert.deepEqual(Reflect.getMetadata("names", Controller, "between"), { 1: "size" });
 
