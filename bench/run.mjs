@@ -16,6 +16,7 @@ const MEASUREMENTS = {
   away: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   memory: { repetitions: 1, flags: ["--expose-gc"] },
   contexts: { repetitions: 1, flags: [] },
+  service: { repetitions: 1, flags: ["--expose-gc"] },
   import: { repetitions: 1, flags: [] },
 };
 const TIMEOUT_MS = 180_000;

@@ -109,7 +109,7 @@ export const pulseMatchers: {
   toHaveRun: (recorded, expected = {}) => judge(recorded, `run ${show(expected)}`, (run) => runFaults(run, expected)),
 };
 
-/** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Assertion extends PulseAssertions {} }`. */
+/** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Matchers<T = any> extends PulseAssertions {} }`. */
 export interface PulseAssertions {
   /** Some run has logged the metric like that. */
   toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;

@@ -6,6 +6,21 @@ import { tool } from "./install.mjs";
 
 const write = (folder, name, text) => writeFileSync(join(folder, name), text);
 
+/** The matchers in the hands of a real runner. */
+const matchers = (imports) => `${imports}
+import { createTestTracker, pulseMatchers } from "pulse-mlflow/testing";
+expect.extend(pulseMatchers);
+test("matchers", () => {
+  const tracker = createTestTracker();
+  tracker.withRun({ runName: "trial", params: { lr: 0.1 } }, (run) => run.logMetric("loss", 0.5));
+  expect(tracker).toHaveLoggedMetric("loss", { near: 0.5, steps: [0] });
+  expect(tracker).not.toHaveLoggedMetric("accuracy");
+  expect(tracker.onlyRun).toHaveRun({ status: "FINISHED", params: { lr: 0.1 } });
+  expect(() => expect(tracker).toHaveRun({ status: "FAILED" })).toThrow(/trial \\(FINISHED\\): status is 'FINISHED'/);
+  expect(tracker.snapshot()).toEqual([expect.objectContaining({ name: "trial", metrics: { loss: [[0, 0.5]] }, children: [] })]);
+});
+`;
+
 const plugins = {
   plain: () => "",
   swc: (dialect) => `oxc: false, plugins: [swc.vite({ ...${JSON.stringify(swcOptions(dialect))}, tsconfigFile: false })],`,
@@ -26,6 +41,7 @@ export const vitest =
         `import { test } from "vitest"; import { done } from "./${program}.js"; test("${program}", () => done);`,
       );
     }
+    write(folder, "matchers.test.ts", matchers('import { expect, test } from "vitest";'));
     write(
       folder,
       "vitest.config.mjs",
@@ -43,6 +59,7 @@ export const jest = ({ folder, dialect, programs }) => {
   for (const program of programs) {
     write(folder, `${program}.test.ts`, `import { done } from "./${program}"; test("${program}", () => done);`);
   }
+  write(folder, "matchers.test.ts", matchers(""));
   const options = { transform: { "\\.ts$": ["@swc/jest", swcOptions(dialect)] }, cacheDirectory: join(folder, "cache"), watchman: false };
   write(folder, "jest.config.json", JSON.stringify(options));
   return [tool("jest/bin/jest.js"), "--runInBand", "--config", join(folder, "jest.config.json")];
