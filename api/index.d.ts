@@ -378,8 +378,9 @@ import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
 import type { Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
-/** A method decorator of both dialects. */
+/** A method decorator of both dialects; in the standard one also of a field that holds a function. */
 export interface MethodDecoratorOf {
+    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
 }
@@ -405,6 +406,7 @@ interface AssignmentDecorator<Value> {
  * so the one for methods, whose selector can be wrong, stands there.
  */
 export type MetricDecorator<S> = AssignmentDecorator<Untyped> & {
+    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
     <V extends Scalar | readonly unknown[] | {
         readonly [key: string]: unknown;
@@ -419,6 +421,7 @@ export type TagDecorator = AssignmentDecorator<Untyped> & (<V extends Scalar | s
 export interface ParamDecorator<S extends ParamSelector | undefined> {
     /** Above a parameter, in the legacy dialect. */
     (target: object, key: string | symbol, index: number): void;
+    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & ParamCheck<S, M>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
 }

@@ -185,7 +185,7 @@ export declare const pulseMatchers: {
     toHaveLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): MatcherResult;
     toHaveRun(recorded: Recorded, expected?: RunExpectation): MatcherResult;
 };
-/** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Assertion extends PulseAssertions {} }`. */
+/** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Matchers<T = any> extends PulseAssertions {} }`. */
 export interface PulseAssertions {
     /** Some run has logged the metric like that. */
     toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;

@@ -1,6 +1,7 @@
 import { PulseError } from "../errors.js";
 import { OFF } from "../run/host.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
+import { resolveAnew } from "../run/resolve.js";
 import { captureAssignment, likeOriginal, metadata, wrap } from "../run/tracked.js";
 
 /**
@@ -65,12 +66,24 @@ function standard(value: unknown, context: StandardContext, placement: Placement
   if (kind === "class") return decorateClass(value as AnyFunction, placement);
   const member = memberName(name);
   if (kind === "method") return decorateMethod(value as AnyFunction, member, placement).fn;
+  if (kind === "field") return OFF ? undefined : fieldInitializer(member, placement);
   if (kind === "setter" && placement.onAssignment) return decorateSetter(value as AnyFunction, member, placement.onAssignment);
   if (kind === "accessor" && placement.onAssignment) {
     const { get, set } = value as { get: AnyFunction; set: AnyFunction };
     return { get, set: decorateSetter(set, member, placement.onAssignment) };
   }
   throw wrongTarget(placement, kind, member);
+}
+
+/** A field that holds a function is a method of its instance: each has a plan of its own. */
+function fieldInitializer(name: string, placement: Placement): (this: unknown, initial: unknown) => unknown {
+  return function (this: unknown, initial: unknown): unknown {
+    const self = this as object;
+    if (typeof initial !== "function") throw wrongTarget(placement, "field", name, classNameOf(self));
+    const { fn, plan } = decorateMethod(initial as AnyFunction, name, placement);
+    if (plan) plan.owner ??= () => (typeof self === "function" ? self : self.constructor);
+    return fn;
+  };
 }
 
 function legacy(target: object, key: string | symbol | number, third: unknown, placement: Placement): unknown {
@@ -146,7 +159,7 @@ function decorateMethod(
   const plan = existing ?? planFor(fn, name, target, key);
   placement.onMethod(plan);
   plan.parts.push(placement.part);
-  plans.version++;
+  resolveAnew(plan);
   return { fn: existing ? fn : wrap(plan), plan };
 }
 
@@ -203,7 +216,8 @@ function wrongTarget(placement: Placement, kind: Kind, member: string, className
     ...(onClass ? ["classes"] : []),
   ].join(", ");
   const where = className === undefined || kind === "class" ? member : `${className}.${member}`;
-  const advice = kind === "field" ? " A field that holds a function can be wrapped with tracked(fn, options)." : "";
+  const advice =
+    kind === "field" ? " Wrap a function in a field with tracked(fn, options); the standard dialect takes decorators there, too." : "";
   return new PulseError("WRONG_TARGET", `@${part.decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`);
 }
 

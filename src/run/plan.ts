@@ -58,7 +58,7 @@ export interface ClassPlan {
 interface Plans {
   readonly byFunction: WeakMap<object, Plan>;
   readonly byClass: WeakMap<object, ClassPlan>;
-  /** Raised by each decoration of what is wrapped already, so that what was resolved before it is resolved again. */
+  /** Raised by each decoration of a class, so that what was resolved before it is resolved again. */
   version: number;
 }
 

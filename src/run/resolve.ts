@@ -60,6 +60,11 @@ export function resolvePlan(plan: Plan, self: unknown): ResolvedPlan {
   return cached.resolved;
 }
 
+/** Has a plan that was added to resolved once more. */
+export function resolveAnew(plan: Plan): void {
+  caches.delete(plan);
+}
+
 /** Where the search for the class of a call begins: the prototype of an instance, the class itself for a static call. */
 function lookupStart(self: unknown): object | undefined {
   if (typeof self === "function") return self;

@@ -162,7 +162,8 @@ test("a decorator on the wrong kind of member names decorator, class, member and
     message: /field Shape\.side.*tracked\(fn, options\)/,
   });
   assert.throws(() => anyMetric(class Wrong {}), { code: "WRONG_TARGET", message: /class Wrong/ });
-  assert.throws(() => anyMetric()(undefined, { kind: "field", name: "x", addInitializer() {} }), { code: "WRONG_TARGET" });
+  const initializer = anyMetric()(undefined, { kind: "field", name: "x", addInitializer() {} });
+  assert.throws(() => initializer.call(new Shape(), 5), { code: "WRONG_TARGET", message: /field Shape\.x/ });
   assert.throws(() => anyExperiment(""), { code: "INVALID_OPTION" });
   assert.throws(() => anyExperiment("X", { nset: "child" }), {
     code: "INVALID_OPTION",

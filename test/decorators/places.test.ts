@@ -207,34 +207,6 @@ test("setters and accessors: inherited, static, stacked; one that throws logs no
   assert.equal(run.tags.get("level"), "5");
 });
 
-test("a field that holds a function: the decorator says what to write instead, and that works", async () => {
-  // biome-ignore lint/suspicious/noExplicitAny: the compiler refuses it; plain JavaScript does not
-  const [anyRun, anyMetric]: any[] = [TrackedRun, LogMetric("loss")];
-  for (const decorator of [anyRun, anyMetric]) {
-    assert.throws(
-      () => {
-        class Wrong {
-          @decorator
-          train = (): number => 1;
-        }
-        return Wrong;
-      },
-      { code: "WRONG_TARGET", message: /stands on the field .*train; it goes on methods.*tracked\(fn, options\)/ },
-    );
-  }
-  class Instead {
-    factor = 3;
-    train = tracked((n: number) => n * this.factor, { runName: "train", metrics: "n" });
-  }
-  const { tracker, onlyRun } = memoryTracker();
-  const { train } = new Instead();
-  assert.equal(
-    tracker.run(() => train(2)),
-    6,
-  );
-  assert.deepEqual(tree([await onlyRun()]), [["train", { n: [6] }]]);
-});
-
 test("a member whose name is a number is tracked under its digits", async () => {
   // biome-ignore lint/suspicious/noExplicitAny: in the standard dialect the compiler gives such a member no type a decorator could have
   const [anyMetric, anyTag]: any[] = [LogMetric, LogTag()];

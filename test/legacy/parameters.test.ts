@@ -1,8 +1,8 @@
 // Parameter decorators, which only the legacy dialect has.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogMetric, LogParam, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, params } from "../support/memory.js";
+import { LogMetric, LogParam, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
+import { memoryTracker, params, values } from "../support/memory.js";
 
 interface Options {
   lr: number;
@@ -145,4 +145,32 @@ test("types that reflect-metadata knows of leave out what is no scalar, and the 
     { decorator: "TrackedRun", options: { tags: { a: 1 } } },
     { decorator: "LogParam", selector: undefined },
   ]);
+});
+
+test("a field that holds a function, in the legacy dialect: the decorator says what to write instead, and that works", async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: the compiler refuses it; plain JavaScript does not
+  const [anyRun, anyMetric]: any[] = [TrackedRun, LogMetric("loss")];
+  for (const decorator of [anyRun, anyMetric]) {
+    assert.throws(
+      () => {
+        class Wrong {
+          @decorator
+          train = (): number => 1;
+        }
+        return Wrong;
+      },
+      { code: "WRONG_TARGET", message: /stands on the field .*train; it goes on methods.*tracked\(fn, options\)/ },
+    );
+  }
+  class Instead {
+    factor = 3;
+    train = tracked((n: number) => n * this.factor, { runName: "train", metrics: "n" });
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  const { train } = new Instead();
+  assert.equal(
+    tracker.run(() => train(2)),
+    6,
+  );
+  assert.deepEqual(values(await onlyRun()), { n: [6] });
 });

@@ -199,15 +199,17 @@ test("on a getter, a private field or an accessor that cannot be logged the deco
       /@LogMetric stands on the getter size; it goes on methods/,
     ],
     [
-      () =>
-        class {
+      () => {
+        class Wrong {
           @anyRun
-          #train = (): number => 1;
+          #train = 1;
           train(): number {
-            return this.#train();
+            return this.#train;
           }
-        },
-      /@TrackedRun stands on the field train; it goes on methods.*tracked\(fn, options\)/,
+        }
+        return new Wrong();
+      },
+      /@TrackedRun stands on the field Wrong.train; it goes on methods.*tracked\(fn, options\)/,
     ],
     [
       () =>

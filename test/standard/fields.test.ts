@@ -1,0 +1,80 @@
+// Fields that hold functions, which only the standard dialect can decorate.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { currentRun, LogMetric, LogParam, LogTag, requireRun, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { memoryTracker, params, values } from "../support/memory.js";
+
+@TrackedExperiment("Fields")
+class Trainer {
+  readonly factor: number;
+
+  constructor(factor: number) {
+    this.factor = factor;
+  }
+
+  @LogMetric("loss")
+  @LogParam
+  train = async (lr: number): Promise<{ loss: number }> => {
+    await Promise.resolve();
+    currentRun()?.setTag("mine", this.factor);
+    return { loss: lr * this.factor };
+  };
+
+  @TrackedRun({ runName: ([n]) => `step ${n}` })
+  @LogTag
+  static step = (n: number): string => `${n} ${requireRun().experiment}`;
+
+  @LogMetric
+  #hidden = function* (this: Trainer): Generator<number> {
+    yield this.factor;
+  };
+
+  reveal(): number[] {
+    return [...this.#hidden()];
+  }
+}
+
+class Derived extends Trainer {
+  @LogMetric({ own: (r: { loss: number }) => r.loss + 1 })
+  override train = async (lr: number): Promise<{ loss: number }> => ({ loss: lr });
+}
+
+test("each instance's function is tracked by itself, detached ones and those of statics and private fields, too", async () => {
+  const { tracker, runs, experimentOf } = memoryTracker();
+  const [one, two] = [new Trainer(1), new Trainer(2)];
+  assert.notEqual(one.train, two.train);
+  const { train } = two;
+  assert.equal(train.length, 1);
+  await tracker.run(async () => {
+    assert.deepEqual(await one.train(0.5), { loss: 0.5 });
+    assert.deepEqual(await train(0.5), { loss: 1 });
+    assert.equal(Trainer.step(3), "3 Fields");
+    assert.deepEqual(one.reveal(), [1]);
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => [run.name, experimentOf(run), params(run), values(run), run.tags.get("mine") ?? run.tags.get("step")]),
+    [
+      ["Trainer.train", "Fields", { lr: "0.5" }, { loss: [0.5] }, "1"],
+      ["Trainer.train", "Fields", { lr: "0.5" }, { loss: [1] }, "2"],
+      ["step 3", "Fields", {}, {}, "3 Fields"],
+      ["Trainer.hidden", "Fields", {}, { hidden: [1] }, undefined],
+    ],
+  );
+});
+
+test("a derived class's field has its own plan and its own name", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  await tracker.run(() => new Derived(3).train(1));
+  const run = await onlyRun();
+  assert.deepEqual([run.name, values(run), params(run)], ["Derived.train", { own: [2] }, {}]);
+});
+
+test("a thousand instances cost nothing but themselves", async () => {
+  const { tracker, runs } = memoryTracker();
+  await tracker.run(() => Promise.all(Array.from({ length: 1_000 }, (_, n) => new Trainer(n).train(1))));
+  const losses = (await runs()).map((run) => values(run)["loss"]?.[0]);
+  assert.deepEqual(
+    losses,
+    Array.from({ length: 1_000 }, (_, n) => n),
+  );
+});
