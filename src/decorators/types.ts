@@ -1,5 +1,5 @@
 import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
 

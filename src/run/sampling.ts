@@ -1,7 +1,6 @@
 import { HeldRuns } from "../recorder/held-runs.js";
 import { fold } from "./folds.js";
 import type { RunHost } from "./host.js";
-import type { RunOptions } from "./options.js";
 import type { ResolvedPlan } from "./resolve.js";
 import type { Run } from "./run.js";
 import { guard } from "./tracked-call.js";

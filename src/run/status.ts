@@ -31,7 +31,10 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[],
 
 /** Ends a run FAILED whose call returned what `failOn` calls a failure: an error, a reason, or just true. */
 export function endWithFault(run: Run, fault: unknown): void {
-  if (fault instanceof Error) return endWithError(run, fault, []);
+  if (fault instanceof Error) {
+    endWithError(run, fault, []);
+    return;
+  }
   run.setTag("error.type", "failOn");
   run.setTag(
     "error.message",

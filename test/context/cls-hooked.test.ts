@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import cls from "cls-hooked";
-import { configure, createTracker, currentRun, tracked, withRun } from "../../src/index.js";
+import { configure, createTracker, currentRun, type RunContext, tracked, withRun } from "../../src/index.js";
 import { clsHookedContext } from "../../src/integrations/cls-hooked.js";
 import { contextContract } from "../contract/context-contract.js";
 import { memoryTracker, sleep, values } from "../support/memory.js";
@@ -49,7 +49,14 @@ test("a context that is none is refused, and one tracker's is the process's", ()
   assert.throws(() => configure({ context: {} as never }), /context: expected an object with the methods get and run/);
   const context = clsHookedContext();
   let runs = 0;
-  createTracker({ trackingUri: "memory:", context: { get: () => context.get(), run: (value, fn) => (runs++, context.run(value, fn)) } }); // biome-ignore format: one thing
+  const counting: RunContext = {
+    get: () => context.get(),
+    run: (value, fn) => {
+      runs++;
+      return context.run(value, fn);
+    },
+  };
+  createTracker({ trackingUri: "memory:", context: counting });
   withRun({}, () => 1);
   assert.equal(runs, 1);
 });

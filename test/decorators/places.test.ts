@@ -1,7 +1,7 @@
 // Every place in a class where a tracked method can stand.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogMetric, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
+import { LogMetric, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
 import type { StoredRun } from "../../src/stores/memory-store.js";
 import { memoryTracker, params, values } from "../support/memory.js";
 

@@ -1,0 +1,56 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
+import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import "reflect-metadata/lite";
+import { LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { memoryTracker, values } from "../support/memory.js";
+
+const require = createRequire(import.meta.url);
+const folder = mkdtempSync(join(tmpdir(), "pulse-reflect-"));
+after(() => rmSync(folder, { recursive: true }));
+
+test("the light reflect-metadata, and a second copy loaded later: metadata stays, the plan is readable by both", async () => {
+  const first = Reflect.getMetadata;
+  const { defineMetadata } = Reflect;
+  const role: any = (value: any, _context: unknown, descriptor?: PropertyDescriptor) => {
+    defineMetadata("role", "admin", descriptor ? descriptor.value : value);
+    return descriptor ?? value;
+  };
+  @TrackedExperiment("Copies")
+  class Before {
+    @TrackedRun
+    @LogMetric("n")
+    @role
+    m(): { n: number } {
+      return { n: 1 };
+    }
+  }
+  const copy = join(folder, "reflect-metadata.cjs");
+  copyFileSync(require.resolve("reflect-metadata"), copy);
+  for (const name of Reflect.ownKeys(Reflect))
+    if (/etadata$/.test(String(name)) || name === "decorate") Reflect.deleteProperty(Reflect, name);
+  require(copy);
+  assert.notEqual(Reflect.getMetadata, first);
+  @TrackedExperiment("Copies")
+  class After {
+    @LogMetric("n")
+    @role
+    m(): { n: number } {
+      return { n: 2 };
+    }
+  }
+  for (const get of [first, Reflect.getMetadata]) {
+    assert.deepEqual([get("role", Before.prototype.m), get("role", After.prototype.m)], ["admin", "admin"]);
+    assert.deepEqual(
+      (get("pulse-mlflow:plan", Before.prototype.m) as { decorator: string }[]).map(({ decorator }) => decorator),
+      ["LogMetric", "TrackedRun"],
+    );
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.run(() => [new Before().m(), new After().m()]);
+  assert.deepEqual((await runs()).map(values), [{ n: [1] }, { n: [2] }]);
+});
