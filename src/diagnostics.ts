@@ -1,4 +1,3 @@
-import { redactText } from "./capture/redact.js";
 import { PulseError, type PulseErrorCode } from "./errors.js";
 
 /** Where warnings go; `console` fits. */
@@ -89,7 +88,7 @@ export class Diagnostics {
     if (!this.#said.has(key) && this.#said.size < MAX_SUBJECTS) {
       this.#said.add(key);
       try {
-        this.#logger.warn(`pulse-mlflow: ${redactText(error.message)} [${code}]`);
+        this.#logger.warn(`pulse-mlflow: ${error.message} [${code}]`);
       } catch {
         // A logger that throws must not reach the user's call.
       }

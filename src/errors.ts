@@ -1,3 +1,5 @@
+import { redactText } from "./capture/redact.js";
+
 /**
  * Every problem the package can name: a stable code, what to do about it, and whether trying the
  * same again can help. Codes are never renamed or reused.
@@ -84,7 +86,8 @@ export class PulseError extends Error {
 
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
     const { todo } = PROBLEMS[code];
-    super(todo === "" ? detail : `${detail} ${todo}`, cause === undefined ? undefined : { cause });
+    const told = redactText(detail); // it may quote what it was given
+    super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
   }

@@ -19,9 +19,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts"],
   context: [],
   capture: ["entities.ts", "errors.ts"],
-  "diagnostics.ts": ["capture", "errors.ts"],
+  "diagnostics.ts": ["errors.ts"],
   "entities.ts": [],
-  "errors.ts": [],
+  "errors.ts": ["capture"],
   "clock.ts": [],
   "registry.ts": [],
 };

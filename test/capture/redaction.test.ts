@@ -179,6 +179,19 @@ test("nor an outbox", async () => {
   for (const secret of secrets) assert.ok(!kept.includes(secret), secret);
 });
 
+test("nor an error of ours that quotes what it was given", () => {
+  const secret = `ghp_${"a1B2".repeat(9)}`;
+  assert.throws(
+    () => tracked(() => 1, { nest: secret as never }),
+    (error: Error) => /nest must be .*got/.test(error.message) && !error.message.includes(secret),
+  );
+  const strict = memoryTracker({ strict: true });
+  assert.throws(
+    () => strict.tracker.withRun({}, (run) => run.logMetric(secret, secret as never)),
+    (error: Error) => !`${error.message}`.includes(secret),
+  );
+});
+
 test("numbers under secret keys stay, and a function of the user's goes on before anything is stored or cut", async () => {
   const redact = (_key: string, value: string): string => value.replaceAll("acme", "***");
   const { tracker, onlyRun, experimentOf } = memoryTracker({ redact });

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type CallOptions, LogMetric, type LogMetricOptions, startRun, tracked } from "../../src/index.js";
+import { createTestTracker } from "../../src/testing/index.js";
+
+const throws = (what: string) => (): never => {
+  throw new Error(`${what} broke`);
+};
+
+test("an option that is none is said at once, with what is expected", () => {
+  for (const [options, message] of [
+    [{ sample: 2 }, /tracked: sample must be a number from 0 to 1, or a function; got number/],
+    [{ maxRunsPerSecond: -1 }, /maxRunsPerSecond must be a whole number, 0 or more/],
+    [{ maxRunsPerSecond: 0.5 }, /maxRunsPerSecond must be/],
+    [{ failOn: "x" }, /failOn must be a function; got "x"/],
+    [{ ignore: [1] }, /ignore must be a list of error classes and names, or a function/],
+  ] as const)
+    assert.throws(() => tracked(() => 1, options as never), { code: "INVALID_OPTION", message });
+  for (const [options, message] of [
+    [{ everyN: 0 }, /everyN must be a whole number, 1 or more/],
+    [{ minIntervalMs: -1 }, /minIntervalMs must be a number of milliseconds, 0 or more/],
+    [{ aggregate: "median" }, /aggregate must be one or a list of last, mean/],
+    [{ aggregate: [] }, /aggregate must be/],
+  ] as const)
+    assert.throws(() => LogMetric("x", options as LogMetricOptions), { code: "INVALID_OPTION", message });
+  assert.throws(() => startRun({ sample: "half" as never }), { message: /startRun: sample must be a number from 0 to 1/ });
+});
+
+/** Functions of the user's that break, and how the call ends all the same. */
+const broken: readonly (readonly [name: string, options: CallOptions, status: string])[] = [
+  ["sample", { sample: throws("sample") }, "FINISHED"],
+  ["failOn", { failOn: throws("failOn") }, "FINISHED"],
+  ["runName", { runName: throws("runName") }, "FINISHED"],
+  ["params", { params: throws("params") }, "FINISHED"],
+  ["tags", { tags: throws("tags") }, "FINISHED"],
+  ["metrics", { metrics: throws("metrics") }, "FINISHED"],
+  ["when", { when: throws("when") }, "FINISHED"],
+  ["ignore", { ignore: throws("ignore") }, "FAILED"],
+];
+
+for (const [name, options, status] of broken) {
+  test(`${name} that throws: the call is unaffected, said once and counted; strict throws`, () => {
+    const fails = name === "ignore";
+    const work = tracked(
+      (n: number) => {
+        if (fails) throw new RangeError("the user's own");
+        return n;
+      },
+      { ...options, nest: "root" },
+    );
+    const tracker = createTestTracker();
+    for (const n of [1, 2]) {
+      if (fails) assert.throws(() => tracker.run(() => work(n)), RangeError);
+      else
+        assert.equal(
+          tracker.run(() => work(n)),
+          n,
+        );
+    }
+    assert.deepEqual(
+      tracker.runs.map((run) => run.status),
+      [status, status],
+    );
+    assert.equal(tracker.warnings.length, 1);
+    assert.match(tracker.warnings[0] ?? "", new RegExp(`${name} broke.*CAPTURE_FAILED`));
+    assert.equal(tracker.stats().warnings.CAPTURE_FAILED, 2);
+    const strict = createTestTracker({ strict: true });
+    assert.throws(() => strict.run(() => work(1)), { code: "CAPTURE_FAILED" });
+  });
+}
