@@ -79,9 +79,17 @@ function redacted(host: RunHost, what: string, text: string): string {
   }
 }
 
+/** Names that are stored as they are; most programs have a handful, and looking through each for secrets is dear. */
+const plain = new Set<string>();
+
 function limited(host: RunHost, what: string, given: string, limit: number): string {
+  const byRules = host.config.redact === undefined || host.config.redact === true;
+  if (byRules && plain.has(given)) return given;
   const text = withoutNul(redacted(host, what, String(given)));
-  if (text.length <= limit) return text;
+  if (text.length <= limit) {
+    if (byRules && text === given && text.length <= LIMITS.runName && plain.size < MAX_NAMES) plain.add(given);
+    return text;
+  }
   host.diagnostics.warn(
     "VALUE_CUT",
     `The ${what} ${JSON.stringify(cutText(text, 60))} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
