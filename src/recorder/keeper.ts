@@ -125,13 +125,18 @@ export class Keeper implements QueueKeeper {
     this.own.source?.unblock(runKey);
   }
 
-  /** Says that what is left is kept, and tells those who wait for it. */
+  /** Says that what is left is kept. */
   sayKept(): void {
+    this.#options.diagnostics.warnLater(this.tellKept());
+  }
+
+  /** Tells those who wait that what is left is kept. */
+  tellKept(): PulseError {
     const { diagnostics, folder } = this.#options;
     const detail = `${diagnostics.stats.pending} items that ${folder?.uri} has not taken are kept in ${this.own.path}.`;
     const error = new PulseError("KEPT_FOR_LATER", detail);
     for (const log of this.#live.values()) log.tell("lost", error);
-    diagnostics.warnLater(error);
+    return error;
   }
 
   /** Takes note of what open runs end as if the process dies now. */

@@ -200,7 +200,7 @@ export class Recorder {
   giveUp(): void {
     if (this.#ended || this.idle) return;
     this.#keepAll();
-    if (this.keeps) this.#keeper.sayKept();
+    if (this.keeps) this.#keeper.tellKept();
     const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
   }
