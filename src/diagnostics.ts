@@ -63,8 +63,12 @@ export class Diagnostics {
 
   /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
   warn(code: PulseErrorCode, detail: string, cause?: unknown, subject = ""): void {
-    const error = this.#note(code, detail, cause, subject);
-    if (this.#strict) throw error;
+    // Most are said already, and an error is dear to make.
+    if (!this.#strict && this.#said.has(`${code} ${subject}`)) this.#count(code);
+    else {
+      const error = this.#note(code, detail, cause, subject);
+      if (this.#strict) throw error;
+    }
   }
 
   /** Reports a problem found away from any call (delivery); when strict, the next `flush()` throws it. */
@@ -80,9 +84,13 @@ export class Diagnostics {
     return error;
   }
 
-  #note(code: PulseErrorCode, detail: string | PulseError, cause: unknown, subject: string): PulseError {
+  #count(code: PulseErrorCode): void {
     const { warnings } = this.stats;
     warnings[code] = (warnings[code] ?? 0) + 1;
+  }
+
+  #note(code: PulseErrorCode, detail: string | PulseError, cause: unknown, subject: string): PulseError {
+    this.#count(code);
     const error = typeof detail === "string" ? new PulseError(code, detail, cause) : detail;
     const key = `${code} ${subject}`;
     if (!this.#said.has(key) && this.#said.size < MAX_SUBJECTS) {

@@ -77,7 +77,7 @@ class TrackerInstance implements Tracker, RunHost {
       outboxes,
       maxOutboxBytes,
     });
-    guardAtExit(this.recorder);
+    if (!store.volatile) guardAtExit(this.recorder);
   }
 
   takeResumeId(): string | undefined {

@@ -27,6 +27,7 @@ export interface Signature {
 /** Bounds of what is taken from one object. */
 const MAX_DEPTH = 3;
 const MAX_FIELDS = 50;
+const MAX_LOOKS = 1_000;
 
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
@@ -77,27 +78,37 @@ function takeArgument(key: string, path: string, signature: Signature, unknown: 
   return (args, emit) => emitValue(key, readPath(args[0], path), emit);
 }
 
+/** How much of one object may still be taken, and looked at. */
+interface Budget {
+  left: number;
+  looks: number;
+}
+
+const wholeBudget = (): Budget => ({ left: MAX_FIELDS, looks: MAX_LOOKS });
+
 /** Emits what was picked: of an object its fields, under dotted keys; anything else as it is. */
 function emitValue(key: string, value: unknown, emit: EmitValue): void {
   if (value === undefined) return;
-  if (!isFielded(value) || !emitFields(value, `${key}.`, 1, { left: MAX_FIELDS }, () => true, emit)) emit(key, value);
+  if (!isFielded(value) || !emitFields(value, `${key}.`, 1, wholeBudget(), () => true, emit)) emit(key, value);
 }
 
-/** Emits the fields of an object that are wanted, those of objects in it under dotted keys; false when there are none. */
+/** Emits the fields of an object that are wanted, those of objects in it under dotted keys, as far as the budget goes; false when there are none. */
 function emitFields(
   object: Fielded,
   prefix: string,
   depth: number,
-  budget: { left: number },
+  budget: Budget,
   wants: (value: unknown) => boolean,
   emit: EmitValue,
 ): boolean {
   let any = false;
   for (const name of fieldNames(object)) {
+    if (budget.left === 0 || budget.looks-- === 0) break;
     const value = fieldOf(object, name);
     const key = prefix + String(name);
     if (isFielded(value) && depth < MAX_DEPTH && emitFields(value, `${key}.`, depth + 1, budget, wants, emit)) any = true;
-    else if (value !== undefined && wants(value) && budget.left-- > 0) {
+    else if (value !== undefined && wants(value)) {
+      budget.left--;
       emit(key, value);
       any = true;
     }
@@ -111,7 +122,7 @@ function takeBare({ names, opaque }: Signature, args: readonly unknown[], emit: 
     const value = args[i];
     if (opaque[i]) continue;
     if (isScalar(value)) emit(names?.[i] ?? `arg${i}`, value);
-    else if (i === 0 && isFielded(value)) emitFields(value, "", 1, { left: MAX_FIELDS }, isScalar, emit);
+    else if (i === 0 && isFielded(value)) emitFields(value, "", 1, wholeBudget(), isScalar, emit);
   }
 }
 

@@ -5,46 +5,69 @@ export const REDACTED = "[redacted]";
 const SECRET_WORDS = new Set([
   "token",
   "secret",
+  "secrets",
   "password",
+  "passwords",
   "passwd",
   "passphrase",
   "pwd",
   "apikey",
+  "apikeys",
   "authorization",
   "credential",
   "credentials",
   "cookie",
+  "cookies",
+  "jwt",
   "authtoken",
   "accesstoken",
   "refreshtoken",
   "clientsecret",
   "dbpassword",
+  "pgpassword",
   "secretkey",
   "accesskey",
   "privatekey",
 ]);
 /** Two words in a row that do. */
-const SECRET_PAIRS = new Set(["api key", "access key", "private key", "secret key", "signing key", "auth key", "connection string"]);
+const SECRET_PAIRS = new Set(
+  ["api", "access", "private", "secret", "signing", "auth", "encryption", "ssh"]
+    .flatMap((kind) => [`${kind} key`, `${kind} keys`])
+    .concat(["access", "auth", "api", "refresh"].map((kind) => `${kind} tokens`))
+    .concat("connection string", "db pass"),
+);
+/** What stands before or after `token` where it is one of a language model, not of a login. */
+const MODEL_TOKENS = new Set(["bos", "eos", "pad", "unk", "mask", "sep", "cls", "stop", "start", "end", "special", "image"]);
+const TOKEN_FACTS = new Set(["type", "types", "count", "limit", "length", "id", "ids", "index"]);
 
-/** Secrets known by their shape, wherever they stand in a text. */
+/** Where a secret may begin: not within a word, but behind an underscore or an escape such as `%3D`. */
+const START = "(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))";
+/** Secrets known by their shape, wherever they stand in a text. Bounded, so that no long text is scanned anew from each of its parts. */
 const SHAPES: readonly RegExp[] = [
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
-  /(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, // JWT; looks behind, so that no long text is scanned from each of its parts
-  /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g, // AWS access key id
-  /\bgh[pousr]_\w{30,}/g, // GitHub
-  /\bgithub_pat_\w{30,}/g,
-  /\bglpat-[\w-]{20,}/g, // GitLab
-  /\bxox[abeoprs]-[\w-]{10,}/g, // Slack
-  /\bAIza[\w-]{35}/g, // Google
-  /\bsk-[\w-]{20,}/g, // OpenAI, Anthropic
-  /\b[sr]k_(?:live|test)_\w{16,}/g, // Stripe
-  /\bhf_[A-Za-z0-9]{30,}/g, // Hugging Face
-  /\bnpm_[A-Za-z0-9]{30,}/g,
-  /\bdapi[0-9a-f]{32}\b/g, // Databricks
-  /\b(?:Bearer|Basic) [\w+/.=~-]{16,}/gi,
-];
+  "eyJ[\\w-]{8,2000}\\.[\\w-]{8,20000}\\.[\\w-]*", // JWT
+  "(?:AKIA|ASIA)[0-9A-Z]{16}\\b", // AWS access key id
+  "gh[pousr]_\\w{30,}", // GitHub
+  "github_pat_\\w{30,}",
+  "glpat-[\\w-]{20,}", // GitLab
+  "xox[abeoprs]-[\\w-]{10,}", // Slack
+  "xapp-[\\w-]{10,}",
+  "AIza[\\w-]{35}", // Google
+  "ya29\\.[\\w-]{20,}",
+  "sk-[\\w-]{20,}", // OpenAI, Anthropic
+  "[sr]k_(?:live|test)_\\w{16,}", // Stripe
+  "SG\\.[\\w-]{16,}\\.[\\w-]{16,}", // SendGrid
+  "hf_[A-Za-z0-9]{30,}", // Hugging Face
+  "npm_[A-Za-z0-9]{30,}",
+  "dapi[0-9a-f]{32}\\b", // Databricks
+]
+  .map((shape) => new RegExp(START + shape, "g"))
+  .concat(
+    /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g,
+    /\b(?:Bearer|Basic) [\w+/.=~-]{16,}/gi,
+  );
 /** A cheap first look: only texts with one of these can hold a shape above or a URL with credentials. */
-const SUSPECT = /:\/\/|-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|AIza|sk-|[sr]k_|hf_|npm_|dapi|bearer |basic /i;
+const SUSPECT =
+  /:\/\/|-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|xapp-|AIza|ya29|sk-|[sr]k_|SG\.|hf_|npm_|dapi|bearer |basic /i;
 /** Without the scheme before it, which would be looked for from every letter of a long text. */
 const URL_CREDENTIALS = /:\/\/[^\s/?#]+@/g;
 const KEY_WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g;
@@ -57,7 +80,11 @@ export function isSecretKey(key: string): boolean {
   let secret = secretKeys.get(key);
   if (secret === undefined) {
     const words = (key.match(KEY_WORDS) ?? []).map((word) => word.toLowerCase());
-    secret = words.some((word, i) => SECRET_WORDS.has(word) || SECRET_PAIRS.has(`${word} ${words[i + 1]}`));
+    secret = words.some((word, i) => {
+      const [before = "", after = ""] = [words[i - 1], words[i + 1]];
+      if (word === "token" && (MODEL_TOKENS.has(before) || TOKEN_FACTS.has(after))) return false;
+      return SECRET_WORDS.has(word) || SECRET_PAIRS.has(`${word} ${after}`);
+    });
     if (secretKeys.size < MAX_KEYS) secretKeys.set(key, secret);
   }
   return secret;

@@ -1,9 +1,11 @@
-import { isSecretKey, REDACTED } from "./redact.js";
+import { isSecretKey, REDACTED, redactText } from "./redact.js";
 
 /** How far an object is followed when it becomes a param's text. */
 const MAX_DEPTH = 6;
 /** How many characters one text may have before the rest of the object is left out. */
 const MAX_TEXT = 100_000;
+/** Most elements of one list. */
+const MAX_ITEMS = 10_000;
 
 /**
  * Gives a value as a param's or tag's text: strings as they are, scalars by `String()`, objects by JSON
@@ -11,7 +13,7 @@ const MAX_TEXT = 100_000;
  * a getter or `toJSON` that throws is the caller's to report.
  */
 export function valueText(key: string, value: unknown, redacts: boolean): string {
-  if (typeof value === "string") return redacts && isSecretKey(key) ? REDACTED : value;
+  if (typeof value === "string") return redacts && isSecretKey(key) ? REDACTED : bounded(value);
   if (typeof value !== "object" || value === null) return typeof value === "function" ? `[function ${value.name}]` : String(value);
   if (redacts && isSecretKey(key)) return REDACTED;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
@@ -19,13 +21,16 @@ export function valueText(key: string, value: unknown, redacts: boolean): string
   let budget = MAX_TEXT;
   const text = JSON.stringify(value, function (this: object, name: string, item: unknown): unknown {
     while (path.length > 0 && path.at(-1) !== this) path.pop();
-    if (typeof item === "bigint") return String(item);
-    if (typeof item === "number" && !Number.isFinite(item)) return String(item);
     if (typeof item === "string") {
       if (redacts && isSecretKey(name)) return REDACTED;
       budget -= item.length;
-      return budget < 0 ? "..." : item;
+      // Here, since in JSON a line break before a secret becomes a letter before it.
+      return budget < 0 ? "..." : redacts ? redactText(item) : item;
     }
+    budget -= 4;
+    if (budget < 0 && path.length > 0) return undefined;
+    if (typeof item === "bigint") return String(item);
+    if (typeof item === "number" && !Number.isFinite(item)) return String(item);
     if (typeof item !== "object" || item === null) return item;
     if (redacts && isSecretKey(name)) return REDACTED;
     const plain = asPlain(item);
@@ -40,11 +45,22 @@ export function valueText(key: string, value: unknown, redacts: boolean): string
   return text?.startsWith('"') ? String(JSON.parse(text)) : (text ?? String(value));
 }
 
-/** Gives what JSON would show as `{}` in a form it can show. */
+/** A text of which nobody stores more than a part; its length keeps long ones apart. */
+const bounded = (text: string): string => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}... ${text.length} characters` : text);
+
+/** A list of which nobody stores more than a part. */
+function head(list: ArrayLike<unknown>): unknown[] {
+  const items: unknown[] = Array.prototype.slice.call(list, 0, MAX_ITEMS);
+  if (list.length > MAX_ITEMS) items.push(`... ${list.length} elements`);
+  return items;
+}
+
+/** Gives what JSON would show as `{}` in a form it can show, and long lists cut. */
 function asPlain(value: object): object | string {
   if (value instanceof Map) return Object.fromEntries(value);
-  if (value instanceof Set) return [...value];
+  if (value instanceof Set) return head([...value]);
   if (value instanceof RegExp) return String(value);
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as unknown as ArrayLike<unknown>);
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return head(value as unknown as ArrayLike<unknown>);
+  if (Array.isArray(value) && value.length > MAX_ITEMS) return head(value);
   return value;
 }

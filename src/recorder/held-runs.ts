@@ -11,22 +11,33 @@ const MOST_RUNS = 1_000;
 /** Takes what is not recorded at all. */
 const NOWHERE: Intake = { admits: () => false, added: () => undefined, ending: () => undefined };
 
-/** What becomes of the runs when their root is over. `failed`: the root or one below it did. */
-export type Verdict = (failed: boolean, root: RunLog) => "record" | "drop";
+/** What becomes of the runs when their root is over. */
+export type Verdict = "record" | "drop";
 
 /** A root run and all below it, held back in memory until the root is over: only then is it known whether they are recorded. */
 export class HeldRuns implements Intake {
   readonly #recorder: Recorder;
-  readonly #verdict: Verdict;
+  readonly #judge: (root: RunLog, failed: boolean) => Verdict;
   readonly #logs: RunLog[] = [];
   #values: Record<ItemKind, number> = { runs: 0, metrics: 0, params: 0, tags: 0, ends: 0 };
   #cut = 0;
   #failed = false;
-  #fate: "record" | "drop" | undefined;
+  #fate: Verdict | undefined;
 
-  constructor(recorder: Recorder, verdict: Verdict) {
+  /** `judge` is asked when the root is over; `failed`: it or one below it did. */
+  constructor(recorder: Recorder, judge: (root: RunLog, failed: boolean) => Verdict) {
     this.#recorder = recorder;
-    this.#verdict = verdict;
+    this.#judge = judge;
+  }
+
+  /** Whether the root is over and not recorded: what is opened below it now is a root of its own. */
+  get dropped(): boolean {
+    return this.#fate === "drop";
+  }
+
+  /** Has the runs recorded, whatever becomes of them. */
+  record(): void {
+    if (this.#fate === undefined) this.#settle("record");
   }
 
   /** Who takes what a run opened now records. */
@@ -38,13 +49,16 @@ export class HeldRuns implements Intake {
   /** Takes note of a run that was opened with that intake. */
   opened(log: RunLog): void {
     if (this.#fate === "record") return;
-    if (this.intake === NOWHERE) log.refuse(notRecorded());
-    else this.#logs.push(log);
+    if (this.intake === NOWHERE) {
+      log.refuse(notRecorded());
+      this.#cut++;
+    } else this.#logs.push(log);
     if (this.#fate === undefined) this.#recorder.held.add(this);
   }
 
-  admits(kind: ItemKind): boolean {
-    if (this.#fate === undefined && this.#values[kind] < MOST_VALUES) return true;
+  admits(kind: ItemKind, key: string): boolean {
+    const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MOST_VALUES; // what a run is recorded for
+    if (this.#fate === undefined && this.#values[kind] < most) return true;
     this.#cut++;
     return false;
   }
@@ -54,7 +68,7 @@ export class HeldRuns implements Intake {
     this.#values[kind]++;
     if (kind !== "ends") return;
     if (log.gathered?.end?.status === "FAILED" || log.gathered?.end?.status === "KILLED") this.#failed = true;
-    if (log === this.#logs[0]) this.#decide(log);
+    if (log === this.#logs[0]) this.#settle(this.#judge(log, this.#failed));
   }
 
   ending(): void {}
@@ -64,16 +78,36 @@ export class HeldRuns implements Intake {
     for (const { run } of this.#logs.slice().reverse()) run.endUnfinished(end);
   }
 
-  #decide(root: RunLog): void {
+  #settle(fate: Verdict): void {
     this.#recorder.held.delete(this);
-    this.#fate = this.#verdict(this.#failed, root);
+    this.#fate = fate;
     const logs = this.#logs.splice(0);
-    if (this.#fate === "drop") for (const log of logs) log.refuse(notRecorded());
-    else {
+    const [root] = logs;
+    if (fate === "record") {
       for (const log of logs) log.handOver(this.#recorder);
-      if (this.#cut > 0) root.tag({ key: "pulse.cut", value: String(this.#cut) });
+      if (this.#cut > 0) root?.tag({ key: "pulse.cut", value: String(this.#cut) });
+      return;
+    }
+    for (const log of logs) {
+      if (log.ended) log.refuse(notRecorded());
+      else holdUnlessFailed(this.#recorder).#takeOver(log);
     }
   }
+
+  /** Holds a run that has outlived its root, as a root of its own. */
+  #takeOver(log: RunLog): void {
+    log.orphan();
+    log.handOver(this);
+    this.opened(log);
+  }
+}
+
+/** Holds a run and all below it back until one of them fails. */
+export function holdUnlessFailed(recorder: Recorder): HeldRuns {
+  return new HeldRuns(recorder, (_root, failed) => {
+    if (!failed) recorder.stats.unsampled++;
+    return failed ? "record" : "drop";
+  });
 }
 
 let said: PulseError | undefined;

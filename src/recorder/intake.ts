@@ -8,7 +8,7 @@ export type ItemKind = "runs" | "metrics" | "params" | "tags" | "ends";
 /** Who takes note of what a run log holds: the recorder, or who holds the run back. */
 export interface Intake {
   /** Whether there is room for one more metric, param or tag. */
-  admits(kind: ItemKind): boolean;
+  admits(kind: ItemKind, key: string): boolean;
   /** The log holds one item more, of this many bytes. */
   added(log: RunLog, kind: ItemKind, bytes: number): void;
   /** The end of a run that the store has as open is in the log. */

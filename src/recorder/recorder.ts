@@ -42,13 +42,13 @@ export class Recorder {
   /** How long a wait for delivery goes on, in milliseconds. */
   readonly exitTimeoutMs: number;
   readonly #options: RecorderOptions;
-  readonly #stats: Diagnostics["stats"];
+  readonly stats: Diagnostics["stats"];
   readonly #delivery: Delivery;
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
   readonly #bound: MemoryBound;
-  /** Runs that are held back and not over. */
-  readonly held: Set<HeldRuns> = new Set();
+  /** Who holds runs back that are not over. */
+  readonly held: Set<{ endOpen(end: UnfinishedEnd): void }> = new Set();
   #heir: Heir | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
@@ -60,7 +60,7 @@ export class Recorder {
     this.store = store;
     this.writesSync = store.applySync !== undefined;
     this.exitTimeoutMs = options.exitTimeoutMs;
-    this.#stats = diagnostics.stats;
+    this.stats = diagnostics.stats;
     this.#delivery = new Delivery(options);
     this.#keeper = new Keeper({
       folder: outboxes,
@@ -90,8 +90,8 @@ export class Recorder {
 
   /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
   added(log: RunLog, kind: ItemKind, bytes: number): void {
-    if (kind !== "ends") this.#stats[kind]++;
-    this.#stats.pending++;
+    if (kind !== "ends") this.stats[kind]++;
+    this.stats.pending++;
     log.recorded++;
     this.#queue.bytes += bytes;
     if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
@@ -182,7 +182,7 @@ export class Recorder {
   }
 
   get idle(): boolean {
-    return this.#stats.pending === 0;
+    return this.stats.pending === 0;
   }
 
   /** Whether nothing is left to do, for the store neither. */
@@ -292,8 +292,8 @@ export class Recorder {
     }
     log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
     this.#queue.bytes -= bytes;
-    this.#stats.pending--;
-    this.#stats.dropped++;
+    this.stats.pending--;
+    this.stats.dropped++;
     this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
   }
 }

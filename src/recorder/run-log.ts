@@ -82,6 +82,8 @@ export class RunLog {
   readonly run: Unfinished;
   /** The run's end is recorded. */
   ended = false;
+  /** It is about to be: what is recorded now is what all values came to. */
+  closing = false;
   #intake: Intake;
   #next: Gathering | undefined;
   /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
@@ -124,13 +126,13 @@ export class RunLog {
   }
 
   metric(metric: Metric): void {
-    if (!this.#intake.admits("metrics")) return;
+    if (!this.closing && !this.#intake.admits("metrics", metric.key)) return;
     this.#gathering().metrics.push(metric);
     this.#intake.added(this, "metrics", METRIC_BYTES);
   }
 
   param(param: Param): void {
-    if (!this.#intake.admits("params")) return;
+    if (!this.#intake.admits("params", param.key)) return;
     const next = this.#gathering();
     if (next.params === NONE) next.params = [param];
     else next.params.push(param);
@@ -138,7 +140,7 @@ export class RunLog {
   }
 
   tag(tag: Tag): void {
-    if (!this.#intake.admits("tags")) return;
+    if (!this.#intake.admits("tags", tag.key)) return;
     const next = this.#gathering();
     if (next.tags === NONE) next.tags = [tag];
     else next.tags.push(tag);

@@ -1,10 +1,10 @@
 import { PulseError } from "../errors.js";
+import { holdUnlessFailed } from "../recorder/held-runs.js";
 import { activeHost, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
 import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
-import { holdUnlessFailed } from "./sampling.js";
 import { addOpening, callTracked, likeOriginal } from "./tracked.js";
 
 /**
@@ -45,7 +45,7 @@ export function startRun(options: StartOptions = {}): Run {
     fallbackExperiment: undefined,
     name: runName,
     parent,
-    held: parent === undefined && sample < 1 && host.clock.random() >= sample ? holdUnlessFailed(host) : undefined,
+    held: parent === undefined && sample < 1 && host.clock.random() >= sample ? holdUnlessFailed(host.recorder) : undefined,
   });
   if (params) run.logParams(params);
   if (tags) run.setTags(tags);

@@ -1,15 +1,16 @@
 import type { Aggregate } from "../capture/aggregate.js";
 import { messageOf } from "../errors.js";
-import { HeldRuns } from "../recorder/held-runs.js";
+import { HeldRuns, type Verdict } from "../recorder/held-runs.js";
 import type { RunHost } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { Run } from "./run.js";
+import { Series } from "./series.js";
 
 // Taken now: a test that later puts fake timers in place must not leave a window open.
 const { setTimeout, clearTimeout } = globalThis;
 
 const WINDOW_MS = 1_000;
-/** Most windows remembered for one parent; only methods that are called by ever new names have more. */
+/** Most windows remembered; only functions that are called by ever new names have more. */
 const MOST_WINDOWS = 1_000;
 
 /** What is made of each metric of folded calls. */
@@ -26,61 +27,71 @@ export interface FoldOpening {
 
 /**
  * The calls of one method in the present second: the first ones are runs of their own, the others are held back and become one
- * run together when the second is over. The first of them that fails is a run of its own all the same.
+ * run together when the second is over. The first of them that fails is a run of its own instead.
  */
 class FoldWindow {
   readonly #host: RunHost;
-  readonly #parent: Run | undefined;
   readonly #opening: FoldOpening;
   #second = Number.NaN;
   #admitted = 0;
-  #run: Run | undefined;
-  #calls = 0;
   #errors = 0;
+  /** What was folded in this second, if anything. */
+  #folded: Folded | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(host: RunHost, parent: Run | undefined, opening: FoldOpening) {
+  constructor(host: RunHost, opening: FoldOpening) {
     this.#host = host;
-    this.#parent = parent;
     this.#opening = opening;
   }
 
   /** Whether this call is one of the first; else what it is held back by. */
-  admit(most: number): HeldRuns | undefined {
+  admit(most: number, parent: Run | undefined): HeldRuns | undefined {
     this.#roll();
     if (this.#admitted < most) {
       this.#admitted++;
       return undefined;
     }
-    return new HeldRuns(this.#host.recorder, (failed, root) => this.#take(failed, root.gathered?.metrics ?? []));
+    const { recorder } = this.#host;
+    return new HeldRuns(recorder, (root) => this.#take(root.gathered?.end?.status === "FAILED", root.gathered?.metrics ?? [], parent));
+  }
+
+  /** Ends what is folded so far: it is whole, whatever ends the program. */
+  endOpen(): void {
+    this.#close();
   }
 
   /** A call is over: it is counted in the second in which that happens. */
-  #take(failed: boolean, metrics: readonly { readonly key: string; readonly value: number }[]): "record" | "drop" {
+  #take(failed: boolean, metrics: readonly { readonly key: string; readonly value: number }[], parent: Run | undefined): Verdict {
     this.#roll();
     if (failed && this.#errors++ === 0) return "record";
-    this.#run ??= this.#open();
-    this.#calls++;
+    const folded = this.#fold(parent);
+    folded.calls++;
+    if (folded.parent !== parent) folded.parent = undefined; // calls of several parents are nobody's children
     this.#host.diagnostics.stats.folded++;
+    const { name } = this.#opening;
     try {
-      for (const { key, value } of metrics) this.#run.aggregate(key, value, KINDS);
+      for (const { key, value } of metrics) {
+        if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS)) continue;
+        this.#host.diagnostics.warn(
+          "CAPTURE_LIMIT",
+          `${name}: of the metrics of folded calls only the first 200 keys are summed up.`,
+          undefined,
+          name,
+        );
+      }
     } catch (error) {
-      this.#host.diagnostics.warn("CAPTURE_FAILED", `${this.#opening.name}: folding failed: ${messageOf(error)}.`, error, "folding");
+      this.#host.diagnostics.warn("CAPTURE_FAILED", `${name}: folding failed: ${messageOf(error)}.`, error, "folding");
     }
     return "drop";
   }
 
-  #open(): Run {
-    const { params, tags, name, experiment, fallbackExperiment } = this.#opening;
-    const run = openRun(this.#host, { experiment, fallbackExperiment, name: `${name} (folded)`, parent: this.#parent });
-    for (const record of params) run.logParams(record);
-    for (const record of tags) run.setTags(record);
-    run.beforeEnd = () => {
-      run.setTag("pulse.folded", this.#calls);
-      run.logMetric("errors", this.#errors);
-    };
-    this.#timer = setTimeout(() => this.#close(), WINDOW_MS).unref();
-    return run;
+  #fold(parent: Run | undefined): Folded {
+    if (this.#folded === undefined) {
+      this.#folded = { startTime: this.#host.clock.now(), parent, calls: 0, series: new Series() };
+      this.#host.recorder.held.add(this);
+      this.#timer = setTimeout(() => this.#close(), WINDOW_MS).unref();
+    }
+    return this.#folded;
   }
 
   #roll(): void {
@@ -89,31 +100,49 @@ class FoldWindow {
     this.#close();
     this.#second = second;
     this.#admitted = 0;
+    this.#errors = 0;
   }
 
   #close(): void {
+    const folded = this.#folded;
+    if (folded === undefined) return;
     clearTimeout(this.#timer);
-    this.#run?.end();
-    this.#run = undefined;
-    this.#calls = 0;
-    this.#errors = 0;
+    this.#folded = undefined;
+    this.#host.recorder.held.delete(this);
+    const { params, tags, name, experiment, fallbackExperiment } = this.#opening;
+    const { parent, startTime } = folded;
+    const run = openRun(this.#host, { experiment, fallbackExperiment, name: `${name} (folded)`, parent, startTime });
+    for (const record of params) run.logParams(record);
+    for (const record of tags) run.setTags(record);
+    run.setTag("pulse.folded", folded.calls);
+    for (const [key, value] of folded.series.results()) run.logMetric(key, value);
+    run.logMetric("errors", this.#errors);
+    run.end();
   }
 }
 
-const windows = new WeakMap<RunHost | Run, Map<unknown, FoldWindow>>();
+/** The calls of one second that are one run. */
+interface Folded {
+  readonly startTime: number;
+  /** The run they all were called in. */
+  parent: Run | undefined;
+  calls: number;
+  readonly series: Series;
+}
+
+const windows = new WeakMap<RunHost, Map<unknown, FoldWindow>>();
 
 /** Gives what a call of a method is held back by when the second has had its `most` runs; `key` stands for the method. */
 export function fold(host: RunHost, parent: Run | undefined, key: unknown, most: number, opening: () => FoldOpening): HeldRuns | undefined {
-  const owner = parent ?? host;
-  let ofOwner = windows.get(owner);
-  if (ofOwner === undefined || ofOwner.size >= MOST_WINDOWS) {
-    ofOwner = new Map();
-    windows.set(owner, ofOwner);
+  let ofHost = windows.get(host);
+  if (ofHost === undefined || ofHost.size >= MOST_WINDOWS) {
+    ofHost = new Map();
+    windows.set(host, ofHost);
   }
-  let window = ofOwner.get(key);
+  let window = ofHost.get(key);
   if (window === undefined) {
-    window = new FoldWindow(host, parent, opening());
-    ofOwner.set(key, window);
+    window = new FoldWindow(host, opening());
+    ofHost.set(key, window);
   }
-  return window.admit(most);
+  return window.admit(most, parent);
 }

@@ -1,8 +1,8 @@
 import { cutText, withoutNul } from "../capture/keys.js";
 import { REDACTED } from "../capture/redact.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
-import { messageOf } from "../errors.js";
-import type { HeldRuns } from "../recorder/held-runs.js";
+import { messageOf, PulseError } from "../errors.js";
+import { type HeldRuns, holdUnlessFailed } from "../recorder/held-runs.js";
 import type { RunHost } from "./host.js";
 import { Run } from "./run.js";
 
@@ -16,22 +16,29 @@ export interface OpenRequest {
   readonly parent: Run | undefined;
   /** @default what the parent is held back by */
   readonly held?: HeldRuns | undefined;
+  /** @default now */
+  readonly startTime?: number | undefined;
 }
 
 /** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
 const MANY_RUNS = 10_000;
 const MOST_RUNS = 100_000;
 
-const byName = new Map<string, ExperimentRef>();
+const byHost = new WeakMap<RunHost, Map<string, ExperimentRef>>();
 const MAX_NAMES = 1_000;
 
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
-  const { experiment, fallbackExperiment, parent, name } = request;
+  const { experiment, fallbackExperiment, name, startTime } = request;
+  // Below a run that nobody records there is none; below one that was left out, runs are roots.
+  if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
+  const left = request.parent?.held?.dropped === true;
+  const parent = left ? undefined : request.parent;
+  const held = request.held ?? (left ? holdUnlessFailed(host.recorder) : parent?.held);
   if (parent && ++parent.children >= MANY_RUNS)
     sayMany(host, `${parent.children} runs were opened below run ${parent.id}`, parent.children);
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
-  if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS)) return forgettingRun({ experiment });
+  if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS)) return forgettingRun({ experiment }, tooMany);
   host.opened++;
   const ref = experimentOf(host, experiment, fallbackExperiment, parent);
   return new Run(host, {
@@ -39,9 +46,12 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     name: limited(host, "run name", name, LIMITS.runName),
     parent,
     resumeId: parent === undefined ? host.takeResumeId() : undefined,
-    held: request.held ?? parent?.held,
+    held,
+    startTime,
   });
 }
+
+const tooMany = new PulseError("TOO_MANY_RUNS", "There are too many runs already.");
 
 function sayMany(host: RunHost, what: string, count: number): void {
   if (count === MANY_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}.`, undefined, "many");
@@ -55,16 +65,22 @@ function experimentOf(host: RunHost, given: string | undefined, fallback: string
   return host.config.experiment ?? named(host, fallback ?? "Default");
 }
 
-/** The run that code gets while tracking is off: every verb does nothing. */
-export function forgettingRun(options: { readonly experiment?: string | undefined }): Run {
-  return new Run(undefined, { experiment: { name: options.experiment ?? "Default" }, name: "", parent: undefined, resumeId: undefined });
+/** The run that code gets while tracking is off, or when there are too many: every verb does nothing. */
+export function forgettingRun(options: { readonly experiment?: string | undefined }, unrecorded?: PulseError): Run {
+  const experiment = { name: options.experiment ?? "Default" };
+  return new Run(undefined, { experiment, name: "", parent: undefined, resumeId: undefined, unrecorded });
 }
 
 function named(host: RunHost, name: string): ExperimentRef {
-  let ref = byName.get(name);
+  let names = byHost.get(host);
+  if (names === undefined) {
+    names = new Map();
+    byHost.set(host, names);
+  }
+  let ref = names.get(name);
   if (ref === undefined) {
     ref = { name: limited(host, "experiment name", name, LIMITS.experimentName) };
-    if (byName.size < MAX_NAMES) byName.set(name, ref);
+    if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;
 }

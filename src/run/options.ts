@@ -28,16 +28,16 @@ export interface RunOptions {
   readonly nest?: Nest | undefined;
   /**
    * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
-   * what is left out is held back in memory (at most 1000 values) and recorded after all when it fails. @default 1
+   * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
    */
   readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
   /**
-   * The first so many calls of a method in a second are runs; the others become one run `<name> (folded)` with tag `pulse.folded` (how many calls),
-   * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first of them that fails is a run of its own instead. @default no limit
+   * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
+   * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first of them that fails is a run of its own instead. @default no limit
    */
   readonly maxRunsPerSecond?: number | undefined;
   /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-  readonly failOn?: ((result: Untyped, args: Untyped) => unknown) | undefined;
+  readonly failOn?: ((result: Untyped, args: Untyped) => boolean | string | Error | null | undefined) | undefined;
   /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
   readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Untyped) => boolean) | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
@@ -72,6 +72,7 @@ export type CheckedOptions<S extends Selector | undefined, F> = Omit<CallOptions
 const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
 
 const isFunction = (value: unknown): boolean => typeof value === "function";
+const isClass = (value: unknown): boolean => typeof value === "function" && typeof value.prototype === "object";
 const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
 const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -92,7 +93,7 @@ const CHECKS: Record<keyof CallOptions, Check> = {
   failOn: ["a function", isFunction],
   ignore: [
     "a list of error classes and names, or a function",
-    (value) => isFunction(value) || (Array.isArray(value) && value.every((each) => isFunction(each) || typeof each === "string")),
+    (value) => isFunction(value) || (Array.isArray(value) && value.every((each) => typeof each === "string" || isClass(each))),
   ],
   metrics: [
     "a selector (path, list of paths, record or function)",

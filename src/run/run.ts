@@ -35,6 +35,9 @@ export interface RunOpening {
   readonly resumeId: string | undefined;
   /** Who has a say in whether the run is recorded. */
   readonly held?: HeldRuns | undefined;
+  /** @default now */
+  readonly startTime?: number | undefined;
+  readonly unrecorded?: PulseError | undefined;
 }
 
 const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
@@ -57,8 +60,8 @@ export class Run {
   readonly held: HeldRuns | undefined;
   /** @internal How many runs were opened below it. */
   children = 0;
-  /** @internal Has the last word before the end is recorded. */
-  beforeEnd: (() => void) | undefined;
+  /** Why it is none that is recorded, when tracking is not simply off. */
+  readonly #unrecorded: PulseError | undefined;
   #series: Series | undefined;
   #steps: Steps | undefined;
   #params: Map<string, string> | undefined;
@@ -66,19 +69,20 @@ export class Run {
 
   /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
   constructor(host: RunHost | undefined, opening: RunOpening) {
-    const { experiment, parent, resumeId, name, held } = opening;
+    const { experiment, parent, resumeId, name, held, unrecorded } = opening;
     this.id = resumeId ?? (host?.clock ?? systemClock).id();
     this.experimentRef = experiment;
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
     this.#host = host as RunHost; // only read where there is a log
     this.held = held;
+    this.#unrecorded = unrecorded;
     if (host === undefined) return;
     const { userId, tags } = processSource();
     const schema = schemaOf(this.experiment);
     this.#schema = schema;
     const start = {
       name,
-      startTime: host.clock.now(),
+      startTime: opening.startTime ?? host.clock.now(),
       userId,
       sourceTags: schema ? [...tags, ...schema.tags] : tags,
       parentKey: parent?.id,
@@ -93,14 +97,15 @@ export class Run {
   }
 
   /**
-   * The id under which the store knows the run, once it is created there.
+   * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is recorded by asking for it.
    * @throws (rejects) PulseError when the run cannot be stored, or tracking is off (`DISABLED`).
    */
   serverId(): Promise<string> {
     const log = this.#log;
-    if (log === undefined) return Promise.reject(new PulseError("DISABLED", "Tracking is off."));
+    if (log === undefined) return Promise.reject(this.#unrecorded ?? new PulseError("DISABLED", "Tracking is off."));
     if (log.ids) return Promise.resolve(log.ids.runId);
     if (log.refused) return Promise.reject(log.refused);
+    this.held?.record();
     return new Promise((resolve, reject) => {
       this.watch({ created: (ids) => resolve(ids.runId), lost: reject });
       this.#host.recorder.push(); // who waits for the id is not to wait for the next turn
@@ -156,6 +161,11 @@ export class Run {
     this.#log.tag({ key: clean, value: textOf(this.#host, clean, value, clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue) });
   }
 
+  /** @internal Sets a tag that says what went wrong, of at most `limit` characters. */
+  setErrorTag(key: string, text: string, limit: number): void {
+    this.#log?.tag({ key, value: textOf(this.#host, key, text, limit, true) });
+  }
+
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
     this.#each(tags, (key, value) => this.setTag(key, value));
@@ -178,7 +188,7 @@ export class Run {
       );
       status = "FINISHED";
     }
-    this.beforeEnd?.();
+    this.#log.closing = true;
     for (const [key, value] of this.#series?.results() ?? []) this.logMetric(key, value, { timestamp: at });
     this.#ended = true;
     this.#host.opened--;
@@ -241,7 +251,14 @@ export class Run {
     if (this.#ended || !Number.isFinite(value)) {
       const why = this.#ended ? "came after the run's end" : "is not finite";
       this.#host.diagnostics.warn("INVALID_VALUE", `A value of metric ${JSON.stringify(key)} ${why}; what is made of it leaves it out.`);
-    } else this.#series.sum(key, value, kinds);
+    } else if (!this.#series.sum(key, value, kinds)) {
+      this.#host.diagnostics.warn(
+        "CAPTURE_LIMIT",
+        `Run ${this.id}: of its metrics only the first 200 keys are summed up.`,
+        undefined,
+        "aggregates",
+      );
+    }
   }
 
   /** @internal Tells how the run fares in the store. */
@@ -252,9 +269,7 @@ export class Run {
   /** @internal The process or the tracker ends with this run open. */
   endUnfinished({ status, partial }: UnfinishedEnd): void {
     if (this.#ended) return;
-    // Folded calls are whole whenever they are brought to an end.
-    if (this.beforeEnd) this.end();
-    else if (partial) this.setTag("pulse.partial", "true");
+    if (partial) this.setTag("pulse.partial", "true");
     this.end(status);
   }
 

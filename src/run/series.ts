@@ -1,6 +1,9 @@
 import { type Aggregate, Aggregator } from "../capture/aggregate.js";
 import type { Thinning } from "../capture/metrics.js";
 
+/** Most keys that are summed up in one run: each may hold a sketch. */
+const MOST_KEYS = 200;
+
 /** What a run keeps in mind of the metrics of which not every value is logged. */
 export class Series {
   readonly #thinned = new Map<string, { seen: number; loggedAt: number }>();
@@ -21,10 +24,11 @@ export class Series {
     return true;
   }
 
-  /** Takes a value into what all values of a key come to. */
-  sum(key: string, value: number, kinds: readonly Aggregate[]): void {
+  /** Takes a value into what all values of a key come to; false when there are too many keys. */
+  sum(key: string, value: number, kinds: readonly Aggregate[]): boolean {
     let ofKey = this.#sums.get(key);
     if (ofKey === undefined) {
+      if (this.#sums.size >= MOST_KEYS) return false;
       ofKey = new Map();
       this.#sums.set(key, ofKey);
     }
@@ -34,6 +38,7 @@ export class Series {
       ofKey.set(kinds, sums);
     }
     sums.add(value);
+    return true;
   }
 
   /** What the values come to, as metrics of their own. */

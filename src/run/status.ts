@@ -1,4 +1,3 @@
-import { cutText } from "../capture/keys.js";
 import { valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
 import type { RunOptions } from "./options.js";
@@ -16,7 +15,7 @@ type Ignored = Exclude<NonNullable<RunOptions["ignore"]>, (...args: never[]) => 
 export function endWithError(run: Run, error: unknown, args: readonly unknown[], ignored?: Ignored): void {
   try {
     if (ignored !== undefined && isIgnored(error, ignored)) {
-      run.setTag("pulse.ignored_error", errorType(error));
+      run.setErrorTag("pulse.ignored_error", errorType(error), MESSAGE_CHARACTERS);
       run.end("FINISHED");
       return;
     }
@@ -35,16 +34,13 @@ export function endWithFault(run: Run, fault: unknown): void {
     endWithError(run, fault, []);
     return;
   }
-  run.setTag("error.type", "failOn");
-  run.setTag(
-    "error.message",
-    cutText(redacted(run, "error.message", fault === true ? "The result is a failure." : String(fault)), MESSAGE_CHARACTERS),
-  );
+  run.setErrorTag("error.type", "failOn", MESSAGE_CHARACTERS);
+  run.setErrorTag("error.message", fault === true ? "The result is a failure." : String(fault), MESSAGE_CHARACTERS);
   run.end("FAILED");
 }
 
 function describe(run: Run, error: unknown): void {
-  const tag = (key: string, text: string, limit: number): void => run.setTag(key, cutText(redacted(run, key, text), limit));
+  const tag = run.setErrorTag.bind(run);
   tag("error.type", errorType(error), MESSAGE_CHARACTERS);
   tag("error.message", errorMessage(run, error), MESSAGE_CHARACTERS);
   const stack = read(error, "stack");
@@ -56,11 +52,6 @@ function describe(run: Run, error: unknown): void {
   const lines = errors.slice(0, MOST_TOLD).map((each) => told(run, each));
   if (errors.length > MOST_TOLD) lines.push(`and ${errors.length - MOST_TOLD} more`);
   tag("error.errors", lines.join("\n"), MESSAGE_CHARACTERS);
-}
-
-/** Redacted before it is cut: half a secret is not known by its shape. */
-function redacted(run: Run, key: string, text: string): string {
-  return run.host.redact(key, text);
 }
 
 const told = (run: Run, error: unknown): string => `${errorType(error)}: ${errorMessage(run, error)}`;

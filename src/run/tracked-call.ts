@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -13,7 +14,10 @@ import { endWithError, endWithFault } from "./status.js";
 /** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning. */
 export function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
   try {
-    return fn();
+    const given = fn();
+    if (!types.isPromise(given)) return given;
+    given.catch(() => undefined);
+    throw new Error("it must answer at once, and gave a promise");
   } catch (error) {
     captureFailed(host, what, error);
     return undefined;
@@ -139,7 +143,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
     const fault = guard(this.#host, "failOn", () => failOn(value, this.#args));
-    if (fault === true || typeof fault === "string" || fault instanceof Error) this.#fault = fault;
+    if (fault === true || (typeof fault === "string" && fault !== "") || fault instanceof Error) this.#fault = fault;
   }
 
   untouchable(): void {

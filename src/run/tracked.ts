@@ -4,7 +4,7 @@ import { activeHost, OFF, type RunHost, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
-import { resolvePlan } from "./resolve.js";
+import { type ResolvedPlan, resolvePlan } from "./resolve.js";
 import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
 import { holdBack } from "./sampling.js";
 import { guard, TrackedCall } from "./tracked-call.js";
@@ -115,10 +115,13 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: bool
     }
   }
   const call = new TrackedCall(plan, host, resolved, args, scope, undefined);
-  if (resolved.thins)
-    call.held = holdBack(host, resolved, call.parent, args, once ? `${resolved.experiment} ${resolved.defaultName}` : resolved);
+  if (resolved.thins) call.held = holdBack(host, resolved, call.parent, args, once ? callName(resolved) : undefined);
   return call;
 }
+
+/** What tells calls of `withRun` apart: experiment, name of the run, name of the function. */
+const callName = ({ experiment, runName, defaultName }: ResolvedPlan): string =>
+  [experiment, typeof runName === "string" ? runName : "", defaultName].join("\0");
 
 function outsideRun(host: RunHost, plan: Plan): void {
   const { outsideRun: mode } = host.config;

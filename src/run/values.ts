@@ -1,5 +1,5 @@
 import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
-import { REDACTED } from "../capture/redact.js";
+import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
 import type { RunHost } from "./host.js";
@@ -10,7 +10,7 @@ export function keyOf(host: RunHost, key: string): string {
   if (clean !== key)
     host.diagnostics.warn(
       "INVALID_KEY",
-      `Key ${JSON.stringify(cutText(String(key), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
+      `Key ${JSON.stringify(cutText(redactText(String(key)), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
     );
   return clean;
 }
@@ -29,7 +29,7 @@ export function integerOf(host: RunHost, given: unknown, what: string, key: stri
 }
 
 /** The text of a param or tag: redacted, then cut. */
-export function textOf(host: RunHost, key: string, value: unknown, limit: number): string {
+export function textOf(host: RunHost, key: string, value: unknown, limit: number, mayBeCut = false): string {
   const { redact, config, diagnostics } = host;
   let text: string;
   try {
@@ -39,7 +39,7 @@ export function textOf(host: RunHost, key: string, value: unknown, limit: number
     diagnostics.warn("CAPTURE_FAILED", `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}.`, error);
     return "[unreadable]";
   }
-  if (text.length > limit) {
+  if (text.length > limit && !mayBeCut) {
     diagnostics.warn(
       "VALUE_CUT",
       `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,

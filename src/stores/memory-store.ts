@@ -23,6 +23,7 @@ export class MemoryStore implements TrackingStore {
   readonly uri: string = "memory:";
   readonly batchItems: number = BATCH_ITEMS;
   readonly durable: boolean = false;
+  readonly volatile: boolean = true;
   readonly experiments: Map<string, string> = new Map([["Default", "0"]]);
   readonly runs: Map<string, StoredRun> = new Map();
   readonly #points = new Set<string>();

@@ -7,6 +7,7 @@ export class NullStore implements TrackingStore {
   readonly uri: string = "null:";
   readonly batchItems: number = BATCH_ITEMS;
   readonly durable: boolean = false;
+  readonly volatile: boolean = true;
 
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
     return Promise.resolve(this.applySync(changes));

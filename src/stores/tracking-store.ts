@@ -77,6 +77,8 @@ export interface TrackingStore {
   readonly width?: number | undefined;
   /** What it holds outlives this process: what it does not take now is worth keeping for it. */
   readonly durable: boolean;
+  /** What it holds is gone with the process: nothing is to be brought there at the end, nor the store to be held until then. */
+  readonly volatile?: boolean;
   /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
   /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */

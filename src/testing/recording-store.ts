@@ -22,6 +22,7 @@ export class RecordingStore implements TrackingStore {
   readonly uri = "memory:";
   readonly batchItems = 10_000;
   readonly durable = false;
+  readonly volatile = true;
   readonly kept: MemoryStore = new MemoryStore();
   readonly calls: RecordedCall[] = [];
   /** Whether the server answers. */

@@ -36,6 +36,9 @@ const SHAPES: readonly ((roll: Roll) => readonly [text: string, secret: string])
   (roll) => whole(`github_pat_${letters(roll, 40)}`),
   (roll) => whole(`glpat-${letters(roll, 20)}`),
   (roll) => whole(`xoxb-${letters(roll, 24)}`),
+  (roll) => whole(`xapp-${letters(roll, 24)}`),
+  (roll) => whole(`ya29.${letters(roll, 40)}`),
+  (roll) => whole(`SG.${letters(roll, 22)}.${letters(roll, 43)}`),
   (roll) => whole(`AIza${letters(roll, 35)}`),
   (roll) => whole(`sk-${letters(roll, 40)}`),
   (roll) => whole(`sk_live_${letters(roll, 24)}`),
@@ -60,18 +63,8 @@ function whole(secret: string): readonly [string, string] {
   return [secret, secret];
 }
 
-const SECRET_KEYS = [
-  "password",
-  "token",
-  "api_key",
-  "apiKey",
-  "clientSecret",
-  "AUTHORIZATION",
-  "db.password",
-  "x-access-key",
-  "credentials",
-];
-const OPEN_KEYS = ["max_tokens", "tokenizer", "num_tokens", "secretary", "keyboard", "passwords_tried", "lr"];
+const SECRET_KEYS = ["password", "token", "api_key", "apiKey", "clientSecret", "AUTHORIZATION", "db.password", "x-access-key", "credentials", "passwords", "PGPASSWORD", "ssh_keys"]; // biome-ignore format: one list
+const OPEN_KEYS = ["max_tokens", "tokenizer", "num_tokens", "secretary", "keyboard", "pad_token", "token_type", "eosToken", "lr"];
 
 /** Puts secrets wherever a program may have them, and gives what must never be seen and what must stay. */
 function plant(roll: Roll): {
@@ -85,7 +78,7 @@ function plant(roll: Roll): {
   const shaped = (): string => {
     const [text, secret] = pick(roll, SHAPES)(roll);
     secrets.push(secret);
-    return roll(2) === 0 ? text : `before ${text} after`;
+    return pick(roll, [text, `before ${text} after`, `A=1\n${text}`, `\t${text}`, `next=%3D${text}`, `my_${text}`]);
   };
   const keyed = (): string => {
     const secret = `s3cret${letters(roll, 10)}`;
@@ -126,7 +119,7 @@ class Program {
     return 1;
   }
 
-  @TrackedRun({ failOn: ([text]: unknown[]) => text })
+  @TrackedRun({ failOn: ([text]: string[]) => text })
   fails(error: Error): unknown[] {
     if (error.message.length % 2 === 0) return [error.message];
     throw error;

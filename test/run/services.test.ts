@@ -105,18 +105,71 @@ describe("sample", () => {
     assert.equal(run?.tags.get("error.message"), "late");
   });
 
-  test("startRun and serverId: left out is said, recorded is stored", async () => {
+  test("startRun and serverId: left out is said, asked for is recorded", async () => {
     const { tracker, runs } = clockwork();
     const [good, bad] = tracker.run(() => [startRun({ sample: 0, runName: "good" }), startRun({ sample: 0, runName: "bad" })] as const);
     const [goodId, badId] = [good.serverId(), bad.serverId()];
     good.end();
     bad.end("FAILED");
-    await assert.rejects(goodId, { code: "NOT_RECORDED" });
-    assert.equal(await badId, bad.id);
-    good.logMetric("late", 1);
-    await assert.rejects(good.serverId(), { code: "NOT_RECORDED" });
-    assert.equal((await runs()).length, 1);
-    assertBalanced(tracker, 1);
+    assert.deepEqual([await goodId, await badId], [good.id, bad.id]); // asking for it has a run recorded
+    const left = tracker.run(() => startRun({ sample: 0 }));
+    left.end();
+    left.logMetric("late", 1);
+    await assert.rejects(left.serverId(), { code: "NOT_RECORDED" });
+    await tracker.withRun({ sample: 0 }, async (run) => assert.equal(await run.serverId(), run.id));
+    assert.equal((await runs()).length, 3);
+    assertBalanced(tracker, 3);
+  });
+
+  test("what outlives a root that was left out, or begins below it later, is recorded when it fails", async () => {
+    const { tracker, runs } = clockwork();
+    const later = tracked(
+      async (fails: boolean) => {
+        await sleep(5);
+        if (fails) throw new Error("late");
+      },
+      { runName: "later", params: ["fails"] },
+    );
+    let timer: Promise<unknown> | undefined;
+    tracker.withRun({ sample: 0, runName: "root" }, () => {
+      timer = Promise.allSettled([later(true), later(false), sleep(5).then(() => Promise.allSettled([later(true), later(false)]))]);
+    });
+    await timer;
+    await sleep(20);
+    assert.deepEqual(
+      (await runs()).map((run) => [run.name, run.status, params(run)["fails"], run.tags.has("mlflow.parentRunId")]),
+      [
+        ["later", "FAILED", "true", false],
+        ["later", "FAILED", "true", false],
+      ],
+    );
+    assert.equal(tracker.stats().unsampled, 3);
+    assertBalanced(tracker, 2);
+  });
+
+  test("a thousand values do not push out what a run is recorded for: its error, and what its values come to", async () => {
+    const { tracker, runs } = clockwork();
+    class Busy {
+      @LogMetric("ms", { aggregate: ["count"] })
+      once(ms: number): { ms: number } {
+        return { ms };
+      }
+    }
+    const root = tracked(
+      () => {
+        for (let i = 0; i < 1_200; i++) {
+          currentRun()?.setTag(`t${i % 3}`, i);
+          currentRun()?.logMetric("m", i);
+        }
+        new Busy().once(5);
+        throw new Error("late");
+      },
+      { sample: 0 },
+    );
+    assert.throws(() => tracker.run(root), /late/);
+    const [run] = await runs();
+    assert.deepEqual([run?.tags.get("error.message"), run?.tags.get("error.type"), run?.tags.get("pulse.cut")], ["late", "Error", "400"]);
+    assert.deepEqual(run && values(run)["ms.count"], [1]);
   });
 
   test("what is still open at shutdown goes as it ends: nothing failed, nothing is recorded", async () => {
@@ -177,8 +230,8 @@ describe("maxRunsPerSecond", () => {
     assertBalanced(tracker, 5);
   });
 
-  test("below a run the folded one is a child of it, and each parent has its own count", async () => {
-    const { tracker, runs } = clockwork();
+  test("the count is one for all callers; the folded run is below the run all its calls were made in", async () => {
+    const { tracker, time, runs } = clockwork();
     const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 1, metrics: "n" });
     const job = tracked(
       () => {
@@ -186,23 +239,65 @@ describe("maxRunsPerSecond", () => {
       },
       { runName: "job" },
     );
-    tracker.run(() => {
-      job();
-      job();
-    });
+    tracker.run(job);
+    time.now += 1_000;
+    tracker.run(() => [job(), job()]);
     await tracker.shutdown();
-    const all = await runs();
-    const jobs = named(all, "job").map(({ runId }) => runId);
-    assert.equal(jobs.length, 2);
-    for (const name of ["item", "item (folded)"])
-      assert.deepEqual(
-        named(all, name).map(({ tags }) => tags.get("mlflow.parentRunId")),
-        jobs,
-      );
+    const all = (await runs()).sort((a, b) => a.startTime - b.startTime);
+    const [first, second] = named(all, "job").map(({ runId }) => runId);
+    const parents = (name: string) => named(all, name).map(({ tags }) => tags.get("mlflow.parentRunId"));
+    assert.deepEqual(parents("item"), [first, second]);
+    assert.deepEqual(parents("item (folded)"), [first, undefined]);
     assert.deepEqual(
-      named(all, "item (folded)").map((run) => values(run)["n.count"]),
-      [[2], [2]],
+      named(all, "item (folded)").map((run) => [values(run)["n.count"], values(run)["n.mean"], run.startTime]),
+      [
+        [[2], [1.5], 1_700_000_000_000],
+        [[5], [6 / 5], 1_700_000_001_000],
+      ],
     );
+  });
+
+  test("a failure below a call that survives it makes no failed call, and an abort is none", async () => {
+    const { tracker, runs } = clockwork();
+    const attempt = tracked(() => {
+      throw new Error("first try");
+    });
+    const call = tracked(
+      (abort: boolean) => {
+        if (abort) throw new DOMException("stop", "AbortError");
+        try {
+          attempt();
+        } catch {}
+      },
+      { runName: "call", maxRunsPerSecond: 0 },
+    );
+    for (const abort of [false, false, true])
+      try {
+        tracker.run(() => call(abort));
+      } catch {}
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs()).map((run) => [run.name, run.tags.get("pulse.folded"), values(run)]),
+      [["call (folded)", "3", { errors: [0] }]],
+    );
+  });
+
+  test("withRun is told apart by experiment, run name and function; nothing of one call stands on the folded run", async () => {
+    const { tracker, runs } = clockwork();
+    for (let i = 0; i < 3; i++)
+      for (const runName of ["one", "two"])
+        tracker.withRun({ runName, params: { id: i }, tags: { user: i }, maxRunsPerSecond: 1 }, (run) => run.logMetric(runName, i));
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs())
+        .filter(({ name }) => name.endsWith("(folded)"))
+        .map((run) => [run.name, params(run), run.tags.has("user"), Object.keys(values(run)).sort()[0]]),
+      [
+        ["one (folded)", {}, false, "errors"],
+        ["two (folded)", {}, false, "errors"],
+      ],
+    );
+    assert.equal(named(await runs(), "one").length, 1);
   });
 
   test("a folded run that is open at the end is whole", async () => {
@@ -224,6 +319,22 @@ describe("maxRunsPerSecond", () => {
     );
     assert.deepEqual(values(all[0] as StoredRun)["i.mean"], [1]);
   });
+});
+
+test("below a call that is no run any more there is none", async () => {
+  const { tracker, runs } = clockwork();
+  const leaf = tracked(() => 1, { runName: "leaf" });
+  const child = tracked(() => leaf(), { runName: "child" });
+  let last: Promise<string> | undefined;
+  tracker.withRun({ experiment: "E", runName: "parent" }, () => {
+    const parent = currentRun() as unknown as { children: number };
+    parent.children = 99_999;
+    child();
+    last = startRun({ runName: "beyond" }).serverId();
+    child();
+  });
+  await assert.rejects(last as Promise<string>, { code: "TOO_MANY_RUNS" });
+  assert.deepEqual((await runs()).map(({ name }) => name).sort(), ["child", "leaf", "parent"]);
 });
 
 test("runs that pile up are worth a word", async () => {
