@@ -1,5 +1,5 @@
 // capture/aggregate.d.ts
-/** What can be made of all the values of a metric; percentiles are within 1 % of the true ones, everything else is exact. */
+/** What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones, everything else is exact. */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 // capture/check.d.ts
@@ -7,10 +7,10 @@ import type { Untyped } from "./metrics.js";
 /** The compiler's part: whether the paths of a selector fit the function it is applied to. */
 /** What a metric can be made of. */
 export type Scalar = number | bigint | boolean;
-/** True for `any`, `unknown` and `never`, about which nothing can be checked. */
-type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
+/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
+type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [object] extends [T] ? true : false;
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
-type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
+type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | AsyncIterable<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
 /** What a list or anything else that can be walked along holds; a text is none. */
 type ElementOf<V> = V extends string ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
 /** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
@@ -20,7 +20,7 @@ interface Nowhere {
     readonly nowhere: never;
 }
 /** What one part of a path leads to: an entry of a map, an element of a list, a field. */
-type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : Nowhere : T extends readonly unknown[] ? number extends T["length"] ? K extends `${number}` ? T[number] : Nowhere : K extends keyof T ? T[K] : Nowhere : T extends ArrayLike<infer E> ? K extends `${number}` ? E : Nowhere : K extends `${keyof T & (string | number)}` ? FieldOf<T, K> : Nowhere;
+type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : Nowhere : T extends readonly unknown[] ? number extends T["length"] ? K extends "length" ? number : K extends `${number}` ? T[number] : Nowhere : K extends keyof T ? T[K] : Nowhere : T extends ArrayLike<infer E> ? K extends "length" ? number : K extends `${number}` ? E : Nowhere : K extends `${keyof T & (string | number)}` ? FieldOf<T, K> : Nowhere;
 /** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
 type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : IsLeaf<PartOf<T, P>> | (P extends `${infer K}.${infer Rest}` ? LeadsToNumber<NonNullable<PartOf<T, K>>, Rest> : false);
 type FieldOf<T, K extends string> = K extends keyof T ? T[K] : K extends `${infer N extends number}` ? N extends keyof T ? T[N] : never : never;
@@ -35,8 +35,8 @@ type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S 
 interface NotANumberInTheResult<Path> {
     readonly "this path leads to no number in what the method returns": Path;
 }
-/** `unknown` when every path of a selector fits the method, else what is wrong. */
-export type MetricCheck<S, M> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<ResultOf<M>> extends true ? unknown : [BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>] extends [never] ? unknown : NotANumberInTheResult<BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>>;
+/** `unknown` when every path of a selector, and that of the step, fits the method, else what is wrong. */
+export type MetricCheck<S, M, Step = undefined> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<ResultOf<M>> extends true ? unknown : [BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>] extends [never] ? unknown : NotANumberInTheResult<BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>>;
 /** Shown by the compiler in place of an index path that fits no argument of the method. */
 interface NotAnArgument<Path> {
     readonly "this index path leads to no argument of the method": Path;
@@ -196,11 +196,11 @@ export declare function asyncLocalScopes<T>(): ScopeStorage<T>;
 
 // decorators/define-experiment.d.ts
 import type { Scalar } from "../capture/check.js";
-import type { LogMetricOptions, SelectorFunction } from "../capture/metrics.js";
+import type { SelectorFunction } from "../capture/metrics.js";
 import type { CallOptions, StartOptions } from "../run/options.js";
 import type { MetricOptions, Run } from "../run/run.js";
 import { type MetricSchema } from "../run/schema.js";
-import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator } from "./types.js";
+import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator, StepOption, SteppedOptions } from "./types.js";
 /** What a param's values are. */
 export type ParamKind = "number" | "string" | "boolean";
 type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
@@ -216,6 +216,14 @@ type KeyedSelector<K extends string> = K | readonly K[] | {
 } | ((result: never, args: never) => {
     readonly [key in K]?: Scalar;
 });
+/** Nothing more when a selector's keys are all among `K`; a type parameter alone would let others pass. */
+type OnlyKeys<S, K extends string> = S extends string | readonly string[] ? unknown : S extends (...args: never[]) => infer R ? [Exclude<keyof R, K>] extends [never] ? unknown : NoMetric<Exclude<keyof R, K>> : {
+    readonly [key in Exclude<keyof S, K>]: never;
+};
+/** Shown by the compiler in place of a function whose result has other keys. */
+interface NoMetric<Key> {
+    readonly "the experiment has no such metric": Key;
+}
 /** A `Run` that takes the experiment's own metrics and params. */
 export interface TypedRun<M extends string, P extends Record<string, ParamKind>> extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
     logMetric(key: M, value: Scalar, options?: MetricOptions): void;
@@ -234,7 +242,7 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     /** `@TrackedExperiment` with this experiment's name. */
     TrackedExperiment(options?: Omit<CallOptions, "experiment">): ClassDecoratorOf & MethodDecoratorOf;
     /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
-    LogMetric<const S extends KeyedSelector<keyof M & string>>(selector: S, options?: Omit<LogMetricOptions, "prefix">): MetricDecorator<S>;
+    LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption = undefined>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<SteppedOptions<Step>, "prefix">): MetricDecorator<S, Step>;
     /** `withRun` in this experiment. */
     withRun<R>(options: Omit<CallOptions, "experiment">, fn: (run: TypedRun<keyof M & string, P>) => R): R;
     /** `startRun` in this experiment. */
@@ -266,13 +274,13 @@ export declare function defineExperiment<const M extends Record<string, MetricSc
 export {};
 
 // decorators/log-metric.d.ts
-import { type LogMetricOptions, type Selector } from "../capture/metrics.js";
-import type { MetricDecorator } from "./types.js";
+import { type Selector } from "../capture/metrics.js";
+import type { MetricDecorator, StepOption, SteppedOptions } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogMetricFactory = MetricDecorator<undefined> & {
     (): MetricDecorator<undefined>;
-    <const S extends Selector>(selector: S, options?: LogMetricOptions): MetricDecorator<S>;
-    (selector: undefined, options: LogMetricOptions): MetricDecorator<undefined>;
+    <const S extends Selector, const Step extends StepOption = undefined>(selector: S, options?: SteppedOptions<Step>): MetricDecorator<S, Step>;
+    <const Step extends StepOption = undefined>(selector: undefined, options: SteppedOptions<Step>): MetricDecorator<undefined, Step>;
 };
 /**
  * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
@@ -375,7 +383,7 @@ export {};
 
 // decorators/types.d.ts
 import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
-import type { Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
 /** A method decorator of both dialects; in the standard one also of a field that holds a function. */
@@ -401,17 +409,23 @@ interface AssignmentDecorator<Value> {
     <This, V extends Value>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
     <This, V extends Value>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
 }
+/** What the option `step` may be. */
+export type StepOption = LogMetricOptions["step"];
+/** `LogMetricOptions` whose step is known to the compiler. */
+export type SteppedOptions<Step extends StepOption> = Omit<LogMetricOptions, "step"> & {
+    readonly step?: Step | undefined;
+};
 /**
  * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
  * so the one for methods, whose selector can be wrong, stands there.
  */
-export type MetricDecorator<S> = AssignmentDecorator<Untyped> & {
-    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M>): (this: This, initial: M) => M;
-    <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
+export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> & {
+    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M, Step>): (this: This, initial: M) => M;
+    <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
     <V extends Scalar | readonly unknown[] | {
         readonly [key: string]: unknown;
     }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
-    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>): TypedPropertyDescriptor<M>;
+    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M, Step>): TypedPropertyDescriptor<M>;
 };
 /** `@LogTag` after its selector is known. */
 export type TagDecorator = AssignmentDecorator<Untyped> & (<V extends Scalar | string | {
@@ -814,16 +828,16 @@ export interface RunOptions {
     readonly nest?: Nest | undefined;
     /**
      * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
-     * what is left out is held back in memory (at most 1000 values) and recorded after all when it fails. @default 1
+     * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
      */
     readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
     /**
-     * The first so many calls of a method in a second are runs; the others become one run `<name> (folded)` with tag `pulse.folded` (how many calls),
-     * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first of them that fails is a run of its own instead. @default no limit
+     * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
+     * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first of them that fails is a run of its own instead. @default no limit
      */
     readonly maxRunsPerSecond?: number | undefined;
     /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-    readonly failOn?: ((result: Untyped, args: Untyped) => unknown) | undefined;
+    readonly failOn?: ((result: Untyped, args: Untyped) => boolean | string | Error | null | undefined) | undefined;
     /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
     readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Untyped) => boolean) | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
@@ -889,7 +903,7 @@ export declare class Run {
     /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
     get ended(): boolean;
     /**
-     * The id under which the store knows the run, once it is created there.
+     * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is recorded by asking for it.
      * @throws (rejects) PulseError when the run cannot be stored, or tracking is off (`DISABLED`).
      */
     serverId(): Promise<string>;

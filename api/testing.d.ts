@@ -20,6 +20,7 @@ export declare class MemoryStore implements TrackingStore {
     readonly uri: string;
     readonly batchItems: number;
     readonly durable: boolean;
+    readonly volatile: boolean;
     readonly experiments: Map<string, string>;
     readonly runs: Map<string, StoredRun>;
     apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
@@ -117,6 +118,8 @@ export interface TrackingStore {
     readonly width?: number | undefined;
     /** What it holds outlives this process: what it does not take now is worth keeping for it. */
     readonly durable: boolean;
+    /** What it holds is gone with the process: nothing is to be brought there at the end, nor the store to be held until then. */
+    readonly volatile?: boolean;
     /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
     apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
     /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
@@ -220,6 +223,7 @@ export declare class RecordingStore implements TrackingStore {
     readonly uri = "memory:";
     readonly batchItems = 10000;
     readonly durable = false;
+    readonly volatile = true;
     readonly kept: MemoryStore;
     readonly calls: RecordedCall[];
     /** Whether the server answers. */

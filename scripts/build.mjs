@@ -51,6 +51,7 @@ await build({
   platform: "node",
   target: "es2023",
   legalComments: "none",
+  minifySyntax: true,
   logLevel: "warning",
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);

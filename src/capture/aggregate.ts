@@ -1,11 +1,13 @@
 import { newSketch, type Sketch } from "./sketch.js";
 
-/** What can be made of all the values of a metric; percentiles are within 1 % of the true ones, everything else is exact. */
+/** What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones, everything else is exact. */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 /** @internal All of them. */
 export const AGGREGATES: readonly Aggregate[] = ["last", "mean", "min", "max", "sum", "count", "p50", "p95", "p99"];
 
+/** Keeps a rank from falling to the one before it when it is divided and multiplied again. */
+const ROUNDING = 1e-6;
 const QUANTILES: Partial<Record<Aggregate, number>> = { p50: 0.5, p95: 0.95, p99: 0.99 };
 
 /** @internal The values of one metric, summed up as they come, in constant memory. */
@@ -53,7 +55,10 @@ export class Aggregator {
   }
 
   #percentile(quantile: number): number {
+    // The nearest rank, from 0; the sketch takes a share of the ranks, and rounds down.
+    const rank = Math.ceil(quantile * this.#count) - 1;
+    const share = this.#count === 1 ? 0 : Math.min(1, (rank + ROUNDING) / (this.#count - 1));
     // A sketch gives the middle of a bucket, which may lie outside what there was.
-    return Math.min(this.#max, Math.max(this.#min, this.#sketch?.getValueAtQuantile(quantile) ?? Number.NaN));
+    return Math.min(this.#max, Math.max(this.#min, this.#sketch?.getValueAtQuantile(share) ?? Number.NaN));
   }
 }

@@ -5,14 +5,14 @@ import type { Untyped } from "./metrics.js";
 /** What a metric can be made of. */
 export type Scalar = number | bigint | boolean;
 
-/** True for `any`, `unknown` and `never`, about which nothing can be checked. */
-type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : false;
+/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
+type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [object] extends [T] ? true : false;
 
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
 type ResultOf<M> = M extends (...args: Untyped) => infer R
   ? Loose<R> extends true
     ? unknown
-    : R extends AsyncIterator<infer Y> | Iterator<infer Y>
+    : R extends AsyncIterator<infer Y> | AsyncIterable<infer Y> | Iterator<infer Y>
       ? Y
       : Awaited<R>
   : never;
@@ -43,16 +43,20 @@ type PartOf<T, K extends string> =
       : Nowhere
     : T extends readonly unknown[]
       ? number extends T["length"]
-        ? K extends `${number}`
-          ? T[number]
-          : Nowhere
+        ? K extends "length"
+          ? number
+          : K extends `${number}`
+            ? T[number]
+            : Nowhere
         : K extends keyof T
           ? T[K]
           : Nowhere
       : T extends ArrayLike<infer E>
-        ? K extends `${number}`
-          ? E
-          : Nowhere
+        ? K extends "length"
+          ? number
+          : K extends `${number}`
+            ? E
+            : Nowhere
         : K extends `${keyof T & (string | number)}`
           ? FieldOf<T, K>
           : Nowhere;
@@ -101,15 +105,15 @@ interface NotANumberInTheResult<Path> {
   readonly "this path leads to no number in what the method returns": Path;
 }
 
-/** `unknown` when every path of a selector fits the method, else what is wrong. */
-export type MetricCheck<S, M> =
+/** `unknown` when every path of a selector, and that of the step, fits the method, else what is wrong. */
+export type MetricCheck<S, M, Step = undefined> =
   Loose<ResultOf<M>> extends true
     ? unknown
     : IsScalar<ResultOf<M>> extends true
       ? unknown
-      : [BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>] extends [never]
+      : [BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>] extends [never]
         ? unknown
-        : NotANumberInTheResult<BadPath<PathsOf<S>, NonNullable<ResultOf<M>>>>;
+        : NotANumberInTheResult<BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>>;
 
 /** Shown by the compiler in place of an index path that fits no argument of the method. */
 interface NotAnArgument<Path> {

@@ -7,7 +7,7 @@ import type { MetricOptions, Run } from "../run/run.js";
 import { addSchema, type MetricSchema } from "../run/schema.js";
 import { LogMetric } from "./log-metric.js";
 import { TrackedExperiment } from "./tracked-experiment.js";
-import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator } from "./types.js";
+import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator, StepOption, SteppedOptions } from "./types.js";
 
 /** What a param's values are. */
 export type ParamKind = "number" | "string" | "boolean";
@@ -28,6 +28,20 @@ type KeyedSelector<K extends string> =
   | { readonly [key in K]?: string | SelectorFunction }
   | ((result: never, args: never) => { readonly [key in K]?: Scalar });
 
+/** Nothing more when a selector's keys are all among `K`; a type parameter alone would let others pass. */
+type OnlyKeys<S, K extends string> = S extends string | readonly string[]
+  ? unknown
+  : S extends (...args: never[]) => infer R
+    ? [Exclude<keyof R, K>] extends [never]
+      ? unknown
+      : NoMetric<Exclude<keyof R, K>>
+    : { readonly [key in Exclude<keyof S, K>]: never };
+
+/** Shown by the compiler in place of a function whose result has other keys. */
+interface NoMetric<Key> {
+  readonly "the experiment has no such metric": Key;
+}
+
 /** A `Run` that takes the experiment's own metrics and params. */
 export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
   extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
@@ -44,7 +58,10 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
   /** `@TrackedExperiment` with this experiment's name. */
   TrackedExperiment(options?: Omit<CallOptions, "experiment">): ClassDecoratorOf & MethodDecoratorOf;
   /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
-  LogMetric<const S extends KeyedSelector<keyof M & string>>(selector: S, options?: Omit<LogMetricOptions, "prefix">): MetricDecorator<S>;
+  LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption = undefined>(
+    selector: S & OnlyKeys<S, keyof M & string>,
+    options?: Omit<SteppedOptions<Step>, "prefix">,
+  ): MetricDecorator<S, Step>;
   /** `withRun` in this experiment. */
   withRun<R>(options: Omit<CallOptions, "experiment">, fn: (run: TypedRun<keyof M & string, P>) => R): R;
   /** `startRun` in this experiment. */
@@ -88,9 +105,9 @@ export function defineExperiment<
     name,
     metrics,
     TrackedExperiment: (options) => TrackedExperiment(name, options as CallOptions),
-    LogMetric: (selector, options) => {
+    LogMetric: (selector: unknown, options?: unknown) => {
       checkKeys(name, metrics, selector);
-      return LogMetric(selector as never, options as LogMetricOptions);
+      return LogMetric(selector as never, options as LogMetricOptions) as never;
     },
     withRun: (options, fn) => withRun({ ...options, experiment: name } as CallOptions, (run) => fn(typed(run))),
     startRun: (options) => typed(startRun({ ...options, experiment: name })),

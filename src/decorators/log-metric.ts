@@ -2,13 +2,16 @@ import { checkSelector, compileMetrics, type LogMetricOptions, type Selector } f
 import { checkMetricOptions } from "../run/options.js";
 import type { Plan } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";
-import type { MetricDecorator } from "./types.js";
+import type { MetricDecorator, StepOption, SteppedOptions } from "./types.js";
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogMetricFactory = MetricDecorator<undefined> & {
   (): MetricDecorator<undefined>;
-  <const S extends Selector>(selector: S, options?: LogMetricOptions): MetricDecorator<S>;
-  (selector: undefined, options: LogMetricOptions): MetricDecorator<undefined>;
+  <const S extends Selector, const Step extends StepOption = undefined>(
+    selector: S,
+    options?: SteppedOptions<Step>,
+  ): MetricDecorator<S, Step>;
+  <const Step extends StepOption = undefined>(selector: undefined, options: SteppedOptions<Step>): MetricDecorator<undefined, Step>;
 };
 
 /**

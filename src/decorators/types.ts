@@ -1,5 +1,5 @@
 import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
-import type { Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
 
@@ -33,16 +33,22 @@ interface AssignmentDecorator<Value> {
   ): (this: This, assigned: V) => void;
 }
 
+/** What the option `step` may be. */
+export type StepOption = LogMetricOptions["step"];
+
+/** `LogMetricOptions` whose step is known to the compiler. */
+export type SteppedOptions<Step extends StepOption> = Omit<LogMetricOptions, "step"> & { readonly step?: Step | undefined };
+
 /**
  * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
  * so the one for methods, whose selector can be wrong, stands there.
  */
-export type MetricDecorator<S> = AssignmentDecorator<Untyped> & {
+export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> & {
   <This, M extends AnyFunction>(
     value: undefined,
-    context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M>,
+    context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M, Step>,
   ): (this: This, initial: M) => M;
-  <This, M extends AnyFunction>(value: M & MetricCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
+  <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
   <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(
     target: object,
     key: string | symbol,
@@ -51,7 +57,7 @@ export type MetricDecorator<S> = AssignmentDecorator<Untyped> & {
   <M extends AnyFunction>(
     target: object,
     key: string | symbol,
-    descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M>,
+    descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M, Step>,
   ): TypedPropertyDescriptor<M>;
 };
 

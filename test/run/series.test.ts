@@ -84,6 +84,28 @@ test("aggregates of all values of a run are logged at its end: exact, percentile
   assert.match(warnings.join("\n"), /latency.*is not finite; what is made of it leaves it out/);
 });
 
+test("percentiles of few values are those values: the nearest rank", async () => {
+  const { tracker, runs } = memoryTracker();
+  for (const count of [1, 2, 3, 8, 100]) {
+    tracker.withRun({ runName: `${count}` }, () => {
+      const source = new Source();
+      for (let ms = 1; ms <= count; ms++) source.latency(ms);
+    });
+  }
+  for (const run of await runs()) {
+    const sorted = Array.from({ length: Number(run.name) }, (_, i) => i + 1);
+    for (const [name, quantile] of [
+      ["p50", 0.5],
+      ["p95", 0.95],
+      ["p99", 0.99],
+    ] as const) {
+      const exact = sorted[Math.ceil(quantile * sorted.length) - 1] ?? 0;
+      const got = values(run)[`latency.${name}`]?.[0] ?? 0;
+      assert.ok(Math.abs(got - exact) <= exact * 0.01, `${name} of ${run.name}: ${got} for ${exact}`);
+    }
+  }
+});
+
 test("sums of many small values beside a large one stay exact", async () => {
   const { tracker, onlyRun } = memoryTracker();
   class Adder {

@@ -159,6 +159,21 @@ class Good {
     return new Map();
   }
 
+  @LogMetric("loss", { step: "count" })
+  async *declaredWide(): AsyncIterable<Result> {
+    yield result;
+  }
+
+  @LogMetric(["curve.length", "name.length", "points.0.x"])
+  lengths(): Result {
+    return result;
+  }
+
+  @LogMetric("what.ever")
+  anyObject(): object {
+    return result;
+  }
+
   @LogMetric("loss")
   eachOfASet(): Set<{ loss: number }> {
     return new Set();
@@ -288,6 +303,24 @@ class Wrong {
     return { at: new Date(), name: "" };
   }
 
+  // @ts-expect-error: the step's path leads nowhere
+  @LogMetric("loss", { step: "epohc" })
+  stepPath(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: nor does that of a bare one
+  @LogMetric(undefined, { step: "epohc" })
+  bareStepPath(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: no such option
+  @LogMetric("loss", { step: "count", every: 2 })
+  option(): Result {
+    return result;
+  }
+
   // @ts-expect-error: no such aggregate
   @LogMetric("loss", { aggregate: "median" })
   median(): Result {
@@ -384,6 +417,18 @@ class Swept {
   // @ts-expect-error: a metric, but the result has none of that name
   @Sweep.LogMetric("accuracy")
   path(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: one of the keys is no metric
+  @Sweep.LogMetric({ accuracy: "final.deep.acc", typo: "loss" })
+  more(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: nor is one that a function gives
+  @Sweep.LogMetric((r: Result) => ({ loss: r.loss, typo: 2 }))
+  made(): Result {
     return result;
   }
 
