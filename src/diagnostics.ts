@@ -1,4 +1,4 @@
-import { PulseError, type PulseErrorCode } from "./errors.js";
+import { messageOf, PulseError, type PulseErrorCode } from "./errors.js";
 
 /** Where warnings go; `console` fits. */
 export interface Logger {
@@ -75,6 +75,16 @@ export class Diagnostics {
   warnLater(error: PulseError): void {
     const noted = this.#note(error.code, error, error.cause, "");
     if (this.#strict) this.#deferred ??= noted;
+  }
+
+  /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */
+  apart(body: () => void): void {
+    try {
+      body();
+    } catch (error) {
+      this.#deferred ??=
+        error instanceof PulseError ? error : new PulseError("CAPTURE_FAILED", `Something failed: ${messageOf(error)}.`, error);
+    }
   }
 
   /** Gives, once, the first problem that strict mode kept for `flush()` and `shutdown()`. */

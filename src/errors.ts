@@ -31,6 +31,10 @@ const PROBLEMS = {
     retry: false,
     todo: 'End the runs you start, log steps of one run instead of child runs (nest: "join"), or set maxRunsPerSecond.',
   },
+  SKETCH_MISSING: {
+    retry: false,
+    todo: "Everything but p50, p95 and p99 is there. Install it beside your bundle, or leave pulse-mlflow out of the bundle.",
+  },
   MINIFIED_NAMES: { retry: false, todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").' },
   UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".' },
   THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },

@@ -1,4 +1,11 @@
 import { createRequire } from "node:module";
+import { join } from "node:path";
+
+let made: NodeJS.Require | undefined;
 
 /** Loads a module synchronously from this package's place; this is the ES module half of `#require`. */
-export const load: NodeJS.Require = createRequire(import.meta.url);
+export const load = (name: string): unknown => {
+  // A bundle in CommonJS format has no `import.meta.url`: there it is looked for from the working folder.
+  made ??= createRequire((import.meta.url as string | undefined) ?? join(process.cwd(), "index.js"));
+  return made(name);
+};

@@ -102,7 +102,7 @@ class TrackerInstance implements Tracker, RunHost {
       if (new.target) return Reflect.construct(fn, args, new.target === outer ? fn : new.target);
       return call(() => Reflect.apply(inner, this, args) as unknown);
     };
-    likeOriginal(outer, fn);
+    likeOriginal(outer, inner);
     return outer as unknown as F;
   }
 
@@ -200,13 +200,13 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   return new TrackerInstance(config, store, resumeId);
 }
 
-/** @internal Makes a tracker on a store of one's own: for tests, which look into it or have it fail. */
+/** @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look into it or have it fail. */
 export function trackerOn(
   store: TrackingStore,
   config: PulseConfig = {},
   clock: Clock = systemClock,
 ): Tracker & { readonly recorder: Recorder } {
-  return new TrackerInstance(resolveConfig({ trackingUri: "memory:", ...config }), store, undefined, clock);
+  return new TrackerInstance(resolveConfig({ trackingUri: "memory:", ...config }, {}, {}), store, undefined, clock);
 }
 
 /**
@@ -218,7 +218,7 @@ export function trackerOn(
 export function configure(config: PulseConfig): void {
   const resolved = resolveConfig(config);
   const tracker = build(resolved, resolved.runId);
-  if (config.context) carryBy(config.context);
+  carryBy(config.context);
   const previous = current.tracker;
   current.given = config;
   current.tracker = tracker;

@@ -22,9 +22,15 @@ export class Aggregator {
   readonly #kinds: readonly Aggregate[];
   readonly #sketch: Sketch | undefined;
 
-  constructor(kinds: readonly Aggregate[]) {
+  /** `failed` is told when there can be no percentiles; all the others are there. */
+  constructor(kinds: readonly Aggregate[], failed: (error: unknown) => void) {
     this.#kinds = kinds;
-    if (kinds.some((kind) => QUANTILES[kind] !== undefined)) this.#sketch = newSketch();
+    try {
+      if (kinds.some((kind) => QUANTILES[kind] !== undefined)) this.#sketch = newSketch();
+    } catch (error) {
+      this.#kinds = kinds.filter((kind) => QUANTILES[kind] === undefined);
+      failed(error);
+    }
   }
 
   /** Takes one finite value. */

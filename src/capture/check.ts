@@ -6,7 +6,15 @@ import type { Untyped } from "./metrics.js";
 export type Scalar = number | bigint | boolean;
 
 /** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
-type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [object] extends [T] ? true : false;
+type Loose<T> = unknown extends T
+  ? true
+  : [T] extends [never]
+    ? true
+    : [keyof T] extends [never]
+      ? [object] extends [T]
+        ? true
+        : false
+      : false;
 
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
 type ResultOf<M> = M extends (...args: Untyped) => infer R

@@ -5,32 +5,40 @@ const QUOTES = new Set(['"', "'", "`"]);
 /** One parameter as written: its name, or null where it has none (destructured). */
 export type ParameterName = string | null;
 
-/**
- * Reads the parameter names from a function's own text, once per function: a small scanner, because a regular expression
- * stops at the first `)` inside a default. Gives null for a text it cannot read (native and bound functions).
- * Positions are kept: a destructured parameter is a null among names.
- */
-export function parameterNames(fn: (...args: never[]) => unknown): readonly ParameterName[] | null {
+/** What a function's own text says of its parameters. */
+export interface Parameters {
+  /** Positions are kept: a destructured parameter is a null among names. Null as a whole: the text cannot be read (native and bound functions). */
+  readonly names: readonly ParameterName[] | null;
+  /** The last one takes all the arguments that are left. */
+  readonly rest: boolean;
+  /** The names look as if nobody had written them: there are several, all are made up, and no space stands between them. */
+  readonly minified: boolean;
+}
+
+const UNREADABLE: Parameters = { names: null, rest: false, minified: false };
+
+/** What minifiers call parameters, and what transpilers do. */
+const SHORT = /^[A-Za-z_$][\w$]?$/;
+const MADE_UP = /^(?:_[A-Za-z]?\d*|[A-Za-z]_\d+)$/;
+
+/** Reads a function's parameters from its text, once: a small scanner, because a regular expression stops at the first `)` inside a default. */
+export function readParameters(fn: (...args: never[]) => unknown): Parameters {
   let text: string;
   try {
     text = Function.prototype.toString.call(fn);
   } catch {
-    return null;
+    return UNREADABLE;
   }
-  if (/\{\s*\[native code\]\s*\}$/.test(text)) return null;
+  if (/\{\s*\[native code\]\s*\}$/.test(text)) return UNREADABLE;
   const single = /^(?:async\s+)?([\p{ID_Start}_$][\p{ID_Continue}$]*)\s*=>/u.exec(text);
-  if (single) return [single[1] as string];
+  if (single) return { ...UNREADABLE, names: [single[1] as string] };
   const open = openingParenthesis(text);
-  return open < 0 ? null : splitParameters(text, open + 1).map(nameOf);
-}
-
-/** What minifiers and transpilers call parameters: `e`, `_0`, `a_1`. */
-const MADE_UP = /^\.{0,3}(?:[A-Za-z$]|_[A-Za-z]?\d*|[A-Za-z]_?\d+)$/;
-
-/** Whether the names look as if nobody had written them: there are several, and all are of that kind. */
-export function looksMinified(names: readonly ParameterName[] | null): boolean {
-  const written = names?.filter((name) => name !== null) ?? [];
-  return written.length > 1 && written.every((name) => MADE_UP.test(name));
+  if (open < 0) return UNREADABLE;
+  const parts = splitParameters(text, open + 1);
+  const names = parts.map(nameOf);
+  const written = names.filter((name) => name !== null);
+  const made = (name: string): boolean => MADE_UP.test(name) || (SHORT.test(name) && parts.every((part) => part === part.trim()));
+  return { names, rest: /^\s*\.\.\./.test(parts.at(-1) ?? ""), minified: written.length > 1 && written.every(made) };
 }
 
 /** Finds the `(` of the parameter list, past a computed name such as `["a(b"]`. */
@@ -74,6 +82,7 @@ function skip(text: string, i: number): number {
     const end = text[i + 1] === "/" ? text.indexOf("\n", i) : text.indexOf("*/", i) + 1;
     return end <= 0 ? text.length : end + 1;
   }
+  if (char === "/") return isExpressionStart(text, i) ? behindPattern(text, i) : i;
   if (!QUOTES.has(char)) return i;
   for (let j = i + 1; j < text.length; j++) {
     if (text[j] === "\\") j++;
@@ -81,6 +90,25 @@ function skip(text: string, i: number): number {
     else if (char === "`" && text[j] === "$" && text[j + 1] === "{") j = closing(text, j + 1);
   }
   return text.length;
+}
+
+/** Whether what stands at `i` begins an expression: there a slash begins a regular expression, elsewhere it divides. */
+function isExpressionStart(text: string, i: number): boolean {
+  return /[=([{,:?|&!>]$/.test(text.slice(Math.max(0, i - 20), i).trimEnd());
+}
+
+function behindPattern(text: string, i: number): number {
+  let inClass = false;
+  for (let j = i + 1; j < text.length; j++) {
+    const char = text[j];
+    if (char === "\\") j++;
+    else if (char === "[") inClass = true;
+    else if (char === "]") inClass = false;
+    else if (char === "\n")
+      return i + 1; // none after all
+    else if (char === "/" && !inClass) return j + 1;
+  }
+  return i + 1;
 }
 
 /** The position of the bracket that closes the one at `i`. */

@@ -18,6 +18,8 @@ export type ParamCapture = (args: readonly unknown[], emit: EmitValue) => void;
 export interface Signature {
   /** Their names: explicit ones first, then those of the function's text; null where there is none; null as a whole: nothing is known. */
   readonly names: readonly ParameterName[] | null;
+  /** The last one takes all the arguments that are left. */
+  readonly rest: boolean;
   /** The names look like a minifier's: nothing can be looked up by them. */
   readonly minified: boolean;
   /** Which ones are declared as something that is no scalar and no plain object, as far as reflect-metadata tells. */
@@ -38,9 +40,13 @@ export function compileParams(selector: ParamSelector | undefined, signature: Si
 }
 
 /** @internal Compiles the selector of a parameter decorator: a text is the argument's name, paths lead into its value. */
-export function compileParameter(selector: ParamSelector | undefined, index: number, name: string): ParamCapture {
-  if (selector === undefined || typeof selector === "string") return (args, emit) => emitValue(name, args[index], emit);
-  return compilePaths(selector, (key, path) => (args, emit) => emitValue(key, readPath(args[index], path), emit));
+export function compileParameter(selector: ParamSelector | undefined, index: number, signature: Signature | undefined): ParamCapture {
+  const names = signature?.names;
+  const name = names?.[index] ?? `arg${index}`;
+  const isRest = signature?.rest === true && index === (names?.length ?? 0) - 1;
+  const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
+  if (selector === undefined || typeof selector === "string") return (args, emit) => emitValue(name, argument(args), emit);
+  return compilePaths(selector, (key, path) => (args, emit) => emitValue(key, readPath(argument(args), path), emit));
 }
 
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => ParamCapture): ParamCapture {
@@ -72,7 +78,9 @@ function takeArgument(key: string, path: string, signature: Signature, unknown: 
   const head = dot < 0 ? path : path.slice(0, dot);
   const rest = dot < 0 ? undefined : path.slice(dot + 1);
   const index = /^\d+$/.test(head) ? Number(head) : (names?.indexOf(head) ?? -1);
-  if (index >= 0) return (args, emit) => emitValue(key, rest === undefined ? args[index] : readPath(args[index], rest), emit);
+  const isRest = signature.rest && index === (names?.length ?? 0) - 1 && head === names?.[index];
+  const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
+  if (index >= 0) return (args, emit) => emitValue(key, rest === undefined ? argument(args) : readPath(argument(args), rest), emit);
   // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
   if (names !== null && names[0] !== null && !minified) unknown(head);
   return (args, emit) => emitValue(key, readPath(args[0], path), emit);
@@ -117,9 +125,14 @@ function emitFields(
 }
 
 /** Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object. */
-function takeBare({ names, opaque }: Signature, args: readonly unknown[], emit: EmitValue): void {
+function takeBare({ names, opaque, rest }: Signature, args: readonly unknown[], emit: EmitValue): void {
   for (let i = 0; i < args.length; i++) {
     const value = args[i];
+    const isRest = rest && i === (names?.length ?? 0) - 1;
+    if (isRest && args.slice(i).every(isScalar)) {
+      emit(names?.[i] ?? `arg${i}`, args.slice(i));
+      return;
+    }
     if (opaque[i]) continue;
     if (isScalar(value)) emit(names?.[i] ?? `arg${i}`, value);
     else if (i === 0 && isFielded(value)) emitFields(value, "", 1, wholeBudget(), isScalar, emit);

@@ -1,4 +1,5 @@
 import { load } from "#require";
+import { PulseError } from "../errors.js";
 
 /** A streaming sketch of a distribution. */
 export interface Sketch {
@@ -9,8 +10,19 @@ export interface Sketch {
 /** How far a percentile may be off, relative to its value. */
 const RELATIVE_ERROR = 0.01;
 
-/** Makes a sketch (DDSketch), whose percentiles are within 1 % of the true ones. The package is loaded at the first need. */
+type SketchClass = new (options: { relativeAccuracy: number }) => Sketch;
+
+let sketchClass: SketchClass | undefined;
+
+/**
+ * Makes a sketch (DDSketch), whose percentiles are within 1 % of the true ones. The package is loaded at the first need.
+ * @throws PulseError `SKETCH_MISSING`.
+ */
 export function newSketch(): Sketch {
-  const { DDSketch } = load("@datadog/sketches-js") as { DDSketch: new (options: { relativeAccuracy: number }) => Sketch };
-  return new DDSketch({ relativeAccuracy: RELATIVE_ERROR });
+  try {
+    sketchClass ??= (load("@datadog/sketches-js") as { DDSketch: SketchClass }).DDSketch;
+  } catch (error) {
+    throw new PulseError("SKETCH_MISSING", "Percentiles need the package @datadog/sketches-js, which is not there.", error);
+  }
+  return new sketchClass({ relativeAccuracy: RELATIVE_ERROR });
 }

@@ -42,9 +42,9 @@ let file: { readonly path: string; readonly config: PulseConfig } | undefined;
  * then MLflow's environment variables, then the defaults.
  * @throws PulseError `INVALID_CONFIG` for a wrong option or an unreadable file.
  */
-export function resolveConfig(given: PulseConfig = {}, env: NodeJS.ProcessEnv = process.env): ResolvedConfig {
+export function resolveConfig(given: PulseConfig = {}, env: NodeJS.ProcessEnv = process.env, stored?: PulseConfig): ResolvedConfig {
   checkConfig(given, "configure");
-  const pick = new Picker(given, readConfigFile(process.cwd()), env);
+  const pick = new Picker(given, stored ?? readConfigFile(process.cwd()), env);
   const experiment = pick.maybe("experiment", "MLFLOW_EXPERIMENT_NAME");
   const id = experiment === undefined ? pick.environment("experiment", "MLFLOW_EXPERIMENT_ID") : undefined;
   const outbox = pick.maybe("outbox");

@@ -94,11 +94,13 @@ export function defineExperiment<
   const M extends Record<string, MetricSchema>,
   const P extends Record<string, ParamKind> = Record<never, ParamKind>,
 >(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P> {
-  const { name, metrics } = schema;
+  const { name, metrics, params = {} } = schema ?? {};
   if (typeof name !== "string" || name.trim() === "")
     throw new PulseError("INVALID_OPTION", "defineExperiment: name must be a non-empty string.");
   if (typeof metrics !== "object" || metrics === null)
     throw new PulseError("INVALID_OPTION", "defineExperiment: metrics must be an object.");
+  const odd = Object.entries(params).find(([, kind]) => !["number", "string", "boolean"].includes(kind as string));
+  if (odd) throw new PulseError("INVALID_OPTION", `defineExperiment: params.${odd[0]} must be "number", "string" or "boolean".`);
   addSchema(name, metrics);
   const typed = (run: Run): TypedRun<keyof M & string, P> => run as unknown as TypedRun<keyof M & string, P>;
   return {

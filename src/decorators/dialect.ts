@@ -1,4 +1,5 @@
 import { PulseError } from "../errors.js";
+import { shared } from "../registry.js";
 import { OFF } from "../run/host.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
 import { resolveAnew } from "../run/resolve.js";
@@ -112,7 +113,7 @@ interface ParameterPart {
 
 type ParameterParts = Map<string | symbol, { readonly fn: AnyFunction; readonly parts: ParameterPart[] }>;
 /** By class or prototype, then by member: a foreign decorator may have replaced the method by the time they are looked at. */
-const onParameters = new WeakMap<object, ParameterParts>();
+const onParameters = shared("parameters", () => new WeakMap<object, ParameterParts>());
 
 function decorateParameter(target: object, given: string | symbol | number | undefined, index: number, placement: Placement): undefined {
   const key = typeof given === "number" ? String(given) : given;
@@ -123,7 +124,21 @@ function decorateParameter(target: object, given: string | symbol | number | und
   onParameters.set(target, members);
   const known = members.get(key);
   if (known) known.parts.unshift({ index, placement });
-  else members.set(key, { fn: fn as AnyFunction, parts: [{ index, placement }] });
+  else {
+    members.set(key, { fn: fn as AnyFunction, parts: [{ index, placement }] });
+    // A decorator of ours on the method or the class takes care of it; without one it is done once the class stands.
+    queueMicrotask(() => wrapDecoratedParameters(target, key));
+  }
+}
+
+/** Wraps a method of which only parameters are decorated; gives its plan. */
+function wrapDecoratedParameters(home: object, key: string | symbol): Plan | undefined {
+  const descriptor = Object.getOwnPropertyDescriptor(home, key);
+  if (!onParameters.get(home)?.has(key) || typeof descriptor?.value !== "function" || !descriptor.configurable) return undefined;
+  const plan = planFor(descriptor.value as AnyFunction, memberName(key), home, key);
+  plan.owner ??= () => (typeof home === "function" ? home : home.constructor);
+  Object.defineProperty(home, key, { ...descriptor, value: wrap(plan) });
+  return plan;
 }
 
 /** Makes the plan of a method, with what stands on its parameters. */
@@ -193,14 +208,7 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   plans.version++;
   for (const home of [target.prototype as object, target]) {
     for (const key of Reflect.ownKeys(home)) {
-      const descriptor = Object.getOwnPropertyDescriptor(home, key);
-      const fn: unknown = descriptor?.value;
-      let plan = planOf(fn);
-      if (typeof fn === "function" && onParameters.get(home)?.has(key)) {
-        // Only its parameters are decorated, so nobody of us has wrapped it.
-        plan = planFor(fn as AnyFunction, memberName(key), home, key);
-        Object.defineProperty(home, key, { ...descriptor, value: wrap(plan) });
-      }
+      const plan = wrapDecoratedParameters(home, key) ?? planOf(Object.getOwnPropertyDescriptor(home, key)?.value);
       if (plan) plan.owner = () => target;
     }
   }

@@ -34,6 +34,6 @@ function place(args: readonly unknown[], selector: ParamSelector | undefined): u
     part: { decorator: "LogParam", selector },
     onMethod: (plan) => plan.params.push(captureParams(plan, selector)),
     argumentName: typeof selector === "string" ? selector : undefined,
-    onParameter: (plan, index) => plan.params.push(compileParameter(selector, index, plan.signature?.names?.[index] ?? `arg${index}`)),
+    onParameter: (plan, index) => plan.params.push(compileParameter(selector, index, plan.signature)),
   });
 }

@@ -1,4 +1,4 @@
-import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
+import type { MetricCheck, ParamCheck } from "../capture/check.js";
 import type { LogMetricOptions, Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
@@ -33,6 +33,9 @@ interface AssignmentDecorator<Value> {
   ): (this: This, assigned: V) => void;
 }
 
+/** What is assigned to a setter or accessor, but nothing that is `Not`; methods have overloads of their own. */
+type Assigned<V, Not> = 0 extends 1 & V ? unknown : V extends Not ? never : unknown;
+
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
 
@@ -49,11 +52,7 @@ export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> 
     context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M, Step>,
   ): (this: This, initial: M) => M;
   <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
-  <V extends Scalar | readonly unknown[] | { readonly [key: string]: unknown }>(
-    target: object,
-    key: string | symbol,
-    descriptor: TypedPropertyDescriptor<V>,
-  ): void;
+  <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction | string>): void;
   <M extends AnyFunction>(
     target: object,
     key: string | symbol,
@@ -63,11 +62,7 @@ export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> 
 
 /** `@LogTag` after its selector is known. */
 export type TagDecorator = AssignmentDecorator<Untyped> &
-  (<V extends Scalar | string | { readonly [key: string]: unknown }>(
-    target: object,
-    key: string | symbol,
-    descriptor: TypedPropertyDescriptor<V>,
-  ) => void) &
+  (<V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction>) => void) &
   MethodDecoratorOf;
 
 /** `@LogParam` after its selector is known. */

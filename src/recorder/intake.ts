@@ -30,6 +30,13 @@ export interface LogOpening {
   readonly parent: RunLog | undefined;
 }
 
+/** Who holds runs back that are not over. */
+export interface Holder {
+  endOpen(end: UnfinishedEnd): void;
+  /** Ends what is over by the clock. */
+  endOverdue?(): void;
+}
+
 /** The run a log belongs to: what must be possible with it when the process or the tracker ends. */
 export interface Unfinished {
   endUnfinished(end: UnfinishedEnd): void;

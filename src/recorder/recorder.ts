@@ -6,7 +6,7 @@ import type { TrackingStore } from "../stores/tracking-store.js";
 import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { Heir } from "./heir.js";
 import type { HeldRuns } from "./held-runs.js";
-import type { ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./intake.js";
+import type { Holder, ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./intake.js";
 import { Keeper } from "./keeper.js";
 import { KEPT_AT_ONCE, MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox-folder.js";
@@ -48,7 +48,7 @@ export class Recorder {
   readonly #keeper: Keeper;
   readonly #bound: MemoryBound;
   /** Who holds runs back that are not over. */
-  readonly held: Set<{ endOpen(end: UnfinishedEnd): void }> = new Set();
+  readonly held: Set<Holder> = new Set();
   #heir: Heir | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
@@ -162,7 +162,7 @@ export class Recorder {
   /** Ends the runs that are still open. */
   endOpenRuns(end: UnfinishedEnd): void {
     for (const held of this.held) held.endOpen(end);
-    for (const { run } of this.#openLogs()) run.endUnfinished(end);
+    for (const { run } of this.#openLogs()) this.#options.diagnostics.apart(() => run.endUnfinished(end));
   }
 
   get hasOpenRuns(): boolean {

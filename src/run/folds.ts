@@ -1,6 +1,6 @@
 import type { Aggregate } from "../capture/aggregate.js";
-import { messageOf } from "../errors.js";
 import { HeldRuns, type Verdict } from "../recorder/held-runs.js";
+import { shared } from "../registry.js";
 import type { RunHost } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { Run } from "./run.js";
@@ -57,7 +57,12 @@ class FoldWindow {
 
   /** Ends what is folded so far: it is whole, whatever ends the program. */
   endOpen(): void {
-    this.#close();
+    this.#host.diagnostics.apart(() => this.#close());
+  }
+
+  /** Ends what is folded of a second that is over. */
+  endOverdue(): void {
+    this.#roll();
   }
 
   /** A call is over: it is counted in the second in which that happens. */
@@ -69,18 +74,10 @@ class FoldWindow {
     if (folded.parent !== parent) folded.parent = undefined; // calls of several parents are nobody's children
     this.#host.diagnostics.stats.folded++;
     const { name } = this.#opening;
-    try {
-      for (const { key, value } of metrics) {
-        if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS)) continue;
-        this.#host.diagnostics.warn(
-          "CAPTURE_LIMIT",
-          `${name}: of the metrics of folded calls only the first 200 keys are summed up.`,
-          undefined,
-          name,
-        );
-      }
-    } catch (error) {
-      this.#host.diagnostics.warn("CAPTURE_FAILED", `${name}: folding failed: ${messageOf(error)}.`, error, "folding");
+    for (const { key, value } of metrics) {
+      if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS, this.#host.diagnostics)) continue;
+      const detail = `${name}: of the metrics of folded calls only the first 200 keys are summed up.`;
+      this.#host.diagnostics.warn("CAPTURE_LIMIT", detail, undefined, name);
     }
     return "drop";
   }
@@ -89,7 +86,7 @@ class FoldWindow {
     if (this.#folded === undefined) {
       this.#folded = { startTime: this.#host.clock.now(), parent, calls: 0, series: new Series() };
       this.#host.recorder.held.add(this);
-      this.#timer = setTimeout(() => this.#close(), WINDOW_MS).unref();
+      this.#timer = setTimeout(() => this.endOpen(), WINDOW_MS).unref();
     }
     return this.#folded;
   }
@@ -130,7 +127,7 @@ interface Folded {
   readonly series: Series;
 }
 
-const windows = new WeakMap<RunHost, Map<unknown, FoldWindow>>();
+const windows = shared("fold windows", () => new WeakMap<RunHost, Map<unknown, FoldWindow>>());
 
 /** Gives what a call of a method is held back by when the second has had its `most` runs; `key` stands for the method. */
 export function fold(host: RunHost, parent: Run | undefined, key: unknown, most: number, opening: () => FoldOpening): HeldRuns | undefined {

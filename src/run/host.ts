@@ -3,6 +3,7 @@ import type { Clock } from "../clock.js";
 import type { ResolvedConfig } from "../config/resolve.js";
 import { asyncLocalScopes, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
 import type { Diagnostics } from "../diagnostics.js";
+import { PulseError } from "../errors.js";
 import type { Recorder } from "../recorder/recorder.js";
 import { shared } from "../registry.js";
 import type { Run } from "./run.js";
@@ -27,7 +28,10 @@ export interface Scope {
 }
 
 /** The one storage that all loaded copies of the package use. */
-const carrier: { storage: ScopeStorage<Scope> } = shared("scopes", () => ({ storage: asyncLocalScopes<Scope>() }));
+const carrier: { storage: ScopeStorage<Scope>; readonly usual: ScopeStorage<Scope> } = shared("scopes", () => {
+  const usual = asyncLocalScopes<Scope>();
+  return { storage: usual, usual };
+});
 
 /** What is in force along the calls of the whole process. */
 export const scopes: ScopeStorage<Scope> = {
@@ -35,9 +39,18 @@ export const scopes: ScopeStorage<Scope> = {
   run: (scope, fn) => carrier.storage.run(scope, fn),
 };
 
-/** Has scopes carried in another way from now on. */
-export function carryBy(context: RunContext): void {
-  carrier.storage = context as ScopeStorage<Scope>;
+/**
+ * Has scopes carried in another way from now on, or in the usual one.
+ * @throws PulseError `INVALID_CONFIG` where a run is open, which would be lost.
+ */
+export function carryBy(context: RunContext | undefined): void {
+  const storage = (context as ScopeStorage<Scope> | undefined) ?? carrier.usual;
+  if (storage !== carrier.storage && scopes.get()?.run)
+    throw new PulseError(
+      "INVALID_CONFIG",
+      "configure.context: a run is open here, which another context would not know; set it before the first run.",
+    );
+  carrier.storage = storage;
 }
 
 /** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */

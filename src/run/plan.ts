@@ -1,6 +1,6 @@
 import { types } from "node:util";
 import type { MetricCapture } from "../capture/metrics.js";
-import { looksMinified, parameterNames } from "../capture/parameter-names.js";
+import { readParameters } from "../capture/parameter-names.js";
 import { compileParams, type EmitValue, type ParamCapture, type ParamSelector, type Signature } from "../capture/params.js";
 import { shared } from "../registry.js";
 import type { CallOptions, RunOptions } from "./options.js";
@@ -38,7 +38,7 @@ interface Remark {
   readonly detail: string;
 }
 
-/** What one decorator, `tracked` or `withRun` asks for. */
+/** What one decorator, or `tracked`, asks for. */
 export interface PlanPart {
   /** Its name, or that of the function. */
   readonly decorator: string;
@@ -93,10 +93,10 @@ const OPEN_TYPES: ReadonlySet<unknown> = new Set([undefined, String, Number, Boo
 export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = [], types: readonly unknown[] = []): Signature {
   let inner = fn;
   for (let plan = planOf(inner); plan !== undefined; plan = planOf(inner)) inner = plan.original;
-  const parsed = parameterNames(inner);
+  const { names: parsed, rest, minified } = readParameters(inner);
   const length = Math.max(parsed?.length ?? 0, given.length);
   const names = parsed === null && given.length === 0 ? null : Array.from({ length }, (_, i) => given[i] ?? parsed?.[i] ?? null);
-  return { names, minified: looksMinified(names), opaque: types.map((type) => !OPEN_TYPES.has(type)) };
+  return { names, rest, minified, opaque: types.map((type) => !OPEN_TYPES.has(type)) };
 }
 
 function natureOf(fn: AnyFunction): Plan["nature"] {
@@ -115,7 +115,7 @@ export function captureParams(plan: Plan, selector: ParamSelector | undefined, c
   plan.signature ??= signatureOf(original);
   const { signature } = plan;
   if (selector === undefined && signature.minified)
-    remark(plan, "MINIFIED_NAMES", `The arguments of ${name} are called ${signature.names}.`);
+    remark(plan, "MINIFIED_NAMES", `The arguments of ${name} are called ${signature.names?.map((each) => each ?? "{…}").join(", ")}.`);
   return compileParams(selector, signature, (unknown) => {
     if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
   });

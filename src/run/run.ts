@@ -189,10 +189,13 @@ export class Run {
       status = "FINISHED";
     }
     this.#log.closing = true;
-    for (const [key, value] of this.#series?.results() ?? []) this.logMetric(key, value, { timestamp: at });
-    this.#ended = true;
-    this.#host.opened--;
-    this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
+    try {
+      for (const [key, value] of this.#series?.results() ?? []) this.logMetric(key, value, { timestamp: at });
+    } finally {
+      this.#ended = true;
+      this.#host.opened--;
+      this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
+    }
   }
 
   /** Ends the run when an `await using` block is left. */
@@ -251,7 +254,7 @@ export class Run {
     if (this.#ended || !Number.isFinite(value)) {
       const why = this.#ended ? "came after the run's end" : "is not finite";
       this.#host.diagnostics.warn("INVALID_VALUE", `A value of metric ${JSON.stringify(key)} ${why}; what is made of it leaves it out.`);
-    } else if (!this.#series.sum(key, value, kinds)) {
+    } else if (!this.#series.sum(key, value, kinds, this.#host.diagnostics)) {
       this.#host.diagnostics.warn(
         "CAPTURE_LIMIT",
         `Run ${this.id}: of its metrics only the first 200 keys are summed up.`,

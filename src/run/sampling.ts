@@ -1,9 +1,9 @@
 import { type HeldRuns, holdUnlessFailed } from "../recorder/held-runs.js";
 import { fold } from "./folds.js";
+import { guard } from "./guard.js";
 import type { RunHost } from "./host.js";
 import type { ResolvedPlan } from "./resolve.js";
 import type { Run } from "./run.js";
-import { guard } from "./tracked-call.js";
 
 /** Gives what a run about to be opened is held back by: sampling, which is decided at the root, or folding; `name` stands for the method where each call has a plan of its own. */
 export function holdBack(

@@ -1,4 +1,5 @@
-import { sanitizeKey } from "../capture/keys.js";
+import { cutText, sanitizeKey } from "../capture/keys.js";
+import { LIMITS } from "../entities.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
 
@@ -25,7 +26,7 @@ const schemas: Map<string, Schema> = shared("schemas", () => new Map<string, Sch
 export const schemaOf = (experiment: string): Schema | undefined => (schemas.size === 0 ? undefined : schemas.get(experiment));
 
 /**
- * @internal Notes what is known of an experiment's metrics.
+ * @internal Notes what is known of an experiment's metrics, beside what somebody else knows of it.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  */
 export function addSchema(name: string, metrics: Readonly<Record<string, MetricSchema>>): void {
@@ -34,11 +35,13 @@ export function addSchema(name: string, metrics: Readonly<Record<string, MetricS
     if (bad) throw new PulseError("INVALID_OPTION", `defineExperiment: metrics.${key}${bad}.`);
     const { unit, goal } = metric;
     return [
-      ...(unit === undefined ? [] : [{ key: sanitizeKey(`pulse.unit.${key}`), value: unit }]),
+      ...(unit === undefined ? [] : [{ key: sanitizeKey(`pulse.unit.${key}`), value: cutText(unit, LIMITS.tagValue) }]),
       ...(goal === undefined ? [] : [{ key: sanitizeKey(`pulse.goal.${key}`), value: goal }]),
     ];
   });
-  schemas.set(name, { metrics, tags });
+  const known = schemas.get(name);
+  const clean = Object.fromEntries(Object.entries(metrics).map(([key, metric]) => [sanitizeKey(key), metric]));
+  schemas.set(name, { metrics: { ...known?.metrics, ...clean }, tags: [...(known?.tags ?? []), ...tags] });
 }
 
 function faultOf(metric: unknown): string | undefined {

@@ -1,14 +1,28 @@
 import { type Aggregate, Aggregator } from "../capture/aggregate.js";
 import type { Thinning } from "../capture/metrics.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { PulseError } from "../errors.js";
 
 /** Most keys that are summed up in one run: each may hold a sketch. */
 const MOST_KEYS = 200;
 
+const names = new WeakMap<readonly Aggregate[], string>();
+
+/** The same text for the same kinds; looked up, since it is needed for each value. */
+function nameOf(kinds: readonly Aggregate[]): string {
+  let name = names.get(kinds);
+  if (name === undefined) {
+    name = [...kinds].sort().join();
+    names.set(kinds, name);
+  }
+  return name;
+}
+
 /** What a run keeps in mind of the metrics of which not every value is logged. */
 export class Series {
   readonly #thinned = new Map<string, { seen: number; loggedAt: number }>();
-  /** By key, then by kinds: two decorators may sum up the same key, each in its own way. */
-  readonly #sums = new Map<string, Map<readonly Aggregate[], Aggregator>>();
+  /** By key, then by kinds: what asks for the same is summed up together, what asks for something else by itself. */
+  readonly #sums = new Map<string, Map<string, Aggregator>>();
 
   /** Whether the next value of a key is one to log. */
   admits(key: string, { everyN, minIntervalMs }: Thinning, now: number): boolean {
@@ -25,17 +39,18 @@ export class Series {
   }
 
   /** Takes a value into what all values of a key come to; false when there are too many keys. */
-  sum(key: string, value: number, kinds: readonly Aggregate[]): boolean {
+  sum(key: string, value: number, kinds: readonly Aggregate[], diagnostics: Diagnostics): boolean {
     let ofKey = this.#sums.get(key);
     if (ofKey === undefined) {
       if (this.#sums.size >= MOST_KEYS) return false;
       ofKey = new Map();
       this.#sums.set(key, ofKey);
     }
-    let sums = ofKey.get(kinds);
+    const name = nameOf(kinds);
+    let sums = ofKey.get(name);
     if (sums === undefined) {
-      sums = new Aggregator(kinds);
-      ofKey.set(kinds, sums);
+      sums = new Aggregator(kinds, (error) => diagnostics.warnLater(error as PulseError));
+      ofKey.set(name, sums);
     }
     sums.add(value);
     return true;

@@ -1,39 +1,20 @@
-import { types } from "node:util";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
-import { messageOf, PulseError } from "../errors.js";
-import type { HeldRuns } from "../recorder/held-runs.js";
+import { captureFailed, guard } from "./guard.js";
 import { type RunHost, type Scope, scopes } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { Plan } from "./plan.js";
 import type { ResolvedPlan } from "./resolve.js";
 import type { CallObserver } from "./result.js";
 import type { Run } from "./run.js";
+import { holdBack } from "./sampling.js";
 import { endWithError, endWithFault } from "./status.js";
-
-/** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning. */
-export function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
-  try {
-    const given = fn();
-    if (!types.isPromise(given)) return given;
-    given.catch(() => undefined);
-    throw new Error("it must answer at once, and gave a promise");
-  } catch (error) {
-    captureFailed(host, what, error);
-    return undefined;
-  }
-}
-
-function captureFailed(host: RunHost, what: string, error: unknown): void {
-  if (host.config.strict && error instanceof PulseError) throw error;
-  host.diagnostics.warn("CAPTURE_FAILED", `${what} failed: ${messageOf(error)}.`, error, what);
-}
 
 /** @internal One call of a tracked function, from its start to the end of its result. */
 export class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
-  /** What the run it opens is held back by. */
-  held: HeldRuns | undefined;
+  /** What tells this call from others, where each has a plan of its own. */
+  readonly #name: string | undefined;
   readonly #plan: Plan;
   readonly #host: RunHost;
   readonly #resolved: ResolvedPlan | undefined;
@@ -52,6 +33,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     args: readonly unknown[],
     scope: Scope | undefined,
     joined: Run | undefined,
+    name?: string,
   ) {
     this.#plan = plan;
     this.#host = host;
@@ -60,6 +42,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#scope = scope;
     this.#joined = joined !== undefined;
     this.run = joined;
+    this.#name = name;
   }
 
   /** The run below which it opens one. */
@@ -93,7 +76,7 @@ export class TrackedCall implements CallObserver, MetricSink {
           (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => textOf(runName(this.#args))) : runName) ??
           defaultName,
         parent: this.parent,
-        held: this.held,
+        held: resolved.thins ? holdBack(host, resolved, this.parent, this.#args, this.#name) : undefined,
       });
       this.#scope = { host, run: this.run };
     }
@@ -142,8 +125,10 @@ export class TrackedCall implements CallObserver, MetricSink {
   #judge(value: unknown): void {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
-    const fault = guard(this.#host, "failOn", () => failOn(value, this.#args));
-    if (fault === true || (typeof fault === "string" && fault !== "") || fault instanceof Error) this.#fault = fault;
+    this.#fault = guard(this.#host, "failOn", () => {
+      const fault = failOn(value, this.#args);
+      return fault === true || (typeof fault === "string" && fault !== "") || fault instanceof Error ? fault : undefined;
+    });
   }
 
   untouchable(): void {

@@ -1,13 +1,13 @@
 import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
+import { guard } from "./guard.js";
 import { activeHost, OFF, type RunHost, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
 import { type ResolvedPlan, resolvePlan } from "./resolve.js";
 import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
-import { holdBack } from "./sampling.js";
-import { guard, TrackedCall } from "./tracked-call.js";
+import { TrackedCall } from "./tracked-call.js";
 
 /**
  * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
@@ -28,6 +28,7 @@ export function tracked<F extends AnyFunction, const S extends Selector | undefi
   const plan = newPlan(fn, fn.name || "anonymous");
   addOpening(plan, options as CallOptions);
   plan.closed = true;
+  plan.parts.push({ decorator: "tracked", options });
   return wrap(plan) as F;
 }
 
@@ -114,9 +115,7 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: bool
       return undefined;
     }
   }
-  const call = new TrackedCall(plan, host, resolved, args, scope, undefined);
-  if (resolved.thins) call.held = holdBack(host, resolved, call.parent, args, once ? callName(resolved) : undefined);
-  return call;
+  return new TrackedCall(plan, host, resolved, args, scope, undefined, once ? callName(resolved) : undefined);
 }
 
 /** What tells calls of `withRun` apart: experiment, name of the run, name of the function. */

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
@@ -17,7 +18,7 @@ export function keyOf(host: RunHost, key: string): string {
 
 /** A step or a time as the integer it must be. */
 export function integerOf(host: RunHost, given: unknown, what: string, key: string, fallback: number): number {
-  const value = given instanceof Date ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
+  const value = types.isDate(given) ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
   if (Number.isSafeInteger(value)) return value as number;
   const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
   const taken = Number.isSafeInteger(whole) ? whole : fallback;

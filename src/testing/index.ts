@@ -14,6 +14,7 @@ export {
   type MlflowCalls,
   type RunSnapshot,
   recordMlflowCalls,
+  type TestConfig,
   type TestPoint,
   type TestRun,
   type TestTracker,

@@ -1,5 +1,6 @@
 import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
+import { valueText } from "../capture/text.js";
 import type { TestRun } from "./test-tracker.js";
 
 /** What is looked into: a test tracker, one of its runs, or some of them. */
@@ -45,8 +46,16 @@ const show = (value: unknown): string => inspect(value, { depth: 4, breakLength:
 const isNear = (value: number | undefined, expected: number, within = Math.abs(expected) * DEFAULT_TOLERANCE): boolean =>
   value !== undefined && (Object.is(value, expected) || Math.abs(value - expected) <= within);
 
+/** A slip in what is expected would let everything pass. */
+function known(expected: object, names: readonly string[]): void {
+  const strange = Object.keys(expected).find((name) => !names.includes(name));
+  if (strange !== undefined) throw new TypeError(`There is no expectation ${show(strange)}; there are ${names.join(", ")}.`);
+}
+
 /** What is wrong with a run's history of a metric; empty when nothing is. */
-function metricFaults(run: TestRun, key: string, { near, within, steps }: MetricExpectation): string[] {
+function metricFaults(run: TestRun, key: string, expected: MetricExpectation): string[] {
+  known(expected, ["near", "within", "steps"]);
+  const { near, within, steps } = expected;
   const points = run.metrics[key];
   if (points === undefined) return [`no such metric, only ${Object.keys(run.metrics).join(", ") || "none"}`];
   const faults: string[] = [];
@@ -58,18 +67,20 @@ function metricFaults(run: TestRun, key: string, { near, within, steps }: Metric
   }
   const logged = points.map(({ step }) => step);
   if (typeof steps === "number" && logged.length !== steps) faults.push(`there are ${logged.length} values`);
-  if (Array.isArray(steps) && show(steps) !== show(logged)) faults.push(`the steps are ${show(logged)}`);
+  if (Array.isArray(steps) && (steps.length !== logged.length || steps.some((step, i) => step !== logged[i])))
+    faults.push(`the steps are ${show(logged)}`);
   return faults;
 }
 
 /** What is wrong with a run; empty when nothing is. */
 function runFaults(run: TestRun, expected: RunExpectation): string[] {
+  known(expected, ["name", "experiment", "status", "params", "tags", "metrics"]);
   const faults: string[] = [];
   for (const key of ["name", "experiment", "status"] as const)
     if (expected[key] !== undefined && run[key] !== expected[key]) faults.push(`${key} is ${show(run[key])}`);
   for (const kind of ["params", "tags"] as const)
     for (const [key, value] of Object.entries(expected[kind] ?? {}))
-      if (run[kind][key] !== String(value)) faults.push(`${kind}.${key} is ${show(run[kind][key])}`);
+      if (run[kind][key] !== valueText(key, value, false)) faults.push(`${kind}.${key} is ${show(run[kind][key])}`);
   for (const [key, near] of Object.entries(expected.metrics ?? {}))
     faults.push(...metricFaults(run, key, { near }).map((fault) => `metrics.${key}: ${fault}`));
   return faults;

@@ -1,5 +1,6 @@
 import type { PulseConfig } from "../config/options.js";
 import type { TerminalStatus } from "../entities.js";
+import { OFF } from "../run/host.js";
 import type { StoredRun } from "../stores/memory-store.js";
 import { type Tracker, trackerOn } from "../tracker.js";
 import { type MlflowCall, RecordingStore } from "./recording-store.js";
@@ -47,7 +48,7 @@ export interface TestTracker extends Tracker {
   readonly onlyRun: TestRun;
   /** Warnings, as a logger gets them. */
   readonly warnings: readonly string[];
-  /** Milliseconds since the epoch; settable. @default 1700000000000 */
+  /** Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before. @default 1700000000000 */
   now: number;
   /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
   snapshot(): readonly RunSnapshot[];
@@ -58,9 +59,12 @@ const ID_DIGITS = 32;
 /** What is drawn where chance decides (`sample`): the middle. */
 const MIDDLE = 0.5;
 
+/** Settings of a test tracker; the environment and configuration files have no say in them. */
+export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
+
 /**
  * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may run side by side.
- * @param config like `configure`, without a tracking URI.
+ * @param config like `configure`, without tracking URI and context.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * import { createTestTracker } from "pulse-mlflow/testing";
@@ -69,14 +73,14 @@ const MIDDLE = 0.5;
  * await tracker.run(() => train(0.25));
  * console.assert(tracker.onlyRun.params.lr === "0.25" && tracker.onlyRun.metrics.loss?.[0]?.value === 0.75);
  */
-export function createTestTracker(config: Omit<PulseConfig, "trackingUri"> = {}): TestTracker {
+export function createTestTracker(config: TestConfig = {}): TestTracker {
   return on(new RecordingStore(), config);
 }
 
 /** The calls to MLflow that code under test makes, and a server that can be away. */
 export interface MlflowCalls {
   readonly tracker: TestTracker;
-  /** The calls so far, in order. */
+  /** The calls so far; what one turn of the event loop recorded of a run comes as params, tags, metrics. */
   readonly calls: readonly MlflowCall[];
   /** Those about the runs of that name. */
   callsOf(runName: string): readonly MlflowCall[];
@@ -96,7 +100,7 @@ export interface MlflowCalls {
  * console.log(mlflow.calls);
  * // [["setExperiment", "Sweep"], ["startRun", "trial"], ["logParam", "lr", "0.1"], ["logMetric", "loss", 0.9, 0], ["endRun", "FINISHED"]]
  */
-export function recordMlflowCalls(config: Omit<PulseConfig, "trackingUri"> = {}): MlflowCalls {
+export function recordMlflowCalls(config: TestConfig = {}): MlflowCalls {
   const store = new RecordingStore();
   const tracker = on(store, config);
   const about = (name?: string): MlflowCall[] => {
@@ -121,13 +125,20 @@ export function recordMlflowCalls(config: Omit<PulseConfig, "trackingUri"> = {})
   };
 }
 
-function on(store: RecordingStore, config: Omit<PulseConfig, "trackingUri">): TestTracker & { write(): void } {
+function on(store: RecordingStore, config: TestConfig): TestTracker & { write(): void } {
   const warnings: string[] = [];
   const time = { now: BEGINNING };
   let ids = 0;
   const clock = { now: () => time.now, id: () => String(++ids).padStart(ID_DIGITS, "0"), random: () => MIDDLE };
-  const inner = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config }, clock);
-  const write = (): void => inner.recorder.writeSync();
+  const warn = (message: string): void => {
+    warnings.push(message);
+    config.logger?.warn(message);
+  };
+  const inner = trackerOn(store, { ...config, logger: { warn } }, clock);
+  const write = (): void => {
+    for (const held of inner.recorder.held) held.endOverdue?.();
+    inner.recorder.writeSync();
+  };
   const runs = (): TestRun[] => {
     write();
     const names = new Map([...store.kept.experiments].map(([name, id]) => [id, name]));
@@ -141,7 +152,9 @@ function on(store: RecordingStore, config: Omit<PulseConfig, "trackingUri">): Te
     },
     get onlyRun() {
       const all = runs();
-      if (all.length !== 1 || !all[0]) throw new Error(`expected one run, found ${all.length}: ${all.map(({ name }) => name).join(", ")}`);
+      const why = OFF ? " (tracking is off: PULSE_MLFLOW=off)" : "";
+      if (all.length !== 1 || !all[0])
+        throw new Error(`expected one run, found ${all.length}: ${all.map(({ name }) => name).join(", ")}${why}`);
       return all[0];
     },
     get now() {
@@ -150,7 +163,7 @@ function on(store: RecordingStore, config: Omit<PulseConfig, "trackingUri">): Te
     set now(value) {
       time.now = value;
     },
-    snapshot: () => snapshots(runs(), undefined),
+    snapshot: () => snapshots(runs()),
   };
   return Object.defineProperties(inner, Object.getOwnPropertyDescriptors(added)) as typeof inner & typeof added;
 }
@@ -173,19 +186,23 @@ function testRun(run: StoredRun, experiment: string): TestRun {
   };
 }
 
-function snapshots(runs: readonly TestRun[], parentId: string | undefined): RunSnapshot[] {
+function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
   const known = new Set(runs.map(({ id }) => id));
-  return runs
-    .filter((run) => (parentId === undefined ? run.parentId === undefined || !known.has(run.parentId) : run.parentId === parentId))
-    .map((run) => ({
-      name: run.name,
-      experiment: run.experiment,
-      status: run.status,
-      params: run.params,
-      tags: run.tags,
-      metrics: Object.fromEntries(
-        Object.entries(run.metrics).map(([key, points]) => [key, points.map(({ step, value }) => [step, value])]),
-      ),
-      children: snapshots(runs, run.id),
-    }));
+  const below = new Map<string | undefined, TestRun[]>();
+  for (const run of runs) {
+    const parent = run.parentId !== undefined && known.has(run.parentId) ? run.parentId : undefined;
+    const siblings = below.get(parent);
+    if (siblings) siblings.push(run);
+    else below.set(parent, [run]);
+  }
+  const snapshot = ({ id, name, experiment, status, params, tags, metrics }: TestRun): RunSnapshot => ({
+    name,
+    experiment,
+    status,
+    params,
+    tags,
+    metrics: Object.fromEntries(Object.entries(metrics).map(([key, points]) => [key, points.map(({ step, value }) => [step, value])])),
+    children: (below.get(id) ?? []).map(snapshot),
+  });
+  return (below.get(undefined) ?? []).map(snapshot);
 }

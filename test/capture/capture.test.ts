@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cutText, sanitizeKey } from "../../src/capture/keys.js";
 import { compileMetrics, type LogMetricOptions, type Selector } from "../../src/capture/metrics.js";
-import { parameterNames } from "../../src/capture/parameter-names.js";
+import { readParameters } from "../../src/capture/parameter-names.js";
 import { isSecretKey, redactText } from "../../src/capture/redact.js";
 import { valueText } from "../../src/capture/text.js";
 
@@ -155,7 +155,7 @@ test("keys become what MLflow accepts, and accepted keys stay", () => {
 });
 
 test("parameter names are read from the function's own text, positions kept", () => {
-  const names = (fn: unknown): unknown => parameterNames(fn as () => unknown);
+  const names = (fn: unknown): unknown => readParameters(fn as () => unknown).names;
   assert.deepEqual(
     names((lr: number, epochs = 3) => lr + epochs),
     ["lr", "epochs"],
@@ -232,4 +232,24 @@ test("values become text: scalars by String(), objects by JSON without secrets, 
   assert.ok(valueText("a", { long: "x".repeat(10_000_000), next: "y" }, true).length < 200_000);
   const shared = { x: 1 };
   assert.equal(valueText("a", { one: shared, two: shared }, true), '{"one":{"x":1},"two":{"x":1}}');
+});
+
+test("parameter names: regular expressions and rest parameters in the text, and what looks minified", () => {
+  // biome-ignore-start lint/suspicious/noExplicitAny: their text is what counts
+  const of = (fn: any) => readParameters(fn);
+  const text = (text: string) => of(new Function(`return (${text})`)());
+  assert.deepEqual(text("function (text, sep = /,/, limit = 5, ...q) {}").names, ["text", "sep", "limit", "q"]);
+  assert.deepEqual(text(`(a, sep = /["(\\/]/g, quote = /'/, half = 4 / 2, last) => 1`).names, ["a", "sep", "quote", "half", "last"]);
+  assert.equal(text("(a, ...rest) => 1").rest, true);
+  for (const [code, minified] of [
+    ["(e,t)=>1", true],
+    ["function(e,{lr:t},n){}", true],
+    ["function (_0, _1) {}", true],
+    ["(x, y) => 1", false],
+    ["(w, h, { lr }) => 1", false],
+    ["e=>1", false],
+    ["(lr,epochs)=>1", false],
+  ] as const)
+    assert.equal(text(code).minified, minified, code);
+  // biome-ignore-end lint/suspicious/noExplicitAny: likewise
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { inspect } from "node:util";
 import cls from "cls-hooked";
 import { configure, createTracker, currentRun, type RunContext, tracked, withRun } from "../../src/index.js";
 import { clsHookedContext } from "../../src/integrations/cls-hooked.js";
@@ -59,4 +60,51 @@ test("a context that is none is refused, and one tracker's is the process's", ()
   createTracker({ trackingUri: "memory:", context: counting });
   withRun({}, () => 1);
   assert.equal(runs, 1);
+});
+
+test("errors come through as they are: texts, frozen ones, and none of them carries anything of ours", () => {
+  const space = cls.createNamespace("for errors");
+  for (const context of [clsHookedContext(), clsHookedContext(space)]) {
+    configure({ trackingUri: "memory:", context, auth: { username: "me", password: "hunter2" } });
+    const frozen = Object.freeze(new Error("frozen"));
+    const plain = new Error("plain");
+    for (const error of ["oops", 5, undefined, frozen, plain]) {
+      try {
+        withRun({}, () => {
+          throw error;
+        });
+        assert.fail("nothing was thrown");
+      } catch (thrown) {
+        assert.equal(thrown, error);
+      }
+    }
+    assert.deepEqual(Object.keys(plain), []);
+    const shown = space.runAndReturn(() => withRun({}, () => inspect(space.active, { depth: 9 }) + JSON.stringify(space.active)));
+    assert.doesNotMatch(shown, /hunter2/);
+  }
+});
+
+test("a function that schedules itself holds no chain of contexts in our own namespace", async () => {
+  configure({ trackingUri: "null:", context: clsHookedContext() });
+  const space = cls.getNamespace("pulse-mlflow") as unknown as { active: object };
+  let depth = 0;
+  const poll = tracked(async (left: number): Promise<void> => {
+    if (left > 0) return new Promise((resolve) => setImmediate(() => resolve(poll(left - 1))));
+    for (let at: object | null = space.active; at !== null; at = Object.getPrototypeOf(at)) depth++;
+  });
+  await poll(50);
+  assert.ok(depth <= 2, `${depth}`);
+});
+
+test("another context inside an open run is refused, and without one the usual is back", () => {
+  configure({ trackingUri: "memory:" });
+  withRun({}, (run) => {
+    assert.throws(() => configure({ trackingUri: "memory:", context: clsHookedContext() }), /a run is open here/);
+    assert.equal(currentRun(), run);
+  });
+  const context = clsHookedContext();
+  configure({ trackingUri: "memory:", context });
+  withRun({}, () => assert.ok(context.get()));
+  configure({ trackingUri: "memory:" });
+  withRun({}, () => assert.equal(context.get(), undefined));
 });

@@ -78,3 +78,15 @@ test("what is wrong with a schema, or a key that is none of its metrics, is said
     assert.throws(() => defineExperiment(schema as never), { code: "INVALID_OPTION", message });
   assert.throws(() => Sweep.LogMetric("los" as never), { message: /"los" is no metric of DefinedSweep; there are loss, accuracy, free/ });
 });
+
+test("keys that are mended have their ranges, too; two that define the same experiment add to each other", () => {
+  const One = defineExperiment({ name: "Shared", metrics: { "loss (%)": { range: [0, 100], unit: "x".repeat(9_000) } } });
+  defineExperiment({ name: "Shared", metrics: { accuracy: { goal: "maximize" } } });
+  const tracker = createTestTracker();
+  tracker.run(() => One.withRun({}, (run) => run.logMetric("loss (%)", 101)));
+  assert.equal(tracker.stats().warnings.OUT_OF_RANGE, 1);
+  assert.equal(tracker.onlyRun.tags["pulse.goal.accuracy"], "maximize");
+  assert.equal(tracker.onlyRun.tags["pulse.unit.loss ___"]?.length, 5_000);
+  assert.throws(() => defineExperiment(undefined as never), { code: "INVALID_OPTION" });
+  assert.throws(() => defineExperiment({ name: "X", metrics: {}, params: { lr: "float" as never } }), /params\.lr must be "number"/);
+});

@@ -174,3 +174,29 @@ test("a field that holds a function, in the legacy dialect: the decorator says w
   );
   assert.deepEqual(values(await onlyRun()), { n: [6] });
 });
+
+test("where nobody else decorates the method or its class, what stands on parameters counts once the class stands", async () => {
+  class Loose {
+    train(@LogParam lr: number, @LogParam("layers") ...sizes: number[]): number {
+      return lr * sizes.length;
+    }
+  }
+  @TrackedExperiment("Base")
+  class Base {}
+  class Derived extends Base {
+    train(@LogParam lr: number): number {
+      return lr;
+    }
+  }
+  await Promise.resolve();
+  const { tracker, runs } = memoryTracker();
+  tracker.withRun({ runName: "around" }, () => new Loose().train(0.5, 64, 32));
+  tracker.run(() => new Derived().train(2));
+  assert.deepEqual(
+    (await runs()).map((run) => [run.name, params(run)]),
+    [
+      ["around", { lr: "0.5", layers: "[64,32]" }],
+      ["Derived.train", { lr: "2" }],
+    ],
+  );
+});

@@ -168,3 +168,36 @@ test("maps, sets and iterables: fields, steps, and what would be used up is not"
     n: [1, 2],
   });
 });
+
+test("two methods that sum up the same key in the same way are summed up together", async () => {
+  class Two {
+    @LogMetric("ms", { aggregate: ["mean", "count"] })
+    a(ms: number) {
+      return { ms };
+    }
+
+    @LogMetric("ms", { aggregate: ["count", "mean"] })
+    b(ms: number) {
+      return { ms };
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.withRun({}, () => [new Two().a(1), new Two().b(3)]);
+  assert.deepEqual(values(await onlyRun()), { "ms.mean": [2], "ms.count": [2] });
+});
+
+test("strict: what throws while a run ends does not leave it open", async () => {
+  const { tracker, runs } = memoryTracker({ strict: true });
+  const key = "k".repeat(248); // with ".mean" too long for MLflow
+  class Long {
+    @LogMetric((v: number) => ({ [key]: v }), { aggregate: "mean" })
+    value(v: number): number {
+      return v;
+    }
+  }
+  assert.throws(() => tracker.withRun({}, () => new Long().value(1)), { code: "INVALID_KEY" });
+  assert.deepEqual(
+    (await runs()).map(({ status }) => status),
+    ["FINISHED"],
+  );
+});

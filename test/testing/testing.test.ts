@@ -156,3 +156,36 @@ test("a server that is away: nothing is called, nothing fails, and everything co
   assertRun(mlflow.tracker, { name: "MetaLearner.evaluate", status: "FINISHED", params: { lr: 0.5 } });
   assert.equal(mlflow.tracker.stats().pending, 0);
 });
+
+test("folded runs can be looked at once their second is over", () => {
+  const tracker = createTestTracker();
+  const work = tracked((n: number) => n, { runName: "work", maxRunsPerSecond: 1, metrics: "n" });
+  tracker.run(() => [work(1), work(2), work(3)]);
+  assert.equal(tracker.runs.length, 1);
+  tracker.now += 1_000;
+  assertRun(tracker, { name: "work (folded)", status: "FINISHED", tags: { "pulse.folded": 2 }, metrics: { "n.mean": 2.5, errors: 0 } });
+});
+
+test("what is expected is compared as it is stored, to the last step, and a slip in it is said", () => {
+  const tracker = createTestTracker();
+  tracker.withRun({ params: { betas: [0.9, 0.999], at: new Date(0), o: { a: 1 } } }, (run) => {
+    for (let i = 0; i < 150; i++) run.logMetric("loss", i, { step: i < 120 ? i : i + 1_000 });
+  });
+  assertRun(tracker, { params: { betas: [0.9, 0.999], at: new Date(0), o: { a: 1 } } });
+  const steps = Array.from({ length: 150 }, (_, i) => i);
+  assert.throws(() => assertLoggedMetric(tracker, "loss", { steps }), { name: "AssertionError" });
+  assert.throws(() => assertRun(tracker, { statuss: "FAILED" } as never), /no expectation 'statuss'; there are name, experiment, status/);
+});
+
+test("the developer's environment has no say, a logger of one's own hears the warnings, too", () => {
+  process.env["MLFLOW_EXPERIMENT_NAME"] = "of the shell";
+  try {
+    const heard: string[] = [];
+    const tracker = createTestTracker({ logger: { warn: (message) => heard.push(message) } });
+    tracker.withRun({}, (run) => run.logMetric("m", "x" as never));
+    assert.equal(tracker.onlyRun.experiment, "Default");
+    assert.deepEqual([heard.length, tracker.warnings], [1, heard]);
+  } finally {
+    delete process.env["MLFLOW_EXPERIMENT_NAME"];
+  }
+});

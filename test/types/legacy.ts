@@ -1,5 +1,10 @@
 // What only the legacy dialect can say.
-import { LogMetric, LogParam, TrackedExperiment } from "../../src/index.js";
+import { LogMetric, LogParam, LogTag, TrackedExperiment } from "../../src/index.js";
+
+interface Reading {
+  kelvin: number;
+  kind: string;
+}
 
 @TrackedExperiment("Legacy")
 class Legacy {
@@ -12,6 +17,17 @@ class Legacy {
 
   get temperature(): number {
     return this.#kelvin;
+  }
+
+  @LogMetric
+  @LogTag({ kind: (r: Reading) => r.kind })
+  set reading(value: Reading) {
+    this.#kelvin = value.kelvin;
+  }
+
+  @LogMetric
+  set maybe(value: number | undefined) {
+    this.#kelvin = value ?? 0;
   }
 
   train(@LogParam lr: number, @LogParam("n") epochs: number, @LogParam(["a", "b.c"]) options: object): number {
