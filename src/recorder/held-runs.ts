@@ -48,6 +48,7 @@ export class HeldRuns implements Intake {
 
   /** Takes note of a run that was opened with that intake. */
   opened(log: RunLog): void {
+    log.holder = this;
     if (this.#fate === "record") return;
     if (this.intake === NOWHERE) {
       log.refuse(notRecorded());
@@ -88,24 +89,26 @@ export class HeldRuns implements Intake {
       if (this.#cut > 0) root?.tag({ key: "pulse.cut", value: String(this.#cut) });
       return;
     }
+    // What has outlived the root is held on, with all below it, as a root of its own.
     for (const log of logs) {
-      if (log.ended) log.refuse(notRecorded());
-      else holdUnlessFailed(this.#recorder).#takeOver(log);
+      const above = log.parent?.holder;
+      if (above !== undefined && above !== this) above.#takeOver(log);
+      else if (log.ended) log.refuse(notRecorded());
+      else holdUnlessFailed(this.#recorder, false).#takeOver(log);
     }
   }
 
-  /** Holds a run that has outlived its root, as a root of its own. */
   #takeOver(log: RunLog): void {
-    log.orphan();
+    if (this.#logs.length === 0) log.orphan();
     log.handOver(this);
     this.opened(log);
   }
 }
 
-/** Holds a run and all below it back until one of them fails. */
-export function holdUnlessFailed(recorder: Recorder): HeldRuns {
+/** Holds a run and all below it back until one of them fails; `counts` has it counted when none does. */
+export function holdUnlessFailed(recorder: Recorder, counts = true): HeldRuns {
   return new HeldRuns(recorder, (_root, failed) => {
-    if (!failed) recorder.stats.unsampled++;
+    if (!failed && counts) recorder.stats.unsampled++;
     return failed ? "record" : "drop";
   });
 }

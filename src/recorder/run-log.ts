@@ -2,6 +2,7 @@ import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
 import type { PulseError } from "../errors.js";
 import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
 import type { Failures } from "./failures.js";
+import type { HeldRuns } from "./held-runs.js";
 import type { Intake, Unfinished } from "./intake.js";
 
 /** A change that is still being gathered, or at the head of its log. */
@@ -50,7 +51,9 @@ export interface RunWatcher {
 export class RunLog {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
-  readonly parent: RunLog | undefined;
+  parent: RunLog | undefined;
+  /** Who holds it back, or has done so. */
+  holder: HeldRuns | undefined;
   /** Items recorded so far, and how many of them are acknowledged, refused or dropped: what `flush` compares. */
   recorded = 0;
   settled = 0;
@@ -242,6 +245,7 @@ export class RunLog {
   /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
   orphan(): void {
     const cut = (change: RunChange): RunChange => (change.create ? { ...change, create: orphaned(change.create) } : change);
+    this.parent = undefined;
     if (this.head) this.head = cut(this.head);
     else if (this.#next) this.#next = cut(this.#next) as Gathering;
   }

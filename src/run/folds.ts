@@ -34,7 +34,8 @@ class FoldWindow {
   readonly #opening: FoldOpening;
   #second = Number.NaN;
   #admitted = 0;
-  #errors = 0;
+  /** One call of this second has failed, and is a run of its own. */
+  #failed = false;
   /** What was folded in this second, if anything. */
   #folded: Folded | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -68,9 +69,13 @@ class FoldWindow {
   /** A call is over: it is counted in the second in which that happens. */
   #take(failed: boolean, metrics: readonly { readonly key: string; readonly value: number }[], parent: Run | undefined): Verdict {
     this.#roll();
-    if (failed && this.#errors++ === 0) return "record";
+    if (failed && !this.#failed) {
+      this.#failed = true;
+      return "record";
+    }
     const folded = this.#fold(parent);
     folded.calls++;
+    if (failed) folded.errors++;
     if (folded.parent !== parent) folded.parent = undefined; // calls of several parents are nobody's children
     this.#host.diagnostics.stats.folded++;
     const { name } = this.#opening;
@@ -84,7 +89,7 @@ class FoldWindow {
 
   #fold(parent: Run | undefined): Folded {
     if (this.#folded === undefined) {
-      this.#folded = { startTime: this.#host.clock.now(), parent, calls: 0, series: new Series() };
+      this.#folded = { startTime: this.#host.clock.now(), parent, first: parent, calls: 0, errors: 0, series: new Series() };
       this.#host.recorder.held.add(this);
       this.#timer = setTimeout(() => this.endOpen(), WINDOW_MS).unref();
     }
@@ -97,7 +102,7 @@ class FoldWindow {
     this.#close();
     this.#second = second;
     this.#admitted = 0;
-    this.#errors = 0;
+    this.#failed = false;
   }
 
   #close(): void {
@@ -106,14 +111,15 @@ class FoldWindow {
     clearTimeout(this.#timer);
     this.#folded = undefined;
     this.#host.recorder.held.delete(this);
-    const { params, tags, name, experiment, fallbackExperiment } = this.#opening;
-    const { parent, startTime } = folded;
+    const { params, tags, name, fallbackExperiment } = this.#opening;
+    const { parent, first, startTime } = folded;
+    const experiment = this.#opening.experiment ?? (parent || fallbackExperiment ? undefined : first?.experiment);
     const run = openRun(this.#host, { experiment, fallbackExperiment, name: `${name} (folded)`, parent, startTime });
     for (const record of params) run.logParams(record);
     for (const record of tags) run.setTags(record);
     run.setTag("pulse.folded", folded.calls);
     for (const [key, value] of folded.series.results()) run.logMetric(key, value);
-    run.logMetric("errors", this.#errors);
+    run.logMetric("errors", folded.errors);
     run.end();
   }
 }
@@ -123,7 +129,10 @@ interface Folded {
   readonly startTime: number;
   /** The run they all were called in. */
   parent: Run | undefined;
+  /** The run the first was called in: theirs is the experiment, if nobody says another. */
+  readonly first: Run | undefined;
   calls: number;
+  errors: number;
   readonly series: Series;
 }
 

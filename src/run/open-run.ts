@@ -45,7 +45,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     experiment: ref,
     name: limited(host, "run name", name, LIMITS.runName),
     parent,
-    resumeId: parent === undefined ? host.takeResumeId() : undefined,
+    resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
     held,
     startTime,
   });

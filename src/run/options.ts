@@ -33,7 +33,7 @@ export interface RunOptions {
   readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
   /**
    * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
-   * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first of them that fails is a run of its own instead. @default no limit
+   * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
    */
   readonly maxRunsPerSecond?: number | undefined;
   /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */

@@ -56,8 +56,6 @@ export class Run {
   readonly #host: RunHost;
   readonly #log: RunLog | undefined;
   readonly #schema: Schema | undefined;
-  /** @internal What it and the runs below it are held back by, if they are. */
-  readonly held: HeldRuns | undefined;
   /** @internal How many runs were opened below it. */
   children = 0;
   /** Why it is none that is recorded, when tracking is not simply off. */
@@ -74,7 +72,6 @@ export class Run {
     this.experimentRef = experiment;
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
     this.#host = host as RunHost; // only read where there is a log
-    this.held = held;
     this.#unrecorded = unrecorded;
     if (host === undefined) return;
     const { userId, tags } = processSource();
@@ -202,6 +199,11 @@ export class Run {
   [Symbol.asyncDispose](): Promise<void> {
     this.end();
     return Promise.resolve();
+  }
+
+  /** @internal What it and the runs below it are held back by, or have been. */
+  get held(): HeldRuns | undefined {
+    return this.#log?.holder;
   }
 
   /** @internal The tracker this run belongs to. */

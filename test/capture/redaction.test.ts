@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { currentRun, LogMetric, LogParam, LogTag, startRun, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
+import { Random } from "../support/by-hand.js";
 import { away } from "../support/faulty-store.js";
 import { memoryTracker } from "../support/memory.js";
 import { kit, until } from "../support/outbox-kit.js";
@@ -11,17 +12,13 @@ import { kit, until } from "../support/outbox-kit.js";
 const folder = mkdtempSync(join(tmpdir(), "pulse-redaction-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** A small generator of numbers, so that a failure can be played again. */
-function dice(seed: number): (below: number) => number {
-  let state = seed * 2_654_435_761 + 1;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
+const rolls = (seed: number): Roll => {
+  const random = new Random(seed);
+  return (below) => random.below(below);
+};
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-type Roll = ReturnType<typeof dice>;
+type Roll = (below: number) => number;
 const letters = (roll: Roll, count: number, of = ALPHABET): string => Array.from({ length: count }, () => of[roll(of.length)]).join("");
 const pick = <T>(roll: Roll, list: readonly T[]): T => list[roll(list.length)] as T;
 
@@ -127,7 +124,7 @@ class Program {
 }
 
 function run(seed: number): { secrets: string[]; open: string[] } {
-  const { args, error, secrets, open } = plant(dice(seed));
+  const { args, error, secrets, open } = plant(rolls(seed));
   const program = new Program();
   program.work(...args);
   try {

@@ -143,8 +143,43 @@ describe("sample", () => {
         ["later", "FAILED", "true", false],
       ],
     );
-    assert.equal(tracker.stats().unsampled, 3);
+    assert.equal(tracker.stats().unsampled, 2);
     assertBalanced(tracker, 2);
+  });
+
+  test("what outlives its root is recorded whole when it fails, below what it was called in, and its id can be had", async () => {
+    const { tracker, runs } = clockwork();
+    const wait = (ms: number, fails = false) =>
+      sleep(ms).then(() => {
+        if (fails) throw new Error("late");
+      });
+    const leaf = tracked((ms: number, fails: boolean) => wait(ms, fails), { runName: "leaf" });
+    const middle = tracked(
+      async () => {
+        await Promise.allSettled([leaf(1, false), leaf(10, true), leaf(15, false)]);
+      },
+      { runName: "middle" },
+    );
+    let late: Promise<unknown> | undefined;
+    let id: Promise<string> | undefined;
+    tracker.withRun({ sample: 0, runName: "root" }, () => {
+      const asked = startRun({ runName: "asked" });
+      late = Promise.allSettled([middle(), sleep(5).then(() => (id = asked.serverId())), sleep(6).then(() => asked.end())]);
+    });
+    await late;
+    const all = await runs();
+    assert.deepEqual(all.map((run) => [run.name, run.status]).sort(), [
+      ["asked", "FINISHED"],
+      ["leaf", "FAILED"],
+      ["leaf", "FINISHED"],
+      ["leaf", "FINISHED"],
+      ["middle", "FINISHED"],
+    ]);
+    const [parent] = named(all, "middle");
+    for (const run of named(all, "leaf")) assert.equal(run.tags.get("mlflow.parentRunId"), parent?.runId);
+    assert.equal(await id, named(all, "asked")[0]?.runId);
+    assert.deepEqual([tracker.stats().unsampled, tracker.stats().pending], [1, 0]);
+    assertBalanced(tracker, 5);
   });
 
   test("a thousand values do not push out what a run is recorded for: its error, and what its values come to", async () => {
@@ -218,7 +253,7 @@ describe("maxRunsPerSecond", () => {
     assert.equal(folded.tags.get("pulse.folded"), "102");
     assert.deepEqual(params(folded), { region: "eu" });
     const { "ms.p50": p50, "ms.p95": p95, "ms.p99": p99, ...exact } = values(folded);
-    assert.deepEqual(exact, { "ms.count": [100], "ms.mean": [52.5], "ms.min": [3], "ms.max": [102], errors: [3] });
+    assert.deepEqual(exact, { "ms.count": [100], "ms.mean": [52.5], "ms.min": [3], "ms.max": [102], errors: [2] });
     for (const [value, true_] of [
       [p50, 52],
       [p95, 97],
@@ -255,6 +290,14 @@ describe("maxRunsPerSecond", () => {
         [[5], [6 / 5], 1_700_000_001_000],
       ],
     );
+  });
+
+  test("calls of several parents are folded into the experiment of their parents", async () => {
+    const { tracker, runs, experimentOf } = clockwork();
+    const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
+    for (let n = 0; n < 2; n++) tracker.withRun({ experiment: "Theirs" }, () => item(n));
+    await tracker.shutdown();
+    assert.deepEqual(named(await runs(), "item (folded)").map(experimentOf), ["Theirs"]);
   });
 
   test("a failure below a call that survives it makes no failed call, and an abort is none", async () => {
