@@ -8,7 +8,7 @@ import type { Untyped } from "./metrics.js";
 /** What a metric can be made of. */
 export type Scalar = number | bigint | boolean;
 /** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
-type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [object] extends [T] ? true : false;
+type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [keyof T] extends [never] ? [object] extends [T] ? true : false : false;
 /** What a method's call comes to: promises are awaited, generators give what they yield. */
 type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | AsyncIterable<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
 /** What a list or anything else that can be walked along holds; a text is none. */
@@ -382,7 +382,7 @@ export declare const TrackedRun: TrackedRunFactory;
 export {};
 
 // decorators/types.d.ts
-import type { MetricCheck, ParamCheck, Scalar } from "../capture/check.js";
+import type { MetricCheck, ParamCheck } from "../capture/check.js";
 import type { LogMetricOptions, Untyped } from "../capture/metrics.js";
 import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
@@ -409,6 +409,8 @@ interface AssignmentDecorator<Value> {
     <This, V extends Value>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
     <This, V extends Value>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
 }
+/** What is assigned to a setter or accessor, but nothing that is `Not`; methods have overloads of their own. */
+type Assigned<V, Not> = 0 extends 1 & V ? unknown : V extends Not ? never : unknown;
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
 /** `LogMetricOptions` whose step is known to the compiler. */
@@ -422,15 +424,11 @@ export type SteppedOptions<Step extends StepOption> = Omit<LogMetricOptions, "st
 export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> & {
     <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M, Step>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
-    <V extends Scalar | readonly unknown[] | {
-        readonly [key: string]: unknown;
-    }>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
+    <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction | string>): void;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M, Step>): TypedPropertyDescriptor<M>;
 };
 /** `@LogTag` after its selector is known. */
-export type TagDecorator = AssignmentDecorator<Untyped> & (<V extends Scalar | string | {
-    readonly [key: string]: unknown;
-}>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>) => void) & MethodDecoratorOf;
+export type TagDecorator = AssignmentDecorator<Untyped> & (<V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction>) => void) & MethodDecoratorOf;
 /** `@LogParam` after its selector is known. */
 export interface ParamDecorator<S extends ParamSelector | undefined> {
     /** Above a parameter, in the legacy dialect. */
@@ -588,6 +586,10 @@ declare const PROBLEMS: {
     readonly TOO_MANY_RUNS: {
         readonly retry: false;
         readonly todo: 'End the runs you start, log steps of one run instead of child runs (nest: "join"), or set maxRunsPerSecond.';
+    };
+    readonly SKETCH_MISSING: {
+        readonly retry: false;
+        readonly todo: "Everything but p50, p95 and p99 is there. Install it beside your bundle, or leave pulse-mlflow out of the bundle.";
     };
     readonly MINIFIED_NAMES: {
         readonly retry: false;
@@ -833,7 +835,7 @@ export interface RunOptions {
     readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
     /**
      * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
-     * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors`. The first of them that fails is a run of its own instead. @default no limit
+     * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
      */
     readonly maxRunsPerSecond?: number | undefined;
     /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
@@ -869,7 +871,7 @@ export type CheckedOptions<S extends Selector | undefined, F> = Omit<CallOptions
 // run/plan.d.ts
 /** Any function; arguments and `this` go through untouched. */
 export type AnyFunction = (this: any, ...args: any[]) => any;
-/** What one decorator, `tracked` or `withRun` asks for. */
+/** What one decorator, or `tracked`, asks for. */
 export interface PlanPart {
     /** Its name, or that of the function. */
     readonly decorator: string;

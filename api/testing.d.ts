@@ -144,7 +144,7 @@ export declare const DONE: Outcome;
 // testing/index.d.ts
 export { assertLoggedMetric, assertRun, type MatcherResult, type MetricExpectation, type PulseAssertions, pulseMatchers, type Recorded, type RunExpectation, } from "./matchers.js";
 export type { MlflowCall } from "./recording-store.js";
-export { createTestTracker, type MlflowCalls, type RunSnapshot, recordMlflowCalls, type TestPoint, type TestRun, type TestTracker, } from "./test-tracker.js";
+export { createTestTracker, type MlflowCalls, type RunSnapshot, recordMlflowCalls, type TestConfig, type TestPoint, type TestRun, type TestTracker, } from "./test-tracker.js";
 
 // testing/matchers.d.ts
 import type { TestRun } from "./test-tracker.js";
@@ -278,14 +278,16 @@ export interface TestTracker extends Tracker {
     readonly onlyRun: TestRun;
     /** Warnings, as a logger gets them. */
     readonly warnings: readonly string[];
-    /** Milliseconds since the epoch; settable. @default 1700000000000 */
+    /** Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before. @default 1700000000000 */
     now: number;
     /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
     snapshot(): readonly RunSnapshot[];
 }
+/** Settings of a test tracker; the environment and configuration files have no say in them. */
+export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
 /**
  * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may run side by side.
- * @param config like `configure`, without a tracking URI.
+ * @param config like `configure`, without tracking URI and context.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * import { createTestTracker } from "pulse-mlflow/testing";
@@ -294,11 +296,11 @@ export interface TestTracker extends Tracker {
  * await tracker.run(() => train(0.25));
  * console.assert(tracker.onlyRun.params.lr === "0.25" && tracker.onlyRun.metrics.loss?.[0]?.value === 0.75);
  */
-export declare function createTestTracker(config?: Omit<PulseConfig, "trackingUri">): TestTracker;
+export declare function createTestTracker(config?: TestConfig): TestTracker;
 /** The calls to MLflow that code under test makes, and a server that can be away. */
 export interface MlflowCalls {
     readonly tracker: TestTracker;
-    /** The calls so far, in order. */
+    /** The calls so far; what one turn of the event loop recorded of a run comes as params, tags, metrics. */
     readonly calls: readonly MlflowCall[];
     /** Those about the runs of that name. */
     callsOf(runName: string): readonly MlflowCall[];
@@ -317,4 +319,4 @@ export interface MlflowCalls {
  * console.log(mlflow.calls);
  * // [["setExperiment", "Sweep"], ["startRun", "trial"], ["logParam", "lr", "0.1"], ["logMetric", "loss", 0.9, 0], ["endRun", "FINISHED"]]
  */
-export declare function recordMlflowCalls(config?: Omit<PulseConfig, "trackingUri">): MlflowCalls;
+export declare function recordMlflowCalls(config?: TestConfig): MlflowCalls;
