@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, transformSync } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
@@ -65,4 +65,10 @@ for (const [user, path] of [
   const text = readFileSync(`dist/cjs/${user}`, "utf8");
   if (!text.includes('"#require"')) throw new Error(`${user} no longer imports "#require".`);
   writeFileSync(`dist/cjs/${user}`, text.replace('"#require"', `"${path}"`));
+}
+
+// What the compiler writes for exports is long; the same in short.
+for (const file of readdirSync("dist/cjs", { recursive: true })) {
+  const path = join("dist/cjs", file);
+  if (/\.c?js$/.test(file)) writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, target: "es2023" }).code);
 }
