@@ -1,149 +1,6 @@
-// stores/memory-store.d.ts
-import type { Metric, TerminalStatus } from "../entities.js";
-import { type Outcome, type RunChange, type TrackingStore } from "./tracking-store.js";
-/** A run as the memory store keeps it. */
-export interface StoredRun {
-    readonly runId: string;
-    readonly experimentId: string;
-    name: string;
-    status: "RUNNING" | TerminalStatus;
-    readonly startTime: number;
-    endTime: number | undefined;
-    readonly params: Map<string, string>;
-    readonly tags: Map<string, string>;
-    /** Every point of every metric, in the order of arrival; a replayed point is there once. */
-    readonly metrics: Map<string, Metric[]>;
-}
-/** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
-export declare class MemoryStore implements TrackingStore {
-    #private;
-    readonly uri: string;
-    readonly batchItems: number;
-    readonly durable: boolean;
-    readonly volatile: boolean;
-    readonly experiments: Map<string, string>;
-    readonly runs: Map<string, StoredRun>;
-    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-    applySync(changes: readonly RunChange[]): readonly Outcome[];
-    close(): Promise<void>;
-}
-
-// stores/tracking-store.d.ts
-import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
-import { PulseError } from "../errors.js";
-/** How a run starts. */
-export interface RunStart {
-    readonly name: string;
-    /** Milliseconds since the epoch. */
-    readonly startTime: number;
-    readonly userId: string;
-    /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
-    readonly sourceTags: readonly Tag[];
-    /** The parent's `runKey`, when this is a child run. */
-    readonly parentKey: string | undefined;
-    /** The run exists in the store already and is opened again. */
-    readonly resume: boolean;
-}
-/** How a run ends. */
-export interface RunEnd {
-    readonly status: TerminalStatus;
-    /** Milliseconds since the epoch. */
-    readonly endTime: number;
-    /** Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died. */
-    readonly ifRunning?: boolean | undefined;
-}
-/** The ids under which the store knows a run. */
-export interface StoredIds {
-    readonly runId: string;
-    readonly experimentId: string;
-    /** The run had to be created a second time, because nobody knows what became of the first: there may be a twin. */
-    readonly recreated?: boolean | undefined;
-}
-/** What was recorded of one run since its last change. */
-export interface RunChange {
-    readonly runKey: string;
-    readonly experiment: ExperimentRef;
-    /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
-    readonly ids: StoredIds | undefined;
-    /** The store's id of the parent; a child is created after it. */
-    readonly parentId: string | undefined;
-    /** This change was handed over before, and nobody knows what became of it. */
-    readonly attempted: boolean;
-    readonly create: RunStart | undefined;
-    readonly metrics: readonly Metric[];
-    readonly params: readonly Param[];
-    readonly tags: readonly Tag[];
-    readonly end: RunEnd | undefined;
-}
-/** What became of one change. */
-export type Outcome = 
-/** It is stored; `ids` after a creation. */
-{
-    readonly kind: "done";
-    readonly ids?: StoredIds;
-}
-/** The store failed on this change and may take others: the same again later. */
- | {
-    readonly kind: "retry";
-    readonly error: PulseError;
-}
-/** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
- | {
-    readonly kind: "away";
-    readonly error: PulseError;
-    readonly afterMs?: number | undefined;
-}
-/** These params have another value already; the change without them is to be applied again. */
- | {
-    readonly kind: "conflict";
-    readonly params: readonly string[];
-}
-/** The store will never take this change. */
- | {
-    readonly kind: "rejected";
-    readonly error: PulseError;
-};
-/**
- * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
- * point, end in the same state; retry and replay after a crash rely on exactly this.
- */
-export interface TrackingStore {
-    /** The store's address without credentials, for messages. */
-    readonly uri: string;
-    /** Most items (see `itemsOf`) one `apply` should get: bounds how long a store that works on the event loop holds it. */
-    readonly batchItems: number;
-    /** Most runs one `apply` should get. @default any number */
-    readonly batchRuns?: number | undefined;
-    /** How many calls of `apply` may be under way at once. @default 1 */
-    readonly width?: number | undefined;
-    /** What it holds outlives this process: what it does not take now is worth keeping for it. */
-    readonly durable: boolean;
-    /** What it holds is gone with the process: nothing is to be brought there at the end, nor the store to be held until then. */
-    readonly volatile?: boolean;
-    /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
-    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-    /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
-    applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
-    /** The page where people look at a run, when there is one. */
-    runUrl?(ids: StoredIds): string;
-    /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
-    readonly unsettled?: boolean;
-    settle?(): Promise<void>;
-    /** Lets go of files and connections; idempotent. */
-    close(): Promise<void>;
-}
-/** How many items a change holds: its start, its end, each metric, param and tag. */
-export declare function itemsOf(change: RunChange): number;
-/** A change in which nothing happens: what a real one is made from. */
-export declare const NO_CHANGE: Omit<RunChange, "runKey" | "experiment">;
-/** Stands in for an outcome a store failed to give. */
-export declare const NO_ANSWER: Outcome;
-/** The outcome of a stored change that created nothing. */
-export declare const DONE: Outcome;
-
 // testing/index.d.ts
 export { assertLoggedMetric, assertRun, type MatcherResult, type MetricExpectation, type PulseAssertions, pulseMatchers, type Recorded, type RunExpectation, } from "./matchers.js";
-export type { MlflowCall } from "./recording-store.js";
+export type { MlflowCall } from "./mlflow-call.js";
 export { createTestTracker, type MlflowCalls, type RunSnapshot, recordMlflowCalls, type TestConfig, type TestPoint, type TestRun, type TestTracker, } from "./test-tracker.js";
 
 // testing/matchers.d.ts
@@ -206,38 +63,17 @@ export declare function assertLoggedMetric(recorded: Recorded, key: string, expe
  */
 export declare function assertRun(recorded: Recorded, expected?: RunExpectation): void;
 
-// testing/recording-store.d.ts
-import { MemoryStore } from "../stores/memory-store.js";
-import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store.js";
+// testing/mlflow-call.d.ts
 /** One call that would have been made to MLflow, in the words of its fluent client. */
 export type MlflowCall = readonly [call: "setExperiment", name: string] | readonly [call: "startRun", name: string, options?: {
     readonly parentRunId: string;
 }] | readonly [call: "logParam", key: string, value: string] | readonly [call: "setTag", key: string, value: string] | readonly [call: "logMetric", key: string, value: number, step: number] | readonly [call: "endRun", status: string];
-/** A call with the run it is about. */
-export interface RecordedCall {
-    readonly runId: string;
-    readonly call: MlflowCall;
-}
-/** A store in memory that takes note of each call, and can be away. */
-export declare class RecordingStore implements TrackingStore {
-    readonly uri = "memory:";
-    readonly batchItems = 10000;
-    readonly durable = false;
-    readonly volatile = true;
-    readonly kept: MemoryStore;
-    readonly calls: RecordedCall[];
-    /** Whether the server answers. */
-    available: boolean;
-    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-    applySync(changes: readonly RunChange[]): readonly Outcome[];
-    close(): Promise<void>;
-}
 
 // testing/test-tracker.d.ts
 import type { PulseConfig } from "../config/options.js";
 import type { TerminalStatus } from "../entities.js";
 import { type Tracker } from "../tracker.js";
-import { type MlflowCall } from "./recording-store.js";
+import type { MlflowCall } from "./mlflow-call.js";
 /** One value of a metric's history. */
 export interface TestPoint {
     readonly value: number;

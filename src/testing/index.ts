@@ -8,7 +8,7 @@ export {
   type Recorded,
   type RunExpectation,
 } from "./matchers.js";
-export type { MlflowCall } from "./recording-store.js";
+export type { MlflowCall } from "./mlflow-call.js";
 export {
   createTestTracker,
   type MlflowCalls,

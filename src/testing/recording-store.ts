@@ -1,15 +1,7 @@
 import { PulseError } from "../errors.js";
 import { MemoryStore } from "../stores/memory-store.js";
 import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store.js";
-
-/** One call that would have been made to MLflow, in the words of its fluent client. */
-export type MlflowCall =
-  | readonly [call: "setExperiment", name: string]
-  | readonly [call: "startRun", name: string, options?: { readonly parentRunId: string }]
-  | readonly [call: "logParam", key: string, value: string]
-  | readonly [call: "setTag", key: string, value: string]
-  | readonly [call: "logMetric", key: string, value: number, step: number]
-  | readonly [call: "endRun", status: string];
+import type { MlflowCall } from "./mlflow-call.js";
 
 /** A call with the run it is about. */
 export interface RecordedCall {

@@ -3,7 +3,8 @@ import type { TerminalStatus } from "../entities.js";
 import { OFF } from "../run/host.js";
 import type { StoredRun } from "../stores/memory-store.js";
 import { type Tracker, trackerOn } from "../tracker.js";
-import { type MlflowCall, RecordingStore } from "./recording-store.js";
+import type { MlflowCall } from "./mlflow-call.js";
+import { RecordingStore } from "./recording-store.js";
 
 /** One value of a metric's history. */
 export interface TestPoint {
