@@ -38,6 +38,14 @@ export function memoryTracker(config: PulseConfig = {}, clock: Clock = systemClo
   };
 }
 
+/** A tracker whose time and chance the test sets. */
+export function clockwork(): TestTracker & { readonly time: { now: number; chance: number } } {
+  const time = { now: 1_700_000_000_000, chance: 0.5 };
+  return { ...memoryTracker({}, { ...systemClock, now: () => time.now, random: () => time.chance }), time };
+}
+
+export const named = (runs: readonly StoredRun[], name: string): StoredRun[] => runs.filter((run) => run.name === name);
+
 /** A run's metric histories as plain values: `{ loss: [0.3, 0.2] }`. */
 export function values(run: StoredRun): Record<string, number[]> {
   return Object.fromEntries([...run.metrics].map(([key, points]) => [key, points.map((point) => point.value)]));
