@@ -237,9 +237,7 @@ export class Run {
       return;
     }
     this.#steps ??= new Steps();
-    const next = this.#steps.next(clean);
-    const at = step === undefined || step === null ? next : integerOf(this.#host, step, "step", clean, next);
-    this.#steps.took(clean, at);
+    const at = step === undefined || step === null ? this.#steps.take(clean) : this.#given(step, clean);
     this.#series ??= thinning && new Series();
     if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
     log.metric({
@@ -276,6 +274,13 @@ export class Run {
     if (this.#ended) return;
     if (partial) this.setTag("pulse.partial", "true");
     this.end(status);
+  }
+
+  #given(step: unknown, key: string): number {
+    this.#steps ??= new Steps();
+    const at = integerOf(this.#host, step, "step", key, this.#steps.next(key));
+    this.#steps.took(key, at);
+    return at;
   }
 
   /** Walks along a record of the user's, which may have getters that throw. */

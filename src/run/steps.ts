@@ -1,5 +1,5 @@
 /** Keys kept in a chain; more go into a map. Most runs log a handful of metrics, and a map or growing list for each run is dear. */
-const FEW = 8;
+const FEW = 16;
 
 interface Link {
   readonly key: string;
@@ -16,6 +16,14 @@ export class Steps {
   /** Gives the step of the next value: the highest so far plus one, from 0. */
   next(key: string): number {
     return (this.#find(key)?.highest ?? -1) + 1;
+  }
+
+  /** Takes the next step of a key. */
+  take(key: string): number {
+    const known = this.#find(key);
+    if (known) return ++known.highest;
+    this.took(key, 0);
+    return 0;
   }
 
   /** Notes that a step was taken. */
