@@ -70,5 +70,8 @@ for (const [user, path] of [
 // What the compiler writes for exports is long; the same in short.
 for (const file of readdirSync("dist/cjs", { recursive: true })) {
   const path = join("dist/cjs", file);
-  if (/\.c?js$/.test(file)) writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, target: "es2023" }).code);
+  // Not of the entries: their names are read from this very text when an ES module imports them.
+  const isEntry = entries.some((entry) => join("dist/cjs", `${entry}.js`) === path);
+  if (/\.c?js$/.test(file) && !isEntry)
+    writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, target: "es2023" }).code);
 }

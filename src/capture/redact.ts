@@ -37,8 +37,16 @@ const SECRET_PAIRS = new Set(
     .concat("connection string", "db pass"),
 );
 /** What stands before or after `token` where it is one of a language model, not of a login. */
-const MODEL_TOKENS = new Set(["bos", "eos", "pad", "unk", "mask", "sep", "cls", "stop", "start", "end", "special", "image"]);
-const TOKEN_FACTS = new Set(["type", "types", "count", "limit", "length", "id", "ids", "index"]);
+const MODEL_TOKENS = new Set(
+  "bos eos pad unk mask sep cls stop start end special image patch class text prompt max min num total next last first new target input output per".split(
+    " ",
+  ),
+);
+const TOKEN_FACTS = new Set(
+  "type types count counts limit length id ids index level mixer embedding embeddings mask masking pooling position strategy budget dropout rate size loss".split(
+    " ",
+  ),
+);
 
 /** Where a secret may begin: not within a word, but behind an underscore or an escape such as `%3D`. */
 const START = "(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))";
@@ -53,7 +61,7 @@ const SHAPES: readonly RegExp[] = [
   "xapp-[\\w-]{10,}",
   "AIza[\\w-]{35}", // Google
   "ya29\\.[\\w-]{20,}",
-  "sk-[\\w-]{20,}", // OpenAI, Anthropic
+  "sk-(?=[\\w-]{0,200}[0-9A-Z])[\\w-]{20,}", // OpenAI, Anthropic; not sk-learn-something
   "[sr]k_(?:live|test)_\\w{16,}", // Stripe
   "SG\\.[\\w-]{16,}\\.[\\w-]{16,}", // SendGrid
   "hf_[A-Za-z0-9]{30,}", // Hugging Face
@@ -63,13 +71,13 @@ const SHAPES: readonly RegExp[] = [
   .map((shape) => new RegExp(START + shape, "g"))
   .concat(
     /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g,
-    /\b(?:Bearer|Basic) [\w+/.=~-]{16,}/gi,
+    /\b(?:[Bb]earer|[Bb]asic) (?=[\w+/.=~-]{0,200}[0-9A-Z])[\w+/.=~-]{16,}/g, // not "basic something-learning"
   );
 /** A cheap first look: only texts with one of these can hold a shape above or a URL with credentials. */
 const SUSPECT =
   /:\/\/|-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|xapp-|AIza|ya29|sk-|[sr]k_|SG\.|hf_|npm_|dapi|bearer |basic /i;
 /** Without the scheme before it, which would be looked for from every letter of a long text. */
-const URL_CREDENTIALS = /:\/\/[^\s/?#]+@/g;
+const URL_CREDENTIALS = /:\/\/[^\s/?#"'<>]+@/g;
 const KEY_WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g;
 
 const secretKeys = new Map<string, boolean>();

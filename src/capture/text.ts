@@ -4,7 +4,7 @@ import { isSecretKey, REDACTED, redactText } from "./redact.js";
 const MAX_DEPTH = 6;
 /** How many characters one text may have before the rest of the object is left out. */
 const MAX_TEXT = 100_000;
-/** Most elements of one list. */
+/** Most elements of one list, and most characters of one text in an object. */
 const MAX_ITEMS = 10_000;
 
 /**
@@ -23,9 +23,10 @@ export function valueText(key: string, value: unknown, redacts: boolean): string
     while (path.length > 0 && path.at(-1) !== this) path.pop();
     if (typeof item === "string") {
       if (redacts && isSecretKey(name)) return REDACTED;
-      budget -= item.length;
+      const kept = bounded(item, Math.min(MAX_ITEMS, Math.max(0, budget)));
+      budget -= kept.length;
       // Here, since in JSON a line break before a secret becomes a letter before it.
-      return budget < 0 ? "..." : redacts ? redactText(item) : item;
+      return redacts ? redactText(kept) : kept;
     }
     budget -= 4;
     if (budget < 0 && path.length > 0) return undefined;
@@ -46,7 +47,8 @@ export function valueText(key: string, value: unknown, redacts: boolean): string
 }
 
 /** A text of which nobody stores more than a part; its length keeps long ones apart. */
-const bounded = (text: string): string => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}... ${text.length} characters` : text);
+const bounded = (text: string, most: number = MAX_TEXT): string =>
+  text.length > most ? `${text.slice(0, most)}... ${text.length} characters` : text;
 
 /** A list of which nobody stores more than a part. */
 function head(list: ArrayLike<unknown>): unknown[] {

@@ -81,10 +81,29 @@ function fieldInitializer(name: string, placement: Placement): (this: unknown, i
   return function (this: unknown, initial: unknown): unknown {
     const self = this as object;
     if (typeof initial !== "function") throw wrongTarget(placement, "field", name, classNameOf(self));
-    const { fn, plan } = decorateMethod(initial as AnyFunction, name, placement);
-    if (plan) plan.owner ??= () => (typeof self === "function" ? self : self.constructor);
+    // Another of ours on this field has made it; anything else may be in use elsewhere, and stays as it is.
+    const made = madeForFields.get(initial);
+    const { fn, plan } = decorateMethod(initial as AnyFunction, name, placement, made?.self !== self || made.name !== name);
+    const home = typeof self === "function" ? self : self.constructor;
+    if (plan) {
+      plan.owner ??= () => home;
+      plan.family ??= familyOf(home, name);
+    }
+    madeForFields.set(fn, { self, name });
     return fn;
   };
+}
+
+const madeForFields = new WeakMap<object, { readonly self: object; readonly name: string }>();
+const families = new WeakMap<object, Map<string, object>>();
+
+/** What the functions in the same field of all instances have in common. */
+function familyOf(home: object, name: string): object {
+  const ofClass = families.get(home) ?? new Map<string, object>();
+  families.set(home, ofClass);
+  const family = ofClass.get(name) ?? {};
+  ofClass.set(name, family);
+  return family;
 }
 
 function legacy(target: object, key: string | symbol | number, third: unknown, placement: Placement): unknown {
@@ -92,7 +111,7 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
   const descriptor = third as PropertyDescriptor | undefined;
   if (typeof descriptor?.value === "function") {
     const home = typeof key === "number" ? String(key) : key;
-    const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, target, home);
+    const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, false, target, home);
     if (plan) plan.owner ??= () => (typeof target === "function" ? target : target.constructor);
     return { ...descriptor, value: fn };
   }
@@ -120,6 +139,7 @@ function decorateParameter(target: object, given: string | symbol | number | und
   const fn: unknown = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key)?.value;
   if (!placement.onParameter || key === undefined || typeof fn !== "function")
     throw wrongTarget(placement, "parameter", key === undefined ? "constructor" : memberName(key), classNameOf(target));
+  if (OFF) return;
   const members: ParameterParts = onParameters.get(target) ?? new Map();
   onParameters.set(target, members);
   const known = members.get(key);
@@ -165,12 +185,13 @@ function decorateMethod(
   fn: AnyFunction,
   name: string,
   placement: Placement,
+  anew = false,
   target?: object,
   key?: string | symbol,
 ): { fn: AnyFunction; plan: Plan | undefined } {
   if (OFF) return { fn, plan: undefined };
   const known = planOf(fn);
-  const existing = known?.closed ? undefined : known;
+  const existing = known?.closed || anew ? undefined : known;
   const plan = existing ?? planFor(fn, name, target, key);
   placement.onMethod(plan);
   plan.parts.push(placement.part);

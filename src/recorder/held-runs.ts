@@ -35,6 +35,11 @@ export class HeldRuns implements Intake {
     return this.#fate === "drop";
   }
 
+  /** Whether nobody knows yet what becomes of the runs. */
+  get undecided(): boolean {
+    return this.#fate === undefined;
+  }
+
   /** Has the runs recorded, whatever becomes of them. */
   record(): void {
     if (this.#fate === undefined) this.#settle("record");

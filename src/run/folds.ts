@@ -99,7 +99,7 @@ class FoldWindow {
   #roll(): void {
     const second = Math.floor(this.#host.clock.now() / WINDOW_MS);
     if (second === this.#second) return;
-    this.#close();
+    this.endOpen();
     this.#second = second;
     this.#admitted = 0;
     this.#failed = false;
@@ -111,16 +111,18 @@ class FoldWindow {
     clearTimeout(this.#timer);
     this.#folded = undefined;
     this.#host.recorder.held.delete(this);
-    const { params, tags, name, fallbackExperiment } = this.#opening;
+    const { params, tags, name, ...experiments } = this.#opening;
     const { parent, first, startTime } = folded;
-    const experiment = this.#opening.experiment ?? (parent || fallbackExperiment ? undefined : first?.experiment);
-    const run = openRun(this.#host, { experiment, fallbackExperiment, name: `${name} (folded)`, parent, startTime });
-    for (const record of params) run.logParams(record);
-    for (const record of tags) run.setTags(record);
-    run.setTag("pulse.folded", folded.calls);
-    for (const [key, value] of folded.series.results()) run.logMetric(key, value);
-    run.logMetric("errors", folded.errors);
-    run.end();
+    const run = openRun(this.#host, { ...experiments, name: `${name} (folded)`, parent, startTime, sibling: first });
+    try {
+      for (const record of params) run.logParams(record);
+      for (const record of tags) run.setTags(record);
+      run.setTag("pulse.folded", folded.calls);
+      run.logMetric("errors", folded.errors);
+      for (const [key, value] of folded.series.results()) run.logMetric(key, value);
+    } finally {
+      run.end();
+    }
   }
 }
 

@@ -14,6 +14,8 @@ export interface OpenRequest {
   readonly fallbackExperiment: string | undefined;
   readonly name: string;
   readonly parent: Run | undefined;
+  /** A run whose experiment it shares where a child would share its parent's. */
+  readonly sibling?: Run | undefined;
   /** @default what the parent is held back by */
   readonly held?: HeldRuns | undefined;
   /** @default now */
@@ -40,7 +42,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS)) return forgettingRun({ experiment }, tooMany);
   host.opened++;
-  const ref = experimentOf(host, experiment, fallbackExperiment, parent);
+  const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
   return new Run(host, {
     experiment: ref,
     name: limited(host, "run name", name, LIMITS.runName),
@@ -58,10 +60,10 @@ function sayMany(host: RunHost, what: string, count: number): void {
   if (count >= MOST_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}; further ones are not recorded.`, undefined, "most");
 }
 
-function experimentOf(host: RunHost, given: string | undefined, fallback: string | undefined, parent: Run | undefined): ExperimentRef {
+function experimentOf(host: RunHost, given: string | undefined, fallback: string | undefined, relative: Run | undefined): ExperimentRef {
   if (given !== undefined) return named(host, given);
   // A child stays with its parent: MLflow shows children only within one experiment.
-  if (parent && fallback === undefined) return parent.experimentRef;
+  if (relative && fallback === undefined) return relative.experimentRef;
   return host.config.experiment ?? named(host, fallback ?? "Default");
 }
 

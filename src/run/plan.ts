@@ -23,6 +23,8 @@ export interface Plan {
   readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
   /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
   owner: (() => unknown) | undefined;
+  /** What it has in common with the functions in the same field of other instances. */
+  family: object | undefined;
   /** Decorators leave it as it is, and wrap its function once more: it may be in use elsewhere. */
   closed: boolean;
   /** What is known of its arguments, read at the first need. */
@@ -76,6 +78,7 @@ export function newPlan(original: AnyFunction, name: string): Plan {
     params: [],
     tags: [],
     owner: undefined,
+    family: undefined,
     closed: false,
     signature: undefined,
     remarks: [],

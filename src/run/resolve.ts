@@ -13,6 +13,8 @@ export interface ResolvedPlan {
   readonly runName: RunOptions["runName"];
   readonly defaultName: string;
   readonly when: RunOptions["when"];
+  /** What stands for the method, where calls are counted. */
+  readonly family: object | undefined;
   /** Whether some calls are not recorded, or not as runs of their own. */
   readonly thins: boolean;
   readonly sample: RunOptions["sample"];
@@ -121,6 +123,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     runName: last("runName"),
     defaultName: className === undefined ? plan.name : `${className}.${plan.name}`,
     when: last("when"),
+    family: plan.family,
     thins: (sample !== undefined && sample !== 1) || maxRunsPerSecond !== undefined,
     sample,
     maxRunsPerSecond,

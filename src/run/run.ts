@@ -191,6 +191,7 @@ export class Run {
     } finally {
       this.#ended = true;
       this.#host.opened--;
+      this.#log.closing = false;
       this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
     }
   }

@@ -13,7 +13,7 @@ export function holdBack(
   args: readonly unknown[],
   name: string | undefined,
 ): HeldRuns | undefined {
-  if (parent?.held && !parent.held.dropped) return parent.held;
+  if (parent?.held?.undecided) return parent.held;
   const { sample, maxRunsPerSecond } = resolved;
   if (parent === undefined && sample !== undefined) {
     const share = typeof sample === "function" ? guard(host, "sample", () => sample(args)) : sample;
@@ -22,7 +22,7 @@ export function holdBack(
   if (maxRunsPerSecond === undefined) return undefined;
   // What is fixed for a method is that of one call where each call has a plan of its own.
   const fixed = (fields: ResolvedPlan["params"]) => (name === undefined ? fields.filter((each) => typeof each !== "function") : []);
-  return fold(host, parent, name ?? resolved, maxRunsPerSecond, () => ({
+  return fold(host, parent, name ?? resolved.family ?? resolved, maxRunsPerSecond, () => ({
     experiment: resolved.experiment,
     fallbackExperiment: resolved.className,
     name: typeof resolved.runName === "string" ? resolved.runName : resolved.defaultName,

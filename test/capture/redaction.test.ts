@@ -195,3 +195,30 @@ test("numbers under secret keys stay, and a function of the user's goes on befor
   assert.deepEqual([run.name, experimentOf(run), run.tags.get("error.cause")], ["for ***", "of ***", "Error: ***"]);
   assert.ok(!JSON.stringify([...run.tags]).includes("acm"));
 });
+
+test("everyday texts of machine learning are no secrets", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const params = {
+    model: "sk-learn-gradient-boosting",
+    about: "a basic convolutional-network",
+    course: "Basic reinforcement-learning",
+    token_mixer: "mlp",
+    max_token: "4k",
+    pad_token: "<pad>",
+    where: { url: "http://host", mail: "a@b.org" },
+    list: ["hdfs://nn", "team@corp"],
+  };
+  tracker.withRun({ params }, () => 1);
+  const stored = Object.fromEntries((await onlyRun()).params);
+  assert.deepEqual(stored, { ...params, where: JSON.stringify(params.where), list: JSON.stringify(params.list) });
+});
+
+test("a long text in an object takes nothing else with it, and two different ones stay apart", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.withRun({}, (run) => {
+    run.logParam("one", { prompt: "y".repeat(120_000), b: 2, c: "tail" });
+    run.setTag("two", { prompt: "y".repeat(130_000), b: 2, c: "tail" });
+  });
+  const { params, tags } = await onlyRun();
+  assert.notEqual(params.get("one")?.slice(-9), tags.get("two")?.slice(-9));
+});

@@ -1,6 +1,8 @@
 // Parameter decorators, which only the legacy dialect has.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { LogMetric, LogParam, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
 import { memoryTracker, params, values } from "../support/memory.js";
 
@@ -199,4 +201,10 @@ test("where nobody else decorates the method or its class, what stands on parame
       ["Derived.train", { lr: "2" }],
     ],
   );
+});
+
+test("with PULSE_MLFLOW=off they leave every method as it is", () => {
+  const program = fileURLToPath(new URL("off.js", import.meta.url));
+  const { stdout, stderr } = spawnSync(process.execPath, [program], { encoding: "utf8", env: { ...process.env, PULSE_MLFLOW: "off" } });
+  assert.equal(stdout, "true 6\n", stderr);
 });

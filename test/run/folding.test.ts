@@ -89,6 +89,19 @@ describe("maxRunsPerSecond", () => {
     assert.deepEqual(named(await runs(), "item (folded)").map(experimentOf), ["Theirs"]);
   });
 
+  test("also when that experiment is configured by its id", async () => {
+    const { tracker, runs, store } = clockwork();
+    Object.assign((tracker as unknown as { config: object }).config, { experiment: { id: "0" } });
+    const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
+    for (let n = 0; n < 2; n++) tracker.withRun({}, () => item(n));
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs()).map(({ experimentId }) => experimentId),
+      ["0", "0", "0"],
+    );
+    assert.equal(store.experiments.size, 1);
+  });
+
   test("a failure below a call that survives it makes no failed call, and an abort is none", async () => {
     const { tracker, runs } = clockwork();
     const attempt = tracked(() => {

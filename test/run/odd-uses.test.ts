@@ -226,7 +226,7 @@ test("params may be class instances and maps; numbers are no secrets, names and 
   }
   const { tracker, runs } = memoryTracker();
   tracker.withRun({ params: new Config() as unknown as Record<string, unknown> }, () => 1);
-  tracker.withRun({ runName: `sk-${"a".repeat(24)}`, params: { authtoken: "x", url: "postgres://u:p@ss@host/db" } }, () => 1);
+  tracker.withRun({ runName: `sk-${"a1B".repeat(8)}`, params: { authtoken: "x", url: "postgres://u:p@ss@host/db" } }, () => 1);
   const [first, second] = await runs();
   assert.deepEqual(first && params(first), { lr: "0.1" });
   assert.equal(second?.name, "[redacted]");

@@ -198,6 +198,27 @@ describe("sample", () => {
     assert.deepEqual(run && values(run)["ms.count"], [1]);
   });
 
+  test("what is logged after the end of a run that was left out is not kept", async () => {
+    const { tracker } = clockwork();
+    const left = tracker.run(() => startRun({ sample: 0 }));
+    left.end();
+    for (let i = 0; i < 10; i++) left.logMetric("late", i);
+    const { log } = left as unknown as { log: { gathered: unknown } };
+    assert.equal(log.gathered, undefined);
+  });
+
+  test("a root that is recorded early limits the calls below it like any other", async () => {
+    const { tracker, runs } = clockwork();
+    const child = tracked(() => 1, { runName: "child", maxRunsPerSecond: 1 });
+    await tracker.withRun({ sample: 0 }, async (run) => {
+      await run.serverId();
+      for (let i = 0; i < 5; i++) child();
+    });
+    await tracker.shutdown();
+    assert.deepEqual(named(await runs(), "child").length, 1);
+    assert.equal(named(await runs(), "child (folded)")[0]?.tags.get("pulse.folded"), "4");
+  });
+
   test("what is still open at shutdown goes as it ends: nothing failed, nothing is recorded", async () => {
     const { tracker, runs } = clockwork();
     tracker.run(() => startRun({ sample: 0 }));

@@ -78,3 +78,35 @@ test("a thousand instances cost nothing but themselves", async () => {
     Array.from({ length: 1_000 }, (_, n) => n),
   );
 });
+
+test("a field that holds a decorated method leaves that method as it is, and calls are counted over all instances", async () => {
+  class Alias {
+    @TrackedRun
+    @LogMetric("loss")
+    train(): { loss: number; acc: number } {
+      return { loss: 1, acc: 2 };
+    }
+
+    @LogMetric("acc")
+    alias = this.train;
+
+    @TrackedRun({ maxRunsPerSecond: 1, runName: "limited" })
+    @LogMetric("n")
+    limited = (n: number): { n: number } => ({ n });
+  }
+  const { tracker, runs } = memoryTracker();
+  const all = Array.from({ length: 5 }, () => new Alias());
+  tracker.run(() => all[0]?.train());
+  assert.deepEqual((await runs()).map(values), [{ loss: [1] }]);
+  tracker.run(() => {
+    for (const [n, each] of all.entries()) each.limited(n);
+  });
+  await tracker.shutdown();
+  const folded = (await runs()).filter(({ name }) => name === "limited (folded)");
+  assert.ok(folded.length >= 1); // two, when the second ends in between
+  assert.equal(
+    folded.reduce((sum, { tags }) => sum + Number(tags.get("pulse.folded")), 0) +
+      (await runs()).filter(({ name }) => name === "limited").length,
+    5,
+  );
+});
