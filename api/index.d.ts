@@ -388,7 +388,7 @@ import type { ParamSelector } from "../capture/params.js";
 import type { AnyFunction } from "../run/plan.js";
 /** A method decorator of both dialects; in the standard one also of a field that holds a function. */
 export interface MethodDecoratorOf {
-    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M>): (this: This, initial: M) => M;
+    <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
 }
@@ -422,7 +422,7 @@ export type SteppedOptions<Step extends StepOption> = Omit<LogMetricOptions, "st
  * so the one for methods, whose selector can be wrong, stands there.
  */
 export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> & {
-    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, M, Step>): (this: This, initial: M) => M;
+    <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, NonNullable<M>, Step>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
     <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction | string>): void;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M, Step>): TypedPropertyDescriptor<M>;
@@ -433,7 +433,7 @@ export type TagDecorator = AssignmentDecorator<Untyped> & (<V>(target: object, k
 export interface ParamDecorator<S extends ParamSelector | undefined> {
     /** Above a parameter, in the legacy dialect. */
     (target: object, key: string | symbol, index: number): void;
-    <This, M extends AnyFunction>(value: undefined, context: ClassFieldDecoratorContext<This, M> & ParamCheck<S, M>): (this: This, initial: M) => M;
+    <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M> & ParamCheck<S, NonNullable<M>>): (this: This, initial: M) => M;
     <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
     <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
 }

@@ -217,8 +217,8 @@ export function trackerOn(
  */
 export function configure(config: PulseConfig): void {
   const resolved = resolveConfig(config);
-  const tracker = build(resolved, resolved.runId);
   carryBy(config.context);
+  const tracker = build(resolved, resolved.runId);
   const previous = current.tracker;
   current.given = config;
   current.tracker = tracker;

@@ -59,10 +59,14 @@ function head(list: ArrayLike<unknown>): unknown[] {
 
 /** Gives what JSON would show as `{}` in a form it can show, and long lists cut. */
 function asPlain(value: object): object | string {
-  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Map)
+    return Object.fromEntries(value.size > MAX_ITEMS ? head([...value.keys()]).map((key) => [key, value.get(key)]) : value);
   if (value instanceof Set) return head([...value]);
   if (value instanceof RegExp) return String(value);
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return head(value as unknown as ArrayLike<unknown>);
-  if (Array.isArray(value) && value.length > MAX_ITEMS) return head(value);
+  if (Array.isArray(value)) return value.length > MAX_ITEMS ? head(value) : value;
+  const names = Object.keys(value);
+  if (names.length > MAX_ITEMS)
+    return Object.fromEntries(names.slice(0, MAX_ITEMS).map((name) => [name, (value as Record<string, unknown>)[name]]));
   return value;
 }

@@ -80,6 +80,7 @@ function standard(value: unknown, context: StandardContext, placement: Placement
 function fieldInitializer(name: string, placement: Placement): (this: unknown, initial: unknown) => unknown {
   return function (this: unknown, initial: unknown): unknown {
     const self = this as object;
+    if (initial === undefined || initial === null) return initial; // an optional one that is not there
     if (typeof initial !== "function") throw wrongTarget(placement, "field", name, classNameOf(self));
     // Another of ours on this field has made it; anything else may be in use elsewhere, and stays as it is.
     const made = madeForFields.get(initial);

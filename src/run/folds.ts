@@ -82,7 +82,7 @@ class FoldWindow {
     for (const { key, value } of metrics) {
       if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS, this.#host.diagnostics)) continue;
       const detail = `${name}: of the metrics of folded calls only the first 200 keys are summed up.`;
-      this.#host.diagnostics.warn("CAPTURE_LIMIT", detail, undefined, name);
+      this.#host.diagnostics.apart(() => this.#host.diagnostics.warn("CAPTURE_LIMIT", detail, undefined, name));
     }
     return "drop";
   }

@@ -40,16 +40,18 @@ export const scopes: ScopeStorage<Scope> = {
 };
 
 /**
- * Has scopes carried in another way from now on, or in the usual one.
- * @throws PulseError `INVALID_CONFIG` where a run is open, which would be lost.
+ * Has scopes carried in another way from now on; without one in the usual way, unless a run is open, which keeps its own.
+ * @throws PulseError `INVALID_CONFIG` for another context where a run is open, which would be lost.
  */
 export function carryBy(context: RunContext | undefined): void {
   const storage = (context as ScopeStorage<Scope> | undefined) ?? carrier.usual;
-  if (storage !== carrier.storage && scopes.get()?.run)
+  if (storage !== carrier.storage && scopes.get()?.run) {
+    if (context === undefined) return;
     throw new PulseError(
       "INVALID_CONFIG",
       "configure.context: a run is open here, which another context would not know; set it before the first run.",
     );
+  }
   carrier.storage = storage;
 }
 

@@ -40,7 +40,8 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (parent && ++parent.children >= MANY_RUNS)
     sayMany(host, `${parent.children} runs were opened below run ${parent.id}`, parent.children);
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
-  if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS)) return forgettingRun({ experiment }, tooMany);
+  if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
+    return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   host.opened++;
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
   return new Run(host, {

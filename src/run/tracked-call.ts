@@ -125,10 +125,10 @@ export class TrackedCall implements CallObserver, MetricSink {
   #judge(value: unknown): void {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
-    this.#fault = guard(this.#host, "failOn", () => {
-      const fault = failOn(value, this.#args);
-      return fault === true || (typeof fault === "string" && fault !== "") || fault instanceof Error ? fault : undefined;
-    });
+    const given = guard(this.#host, "failOn", () => failOn(value, this.#args));
+    this.#fault = guard(this.#host, "failOn", () =>
+      given === true || (typeof given === "string" && given !== "") || given instanceof Error ? given : undefined,
+    );
   }
 
   untouchable(): void {

@@ -104,7 +104,11 @@ test("another context inside an open run is refused, and without one the usual i
   });
   const context = clsHookedContext();
   configure({ trackingUri: "memory:", context });
-  withRun({}, () => assert.ok(context.get()));
+  withRun({}, () => {
+    assert.ok(context.get());
+    configure({ trackingUri: "memory:" }); // a run is open: it stays as it is
+    assert.ok(context.get());
+  });
   configure({ trackingUri: "memory:" });
   withRun({}, () => assert.equal(context.get(), undefined));
 });

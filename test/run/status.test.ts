@@ -123,7 +123,7 @@ test("failOn makes a result a failure; of a generator each value is asked about"
     for (const n of [0, 1, 2, 3]) assert.equal(check(n), n);
     assert.deepEqual([...tracked(numbers, { failOn: (n: number) => (n > 0 ? `saw ${n}` : false) })()], [0, 2, 1]);
     await tracked(async () => 5, { failOn: () => true })();
-    tracked(() => 1, { failOn: () => Promise.resolve(true) as never })();
+    tracked(() => 1, { failOn: () => Promise.reject(new Error("nobody's")) as never })();
   });
   assert.deepEqual(
     (await runs()).map(({ status, tags }) => [status, tags.get("error.type"), tags.get("error.message")]),

@@ -62,6 +62,14 @@ test("each instance's function is tracked by itself, detached ones and those of 
   );
 });
 
+test("an optional field that holds nothing is left alone", () => {
+  class Optional {
+    @TrackedRun
+    onEnd?: () => void;
+  }
+  assert.equal(new Optional().onEnd, undefined);
+});
+
 test("a derived class's field has its own plan and its own name", async () => {
   const { tracker, onlyRun } = memoryTracker();
   await tracker.run(() => new Derived(3).train(1));
