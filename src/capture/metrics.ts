@@ -1,6 +1,6 @@
 import { PulseError } from "../errors.js";
 import type { Aggregate } from "./aggregate.js";
-import { type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, readPath } from "./path.js";
+import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, readPath } from "./path.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -94,12 +94,9 @@ function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptio
 function compileTake(selector: Selector | undefined, name: string): MetricCapture {
   if (selector === undefined) return (result, _args, sink) => takeBare(name, result, sink);
   if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink);
-  if (typeof selector === "string") return takePath(selector, selector);
-  const takes = Array.isArray(selector)
-    ? (selector as readonly string[]).map((path) => takePath(path, path))
-    : Object.entries(selector as Record<string, string | SelectorFunction>).map(([key, from]) =>
-        typeof from === "string" ? takePath(key, from) : takeFunction(key, from),
-      );
+  const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
+  const [only] = takes;
+  if (takes.length === 1 && only) return only;
   return (result, args, sink) => {
     for (const take of takes) take(result, args, sink);
   };

@@ -1,6 +1,6 @@
-import type { Selector, SelectorFunction, Untyped } from "./metrics.js";
+import type { Selector, Untyped } from "./metrics.js";
 import type { ParameterName } from "./parameter-names.js";
-import { type Fielded, fieldNames, fieldOf, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
+import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
 
 /** A function as params selector: gets the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
@@ -51,13 +51,7 @@ export function compileParameter(selector: ParamSelector | undefined, index: num
 
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => ParamCapture): ParamCapture {
   if (typeof selector === "function") return (args, emit) => emitRecord(selector(args), emit);
-  const entries: [string, string | ArgumentFunction][] =
-    typeof selector === "string"
-      ? [[selector, selector]]
-      : Array.isArray(selector)
-        ? (selector as readonly string[]).map((path) => [path, path])
-        : Object.entries(selector as Record<string, string | ArgumentFunction>);
-  const takes = entries.map(
+  const takes = entriesOf(selector).map(
     ([key, from]): ParamCapture => (typeof from === "string" ? take(key, from) : (args, emit) => emit(key, from(args))),
   );
   return (args, emit) => {
@@ -156,12 +150,7 @@ export function compileTags(
       else if (taken !== undefined) emit(name, taken);
     };
   }
-  const entries: [string, string | SelectorFunction][] =
-    typeof selector === "string"
-      ? [[selector, selector]]
-      : Array.isArray(selector)
-        ? (selector as readonly string[]).map((path) => [path, path])
-        : Object.entries(selector as Record<string, string | SelectorFunction>);
+  const entries = entriesOf(selector);
   return (result, args, emit) => {
     for (const [key, from] of entries) {
       const value: unknown = typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, from);

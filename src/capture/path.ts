@@ -23,6 +23,15 @@ export function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof iterate === "function" && !("next" in value);
 }
 
+/** Reads a selector that is a path, a list of paths or a record: each key with what it is taken from. */
+export function entriesOf<F>(
+  selector: string | readonly string[] | { readonly [key: string]: string | F },
+): (readonly [key: string, from: string | F])[] {
+  if (typeof selector === "string") return [[selector, selector]];
+  if (Array.isArray(selector)) return (selector as readonly string[]).map((path) => [path, path]);
+  return Object.entries(selector as { readonly [key: string]: string | F });
+}
+
 /** What has fields that may be looked into: a plain object or a map. */
 export type Fielded = Record<string, unknown> | ReadonlyMap<unknown, unknown>;
 

@@ -56,6 +56,6 @@ function withoutExperiment({ experiment: _, ...rest }: CallOptions): RunOptions 
 function badName(got: unknown): PulseError {
   return new PulseError(
     "INVALID_OPTION",
-    `TrackedExperiment: the experiment's name must be a non-empty string (bare above something that is no class: write @TrackedExperiment()); got ${typeof got === "string" ? '""' : typeof got}.`,
+    `TrackedExperiment: the experiment's name must be a non-empty string; got ${typeof got === "string" ? '""' : typeof got}.`,
   );
 }

@@ -234,7 +234,7 @@ export class Run {
     const fault = this.#schema && outOfRange(this.#schema, clean, number);
     if (fault) diagnostics.warn("OUT_OF_RANGE", fault, undefined, clean);
     if (thinning?.aggregate) {
-      this.aggregate(clean, number, thinning.aggregate);
+      this.#aggregate(clean, number, thinning.aggregate);
       return;
     }
     this.#steps ??= new Steps();
@@ -249,8 +249,8 @@ export class Run {
     });
   }
 
-  /** @internal Takes a value into what all values of a key come to when the run ends. */
-  aggregate(key: string, value: number, kinds: readonly Aggregate[]): void {
+  /** Takes a value into what all values of a key come to when the run ends. */
+  #aggregate(key: string, value: number, kinds: readonly Aggregate[]): void {
     this.#series ??= new Series();
     if (this.#ended || !Number.isFinite(value)) {
       const why = this.#ended ? "came after the run's end" : "is not finite";

@@ -1,5 +1,6 @@
 // What the wide program logs, and the model of what MLflow must show of it, kept apart from the SDK's own code.
 import type { MetricOptions, MetricValue, Run, TerminalStatus } from "../../src/index.js";
+import { Random } from "../support/by-hand.js";
 import type { Num } from "./peer.js";
 import { storedValue } from "./support.js";
 
@@ -103,21 +104,8 @@ export const VALUES: readonly MetricValue[] = [
   false,
 ];
 
-/** A small seeded generator (mulberry32), so that every failure can be had again. */
-export class Dice {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
-  below(n: number): number {
-    return Math.floor(this.next() * n);
-  }
+/** The seeded generator, with what values are drawn from. */
+export class Dice extends Random {
   of<T>(list: readonly T[]): T {
     return list[this.below(list.length)] as T;
   }
