@@ -178,7 +178,7 @@ export class OutboxSource implements Source {
       if (ids) this.freeChildren(key);
       this.#goOn(key);
     } else if (outcome.kind === "rejected") this.#reject(load, outcome.error);
-    else if (outcome.kind === "retry") this.#rest(load, outcome.error);
+    else if (outcome.kind === "retry" || outcome.kind === "denied") this.#rest(load, outcome.error);
     else if (outcome.kind === "conflict") {
       this.#diagnostics.warnLater(conflictWarning(outcome.params));
       for (const row of load.rows)

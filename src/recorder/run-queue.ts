@@ -162,7 +162,7 @@ export class RunQueue implements Source {
         this.#forget(log); // the outbox has it, and goes on with it
         this.#keeper.landed(log, false);
         if (outcome.kind === "away") log.tell("away", outcome.error);
-      } else if (outcome.kind === "retry") this.#rest(log, outcome.error);
+      } else if (outcome.kind === "retry" || outcome.kind === "denied") this.#rest(log, outcome.error);
       else {
         again.push(log);
         if (outcome.kind === "conflict") this.#withoutConflicts(log, outcome.params);

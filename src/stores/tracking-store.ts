@@ -57,6 +57,11 @@ export type Outcome =
   | { readonly kind: "retry"; readonly error: PulseError }
   /** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
   | { readonly kind: "away"; readonly error: PulseError; readonly afterMs?: number | undefined }
+  /**
+   * The experiment or run of this change may not be written with these credentials, which the store accepts elsewhere:
+   * it waits apart with others of its experiment, and everything else goes on.
+   */
+  | { readonly kind: "denied"; readonly error: PulseError }
   /** These params have another value already; the change without them is to be applied again. */
   | { readonly kind: "conflict"; readonly params: readonly string[] }
   /** The store will never take this change. */

@@ -3,7 +3,7 @@ import type { Outcome } from "../tracking-store.js";
 
 /** Why a request did not do what it should, and what follows for the change it belongs to. */
 export class Failure extends Error {
-  readonly kind: "retry" | "away" | "rejected";
+  readonly kind: "retry" | "away" | "denied" | "rejected";
   readonly error: PulseError;
   /** When the server asked to come again, in milliseconds. */
   readonly afterMs: number | undefined;
