@@ -72,6 +72,7 @@ class TrackerInstance implements Tracker, RunHost {
       clock,
       maxPendingBytes,
       exitTimeoutMs,
+      patienceMs: config.server.requestTimeoutMs,
       durability,
       flushIntervalMs,
       outboxes,

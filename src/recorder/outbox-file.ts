@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { type Database, openDatabase, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
 
@@ -5,6 +6,7 @@ import { OUTBOX_VERSION, TABLES } from "./kept.js";
 export class OutboxFile {
   readonly path: string;
   readonly #db: Database;
+  readonly #identity: string;
   readonly #prepared = new Map<string, Statement>();
   #depth = 0;
 
@@ -29,10 +31,25 @@ export class OutboxFile {
         this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
       }
       this.#db.exec("COMMIT");
+      this.#identity = this.#look();
     } catch (error) {
       this.#db.close();
       throw error;
     }
+  }
+
+  /** Whether its files are still where they were made: what is written into removed ones nobody finds. */
+  get inPlace(): boolean {
+    return this.#look() === this.#identity;
+  }
+
+  #look(): string {
+    return ["", "-wal"].map((suffix) => fileIdentity(this.path + suffix)).join();
+  }
+
+  /** Writes all there is into a new file, which must be empty or absent. */
+  copyTo(path: string): void {
+    this.#db.prepare("VACUUM INTO ?").run(path);
   }
 
   /** Does several things in one transaction. */
@@ -88,4 +105,9 @@ export class OutboxFile {
   protected all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
     return this.#statement(sql).all(...values);
   }
+}
+
+function fileIdentity(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.dev}:${stat.ino}` : "";
 }

@@ -41,13 +41,30 @@ export class OutboxFolder {
 
   /** Makes a new outbox and holds it. */
   create(now: number, id: string): Outbox {
+    return new Outbox(this.#newFile(now, id), { uri: this.uri, now });
+  }
+
+  /** Makes a new outbox of all that is in one whose file was removed, and empties that. */
+  recreate(removed: Outbox, now: number, id: string): Outbox {
+    const path = this.#newFile(now, id);
+    removed.copyTo(path);
+    const copy = new Outbox(path);
+    try {
+      removed.clear(); // its file may lie somewhere else now
+    } catch {
+      // It cannot be written any more, which is why there is a copy.
+    }
+    return copy;
+  }
+
+  #newFile(now: number, id: string): string {
     mkdirSync(this.path, { recursive: true, mode: OWNER_FOLDER });
     const uriFile = join(this.path, URI_FILE);
     if (statSync(uriFile, { throwIfNoEntry: false }) === undefined) writeFileSync(uriFile, `${this.uri}\n`, { mode: OWNER_FILE });
     const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
     const path = join(this.path, `${stamp}-${id.slice(0, 12)}.db`);
     closeSync(openSync(path, "wx", OWNER_FILE)); // before SQLite opens it: its own files take over the mode
-    return new Outbox(path, { uri: this.uri, now });
+    return path;
   }
 
   /** The files of this folder, oldest first. */
