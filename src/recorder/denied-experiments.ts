@@ -22,6 +22,8 @@ interface Denied {
   readonly timer: NodeJS.Timeout;
   /** The next change that asks may go, to see whether the answer is still the same. */
   due: boolean;
+  /** One is on its way. */
+  probing: boolean;
 }
 
 /**
@@ -64,6 +66,7 @@ export class DeniedExperiments {
     if (denied === undefined) return true;
     const { due } = denied;
     denied.due = false;
+    denied.probing ||= due;
     return due;
   }
 
@@ -72,6 +75,7 @@ export class DeniedExperiments {
     const denied = this.#denied.get(experiment);
     if (denied === undefined) return;
     denied.due = true;
+    denied.probing = false;
     this.#retry();
   }
 
@@ -80,10 +84,11 @@ export class DeniedExperiments {
     const accepted = this.#accepted.get(experiment);
     if (accepted !== undefined && performance.now() - accepted < RECENT_MS) return "run";
     const before = this.#denied.get(experiment);
+    if (before?.probing === false) return "experiment"; // what was under way when it was denied
     clearTimeout(before?.timer);
     const waitMs = before ? Math.min(LONGEST_WAIT_MS, before.waitMs * 2) : FIRST_WAIT_MS;
     const timer = setTimeout(() => this.undecided(experiment), waitMs).unref();
-    this.#denied.set(experiment, { reason: error.message, waitMs, timer, due: false });
+    this.#denied.set(experiment, { reason: error.message, waitMs, timer, due: false, probing: false });
     return "experiment";
   }
 

@@ -245,7 +245,7 @@ export class RunQueue implements Source {
       else if (log.headSeq !== undefined) {
         this.#forget(log); // the outbox has it, and goes on with it
         this.#keeper.landed(log, false);
-        if (outcome.kind === "denied") this.#delivery.denied.refused(experimentKey(log.experiment), outcome.error);
+        if (outcome.kind === "denied") this.#noteDenied(log, outcome.error);
         if (outcome.kind === "away" || outcome.kind === "denied") log.tell("away", outcome.error);
       } else if (outcome.kind === "denied") this.#refused(log, outcome.error);
       else if (outcome.kind === "retry") this.#rest(log, outcome.error);
@@ -308,9 +308,7 @@ export class RunQueue implements Source {
 
   /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
   #refused(log: RunLog, error: PulseError): void {
-    const experiment = experimentKey(log.experiment);
-    this.#diagnostics.warnLater(error, experiment);
-    if (this.#delivery.denied.refused(experiment, error) === "experiment") {
+    if (this.#noteDenied(log, error) === "experiment") {
       this.#deny(log);
       log.tell("away", error);
       return;
@@ -318,6 +316,12 @@ export class RunQueue implements Source {
     log.failures ??= new Failures();
     log.failures.denied();
     this.#pause(log, error);
+  }
+
+  #noteDenied({ experiment }: RunLog, error: PulseError): "experiment" | "run" {
+    const key = experimentKey(experiment);
+    this.#diagnostics.warnLater(error, key);
+    return this.#delivery.denied.refused(key, error);
   }
 
   #pause(log: RunLog, error: PulseError): void {
