@@ -170,8 +170,10 @@ export class OwnOutbox {
     diagnostics.warnLater(problem);
     if (this.source) this.source.paused = this.source.outbox.inPlace; // one that was removed can be read all the same
     if (isDamaged(error)) {
+      const { outbox } = this.source ?? {};
       this.#owed.length = 0;
       this.#letGo();
+      outbox?.close();
       this.#listener.lost(problem);
     }
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
