@@ -77,6 +77,7 @@ class TrackerInstance implements Tracker, RunHost {
       flushIntervalMs,
       outboxes,
       maxOutboxBytes,
+      outboxLimits: config.outboxLimits,
     });
     if (!store.volatile) guardAtExit(this.recorder);
   }
@@ -186,6 +187,7 @@ function resolveDefaults(): ResolvedConfig {
     flushIntervalMs: 1_000,
     outboxFolder: undefined,
     maxOutboxBytes: 0,
+    outboxLimits: { maxTotalBytes: 0, maxAgeMs: 0 },
     exitTimeoutMs: 0,
     maxPendingBytes: 65_536,
     redact: true,

@@ -31,10 +31,13 @@ function hash(text: string): string {
 /** The outboxes of one tracking URI: a folder with a file for each tracker that needed one. */
 export class OutboxFolder {
   readonly path: string;
+  /** The folder of all tracking URIs. */
+  readonly root: string;
   /** The tracking URI, without credentials. */
   readonly uri: string;
 
   constructor(root: string, uri: string) {
+    this.root = root;
     this.path = join(root, hash(uri));
     this.uri = uri;
   }

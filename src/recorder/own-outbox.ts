@@ -16,6 +16,8 @@ export interface OwnOutboxOptions {
   readonly folder: OutboxFolder | undefined;
   /** Bound of the outbox in bytes. */
   readonly maxBytes: number;
+  /** Bound of all outboxes in bytes. */
+  readonly maxTotalBytes: number;
   readonly clock: Clock;
   readonly diagnostics: Diagnostics;
   readonly delivery: Delivery;
@@ -27,6 +29,8 @@ const LONGEST_WAIT_MS = 10_000;
 /** A full outbox is emptied to this share of its bound at the end, and by this many bytes at each write. */
 const EMPTIED_TO = 0.9;
 const STEP_BYTES = 256 * 1024;
+/** What one outbox may have however large the others are. */
+const LEAST_BYTES = 65_536;
 
 /** Who is told what becomes of the runs in the own outbox, and of itself. */
 export interface OwnOutboxListener extends Omit<OutboxListener, "failed"> {
@@ -50,6 +54,8 @@ interface Owed {
  */
 export class OwnOutbox {
   source: OutboxSource | undefined;
+  /** What the outboxes of other trackers take. */
+  bytesOfOthers = 0;
   readonly #options: OwnOutboxOptions;
   readonly #listener: OwnOutboxListener;
   readonly #owed: Owed[] = [];
@@ -124,7 +130,12 @@ export class OwnOutbox {
   /** Nothing more could be dropped: what comes now has to wait in memory. */
   get #isFull(): boolean {
     const bytes = this.source?.outbox.bytes ?? 0;
-    return this.#nothingToDropAt !== undefined && bytes > this.#options.maxBytes * (2 - EMPTIED_TO);
+    return this.#nothingToDropAt !== undefined && bytes > this.#maxBytes * (2 - EMPTIED_TO);
+  }
+
+  get #maxBytes(): number {
+    const { maxBytes, maxTotalBytes } = this.#options;
+    return Math.max(LEAST_BYTES, Math.min(maxBytes, maxTotalBytes - this.bytesOfOthers));
   }
 
   #write(body: (outbox: Outbox) => void): boolean {
@@ -196,7 +207,8 @@ export class OwnOutbox {
 
   /** Keeps the outbox within its bound, in small steps: the oldest metrics go first, then the oldest runs that have ended, whole. */
   #bound(outbox: Outbox): void {
-    const { maxBytes, diagnostics } = this.#options;
+    const { diagnostics } = this.#options;
+    const maxBytes = this.#maxBytes;
     if (outbox.bytes <= maxBytes) return;
     if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO)) return;
     const target = Math.max(maxBytes * EMPTIED_TO, outbox.bytes - STEP_BYTES);

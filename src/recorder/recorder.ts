@@ -10,6 +10,7 @@ import type { Holder, ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./
 import { Keeper, MOST_AT_ONCE } from "./keeper.js";
 import { MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox-folder.js";
+import { type OutboxLimits, removeExpired } from "./outbox-limits.js";
 import { RunLog } from "./run-log.js";
 import { RunQueue } from "./run-queue.js";
 
@@ -31,6 +32,8 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly outboxes: OutboxFolder | undefined;
   /** Bound of the outbox, in bytes. */
   readonly maxOutboxBytes: number;
+  /** Bounds of all outboxes of the folder. */
+  readonly outboxLimits: OutboxLimits;
 }
 
 /**
@@ -71,6 +74,7 @@ export class Recorder {
       folder: outboxes,
       remote: !this.writesSync,
       maxBytes: maxOutboxBytes,
+      maxTotalBytes: options.outboxLimits.maxTotalBytes,
       pieceItems: store.batchItems,
       clock,
       diagnostics,
@@ -242,8 +246,13 @@ export class Recorder {
     // Looked at twice an interval, so that nothing is older than one when it is written down.
     if (durability !== "memory") this.#keepTimer = setTimeout(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
     if (this.#heir !== undefined || outboxes === undefined) return;
-    this.#heir = new Heir(outboxes, this.#delivery, this.#options.diagnostics);
-    this.#heir.watch(() => this.#keeper.own.path);
+    const { diagnostics, clock, outboxLimits } = this.#options;
+    const { own } = this.#keeper;
+    this.#heir = new Heir(outboxes, this.#delivery, diagnostics);
+    this.#heir.watch(() => {
+      own.bytesOfOthers = removeExpired(outboxes.root, own.path, clock.now(), outboxLimits, diagnostics);
+      return own.path;
+    });
   }
 
   /** Writes down what the store has not taken for half an interval. */
