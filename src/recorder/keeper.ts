@@ -16,6 +16,8 @@ export interface KeeperOptions extends OwnOutboxOptions {
 
 /** Most runs written down in one go while the program runs: it holds the event loop. */
 export const MOST_AT_ONCE = 100;
+/** What writing a run down costs beside its items, in items. */
+const RUN_ITEMS = 10;
 
 /** Writes run logs down in this tracker's own outbox, and tells them what becomes of them there. */
 export class Keeper implements QueueKeeper {
@@ -204,7 +206,7 @@ export class Keeper implements QueueKeeper {
     const pieces = log.peek(this.#options.pieceItems, most);
     for (const piece of pieces) outbox.append(piece, itemsOf(piece), piece.attempted);
     const items = pieces.reduce((sum, piece) => sum + itemsOf(piece), 0);
-    budget.items -= items + 1;
+    budget.items -= items + RUN_ITEMS;
     const children = log.waiting ?? [];
     after.set(log, () => {
       log.headSeq = headSeq;

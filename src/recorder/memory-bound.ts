@@ -6,7 +6,9 @@ import { METRIC_BYTES, type RunLog } from "./run-log.js";
 import type { RunQueue } from "./run-queue.js";
 
 /** What gives way at once when memory is full, in items: it is inside the user's call. */
-const STEP_ITEMS = 1_000;
+const STEP_ITEMS = 500;
+/** Runs looked at for something to drop, at once. */
+const MOST_VISITS = 2_000;
 /** When there was nothing left to drop, memory has to grow by this share of its bound before one looks again. */
 const LOOK_AGAIN = 0.1;
 
@@ -17,8 +19,11 @@ export class MemoryBound {
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
   #relieving = false;
-  /** How far what could be dropped has been looked through. */
+  /** How far what could be dropped has been looked through, what for, and how many bytes that has freed. */
   #walk: Iterator<RunLog> | undefined;
+  #dropping: "metrics" | "runs" = "metrics";
+  #freed = 0;
+  readonly #errors: { metrics?: PulseError; runs?: PulseError } = {};
   #nothingToDropAt = 0;
 
   constructor(options: RecorderOptions, delivery: Delivery, queue: RunQueue, keeper: Keeper) {
@@ -41,41 +46,58 @@ export class MemoryBound {
     this.#relieving = false;
   }
 
-  /** Drops the oldest metrics; when there are none, whole runs that have ended and were never created, the oldest first. */
+  /** Drops some of the oldest metrics; once there are none, some of the oldest runs that have ended and were never created, whole. */
   #drop(): void {
-    const { maxPendingBytes, store, diagnostics } = this.#options;
+    const { diagnostics } = this.#options;
     if (this.#queue.bytes < this.#nothingToDropAt) return;
-    let left = STEP_ITEMS;
-    this.#each((log) => {
-      const metrics = log.dropMetrics(left);
-      left -= metrics;
-      log.settled += metrics;
-      this.#queue.bytes -= metrics * METRIC_BYTES;
-      return left > 0;
-    });
-    let dropped = STEP_ITEMS - left;
-    const what = dropped > 0 ? "the oldest metrics" : "the oldest runs";
-    const detail = `${maxPendingBytes} bytes wait for ${store.uri}; ${what} were dropped (stats().dropped counts them).`;
-    const error = new PulseError("MEMORY_FULL", detail);
-    if (dropped === 0)
-      this.#each((log) => {
-        if (log.ended && log.uncreated && !log.flying && !log.kept) dropped += this.#queue.drop(log, error);
-        return dropped < STEP_ITEMS;
-      });
-    this.#nothingToDropAt = dropped === 0 ? this.#queue.bytes + maxPendingBytes * LOOK_AGAIN : 0;
+    let dropped = 0;
+    let before = this.#queue.bytes;
+    for (let visits = 0; dropped < STEP_ITEMS && visits < MOST_VISITS; visits++) {
+      this.#walk ??= this.#candidates();
+      const { value: log, done } = this.#walk.next();
+      if (!done) {
+        dropped += this.#dropping === "metrics" ? this.#dropMetrics(log, STEP_ITEMS - dropped) : this.#dropRun(log);
+        continue;
+      }
+      this.#freed += before - this.#queue.bytes;
+      before = this.#queue.bytes;
+      if (this.#endWalk()) break;
+    }
+    this.#freed += before - this.#queue.bytes;
     if (dropped === 0) return;
     diagnostics.stats.dropped += dropped;
     diagnostics.stats.pending -= dropped;
-    diagnostics.warnLater(error, what);
+    diagnostics.warnLater(this.#error(), this.#dropping);
   }
 
-  /** Visits what is in memory from where the last visit ended, once round at most, while `visit` says so. */
-  #each(visit: (log: RunLog) => boolean): void {
-    for (let rounds = 0; rounds < 2; rounds++) {
-      this.#walk ??= this.#candidates();
-      for (let next = this.#walk.next(); !next.done; next = this.#walk.next()) if (!visit(next.value)) return;
-      this.#walk = undefined;
-    }
+  /** All has been looked through. Where that has not freed much, runs come next after metrics, and after runs there is nothing left: true. */
+  #endWalk(): boolean {
+    const much = this.#options.maxPendingBytes * LOOK_AGAIN;
+    const [little, after] = [this.#freed < much, this.#dropping];
+    this.#walk = undefined;
+    this.#freed = 0;
+    this.#dropping = little && after === "metrics" ? "runs" : "metrics";
+    if (little && after === "runs") this.#nothingToDropAt = this.#queue.bytes + much;
+    return little && after === "runs";
+  }
+
+  #dropMetrics(log: RunLog, most: number): number {
+    const count = log.dropMetrics(most);
+    log.settled += count;
+    this.#queue.bytes -= count * METRIC_BYTES;
+    return count;
+  }
+
+  #dropRun(log: RunLog): number {
+    return log.ended && log.uncreated && !log.flying && !log.kept ? this.#queue.drop(log, this.#error()) : 0;
+  }
+
+  /** One for all that is dropped alike: making it is dear. */
+  #error(): PulseError {
+    const { maxPendingBytes, store } = this.#options;
+    const detail = `${maxPendingBytes} bytes wait for ${store.uri}; the oldest ${this.#dropping} were dropped (stats().dropped counts them).`;
+    this.#errors[this.#dropping] ??= new PulseError("MEMORY_FULL", detail);
+    return this.#errors[this.#dropping] as PulseError;
   }
 
   *#candidates(): Generator<RunLog> {

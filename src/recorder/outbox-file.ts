@@ -2,6 +2,11 @@ import { statSync } from "node:fs";
 import { type Database, openDatabase, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
 
+const { setImmediate, clearImmediate } = globalThis;
+/** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
+const LARGE_WAL = 4 * 1024 * 1024;
+const LOOK_EVERY = 16;
+
 /** An SQLite file held exclusively: whoever can lock it owns it. */
 export class OutboxFile {
   readonly path: string;
@@ -9,6 +14,8 @@ export class OutboxFile {
   readonly #identity: string;
   readonly #prepared = new Map<string, Statement>();
   #depth = 0;
+  #commits = 0;
+  #checkpointing: NodeJS.Immediate | undefined;
 
   /**
    * Opens a file and locks it.
@@ -25,6 +32,8 @@ export class OutboxFile {
       this.#db.exec("PRAGMA journal_mode = WAL");
       // A crash of the process loses nothing that is written; only a power cut may.
       this.#db.exec("PRAGMA synchronous = NORMAL");
+      // A checkpoint waits for the disk: it is made between turns, not within whosever call writes the thousandth page.
+      this.#db.exec("PRAGMA wal_autocheckpoint = 0");
       this.#db.exec("BEGIN IMMEDIATE");
       if (created) {
         this.#db.exec(TABLES);
@@ -60,6 +69,7 @@ export class OutboxFile {
     try {
       const result = body();
       this.#db.exec("COMMIT");
+      this.#checkpointSoon();
       return result;
     } catch (error) {
       try {
@@ -73,8 +83,22 @@ export class OutboxFile {
     }
   }
 
+  #checkpointSoon(): void {
+    if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
+    if ((statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < LARGE_WAL) return;
+    this.#checkpointing = setImmediate(() => {
+      this.#checkpointing = undefined;
+      try {
+        this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch {
+        // The next one may do better.
+      }
+    }).unref();
+  }
+
   /** Lets the file go, so that others may own it. */
   close(): void {
+    clearImmediate(this.#checkpointing);
     try {
       this.#prepared.clear();
       // A driver may keep the file open until its statements are collected: leaving WAL is what gives the lock back now.
