@@ -5,8 +5,8 @@ import { OutboxFile } from "./outbox-file.js";
 
 /** Most changes read at once: parsing them holds the event loop. */
 const PAGE_ROWS = 200;
-/** Rows looked at at once for something to drop. */
-const WALK_ROWS = 100;
+/** Rows looked at at once for something to drop: it is inside the user's call. */
+const WALK_ROWS = 150;
 /** What the names of notes on denied experiments begin with. */
 const DENIED = "denied ";
 
@@ -205,68 +205,67 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * Drops metrics until `bytes` of changes are left: the oldest first, those that are set aside last, and none of the runs that are `busy`.
-   * Says how many values that were waiting were dropped.
+   * Drops some metrics, until `bytes` of changes are left or that is enough for once: the oldest first, those that are set aside last, and none
+   * of the runs that are `busy`. Says how many values that were waiting were dropped, and whether there may be more.
    */
-  dropOldestMetrics(bytes: number, busy: (key: string) => boolean): number {
-    let dropped = 0;
-    for (const which of ["IS NULL", "IS NOT NULL"] as const) {
-      const columns = "seq, run, points, length(metrics) AS size, start, rest";
-      this.#walk(`metrics ${which}`, `SELECT ${columns} FROM changes WHERE points > 0 AND aside ${which}`, bytes, (row) => {
+  dropOldestMetrics(bytes: number, busy: (key: string) => boolean): { items: number; more: boolean } {
+    let items = 0;
+    const more = ["IS NULL", "IS NOT NULL"].some((which) => {
+      const columns = "seq, run, points, length(metrics) AS size, start IS NULL AND rest IS NULL AS bare";
+      return this.#walk(`metrics ${which}`, `SELECT ${columns} FROM changes WHERE points > 0 AND aside ${which}`, bytes, (row) => {
         if (busy(String(row["run"]))) return;
         this.#dropMetrics(row);
-        if (which === "IS NULL") dropped += Number(row["points"]); // the others are counted as rejected already
+        if (which === "IS NULL") items += Number(row["points"]); // the others are counted as rejected already
       });
-    }
-    return dropped;
+    });
+    return { items, more };
   }
 
   /**
-   * Drops runs until `bytes` of changes are left: what is set aside first, then whole runs that have ended and are not created yet, the oldest
-   * first. Gives those that were waiting, with their items.
+   * The same for runs: what is set aside first, then whole runs that have ended and are not created yet, the oldest first. Gives those that
+   * were waiting, with their items.
    */
-  dropOldestRuns(bytes: number, busy: (key: string) => boolean): { key: string; items: number }[] {
-    const dropped: { key: string; items: number }[] = [];
-    this.#walk("aside", "SELECT seq, run, bytes FROM changes WHERE aside IS NOT NULL", bytes, (row) => {
-      this.bytes -= Number(row["bytes"]);
-      this.run("DELETE FROM changes WHERE seq = ?", Number(row["seq"]));
-      this.#forget(String(row["run"]));
-    });
-    this.#walk("runs", "SELECT seq, run FROM changes WHERE start IS NOT NULL AND aside IS NULL", bytes, ({ run }) => {
-      const key = String(run);
-      if (busy(key) || this.get("SELECT 1 FROM runs WHERE key = ? AND ended = 1 AND run_id IS NULL", key) === undefined) return;
-      const sums = this.get("SELECT total(items) AS items, total(bytes) AS bytes FROM changes WHERE run = ?", key);
-      this.bytes -= Number(sums?.["bytes"]);
-      this.run("DELETE FROM changes WHERE run = ?", key);
-      this.#forget(key);
-      dropped.push({ key, items: Number(sums?.["items"]) });
-    });
-    return dropped;
+  dropOldestRuns(bytes: number, busy: (key: string) => boolean): { runs: { key: string; items: number }[]; more: boolean } {
+    const runs: { key: string; items: number }[] = [];
+    const more =
+      this.#walk("aside", "SELECT seq, run, bytes FROM changes WHERE aside IS NOT NULL", bytes, (row) => {
+        this.bytes -= Number(row["bytes"]);
+        this.run("DELETE FROM changes WHERE seq = ?", Number(row["seq"]));
+        this.#forget(String(row["run"]));
+      }) ||
+      this.#walk("runs", "SELECT seq, run FROM changes WHERE start IS NOT NULL AND aside IS NULL", bytes, ({ run }) => {
+        const key = String(run);
+        if (busy(key) || this.get("SELECT 1 FROM runs WHERE key = ? AND ended = 1 AND run_id IS NULL", key) === undefined) return;
+        const sums = this.get("SELECT total(items) AS items, total(bytes) AS bytes FROM changes WHERE run = ?", key);
+        this.bytes -= Number(sums?.["bytes"]);
+        this.run("DELETE FROM changes WHERE run = ?", key);
+        this.#forget(key);
+        runs.push({ key, items: Number(sums?.["items"]) });
+      });
+    return { runs, more };
   }
 
-  /** Visits rows from where the last walk of that name ended, until `bytes` are left; the next one begins anew when there were no more. */
-  #walk(name: string, select: string, bytes: number, visit: (row: Record<string, unknown>) => void): void {
-    this.transaction(() => {
-      let after = this.#walked.get(name) ?? 0;
-      while (this.bytes > bytes) {
-        const rows = this.all(`${select} AND seq > ? ORDER BY seq LIMIT ${WALK_ROWS}`, after);
-        for (const row of rows) {
-          if (this.bytes <= bytes) break;
-          after = Number(row["seq"]);
-          visit(row);
-        }
-        if (rows.length < WALK_ROWS) {
-          if (this.bytes > bytes) after = 0;
-          break;
-        }
+  /** Has what may be dropped looked for from the beginning again: what was with the store then may be dropped now. */
+  lookAgain(): void {
+    this.#walked.clear();
+  }
+
+  /** Visits some rows from where the last walk of that name ended, until `bytes` are left; false when there are no more. */
+  #walk(name: string, select: string, bytes: number, visit: (row: Record<string, unknown>) => void): boolean {
+    return this.transaction(() => {
+      const rows = this.all(`${select} AND seq > ? ORDER BY seq LIMIT ${WALK_ROWS}`, this.#walked.get(name) ?? 0);
+      for (const row of rows) {
+        if (this.bytes <= bytes) return true;
+        this.#walked.set(name, Number(row["seq"]));
+        visit(row);
       }
-      this.#walked.set(name, after);
+      return rows.length === WALK_ROWS;
     });
   }
 
   #dropMetrics(row: Record<string, unknown>): void {
     const [seq, size] = [Number(row["seq"]), Number(row["size"])];
-    if (row["start"] === null && row["rest"] === null) {
+    if (row["bare"] === 1) {
       this.bytes -= Number(this.get("SELECT bytes FROM changes WHERE seq = ?", seq)?.["bytes"]);
       this.run("DELETE FROM changes WHERE seq = ?", seq);
     } else {

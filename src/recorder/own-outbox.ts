@@ -26,9 +26,8 @@ export interface OwnOutboxOptions {
 /** Bounds of the wait before an outbox that failed is tried again, doubled each time. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
-/** A full outbox is emptied to this share of its bound at the end, and by this many bytes at each write. */
+/** A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small steps. */
 const EMPTIED_TO = 0.9;
-const STEP_BYTES = 256 * 1024;
 /** What one outbox may have however large the others are. */
 const LEAST_BYTES = 65_536;
 
@@ -65,6 +64,7 @@ export class OwnOutbox {
   #retry: NodeJS.Timeout | undefined;
   /** The size at which there was nothing left to drop: looking again at each write would be dear. */
   #nothingToDropAt: number | undefined;
+  readonly #full: Record<string, PulseError> = {};
 
   constructor(options: OwnOutboxOptions, listener: OwnOutboxListener) {
     this.#options = options;
@@ -95,8 +95,9 @@ export class OwnOutbox {
 
   /** Does something in one transaction, after which it is on disk; false when it cannot be done now and nothing was. */
   write(body: (outbox: Outbox) => void): boolean {
-    if (!this.usable || performance.now() < this.#retryAt || this.#isFull) return false;
-    return this.#write(body);
+    if (!this.usable || performance.now() < this.#retryAt) return false;
+    if (this.#isFull) this.#write(() => undefined); // makes room
+    return !this.#isFull && this.#write(body);
   }
 
   /** The same for what must be written down some time, because it has happened already. */
@@ -127,10 +128,9 @@ export class OwnOutbox {
     if (source) closeOutbox(source.outbox);
   }
 
-  /** Nothing more could be dropped: what comes now has to wait in memory. */
+  /** It is full for now: what comes has to wait in memory. */
   get #isFull(): boolean {
-    const bytes = this.source?.outbox.bytes ?? 0;
-    return this.#nothingToDropAt !== undefined && bytes > this.#maxBytes * (2 - EMPTIED_TO);
+    return (this.source?.outbox.bytes ?? 0) > this.#maxBytes * (2 - EMPTIED_TO);
   }
 
   get #maxBytes(): number {
@@ -211,19 +211,21 @@ export class OwnOutbox {
     const maxBytes = this.#maxBytes;
     if (outbox.bytes <= maxBytes) return;
     if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO)) return;
-    const target = Math.max(maxBytes * EMPTIED_TO, outbox.bytes - STEP_BYTES);
+    const target = maxBytes * EMPTIED_TO;
     const busy = (key: string): boolean => this.source?.isBusy(key) ?? false;
     const metrics = outbox.dropOldestMetrics(target, busy);
-    const runs = outbox.bytes > target ? outbox.dropOldestRuns(target, busy) : [];
-    this.#nothingToDropAt = outbox.bytes > maxBytes ? outbox.bytes : undefined;
-    const dropped = metrics + runs.reduce((sum, { items }) => sum + items, 0);
+    const { runs, more } = metrics.more ? { runs: [], more: true } : outbox.dropOldestRuns(target, busy);
+    this.#nothingToDropAt = more || outbox.bytes <= maxBytes ? undefined : outbox.bytes;
+    if (this.#nothingToDropAt !== undefined) outbox.lookAgain();
+    const dropped = metrics.items + runs.reduce((sum, { items }) => sum + items, 0);
     if (dropped === 0) return;
     diagnostics.stats.dropped += dropped;
     diagnostics.stats.pending -= dropped;
     const what = runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
     const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; ${what} (stats().dropped counts them).`;
-    const error = new PulseError("OUTBOX_FULL", detail);
-    diagnostics.warnLater(error, runs.length === 0 ? "" : "runs");
+    this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear
+    const error = this.#full[what];
+    diagnostics.warnLater(error, what);
     for (const { key } of runs) this.#listener.dropped(key, error);
   }
 }
