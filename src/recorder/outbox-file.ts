@@ -1,4 +1,4 @@
-import { type Database, openDatabase, type SqlValue, type Statement } from "../stores/sql/driver.js";
+import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
 
 /** An SQLite file held exclusively: whoever can lock it owns it. */
@@ -14,15 +14,14 @@ export class OutboxFile {
    */
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     this.path = path;
-    this.#db = openDatabase(path);
+    this.#db = openDatabase(path, { exclusive: true });
     try {
-      this.#db.exec("PRAGMA locking_mode = EXCLUSIVE");
       // Looked at before anything is changed: what is not ours stays as it is.
-      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
+      const version = Number(this.#db.prepare(`PRAGMA ${FILE}.user_version`).get()?.["user_version"]);
       if (version !== (created ? 0 : OUTBOX_VERSION)) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
-      this.#db.exec("PRAGMA journal_mode = WAL");
+      this.#db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
       // A crash of the process loses nothing that is written; only a power cut may.
-      this.#db.exec("PRAGMA synchronous = NORMAL");
+      this.#db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
       this.#db.exec("BEGIN IMMEDIATE");
       if (created) {
         this.#db.exec(TABLES);
@@ -45,11 +44,7 @@ export class OutboxFile {
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      try {
-        this.#db.exec("ROLLBACK");
-      } catch {
-        // SQLite has rolled back by itself.
-      }
+      rollback(this.#db);
       throw error;
     } finally {
       this.#depth--;
@@ -58,13 +53,7 @@ export class OutboxFile {
 
   /** Lets the file go, so that others may own it. */
   close(): void {
-    try {
-      this.#prepared.clear();
-      // A driver may keep the file open until its statements are collected: leaving WAL is what gives the lock back now.
-      this.#db.exec("PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM meta");
-    } catch {
-      // A connection that broke holds nothing any more.
-    }
+    this.#prepared.clear();
     this.#db.close();
   }
 
