@@ -1,9 +1,47 @@
+import { fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { shared } from "../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
+
+/** The outboxes that trackers of this thread hold, whatever the copy of the package. */
+const owned: Set<string> = shared("outboxes", () => new Set<string>());
+
+/**
+ * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a worker
+ * thread or of another version, would be given the same lock. Must be asked before the file is opened: closing it drops that lock.
+ */
+export function isOpenHere(path: string): boolean {
+  try {
+    if (owned.has(realPath(path))) return true;
+    const { dev, ino } = statSync(path);
+    return readdirSync("/dev/fd").some((descriptor) => isFile(Number(descriptor), dev, ino));
+  } catch {
+    return false; // no such file, or a system without /dev/fd: Windows locks for each handle
+  }
+}
+
+/** The path without links, or as it is where that may not be asked. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function isFile(descriptor: number, dev: number, ino: number): boolean {
+  try {
+    const stat = fstatSync(descriptor);
+    return stat.dev === dev && stat.ino === ino;
+  } catch {
+    return false; // closed meanwhile
+  }
+}
 
 /** An SQLite file held exclusively: whoever can lock it owns it. */
 export class OutboxFile {
   readonly path: string;
+  readonly #realPath: string;
   readonly #db: Database;
   readonly #prepared = new Map<string, Statement>();
   #depth = 0;
@@ -28,6 +66,8 @@ export class OutboxFile {
         this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
       }
       this.#db.exec("COMMIT");
+      this.#realPath = realPath(path);
+      owned.add(this.#realPath);
     } catch (error) {
       this.#db.close();
       throw error;
@@ -54,7 +94,11 @@ export class OutboxFile {
   /** Lets the file go, so that others may own it. */
   close(): void {
     this.#prepared.clear();
-    this.#db.close();
+    try {
+      this.#db.close();
+    } finally {
+      owned.delete(this.#realPath);
+    }
   }
 
   #statement(sql: string): Statement {
