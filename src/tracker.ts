@@ -6,7 +6,7 @@ import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
 import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
-import { OutboxFolder, stateFolder } from "./recorder/outbox-folder.js";
+import { OutboxFolder } from "./recorder/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
 import { startRun, withRun } from "./run/current.js";
@@ -64,7 +64,7 @@ class TrackerInstance implements Tracker, RunHost {
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
     const { diagnostics } = this;
-    const { maxPendingBytes, exitTimeoutMs, durability, flushIntervalMs, maxOutboxBytes, outboxFolder = stateFolder() } = config;
+    const { maxPendingBytes, exitTimeoutMs, durability, flushIntervalMs, maxOutboxBytes, outboxFolder } = config;
     const outboxes = store.durable && durability !== "memory" ? new OutboxFolder(outboxFolder, store.uri) : undefined;
     this.recorder = new Recorder({
       store,

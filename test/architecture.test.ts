@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   decorators: ["run", "capture", "errors.ts", "registry.ts"],
   run: ["recorder", "stores", "capture", "context", "config", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
   recorder: ["capture", "config", "stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
-  stores: ["capture", "config", "clock.ts", "entities.ts", "errors.ts"],
+  stores: ["capture", "config", "clock.ts", "entities.ts", "errors.ts", "registry.ts"],
   config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts"],
   context: [],
   capture: ["entities.ts", "errors.ts"],

@@ -1,4 +1,5 @@
 import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
+import { FILE } from "../stores/sql/driver.js";
 import type { RunChange, RunEnd, RunStart, StoredIds } from "../stores/tracking-store.js";
 
 /** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
@@ -6,19 +7,19 @@ export const OUTBOX_VERSION = 1 as const;
 
 /** The tables of an outbox. */
 export const TABLES: string = `
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
+CREATE TABLE ${FILE}.meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE ${FILE}.runs (
   key TEXT PRIMARY KEY, experiment TEXT NOT NULL, parent TEXT, parent_id TEXT,
   run_id TEXT, experiment_id TEXT, recreated INTEGER NOT NULL DEFAULT 0,
   ended INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL, aside TEXT
 ) WITHOUT ROWID;
-CREATE TABLE changes (
+CREATE TABLE ${FILE}.changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, attempted INTEGER NOT NULL,
   start TEXT, rest TEXT, metrics TEXT, points INTEGER NOT NULL, aside TEXT
 );
-CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
-CREATE INDEX changes_by_run ON changes (run, seq);
-PRAGMA user_version = ${OUTBOX_VERSION};
+CREATE INDEX ${FILE}.runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
+CREATE INDEX ${FILE}.changes_by_run ON changes (run, seq);
+PRAGMA ${FILE}.user_version = ${OUTBOX_VERSION};
 `;
 
 /** One run as an outbox has it. */

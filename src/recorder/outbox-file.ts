@@ -1,5 +1,6 @@
-import { statSync } from "node:fs";
-import { type Database, openDatabase, type SqlValue, type Statement } from "../stores/sql/driver.js";
+import { fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { shared } from "../registry.js";
+import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
 
 const { setImmediate, clearImmediate } = globalThis;
@@ -7,9 +8,45 @@ const { setImmediate, clearImmediate } = globalThis;
 const LARGE_WAL = 4 * 1024 * 1024;
 const LOOK_EVERY = 16;
 
+/** The outboxes that trackers of this thread hold, whatever the copy of the package. */
+const owned: Set<string> = shared("outboxes", () => new Set<string>());
+
+/**
+ * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a worker
+ * thread or of another version, would be given the same lock. Must be asked before the file is opened: closing it drops that lock.
+ */
+export function isOpenHere(path: string): boolean {
+  try {
+    if (owned.has(realPath(path))) return true;
+    const { dev, ino } = statSync(path);
+    return readdirSync("/dev/fd").some((descriptor) => isFile(Number(descriptor), dev, ino));
+  } catch {
+    return false; // no such file, or a system without /dev/fd: Windows locks for each handle
+  }
+}
+
+/** The path without links, or as it is where that may not be asked. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function isFile(descriptor: number, dev: number, ino: number): boolean {
+  try {
+    const stat = fstatSync(descriptor);
+    return stat.dev === dev && stat.ino === ino;
+  } catch {
+    return false; // closed meanwhile
+  }
+}
+
 /** An SQLite file held exclusively: whoever can lock it owns it. */
 export class OutboxFile {
   readonly path: string;
+  readonly #realPath: string;
   readonly #db: Database;
   readonly #identity: string;
   readonly #prepared = new Map<string, Statement>();
@@ -23,15 +60,14 @@ export class OutboxFile {
    */
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     this.path = path;
-    this.#db = openDatabase(path);
+    this.#db = openDatabase(path, { exclusive: true });
     try {
-      this.#db.exec("PRAGMA locking_mode = EXCLUSIVE");
       // Looked at before anything is changed: what is not ours stays as it is.
-      const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
+      const version = Number(this.#db.prepare(`PRAGMA ${FILE}.user_version`).get()?.["user_version"]);
       if (version !== (created ? 0 : OUTBOX_VERSION)) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
-      this.#db.exec("PRAGMA journal_mode = WAL");
+      this.#db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
       // A crash of the process loses nothing that is written; only a power cut may.
-      this.#db.exec("PRAGMA synchronous = NORMAL");
+      this.#db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
       // A checkpoint waits for the disk: it is made between turns, not within whosever call writes the thousandth page.
       this.#db.exec("PRAGMA wal_autocheckpoint = 0");
       this.#db.exec("BEGIN IMMEDIATE");
@@ -41,6 +77,8 @@ export class OutboxFile {
       }
       this.#db.exec("COMMIT");
       this.#identity = this.#look();
+      this.#realPath = realPath(path);
+      owned.add(this.#realPath);
     } catch (error) {
       this.#db.close();
       throw error;
@@ -58,7 +96,7 @@ export class OutboxFile {
 
   /** Writes all there is into a new file, which must be empty or absent. */
   copyTo(path: string): void {
-    this.#db.prepare("VACUUM INTO ?").run(path);
+    this.#db.prepare(`VACUUM ${FILE} INTO ?`).run(path);
   }
 
   /** Does several things in one transaction. */
@@ -72,11 +110,7 @@ export class OutboxFile {
       this.#checkpointSoon();
       return result;
     } catch (error) {
-      try {
-        this.#db.exec("ROLLBACK");
-      } catch {
-        // SQLite has rolled back by itself.
-      }
+      rollback(this.#db);
       throw error;
     } finally {
       this.#depth--;
@@ -89,7 +123,7 @@ export class OutboxFile {
     this.#checkpointing = setImmediate(() => {
       this.#checkpointing = undefined;
       try {
-        this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+        this.#db.exec(`PRAGMA ${FILE}.wal_checkpoint(TRUNCATE)`);
       } catch {
         // The next one may do better.
       }
@@ -99,14 +133,12 @@ export class OutboxFile {
   /** Lets the file go, so that others may own it. */
   close(): void {
     clearImmediate(this.#checkpointing);
+    this.#prepared.clear();
     try {
-      this.#prepared.clear();
-      // A driver may keep the file open until its statements are collected: leaving WAL is what gives the lock back now.
-      this.#db.exec("PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM meta");
-    } catch {
-      // A connection that broke holds nothing any more.
+      this.#db.close();
+    } finally {
+      owned.delete(this.#realPath);
     }
-    this.#db.close();
   }
 
   #statement(sql: string): Statement {

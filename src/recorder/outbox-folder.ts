@@ -1,12 +1,17 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
 import { Outbox } from "./outbox.js";
+import { isOpenHere } from "./outbox-file.js";
 
 const OWNER_FILE = 0o600;
 const OWNER_FOLDER = 0o700;
+const [GROUP_WRITE, OTHERS_WRITE, STICKY] = [0o020, 0o002, 0o1000];
 const URI_FILE = "uri";
+/** Version 0.1.0 takes over whatever `.db` it can lock, also one that another copy in its own process holds; its own are still delivered. */
+const SUFFIX = ".outbox";
+const SUFFIXES = /\.(db|outbox)$/;
 
 /** Where a user's programs keep what is to outlive them, by the customs of the system. */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
@@ -28,18 +33,28 @@ function hash(text: string): string {
   return hash.toString(16).padStart(16, "0");
 }
 
-/** The outboxes of one tracking URI: a folder with a file for each tracker that needed one. */
+/**
+ * The outboxes of one tracking URI: a folder with a file for each tracker that needed one. Links are not followed, and nothing is
+ * written or read where another user could change it.
+ */
 export class OutboxFolder {
-  readonly path: string;
-  /** The folder of all tracking URIs. */
-  readonly root: string;
   /** The tracking URI, without credentials. */
   readonly uri: string;
+  readonly #given: string | undefined;
 
-  constructor(root: string, uri: string) {
-    this.root = root;
-    this.path = join(root, hash(uri));
+  /** `root` is the user's state folder when undefined; nothing is asked of the machine before it is needed. */
+  constructor(root: string | undefined, uri: string) {
+    this.#given = root;
     this.uri = uri;
+  }
+
+  /** Where new outboxes lie, for people too. */
+  get path(): string {
+    try {
+      return this.#folder(true);
+    } catch {
+      return this.#given ?? "the state folder";
+    }
   }
 
   /** Makes a new outbox and holds it. */
@@ -61,27 +76,69 @@ export class OutboxFolder {
   }
 
   #newFile(now: number, id: string): string {
-    mkdirSync(this.path, { recursive: true, mode: OWNER_FOLDER });
-    const uriFile = join(this.path, URI_FILE);
-    if (statSync(uriFile, { throwIfNoEntry: false }) === undefined) writeFileSync(uriFile, `${this.uri}\n`, { mode: OWNER_FILE });
+    mkdirSync(this.root, { recursive: true, mode: OWNER_FOLDER });
+    const folder = this.#folder(true);
+    mkdirSync(folder, { recursive: true, mode: OWNER_FOLDER });
+    if (isShared(lookAt(folder))) throw new Error(`${folder} can be written by others`);
+    try {
+      writeFileSync(join(folder, URI_FILE), `${this.uri}\n`, { mode: OWNER_FILE, flag: "wx" });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
     const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
-    const path = join(this.path, `${stamp}-${id.slice(0, 12)}.db`);
+    const path = join(folder, `${stamp}-${id.slice(0, 12)}${SUFFIX}`);
     closeSync(openSync(path, "wx", OWNER_FILE)); // before SQLite opens it: its own files take over the mode
     return path;
   }
 
   /** The files of this folder, oldest first. */
   files(): string[] {
-    try {
-      return readdirSync(this.path)
-        .filter((name) => name.endsWith(".db"))
-        .sort()
-        .map((name) => join(this.path, name))
-        .filter((path) => fileFacts(path).bytes > 0); // an empty one is just being made, or its maker died over it
-    } catch {
-      return []; // there has been no outbox yet
-    }
+    return [false, true]
+      .flatMap((apart) => {
+        try {
+          const folder = this.#folder(apart);
+          if (isShared(lookAt(folder))) return [];
+          return readdirSync(folder).map((name) => join(folder, name));
+        } catch {
+          return []; // there has been no outbox yet, or none of ours
+        }
+      })
+      .filter((path, i, all) => SUFFIXES.test(path) && all.indexOf(path) === i && fileFacts(path).bytes > 0) // an empty one is just being made, or its maker died over it
+      .sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
   }
+
+  /** The folder of all tracking URIs. */
+  get root(): string {
+    return this.#given ?? stateFolder();
+  }
+
+  /** The folder of this URI; `apart`: where others may write beside it, one that has the user's number in its name. */
+  #folder(apart: boolean): string {
+    const root = this.root;
+    const folder = join(root, hash(this.uri));
+    const above = this.#given === undefined ? [lookAt(dirname(root)), lookAt(root)] : [lookAt(root, true)];
+    const others = [...above, lstatSync(folder, { throwIfNoEntry: false })].some(isShared);
+    return apart && others ? `${folder}-${process.getuid?.()}` : folder;
+  }
+}
+
+/**
+ * Looks at a folder before it is used; `mayBeLink` for one the user named.
+ * @throws what is wrong with it: no folder, a link, another user's, or one that everybody may write.
+ */
+function lookAt(path: string, mayBeLink = false): Stats {
+  const stats = mayBeLink ? statSync(path) : lstatSync(path);
+  if (!stats.isDirectory()) throw new Error(`${path} is ${stats.isSymbolicLink() ? "a link" : "no folder"}`);
+  const user = process.getuid?.();
+  if (user === undefined) return stats; // Windows has no such modes
+  if (stats.uid !== user && stats.uid !== 0) throw new Error(`${path} belongs to another user`);
+  if ((stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0) throw new Error(`${path} can be written by everybody`);
+  return stats;
+}
+
+/** Whether others than its owner can write into a folder, as far as POSIX modes tell. */
+function isShared(stats: Stats | undefined): boolean {
+  return stats?.isDirectory() === true && process.getuid !== undefined && (stats.mode & (GROUP_WRITE | OTHERS_WRITE)) !== 0;
 }
 
 /** The folders there are, each with its URI. */
@@ -92,17 +149,20 @@ export function outboxFolders(root: string): OutboxFolder[] {
   } catch {
     return [];
   }
-  return names.flatMap((name) => {
+  const uris = names.flatMap((name) => {
     try {
-      return [new OutboxFolder(root, readFileSync(join(root, name, URI_FILE), "utf8").trim())];
+      lookAt(join(root, name));
+      return [readFileSync(join(root, name, URI_FILE), "utf8").trim()];
     } catch {
       return []; // none of ours
     }
   });
+  return [...new Set(uris)].map((uri) => new OutboxFolder(root, uri));
 }
 
 /** Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or none of ours. */
 export function adopt(path: string): Outbox | "held" | "foreign" {
+  if (isOpenHere(path)) return "held";
   try {
     return new Outbox(path);
   } catch (error) {
@@ -124,9 +184,9 @@ export function closeOutbox(outbox: Outbox): void {
 
 /** The size of an outbox's files in bytes, and when it was last written. */
 export function fileFacts(path: string): { bytes: number; changed: number } {
-  const stats = ["", "-wal"].map((suffix) => statSync(path + suffix, { throwIfNoEntry: false }));
+  const stats = ["", "-wal"].map((suffix) => lstatSync(path + suffix, { throwIfNoEntry: false })).filter((stat) => stat?.isFile());
   return {
     bytes: stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0),
-    changed: Math.max(...stats.map((stat) => stat?.mtimeMs ?? 0)),
+    changed: Math.max(0, ...stats.map((stat) => stat?.mtimeMs ?? 0)),
   };
 }

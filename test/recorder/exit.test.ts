@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { openDatabase } from "../../src/stores/sql/driver.js";
-import { query } from "../support/database.js";
+import { openDatabase, query } from "../support/database.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-exit-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createTracker } from "../../src/index.js";
 import { Outbox } from "../../src/recorder/outbox.js";
 import { adopt, OutboxFolder } from "../../src/recorder/outbox-folder.js";
-import { openDatabase } from "../../src/stores/sql/driver.js";
+import { openDatabase } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";

@@ -4,8 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { configure, flush, logExperiment, PulseError, shutdown, startRun, stats, tracked, withRun } from "../../src/index.js";
-import { openDatabase } from "../../src/stores/sql/driver.js";
-import { query, readRun } from "../support/database.js";
+import { openDatabase, query, readRun } from "../support/database.js";
 import { memoryTracker, params, steps, values } from "../support/memory.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-functions-"));

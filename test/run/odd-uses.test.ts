@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mock, test } from "node:test";
 import { configure, createTracker, currentRun, logExperiment, requireRun, shutdown, startRun } from "../../src/index.js";
-import { openDatabase } from "../../src/stores/sql/driver.js";
+import { openDatabase } from "../support/database.js";
 import { memoryTracker, params, sleep, values } from "../support/memory.js";
 
 test("an error of this package thrown by a user's own function stays out of the call", async () => {

@@ -4,12 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { systemClock } from "../../src/clock.js";
-import { openDatabase } from "../../src/stores/sql/driver.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import type { Outcome } from "../../src/stores/tracking-store.js";
 import { createTracker } from "../../src/tracker.js";
 import { change, start } from "../contract/store-contract.js";
-import { execute, latest, query, readRun } from "../support/database.js";
+import { execute, latest, openDatabase, query, readRun } from "../support/database.js";
 import { sleep } from "../support/memory.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-sqlite-"));

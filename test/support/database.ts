@@ -1,5 +1,17 @@
-import { type Database, openDatabase, type SqlValue } from "../../src/stores/sql/driver.js";
+import { load } from "../../src/require.mjs";
+import type { Database, SqlValue } from "../../src/stores/sql/driver.js";
 import type { ReadRun } from "../contract/carrier.js";
+
+interface Driver {
+  DatabaseSync: new (path: string) => Database;
+}
+
+/** Opens a database file as other programs do, not as the package does. */
+export function openDatabase(path: string): Database {
+  const driver = Number.parseInt(process.versions.node, 10) >= 24 ? "node:sqlite" : "@photostructure/sqlite";
+  const { DatabaseSync } = load(driver) as Driver;
+  return new DatabaseSync(path);
+}
 
 /** Runs a query on a database file with a connection of its own. */
 export function query(path: string, sql: string, ...values: SqlValue[]): Record<string, unknown>[] {

@@ -1,5 +1,6 @@
 import { load } from "#require";
 import { PulseError } from "../../errors.js";
+import { shared } from "../../registry.js";
 
 /** What SQLite can bind. */
 export type SqlValue = string | number | bigint | null;
@@ -25,14 +26,56 @@ interface Driver {
 /** The first Node where `node:sqlite` exists and does not print a warning. */
 const BUILT_IN_SINCE = 24;
 
-let driver: Driver | undefined;
+/** The name of the opened file within its connection; whatever names no table of the file must say it. */
+export const FILE = "file" as const;
 
-/** Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap. */
-export function openDatabase(path: string): Database {
-  driver ??= loadDriver();
-  return new driver.DatabaseSync(path, { timeout: 0 });
+/** How a file is opened. */
+export interface OpenOptions {
+  /** How long a lock is waited for, in milliseconds. @default 0 */
+  readonly waitMs?: number;
+  /** Takes the lock for as long as the file is open. */
+  readonly exclusive?: boolean;
 }
 
+/**
+ * Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap.
+ * It is attached to a connection that has no file of its own: @photostructure/sqlite finalizes statements only when they are
+ * collected, and a connection keeps its main file open, with its locks, until then; what is detached is closed at once.
+ */
+export function openDatabase(path: string, { waitMs = 0, exclusive = false }: OpenOptions = {}): Database {
+  const { DatabaseSync } = shared("sqlite driver", loadDriver);
+  const db = new DatabaseSync(":memory:", { timeout: waitMs });
+  try {
+    if (exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE");
+    db.exec(`ATTACH '${path.replaceAll("'", "''")}' AS ${FILE}`);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return {
+    exec: (sql) => db.exec(sql),
+    prepare: (sql) => db.prepare(sql),
+    close: () => {
+      try {
+        rollback(db);
+        db.exec(`DETACH ${FILE}`);
+      } finally {
+        db.close();
+      }
+    },
+  };
+}
+
+/** Gives up the open transaction, if there is one. */
+export function rollback(db: Pick<Database, "exec">): void {
+  try {
+    db.exec("ROLLBACK");
+  } catch {
+    // SQLite has rolled back by itself (disk full, I/O error), or no transaction was begun.
+  }
+}
+
+/** One for all copies of this package: a POSIX lock is the process's, so two drivers would not see each other's. */
 function loadDriver(): Driver {
   const major = Number.parseInt(process.versions.node, 10);
   const name = major >= BUILT_IN_SINCE ? "node:sqlite" : "@photostructure/sqlite";

@@ -1,5 +1,5 @@
 import { PulseError } from "../../errors.js";
-import type { Database } from "./driver.js";
+import { type Database, FILE } from "./driver.js";
 
 /**
  * The alembic revision a new file gets: the schema of MLflow 2.8 to 2.12. Every MLflow from 2.8 on opens it and
@@ -108,14 +108,14 @@ export interface Schema {
 /** The names of the tables in a file; empty for a new one. */
 export function tableNames(db: Database): string[] {
   return db
-    .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .prepare(`SELECT name FROM ${FILE}.sqlite_master WHERE type = 'table'`)
     .all()
     .map((row) => String(row["name"]));
 }
 
 /** Creates MLflow's tables, the Default experiment and our own table; the caller holds the transaction. */
 export function createSchema(db: Database, defaultArtifactLocation: string, now: number): void {
-  for (const statement of TABLES) db.exec(statement);
+  for (const statement of TABLES) db.exec(statement.replace(/^CREATE (TABLE|INDEX) /, `$&${FILE}.`));
   db.prepare("INSERT INTO alembic_version (version_num) VALUES (?)").run(REVISION);
   db.prepare("INSERT INTO pulse_mlflow_meta (key, value) VALUES ('created_by', 'pulse-mlflow')").run();
   // Python code that sets no experiment writes into experiment 0.
@@ -154,7 +154,7 @@ export function inspectSchema(db: Database, path: string): Schema {
       throw unsupported(`whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`);
   }
   return {
-    version: Number(db.prepare("PRAGMA schema_version").get()?.["schema_version"]),
+    version: Number(db.prepare(`PRAGMA ${FILE}.schema_version`).get()?.["schema_version"]),
     experimentTimes: present.has("experiments.creation_time") && present.has("experiments.last_update_time"),
     workspaces: present.has("experiments.workspace"),
   };

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { itemsOf, type Outcome, type RunChange, type TrackingStore } from "../tracking-store.js";
-import { type Database, openDatabase, SQLITE, type Statement, sqliteCode } from "./driver.js";
+import { type Database, FILE, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";
 import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
 
@@ -140,23 +140,22 @@ export class SqliteStore implements TrackingStore {
     if (!createFile(this.#path) && isBeingMade(this.#path)) {
       throw new PulseError("STORE_BUSY", `${this.#path} is empty and new: another program seems to be making it just now.`);
     }
-    const db = openDatabase(this.#path);
+    const db = openDatabase(this.#path, { waitMs });
     try {
-      db.exec(`PRAGMA busy_timeout = ${waitMs}`);
       db.exec("PRAGMA foreign_keys = ON");
       if (tableNames(db).length === 0) this.#create(db);
       const schema = inspectSchema(db, this.#path);
       // In WAL mode NORMAL loses nothing at a crash of the process; files in other modes keep SQLite's default.
-      if (db.prepare("PRAGMA journal_mode").get()?.["journal_mode"] === "wal") {
+      if (db.prepare(`PRAGMA ${FILE}.journal_mode`).get()?.["journal_mode"] === "wal") {
         // A checkpoint waits for the disk. At SQLite's default of 1000 pages they come so often that they are the 99th percentile.
-        db.exec("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000");
+        db.exec(`PRAGMA ${FILE}.synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000`);
       }
       db.exec("PRAGMA busy_timeout = 0");
       this.#connection = {
         db,
         begin: db.prepare("BEGIN IMMEDIATE"),
         commit: db.prepare("COMMIT"),
-        version: db.prepare("PRAGMA schema_version"),
+        version: db.prepare(`PRAGMA ${FILE}.schema_version`),
         file: fileIdentity(this.#path),
         schema,
         writer: this.#writer(db, schema),
@@ -170,7 +169,7 @@ export class SqliteStore implements TrackingStore {
 
   /** Makes MLflow's tables in an empty file; another process may be doing the same. */
   #create(db: Database): void {
-    db.exec("PRAGMA journal_mode = WAL");
+    db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
     db.exec("BEGIN IMMEDIATE");
     try {
       if (tableNames(db).length === 0) createSchema(db, this.#locate(0), this.#options.clock.now());
@@ -194,9 +193,12 @@ export class SqliteStore implements TrackingStore {
     const open = this.#connection;
     this.#connection = undefined;
     try {
-      // @photostructure/sqlite finalizes statements only when they are collected, and until then keeps the file open:
-      // everything is brought into the main file now, so that it is whole to whoever copies or moves it.
+      // Brought into the main file also while another program has it open, so that it is whole to whoever copies or moves it.
       open?.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // What has no time for it now is brought there by the next one.
+    }
+    try {
       open?.db.close();
     } catch {
       // A connection that broke cannot be closed properly; there is nothing left to save in it.
@@ -266,12 +268,4 @@ function fileIdentity(path: string): string {
 function fsCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" && /^E[A-Z]+$/.test(code) ? code : undefined;
-}
-
-function rollback(db: Database): void {
-  try {
-    db.exec("ROLLBACK");
-  } catch {
-    // SQLite has rolled back by itself (disk full, I/O error) or no transaction was begun.
-  }
 }

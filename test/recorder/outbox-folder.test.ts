@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { chmodSync, chownSync, copyFileSync, lstatSync, mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import os from "node:os";
+import { basename, dirname, join } from "node:path";
+import { mock, test } from "node:test";
+import { systemClock } from "../../src/clock.js";
+import { createTracker } from "../../src/index.js";
+import { adopt, closeOutbox, OutboxFolder, outboxFolders } from "../../src/recorder/outbox-folder.js";
+import { newFolder } from "../support/outbox-kit.js";
+
+const URI = "remote:";
+const make = (folder: OutboxFolder) => folder.create(Date.now(), systemClock.id());
+const mode = (path: string): number => lstatSync(path).mode & 0o777;
+
+function made(mode?: number): string {
+  const root = newFolder();
+  mkdirSync(root);
+  if (mode !== undefined) chmodSync(root, mode);
+  return root;
+}
+
+/** Leaves an outbox with something in it. */
+function leave(folder: OutboxFolder): string {
+  const outbox = make(folder);
+  outbox.putRun({ key: "k", experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false }, 1);
+  outbox.close();
+  return outbox.path;
+}
+
+/** Gives a path to another user, or says that we are another one, where that takes no rights. */
+function givenAway(path: string, body: () => void): void {
+  const { getuid } = process;
+  const user = getuid?.() ?? 0;
+  if (user === 0) chownSync(path, 12_345, 0);
+  else process.getuid = () => user + 1;
+  try {
+    body();
+  } finally {
+    if (getuid) process.getuid = getuid;
+  }
+}
+
+for (const [title, rights] of [
+  ["the group may write", 0o770],
+  ["everybody may write beside each other", 0o1777],
+] as const) {
+  test(`in a folder into which ${title} there is one of ours alone`, () => {
+    const root = made(rights);
+    const folder = new OutboxFolder(root, URI);
+    const path = leave(folder);
+    assert.equal(mode(dirname(path)), 0o700);
+    assert.match(basename(dirname(path)), new RegExp(`-${process.getuid?.()}$`));
+    assert.deepEqual(folder.files(), [path]);
+    assert.deepEqual(
+      outboxFolders(root).map(({ uri }) => uri),
+      [URI],
+    );
+  });
+}
+
+test("what lies in a private folder is still found when others may write beside it", () => {
+  const root = made();
+  const folder = new OutboxFolder(root, URI);
+  const [before, old] = [leave(folder), leave(folder)];
+  renameSync(old, old.replace(/outbox$/, "db")); // as version 0.1.0 named it
+  chmodSync(root, 0o770);
+  const after = leave(folder);
+  assert.notEqual(dirname(before), dirname(after));
+  assert.deepEqual(folder.files().sort(), [before, old.replace(/outbox$/, "db"), after].sort());
+  assert.equal(outboxFolders(root).length, 1);
+});
+
+test("a folder that is a link, another user's, or everybody's to write is refused with the reason", () => {
+  const everybodys = made(0o777);
+  assert.throws(() => make(new OutboxFolder(everybodys, URI)), /can be written by everybody/);
+
+  const theirs = made();
+  givenAway(theirs, () => {
+    assert.throws(() => make(new OutboxFolder(theirs, URI)), /belongs to another user/);
+  });
+
+  const root = made();
+  const folder = new OutboxFolder(root, URI);
+  const kept = leave(folder);
+  const inside = dirname(kept);
+  givenAway(inside, () => {
+    assert.throws(() => make(folder), /belongs to another user/);
+    assert.deepEqual(folder.files(), []);
+  });
+
+  const linked = made();
+  const other = leave(new OutboxFolder(made(), URI));
+  symlinkSync(dirname(other), join(linked, basename(inside)));
+  const behind = new OutboxFolder(linked, URI);
+  assert.throws(() => make(behind), /is a link/);
+  assert.deepEqual(behind.files(), []);
+  assert.deepEqual(outboxFolders(linked), []);
+});
+
+test("an outbox that is a link is left alone", () => {
+  const root = made();
+  const folder = new OutboxFolder(root, URI);
+  const path = leave(folder);
+  const elsewhere = join(made(), "copy.outbox");
+  copyFileSync(path, elsewhere);
+  symlinkSync(elsewhere, join(dirname(path), "0-link.outbox"));
+  assert.deepEqual(folder.files(), [path]);
+});
+
+test("the user's own link to a folder is followed", () => {
+  const target = made();
+  const link = newFolder();
+  symlinkSync(target, link);
+  const folder = new OutboxFolder(link, URI);
+  const path = leave(folder);
+  assert.deepEqual(folder.files(), [path]);
+});
+
+test("where there is no home folder recording goes on in memory, with one warning", async () => {
+  const { HOME, XDG_STATE_HOME } = process.env;
+  delete process.env["HOME"];
+  delete process.env["XDG_STATE_HOME"];
+  const homedir = mock.method(os, "homedir", () => {
+    throw new Error("no such user");
+  });
+  syncBuiltinESMExports();
+  const warnings: string[] = [];
+  try {
+    const tracker = createTracker({
+      trackingUri: "http://127.0.0.1:1",
+      auth: { token: "t" },
+      durability: "outbox",
+      exitTimeoutMs: 50,
+      logger: { warn: (message) => warnings.push(message) },
+    });
+    assert.equal(homedir.mock.callCount(), 0);
+    for (let i = 0; i < 3; i++) {
+      assert.equal(
+        tracker.withRun({}, () => i),
+        i,
+      );
+      await new Promise(setImmediate);
+    }
+    await tracker.shutdown();
+  } finally {
+    Object.assign(process.env, { HOME, XDG_STATE_HOME });
+    mock.restoreAll();
+    syncBuiltinESMExports();
+  }
+  assert.ok(homedir.mock.callCount() > 0);
+  assert.match(warnings.join("\n"), /Nothing can be written down in the state folder: no such user\..*OUTBOX_FAILED/);
+  assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
+});
+
+test("an outbox that this process has open is held, whoever opened it", () => {
+  const folder = new OutboxFolder(made(), URI);
+  const outbox = make(folder);
+  assert.equal(adopt(outbox.path), "held");
+  const link = join(made(), "link.outbox");
+  symlinkSync(outbox.path, link);
+  assert.equal(adopt(link), "held");
+  closeOutbox(outbox);
+  assert.deepEqual(readdirSync(dirname(outbox.path)), ["uri"]);
+});
