@@ -85,6 +85,10 @@ const EXPECTED: Record<FaultKind, [seen: number | string, body: RegExp | undefin
   "401": [401, /token/, false],
   "late-504": [504, html, false],
   "late-reset": ["ECONNRESET", undefined, false],
+  maintenance: [200, /^\{"status":"maintenance"\}$/, false],
+  "maintenance-page": [200, html, false],
+  // Node's client ends a connection whose protocol changes when nobody asked for that.
+  "101": ["ECONNRESET", undefined, false],
 };
 
 test("each fault is what a client sees of it, on fresh and on kept connections", async () => {
@@ -98,6 +102,7 @@ test("each fault is what a client sees of it, on fresh and on kept connections",
           const seen = await post(proxy.url, "/create", how, kind.startsWith("black-hole") ? 150 : undefined);
           assert.equal(seen.status ?? seen.error, expected, kind);
           if (body !== undefined) assert.match(String(seen.body), body, kind);
+          if (kind === "black-hole-after") await proxy.settled(); // nobody is told when the server has acted
           assert.equal(seen.acted(), actedFirst, kind);
           if (kind === "429") assert.equal(seen.headers?.["retry-after"], "1");
           if (kind === "429-date") assert.ok(Math.abs(Date.parse(String(seen.headers?.["retry-after"])) - Date.now()) < 2_000);

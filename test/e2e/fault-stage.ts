@@ -1,0 +1,83 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as own from "../../src/index.js";
+import { startConnectProxy } from "../support/connect-proxy.js";
+import { execute, query } from "../support/database.js";
+import { secondCopy } from "./fault-copy.js";
+import { RUN_KEY } from "./fault-model.js";
+import type { Place, Stage } from "./fault-run.js";
+import { Peer, startServer } from "./peer.js";
+import { uriOf } from "./support.js";
+
+/** Experiments a schedule makes. */
+const EACH = 2;
+
+/** Starts what so many schedules share: two servers, who reads their databases, and a proxy for those who come over TLS. */
+export async function startStage(
+  schedules: number,
+  folder: string,
+  settings: Record<string, string>,
+): Promise<Stage & { close(): Promise<void> }> {
+  const paths = ["first.db", "second.db"].map((name) => join(folder, name)) as [string, string];
+  const [peer, tunnels, copy, ...servers] = await Promise.all([
+    Peer.start("newest"),
+    startConnectProxy(),
+    secondCopy(folder),
+    ...paths.map((path) => startServer("newest", uriOf(path), folder, [], settings)),
+  ]);
+  crowd(paths[1], EACH * schedules);
+  // Only who comes over TLS goes through it.
+  Object.assign(process.env, { https_proxy: tunnels.url, no_proxy: "" });
+  const tls = join(process.cwd(), "test", "fixtures", "tls");
+  const pem = (name: string): Buffer => readFileSync(join(tls, name));
+  const [first, second] = paths.map((path, i) => new Server(servers[i]?.url ?? "", path, peer)) as [Server, Server];
+  return {
+    first,
+    second,
+    own,
+    copy,
+    tls: { ca: join(tls, "ca.pem"), server: { cert: pem("server.pem"), key: pem("server.key") } },
+    tunnels: (url, seed, rate) => tunnels.trouble(url, seed, rate),
+    async close() {
+      tunnels.close();
+      await Promise.all([peer.close(), ...servers.map((server) => server.stop())]);
+    },
+  };
+}
+
+/** The ids that come first are somebody else's experiments. */
+function crowd(path: string, experiments: number): void {
+  execute(
+    path,
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${experiments})
+     INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)
+     SELECT i, 'somebody else''s ' || i, 'mlflow-artifacts:/' || i, 'active', 0, 0 FROM n`,
+  );
+}
+
+class Server implements Place {
+  readonly url: string;
+  readonly #path: string;
+  readonly #peer: Peer;
+
+  constructor(url: string, path: string, peer: Peer) {
+    this.url = url;
+    this.#path = path;
+    this.#peer = peer;
+  }
+
+  async view(names: readonly string[], keys: readonly string[]): ReturnType<Place["view"]> {
+    const { runs, experiments } = await this.#peer.dump(uriOf(this.#path), { experiment: names });
+    const list = (texts: readonly string[]): string => texts.map((text) => `'${text}'`).join(", ");
+    const astray = query(
+      this.#path,
+      `SELECT r.name AS run, e.name AS experiment FROM runs r JOIN experiments e USING (experiment_id) JOIN tags t USING (run_uuid)
+       WHERE t.key = '${RUN_KEY}' AND t.value IN (${list(keys)}) AND e.name NOT IN (${list(names)})`,
+    );
+    return {
+      runs,
+      experiments: new Map(experiments.map(({ experiment_id, name }) => [experiment_id, name])),
+      astray: astray.map(({ run, experiment }) => `run ${run} is in the experiment ${experiment}`),
+    };
+  }
+}
