@@ -19,8 +19,11 @@ const DOUBTFUL: readonly FaultKind[] = [
   "truncated",
   "wrong-type",
 ];
-const MAINTENANCE: readonly FaultKind[] = ["maintenance", "maintenance-page"];
-const UPGRADE: readonly FaultKind[] = ["101"];
+// More than once: there are many everyday faults beside them.
+const MAINTENANCE: readonly FaultKind[] = ["maintenance", "maintenance-page", "maintenance", "maintenance-page"];
+const UPGRADE: readonly FaultKind[] = ["101", "101", "101"];
+/** The least share of requests that meet a fault where these are drawn. */
+const LEAST_RATE = 0.2;
 const EVERYDAY = FAULTS.filter((kind) => ![...MAINTENANCE, ...UPGRADE].includes(kind));
 
 interface Trouble {
@@ -84,7 +87,7 @@ export function drawSchedule(seed: number): Schedule {
     rate: Math.round(dice.next() * 50) / 100,
     faults: dice.of([EVERYDAY, EVERYDAY, DOUBTFUL]),
     durability,
-    requestTimeoutMs: 400 + dice.below(1_100),
+    requestTimeoutMs: 800 + dice.below(1_200),
     flushIntervalMs: 50 + dice.below(950),
     retryAfter: dice.below(2),
     programs: 3 + dice.below(4),
@@ -99,6 +102,7 @@ export function drawSchedule(seed: number): Schedule {
     kinds.has(kind) ? draw(new Dice(Math.imul(seed, 15_485_863) + KINDS.indexOf(kind))) : undefined;
   return {
     ...everyday,
+    rate: kinds.has("maintenance") || kinds.has("upgrade") ? Math.max(LEAST_RATE, everyday.rate) : everyday.rate,
     faults: [...everyday.faults, ...(kinds.has("maintenance") ? MAINTENANCE : []), ...(kinds.has("upgrade") ? UPGRADE : [])],
     denied: of("denied", (own) => ({
       which: own.of(["main", "beside"]),
@@ -109,7 +113,12 @@ export function drawSchedule(seed: number): Schedule {
     replaced: of("replaced", (own) => ({ afterMs: 100 + own.below(1_500), awayMs: own.below(800) })),
     tunnelRate: of("connect", (own) => 0.1 + 0.3 * own.next()),
     refused: kinds.has("refused"),
-    disk: of("disk", (own) => ({ what: own.of(["full", "gone", "barred"]), afterMs: own.below(1_200), forMs: 200 + own.below(1_500) })),
+    // Whoever takes away the outbox of a tracker that is gone has lost what it holds.
+    disk: of("disk", (own) => ({
+      what: own.of(["full", "gone", "barred"]),
+      afterMs: own.below(1 + (everyday.shutdown?.afterMs ?? 1_200)),
+      forMs: 200 + own.below(1_500),
+    })),
     copies: kinds.has("copies"),
     awaits: of("awaits", (own) => ({ afterMs: own.below(1_000) })),
     maxPendingBytes: of("tight", () => 65_536),

@@ -17,7 +17,7 @@ import { startProgram } from "./support.js";
 import { Twin } from "./wide-model.js";
 
 /** How long what is left may take once everything works. */
-const CALM_MS = 30_000;
+const CALM_MS = 60_000;
 const TURN_MS = 5_000;
 /** How often it is looked whether what is not denied has arrived. */
 const LOOK_MS = 300;

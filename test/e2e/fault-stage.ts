@@ -26,6 +26,7 @@ export async function startStage(
     ...paths.map((path) => startServer("newest", uriOf(path), folder, [], settings)),
   ]);
   crowd(paths[1], EACH * schedules);
+  await Promise.all([...servers.map(({ url }) => warmUp(url)), ...paths.map((path) => peer.dump(uriOf(path)))]);
   // Only who comes over TLS goes through it.
   Object.assign(process.env, { https_proxy: tunnels.url, no_proxy: "" });
   const tls = join(process.cwd(), "test", "fixtures", "tls");
@@ -43,6 +44,16 @@ export async function startStage(
       await Promise.all([peer.close(), ...servers.map((server) => server.stop())]);
     },
   };
+}
+
+/** The first requests of each kind take a server seconds, longer than a schedule may allow. */
+async function warmUp(url: string): Promise<void> {
+  const tracker = own.createTracker({ trackingUri: url, requestTimeoutMs: 60_000, exitTimeoutMs: 60_000, durability: "memory" });
+  for (let i = 0; i < 8; i++) tracker.withRun({ experiment: "warm-up" }, (run) => run.logMetric("m", i));
+  await tracker.shutdown();
+  const search = { experiment_ids: ["0", "1"], filter: `tags.\`${RUN_KEY}\` = 'none'`, max_results: 100 };
+  const headers = { "content-type": "application/json" };
+  await fetch(`${url}/api/2.0/mlflow/runs/search`, { method: "POST", headers, body: JSON.stringify(search) });
 }
 
 /** The ids that come first are somebody else's experiments. */
