@@ -1,23 +1,41 @@
 import { readFileSync } from "node:fs";
+import type { ServerOptions } from "node:https";
 import { join } from "node:path";
 import * as own from "../../src/index.js";
 import { startConnectProxy } from "../support/connect-proxy.js";
 import { execute, query } from "../support/database.js";
-import { secondCopy } from "./fault-copy.js";
+import { type Package, secondCopy } from "./fault-copy.js";
 import { RUN_KEY } from "./fault-model.js";
-import type { Place, Stage } from "./fault-run.js";
+import type { View } from "./fault-replaced.js";
 import { Peer, startServer } from "./peer.js";
 import { uriOf } from "./support.js";
+
+/** A server without faults, and its database. */
+interface Place {
+  readonly url: string;
+  /** What is there of experiments of these names, and which runs of ours are in others. */
+  view(experiments: readonly string[], keys: readonly string[]): Promise<View>;
+}
+
+/** What schedules share. */
+export interface Stage {
+  readonly first: Place;
+  /** Another server with another database, where every experiment id of the first one is an experiment of somebody else. */
+  readonly second: Place;
+  /** The package, and another copy of it. */
+  readonly own: Package;
+  readonly copy: Package;
+  readonly tls: { readonly ca: string; readonly server: ServerOptions };
+  /** Has tunnels to a server fail; they all go through one proxy, which the environment names. */
+  tunnels(url: string, seed: number, rate: number): { rate: number; readonly faults: readonly string[] };
+  close(): Promise<void>;
+}
 
 /** Experiments a schedule makes. */
 const EACH = 2;
 
 /** Starts what so many schedules share: two servers, who reads their databases, and a proxy for those who come over TLS. */
-export async function startStage(
-  schedules: number,
-  folder: string,
-  settings: Record<string, string>,
-): Promise<Stage & { close(): Promise<void> }> {
+export async function startStage(schedules: number, folder: string, settings: Record<string, string>): Promise<Stage> {
   const paths = ["first.db", "second.db"].map((name) => join(folder, name)) as [string, string];
   const [peer, tunnels, copy, ...servers] = await Promise.all([
     Peer.start("newest"),
