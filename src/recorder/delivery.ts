@@ -16,6 +16,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 30_000;
 const MOST_DOUBLINGS = 16;
+/** So many calls have to be accepted before one more may be under way after the store failed. */
+const WIDER_AFTER = 20;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */
 const BUSY_WARN_MS = 5_000;
 
@@ -62,8 +64,9 @@ export class Delivery {
   #tries = 0;
   #refusingSince: number | undefined;
   #settled: (() => void)[] = [];
-  /** How many calls of `apply` may be under way now: halved when the store fails, and again what it can take once it accepts. */
+  /** How many calls of `apply` may be under way now: halved when the store fails, and one more each time it has accepted many. */
   #width: number;
+  #accepted = 0;
   /** The experiments whose runs wait apart. */
   readonly denied: DeniedExperiments = new DeniedExperiments(() => {
     for (const source of this.#sources) source.retryDenied?.();
@@ -152,8 +155,11 @@ export class Delivery {
     const away = outcomes.findLast((outcome) => outcome.kind === "away");
     if (outcomes.some(({ kind }) => kind === "done")) {
       this.lastAccepted = performance.now();
-      this.#width = Math.min(this.#options.store.width ?? 1, this.#width + 1 / this.#width);
-    } else if (outcomes.some(isTrouble)) this.#width = Math.max(1, this.#width / 2);
+      if (++this.#accepted % WIDER_AFTER === 0) this.#width = Math.min(this.#options.store.width ?? 1, this.#width + 1);
+    } else if (outcomes.some(isTrouble)) {
+      this.#width = Math.max(1, this.#width >> 1);
+      this.#accepted = 0;
+    }
     parcel.settle(outcomes);
     if (away) this.#postpone(away);
     else if (outcomes.some(({ kind }) => kind !== "retry")) {
@@ -171,7 +177,7 @@ export class Delivery {
   }
 
   get #full(): boolean {
-    return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : Math.floor(this.#width));
+    return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : this.#width);
   }
 
   /** Takes the next changes, of at most `runs` runs, from each source in turn: what is kept on disk must not wait until memory is empty. */
