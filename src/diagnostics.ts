@@ -72,9 +72,21 @@ export class Diagnostics {
   }
 
   /** Reports a problem found away from any call (delivery); when strict, the next `flush()` throws it. */
-  warnLater(error: PulseError): void {
-    const noted = this.#note(error.code, error, error.cause, "");
+  warnLater(error: PulseError, subject = ""): void {
+    const noted = this.#note(error.code, error, error.cause, subject);
     if (this.#strict) this.#deferred ??= noted;
+  }
+
+  /** Reports single items that a store has refused, each kind and key once; gives how many there are. */
+  refused(
+    some: readonly { readonly what: string; readonly key: string; readonly items: number; readonly error: PulseError }[] = [],
+  ): number {
+    let count = 0;
+    for (const { what, key, items, error } of some) {
+      this.warnLater(error, `${what} ${key}`);
+      count += items;
+    }
+    return count;
   }
 
   /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */

@@ -15,8 +15,8 @@ const PAGE = 500;
 
 /** Who is told what becomes of an outbox's runs. */
 export interface OutboxListener {
-  /** The store took `items` items of a run; `ids` after its creation. */
-  delivered(key: string, items: number, ids: StoredIds | undefined): void;
+  /** The store took `items` items of a run, all but `refused`; `ids` after its creation. */
+  delivered(key: string, items: number, ids: StoredIds | undefined, refused: number): void;
   /** Nothing of the run is left in the outbox. */
   drained(key: string): void;
   /** Items of a run were set aside. */
@@ -174,7 +174,7 @@ export class OutboxSource implements Source {
       if (ids) this.outbox.setIds(key, ids);
       this.outbox.remove(key, upTo);
       this.#failures.delete(key);
-      this.#listener.delivered(key, load.items, ids);
+      this.#listener.delivered(key, load.items, ids, this.#diagnostics.refused(outcome.refused));
       if (ids) this.freeChildren(key);
       this.#goOn(key);
     } else if (outcome.kind === "rejected") this.#reject(load, outcome.error);
