@@ -77,6 +77,18 @@ export class Diagnostics {
     if (this.#strict) this.#deferred ??= noted;
   }
 
+  /** Reports single items that a store has refused, each kind and key once; gives how many there are. */
+  refused(
+    some: readonly { readonly what: string; readonly key: string; readonly items: number; readonly error: PulseError }[] = [],
+  ): number {
+    let count = 0;
+    for (const { what, key, items, error } of some) {
+      this.warnLater(error, `${what} ${key}`);
+      count += items;
+    }
+    return count;
+  }
+
   /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */
   apart(body: () => void): void {
     try {
