@@ -49,10 +49,19 @@ export interface RunChange {
   readonly end: RunEnd | undefined;
 }
 
+/** Items of a change that the store will never take; it has the others. */
+export interface RefusedItems {
+  readonly what: "metric" | "param" | "tag";
+  readonly key: string;
+  /** How many of the change's items these are; 0 for what is part of the run's start. */
+  readonly items: number;
+  readonly error: PulseError;
+}
+
 /** What became of one change. */
 export type Outcome =
-  /** It is stored; `ids` after a creation. */
-  | { readonly kind: "done"; readonly ids?: StoredIds }
+  /** It is stored, all but `refused`; `ids` after a creation. */
+  | { readonly kind: "done"; readonly ids?: StoredIds; readonly refused?: readonly RefusedItems[] }
   /** The store failed on this change and may take others: the same again later. */
   | { readonly kind: "retry"; readonly error: PulseError }
   /** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
