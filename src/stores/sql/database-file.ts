@@ -28,8 +28,8 @@ export function fileIdentity(path: string): string {
   return stat ? `${stat.dev}:${stat.ino}` : "";
 }
 
-/** The code of a file system's error. */
+/** The code of a file system's error, or of Node's permissions that deny it. */
 export function fsCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && /^E[A-Z]+$/.test(code) ? code : undefined;
+  return typeof code === "string" && /^(E[A-Z]+|ERR_ACCESS_DENIED)$/.test(code) ? code : undefined;
 }
