@@ -71,9 +71,9 @@ export class Diagnostics {
     }
   }
 
-  /** Reports a problem found away from any call (delivery); when strict, the next `flush()` throws it. */
-  warnLater(error: PulseError): void {
-    const noted = this.#note(error.code, error, error.cause, "");
+  /** Reports a problem found away from any call (delivery), once per code and subject; when strict, the next `flush()` throws it. */
+  warnLater(error: PulseError, subject = ""): void {
+    const noted = this.#note(error.code, error, error.cause, subject);
     if (this.#strict) this.#deferred ??= noted;
   }
 

@@ -72,10 +72,12 @@ class TrackerInstance implements Tracker, RunHost {
       clock,
       maxPendingBytes,
       exitTimeoutMs,
+      patienceMs: config.server.requestTimeoutMs,
       durability,
       flushIntervalMs,
       outboxes,
       maxOutboxBytes,
+      outboxLimits: config.outboxLimits,
     });
     if (!store.volatile) guardAtExit(this.recorder);
   }
@@ -185,6 +187,7 @@ function resolveDefaults(): ResolvedConfig {
     flushIntervalMs: 1_000,
     outboxFolder: undefined,
     maxOutboxBytes: 0,
+    outboxLimits: { maxTotalBytes: 0, maxAgeMs: 0 },
     exitTimeoutMs: 0,
     maxPendingBytes: 65_536,
     redact: true,

@@ -30,6 +30,9 @@ export function status(terminal: Terminal): number {
       box.openRuns ?? "",
     ]);
     print(table(["outbox", "state", "rows", "items", "size", "oldest", "open runs"], rows));
+    for (const { denied = [] } of outboxes)
+      for (const { experiment, reason, runs } of denied)
+        print(styled(terminal, "yellow", `  waiting for permission: experiment ${experiment}, ${runs} runs: ${reason}`));
     for (const { setAside = [] } of outboxes)
       for (const { run, reason, items } of setAside)
         print(styled(terminal, "yellow", `  set aside: run ${run}, ${items} items: ${reason}`));

@@ -98,6 +98,9 @@ function say(terminal: Terminal, { uri, delivered, items, live, foreign, waiting
   for (const { setAside = [] } of waiting)
     for (const { run, reason, items: count } of setAside)
       print(styled(terminal, "yellow", `Set aside: run ${run}, ${count} items: ${reason}`));
+  for (const { denied = [] } of waiting)
+    for (const { experiment, reason, runs } of denied)
+      print(styled(terminal, "yellow", `Waiting for permission: experiment ${experiment}, ${runs} runs: ${reason}`));
   if (items > 0) print(styled(terminal, "yellow", `${items.toLocaleString("en")} items are left.${trouble === "" ? "" : ` ${trouble}`}`));
 }
 

@@ -28,8 +28,15 @@ export interface TlsOptions {
 export interface OutboxOptions {
   /** @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support, Windows: %LOCALAPPDATA%) */
   readonly folder?: string | undefined;
-  /** Bound of one tracker's outbox in bytes, 65536 or more; beyond it the oldest metrics are dropped, never a run's creation, params or end. @default 1073741824 (1 GiB) */
+  /**
+   * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set aside, then whole runs that have
+   * ended and are not created yet, the oldest first; when that is not enough, what comes new waits in memory. @default 1073741824 (1 GiB)
+   */
   readonly maxBytes?: number | undefined;
+  /** Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the oldest first. @default 4294967296 (4 GiB) */
+  readonly maxTotalBytes?: number | undefined;
+  /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
+  readonly maxAgeMs?: number | undefined;
 }
 
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
@@ -133,9 +140,10 @@ function isTls(value: unknown): boolean {
 
 function isOutbox(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { folder, maxBytes } = value;
-  const enough = maxBytes === undefined || (typeof maxBytes === "number" && maxBytes >= 65_536);
-  return isOneOf(value, "folder", "maxBytes") && (folder === undefined || isText(folder)) && enough;
+  const { folder, maxBytes, maxTotalBytes, maxAgeMs } = value;
+  const enough = [maxBytes, maxTotalBytes].every((bytes) => bytes === undefined || (typeof bytes === "number" && bytes >= 65_536));
+  const old = maxAgeMs === undefined || (typeof maxAgeMs === "number" && maxAgeMs >= 0);
+  return isOneOf(value, "folder", "maxBytes", "maxTotalBytes", "maxAgeMs") && (folder === undefined || isText(folder)) && enough && old;
 }
 
 const CHECKS: Record<keyof PulseConfig, Check> = {
@@ -150,7 +158,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     (value) => typeof value === "number" && value >= 1 && value <= LONGEST_MS,
   ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
-  outbox: ["{ folder?: a path, maxBytes?: 65536 or more }", isOutbox],
+  outbox: ["{ folder?: a path, maxBytes?, maxTotalBytes?: 65536 or more, maxAgeMs?: 0 or more }", isOutbox],
   flushIntervalMs: [
     "a number of milliseconds from 10 to 2147483647",
     (value) => typeof value === "number" && value >= 10 && value <= LONGEST_MS,

@@ -19,6 +19,8 @@ export interface ResolvedConfig {
   /** Undefined is the user's state folder. */
   readonly outboxFolder: string | undefined;
   readonly maxOutboxBytes: number;
+  /** Bounds of all outboxes together: their bytes, and the age of those nobody holds in milliseconds. */
+  readonly outboxLimits: { readonly maxTotalBytes: number; readonly maxAgeMs: number };
   readonly exitTimeoutMs: number;
   readonly maxPendingBytes: number;
   readonly redact: PulseConfig["redact"];
@@ -32,6 +34,8 @@ export interface ResolvedConfig {
 const DEFAULT_EXIT_TIMEOUT_MS = 3_000;
 const DEFAULT_FLUSH_INTERVAL_MS = 1_000;
 const DEFAULT_OUTBOX_BYTES = 1024 * 1024 * 1024;
+const DEFAULT_OUTBOXES_BYTES = 4 * DEFAULT_OUTBOX_BYTES;
+const DEFAULT_OUTBOX_AGE_MS = 90 * 24 * 60 * 60 * 1_000;
 const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
 
 let file: { readonly path: string; readonly config: PulseConfig } | undefined;
@@ -62,6 +66,10 @@ export function resolveConfig(
     flushIntervalMs: pick.value("flushIntervalMs", DEFAULT_FLUSH_INTERVAL_MS),
     outboxFolder: outbox?.folder === undefined ? undefined : resolve(outbox.folder),
     maxOutboxBytes: outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
+    outboxLimits: {
+      maxTotalBytes: outbox?.maxTotalBytes ?? DEFAULT_OUTBOXES_BYTES,
+      maxAgeMs: outbox?.maxAgeMs ?? DEFAULT_OUTBOX_AGE_MS,
+    },
     exitTimeoutMs: pick.value("exitTimeoutMs", DEFAULT_EXIT_TIMEOUT_MS),
     maxPendingBytes: pick.value("maxPendingBytes", DEFAULT_PENDING_BYTES),
     redact: pick.maybe("redact"),

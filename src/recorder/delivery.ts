@@ -1,8 +1,10 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "../clock.js";
 import type { Diagnostics } from "../diagnostics.js";
+import type { ExperimentRef } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store.js";
+import { DeniedExperiments, experimentKey } from "./denied-experiments.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
@@ -14,6 +16,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 30_000;
 const MOST_DOUBLINGS = 16;
+/** So many calls have to be accepted before one more may be under way after the store failed. */
+const WIDER_AFTER = 20;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */
 const BUSY_WARN_MS = 5_000;
 
@@ -36,8 +40,10 @@ export interface Parcel {
 export interface Source {
   /** Whether `take` may give something. */
   readonly ready: boolean;
-  /** Gives the next changes, at most `items` items of at most `runs` runs. */
+  /** Gives the next changes, at most `items` items of at most `runs` runs; nothing although it is ready when it has to look further. */
   take(items: number, runs: number): Parcel | undefined;
+  /** Looks again at what it has passed over because its experiment was denied. */
+  retryDenied?(): void;
 }
 
 /**
@@ -58,9 +64,18 @@ export class Delivery {
   #tries = 0;
   #refusingSince: number | undefined;
   #settled: (() => void)[] = [];
+  /** How many calls of `apply` may be under way now: halved when the store fails, and one more each time it has accepted many. */
+  #width: number;
+  #accepted = 0;
+  /** The experiments whose runs wait apart. */
+  readonly denied: DeniedExperiments = new DeniedExperiments(() => {
+    for (const source of this.#sources) source.retryDenied?.();
+    this.schedule();
+  });
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.#width = options.store.width ?? 1;
   }
 
   /** Has delivery also take from this source. */
@@ -95,6 +110,7 @@ export class Delivery {
   /** Sends nothing more. */
   stop(): void {
     this.#stopped = true;
+    this.denied.stop();
     clearTimeout(this.#pause);
   }
 
@@ -137,7 +153,13 @@ export class Delivery {
   /** Books what became of a parcel; gives the reason when the store takes nothing now. */
   book(parcel: Parcel, outcomes: readonly Outcome[]): PulseError | undefined {
     const away = outcomes.findLast((outcome) => outcome.kind === "away");
-    if (outcomes.some(({ kind }) => kind === "done")) this.lastAccepted = performance.now();
+    if (outcomes.some(({ kind }) => kind === "done")) {
+      this.lastAccepted = performance.now();
+      if (++this.#accepted % WIDER_AFTER === 0) this.#width = Math.min(this.#options.store.width ?? 1, this.#width + 1);
+    } else if (outcomes.some(isTrouble)) {
+      this.#width = Math.max(1, this.#width >> 1);
+      this.#accepted = 0;
+    }
     parcel.settle(outcomes);
     if (away) this.#postpone(away);
     else if (outcomes.some(({ kind }) => kind !== "retry")) {
@@ -149,8 +171,13 @@ export class Delivery {
     return away?.error;
   }
 
+  /** Takes note that the store took a change of an experiment; one that writes on the event loop denies none. */
+  accepted(experiment: ExperimentRef): void {
+    if (this.#options.store.applySync === undefined) this.denied.accepted(experimentKey(experiment));
+  }
+
   get #full(): boolean {
-    return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : (this.#options.store.width ?? 1));
+    return this.#stopped || this.#underWay.size >= (this.#probing ? 1 : this.#width);
   }
 
   /** Takes the next changes, of at most `runs` runs, from each source in turn: what is kept on disk must not wait until memory is empty. */
@@ -173,7 +200,10 @@ export class Delivery {
     const { batchRuns = Number.POSITIVE_INFINITY } = this.#options.store;
     while (this.#pause === undefined && !this.#full) {
       const parcel = this.#take(batchRuns);
-      if (parcel === undefined) return;
+      if (parcel === undefined) {
+        if (this.#sources.some(({ ready }) => ready)) this.schedule();
+        return;
+      }
       const sending = this.#send(parcel).finally(() => {
         this.#underWay.delete(sending);
         // The next one waits for the loop to come round, so that a long queue never holds it.
@@ -206,6 +236,11 @@ export class Delivery {
     this.#pauseUntil = until;
     this.#pause = setTimeout(() => this.wake(), wait).unref();
   }
+}
+
+/** Whether an outcome says that the store cannot keep up. (One that is locked is asked again soon anyway.) */
+function isTrouble(outcome: Outcome): boolean {
+  return outcome.kind === "retry" || (outcome.kind === "away" && outcome.error.code !== "STORE_BUSY");
 }
 
 /** The outcomes when a store fails as a whole. */

@@ -27,18 +27,11 @@ const signals: { readonly listeners: Map<NodeJS.Signals, () => void>; stopping: 
 /** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
 export function guardAtExit(recorder: Recorder): void {
   shared("exit listeners", () => {
-    // A flush wakes the loop, after which `beforeExit` comes again: who gave up once is left to `exit`.
-    const gaveUp = new WeakSet<Recorder>();
     process.on("beforeExit", () => {
       for (const each of recorders) {
         // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
         if (each.idle && !each.writesSync) each.endOpenRuns(endAt(Number(process.exitCode ?? 0)));
-        if (!each.settled && !gaveUp.has(each))
-          void each.settle().then(() => {
-            if (each.settled) return;
-            gaveUp.add(each);
-            each.giveUp();
-          });
+        if (!each.settled && !finishing.has(each)) void finish(each);
       }
     });
     // Only watched: whoever handles uncaught errors goes on doing so.
@@ -51,6 +44,25 @@ export function guardAtExit(recorder: Recorder): void {
     return true;
   });
   recorders.add(recorder);
+}
+
+/** The recorders whose last delivery is under way. */
+const finishing = new WeakSet<Recorder>();
+/** How much each had delivered when the store took nothing any more, and since when its last delivery goes on. */
+const gaveUp = new WeakMap<Recorder, number>();
+const since = new WeakMap<Recorder, number>();
+
+/** Delivers at the end of the process, and what is recorded meanwhile, too, for as long as the store accepts and `patienceMs` allow. */
+async function finish(recorder: Recorder): Promise<void> {
+  if (gaveUp.get(recorder) === recorder.stats.delivered) return;
+  finishing.add(recorder);
+  const began = since.get(recorder) ?? performance.now();
+  since.set(recorder, began);
+  while (!recorder.settled && (await recorder.settle()) && performance.now() - began < recorder.patienceMs);
+  finishing.delete(recorder);
+  if (recorder.settled) return;
+  gaveUp.set(recorder, recorder.stats.delivered);
+  recorder.giveUp();
 }
 
 /** Lets a closed recorder go. */

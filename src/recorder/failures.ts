@@ -4,6 +4,7 @@ const MOST_FAILURES = 7;
 /** How often the store failed on one change. */
 export class Failures {
   #count = 0;
+  #denied = 0;
   #lastAccepted = Number.NEGATIVE_INFINITY;
 
   /** Counts one more, which only says something of the change when the store has taken another one since; true when it is enough. */
@@ -13,8 +14,13 @@ export class Failures {
     return this.#count >= MOST_FAILURES;
   }
 
+  /** Counts a refusal for want of permission: that is never enough. */
+  denied(): void {
+    this.#denied++;
+  }
+
   /** How many doublings the wait before the next try has behind it: a server that fails is given more time than one that is not there. */
   get doublings(): number {
-    return this.#count + 2;
+    return Math.max(this.#count, this.#denied) + 2;
   }
 }

@@ -94,7 +94,10 @@ export class Heir {
       setAside: () => undefined,
       idle: () => setImmediate(() => this.#look(source)),
       away: () => undefined,
-      broken: () => setImmediate(() => this.#look(source)),
+      failed: () => {
+        source.stop(); // the next one may do better
+        setImmediate(() => this.#look(source));
+      },
     });
     this.#current = source;
     this.#delivery.add(source);
@@ -119,6 +122,11 @@ export class Heir {
     if (source === undefined) return;
     this.#delivery.remove(source);
     source.stop();
+    try {
+      source.outbox.noteDenied(this.#delivery.denied.reasons);
+    } catch {
+      // It only is for people.
+    }
     closeOutbox(source.outbox);
   }
 }

@@ -14,6 +14,11 @@ export interface KeeperOptions extends OwnOutboxOptions {
   readonly pieceItems: number;
 }
 
+/** Most runs written down in one go while the program runs: it holds the event loop. */
+export const MOST_AT_ONCE = 100;
+/** What writing a run down costs beside its items, in items. */
+const RUN_ITEMS = 10;
+
 /** Writes run logs down in this tracker's own outbox, and tells them what becomes of them there. */
 export class Keeper implements QueueKeeper {
   readonly own: OwnOutbox;
@@ -34,7 +39,9 @@ export class Keeper implements QueueKeeper {
       drained: (key) => this.#drained(key),
       setAside: (key, items, error) => this.#wasSetAside(key, items, error),
       away: (key, error) => this.#live.get(key)?.tell("away", error),
-      broken: () => this.#abandon(),
+      recovered: () => options.delivery.schedule(),
+      lost: (error) => this.#abandon(error),
+      dropped: (key, error) => this.#dropped(key, error),
     });
   }
 
@@ -45,8 +52,8 @@ export class Keeper implements QueueKeeper {
   }
 
   /** Logs that go through the outbox and hold something in memory. */
-  get fresh(): readonly RunLog[] {
-    return [...this.#fresh];
+  get fresh(): ReadonlySet<RunLog> {
+    return this.#fresh;
   }
 
   /** Logs that go through the outbox and have not ended. */
@@ -54,20 +61,11 @@ export class Keeper implements QueueKeeper {
     return [...this.#live.values()].filter((log) => !log.ended);
   }
 
-  /** Writes everything of these logs down; false when that cannot be done. */
-  keep(logs: readonly RunLog[]): boolean {
-    if (logs.length === 0) return true;
-    const after = new Map<RunLog, () => void>();
-    const written = this.own.write((outbox) => {
-      for (const log of logs) this.#write(log, outbox, after);
-    });
-    if (!written) return false;
-    for (const each of after.values()) each();
-    this.#options.delivery.schedule();
-    return true;
+  keep(logs: Iterable<RunLog>): boolean {
+    return this.#keep(logs, Number.POSITIVE_INFINITY) !== undefined;
   }
 
-  /** The same for logs of the queue, which lets them go. */
+  /** Writes everything of these logs of the queue down, which lets them go; false when that cannot be done. */
   keepQueued(logs: readonly RunLog[]): boolean {
     if (!this.keep(logs)) return false;
     this.queue?.release(logs);
@@ -76,7 +74,32 @@ export class Keeper implements QueueKeeper {
 
   /** Writes down what is new of the logs that go through the outbox. */
   keepFresh(): boolean {
-    return this.keep(this.fresh);
+    return this.keep(this.#fresh);
+  }
+
+  /** Writes about `items` items down, of whatever is in memory; false when that cannot be done. */
+  keepSome(items: number): boolean {
+    const written = this.#keep(
+      [...first(this.#fresh, MOST_AT_ONCE), ...(this.queue?.overdue(Number.POSITIVE_INFINITY, MOST_AT_ONCE) ?? [])],
+      items,
+    );
+    this.queue?.release(written ?? []);
+    return written !== undefined;
+  }
+
+  /** Writes logs down until there are about `items` items, and gives those it came to; undefined when it cannot be done now. */
+  #keep(logs: Iterable<RunLog>, items: number): RunLog[] | undefined {
+    const [next] = logs;
+    if (next === undefined) return [];
+    const after = new Map<RunLog, () => void>();
+    const written = this.own.write((outbox) => {
+      const budget = { items };
+      for (const log of logs) if (budget.items > 0) this.#write(log, outbox, after, budget);
+    });
+    if (!written) return undefined;
+    for (const each of after.values()) each();
+    this.#options.delivery.schedule();
+    return [...after.keys()];
   }
 
   sending(logs: readonly RunLog[]): void {
@@ -90,7 +113,7 @@ export class Keeper implements QueueKeeper {
   }
 
   ended(logs: readonly RunLog[]): void {
-    this.own.write((outbox) => {
+    this.own.mustWrite((outbox) => {
       for (const log of logs) outbox.ended(log.runKey);
     });
     for (const log of logs) log.registered = false;
@@ -99,30 +122,37 @@ export class Keeper implements QueueKeeper {
   setAside(log: RunLog, change: RunChange, error: PulseError): void {
     if (!this.own.usable) return;
     const { runKey, headSeq } = log;
+    const { stats } = this.#options.diagnostics;
     const whole = change.create !== undefined;
+    const state = stateOf(log);
     let behind = 0;
-    this.own.write((outbox) => {
+    const body = (outbox: Outbox): void => {
       if (headSeq === undefined) {
-        outbox.putRun(stateOf(log), this.#options.clock.now());
+        outbox.putRun(state, this.#options.clock.now());
         outbox.append(change, itemsOf(change), false, error.message);
       } else if (whole) behind = outbox.itemsOf(runKey) - itemsOf(change);
       outbox.setAside(runKey, headSeq ?? 0, error.message, whole);
+    };
+    this.own.mustWrite(body, () => {
+      stats.rejected += behind;
+      stats.pending -= behind;
     });
-    this.#options.diagnostics.stats.rejected += behind;
-    this.#options.diagnostics.stats.pending -= behind;
   }
 
   landed(log: RunLog, stored: boolean): void {
     const { headSeq, runKey, ids } = log;
     log.headSeq = undefined;
     if (headSeq === undefined) return;
-    if (stored)
-      this.own.write((outbox) => {
-        if (ids) outbox.setIds(runKey, ids);
-        outbox.remove(runKey, headSeq);
-      });
-    this.own.source?.freeChildren(runKey);
-    this.own.source?.unblock(runKey);
+    const goOn = (): void => {
+      this.own.source?.freeChildren(runKey);
+      this.own.source?.unblock(runKey);
+    };
+    const body = (outbox: Outbox): void => {
+      if (ids) outbox.setIds(runKey, ids);
+      outbox.remove(runKey, headSeq);
+    };
+    if (stored) this.own.mustWrite(body, goOn);
+    else goOn();
   }
 
   /** Says that what is left is kept. */
@@ -139,42 +169,61 @@ export class Keeper implements QueueKeeper {
     return error;
   }
 
+  /** What is left was written into an outbox that is no more. */
+  loseKept(): void {
+    const { diagnostics, folder } = this.#options;
+    const { stats } = diagnostics;
+    const detail = `${stats.pending} items that ${folder?.uri} has not taken were in ${this.own.path}, which was removed.`;
+    const error = new PulseError("LOST_AT_EXIT", detail);
+    stats.dropped += stats.pending;
+    stats.pending = 0;
+    for (const log of this.#live.values()) log.tell("lost", error);
+    diagnostics.warnLater(error);
+  }
+
   /** Takes note of what open runs end as if the process dies now. */
   noteDeath(status: TerminalStatus): void {
     if (this.own.source) this.own.write((outbox) => outbox.noteDeath(status));
   }
 
   #register(logs: readonly RunLog[]): void {
-    if (logs.length === 0 || !this.own.usable) return;
-    this.own.write((outbox) => {
+    if (logs.length === 0) return;
+    const written = this.own.write((outbox) => {
       // Its end may be recorded already, but is not stored.
       for (const log of logs) outbox.putRun({ ...stateOf(log), ended: false }, this.#options.clock.now());
     });
-    for (const log of logs) log.registered = true;
+    if (written) for (const log of logs) log.registered = true;
   }
 
   /** Writes a log down, and those that wait for its creation; what changes in memory changes once it is on disk. */
-  #write(log: RunLog, outbox: Outbox, after: Map<RunLog, () => void>): void {
+  #write(log: RunLog, outbox: Outbox, after: Map<RunLog, () => void>, budget: { items: number }): void {
     if (after.has(log)) return;
-    outbox.putRun(stateOf(log), this.#options.clock.now());
+    const most = Math.max(1, budget.items);
+    const whole = log.metricsLeft <= most;
+    outbox.putRun({ ...stateOf(log), ended: log.ended && whole }, this.#options.clock.now());
     const flying = log.flying && log.headSeq === undefined ? log.head : undefined;
     const headSeq = flying ? outbox.append(flying, itemsOf(flying), true) : log.headSeq;
-    const pieces = log.peek(this.#options.pieceItems);
+    const pieces = log.peek(this.#options.pieceItems, most);
     for (const piece of pieces) outbox.append(piece, itemsOf(piece), piece.attempted);
+    const items = pieces.reduce((sum, piece) => sum + itemsOf(piece), 0);
+    budget.items -= items + RUN_ITEMS;
+    const children = log.waiting ?? [];
     after.set(log, () => {
       log.headSeq = headSeq;
       if (log.flying) this.own.source?.block(log.runKey);
-      log.clear();
-      log.settled += pieces.reduce((sum, piece) => sum + itemsOf(piece), 0);
+      log.clear(most);
+      log.settled += items;
       if (this.queue) this.queue.bytes -= pieces.reduce((sum, piece) => sum + bytesOf(piece), 0);
       log.waiting = undefined;
       log.kept = true;
       log.registered = false; // its row is there for the changes' sake now, and goes with them
-      this.#fresh.delete(log);
-      if (!log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
+      if (whole) this.#fresh.delete(log);
+      else this.#fresh.add(log);
+      if (!whole || !log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
       else this.#live.delete(log.runKey);
+      for (const child of children) if (!after.has(child)) this.queue?.push(child);
     });
-    for (const child of log.waiting ?? []) this.#write(child, outbox, after);
+    for (const child of children) if (budget.items > 0) this.#write(child, outbox, after, budget);
   }
 
   // What the outbox's own delivery tells.
@@ -205,15 +254,29 @@ export class Keeper implements QueueKeeper {
     } else if (log.ids) log.tell("stored", log.ids);
   }
 
-  /** The outbox cannot be read any more: what is in memory goes the short way, as far as that goes. */
-  #abandon(): void {
+  /** The outbox cannot be read any more: what was in it is lost, what is in memory goes the short way, as far as that goes. */
+  #abandon(error: PulseError): void {
+    const { stats } = this.#options.diagnostics;
+    const logs = new Set([...(this.queue?.all() ?? []), ...this.#fresh]);
+    const inMemory = [...logs].reduce((sum, { recorded, settled }) => sum + recorded - settled, 0);
+    stats.dropped += stats.pending - inMemory;
+    stats.pending = inMemory;
     for (const log of this.#live.values()) {
       log.kept = false;
+      log.headSeq = undefined;
+      if (log.ids === undefined && !log.flying) log.refused ??= error;
       log.queued = this.#fresh.delete(log);
       if (log.queued) this.queue?.push(log);
+      log.tell("lost", error);
     }
     this.#live.clear();
     this.#options.delivery.schedule();
+  }
+
+  #dropped(key: string, error: PulseError): void {
+    const log = this.#live.get(key);
+    this.#live.delete(key);
+    log?.refuse(error);
   }
 
   #wasSetAside(key: string, items: number, error: PulseError): void {
@@ -231,4 +294,13 @@ export class Keeper implements QueueKeeper {
 function stateOf(log: RunLog): Parameters<Outbox["putRun"]>[0] {
   const { runKey, experiment, parent, ids, ended } = log;
   return { key: runKey, experiment, parent: parent?.runKey, parentId: parent?.ids?.runId, ids, ended };
+}
+
+function first<T>(all: Iterable<T>, most: number): T[] {
+  const found: T[] = [];
+  for (const each of all) {
+    if (found.length === most) break;
+    found.push(each);
+  }
+  return found;
 }

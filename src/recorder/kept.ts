@@ -65,6 +65,8 @@ export interface OutboxSummary {
   /** When the oldest waiting change was written down, in milliseconds since the epoch. */
   readonly oldest: number | undefined;
   readonly openRuns: number;
+  /** Experiments that the store denied to the credentials last tried. */
+  readonly denied: readonly { readonly experiment: string; readonly reason: string; readonly runs: number }[];
   readonly setAside: readonly { readonly run: string; readonly reason: string; readonly items: number }[];
 }
 

@@ -2,13 +2,15 @@ import { PulseError } from "../errors.js";
 import type { Delivery } from "./delivery.js";
 import type { Keeper } from "./keeper.js";
 import type { RecorderOptions } from "./recorder.js";
-import { METRIC_BYTES } from "./run-log.js";
+import { METRIC_BYTES, type RunLog } from "./run-log.js";
 import type { RunQueue } from "./run-queue.js";
 
-/** Most runs written down in one go while the program runs: it holds the event loop. */
-export const KEPT_AT_ONCE = 100;
-/** Memory that is full is emptied to this share of the bound, so that not every value has to do it again. */
-const EMPTIED_TO = 0.9;
+/** What gives way at once when memory is full, in items: it is inside the user's call. */
+const STEP_ITEMS = 500;
+/** Runs looked at for something to drop, at once. */
+const MOST_VISITS = 2_000;
+/** When there was nothing left to drop, memory has to grow by this share of its bound before one looks again. */
+const LOOK_AGAIN = 0.1;
 
 /** Keeps what waits in memory within its bound. */
 export class MemoryBound {
@@ -17,6 +19,12 @@ export class MemoryBound {
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
   #relieving = false;
+  /** How far what could be dropped has been looked through, what for, and how many bytes that has freed. */
+  #walk: Iterator<RunLog> | undefined;
+  #dropping: "metrics" | "runs" = "metrics";
+  #freed = 0;
+  readonly #errors: { metrics?: PulseError; runs?: PulseError } = {};
+  #nothingToDropAt = 0;
 
   constructor(options: RecorderOptions, delivery: Delivery, queue: RunQueue, keeper: Keeper) {
     this.#options = options;
@@ -25,47 +33,84 @@ export class MemoryBound {
     this.#keeper = keeper;
   }
 
-  /** Memory is full: writes one batch at once, or writes it all down, or, when neither can be done, drops the oldest metrics. */
+  /** Memory is full: writes one batch at once, or some of it down, or, when neither can be done, drops the oldest, in small steps. */
   relieve(): void {
     if (this.#relieving) return;
     this.#relieving = true;
     // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
     const { maxPendingBytes, exitTimeoutMs, store } = this.#options;
     const stuck = store.applySync === undefined || this.#queue.inFlight || this.#delivery.writeSync(0) !== true;
-    if (stuck && !this.#writeSomeDown()) {
-      if (this.#delivery.refusingFor > exitTimeoutMs || this.#queue.bytes > 2 * maxPendingBytes) this.#dropOldestMetrics();
+    if (stuck && !this.#keeper.keepSome(STEP_ITEMS)) {
+      if (this.#delivery.refusingFor > exitTimeoutMs || this.#queue.bytes > 2 * maxPendingBytes) this.#drop();
     }
     this.#relieving = false;
   }
 
-  /** Makes room by writing down; false when that cannot be done. */
-  #writeSomeDown(): boolean {
-    if (!this.#keeper.own.usable) return false;
-    return this.#keeper.keepFresh() && this.#keeper.keepQueued(this.#queue.overdue(Number.POSITIVE_INFINITY, KEPT_AT_ONCE));
+  /** Drops some of the oldest metrics; once there are none, some of the oldest runs that have ended and were never created, whole. */
+  #drop(): void {
+    const { diagnostics } = this.#options;
+    if (this.#queue.bytes < this.#nothingToDropAt) return;
+    let dropped = 0;
+    let before = this.#queue.bytes;
+    for (let visits = 0; dropped < STEP_ITEMS && visits < MOST_VISITS; visits++) {
+      this.#walk ??= this.#candidates();
+      const { value: log, done } = this.#walk.next();
+      if (!done) {
+        dropped += this.#dropping === "metrics" ? this.#dropMetrics(log, STEP_ITEMS - dropped) : this.#dropRun(log);
+        continue;
+      }
+      this.#freed += before - this.#queue.bytes;
+      before = this.#queue.bytes;
+      if (this.#endWalk()) break;
+    }
+    this.#freed += before - this.#queue.bytes;
+    if (dropped === 0) return;
+    diagnostics.stats.dropped += dropped;
+    diagnostics.stats.pending -= dropped;
+    diagnostics.warnLater(this.#error(), this.#dropping);
   }
 
-  #dropOldestMetrics(): void {
-    const { maxPendingBytes, store, diagnostics } = this.#options;
-    let count = 0;
-    for (const log of [...this.#queue.all(), ...this.#keeper.fresh]) {
-      if (this.#queue.bytes <= maxPendingBytes * EMPTIED_TO) break;
-      const metrics = log.dropMetrics();
-      log.settled += metrics;
-      count += metrics;
-      this.#queue.bytes -= metrics * METRIC_BYTES;
-    }
-    if (count === 0) return;
-    diagnostics.stats.dropped += count;
-    diagnostics.stats.pending -= count;
-    const detail = `${maxPendingBytes} bytes wait for ${store.uri}; the oldest metrics were dropped (stats().dropped counts them).`;
-    diagnostics.warnLater(new PulseError("MEMORY_FULL", detail));
+  /** All has been looked through. Where that has not freed much, runs come next after metrics, and after runs there is nothing left: true. */
+  #endWalk(): boolean {
+    const much = this.#options.maxPendingBytes * LOOK_AGAIN;
+    const [little, after] = [this.#freed < much, this.#dropping];
+    this.#walk = undefined;
+    this.#freed = 0;
+    this.#dropping = little && after === "metrics" ? "runs" : "metrics";
+    if (little && after === "runs") this.#nothingToDropAt = this.#queue.bytes + much;
+    return little && after === "runs";
+  }
+
+  #dropMetrics(log: RunLog, most: number): number {
+    const count = log.dropMetrics(most);
+    log.settled += count;
+    this.#queue.bytes -= count * METRIC_BYTES;
+    return count;
+  }
+
+  #dropRun(log: RunLog): number {
+    return log.ended && log.uncreated && !log.flying && !log.kept ? this.#queue.drop(log, this.#error()) : 0;
+  }
+
+  /** One for all that is dropped alike: making it is dear. */
+  #error(): PulseError {
+    const { maxPendingBytes, store } = this.#options;
+    const detail = `${maxPendingBytes} bytes wait for ${store.uri}; the oldest ${this.#dropping} were dropped (stats().dropped counts them).`;
+    this.#errors[this.#dropping] ??= new PulseError("MEMORY_FULL", detail);
+    return this.#errors[this.#dropping] as PulseError;
+  }
+
+  *#candidates(): Generator<RunLog> {
+    yield* this.#queue.waiting();
+    yield* this.#keeper.fresh;
   }
 
   /** Gives everything up that is in memory: it can be stored nowhere. */
   dropAll(reason: PulseError | undefined): void {
     const { store, diagnostics } = this.#options;
-    const lost = [...this.#queue.all(), ...this.#keeper.fresh];
+    const lost = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])];
     const count = lost.reduce((sum, log) => sum + log.recorded - log.settled, 0);
+    if (count === 0) return;
     const detail = `${count} items could not be stored in ${store.uri}${reason ? `: ${reason.message}` : "."}`;
     const error = new PulseError("LOST_AT_EXIT", detail, reason);
     for (const log of lost) {

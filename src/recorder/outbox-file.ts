@@ -3,6 +3,11 @@ import { shared } from "../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
 
+const { setImmediate, clearImmediate } = globalThis;
+/** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
+const LARGE_WAL = 4 * 1024 * 1024;
+const LOOK_EVERY = 16;
+
 /** The outboxes that trackers of this thread hold, whatever the copy of the package. */
 const owned: Set<string> = shared("outboxes", () => new Set<string>());
 
@@ -43,8 +48,11 @@ export class OutboxFile {
   readonly path: string;
   readonly #realPath: string;
   readonly #db: Database;
+  readonly #identity: string;
   readonly #prepared = new Map<string, Statement>();
   #depth = 0;
+  #commits = 0;
+  #checkpointing: NodeJS.Immediate | undefined;
 
   /**
    * Opens a file and locks it.
@@ -60,18 +68,35 @@ export class OutboxFile {
       this.#db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
       // A crash of the process loses nothing that is written; only a power cut may.
       this.#db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
+      // A checkpoint waits for the disk: it is made between turns, not within whosever call writes the thousandth page.
+      this.#db.exec("PRAGMA wal_autocheckpoint = 0");
       this.#db.exec("BEGIN IMMEDIATE");
       if (created) {
         this.#db.exec(TABLES);
         this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
       }
       this.#db.exec("COMMIT");
+      this.#identity = this.#look();
       this.#realPath = realPath(path);
       owned.add(this.#realPath);
     } catch (error) {
       this.#db.close();
       throw error;
     }
+  }
+
+  /** Whether its files are still where they were made: what is written into removed ones nobody finds. */
+  get inPlace(): boolean {
+    return this.#look() === this.#identity;
+  }
+
+  #look(): string {
+    return ["", "-wal"].map((suffix) => fileIdentity(this.path + suffix)).join();
+  }
+
+  /** Writes all there is into a new file, which must be empty or absent. */
+  copyTo(path: string): void {
+    this.#db.prepare(`VACUUM ${FILE} INTO ?`).run(path);
   }
 
   /** Does several things in one transaction. */
@@ -82,6 +107,7 @@ export class OutboxFile {
     try {
       const result = body();
       this.#db.exec("COMMIT");
+      this.#checkpointSoon();
       return result;
     } catch (error) {
       rollback(this.#db);
@@ -91,8 +117,22 @@ export class OutboxFile {
     }
   }
 
+  #checkpointSoon(): void {
+    if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
+    if ((statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < LARGE_WAL) return;
+    this.#checkpointing = setImmediate(() => {
+      this.#checkpointing = undefined;
+      try {
+        this.#db.exec(`PRAGMA ${FILE}.wal_checkpoint(TRUNCATE)`);
+      } catch {
+        // The next one may do better.
+      }
+    }).unref();
+  }
+
   /** Lets the file go, so that others may own it. */
   close(): void {
+    clearImmediate(this.#checkpointing);
     this.#prepared.clear();
     try {
       this.#db.close();
@@ -120,5 +160,14 @@ export class OutboxFile {
 
   protected all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
     return this.#statement(sql).all(...values);
+  }
+}
+
+function fileIdentity(path: string): string {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return "";
   }
 }

@@ -68,7 +68,24 @@ export class OutboxFolder {
 
   /** Makes a new outbox and holds it. */
   create(now: number, id: string): Outbox {
-    mkdirSync(this.#root, { recursive: true, mode: OWNER_FOLDER });
+    return new Outbox(this.#newFile(now, id), { uri: this.uri, now });
+  }
+
+  /** Makes a new outbox of all that is in one whose file was removed, and empties that. */
+  recreate(removed: Outbox, now: number, id: string): Outbox {
+    const path = this.#newFile(now, id);
+    removed.copyTo(path);
+    const copy = new Outbox(path);
+    try {
+      removed.clear(); // its file may lie somewhere else now
+    } catch {
+      // It cannot be written any more, which is why there is a copy.
+    }
+    return copy;
+  }
+
+  #newFile(now: number, id: string): string {
+    mkdirSync(this.root, { recursive: true, mode: OWNER_FOLDER });
     const folder = this.#folder(true);
     mkdirSync(folder, { recursive: true, mode: OWNER_FOLDER });
     if (isShared(lookAt(folder))) throw new Error(`${folder} can be written by others`);
@@ -80,7 +97,7 @@ export class OutboxFolder {
     const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
     const path = join(folder, `${stamp}-${id.slice(0, 12)}${SUFFIX}`);
     closeSync(openSync(path, "wx", OWNER_FILE)); // before SQLite opens it: its own files take over the mode
-    return new Outbox(path, { uri: this.uri, now });
+    return path;
   }
 
   /** The files of this folder, oldest first. */
@@ -99,13 +116,14 @@ export class OutboxFolder {
       .sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
   }
 
-  get #root(): string {
+  /** The folder of all tracking URIs. */
+  get root(): string {
     return this.#given ?? stateFolder();
   }
 
   /** The folder of this URI; `apart`: where others may write beside it, one that has the user's number in its name. */
   #folder(apart: boolean): string {
-    const root = this.#root;
+    const root = this.root;
     const folder = join(root, hash(this.uri));
     const above = this.#given === undefined ? [lookAt(dirname(root)), lookAt(root)] : [lookAt(root, true)];
     const others = [...above, lstatSync(folder, { throwIfNoEntry: false })].some(isShared);

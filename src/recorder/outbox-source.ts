@@ -1,7 +1,8 @@
 import type { Diagnostics } from "../diagnostics.js";
-import { messageOf, PulseError } from "../errors.js";
+import { PulseError } from "../errors.js";
 import { NO_ANSWER, type Outcome, type RunChange, type StoredIds } from "../stores/tracking-store.js";
 import type { Delivery, Parcel, Source } from "./delivery.js";
+import { experimentKey } from "./denied-experiments.js";
 import { Failures } from "./failures.js";
 import type { KeptChange, KeptRun } from "./kept.js";
 import type { Outbox } from "./outbox.js";
@@ -10,8 +11,11 @@ import { orphaned } from "./run-log.js";
 
 const { setTimeout } = globalThis;
 
-/** Most rows looked at to find runs that wait. */
+/** Most rows looked at at once to find runs that wait, and how often so before the event loop has its turn. */
 const PAGE = 500;
+const PAGES = 2;
+/** The wait before what became of changes is written down again, when that failed. */
+const AGAIN_MS = 100;
 
 /** Who is told what becomes of an outbox's runs. */
 export interface OutboxListener {
@@ -25,13 +29,14 @@ export interface OutboxListener {
   idle?(): void;
   /** The store is away. */
   away(key: string, error: PulseError): void;
-  /** The outbox itself can no longer be used. */
-  broken(error: unknown): void;
+  /** The outbox could not be read or written; it is `paused` until somebody says otherwise. */
+  failed(error: unknown): void;
 }
 
 /** A run's next changes, merged into one. */
 interface Load {
   readonly key: string;
+  readonly experiment: string;
   readonly rows: readonly KeptChange[];
   readonly upTo: number;
   readonly items: number;
@@ -40,12 +45,14 @@ interface Load {
 
 /** The runs of an outbox as a source of delivery: changes of a run in order, parents before their children. */
 export class OutboxSource implements Source {
-  readonly outbox: Outbox;
+  outbox: Outbox;
+  /** Nothing is taken for now: the disk fails. */
+  paused = false;
   readonly #delivery: Delivery;
   readonly #diagnostics: Diagnostics;
   readonly #listener: OutboxListener;
-  /** Runs with changes to deliver, in that order. */
-  readonly #waiting = new Set<string>();
+  /** Runs with changes to deliver, in that order, with their experiments where these are known. */
+  readonly #waiting = new Map<string, string | undefined>();
   /** Runs that are with the store, from here or from memory, or that rest after a failure. */
   readonly #busy = new Set<string>();
   /** Children that wait for their parent's creation. */
@@ -64,12 +71,12 @@ export class OutboxSource implements Source {
   }
 
   get ready(): boolean {
-    return !this.#over && (this.#waiting.size > 0 || this.#cursor < this.outbox.lastSeq);
+    return !this.#over && !this.paused && (this.#waiting.size > 0 || this.#cursor < this.outbox.lastSeq);
   }
 
   /** Whether anything is under way or may be delivered. */
   get idle(): boolean {
-    return this.#over || (!this.ready && this.#busy.size === 0);
+    return this.#over || (!this.ready && !this.paused && this.#busy.size === 0);
   }
 
   /** Whether a change of the run is with the store, or rests. */
@@ -86,7 +93,8 @@ export class OutboxSource implements Source {
   /** Goes on with a run. */
   unblock(key: string): void {
     this.#busy.delete(key);
-    this.#guarded(() => this.#goOn(key));
+    this.#goOn(key);
+    this.#tellIdle();
   }
 
   /** Takes no notice of anything any more: the outbox is about to be closed. */
@@ -96,36 +104,51 @@ export class OutboxSource implements Source {
 
   /** Has the children of a run that is created, or never will be, follow. */
   freeChildren(key: string): void {
-    for (const child of this.#children.get(key) ?? []) this.#waiting.add(child);
+    for (const child of this.#children.get(key) ?? []) this.#waiting.set(child, undefined);
     this.#children.delete(key);
+  }
+
+  retryDenied(): void {
+    this.#cursor = 0;
   }
 
   take(items: number, runs: number): Parcel | undefined {
     const loads: Load[] = [];
-    this.#guarded(() => {
+    const { denied } = this.#delivery;
+    try {
       let left = items;
-      while (left > 0 && loads.length < runs) {
-        const key = this.#next();
-        if (key === undefined) break;
+      for (let pages = PAGES; left > 0 && loads.length < runs; ) {
+        const [next] = this.#waiting;
+        if (next === undefined) {
+          if (pages-- === 0 || this.#cursor >= this.outbox.lastSeq) break;
+          this.#turnPage();
+          continue;
+        }
+        const [key, experiment] = next;
+        // What is passed over here is found again: the pages begin anew when its experiment may be tried.
+        let load = denied.any && experiment !== undefined && denied.closed(experiment) ? undefined : this.#load(key, left);
+        if (load && denied.any && !denied.admits(load.experiment)) load = undefined;
+        if (load?.change.create && !load.change.attempted) this.outbox.markAttempted((load.rows[0] as KeptChange).seq);
         this.#waiting.delete(key);
-        const load = this.#load(key, left);
         if (load === undefined) continue;
         left -= load.items;
         this.#busy.add(key);
         loads.push(load);
       }
-    });
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#tellIdle();
     if (loads.length === 0) return undefined;
     return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
   }
 
-  #next(): string | undefined {
-    while (this.#waiting.size === 0 && this.#cursor < this.outbox.lastSeq) {
-      const { keys, upTo } = this.outbox.page(this.#cursor, PAGE);
-      this.#cursor = upTo > this.#cursor ? upTo : this.outbox.lastSeq;
-      for (const key of keys) if (!this.#busy.has(key)) this.#waiting.add(key);
-    }
-    return this.#waiting.values().next().value;
+  #turnPage(): void {
+    const { denied } = this.#delivery;
+    const { runs, upTo } = this.outbox.page(this.#cursor, PAGE);
+    this.#cursor = upTo > this.#cursor ? upTo : this.outbox.lastSeq;
+    for (const [key, experiment] of runs)
+      if (!this.#busy.has(key) && !(denied.any && denied.closed(experiment))) this.#waiting.set(key, experiment);
   }
 
   #load(key: string, items: number): Load | undefined {
@@ -139,12 +162,15 @@ export class OutboxSource implements Source {
     }
     const rows = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
     const [first] = rows;
-    if (first === undefined) return undefined;
+    if (first === undefined) {
+      this.#drained(key);
+      return undefined;
+    }
     let { create } = first;
     let parentId = run.parentId;
     if (create?.parentKey !== undefined && parentId === undefined) {
       const parent = this.outbox.find(create.parentKey);
-      if (parent?.aside !== undefined) create = orphaned(create);
+      if (parent?.aside !== undefined || (parent && this.#isDeniedElsewhere(parent, run))) create = orphaned(create);
       else if (parent?.ids !== undefined) parentId = parent.ids.runId;
       else if (parent !== undefined && this.outbox.holds(parent.key)) {
         const children = this.#children.get(parent.key);
@@ -154,103 +180,161 @@ export class OutboxSource implements Source {
       }
     }
     const change = merged(run, rows, create, parentId);
-    if (create && !first.attempted) this.outbox.markAttempted(first.seq);
-    return { key, rows, upTo: (rows.at(-1) as KeptChange).seq, items: itemsIn(rows), change };
+    const upTo = (rows.at(-1) as KeptChange).seq;
+    return { key, experiment: experimentKey(run.experiment), rows, upTo, items: itemsIn(rows), change };
   }
 
+  /** Whether a parent waits for its experiment's permission, which its child in another experiment does not need. */
+  #isDeniedElsewhere(parent: KeptRun, child: KeptRun): boolean {
+    const [theirs, own] = [experimentKey(parent.experiment), experimentKey(child.experiment)];
+    return theirs !== own && parent.ids === undefined && this.#delivery.denied.has(theirs);
+  }
+
+  /** Writes down what became of changes, and then acts on it; when it cannot be written, the changes are held on to until it can. */
   #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
-    this.#guarded(() =>
-      this.outbox.transaction(() => {
-        for (const [i, load] of loads.entries()) this.#book(load, outcomes[i] ?? NO_ANSWER);
-      }),
-    );
-  }
-
-  #book(load: Load, outcome: Outcome): void {
-    const { key, change, upTo } = load;
-    this.#busy.delete(key);
-    if (outcome.kind === "done") {
-      const ids = change.create ? (outcome.ids ?? { runId: key, experimentId: "" }) : undefined;
-      if (ids) this.outbox.setIds(key, ids);
-      this.outbox.remove(key, upTo);
-      this.#failures.delete(key);
-      this.#listener.delivered(key, load.items, ids);
-      if (ids) this.freeChildren(key);
-      this.#goOn(key);
-    } else if (outcome.kind === "rejected") this.#reject(load, outcome.error);
-    else if (outcome.kind === "retry" || outcome.kind === "denied") this.#rest(load, outcome.error);
-    else if (outcome.kind === "conflict") {
-      this.#diagnostics.warnLater(conflictWarning(outcome.params));
-      for (const row of load.rows)
-        this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, outcome.params), row.end);
-      this.#waiting.add(key);
-    } else {
-      this.#waiting.add(key);
-      this.#listener.away(key, outcome.error);
-    }
-  }
-
-  #reject(load: Load, error: PulseError): void {
-    const { key, rows, change, upTo } = load;
-    if (rows.length > 1) {
-      this.#single.add(key);
-      this.#waiting.add(key);
+    if (this.#over) return;
+    let effects: (() => void)[];
+    try {
+      effects = this.outbox.transaction(() => loads.map((load, i) => this.#book(load, outcomes[i] ?? NO_ANSWER)));
+    } catch (error) {
+      this.#failed(error);
+      setTimeout(() => {
+        this.#settle(loads, outcomes);
+        this.#delivery.schedule();
+      }, AGAIN_MS).unref();
       return;
     }
-    this.#single.delete(key);
-    this.#failures.delete(key);
+    for (const effect of effects) effect();
+    this.#tellIdle();
+  }
+
+  /** Writes one outcome down, and gives what follows from it once that is on disk. */
+  #book(load: Load, outcome: Outcome): () => void {
+    const { key, change, upTo, items, rows, experiment } = load;
+    const again = (): void => {
+      this.#delivery.denied.undecided(experiment);
+      this.#busy.delete(key);
+      this.#waiting.set(key, experiment);
+    };
+    switch (outcome.kind) {
+      case "done": {
+        const ids = change.create ? (outcome.ids ?? { runId: key, experimentId: "" }) : undefined;
+        if (ids) this.outbox.setIds(key, ids);
+        this.outbox.remove(key, upTo);
+        return () => {
+          this.#busy.delete(key);
+          this.#failures.delete(key);
+          this.#delivery.accepted(change.experiment);
+          this.#listener.delivered(key, items, ids);
+          if (ids) this.freeChildren(key);
+          this.#goOn(key);
+        };
+      }
+      case "rejected":
+        if (rows.length > 1) {
+          this.#single.add(key);
+          return again;
+        }
+        return this.#reject(load, outcome.error);
+      case "conflict":
+        for (const row of rows)
+          this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, outcome.params), row.end);
+        return () => {
+          this.#diagnostics.warnLater(conflictWarning(outcome.params));
+          again();
+        };
+      case "retry":
+        return () => this.#rest(load, outcome.error);
+      case "denied":
+        return () => this.#deny(load, outcome.error);
+      case "away":
+        return () => {
+          again();
+          this.#listener.away(key, outcome.error);
+        };
+    }
+  }
+
+  #reject({ key, rows, change, upTo, experiment }: Load, error: PulseError): () => void {
     const whole = change.create !== undefined;
     const items = whole ? this.outbox.itemsOf(key) : itemsIn(rows);
     this.outbox.setAside(key, upTo, error.message, whole);
-    this.#diagnostics.warnLater(error);
-    this.#listener.setAside(key, items, error);
-    if (whole) this.freeChildren(key);
-    this.#goOn(key);
+    return () => {
+      this.#busy.delete(key);
+      this.#single.delete(key);
+      this.#failures.delete(key);
+      this.#delivery.denied.undecided(experiment);
+      this.#diagnostics.warnLater(error);
+      this.#listener.setAside(key, items, error);
+      if (whole) this.freeChildren(key);
+      this.#goOn(key);
+    };
   }
 
   /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
   #rest(load: Load, error: PulseError): void {
-    const { key } = load;
-    const failures = this.#failures.get(key) ?? new Failures();
-    this.#failures.set(key, failures);
+    const failures = this.#failuresOf(load.key);
+    this.#delivery.denied.undecided(load.experiment);
     if (failures.more(this.#delivery.lastAccepted)) {
-      this.#reject(load, error);
+      this.#settle([load], [{ kind: "rejected", error }]);
       return;
     }
     this.#diagnostics.warnLater(error);
+    this.#pause(load.key, failures, error);
+  }
+
+  /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
+  #deny({ key, experiment }: Load, error: PulseError): void {
+    this.#diagnostics.warnLater(error, experiment);
+    if (this.#delivery.denied.refused(experiment, error) === "run") {
+      const failures = this.#failuresOf(key);
+      failures.denied();
+      this.#pause(key, failures, error);
+      return;
+    }
+    this.#busy.delete(key);
+    this.freeChildren(key); // those of other experiments do not wait
     this.#listener.away(key, error);
-    this.#busy.add(key);
+  }
+
+  #failuresOf(key: string): Failures {
+    const failures = this.#failures.get(key) ?? new Failures();
+    this.#failures.set(key, failures);
+    return failures;
+  }
+
+  #pause(key: string, { doublings }: Failures, error: PulseError): void {
+    this.#listener.away(key, error);
     setTimeout(() => {
       this.unblock(key);
       this.#delivery.schedule();
-    }, this.#delivery.backoff(failures.doublings)).unref();
+    }, this.#delivery.backoff(doublings)).unref();
   }
 
   #goOn(key: string): void {
-    if (this.outbox.holds(key)) this.#waiting.add(key);
-    else {
-      this.#single.delete(key);
-      this.#listener.drained(key);
-    }
-  }
-
-  /** Does something with the outbox; what fails there must reach nobody's call. */
-  #guarded(body: () => void): void {
     if (this.#over) return;
     try {
-      body();
+      if (this.outbox.holds(key)) this.#waiting.set(key, undefined);
+      else this.#drained(key);
     } catch (error) {
-      this.#fail(error);
+      this.#waiting.set(key, undefined); // looked at again when the disk is well
+      this.#failed(error);
     }
-    if (this.idle) this.#listener.idle?.();
   }
 
-  #fail(error: unknown): void {
-    this.#over = true;
-    this.#diagnostics.warnLater(
-      new PulseError("OUTBOX_FAILED", `The outbox ${this.outbox.path} cannot be read or written: ${messageOf(error)}.`, error),
-    );
-    this.#listener.broken(error);
+  #drained(key: string): void {
+    this.#single.delete(key);
+    this.#listener.drained(key);
+  }
+
+  #tellIdle(): void {
+    if (!this.#over && this.idle) this.#listener.idle?.();
+  }
+
+  #failed(error: unknown): void {
+    if (this.#over) return;
+    this.paused = true;
+    this.#listener.failed(error);
   }
 }
 

@@ -5,6 +5,10 @@ import { OutboxFile } from "./outbox-file.js";
 
 /** Most changes read at once: parsing them holds the event loop. */
 const PAGE_ROWS = 200;
+/** Rows looked at at once for something to drop: it is inside the user's call. */
+const WALK_ROWS = 150;
+/** What the names of notes on denied experiments begin with. */
+const DENIED = "denied ";
 
 /**
  * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works while
@@ -15,6 +19,8 @@ export class Outbox extends OutboxFile {
   bytes = 0;
   /** The highest sequence number given so far. */
   lastSeq = 0;
+  /** How far each kind of thing to drop has been looked for. */
+  readonly #walked = new Map<string, number>();
 
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     super(path, created);
@@ -22,6 +28,17 @@ export class Outbox extends OutboxFile {
       this.#count();
     } catch (error) {
       this.close();
+      throw error;
+    }
+  }
+
+  override transaction<R>(body: () => R): R {
+    const { bytes, lastSeq } = this;
+    try {
+      return super.transaction(body);
+    } catch (error) {
+      this.bytes = bytes;
+      this.lastSeq = lastSeq;
       throw error;
     }
   }
@@ -70,10 +87,18 @@ export class Outbox extends OutboxFile {
     return this.lastSeq;
   }
 
-  /** The keys of runs with changes behind `after`, oldest first, and where to go on. */
-  page(after: number, limit: number): { keys: string[]; upTo: number } {
-    const rows = this.all("SELECT seq, run FROM changes WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?", after, limit);
-    return { keys: [...new Set(rows.map((row) => String(row["run"])))], upTo: Number(rows.at(-1)?.["seq"] ?? after) };
+  /** The keys of runs with changes behind `after`, oldest first, each with its experiment as JSON, and where to go on. */
+  page(after: number, limit: number): { runs: Map<string, string>; upTo: number } {
+    const rows = this.all(
+      `SELECT seq, run, experiment FROM changes LEFT JOIN runs ON key = run
+       WHERE seq > ? AND changes.aside IS NULL ORDER BY seq LIMIT ?`,
+      after,
+      limit,
+    );
+    return {
+      runs: new Map(rows.map((row) => [String(row["run"]), String(row["experiment"])])),
+      upTo: Number(rows.at(-1)?.["seq"] ?? after),
+    };
   }
 
   find(key: string): KeptRun | undefined {
@@ -150,6 +175,17 @@ export class Outbox extends OutboxFile {
     this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
   }
 
+  /** Takes note that the file can be written. */
+  touch(now: number): void {
+    this.run("INSERT INTO meta VALUES ('touched', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", String(now));
+  }
+
+  /** Takes note, for people, of the experiments whose runs wait because the store denies them, and why. */
+  noteDenied(reasons: readonly (readonly [experiment: string, reason: string])[]): void {
+    this.run(`DELETE FROM meta WHERE name LIKE '${DENIED}%'`);
+    for (const [experiment, reason] of reasons) this.run("INSERT INTO meta VALUES (?, ?)", DENIED + experiment, reason);
+  }
+
   /** Ends the runs a dead tracker has left open: after what is kept of each, an end with the time of its last change. */
   endOpenRuns(): void {
     const death = this.get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
@@ -169,45 +205,82 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * Drops metrics until `bytes` of changes are left: the oldest first, those that are set aside last, and none of the runs that are `busy`.
-   * Creations, params and ends stay. Says how many values that were waiting were dropped.
+   * Drops some metrics, until `bytes` of changes are left or that is enough for once: the oldest first, those that are set aside last, and none
+   * of the runs that are `busy`. Says how many values that were waiting were dropped, and whether there may be more.
    */
-  dropOldestMetrics(bytes: number, busy: (key: string) => boolean): number {
-    let dropped = 0;
-    const walk = (which: string, each: (points: number) => void): void => {
-      for (let after = 0; this.bytes > bytes; ) {
-        const columns = "seq, run, points, length(metrics) AS size, start, rest";
-        const rows = this.all(
-          `SELECT ${columns} FROM changes WHERE points > 0 AND aside ${which} AND seq > ? ORDER BY seq LIMIT 100`,
-          after,
-        );
-        if (rows.length === 0) return;
-        for (const row of rows) {
-          after = Number(row["seq"]);
-          if (this.bytes <= bytes || busy(String(row["run"]))) continue;
-          this.#dropMetrics(row);
-          each(Number(row["points"]));
-        }
-      }
-    };
-    this.transaction(() => {
-      walk("IS NULL", (points) => {
-        dropped += points;
+  dropOldestMetrics(bytes: number, busy: (key: string) => boolean): { items: number; more: boolean } {
+    let items = 0;
+    const more = ["IS NULL", "IS NOT NULL"].some((which) => {
+      const columns = "seq, run, points, length(metrics) AS size, start IS NULL AND rest IS NULL AS bare";
+      return this.#walk(`metrics ${which}`, `SELECT ${columns} FROM changes WHERE points > 0 AND aside ${which}`, bytes, (row) => {
+        if (busy(String(row["run"]))) return;
+        this.#dropMetrics(row);
+        if (which === "IS NULL") items += Number(row["points"]); // the others are counted as rejected already
       });
-      walk("IS NOT NULL", () => undefined); // these are counted as rejected already
     });
-    return dropped;
+    return { items, more };
+  }
+
+  /**
+   * The same for runs: what is set aside first, then whole runs that have ended and are not created yet, the oldest first. Gives those that
+   * were waiting, with their items.
+   */
+  dropOldestRuns(bytes: number, busy: (key: string) => boolean): { runs: { key: string; items: number }[]; more: boolean } {
+    const runs: { key: string; items: number }[] = [];
+    const more =
+      this.#walk("aside", "SELECT seq, run, bytes FROM changes WHERE aside IS NOT NULL", bytes, (row) => {
+        this.bytes -= Number(row["bytes"]);
+        this.run("DELETE FROM changes WHERE seq = ?", Number(row["seq"]));
+        this.#forget(String(row["run"]));
+      }) ||
+      this.#walk("runs", "SELECT seq, run FROM changes WHERE start IS NOT NULL AND aside IS NULL", bytes, ({ run }) => {
+        const key = String(run);
+        if (busy(key) || this.get("SELECT 1 FROM runs WHERE key = ? AND ended = 1 AND run_id IS NULL", key) === undefined) return;
+        const sums = this.get("SELECT total(items) AS items, total(bytes) AS bytes FROM changes WHERE run = ?", key);
+        this.bytes -= Number(sums?.["bytes"]);
+        this.run("DELETE FROM changes WHERE run = ?", key);
+        this.#forget(key);
+        runs.push({ key, items: Number(sums?.["items"]) });
+      });
+    return { runs, more };
+  }
+
+  /** Has what may be dropped looked for from the beginning again: what was with the store then may be dropped now. */
+  lookAgain(): void {
+    this.#walked.clear();
+  }
+
+  /** Visits some rows from where the last walk of that name ended, until `bytes` are left; false when there are no more. */
+  #walk(name: string, select: string, bytes: number, visit: (row: Record<string, unknown>) => void): boolean {
+    return this.transaction(() => {
+      const rows = this.all(`${select} AND seq > ? ORDER BY seq LIMIT ${WALK_ROWS}`, this.#walked.get(name) ?? 0);
+      for (const row of rows) {
+        if (this.bytes <= bytes) return true;
+        this.#walked.set(name, Number(row["seq"]));
+        visit(row);
+      }
+      return rows.length === WALK_ROWS;
+    });
   }
 
   #dropMetrics(row: Record<string, unknown>): void {
     const [seq, size] = [Number(row["seq"]), Number(row["size"])];
-    if (row["start"] === null && row["rest"] === null) {
+    if (row["bare"] === 1) {
       this.bytes -= Number(this.get("SELECT bytes FROM changes WHERE seq = ?", seq)?.["bytes"]);
       this.run("DELETE FROM changes WHERE seq = ?", seq);
     } else {
       this.bytes -= size;
       this.run("UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?", size, seq);
     }
+  }
+
+  /** Takes everything out. */
+  clear(): void {
+    this.transaction(() => {
+      this.run("DELETE FROM changes");
+      this.run("DELETE FROM runs");
+    });
+    this.bytes = 0;
   }
 
   /** Whether there is nothing in it, not even an open run. */
@@ -243,7 +316,17 @@ export class Outbox extends OutboxFile {
       bytes: this.bytes,
       oldest: oldest === null || oldest === undefined ? undefined : Number(oldest),
       openRuns: Number(this.get("SELECT count(*) AS n FROM runs WHERE ended = 0")?.["n"]),
+      denied: this.all(
+        `SELECT substr(name, ${DENIED.length + 1}) AS experiment, value, count(*) AS runs FROM meta JOIN runs ON experiment = substr(name, ${DENIED.length + 1})
+         WHERE name LIKE '${DENIED}%' GROUP BY name LIMIT 1000`,
+      ).map((row) => ({ experiment: nameIn(String(row["experiment"])), reason: String(row["value"]), runs: Number(row["runs"]) })),
       setAside: aside.map((row) => ({ run: String(row["run"]), reason: String(row["aside"]), items: Number(row["items"]) })),
     };
   }
+}
+
+/** The name of an experiment that is kept as JSON, or its id. */
+function nameIn(experiment: string): string {
+  const { name, id } = JSON.parse(experiment) as { name?: string; id?: string };
+  return name ?? `with id ${id}`;
 }

@@ -1,10 +1,14 @@
 import type { Clock } from "../clock.js";
 import type { Diagnostics } from "../diagnostics.js";
 import { messageOf, PulseError } from "../errors.js";
+import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
 import type { Delivery } from "./delivery.js";
 import type { Outbox } from "./outbox.js";
 import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { type OutboxListener, OutboxSource } from "./outbox-source.js";
+
+// Taken now: a test that later puts fake timers in place must not stop recording.
+const { setTimeout, clearTimeout } = globalThis;
 
 /** What a tracker's own outbox is made of. */
 export interface OwnOutboxOptions {
@@ -12,38 +16,72 @@ export interface OwnOutboxOptions {
   readonly folder: OutboxFolder | undefined;
   /** Bound of the outbox in bytes. */
   readonly maxBytes: number;
+  /** Bound of all outboxes in bytes. */
+  readonly maxTotalBytes: number;
   readonly clock: Clock;
   readonly diagnostics: Diagnostics;
   readonly delivery: Delivery;
 }
 
-/** A full outbox is emptied to this share of its bound. */
+/** Bounds of the wait before an outbox that failed is tried again, doubled each time. */
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 10_000;
+/** A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small steps. */
 const EMPTIED_TO = 0.9;
+/** What one outbox may have however large the others are. */
+const LEAST_BYTES = 65_536;
 
-/** The outbox of one tracker: made when first needed, bounded, and done without once it fails. */
+/** Who is told what becomes of the runs in the own outbox, and of itself. */
+export interface OwnOutboxListener extends Omit<OutboxListener, "failed"> {
+  /** After it failed, it can be used again. */
+  recovered(): void;
+  /** What was in it cannot be read any more. */
+  lost(error: PulseError): void;
+  /** A run was dropped, since the outbox is full. */
+  dropped(key: string, error: PulseError): void;
+}
+
+/** Something that has to be written down, and what follows once it is. */
+interface Owed {
+  readonly body: (outbox: Outbox) => void;
+  readonly then: () => void;
+}
+
+/**
+ * The outbox of one tracker: made when first needed, and bounded. When the disk fails (it is full, the folder is gone) it is tried
+ * again after a while, and memory takes over until then; an outbox that was removed is written anew elsewhere.
+ */
 export class OwnOutbox {
   source: OutboxSource | undefined;
+  /** What the outboxes of other trackers take. */
+  bytesOfOthers = 0;
   readonly #options: OwnOutboxOptions;
-  readonly #listener: OutboxListener;
-  #unusable: boolean;
+  readonly #listener: OwnOutboxListener;
+  readonly #owed: Owed[] = [];
+  #closed = false;
+  #tries = 0;
+  #retryAt = 0;
+  #retry: NodeJS.Timeout | undefined;
   /** The size at which there was nothing left to drop: looking again at each write would be dear. */
   #nothingToDropAt: number | undefined;
+  readonly #full: Record<string, PulseError> = {};
 
-  constructor(options: OwnOutboxOptions, listener: OutboxListener) {
+  constructor(options: OwnOutboxOptions, listener: OwnOutboxListener) {
     this.#options = options;
-    this.#listener = {
-      ...listener,
-      broken: (error) => {
-        this.#broken(error);
-        listener.broken(error);
-      },
-    };
-    this.#unusable = options.folder === undefined;
+    this.#listener = listener;
   }
 
-  /** Whether something can be written down. */
+  /** Whether something may be written down, now or when the disk is well again. */
   get usable(): boolean {
-    return !this.#unusable;
+    return this.#options.folder !== undefined && !this.#closed;
+  }
+
+  /** Whether what was written down is where somebody else will find it. */
+  get safe(): boolean {
+    const { source } = this;
+    if (source === undefined) return false;
+    if (!source.outbox.inPlace) this.write(() => undefined); // writes it anew, if that can be done
+    return source.outbox.inPlace;
   }
 
   /** The highest sequence number given so far. */
@@ -55,74 +93,145 @@ export class OwnOutbox {
     return this.source?.outbox.path;
   }
 
-  /** Does something in one transaction, after which it is on disk; false when it cannot be done and nothing was. */
+  /** Does something in one transaction, after which it is on disk; false when it cannot be done now and nothing was. */
   write(body: (outbox: Outbox) => void): boolean {
-    const source = this.#open();
-    if (source === undefined) return false;
-    try {
-      source.outbox.transaction(() => body(source.outbox));
-      this.#bound(source.outbox);
-      return true;
-    } catch (error) {
-      this.#broken(error);
-      return false;
-    }
+    if (!this.usable || performance.now() < this.#retryAt) return false;
+    if (this.#isFull) this.#write(() => undefined); // makes room
+    return !this.#isFull && this.#write(body);
+  }
+
+  /** The same for what must be written down some time, because it has happened already. */
+  mustWrite(body: (outbox: Outbox) => void, then: () => void = () => undefined): void {
+    if (this.#closed) return;
+    if (performance.now() >= this.#retryAt && this.#write(body)) then();
+    else this.#owed.push({ body, then });
   }
 
   /** Whether something written down up to `seq` still waits for the store. */
   waitsUpTo(seq: number): boolean {
-    if (seq === 0 || this.source === undefined || this.#unusable) return false;
+    if (seq === 0 || this.source === undefined) return false;
     try {
       return this.source.outbox.waitsUpTo(seq);
     } catch (error) {
-      this.#broken(error);
-      return false;
+      this.#failed(error);
+      return this.source !== undefined;
     }
   }
 
   /** Lets go of the outbox; its file stays when it holds something. */
   close(): void {
     const { source } = this;
-    if (source === undefined) return;
-    this.source = undefined;
-    this.#unusable = true;
-    this.#options.delivery.remove(source);
-    source.stop();
-    closeOutbox(source.outbox);
+    if (source) this.#write((outbox) => outbox.noteDenied(this.#options.delivery.denied.reasons));
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#letGo();
+    if (source) closeOutbox(source.outbox);
   }
 
-  #open(): OutboxSource | undefined {
+  /** It is full for now: what comes has to wait in memory. */
+  get #isFull(): boolean {
+    return (this.source?.outbox.bytes ?? 0) > this.#maxBytes * (2 - EMPTIED_TO);
+  }
+
+  get #maxBytes(): number {
+    const { maxBytes, maxTotalBytes } = this.#options;
+    return Math.max(LEAST_BYTES, Math.min(maxBytes, maxTotalBytes - this.bytesOfOthers));
+  }
+
+  #write(body: (outbox: Outbox) => void): boolean {
+    const owed = this.#owed.slice();
+    try {
+      const { outbox } = this.#open();
+      outbox.transaction(() => {
+        for (const each of owed) each.body(outbox);
+        body(outbox);
+      });
+      this.#owed.splice(0, owed.length);
+      this.#tries = 0;
+      for (const { then } of owed) then();
+      this.#bound(outbox);
+      return true;
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+  }
+
+  #open(): OutboxSource {
     const { folder, clock, delivery, diagnostics } = this.#options;
-    if (this.#unusable || folder === undefined) return undefined;
+    if (folder === undefined) throw new Error("no folder");
     if (this.source === undefined) {
-      try {
-        this.source = new OutboxSource(folder.create(clock.now(), clock.id()), delivery, diagnostics, this.#listener);
-        delivery.add(this.source);
-      } catch (error) {
-        this.#broken(error);
-      }
+      const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error) };
+      this.source = new OutboxSource(folder.create(clock.now(), clock.id()), delivery, diagnostics, listener);
+      delivery.add(this.source);
+    } else if (!this.source.outbox.inPlace) {
+      const before = this.source.outbox;
+      this.source.outbox = folder.recreate(before, clock.now(), clock.id());
+      closeOutbox(before);
     }
     return this.source;
   }
 
-  #broken(error: unknown): void {
-    if (this.#unusable) return;
-    this.#unusable = true;
-    const where = this.path ?? this.#options.folder?.path;
-    const detail = `Nothing can be written down in ${where}: ${messageOf(error)}.`;
-    this.#options.diagnostics.warnLater(new PulseError("OUTBOX_FAILED", detail, error));
+  /** Something could not be read or written: memory takes over until the next try. */
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    const { folder, diagnostics } = this.#options;
+    const detail = `Nothing can be written down in ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
+    const problem = new PulseError("OUTBOX_FAILED", detail, error);
+    diagnostics.warnLater(problem);
+    if (this.source) this.source.paused = this.source.outbox.inPlace; // one that was removed can be read all the same
+    if (isDamaged(error)) {
+      const { outbox } = this.source ?? {};
+      this.#owed.length = 0;
+      this.#letGo();
+      outbox?.close();
+      this.#listener.lost(problem);
+    }
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
+    this.#retryAt = performance.now() + wait;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      if (!this.usable || !this.#write((outbox) => outbox.touch(this.#options.clock.now()))) return;
+      if (this.source) this.source.paused = false;
+      this.#listener.recovered();
+    }, wait).unref();
   }
 
+  #letGo(): void {
+    const { source } = this;
+    this.source = undefined;
+    if (source === undefined) return;
+    this.#options.delivery.remove(source);
+    source.stop();
+  }
+
+  /** Keeps the outbox within its bound, in small steps: the oldest metrics go first, then the oldest runs that have ended, whole. */
   #bound(outbox: Outbox): void {
-    const { maxBytes, diagnostics } = this.#options;
+    const { diagnostics } = this.#options;
+    const maxBytes = this.#maxBytes;
     if (outbox.bytes <= maxBytes) return;
     if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO)) return;
-    const dropped = outbox.dropOldestMetrics(maxBytes * EMPTIED_TO, (key) => this.source?.isBusy(key) ?? false);
-    this.#nothingToDropAt = outbox.bytes > maxBytes * EMPTIED_TO ? outbox.bytes : undefined;
+    const target = maxBytes * EMPTIED_TO;
+    const busy = (key: string): boolean => this.source?.isBusy(key) ?? false;
+    const metrics = outbox.dropOldestMetrics(target, busy);
+    const { runs, more } = metrics.more ? { runs: [], more: true } : outbox.dropOldestRuns(target, busy);
+    this.#nothingToDropAt = more || outbox.bytes <= maxBytes ? undefined : outbox.bytes;
+    if (this.#nothingToDropAt !== undefined) outbox.lookAgain();
+    const dropped = metrics.items + runs.reduce((sum, { items }) => sum + items, 0);
     if (dropped === 0) return;
     diagnostics.stats.dropped += dropped;
     diagnostics.stats.pending -= dropped;
-    const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; its oldest metrics were dropped (stats().dropped counts them).`;
-    diagnostics.warnLater(new PulseError("OUTBOX_FULL", detail));
+    const what = runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
+    const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; ${what} (stats().dropped counts them).`;
+    this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear
+    const error = this.#full[what];
+    diagnostics.warnLater(error, what);
+    for (const { key } of runs) this.#listener.dropped(key, error);
   }
+}
+
+/** Whether the file itself is no database any more: what was in it cannot be read. */
+function isDamaged(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === SQLITE.CORRUPT || code === SQLITE.NOTADB;
 }

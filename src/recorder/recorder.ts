@@ -7,9 +7,10 @@ import { Delivery, type DeliveryOptions } from "./delivery.js";
 import { Heir } from "./heir.js";
 import type { HeldRuns } from "./held-runs.js";
 import type { Holder, ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./intake.js";
-import { Keeper } from "./keeper.js";
-import { KEPT_AT_ONCE, MemoryBound } from "./memory-bound.js";
+import { Keeper, MOST_AT_ONCE } from "./keeper.js";
+import { MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox-folder.js";
+import { type OutboxLimits, removeExpired } from "./outbox-limits.js";
 import { RunLog } from "./run-log.js";
 import { RunQueue } from "./run-queue.js";
 
@@ -22,6 +23,8 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly maxPendingBytes: number;
   /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
   readonly exitTimeoutMs: number;
+  /** Who waits for a run's id keeps the process for at most so long, in milliseconds. */
+  readonly patienceMs: number;
   readonly durability: Durability;
   /** What the store has not taken this long after it was recorded is written down, in milliseconds. */
   readonly flushIntervalMs: number;
@@ -29,6 +32,8 @@ export interface RecorderOptions extends DeliveryOptions {
   readonly outboxes: OutboxFolder | undefined;
   /** Bound of the outbox, in bytes. */
   readonly maxOutboxBytes: number;
+  /** Bounds of all outboxes of the folder. */
+  readonly outboxLimits: OutboxLimits;
 }
 
 /**
@@ -41,6 +46,8 @@ export class Recorder {
   readonly writesSync: boolean;
   /** How long a wait for delivery goes on, in milliseconds. */
   readonly exitTimeoutMs: number;
+  /** How long all waits of the process's end may take, in milliseconds. */
+  readonly patienceMs: number;
   readonly #options: RecorderOptions;
   readonly stats: Diagnostics["stats"];
   readonly #delivery: Delivery;
@@ -60,12 +67,14 @@ export class Recorder {
     this.store = store;
     this.writesSync = store.applySync !== undefined;
     this.exitTimeoutMs = options.exitTimeoutMs;
+    this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
     this.#delivery = new Delivery(options);
     this.#keeper = new Keeper({
       folder: outboxes,
       remote: !this.writesSync,
       maxBytes: maxOutboxBytes,
+      maxTotalBytes: options.outboxLimits.maxTotalBytes,
       pieceItems: store.batchItems,
       clock,
       diagnostics,
@@ -116,8 +125,8 @@ export class Recorder {
     this.#keeper.open.delete(log);
   }
 
-  /** Brings everything recorded so far to the store; gives up `exitTimeoutMs` after the store last accepted something. */
-  async flush(timeoutMs?: number): Promise<void> {
+  /** Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last accepted something. */
+  async flush(timeoutMs?: number): Promise<boolean> {
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
     const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
@@ -126,13 +135,13 @@ export class Recorder {
     for (;;) {
       if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
       for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
-      if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return;
+      if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return true;
       const now = performance.now();
       const left = Math.min(
         Math.max(started, this.#delivery.lastAccepted) + this.exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
       );
-      if (left <= 0) return;
+      if (left <= 0) return false;
       await this.#delivery.nextSettled(left);
     }
   }
@@ -140,6 +149,32 @@ export class Recorder {
   /** Begins delivery at once, without waiting for it. */
   push(): void {
     this.#delivery.wake();
+  }
+
+  /**
+   * Keeps the process while somebody waits for news of a run, for `patienceMs` at most: then `late` is told what has become of it.
+   * Gives how to end the wait.
+   */
+  hold(log: RunLog, late: (error: PulseError) => void): () => void {
+    const timer = setTimeout(() => late(this.#lateness(log)), this.#options.patienceMs);
+    return () => clearTimeout(timer);
+  }
+
+  #lateness(log: RunLog): PulseError {
+    const detail = `${this.store.uri} has not created the run within ${this.#options.patienceMs} ms`;
+    if (this.isKept(log)) return new PulseError("KEPT_FOR_LATER", `${detail}; it is kept in ${this.#keeper.own.path}.`);
+    return new PulseError("STORE_UNAVAILABLE", `${detail}; it is kept in memory until this process ends.`);
+  }
+
+  /** Whether a run is on disk, where the next program finds it. */
+  isKept(log: RunLog | undefined): boolean {
+    return log?.kept === true && this.#keeper.own.safe;
+  }
+
+  /** Writes everything down, if that can be done; true when this run is on disk. */
+  keep(log: RunLog | undefined): boolean {
+    this.#keepAll();
+    return this.isKept(log);
   }
 
   /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
@@ -190,24 +225,19 @@ export class Recorder {
     return this.idle && !this.#options.store.unsettled;
   }
 
-  /** Brings everything to the store, and has it do what it still has to. */
-  async settle(): Promise<void> {
-    await this.flush();
+  /** Brings everything recorded so far to the store, and has it do what it still has to; false when it gave up. */
+  async settle(): Promise<boolean> {
+    const flushed = await this.flush();
     await this.#options.store.settle?.();
+    return flushed;
   }
 
   /** Writes down what the store has not taken and tells those who wait for it: nobody will wait any longer. */
   giveUp(): void {
     if (this.#ended || this.idle) return;
-    this.#keepAll();
-    if (this.keeps) this.#keeper.tellKept();
+    if (this.#keepAll() && this.#keeper.own.safe) this.#keeper.tellKept();
     const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
-  }
-
-  /** Whether what the store does not take is kept on disk. */
-  get keeps(): boolean {
-    return this.#keeper.own.usable;
   }
 
   #begin(): void {
@@ -216,8 +246,13 @@ export class Recorder {
     // Looked at twice an interval, so that nothing is older than one when it is written down.
     if (durability !== "memory") this.#keepTimer = setTimeout(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
     if (this.#heir !== undefined || outboxes === undefined) return;
-    this.#heir = new Heir(outboxes, this.#delivery, this.#options.diagnostics);
-    this.#heir.watch(() => this.#keeper.own.path);
+    const { diagnostics, clock, outboxLimits } = this.#options;
+    const { own } = this.#keeper;
+    this.#heir = new Heir(outboxes, this.#delivery, diagnostics);
+    this.#heir.watch(() => {
+      own.bytesOfOthers = removeExpired(outboxes.root, own.path, clock.now(), outboxLimits, diagnostics);
+      return own.path;
+    });
   }
 
   /** Writes down what the store has not taken for half an interval. */
@@ -226,10 +261,11 @@ export class Recorder {
     this.#keepTimer = undefined;
     if (this.#ended) return;
     this.#keeper.keepFresh();
+    void this.#keeper.own.safe; // a file that was removed is written anew
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
     if (!this.writesSync || this.#delivery.refusingFor > 0) {
-      const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, KEPT_AT_ONCE);
-      if (this.#keeper.keepQueued(overdue) && overdue.length === KEPT_AT_ONCE) {
+      const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, MOST_AT_ONCE);
+      if (this.#keeper.keepQueued(overdue) && overdue.length === MOST_AT_ONCE) {
         this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
         return;
       }
@@ -259,10 +295,10 @@ export class Recorder {
   }
 
   /** Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the outbox. */
-  #keepAll(): void {
+  #keepAll(): boolean {
     this.writeSync();
-    this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
-    this.#keeper.keepFresh();
+    const queued = this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
+    return this.#keeper.keepFresh() && queued;
   }
 
   /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
@@ -278,8 +314,10 @@ export class Recorder {
     if (this.writesSync) while (written === true) written = this.#delivery.writeSync(this.exitTimeoutMs);
     this.#keeper.keepQueued(this.#queue.all());
     if (this.idle) return;
-    if (this.#keeper.keepFresh() && this.#queue.all().length === 0) this.#keeper.sayKept();
-    else this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
+    if (!this.#keeper.keepFresh() || this.#queue.all().length > 0) this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
+    if (this.idle) return;
+    if (this.#keeper.own.safe) this.#keeper.sayKept();
+    else this.#keeper.loseKept();
   }
 
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */

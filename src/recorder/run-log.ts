@@ -179,6 +179,11 @@ export class RunLog {
     return this.head === undefined && this.#next === undefined;
   }
 
+  /** How many metrics are not handed over. */
+  get metricsLeft(): number {
+    return (this.#next?.metrics.length ?? 0) - this.#taken;
+  }
+
   /** Whether the creation is still to be stored. */
   get uncreated(): boolean {
     return this.ids === undefined && this.refused === undefined;
@@ -201,8 +206,7 @@ export class RunLog {
       const upTo = this.#taken + Math.max(1, metrics - excess);
       this.head = { ...next, metrics: next.metrics.slice(this.#taken, upTo), end: undefined };
       this.#next = { ...next, create: undefined, params: NONE, tags: NONE };
-      this.#taken = upTo;
-      if (upTo > next.metrics.length / 2) this.#cut();
+      this.#advance(upTo);
     } else {
       this.head = this.#taken === 0 ? next : { ...next, metrics: next.metrics.slice(this.#taken) };
       this.#next = undefined;
@@ -211,34 +215,45 @@ export class RunLog {
     return this.head;
   }
 
-  /** Everything that is not with the store, in pieces of at most about `limit` items, for writing it down. */
-  peek(limit: number): RunChange[] {
+  /**
+   * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many metrics of it;
+   * the rest, and the end, stay for the next time.
+   */
+  peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
     const pieces = this.head && !this.flying ? [{ ...this.head, attempted: true }] : [];
     const next = this.#next;
     if (next === undefined) return pieces;
     const parentId = this.parent?.ids?.runId;
+    const upTo = Math.min(next.metrics.length, this.#taken + most);
     for (let from = this.#taken; ; from += limit) {
-      const metrics = next.metrics.slice(from, from + limit);
-      const last = from + limit >= next.metrics.length;
-      const piece = { ...next, ids: this.ids, parentId, metrics, end: last ? next.end : undefined };
+      const metrics = next.metrics.slice(from, Math.min(from + limit, upTo));
+      const last = from + limit >= upTo;
+      const piece = { ...next, ids: this.ids, parentId, metrics, end: last && upTo === next.metrics.length ? next.end : undefined };
       pieces.push(from === this.#taken ? piece : { ...piece, create: undefined, params: NONE, tags: NONE });
       if (last) return pieces;
     }
   }
 
-  /** Lets go of what `peek` gave. */
-  clear(): void {
+  /** Lets go of what `peek` gave with the same `most`; false when something stays. */
+  clear(most: number = Number.POSITIVE_INFINITY): boolean {
     if (!this.flying) this.head = undefined;
+    const next = this.#next;
+    if (next && this.#taken + most < next.metrics.length) {
+      this.#next = { ...next, create: undefined, params: NONE, tags: NONE };
+      this.#advance(this.#taken + most);
+      return false;
+    }
     this.#next = undefined;
     this.#taken = 0;
+    return true;
   }
 
-  /** Drops the metrics not yet handed over and says how many they were. */
-  dropMetrics(): number {
-    const count = (this.#next?.metrics.length ?? 0) - this.#taken;
-    if (this.#next && count > 0) this.#next.metrics = [];
-    this.#taken = 0;
+  /** Drops the oldest metrics not yet handed over, at most `most` of them, and says how many they were. */
+  dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
+    const next = this.#next;
+    const count = Math.min(most, this.metricsLeft);
+    if (next && count > 0) this.#advance(this.#taken + count);
     return count;
   }
 
@@ -250,9 +265,12 @@ export class RunLog {
     else if (this.#next) this.#next = cut(this.#next) as Gathering;
   }
 
-  /** Lets go of the metrics that were handed over: behind a store that never catches up the list would only grow. */
-  #cut(): void {
-    if (this.#next) this.#next.metrics = this.#next.metrics.slice(this.#taken);
+  /** Takes note that the metrics up to there were handed over, and lets go of them: behind a store that never catches up the list would only grow. */
+  #advance(upTo: number): void {
+    this.#taken = upTo;
+    const next = this.#next as Gathering;
+    if (upTo <= next.metrics.length / 2) return;
+    next.metrics = next.metrics.slice(upTo);
     this.#taken = 0;
   }
 

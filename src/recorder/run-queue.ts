@@ -2,6 +2,7 @@ import type { Diagnostics } from "../diagnostics.js";
 import type { PulseError } from "../errors.js";
 import { itemsOf, NO_ANSWER, type Outcome, type RunChange } from "../stores/tracking-store.js";
 import type { Delivery, Parcel, Source } from "./delivery.js";
+import { experimentKey } from "./denied-experiments.js";
 import { Failures } from "./failures.js";
 import { conflictWarning, withoutParams } from "./param-conflict.js";
 import { bytesOf, type RunLog } from "./run-log.js";
@@ -31,9 +32,13 @@ export class RunQueue implements Source {
   readonly #delivery: Delivery;
   readonly #diagnostics: Diagnostics;
   readonly #keeper: QueueKeeper;
-  #logs: RunLog[] = [];
+  readonly #logs = new Set<RunLog>();
+  /** Those that were with the store already and go before the others. */
+  #first: RunLog[] = [];
   /** Those the store failed on and that wait for their next try. */
   readonly #resting = new Set<RunLog>();
+  /** Those whose experiment is denied, by its key. */
+  readonly #denied = new Map<string, Set<RunLog>>();
   /** What is with the store now. */
   readonly #flights = new Set<Flight>();
 
@@ -44,7 +49,7 @@ export class RunQueue implements Source {
   }
 
   get ready(): boolean {
-    return this.#logs.length > 0;
+    return this.#logs.size > 0 || this.#first.length > 0;
   }
 
   /** Whether something is with the store now. */
@@ -53,7 +58,20 @@ export class RunQueue implements Source {
   }
 
   push(log: RunLog): void {
-    this.#logs.push(log);
+    this.#logs.add(log);
+  }
+
+  /** Looks again at what waits for its experiment: a probe of each that is due, and all of those that are denied no longer. */
+  retryDenied(): void {
+    const { denied } = this.#delivery;
+    for (const [experiment, logs] of this.#denied) {
+      const next = denied.has(experiment) ? [...logs].slice(0, 1) : logs;
+      for (const log of next) {
+        logs.delete(log);
+        this.push(log);
+      }
+      if (logs.size === 0) this.#denied.delete(experiment);
+    }
   }
 
   take(items: number, runs: number): Parcel | undefined {
@@ -69,16 +87,8 @@ export class RunQueue implements Source {
   takeLogs(items: number, runs: number): RunLog[] {
     const batch: RunLog[] = [];
     let left = items;
-    let read = 0;
-    while (read < this.#logs.length && left > 0 && batch.length < runs) {
-      const log = this.#logs[read] as RunLog;
-      const { parent } = log;
-      const waits = parent?.uncreated === true && log.uncreated;
-      if (waits && !parent.kept) {
-        parent.waiting ??= [];
-        parent.waiting.push(log);
-      } else if (!(waits && this.#keeper.keep([log]))) {
-        // (Behind a parent that goes through the outbox, a child does too.)
+    for (let log = this.#next(); log && left > 0 && batch.length < runs; log = this.#next()) {
+      if (!this.#waits(log)) {
         const change = log.take(left);
         const size = change ? itemsOf(change) : 0;
         if (size > left && batch.length > 0) break;
@@ -86,10 +96,49 @@ export class RunQueue implements Source {
         if (change) batch.push(log);
         else log.queued = false;
       }
-      read++;
+      this.#remove(log);
     }
-    this.#logs.splice(0, read);
     return batch;
+  }
+
+  #next(): RunLog | undefined {
+    return this.#first[0] ?? this.#logs.values().next().value;
+  }
+
+  #remove(log: RunLog): void {
+    if (this.#first[0] === log) this.#first.shift();
+    else this.#logs.delete(log);
+  }
+
+  /** Whether a log cannot go now; it then waits with its parent, in the outbox, or with others of its experiment. */
+  #waits(log: RunLog): boolean {
+    const { denied } = this.#delivery;
+    const { parent } = log;
+    if (parent?.uncreated && log.uncreated) {
+      // A parent that nobody may create is not waited for in another experiment.
+      if (denied.any && isElsewhere(log, parent) && denied.has(experimentKey(parent.experiment))) log.orphan();
+      else if (!parent.kept) {
+        parent.waiting ??= [];
+        parent.waiting.push(log);
+        return true;
+      } else if (this.#keeper.keep([log])) return true; // behind a parent that goes through the outbox, a child does too
+    }
+    if (!denied.any || denied.admits(experimentKey(log.experiment))) return false;
+    this.#deny(log);
+    return true;
+  }
+
+  /** Has a log wait with others of its experiment; children elsewhere do not wait for it. */
+  #deny(log: RunLog): void {
+    const experiment = experimentKey(log.experiment);
+    const logs = this.#denied.get(experiment);
+    if (logs) logs.add(log);
+    else this.#denied.set(experiment, new Set([log]));
+    for (const child of log.waiting?.filter((each) => isElsewhere(each, log)) ?? []) {
+      child.orphan();
+      this.push(child);
+    }
+    log.waiting = log.waiting?.filter((each) => !isElsewhere(each, log));
   }
 
   /** Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes again. */
@@ -106,7 +155,7 @@ export class RunQueue implements Source {
       }
     }
     this.#flights.clear();
-    this.#logs = [...back, ...this.#resting, ...this.#logs];
+    this.#first = [...back, ...this.#resting, ...this.#first];
     this.#resting.clear();
   }
 
@@ -114,7 +163,31 @@ export class RunQueue implements Source {
   all(): RunLog[] {
     const withChildren = (logs: readonly RunLog[]): RunLog[] =>
       logs.flatMap((log) => (log.waiting ? [log, ...withChildren(log.waiting)] : log));
-    return withChildren([...[...this.#flights].flatMap(({ logs }) => logs), ...this.#resting, ...this.#logs]);
+    const denied = [...this.#denied.values()].flatMap((each) => [...each]);
+    const flying = [...this.#flights].flatMap((flight) => flight.logs);
+    return withChildren([...flying, ...this.#resting, ...denied, ...this.#first, ...this.#logs]);
+  }
+
+  /** The same one after the other, in the order in which they came, without what is with the store; what comes and goes meanwhile is no trouble. */
+  *waiting(): Generator<RunLog> {
+    for (const logs of [...this.#denied.values(), this.#resting, this.#first, this.#logs])
+      for (const log of logs) {
+        yield log;
+        yield* log.waiting ?? [];
+      }
+  }
+
+  /** Drops a whole log, and says how many items it held. */
+  drop(log: RunLog, error: PulseError): number {
+    const held = log.recorded - log.settled;
+    for (const piece of log.peek(held)) this.bytes -= bytesOf(piece);
+    log.settled = log.recorded;
+    log.queued = false;
+    log.refuse(error);
+    this.release([log]);
+    if (log.parent?.waiting) log.parent.waiting = log.parent.waiting.filter((each) => each !== log);
+    this.freeChildren(log);
+    return held;
   }
 
   /** Logs that have held something since `before`, at most `limit` of them, the first ones of the queue. */
@@ -125,23 +198,31 @@ export class RunQueue implements Source {
     };
     for (const { logs } of this.#flights) logs.forEach(consider);
     this.#resting.forEach(consider);
-    for (const log of this.#logs) {
-      if (found.length >= limit) break;
-      consider(log);
-    }
+    for (const logs of [...this.#denied.values(), this.#first, this.#logs])
+      for (const log of logs) {
+        if (found.length >= limit) return found;
+        consider(log);
+      }
     return found;
   }
 
   /** Lets go of logs that go through the outbox now. */
   release(logs: readonly RunLog[]): void {
+    for (const log of logs) {
+      this.#logs.delete(log);
+      this.#resting.delete(log);
+      if (this.#denied.size > 0) this.#denied.get(experimentKey(log.experiment))?.delete(log);
+    }
+    if (this.#first.length === 0) return;
     const gone = new Set(logs);
-    this.#logs = this.#logs.filter((log) => !gone.has(log));
-    for (const log of logs) this.#resting.delete(log);
+    this.#first = this.#first.filter((log) => !gone.has(log));
   }
 
   clear(): void {
-    this.#logs = [];
+    this.#logs.clear();
+    this.#first = [];
     this.#resting.clear();
+    this.#denied.clear();
   }
 
   /** Books the outcomes of a batch. */
@@ -152,8 +233,11 @@ export class RunQueue implements Source {
     for (let i = 0; i < batch.length; i++) {
       const log = batch[i] as RunLog;
       const outcome = outcomes[i] ?? NO_ANSWER;
+      if (this.#delivery.denied.any && outcome.kind !== "done" && outcome.kind !== "denied")
+        this.#delivery.denied.undecided(experimentKey(log.experiment));
       if (outcome.kind === "done") {
         if (log.registered && log.head?.end) ended.push(log);
+        this.#delivery.accepted(log.experiment);
         this.#acknowledge(log, outcome, opened);
       } else if (log.refused)
         this.#reject(log, log.refused); // what follows a refused start has no other reason
@@ -161,8 +245,10 @@ export class RunQueue implements Source {
       else if (log.headSeq !== undefined) {
         this.#forget(log); // the outbox has it, and goes on with it
         this.#keeper.landed(log, false);
-        if (outcome.kind === "away") log.tell("away", outcome.error);
-      } else if (outcome.kind === "retry" || outcome.kind === "denied") this.#rest(log, outcome.error);
+        if (outcome.kind === "denied") this.#noteDenied(log, outcome.error);
+        if (outcome.kind === "away" || outcome.kind === "denied") log.tell("away", outcome.error);
+      } else if (outcome.kind === "denied") this.#refused(log, outcome.error);
+      else if (outcome.kind === "retry") this.#rest(log, outcome.error);
       else {
         again.push(log);
         if (outcome.kind === "conflict") this.#withoutConflicts(log, outcome.params);
@@ -170,7 +256,8 @@ export class RunQueue implements Source {
       }
     }
     // Where runs go one by one, the next try is another run's: whatever is wrong with this one, it does not stand in the way.
-    if (again.length > 0) this.#logs = batch.length > 1 ? again.concat(this.#logs) : this.#logs.concat(again);
+    if (batch.length > 1) this.#first = again.concat(this.#first);
+    else for (const log of again) this.push(log);
     if (opened.length > 0) this.#keeper.opened(opened);
     if (ended.length > 0) this.#keeper.ended(ended);
   }
@@ -215,14 +302,39 @@ export class RunQueue implements Source {
       this.#reject(log, error);
       return;
     }
-    log.tell("away", error);
     this.#diagnostics.warnLater(error);
+    this.#pause(log, error);
+  }
+
+  /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
+  #refused(log: RunLog, error: PulseError): void {
+    if (this.#noteDenied(log, error) === "experiment") {
+      this.#deny(log);
+      log.tell("away", error);
+      return;
+    }
+    log.failures ??= new Failures();
+    log.failures.denied();
+    this.#pause(log, error);
+  }
+
+  #noteDenied({ experiment }: RunLog, error: PulseError): "experiment" | "run" {
+    const key = experimentKey(experiment);
+    this.#diagnostics.warnLater(error, key);
+    return this.#delivery.denied.refused(key, error);
+  }
+
+  #pause(log: RunLog, error: PulseError): void {
+    log.tell("away", error);
     this.#resting.add(log);
-    setTimeout(() => {
-      if (!this.#resting.delete(log)) return;
-      this.#logs.push(log);
-      this.#delivery.schedule();
-    }, this.#delivery.backoff(log.failures.doublings)).unref();
+    setTimeout(
+      () => {
+        if (!this.#resting.delete(log)) return;
+        this.push(log);
+        this.#delivery.schedule();
+      },
+      this.#delivery.backoff(log.failures?.doublings ?? 0),
+    ).unref();
   }
 
   /** Lets the change at a log's head go and says how many items it had. */
@@ -246,7 +358,7 @@ export class RunQueue implements Source {
     log.queued = !log.empty;
     if (log.queued) {
       log.since = log.takenAt;
-      this.#logs.push(log);
+      this.push(log);
     } else if (log.ids) log.tell("stored", log.ids);
   }
 
@@ -255,7 +367,7 @@ export class RunQueue implements Source {
     if (parent.waiting === undefined) return;
     for (const child of parent.waiting) {
       if (parent.refused) child.orphan();
-      this.#logs.push(child);
+      this.push(child);
     }
     parent.waiting = undefined;
   }
@@ -267,6 +379,8 @@ export class RunQueue implements Source {
     this.bytes += bytesOf(log.head) - bytesOf(change);
   }
 }
+
+const isElsewhere = (child: RunLog, parent: RunLog): boolean => experimentKey(child.experiment) !== experimentKey(parent.experiment);
 
 /** A batch that is with the store. */
 class Flight implements Parcel {

@@ -3,7 +3,7 @@ import type { Recorder } from "../recorder/recorder.js";
 import type { StoredIds } from "../stores/tracking-store.js";
 import { activeHost, OFF, type RunHost, scopes } from "./host.js";
 import { openRun } from "./open-run.js";
-import type { MetricValue } from "./run.js";
+import type { MetricValue, Run } from "./run.js";
 
 /** One finished run, whole. */
 export interface ExperimentLog {
@@ -68,7 +68,7 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
     } finally {
       run.end("FAILED");
     }
-    const ids = await within(timeoutMs, stored, host.recorder, () => host.recorder.store.uri);
+    const ids = await within(timeoutMs, stored, host.recorder, run);
     const { runId, experimentId } = ids;
     const url = host.recorder.store.runUrl?.(ids);
     await release();
@@ -80,15 +80,15 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
 }
 
 /** Waits for a run to be stored, pushing delivery; an absent store is given up after `timeoutMs`. */
-async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Recorder, uri: () => string): Promise<T> {
+async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Recorder, run: Run): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       reject(
         new PulseError(
           "STORE_UNAVAILABLE",
-          `${uri()} did not take the run within ${timeoutMs} ms; ${
-            recorder.keeps
+          `${recorder.store.uri} did not take the run within ${timeoutMs} ms; ${
+            recorder.keep(run.log)
               ? "it is kept on disk: the next program with this tracking URI delivers it, or `npx pulse-mlflow sync` does"
               : "it is kept in memory until this process ends"
           }.`,

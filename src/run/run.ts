@@ -9,6 +9,7 @@ import type { HeldRuns } from "../recorder/held-runs.js";
 import type { UnfinishedEnd } from "../recorder/intake.js";
 import { conflictTag } from "../recorder/param-conflict.js";
 import type { RunLog, RunWatcher } from "../recorder/run-log.js";
+import type { StoredIds } from "../stores/tracking-store.js";
 import type { RunHost } from "./host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
@@ -95,7 +96,9 @@ export class Run {
 
   /**
    * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is recorded by asking for it.
-   * @throws (rejects) PulseError when the run cannot be stored, or tracking is off (`DISABLED`).
+   * Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
+   * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs` (`KEPT_FOR_LATER` when it is on disk,
+   * else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
    */
   serverId(): Promise<string> {
     const log = this.#log;
@@ -103,10 +106,19 @@ export class Run {
     if (log.ids) return Promise.resolve(log.ids.runId);
     if (log.refused) return Promise.reject(log.refused);
     this.held?.record();
-    return new Promise((resolve, reject) => {
-      this.watch({ created: (ids) => resolve(ids.runId), lost: reject });
-      this.#host.recorder.push(); // who waits for the id is not to wait for the next turn
-    });
+    const { recorder } = this.#host;
+    return new Promise<StoredIds>((resolve, reject) => {
+      // Nothing else may be left to keep the process: sockets do not.
+      const release = recorder.hold(log, reject);
+      const released =
+        <T>(tell: (about: T) => void) =>
+        (about: T): void => {
+          release();
+          tell(about);
+        };
+      this.watch({ created: released(resolve), lost: released(reject) });
+      recorder.push(); // who waits for the id is not to wait for the next turn
+    }).then(({ runId }) => runId);
   }
 
   /**

@@ -10,7 +10,7 @@ export interface Verdict {
   readonly deletedTwins: number;
 }
 
-const RUN_KEY = "pulse.run_key";
+export const RUN_KEY = "pulse.run_key";
 /** Tags every run has, checked elsewhere. */
 const COMMON = new Set([
   RUN_KEY,
@@ -22,15 +22,24 @@ const COMMON = new Set([
 ]);
 const MOST_SHOWN = 4;
 
-export function compare(twins: readonly Twin[], runs: readonly DumpRun[], experiments: ReadonlyMap<string, string>): Verdict {
+/** Tags that say which items of a run the server has refused. */
+const REFUSED = /^pulse\.refused\./;
+
+/** Compares twins with the runs of a server; `known` are all runs that may be a parent of theirs. */
+export function compare(
+  twins: readonly Twin[],
+  runs: readonly DumpRun[],
+  experiments: ReadonlyMap<string, string>,
+  known: readonly DumpRun[] = runs,
+): Verdict {
   const verdict = { lost: [] as string[], doubled: [] as string[], running: [] as string[], wrong: [] as string[] };
   const active = runs.filter((run) => run.lifecycle_stage === "active");
   const carriersOf = (key: string): DumpRun[] => active.filter((run) => run.tags[RUN_KEY] === key);
-  const known = new Set<string | undefined>(twins.map(({ run }) => run.id));
-  const keys = new Map(active.map((run) => [run.run_id, run.tags[RUN_KEY]]));
+  const recorded = new Set<string | undefined>(twins.map(({ run }) => run.id));
+  const keys = new Map(known.filter((run) => run.lifecycle_stage === "active").map((run) => [run.run_id, run.tags[RUN_KEY]]));
   for (const run of active) {
     if (run.status === "RUNNING") verdict.running.push(shown(run));
-    if (!known.has(run.tags[RUN_KEY])) verdict.wrong.push(`nobody recorded ${shown(run)}`);
+    if (!recorded.has(run.tags[RUN_KEY])) verdict.wrong.push(`nobody recorded ${shown(run)}`);
   }
   for (const { run, expected } of twins) {
     const found = carriersOf(run.id);
@@ -55,7 +64,9 @@ function differencesOf(
   experiments: ReadonlyMap<string, string>,
   keys: ReadonlyMap<string, string | undefined>,
 ): string[] {
-  const { "mlflow.parentRunId": parent, ...tags } = Object.fromEntries(Object.entries(run.tags).filter(([key]) => !COMMON.has(key)));
+  const all = Object.entries(run.tags).filter(([key]) => !COMMON.has(key));
+  const { "mlflow.parentRunId": parent, ...tags } = Object.fromEntries(all.filter(([key]) => !REFUSED.test(key)));
+  const refused = all.filter(([key]) => REFUSED.test(key)).map(([key]) => key);
   const { start_time: start, end_time: end } = run;
   const differences = [
     ...difference("experiment", experiments.get(run.experiment_id), expected.experiment),
@@ -63,6 +74,7 @@ function differencesOf(
     ...difference("name", run.run_name, expected.name),
     ...difference("parent", parent === undefined ? undefined : (keys.get(parent) ?? `an unknown run ${parent}`), expected.parent),
     ...recordDifferences("param", run.params, expected.params),
+    ...difference(`tags of refused items (${refused.join(", ")})`, refused.length, expected.refused?.size ?? 0),
     ...recordDifferences("tag", tags, { "mlflow.runName": expected.name, ...expected.tags }),
   ];
   if (start === null || end === null || start < expected.since || end < start) differences.push(`times: from ${start} to ${end}`);

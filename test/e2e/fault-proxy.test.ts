@@ -4,6 +4,8 @@ import { Agent, createServer, type IncomingHttpHeaders, request } from "node:htt
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CONNECT_FAULTS, startConnectProxy } from "../support/connect-proxy.js";
+import { Denial } from "../support/fault-denial.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
 import { drawFault, FAULTS, type FaultKind } from "../support/fault-schedule.js";
 
@@ -85,6 +87,10 @@ const EXPECTED: Record<FaultKind, [seen: number | string, body: RegExp | undefin
   "401": [401, /token/, false],
   "late-504": [504, html, false],
   "late-reset": ["ECONNRESET", undefined, false],
+  maintenance: [200, /^\{"status":"maintenance"\}$/, false],
+  "maintenance-page": [200, html, false],
+  // Node's client ends a connection whose protocol changes when nobody asked for that.
+  "101": ["ECONNRESET", undefined, false],
 };
 
 test("each fault is what a client sees of it, on fresh and on kept connections", async () => {
@@ -98,6 +104,7 @@ test("each fault is what a client sees of it, on fresh and on kept connections",
           const seen = await post(proxy.url, "/create", how, kind.startsWith("black-hole") ? 150 : undefined);
           assert.equal(seen.status ?? seen.error, expected, kind);
           if (body !== undefined) assert.match(String(seen.body), body, kind);
+          if (kind === "black-hole-after") await proxy.settled(); // nobody is told when the server has acted
           assert.equal(seen.acted(), actedFirst, kind);
           if (kind === "429") assert.equal(seen.headers?.["retry-after"], "1");
           if (kind === "429-date") assert.ok(Math.abs(Date.parse(String(seen.headers?.["retry-after"])) - Date.now()) < 2_000);
@@ -175,4 +182,68 @@ test("an outage refuses until it is over; answers can be late, or not come at al
   await proxy.close();
   assert.equal((await post(proxy.url)).error, "ECONNREFUSED");
   assert.deepEqual(proxy.faults, []);
+});
+
+/** Asks for a tunnel: the status, or what came instead, or nothing within a moment. */
+async function tunnel(proxy: string, address: string): Promise<number | string | undefined> {
+  const { host } = new URL(address);
+  const asking = request(proxy, { method: "CONNECT", path: host, agent: false });
+  const seen = new Promise<number | string | undefined>((resolve) => {
+    asking.on("connect", ({ statusCode }) => resolve(statusCode)).on("error", (error) => resolve((error as NodeJS.ErrnoException).code));
+    setTimeout(() => resolve(undefined), 300);
+  });
+  asking.end();
+  const what = await seen;
+  asking.destroy();
+  return what;
+}
+
+test("tunnels fail as they are told to, one server's apart from another's", async () => {
+  const proxy = await startConnectProxy();
+  const seen = [];
+  for (const kind of CONNECT_FAULTS) {
+    const { faults } = proxy.trouble(target, 1, 1, [kind]);
+    seen.push([kind, await tunnel(proxy.url, target), faults.length]);
+  }
+  assert.deepEqual(seen, [
+    ["connect-hang", undefined, 1],
+    ["connect-trickle", undefined, 1],
+    ["connect-502", 502, 1],
+    ["connect-reset", "ECONNRESET", 1],
+  ]);
+  proxy.trouble(target, 1, 0);
+  assert.equal(await tunnel(proxy.url, target), 200);
+  proxy.close();
+});
+
+test("a denied experiment is refused by its name, by the ids the server gave it and by those of its runs, and no other", async () => {
+  const denial = new Denial("mine");
+  const json = (body: object): Buffer => Buffer.from(JSON.stringify(body));
+  const answer = (body: object) => ({ status: 200, headers: {}, body: json(body) });
+  denial.learn("/experiments/get-by-name?experiment_name=mine", json({}), answer({ experiment: { experiment_id: "7", name: "mine" } }));
+  denial.learn("/experiments/get-by-name?experiment_name=other", json({}), answer({ experiment: { experiment_id: "8", name: "other" } }));
+  for (const [run_id, experiment_id] of [
+    ["a", "7"],
+    ["b", "8"],
+  ])
+    denial.learn("/runs/create", json({ experiment_id }), answer({ run: { info: { run_id, experiment_id } } }));
+  const calls = (name: string, id: string, run: string): [string, Buffer][] => [
+    [`/experiments/get-by-name?experiment_name=${name}`, json({})],
+    ["/runs/search", json({ experiment_ids: [id] })],
+    [`/runs/get?run_id=${run}`, json({})],
+    ["/experiments/create", json({ name })],
+    ["/runs/create", json({ experiment_id: id })],
+    ["/runs/log-batch", json({ run_id: run })],
+  ];
+  const refused = (what: Denial["denied"], ...about: [string, string, string]): boolean[] => {
+    denial.denied = what;
+    return calls(...about).map((call) => denial.denies(...call));
+  };
+  const [no, yes] = [Array(6).fill(false), Array(6).fill(true)];
+  assert.deepEqual(refused("everything", "mine", "7", "a"), yes);
+  assert.deepEqual(refused("writing", "mine", "7", "a"), [false, false, false, true, true, true]);
+  assert.deepEqual(refused(undefined, "mine", "7", "a"), no);
+  assert.deepEqual(refused("everything", "other", "8", "b"), no);
+  denial.forget();
+  assert.deepEqual(refused("everything", "mine", "7", "a"), [true, false, true, true, false, true]);
 });

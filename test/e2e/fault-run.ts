@@ -1,204 +1,345 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createTracker, type PulseConfig, type Tracker } from "../../src/index.js";
+import type { PulseConfig, Tracker } from "../../src/index.js";
+import { Denial } from "../support/fault-denial.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
-import { FAULTS, type FaultKind } from "../support/fault-schedule.js";
+import { runAwaiting } from "./fault-awaits.js";
+import type { Package } from "./fault-copy.js";
+import { OutboxDisk } from "./fault-disk.js";
+import { drawSchedule, type Schedule } from "./fault-draw.js";
 import { compare, type Verdict } from "./fault-model.js";
+import { compareReplaced } from "./fault-replaced.js";
+import type { Stage } from "./fault-stage.js";
 import { Workload } from "./fault-workload.js";
-import type { Peer } from "./peer.js";
-import { Dice } from "./wide-model.js";
+import type { Twin } from "./wide-model.js";
 
 /** How long what is left may take once everything works. */
-const CALM_MS = 30_000;
+const CALM_MS = 60_000;
 const TURN_MS = 5_000;
-/** After these nobody knows whether the server has acted, or will. */
-const DOUBTFUL: readonly FaultKind[] = [
-  "late-504",
-  "late-reset",
-  "reset-after",
-  "black-hole-after",
-  "503-after-commit",
-  "truncated",
-  "wrong-type",
-];
-
-interface Trouble {
-  readonly what: "down" | "silent" | "slow";
-  readonly afterMs: number;
-  readonly forMs: number;
-}
-
-/** Everything that a seed decides beside what is recorded. */
-interface Schedule {
-  readonly rate: number;
-  readonly kinds: "all" | "doubtful";
-  readonly durability: NonNullable<PulseConfig["durability"]>;
-  readonly requestTimeoutMs: number;
-  readonly flushIntervalMs: number;
-  readonly retryAfter: number;
-  readonly programs: number;
-  readonly troubles: readonly Trouble[];
-  /** How long delivery goes on with faults once everything is recorded. */
-  readonly struggleMs: number;
-  /** How often it is woken meanwhile: otherwise most of the time is waits. */
-  readonly wakeMs: number;
-  /** The first tracker is shut down while things go wrong, and gets this long; a second one delivers the rest. */
-  readonly shutdown: { readonly afterMs: number; readonly withinMs: number } | undefined;
-}
+/** How often it is looked whether what is not denied has arrived. */
+const LOOK_MS = 300;
 
 export interface Played extends Verdict {
   readonly schedule: string;
   readonly runs: number;
   readonly requests: number;
-  readonly faults: readonly { readonly kind: FaultKind; readonly path: string }[];
+  readonly faults: readonly { readonly kind: string; readonly path: string }[];
   /** What the trackers say that cannot be. */
   readonly unbalanced: readonly string[];
+  /** What did not arrive while nothing stood in its way. */
+  readonly heldUp: readonly string[];
   readonly warnings: readonly string[];
   readonly seconds: number;
 }
 
-function draw(seed: number): Schedule {
-  const dice = new Dice(Math.imul(seed, 7_919));
-  const durability = dice.of(["exit", "exit", "outbox", "memory"] as const);
-  const troubles = Array.from({ length: dice.below(3) }, () => ({
-    what: dice.of(["down", "silent", "slow"] as const),
-    afterMs: dice.below(1_500),
-    forMs: 100 + dice.below(1_500),
-  }));
-  const early = { afterMs: dice.below(1_200), withinMs: dice.below(1_000) };
-  return {
-    rate: Math.round(dice.next() * 50) / 100,
-    kinds: dice.of(["all", "all", "doubtful"] as const),
-    durability,
-    requestTimeoutMs: 400 + dice.below(1_100),
-    flushIntervalMs: 50 + dice.below(950),
-    retryAfter: dice.below(2),
-    programs: 3 + dice.below(4),
-    troubles,
-    struggleMs: dice.below(4_000),
-    wakeMs: dice.of([100, 300, 4_000]),
-    shutdown: dice.below(3) === 0 && durability !== "memory" ? early : undefined,
-  };
+interface Actor {
+  readonly tracker: Tracker;
+  readonly workload: Workload;
 }
 
-/** Plays one schedule between a tracker and the server at `url`, and says what became of it. */
-export async function play(seed: number, url: string, peer: Peer, databaseUri: string): Promise<Played> {
+/** Plays one schedule between trackers and a server, and says what became of it. */
+export async function play(seed: number, stage: Stage): Promise<Played> {
   const started = Date.now();
-  const schedule = draw(seed);
-  const folder = mkdtempSync(join(tmpdir(), `pulse-faults-${seed}-`));
-  const { rate, retryAfter } = schedule;
-  const proxy = await startFaultProxy({ target: url, seed, rate, retryAfter, kinds: schedule.kinds === "all" ? FAULTS : DOUBTFUL });
+  const schedule = drawSchedule(seed);
   const experiment = `faults-${seed}`;
-  const warnings: string[] = [];
-  const unbalanced: string[] = [];
-  const workloads: Workload[] = [];
-  let tokens = 0;
-  const begin = (): { tracker: Tracker; workload: Workload } => {
-    const tracker = createTracker({
-      trackingUri: proxy.url,
-      experiment,
-      requestTimeoutMs: schedule.requestTimeoutMs,
-      durability: schedule.durability,
-      flushIntervalMs: schedule.flushIntervalMs,
-      exitTimeoutMs: TURN_MS,
-      outbox: { folder },
-      auth: { token: () => `token ${tokens++}` },
-      logger: { warn: (message) => warnings.push(message) },
-    });
-    const workload = new Workload({ seed: seed + workloads.length * 1_000_003, tracker, experiment, url });
-    workloads.push(workload);
-    return { tracker, workload };
-  };
-  const troubles = schedule.troubles.map(async ({ what, afterMs, forMs }) => {
-    await sleep(afterMs);
-    if (what === "down") await proxy.down();
-    else if (what === "silent") proxy.silent = true;
-    else proxy.delayMs = 100;
-    await sleep(forMs);
-    if (what === "down") await proxy.up();
-    else if (what === "silent") proxy.silent = false;
-    else proxy.delayMs = 0;
+  const denial = new Denial(schedule.denied?.which === "beside" ? `${experiment} beside` : experiment);
+  const proxy = await startFaultProxy({
+    target: stage.first.url,
+    seed,
+    rate: schedule.rate,
+    retryAfter: schedule.retryAfter,
+    kinds: schedule.faults,
+    tls: schedule.tunnelRate === undefined ? undefined : stage.tls.server,
+    denial,
   });
+  const disk = new OutboxDisk(mkdtempSync(join(tmpdir(), `pulse-faults-${seed}-`)), schedule.disk?.what === "full");
   try {
-    let { tracker, workload } = begin();
-    let left: string[] = [];
-    const playing = workload.play(schedule.programs);
-    if (schedule.shutdown) {
-      await sleep(schedule.shutdown.afterMs);
-      workload.stop();
-      await tracker.shutdown({ timeoutMs: schedule.shutdown.withinMs });
-      await playing;
-      unbalanced.push(...imbalance("the first tracker", tracker, true));
-      left = outboxes(folder);
-      ({ tracker, workload } = begin());
-      await workload.play(2);
-    } else await playing;
-    for (const end = Date.now() + schedule.struggleMs; tracker.stats().pending > 0 && Date.now() < end; )
-      await tracker.flush({ timeoutMs: Math.min(schedule.wakeMs, end - Date.now()) });
-    await Promise.all(troubles);
-    proxy.calm();
-    await proxy.settled();
-    workload.stop();
-    unbalanced.push(...(await deliver(tracker, left)));
-    await proxy.settled();
-    unbalanced.push(...imbalance("the tracker", tracker, false));
-    unbalanced.push(...outboxes(folder).map((path) => `left behind: ${path}`));
-    const verdict = await read(peer, databaseUri, experiment, workloads);
-    const runs = workloads.reduce((sum, { twins }) => sum + twins.length, 0);
-    const seconds = (Date.now() - started) / 1_000;
-    return {
-      ...verdict,
-      schedule: JSON.stringify(schedule),
-      runs,
-      requests: proxy.requests,
-      faults: proxy.faults,
-      unbalanced,
-      warnings,
-      seconds,
-    };
+    return { ...(await new Play(seed, schedule, stage, proxy, denial, disk).played()), seconds: (Date.now() - started) / 1_000 };
   } finally {
     await proxy.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    disk.close();
   }
 }
 
-/** Gives the tracker, and the outboxes an earlier one left behind, time to deliver; says what is not over by then. */
-async function deliver(tracker: Tracker, left: readonly string[]): Promise<string[]> {
+type Proxy = Awaited<ReturnType<typeof startFaultProxy>>;
+
+class Play {
+  readonly #seed: number;
+  readonly #schedule: Schedule;
+  readonly #stage: Stage;
+  readonly #proxy: Proxy;
+  readonly #denial: Denial;
+  readonly #disk: OutboxDisk;
+  readonly #experiment: string;
+  readonly #workloads: Workload[] = [];
+  readonly #programs: Twin[] = [];
+  readonly #warnings: string[] = [];
+  readonly #unbalanced: string[] = [];
+  readonly #tunnels: ReturnType<Stage["tunnels"]> | undefined;
+  #dropped = 0;
+  #tokens = 0;
+
+  constructor(seed: number, schedule: Schedule, stage: Stage, proxy: Proxy, denial: Denial, disk: OutboxDisk) {
+    this.#seed = seed;
+    this.#schedule = schedule;
+    this.#stage = stage;
+    this.#proxy = proxy;
+    this.#denial = denial;
+    this.#disk = disk;
+    this.#experiment = `faults-${seed}`;
+    this.#tunnels = schedule.tunnelRate === undefined ? undefined : stage.tunnels(proxy.url, seed, schedule.tunnelRate);
+  }
+
+  async played(): Promise<Omit<Played, "seconds">> {
+    const schedule = this.#schedule;
+    let actor = this.#begin();
+    const beside = schedule.copies ? this.#begin(this.#stage.copy) : undefined;
+    const playing = actor.workload.play(schedule.programs);
+    const playingBeside = beside?.workload.play(2);
+    const troubles = this.#troubles();
+    const program = this.#program(troubles.disk);
+    const left: string[] = [];
+    if (schedule.shutdown) {
+      await sleep(schedule.shutdown.afterMs);
+      actor.workload.stop();
+      await actor.tracker.shutdown({ timeoutMs: schedule.shutdown.withinMs });
+      await playing;
+      left.push(...this.#isOver("the first tracker", actor));
+      await troubles.disk; // an heir that finds a full disk comes back a minute later
+      actor = this.#begin();
+      await actor.workload.play(2);
+    } else await playing;
+    await playingBeside;
+    const { tracker } = actor;
+    for (const end = Date.now() + schedule.struggleMs; tracker.stats().pending > 0 && Date.now() < end; )
+      await tracker.flush({ timeoutMs: Math.min(schedule.wakeMs, end - Date.now()) });
+    await troubles.all;
+    left.push(...(await program));
+    this.#proxy.calm();
+    if (this.#tunnels) this.#tunnels.rate = 0;
+    // A tracker looks for what programs have left a while after it first records something.
+    const actors = [actor, ...(beside ? [beside] : []), ...(schedule.awaits ? [this.#begin()] : [])];
+    if (schedule.awaits) await actors.at(-1)?.workload.play(1);
+    await this.#proxy.settled();
+    const heldUp = await this.#othersGoOn(actors);
+    this.#denial.denied = undefined;
+    for (const { workload } of actors) workload.stop();
+    this.#unbalanced.push(...(await deliver(actors, left)));
+    await this.#proxy.settled();
+    for (const [i, each] of actors.entries()) this.#isOver(`tracker ${i + 1} of ${actors.length}`, each);
+    this.#unbalanced.push(...this.#disk.outboxes().map((path) => `left behind: ${path}`));
+    return this.#result(heldUp);
+  }
+
+  /** A tracker and what it is to record. */
+  #begin(copy: Package = this.#stage.own): Actor {
+    const { replaced, refused, maxPendingBytes } = this.#schedule;
+    const tracker = copy.createTracker({
+      ...this.#config(),
+      maxPendingBytes,
+      auth: { token: () => `token ${this.#tokens++}` },
+      logger: { warn: (message) => this.#warnings.push(message) },
+    });
+    const seed = this.#seed + this.#workloads.length * 1_000_003;
+    const url = replaced ? undefined : this.#stage.first.url;
+    const workload = new Workload({ seed, tracker, experiment: this.#experiment, url, copy, refused });
+    this.#workloads.push(workload);
+    return { tracker, workload };
+  }
+
+  #config(): PulseConfig {
+    const { requestTimeoutMs, durability, flushIntervalMs, tunnelRate } = this.#schedule;
+    return {
+      trackingUri: this.#proxy.url,
+      experiment: this.#experiment,
+      requestTimeoutMs,
+      durability,
+      flushIntervalMs,
+      exitTimeoutMs: TURN_MS,
+      outbox: { folder: this.#disk.folder },
+      tls: tunnelRate === undefined ? undefined : { ca: this.#stage.tls.ca },
+    };
+  }
+
+  /** Whatever happens at a moment of its own; what happens to the disk is over first. */
+  #troubles(): { readonly disk: Promise<unknown>; readonly all: Promise<unknown> } {
+    const { troubles, denied, replaced, disk } = this.#schedule;
+    const proxy = this.#proxy;
+    const during = async (afterMs: number, begin: () => unknown, forMs: number, end: () => unknown): Promise<void> => {
+      await sleep(afterMs);
+      await begin();
+      if (forMs === Infinity) return;
+      await sleep(forMs);
+      await end();
+    };
+    const everyday = troubles.map(({ what, afterMs, forMs }) => {
+      if (what === "down")
+        return during(
+          afterMs,
+          () => proxy.down(),
+          forMs,
+          () => proxy.up(),
+        );
+      if (what === "silent")
+        return during(
+          afterMs,
+          () => Object.assign(proxy, { silent: true }),
+          forMs,
+          () => Object.assign(proxy, { silent: false }),
+        );
+      return during(
+        afterMs,
+        () => Object.assign(proxy, { delayMs: 100 }),
+        forMs,
+        () => Object.assign(proxy, { delayMs: 0 }),
+      );
+    });
+    const deny = (what: Denial["denied"]): void => {
+      this.#denial.denied = what;
+    };
+    const denying =
+      denied &&
+      during(
+        denied.afterMs,
+        () => deny(denied.what),
+        denied.forMs,
+        () => deny(undefined),
+      );
+    const replacing =
+      replaced &&
+      during(
+        replaced.afterMs,
+        () => proxy.down(),
+        replaced.awayMs,
+        () => this.#replace(),
+      );
+    const onDisk =
+      disk &&
+      during(
+        disk.afterMs,
+        () => this.#disk.begin(disk.what),
+        disk.forMs,
+        () => this.#disk.end(),
+      );
+    return { disk: Promise.resolve(onDisk), all: Promise.all([...everyday, denying, replacing, onDisk]) };
+  }
+
+  async #replace(): Promise<void> {
+    this.#proxy.target = this.#stage.second.url;
+    this.#denial.forget();
+    await this.#proxy.up();
+  }
+
+  /** Has a program that only awaits its run's id come, when nobody takes its outbox away any more; gives the outboxes it leaves. */
+  async #program(disk: Promise<unknown>): Promise<string[]> {
+    const { awaits, durability } = this.#schedule;
+    if (awaits === undefined) return [];
+    await sleep(awaits.afterMs);
+    await disk;
+    // What is only in memory ends with the program.
+    const config: PulseConfig = { ...this.#config(), durability: durability === "memory" ? "exit" : durability };
+    const { twin, problems, stderr } = await runAwaiting(config, this.#experiment);
+    this.#programs.push(twin);
+    this.#unbalanced.push(...problems);
+    return this.#disk.outboxes().filter((path) => stderr.includes(path));
+  }
+
+  /** While one experiment is denied, what belongs to the other one arrives: what is missing after the time it may take. */
+  async #othersGoOn(actors: readonly Actor[]): Promise<string[]> {
+    if (this.#denial.denied === undefined || this.#schedule.replaced) return [];
+    const [main, beside] = this.#experiments;
+    const open = this.#denial.experiment === main ? (beside as string) : (main as string);
+    const twins = this.#twins;
+    const byKey = new Map(twins.map((twin) => [twin.run.id, twin]));
+    // A child comes after its parent, wherever that is.
+    const isFree = ({ run, expected }: Twin): boolean =>
+      expected.experiment === open && run.ended && (expected.parent === undefined || isCreated(byKey.get(expected.parent)));
+    const isCreated = (twin: Twin | undefined): boolean =>
+      twin !== undefined &&
+      twin.expected.experiment === open &&
+      (twin.expected.parent === undefined || isCreated(byKey.get(twin.expected.parent)));
+    const free = twins.filter(isFree);
+    const keys = new Set(free.map(({ run }) => run.id));
+    for (const deadline = Date.now() + CALM_MS; ; ) {
+      await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: LOOK_MS })));
+      const { runs, experiments } = await this.#stage.first.view([open], []);
+      const ours = runs.filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
+      const { lost, running, wrong } = compare(free, ours, experiments, runs);
+      const missing = [...lost, ...running, ...wrong];
+      if (missing.length === 0 || this.#dropped > 0) return [];
+      if (Date.now() > deadline) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
+    }
+  }
+
+  /** A tracker is shut down: is what it says so? Gives the outboxes it leaves. */
+  #isOver(who: string, { tracker, workload }: Actor): string[] {
+    const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
+    const { disk, shutdown, maxPendingBytes, durability } = this.#schedule;
+    const first = who === "the first tracker";
+    const recorded = 2 * runs + metrics + params + tags;
+    // Where there is no room, neither in memory nor on disk, something goes; and it says so.
+    const mayDrop = disk
+      ? first || shutdown !== undefined || maxPendingBytes !== undefined
+      : durability === "memory" && maxPendingBytes !== undefined;
+    const balanced =
+      delivered + pending + dropped + rejected === recorded &&
+      (mayDrop || dropped === 0) &&
+      (first ? rejected <= workload.refused : rejected === workload.refused && pending === 0);
+    this.#dropped += dropped;
+    const counts = `${delivered} delivered, ${pending} pending, ${dropped} dropped, ${rejected} of ${workload.refused} rejected`;
+    if (!balanced) this.#unbalanced.push(`${who} recorded ${recorded} items: ${counts}`);
+    const { paths, untrue } = first ? this.#disk.promised(this.#warnings) : { paths: [], untrue: [] };
+    this.#unbalanced.push(...untrue);
+    if (first && pending > 0 && paths.length === 0) this.#unbalanced.push(`${who} has ${pending} items pending and says nothing of it`);
+    return paths;
+  }
+
+  get #twins(): Twin[] {
+    return [...this.#workloads.flatMap(({ twins }) => twins), ...this.#programs];
+  }
+
+  get #experiments(): string[] {
+    return [this.#experiment, `${this.#experiment} beside`];
+  }
+
+  async #result(heldUp: readonly string[]): Promise<Omit<Played, "seconds">> {
+    const twins = this.#twins;
+    const keys = twins.map(({ run }) => run.id);
+    const { first, second } = this.#stage;
+    const there = await first.view(this.#experiments, keys);
+    const verdict = this.#schedule.replaced
+      ? compareReplaced(twins, there, await second.view(this.#experiments, keys))
+      : compare(twins, there.runs, there.experiments);
+    // What was dropped, and counted, is missing somewhere.
+    const missing = this.#dropped > 0 ? { lost: [], wrong: [], running: [] } : {};
+    return {
+      ...verdict,
+      ...missing,
+      schedule: JSON.stringify(this.#schedule),
+      runs: twins.length,
+      requests: this.#proxy.requests,
+      faults: [...this.#proxy.faults, ...(this.#tunnels?.faults ?? []).map((kind) => ({ kind, path: "" }))],
+      unbalanced: this.#unbalanced,
+      heldUp,
+      warnings: this.#warnings,
+    };
+  }
+}
+
+/** Gives trackers, and outboxes that others left behind, time to deliver; says what is not over by then, and shuts the trackers down. */
+async function deliver(actors: readonly Actor[], left: readonly string[]): Promise<string[]> {
+  const pending = (): number => actors.reduce((sum, { tracker }) => sum + tracker.stats().pending, 0);
   const waiting = (): string[] => [
-    ...(tracker.stats().pending > 0 ? [`${tracker.stats().pending} items still pending after ${CALM_MS} ms`] : []),
+    ...(pending() > 0 ? [`${pending()} items still pending after ${CALM_MS} ms`] : []),
     ...left.filter(existsSync).map((path) => `still not delivered after ${CALM_MS} ms: ${path}`),
   ];
   for (const deadline = Date.now() + CALM_MS; Date.now() < deadline && waiting().length > 0; ) {
-    await tracker.flush({ timeoutMs: TURN_MS });
+    await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: TURN_MS })));
     await sleep(20);
   }
   const over = waiting();
-  await tracker.shutdown();
+  await Promise.all(actors.map(({ tracker }) => tracker.shutdown()));
   return over;
-}
-
-function outboxes(folder: string): string[] {
-  const files = readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)));
-  return files.filter((name) => name.endsWith(".db"));
-}
-
-/** Every item recorded is delivered, or, where that is allowed, kept. */
-function imbalance(who: string, tracker: Tracker, mayKeep: boolean): string[] {
-  const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
-  const recorded = 2 * runs + metrics + params + tags;
-  const balanced = delivered + pending === recorded && dropped === 0 && rejected === 0 && (mayKeep || pending === 0);
-  const counts = `${delivered} delivered, ${pending} pending, ${dropped} dropped, ${rejected} rejected`;
-  return balanced ? [] : [`${who} recorded ${recorded} items: ${counts}`];
-}
-
-async function read(peer: Peer, databaseUri: string, experiment: string, workloads: readonly Workload[]): Promise<Verdict> {
-  const dumps = await Promise.all([experiment, `${experiment} beside`].map((name) => peer.dump(databaseUri, { experiment: name })));
-  const experiments = new Map(dumps.flatMap((dump) => dump.experiments.map(({ experiment_id, name }) => [experiment_id, name] as const)));
-  return compare(
-    workloads.flatMap(({ twins }) => twins),
-    dumps.flatMap(({ runs }) => runs),
-    experiments,
-  );
 }

@@ -1,12 +1,15 @@
 // What the trackers of the fault suite record, drawn from a seed, with the model of what a server must show of it.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type CallOptions, type Run, startRun, type TerminalStatus, type Tracker, withRun } from "../../src/index.js";
+import type { CallOptions, Run, TerminalStatus, Tracker } from "../../src/index.js";
+import type { Package } from "./fault-copy.js";
 import { Dice, Twin } from "./wide-model.js";
 
 const VALUES = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-300, Number.MAX_VALUE, 0.1 + 0.2, 2n ** 64n, true];
 const KEYS = ["loss", "val/acc", "损失"];
 const TEXTS = ["", "plain", "λ 🚀", 'it\'s "quoted"', "p".repeat(2_000), 0.1, [1, "two"], null];
 const SHOWN = ["", "plain", "λ 🚀", 'it\'s "quoted"', "p".repeat(2_000), "0.1", '[1,"two"]', "null"];
+/** A letter of Unicode 16: the server's Python, before 3.14, knows none there and refuses it in keys. */
+const NEW_LETTER = "\u1c89";
 /** A store that is away for long must not hold up what does not need it. */
 const PATIENCE_MS = 4_000;
 
@@ -14,13 +17,19 @@ export interface Place {
   readonly seed: number;
   readonly tracker: Tracker;
   readonly experiment: string;
-  /** The server itself, where no fault is: for what somebody else writes. */
-  readonly url: string;
+  /** The server itself, where no fault is: for what somebody else writes. Undefined when nobody does. */
+  readonly url: string | undefined;
+  /** The copy of the package that made the tracker. */
+  readonly copy: Package;
+  /** Whether some keys are such as the server refuses. */
+  readonly refused: boolean;
 }
 
 /** The runs of one tracker. */
 export class Workload {
   readonly twins: Twin[] = [];
+  /** How many items the server is to refuse. */
+  refused = 0;
   readonly #place: Place;
   readonly #since = Date.now();
   #over = false;
@@ -56,6 +65,7 @@ export class Workload {
       params: {},
       tags: {},
       metrics: {},
+      refused: new Set(),
     });
     this.twins.push(twin);
     return twin;
@@ -80,7 +90,7 @@ export class Workload {
   async #short(dice: Dice): Promise<void> {
     for (let i = 1 + dice.below(4); i > 0 && !this.#over; i--) {
       const twin = this.#start(dice, `short ${i}`);
-      fill(twin, dice);
+      this.#fill(twin, dice);
       if (dice.below(2) === 0 && !(await this.#pause(dice, 300))) return;
       end(twin, dice.of(["FINISHED", "FINISHED", "FAILED", "KILLED"]));
       if (dice.below(4) === 0) twin.metric("late", dice.next(), { step: 1, timestamp: 1_800_000_000_000 });
@@ -90,7 +100,7 @@ export class Workload {
 
   async #long(dice: Dice): Promise<void> {
     const twin = this.#start(dice, "long");
-    fill(twin, dice);
+    this.#fill(twin, dice);
     const turns = 4 + dice.below(14);
     const each = 5 + dice.below(60);
     for (let turn = 0; turn < turns; turn++) {
@@ -108,9 +118,9 @@ export class Workload {
     const later: Promise<void>[] = [];
     const member = async (name: string, generation: number, parent?: Run): Promise<void> => {
       const options = { experiment: this.#experiment(dice), runName: `${name}, generation ${generation}` };
-      await withRun(options, async (run) => {
+      await this.#place.copy.withRun(options, async (run) => {
         const twin = this.twin(run, options, parent);
-        fill(twin, dice);
+        this.#fill(twin, dice);
         const children = generation === 3 ? 0 : dice.below(3);
         for (let i = 0; i < children; i++) {
           if (dice.below(2) === 0 && !(await this.#pause(dice, 200))) return;
@@ -120,9 +130,9 @@ export class Workload {
         if (!(await this.#pause(dice))) return;
         point(twin, "loss", dice, 1_000);
         if (dice.below(4) !== 0) return;
-        const forgotten = startRun({ ...options, runName: "child that outlives its parent" });
+        const forgotten = this.#place.copy.startRun({ ...options, runName: "child that outlives its parent" });
         const child = this.twin(forgotten, { ...options, runName: "child that outlives its parent" }, run);
-        fill(child, dice);
+        this.#fill(child, dice);
         later.push(
           sleep(dice.below(400)).then(() => {
             if (this.#over) return;
@@ -140,9 +150,9 @@ export class Workload {
     const error = new RangeError(`unlucky ${dice.below(100)}`);
     const options = { experiment: this.#experiment(dice), runName: "failing" };
     let twin: Twin | undefined;
-    const outcome = withRun(options, async (run) => {
+    const outcome = this.#place.copy.withRun(options, async (run) => {
       twin = this.twin(run, options);
-      fill(twin, dice);
+      this.#fill(twin, dice);
       if (await this.#pause(dice, 300)) throw error;
     });
     await outcome.catch(() => {
@@ -155,11 +165,12 @@ export class Workload {
   /** Somebody else writes a param of the run first, with another value. */
   async #contested(dice: Dice): Promise<void> {
     const twin = this.#start(dice, "contested");
-    fill(twin, dice);
+    this.#fill(twin, dice);
     const id = await Promise.race([twin.run.serverId().catch(() => undefined), sleep(PATIENCE_MS)]);
-    if (typeof id === "string" && !this.#over) {
+    const { url } = this.#place;
+    if (typeof id === "string" && url !== undefined && !this.#over) {
       twin.expected.params["contested"] = "theirs";
-      await theirs(this.#place.url, id);
+      await theirs(url, id);
       if (this.#over) return;
       twin.param("contested", ["ours", "ours"]);
       twin.param("uncontested", ["ours", "ours"]);
@@ -167,6 +178,22 @@ export class Workload {
       point(twin, "loss", dice, 3_000);
     }
     if (!this.#over) end(twin, "FINISHED");
+  }
+
+  /** A few params, tags and metrics, also such as the server refuses. */
+  #fill(twin: Twin, dice: Dice): void {
+    fill(twin, dice);
+    const own = new Dice(dice.below(2 ** 31));
+    if (!this.#place.refused) return;
+    const { run, expected } = twin;
+    const refuse = (record: (key: string) => void, key: string): void => {
+      record(key);
+      expected.refused?.add(key);
+      this.refused++;
+    };
+    for (let i = own.below(3); i > 0; i--) refuse((key) => run.logMetric(key, i, { step: i }), `metric ${NEW_LETTER}`);
+    if (own.below(3) === 0) refuse((key) => run.logParam(key, 1), `param ${NEW_LETTER}`);
+    if (own.below(3) === 0) refuse((key) => run.setTag(key, "refused"), `tag ${NEW_LETTER}`);
   }
 
   /** Left open. */

@@ -77,11 +77,11 @@ def dump(uri, experiment=None, history=True):
     from mlflow.entities import ViewType
 
     mlflow = client(uri)
-    experiments = [
-        found
-        for found in pages(lambda token: mlflow.search_experiments(view_type=ViewType.ALL, page_token=token))
-        if experiment is None or found.name == experiment
-    ]
+    if experiment is None:
+        experiments = list(pages(lambda token: mlflow.search_experiments(view_type=ViewType.ALL, page_token=token)))
+    else:
+        names = [experiment] if isinstance(experiment, str) else experiment
+        experiments = [found for found in map(mlflow.get_experiment_by_name, names) if found is not None]
     ids = [found.experiment_id for found in experiments]
     runs = pages(lambda token: mlflow.search_runs(ids, run_view_type=ViewType.ALL, max_results=1000, page_token=token))
     return {

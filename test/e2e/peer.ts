@@ -172,8 +172,8 @@ export class Peer {
     });
   }
 
-  /** Every experiment and run, deleted ones too, or those of one experiment. */
-  dump(uri: string, options: { experiment?: string; history?: boolean } = {}): Promise<Dump> {
+  /** Every experiment and run, deleted ones too, or those of some experiments. */
+  dump(uri: string, options: { experiment?: string | readonly string[]; history?: boolean } = {}): Promise<Dump> {
     return this.#ask("dump", { uri, ...options });
   }
 

@@ -22,6 +22,8 @@ export interface ExpectedRun {
   readonly params: Record<string, string>;
   readonly tags: Record<string, string>;
   readonly metrics: Record<string, ExpectedPoint[]>;
+  /** Keys the server refuses: each leaves a tag `pulse.refused.…`. */
+  readonly refused?: Set<string>;
 }
 
 export type Model = Map<string, ExpectedRun>;

@@ -55,7 +55,7 @@ class Learner {
 new Learner().evaluate(4).then(() => flush());
 `;
 
-test("the tarball holds the two builds and nothing else, in under 200 kB", () => {
+test("the tarball holds the two builds and nothing else, in under 300 kB", () => {
   const names = run("tar", ["-tzf", tarball], folder).trim().split("\n");
   const odd = names.filter(
     (name) =>
@@ -64,7 +64,7 @@ test("the tarball holds the two builds and nothing else, in under 200 kB", () =>
       ),
   );
   assert.deepEqual(odd, []);
-  assert.ok(statSync(tarball).size < 200_000, `${statSync(tarball).size} bytes`);
+  assert.ok(statSync(tarball).size < 300_000, `${statSync(tarball).size} bytes`);
 });
 
 for (const [dialect, flags] of [

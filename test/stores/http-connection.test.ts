@@ -102,33 +102,58 @@ test("further headers and the workspace are sent; no workspace header without on
   );
 });
 
-test("a redirect is followed with method and body; to another host or port it goes without credentials and headers", async () => {
+test("a redirect is followed with method and body; to another origin only without credentials, headers and workspace", async () => {
   const target = await server();
   const elsewhere = target.url.replace("127.0.0.1", "localhost");
-  for (const [to, authorization] of [
-    ["", "Bearer secret"],
-    [target.url, undefined],
-    [elsewhere, undefined],
-  ] as const) {
-    target.seen.length = 0;
-    const moved = (seen: Seen): Scripted | undefined =>
-      seen.url.startsWith("/moved")
-        ? undefined
-        : { status: 307, headers: { location: to === "" ? `/moved${seen.url}` : `${to}${seen.url}` }, body: "" };
-    const first = await server(moved);
-    const { url } = first;
-    assert.equal((await sent(url, { auth: { token: "secret" }, headers: { "x-key": "k" } })).kind, "done");
-    const seen = to === "" ? first.seen.filter(({ url: path }) => path.startsWith("/moved")) : target.seen;
-    assert.ok(seen.length >= 3);
-    for (const { headers, method, body } of seen) {
-      assert.equal(headers.authorization, authorization);
-      assert.equal(headers["x-key"], authorization && "k");
-      if (method === "POST") assert.ok(body.startsWith("{"));
+  const secrets: PulseConfig[] = [{ auth: { token: "secret" } }, { headers: { "x-key": "k" } }, { workspace: "w" }];
+  for (const to of ["", target.url, elsewhere, target.url.replace("http:", ""), target.url.replace("//", "//me:pw@")])
+    for (const config of [{}, ...secrets] as PulseConfig[]) {
+      target.seen.length = 0;
+      const first = await server(({ url }) =>
+        url.startsWith("/moved") ? undefined : { status: 307, headers: { location: to === "" ? `/moved${url}` : `${to}${url}` }, body: "" },
+      );
+      const outcome = await sent(first.url, config, { HOME: join(folder, "nobody") });
+      if (to !== "" && secrets.includes(config)) {
+        assert.match(text(outcome), new RegExp(`^NO_MLFLOW .* redirects to ${new URL(to, "http://x").origin}, .*Set trackingUri to`));
+        assert.equal(outcome.kind, "away");
+        assert.equal(target.seen.length, 0);
+        continue;
+      }
+      assert.equal(outcome.kind, "done");
+      const seen = to === "" ? first.seen.filter(({ url }) => url.startsWith("/moved")) : target.seen;
+      assert.ok(seen.length >= 3);
+      for (const { headers, method, body } of seen) {
+        assert.equal(headers.authorization, config.auth && "Bearer secret");
+        assert.equal(headers["x-key"], config.headers?.["x-key"]);
+        assert.equal(headers["x-mlflow-workspace"], config.workspace);
+        if (method === "POST") assert.ok(body.startsWith("{"));
+      }
     }
-  }
   const loop = await server((seen) => ({ status: 302, headers: { location: seen.url }, body: "" }));
   assert.match(text(await sent(loop.url)), /^NO_MLFLOW .*answered 302/);
   assert.ok(loop.seen.length <= 5);
+});
+
+test("whatever path the address has, requests go to its host and no other", async () => {
+  const other = await server();
+  const { url, seen } = await server();
+  const { host } = new URL(other.url);
+  for (const path of [
+    `//${host}`,
+    `///${host}/`,
+    `/\\${host}`,
+    `/a/..//${host}`,
+    `/@${host}`,
+    `//me:pw@${host}`,
+    "/a%2f..%2f",
+    "/?x=//y",
+  ]) {
+    seen.length = 0;
+    assert.equal((await sent(url + path, { auth: { token: "secret" } })).kind, "done", path);
+    assert.equal(seen.length, 3, path);
+    for (const { headers } of seen) assert.equal(headers.host, new URL(url).host);
+  }
+  assert.equal(other.seen.length, 0);
 });
 
 test("a certificate nobody vouches for is an error, not a warning; with its authority, or insecure when asked, it is taken", async () => {

@@ -31,7 +31,12 @@ const ANSWERS: Partial<Record<FaultKind, (retryAfter: number) => Answer>> = {
   "late-504": () => page(504, "504 Gateway Time-out"),
   "wrong-type": () => page(200, "Sign in"),
   "missing-fields": () => answer(200, "application/json", "{}"),
+  maintenance: () => answer(200, "application/json", JSON.stringify({ status: "maintenance" })),
+  "maintenance-page": () => page(200, "Down for maintenance"),
 };
+
+/** What MLflow's basic-auth says to whom a permission is missing. */
+export const DENIED: Answer = answer(403, "text/plain", "Permission denied");
 
 /** What a client reads instead of the server's own answer, where it is to read anything. */
 export function falseAnswer(kind: FaultKind, retryAfter: number): Answer | undefined {

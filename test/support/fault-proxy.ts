@@ -1,8 +1,11 @@
 import { once, setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type Server as SecureServer, type ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, falseAnswer, hasFields } from "./fault-answers.js";
+import { TLSSocket } from "node:tls";
+import { type Answer, DENIED, falseAnswer, hasFields } from "./fault-answers.js";
+import type { Denial } from "./fault-denial.js";
 import { type Draw, drawFault, FAULTS, type FaultKind } from "./fault-schedule.js";
 
 interface FaultProxyOptions {
@@ -19,6 +22,10 @@ interface FaultProxyOptions {
   readonly dripMs?: number;
   /** What `Retry-After` says, in seconds. @default 1 */
   readonly retryAfter?: number;
+  /** Has clients come over TLS. */
+  readonly tls?: ServerOptions | undefined;
+  /** What the client has no permission for. */
+  readonly denial?: Denial | undefined;
 }
 
 interface Injected {
@@ -47,13 +54,17 @@ class FaultProxy {
   readonly faults: Injected[] = [];
   /** The share of requests that meet a fault. */
   rate: number;
+  /** The server behind it; what is on its way still goes to the one before. */
+  target: string;
+  /** How often a request was refused for a missing permission. */
+  denials = 0;
   /** Milliseconds by which every answer is late. */
   delayMs = 0;
   /** Whether requests vanish: the connection stays open, the server never sees them. */
   silent = false;
 
   readonly #options: FaultProxyOptions;
-  readonly #server: Server;
+  readonly #server: Server | SecureServer;
   readonly #port: number;
   readonly #closing = new AbortController();
   readonly #forwarding = new Set<Promise<unknown>>();
@@ -62,12 +73,13 @@ class FaultProxy {
   #isDown = false;
   #portChange: Promise<void> = Promise.resolve();
 
-  constructor(options: FaultProxyOptions, server: Server) {
+  constructor(options: FaultProxyOptions, server: Server | SecureServer) {
     this.#options = options;
     this.#server = server;
     this.#port = (server.address() as AddressInfo).port;
-    this.url = `http://127.0.0.1:${this.#port}`;
+    this.url = `${options.tls ? "https" : "http"}://127.0.0.1:${this.#port}`;
     this.rate = options.rate;
+    this.target = options.target;
     setMaxListeners(0, this.#closing.signal);
     server.on("clientError", (_error, socket) => socket.destroy());
     server.on("request", (incoming, response) => {
@@ -82,7 +94,7 @@ class FaultProxy {
     return this.#requests;
   }
 
-  /** From now on everything works; requests in a black hole stay there. */
+  /** From now on everything works, but for missing permissions; requests in a black hole stay there. */
   calm(): void {
     this.rate = 0;
     this.delayMs = 0;
@@ -136,6 +148,10 @@ class FaultProxy {
     if (length > LARGEST_BODY) return void response.writeHead(413).end("Larger than what the fault proxy keeps.");
     if (this.silent) return;
     const exchange = { request: incoming, response, body: Buffer.concat(chunks) };
+    if (this.#options.denial?.denies(incoming.url ?? "", exchange.body)) {
+      this.denials++;
+      return this.#send(response, DENIED);
+    }
     if (kind === undefined) await this.#send(response, await this.#forward(exchange));
     else await this.#inject({ kind, degree }, exchange);
   }
@@ -159,10 +175,13 @@ class FaultProxy {
     if (AFTER.includes(kind)) await this.#forward(exchange);
     if (kind.startsWith("late-")) this.#forward(exchange, LATE_MS.least + degree * (LATE_MS.most - LATE_MS.least)).catch(() => {});
     if (kind.startsWith("black-hole")) return;
+    if (kind === "101")
+      return void incoming.socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     if (instead !== undefined) return this.#send(response, instead);
     // Closed first: a client that connects again at once must be refused.
     if (kind === "refuse") await this.#closePort(this.#options.refuseMs ?? 200);
-    incoming.socket.resetAndDestroy();
+    if (incoming.socket instanceof TLSSocket) incoming.socket.destroy();
+    else incoming.socket.resetAndDestroy();
   }
 
   async #closePort(ms: number): Promise<void> {
@@ -181,9 +200,12 @@ class FaultProxy {
   }
 
   #forward(exchange: Exchange, afterMs = 0): Promise<Answer> {
+    const { target } = this;
     const work = (async () => {
       if (afterMs > 0) await this.#pause(afterMs);
-      return ask(this.#options.target, exchange, this.#closing.signal);
+      const answer = await ask(target, exchange, this.#closing.signal);
+      this.#options.denial?.learn(exchange.request.url ?? "", exchange.body, answer);
+      return answer;
     })();
     this.#forwarding.add(work);
     const done = (): unknown => this.#forwarding.delete(work);
@@ -236,7 +258,7 @@ function ask(target: string, { request: incoming, body }: Exchange, signal: Abor
 }
 
 /** Takes the port again; until now somebody else's outgoing connection may have been on it. */
-async function listen(server: Server, port: number): Promise<void> {
+async function listen(server: Server | SecureServer, port: number): Promise<void> {
   for (let tries = 0; ; tries++) {
     server.listen(port, "127.0.0.1");
     try {
@@ -251,7 +273,7 @@ async function listen(server: Server, port: number): Promise<void> {
 
 /** Starts a proxy on a free port of 127.0.0.1; the same seed gives the same fault to the same request number. */
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
-  const server = createServer();
+  const server = options.tls ? createSecureServer(options.tls) : createServer();
   await listen(server, 0);
   return new FaultProxy(options, server);
 }

@@ -20,6 +20,9 @@ export const FAULTS = [
   "401",
   "late-504",
   "late-reset",
+  "maintenance",
+  "maintenance-page",
+  "101",
 ] as const;
 
 export type FaultKind = (typeof FAULTS)[number];

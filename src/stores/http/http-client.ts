@@ -1,18 +1,15 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from "node:http";
 import type { AgentOptions } from "node:https";
-import type { Duplex } from "node:stream";
 import type { ServerSettings } from "../../config/server.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { type Connecting, ConnectionChoice } from "./connection-choice.js";
 import { Failure } from "./failure.js";
 import { proxyAddress, proxyFor } from "./proxy.js";
+import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
 
 // Loaded at the first need: importing the package stays cheap for those who have no server.
 const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
 const https = (): typeof import("node:https") => process.getBuiltinModule("node:https");
-const tls = (): typeof import("node:tls") => process.getBuiltinModule("node:tls");
-const moduleOf = ({ protocol }: URL): typeof import("node:http") | typeof import("node:https") =>
-  protocol === "https:" ? https() : http();
 const fs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
 
 /** uvicorn closes an idle connection after 5 s without saying so; a request must not meet that. */
@@ -31,6 +28,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Headers that only this very server may see. */
   readonly secretHeaders: Readonly<Record<string, string>>;
+  /** When it has failed if it is not over, by `performance.now()`. */
+  readonly until: number;
 }
 
 /** What came back. */
@@ -68,15 +67,15 @@ export class HttpClient {
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     let url = this.#at(request.path);
-    let secret: Readonly<Record<string, string>> = request.secretHeaders;
     for (let redirects = 0; ; redirects++) {
-      const answer = await this.#once(url, request, { ...request.headers, ...secret });
+      const answer = await this.#once(url, request);
       const next = redirectOf(answer, url);
       if (next === undefined || redirects === MOST_REDIRECTS) return answer;
-      // Credentials are for the server they were given for; the same host over TLS, both on their usual ports, is still that server.
-      const upgraded =
-        next.hostname === url.hostname && url.protocol === "http:" && next.protocol === "https:" && url.port === "" && next.port === "";
-      if (next.origin !== url.origin && !upgraded) secret = {};
+      // Without credentials there is nothing to be had there, and without the workspace runs would go into another one.
+      if (!this.#isServer(next) && Object.keys(request.secretHeaders).length > 0) {
+        const detail = `${this.#shown} redirects to ${next.origin}, which is not given the configured credentials, headers and workspace.`;
+        throw new Failure("away", new PulseError("NO_MLFLOW", `${detail} Set trackingUri to that address if it is yours.`));
+      }
       url = next;
     }
   }
@@ -86,52 +85,71 @@ export class HttpClient {
     this.#agents.clear();
   }
 
+  /** Put together, not resolved: a path that begins with two slashes would name another host. */
   #at(path: string): URL {
-    return new URL(this.#base.pathname.replace(/\/+$/, "") + path, this.#base);
+    const [pathname = "", query = ""] = path.split("?");
+    const url = new URL(this.#base);
+    url.pathname = url.pathname.replace(/\/+$/, "") + pathname;
+    url.search = query;
+    return url;
   }
 
-  #once(url: URL, request: HttpRequest, headers: Record<string, string>): Promise<HttpAnswer> {
+  /** Whether it is the server the credentials were given for, as the same host over TLS, both on their usual ports, still is. */
+  #isServer({ origin, protocol, hostname, port }: URL): boolean {
+    const base = this.#base;
+    const upgraded = base.protocol === "http:" && protocol === "https:" && base.port === "" && port === "";
+    return origin === base.origin || (upgraded && hostname === base.hostname);
+  }
+
+  /** The one place that sends, and so decides who sees credentials. However little the server says, it is over at `until`. */
+  #once(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     const how = this.choice.next();
-    let started: ClientRequest;
-    try {
-      started = this.#start(url, request, headers, how);
-    } catch (error) {
-      return Promise.reject(this.#unreachable(error));
-    }
+    const headers = this.#isServer(url) ? { ...request.headers, ...request.secretHeaders } : request.headers;
     return new Promise((resolve, reject) => {
+      let started: ClientRequest | undefined;
       let connecting = 0;
-      const { requestTimeoutMs } = this.#settings;
-      const late = new PulseError("STORE_UNAVAILABLE", `${this.#shown} has not answered within ${requestTimeoutMs} ms.`);
-      const timer = setTimeout(() => started.destroy(late), requestTimeoutMs).unref();
       const fail = (error: unknown): void => {
         clearTimeout(timer);
         reject(this.#unreachable(error));
       };
-      started.on("error", fail);
-      started.on("socket", (socket) => {
+      const timer = setTimeout(() => {
+        const { requestTimeoutMs } = this.#settings;
+        fail(new PulseError("STORE_UNAVAILABLE", `${this.#shown} has not answered within ${requestTimeoutMs} ms.`));
+        started?.destroy();
+      }, request.until - performance.now()).unref();
+      try {
+        started = this.#start(url, request, headers, how);
+      } catch (error) {
+        return fail(error);
+      }
+      const sending = started;
+      const unanswered = (): void => fail(new Error("it closed the connection without an answer"));
+      sending.on("error", fail).on("close", unanswered);
+      sending.on("socket", (socket) => {
         // Only who waits for delivery keeps the process alive. A name with several addresses gets a new handle for each.
         socket.unref();
-        if (started.reusedSocket) return;
+        if (sending.reusedSocket) return;
         socket.on("connectionAttempt", () => socket.unref()).once("connect", () => socket.unref());
         const began = performance.now();
         socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => {
           connecting = performance.now() - began;
         });
       });
-      started.on("response", (response) => {
+      sending.on("response", (response) => {
+        sending.off("close", unanswered);
         const head = performance.now();
         read(response, (error, text) => {
-          clearTimeout(timer);
           if (error) return fail(error);
-          this.choice.measured(started.reusedSocket ? "kept" : "fresh", connecting + performance.now() - head);
+          clearTimeout(timer);
+          this.choice.measured(sending.reusedSocket ? "kept" : "fresh", connecting + performance.now() - head);
           resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
         });
       });
-      started.end(request.body);
+      sending.end(request.body);
     });
   }
 
-  #start(url: URL, { method, body }: HttpRequest, headers: Record<string, string>, how: Connecting): ClientRequest {
+  #start(url: URL, { method, body }: HttpRequest, headers: Readonly<Record<string, string>>, how: Connecting): ClientRequest {
     const proxy = url.origin === this.#base.origin ? this.#proxy : proxyFor(url, this.#settings.env);
     const options: RequestOptions = {
       method,
@@ -164,34 +182,10 @@ export class HttpClient {
   #secureAgent(options: AgentOptions, tunnel: URL | undefined): Agent {
     const agent = new (https().Agent)({ ...options, ...this.#tlsMaterial() });
     if (tunnel === undefined) return agent;
-    // `createConnection` may also call back later, which its type does not say.
-    const connect = (
-      target: AgentOptions & { host?: string; port?: number | string },
-      done: (error: Error | null, socket?: Duplex) => void,
-    ): void => {
-      const { host, port, headers: login } = proxyAddress(tunnel);
-      const address = `${target.host}:${target.port}`;
-      const request = moduleOf(tunnel).request({
-        method: "CONNECT",
-        host,
-        port,
-        path: address,
-        headers: { host: address, ...login },
-        agent: false,
-        timeout: this.#settings.requestTimeoutMs,
-      });
-      request.on("timeout", () => request.destroy(new Error(`the proxy ${tunnel.host} has not answered`)));
-      request.on("socket", (socket) => socket.unref());
-      request.on("error", (error) => done(error));
-      request.on("connect", (response, socket) => {
-        if (response.statusCode !== 200) {
-          socket.destroy();
-          done(new Error(`the proxy ${tunnel.host} refused with status ${response.statusCode}`));
-        } else done(null, tls().connect({ ...target, socket, servername: target.servername ?? target.host } as never));
-      });
-      request.end();
-    };
-    Object.assign(agent, { createConnection: connect });
+    const { requestTimeoutMs } = this.#settings;
+    Object.assign(agent, {
+      createConnection: (target: Target, done: Connected): void => connectThrough(tunnel, target, requestTimeoutMs, done),
+    });
     return agent;
   }
 
@@ -247,6 +241,7 @@ function redirectOf({ status, headers }: HttpAnswer, from: URL): URL | undefined
   // Not 303, which asks for another method: what was sent would be lost.
   if (![301, 302, 307, 308].includes(status) || headers.location === undefined) return undefined;
   const to = URL.canParse(headers.location, from.href) ? new URL(headers.location, from) : undefined;
+  if (to) to.username = to.password = to.hash = "";
   return to?.protocol === "https:" || to?.protocol === "http:" ? to : undefined;
 }
 

@@ -70,7 +70,7 @@ export class MlflowApi {
     return new Failure("away", new PulseError("NO_MLFLOW", `${this.origin} answered ${call} without the fields MLflow has there.`));
   }
 
-  /** What the server says of itself; asked once, and never an error. */
+  /** What the server says of itself; asked until it has answered, and never an error. */
   facts(): Promise<ServerFacts> {
     this.#facts ??= this.#ask();
     return this.#facts;
@@ -78,15 +78,16 @@ export class MlflowApi {
 
   /** Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. */
   async send(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<HttpAnswer> {
+    const until = performance.now() + this.#settings.requestTimeoutMs;
     for (let again = false; ; again = true) {
-      const authorization = await this.#authorization();
+      const authorization = await this.#authorization(until);
       const used = this.#token;
       const secretHeaders = {
         ...this.#settings.headers,
         ...(authorization && { authorization }),
         ...(this.#settings.workspace && { "x-mlflow-workspace": this.#settings.workspace }),
       };
-      const answer = await this.client.send({ ...request, headers: this.#headers, secretHeaders });
+      const answer = await this.client.send({ ...request, headers: this.#headers, secretHeaders, until });
       const mayHelp = this.#auth !== undefined && "token" in this.#auth && typeof this.#auth.token === "function";
       if (answer.status !== 401 || again || !mayHelp) return answer;
       if (this.#token === used) this.#token = undefined; // else somebody else has asked for a new one meanwhile
@@ -157,17 +158,17 @@ export class MlflowApi {
     return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS) : undefined;
   }
 
-  async #authorization(): Promise<string | undefined> {
+  async #authorization(until: number): Promise<string | undefined> {
     const auth = this.#auth;
     if (auth === undefined) return undefined;
     if ("username" in auth)
       return this.#secret("Basic", Buffer.from(`${auth.username}:${auth.password}`).toString("base64"), auth.password);
     const { token } = auth;
     if (typeof token === "string") return this.#secret("Bearer", token);
-    this.#token ??= within(this.#settings.requestTimeoutMs, Promise.resolve().then(token));
+    this.#token ??= Promise.resolve().then(token);
     const asked = this.#token;
     try {
-      const value = await asked;
+      const value = await within(until - performance.now(), asked);
       if (typeof value !== "string" || value === "") throw new Error("it gave no token");
       if (!HEADER_VALUE.test(value)) throw new Error("it gave a token that no header can hold");
       return this.#secret("Bearer", value);
@@ -194,6 +195,7 @@ export class MlflowApi {
   async #ask(): Promise<ServerFacts> {
     const ask = (path: string): Promise<HttpAnswer | undefined> => this.send({ method: "GET", path }).catch(() => undefined);
     const [version, info] = await Promise.all([ask("/version"), ask("/api/3.0/mlflow/server-info")]);
+    if (version === undefined || info === undefined) this.#facts = undefined; // asked again the next time
     const date = Date.parse(version?.headers.date ?? "");
     return {
       version: version?.status === 200 ? /^\s*(\d+\.\d+[\w.]*)\s*$/.exec(version.text)?.[1] : undefined,
@@ -225,7 +227,7 @@ function decode(text: string): string {
 
 function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`it took longer than ${ms} ms`)), ms).unref();
+    const timer = setTimeout(() => reject(new Error(`it took longer than ${Math.round(ms)} ms`)), ms).unref();
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -1,0 +1,60 @@
+import { rmSync } from "node:fs";
+import type { Diagnostics } from "../diagnostics.js";
+import { PulseError } from "../errors.js";
+import { adopt, fileFacts, type OutboxFolder, outboxFolders } from "./outbox-folder.js";
+
+/** Bounds of all outboxes of a state folder together. */
+export interface OutboxLimits {
+  /** Most bytes of all files. */
+  readonly maxTotalBytes: number;
+  /** An outbox of a dead tracker that was last written longer ago is removed, in milliseconds. */
+  readonly maxAgeMs: number;
+}
+
+interface Found {
+  readonly path: string;
+  readonly bytes: number;
+  readonly changed: number;
+}
+
+/**
+ * Removes outboxes of dead trackers that are too old, and then the oldest ones until all files are small enough; says so, with what was in them.
+ * Gives how many bytes are left beside `own`, which like those of other living trackers is not touched.
+ */
+export function removeExpired(root: string, own: string | undefined, now: number, limits: OutboxLimits, diagnostics: Diagnostics): number {
+  const files = outboxFolders(root)
+    .flatMap((folder: OutboxFolder) => folder.files())
+    .filter((path) => path !== own)
+    .map((path): Found => ({ path, ...fileFacts(path) }))
+    .sort((a, b) => a.changed - b.changed);
+  let left = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const room = limits.maxTotalBytes - (own === undefined ? 0 : fileFacts(own).bytes);
+  for (const { path, bytes, changed } of files) {
+    const old = now - changed > limits.maxAgeMs;
+    if (!old && left <= room) break; // those that follow are younger
+    const items = remove(path);
+    if (items === undefined) continue;
+    left -= bytes;
+    const why = old
+      ? `were last written more than ${limits.maxAgeMs} ms ago`
+      : `with others filled more than ${limits.maxTotalBytes} bytes`;
+    const detail = `${items} items of an earlier program in ${path} ${why}; they were removed.`;
+    diagnostics.warnLater(new PulseError(old ? "OUTBOX_EXPIRED" : "OUTBOX_FULL", detail), path);
+  }
+  return left;
+}
+
+/** Removes an outbox whose tracker is dead, and says how many items were in it; undefined when it lives, or is none of ours. */
+function remove(path: string): number | undefined {
+  const outbox = adopt(path);
+  if (typeof outbox === "string") return undefined;
+  try {
+    const { items } = outbox.summary();
+    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
+    return items;
+  } catch {
+    return undefined; // it is for the next one to try
+  } finally {
+    outbox.close();
+  }
+}

@@ -1,0 +1,48 @@
+import type { AgentOptions } from "node:https";
+import type { Duplex } from "node:stream";
+import { proxyAddress } from "./proxy.js";
+
+/** Where a connection is to lead. */
+export type Target = AgentOptions & { host?: string; port?: number | string };
+
+/** Takes a connection, or why there is none; called once. */
+export type Connected = (error: Error | null, socket?: Duplex) => void;
+
+/** Node's client for a URL. */
+export function moduleOf({ protocol }: URL): typeof import("node:http") | typeof import("node:https") {
+  return process.getBuiltinModule(protocol === "https:" ? "node:https" : "node:http");
+}
+
+/** Connects over TLS through a proxy, as an agent's `createConnection` (which may also call back later, as its type does not say). */
+export function connectThrough(proxy: URL, target: Target, withinMs: number, done: Connected): void {
+  const { host, port, headers: login } = proxyAddress(proxy);
+  const address = `${target.host}:${target.port}`;
+  const request = moduleOf(proxy).request({
+    method: "CONNECT",
+    host,
+    port,
+    path: address,
+    headers: { host: address, ...login },
+    agent: false,
+  });
+  // Bounds the whole of it: a limit of silence would never end a proxy that trickles.
+  const late = (): unknown => request.destroy(new Error(`the proxy ${proxy.host} has not answered`));
+  const timer = setTimeout(late, withinMs).unref();
+  request.on("socket", (socket) => socket.unref());
+  request.on("error", done);
+  request.on("close", () => {
+    clearTimeout(timer);
+    done(new Error(`the proxy ${proxy.host} closed the connection`));
+  });
+  request.on("connect", (response, socket) => {
+    clearTimeout(timer);
+    if (response.statusCode === 200) {
+      const servername = target.servername ?? target.host;
+      done(null, process.getBuiltinModule("node:tls").connect({ ...target, socket, servername } as never));
+    } else {
+      socket.destroy();
+      done(new Error(`the proxy ${proxy.host} refused with status ${response.statusCode}`));
+    }
+  });
+  request.end();
+}

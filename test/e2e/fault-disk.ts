@@ -1,0 +1,91 @@
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { basename, join } from "node:path";
+import { query } from "../support/database.js";
+
+/** Room for the outboxes of a schedule where the disk may be full. */
+const DISK = "size=12m";
+const PIECE = Buffer.alloc(64 * 1024);
+const BALLAST = "ballast";
+
+type DiskTrouble = "full" | "gone" | "barred";
+
+/**
+ * The folder of a schedule's outboxes, and what happens to it: the disk is full, or somebody removes what is in it, and it may be barred
+ * from being made anew for a while.
+ */
+export class OutboxDisk {
+  readonly folder: string;
+  readonly #mounted: boolean;
+  #barred: string[] = [];
+
+  /** A disk of its own needs root on Linux; elsewhere a folder that is barred stands for a disk that is full. */
+  constructor(folder: string, ownDisk: boolean) {
+    this.folder = folder;
+    this.#mounted = ownDisk && spawnSync("mount", ["-t", "tmpfs", "-o", DISK, "tmpfs", folder]).status === 0;
+  }
+
+  begin(what: DiskTrouble): void {
+    if (what === "full" && this.#mounted) return void fill(join(this.folder, BALLAST));
+    const folders = readdirSync(this.folder).map((name) => join(this.folder, name));
+    for (const path of folders) rmSync(path, { recursive: true });
+    if (what === "gone") return;
+    for (const path of folders) writeFileSync(path, "");
+    this.#barred = folders;
+  }
+
+  end(): void {
+    for (const path of [join(this.folder, BALLAST), ...this.#barred]) rmSync(path, { force: true });
+    this.#barred = [];
+  }
+
+  /** The outboxes there are. */
+  outboxes(): string[] {
+    const entries = readdirSync(this.folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$/.test(entry.name));
+    return files.map(({ parentPath, name }) => join(parentPath, name));
+  }
+
+  /** What these warnings promise to be kept here, and is not; and the outboxes they name. */
+  promised(warnings: readonly string[]): { paths: string[]; untrue: string[] } {
+    const untrue: string[] = [];
+    const paths = warnings
+      .filter((warning) => warning.includes("KEPT_FOR_LATER"))
+      .flatMap((warning) => {
+        const from = warning.indexOf(this.folder);
+        const path = from < 0 ? "" : (warning.slice(from).split(/\.?(?:\s|$)/)[0] ?? "");
+        const [said, kept] = [Number(/(\d+) items/.exec(warning)?.[1]), itemsKept(path)];
+        if (kept !== undefined && said !== kept) untrue.push(`${kept} items are kept in ${basename(path)}, not what was said: ${warning}`);
+        return path === "" ? [] : [path];
+      });
+    return { paths, untrue };
+  }
+
+  close(): void {
+    if (this.#mounted) spawnSync("umount", ["-l", this.folder]);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** How many items wait in an outbox; undefined when somebody has it already. */
+function itemsKept(path: string): number | undefined {
+  if (!existsSync(path)) return 0;
+  try {
+    return Number(query(path, "SELECT total(items) AS n FROM changes WHERE aside IS NULL")[0]?.["n"]);
+  } catch (error) {
+    if (/lock/.test(String(error))) return undefined;
+    throw error;
+  }
+}
+
+/** Writes until nothing fits any more. */
+function fill(path: string): void {
+  const file = openSync(path, "w");
+  try {
+    for (;;) writeSync(file, PIECE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  } finally {
+    closeSync(file);
+  }
+}

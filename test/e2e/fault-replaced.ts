@@ -1,0 +1,88 @@
+import { compare, RUN_KEY, type Verdict } from "./fault-model.js";
+import type { DumpRun } from "./peer.js";
+import type { Twin } from "./wide-model.js";
+
+/** What a server shows. */
+export interface View {
+  /** Those of the experiments we record into. */
+  readonly runs: readonly DumpRun[];
+  /** Names by id. */
+  readonly experiments: ReadonlyMap<string, string>;
+  /** Runs of ours in experiments of somebody else. */
+  readonly astray: readonly string[];
+}
+
+const RECREATED = "pulse.recreated";
+
+/**
+ * Compares with two servers, of which the second has taken the first one's place: what the first had taken is there, the rest is in the
+ * second one, and both together are what was recorded. A run that was begun on the first and goes on is created anew, with a tag that says so.
+ */
+export function compareReplaced(twins: readonly Twin[], first: View, second: View): Verdict {
+  const problems = { lost: [] as string[], doubled: [] as string[], running: [] as string[], wrong: [...first.astray, ...second.astray] };
+  const experiments = new Map([...prefixed("first", first), ...prefixed("second", second)]);
+  const active = (view: View): DumpRun[] => view.runs.filter((run) => run.lifecycle_stage === "active");
+  const [there, here] = [active(first), active(second)];
+  const both = [...there, ...here];
+  const found = twins.flatMap((twin): DumpRun[] => {
+    const carries = ({ tags }: DumpRun): boolean => tags[RUN_KEY] === twin.run.id;
+    const [before, after] = [there.filter(carries), here.filter(carries)];
+    const name = `${twin.expected.name} (key ${twin.run.id})`;
+    if (before.length > 1 || after.length > 1) problems.doubled.push(`${name}, on one server`);
+    const [old, now] = [before[0], after[0]];
+    if (now === undefined) return old ? [at("first", old)] : [];
+    if (old && now.tags[RECREATED] === undefined && !isWhole(twin, now, second, both))
+      problems.wrong.push(`${name} goes on without ${RECREATED}`);
+    return [at("second", old ? joined(old, now, twin) : now)];
+  });
+  const all = compare(
+    twins,
+    found.map((run) => ({ ...run, tags: tagsOf(run, both) })),
+    experiments,
+    both,
+  );
+  const { lost, doubled, running, wrong } = problems;
+  return {
+    lost: [...lost, ...all.lost],
+    doubled: [...doubled, ...all.doubled],
+    running: [...running, ...all.running],
+    wrong: [...wrong, ...all.wrong],
+    deletedTwins: first.runs.length + second.runs.length - both.length,
+  };
+}
+
+const at = (which: string, run: DumpRun): DumpRun => ({ ...run, experiment_id: `${which} ${run.experiment_id}` });
+const prefixed = (which: string, { experiments }: View): [string, string][] =>
+  [...experiments].map(([id, name]) => [`${which} ${id}`, name] as [string, string]);
+
+/** The run holds everything by itself: the first server may have created it without anybody hearing of it. */
+function isWhole(twin: Twin, run: DumpRun, { experiments }: View, known: readonly DumpRun[]): boolean {
+  const { lost, wrong, running } = compare([twin], [{ ...run, tags: tagsOf(run, known) }], experiments, known);
+  return lost.length + wrong.length + running.length === 0;
+}
+
+/** One run of its two parts. What nobody has answered for may be in both. */
+function joined(old: DumpRun, now: DumpRun, { expected }: Twin): DumpRun {
+  const history: NonNullable<DumpRun["history"]> = { ...old.history };
+  for (const [key, points] of Object.entries(now.history ?? {})) {
+    const had = new Set((history[key] ?? []).map(String));
+    history[key] = [...(history[key] ?? []), ...points.filter((point) => !had.has(String(point)))];
+  }
+  // It may have been renamed on either server.
+  const name = old.run_name === expected.name ? old.run_name : now.run_name;
+  return {
+    ...now,
+    run_name: name,
+    start_time: Math.min(old.start_time ?? Infinity, now.start_time ?? Infinity),
+    params: { ...now.params, ...old.params },
+    tags: { ...old.tags, ...now.tags, "mlflow.runName": name ?? "" },
+    history,
+  };
+}
+
+/** A run's tags without what is said of its being created anew; its parent is named by its id on either server, or by its key. */
+function tagsOf(run: DumpRun, known: readonly DumpRun[]): Record<string, string> {
+  const { [RECREATED]: _, "pulse.parent_key": key, ...tags } = run.tags;
+  const parent = known.find((each) => each.tags[RUN_KEY] === key)?.run_id;
+  return parent === undefined ? tags : { "mlflow.parentRunId": parent, ...tags };
+}
