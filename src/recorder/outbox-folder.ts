@@ -60,7 +60,7 @@ export class OutboxFolder {
   /** The path where there is no such folder yet, or none that may be used. */
   get #named(): string {
     try {
-      return join(this.#root, hash(this.uri));
+      return join(this.root, hash(this.uri));
     } catch {
       return "the state folder";
     }
