@@ -54,7 +54,7 @@ const PROBLEMS = {
   },
   UNAUTHORIZED: {
     retry: false,
-    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; recording goes on meanwhile.",
+    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (README); recording goes on meanwhile.",
   },
   FORBIDDEN: { retry: false, todo: "Recording goes on; it is delivered once the server allows it." },
   NO_MLFLOW: { retry: false, todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile." },

@@ -200,7 +200,9 @@ function resolveDefaults(): ResolvedConfig {
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
   const store = openStore(config.trackingUri, { clock: systemClock, server: config.server });
-  return new TrackerInstance(config, store, resumeId);
+  const tracker = new TrackerInstance(config, store, resumeId);
+  if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
+  return tracker;
 }
 
 /** @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look into it or have it fail. */
@@ -265,7 +267,7 @@ export function stats(): Stats {
  */
 export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   return logRun(log, (trackingUri) => {
-    const tracker = build(resolveConfig({ ...current.given, trackingUri }), undefined);
+    const tracker = build(resolveConfig(current.given, process.env, undefined, trackingUri), undefined);
     return { host: tracker, release: (timeoutMs) => tracker.shutdown({ timeoutMs }).catch(() => undefined) };
   });
 }

@@ -36,6 +36,8 @@ export async function doctor(terminal: Terminal, options: { readonly write: bool
   } catch (error) {
     findings.push(problem("tracking URI", error));
   }
+  const { problem: open } = config.server;
+  if (open) findings.push({ ...problem("credentials", open), verdict: "note" });
   if (store instanceof HttpStore) findings.push(...(await server(store)));
   else if (store) findings.push(await file(store));
   if (store && options.write) findings.push(await dryWrite(store));

@@ -3,6 +3,13 @@ import type { PulseConfig } from "./options.js";
 /** The file of the working folder that is read once. */
 export const CONFIG_FILE = "pulse-mlflow.config.json";
 
+const DEFAULT_URI = "sqlite:///mlflow.db";
+
+/** The server a tracking URI names; undefined for what is none. */
+export function originOf(uri: string | undefined): string | undefined {
+  return uri !== undefined && /^https?:/i.test(uri) && URL.canParse(uri) ? new URL(uri).origin : undefined;
+}
+
 /** Takes each setting from the first that speaks, and remembers who did. */
 export class Picker {
   readonly env: NodeJS.ProcessEnv;
@@ -10,10 +17,40 @@ export class Picker {
   readonly #given: PulseConfig;
   readonly #stored: PulseConfig;
 
-  constructor(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv) {
+  /** Where runs go. */
+  readonly trackingUri: string;
+  /** Where they would go without the URI of one call. */
+  readonly #ownUri: string;
+
+  constructor(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv, callUri?: string) {
     this.#given = given;
     this.#stored = stored;
     this.env = env;
+    this.#ownUri = this.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI");
+    this.trackingUri = callUri ?? this.#ownUri;
+  }
+
+  /**
+   * Whether credentials may go where runs go. They belong to a server: those of options to the tracker's own, those of the file to
+   * the one it names, those of the environment to the one it names or that code names, which is trusted; a file that lies in
+   * the working folder is not, and the URI of one call is another server's.
+   */
+  maySend(whose: "options" | "file" | "environment"): boolean {
+    const origin = originOf(this.trackingUri);
+    if (origin === undefined) return true; // no server
+    const homes = {
+      options: [this.#ownUri],
+      file: [this.#stored.trackingUri ?? this.#ownUri],
+      environment: [this.env["MLFLOW_TRACKING_URI"], this.#given.trackingUri],
+    };
+    return homes[whose].some((uri) => originOf(uri) === origin);
+  }
+
+  /** Credentials among the options, else in the file, if they may go where runs go. */
+  secret<K extends "auth" | "headers" | "tls">(name: K): PulseConfig[K] {
+    if (this.#given[name] !== undefined && this.maySend("options")) return this.#from(name, this.#given[name], "configure()");
+    if (this.#stored[name] !== undefined && this.maySend("file")) return this.#from(name, this.#stored[name], CONFIG_FILE);
+    return undefined;
   }
 
   /** An option, else the file's, else an environment variable's text where the option is a text. */

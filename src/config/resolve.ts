@@ -31,7 +31,6 @@ export interface ResolvedConfig {
   readonly origins: Readonly<Record<string, string>>;
 }
 
-const DEFAULT_URI = "sqlite:///mlflow.db";
 const DEFAULT_EXIT_TIMEOUT_MS = 3_000;
 const DEFAULT_FLUSH_INTERVAL_MS = 1_000;
 const DEFAULT_OUTBOX_BYTES = 1024 * 1024 * 1024;
@@ -43,17 +42,23 @@ let file: { readonly path: string; readonly config: PulseConfig } | undefined;
 
 /**
  * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once),
- * then MLflow's environment variables, then the defaults.
+ * then MLflow's environment variables, then the defaults. `callUri` is where one call goes instead, without the credentials of another server.
  * @throws PulseError `INVALID_CONFIG` for a wrong option or an unreadable file.
  */
-export function resolveConfig(given: PulseConfig = {}, env: NodeJS.ProcessEnv = process.env, stored?: PulseConfig): ResolvedConfig {
+export function resolveConfig(
+  given: PulseConfig = {},
+  env: NodeJS.ProcessEnv = process.env,
+  stored?: PulseConfig,
+  callUri?: string,
+): ResolvedConfig {
   checkConfig(given, "configure");
-  const pick = new Picker(given, stored ?? readConfigFile(process.cwd()), env);
+  if (callUri !== undefined) checkConfig({ trackingUri: callUri }, "logExperiment");
+  const pick = new Picker(given, stored ?? readConfigFile(process.cwd()), env, callUri);
   const experiment = pick.maybe("experiment", "MLFLOW_EXPERIMENT_NAME");
   const id = experiment === undefined ? pick.environment("experiment", "MLFLOW_EXPERIMENT_ID") : undefined;
   const outbox = pick.maybe("outbox");
   return {
-    trackingUri: pick.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI"),
+    trackingUri: pick.trackingUri,
     experiment: experiment !== undefined ? { name: experiment } : id !== undefined ? { id } : undefined,
     runId: pick.environment("runId", "MLFLOW_RUN_ID"),
     server: serverSettings(pick),
@@ -76,8 +81,7 @@ export function resolveConfig(given: PulseConfig = {}, env: NodeJS.ProcessEnv = 
 }
 
 /** What is wrong with a file, without the piece of it that JSON.parse quotes: it may be a credential. */
-function withoutSnippet(error: unknown): string {
-  if (!(error instanceof SyntaxError)) return messageOf(error);
+function withoutSnippet(error: SyntaxError): string {
   return /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "it is no JSON";
 }
 
@@ -88,8 +92,12 @@ function readConfigFile(folder: string): PulseConfig {
   try {
     config = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof SyntaxError)
       throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${withoutSnippet(error)}.`);
+    // What Node's permissions hide from a program is not there for it.
+    if (code !== "ENOENT" && code !== "ERR_ACCESS_DENIED")
+      throw new PulseError("INVALID_CONFIG", `${path} cannot be read: ${messageOf(error)}. Make it readable, or take it away.`);
   }
   checkConfig(config, CONFIG_FILE);
   file = { path, config };

@@ -53,7 +53,16 @@ export class OutboxFolder {
     try {
       return this.#folder(true);
     } catch {
-      return this.#given ?? "the state folder";
+      return this.#named;
+    }
+  }
+
+  /** The path where there is no such folder yet, or none that may be used. */
+  get #named(): string {
+    try {
+      return join(this.root, hash(this.uri));
+    } catch {
+      return "the state folder";
     }
   }
 

@@ -104,8 +104,10 @@ export const SQLITE = {
   CORRUPT: 11,
   FULL: 13,
   CANTOPEN: 14,
-  NOTADB: 26,
+  TOOBIG: 18,
   CONSTRAINT: 19,
+  MISMATCH: 20,
+  NOTADB: 26,
 } as const;
 
 /** Gives the primary result code of a driver's error, or undefined when it is none of SQLite's. */

@@ -1,9 +1,10 @@
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
 import { messageOf, PulseError } from "../../errors.js";
-import { itemsOf, type Outcome, type RunChange, type TrackingStore } from "../tracking-store.js";
+import { itemsOf, NO_CHANGE, type Outcome, type RunChange, type TrackingStore } from "../tracking-store.js";
+import { Apart, isRefusal, Restart, refusedTags } from "./apart.js";
+import { createFile, fileIdentity, fsCode, isBeingMade } from "./database-file.js";
 import { type Database, FILE, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";
 import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
@@ -16,8 +17,8 @@ const SLOW_MS = 4;
 /** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
 const BUSY_WAIT_MS = 20;
 
-/** How long an empty file that somebody else made is left to them. */
-const MAKING_MS = 1_000;
+/** How often a change is begun again whose transaction was taken back by what it is refused by. */
+const MOST_RESTARTS = 50;
 
 /** What an SQLite store needs beside its file. */
 export interface SqliteStoreOptions {
@@ -109,7 +110,10 @@ export class SqliteStore implements TrackingStore {
       rollback(connection.db);
       const outcome = this.#outcomeOf(error);
       // A statement that failed for its own sake: find the change it belongs to, the others go through.
-      if (outcome.kind === "rejected" && changes.length > 1) return this.#oneByOne(connection, changes);
+      if (outcome.kind === "rejected") {
+        const [change] = changes;
+        return changes.length === 1 && change ? [this.#apart(connection, change, outcome)] : this.#oneByOne(connection, changes);
+      }
       if (outcome.kind === "away" && !isBusy(outcome)) this.#disconnect();
       return changes.map(() => outcome);
     }
@@ -122,6 +126,27 @@ export class SqliteStore implements TrackingStore {
       if (outcome.kind === "away") away = outcome; // the connection is gone: the rest is for the next one
       return outcome;
     });
+  }
+
+  /** Stores all of a change but the items that are refused; gives `otherwise` when it is none of them. */
+  #apart(connection: Connection, change: RunChange, otherwise: Outcome): Outcome {
+    const apart = new Apart(connection.db, this.#path);
+    for (let tries = 0; tries < MOST_RESTARTS; tries++) {
+      try {
+        connection.begin.run();
+        connection.writer.begin();
+        const outcome = connection.writer.write(change, apart.write);
+        const refused = apart.refused(change);
+        const { runKey, experiment } = change;
+        if (refused.length > 0) connection.writer.write({ ...NO_CHANGE, runKey, experiment, tags: refusedTags(refused) }, apart.write);
+        connection.commit.run();
+        return outcome.kind === "done" && refused.length > 0 ? { ...outcome, refused } : outcome;
+      } catch (error) {
+        rollback(connection.db);
+        if (!(error instanceof Restart)) return isRefusal(error) ? otherwise : this.#outcomeOf(error);
+      }
+    }
+    return otherwise;
   }
 
   /** Reads the columns again when MLflow has migrated the file since the last transaction. */
@@ -229,6 +254,8 @@ export class SqliteStore implements TrackingStore {
       case SQLITE.CANTOPEN:
         return { kind: "away", error: why("NOT_WRITABLE", "the database cannot be written") };
       case SQLITE.CONSTRAINT:
+      case SQLITE.TOOBIG:
+      case SQLITE.MISMATCH:
         return { kind: "rejected", error: why("REJECTED", "the database refused a value") };
       case undefined:
         return { kind: "rejected", error: why("REJECTED", "the change could not be written") };
@@ -240,32 +267,4 @@ export class SqliteStore implements TrackingStore {
 
 function isBusy(outcome: Outcome | undefined): boolean {
   return outcome?.kind === "away" && outcome.error.code === "STORE_BUSY";
-}
-
-/** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */
-function createFile(path: string): boolean {
-  mkdirSync(dirname(path), { recursive: true });
-  try {
-    closeSync(openSync(path, "wx", 0o600));
-    return true;
-  } catch (error) {
-    if (fsCode(error) !== "EEXIST") throw error;
-    return false;
-  }
-}
-
-/** Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables are suddenly there. */
-function isBeingMade(path: string): boolean {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS;
-}
-
-function fileIdentity(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat ? `${stat.dev}:${stat.ino}` : "";
-}
-
-function fsCode(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && /^E[A-Z]+$/.test(code) ? code : undefined;
 }

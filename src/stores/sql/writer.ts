@@ -1,6 +1,7 @@
 import { type ExperimentRef, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
 import { PulseError } from "../../errors.js";
 import { DONE, type Outcome, type RunChange, type RunEnd, type RunStart } from "../tracking-store.js";
+import type { WriteItem } from "./apart.js";
 import { type Database, real, type SqlValue, type Statement } from "./driver.js";
 import type { Schema } from "./schema.js";
 
@@ -71,15 +72,15 @@ export class SqlWriter {
     this.#experiments.clear();
   }
 
-  /** Writes one change; what it refuses, it refuses before anything of it is written. */
-  write(change: RunChange): Outcome {
+  /** Writes one change, its items each apart if need be; what it refuses as a whole, it refuses before anything of it is written. */
+  write(change: RunChange, apart?: WriteItem): Outcome {
     const { runKey, create } = change;
     let done: Outcome = DONE;
     let ended = change.end === undefined;
     if (create && !create.resume) {
       const experiment = this.#experiment(change.experiment);
       if (experiment instanceof PulseError) return { kind: "rejected", error: experiment };
-      ended = this.#create(runKey, create, experiment, change.end);
+      ended = this.#create(runKey, create, experiment, change.end, apart);
       done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
     } else {
       const row = this.#sql.stage.get(runKey);
@@ -92,10 +93,21 @@ export class SqlWriter {
         done = { kind: "done", ids: { runId: runKey, experimentId: String(row["experiment_id"]) } };
       }
     }
-    const conflicts = this.#params(runKey, change.params);
-    if (conflicts) return { kind: "conflict", params: conflicts };
-    for (const tag of change.tags) this.#tag(runKey, tag);
-    if (change.metrics.length > 0) this.#metrics(runKey, change.metrics);
+    const conflicts: string[] = [];
+    const put = (param: Param): void => {
+      if (!this.#param(runKey, param)) conflicts.push(param.key);
+    };
+    for (const param of change.params) {
+      if (apart) apart("param", param, () => put(param));
+      else put(param);
+    }
+    if (conflicts.length > 0) return { kind: "conflict", params: conflicts };
+    for (const tag of change.tags) {
+      if (apart) apart("tag", tag, () => this.#tag(runKey, tag));
+      else this.#tag(runKey, tag);
+    }
+    if (apart) for (const metric of change.metrics) apart("metric", metric, () => this.#metrics(runKey, [metric]));
+    else if (change.metrics.length > 0) this.#metrics(runKey, change.metrics);
     if (change.end && !ended) this.#end(runKey, change.end);
     return done;
   }
@@ -106,9 +118,8 @@ export class SqlWriter {
   }
 
   /** Creates a run, with its end when that is known already; false when the run was there and the end is still to be set. */
-  #create(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined): boolean {
-    const { tag, run } = this.#sql;
-    const { changes } = run.run(
+  #create(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined, apart: WriteItem | undefined): boolean {
+    const { changes } = this.#sql.run.run(
       runKey,
       start.name,
       start.userId,
@@ -118,21 +129,21 @@ export class SqlWriter {
       `${experiment.artifactLocation}/${runKey}/artifacts`,
       experiment.id,
     );
-    for (const source of start.sourceTags) tag.run(source.key, source.value, runKey);
-    tag.run("mlflow.runName", start.name, runKey);
-    if (start.parentKey !== undefined) tag.run("mlflow.parentRunId", start.parentKey, runKey);
+    for (const tag of start.sourceTags) this.#put(runKey, tag, apart);
+    this.#put(runKey, { key: "mlflow.runName", value: start.name }, apart);
+    if (start.parentKey !== undefined) this.#put(runKey, { key: "mlflow.parentRunId", value: start.parentKey }, apart);
     return changes === 1;
   }
 
-  #params(runKey: string, params: readonly Param[]): string[] | undefined {
-    let conflicts: string[] | undefined;
-    for (const { key, value } of params) {
-      if (this.#sql.param.run(key, value, runKey).changes === 0 && this.#sql.paramValue.get(key, runKey)?.["value"] !== value) {
-        conflicts ??= [];
-        conflicts.push(key);
-      }
-    }
-    return conflicts;
+  /** A tag of a run's start. */
+  #put(runKey: string, tag: Tag, apart: WriteItem | undefined): void {
+    if (apart) apart("tag", tag, () => this.#put(runKey, tag, undefined));
+    else this.#sql.tag.run(tag.key, tag.value, runKey);
+  }
+
+  /** Whether the param has this value now. */
+  #param(runKey: string, { key, value }: Param): boolean {
+    return this.#sql.param.run(key, value, runKey).changes !== 0 || this.#sql.paramValue.get(key, runKey)?.["value"] === value;
   }
 
   #tag(runKey: string, { key, value }: Tag): void {
@@ -146,6 +157,9 @@ export class SqlWriter {
     const latest = new Map<string, Metric>();
     for (const metric of metrics) {
       const { key, value, timestamp, step } = metric;
+      // A column of integers takes any number, which MLflow then cannot read.
+      if (!Number.isSafeInteger(step) || !Number.isSafeInteger(timestamp))
+        throw new RangeError(`step ${step} and timestamp ${timestamp} must be integers`);
       insert.run(key, stored(value), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0);
       const best = latest.get(key);
       if (best === undefined || !precedes(metric, best)) latest.set(key, metric);

@@ -1,0 +1,35 @@
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** How long an empty file that somebody else made is left to them. */
+const MAKING_MS = 1_000;
+
+/** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */
+export function createFile(path: string): boolean {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+    return true;
+  } catch (error) {
+    if (fsCode(error) !== "EEXIST") throw error;
+    return false;
+  }
+}
+
+/** Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables are suddenly there. */
+export function isBeingMade(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS;
+}
+
+/** Which file lies at a path; empty when none does. */
+export function fileIdentity(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.dev}:${stat.ino}` : "";
+}
+
+/** The code of a file system's error, or of Node's permissions that deny it. */
+export function fsCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && /^(E[A-Z]+|ERR_ACCESS_DENIED)$/.test(code) ? code : undefined;
+}

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { resolveConfig } from "../../src/config/resolve.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-permission-"));
+after(() => rmSync(folder, { recursive: true }));
+const program = fileURLToPath(new URL("../fixtures/permitted.js", import.meta.url));
+const flag = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+
+test("where Node's permissions hide the configuration, the home and the state folder there are none, and no error", () => {
+  const cwd = join(folder, "hidden");
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, "pulse-mlflow.config.json"), "{ not json");
+  const build = dirname(dirname(dirname(program)));
+  const args = [flag, `--allow-fs-read=${build}/`, `--allow-fs-read=${process.cwd()}/node_modules/`, program];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd,
+    encoding: "utf8",
+    env: { HOME: folder, PATH: process.env["PATH"] },
+  });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), { byDefault: 4, rejected: 0, configured: 6, created: 7, logExperiment: "STORE_UNAVAILABLE" });
+  assert.ok(!/INVALID_CONFIG|REJECTED/.test(stderr), stderr);
+  assert.match(stderr, new RegExp(`Nothing can be written down in ${folder}.*\\[OUTBOX_FAILED\\]`));
+  assert.match(stderr, /mlflow\.db: the database cannot be opened .*\[NOT_WRITABLE\]/);
+  assert.deepEqual(readdirSync(cwd), ["pulse-mlflow.config.json"]);
+});
+
+test("a configuration file that is there and cannot be read is an error that says what to do", () => {
+  const cwd = join(folder, "unreadable");
+  mkdirSync(join(cwd, "pulse-mlflow.config.json"), { recursive: true });
+  const before = process.cwd();
+  process.chdir(cwd);
+  try {
+    assert.throws(() => resolveConfig({}, {}), /pulse-mlflow\.config\.json cannot be read: EISDIR.*Make it readable, or take it away\.$/);
+  } finally {
+    process.chdir(before);
+  }
+});
