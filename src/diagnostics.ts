@@ -33,6 +33,8 @@ export interface Stats {
 
 /** Subjects remembered for "warn once per subject"; beyond it only counting goes on. */
 const MAX_SUBJECTS = 200;
+/** How many of them may be no problems. */
+const MAX_NOTICES = 50;
 
 const defaultLogger: Logger = { warn: (message) => console.warn(message) };
 
@@ -54,6 +56,7 @@ export class Diagnostics {
   readonly #strict: boolean;
   readonly #logger: Logger;
   readonly #said = new Set<string>();
+  #notices = 0;
   #deferred: PulseError | undefined;
 
   constructor(options: { strict?: boolean | undefined; logger?: Logger | undefined } = {}) {
@@ -68,6 +71,15 @@ export class Diagnostics {
     else {
       const error = this.#note(code, detail, cause, subject);
       if (this.#strict) throw error;
+    }
+  }
+
+  /** Says what is worth knowing and no problem: once per subject, of at most `MAX_NOTICES`; never thrown. */
+  notice(code: PulseErrorCode, detail: string, subject: string): void {
+    if (this.#said.has(`${code} ${subject}`) || this.#notices >= MAX_NOTICES) this.#count(code);
+    else {
+      this.#notices++;
+      this.#note(code, detail, undefined, subject);
     }
   }
 
