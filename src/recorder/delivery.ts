@@ -220,7 +220,13 @@ export class Delivery {
     } catch (error) {
       outcomes = allAway(parcel.changes, error);
     }
-    if (!parcel.recalled) this.book(parcel, outcomes);
+    if (parcel.recalled) return;
+    try {
+      this.book(parcel, outcomes);
+    } catch (error) {
+      // Whatever goes wrong here must not end the program.
+      this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", `Booking failed: ${messageOf(error)}.`, error));
+    }
   }
 
   #postpone({ error, afterMs }: Outcome & { kind: "away" }): void {

@@ -19,7 +19,7 @@ export const experimentKey = (ref: ExperimentRef): string => JSON.stringify(ref)
 interface Denied {
   readonly reason: string;
   readonly waitMs: number;
-  readonly timer: NodeJS.Timeout;
+  timer: NodeJS.Timeout;
   /** The next change that asks may go, to see whether the answer is still the same. */
   due: boolean;
   /** One is on its way. */
@@ -65,8 +65,13 @@ export class DeniedExperiments {
     const denied = this.#denied.get(experiment);
     if (denied === undefined) return true;
     const { due } = denied;
+    if (due) {
+      // Should nobody say what became of it (the outbox it came from was let go), the next one asks after a while.
+      clearTimeout(denied.timer);
+      denied.timer = setTimeout(() => this.undecided(experiment), LONGEST_WAIT_MS).unref();
+      denied.probing = true;
+    }
     denied.due = false;
-    denied.probing ||= due;
     return due;
   }
 

@@ -58,7 +58,12 @@ async function finish(recorder: Recorder): Promise<void> {
   finishing.add(recorder);
   const began = since.get(recorder) ?? performance.now();
   since.set(recorder, began);
-  while (!recorder.settled && (await recorder.settle()) && performance.now() - began < recorder.patienceMs);
+  try {
+    while (!recorder.settled && (await recorder.settle()) && performance.now() - began < recorder.patienceMs)
+      await new Promise((resolve) => setImmediate(resolve));
+  } catch {
+    // What cannot be delivered is for `exit`.
+  }
   finishing.delete(recorder);
   if (recorder.settled) return;
   gaveUp.set(recorder, recorder.stats.delivered);

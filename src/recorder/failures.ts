@@ -19,6 +19,11 @@ export class Failures {
     this.#denied++;
   }
 
+  /** Whether it is refused for want of permission. */
+  get isDenied(): boolean {
+    return this.#denied > 0;
+  }
+
   /** How many doublings the wait before the next try has behind it: a server that fails is given more time than one that is not there. */
   get doublings(): number {
     return Math.max(this.#count, this.#denied) + 2;

@@ -44,8 +44,12 @@ export class Heir {
   /** Begins in a while, and looks again from time to time; `own` is not looked at. */
   watch(own: () => string | undefined, afterMs: number = FIRST_LOOK_MS): void {
     this.#timer = setTimeout(() => {
-      this.start(own());
       this.watch(own, NEXT_LOOK_MS);
+      try {
+        this.start(own());
+      } catch {
+        // A folder that cannot be looked at has nothing for us now.
+      }
     }, afterMs).unref();
   }
 

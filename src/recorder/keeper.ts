@@ -39,7 +39,10 @@ export class Keeper implements QueueKeeper {
       drained: (key) => this.#drained(key),
       setAside: (key, items, error) => this.#wasSetAside(key, items, error),
       away: (key, error) => this.#live.get(key)?.tell("away", error),
-      recovered: () => options.delivery.schedule(),
+      recovered: () => {
+        this.#register([...this.open].filter((log) => !log.registered));
+        options.delivery.schedule();
+      },
       lost: (error) => this.#abandon(error),
       dropped: (key, error) => this.#dropped(key, error),
     });
@@ -151,7 +154,8 @@ export class Keeper implements QueueKeeper {
       if (ids) outbox.setIds(runKey, ids);
       outbox.remove(runKey, headSeq);
     };
-    if (stored) this.own.mustWrite(body, goOn);
+    // A refusal has to be written down before the run goes on.
+    if (stored || this.own.owes) this.own.mustWrite(stored ? body : () => undefined, goOn);
     else goOn();
   }
 
@@ -179,6 +183,11 @@ export class Keeper implements QueueKeeper {
     stats.pending = 0;
     for (const log of this.#live.values()) log.tell("lost", error);
     diagnostics.warnLater(error);
+  }
+
+  /** Has a run told what becomes of it, though it may lie in the outbox alone. */
+  follow(log: RunLog): void {
+    if (log.kept) this.#live.set(log.runKey, log);
   }
 
   /** Takes note of what open runs end as if the process dies now. */
@@ -266,18 +275,27 @@ export class Keeper implements QueueKeeper {
       log.kept = false;
       log.headSeq = undefined;
       if (log.ids === undefined && !log.flying) log.refused ??= error;
-      log.queued = this.#fresh.delete(log);
-      if (log.queued) this.queue?.push(log);
+      log.queued = this.#fresh.delete(log) || log.flying;
+      if (log.queued && !log.flying) this.queue?.push(log); // what is with the store comes back by itself
       log.tell("lost", error);
     }
     this.#live.clear();
+    for (const log of this.open) log.registered = false;
+    this.#register([...this.open]);
     this.#options.delivery.schedule();
   }
 
+  /** What was in the outbox of a run was dropped: so is what is new of it. */
   #dropped(key: string, error: PulseError): void {
+    const { stats } = this.#options.diagnostics;
     const log = this.#live.get(key);
     this.#live.delete(key);
-    log?.refuse(error);
+    this.own.source?.freeChildren(key);
+    if (log === undefined) return;
+    this.#fresh.delete(log);
+    const items = this.queue?.drop(log, error) ?? 0;
+    stats.dropped += items;
+    stats.pending -= items;
   }
 
   #wasSetAside(key: string, items: number, error: PulseError): void {

@@ -37,18 +37,28 @@ export class MemoryBound {
   relieve(): void {
     if (this.#relieving) return;
     this.#relieving = true;
+    try {
+      this.#giveWay();
+    } finally {
+      this.#relieving = false;
+    }
+  }
+
+  #giveWay(): void {
     // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
     const { maxPendingBytes, exitTimeoutMs, store } = this.#options;
     const stuck = store.applySync === undefined || this.#queue.inFlight || this.#delivery.writeSync(0) !== true;
     if (stuck && !this.#keeper.keepSome(STEP_ITEMS)) {
       if (this.#delivery.refusingFor > exitTimeoutMs || this.#queue.bytes > 2 * maxPendingBytes) this.#drop();
     }
-    this.#relieving = false;
   }
 
   /** Drops some of the oldest metrics; once there are none, some of the oldest runs that have ended and were never created, whole. */
   #drop(): void {
     const { diagnostics } = this.#options;
+    const { maxPendingBytes } = this.#options;
+    // (Since then there is less: it is not the same that waits.)
+    if (this.#queue.bytes < this.#nothingToDropAt - 2 * maxPendingBytes * LOOK_AGAIN) this.#nothingToDropAt = 0;
     if (this.#queue.bytes < this.#nothingToDropAt) return;
     let dropped = 0;
     let before = this.#queue.bytes;
@@ -89,7 +99,7 @@ export class MemoryBound {
   }
 
   #dropRun(log: RunLog): number {
-    return log.ended && log.uncreated && !log.flying && !log.kept ? this.#queue.drop(log, this.#error()) : 0;
+    return log.ended && log.uncreated && log.head === undefined && !log.kept ? this.#queue.drop(log, this.#error()) : 0;
   }
 
   /** One for all that is dropped alike: making it is dear. */

@@ -104,22 +104,23 @@ export class OutboxFile {
     if (this.#depth > 0) return body();
     this.#db.exec("BEGIN IMMEDIATE");
     this.#depth++;
+    let result: R;
     try {
-      const result = body();
+      result = body();
       this.#db.exec("COMMIT");
-      this.#checkpointSoon();
-      return result;
     } catch (error) {
       rollback(this.#db);
       throw error;
     } finally {
       this.#depth--;
     }
+    this.#checkpointSoon();
+    return result;
   }
 
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
-    if ((statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < LARGE_WAL) return;
+    if (sizeOf(`${this.path}-wal`) < LARGE_WAL) return;
     this.#checkpointing = setImmediate(() => {
       this.#checkpointing = undefined;
       try {
@@ -160,6 +161,14 @@ export class OutboxFile {
 
   protected all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
     return this.#statement(sql).all(...values);
+  }
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
   }
 }
 

@@ -68,14 +68,15 @@ export class OutboxFolder {
 
   /** Makes a new outbox and holds it. */
   create(now: number, id: string): Outbox {
-    return new Outbox(this.#newFile(now, id), { uri: this.uri, now });
+    return made(this.#newFile(now, id), (path) => new Outbox(path, { uri: this.uri, now }));
   }
 
   /** Makes a new outbox of all that is in one whose file was removed, and empties that. */
   recreate(removed: Outbox, now: number, id: string): Outbox {
-    const path = this.#newFile(now, id);
-    removed.copyTo(path);
-    const copy = new Outbox(path);
+    const copy = made(this.#newFile(now, id), (path) => {
+      removed.copyTo(path);
+      return new Outbox(path);
+    });
     try {
       removed.clear(); // its file may lie somewhere else now
     } catch {
@@ -129,6 +130,26 @@ export class OutboxFolder {
     const others = [...above, lstatSync(folder, { throwIfNoEntry: false })].some(isShared);
     return apart && others ? `${folder}-${process.getuid?.()}` : folder;
   }
+}
+
+/** Makes an outbox of a new file, which is removed when that fails. */
+function made(path: string, make: (path: string) => Outbox): Outbox {
+  try {
+    return make(path);
+  } catch (error) {
+    removeFiles(path);
+    throw error;
+  }
+}
+
+/** Removes an outbox's files, as far as that can be done. */
+export function removeFiles(path: string): void {
+  for (const suffix of ["", "-wal", "-shm", "-journal"])
+    try {
+      rmSync(path + suffix, { force: true });
+    } catch {
+      // It is for the next one to try.
+    }
 }
 
 /**
@@ -185,7 +206,7 @@ export function closeOutbox(outbox: Outbox): void {
   try {
     const { empty } = outbox;
     outbox.close();
-    if (empty) for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(outbox.path + suffix, { force: true });
+    if (empty) removeFiles(outbox.path);
   } catch {
     // What cannot be closed or removed now is found by the next one.
   }
@@ -193,9 +214,17 @@ export function closeOutbox(outbox: Outbox): void {
 
 /** The size of an outbox's files in bytes, and when it was last written. */
 export function fileFacts(path: string): { bytes: number; changed: number } {
-  const stats = ["", "-wal"].map((suffix) => lstatSync(path + suffix, { throwIfNoEntry: false })).filter((stat) => stat?.isFile());
+  const stats = ["", "-wal"].map((suffix) => statOf(path + suffix)).filter((stat) => stat?.isFile());
   return {
     bytes: stats.reduce((sum, stat) => sum + (stat?.size ?? 0), 0),
     changed: Math.max(0, ...stats.map((stat) => stat?.mtimeMs ?? 0)),
   };
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined; // it is gone, or may not be looked at
+  }
 }

@@ -1,7 +1,6 @@
-import { rmSync } from "node:fs";
 import type { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
-import { adopt, fileFacts, type OutboxFolder, outboxFolders } from "./outbox-folder.js";
+import { adopt, fileFacts, type OutboxFolder, outboxFolders, removeFiles } from "./outbox-folder.js";
 
 /** Bounds of all outboxes of a state folder together. */
 export interface OutboxLimits {
@@ -10,6 +9,9 @@ export interface OutboxLimits {
   /** An outbox of a dead tracker that was last written longer ago is removed, in milliseconds. */
   readonly maxAgeMs: number;
 }
+
+/** Earlier than this package: written while the machine's clock was not set. */
+const CLOCKS_SET = Date.UTC(2020);
 
 interface Found {
   readonly path: string;
@@ -30,7 +32,7 @@ export function removeExpired(root: string, own: string | undefined, now: number
   let left = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const room = limits.maxTotalBytes - (own === undefined ? 0 : fileFacts(own).bytes);
   for (const { path, bytes, changed } of files) {
-    const old = now - changed > limits.maxAgeMs;
+    const old = now - changed > limits.maxAgeMs && changed > CLOCKS_SET;
     if (!old && left <= room) break; // those that follow are younger
     const items = remove(path);
     if (items === undefined) continue;
@@ -49,8 +51,8 @@ function remove(path: string): number | undefined {
   const outbox = adopt(path);
   if (typeof outbox === "string") return undefined;
   try {
-    const { items } = outbox.summary();
-    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
+    const { items } = outbox;
+    removeFiles(path);
     return items;
   } catch {
     return undefined; // it is for the next one to try

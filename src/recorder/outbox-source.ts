@@ -187,7 +187,7 @@ export class OutboxSource implements Source {
   /** Whether a parent waits for its experiment's permission, which its child in another experiment does not need. */
   #isDeniedElsewhere(parent: KeptRun, child: KeptRun): boolean {
     const [theirs, own] = [experimentKey(parent.experiment), experimentKey(child.experiment)];
-    return theirs !== own && parent.ids === undefined && this.#delivery.denied.has(theirs);
+    return theirs !== own && parent.ids === undefined && this.#delivery.denied.closed(theirs);
   }
 
   /** Writes down what became of changes, and then acts on it; when it cannot be written, the changes are held on to until it can. */

@@ -233,7 +233,7 @@ export class Outbox extends OutboxFile {
         this.run("DELETE FROM changes WHERE seq = ?", Number(row["seq"]));
         this.#forget(String(row["run"]));
       }) ||
-      this.#walk("runs", "SELECT seq, run FROM changes WHERE start IS NOT NULL AND aside IS NULL", bytes, ({ run }) => {
+      this.#walk("runs", "SELECT seq, run FROM changes WHERE start IS NOT NULL AND attempted = 0 AND aside IS NULL", bytes, ({ run }) => {
         const key = String(run);
         if (busy(key) || this.get("SELECT 1 FROM runs WHERE key = ? AND ended = 1 AND run_id IS NULL", key) === undefined) return;
         const sums = this.get("SELECT total(items) AS items, total(bytes) AS bytes FROM changes WHERE run = ?", key);
@@ -288,9 +288,17 @@ export class Outbox extends OutboxFile {
     return this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs LIMIT 1") === undefined;
   }
 
-  /** Whether a change up to `seq` still waits. */
-  waitsUpTo(seq: number): boolean {
-    return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
+  /** Whether a change up to `seq` still waits, of another experiment than those. */
+  waitsUpTo(seq: number, denied: readonly string[] = []): boolean {
+    if (denied.length === 0) return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
+    const sql = `SELECT 1 FROM changes JOIN runs ON key = run WHERE seq <= ? AND changes.aside IS NULL
+      AND experiment NOT IN (SELECT value FROM json_each(?)) LIMIT 1`;
+    return this.get(sql, seq, JSON.stringify(denied)) !== undefined;
+  }
+
+  /** How many items there are in all. */
+  get items(): number {
+    return Number(this.get("SELECT total(items) AS n FROM changes")?.["n"]);
   }
 
   /** How many items of a run wait. */

@@ -26,6 +26,8 @@ export interface OwnOutboxOptions {
 /** Bounds of the wait before an outbox that failed is tried again, doubled each time. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
+/** Most of what is still to be written down; what comes after is done without. */
+const MOST_OWED = 1_000;
 /** A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small steps. */
 const EMPTIED_TO = 0.9;
 /** What one outbox may have however large the others are. */
@@ -64,6 +66,9 @@ export class OwnOutbox {
   #retry: NodeJS.Timeout | undefined;
   /** The size at which there was nothing left to drop: looking again at each write would be dear. */
   #nothingToDropAt: number | undefined;
+  /** Where it was left when it was closed, and whether it is found there. */
+  #leftPath: string | undefined;
+  #leftSafe = false;
   readonly #full: Record<string, PulseError> = {};
 
   constructor(options: OwnOutboxOptions, listener: OwnOutboxListener) {
@@ -79,9 +84,19 @@ export class OwnOutbox {
   /** Whether what was written down is where somebody else will find it. */
   get safe(): boolean {
     const { source } = this;
-    if (source === undefined) return false;
+    if (source === undefined) return this.#leftSafe;
     if (!source.outbox.inPlace) this.write(() => undefined); // writes it anew, if that can be done
     return source.outbox.inPlace;
+  }
+
+  /** Whether something is still to be written that has happened already. */
+  get owes(): boolean {
+    return this.#owed.length > 0;
+  }
+
+  /** Nobody will try again later: the next write does not wait for its time. */
+  lastChance(): void {
+    this.#retryAt = 0;
   }
 
   /** The highest sequence number given so far. */
@@ -90,7 +105,7 @@ export class OwnOutbox {
   }
 
   get path(): string | undefined {
-    return this.source?.outbox.path;
+    return this.source?.outbox.path ?? this.#leftPath;
   }
 
   /** Does something in one transaction, after which it is on disk; false when it cannot be done now and nothing was. */
@@ -104,14 +119,16 @@ export class OwnOutbox {
   mustWrite(body: (outbox: Outbox) => void, then: () => void = () => undefined): void {
     if (this.#closed) return;
     if (performance.now() >= this.#retryAt && this.#write(body)) then();
-    else this.#owed.push({ body, then });
+    else if (this.#owed.length < MOST_OWED) this.#owed.push({ body, then });
+    else then();
   }
 
   /** Whether something written down up to `seq` still waits for the store. */
   waitsUpTo(seq: number): boolean {
     if (seq === 0 || this.source === undefined) return false;
     try {
-      return this.source.outbox.waitsUpTo(seq);
+      const { denied } = this.#options.delivery;
+      return this.source.outbox.waitsUpTo(seq, denied.any ? denied.reasons.map(([experiment]) => experiment) : []);
     } catch (error) {
       this.#failed(error);
       return this.source !== undefined;
@@ -122,6 +139,8 @@ export class OwnOutbox {
   close(): void {
     const { source } = this;
     if (source) this.#write((outbox) => outbox.noteDenied(this.#options.delivery.denied.reasons));
+    this.#leftPath = this.path;
+    this.#leftSafe = this.safe;
     this.#closed = true;
     clearTimeout(this.#retry);
     this.#letGo();
@@ -140,28 +159,35 @@ export class OwnOutbox {
 
   #write(body: (outbox: Outbox) => void): boolean {
     const owed = this.#owed.slice();
+    let outbox: Outbox;
     try {
-      const { outbox } = this.#open();
-      outbox.transaction(() => {
-        for (const each of owed) each.body(outbox);
-        body(outbox);
+      const opened = this.#open().outbox;
+      opened.transaction(() => {
+        for (const each of owed) each.body(opened);
+        body(opened);
       });
-      this.#owed.splice(0, owed.length);
-      this.#tries = 0;
-      for (const { then } of owed) then();
-      this.#bound(outbox);
-      return true;
+      outbox = opened;
     } catch (error) {
       this.#failed(error);
       return false;
     }
+    // It is on disk, whatever becomes of what follows.
+    this.#owed.splice(0, owed.length);
+    this.#tries = 0;
+    for (const { then } of owed) then();
+    try {
+      this.#bound(outbox);
+    } catch (error) {
+      this.#failed(error);
+    }
+    return true;
   }
 
   #open(): OutboxSource {
     const { folder, clock, delivery, diagnostics } = this.#options;
     if (folder === undefined) throw new Error("no folder");
     if (this.source === undefined) {
-      const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error) };
+      const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error, true) };
       this.source = new OutboxSource(folder.create(clock.now(), clock.id()), delivery, diagnostics, listener);
       delivery.add(this.source);
     } else if (!this.source.outbox.inPlace) {
@@ -173,13 +199,13 @@ export class OwnOutbox {
   }
 
   /** Something could not be read or written: memory takes over until the next try. */
-  #failed(error: unknown): void {
+  #failed(error: unknown, inDelivery = false): void {
     if (this.#closed) return;
     const { folder, diagnostics } = this.#options;
     const detail = `Nothing can be written down in ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
     const problem = new PulseError("OUTBOX_FAILED", detail, error);
     diagnostics.warnLater(problem);
-    if (this.source) this.source.paused = this.source.outbox.inPlace; // one that was removed can be read all the same
+    if (this.source && (inDelivery || this.source.outbox.inPlace)) this.source.paused = true; // one that was removed can be read all the same
     if (isDamaged(error)) {
       const { outbox } = this.source ?? {};
       this.#owed.length = 0;
@@ -187,13 +213,15 @@ export class OwnOutbox {
       outbox?.close();
       this.#listener.lost(problem);
     }
+    if (this.#retry !== undefined) return; // what fails meanwhile fails for the same reason
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
     this.#retryAt = performance.now() + wait;
-    clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
-      if (!this.usable || !this.#write((outbox) => outbox.touch(this.#options.clock.now()))) return;
-      if (this.source) this.source.paused = false;
-      this.#listener.recovered();
+      this.#retry = undefined;
+      const written = this.usable && this.#write((outbox) => outbox.touch(this.#options.clock.now()));
+      if (this.source && (written || !this.source.outbox.inPlace)) this.source.paused = false;
+      if (written) this.#listener.recovered();
+      else this.#options.delivery.schedule();
     }, wait).unref();
   }
 
@@ -209,7 +237,10 @@ export class OwnOutbox {
   #bound(outbox: Outbox): void {
     const { diagnostics } = this.#options;
     const maxBytes = this.#maxBytes;
-    if (outbox.bytes <= maxBytes) return;
+    if (outbox.bytes <= maxBytes) {
+      this.#nothingToDropAt = undefined;
+      return;
+    }
     if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO)) return;
     const target = maxBytes * EMPTIED_TO;
     const busy = (key: string): boolean => this.source?.isBusy(key) ?? false;

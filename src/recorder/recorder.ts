@@ -129,13 +129,20 @@ export class Recorder {
   async flush(timeoutMs?: number): Promise<boolean> {
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
-    const targets = this.#queue.all().map((log): [RunLog, number] => [log, log.recorded]);
+    const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunLog, number] => [log, log.recorded]);
     const started = performance.now(); // not the time of day, which may be set back
     this.#delivery.wake();
     for (;;) {
       if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
-      for (let last = targets.at(-1); last && last[0].settled >= last[1]; last = targets.at(-1)) targets.pop();
-      if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return true;
+      const { denied } = this.#delivery;
+      let waits = false; // for a permission: nobody waits for that
+      for (let last = targets.at(-1); last; last = targets.at(-1)) {
+        const isDenied = last[0].settled < last[1] && this.#queue.isDenied(last[0]);
+        if (last[0].settled < last[1] && !isDenied) break;
+        waits ||= isDenied;
+        targets.pop();
+      }
+      if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return !waits && !denied.any;
       const now = performance.now();
       const left = Math.min(
         Math.max(started, this.#delivery.lastAccepted) + this.exitTimeoutMs - now,
@@ -156,7 +163,8 @@ export class Recorder {
    * Gives how to end the wait.
    */
   hold(log: RunLog, late: (error: PulseError) => void): () => void {
-    const timer = setTimeout(() => late(this.#lateness(log)), this.#options.patienceMs);
+    this.#keeper.follow(log);
+    const timer = setTimeout(() => late(this.#lateness(log)), this.#ended ? 0 : this.#options.patienceMs);
     return () => clearTimeout(timer);
   }
 
@@ -190,6 +198,7 @@ export class Recorder {
   /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
+    this.#keeper.own.lastChance();
     this.#keepAll();
     this.#keeper.noteDeath(status);
   }
@@ -235,6 +244,7 @@ export class Recorder {
   /** Writes down what the store has not taken and tells those who wait for it: nobody will wait any longer. */
   giveUp(): void {
     if (this.#ended || this.idle) return;
+    this.#keeper.own.lastChance();
     if (this.#keepAll() && this.#keeper.own.safe) this.#keeper.tellKept();
     const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
@@ -309,6 +319,7 @@ export class Recorder {
 
   #writeAll(): void {
     if (this.idle) return;
+    this.#keeper.own.lastChance();
     this.#queue.recall();
     let written: boolean | PulseError = true;
     if (this.writesSync) while (written === true) written = this.#delivery.writeSync(this.exitTimeoutMs);

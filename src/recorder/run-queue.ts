@@ -8,6 +8,8 @@ import { conflictWarning, withoutParams } from "./param-conflict.js";
 import { bytesOf, type RunLog } from "./run-log.js";
 
 const { setTimeout } = globalThis;
+/** The wait before one looks again whether the outbox takes a run. */
+const AGAIN_MS = 100;
 
 /** What the queue has written down. */
 export interface QueueKeeper {
@@ -65,6 +67,7 @@ export class RunQueue implements Source {
   retryDenied(): void {
     const { denied } = this.#delivery;
     for (const [experiment, logs] of this.#denied) {
+      if (denied.closed(experiment)) continue;
       const next = denied.has(experiment) ? [...logs].slice(0, 1) : logs;
       for (const log of next) {
         logs.delete(log);
@@ -116,12 +119,16 @@ export class RunQueue implements Source {
     const { parent } = log;
     if (parent?.uncreated && log.uncreated) {
       // A parent that nobody may create is not waited for in another experiment.
-      if (denied.any && isElsewhere(log, parent) && denied.has(experimentKey(parent.experiment))) log.orphan();
+      if (denied.any && isElsewhere(log, parent) && denied.closed(experimentKey(parent.experiment))) log.orphan();
       else if (!parent.kept) {
         parent.waiting ??= [];
         parent.waiting.push(log);
         return true;
-      } else if (this.#keeper.keep([log])) return true; // behind a parent that goes through the outbox, a child does too
+      } else {
+        // Behind a parent that goes through the outbox, a child does too, as soon as the disk takes it.
+        if (!this.#keeper.keep([log])) this.#pause(log, AGAIN_MS);
+        return true;
+      }
     }
     if (!denied.any || denied.admits(experimentKey(log.experiment))) return false;
     this.#deny(log);
@@ -175,6 +182,13 @@ export class RunQueue implements Source {
         yield log;
         yield* log.waiting ?? [];
       }
+  }
+
+  /** Whether a run waits for a permission. */
+  isDenied(log: RunLog): boolean {
+    return (
+      this.#denied.get(experimentKey(log.experiment))?.has(log) === true || (log.failures?.isDenied === true && this.#resting.has(log))
+    );
   }
 
   /** Drops a whole log, and says how many items it held. */
@@ -305,7 +319,8 @@ export class RunQueue implements Source {
       return;
     }
     this.#diagnostics.warnLater(error);
-    this.#pause(log, error);
+    log.tell("away", error);
+    this.#pause(log, this.#delivery.backoff(log.failures.doublings));
   }
 
   /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
@@ -317,7 +332,8 @@ export class RunQueue implements Source {
     }
     log.failures ??= new Failures();
     log.failures.denied();
-    this.#pause(log, error);
+    log.tell("away", error);
+    this.#pause(log, this.#delivery.backoff(log.failures.doublings));
   }
 
   #noteDenied({ experiment }: RunLog, error: PulseError): "experiment" | "run" {
@@ -326,17 +342,13 @@ export class RunQueue implements Source {
     return this.#delivery.denied.refused(key, error);
   }
 
-  #pause(log: RunLog, error: PulseError): void {
-    log.tell("away", error);
+  #pause(log: RunLog, ms: number): void {
     this.#resting.add(log);
-    setTimeout(
-      () => {
-        if (!this.#resting.delete(log)) return;
-        this.push(log);
-        this.#delivery.schedule();
-      },
-      this.#delivery.backoff(log.failures?.doublings ?? 0),
-    ).unref();
+    setTimeout(() => {
+      if (!this.#resting.delete(log)) return;
+      this.push(log);
+      this.#delivery.schedule();
+    }, ms).unref();
   }
 
   /** Lets the change at a log's head go and says how many items it had. */

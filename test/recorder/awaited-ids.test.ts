@@ -54,6 +54,6 @@ test("who waits for an id with a server that is not there hears so after request
 test("what is recorded when the program seems to be over is delivered, too, as long as the store accepts", async () => {
   server.runs.clear();
   server.delayMs = 20;
-  const { code, stderr } = await play(5, "at the end");
+  const { code, stderr } = await play(5, "at the end", { exitTimeoutMs: 20_000 });
   assert.deepEqual([code, stderr, stored("late ")], [0, "", Array(5).fill("FINISHED 0")]);
 });
