@@ -8,6 +8,7 @@ import type { Subject } from "../contract/carrier.js";
 import { storeContract } from "../contract/store-contract.js";
 import { readRun } from "../support/rest.js";
 import { startServer } from "./peer.js";
+import { denials, refusals } from "./refusals.js";
 import { startStack } from "./stack.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-http-"));
@@ -32,6 +33,11 @@ function subject(url: string, auth?: { username: string; password: string }): ()
   };
 }
 
+refusals("newest MLflow on SQLite", newest);
+refusals("MLflow 2.22 on SQLite", old);
+const { url, username, password } = stack;
+refusals("newest MLflow on PostgreSQL with basic auth", { url, auth: { username, password } });
+denials("newest MLflow on PostgreSQL with basic auth", { url, auth: { username, password } });
 storeContract("newest MLflow on SQLite", subject(newest.url));
 storeContract("MLflow 2.22 on SQLite", subject(old.url));
 storeContract("newest MLflow on PostgreSQL with basic auth", subject(stack.url, stack));

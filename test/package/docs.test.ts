@@ -28,7 +28,7 @@ function examples(dialect: string): Map<string, string> {
 /** Docstrings leave out what stands around them: imports of this package, and a thing or two they talk about. */
 function preamble(code: string): string {
   const entry = readFileSync("dist/esm/index.js", "utf8");
-  const names = [...entry.matchAll(/export \{([^}]*)\}/g)].flatMap(([, list]) => String(list).split(",")).map((name) => name.trim());
+  const names = [...entry.matchAll(/export ?\{([^}]*)\}/g)].flatMap(([, list]) => String(list).split(",")).map((name) => name.trim());
   const used = names.filter((name) => name !== "" && new RegExp(`(?<!\\.)\\b${name}\\b`).test(code));
   const context = [
     /\brun\./.test(code) && !/\brun\b[^.]*=>|run = /.test(code)

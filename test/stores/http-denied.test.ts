@@ -98,6 +98,17 @@ test("no answer about an experiment that was denied is kept: it is asked for aga
   assert.equal(asked(), 3);
 });
 
+test("who may write and not delete keeps a twin, and the run ends all the same", async () => {
+  const runs = ["a", "9"].map((letter) => ({ info: { run_id: letter.repeat(32) } }));
+  const { store, server } = await served(({ url }) => {
+    if (url.includes("runs/search")) return { body: { runs } };
+    return url.includes("runs/delete") ? DENIED : undefined;
+  });
+  assert.equal((await sent(store, { ...RUN, attempted: true })).kind, "done");
+  assert.ok(server.seen.some(({ url }) => url.includes("runs/delete")));
+  assert.ok(server.seen.some(({ url }) => url.includes("runs/update")));
+});
+
 test("one that is denied leaves the others alone", async () => {
   const { store } = await served(({ url }) => (url.includes("experiment_name=Theirs") ? DENIED : undefined));
   const outcomes = await store.apply([RUN, { ...RUN, runKey: "c".repeat(32), experiment: { name: "Ours" } }]);

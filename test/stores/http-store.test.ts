@@ -185,9 +185,9 @@ test("what a server would silently corrupt is not sent", async () => {
     ["metric", "other", 1, "INVALID_VALUE"],
   ]);
   const sent = server.seen.filter(({ url }) => url.includes("log-batch")).map(({ body }) => JSON.parse(body));
-  assert.deepEqual(sent[0], { run_id: "a".repeat(32), metrics: [good] });
+  assert.deepEqual(sent[0].metrics, [good]);
   assert.deepEqual(
-    sent[1].tags.map(({ key }: { key: string }) => key),
+    sent[0].tags.map(({ key }: { key: string }) => key),
     ["pulse.refused.m", "pulse.refused.other"],
   );
   const metrics = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e300].map((value, step) => ({
