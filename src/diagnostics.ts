@@ -33,6 +33,8 @@ export interface Stats {
 
 /** Subjects remembered for "warn once per subject"; beyond it only counting goes on. */
 const MAX_SUBJECTS = 200;
+/** How many of them may be no problems. */
+const MAX_NOTICES = 50;
 
 const defaultLogger: Logger = { warn: (message) => console.warn(message) };
 
@@ -54,6 +56,7 @@ export class Diagnostics {
   readonly #strict: boolean;
   readonly #logger: Logger;
   readonly #said = new Set<string>();
+  #notices = 0;
   #deferred: PulseError | undefined;
 
   constructor(options: { strict?: boolean | undefined; logger?: Logger | undefined } = {}) {
@@ -71,10 +74,31 @@ export class Diagnostics {
     }
   }
 
+  /** Says what is worth knowing and no problem: once per subject, of at most `MAX_NOTICES`; never thrown. */
+  notice(code: PulseErrorCode, detail: string, subject: string): void {
+    if (this.#said.has(`${code} ${subject}`) || this.#notices >= MAX_NOTICES) this.#count(code);
+    else {
+      this.#notices++;
+      this.#note(code, detail, undefined, subject);
+    }
+  }
+
   /** Reports a problem found away from any call (delivery), once per code and subject; when strict, the next `flush()` throws it. */
   warnLater(error: PulseError, subject = ""): void {
     const noted = this.#note(error.code, error, error.cause, subject);
     if (this.#strict) this.#deferred ??= noted;
+  }
+
+  /** Reports single items that a store has refused, each kind and key once; gives how many there are. */
+  refused(
+    some: readonly { readonly what: string; readonly key: string; readonly items: number; readonly error: PulseError }[] = [],
+  ): number {
+    let count = 0;
+    for (const { what, key, items, error } of some) {
+      this.warnLater(error, `${what} ${key}`);
+      count += items;
+    }
+    return count;
   }
 
   /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */

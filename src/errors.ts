@@ -1,4 +1,4 @@
-import { redactText } from "./capture/redact.js";
+import { shownText } from "./capture/redact.js";
 
 /**
  * Every problem the package can name: a stable code, what to do about it, and whether trying the
@@ -21,6 +21,7 @@ const PROBLEMS = {
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
   INVALID_KEY: { retry: false, todo: "Use letters, digits, and _ - . / : or space, at most 250 characters." },
   INVALID_VALUE: { retry: false, todo: "" },
+  REDACTED: { retry: false, todo: "If it is none, give it another name, or set the option `redact`." },
   VALUE_CUT: { retry: false, todo: "Shorten it; two values that differ stay apart by the hash." },
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
   CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
@@ -91,7 +92,7 @@ export class PulseError extends Error {
 
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
     const { todo } = PROBLEMS[code];
-    const told = redactText(detail); // it may quote what it was given
+    const told = shownText(detail); // it may quote what it was given, and what a server said
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
@@ -124,8 +125,8 @@ export class MlflowError extends PulseError {
 
   constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
     super(code, detail);
-    this.serverMessage = serverMessage;
-    this.errorCode = errorCode;
+    this.serverMessage = shownText(serverMessage);
+    this.errorCode = shownText(errorCode);
     this.httpStatus = httpStatus;
   }
 

@@ -1,5 +1,5 @@
 import type { Selector } from "./capture/metrics.js";
-import { makeRedactor, type Redactor } from "./capture/redact.js";
+import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, systemClock } from "./clock.js";
 import type { PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
@@ -173,7 +173,7 @@ function makeDefault(): TrackerInstance {
       error instanceof PulseError ? error : new PulseError("INVALID_CONFIG", `Tracking cannot be set up: ${messageOf(error)}.`, error);
     if (config?.strict) throw problem;
     config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
-    return new TrackerInstance(config, new RefusingStore(config.trackingUri, problem), undefined);
+    return new TrackerInstance(config, new RefusingStore(shownUri(config.trackingUri), problem), undefined);
   }
 }
 

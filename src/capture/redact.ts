@@ -1,58 +1,15 @@
-/** @internal What stands in place of a secret. */
-export const REDACTED = "[redacted]";
+import { printable } from "./printable.js";
+import { REDACTED } from "./secret-keys.js";
+import { redactPairs } from "./secret-pairs.js";
+import { redactUrls, withoutCredentials } from "./secret-urls.js";
 
-/** Single words that make a key secret. Whole words only: `token` is one, `tokens` and `tokenizer` are not. */
-const SECRET_WORDS = new Set([
-  "token",
-  "secret",
-  "secrets",
-  "password",
-  "passwords",
-  "passwd",
-  "passphrase",
-  "pwd",
-  "apikey",
-  "apikeys",
-  "authorization",
-  "credential",
-  "credentials",
-  "cookie",
-  "cookies",
-  "jwt",
-  "authtoken",
-  "accesstoken",
-  "refreshtoken",
-  "clientsecret",
-  "dbpassword",
-  "pgpassword",
-  "secretkey",
-  "accesskey",
-  "privatekey",
-]);
-/** Two words in a row that do. */
-const SECRET_PAIRS = new Set(
-  ["api", "access", "private", "secret", "signing", "auth", "encryption", "ssh"]
-    .flatMap((kind) => [`${kind} key`, `${kind} keys`])
-    .concat(["access", "auth", "api", "refresh"].map((kind) => `${kind} tokens`))
-    .concat("connection string", "db pass"),
-);
-/** What stands before or after `token` where it is one of a language model, not of a login. */
-const MODEL_TOKENS = new Set(
-  "bos eos pad unk mask sep cls stop start end special image patch class text prompt max min num total next last first new target input output per".split(
-    " ",
-  ),
-);
-const TOKEN_FACTS = new Set(
-  "type types count counts limit length id ids index level mixer embedding embeddings mask masking pooling position strategy budget dropout rate size loss".split(
-    " ",
-  ),
-);
+/** @internal */
+export { gradeOf, isSecretKey, nameOf, REDACTED } from "./secret-keys.js";
 
 /** Where a secret may begin: not within a word, but behind an underscore or an escape such as `%3D`. */
 const START = "(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))";
-/** Secrets known by their shape, wherever they stand in a text. Bounded, so that no long text is scanned anew from each of its parts. */
+/** Secrets known by their shape, wherever they stand in a text. Each takes all it can, so that no long text is scanned anew from each of its parts. */
 const SHAPES: readonly RegExp[] = [
-  "eyJ[\\w-]{8,2000}\\.[\\w-]{8,20000}\\.[\\w-]*", // JWT
   "(?:AKIA|ASIA)[0-9A-Z]{16}\\b", // AWS access key id
   "gh[pousr]_\\w{30,}", // GitHub
   "github_pat_\\w{30,}",
@@ -61,7 +18,6 @@ const SHAPES: readonly RegExp[] = [
   "xapp-[\\w-]{10,}",
   "AIza[\\w-]{35}", // Google
   "ya29\\.[\\w-]{20,}",
-  "sk-(?=[\\w-]{0,200}[0-9A-Z])[\\w-]{20,}", // OpenAI, Anthropic; not sk-learn-something
   "[sr]k_(?:live|test)_\\w{16,}", // Stripe
   "SG\\.[\\w-]{16,}\\.[\\w-]{16,}", // SendGrid
   "hf_[A-Za-z0-9]{30,}", // Hugging Face
@@ -71,40 +27,51 @@ const SHAPES: readonly RegExp[] = [
   .map((shape) => new RegExp(START + shape, "g"))
   .concat(
     /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)/g,
-    /\b(?:[Bb]earer|[Bb]asic) (?=[\w+/.=~-]{0,200}[0-9A-Z])[\w+/.=~-]{16,}/g, // not "basic something-learning"
+    /\b[Bb]earer (?=[\w+/.=~-]{0,200}[0-9A-Z])[\w+/.=~-]{16,}/g, // not "bearer of something"
   );
-/** A cheap first look: only texts with one of these can hold a shape above or a URL with credentials. */
-const SUSPECT =
-  /:\/\/|-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|xapp-|AIza|ya29|sk-|[sr]k_|SG\.|hf_|npm_|dapi|bearer |basic /i;
-/** Without the scheme before it, which would be looked for from every letter of a long text. */
-const URL_CREDENTIALS = /:\/\/[^\s/?#"'<>]+@/g;
-const KEY_WORDS = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g;
+/** Those that only a second look tells from names. */
+const JUDGED: readonly (readonly [RegExp, (text: string) => boolean])[] = [
+  [new RegExp(`${START}eyJ[\\w.-]{18,}`, "g"), isJwt],
+  [new RegExp(`${START}sk-[\\w-]{20,}`, "g"), isServiceKey],
+  [/\b[Bb]asic [\w+/-]{8,}={0,2}/g, isLogin],
+];
 
-const secretKeys = new Map<string, boolean>();
-const MAX_KEYS = 5_000;
-
-/** @internal Tells whether a param, tag or field of that name holds a secret. */
-export function isSecretKey(key: string): boolean {
-  let secret = secretKeys.get(key);
-  if (secret === undefined) {
-    const words = (key.match(KEY_WORDS) ?? []).map((word) => word.toLowerCase());
-    secret = words.some((word, i) => {
-      const [before = "", after = ""] = [words[i - 1], words[i + 1]];
-      if (word === "token" && (MODEL_TOKENS.has(before) || TOKEN_FACTS.has(after))) return false;
-      return SECRET_WORDS.has(word) || SECRET_PAIRS.has(`${word} ${after}`);
-    });
-    if (secretKeys.size < MAX_KEYS) secretKeys.set(key, secret);
-  }
-  return secret;
+function isJwt(text: string): boolean {
+  const parts = text.split(".");
+  return parts.some((part, i) => i + 2 < parts.length && /eyJ[\w-]{8}/.test(part) && (parts[i + 1] ?? "").length >= 8);
 }
 
-/** @internal Replaces every secret of a known shape in a text, and the credentials in its URLs. */
+/** OpenAI's and Anthropic's have one long random part, which names such as `sk-learn-RandomForestClassifier` have not. */
+function isServiceKey(text: string): boolean {
+  return !/^sk-learn\b/.test(text) && text.split("-").some((part) => part.length >= 16 && /\d/.test(part) && /[A-Za-z]/.test(part));
+}
+
+/** A name and a password in base64, which "Basic ResNet50-finetune" is not. */
+function isLogin(text: string): boolean {
+  return /^[\x20-\x7e]*:[\x20-\x7e]*$/.test(Buffer.from(text.slice(6), "base64").toString("latin1"));
+}
+
+/** Cheap first looks: only texts with one of these can hold a shape, a URL with secrets, a secret name. */
+const SHAPED = /-----BEGIN|eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|xapp-|AIza|ya29|sk-|[sr]k_|SG\.|hf_|npm_|dapi|bearer |basic /i;
+const ADDRESSED = /:\\?\/\\?\/|[?&][^=]{1,100}=/;
+const PAIRED = /pass|pwd|secret|token|key|auth|cred|cookie|jwt|bearer|otp|sas|sess|conn|-u|--/i;
+
+/** @internal Replaces every secret of a known shape in a text, those in its URLs, and the values of secret names. */
 export function redactText(text: string): string {
-  if (text.length < 8 || !SUSPECT.test(text)) return text;
-  let out = text.replace(URL_CREDENTIALS, `://${REDACTED}@`);
+  if (text.length < 5) return text;
+  let out = ADDRESSED.test(text) ? redactUrls(text) : text;
+  if (PAIRED.test(out)) out = redactPairs(out);
+  if (!SHAPED.test(out)) return out;
   for (const shape of SHAPES) out = out.replace(shape, REDACTED);
+  for (const [shape, judge] of JUDGED) out = out.replace(shape, (found) => (judge(found) ? REDACTED : found));
   return out;
 }
+
+/** @internal What may be shown of a tracking URI, whatever it is. */
+export const shownUri = (uri: string): string => redactText(withoutCredentials(uri));
+
+/** @internal What may be logged or printed of a text that others may have written: one line without secrets. */
+export const shownText = (text: string): string => redactText(printable(text));
 
 /** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
 export type Redactor = (key: string, value: string) => string;

@@ -1,4 +1,4 @@
-import { isSecretKey, REDACTED, redactText } from "./redact.js";
+import { gradeOf, isSecretKey, nameOf, REDACTED, redactText } from "./redact.js";
 
 /** How far an object is followed when it becomes a param's text. */
 const MAX_DEPTH = 6;
@@ -13,16 +13,20 @@ const MAX_ITEMS = 10_000;
  * a getter or `toJSON` that throws is the caller's to report.
  */
 export function valueText(key: string, value: unknown, redacts: boolean): string {
-  if (typeof value === "string") return redacts && isSecretKey(key) ? REDACTED : bounded(value);
+  if (typeof value === "string") return redacts && isSecretKey(key, value) ? REDACTED : bounded(value);
   if (typeof value !== "object" || value === null) return typeof value === "function" ? `[function ${value.name}]` : String(value);
   if (redacts && isSecretKey(key)) return REDACTED;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   const path: object[] = [];
+  /** For each of them the name of it or of what it is in that may be a secret's: then what is in there may be one. */
+  const names: string[] = [];
   let budget = MAX_TEXT;
   const text = JSON.stringify(value, function (this: object, name: string, item: unknown): unknown {
     while (path.length > 0 && path.at(-1) !== this) path.pop();
+    const secretName = redacts ? nameOf(this, name, Array.isArray(path.at(-2))) : "";
+    const outer = names[path.length - 1] ?? "";
     if (typeof item === "string") {
-      if (redacts && isSecretKey(name)) return REDACTED;
+      if (isSecretKey(secretName, item) || isSecretKey(outer, item)) return REDACTED;
       const kept = bounded(item, Math.min(MAX_ITEMS, Math.max(0, budget)));
       budget -= kept.length;
       // Here, since in JSON a line break before a secret becomes a letter before it.
@@ -33,13 +37,13 @@ export function valueText(key: string, value: unknown, redacts: boolean): string
     if (typeof item === "bigint") return String(item);
     if (typeof item === "number" && !Number.isFinite(item)) return String(item);
     if (typeof item !== "object" || item === null) return item;
-    if (redacts && isSecretKey(name)) return REDACTED;
+    if (isSecretKey(secretName)) return REDACTED;
     const plain = asPlain(item);
     if (typeof plain === "string") return plain;
     if (path.includes(item)) return "[circular]";
     budget -= 16;
     if (path.length >= MAX_DEPTH || budget < 0) return "[...]";
-    path.push(plain);
+    names[path.push(plain) - 1] = !redacts ? "" : gradeOf(secretName) ? secretName : path.length === 1 ? key : outer;
     return plain;
   });
   // What JSON has as a text (a Date, a URL) is that text.

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { redactText } from "../capture/redact.js";
+import { shownText, shownUri } from "../capture/redact.js";
 import { systemClock } from "../clock.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import { LIMITS } from "../entities.js";
@@ -78,7 +78,7 @@ interface Setting {
 function shownSettings(config: ResolvedConfig): Setting[] {
   const { server, experiment } = config;
   const values: Record<string, string> = {
-    trackingUri: redactText(config.trackingUri),
+    trackingUri: shownUri(config.trackingUri),
     experiment:
       experiment === undefined ? "the class's name, else Default" : "name" in experiment ? experiment.name : `id ${experiment.id}`,
     runId: config.runId ?? "",
@@ -100,7 +100,11 @@ function shownSettings(config: ResolvedConfig): Setting[] {
     strict: String(config.strict),
     outsideRun: config.outsideRun,
   };
-  return Object.entries(values).map(([name, value]) => ({ name, value: value || "none", origin: config.origins[name] ?? "default" }));
+  return Object.entries(values).map(([name, value]) => ({
+    name,
+    value: shownText(value) || "none",
+    origin: config.origins[name] ?? "default",
+  }));
 }
 
 function shownAuth(auth: ResolvedConfig["server"]["auth"]): string {
@@ -220,7 +224,7 @@ function writable(folder: string, detail: string): Omit<Finding, "what"> {
 
 function problem(what: string, error: unknown): Finding {
   const cause = (error as { error?: unknown }).error ?? error;
-  const text = redactText(messageOf(cause));
+  const text = shownText(messageOf(cause));
   if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: text };
   // A message is what happened, then what a running program is to do; here somebody can do more.
   const todo =

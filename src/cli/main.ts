@@ -2,7 +2,7 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { redactText } from "../capture/redact.js";
+import { shownText } from "../capture/redact.js";
 import { messageOf } from "../errors.js";
 import { doctor } from "./doctor.js";
 import { printJson, type Terminal } from "./output.js";
@@ -98,7 +98,7 @@ main(process.argv.slice(2))
       process.exitCode = code;
     },
     (error: unknown) => {
-      const message = redactText(messageOf(error));
+      const message = shownText(messageOf(error));
       if (process.argv.includes("--json")) printJson({ out: process.stdout, err: process.stderr, json: true }, { error: message });
       else process.stderr.write(`pulse-mlflow: ${message}\nRun \`npx pulse-mlflow --help\` for what there is.\n`);
       process.exitCode = 1;

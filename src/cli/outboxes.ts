@@ -1,3 +1,4 @@
+import { shownText } from "../capture/redact.js";
 import type { OutboxSummary } from "../recorder/kept.js";
 import { adopt, fileFacts, type OutboxFolder } from "../recorder/outbox-folder.js";
 
@@ -17,7 +18,9 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
     const outbox = adopt(path);
     if (typeof outbox === "string") return { path, state: outbox === "held" ? "live" : "foreign", fileBytes, changed };
     try {
-      return { path, state: "waiting", fileBytes, changed, ...outbox.summary() };
+      const summary = outbox.summary();
+      const setAside = summary.setAside.map((each) => ({ ...each, reason: shownText(each.reason) })); // a server's words
+      return { path, state: "waiting", fileBytes, changed, ...summary, setAside };
     } finally {
       outbox.close();
     }

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { printableJson } from "../capture/printable.js";
 
 /** Where a command writes, and how it looks there. */
 export interface Terminal {
@@ -16,7 +17,7 @@ export function styled(terminal: Terminal, style: Style, text: string): string {
 
 /** Prints one JSON document. */
 export function printJson(terminal: Terminal, value: unknown): void {
-  terminal.out.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  terminal.out.write(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
 }
 
 /** Aligns rows in columns; numbers, which come as such, to the right. */

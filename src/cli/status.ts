@@ -1,3 +1,4 @@
+import { shownText } from "../capture/redact.js";
 import { resolveConfig } from "../config/resolve.js";
 import { outboxFolders, stateFolder } from "../recorder/outbox-folder.js";
 import { outboxStates } from "./outboxes.js";
@@ -7,7 +8,7 @@ import { ago, bytes, printJson, styled, type Terminal, table } from "./output.js
 export function status(terminal: Terminal): number {
   const root = resolveConfig().outboxFolder ?? stateFolder();
   const uris = outboxFolders(root)
-    .map((folder) => ({ uri: folder.uri, outboxes: outboxStates(folder) }))
+    .map((folder) => ({ uri: shownText(folder.uri), outboxes: outboxStates(folder) }))
     .filter(({ outboxes }) => outboxes.length > 0);
   if (terminal.json) {
     printJson(terminal, { folder: root, uris });

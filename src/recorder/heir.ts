@@ -89,7 +89,7 @@ export class Heir {
       return false;
     }
     const source = new OutboxSource(outbox, this.#delivery, this.#diagnostics, {
-      delivered: (_key, items) => this.#options.onDelivered?.(items),
+      delivered: (_key, items, _ids, refused) => this.#options.onDelivered?.(items - refused),
       drained: () => undefined,
       setAside: () => undefined,
       idle: () => setImmediate(() => this.#look(source)),

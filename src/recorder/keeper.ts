@@ -35,7 +35,7 @@ export class Keeper implements QueueKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.own = new OwnOutbox(options, {
-      delivered: (key, items, ids) => this.#delivered(key, items, ids),
+      delivered: (key, items, ids, refused) => this.#delivered(key, items, ids, refused),
       drained: (key) => this.#drained(key),
       setAside: (key, items, error) => this.#wasSetAside(key, items, error),
       away: (key, error) => this.#live.get(key)?.tell("away", error),
@@ -228,9 +228,10 @@ export class Keeper implements QueueKeeper {
 
   // What the outbox's own delivery tells.
 
-  #delivered(key: string, items: number, ids: RunLog["ids"]): void {
+  #delivered(key: string, items: number, ids: RunLog["ids"], refused: number): void {
     const { stats } = this.#options.diagnostics;
-    stats.delivered += items;
+    stats.delivered += items - refused;
+    stats.rejected += refused;
     stats.pending -= items;
     const log = this.#live.get(key);
     if (log === undefined || ids === undefined) return;

@@ -19,8 +19,8 @@ const AGAIN_MS = 100;
 
 /** Who is told what becomes of an outbox's runs. */
 export interface OutboxListener {
-  /** The store took `items` items of a run; `ids` after its creation. */
-  delivered(key: string, items: number, ids: StoredIds | undefined): void;
+  /** The store took `items` items of a run, all but `refused`; `ids` after its creation. */
+  delivered(key: string, items: number, ids: StoredIds | undefined, refused: number): void;
   /** Nothing of the run is left in the outbox. */
   drained(key: string): void;
   /** Items of a run were set aside. */
@@ -232,7 +232,7 @@ export class OutboxSource implements Source {
           this.#busy.delete(key);
           this.#failures.delete(key);
           this.#delivery.accepted(change.experiment);
-          this.#listener.delivered(key, items, ids);
+          this.#listener.delivered(key, items, ids, this.#diagnostics.refused(outcome.refused));
           if (ids) this.freeChildren(key);
           this.#goOn(key);
         };

@@ -270,7 +270,9 @@ export class RunQueue implements Source {
 
   #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }, opened: RunLog[]): void {
     const change = log.head as RunChange;
-    this.#diagnostics.stats.delivered += this.#release(log, change);
+    const refused = this.#diagnostics.refused(outcome.refused);
+    this.#diagnostics.stats.rejected += refused;
+    this.#diagnostics.stats.delivered += this.#release(log, change) - refused;
     log.failures = undefined;
     if (change.create) {
       log.created(outcome.ids ?? { runId: log.runKey, experimentId: "" });

@@ -5,6 +5,7 @@ import { messageOf, PulseError } from "../errors.js";
 import { type HeldRuns, holdUnlessFailed } from "../recorder/held-runs.js";
 import type { RunHost } from "./host.js";
 import { Run } from "./run.js";
+import { sayRedacted } from "./values.js";
 
 /** How a run is to be opened. */
 export interface OpenRequest {
@@ -105,6 +106,7 @@ function limited(host: RunHost, what: string, given: string, limit: number): str
   const byRules = host.config.redact === undefined || host.config.redact === true;
   if (byRules && plain.has(given)) return given;
   const text = withoutNul(redacted(host, what, String(given)));
+  sayRedacted(host, `the ${what}`, given, text);
   if (text.length <= limit) {
     if (byRules && text === given && text.length <= LIMITS.runName && plain.size < MAX_NAMES) plain.add(given);
     return text;

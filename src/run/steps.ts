@@ -7,21 +7,24 @@ interface Link {
   readonly next: Link | undefined;
 }
 
+/** No step is higher: beyond it numbers are no longer exact, and servers take others than were sent. */
+const HIGHEST = Number.MAX_SAFE_INTEGER;
+
 /** The highest step so far of each key of one run. */
 export class Steps {
   #chain: Link | undefined;
   #length = 0;
   #map: Map<string, Link> | undefined;
 
-  /** Gives the step of the next value: the highest so far plus one, from 0. */
+  /** Gives the step of the next value: the highest so far plus one, from 0; there it stays when there is no higher one. */
   next(key: string): number {
-    return (this.#find(key)?.highest ?? -1) + 1;
+    return Math.min((this.#find(key)?.highest ?? -1) + 1, HIGHEST);
   }
 
   /** Takes the next step of a key. */
   take(key: string): number {
     const known = this.#find(key);
-    if (known) return ++known.highest;
+    if (known) return known.highest < HIGHEST ? ++known.highest : HIGHEST;
     this.took(key, 0);
     return 0;
   }

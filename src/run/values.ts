@@ -29,8 +29,15 @@ export function integerOf(host: RunHost, given: unknown, what: string, key: stri
   return taken;
 }
 
-/** The text of a param or tag: redacted, then cut. */
-export function textOf(host: RunHost, key: string, value: unknown, limit: number, mayBeCut = false): string {
+/** Says, once for each name, that the rules have taken something for a secret. */
+export function sayRedacted(host: RunHost, name: string, given: unknown, text: string): void {
+  if (host.config.redact === false || !text.includes(REDACTED) || (typeof given === "string" && given.includes(REDACTED))) return;
+  const shown = cutText(name, 60);
+  host.diagnostics.notice("REDACTED", `What looks like a secret in ${shown} was replaced by ${REDACTED}.`, shown);
+}
+
+/** The text of a param or tag: redacted, then cut. That of an error may be cut, and may lose secrets, without a word. */
+export function textOf(host: RunHost, key: string, value: unknown, limit: number, ofError = false): string {
   const { redact, config, diagnostics } = host;
   let text: string;
   try {
@@ -40,7 +47,8 @@ export function textOf(host: RunHost, key: string, value: unknown, limit: number
     diagnostics.warn("CAPTURE_FAILED", `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}.`, error);
     return "[unreadable]";
   }
-  if (text.length > limit && !mayBeCut) {
+  if (!ofError) sayRedacted(host, JSON.stringify(key), value, text);
+  if (text.length > limit && !ofError) {
     diagnostics.warn(
       "VALUE_CUT",
       `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { redactText } from "../capture/redact.js";
+import { shownUri } from "../capture/redact.js";
 import type { Clock } from "../clock.js";
 import type { ServerSettings } from "../config/server.js";
 import { PulseError } from "../errors.js";
@@ -23,14 +23,13 @@ const NOT_YET = /^(file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\
  * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there.
  */
 export function openStore(uri: string, options: StoreOptions): TrackingStore {
+  const shown = JSON.stringify(shownUri(uri));
   if (uri === "memory:") return new MemoryStore();
   if (uri === "null:") return new NullStore();
-  if (/^https?:/i.test(uri)) return openHttp(uri, options);
+  if (/^https?:/i.test(uri)) return openHttp(uri, shown, options);
   const file = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
   if (file !== undefined && !file.startsWith(":memory:") && !file.includes("?")) return new SqliteStore(resolve(file), options);
-  if (file?.includes("?"))
-    throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(uri)}: options behind a ? are not known here.`);
-  const shown = JSON.stringify(redactText(uri));
+  if (file?.includes("?")) throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown}: options behind a ? are not known here.`);
   const scheme = NOT_YET.exec(uri)?.[1];
   if (scheme !== undefined)
     throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown}: there is no store for ${scheme}: in this version yet.`);
@@ -42,8 +41,13 @@ export function openStore(uri: string, options: StoreOptions): TrackingStore {
   throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is not one this package knows.`);
 }
 
-function openHttp(uri: string, { server }: StoreOptions): TrackingStore {
-  if (!/^https?:\/\/[^/]/i.test(uri) || !URL.canParse(uri))
-    throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(redactText(uri))} is no URL of a server.`);
+/** What a parser takes for a host and a port, though the port is the beginning of a password with a raw `#`, `/` or `?`. */
+const CUT_PASSWORD = /^https?:\/\/[^/?#@]*:\d+[/?#].*@/i;
+
+function openHttp(uri: string, shown: string, { server }: StoreOptions): TrackingStore {
+  if (!/^https?:\/\/[^/]/i.test(uri) || !URL.canParse(uri) || CUT_PASSWORD.test(uri)) {
+    const hint = uri.includes("@") ? "; in a password, # / ? and @ are written %23 %2F %3F %40" : "";
+    throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is no URL of a server${hint}.`);
+  }
   return new HttpStore(new URL(uri), server);
 }

@@ -54,14 +54,47 @@ const SHAPES: readonly ((roll: Roll) => readonly [text: string, secret: string])
     const secret = letters(roll, 14);
     return [`${pick(roll, ["postgresql", "https", "amqp"])}://user:${secret}@host:1/db?x=1`, secret];
   },
+  (roll) => {
+    const secret = letters(roll, 14);
+    return [`postgres://user:${secret}${pick(roll, ["#", "/", "?", "#/", "@", "&x=", " ", "%23"])}${secret}@host/db`, secret];
+  },
+  (roll) => {
+    const secret = `s3${letters(roll, 10)}`;
+    const name = pick(roll, ["password", "DB_PASSWORD", "apiKey", "client-secret", "sessionId", "x_token", "pwd"]);
+    const form = pick(roll, ["N=S", "N: S", '{"N":"S"}', '{"N": "S", "b": 1}', "{ N: 'S' }", "--N S", "--N=S", "a=1;N=S;b=2", "/x?N=S&b=1", '{"name":"N","value":"S"}', '[["N","S"]]', '"{\\"N\\":\\"S\\"}"']); // biome-ignore format: one list
+    return [form.replace(/[NS]/g, (part) => (part === "N" ? name : secret)), secret];
+  },
+  (roll) => {
+    const secret = `s3${letters(roll, 10)}`;
+    return [
+      pick(roll, [`curl -u me:${secret} https://host`, `Cookie: a=${secret}; b=${secret}`, `authorization: Token ${secret}`]),
+      secret,
+    ];
+  },
 ];
 
 function whole(secret: string): readonly [string, string] {
   return [secret, secret];
 }
 
-const SECRET_KEYS = ["password", "token", "api_key", "apiKey", "clientSecret", "AUTHORIZATION", "db.password", "x-access-key", "credentials", "passwords", "PGPASSWORD", "ssh_keys"]; // biome-ignore format: one list
-const OPEN_KEYS = ["max_tokens", "tokenizer", "num_tokens", "secretary", "keyboard", "pad_token", "token_type", "eosToken", "lr"];
+const SECRET_KEYS = ["password", "token", "api_key", "apiKey", "clientSecret", "AUTHORIZATION", "db.password", "x-access-key", "credentials", "passwords", "PGPASSWORD", "ssh_keys", "pass", "passcode", "bearer", "connStr", "sas", "otp", "sessionId", "mytoken", "APITOKEN", "pwd", "identity_token", "password_db"]; // biome-ignore format: one list
+const OPEN_KEYS = [
+  "max_tokens",
+  "tokenizer",
+  "num_tokens",
+  "secretary",
+  "keyboard",
+  "pad_token",
+  "token_type",
+  "eosToken",
+  "lr",
+  "token_pattern",
+  "password_policy",
+  "cookie_consent",
+  "jwt_algorithm",
+  "private_key_bits",
+  "placeholder_token",
+];
 
 /** Puts secrets wherever a program may have them, and gives what must never be seen and what must stay. */
 function plant(roll: Roll): {
@@ -75,7 +108,9 @@ function plant(roll: Roll): {
   const shaped = (): string => {
     const [text, secret] = pick(roll, SHAPES)(roll);
     secrets.push(secret);
-    return pick(roll, [text, `before ${text} after`, `A=1\n${text}`, `\t${text}`, `next=%3D${text}`, `my_${text}`]);
+    const around = [text, `before ${text} after`, `A=1\n${text}`, `\t${text}`];
+    // An option is a word of its own.
+    return pick(roll, text.startsWith("--") ? around : [...around, `next=%3D${text}`, `my_${text}`]);
   };
   const keyed = (): string => {
     const secret = `s3cret${letters(roll, 10)}`;
@@ -91,7 +126,15 @@ function plant(roll: Roll): {
     [pick(roll, SECRET_KEYS)]: keyed(),
     [`note${roll(99)}`]: shaped(),
     [pick(roll, OPEN_KEYS)]: plain(),
-    ...(depth > 0 && { inner: object(depth - 1), list: [object(0), shaped()], [pick(roll, SECRET_KEYS)]: { hidden: keyed() } }),
+    ...(depth > 0 && {
+      inner: object(depth - 1),
+      list: [object(0), shaped()],
+      fields: [{ name: pick(roll, SECRET_KEYS), value: keyed() }],
+      pairs: [[pick(roll, SECRET_KEYS), keyed()]],
+      argv: ["run", `--${pick(roll, SECRET_KEYS)}`, keyed()],
+      text: JSON.stringify({ [pick(roll, SECRET_KEYS)]: keyed() }),
+      [pick(roll, SECRET_KEYS)]: { hidden: keyed() },
+    }),
   });
   const cause = new Error(`cause: ${shaped()}`);
   return {
@@ -221,4 +264,32 @@ test("a long text in an object takes nothing else with it, and two different one
   });
   const { params, tags } = await onlyRun();
   assert.notEqual(params.get("one")?.slice(-9), tags.get("two")?.slice(-9));
+});
+
+test("what is replaced is said once a name, with the name alone, of so many names; errors and strict mode stay as they are", async () => {
+  const { tracker, runs, warnings } = memoryTracker({ strict: true });
+  for (let i = 0; i < 3; i++)
+    tracker.withRun(
+      { params: { apiKey: "hunter2", options: { db: { password: "hunter2" } }, lr: 0.1 }, tags: { [`a${i}`]: "--token hunter2" } },
+      () => 1,
+    );
+  tracker.withRun({ runName: "password=hunter2", experiment: "password=hunter2", params: { note: "[redacted]" } }, () => 1);
+  assert.throws(() => tracker.withRun({}, () => { throw new Error("password=hunter2"); })); // biome-ignore format: short
+  await runs();
+  const said = (name: string): string => `pulse-mlflow: What looks like a secret in ${name} was replaced by [redacted]. If it is none, give it another name, or set the option \`redact\`. [REDACTED]`; // biome-ignore format: one text
+  assert.deepEqual(warnings, ['"apiKey"', '"options"', '"a0"', '"a1"', '"a2"', "the experiment name", "the run name"].map(said));
+  assert.equal(tracker.stats().warnings.REDACTED, 11);
+
+  const many = memoryTracker();
+  many.tracker.withRun({ tags: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`password${i}`, "hunter2"])) }, (run) =>
+    run.logMetric("a*b", 1),
+  );
+  await many.runs();
+  assert.equal(many.warnings.length, 51); // the other one is about the metric
+  assert.equal(many.tracker.stats().warnings.REDACTED, 300);
+
+  const off = memoryTracker({ redact: false });
+  off.tracker.withRun({ params: { password: "hunter2" } }, () => 1);
+  assert.deepEqual(off.warnings, []);
+  assert.equal((await off.onlyRun()).params.get("password"), "hunter2");
 });

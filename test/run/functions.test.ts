@@ -156,7 +156,7 @@ test("long values are cut with a hash, secrets never stored, and a param keeps i
   assert.equal(run.params.get("lr"), "1");
   assert.equal(run.tags.get("pulse.conflict.lr"), "2");
   assert.doesNotMatch(warnings.join("\n"), /hunter2/);
-  assert.deepEqual(Object.keys(tracker.stats().warnings).sort(), ["PARAM_CONFLICT", "VALUE_CUT"]);
+  assert.deepEqual(Object.keys(tracker.stats().warnings).sort(), ["PARAM_CONFLICT", "REDACTED", "VALUE_CUT"]);
 });
 
 test("logExperiment resolves with the ids once the run is stored", async () => {

@@ -60,7 +60,10 @@ test("what an answer means: nothing but MLflow's own refusal of a change sets it
     [400, "<html>bad gateway rules</html>", "away", "NO_MLFLOW"],
     [401, "You are not authenticated.", "away", "UNAUTHORIZED"],
     [401, json("UNAUTHENTICATED"), "away", "UNAUTHORIZED"],
-    [403, "Permission denied", "away", "FORBIDDEN"],
+    [403, "Permission denied", "denied", "FORBIDDEN"],
+    [403, json("PERMISSION_DENIED"), "denied", "FORBIDDEN"],
+    [403, "Cross-origin request blocked", "away", "FORBIDDEN"],
+    [403, json("FEATURE_DISABLED"), "away", "FORBIDDEN"],
     [403, "Invalid Host header - possible DNS rebinding attack detected", "away", "FORBIDDEN"],
     [404, "<html>not here</html>", "away", "NO_MLFLOW"],
     [404, json("RESOURCE_DOES_NOT_EXIST"), "rejected", "RUN_NOT_FOUND"],
@@ -171,11 +174,22 @@ test("an old server that knows no colon in keys gets an underscore", async () =>
 
 test("what a server would silently corrupt is not sent", async () => {
   const { store, server } = await served(() => undefined);
-  for (const metric of [
-    { key: "m", value: 1, timestamp: 1.5, step: 0 },
-    { key: "m", value: 1, timestamp: 5, step: 2 ** 60 },
-  ])
-    assert.equal(codeOf(await outcome(store, { ...ENDED, metrics: [metric] })), "INVALID_VALUE");
+  const good = { key: "m", value: 1, timestamp: 5, step: 0 };
+  const bad = [1.5, Number.NaN, 2 ** 60].flatMap((number) => [
+    { ...good, timestamp: number },
+    { ...good, step: number },
+  ]);
+  const got = await outcome(store, { ...ENDED, metrics: [good, ...bad, { ...bad[0], key: "other" } as typeof good] });
+  assert.deepEqual(got.kind === "done" && got.refused?.map(({ what, key, items, error }) => [what, key, items, error.code]), [
+    ["metric", "m", 6, "INVALID_VALUE"],
+    ["metric", "other", 1, "INVALID_VALUE"],
+  ]);
+  const sent = server.seen.filter(({ url }) => url.includes("log-batch")).map(({ body }) => JSON.parse(body));
+  assert.deepEqual(sent[0], { run_id: "a".repeat(32), metrics: [good] });
+  assert.deepEqual(
+    sent[1].tags.map(({ key }: { key: string }) => key),
+    ["pulse.refused.m", "pulse.refused.other"],
+  );
   const metrics = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e300].map((value, step) => ({
     key: "m",
     value,

@@ -53,15 +53,27 @@ export class FakeMlflow {
   readonly runs: Map<string, FakeRun> = new Map();
   /** How many requests came. */
   requests = 0;
+  /** Which ones. */
+  readonly calls: string[] = [];
   /** Milliseconds by which every answer is late. */
   delayMs = 0;
   /** Whether requests vanish: the connection stays open, nothing happens. */
   silent = false;
   /** Whether requests are done, but the connection ends before the answer. */
   resets = false;
+  /** What it refuses of a batch or a creation, in the words of the newest MLflow. */
+  refuses: (key: string, value: unknown) => boolean = () => false;
+  words = "Names may only contain alphanumerics";
+  /** Names of experiments nobody may read or write. */
+  readonly closed: Set<string> = new Set();
+  /** What it answers instead of doing anything; with `refuse` a refusal in these words. */
+  instead: ((call: string) => object | undefined) | undefined;
+  /** What a gateway adds to each answer. */
+  added: object = {};
   readonly #server: Server;
   readonly #port: number;
   readonly #experiments = new Map<string, string>();
+  #made = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -78,6 +90,18 @@ export class FakeMlflow {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return new FakeMlflow(server);
+  }
+
+  /** Becomes another server: without its runs, and with these experiments, from id 1 on. */
+  replace(...experiments: string[]): void {
+    this.runs.clear();
+    this.#experiments.clear();
+    for (const name of experiments) this.#experiments.set(name, String(this.#experiments.size + 1));
+  }
+
+  /** The name of the experiment a run is in. */
+  experimentOf({ experimentId }: FakeRun): string | undefined {
+    return [...this.#experiments].find(([, id]) => id === experimentId)?.[0];
   }
 
   /** The runs of a name that are not deleted. */
@@ -112,7 +136,10 @@ export class FakeMlflow {
     let answer: object;
     try {
       const body = (text === "" ? Object.fromEntries(url.searchParams) : JSON.parse(text)) as Body;
-      answer = this.#call(`${incoming.method} ${url.pathname.replace("/api/2.0/mlflow/", "")}`, body);
+      const call = `${incoming.method} ${url.pathname.replace("/api/2.0/mlflow/", "")}`;
+      this.calls.push(call);
+      answer = this.instead?.(call) ?? this.#call(call, body);
+      if ("refuse" in answer) throw new Refusal(400, "INVALID_PARAMETER_VALUE", String(answer.refuse));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       status = error.status;
@@ -120,7 +147,7 @@ export class FakeMlflow {
     }
     if (this.resets) return void incoming.socket.resetAndDestroy();
     if (this.delayMs > 0) await sleep(this.delayMs, undefined, { ref: false });
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ ...answer, ...this.added }));
   }
 
   #call(call: string, body: Body): object {
@@ -128,6 +155,7 @@ export class FakeMlflow {
       case "GET experiments/get-by-name": {
         const id = this.#experiments.get(body["experiment_name"] ?? "");
         if (id === undefined) throw missing("experiment");
+        this.#open(id);
         return { experiment: { experiment_id: id, name: body["experiment_name"], lifecycle_stage: "active" } };
       }
       case "POST experiments/create": {
@@ -136,6 +164,12 @@ export class FakeMlflow {
         this.#experiments.set(body["name"] ?? "", id);
         return { experiment_id: id };
       }
+      case "GET experiments/get":
+        return { experiment: { experiment_id: body["experiment_id"] } };
+      case "GET metrics/get-history":
+        return { metrics: [...this.#run(body).metrics.values()].filter(({ key }) => key === body["metric_key"]) };
+      case "POST experiments/search":
+        return {};
       case "POST runs/create":
         return this.#create(body);
       case "GET runs/get":
@@ -154,10 +188,25 @@ export class FakeMlflow {
     }
   }
 
+  #open(experimentId: string): void {
+    const name = [...this.#experiments].find(([, id]) => id === experimentId)?.[0];
+    if (name !== undefined && this.closed.has(name)) throw new Refusal(403, "PERMISSION_DENIED", "Permission denied");
+  }
+
+  #check(list: string, items: readonly (Pair | Point)[]): void {
+    const at = items.findIndex(({ key, value }) => this.refuses(key, value));
+    const words = `Invalid value "${items[at]?.key}" for parameter '${list}[${at}].name' supplied: ${this.words}.`;
+    if (at >= 0) throw new Refusal(400, "INVALID_PARAMETER_VALUE", words);
+  }
+
   #create({ experiment_id, run_name, start_time, tags = [] as never }: Body): object {
+    this.#open(experiment_id ?? "");
     const pairs = tags as Pair[];
+    this.#check("tags", pairs);
+    if (![...this.#experiments.values()].includes(experiment_id ?? "")) throw missing("experiment");
+    if (run_name !== undefined) this.#check("run_name", [{ key: "run_name", value: run_name }]);
     const run: FakeRun = {
-      id: (this.runs.size + 1).toString(16).padStart(32, "0"),
+      id: (++this.#made).toString(16).padStart(32, "0"),
       experimentId: String(experiment_id),
       name: String(run_name),
       startTime: Number(start_time),
@@ -179,6 +228,10 @@ export class FakeMlflow {
   }
 
   #log(run: FakeRun, { params = [] as never, tags = [] as never, metrics = [] as never }: Body): object {
+    this.#open(run.experimentId);
+    this.#check("metrics", metrics);
+    this.#check("params", params);
+    this.#check("tags", tags);
     for (const { key, value } of params as Pair[]) {
       if ((run.params.get(key) ?? value) !== value) throw new Refusal(400, "INVALID_PARAMETER_VALUE", `Changing param ${key}.`);
       run.params.set(key, value);
@@ -204,7 +257,8 @@ export class FakeMlflow {
   }
 }
 
-function shown({ id, experimentId, name, status, metrics }: FakeRun) {
+function shown({ id, experimentId, name, status, metrics, params, tags }: FakeRun) {
   const info = { run_id: id, experiment_id: experimentId, run_name: name, status };
-  return { info, data: { metrics: [...metrics.values()] } };
+  const pairs = (map: ReadonlyMap<string, string>): Pair[] => [...map].map(([key, value]) => ({ key, value }));
+  return { info, data: { metrics: [...metrics.values()], params: pairs(params), tags: pairs(tags) } };
 }

@@ -1,5 +1,5 @@
 import type { Metric } from "../../entities.js";
-import type { RunChange } from "../tracking-store.js";
+import type { Items } from "./answers.js";
 import { refusal } from "./failure.js";
 
 /** What a server takes in one `log-batch`. */
@@ -7,32 +7,42 @@ const MOST_ITEMS = 1_000;
 const MOST_PARAMS = 100;
 const MOST_TAGS = 100;
 
-/** The bodies of the `log-batch` requests of a change: as few as MLflow's limits and `maxBytes` allow. */
-export function batches(runId: string, { params, tags, metrics }: RunChange, maxBytes: number): string[] {
-  const bodies: string[] = [];
-  const lists = { params: [] as string[], tags: [] as string[], metrics: [] as string[] };
-  let items = 0;
+/** One `log-batch` request and what it holds. */
+export interface Batch {
+  readonly body: string;
+  readonly items: Items;
+}
+
+/** The `log-batch` requests of a change: as few as MLflow's limits and `maxBytes` allow. */
+export function batches(runId: string, { params, tags, metrics }: Items, maxBytes: number): Batch[] {
+  const made: Batch[] = [];
+  const fresh = () => ({ params: [] as Items["params"][number][], tags: [] as Items["tags"][number][], metrics: [] as Metric[] });
+  let items = fresh();
+  const texts = { params: [] as string[], tags: [] as string[], metrics: [] as string[] };
+  let count = 0;
   let bytes = 0;
   const flush = (): void => {
-    if (items === 0) return;
-    const parts = Object.entries(lists).flatMap(([name, list]) => (list.length > 0 ? [`"${name}":[${list.join(",")}]`] : []));
-    bodies.push(`{"run_id":${JSON.stringify(runId)},${parts.join(",")}}`);
-    for (const list of Object.values(lists)) list.length = 0;
-    items = 0;
+    if (count === 0) return;
+    const parts = Object.entries(texts).flatMap(([name, list]) => (list.length > 0 ? [`"${name}":[${list.join(",")}]`] : []));
+    made.push({ body: `{"run_id":${JSON.stringify(runId)},${parts.join(",")}}`, items });
+    for (const list of Object.values(texts)) list.length = 0;
+    items = fresh();
+    count = 0;
     bytes = 0;
   };
-  const add = (list: string[], most: number, text: string): void => {
+  const add = <K extends keyof Items>(kind: K, most: number, item: Items[K][number], text: string): void => {
     const size = Buffer.byteLength(text) + 1;
-    if (items === MOST_ITEMS || list.length === most || bytes + size > maxBytes) flush();
-    list.push(text);
-    items++;
+    if (count === MOST_ITEMS || texts[kind].length === most || bytes + size > maxBytes) flush();
+    texts[kind].push(text);
+    (items[kind] as Items[K][number][]).push(item);
+    count++;
     bytes += size;
   };
-  for (const { key, value } of params) add(lists.params, MOST_PARAMS, pair(key, value));
-  for (const { key, value } of tags) add(lists.tags, MOST_TAGS, pair(key, value));
-  for (const metric of metrics) add(lists.metrics, MOST_ITEMS, point(metric));
+  for (const param of params) add("params", MOST_PARAMS, param, pair(param.key, param.value));
+  for (const tag of tags) add("tags", MOST_TAGS, tag, pair(tag.key, tag.value));
+  for (const metric of metrics) add("metrics", MOST_ITEMS, metric, point(metric));
   flush();
-  return bodies;
+  return made;
 }
 
 /** Gives a text as JSON; half a surrogate pair, which is no character, would make the server fail. */
@@ -44,13 +54,15 @@ function pair(key: string, value: string): string {
   return `{"key":${text(key)},"value":${text(value)}}`;
 }
 
-/** Servers read on after a number they cannot take as if nothing had happened, and lose the rest of the body: nothing of that kind is sent. */
 function point({ key, value, timestamp, step }: Metric): string {
   const number = Number.isFinite(value) ? JSON.stringify(value) : `"${value}"`;
-  return `{"key":${text(key)},"value":${number},"timestamp":${integer(timestamp, "timestamp")},"step":${integer(step, "step")}}`;
+  return `{"key":${text(key)},"value":${number},"timestamp":${timestamp},"step":${step}}`;
 }
 
-/** @throws Failure `rejected` for what is no integer. */
+/**
+ * Servers read on after a number they cannot take as if nothing had happened, and lose the rest of the body: nothing of that kind is sent.
+ * @throws Failure `rejected` for what is no integer.
+ */
 export function integer(value: number, what: string): number {
   if (!Number.isSafeInteger(value)) throw refusal("INVALID_VALUE", `A ${what} must be an integer, got ${value}.`);
   return value;

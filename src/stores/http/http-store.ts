@@ -1,13 +1,26 @@
 import type { ServerSettings } from "../../config/server.js";
-import type { ExperimentRef } from "../../entities.js";
+import type { Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
-import { DONE, type Outcome, type RunChange, type RunEnd, type RunStart, type StoredIds, type TrackingStore } from "../tracking-store.js";
-import { batches, integer } from "./batches.js";
+import {
+  DONE,
+  itemsOf,
+  NO_CHANGE,
+  type Outcome,
+  type RefusedItems,
+  type RunChange,
+  type RunEnd,
+  type RunStart,
+  type StoredIds,
+  type TrackingStore,
+} from "../tracking-store.js";
+import { integer } from "./batches.js";
+import { deletedExperiment, deniedExperiment, Experiments, label } from "./experiments.js";
 import { Failure, refusal, refusedAs } from "./failure.js";
+import { ItemWriter } from "./item-writer.js";
 import { list, record, text } from "./json.js";
 import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
 import { MlflowApi } from "./mlflow-api.js";
-import { remedyFor } from "./refused-batch.js";
+import { isAboutItems } from "./refused-items.js";
 
 /**
  * Runs under way at once. Fewer leave a server idle between requests, more gain nothing; and with some twenty requests at once,
@@ -16,11 +29,19 @@ import { remedyFor } from "./refused-batch.js";
 const WIDTH = 4;
 /** Most items of one change: what `log-batch` takes at once, beside the run's start and end. */
 const BATCH_ITEMS = 1_000;
-/** Bounds of a request's body: proxies commonly refuse 1 MB; one that refuses less is given half as much. */
-const MAX_BYTES = 900_000;
-const LEAST_BYTES = 30_000;
 /** Runs whose server ids are remembered, for children and for what comes late. */
 const MOST_KNOWN = 10_000;
+/** The tag of a run the server had lost, with the id it had. */
+const RECREATED_TAG = "pulse.recreated";
+
+/** What is known of a run on the server. */
+interface Known {
+  readonly ids: StoredIds;
+  /** As it was created, if it was by this process. */
+  readonly start?: RunStart | undefined;
+  /** The server has refused something of its start: all of it that may be refused follows by itself. */
+  readonly bare?: boolean;
+}
 
 /** An MLflow server as a store: at most three requests for a short run, and a run is created once whatever happens to the requests. */
 export class HttpStore implements TrackingStore {
@@ -31,9 +52,11 @@ export class HttpStore implements TrackingStore {
   readonly durable: boolean = true;
   readonly api: MlflowApi;
   readonly #late: LateRequests;
-  readonly #experiments = new Map<string, Promise<string>>();
-  readonly #known = new Map<string, StoredIds>();
-  #maxBytes = MAX_BYTES;
+  readonly #experiments: Experiments;
+  readonly #items: ItemWriter;
+  /** Ids of runs that somebody deleted: once they are purged, they are not to come back. */
+  readonly #deleted = new Set<string>();
+  readonly #known = new Map<string, Known>();
 
   constructor(url: URL, settings: ServerSettings) {
     this.api = new MlflowApi(url, settings, "pulse-mlflow");
@@ -41,6 +64,8 @@ export class HttpStore implements TrackingStore {
     this.uri =
       settings.workspace === undefined ? this.api.origin : `${this.api.origin}?workspace=${encodeURIComponent(settings.workspace)}`;
     this.#late = new LateRequests(this.api, settings.requestTimeoutMs);
+    this.#experiments = new Experiments(this.api);
+    this.#items = new ItemWriter(this.api, this.uri, this.#late, (error, runId) => this.#runFailure(error, runId));
   }
 
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
@@ -68,78 +93,148 @@ export class HttpStore implements TrackingStore {
     try {
       return await this.#write(change);
     } catch (error) {
-      if (error instanceof Failure) return error.outcome;
-      return { kind: "rejected", error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error) };
+      if (!(error instanceof Failure))
+        return { kind: "rejected", error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error) };
+      if (error.kind === "away") this.#anotherServer();
+      if (error.kind !== "denied") return error.outcome;
+      return { kind: "denied", error: deniedExperiment(change.experiment, this.uri, this.api.login, error.error) };
     }
+  }
+
+  /** Whenever the server was away it may be another one that comes back: restored, replaced, newer. */
+  #anotherServer(): void {
+    this.#experiments.forget();
+    this.#items.forget();
   }
 
   async #write(change: RunChange): Promise<Outcome> {
     const { create, end, runKey } = change;
-    let ids = change.ids ?? this.#known.get(runKey);
-    if (ids === undefined) {
-      if (create?.resume) ids = await this.#resume(runKey);
-      else if (create) ids = await this.#create(change, create);
-      else ids = await this.#find(change);
-      if (ids === undefined && end?.ifRunning) return DONE; // it never was created
-      if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
-      this.#remember(runKey, ids);
+    const known = this.#known.get(runKey)?.ids ?? change.ids;
+    if (known !== undefined) {
+      try {
+        return await this.#deliver(change, known);
+      } catch (error) {
+        // A run that was resumed (its key is its id) is somebody else's.
+        const lost = error instanceof Failure && error.error.code === "RUN_NOT_FOUND" && known.runId !== runKey;
+        if (!lost || this.#deleted.has(known.runId)) throw error;
+        this.#anotherServer();
+        const ids = await this.#recreate(change, known);
+        return ids ? await this.#deliver(change, ids) : DONE;
+      }
     }
-    const conflicts = await this.#log(ids.runId, change);
+    let ids: StoredIds | undefined;
+    if (create?.resume) ids = await this.#resume(runKey);
+    else if (create) ids = await this.#create(change, create);
+    else ids = await this.#find(change);
+    if (ids === undefined && end?.ifRunning) return DONE; // it never was created
+    if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
+    if (!this.#known.has(runKey)) this.#remember(runKey, { ids });
+    return this.#deliver(change, ids);
+  }
+
+  async #deliver(change: RunChange, ids: StoredIds): Promise<Outcome> {
+    const { create, end, runKey } = change;
+    const refused: RefusedItems[] = [];
+    const { start, bare } = this.#known.get(runKey) ?? {};
+    if (bare && start) {
+      const tags = [...start.sourceTags, { key: "mlflow.runName", value: start.name }];
+      await this.#items.log(ids.runId, { ...NO_CHANGE, tags }, refused);
+      refused.splice(0, refused.length, ...refused.map((each) => ({ ...each, items: 0 })));
+    }
+    const conflicts = await this.#items.log(ids.runId, change, refused);
     if (conflicts) return { kind: "conflict", params: conflicts };
+    if (bare) this.#remember(runKey, { ids, start });
     if (end) {
       if (ids.recreated) await this.#late.removeTwins(runKey, ids);
       await this.#end(ids, end);
       this.#late.ended(runKey, ids);
     }
-    return create ? { kind: "done", ids } : DONE;
+    return { kind: "done", ...(create && { ids }), ...(refused.length > 0 && { refused }) };
   }
 
-  #remember(runKey: string, ids: StoredIds): void {
-    this.#known.set(runKey, ids);
+  #remember(runKey: string, known: Known): void {
+    this.#known.set(runKey, known);
     if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
+  }
+
+  /**
+   * Makes a run anew that the server has no more (it was restored or replaced, or somebody has purged the run), for what is left of it;
+   * undefined when nothing is.
+   */
+  async #recreate(change: RunChange, { runId }: StoredIds): Promise<StoredIds | undefined> {
+    const { runKey, metrics, end } = change;
+    const found = await this.#find({ ...change, end: undefined });
+    if (found) this.#remember(runKey, { ids: found });
+    if (found || (end?.ifRunning && itemsOf(change) === 1)) return found;
+    const start = change.create ??
+      this.#known.get(runKey)?.start ?? {
+        name: `recreated-${runKey.slice(0, 8)}`,
+        startTime: Math.min(...metrics.map(({ timestamp }) => timestamp), end?.endTime ?? Date.now()),
+        userId: "",
+        sourceTags: [],
+        parentKey: undefined,
+        resume: false,
+      };
+    return this.#create(
+      { ...change, attempted: false },
+      { ...start, sourceTags: [...start.sourceTags, { key: RECREATED_TAG, value: runId }] },
+    );
   }
 
   /** Creates a run; one whose creation may have happened before is looked up first. */
   async #create(change: RunChange, start: RunStart): Promise<StoredIds> {
-    const { runKey, experiment } = change;
-    const experimentId = await this.#experiment(experiment);
-    const found = change.attempted ? await this.#late.findOnly(experimentId, runKey) : undefined;
+    const { runKey, experiment, attempted } = change;
+    const experimentId = await this.#experiments.id(experiment);
+    const found = attempted ? await this.#late.findOnly(experimentId, runKey) : undefined;
     if (found) return { ...found, recreated: true }; // it may be the second one, and the first still on its way
-    try {
-      const answer = await this.api.post("runs/create", await this.#creation(change, start, experimentId));
-      const runId = text(record(record(answer["run"])?.["info"])?.["run_id"]);
-      if (runId === undefined) throw this.api.incomplete("runs/create");
-      return { runId, experimentId, recreated: change.attempted };
-    } catch (error) {
-      throw this.#createFailure(error, experiment);
-    }
+    const tags = await this.#keyTags(change, start, experimentId);
+    const least = { experiment_id: experimentId, start_time: integer(start.startTime, "start time") };
+    const named = { ...least, user_id: wellFormed(start.userId), run_name: wellFormed(start.name) };
+    const sourceTags = start.sourceTags.map(({ key, value }) => ({ key: wellFormed(key), value: wellFormed(value) }));
+    let refused: unknown;
+    // When a tag is refused, or the name or user, the run is made without.
+    for (const creation of [
+      { ...named, tags: [...sourceTags, ...tags] },
+      { ...named, tags },
+      { ...least, tags },
+    ])
+      try {
+        const answer = await this.api.post("runs/create", creation);
+        const runId = text(record(record(answer["run"])?.["info"])?.["run_id"]);
+        if (runId === undefined) throw this.api.incomplete("runs/create");
+        const ids = { runId, experimentId, recreated: attempted };
+        this.#remember(runKey, { ids, start, bare: refused !== undefined });
+        return ids;
+      } catch (error) {
+        const failure = this.#createFailure(error, change);
+        if (failure !== error || !isAboutItems(refusedAs(error))) throw failure;
+        refused ??= error;
+      }
+    throw refused;
   }
 
-  async #creation(change: RunChange, start: RunStart, experimentId: string): Promise<object> {
-    const { name, startTime, userId, sourceTags, parentKey } = start;
-    const tags = [...sourceTags, { key: RUN_KEY_TAG, value: change.runKey }];
-    if (parentKey !== undefined) {
-      const parentId = change.parentId ?? (this.#known.get(parentKey) ?? (await this.#late.find(experimentId, parentKey)))?.runId;
-      tags.push(parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId });
-    }
-    const wellFormed = tags.map(({ key, value }) => ({ key, value: (value as Text).toWellFormed() }));
-    return {
-      experiment_id: experimentId,
-      user_id: (userId as Text).toWellFormed(),
-      run_name: (name as Text).toWellFormed(),
-      start_time: integer(startTime, "start time"),
-      tags: wellFormed,
-    };
+  /** The tags without which a run is not what it is: its key and its parent. */
+  async #keyTags({ runKey, parentId: given }: RunChange, { parentKey }: RunStart, experimentId: string): Promise<Tag[]> {
+    const tags = [{ key: RUN_KEY_TAG, value: runKey }];
+    if (parentKey === undefined) return tags;
+    const parentId = this.#known.get(parentKey)?.ids.runId ?? given ?? (await this.#late.find(experimentId, parentKey))?.runId;
+    return [
+      ...tags,
+      parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId },
+    ];
   }
 
   /** A creation that was refused: says what is wrong with the experiment, and forgets what was known of it. */
-  #createFailure(error: unknown, experiment: ExperimentRef): unknown {
+  #createFailure(error: unknown, { experiment }: RunChange): unknown {
     const refused = refusedAs(error);
     if (refused === undefined) return error;
-    this.#experiments.delete(keyOf(experiment));
-    if (refused.errorCode === "RESOURCE_DOES_NOT_EXIST")
+    if (refused.errorCode === "RESOURCE_DOES_NOT_EXIST") {
+      this.#experiments.forget();
       return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${label(experiment)} on ${this.uri}.`, refused);
-    return DELETED.test(refused.message) ? deletedExperiment(experiment, refused) : error;
+    }
+    if (!DELETED.test(refused.message)) return error;
+    this.#experiments.forget();
+    return deletedExperiment(experiment, refused);
   }
 
   async #resume(runKey: string): Promise<StoredIds> {
@@ -150,23 +245,6 @@ export class HttpStore implements TrackingStore {
       return { runId: runKey, experimentId };
     } catch (error) {
       throw this.#runFailure(error, runKey);
-    }
-  }
-
-  /** Sends metrics, params and tags; gives the params that have another value already. */
-  async #log(runId: string, change: RunChange): Promise<readonly string[] | undefined> {
-    try {
-      for (const body of batches(runId, change, this.#maxBytes)) await this.api.post("runs/log-batch", body);
-      this.#late.tagsStored(runId, change.tags);
-      return undefined;
-    } catch (error) {
-      this.#late.tagsInDoubt(runId, change.tags);
-      const remedy = await remedyFor(error, this.api, runId, change);
-      if (remedy?.kind === "conflict") return remedy.params;
-      if (remedy?.kind === "rest") return this.#log(runId, remedy.change);
-      if (remedy?.kind !== "smaller" || this.#maxBytes <= LEAST_BYTES) throw this.#runFailure(error, runId);
-      this.#maxBytes = Math.max(LEAST_BYTES, Math.floor(this.#maxBytes / 2));
-      return this.#log(runId, change);
     }
   }
 
@@ -200,70 +278,22 @@ export class HttpStore implements TrackingStore {
     const refused = refusedAs(error);
     if (refused?.errorCode === "RESOURCE_DOES_NOT_EXIST")
       return refusal("RUN_NOT_FOUND", `There is no run ${runId} on ${this.uri}.`, refused);
-    if (refused && DELETED.test(refused.message))
+    if (refused && DELETED.test(refused.message)) {
+      if (this.#deleted.size < MOST_KNOWN) this.#deleted.add(runId);
       return refusal("RUN_DELETED", `Run ${runId} was deleted; what was logged into it since is not stored.`, refused);
+    }
     return error;
   }
 
   async #find({ experiment, runKey, end }: RunChange): Promise<StoredIds | undefined> {
-    const experimentId = await this.#experiment(experiment);
+    const experimentId = await this.#experiments.id(experiment);
     const found = await this.#late.findOnly(experimentId, runKey);
     if (found === undefined && end?.ifRunning) this.#late.missing(experimentId, runKey, end);
     return found;
-  }
-
-  /** The id of an experiment, made when there is none of that name; asked once. */
-  #experiment(ref: ExperimentRef): Promise<string> {
-    if ("id" in ref) return Promise.resolve(ref.id);
-    const key = keyOf(ref);
-    let id = this.#experiments.get(key);
-    if (id === undefined) {
-      id = this.#getOrCreate(ref.name);
-      this.#experiments.set(key, id);
-      id.catch(() => this.#experiments.delete(key));
-    }
-    return id;
-  }
-
-  async #getOrCreate(given: string): Promise<string> {
-    const name = (given as Text).toWellFormed();
-    const found = await this.#byName(name);
-    if (found !== undefined) return found;
-    try {
-      const id = text((await this.api.post("experiments/create", { name }))["experiment_id"]);
-      if (id === undefined) throw this.api.incomplete("experiments/create");
-      return id;
-    } catch (error) {
-      // Somebody else was quicker, or an earlier try of ours was.
-      if (refusedAs(error)?.errorCode !== "RESOURCE_ALREADY_EXISTS") throw error;
-      const theirs = await this.#byName(name);
-      if (theirs === undefined) throw error;
-      return theirs;
-    }
-  }
-
-  async #byName(name: string): Promise<string | undefined> {
-    try {
-      const experiment = record((await this.api.get("experiments/get-by-name", { experiment_name: name }))["experiment"]);
-      const id = text(experiment?.["experiment_id"]);
-      if (id === undefined) throw this.api.incomplete("experiments/get-by-name");
-      if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });
-      return id;
-    } catch (error) {
-      if (refusedAs(error)?.errorCode === "RESOURCE_DOES_NOT_EXIST") return undefined;
-      throw error;
-    }
   }
 }
 
 /** What a server says of a run or an experiment that was deleted. */
 const DELETED = /Current state is deleted/;
 
-type Text = string & { toWellFormed(): string };
-
-const keyOf = (ref: ExperimentRef): string => ("id" in ref ? `id ${ref.id}` : `name ${ref.name}`);
-const label = (ref: ExperimentRef): string => ("id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name));
-
-function deletedExperiment(experiment: ExperimentRef, cause?: unknown): Failure {
-  return refusal("EXPERIMENT_DELETED", `Experiment ${label(experiment)} was deleted.`, cause);
-}
+const wellFormed = (text: string): string => (text as string & { toWellFormed(): string }).toWellFormed();

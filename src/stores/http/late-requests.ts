@@ -1,5 +1,7 @@
 import type { Tag } from "../../entities.js";
 import type { RunEnd, StoredIds } from "../tracking-store.js";
+import { deleteRun, logBatch } from "./answers.js";
+import { Failure } from "./failure.js";
 import { list, record, text } from "./json.js";
 import type { MlflowApi } from "./mlflow-api.js";
 
@@ -52,13 +54,13 @@ export class LateRequests {
   /** The same, and the others are deleted. */
   async findOnly(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
     const [runId, ...twins] = await this.#carriers(experimentId, runKey);
-    for (const twin of twins) await this.#api.post("runs/delete", { run_id: twin });
+    for (const twin of twins) await deleteRun(this.#api, twin);
     return runId === undefined ? undefined : { runId, experimentId };
   }
 
   /** Deletes what carries the key of a run and is not that run. */
   async removeTwins(runKey: string, { runId, experimentId }: StoredIds): Promise<void> {
-    for (const id of await this.#carriers(experimentId, runKey)) if (id !== runId) await this.#api.post("runs/delete", { run_id: id });
+    for (const id of await this.#carriers(experimentId, runKey)) if (id !== runId) await deleteRun(this.#api, id);
   }
 
   /** A batch with these tags has no answer: it may be executed later. */
@@ -104,7 +106,7 @@ export class LateRequests {
     }
   }
 
-  /** Looks after a run some times; a look that fails does not count. */
+  /** Looks after a run some times; a look that fails does not count, unless the server refuses what it is for. */
   #watch(doubtful: Doubtful): void {
     this.#doubtful.set(doubtful.runKey, doubtful);
     const moments = [0, ...LOOKS_MS, this.#requestTimeoutMs].sort((a, b) => a - b);
@@ -112,10 +114,8 @@ export class LateRequests {
       const wait = Math.max(AGAIN_MS, (moments[look] ?? 0) - (moments[look - 1] ?? 0));
       setTimeout(() => {
         if (this.#doubtful.get(doubtful.runKey) !== doubtful) return;
-        this.#look(doubtful).then(
-          () => (look === moments.length - 1 ? this.#forget(doubtful) : next(look + 1)),
-          () => next(look),
-        );
+        const looked = (): void => (look === moments.length - 1 ? this.#forget(doubtful) : next(look + 1));
+        this.#look(doubtful).then(looked, (error) => (isFinal(error) ? looked() : next(look)));
       }, wait).unref();
     };
     next(1);
@@ -129,18 +129,24 @@ export class LateRequests {
   async #look({ runKey, ids, experimentId, end }: Doubtful): Promise<void> {
     if (ids === undefined) {
       const found = await this.findOnly(experimentId, runKey);
-      if (found) await this.#api.post("runs/update", { run_id: found.runId, status: end?.status, end_time: end?.endTime });
+      if (found === undefined) return;
+      const answer = await this.#api.post("runs/update", { run_id: found.runId, status: end?.status, end_time: end?.endTime });
+      if (record(answer["run_info"]) === undefined) throw this.#api.incomplete("runs/update");
       return;
     }
     if (ids.recreated) await this.removeTwins(runKey, ids);
-    const tags = this.#tags.get(ids.runId);
-    if (tags)
-      await this.#api.post("runs/log-batch", { run_id: ids.runId, tags: [...tags].map(([key, value]) => ({ key, value })).slice(0, 100) });
+    const tags = [...(this.#tags.get(ids.runId) ?? [])].map(([key, value]) => ({ key, value })).slice(0, 100);
+    if (tags.length > 0) await logBatch(this.#api, ids.runId, { run_id: ids.runId, tags }, { metrics: [], params: [], tags });
   }
 
   async #carriers(experimentId: string, runKey: string): Promise<string[]> {
     const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
-    const answer = await this.#api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 });
+    // Nothing found and further fields, as something in between adds them to true answers, too?
+    const there = async (foreign: string): Promise<boolean> => {
+      const { experiment, ...others } = await this.#api.get("experiments/get", { experiment_id: experimentId });
+      return text(record(experiment)?.["experiment_id"]) === experimentId && Object.keys(others).sort().join() === foreign;
+    };
+    const answer = await this.#api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 }, there);
     const carriers = list(answer["runs"]).flatMap((run) => {
       const [info, data] = [record(run["info"]), record(run["data"])];
       const id = text(info?.["run_id"]);
@@ -150,6 +156,8 @@ export class LateRequests {
     return carriers.sort((a, b) => b.ended - a.ended || b.holds - a.holds || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
   }
 }
+
+const isFinal = (error: unknown): boolean => error instanceof Failure && (error.kind === "rejected" || error.kind === "denied");
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));

@@ -2,11 +2,17 @@ import { REDACTED, redactText } from "../../capture/redact.js";
 import { type Auth, HEADER_VALUE } from "../../config/options.js";
 import type { ServerSettings } from "../../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import { foreignFields } from "./answers.js";
 import { Failure } from "./failure.js";
 import { type HttpAnswer, HttpClient, type HttpRequest } from "./http-client.js";
 import { objectIn } from "./json.js";
 
+const ROOT = "/api/2.0/mlflow/";
 const MOST_SHOWN = 300;
+/** Kinds of further fields in answers that are remembered. */
+const MOST_ADDED = 100;
+/** How long it is remembered that a server accepts the credentials. */
+const ACCEPTED_MS = 10_000;
 /** What is shorter may be a word of the message. */
 const SHORTEST_SECRET = 4;
 /** Errors that mean the server as a whole, in MLflow's words. */
@@ -37,6 +43,9 @@ export class MlflowApi {
   readonly #headers: Readonly<Record<string, string>>;
   /** Credentials that were sent. */
   readonly #secrets = new Set<string>();
+  /** Fields that something in between adds to answers, which were found true. */
+  readonly #added = new Set<string>();
+  #accepted: { readonly answer: Promise<boolean>; readonly until: number } | undefined;
   #token: Promise<string> | undefined;
   #facts: Promise<ServerFacts> | undefined;
 
@@ -55,19 +64,29 @@ export class MlflowApi {
     this.#headers = { accept: "application/json", "user-agent": userAgent };
   }
 
-  /** A POST to `/api/2.0/mlflow/…` with a JSON body; gives the answer's object. */
-  post(path: string, body: string | object): Promise<Record<string, unknown>> {
-    return this.#call({ method: "POST", path: `/api/2.0/mlflow/${path}`, body: typeof body === "string" ? body : JSON.stringify(body) });
+  /**
+   * A POST to `/api/2.0/mlflow/…` with a JSON body; gives the answer's object. One with fields MLflow has not there is no answer, unless
+   * `done` finds that what was asked for is done.
+   */
+  post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
+    return this.#call(call, { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body) }, done);
   }
 
   /** A GET of `/api/2.0/mlflow/…`. */
-  get(path: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
-    return this.#call({ method: "GET", path: `/api/2.0/mlflow/${path}?${new URLSearchParams(query)}` });
+  get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+    return this.#call(call, { method: "GET", path: `${ROOT}${call}?${new URLSearchParams(query)}` });
   }
 
-  /** The failure of a success without what it must contain: it comes from something that only looks like MLflow. */
+  /** The failure of a success that is not what MLflow answers: it comes from something that only looks like MLflow. */
   incomplete(call: string): Failure {
     return new Failure("away", new PulseError("NO_MLFLOW", `${this.origin} answered ${call} without the fields MLflow has there.`));
+  }
+
+  /** With whose permissions requests are made, for messages. */
+  get login(): string {
+    const auth = this.#auth;
+    if (auth === undefined) return "requests without credentials";
+    return "username" in auth ? `user ${JSON.stringify(auth.username)}` : "this token";
   }
 
   /** What the server says of itself; asked until it has answered, and never an error. */
@@ -94,14 +113,42 @@ export class MlflowApi {
     }
   }
 
-  async #call(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<Record<string, unknown>> {
+  async #call(
+    call: string,
+    request: Pick<HttpRequest, "method" | "path" | "body">,
+    done?: (foreign: string) => Promise<boolean>,
+  ): Promise<Record<string, unknown>> {
     const answer = await this.send(request);
     const json = objectIn(answer.text);
     if (answer.status >= 200 && answer.status < 300) {
-      if (json !== undefined) return json;
-      throw this.#away("NO_MLFLOW", `answered ${request.path.split("?")[0]} with something that is no JSON object`, answer);
+      if (json === undefined)
+        throw this.#away("NO_MLFLOW", `answered ${request.path.split("?")[0]} with something that is no JSON object`, answer);
+      const foreign = foreignFields(call, json);
+      if (foreign !== undefined && !this.#added.has(foreign)) {
+        if (!(await done?.(foreign))) throw this.incomplete(call);
+        if (this.#added.size < MOST_ADDED) this.#added.add(foreign);
+      }
+      return json;
     }
-    throw this.#failure(request.path, answer, json);
+    const failure = this.#failure(request.path, answer, json);
+    throw failure.kind === "denied" && !(await this.#accepts()) ? new Failure("away", failure.error) : failure;
+  }
+
+  /** Whether the server accepts these credentials elsewhere: then a 403 is about the experiment or run that was named. */
+  #accepts(): Promise<boolean> {
+    const now = performance.now();
+    if (this.#accepted === undefined || now > this.#accepted.until) {
+      const call = "experiments/search";
+      const answer = this.send({ method: "POST", path: ROOT + call, body: '{"max_results":1}' })
+        .then(({ status, text }) => status === 200 && foreignFields(call, objectIn(text) ?? { text }) === undefined)
+        .catch(() => false)
+        .then((yes) => {
+          if (!yes) this.#accepted = undefined;
+          return yes;
+        });
+      this.#accepted = { answer, until: now + ACCEPTED_MS };
+    }
+    return this.#accepted.answer;
   }
 
   #failure(path: string, answer: HttpAnswer, json: Record<string, unknown> | undefined): Failure {
@@ -118,7 +165,8 @@ export class MlflowApi {
         this.#shown(message),
       );
     if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
-    if (status === 403 || errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
+    if (errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
+    if (status === 403 || errorCode === "PERMISSION_DENIED") return new Failure("denied", said("FORBIDDEN"));
     if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)
       return new Failure("away", said("SERVER_ERROR"), this.#retryAfter(answer));
     // A server whose database takes no more connections has stood still for half a minute when it says so.
@@ -135,7 +183,9 @@ export class MlflowApi {
     if (status === 401) return this.#away("UNAUTHORIZED", `does not accept the credentials${words}`, answer);
     if (status === 403) {
       const todo = said.includes("Invalid Host header") ? " Start the server with --allowed-hosts naming this host." : "";
-      return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
+      if (todo !== "" || said.includes("Cross-origin request blocked"))
+        return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
+      return new Failure("denied", new MlflowError("FORBIDDEN", `${this.origin} answered 403${words}.`, "", 403, said));
     }
     if (status === 413) {
       const detail = `${this.origin} or a proxy before it refuses ${path.split("?")[0]} as too large (413).`;

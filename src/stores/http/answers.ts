@@ -1,0 +1,58 @@
+import type { RunChange } from "../tracking-store.js";
+import { list, record, text } from "./json.js";
+import type { MlflowApi } from "./mlflow-api.js";
+
+/** What MLflow's success may hold, for the calls where it may also be empty. (Others have fields whoever calls asks for.) */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  "runs/log-batch": [],
+  "runs/delete": [],
+  "runs/search": ["runs", "next_page_token"],
+  "experiments/search": ["experiments", "next_page_token"],
+  "metrics/get-history": ["metrics", "next_page_token"],
+};
+
+/** The fields of a success that MLflow has not there, which may mean that something else has answered; undefined when there are none. */
+export function foreignFields(call: string, answer: Readonly<Record<string, unknown>>): string | undefined {
+  const known = FIELDS[call];
+  const foreign = known && Object.keys(answer).filter((key) => !known.includes(key));
+  return foreign === undefined || foreign.length === 0 ? undefined : foreign.sort().join();
+}
+
+/** What `log-batch` sends. */
+export type Items = Pick<RunChange, "metrics" | "params" | "tags">;
+
+/** Sends a batch; what only looks like its success is believed when the run has what was sent. */
+export async function logBatch(api: MlflowApi, runId: string, body: string | object, items: Items): Promise<void> {
+  await api.post("runs/log-batch", body, () => has(api, runId, items));
+}
+
+/** Deletes a run. */
+export async function deleteRun(api: MlflowApi, runId: string): Promise<void> {
+  await api.post("runs/delete", { run_id: runId }, async () => {
+    const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
+    return record(run?.["info"])?.["lifecycle_stage"] === "deleted";
+  });
+}
+
+async function has(api: MlflowApi, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
+  const data = record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["data"]);
+  if (data === undefined) return false;
+  const stored = (name: string): Map<string, Record<string, unknown>> =>
+    new Map(list(data[name]).map((item) => [text(item["key"]) ?? "", item]));
+  const points = stored("metrics");
+  for (const [name, pairs] of Object.entries({ params, tags })) {
+    const there = stored(name);
+    if (pairs.some(({ key, value }) => !there.has(key) || (there.get(key)?.["value"] ?? "") !== value)) return false;
+  }
+  const last = new Map<string, Items["metrics"][number]>();
+  for (const point of metrics) if (point.step >= (last.get(point.key)?.step ?? Number.NEGATIVE_INFINITY)) last.set(point.key, point);
+  for (const [key, { step, timestamp }] of last) {
+    const latest = points.get(key);
+    if (latest === undefined || Number(latest["step"] ?? 0) < step) return false;
+    // A later point is no sign of this one.
+    if (Number(latest["step"] ?? 0) === step && Number(latest["timestamp"]) === timestamp) continue;
+    const history = list((await api.get("metrics/get-history", { run_id: runId, metric_key: key }))["metrics"]);
+    if (!history.some((point) => Number(point["step"] ?? 0) === step && Number(point["timestamp"]) === timestamp)) return false;
+  }
+  return true;
+}

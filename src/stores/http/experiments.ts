@@ -1,0 +1,81 @@
+import type { ExperimentRef } from "../../entities.js";
+import { MlflowError, type PulseError } from "../../errors.js";
+import { type Failure, refusal, refusedAs } from "./failure.js";
+import { record, text } from "./json.js";
+import type { MlflowApi } from "./mlflow-api.js";
+
+/** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
+const BELIEVED_MS = 60_000;
+
+/** The ids of experiments, by name. */
+export class Experiments {
+  readonly #api: MlflowApi;
+  readonly #ids = new Map<string, { readonly id: Promise<string>; readonly until: number }>();
+
+  constructor(api: MlflowApi) {
+    this.#api = api;
+  }
+
+  /** The id of an experiment, made when there is none of that name. */
+  id(ref: ExperimentRef): Promise<string> {
+    if ("id" in ref) return Promise.resolve(ref.id);
+    const known = this.#ids.get(ref.name);
+    const now = performance.now();
+    if (known && now <= known.until) return known.id;
+    const entry = { id: this.#getOrCreate((ref.name as Text).toWellFormed()), until: now + BELIEVED_MS };
+    this.#ids.set(ref.name, entry);
+    entry.id.catch(() => this.#ids.get(ref.name) === entry && this.#ids.delete(ref.name));
+    return entry.id;
+  }
+
+  /** Has the ids asked for again: the server may be another one. */
+  forget(): void {
+    this.#ids.clear();
+  }
+
+  async #getOrCreate(name: string): Promise<string> {
+    const found = await this.#byName(name);
+    if (found !== undefined) return found;
+    try {
+      const id = text((await this.#api.post("experiments/create", { name }))["experiment_id"]);
+      if (id === undefined) throw this.#api.incomplete("experiments/create");
+      return id;
+    } catch (error) {
+      // Somebody else was quicker, or an earlier try of ours was.
+      if (refusedAs(error)?.errorCode !== "RESOURCE_ALREADY_EXISTS") throw error;
+      const theirs = await this.#byName(name);
+      if (theirs === undefined) throw error;
+      return theirs;
+    }
+  }
+
+  async #byName(name: string): Promise<string | undefined> {
+    try {
+      const experiment = record((await this.#api.get("experiments/get-by-name", { experiment_name: name }))["experiment"]);
+      const id = text(experiment?.["experiment_id"]);
+      if (id === undefined) throw this.#api.incomplete("experiments/get-by-name");
+      if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });
+      return id;
+    } catch (error) {
+      if (refusedAs(error)?.errorCode === "RESOURCE_DOES_NOT_EXIST") return undefined;
+      throw error;
+    }
+  }
+}
+
+type Text = string & { toWellFormed(): string };
+
+/** An experiment's name or id, for messages. */
+export const label = (ref: ExperimentRef): string => ("id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name));
+
+export function deletedExperiment(experiment: ExperimentRef, cause?: unknown): Failure {
+  return refusal("EXPERIMENT_DELETED", `Experiment ${label(experiment)} was deleted.`, cause);
+}
+
+/** Says which experiment is closed to whom. */
+export function deniedExperiment(ref: ExperimentRef, uri: string, login: string, error: PulseError): PulseError {
+  const { errorCode = "", serverMessage = "" } = error instanceof MlflowError ? error : {};
+  const said = serverMessage === "" ? "403" : `403: ${serverMessage}`;
+  const detail = `${uri} does not let ${login} write into experiment ${label(ref)} (${said}). Have EDIT permission granted there.`;
+  return new MlflowError("FORBIDDEN", detail, errorCode, 403, serverMessage);
+}

@@ -1,0 +1,153 @@
+import { cutText } from "../../capture/keys.js";
+import { LIMITS, type Tag } from "../../entities.js";
+import { type MlflowError, PulseError } from "../../errors.js";
+import type { RefusedItems } from "../tracking-store.js";
+import type { Items } from "./answers.js";
+
+/** Most requests to find what is refused of one batch; what they have not found out is set aside with the rest. */
+const MOST_REQUESTS = 250;
+/** Refused keys that are remembered, so that they are not looked for in each batch. */
+const MOST_KEYS = 1_000;
+/** A server's words for a key it does not take, whatever the value. */
+const ABOUT_KEY = /names? may only|invalid \w+ name/i;
+const TAG_PREFIX = "pulse.refused.";
+const LISTS = { metric: "metrics", param: "params", tag: "tags" } as const;
+
+type What = RefusedItems["what"];
+type Item = Items["metrics"][number] | Tag;
+
+/** Items of one kind and key. */
+interface Group {
+  readonly what: What;
+  readonly key: string;
+  readonly items: readonly Item[];
+}
+
+/** Sends items, all or none: gives the server's refusal, throws any other failure. */
+type Send = (items: Items) => Promise<MlflowError | undefined>;
+
+/** Whether a refusal may be about single items of what was sent. */
+export function isAboutItems(refused: MlflowError | undefined): refused is MlflowError {
+  return refused?.httpStatus === 400 && refused.errorCode !== "RESOURCE_ALREADY_EXISTS";
+}
+
+/** Finds what a server refuses of a batch, by halves: a few requests for each culprit, and all else is stored. */
+export class RefusedItemsFinder {
+  readonly #uri: string;
+  readonly #keys = new Map<string, PulseError>();
+  #withoutColons = false;
+
+  constructor(uri: string) {
+    this.#uri = uri;
+  }
+
+  /** Forgets what was refused: the server may be another one, or a newer. */
+  forget(): void {
+    this.#keys.clear();
+    this.#withoutColons = false;
+  }
+
+  /** Gives what is worth sending; what is not, which no server takes or this one has refused, is added to `refused`. */
+  pick(items: Items, refused: RefusedItems[]): Items {
+    const whole = (number: number): boolean => Number.isSafeInteger(number);
+    if (this.#keys.size === 0 && !this.#withoutColons && items.metrics.every(({ timestamp, step }) => whole(timestamp) && whole(step)))
+      return items;
+    const kept = groupsOf(items).flatMap((group): Group[] => {
+      const { what, key } = group;
+      const known = this.#keys.get(`${what} ${key}`);
+      if (known) refused.push({ what, key, items: group.items.length, error: known });
+      if (known) return [];
+      const good = group.items.filter((item) => !("step" in item) || (whole(item.timestamp) && whole(item.step)));
+      const bad = group.items.length - good.length;
+      const detail = `${shown(group)} is not stored: its timestamp and step must be integers a server can hold.`;
+      if (bad > 0) refused.push({ what, key, items: bad, error: new PulseError("INVALID_VALUE", detail) });
+      return good.length > 0 ? [this.#spelled({ ...group, items: good })] : [];
+    });
+    return itemsOf(kept);
+  }
+
+  /** Sends what the server takes of items it has refused as a whole; the rest is added to `refused`. */
+  async find(items: Items, why: MlflowError, send: Send, refused: RefusedItems[]): Promise<void> {
+    let left = MOST_REQUESTS;
+    const attempt = async (groups: readonly Group[], otherwise: MlflowError, colons = true): Promise<MlflowError | undefined> =>
+      left-- > 0 ? send(itemsOf(groups.map((group) => this.#spelled(group, colons)))) : otherwise;
+
+    /** Those of `sent` groups were refused as they are here, others together with more. */
+    const halves = async (groups: readonly Group[], reason: MlflowError, sent: boolean): Promise<void> => {
+      const [only] = groups;
+      if (groups.length === 1 && only) {
+        const own = sent ? reason : await attempt(groups, reason);
+        return own && one(only, own);
+      }
+      const middle = groups.length >> 1;
+      const [first, second] = [groups.slice(0, middle), groups.slice(middle)];
+      const firstReason = await attempt(first, reason);
+      if (firstReason) await halves(first, firstReason, true);
+      // When nothing is wrong with the first half, it is the second.
+      const secondReason = firstReason ? await attempt(second, reason) : reason;
+      if (secondReason) await halves(second, secondReason, firstReason !== undefined);
+    };
+
+    const one = async (group: Group, reason: MlflowError): Promise<void> => {
+      const aboutKey = ABOUT_KEY.test(reason.serverMessage);
+      // Servers before 2.20 know no colon in keys.
+      if (aboutKey && !this.#withoutColons && group.key.includes(":") && !(await attempt([group], reason, false))) {
+        this.#withoutColons = true;
+        return;
+      }
+      const alone = group.items.map((item): Group => ({ ...group, items: [item] }));
+      const [first, last] = [alone[0] as Group, alone.at(-1) as Group];
+      if (aboutKey || first === last) return set(group, reason, aboutKey);
+      // It is the key when the first and the last of its items are refused alone, or else some of them.
+      if ((await attempt([first], reason)) && (await attempt([last], reason))) set(group, reason, true);
+      else await halves(alone, reason, true);
+    };
+
+    const set = ({ what, key, items }: Group, reason: MlflowError, forGood: boolean): void => {
+      const detail = `${shown({ what, key })} is not stored, ${this.#uri} refuses it (${reason.serverMessage}). Everything else is.`;
+      const error = new PulseError("REJECTED", detail, reason);
+      refused.push({ what, key, items: items.length, error });
+      if (forGood && this.#keys.size < MOST_KEYS) this.#keys.set(`${what} ${key}`, error);
+    };
+
+    await halves(groupsOf(items), why, true);
+  }
+
+  #spelled(group: Group, colons = true): Group {
+    if ((colons && !this.#withoutColons) || !group.key.includes(":")) return group;
+    const key = group.key.replaceAll(":", "_");
+    return { ...group, key, items: group.items.map((item) => ({ ...item, key })) };
+  }
+}
+
+/** Whether it was not a tag that says what was refused. */
+export const isOfUser = ({ what, key }: RefusedItems): boolean => what !== "tag" || !key.startsWith(TAG_PREFIX);
+
+/** The tags that say, in the run itself, what of it was refused and why. */
+export function refusedTags(refused: readonly RefusedItems[]): Tag[] {
+  const tags = refused.map(({ key, error }) => ({
+    key: (TAG_PREFIX + key.replace(/[^\w\-. ]/gu, "_")).slice(0, LIMITS.key),
+    value: cutText(error.message, LIMITS.tagValue),
+  }));
+  return [...new Map(tags.map((tag) => [tag.key, tag])).values()].slice(0, 100);
+}
+
+const shown = ({ what, key }: Pick<Group, "what" | "key">): string =>
+  `${what[0]?.toUpperCase()}${what.slice(1)} ${JSON.stringify(cutText(key, 100))}`;
+
+function groupsOf(items: Items): Group[] {
+  const groups = new Map<string, Group & { items: Item[] }>();
+  for (const what of Object.keys(LISTS) as What[])
+    for (const item of items[LISTS[what]]) {
+      const name = `${what} ${item.key}`;
+      const group = groups.get(name);
+      if (group) group.items.push(item);
+      else groups.set(name, { what, key: item.key, items: [item] });
+    }
+  return [...groups.values()];
+}
+
+function itemsOf(groups: readonly Group[]): Items {
+  const of = <T>(wanted: What): T[] => groups.flatMap(({ what, items }) => (what === wanted ? (items as T[]) : []));
+  return { metrics: of("metric"), params: of("param"), tags: of("tag") };
+}

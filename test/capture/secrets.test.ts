@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isSecretKey, redactText, shownUri } from "../../src/capture/redact.js";
+import { valueText } from "../../src/capture/text.js";
+import { everydayNames, everydayParams } from "../support/everyday.js";
+
+/** Names whose texts are hidden, whatever they are. */
+const SECRET_KEYS =
+  "password passwd pass passcode passphrase Pass dbPassword DB_PASS smtp_pass userpass db_pwd PGPASSWORD password2 new_password password_hash secret clientSecret client-secret secret_id secrets AWS_SECRET_ACCESS_KEY apiKey api_key X-API-Key apikeys openai_api_key api_key_openai accessKey secretKey private_key signing_key ssh_keys token mytoken my_token APITOKEN api_token authToken access_token refresh_token auth_tokens hf_token github_token sas_token csrf_token id_token jwt jwt_token bearer authorization Proxy-Authorization cookie cookies Set-Cookie session_cookie sessionId session_id PHPSESSID sas otp totp connStr conn_str connectionString db_connection_string credentials credential db.password user.token credentials.user token.hidden".split(
+    " ",
+  );
+/** Names that tell nothing bad of their values. */
+const OPEN_KEYS =
+  "tokens tokenizer max_tokens num_tokens token_pattern token_classification placeholder_token initializer_token pad_token eosToken token_type tokenizer_name jwt_algorithm password_policy password_min_length private_key_bits cookie_policy cookie_consent cookie_domain secret_name secretary key keyboard monkey primary_key public_key key_dim author authored auth_method passes compass bypass forward_pass pass_rate passage sas7bdat_path conn_type session_length credential_provider token.type password.policy".split(
+    " ",
+  );
+
+test("a name is a secret's by its last word; what comes behind it makes it something else", () => {
+  for (const key of SECRET_KEYS) {
+    assert.equal(isSecretKey(key), true, key);
+    for (const value of ["x", "hunter2", "123456", "correct horse", "abc/def.txt"])
+      assert.equal(valueText(key, value, true), "[redacted]", `${key} = ${value}`);
+    assert.equal(valueText(key, { user: "me", list: ["x"] }, true), "[redacted]", key);
+    assert.equal(valueText(key, 5, true), "5");
+    assert.equal(valueText(key, true, true), "true");
+    for (const nothing of ["", "<HUB_TOKEN>", "None", "***"]) assert.equal(valueText(key, nothing, true), nothing);
+  }
+  for (const key of OPEN_KEYS) {
+    assert.equal(isSecretKey(key), false, key);
+    assert.equal(valueText(key, "a1B2c3D4e5F6g7H8", true), "a1B2c3D4e5F6g7H8", key);
+  }
+});
+
+test("where the name leaves it open the value decides: short, a number, bracketed, a path or words stay", () => {
+  for (const key of ["pwd", "identity_token", "extra_token", "speaker_token", "master_key", "password_extra"]) {
+    for (const stays of ["", "abc", "<id>", "[UNUSED]", "{{ token }}", "32000", "1e-3", "/home/me/project", "./src", "C:\\work", "models/id.json", "sculpture", "UNKNOWN", "word-level"]) // biome-ignore format: one list
+      assert.equal(valueText(key, stays, true), stays, `${key} = ${stays}`);
+    for (const goes of ["hunter2", "P@ssw0rd!", "a1B2c3D4e5F6g7H8", "correcthorsebatterystaple", "x".repeat(300)])
+      assert.equal(valueText(key, goes, true), "[redacted]", `${key} = ${goes}`);
+  }
+});
+
+test("everyday names and values of the field: none is replaced, however they stand", () => {
+  assert.ok(everydayParams.length + everydayNames.length > 500);
+  const forms: ((name: string, value: string) => string)[] = [
+    (_name, value) => value,
+    (name, value) => JSON.stringify({ [name]: value }),
+    (name, value) => JSON.stringify(JSON.stringify({ [name]: value })),
+    (name, value) => `${name}=${value}`,
+    (name, value) => `{ ${name}: '${value}' }`,
+    (name, value) => `--${name} ${value}`,
+  ];
+  const replaced = everydayParams.flatMap(([name, value]) => [
+    ...(isSecretKey(name, value) ? [name] : []),
+    ...forms.map((form) => form(name, value)).filter((text) => redactText(text) !== text),
+  ]);
+  assert.deepEqual([...replaced, ...everydayNames.filter((name) => redactText(name) !== name)], []);
+});
+
+/** Texts with `S` where the secret is; what must be left of them. */
+const TEXTS: readonly (readonly [text: string, left: string])[] = [
+  ['{"password":"S","lr":0.1}', '{"password":"[redacted]","lr":0.1}'],
+  ['{"a": {"apiKey" : "S"}, "token": 5}', '{"a": {"apiKey" : "[redacted]"}, "token": 5}'],
+  ['"{\\"password\\":\\"S\\",\\"b\\":1}"', '"{\\"password\\":\\"[redacted]\\",\\"b\\":1}"'],
+  ['{"password":"S\\"S"}', '{"password":"[redacted]"}'],
+  ['{"credentials":{"user":"me","x":["S"]},"b":1}', '{"credentials":"[redacted]","b":1}'],
+  [
+    '[{"name":"password","value":"S"},{"name":"lr","value":"0.1"}]',
+    '[{"name":"password","value":"[redacted]"},{"name":"lr","value":"0.1"}]',
+  ],
+  ['[["authorization","S"],["accept","text"]]', '[["authorization","[redacted]"],["accept","text"]]'],
+  ['["--password","S","--epochs","3"]', '["--password","[redacted]","--epochs","3"]'],
+  ['["curl","-u","me:S"]', '["curl","-u","me:[redacted]"]'],
+  ["{ user: 'me', password: 'S' }", "{ user: 'me', password: '[redacted]' }"],
+  ["{'password': 'S', 'n': 1}", "{'password': '[redacted]', 'n': 1}"],
+  ['Unexpected end of JSON input: {"password":"S', 'Unexpected end of JSON input: {"password":"[redacted]'],
+  ["Server=db;Database=x;User Id=me;Password=S;Encrypt=true", "Server=db;Database=x;User Id=me;Password=[redacted];Encrypt=true"],
+  ["Uid=me;Pwd=S;", "Uid=me;Pwd=[redacted];"],
+  ["AccountName=me;AccountKey=S==;EndpointSuffix=x", "AccountName=me;AccountKey=[redacted];EndpointSuffix=x"],
+  ["train.py --password S --epochs 3", "train.py --password [redacted] --epochs 3"],
+  ["train.py --api-key=S --epochs 3", "train.py --api-key=[redacted] --epochs 3"],
+  ["run --token 'S S' -v", "run --token '[redacted]' -v"],
+  ["DB_PASSWORD=S npm start", "DB_PASSWORD=[redacted] npm start"],
+  ["export OPENAI_API_KEY='S'", "export OPENAI_API_KEY='[redacted]'"],
+  ["curl -u me:S https://host/x", "curl -u me:[redacted] https://host/x"],
+  ["curl --user 'me:S S' https://host/x", "curl --user 'me:[redacted]' https://host/x"],
+  ["login failed with password=S, user=me", "login failed with password=[redacted], user=me"],
+  ["login failed (password: S)", "login failed (password: [redacted])"],
+  ["secret = S", "secret = [redacted]"],
+  ["x=1&password=S&y=2", "x=1&password=[redacted]&y=2"],
+  ["next%3Ftoken%3DS%26x%3D1", "next%3Ftoken%3D[redacted]%26x%3D1"],
+  ["Authorization: Basic S", "Authorization: Basic [redacted]"],
+  ["authorization: bearer S", "authorization: bearer [redacted]"],
+  ["-H 'X-Api-Key: S' -v", "-H 'X-Api-Key: [redacted]' -v"],
+  ["Cookie: theme=dark; sid=S\nAccept: x", "Cookie: [redacted]\nAccept: x"],
+  ["https://host/x?token=S&page=2", "https://host/x?token=[redacted]&page=2"],
+  ["https://host/x?sv=2022&sig=S", "https://host/x?sv=2022&sig=[redacted]"],
+  ["/x?X-Amz-Signature=S&key=S", "/x?X-Amz-Signature=[redacted]&key=[redacted]"],
+];
+
+test("values of secret names are found in texts of all kinds, and nothing else of them is lost", () => {
+  for (const [text, left] of TEXTS)
+    for (const secret of ["hunter2", "s3cret-Xy9", "P@$$w0rd", "00000000x"]) {
+      const given = text.replaceAll("S", (_all, at: number) => (/[A-Za-z]/.test(text[at + 1] ?? "") ? "S" : secret));
+      assert.equal(redactText(given), left, given);
+      assert.equal(redactText(left), left);
+      const stored = valueText("note", { text: given, list: [given] }, true);
+      assert.ok(!stored.includes(secret) && JSON.parse(stored).list.length === 1, stored);
+    }
+});
+
+test("sentences about tokens and passwords are no secrets", () => {
+  for (const text of [
+    "Unexpected token: <",
+    "SyntaxError: Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
+    "Invalid token: expected a string",
+    "password: must be at least 8 characters",
+    "Access denied for user 'me'@'host' (using password: YES)",
+    "password?: string; token: string",
+    "Token: the smallest unit of a text",
+    "token=5, tokens=100",
+    "python -u train.py --tokenizer bert",
+    "docker run -u 1000:1000 image",
+    "see http://host:5000, or ask ops@corp.org",
+    "2024-11-25T10:00:00 connect to redis at cache:6379",
+  ])
+    assert.equal(redactText(text), text);
+});
+
+test("secrets beside their names, in lists, and in an error of an HTTP client", () => {
+  const given = {
+    headers: [{ name: "X-Api-Key", value: "hunter2" }, { key: "authorization", value: "hunter2" }],
+    pairs: [["authorization", "hunter2"], ["accept", "text/html"]],
+    argv: ["node", "--password", "hunter2", "--epochs", "3"],
+    curl: ["-u", "me:hunter2"],
+    raw: ["Host", "h", "X-Api-Key", "hunter2", "authorization", "hunter2"],
+    map: new Map<string, unknown>([["passcode", "hunter2"], ["n", 1]]),
+    labels: ["password", "username"],
+    config: {
+      url: "https://me:hunter2@host/x?token=hunter2",
+      headers: { Authorization: "Bearer hunter2", "X-Auth-Token": "hunter2" },
+      auth: { username: "me", password: "hunter2" },
+      params: { api_key: "hunter2" },
+      data: '{"password":"hunter2","lr":1}',
+    },
+    request: { _header: "POST /x HTTP/1.1\r\nAuthorization: Basic hunter2\r\nHost: h\r\n\r\n" },
+  }; // biome-ignore format: read as a table
+  const text = redactText(valueText("error", given, true));
+  assert.doesNotMatch(text, /hunter2/);
+  const left = JSON.parse(text);
+  assert.deepEqual(left.labels, given.labels);
+  assert.deepEqual(left.pairs[1], given.pairs[1]);
+  assert.deepEqual(left.argv.slice(3), ["--epochs", "3"]);
+  assert.deepEqual([left.headers[0].name, left.config.auth.username, left.map.n], ["X-Api-Key", "me", 1]);
+  assert.equal(left.config.data, '{"password":"[redacted]","lr":1}');
+});
+
+const ODD_PASSWORDS = ["a#b", "a/b", "a?b", "#", "/x/y?z#", "a@b", "a@b/c#d", "p%23w", "a:b", "a\\b", "12#b", "[a]", "{a}", "ä€", "a b", 'a"b', "a'b", "a<b>", "a&b=c"]; // biome-ignore format: one list
+
+test("the credentials of a URL are hidden, also where a parser sees none", () => {
+  for (const scheme of ["postgres", "postgresql+psycopg2", "https", "mongodb+srv", "jdbc:mysql"])
+    for (const password of ODD_PASSWORDS)
+      for (const text of [`${scheme}://me:${password}@h.org/db`, `failed: ${scheme}://me:${password}@h.org:5432/db?x=1 (5 tries)`]) {
+        const shown = redactText(text);
+        // A port and then a path is what a URL without credentials has.
+        if (password !== "12#b") assert.equal(shown, text.replace(`me:${password}`, "[redacted]"), text);
+        assert.equal(redactText(shown), shown);
+      }
+  for (const stays of [
+    "https://host/a@b",
+    "https://host:8080/a@b?mail=a@b.org#x@y",
+    "http://[::1]:5000/a@b",
+    "ssh://git@host/org/repo.git",
+    "git+ssh://git@github.com/org/repo.git#v1",
+    "https://git@github.com/org/repo",
+    "abfss://container@account.dfs.core.windows.net/x",
+    "s3://bucket/key@v1",
+    "https://host/x?page=2&q=a@b.org",
+    "git@github.com:org/repo.git",
+  ])
+    assert.equal(redactText(stays), stays);
+  assert.equal(redactText("https://ghp@host/x"), "https://[redacted]@host/x");
+});
+
+test("of a tracking URI nothing before its last @ is shown, nor a value of its query", () => {
+  for (const before of ["http://me:", "http:/me:", "http:me:", "htp:\\\\me:", "me:", "postgresql://me:", "://me:", "http//me:"])
+    for (const password of ODD_PASSWORDS) {
+      const shown = shownUri(`${before}${password}@host.org:5000/x?token=abc`);
+      assert.match(shown, /\[redacted\]@host\.org:5000\/x\?/);
+      assert.doesNotMatch(shown, /abc/);
+      if (password.length > 1) assert.ok(!shown.includes(password), shown);
+    }
+  for (const stays of ["http://host:5000/x", "sqlite:////home/me@corp/mlflow.db", "memory:", "./mlruns", "http://h:5000/#/experiments/1"])
+    assert.equal(shownUri(stays), stays);
+  assert.equal(shownUri("sqlite:///x.db?mode=ro&key=abc"), "sqlite:///x.db?mode=[redacted]&key=[redacted]");
+  assert.equal(shownUri("http://host?abc"), "http://host?[redacted]");
+});
+
+test("keys of services are known by their shape, and names like them stay", () => {
+  const random = "a1B2c3D4e5F6g7H8i9J0";
+  for (const secret of [`sk-${random}${random}`, `sk-proj-${random}-${random}_x`, `sk-ant-api03-${random}-AA`, `eyJ${random}.eyJ${random}.${random}`, `eyJ-x.${random}.eyJ${random}.${random}.x`, `Basic ${Buffer.from("me:hunter2").toString("base64")}`]) // biome-ignore format: one list
+    assert.equal(redactText(`before ${secret}`), "before [redacted]", secret);
+  for (const name of ["sk-learn-RandomForestClassifier100", "eyJustAName.of.something", "Basic ResNet50-finetune-lr1e-3"])
+    assert.equal(redactText(name), name);
+});
+
+/** Texts that an expression with nested repetition chokes on, by a part that is repeated. */
+const HOSTILE = [
+  "a", "0123456789abcdef", " ", "\n", "\\", '"', "'", "=", ":", "&", "?", "@", "-", "--", "<", "{", "[", "/", ".", "_", ",", ", a",
+  "eyJ-", "eyJ.", "eyJabcdefgh.", "sk-", "sk-a", "SG.", "ghp_", "basic ", "bearer ", "bearer aaaa", "-----BEGIN PRIVATE KEY-----", "xox",
+  "://", "://a", "://a:", "://a@", "http://a:b ", "://a:b c", ":\\/\\/", "?a=", "?token=", "&token", "password", "password=", "password: ",
+  'password="', "password='", 'password=\\"', '"password":{', '"token":[', '"password":"\\', "x_token=", 'x_token="', "token=<", 'token="<',
+  "token.", "a.token.", "password=a,", "--password ", "--password", "-u ", "-u a:", '"name":"password",', '[["password",', "cookie: a=", "authorization: digest ",
+  "token.type.", "Token", "secret secret ", "\x1b[", "\x1b]", "\x9d", "\x1b", "pwd=1;", "%3D", "password%3D",
+]; // biome-ignore format: one list
+
+test("the time is in proportion to the text, whatever it is", () => {
+  /** Processor time, which other programs take nothing of. */
+  const cost = (texts: readonly string[]): number => {
+    const began = process.cpuUsage();
+    for (const text of texts) {
+      shownUri(text);
+      redactText(text);
+      isSecretKey(text, text);
+    }
+    const { user, system } = process.cpuUsage(began);
+    return 500 + user + system; // in microseconds; what takes half a millisecond is quick
+  };
+  const slow: string[] = [];
+  for (const part of HOSTILE) {
+    const of = (length: number): string => `password ${part.repeat(length / part.length)} https://me:hunter2@host/x`;
+    const [long, pieces] = [of(40_000), Array.from({ length: 8 }, () => of(5_000))];
+    // One text costs as much as eight of an eighth; quadratic, it would be eight times as much. The median of five, once more should something have come between.
+    const ratio = (): number => Array.from({ length: 5 }, () => cost([long]) / cost(pieces)).sort((a, b) => a - b)[2] ?? 0;
+    if (![1, 2, 3].some(() => ratio() <= 2)) slow.push(part);
+  }
+  assert.deepEqual(slow, []);
+});

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { resolveConfig } from "../../src/config/resolve.js";
+import type { ServerSettings } from "../../src/config/server.js";
+import { HttpStore } from "../../src/stores/http/http-store.js";
+import type { Outcome } from "../../src/stores/tracking-store.js";
+import { change, start } from "../contract/store-contract.js";
+import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
+
+const { server: settings } = resolveConfig({}, {});
+const RUN = change("b".repeat(32), {
+  experiment: { name: "Theirs" },
+  create: start(),
+  params: [{ key: "p", value: "1" }],
+  end: { status: "FINISHED", endTime: 6 },
+});
+const closing: (() => unknown)[] = [];
+after(async () => {
+  for (const close of closing) await close();
+});
+
+async function served(
+  answer: (seen: Seen) => Scripted | undefined,
+  more: Partial<ServerSettings> = {},
+): Promise<{ store: HttpStore; server: ScriptedServer }> {
+  const server = await scripted(answer);
+  const store = new HttpStore(new URL(server.url), { ...settings, ...more });
+  closing.push(
+    () => store.close(),
+    () => server.close(),
+  );
+  return { store, server };
+}
+
+async function sent(store: HttpStore, given = RUN): Promise<Outcome> {
+  return (await store.apply([given]))[0] as Outcome;
+}
+
+const DENIED = { status: 403, body: "Permission denied" };
+const SEARCH = "experiments/search";
+
+for (const call of ["experiments/get-by-name", "experiments/create", "runs/create", "runs/log-batch", "runs/update"])
+  test(`a 403 on ${call} is the experiment's where the server takes the credentials elsewhere, else the server's`, async () => {
+    for (const [search, kind] of [
+      [{ body: {} }, "denied"],
+      [{ body: { experiments: [{ experiment_id: "1" }], next_page_token: "x" } }, "denied"],
+      [DENIED, "away"],
+      [{ status: 401, body: "" }, "away"],
+      [{ status: 500, body: "" }, "away"],
+      [{ body: "<html>please log in</html>" }, "away"],
+      [{ body: { status: "maintenance" } }, "away"],
+    ] as const) {
+      const missing = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "" } };
+      const { store } = await served(({ url }) => {
+        if (url.includes(SEARCH)) return search;
+        if (url.includes(call)) return DENIED;
+        return call === "experiments/create" && url.includes("get-by-name") ? missing : undefined;
+      });
+      const got = await sent(store);
+      assert.equal(got.kind, kind, JSON.stringify(search));
+      assert.equal("error" in got && got.error.code, "FORBIDDEN");
+    }
+  });
+
+test("what is denied says which experiment, where, to whom and what to do", async () => {
+  const answer = ({ url }: Seen): Scripted | undefined => (url.includes(SEARCH) ? undefined : DENIED);
+  for (const [more, whom] of [
+    [{ auth: { username: "ann", password: "hunter22" } }, 'user "ann"'],
+    [{ auth: { token: "hunter22" } }, "this token"],
+    [{}, "requests without credentials"],
+  ] as const) {
+    const { store, server } = await served(answer, more);
+    const got = await sent(store);
+    assert.match(
+      "error" in got ? got.error.message : "",
+      new RegExp(`^${server.url} does not let ${whom} write into experiment "Theirs" \\(403: Permission denied\\)\\. Have EDIT permission`),
+    );
+  }
+});
+
+test("whether the credentials are taken elsewhere is not asked for each request", async () => {
+  const { store, server } = await served(({ url }) => (url.includes(SEARCH) ? undefined : DENIED));
+  const changes = Array.from({ length: 20 }, (_, i) => ({ ...RUN, experiment: { name: `X${i}` } }));
+  for (let round = 0; round < 3; round++) for (const { kind } of await store.apply(changes)) assert.equal(kind, "denied");
+  assert.equal(server.seen.filter(({ url }) => url.includes(SEARCH)).length, 1);
+});
+
+test("no answer about an experiment that was denied is kept: it is asked for again, and then used", async () => {
+  let denied = true;
+  const { store, server } = await served(({ url }) => (denied && !url.includes(SEARCH) ? DENIED : undefined));
+  const asked = (): number => server.seen.filter(({ url }) => url.includes("get-by-name")).length;
+  assert.equal((await sent(store)).kind, "denied");
+  assert.equal((await sent(store)).kind, "denied");
+  assert.equal(asked(), 2);
+  denied = false;
+  assert.equal((await sent(store)).kind, "done");
+  assert.equal((await sent(store, { ...RUN, runKey: "c".repeat(32) })).kind, "done");
+  assert.equal(asked(), 3);
+});
+
+test("one that is denied leaves the others alone", async () => {
+  const { store } = await served(({ url }) => (url.includes("experiment_name=Theirs") ? DENIED : undefined));
+  const outcomes = await store.apply([RUN, { ...RUN, runKey: "c".repeat(32), experiment: { name: "Ours" } }]);
+  assert.deepEqual(
+    outcomes.map(({ kind }) => kind),
+    ["denied", "done"],
+  );
+});
