@@ -117,6 +117,12 @@ export class OutboxFile {
     }
   }
 
+  /** Gives up the open transaction, if there is one: the process exits from within it, and what is written now is not to be part of it. */
+  abandon(): void {
+    if (this.#depth > 0) rollback(this.#db);
+    this.#depth = 0;
+  }
+
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
     if ((statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0) < LARGE_WAL) return;
