@@ -58,6 +58,9 @@ export class Diagnostics {
   readonly #said = new Set<string>();
   #notices = 0;
   #deferred: PulseError | undefined;
+  /** What is to be said once our own work is done. */
+  readonly #unsaid: string[] = [];
+  #exiting = false;
 
   constructor(options: { strict?: boolean | undefined; logger?: Logger | undefined } = {}) {
     this.#strict = options.strict ?? false;
@@ -83,10 +86,23 @@ export class Diagnostics {
     }
   }
 
-  /** Reports a problem found away from any call (delivery), once per code and subject; when strict, the next `flush()` throws it. */
+  /**
+   * Reports a problem found away from any call (delivery), once per code and subject; when strict, the next `flush()` throws it. It is
+   * said behind our own work: a logger may do anything, record a run or end the process.
+   */
   warnLater(error: PulseError, subject = ""): void {
-    const noted = this.#note(error.code, error, error.cause, subject);
+    const noted = this.#note(error.code, error, error.cause, subject, true);
     if (this.#strict) this.#deferred ??= noted;
+  }
+
+  /** Says what is left to say, and from now on at once: the process is about to end. */
+  sayAll(): void {
+    this.#exiting = true;
+    this.#sayUnsaid();
+  }
+
+  #sayUnsaid(): void {
+    for (let text = this.#unsaid.shift(); text !== undefined; text = this.#unsaid.shift()) this.#say(text);
   }
 
   /** Reports single items that a store has refused, each kind and key once; gives how many there are. */
@@ -123,18 +139,24 @@ export class Diagnostics {
     warnings[code] = (warnings[code] ?? 0) + 1;
   }
 
-  #note(code: PulseErrorCode, detail: string | PulseError, cause: unknown, subject: string): PulseError {
+  #note(code: PulseErrorCode, detail: string | PulseError, cause: unknown, subject: string, later = false): PulseError {
     this.#count(code);
     const error = typeof detail === "string" ? new PulseError(code, detail, cause) : detail;
     const key = `${code} ${subject}`;
     if (!this.#said.has(key) && this.#said.size < MAX_SUBJECTS) {
       this.#said.add(key);
-      try {
-        this.#logger.warn(`pulse-mlflow: ${error.message} [${code}]`);
-      } catch {
-        // A logger that throws must not reach the user's call.
-      }
+      const text = `pulse-mlflow: ${error.message} [${code}]`;
+      if (!later || this.#exiting) this.#say(text);
+      else if (this.#unsaid.push(text) === 1) queueMicrotask(() => this.#sayUnsaid());
     }
     return error;
+  }
+
+  #say(text: string): void {
+    try {
+      this.#logger.warn(text);
+    } catch {
+      // A logger that throws must not reach the user's call.
+    }
   }
 }

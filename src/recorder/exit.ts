@@ -43,7 +43,13 @@ export function guardAtExit(recorder: Recorder): void {
     for (const signal of SIGNALS) listen(signal);
     return true;
   });
+  // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
+  shared("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
+}
+
+function sayAll(): void {
+  for (const each of recorders) each.sayAll?.();
 }
 
 /** The recorders whose last delivery is under way. */
@@ -117,6 +123,7 @@ async function die(signal: NodeJS.Signals): Promise<void> {
   try {
     await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
     for (const each of recorders) each.drainSync(KILLED);
+    sayAll();
   } finally {
     process.kill(process.pid, signal);
   }

@@ -1,4 +1,5 @@
 import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
+import { messageOf } from "../errors.js";
 import { FILE } from "../stores/sql/driver.js";
 import type { RunChange, RunEnd, RunStart, StoredIds } from "../stores/tracking-store.js";
 
@@ -94,35 +95,90 @@ export function keptColumns(change: RunChange): { start: string | null; rest: st
   return { start, rest, metrics, bytes: text + ROW_BYTES + (start === null ? 0 : RUN_BYTES) };
 }
 
-/** Reads a row of runs. */
+/** Reads a row of runs; one that is damaged is set aside for that. */
 export function keptRun(row: Record<string, unknown>): KeptRun {
   const [runId, experimentId] = [text(row["run_id"]), text(row["experiment_id"])];
+  let experiment: ExperimentRef = { name: "" };
+  let aside = text(row["aside"]);
+  try {
+    experiment = experimentIn(row["experiment"]);
+  } catch (error) {
+    aside ??= damage("the run", error);
+  }
   return {
     key: String(row["key"]),
-    experiment: JSON.parse(String(row["experiment"])) as ExperimentRef,
+    experiment,
     parent: text(row["parent"]),
     parentId: text(row["parent_id"]),
     ids: runId === undefined ? undefined : { runId, experimentId: experimentId ?? "", recreated: row["recreated"] === 1 },
-    aside: text(row["aside"]),
+    aside,
   };
 }
+
+/** Says why a row cannot be used. */
+export function damage(what: string, error: unknown): string {
+  return `What is kept of ${what} is damaged: ${messageOf(error)}.`;
+}
+
+/** Reads an experiment. */
+function experimentIn(column: unknown): ExperimentRef {
+  const ref = JSON.parse(String(column)) as { readonly name?: unknown; readonly id?: unknown } | null;
+  hold(isText(ref?.name) || isText(ref?.id), "experiment");
+  return ref as ExperimentRef;
+}
+
+/** What is on disk may be anything: a file that was damaged, or written by somebody else. */
+function hold(holds: boolean, what: string): void {
+  if (!holds) throw new TypeError(`no ${what}`);
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+const isPairs = (value: unknown): value is Param[] =>
+  Array.isArray(value) && value.every((pair) => isText(pair?.key) && isText(pair?.value));
+const isPoints = (value: unknown): value is Point[] =>
+  Array.isArray(value) &&
+  value.every(
+    ([key, number, timestamp, step]: unknown[]) =>
+      isText(key) &&
+      (Number.isFinite(number) || /^(NaN|-?Infinity)$/.test(String(number))) &&
+      Number.isFinite(timestamp) &&
+      Number.isFinite(step),
+  );
+const isEnd = (end: RunEnd | undefined): boolean =>
+  end === undefined || (["FINISHED", "FAILED", "KILLED"].includes(end?.status) && Number.isFinite(end.endTime));
+const isStart = (start: RunStart | undefined): boolean =>
+  start === undefined ||
+  (isText(start?.name) &&
+    Number.isFinite(start.startTime) &&
+    isText(start.userId) &&
+    isPairs(start.sourceTags) &&
+    ["string", "undefined"].includes(typeof start.parentKey));
 
 /** JSON has no non-finite numbers. */
 function pointOf({ key, value, timestamp, step }: Metric): Point {
   return [key, Number.isFinite(value) ? value : String(value), timestamp, step];
 }
 
-/** Reads a row of changes. */
+/**
+ * Reads a row of changes.
+ * @throws what is wrong with it when it is damaged.
+ */
 export function keptChange(row: Record<string, unknown>): KeptChange {
-  const [start, rest, points] = [text(row["start"]), text(row["rest"]), text(row["metrics"])];
-  const { params = [], tags = [], end } = (rest === undefined ? {} : JSON.parse(rest)) as Rest;
-  const metrics = points === undefined ? [] : (JSON.parse(points) as Point[]);
+  const parsed = (column: string, otherwise: unknown): unknown => (row[column] === null ? otherwise : JSON.parse(String(row[column])));
+  const [create, rest, points] = [parsed("start", undefined) as RunStart | undefined, parsed("rest", {}), parsed("metrics", [])];
+  hold(typeof rest === "object" && rest !== null, "object");
+  const { params = [], tags = [], end } = rest as Rest;
+  hold(isStart(create), "start of a run");
+  hold(isPairs(params) && isPairs(tags), "params and tags");
+  hold(isEnd(end), "end of a run");
+  hold(Number.isSafeInteger(row["items"]), "number of items");
+  if (!isPoints(points)) throw new TypeError("no metrics");
   return {
     seq: Number(row["seq"]),
     items: Number(row["items"]),
     attempted: row["attempted"] === 1,
-    create: start === undefined ? undefined : (JSON.parse(start) as RunStart),
-    metrics: metrics.map(([key, value, timestamp, step]) => ({ key, value: Number(value), timestamp, step })),
+    create,
+    metrics: points.map(([key, value, timestamp, step]) => ({ key, value: Number(value), timestamp, step })),
     params: [...params],
     tags: [...tags],
     end,

@@ -118,6 +118,12 @@ export class OutboxFile {
     return result;
   }
 
+  /** Gives up the open transaction, if there is one: the process exits from within it, and what is written now is not to be part of it. */
+  abandon(): void {
+    if (this.#depth > 0) rollback(this.#db);
+    this.#depth = 0;
+  }
+
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
     if (sizeOf(`${this.path}-wal`) < LARGE_WAL) return;

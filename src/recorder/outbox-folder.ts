@@ -53,16 +53,7 @@ export class OutboxFolder {
     try {
       return this.#folder(true);
     } catch {
-      return this.#named;
-    }
-  }
-
-  /** The path where there is no such folder yet, or none that may be used. */
-  get #named(): string {
-    try {
-      return join(this.root, hash(this.uri));
-    } catch {
-      return "the state folder";
+      return this.root === "" ? "the state folder" : join(this.root, hash(this.uri)); // there is none yet, or none that may be used
     }
   }
 
@@ -86,7 +77,7 @@ export class OutboxFolder {
   }
 
   #newFile(now: number, id: string): string {
-    mkdirSync(this.root, { recursive: true, mode: OWNER_FOLDER });
+    mkdirSync(this.#root, { recursive: true, mode: OWNER_FOLDER });
     const folder = this.#folder(true);
     mkdirSync(folder, { recursive: true, mode: OWNER_FOLDER });
     if (isShared(lookAt(folder))) throw new Error(`${folder} can be written by others`);
@@ -117,14 +108,22 @@ export class OutboxFolder {
       .sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
   }
 
-  /** The folder of all tracking URIs. */
+  /** The folder of all tracking URIs; empty where the machine has none. */
   get root(): string {
+    try {
+      return this.#root;
+    } catch {
+      return "";
+    }
+  }
+
+  get #root(): string {
     return this.#given ?? stateFolder();
   }
 
   /** The folder of this URI; `apart`: where others may write beside it, one that has the user's number in its name. */
   #folder(apart: boolean): string {
-    const root = this.root;
+    const root = this.#root;
     const folder = join(root, hash(this.uri));
     const above = this.#given === undefined ? [lookAt(dirname(root)), lookAt(root)] : [lookAt(root, true)];
     const others = [...above, lstatSync(folder, { throwIfNoEntry: false })].some(isShared);

@@ -158,11 +158,18 @@ export class OutboxSource implements Source {
       const late = this.outbox.itemsOf(key);
       this.outbox.setAside(key, 0, run.aside, true);
       this.#listener.setAside(key, late, new PulseError("REJECTED", run.aside));
+      this.freeChildren(key);
       return undefined;
     }
-    const rows = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
+    const { found: rows, damaged } = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
+    for (const each of damaged) {
+      const error = new PulseError("REJECTED", each.reason);
+      this.#diagnostics.warnLater(error);
+      this.#listener.setAside(key, each.items, error);
+    }
     const [first] = rows;
     if (first === undefined) {
+      if (damaged.length > 0) return this.#load(key, items);
       this.#drained(key);
       return undefined;
     }

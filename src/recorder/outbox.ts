@@ -1,6 +1,6 @@
 import type { TerminalStatus } from "../entities.js";
 import type { RunChange, RunEnd, StoredIds } from "../stores/tracking-store.js";
-import { type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./kept.js";
+import { damage, type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./kept.js";
 import { OutboxFile } from "./outbox-file.js";
 
 /** Most changes read at once: parsing them holds the event loop. */
@@ -95,8 +95,11 @@ export class Outbox extends OutboxFile {
       after,
       limit,
     );
+    const lost = rows.filter((row) => row["experiment"] === null);
+    for (const { seq } of lost)
+      this.run("UPDATE changes SET aside = ? WHERE seq = ?", damage("a run", "there is no such run"), Number(seq));
     return {
-      runs: new Map(rows.map((row) => [String(row["run"]), String(row["experiment"])])),
+      runs: new Map(rows.flatMap((row) => (row["experiment"] === null ? [] : [[String(row["run"]), String(row["experiment"])]]))),
       upTo: Number(rows.at(-1)?.["seq"] ?? after),
     };
   }
@@ -106,16 +109,30 @@ export class Outbox extends OutboxFile {
     return row && keptRun(row);
   }
 
-  /** A run's next changes, in order, at most `items` items of them but at least one change. */
-  changes(key: string, items: number): KeptChange[] {
+  /**
+   * A run's next changes, in order, at most `items` items of them but at least one change. One that is damaged is set aside, with all of
+   * its run when it is the creation; gives these, too.
+   */
+  changes(key: string, items: number): { found: KeptChange[]; damaged: { items: number; reason: string }[] } {
     const found: KeptChange[] = [];
+    const damaged: { items: number; reason: string }[] = [];
     let left = items;
     for (const row of this.all("SELECT * FROM changes WHERE run = ? AND aside IS NULL ORDER BY seq LIMIT ?", key, PAGE_ROWS)) {
-      left -= Number(row["items"]);
-      if (found.length > 0 && left < 0) break;
-      found.push(keptChange(row));
+      try {
+        const change = keptChange(row);
+        left -= change.items;
+        if (found.length > 0 && left < 0) break;
+        found.push(change);
+      } catch (error) {
+        const reason = damage(`run ${key}`, error);
+        const whole = row["start"] !== null;
+        damaged.push({ items: whole ? this.itemsOf(key) : Number(row["items"]) || 0, reason });
+        if (whole) this.setAside(key, 0, reason, true);
+        else this.run("UPDATE changes SET aside = ? WHERE seq = ?", reason, Number(row["seq"]));
+        if (whole) return { found: [], damaged };
+      }
     }
-    return found;
+    return { found, damaged };
   }
 
   /** Marks a creation as handed over, before it is. */
@@ -335,6 +352,10 @@ export class Outbox extends OutboxFile {
 
 /** The name of an experiment that is kept as JSON, or its id. */
 function nameIn(experiment: string): string {
-  const { name, id } = JSON.parse(experiment) as { name?: string; id?: string };
-  return name ?? `with id ${id}`;
+  try {
+    const { name, id } = JSON.parse(experiment) as { name?: string; id?: string };
+    return name ?? `with id ${id}`;
+  } catch {
+    return experiment; // damaged
+  }
 }

@@ -188,11 +188,17 @@ export class Recorder {
   /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
   drainSync(end: UnfinishedEnd): void {
     if (this.#ended === "exited") return;
+    this.#keeper.own.source?.outbox.abandon(); // who began it is interrupted
     this.endOpenRuns(end);
     this.#writeAll();
     this.#ended = "exited";
     this.#heir?.stop();
     this.#keeper.own.close();
+  }
+
+  /** Says what is left to say, at the end of the process. */
+  sayAll(): void {
+    this.#options.diagnostics.sayAll();
   }
 
   /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */

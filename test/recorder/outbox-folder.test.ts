@@ -7,7 +7,7 @@ import { mock, test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
 import { adopt, closeOutbox, OutboxFolder, outboxFolders } from "../../src/recorder/outbox-folder.js";
-import { newFolder } from "../support/outbox-kit.js";
+import { newFolder, until } from "../support/outbox-kit.js";
 
 const URI = "remote:";
 const make = (folder: OutboxFolder) => folder.create(Date.now(), systemClock.id());
@@ -142,6 +142,8 @@ test("where there is no home folder recording goes on in memory, with one warnin
       );
       await new Promise(setImmediate);
     }
+    const asked = homedir.mock.callCount();
+    await until("a look for outboxes of others", () => homedir.mock.callCount() > asked);
     await tracker.shutdown();
   } finally {
     Object.assign(process.env, { HOME, XDG_STATE_HOME });

@@ -18,7 +18,12 @@ export interface Inheritance {
 }
 
 /** Delivers what dead trackers have left in `root` for `trackingUri`, as their next one would. */
-export async function inherit(root: string, trackingUri: string, withinMs = 20_000): Promise<Inheritance> {
+export async function inherit(
+  root: string,
+  trackingUri: string,
+  withinMs = 20_000,
+  options: { retrySetAside?: boolean } = {},
+): Promise<Inheritance> {
   const warnings: string[] = [];
   const diagnostics = new Diagnostics({ strict: false, logger: { warn: (text) => warnings.push(String(text)) } });
   const store = openStore(trackingUri, { clock: systemClock, server: resolveConfig({}, {}).server });
@@ -26,6 +31,7 @@ export async function inherit(root: string, trackingUri: string, withinMs = 20_0
   const folder = new OutboxFolder(root, store.uri);
   let delivered = 0;
   const heir = new Heir(folder, delivery, diagnostics, {
+    ...options,
     onDelivered: (items) => {
       delivered += items;
     },

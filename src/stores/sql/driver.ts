@@ -14,6 +14,7 @@ export interface Statement {
 
 /** An open database, as `node:sqlite` has it. */
 export interface Database {
+  readonly isTransaction: boolean;
   exec(sql: string): void;
   prepare(sql: string): Statement;
   close(): void;
@@ -53,6 +54,9 @@ export function openDatabase(path: string, { waitMs = 0, exclusive = false }: Op
     throw error;
   }
   return {
+    get isTransaction() {
+      return db.isTransaction;
+    },
     exec: (sql) => db.exec(sql),
     prepare: (sql) => db.prepare(sql),
     close: () => {

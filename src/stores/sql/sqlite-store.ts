@@ -100,9 +100,8 @@ export class SqliteStore implements TrackingStore {
 
   #transaction(connection: Connection, changes: readonly RunChange[]): readonly Outcome[] {
     try {
-      connection.begin.run();
+      this.#begin(connection);
       this.#followMigration(connection);
-      connection.writer.begin();
       const outcomes = changes.map((change) => connection.writer.write(change));
       connection.commit.run();
       return outcomes;
@@ -119,6 +118,12 @@ export class SqliteStore implements TrackingStore {
     }
   }
 
+  #begin({ db, begin, writer }: Connection): void {
+    if (db.isTransaction) rollback(db); // the process exits from within it
+    begin.run();
+    writer.begin();
+  }
+
   #oneByOne(connection: Connection, changes: readonly RunChange[]): readonly Outcome[] {
     let away: Outcome | undefined;
     return changes.map((change) => {
@@ -133,8 +138,7 @@ export class SqliteStore implements TrackingStore {
     const apart = new Apart(connection.db, this.#path);
     for (let tries = 0; tries < MOST_RESTARTS; tries++) {
       try {
-        connection.begin.run();
-        connection.writer.begin();
+        this.#begin(connection);
         const outcome = connection.writer.write(change, apart.write);
         const refused = apart.refused(change);
         const { runKey, experiment } = change;
