@@ -1,3 +1,5 @@
+import { type Fielded, fieldOf } from "./path.js";
+
 /** @internal What stands in place of a secret. */
 export const REDACTED = "[redacted]";
 
@@ -113,6 +115,15 @@ export function isSecretKey(key: string, text?: string): boolean {
   return text === undefined ? grade === "strong" || grade === "named" : isSecretUnder(grade, text);
 }
 
+/** A text beside the name of a secret, taken alone: `value` of `{ name: "password", value }`. */
+export class BesideSecret {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 const NAME_FIELDS = ["name", "key", "header", "field", "variable"];
 const VALUE_FIELDS = words("value val values content");
 /** An option of a command line or a header, which a list has before its value. */
@@ -125,8 +136,7 @@ export function nameOf(holder: object, field: string, listed: boolean): string {
     const before: unknown = holder[Number(field) - 1];
     if (typeof before === "string" && ((listed && holder.length === 2) || LISTED.test(before))) name = before;
   } else if (VALUE_FIELDS.has(field.toLowerCase())) {
-    const fields = holder as Record<string, unknown>;
-    name = NAME_FIELDS.map((each) => fields[each]).find((each) => typeof each === "string");
+    name = NAME_FIELDS.map((each) => fieldOf(holder as Fielded, each)).find((each) => typeof each === "string");
   }
   return typeof name === "string" ? name : field;
 }
