@@ -559,6 +559,10 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "";
     };
+    readonly REDACTED: {
+        readonly retry: false;
+        readonly todo: "If it is none, give it another name, or set the option `redact`.";
+    };
     readonly VALUE_CUT: {
         readonly retry: false;
         readonly todo: "Shorten it; two values that differ stay apart by the hash.";

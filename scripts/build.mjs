@@ -68,11 +68,12 @@ for (const [user, path] of [
   writeFileSync(`dist/cjs/${user}`, text.replace('"#require"', `"${path}"`));
 }
 
-// What the compiler writes for exports is long; the same in short.
-for (const file of readdirSync("dist/cjs", { recursive: true })) {
-  const path = join("dist/cjs", file);
-  // Not of the entries: their names are read from this very text when an ES module imports them.
-  const isEntry = entries.some((entry) => join("dist/cjs", `${entry}.js`) === path);
-  if (/\.c?js$/.test(file) && !isEntry)
-    writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, target: "es2023" }).code);
-}
+// What the compiler writes for exports is long, and comments and white space are nobody's: the same in short.
+for (const folder of ["dist/cjs", "dist/esm"])
+  for (const file of readdirSync(folder, { recursive: true })) {
+    const path = join(folder, file);
+    // Not of the entries: their names are read from this very text when an ES module imports them.
+    const isEntry = entries.some((entry) => join(folder, `${entry}.js`) === path);
+    if (/\.c?js$/.test(file) && !isEntry)
+      writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, minifyWhitespace: true, target: "es2023" }).code);
+  }

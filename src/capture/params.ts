@@ -1,6 +1,7 @@
 import type { Selector, Untyped } from "./metrics.js";
 import type { ParameterName } from "./parameter-names.js";
 import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
+import { BesideSecret, isSecretKey, nameOf } from "./redact.js";
 
 /** A function as params selector: gets the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
@@ -111,7 +112,8 @@ function emitFields(
     if (isFielded(value) && depth < MAX_DEPTH && emitFields(value, `${key}.`, depth + 1, budget, wants, emit)) any = true;
     else if (value !== undefined && wants(value)) {
       budget.left--;
-      emit(key, value);
+      const beside = typeof value === "string" && nameOf(object, String(name), false);
+      emit(key, beside && beside !== name && isSecretKey(beside, value) ? new BesideSecret(value) : value);
       any = true;
     }
   }

@@ -4,7 +4,7 @@ import { redactPairs } from "./secret-pairs.js";
 import { redactUrls, withoutCredentials } from "./secret-urls.js";
 
 /** @internal */
-export { gradeOf, isSecretKey, nameOf, REDACTED } from "./secret-keys.js";
+export { BesideSecret, gradeOf, isSecretKey, nameOf, REDACTED } from "./secret-keys.js";
 
 /** Where a secret may begin: not within a word, but behind an underscore or an escape such as `%3D`. */
 const START = "(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))";

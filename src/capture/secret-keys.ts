@@ -1,3 +1,5 @@
+import { type Fielded, fieldOf } from "./path.js";
+
 /** @internal What stands in place of a secret. */
 export const REDACTED = "[redacted]";
 
@@ -17,9 +19,10 @@ const MOST_CHARACTERS = 200;
 
 // What follows is matched against the end of a key as words in lower case, each with a space before it: " db password".
 const STRONG =
-  /(?:pass ?(?:words?|wd|phrase|code)|secrets?|credentials?|authorization|connection ?string| conn(?:ection)? ?str(?:ing)?| bearer| t?otp| sas|(?:api|access|private|secret|signing|auth|encryption|ssh) ?keys?|(?:access|auth|api|refresh) ?tokens)$/;
-const NAMED = / jwt$|cookies?$|sess(?:ion)? ?ids?$/;
-const MAYBE = /(?:account|master|session|shared|storage|service|license|subscription|deploy|hmac|jwt|webhook|fernet|aes|rsa|gpg) ?keys?$/;
+  /(?:pass ?(?:words?|wd|phrase|code)|secrets?|credentials?|authorization(?: header)?|connection ?string| conn(?:ection)? ?str(?:ing)?| bearer| t?otp| sas|(?:api|access|private|secret|signing|auth|encryption|ssh) ?keys?|(?:access|auth|api|refresh) ?tokens)$/;
+const NAMED = / jwt$|cookies?(?: header)?$|sess(?:ion)? ?ids?$/;
+const MAYBE =
+  /(?:pass|account|master|session|shared|storage|service|license|subscription|deploy|hmac|jwt|webhook|fernet|aes|rsa|gpg) ?keys?$/;
 /** Before `token`, `pass` and `pwd`: those of a login. */
 const LOGIN = words(
   "access auth api refresh bearer session id csrf oauth jwt sas secret security client user my bot app admin root service personal account github gitlab git hf hub slack openai mlflow tracking wandb npm aws azure gcp google vault registry deploy device login private web db database sql mysql postgres redis mongo smtp mail ftp ssh http proxy",
@@ -68,7 +71,7 @@ function gradeOfWords(all: readonly string[]): Grade {
     if (all[end - 1] === "cookie" || after.some((word) => FACTS.has(word))) return undefined;
     if (grade === "strong") return after.every((word) => NEUTRAL.has(word) || LOGIN.has(word)) ? grade : "maybe";
     // A token of an everyday kind is soon something else, such as `token_mixer`.
-    return after.every((word) => LOGIN.has(word) && word !== "id") ? "maybe" : undefined;
+    return after.every((word) => word === "value" || (LOGIN.has(word) && word !== "id")) ? "maybe" : undefined;
   }
   return undefined;
 }
@@ -84,7 +87,7 @@ function gradeOfNoun(name: readonly string[]): Grade {
   if (noun === "token") return kind === "" || LOGIN.has(kind) ? "named" : MODEL.has(kind) ? undefined : "maybe";
   if (LOGIN.has(kind)) return "strong";
   if (noun === "pwd") return "maybe"; // or the working directory
-  return kind === "" ? "strong" : undefined; // `pass`, but not `forward_pass` or `bypass`
+  return kind === "" ? "named" : undefined; // `pass`, but not `forward_pass` or `bypass`
 }
 
 /** What says nothing, under whatever name: empty, a placeholder, a switch. */
@@ -113,7 +116,16 @@ export function isSecretKey(key: string, text?: string): boolean {
   return text === undefined ? grade === "strong" || grade === "named" : isSecretUnder(grade, text);
 }
 
-const NAME_FIELDS = ["name", "key", "header", "field", "variable"];
+/** A text beside the name of a secret, taken alone: `value` of `{ name: "password", value }`. */
+export class BesideSecret {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+const NAME_FIELDS = ["name", "Name", "key", "Key", "header", "field", "variable"];
 const VALUE_FIELDS = words("value val values content");
 /** An option of a command line or a header, which a list has before its value. */
 const LISTED = /^-|\w-\w|^(?:authorization|cookie)$/i;
@@ -125,8 +137,7 @@ export function nameOf(holder: object, field: string, listed: boolean): string {
     const before: unknown = holder[Number(field) - 1];
     if (typeof before === "string" && ((listed && holder.length === 2) || LISTED.test(before))) name = before;
   } else if (VALUE_FIELDS.has(field.toLowerCase())) {
-    const fields = holder as Record<string, unknown>;
-    name = NAME_FIELDS.map((each) => fields[each]).find((each) => typeof each === "string");
+    name = NAME_FIELDS.map((each) => fieldOf(holder as Fielded, each)).find((each) => typeof each === "string" && gradeOf(each));
   }
   return typeof name === "string" ? name : field;
 }

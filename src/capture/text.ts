@@ -1,4 +1,4 @@
-import { gradeOf, isSecretKey, nameOf, REDACTED, redactText } from "./redact.js";
+import { BesideSecret, gradeOf, isSecretKey, nameOf, REDACTED, redactText } from "./redact.js";
 
 /** How far an object is followed when it becomes a param's text. */
 const MAX_DEPTH = 6;
@@ -15,6 +15,7 @@ const MAX_ITEMS = 10_000;
 export function valueText(key: string, value: unknown, redacts: boolean): string {
   if (typeof value === "string") return redacts && isSecretKey(key, value) ? REDACTED : bounded(value);
   if (typeof value !== "object" || value === null) return typeof value === "function" ? `[function ${value.name}]` : String(value);
+  if (value instanceof BesideSecret) return redacts ? REDACTED : valueText(key, value.text, false);
   if (redacts && isSecretKey(key)) return REDACTED;
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   const path: object[] = [];

@@ -46,7 +46,7 @@ const CUT_PASSWORD = /^https?:\/\/[^/?#@]*:\d+[/?#].*@/i;
 
 function openHttp(uri: string, shown: string, { server }: StoreOptions): TrackingStore {
   if (!/^https?:\/\/[^/]/i.test(uri) || !URL.canParse(uri) || CUT_PASSWORD.test(uri)) {
-    const hint = uri.includes("@") ? "; in a password, # / ? and @ are written %23 %2F %3F %40" : "";
+    const hint = uri.includes("@") ? "; # / ? and @ in a password, and @ in a path, are written %23 %2F %3F %40" : "";
     throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${shown} is no URL of a server${hint}.`);
   }
   return new HttpStore(new URL(uri), server);

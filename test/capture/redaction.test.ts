@@ -198,6 +198,35 @@ test("no planted secret reaches a store, a log or an error, and what is none sta
   }
 });
 
+test("nor a field beside a secret's name that is taken as a param of its own", async () => {
+  for (const redact of [true, false]) {
+    const { tracker, onlyRun } = memoryTracker({ redact });
+    class Settings {
+      @TrackedRun
+      @LogParam
+      @LogParam({ more: "1" })
+      set(_setting: object, _more: object): void {}
+    }
+    tracker.run(() =>
+      new Settings().set(
+        { name: "password", value: "hunter2" },
+        new Map<string, unknown>([["header", { key: "X-Api-Key", value: "hunter2", n: 1 }], ["option", { name: "lr", value: "0.1" }]]), // biome-ignore format: one thing
+      ),
+    );
+    const value = redact ? "[redacted]" : "hunter2";
+    const own = {
+      "more.header.key": "X-Api-Key",
+      "more.header.value": value,
+      "more.header.n": "1",
+      "more.option.name": "lr",
+      "more.option.value": "0.1",
+    };
+    const stored = Object.fromEntries((await onlyRun()).params);
+    assert.deepEqual([stored["value"], stored["name"]], [value, "password"]);
+    for (const [key, text] of Object.entries(own)) assert.equal(stored[key], text, key);
+  }
+});
+
 test("nor an outbox", async () => {
   const { store, tracker, files, folder } = kit({ durability: "outbox" });
   store.fault = () => away;

@@ -6,7 +6,7 @@ import { everydayNames, everydayParams } from "../support/everyday.js";
 
 /** Names whose texts are hidden, whatever they are. */
 const SECRET_KEYS =
-  "password passwd pass passcode passphrase Pass dbPassword DB_PASS smtp_pass userpass db_pwd PGPASSWORD password2 new_password password_hash secret clientSecret client-secret secret_id secrets AWS_SECRET_ACCESS_KEY apiKey api_key X-API-Key apikeys openai_api_key api_key_openai accessKey secretKey private_key signing_key ssh_keys token mytoken my_token APITOKEN api_token authToken access_token refresh_token auth_tokens hf_token github_token sas_token csrf_token id_token jwt jwt_token bearer authorization Proxy-Authorization cookie cookies Set-Cookie session_cookie sessionId session_id PHPSESSID sas otp totp connStr conn_str connectionString db_connection_string credentials credential db.password user.token credentials.user token.hidden".split(
+  "password passwd pass passcode passphrase Pass dbPassword DB_PASS smtp_pass userpass db_pwd PGPASSWORD password2 new_password password_hash secret clientSecret client-secret secret_id secrets AWS_SECRET_ACCESS_KEY apiKey api_key X-API-Key apikeys openai_api_key api_key_openai accessKey secretKey private_key signing_key ssh_keys token mytoken my_token APITOKEN api_token authToken access_token refresh_token auth_tokens hf_token github_token sas_token csrf_token id_token jwt jwt_token bearer authorization Proxy-Authorization authorizationHeader cookie cookies Set-Cookie session_cookie sessionId session_id PHPSESSID sas otp totp connStr conn_str connectionString db_connection_string credentials credential db.password user.token credentials.user token.hidden".split(
     " ",
   );
 /** Names that tell nothing bad of their values. */
@@ -115,6 +115,7 @@ test("sentences about tokens and passwords are no secrets", () => {
     "SyntaxError: Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
     "Invalid token: expected a string",
     "password: must be at least 8 characters",
+    "pass: 3 of 5",
     "Access denied for user 'me'@'host' (using password: YES)",
     "password?: string; token: string",
     "Token: the smallest unit of a text",
@@ -129,7 +130,7 @@ test("sentences about tokens and passwords are no secrets", () => {
 
 test("secrets beside their names, in lists, and in an error of an HTTP client", () => {
   const given = {
-    headers: [{ name: "X-Api-Key", value: "hunter2" }, { key: "authorization", value: "hunter2" }],
+    headers: [{ name: "X-Api-Key", value: "hunter2" }, { key: "authorization", value: "hunter2" }, { Name: "Password", Value: "hunter2" }],
     pairs: [["authorization", "hunter2"], ["accept", "text/html"]],
     argv: ["node", "--password", "hunter2", "--epochs", "3"],
     curl: ["-u", "me:hunter2"],

@@ -204,6 +204,28 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
   assert.ok(!existsSync(join(root, "none.db")));
 });
 
+test("no command prints a password of the URI, its query, or a control sequence of a server's", async () => {
+  for (const uri of ["http://me:hun#ter2@host", "postgres://me:hun/ter2@host/db", "http://127.0.0.1:1/?token=ter2"])
+    for (const args of [["doctor"], ["doctor", "--json"], ["sync", "--timeout", "0"]]) {
+      const { out, err } = await cli(newState(), args, { MLFLOW_TRACKING_URI: uri });
+      assert.doesNotMatch(out + err, /hun|ter2/, `${args} ${uri}`);
+    }
+  await server(
+    ({ url }) =>
+      url.includes("runs/create") ? { status: 400, body: { error_code: "INVALID", message: "\x1b]0;x\x07no \x1b[31mway\u202e \u009b2J" } } : undefined, // biome-ignore format: one answer
+    async ({ url }) => {
+      const state = newState();
+      leaveBehind(state, url);
+      for (const args of [["sync"], ["sync", "--json"], ["status"], ["status", "--json"]]) {
+        const { out, err } = await cli(state, args, { MLFLOW_TRACKING_URI: url });
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+        assert.doesNotMatch(out + err, /[\0-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+        assert.match(out, /no way {1,2}\(INVALID\)/);
+      }
+    },
+  );
+});
+
 test("wrong arguments are one line that says what there is, and exit code 1", async () => {
   for (const [args, message] of [
     [["nope"], /no command "nope"; there are status, sync, doctor/],

@@ -153,6 +153,38 @@ test("every URI of the contract opens or says it does not yet", () => {
   }
 });
 
+test("a password in a URI that no parser takes is in no error, and no parser takes a part of it for the server", () => {
+  for (const uri of [
+    "http://me:hun#ter2@host",
+    "http://me:hun/ter2@host",
+    "http://me:hun?ter2@host",
+    "http://me:1/ter2@host",
+    "http://me:12#ter2@host:5000",
+    "http://me:1?ter2@host",
+    "http:/me:ter2@host:x",
+    "http:me:ter2@host",
+    "postgres://me:hun#ter2@host/db",
+    "postgresql+psycopg2://me:hun ter2@host/db",
+    "me:ter2@host",
+    "gopher://host?token=ter2",
+    "sqlite:///x.db?key=ter2",
+    "http://h:x?token=ter2",
+  ]) {
+    assert.throws(
+      () => openStore(uri, STORE_OPTIONS),
+      (error: Error & { code: string; cause?: unknown }) =>
+        error.code === "INVALID_TRACKING_URI" && !/hun|ter2/.test(error.message + String(error.cause)),
+      uri,
+    );
+  }
+  const { code, out, stderr } = run("wrong", { MLFLOW_TRACKING_URI: "http://me:hun#ter2@host" });
+  assert.equal(code, 0);
+  assert.match(stderr, /INVALID_TRACKING_URI/);
+  assert.doesNotMatch(JSON.stringify(out) + stderr, /hun|ter2/);
+  for (const uri of ["http://host:5000/team%40x", "http://host/team@x"]) assert.equal(openStore(uri, STORE_OPTIONS).uri, uri);
+  assert.throws(() => openStore("http://host:5000/team@x", STORE_OPTIONS), /@ in a path, are written %23 %2F %3F %40/);
+});
+
 test("environment variables that mean nothing are said to", () => {
   const { server } = resolveConfig({}, { MLFLOW_TRACKING_TOKEN: "a\nb", HOME: folder });
   assert.throws(() => server.auth, /MLFLOW_TRACKING_TOKEN: expected a text that a header can hold, without line breaks/);

@@ -141,6 +141,21 @@ test("hostile answers do no harm: endless errors, deep JSON, wrong types, protot
   assert.match(((await outcome(store)) as { error: PulseError }).error.message, /larger than/);
 });
 
+test("a server's words reach an error without control sequences, and without the credentials they repeat", async () => {
+  const auth = { username: "me", password: "hunter2" };
+  for (const body of [
+    { error_code: "INVALID_\x1b[2JSTATE", message: "\x1b]0;x\x07no \x1b[31mhun\x1b[0mter2\u202e at https://me:a#b@host\nsecond line" },
+    "<p>\x1b[31mhun\x1b[0mter2\u009b2J</p>",
+  ])
+    for (const status of [400, 401, 403, 500]) {
+      const { store } = await served(({ url }) => (url.includes("runs/create") ? { status, body } : undefined), { auth });
+      const { error } = (await outcome(store)) as unknown as { error: PulseError & { serverMessage: string; errorCode: string } };
+      const seen = error.message + error.serverMessage + error.errorCode;
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+      assert.doesNotMatch(seen, /[\x00-\x1f\x7f-\x9f\u202e]|ter2|a#b/);
+    }
+});
+
 test("a request that is not answered ends after requestTimeoutMs", async () => {
   const { store } = await served(({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined), {
     requestTimeoutMs: 150,

@@ -1,4 +1,4 @@
-import { REDACTED, redactText } from "../../capture/redact.js";
+import { REDACTED, shownText } from "../../capture/redact.js";
 import { type Auth, HEADER_VALUE } from "../../config/options.js";
 import type { ServerSettings } from "../../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
@@ -237,7 +237,7 @@ export class MlflowApi {
   /** What may be shown of a server's words: its first line, since SQL with the user's values may follow, and none of the credentials it may repeat. */
   #shown(message: string): string {
     const [line = ""] = message.split("\n");
-    let clean = redactText(line);
+    let clean = shownText(line);
     for (const secret of this.#secrets) clean = clean.replaceAll(secret, REDACTED);
     return clean.length > MOST_SHOWN ? `${clean.slice(0, MOST_SHOWN)}...` : clean;
   }
