@@ -120,7 +120,7 @@ class Play {
     this.#proxy.calm();
     if (this.#tunnels) this.#tunnels.rate = 0;
     // A tracker looks for what programs have left a while after it first records something.
-    const actors = [actor, ...(beside ? [beside] : []), ...(schedule.awaits ? [this.#begin()] : [])];
+    const actors = [actor, ...(beside ? [beside] : []), ...(schedule.awaits ? [this.#begin(this.#stage.own, true)] : [])];
     if (schedule.awaits) await actors.at(-1)?.workload.play(1);
     await this.#proxy.settled();
     const heldUp = await this.#othersGoOn(actors);
@@ -133,11 +133,11 @@ class Play {
     return this.#result(heldUp);
   }
 
-  /** A tracker and what it is to record. */
-  #begin(copy: Package = this.#stage.own): Actor {
+  /** A tracker and what it is to record; whether it cares for what others left behind, which it does not where all is in memory. */
+  #begin(copy: Package = this.#stage.own, inherits: boolean = false): Actor {
     const { replaced, refused, maxPendingBytes } = this.#schedule;
     const tracker = copy.createTracker({
-      ...this.#config(),
+      ...this.#config(inherits),
       maxPendingBytes,
       auth: { token: () => `token ${this.#tokens++}` },
       logger: { warn: (message) => this.#warnings.push(message) },
@@ -149,13 +149,13 @@ class Play {
     return { tracker, workload };
   }
 
-  #config(): PulseConfig {
+  #config(keeps: boolean = false): PulseConfig {
     const { requestTimeoutMs, durability, flushIntervalMs, tunnelRate } = this.#schedule;
     return {
       trackingUri: this.#proxy.url,
       experiment: this.#experiment,
       requestTimeoutMs,
-      durability,
+      durability: keeps && durability === "memory" ? "exit" : durability,
       flushIntervalMs,
       exitTimeoutMs: TURN_MS,
       outbox: { folder: this.#disk.folder },
@@ -234,13 +234,12 @@ class Play {
 
   /** Has a program that only awaits its run's id come, when nobody takes its outbox away any more; gives the outboxes it leaves. */
   async #program(disk: Promise<unknown>): Promise<string[]> {
-    const { awaits, durability } = this.#schedule;
+    const { awaits } = this.#schedule;
     if (awaits === undefined) return [];
     await sleep(awaits.afterMs);
     await disk;
     // What is only in memory ends with the program.
-    const config: PulseConfig = { ...this.#config(), durability: durability === "memory" ? "exit" : durability };
-    const { twin, problems, stderr } = await runAwaiting(config, this.#experiment);
+    const { twin, problems, stderr } = await runAwaiting(this.#config(true), this.#experiment);
     this.#programs.push(twin);
     this.#unbalanced.push(...problems);
     return this.#disk.outboxes().filter((path) => stderr.includes(path));
