@@ -10,9 +10,10 @@ import type { Package } from "./fault-copy.js";
 import { OutboxDisk } from "./fault-disk.js";
 import { drawSchedule, type Schedule } from "./fault-draw.js";
 import { compare, type Verdict } from "./fault-model.js";
-import { compareReplaced } from "./fault-replaced.js";
+import { compareReplaced, withParent } from "./fault-replaced.js";
 import type { Stage } from "./fault-stage.js";
 import { Workload } from "./fault-workload.js";
+import type { DumpRun } from "./peer.js";
 import type { Twin } from "./wide-model.js";
 
 /** How long what is left may take once everything works. */
@@ -137,7 +138,7 @@ class Play {
   #begin(copy: Package = this.#stage.own, inherits: boolean = false): Actor {
     const { replaced, refused, maxPendingBytes } = this.#schedule;
     const tracker = copy.createTracker({
-      ...this.#config(inherits),
+      ...this.#config(`tracker ${this.#workloads.length}`, inherits),
       maxPendingBytes,
       auth: { token: () => `token ${this.#tokens++}` },
       logger: { warn: (message) => this.#warnings.push(message) },
@@ -149,7 +150,7 @@ class Play {
     return { tracker, workload };
   }
 
-  #config(keeps: boolean = false): PulseConfig {
+  #config(client: string, keeps: boolean = false): PulseConfig {
     const { requestTimeoutMs, durability, flushIntervalMs, tunnelRate } = this.#schedule;
     return {
       trackingUri: this.#proxy.url,
@@ -158,6 +159,7 @@ class Play {
       durability: keeps && durability === "memory" ? "exit" : durability,
       flushIntervalMs,
       exitTimeoutMs: TURN_MS,
+      headers: { "x-client": client },
       outbox: { folder: this.#disk.folder },
       tls: tunnelRate === undefined ? undefined : { ca: this.#stage.tls.ca },
     };
@@ -226,8 +228,9 @@ class Play {
     return { disk: Promise.resolve(onDisk), all: Promise.all([...everyday, denying, replacing, onDisk]) };
   }
 
+  /** Each client finds connections broken before it reaches the new server: one that notices nothing looks at its ids once a minute only. */
   async #replace(): Promise<void> {
-    this.#proxy.target = this.#stage.second.url;
+    this.#proxy.replace(this.#stage.second.url);
     this.#denial.forget();
     await this.#proxy.up();
   }
@@ -239,7 +242,7 @@ class Play {
     await sleep(awaits.afterMs);
     await disk;
     // What is only in memory ends with the program.
-    const { twin, problems, stderr } = await runAwaiting(this.#config(true), this.#experiment);
+    const { twin, problems, stderr } = await runAwaiting(this.#config("program", true), this.#experiment);
     this.#programs.push(twin);
     this.#unbalanced.push(...problems);
     return this.#disk.outboxes().filter((path) => stderr.includes(path));
@@ -264,7 +267,7 @@ class Play {
     for (const deadline = Date.now() + CALM_MS; ; ) {
       await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: LOOK_MS })));
       const { runs, experiments } = await this.#stage.first.view([open], []);
-      const ours = runs.filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
+      const ours = this.#children(runs).filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
       const { lost, running, wrong } = compare(free, ours, experiments, runs);
       const missing = [...lost, ...running, ...wrong];
       if (missing.length === 0 || this.#dropped > 0) return [];
@@ -303,6 +306,11 @@ class Play {
     return [this.#experiment, `${this.#experiment} beside`];
   }
 
+  /** A child does not wait for a parent that is denied. */
+  #children(runs: readonly DumpRun[]): readonly DumpRun[] {
+    return this.#schedule.denied ? runs.map((run) => withParent(run, runs)) : runs;
+  }
+
   async #result(heldUp: readonly string[]): Promise<Omit<Played, "seconds">> {
     const twins = this.#twins;
     const keys = twins.map(({ run }) => run.id);
@@ -310,7 +318,7 @@ class Play {
     const there = await first.view(this.#experiments, keys);
     const verdict = this.#schedule.replaced
       ? compareReplaced(twins, there, await second.view(this.#experiments, keys))
-      : compare(twins, there.runs, there.experiments);
+      : compare(twins, this.#children(there.runs), there.experiments);
     // What was dropped, and counted, is missing somewhere.
     const missing = this.#dropped > 0 ? { lost: [], wrong: [], running: [] } : {};
     return {

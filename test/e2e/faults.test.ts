@@ -8,7 +8,7 @@ import { temporaryFolder } from "./support.js";
 /** Which schedules are played: one, or from-to. */
 const [FIRST, LAST] = range(process.env["PULSE_FAULT_SEEDS"] ?? "1-50");
 /** Schedules beside each other: their waits are most of the time, the one server is the rest. */
-const WIDTH = Number(process.env["PULSE_FAULT_WIDTH"] ?? 4);
+const WIDTH = Number(process.env["PULSE_FAULT_WIDTH"] ?? 5);
 const SOAK = process.env["PULSE_FAULT_SEEDS"] !== undefined;
 const LEAST_OF_A_KIND = 20;
 
