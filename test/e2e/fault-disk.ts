@@ -42,9 +42,7 @@ export class OutboxDisk {
 
   /** The outboxes there are. */
   outboxes(): string[] {
-    const entries = readdirSync(this.folder, { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$/.test(entry.name));
-    return files.map(({ parentPath, name }) => join(parentPath, name));
+    return outboxesIn(this.folder);
   }
 
   /** What these warnings promise to be kept here, and is not; and the outboxes they name. */
@@ -68,8 +66,15 @@ export class OutboxDisk {
   }
 }
 
-/** How many items wait in an outbox. Read from a copy: where the disk is full, not even a look is possible. */
-function itemsKept(path: string): number {
+/** The outboxes in a folder and below it. */
+export function outboxesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$/.test(entry.name));
+  return files.map(({ parentPath, name }) => join(parentPath, name));
+}
+
+/** How many items wait in an outbox. Read from a copy: a look would be in the way of who takes it over, and where the disk is full there is none. */
+export function itemsKept(path: string): number {
   const folder = mkdtempSync(join(tmpdir(), "pulse-kept-"));
   try {
     const copy = join(folder, "outbox");
