@@ -1,5 +1,7 @@
-// The long versions of what `npm test` has in short: 1,000 schedules of the fault suite, 200 crashes, and outages of ten minutes; well
-// over an hour. `npm run test:soak -- 17` or `-- 1-100` plays only those schedules, each drawn from its seed.
+// The long versions of what `npm test` has in short: 1,000 schedules of the fault suite, 200 crashes, a crowd of programs on one file, a
+// server that stands still, and outages of ten minutes; well over an hour. `npm run test:soak -- 17` or `-- 1-100` plays only those
+// schedules, each drawn from its seed; `-- hardships` or `-- crowd pool` only those parts. PULSE_FAULT_KINDS=denied,disk plays of each
+// schedule only what is of these kinds.
 // Has a build folder of its own, so that one can go on working meanwhile.
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
@@ -8,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { environments } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const [seeds] = process.argv.slice(2);
+const given = process.argv.slice(2);
 const out = "build/soak";
 process.chdir(root);
 
@@ -21,8 +23,17 @@ if (!(await environments())) throw new Error("There is no python3 3.10 or newer 
 rmSync(out, { recursive: true, force: true });
 run([join(root, "node_modules/typescript/bin/tsc"), "-p", "test/tsconfig.json", "--outDir", out]);
 writeFileSync(`${out}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }));
-run([`${out}/test/e2e/faults.test.js`], { ...process.env, PULSE_FAULT_SEEDS: seeds ?? "1-1000" });
-if (seeds === undefined) {
-  run([`${out}/test/e2e/crash.test.js`], { ...process.env, PULSE_CRASHES: "200" });
-  run(["bench/away.mjs"], { ...process.env, PULSE_OUTAGE_S: "600" });
-}
+
+const seeds = given.find((each) => /^\d/.test(each));
+/** Each part, and what makes it long. */
+const parts = {
+  faults: [`${out}/test/e2e/faults.test.js`, { PULSE_FAULT_SEEDS: seeds ?? "1-1000" }],
+  hardships: [`${out}/test/e2e/hardships.test.js`, {}],
+  crowd: [`${out}/test/e2e/crowd.test.js`, { PULSE_CROWD: "8x1000" }],
+  pool: [`${out}/test/e2e/pool.test.js`, { PULSE_POOL: "12x40x45" }],
+  crash: [`${out}/test/e2e/crash.test.js`, { PULSE_CRASHES: "200" }],
+  away: ["bench/away.mjs", { PULSE_OUTAGE_S: "600" }],
+};
+const named = seeds === undefined ? given : ["faults"];
+for (const [name, [file, env]] of Object.entries(parts))
+  if (named.length === 0 || named.includes(name)) run([file], { ...env, ...process.env });

@@ -80,9 +80,15 @@ function joined(old: DumpRun, now: DumpRun, { expected }: Twin): DumpRun {
   };
 }
 
-/** A run's tags without what is said of its being created anew; its parent is named by its id on either server, or by its key. */
+/** A run's tags without what is said of its being created anew. */
 function tagsOf(run: DumpRun, known: readonly DumpRun[]): Record<string, string> {
-  const { [RECREATED]: _, "pulse.parent_key": key, ...tags } = run.tags;
-  const parent = known.find((each) => each.tags[RUN_KEY] === key)?.run_id;
-  return parent === undefined ? tags : { "mlflow.parentRunId": parent, ...tags };
+  const { [RECREATED]: _, ...tags } = withParent(run, known).tags;
+  return tags;
+}
+
+/** A run whose parent was not there when it was created names it by its key: the same with the parent's id. */
+export function withParent(run: DumpRun, known: readonly DumpRun[]): DumpRun {
+  const { "pulse.parent_key": key, ...tags } = run.tags;
+  const parent = key === undefined ? undefined : known.find((each) => each.tags[RUN_KEY] === key)?.run_id;
+  return parent === undefined ? run : { ...run, tags: { "mlflow.parentRunId": parent, ...tags } };
 }

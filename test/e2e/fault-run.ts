@@ -10,9 +10,10 @@ import type { Package } from "./fault-copy.js";
 import { OutboxDisk } from "./fault-disk.js";
 import { drawSchedule, type Schedule } from "./fault-draw.js";
 import { compare, type Verdict } from "./fault-model.js";
-import { compareReplaced } from "./fault-replaced.js";
+import { compareReplaced, withParent } from "./fault-replaced.js";
 import type { Stage } from "./fault-stage.js";
 import { Workload } from "./fault-workload.js";
+import type { DumpRun } from "./peer.js";
 import type { Twin } from "./wide-model.js";
 
 /** How long what is left may take once everything works. */
@@ -120,7 +121,7 @@ class Play {
     this.#proxy.calm();
     if (this.#tunnels) this.#tunnels.rate = 0;
     // A tracker looks for what programs have left a while after it first records something.
-    const actors = [actor, ...(beside ? [beside] : []), ...(schedule.awaits ? [this.#begin()] : [])];
+    const actors = [actor, ...(beside ? [beside] : []), ...(schedule.awaits ? [this.#begin(this.#stage.own, true)] : [])];
     if (schedule.awaits) await actors.at(-1)?.workload.play(1);
     await this.#proxy.settled();
     const heldUp = await this.#othersGoOn(actors);
@@ -133,11 +134,11 @@ class Play {
     return this.#result(heldUp);
   }
 
-  /** A tracker and what it is to record. */
-  #begin(copy: Package = this.#stage.own): Actor {
+  /** A tracker and what it is to record; whether it cares for what others left behind, which it does not where all is in memory. */
+  #begin(copy: Package = this.#stage.own, inherits: boolean = false): Actor {
     const { replaced, refused, maxPendingBytes } = this.#schedule;
     const tracker = copy.createTracker({
-      ...this.#config(),
+      ...this.#config(`tracker ${this.#workloads.length}`, inherits),
       maxPendingBytes,
       auth: { token: () => `token ${this.#tokens++}` },
       logger: { warn: (message) => this.#warnings.push(message) },
@@ -149,15 +150,16 @@ class Play {
     return { tracker, workload };
   }
 
-  #config(): PulseConfig {
+  #config(client: string, keeps: boolean = false): PulseConfig {
     const { requestTimeoutMs, durability, flushIntervalMs, tunnelRate } = this.#schedule;
     return {
       trackingUri: this.#proxy.url,
       experiment: this.#experiment,
       requestTimeoutMs,
-      durability,
+      durability: keeps && durability === "memory" ? "exit" : durability,
       flushIntervalMs,
       exitTimeoutMs: TURN_MS,
+      headers: { "x-client": client },
       outbox: { folder: this.#disk.folder },
       tls: tunnelRate === undefined ? undefined : { ca: this.#stage.tls.ca },
     };
@@ -226,21 +228,21 @@ class Play {
     return { disk: Promise.resolve(onDisk), all: Promise.all([...everyday, denying, replacing, onDisk]) };
   }
 
+  /** Each client finds connections broken before it reaches the new server: one that notices nothing looks at its ids once a minute only. */
   async #replace(): Promise<void> {
-    this.#proxy.target = this.#stage.second.url;
+    this.#proxy.replace(this.#stage.second.url);
     this.#denial.forget();
     await this.#proxy.up();
   }
 
   /** Has a program that only awaits its run's id come, when nobody takes its outbox away any more; gives the outboxes it leaves. */
   async #program(disk: Promise<unknown>): Promise<string[]> {
-    const { awaits, durability } = this.#schedule;
+    const { awaits } = this.#schedule;
     if (awaits === undefined) return [];
     await sleep(awaits.afterMs);
     await disk;
     // What is only in memory ends with the program.
-    const config: PulseConfig = { ...this.#config(), durability: durability === "memory" ? "exit" : durability };
-    const { twin, problems, stderr } = await runAwaiting(config, this.#experiment);
+    const { twin, problems, stderr } = await runAwaiting(this.#config("program", true), this.#experiment);
     this.#programs.push(twin);
     this.#unbalanced.push(...problems);
     return this.#disk.outboxes().filter((path) => stderr.includes(path));
@@ -265,7 +267,7 @@ class Play {
     for (const deadline = Date.now() + CALM_MS; ; ) {
       await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: LOOK_MS })));
       const { runs, experiments } = await this.#stage.first.view([open], []);
-      const ours = runs.filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
+      const ours = this.#children(runs).filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
       const { lost, running, wrong } = compare(free, ours, experiments, runs);
       const missing = [...lost, ...running, ...wrong];
       if (missing.length === 0 || this.#dropped > 0) return [];
@@ -304,6 +306,11 @@ class Play {
     return [this.#experiment, `${this.#experiment} beside`];
   }
 
+  /** A child does not wait for a parent that is denied. */
+  #children(runs: readonly DumpRun[]): readonly DumpRun[] {
+    return this.#schedule.denied ? runs.map((run) => withParent(run, runs)) : runs;
+  }
+
   async #result(heldUp: readonly string[]): Promise<Omit<Played, "seconds">> {
     const twins = this.#twins;
     const keys = twins.map(({ run }) => run.id);
@@ -311,7 +318,7 @@ class Play {
     const there = await first.view(this.#experiments, keys);
     const verdict = this.#schedule.replaced
       ? compareReplaced(twins, there, await second.view(this.#experiments, keys))
-      : compare(twins, there.runs, there.experiments);
+      : compare(twins, this.#children(there.runs), there.experiments);
     // What was dropped, and counted, is missing somewhere.
     const missing = this.#dropped > 0 ? { lost: [], wrong: [], running: [] } : {};
     return {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { KINDS, kindsOf } from "./fault-draw.js";
+import { drawSchedule, KINDS, kindsOf } from "./fault-draw.js";
 import { type Played, play } from "./fault-run.js";
 import { startStage } from "./fault-stage.js";
 import { temporaryFolder } from "./support.js";
@@ -8,7 +8,7 @@ import { temporaryFolder } from "./support.js";
 /** Which schedules are played: one, or from-to. */
 const [FIRST, LAST] = range(process.env["PULSE_FAULT_SEEDS"] ?? "1-50");
 /** Schedules beside each other: their waits are most of the time, the one server is the rest. */
-const WIDTH = Number(process.env["PULSE_FAULT_WIDTH"] ?? 4);
+const WIDTH = Number(process.env["PULSE_FAULT_WIDTH"] ?? 5);
 const SOAK = process.env["PULSE_FAULT_SEEDS"] !== undefined;
 const LEAST_OF_A_KIND = 20;
 
@@ -40,10 +40,14 @@ describe("whatever goes wrong between here and a server, what was recorded is th
   }
 });
 
-test("the same seeds draw the same kinds, and each kind often enough", () => {
-  for (const kind of KINDS.filter((each) => (process.env["PULSE_FAULT_KINDS"] ?? each).includes(each))) {
-    const seeds = Array.from({ length: 50 }, (_, i) => i + 1).filter((seed) => kindsOf(seed).has(kind));
-    assert.ok(seeds.length >= LEAST_OF_A_KIND, `${kind}: ${seeds.length}`);
+test("the same seeds draw the same faults, others draw others, and each kind comes often enough", () => {
+  const drawn = Array.from({ length: 50 }, (_, i) => JSON.stringify(drawSchedule(i + 1)));
+  for (const [i, schedule] of drawn.entries()) assert.equal(JSON.stringify(drawSchedule(i + 1)), schedule);
+  assert.equal(new Set(drawn).size, drawn.length);
+  const chosen = process.env["PULSE_FAULT_KINDS"]?.split(",") ?? KINDS;
+  for (const kind of KINDS.filter((each) => chosen.includes(each))) {
+    const often = drawn.filter((_, i) => kindsOf(i + 1).has(kind)).length;
+    assert.ok(often >= LEAST_OF_A_KIND, `${kind}: ${often}`);
   }
 });
 

@@ -1,14 +1,14 @@
 // What a machine does to a program: the clock jumps, files may not grow, the process is stopped for a while, its number says nothing.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReadRun } from "../contract/carrier.js";
 import type { Records } from "../fixtures/records.js";
-import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { itemsKept, outboxesIn } from "./fault-disk.js";
 import { check, deliverRest, type Said, startRecords } from "./records-program.js";
 import { temporaryFolder } from "./support.js";
 
@@ -48,7 +48,7 @@ async function records(
     if (away && back) await server.up();
     const ended = await started.ended;
     if (!back) await server.up();
-    const kept = keptIn(folder);
+    const kept = outboxesIn(folder).reduce((sum, path) => sum + itemsKept(path), 0);
     await deliverRest(folder, server.url);
     return { ...ended, name, kept, runs: runsOf(server) };
   } finally {
@@ -72,16 +72,6 @@ function runsOf(server: FakeMlflow): ReadRun[] {
 }
 
 type Played = Awaited<ReturnType<typeof records>>;
-
-/** How many items wait in the outboxes of programs that have ended. */
-function keptIn(folder: string): number {
-  const files = readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)));
-  const outboxes = files.filter((name) => /\.\w+$/.test(name) && !/-(wal|shm|journal)$/.test(name));
-  return outboxes.reduce(
-    (sum, path) => sum + Number(query(path, "SELECT total(items) AS n FROM changes WHERE aside IS NULL")[0]?.["n"]),
-    0,
-  );
-}
 
 function assertWhole({ code, signal, said, stderr, name, runs }: Played, moments = true): void {
   assert.equal(code, 0, `${signal} ${stderr}`);

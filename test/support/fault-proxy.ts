@@ -41,6 +41,8 @@ interface Exchange {
 }
 
 const LARGEST_BODY = 2 * 1024 * 1024;
+/** What a client sends at once, before it hears of the first failure. */
+const NOTICE_MS = 200;
 const LATE_MS = { least: 100, most: 500 };
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "content-length", "expect", "host"];
 
@@ -54,8 +56,6 @@ class FaultProxy {
   readonly faults: Injected[] = [];
   /** The share of requests that meet a fault. */
   rate: number;
-  /** The server behind it; what is on its way still goes to the one before. */
-  target: string;
   /** How often a request was refused for a missing permission. */
   denials = 0;
   /** Milliseconds by which every answer is late. */
@@ -68,6 +68,9 @@ class FaultProxy {
   readonly #port: number;
   readonly #closing = new AbortController();
   readonly #forwarding = new Set<Promise<unknown>>();
+  #target: string;
+  /** When each client (header `x-client`) first asked since the server was replaced. */
+  #met: Map<unknown, number> | undefined;
   #requests = 0;
   #refusals = 0;
   #isDown = false;
@@ -79,7 +82,7 @@ class FaultProxy {
     this.#port = (server.address() as AddressInfo).port;
     this.url = `${options.tls ? "https" : "http"}://127.0.0.1:${this.#port}`;
     this.rate = options.rate;
-    this.target = options.target;
+    this.#target = options.target;
     setMaxListeners(0, this.#closing.signal);
     server.on("clientError", (_error, socket) => socket.destroy());
     server.on("request", (incoming, response) => {
@@ -99,6 +102,12 @@ class FaultProxy {
     this.rate = 0;
     this.delayMs = 0;
     this.silent = false;
+  }
+
+  /** Another server is behind it; what is on its way still goes to the one before. What each client sends at first is reset. */
+  replace(target: string): void {
+    this.#target = target;
+    this.#met = new Map();
   }
 
   /** Begins an outage: connections end and new ones are refused. */
@@ -147,6 +156,7 @@ class FaultProxy {
     }
     if (length > LARGEST_BODY) return void response.writeHead(413).end("Larger than what the fault proxy keeps.");
     if (this.silent) return;
+    if (this.#isFirst(incoming)) return void incoming.socket.destroy();
     const exchange = { request: incoming, response, body: Buffer.concat(chunks) };
     if (this.#options.denial?.denies(incoming.url ?? "", exchange.body)) {
       this.denials++;
@@ -154,6 +164,14 @@ class FaultProxy {
     }
     if (kind === undefined) await this.#send(response, await this.#forward(exchange));
     else await this.#inject({ kind, degree }, exchange);
+  }
+
+  /** Whether a client cannot have heard yet that the server was replaced. */
+  #isFirst({ headers }: IncomingMessage): boolean {
+    const client = headers["x-client"];
+    const first = this.#met?.get(client) ?? performance.now();
+    this.#met?.set(client, first);
+    return this.#met !== undefined && performance.now() - first < NOTICE_MS;
   }
 
   async #inject({ kind, degree }: Draw & { kind: FaultKind }, exchange: Exchange): Promise<void> {
@@ -200,7 +218,7 @@ class FaultProxy {
   }
 
   #forward(exchange: Exchange, afterMs = 0): Promise<Answer> {
-    const { target } = this;
+    const target = this.#target;
     const work = (async () => {
       if (afterMs > 0) await this.#pause(afterMs);
       const answer = await ask(target, exchange, this.#closing.signal);
