@@ -1,4 +1,5 @@
 import { redactText } from "./capture/redact.js";
+import { bounded, isError, shortText } from "./capture/text.js";
 
 /**
  * Every problem the package can name: a stable code, what to do about it, and whether trying the
@@ -90,7 +91,7 @@ export class PulseError extends Error {
 
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
     const { todo } = PROBLEMS[code];
-    const told = redactText(detail); // it may quote what it was given
+    const told = redactText(bounded(detail)); // it may quote what it was given
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
@@ -133,10 +134,10 @@ export class MlflowError extends PulseError {
   }
 }
 
-/** Gives an unknown thrown value as text, whatever it is. */
+/** Gives an unknown thrown value as text, whatever it is; of a long one a part. */
 export function messageOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error);
+    return shortText(isError(error) ? error.message : error);
   } catch {
     return "a value that cannot be shown";
   }
