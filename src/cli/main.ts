@@ -24,7 +24,8 @@ Options
   --help, --version
 
 The configuration is that of a program started in this folder: pulse-mlflow.config.json, then MLFLOW_TRACKING_URI and
-the other variables of Python's client. Credentials go to that URI and nowhere else.
+the other variables of Python's client. Credentials go to that URI and nowhere else; those of the environment only to
+MLFLOW_TRACKING_URI, not to a URI of the file.
 
 Exit codes
   0  done, nothing is left, all is well

@@ -1,4 +1,5 @@
 import type { MlflowError } from "../../errors.js";
+import { refusedTags } from "../refused-tags.js";
 import type { RefusedItems } from "../tracking-store.js";
 import { type Items, logBatch } from "./answers.js";
 import { type Batch, batches } from "./batches.js";
@@ -6,7 +7,7 @@ import { Failure, refusedAs } from "./failure.js";
 import type { LateRequests } from "./late-requests.js";
 import type { MlflowApi } from "./mlflow-api.js";
 import { remedyFor } from "./refused-batch.js";
-import { isAboutItems, isOfUser, RefusedItemsFinder, refusedTags } from "./refused-items.js";
+import { isAboutItems, isOfUser, RefusedItemsFinder } from "./refused-items.js";
 
 /** Bounds of a request's body: proxies commonly refuse 1 MB; one that refuses less is given half as much. */
 const MAX_BYTES = 900_000;

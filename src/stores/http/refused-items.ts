@@ -1,6 +1,7 @@
 import { cutText } from "../../capture/keys.js";
-import { LIMITS, type Tag } from "../../entities.js";
+import type { Tag } from "../../entities.js";
 import { type MlflowError, PulseError } from "../../errors.js";
+import { TAG_PREFIX } from "../refused-tags.js";
 import type { RefusedItems } from "../tracking-store.js";
 import type { Items } from "./answers.js";
 
@@ -9,7 +10,6 @@ const MOST_KEYS = 10_000;
 const REMEMBERED_MS = 10 * 60_000;
 /** A server's words for a key it does not take, whatever the value. */
 const ABOUT_KEY = /names? may only|invalid \w+ name/i;
-const TAG_PREFIX = "pulse.refused.";
 const LISTS = { metric: "metrics", param: "params", tag: "tags" } as const;
 
 type What = RefusedItems["what"];
@@ -120,15 +120,6 @@ export class RefusedItemsFinder {
 
 /** Whether it was not a tag that says what was refused. */
 export const isOfUser = ({ what, key }: RefusedItems): boolean => what !== "tag" || !key.startsWith(TAG_PREFIX);
-
-/** The tags that say, in the run itself, what of it was refused and why. */
-export function refusedTags(refused: readonly RefusedItems[]): Tag[] {
-  const tags = refused.map(({ key, error }) => ({
-    key: (TAG_PREFIX + key.replace(/[^\w\-. ]/gu, "_")).slice(0, LIMITS.key),
-    value: cutText(error.message, LIMITS.tagValue),
-  }));
-  return [...new Map(tags.map((tag) => [tag.key, tag])).values()].slice(0, 100);
-}
 
 const shown = ({ what, key }: Pick<Group, "what" | "key">): string =>
   `${what[0]?.toUpperCase()}${what.slice(1)} ${JSON.stringify(cutText(key, 100))}`;

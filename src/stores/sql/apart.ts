@@ -1,11 +1,7 @@
 import { cutText } from "../../capture/keys.js";
-import { LIMITS, type Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
 import type { RefusedItems, RunChange } from "../tracking-store.js";
 import { type Database, SQLITE, sqliteCode } from "./driver.js";
-
-/** Most tags about refused items. */
-const MOST_TAGS = 100;
 
 /** A refusal that took the transaction with it (a trigger that says ROLLBACK): once more, without what is known by now. */
 export class Restart extends Error {}
@@ -78,12 +74,4 @@ export class Apart {
 
 function nameOf(what: RefusedItems["what"], item: object): unknown {
   return what === "metric" ? item : `${what} ${JSON.stringify(item)}`;
-}
-
-/** The tags that say, in the run itself, what of it was refused and why. */
-export function refusedTags(refused: readonly RefusedItems[]): Tag[] {
-  return refused.slice(0, MOST_TAGS).map(({ key, error }) => ({
-    key: `pulse.refused.${key.replace(/[^\w\-. ]/gu, "_")}`.slice(0, LIMITS.key),
-    value: cutText(error.message, LIMITS.tagValue),
-  }));
 }
