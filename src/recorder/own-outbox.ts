@@ -162,27 +162,20 @@ export class OwnOutbox {
 
   #write(body: (outbox: Outbox) => void): boolean {
     const owed = this.#owed.slice();
-    let outbox: Outbox;
     try {
-      const opened = this.#open().outbox;
-      opened.transaction(() => {
-        for (const each of owed) each.body(opened);
-        body(opened);
+      const { outbox } = this.#open();
+      this.#bound(outbox); // before: what is written now is not known to be there yet by those who must be told when it is dropped
+      outbox.transaction(() => {
+        for (const each of owed) each.body(outbox);
+        body(outbox);
       });
-      outbox = opened;
     } catch (error) {
       this.#failed(error);
       return false;
     }
-    // It is on disk, whatever becomes of what follows.
     this.#owed.splice(0, owed.length);
     this.#tries = 0;
     for (const { then } of owed) then();
-    try {
-      this.#bound(outbox);
-    } catch (error) {
-      this.#failed(error);
-    }
     return true;
   }
 
