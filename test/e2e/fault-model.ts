@@ -19,6 +19,7 @@ const COMMON = new Set([
   "mlflow.source.type",
   "mlflow.source.git.commit",
   "mlflow.source.git.branch",
+  "error.stack",
 ]);
 const MOST_SHOWN = 4;
 

@@ -158,7 +158,7 @@ export class Workload {
     await outcome.catch(() => {
       if (twin === undefined) return;
       twin.expected.status = "FAILED";
-      Object.assign(twin.expected.tags, { "error.type": "RangeError", "error.message": error.message, "error.stack": error.stack });
+      Object.assign(twin.expected.tags, { "error.type": "RangeError", "error.message": error.message });
     });
   }
 

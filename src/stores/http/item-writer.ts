@@ -54,7 +54,9 @@ export class ItemWriter {
   async #mend(runId: string, items: Items, most: number, error: unknown, refused: RefusedItems[]): Promise<readonly string[] | undefined> {
     const failure = this.#runFailure(error, runId);
     if (failure !== error) throw failure; // the run itself is not there
-    const remedy = await remedyFor(error, this.#api, runId, items);
+    const remedy = await remedyFor(error, this.#api, runId, items).catch((why: unknown) => {
+      throw this.#runFailure(why, runId); // the run itself may not be there, which a server says only behind what it refuses
+    });
     if (remedy?.kind === "conflict") return remedy.params;
     if (remedy?.kind === "rest") return this.log(runId, remedy.items, refused);
     if (remedy?.kind === "smaller" && most > LEAST_BYTES) {
