@@ -191,8 +191,14 @@ export interface ScopeStorage<T> {
 }
 /** How the open run is carried along; what it carries is opaque. */
 export type RunContext = ScopeStorage<unknown>;
+/** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
+export interface CallStorage<T> extends ScopeStorage<T> {
+    run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
+}
 /** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
-export declare function asyncLocalScopes<T>(): ScopeStorage<T>;
+export declare function asyncLocalScopes<T>(): CallStorage<T>;
+/** A storage of somebody else's with arguments bound, which takes no frame either. */
+export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T>;
 
 // decorators/define-experiment.d.ts
 import type { Scalar } from "../capture/check.js";
@@ -724,7 +730,7 @@ export declare class MlflowError extends PulseError {
     constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage?: string);
     static [Symbol.hasInstance](value: unknown): boolean;
 }
-/** Gives an unknown thrown value as text, whatever it is. */
+/** Gives an unknown thrown value as text, whatever it is; of a long one a part. */
 export declare function messageOf(error: unknown): string;
 export {};
 
@@ -842,6 +848,11 @@ export interface RunOptions {
      * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
      */
     readonly maxRunsPerSecond?: number | undefined;
+    /**
+     * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted together, whatever they are called.
+     * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and second: the others are counted as one
+     */
+    readonly foldKey?: string | undefined;
     /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
     readonly failOn?: ((result: Untyped, args: Untyped) => boolean | string | Error | null | undefined) | undefined;
     /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */

@@ -103,7 +103,7 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   run<R>(fn: () => R): R {
-    return OFF ? fn() : scopes.run({ host: this, run: undefined }, fn);
+    return OFF ? fn() : scopes.storage.run({ host: this, run: undefined }, fn);
   }
 
   async flush(options: FlushOptions = {}): Promise<void> {

@@ -24,7 +24,7 @@ function shortHash(text: string): string {
  * and what is too long is cut and ends in a hash. An accepted key comes back as it is.
  */
 export function sanitizeKey(given: string): string {
-  const key = keyText(given);
+  const key = given.length > LONGEST_KEY ? keyText(given) : given;
   const seen = known.get(key);
   if (seen !== undefined) return seen;
   const harmless = redactText(key); // data may become keys

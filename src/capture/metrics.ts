@@ -1,7 +1,7 @@
 import { PulseError } from "../errors.js";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
-import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, readPath } from "./path.js";
+import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, isPlainObject, readPath } from "./path.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -158,9 +158,9 @@ function eachElement(
 
 function takeBare(name: string, result: unknown, sink: MetricSink): void {
   if (isNumeric(result)) emit(sink, name, result);
-  else if (isFielded(result)) takeLeaves(result, { leaves: MAX_LEAVES, looks: MAX_LOOKS }, sink);
+  else if (isFielded(result)) takeLeaves(result, new Budget(), sink);
   else if (isList(result)) {
-    const budget: Budget = { leaves: MAX_LEAVES, looks: MAX_LOOKS };
+    const budget = new Budget();
     eachElement(result, sink, (element) => {
       if (isNumeric(element)) emit(sink, name, element);
       else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
@@ -169,10 +169,10 @@ function takeBare(name: string, result: unknown, sink: MetricSink): void {
 }
 
 /** How much may still be taken of one object, and looked at of the whole result. */
-interface Budget {
-  leaves: number;
-  looks: number;
-  names?: Map<object, readonly string[]>;
+class Budget {
+  leaves = MAX_LEAVES;
+  looks = MAX_LOOKS;
+  names: Map<object, readonly string[]> | undefined;
 }
 
 function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
@@ -186,17 +186,21 @@ function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
 /** Visits the numeric leaves below an object; false when the budget is spent. */
 function visitLeaves(object: Fielded, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
   if (budget.looks-- <= 0) return false;
-  for (const key of fieldNames(object, budget)) {
-    const value = fieldOf(object, key);
-    if (isNumeric(value)) {
-      if (budget.leaves-- === 0) return false;
-      budget.looks = Math.min(MAX_LOOKS, budget.looks + LOOKS_PER_NUMBER);
-      emit(sink, prefix + keyText(key), value);
-    } else if (depth < MAX_DEPTH && isFielded(value)) {
-      if (!visitLeaves(value, `${prefix}${keyText(key)}.`, depth + 1, budget, sink)) return false;
-    } else if (budget.looks-- <= 0) return false;
-  }
+  if (isPlainObject(object)) {
+    for (const key of fieldNames(object, budget)) if (!visitLeaf(key, fieldOf(object, key), prefix, depth, budget, sink)) return false;
+  } else for (const [key, value] of object) if (!visitLeaf(keyText(key), value, prefix, depth, budget, sink)) return false;
   return true;
+}
+
+function visitLeaf(key: string, value: unknown, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
+  if (isNumeric(value)) {
+    if (budget.leaves-- === 0) return false;
+    budget.looks += LOOKS_PER_NUMBER;
+    emit(sink, prefix === "" ? key : prefix + keyText(key), value);
+    return true;
+  }
+  if (depth < MAX_DEPTH && isFielded(value)) return visitLeaves(value, `${prefix}${keyText(key)}.`, depth + 1, budget, sink);
+  return budget.looks-- > 0;
 }
 
 /** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */

@@ -87,10 +87,10 @@ function takeArgument(key: string, path: string, signature: Signature, unknown: 
 interface Budget {
   left: number;
   looks: number;
-  names?: Map<object, readonly string[]>;
+  names: Map<object, readonly string[]> | undefined;
 }
 
-const wholeBudget = (): Budget => ({ left: MAX_FIELDS, looks: MAX_LOOKS });
+const wholeBudget = (): Budget => ({ left: MAX_FIELDS, looks: MAX_LOOKS, names: undefined });
 
 /** Emits what was picked: of an object its fields, under dotted keys; anything else as it is. */
 function emitValue(key: string, value: unknown, emit: EmitValue): void {
@@ -108,9 +108,10 @@ function emitFields(
   emit: EmitValue,
 ): boolean {
   let any = false;
-  for (const name of fieldNames(object, budget)) {
-    if (budget.left === 0 || budget.looks-- === 0) break;
-    const value = fieldOf(object, name);
+  const map = isPlainObject(object) ? undefined : object;
+  for (const name of map ? map.keys() : fieldNames(object as Record<string, unknown>, budget)) {
+    if (budget.left <= 0 || budget.looks-- <= 0) break;
+    const value = map ? map.get(name) : fieldOf(object, name as string);
     const key = prefix + keyText(name);
     if (isFielded(value) && depth < MAX_DEPTH && emitFields(value, `${key}.`, depth + 1, budget, wants, emit)) any = true;
     else if (value !== undefined && wants(value)) {

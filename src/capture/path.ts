@@ -45,8 +45,7 @@ export function isFielded(value: unknown): value is Fielded {
 const WIDE = 1_000;
 
 /** The names of an object's fields; `wide` is kept for one capture. */
-export function fieldNames(value: Fielded, wide: { names?: Map<object, readonly string[]> }): Iterable<unknown> {
-  if (types.isMap(value)) return value.keys();
+export function fieldNames(value: Record<string, unknown>, wide: { names: Map<object, readonly string[]> | undefined }): readonly string[] {
   const known = wide.names?.get(value);
   if (known) return known;
   const names = Object.keys(value);
@@ -58,8 +57,8 @@ export function fieldNames(value: Fielded, wide: { names?: Map<object, readonly 
 }
 
 /** A field as it lies there: a getter is never run. */
-export function fieldOf(value: Fielded, name: unknown): unknown {
-  return types.isMap(value) ? value.get(name) : Object.getOwnPropertyDescriptor(value, name as string)?.value;
+export function fieldOf(value: object, name: string): unknown {
+  return Object.getOwnPropertyDescriptor(value, name)?.value;
 }
 
 /** Reads a dotted path. A field that itself has dots in its name wins over the path. Absent is undefined. */

@@ -19,8 +19,8 @@ export interface CallStorage<T> extends ScopeStorage<T> {
 /** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
 export function asyncLocalScopes<T>(): CallStorage<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
-  // Bound: a function that calls it would be one more frame in every stack below.
-  return { get: () => storage.getStore(), run: storage.run.bind(storage) as CallStorage<T>["run"] };
+  // The very object: a function that calls its `run` would be one more frame in every stack below.
+  return Object.assign(storage, { get: () => storage.getStore() }) as CallStorage<T>;
 }
 
 /** A storage of somebody else's with arguments bound, which takes no frame either. */

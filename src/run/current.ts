@@ -80,7 +80,7 @@ export function requireRun(): Run {
 export function bind<F extends AnyFunction>(fn: F): F {
   const scope = scopes.get();
   const bound = function (this: unknown, ...args: unknown[]): unknown {
-    return scopes.run(scope, apply, fn, this, args);
+    return scopes.storage.run(scope, apply, fn, this, args);
   };
   likeOriginal(bound, fn);
   return bound as F;

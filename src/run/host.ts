@@ -36,12 +36,11 @@ const carrier: { storage: CallStorage<Scope>; context: RunContext | undefined; r
   },
 );
 
-/** What is in force along the calls of the whole process. */
-export const scopes: CallStorage<Scope> = {
+/** What is in force along the calls of the whole process. `storage` runs what is called, itself: a function in between would be a frame in every stack. */
+export const scopes: { get(): Scope | undefined; readonly storage: CallStorage<Scope> } = {
   get: () => carrier.storage.get(),
-  /** The storage's own, not one that calls it: a frame less in every stack. */
-  get run() {
-    return carrier.storage.run;
+  get storage() {
+    return carrier.storage;
   },
 };
 

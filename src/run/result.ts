@@ -188,7 +188,7 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
       if (verb === "next" && !begun) observer.begin();
       if (!begun && verb !== "next") over = true; // closed before its first step: there is no run, whatever follows
       begun = true;
-      return scopes.run(observer.scope, () => {
+      return scopes.storage.run(observer.scope, () => {
         let result: unknown;
         try {
           result = Reflect.apply(original, this, args);

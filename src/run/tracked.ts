@@ -88,13 +88,13 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] 
   const call = prepare(plan, self, args, scope);
   if (call === undefined) {
     const given = args ?? [forgettingRun(plan.opens[0] ?? {})];
-    return scope === active ? Reflect.apply(original, self, given) : scopes.run(scope, apply, original, self, given);
+    return scope === active ? Reflect.apply(original, self, given) : scopes.storage.run(scope, apply, original, self, given);
   }
   // A generator function's body starts at the first `next`, and so does its run.
   if (args === undefined || plan.nature !== "generator") call.begin();
   let result: unknown;
   try {
-    result = scopes.run(call.scope, apply, original, self, args ?? [call.run]);
+    result = scopes.storage.run(call.scope, apply, original, self, args ?? [call.run]);
   } catch (error) {
     call.failed(error);
     throw error;
