@@ -45,7 +45,7 @@ await build({
   outbase: "src",
   bundle: true,
   splitting: true, // what the entries share is there once
-  chunkNames: "shared-[hash]",
+  chunkNames: "pulse-mlflow-[hash]", // run/stack.ts knows its own files by it
   packages: "external",
   format: "esm",
   platform: "node",
@@ -62,6 +62,7 @@ writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\
 for (const [user, path] of [
   ["stores/sql/driver.js", "../../require.cjs"],
   ["capture/sketch.js", "../require.cjs"],
+  ["run/stack.js", "../require.cjs"],
 ]) {
   const text = readFileSync(`dist/cjs/${user}`, "utf8");
   if (!text.includes('"#require"')) throw new Error(`${user} no longer imports "#require".`);

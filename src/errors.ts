@@ -1,4 +1,5 @@
 import { shownText } from "./capture/redact.js";
+import { bounded, isError, shortText } from "./capture/text.js";
 
 /**
  * Every problem the package can name: a stable code, what to do about it, and whether trying the
@@ -92,7 +93,7 @@ export class PulseError extends Error {
 
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
     const { todo } = PROBLEMS[code];
-    const told = shownText(detail); // it may quote what it was given, and what a server said
+    const told = shownText(bounded(detail)); // it may quote what it was given, and what a server said
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = code;
     Object.defineProperty(this, BRAND, { value: true });
@@ -135,10 +136,10 @@ export class MlflowError extends PulseError {
   }
 }
 
-/** Gives an unknown thrown value as text, whatever it is. */
+/** Gives an unknown thrown value as text, whatever it is; of a long one a part. */
 export function messageOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error);
+    return shortText(isError(error) ? error.message : error);
   } catch {
     return "a value that cannot be shown";
   }

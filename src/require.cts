@@ -1,2 +1,5 @@
 /** Loads a module synchronously from this package's place; this is the CommonJS half of `#require`. */
 export const load = (name: string): unknown => require(name);
+
+/** The file this is in, as stacks name it. */
+export const home: string | undefined = __filename;

@@ -9,13 +9,14 @@ import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
 import { OutboxFolder } from "./recorder/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
-import { startRun, withRun } from "./run/current.js";
+import { planOnce, startRun } from "./run/current.js";
 import { carryBy, OFF, provideDefaultHost, type RunHost, scopes } from "./run/host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
+import { forgettingRun } from "./run/open-run.js";
 import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";
 import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
-import { likeOriginal, tracked } from "./run/tracked.js";
+import { callTracked, trackedBy } from "./run/tracked.js";
 import { openStore } from "./stores/open.js";
 import { RefusingStore } from "./stores/refusing-store.js";
 import type { TrackingStore } from "./stores/tracking-store.js";
@@ -89,7 +90,8 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
-    return this.#inside(() => withRun(options, fn));
+    const plan = planOnce(options, fn);
+    return OFF ? fn(forgettingRun(options)) : (callTracked(plan, undefined, undefined, this) as R);
   }
 
   startRun(options: StartOptions = {}): Run {
@@ -97,15 +99,7 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options: CheckedOptions<S, F> = {}): F {
-    const inner = tracked(fn, options as CallOptions);
-    if (OFF) return inner;
-    const call = this.#inside.bind(this);
-    const outer = function (this: unknown, ...args: unknown[]): unknown {
-      if (new.target) return Reflect.construct(fn, args, new.target === outer ? fn : new.target);
-      return call(() => Reflect.apply(inner, this, args) as unknown);
-    };
-    likeOriginal(outer, inner);
-    return outer as unknown as F;
+    return trackedBy(this, fn, options as CallOptions);
   }
 
   run<R>(fn: () => R): R {

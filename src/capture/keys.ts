@@ -1,5 +1,6 @@
 import { LIMITS } from "../entities.js";
 import { redactText } from "./redact.js";
+import { shortText } from "./text.js";
 
 /** MLflow's rule: Unicode word characters and `_ - . space : /`, and the key equals its own normalised path. */
 const FORBIDDEN = /[^\p{L}\p{N}_\-. :/]/gu;
@@ -8,6 +9,8 @@ const PLAIN = /^[A-Za-z0-9_][A-Za-z0-9_-]*$/;
 const HASH_DIGITS = 8;
 const known = new Map<string, string>();
 const MAX_KNOWN = 10_000;
+/** Most characters of a key that are looked at, and those at its end that are in any case. */
+const [LONGEST_KEY, KEY_END] = [1_000, 250];
 
 /** A short stable hash of a text, to keep cut values apart. */
 function shortHash(text: string): string {
@@ -20,13 +23,20 @@ function shortHash(text: string): string {
  * Turns any text into a key MLflow accepts: forbidden characters become `_`, path parts are normalised,
  * and what is too long is cut and ends in a hash. An accepted key comes back as it is.
  */
-export function sanitizeKey(key: string): string {
+export function sanitizeKey(given: string): string {
+  const key = keyText(given);
   const seen = known.get(key);
   if (seen !== undefined) return seen;
   const harmless = redactText(key); // data may become keys
   const clean = PLAIN.test(harmless) && harmless.length <= LIMITS.key ? harmless : normalise(harmless);
   if (known.size < MAX_KNOWN) known.set(key, clean);
   return clean;
+}
+
+/** Anything as a key; of a long one the beginning, the length and the end. */
+export function keyText(key: unknown): string {
+  if (typeof key !== "string") return shortText(key);
+  return key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY - KEY_END)}...${key.length}...${key.slice(-KEY_END)}` : key;
 }
 
 function normalise(key: string): string {
@@ -53,5 +63,7 @@ export function cutText(text: string, limit: number): string {
   const tail = `...#${shortHash(text)}`;
   const head = text.slice(0, limit - tail.length);
   // Half a surrogate pair would not survive UTF-8.
-  return (/[\uD800-\uDBFF]$/.test(head) ? head.slice(0, -1) : head) + tail;
+  const cut = (/[\uD800-\uDBFF]$/.test(head) ? head.slice(0, -1) : head) + tail;
+  // A slice holds on to the whole text it is of; one of a text made anew only to that.
+  return ` ${cut}`.slice(1);
 }

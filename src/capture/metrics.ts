@@ -1,12 +1,14 @@
 import { PulseError } from "../errors.js";
 import type { Aggregate } from "./aggregate.js";
+import { keyText } from "./keys.js";
 import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, readPath } from "./path.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
 const MAX_LEAVES = 50;
 const MAX_STEPS = 10_000;
-const MAX_FIELDS = 10_000;
+/** Most fields of a result that may be looked at and hold no number, and how many more each number found allows for. */
+const [MAX_LOOKS, LOOKS_PER_NUMBER] = [3_000, 50];
 
 /** What a selector function gets: it is written before the method it is applied to is known, so its type cannot be inferred. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -107,9 +109,10 @@ function takePath(key: string, path: string): MetricCapture {
   return (result, _args, sink) => {
     // A bare number has no paths: the string is simply its key.
     if (isNumeric(result)) emit(sink, key, result);
-    else if (!indexed && isList(result))
-      eachElement(result, sink, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), sink));
-    else takeValue(key, readPath(result, path), sink);
+    else if (!indexed && isList(result)) {
+      const passed = { left: MAX_STEPS };
+      eachElement(result, sink, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), sink, passed));
+    } else takeValue(key, readPath(result, path), sink);
   };
 }
 
@@ -121,10 +124,17 @@ function emit(sink: MetricSink, key: string, value: number | bigint | boolean): 
   sink.metric(key, value, undefined, undefined, undefined);
 }
 
-/** Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along. */
-function takeValue(key: string, value: unknown, sink: MetricSink): void {
+/**
+ * Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along.
+ * `passed`: how many elements of all lists of a result may still be passed over because they are none.
+ */
+function takeValue(key: string, value: unknown, sink: MetricSink, passed: { left: number } = { left: MAX_STEPS }): void {
   if (isNumeric(value)) emit(sink, key, value);
-  else if (isList(value) || isIterable(value)) eachElement(value, sink, (element) => isNumeric(element) && emit(sink, key, element));
+  else if (passed.left > 0 && (isList(value) || isIterable(value)))
+    eachElement(value, sink, (element) => {
+      if (isNumeric(element)) emit(sink, key, element);
+      else passed.left--;
+    });
 }
 
 function eachElement(
@@ -148,35 +158,43 @@ function eachElement(
 
 function takeBare(name: string, result: unknown, sink: MetricSink): void {
   if (isNumeric(result)) emit(sink, name, result);
-  else if (isFielded(result)) takeLeaves(result, sink);
+  else if (isFielded(result)) takeLeaves(result, { leaves: MAX_LEAVES, looks: MAX_LOOKS }, sink);
   else if (isList(result)) {
+    const budget: Budget = { leaves: MAX_LEAVES, looks: MAX_LOOKS };
     eachElement(result, sink, (element) => {
       if (isNumeric(element)) emit(sink, name, element);
-      else if (isFielded(element)) takeLeaves(element, sink);
+      else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
     });
   }
 }
 
-/** How much of one object may still be taken. */
+/** How much may still be taken of one object, and looked at of the whole result. */
 interface Budget {
   leaves: number;
-  fields: number;
+  looks: number;
+  names?: Map<object, readonly string[]>;
 }
 
-function takeLeaves(root: Fielded, sink: MetricSink): void {
-  if (!visitLeaves(root, "", 1, { leaves: MAX_LEAVES, fields: MAX_FIELDS }, sink))
-    sink.limited(`only the first ${MAX_LEAVES} numbers of an object`);
+function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
+  budget.leaves = MAX_LEAVES;
+  if (visitLeaves(root, "", 1, budget, sink)) return;
+  sink.limited(
+    budget.looks > 0 ? `only the first ${MAX_LEAVES} numbers of an object` : `only what comes before thousands of fields without a number`,
+  );
 }
 
 /** Visits the numeric leaves below an object; false when the budget is spent. */
 function visitLeaves(object: Fielded, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
-  for (const key of fieldNames(object)) {
-    if (budget.fields-- === 0) return false;
+  if (budget.looks-- <= 0) return false;
+  for (const key of fieldNames(object, budget)) {
     const value = fieldOf(object, key);
     if (isNumeric(value)) {
       if (budget.leaves-- === 0) return false;
-      emit(sink, prefix === "" ? String(key) : prefix + key, value);
-    } else if (depth < MAX_DEPTH && isFielded(value) && !visitLeaves(value, `${prefix}${key}.`, depth + 1, budget, sink)) return false;
+      budget.looks = Math.min(MAX_LOOKS, budget.looks + LOOKS_PER_NUMBER);
+      emit(sink, prefix + keyText(key), value);
+    } else if (depth < MAX_DEPTH && isFielded(value)) {
+      if (!visitLeaves(value, `${prefix}${keyText(key)}.`, depth + 1, budget, sink)) return false;
+    } else if (budget.looks-- <= 0) return false;
   }
   return true;
 }

@@ -1,3 +1,5 @@
+import { types } from "node:util";
+import { keyText } from "./keys.js";
 import type { Selector, Untyped } from "./metrics.js";
 import type { ParameterName } from "./parameter-names.js";
 import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
@@ -62,7 +64,7 @@ function compilePaths(selector: ParamSelector, take: (key: string, path: string)
 
 /** @internal Emits the fields of a record (also a class instance's own) or the entries of a map. */
 export function emitRecord(record: unknown, emit: EmitValue): void {
-  if (record instanceof Map) for (const [key, value] of record) emit(String(key), value);
+  if (types.isMap(record)) for (const [key, value] of record) emit(keyText(key), value);
   else if (typeof record === "object" && record !== null && !Array.isArray(record))
     for (const [key, value] of Object.entries(record)) if (value !== undefined) emit(key, value);
 }
@@ -85,6 +87,7 @@ function takeArgument(key: string, path: string, signature: Signature, unknown: 
 interface Budget {
   left: number;
   looks: number;
+  names?: Map<object, readonly string[]>;
 }
 
 const wholeBudget = (): Budget => ({ left: MAX_FIELDS, looks: MAX_LOOKS });
@@ -105,10 +108,10 @@ function emitFields(
   emit: EmitValue,
 ): boolean {
   let any = false;
-  for (const name of fieldNames(object)) {
+  for (const name of fieldNames(object, budget)) {
     if (budget.left === 0 || budget.looks-- === 0) break;
     const value = fieldOf(object, name);
-    const key = prefix + String(name);
+    const key = prefix + keyText(name);
     if (isFielded(value) && depth < MAX_DEPTH && emitFields(value, `${key}.`, depth + 1, budget, wants, emit)) any = true;
     else if (value !== undefined && wants(value)) {
       budget.left--;

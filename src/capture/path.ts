@@ -1,3 +1,5 @@
+import { types } from "node:util";
+
 /** Whether a value can be a metric: MLflow metrics are doubles; booleans are 1 and 0. */
 export function isNumeric(value: unknown): value is number | bigint | boolean {
   const type = typeof value;
@@ -13,7 +15,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 
 /** Whether a value is a list of numbers or the like: an array, a typed array or a set. */
 export function isList(value: unknown): value is ArrayLike<unknown> | ReadonlySet<unknown> {
-  return Array.isArray(value) || value instanceof Set || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  return Array.isArray(value) || types.isSet(value) || types.isTypedArray(value);
 }
 
 /** Whether a value can be walked along more than once: what is its own iterator would be used up. */
@@ -36,22 +38,34 @@ export function entriesOf<F>(
 export type Fielded = Record<string, unknown> | ReadonlyMap<unknown, unknown>;
 
 export function isFielded(value: unknown): value is Fielded {
-  return isPlainObject(value) || value instanceof Map;
+  return isPlainObject(value) || types.isMap(value);
 }
 
-export function fieldNames(value: Fielded): Iterable<unknown> {
-  return value instanceof Map ? value.keys() : Object.keys(value);
+/** From so many fields on the names of an object are listed once in a capture, however often it is met: nothing else about it costs as much. */
+const WIDE = 1_000;
+
+/** The names of an object's fields; `wide` is kept for one capture. */
+export function fieldNames(value: Fielded, wide: { names?: Map<object, readonly string[]> }): Iterable<unknown> {
+  if (types.isMap(value)) return value.keys();
+  const known = wide.names?.get(value);
+  if (known) return known;
+  const names = Object.keys(value);
+  if (names.length > WIDE) {
+    wide.names ??= new Map();
+    wide.names.set(value, names);
+  }
+  return names;
 }
 
 /** A field as it lies there: a getter is never run. */
 export function fieldOf(value: Fielded, name: unknown): unknown {
-  return value instanceof Map ? value.get(name) : Object.getOwnPropertyDescriptor(value, name as string)?.value;
+  return types.isMap(value) ? value.get(name) : Object.getOwnPropertyDescriptor(value, name as string)?.value;
 }
 
 /** Reads a dotted path. A field that itself has dots in its name wins over the path. Absent is undefined. */
 export function readPath(root: unknown, path: string): unknown {
   if (root === null || (typeof root !== "object" && typeof root !== "function")) return undefined;
-  if (!path.includes(".") || (root instanceof Map ? root.has(path) : Object.hasOwn(root, path))) return readField(root, path);
+  if (!path.includes(".") || (types.isMap(root) ? root.has(path) : Object.hasOwn(root, path))) return readField(root, path);
   let value: unknown = root;
   for (const part of path.split(".")) {
     if (value === null || value === undefined) return undefined;
@@ -61,6 +75,6 @@ export function readPath(root: unknown, path: string): unknown {
 }
 
 function readField(from: unknown, name: string): unknown {
-  if (!(from instanceof Map)) return (from as Record<string, unknown>)[name];
+  if (!types.isMap(from)) return (from as Record<string, unknown>)[name];
   return from.has(name) ? from.get(name) : from.get(Number(name));
 }

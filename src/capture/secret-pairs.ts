@@ -9,18 +9,22 @@ const LISTED =
   /(?:"(?:name|key|header|field|variable)\\{0,8}"\s{0,4}:\s{0,4}\\{0,8}"([\w.-]{1,200})\\{0,8}"\s{0,4},\s{0,20}\\{0,8}"value\\{0,8}"\s{0,4}:|[[,]\s{0,20}\[\s{0,20}\\{0,8}"([\w.-]{1,200})\\{0,8}"\s{0,4},)\s{0,20}/gi;
 /** `curl -u me:…`; a number behind the colon is a group. */
 const LOGIN =
-  /((?<![^\s"'`])(?:-u|--(?:proxy-)?user)(?:\\?["'`]?\s{0,4},\s{0,4}|[ =])\\?)(?:(["'`][^:"'`]{1,100}:)[^"'`]*|([^\s:"'`/@]{1,100}:)(?!\/\/|\d+(?!\S))[^\s"'`]+)/g;
+  /((?<![^\s"'`])(?:-u|--(?:proxy-)?user)(?:\\?["'`]?\s{0,4},\s{0,4}|[ =])\\?)(?:(["'`][^:"'`]{1,100}:)(?:[^"'`\\]|\\[^"'])*|([^\s:"'`/@]{1,100}:)(?!\/\/|\d+(?!\S))(?:[^\s"'`\\]|\\[^\s"'])+)/g;
 const OPENING = /[bruf]{0,2}(\\{0,8})(["'`])/y;
 const NESTED = /[[{](?=\s{0,20}(?:\\{0,8}["'`[{]|[\w$-]{1,60}\s{0,4}:))/y;
 const SCHEME = /(?:bearer|basic|token|negotiate|apikey|bot)\s{1,4}/iy;
 /** What goes on to the end of a header's line. */
-const HEADER = /(?:digest\s|[\w.-]{1,100}=)[^\r\n]*/iy;
-const BARE = /(?:(?!,\s?\\?["']?[\w.-]{1,60}\\?["']?\s?[=:]|%26|\\["'n])(?:[^\s"'`;&<>]|["'`](?=\w)))+/y;
+const HEADER = /(?:digest\s|[\w.-]{1,100}=)(?:(?!"\s{0,4}[,:}\]]|\\[rn])[^\r\n])*/iy;
+const BARE = /(?:(?!,\s?\\?["']?[\w.-]{1,60}\\?["']?\s?[=:]|%26)(?:[^\s"'`;&<>\\]|\\[^\s"'n]|["'`](?=\w)))+/y;
 const BARE_JSON = /[^\s,;&}\]"'`\\]+/y;
+/** The quote that ends a text of a JSON document. */
+const JSON_END = /(?<!\\)"\s{0,4}(?:[:}\]]|,\s{0,4}["{[\d-]|$)/y;
+/** How far the bracket may reach that a name without quotes has behind it. */
+const MOST_NESTED = 300;
 const NUMBER = /^[-+.\deE]+$/;
 
 /** Where a secret stands in a text. */
-type Place = readonly [start: number, end: number] | undefined;
+type Place = readonly [start: number, end: number, nested?: true] | undefined;
 
 /** Replaces the values of secret names in a text. */
 export function redactPairs(text: string): string {
@@ -41,9 +45,9 @@ function replaced(text: string, pattern: RegExp, read: Read): string {
     if (grade === undefined) continue;
     const place = secretAt(text, pattern.lastIndex, { key, grade, sep, option });
     if (place === undefined) continue;
-    const [start, end] = place;
+    const [start, end, nested] = place;
     // In JSON an object becomes a text.
-    const quote = /^["\\]/.test(sep) && /[[{]/.test(text[start] ?? "") ? sep.slice(0, sep.indexOf('"') + 1) : "";
+    const quote = nested && /^["\\]/.test(sep) ? sep.slice(0, sep.indexOf('"') + 1) : "";
     out += text.slice(from, start) + quote + REDACTED + quote;
     from = end;
     pattern.lastIndex = end;
@@ -67,14 +71,19 @@ const at = (pattern: RegExp, text: string, index: number): RegExpExecArray | nul
 
 function secretAt(text: string, index: number, named: Named): Place {
   const { key, grade, sep } = named;
+  const quoted = /["'`]/.test(sep);
+  if (!sep.includes('"') && at(JSON_END, text, index)) return undefined; // a text of a JSON document ends here
   const opening = at(OPENING, text, index);
   if (opening) {
     const start = index + opening[0].length;
-    const end = closing(text, start, opening[1]?.length ?? 0, opening[2] ?? "");
-    const quoted = /["'`]/.test(sep);
+    const closed = closing(text, start, opening[1]?.length ?? 0, opening[2] ?? "");
+    const end = quoted || opening[2] === '"' ? closed : jsonEnd(text, start, closed);
     return isSecretUnder(grade, text.slice(start, end)) && (quoted || grade !== "named" || end - start > 2) ? [start, end] : undefined; // not: unexpected token: '<'
   }
-  if (grade !== "maybe" && at(NESTED, text, index)) return [index, balanced(text, index)];
+  if (grade !== "maybe" && at(NESTED, text, index)) {
+    const end = balanced(text, index, quoted ? text.length : Math.min(text.length, index + MOST_NESTED));
+    if (end !== undefined || quoted) return [index, end ?? text.length, true];
+  }
   const header = /(?:cookie|authorization)$/i.test(key) && at(HEADER, text, index);
   if (header) return [index, index + header[0].length];
   const scheme = at(SCHEME, text, index)?.[0].length ?? 0;
@@ -106,16 +115,23 @@ function closing(text: string, start: number, depth: number, quote: string): num
   return text.length;
 }
 
-/** Where the bracket that opens at `start` is closed; at the text's end if nowhere. */
-function balanced(text: string, start: number): number {
+/** Where a text of a JSON document ends before `end`, which goes on in another one; else there. */
+function jsonEnd(text: string, start: number, end: number): number {
+  const value = text.slice(start, end);
+  for (let i = value.indexOf('"'); i >= 0; i = value.indexOf('"', i + 1)) if (at(JSON_END, text, start + i)) return start + i;
+  return end;
+}
+
+/** Where the bracket that opens at `start` is closed, if before `most`. */
+function balanced(text: string, start: number, most: number): number | undefined {
   let depth = 0;
   let quoted = false;
-  for (let i = start; i < text.length; i++) {
+  for (let i = start; i < most; i++) {
     const char = text[i] ?? "";
     if (char === "\\") i++;
     else if (char === '"') quoted = !quoted;
     else if (!quoted && /[[{]/.test(char)) depth++;
     else if (!quoted && /[\]}]/.test(char) && --depth === 0) return i + 1;
   }
-  return text.length;
+  return undefined;
 }

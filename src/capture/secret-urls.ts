@@ -6,11 +6,11 @@ const START = /:(?:\/\/|\\\/\\\/)/g;
 const REST = /(?:(?!:\\?\/\\?\/)[^\s"'<>`])*/y;
 /** A host and perhaps a port, that end before a path: nothing stands before them. */
 const HOST = /^(?:\[[^\]@]*\]|[^/?#:@\\]*)(?:(?::\d+)?(?:[/?#\\]|$)|:$)/;
-/** The rest of a password with white space or a quote in it. */
-const ODD_PASSWORD = /[^\n@]{0,100}@/y;
+/** The rest of a password with white space or a quote in it, one that ends no text of a JSON document. */
+const ODD_PASSWORD = /(?:(?!"\s{0,4}[,:}\]])[^\n@]){0,100}@/y;
 /** Schemes before a name that is no secret: `ssh://git@host`, `abfss://container@account`. */
 const NAMED = /(?:ssh|sftp|abfss?|wasbs?)$/i;
-const QUERY = /([?&])([\w.~%[\]-]{1,100})=([^&\s"'<>`]+)/g;
+const QUERY = /([?&])([\w.~%[\]-]{1,100})=(?:[^&\s"'<>`\\]|\\[^\s"'])+/g;
 const QUERY_SECRET = /^(?:key|code|sig|signature|auth|pw|sid|ticket|assertion|x-(?:amz|goog)-(?:signature|credential))$/i;
 
 /** Replaces the credentials before the hosts of URLs, and the secrets in their queries. */

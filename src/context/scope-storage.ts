@@ -11,8 +11,22 @@ export interface ScopeStorage<T> {
 /** How the open run is carried along; what it carries is opaque. */
 export type RunContext = ScopeStorage<unknown>;
 
+/** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
+export interface CallStorage<T> extends ScopeStorage<T> {
+  run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
+}
+
 /** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
-export function asyncLocalScopes<T>(): ScopeStorage<T> {
+export function asyncLocalScopes<T>(): CallStorage<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
-  return { get: () => storage.getStore(), run: (value, fn) => storage.run(value, fn) };
+  // Bound: a function that calls it would be one more frame in every stack below.
+  return { get: () => storage.getStore(), run: storage.run.bind(storage) as CallStorage<T>["run"] };
+}
+
+/** A storage of somebody else's with arguments bound, which takes no frame either. */
+export function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T> {
+  return {
+    get: () => storage.get(),
+    run: (value, fn, ...args) => storage.run(value, Function.prototype.bind.call(fn, undefined, ...args) as () => ReturnType<typeof fn>),
+  };
 }

@@ -9,8 +9,9 @@ const { setImmediate, setTimeout, clearTimeout } = globalThis;
 
 /** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
 const FIRST_LOOK_MS = 500;
-/** How often one looks again: who lived then may have died since. */
-const NEXT_LOOK_MS = 60_000;
+/** When one looks again: who lived then may have died since. Soon at first, later once a minute. */
+const LATER = 4;
+const LONGEST_LOOK_MS = 60_000;
 
 /** How an heir goes about it. */
 export interface HeirOptions {
@@ -44,7 +45,7 @@ export class Heir {
   /** Begins in a while, and looks again from time to time; `own` is not looked at. */
   watch(own: () => string | undefined, afterMs: number = FIRST_LOOK_MS): void {
     this.#timer = setTimeout(() => {
-      this.watch(own, NEXT_LOOK_MS);
+      this.watch(own, Math.min(LONGEST_LOOK_MS, afterMs * LATER));
       try {
         this.start(own());
       } catch {

@@ -163,7 +163,7 @@ function pointOf({ key, value, timestamp, step }: Metric): Point {
  * Reads a row of changes.
  * @throws what is wrong with it when it is damaged.
  */
-export function keptChange(row: Record<string, unknown>): KeptChange {
+export function keptChange(row: Record<string, unknown>, unsure: boolean): KeptChange {
   const parsed = (column: string, otherwise: unknown): unknown => (row[column] === null ? otherwise : JSON.parse(String(row[column])));
   const [create, rest, points] = [parsed("start", undefined) as RunStart | undefined, parsed("rest", {}), parsed("metrics", [])];
   hold(typeof rest === "object" && rest !== null, "object");
@@ -176,7 +176,7 @@ export function keptChange(row: Record<string, unknown>): KeptChange {
   return {
     seq: Number(row["seq"]),
     items: Number(row["items"]),
-    attempted: row["attempted"] === 1,
+    attempted: row["attempted"] === 1 || unsure,
     create,
     metrics: points.map(([key, value, timestamp, step]) => ({ key, value: Number(value), timestamp, step })),
     params: [...params],

@@ -1,9 +1,11 @@
-import { fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { shared } from "../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./kept.js";
 
 const { setImmediate, clearImmediate } = globalThis;
+/** What the name of the file beside an outbox ends with that says so. */
+export const UNSURE = ".unsure";
 /** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
 const LARGE_WAL = 4 * 1024 * 1024;
 const LOOK_EVERY = 16;
@@ -46,6 +48,8 @@ function isFile(descriptor: number, dev: number, ino: number): boolean {
 /** An SQLite file held exclusively: whoever can lock it owns it. */
 export class OutboxFile {
   readonly path: string;
+  /** Whether any of its creations may have been handed over. */
+  unsure: boolean;
   readonly #realPath: string;
   readonly #db: Database;
   readonly #identity: string;
@@ -60,6 +64,7 @@ export class OutboxFile {
    */
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     this.path = path;
+    this.unsure = existsSync(path + UNSURE);
     this.#db = openDatabase(path, { exclusive: true });
     try {
       // Looked at before anything is changed: what is not ours stays as it is.
@@ -92,6 +97,12 @@ export class OutboxFile {
 
   #look(): string {
     return ["", "-wal"].map((suffix) => fileIdentity(this.path + suffix)).join();
+  }
+
+  /** Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over without being marked so. */
+  markUnsure(): void {
+    if (!this.unsure) closeSync(openSync(this.path + UNSURE, "w", 0o600));
+    this.unsure = true;
   }
 
   /** Writes all there is into a new file, which must be empty or absent. */

@@ -3,7 +3,7 @@ import { homedir, platform } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
 import { Outbox } from "./outbox.js";
-import { isOpenHere } from "./outbox-file.js";
+import { isOpenHere, UNSURE } from "./outbox-file.js";
 
 const OWNER_FILE = 0o600;
 const OWNER_FOLDER = 0o700;
@@ -68,6 +68,7 @@ export class OutboxFolder {
       removed.copyTo(path);
       return new Outbox(path);
     });
+    if (removed.unsure) copy.markUnsure();
     try {
       removed.clear(); // its file may lie somewhere else now
     } catch {
@@ -143,7 +144,7 @@ function made(path: string, make: (path: string) => Outbox): Outbox {
 
 /** Removes an outbox's files, as far as that can be done. */
 export function removeFiles(path: string): void {
-  for (const suffix of ["", "-wal", "-shm", "-journal"])
+  for (const suffix of ["", "-wal", "-shm", "-journal", UNSURE])
     try {
       rmSync(path + suffix, { force: true });
     } catch {

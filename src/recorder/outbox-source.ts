@@ -29,8 +29,8 @@ export interface OutboxListener {
   idle?(): void;
   /** The store is away. */
   away(key: string, error: PulseError): void;
-  /** The outbox could not be read or written; it is `paused` until somebody says otherwise. */
-  failed(error: unknown): void;
+  /** The outbox could not be written, or not read; then it is `paused` until somebody says otherwise. */
+  failed(error: unknown, what: "reading" | "writing"): void;
 }
 
 /** A run's next changes, merged into one. */
@@ -128,7 +128,7 @@ export class OutboxSource implements Source {
         // What is passed over here is found again: the pages begin anew when its experiment may be tried.
         let load = denied.any && experiment !== undefined && denied.closed(experiment) ? undefined : this.#load(key, left);
         if (load && denied.any && !denied.admits(load.experiment)) load = undefined;
-        if (load?.change.create && !load.change.attempted) this.outbox.markAttempted((load.rows[0] as KeptChange).seq);
+        if (load?.change.create && !load.change.attempted) this.#markAttempted(load);
         this.#waiting.delete(key);
         if (load === undefined) continue;
         left -= load.items;
@@ -141,6 +141,26 @@ export class OutboxSource implements Source {
     this.#tellIdle();
     if (loads.length === 0) return undefined;
     return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
+  }
+
+  /** Writes down that a creation is handed over, before it is. */
+  #markAttempted({ rows }: Load): void {
+    try {
+      this.outbox.markAttempted((rows[0] as KeptChange).seq);
+    } catch (error) {
+      this.outbox.markUnsure();
+      this.#listener.failed(error, "writing");
+    }
+  }
+
+  /** The outbox can be written again: takes out what was passed over meanwhile. */
+  recovered(): void {
+    this.paused = false;
+    try {
+      this.outbox.takeOutPassed();
+    } catch (error) {
+      this.#listener.failed(error, "writing");
+    }
   }
 
   #turnPage(): void {
@@ -197,27 +217,59 @@ export class OutboxSource implements Source {
     return theirs !== own && parent.ids === undefined && this.#delivery.denied.closed(theirs);
   }
 
-  /** Writes down what became of changes, and then acts on it; when it cannot be written, the changes are held on to until it can. */
+  /**
+   * Writes down what became of changes, and then acts on it. When it cannot be written, what is stored is passed over from now on; what else
+   * became of changes is held on to until it can be.
+   */
   #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
     if (this.#over) return;
     let effects: (() => void)[];
     try {
       effects = this.outbox.transaction(() => loads.map((load, i) => this.#book(load, outcomes[i] ?? NO_ANSWER)));
     } catch (error) {
-      this.#failed(error);
-      setTimeout(() => {
-        this.#settle(loads, outcomes);
-        this.#delivery.schedule();
-      }, AGAIN_MS).unref();
+      this.#listener.failed(error, "writing");
+      if (!this.#over) this.#settleLater(loads, outcomes);
       return;
     }
     for (const effect of effects) effect();
     this.#tellIdle();
   }
 
+  #settleLater(loads: readonly Load[], outcomes: readonly Outcome[]): void {
+    const rest: [Load, Outcome][] = [];
+    for (const [i, load] of loads.entries()) {
+      const outcome = outcomes[i] ?? NO_ANSWER;
+      if (outcome.kind === "done") {
+        this.outbox.pass(load.key, load.upTo, idsOf(load, outcome));
+        this.#stored(load, outcome);
+      } else rest.push([load, outcome]);
+    }
+    this.#tellIdle();
+    if (rest.length === 0) return;
+    setTimeout(() => {
+      this.#settle(
+        rest.map(([load]) => load),
+        rest.map(([, outcome]) => outcome),
+      );
+      this.#delivery.schedule();
+    }, AGAIN_MS).unref();
+  }
+
+  /** Acts on what the store has taken. */
+  #stored(load: Load, outcome: Outcome & { kind: "done" }): void {
+    const { key, change, items } = load;
+    const ids = idsOf(load, outcome);
+    this.#busy.delete(key);
+    this.#failures.delete(key);
+    this.#delivery.accepted(change.experiment);
+    this.#listener.delivered(key, items, ids, this.#diagnostics.refused(outcome.refused));
+    if (ids) this.freeChildren(key);
+    this.#goOn(key);
+  }
+
   /** Writes one outcome down, and gives what follows from it once that is on disk. */
   #book(load: Load, outcome: Outcome): () => void {
-    const { key, change, upTo, items, rows, experiment } = load;
+    const { key, change, upTo, rows, experiment } = load;
     const again = (): void => {
       this.#delivery.denied.undecided(experiment);
       this.#busy.delete(key);
@@ -225,17 +277,10 @@ export class OutboxSource implements Source {
     };
     switch (outcome.kind) {
       case "done": {
-        const ids = change.create ? (outcome.ids ?? { runId: key, experimentId: "" }) : undefined;
+        const ids = idsOf(load, outcome);
         if (ids) this.outbox.setIds(key, ids);
         this.outbox.remove(key, upTo);
-        return () => {
-          this.#busy.delete(key);
-          this.#failures.delete(key);
-          this.#delivery.accepted(change.experiment);
-          this.#listener.delivered(key, items, ids, this.#diagnostics.refused(outcome.refused));
-          if (ids) this.freeChildren(key);
-          this.#goOn(key);
-        };
+        return () => this.#stored(load, outcome);
       }
       case "rejected":
         if (rows.length > 1) {
@@ -341,9 +386,12 @@ export class OutboxSource implements Source {
   #failed(error: unknown): void {
     if (this.#over) return;
     this.paused = true;
-    this.#listener.failed(error);
+    this.#listener.failed(error, "reading");
   }
 }
+
+const idsOf = ({ key, change }: Load, { ids }: Outcome & { kind: "done" }): StoredIds | undefined =>
+  change.create ? (ids ?? { runId: key, experimentId: "" }) : undefined;
 
 const itemsIn = (rows: readonly KeptChange[]): number => rows.reduce((sum, { items }) => sum + items, 0);
 

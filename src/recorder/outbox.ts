@@ -7,6 +7,7 @@ import { OutboxFile } from "./outbox-file.js";
 const PAGE_ROWS = 200;
 /** Rows looked at at once for something to drop: it is inside the user's call. */
 const WALK_ROWS = 150;
+const SELECT_CHANGES = "SELECT * FROM changes WHERE run = ? AND seq > ? AND aside IS NULL ORDER BY seq LIMIT ?";
 /** What the names of notes on denied experiments begin with. */
 const DENIED = "denied ";
 
@@ -21,6 +22,7 @@ export class Outbox extends OutboxFile {
   lastSeq = 0;
   /** How far each kind of thing to drop has been looked for. */
   readonly #walked = new Map<string, number>();
+  readonly #passed = new Map<string, { readonly seq: number; readonly ids: StoredIds | undefined }>();
 
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     super(path, created);
@@ -106,7 +108,9 @@ export class Outbox extends OutboxFile {
 
   find(key: string): KeptRun | undefined {
     const row = this.get("SELECT * FROM runs WHERE key = ?", key);
-    return row && keptRun(row);
+    const run = row && keptRun(row);
+    const ids = this.#passed.get(key)?.ids;
+    return run && ids ? { ...run, ids } : run;
   }
 
   /**
@@ -117,9 +121,9 @@ export class Outbox extends OutboxFile {
     const found: KeptChange[] = [];
     const damaged: { items: number; reason: string }[] = [];
     let left = items;
-    for (const row of this.all("SELECT * FROM changes WHERE run = ? AND aside IS NULL ORDER BY seq LIMIT ?", key, PAGE_ROWS)) {
+    for (const row of this.all(SELECT_CHANGES, key, this.#passedUpTo(key), PAGE_ROWS)) {
       try {
-        const change = keptChange(row);
+        const change = keptChange(row, this.unsure);
         left -= change.items;
         if (found.length > 0 && left < 0) break;
         found.push(change);
@@ -146,6 +150,27 @@ export class Outbox extends OutboxFile {
     this.bytes -= Number(this.get(`SELECT total(bytes) AS bytes ${range}`, key, seq)?.["bytes"]);
     this.run(`DELETE ${range}`, key, seq);
     this.#forget(key);
+  }
+
+  /** What the store has but could not be taken out, since nothing can be written now: it is passed over from here on. */
+  pass(key: string, seq: number, ids: StoredIds | undefined): void {
+    this.#passed.set(key, { seq, ids: ids ?? this.#passed.get(key)?.ids });
+  }
+
+  /** Takes out what was passed over. */
+  takeOutPassed(): void {
+    if (this.#passed.size === 0) return;
+    this.transaction(() => {
+      for (const [key, { seq, ids }] of this.#passed) {
+        if (ids) this.setIds(key, ids);
+        this.remove(key, seq);
+      }
+    });
+    this.#passed.clear();
+  }
+
+  #passedUpTo(key: string): number {
+    return this.#passed.get(key)?.seq ?? 0;
   }
 
   /** Takes out a run that has ended and holds nothing. */
@@ -307,10 +332,13 @@ export class Outbox extends OutboxFile {
 
   /** Whether a change up to `seq` still waits, of another experiment than those. */
   waitsUpTo(seq: number, denied: readonly string[] = []): boolean {
-    if (denied.length === 0) return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
-    const sql = `SELECT 1 FROM changes JOIN runs ON key = run WHERE seq <= ? AND changes.aside IS NULL
-      AND experiment NOT IN (SELECT value FROM json_each(?)) LIMIT 1`;
-    return this.get(sql, seq, JSON.stringify(denied)) !== undefined;
+    if (denied.length + this.#passed.size === 0)
+      return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
+    const sql = `SELECT 1 FROM changes JOIN runs ON key = run WHERE seq <= ?1 AND changes.aside IS NULL
+      AND experiment NOT IN (SELECT value FROM json_each(?2))
+      AND NOT EXISTS (SELECT 1 FROM json_each(?3) AS passed WHERE passed.key = run AND seq <= passed.value) LIMIT 1`;
+    const passed = Object.fromEntries([...this.#passed].map(([key, each]) => [key, each.seq]));
+    return this.get(sql, seq, JSON.stringify(denied), JSON.stringify(passed)) !== undefined;
   }
 
   /** How many items there are in all. */
@@ -325,7 +353,7 @@ export class Outbox extends OutboxFile {
 
   /** Whether a run has changes that wait. */
   holds(key: string): boolean {
-    return this.get("SELECT 1 FROM changes WHERE run = ? AND aside IS NULL LIMIT 1", key) !== undefined;
+    return this.get("SELECT 1 FROM changes WHERE run = ? AND seq > ? AND aside IS NULL LIMIT 1", key, this.#passedUpTo(key)) !== undefined;
   }
 
   summary(): OutboxSummary {

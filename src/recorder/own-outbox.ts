@@ -138,7 +138,10 @@ export class OwnOutbox {
   /** Lets go of the outbox; its file stays when it holds something. */
   close(): void {
     const { source } = this;
-    if (source) this.#write((outbox) => outbox.noteDenied(this.#options.delivery.denied.reasons));
+    if (source) {
+      this.#write((outbox) => outbox.noteDenied(this.#options.delivery.denied.reasons));
+      source.recovered();
+    }
     this.#leftPath = this.path;
     this.#leftSafe = this.safe;
     this.#closed = true;
@@ -159,27 +162,20 @@ export class OwnOutbox {
 
   #write(body: (outbox: Outbox) => void): boolean {
     const owed = this.#owed.slice();
-    let outbox: Outbox;
     try {
-      const opened = this.#open().outbox;
-      opened.transaction(() => {
-        for (const each of owed) each.body(opened);
-        body(opened);
+      const { outbox } = this.#open();
+      this.#bound(outbox); // before: what is written now is not known to be there yet by those who must be told when it is dropped
+      outbox.transaction(() => {
+        for (const each of owed) each.body(outbox);
+        body(outbox);
       });
-      outbox = opened;
     } catch (error) {
       this.#failed(error);
       return false;
     }
-    // It is on disk, whatever becomes of what follows.
     this.#owed.splice(0, owed.length);
     this.#tries = 0;
     for (const { then } of owed) then();
-    try {
-      this.#bound(outbox);
-    } catch (error) {
-      this.#failed(error);
-    }
     return true;
   }
 
@@ -187,7 +183,7 @@ export class OwnOutbox {
     const { folder, clock, delivery, diagnostics } = this.#options;
     if (folder === undefined) throw new Error("no folder");
     if (this.source === undefined) {
-      const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error, true) };
+      const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error) };
       this.source = new OutboxSource(folder.create(clock.now(), clock.id()), delivery, diagnostics, listener);
       delivery.add(this.source);
     } else if (!this.source.outbox.inPlace) {
@@ -199,13 +195,12 @@ export class OwnOutbox {
   }
 
   /** Something could not be read or written: memory takes over until the next try. */
-  #failed(error: unknown, inDelivery = false): void {
+  #failed(error: unknown): void {
     if (this.#closed) return;
     const { folder, diagnostics } = this.#options;
     const detail = `Nothing can be written down in ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
     const problem = new PulseError("OUTBOX_FAILED", detail, error);
     diagnostics.warnLater(problem);
-    if (this.source && (inDelivery || this.source.outbox.inPlace)) this.source.paused = true; // one that was removed can be read all the same
     if (isDamaged(error)) {
       const { outbox } = this.source ?? {};
       this.#owed.length = 0;
@@ -219,9 +214,12 @@ export class OwnOutbox {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       const written = this.usable && this.#write((outbox) => outbox.touch(this.#options.clock.now()));
-      if (this.source && (written || !this.source.outbox.inPlace)) this.source.paused = false;
-      if (written) this.#listener.recovered();
-      else this.#options.delivery.schedule();
+      if (this.source) this.source.paused = false; // what can be read can be delivered
+      if (written) {
+        this.source?.recovered();
+        this.#listener.recovered();
+      }
+      this.#options.delivery.schedule();
     }, wait).unref();
   }
 

@@ -1,9 +1,9 @@
 import { PulseError } from "../errors.js";
 import { holdUnlessFailed } from "../recorder/held-runs.js";
-import { activeHost, OFF, scopes } from "./host.js";
+import { activeHost, apply, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
-import { type AnyFunction, newPlan } from "./plan.js";
+import { type AnyFunction, newPlan, type Plan } from "./plan.js";
 import type { Run } from "./run.js";
 import { addOpening, callTracked, likeOriginal } from "./tracked.js";
 
@@ -17,12 +17,17 @@ import { addOpening, callTracked, likeOriginal } from "./tracked.js";
  * });
  */
 export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
+  const plan = planOnce(options, fn);
+  return OFF ? fn(forgettingRun(options)) : (callTracked(plan, undefined, undefined) as R);
+}
+
+/** @internal The plan of one call of `withRun`, whoever's. */
+export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan {
   checkOptions("withRun", options);
   if (typeof fn !== "function") throw new PulseError("INVALID_OPTION", "withRun: the second argument must be the function to run.");
-  if (OFF) return fn(forgettingRun(options));
   const plan = newPlan(fn, fn.name || "run");
   addOpening(plan, options);
-  return callTracked(plan, undefined, [], true) as R;
+  return plan;
 }
 
 /**
@@ -75,7 +80,7 @@ export function requireRun(): Run {
 export function bind<F extends AnyFunction>(fn: F): F {
   const scope = scopes.get();
   const bound = function (this: unknown, ...args: unknown[]): unknown {
-    return scopes.run(scope, () => Reflect.apply(fn, this, args) as unknown);
+    return scopes.run(scope, apply, fn, this, args);
   };
   likeOriginal(bound, fn);
   return bound as F;

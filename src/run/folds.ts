@@ -10,8 +10,10 @@ import { Series } from "./series.js";
 const { setTimeout, clearTimeout } = globalThis;
 
 const WINDOW_MS = 1_000;
-/** Most windows remembered; only functions that are called by ever new names have more. */
+/** Most windows that are remembered when their second is over, and most functions of one experiment that are counted apart in one second. */
 const MOST_WINDOWS = 1_000;
+/** Most names likewise. */
+const MOST_NAMES = 100;
 
 /** What is made of each metric of folded calls. */
 const KINDS: readonly Aggregate[] = ["count", "mean", "min", "max", "p50", "p95", "p99"];
@@ -39,6 +41,8 @@ class FoldWindow {
   /** What was folded in this second, if anything. */
   #folded: Folded | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** The last second in which it was one of those that are counted apart. */
+  countedIn = Number.NaN;
 
   constructor(host: RunHost, opening: FoldOpening) {
     this.#host = host;
@@ -54,6 +58,11 @@ class FoldWindow {
     }
     const { recorder } = this.#host;
     return new HeldRuns(recorder, (root) => this.#take(root.gathered?.end?.status === "FAILED", root.gathered?.metrics ?? [], parent));
+  }
+
+  /** Whether something is folded that is not over. */
+  get isOpen(): boolean {
+    return this.#folded !== undefined;
   }
 
   /** Ends what is folded so far: it is whole, whatever ends the program. */
@@ -138,19 +147,57 @@ interface Folded {
   readonly series: Series;
 }
 
-const windows = shared("fold windows", () => new WeakMap<RunHost, Map<unknown, FoldWindow>>());
+/** The windows of one tracker, by experiment and what is counted. */
+interface Windows {
+  second: number;
+  readonly byKey: Map<unknown, FoldWindow>;
+  /** How many names, and how many functions, each experiment has had in this second. */
+  readonly counts: Map<string, number>;
+}
 
-/** Gives what a call of a method is held back by when the second has had its `most` runs; `key` stands for the method. */
-export function fold(host: RunHost, parent: Run | undefined, key: unknown, most: number, opening: () => FoldOpening): HeldRuns | undefined {
-  let ofHost = windows.get(host);
-  if (ofHost === undefined || ofHost.size >= MOST_WINDOWS) {
-    ofHost = new Map();
-    windows.set(host, ofHost);
+const windows = shared("fold windows", () => new WeakMap<RunHost, Windows>());
+
+/** What of an experiment is counted as one: a method by its plan, which is an object, everything else by name. */
+export interface FoldSubject {
+  readonly experiment: string | undefined;
+  readonly key: object | string;
+}
+
+/**
+ * Gives what a call is held back by when the second has had its `most` runs. Names can be made up without end, and so can functions: of those an
+ * experiment has more of in one second all are counted as one, `others`.
+ */
+export function fold(
+  host: RunHost,
+  parent: Run | undefined,
+  { experiment = "", key }: FoldSubject,
+  most: number,
+  opening: (others?: string) => FoldOpening,
+): HeldRuns | undefined {
+  const second = Math.floor(host.clock.now() / WINDOW_MS);
+  let of = windows.get(host);
+  if (of === undefined) {
+    of = { second, byKey: new Map(), counts: new Map() };
+    windows.set(host, of);
   }
-  let window = ofHost.get(key);
-  if (window === undefined) {
-    window = new FoldWindow(host, opening());
-    ofHost.set(key, window);
+  if (of.second !== second) {
+    of.second = second;
+    of.counts.clear();
+    if (of.byKey.size > MOST_WINDOWS)
+      for (const [each, window] of of.byKey) if (!window.isOpen && !(window.countedIn >= second - 1)) of.byKey.delete(each);
+  }
+  const isName = typeof key === "string";
+  const own = isName ? `${experiment}\0${key}` : key;
+  let window = of.byKey.get(own);
+  if (window?.countedIn !== second) {
+    const kind = `\0${isName}\0${experiment}`;
+    const count = of.counts.get(kind) ?? 0;
+    const isOther = count >= (isName ? MOST_NAMES : MOST_WINDOWS);
+    const subject = isOther ? kind : own;
+    if (!isOther) of.counts.set(kind, count + 1);
+    window = of.byKey.get(subject) ?? new FoldWindow(host, opening(isOther ? "others" : undefined));
+    of.byKey.set(subject, window);
+    window.countedIn = isOther ? Number.NaN : second;
   }
   return window.admit(most, parent);
 }

@@ -1,7 +1,7 @@
 import type { Redactor } from "../capture/redact.js";
 import type { Clock } from "../clock.js";
 import type { ResolvedConfig } from "../config/resolve.js";
-import { asyncLocalScopes, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
+import { asyncLocalScopes, type CallStorage, callStorageOn, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
 import type { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 import type { Recorder } from "../recorder/recorder.js";
@@ -28,31 +28,41 @@ export interface Scope {
 }
 
 /** The one storage that all loaded copies of the package use. */
-const carrier: { storage: ScopeStorage<Scope>; readonly usual: ScopeStorage<Scope> } = shared("scopes", () => {
-  const usual = asyncLocalScopes<Scope>();
-  return { storage: usual, usual };
-});
+const carrier: { storage: CallStorage<Scope>; context: RunContext | undefined; readonly usual: CallStorage<Scope> } = shared(
+  "scopes",
+  () => {
+    const usual = asyncLocalScopes<Scope>();
+    return { storage: usual, context: undefined, usual };
+  },
+);
 
 /** What is in force along the calls of the whole process. */
-export const scopes: ScopeStorage<Scope> = {
+export const scopes: CallStorage<Scope> = {
   get: () => carrier.storage.get(),
-  run: (scope, fn) => carrier.storage.run(scope, fn),
+  /** The storage's own, not one that calls it: a frame less in every stack. */
+  get run() {
+    return carrier.storage.run;
+  },
 };
+
+/** Calls a function, as what a storage is given to run: built in, and so without a frame. */
+export const apply: (fn: (...args: never[]) => unknown, self: unknown, args: readonly unknown[]) => unknown = Reflect.apply;
 
 /**
  * Has scopes carried in another way from now on; without one in the usual way, unless a run is open, which keeps its own.
  * @throws PulseError `INVALID_CONFIG` for another context where a run is open, which would be lost.
  */
 export function carryBy(context: RunContext | undefined): void {
-  const storage = (context as ScopeStorage<Scope> | undefined) ?? carrier.usual;
-  if (storage !== carrier.storage && scopes.get()?.run) {
+  if (context === carrier.context) return;
+  if (scopes.get()?.run) {
     if (context === undefined) return;
     throw new PulseError(
       "INVALID_CONFIG",
       "configure.context: a run is open here, which another context would not know; set it before the first run.",
     );
   }
-  carrier.storage = storage;
+  carrier.context = context;
+  carrier.storage = context ? callStorageOn(context as ScopeStorage<Scope>) : carrier.usual;
 }
 
 /** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */

@@ -1,5 +1,6 @@
 import { cutText, withoutNul } from "../capture/keys.js";
 import { REDACTED } from "../capture/redact.js";
+import { shortText } from "../capture/text.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type HeldRuns, holdUnlessFailed } from "../recorder/held-runs.js";
@@ -105,7 +106,7 @@ const plain = new Set<string>();
 function limited(host: RunHost, what: string, given: string, limit: number): string {
   const byRules = host.config.redact === undefined || host.config.redact === true;
   if (byRules && plain.has(given)) return given;
-  const text = withoutNul(redacted(host, what, String(given)));
+  const text = withoutNul(redacted(host, what, shortText(given)));
   sayRedacted(host, `the ${what}`, given, text);
   if (text.length <= limit) {
     if (byRules && text === given && text.length <= LIMITS.runName && plain.size < MAX_NAMES) plain.add(given);

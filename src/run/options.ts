@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { AGGREGATES } from "../capture/aggregate.js";
 import type { MetricCheck } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
@@ -36,6 +37,11 @@ export interface RunOptions {
    * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
    */
   readonly maxRunsPerSecond?: number | undefined;
+  /**
+   * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted together, whatever they are called.
+   * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and second: the others are counted as one
+   */
+  readonly foldKey?: string | undefined;
   /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
   readonly failOn?: ((result: Untyped, args: Untyped) => boolean | string | Error | null | undefined) | undefined;
   /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
@@ -90,6 +96,7 @@ const CHECKS: Record<keyof CallOptions, Check> = {
   when: ["a function", isFunction],
   sample: ["a number from 0 to 1, or a function", (value) => isFunction(value) || isShare(value)],
   maxRunsPerSecond: ["a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0],
+  foldKey: ["a non-empty string", (value) => typeof value === "string" && value !== ""],
   failOn: ["a function", isFunction],
   ignore: [
     "a list of error classes and names, or a function",
@@ -127,10 +134,7 @@ export function checkStartOptions(options: unknown): void {
 const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
   step: ["a path or a function", (value) => typeof value === "string" || typeof value === "function"],
   prefix: ["a string", (value) => typeof value === "string"],
-  timestamp: [
-    "a number, a Date or a function",
-    (value) => typeof value === "number" || typeof value === "function" || value instanceof Date,
-  ],
+  timestamp: ["a number, a Date or a function", (value) => typeof value === "number" || typeof value === "function" || types.isDate(value)],
   when: ["a function", isFunction],
   everyN: ["a whole number, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1],
   minIntervalMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],

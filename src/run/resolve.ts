@@ -19,6 +19,7 @@ export interface ResolvedPlan {
   readonly thins: boolean;
   readonly sample: RunOptions["sample"];
   readonly maxRunsPerSecond: RunOptions["maxRunsPerSecond"];
+  readonly foldKey: RunOptions["foldKey"];
   readonly failOn: RunOptions["failOn"];
   readonly ignore: RunOptions["ignore"];
   /** Base class first, then derived, then the method's own. */
@@ -127,6 +128,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     thins: (sample !== undefined && sample !== 1) || maxRunsPerSecond !== undefined,
     sample,
     maxRunsPerSecond,
+    foldKey: last("foldKey"),
     failOn: last("failOn"),
     ignore: last("ignore"),
     params: layers.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, own.includes(layer))])),

@@ -1,9 +1,10 @@
 import { types } from "node:util";
+import { type Scope, scopes } from "./host.js";
 
 /** What happens to a call as its result unfolds. Whoever implements it never throws. */
 export interface CallObserver {
-  /** Runs a part of the call in the call's own context. */
-  enter<R>(part: () => R): R;
+  /** The call's own context. */
+  readonly scope: Scope | undefined;
   /** Whether this code runs in the call's own context, and in no further call's. */
   readonly inside: boolean;
   /** Has the call's context be one of its own, also where it shares the caller's run. */
@@ -177,31 +178,29 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
     finish(() => observer.failed(error));
     throw error;
   };
-  const drive = (verb: Verb, original: Method, self: unknown, args: readonly unknown[]): unknown => {
-    // What it asks of itself while it is asked is its own affair.
-    if (begun && observer.inside) return Reflect.apply(original, self, args);
-    if (verb === "next" && !begun) observer.begin();
-    if (!begun && verb !== "next") over = true; // closed before its first step: there is no run, whatever follows
-    begun = true;
-    return observer.enter(() => {
-      let result: unknown;
-      try {
-        result = Reflect.apply(original, self, args);
-      } catch (error) {
-        return fail(error);
-      }
-      if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
-      if (typeof result === "object" && result !== null && isThenable(result)) {
-        return Promise.resolve(result).then((value) => settle(verb, value as IteratorResult<unknown>), fail);
-      }
-      return settle(verb, result as IteratorResult<unknown>);
-    });
-  };
   for (const verb of VERBS) {
     const original = target[verb] as Method | undefined;
     if (typeof original !== "function") continue;
+    // In one function, since each further one is a frame in the stack of every error below.
     const value = function (this: unknown, ...args: unknown[]): unknown {
-      return drive(verb, original, this, args);
+      // What it asks of itself while it is asked is its own affair.
+      if (begun && observer.inside) return Reflect.apply(original, this, args);
+      if (verb === "next" && !begun) observer.begin();
+      if (!begun && verb !== "next") over = true; // closed before its first step: there is no run, whatever follows
+      begun = true;
+      return scopes.run(observer.scope, () => {
+        let result: unknown;
+        try {
+          result = Reflect.apply(original, this, args);
+        } catch (error) {
+          return fail(error);
+        }
+        if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
+        if (typeof result === "object" && result !== null && isThenable(result)) {
+          return Promise.resolve(result).then((value) => settle(verb, value as IteratorResult<unknown>), fail);
+        }
+        return settle(verb, result as IteratorResult<unknown>);
+      });
     };
     Object.defineProperty(generator, verb, { value, writable: true, configurable: true });
   }

@@ -5,28 +5,30 @@ import type { RunHost } from "./host.js";
 import type { ResolvedPlan } from "./resolve.js";
 import type { Run } from "./run.js";
 
-/** Gives what a run about to be opened is held back by: sampling, which is decided at the root, or folding; `name` stands for the method where each call has a plan of its own. */
+/** Gives what a run about to be opened is held back by: sampling, which is decided at the root, or folding; `once`: the plan is of this call alone, which is told from others by names. */
 export function holdBack(
   host: RunHost,
   resolved: ResolvedPlan,
   parent: Run | undefined,
   args: readonly unknown[],
-  name: string | undefined,
+  once: boolean,
 ): HeldRuns | undefined {
   if (parent?.held?.undecided) return parent.held;
-  const { sample, maxRunsPerSecond } = resolved;
+  const { sample, maxRunsPerSecond, foldKey, experiment, className, runName, defaultName } = resolved;
   if (parent === undefined && sample !== undefined) {
     const share = typeof sample === "function" ? guard(host, "sample", () => sample(args)) : sample;
     if (share === false || (typeof share === "number" && host.clock.random() >= share)) return holdUnlessFailed(host.recorder);
   }
   if (maxRunsPerSecond === undefined) return undefined;
-  // What is fixed for a method is that of one call where each call has a plan of its own.
-  const fixed = (fields: ResolvedPlan["params"]) => (name === undefined ? fields.filter((each) => typeof each !== "function") : []);
-  return fold(host, parent, name ?? resolved.family ?? resolved, maxRunsPerSecond, () => ({
-    experiment: resolved.experiment,
-    fallbackExperiment: resolved.className,
-    name: typeof resolved.runName === "string" ? resolved.runName : resolved.defaultName,
-    params: fixed(resolved.params),
-    tags: fixed(resolved.tags),
+  const name = foldKey ?? (typeof runName === "string" ? runName : defaultName);
+  const key = foldKey ?? (once ? `${name}\0${defaultName}` : (resolved.family ?? resolved));
+  // What is fixed for a method is that of one call where each call has a plan of its own, and of one method where several are counted together.
+  const fixed = (fields: ResolvedPlan["params"]) => (typeof key === "string" ? [] : fields.filter((each) => typeof each !== "function"));
+  return fold(host, parent, { experiment, key }, maxRunsPerSecond, (others) => ({
+    experiment,
+    fallbackExperiment: className,
+    name: others ?? name,
+    params: others === undefined ? fixed(resolved.params) : [],
+    tags: others === undefined ? fixed(resolved.tags) : [],
   }));
 }

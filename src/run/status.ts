@@ -1,26 +1,69 @@
-import { valueText } from "../capture/text.js";
+import { bounded, isError, valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
 import type { RunOptions } from "./options.js";
 import type { Run } from "./run.js";
+import { storedStack } from "./stack.js";
 
 const STACK_CHARACTERS = 4_000;
 const MESSAGE_CHARACTERS = 1_000;
 /** Most causes of an error, and most errors of an AggregateError, that are told. */
 const MOST_TOLD = 5;
+/** Most arguments among which an aborted signal is looked for. */
+const MOST_ARGUMENTS = 100;
 
 /** What is no failure: a list of classes and names, or a function that says so. */
 type Ignored = Exclude<NonNullable<RunOptions["ignore"]>, (...args: never[]) => unknown> | (() => boolean);
 
+/** What was thrown; each of its properties is read once at most, since they may be getters. */
+class Thrown {
+  readonly error: unknown;
+  readonly #read = new Map<string, unknown>();
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+
+  get(key: string): unknown {
+    if (!this.#read.has(key)) this.#read.set(key, read(this.error, key));
+    return this.#read.get(key);
+  }
+
+  get type(): string {
+    const { error } = this;
+    if (typeof error !== "object" || error === null) return typeof error;
+    const name = this.get("name");
+    const made = this.get("constructor");
+    const className: unknown = typeof made === "function" ? made.name : "";
+    // A subclass that never set `name` says "Error": its class then tells more.
+    return typeof name === "string" && name !== "" && name !== "Error"
+      ? name
+      : typeof className === "string" && className !== ""
+        ? className
+        : "Error";
+  }
+
+  message(run: Run): string {
+    const { error } = this;
+    const message = this.get("message");
+    if (typeof message === "string") return message;
+    // What is thrown and no error says what it holds: `{ code: 404 }`.
+    return typeof error === "object" && error !== null
+      ? valueText("error", error, run.host.config.redact !== false, (field) => this.get(field))
+      : messageOf(error);
+  }
+}
+
 /** Ends a run with what was thrown: KILLED for an abort, FINISHED for what is ignored, else FAILED, with tags that say what it was. */
 export function endWithError(run: Run, error: unknown, args: readonly unknown[], ignored?: Ignored): void {
   try {
-    if (ignored !== undefined && isIgnored(error, ignored)) {
-      run.setErrorTag("pulse.ignored_error", errorType(error), MESSAGE_CHARACTERS);
+    const thrown = new Thrown(error);
+    if (ignored !== undefined && isIgnored(thrown, ignored)) {
+      run.setErrorTag("pulse.ignored_error", thrown.type, MESSAGE_CHARACTERS);
       run.end("FINISHED");
       return;
     }
-    describe(run, error);
-    if (isAbort(error, args)) run.end("KILLED");
+    describe(run, thrown);
+    if (isAbort(thrown, args)) run.end("KILLED");
   } catch (problem) {
     if (run.host.config.strict) throw problem; // else: an error or an argument that cannot even be looked at
   } finally {
@@ -30,7 +73,7 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[],
 
 /** Ends a run FAILED whose call returned what `failOn` calls a failure: an error, a reason, or just true. */
 export function endWithFault(run: Run, fault: unknown): void {
-  if (fault instanceof Error) {
+  if (isError(fault)) {
     endWithError(run, fault, []);
     return;
   }
@@ -39,59 +82,45 @@ export function endWithFault(run: Run, fault: unknown): void {
   run.end("FAILED");
 }
 
-function describe(run: Run, error: unknown): void {
+function describe(run: Run, thrown: Thrown): void {
   const tag = run.setErrorTag.bind(run);
-  tag("error.type", errorType(error), MESSAGE_CHARACTERS);
-  tag("error.message", errorMessage(run, error), MESSAGE_CHARACTERS);
-  const stack = read(error, "stack");
-  if (typeof stack === "string") tag("error.stack", stack, STACK_CHARACTERS);
-  const causes = causesOf(error);
+  tag("error.type", thrown.type, MESSAGE_CHARACTERS);
+  tag("error.message", thrown.message(run), MESSAGE_CHARACTERS);
+  const stack = thrown.get("stack");
+  if (typeof stack === "string") tag("error.stack", storedStack(stack), STACK_CHARACTERS);
+  const causes = causesOf(thrown);
   if (causes.length > 0) tag("error.cause", causes.map((cause) => told(run, cause)).join("\n"), MESSAGE_CHARACTERS);
-  const errors = read(error, "errors");
+  const errors = thrown.get("errors");
   if (!Array.isArray(errors) || errors.length === 0) return;
-  const lines = errors.slice(0, MOST_TOLD).map((each) => told(run, each));
+  const lines = errors.slice(0, MOST_TOLD).map((each) => told(run, new Thrown(each)));
   if (errors.length > MOST_TOLD) lines.push(`and ${errors.length - MOST_TOLD} more`);
   tag("error.errors", lines.join("\n"), MESSAGE_CHARACTERS);
 }
 
-const told = (run: Run, error: unknown): string => `${errorType(error)}: ${errorMessage(run, error)}`;
+const told = (run: Run, thrown: Thrown): string => `${bounded(thrown.type)}: ${bounded(thrown.message(run))}`;
 
 /** The chain of causes behind an error, nearest first. */
-function causesOf(error: unknown): unknown[] {
-  const chain: unknown[] = [];
-  for (let cause = read(error, "cause"); cause !== undefined && chain.length < MOST_TOLD; cause = read(cause, "cause")) {
-    if (cause === error || chain.includes(cause)) break;
-    chain.push(cause);
+function causesOf(thrown: Thrown): Thrown[] {
+  const chain: Thrown[] = [];
+  for (let at = thrown; chain.length < MOST_TOLD; ) {
+    const cause = at.get("cause");
+    if (cause === undefined || cause === thrown.error || chain.some(({ error }) => error === cause)) break;
+    at = new Thrown(cause);
+    chain.push(at);
   }
   return chain;
 }
 
-function errorMessage(run: Run, error: unknown): string {
-  const message = read(error, "message");
-  if (typeof message === "string") return message;
-  // What is thrown and no error says what it holds: `{ code: 404 }`.
-  return typeof error === "object" && error !== null ? valueText("error", error, run.host.config.redact !== false) : messageOf(error);
-}
-
-function errorType(error: unknown): string {
-  if (typeof error !== "object" || error === null) return typeof error;
-  const name = read(error, "name");
-  const made = read(error, "constructor");
-  const className = typeof made === "function" ? made.name : "";
-  // A subclass that never set `name` says "Error": its class then tells more.
-  return typeof name === "string" && name !== "" && name !== "Error" ? name : className || "Error";
-}
-
-function isIgnored(error: unknown, ignored: Ignored): boolean {
+function isIgnored(thrown: Thrown, ignored: Ignored): boolean {
   if (typeof ignored === "function") return ignored();
   return ignored.some((each) =>
-    typeof each === "string" ? read(error, "name") === each || errorType(error) === each : error instanceof each,
+    typeof each === "string" ? thrown.get("name") === each || thrown.type === each : thrown.error instanceof each,
   );
 }
 
-function isAbort(error: unknown, args: readonly unknown[]): boolean {
-  if (read(error, "name") === "AbortError" || read(error, "code") === "ABORT_ERR") return true;
-  return args.some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
+function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
+  if (thrown.get("name") === "AbortError" || thrown.get("code") === "ABORT_ERR") return true;
+  return args.slice(0, MOST_ARGUMENTS).some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
 }
 
 function isAborted(value: unknown): boolean {

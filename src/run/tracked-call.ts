@@ -1,5 +1,6 @@
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
+import { isError, shortText } from "../capture/text.js";
 import { captureFailed, guard } from "./guard.js";
 import { type RunHost, type Scope, scopes } from "./host.js";
 import { openRun } from "./open-run.js";
@@ -13,8 +14,8 @@ import { endWithError, endWithFault } from "./status.js";
 /** @internal One call of a tracked function, from its start to the end of its result. */
 export class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
-  /** What tells this call from others, where each has a plan of its own. */
-  readonly #name: string | undefined;
+  /** Its plan is of this call alone. */
+  readonly #once: boolean;
   readonly #plan: Plan;
   readonly #host: RunHost;
   readonly #resolved: ResolvedPlan | undefined;
@@ -33,7 +34,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     args: readonly unknown[],
     scope: Scope | undefined,
     joined: Run | undefined,
-    name?: string,
+    once = false,
   ) {
     this.#plan = plan;
     this.#host = host;
@@ -42,7 +43,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#scope = scope;
     this.#joined = joined !== undefined;
     this.run = joined;
-    this.#name = name;
+    this.#once = once;
   }
 
   /** The run below which it opens one. */
@@ -58,8 +59,8 @@ export class TrackedCall implements CallObserver, MetricSink {
     if (this.#joined && this.#scope) this.#scope = { ...this.#scope };
   }
 
-  enter<R>(part: () => R): R {
-    return scopes.run(this.#scope, part);
+  get scope(): Scope | undefined {
+    return this.#scope;
   }
 
   begin(): void {
@@ -76,7 +77,7 @@ export class TrackedCall implements CallObserver, MetricSink {
           (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => textOf(runName(this.#args))) : runName) ??
           defaultName,
         parent: this.parent,
-        held: resolved.thins ? holdBack(host, resolved, this.parent, this.#args, this.#name) : undefined,
+        held: resolved.thins ? holdBack(host, resolved, this.parent, this.#args, this.#once) : undefined,
       });
       this.#scope = { host, run: this.run };
     }
@@ -127,7 +128,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
     const given = guard(this.#host, "failOn", () => failOn(value, this.#args));
     this.#fault = guard(this.#host, "failOn", () =>
-      given === true || (typeof given === "string" && given !== "") || given instanceof Error ? given : undefined,
+      given === true || (typeof given === "string" && given !== "") || isError(given) ? given : undefined,
     );
   }
 
@@ -191,4 +192,4 @@ export class TrackedCall implements CallObserver, MetricSink {
 }
 
 /** A name as a text; undefined leaves it to the default. */
-const textOf = (name: unknown): string | undefined => (name === undefined || name === null ? undefined : String(name));
+const textOf = (name: unknown): string | undefined => (name === undefined || name === null ? undefined : shortText(name));

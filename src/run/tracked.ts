@@ -1,11 +1,11 @@
 import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
 import { guard } from "./guard.js";
-import { activeHost, OFF, type RunHost, scopes } from "./host.js";
+import { activeHost, apply, OFF, type RunHost, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
-import { type ResolvedPlan, resolvePlan } from "./resolve.js";
+import { resolvePlan } from "./resolve.js";
 import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
 import { TrackedCall } from "./tracked-call.js";
 
@@ -21,15 +21,20 @@ export function tracked<F extends AnyFunction, const S extends Selector | undefi
   fn: F,
   options: CheckedOptions<S, F> = {},
 ): F {
+  return trackedBy(undefined, fn, options as CallOptions);
+}
+
+/** @internal Like `tracked`, with that tracker at every call. */
+export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: F, options: CallOptions): F {
   if (typeof fn !== "function")
     throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
   checkOptions("tracked", options);
   if (OFF) return fn;
   const plan = newPlan(fn, fn.name || "anonymous");
-  addOpening(plan, options as CallOptions);
+  addOpening(plan, options);
   plan.closed = true;
   plan.parts.push({ decorator: "tracked", options });
-  return wrap(plan) as F;
+  return wrap(plan, host) as F;
 }
 
 /** @internal Adds to a plan that every call opens a run. */
@@ -39,11 +44,11 @@ export function addOpening(plan: Plan, options: CallOptions): void {
 }
 
 /** @internal Makes the function that stands in for a plan's original: the only place that wraps. */
-export function wrap(plan: Plan): AnyFunction {
+export function wrap(plan: Plan, host?: RunHost): AnyFunction {
   const { original } = plan;
   const wrapper = function (this: unknown, ...args: unknown[]): unknown {
     if (new.target) return Reflect.construct(original, args, new.target === wrapper ? original : new.target);
-    return callTracked(plan, this, args);
+    return callTracked(plan, this, args, host);
   };
   likeOriginal(wrapper, original);
   plans.byFunction.set(wrapper, plan);
@@ -72,15 +77,24 @@ interface MetadataReflect {
 /** @internal */
 export const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<MetadataReflect>;
 
-/** @internal Calls a plan's original as the plan says. `withRun` passes the run itself as the argument. */
-export function callTracked(plan: Plan, self: unknown, args: readonly unknown[], passRun = false): unknown {
-  const call = prepare(plan, self, args, passRun);
-  if (call === undefined) return Reflect.apply(plan.original, self, passRun ? [forgettingRun(plan.opens[0] ?? {})] : args);
+/**
+ * @internal Calls a plan's original as the plan says, with the tracker of `host` if there is one. Without arguments the run itself is the one (`withRun`).
+ * An error below it shows three frames of a tracked call: the function that calls this one, this one, and the storage's.
+ */
+export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] | undefined, host?: RunHost): unknown {
+  const { original } = plan;
+  const active = scopes.get();
+  const scope = host === undefined || active?.host === host ? active : { host, run: undefined };
+  const call = prepare(plan, self, args, scope);
+  if (call === undefined) {
+    const given = args ?? [forgettingRun(plan.opens[0] ?? {})];
+    return scope === active ? Reflect.apply(original, self, given) : scopes.run(scope, apply, original, self, given);
+  }
   // A generator function's body starts at the first `next`, and so does its run.
-  if (passRun || plan.nature !== "generator") call.begin();
+  if (args === undefined || plan.nature !== "generator") call.begin();
   let result: unknown;
   try {
-    result = call.enter(() => Reflect.apply(plan.original, self, passRun ? [call.run] : args));
+    result = scopes.run(call.scope, apply, original, self, args ?? [call.run]);
   } catch (error) {
     call.failed(error);
     throw error;
@@ -100,8 +114,8 @@ export function captureAssignment(plan: Plan, value: unknown): void {
 }
 
 /** Decides what one call is: a run of its own, part of the open run, or none of ours. */
-function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: boolean): TrackedCall | undefined {
-  const scope = scopes.get();
+function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefined, scope: Scope | undefined): TrackedCall | undefined {
+  const args = given ?? NONE;
   const host = activeHost(scope);
   const resolved = resolvePlan(plan, self);
   if (plan.remarks.length > 0)
@@ -115,12 +129,10 @@ function prepare(plan: Plan, self: unknown, args: readonly unknown[], once: bool
       return undefined;
     }
   }
-  return new TrackedCall(plan, host, resolved, args, scope, undefined, once ? callName(resolved) : undefined);
+  return new TrackedCall(plan, host, resolved, args, scope, undefined, given === undefined);
 }
 
-/** What tells calls of `withRun` apart: experiment, name of the run, name of the function. */
-const callName = ({ experiment, runName, defaultName }: ResolvedPlan): string =>
-  [experiment, typeof runName === "string" ? runName : "", defaultName].join("\0");
+const NONE: readonly unknown[] = [];
 
 function outsideRun(host: RunHost, plan: Plan): void {
   const { outsideRun: mode } = host.config;

@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
@@ -7,11 +7,11 @@ import type { RunHost } from "./host.js";
 
 /** The key MLflow accepts for a key of the user's. */
 export function keyOf(host: RunHost, key: string): string {
-  const clean = sanitizeKey(String(key));
+  const clean = sanitizeKey(typeof key === "string" ? key : keyText(key));
   if (clean !== key)
     host.diagnostics.warn(
       "INVALID_KEY",
-      `Key ${JSON.stringify(cutText(redactText(String(key)), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
+      `Key ${JSON.stringify(cutText(redactText(keyText(key)), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
     );
   return clean;
 }

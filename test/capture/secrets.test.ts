@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isSecretKey, redactText, shownUri } from "../../src/capture/redact.js";
 import { valueText } from "../../src/capture/text.js";
+import { Random } from "../support/by-hand.js";
 import { everydayNames, everydayParams } from "../support/everyday.js";
 
 /** Names whose texts are hidden, whatever they are. */
@@ -62,6 +63,7 @@ const TEXTS: readonly (readonly [text: string, left: string])[] = [
   ['{"password":"S","lr":0.1}', '{"password":"[redacted]","lr":0.1}'],
   ['{"a": {"apiKey" : "S"}, "token": 5}', '{"a": {"apiKey" : "[redacted]"}, "token": 5}'],
   ['"{\\"password\\":\\"S\\",\\"b\\":1}"', '"{\\"password\\":\\"[redacted]\\",\\"b\\":1}"'],
+  ['{"password":"{S}","token":"[\\"S\\"]"}', '{"password":"[redacted]","token":"[redacted]"}'],
   ['{"password":"S\\"S"}', '{"password":"[redacted]"}'],
   ['{"credentials":{"user":"me","x":["S"]},"b":1}', '{"credentials":"[redacted]","b":1}'],
   [
@@ -107,6 +109,25 @@ test("values of secret names are found in texts of all kinds, and nothing else o
       const stored = valueText("note", { text: given, list: [given] }, true);
       assert.ok(!stored.includes(secret) && JSON.parse(stored).list.length === 1, stored);
     }
+});
+
+test("JSON stays JSON, and what was replaced stays as it is", () => {
+  const random = new Random(7);
+  const parts = ["password", "token", "cookie", "x_token", "name", "lr", "=", ": ", " ", "'", ",", "{", "[", "https://", "me:", "@host", "/", "?", "&", "#", "--", "-u ", "a1", "hunter2", ";", "\n", "Bearer "]; // biome-ignore format: one list
+  for (let i = 0; i < 5_000; i++) {
+    const text = Array.from({ length: 1 + random.below(9) }, () => random.pick(parts)).join("");
+    const value = {
+      note: text,
+      list: [text, ["lr", text], [["password", text]]],
+      [random.pick(["password", "lr"])]: text,
+      "last one": text,
+    };
+    for (const json of [JSON.stringify(value), valueText("options", value, true), JSON.stringify({ inner: `curl "${text}" -v` })]) {
+      const left = redactText(json);
+      assert.doesNotThrow(() => JSON.parse(left), `${json}\n${left}`);
+      assert.equal(redactText(left), left, json);
+    }
+  }
 });
 
 test("sentences about tokens and passwords are no secrets", () => {

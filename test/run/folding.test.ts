@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LogMetric, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
 import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { Tracker } from "../../src/tracker.js";
 import { assertBalanced, clockwork, named, params, sleep, values } from "../support/memory.js";
 
 describe("maxRunsPerSecond", () => {
@@ -143,6 +144,84 @@ describe("maxRunsPerSecond", () => {
       ],
     );
     assert.equal(named(await runs(), "one").length, 1);
+  });
+
+  test("of ever new names and functions the first of a second are counted apart, the others as one", async () => {
+    const calls: Record<string, (tracker: Tracker, i: number) => void> = {
+      "names of withRun": (tracker, i) =>
+        tracker.withRun({ experiment: "Names", runName: `request ${i}`, maxRunsPerSecond: 1 }, (run) => run.logMetric("i", i)),
+      "functions made for one call": (tracker, i) =>
+        tracker.tracked((n: number) => n, { experiment: "Names", runName: `request ${i}`, maxRunsPerSecond: 1, metrics: "i" })(i),
+      "keys made up": (tracker, i) =>
+        tracker.withRun({ experiment: "Names", foldKey: `key ${i}`, maxRunsPerSecond: 1 }, (run) => run.logMetric("i", i)),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const most = name.startsWith("functions") ? 1_000 : 100;
+      const { tracker, time, runs } = clockwork();
+      for (let second = 0; second < 3; second++) {
+        for (let i = 0; i < 2 * most; i++) call(tracker, second * 10 * most + i);
+        time.now += 1_000;
+      }
+      tracker.withRun({ experiment: "Another", runName: "not of those", maxRunsPerSecond: 1 }, () => undefined);
+      await tracker.shutdown();
+      const all = await runs();
+      const folded = all.filter(({ tags }) => tags.has("pulse.folded"));
+      assert.equal(all.length - folded.length, 3 * (most + 1) + 1, name);
+      assert.deepEqual(
+        folded.map((run) => [run.name, run.tags.get("pulse.folded"), values(run)["i.count"]]),
+        Array.from({ length: 3 }, () => ["others (folded)", String(most - 1), [most - 1]]),
+        name,
+      );
+    }
+  });
+
+  test("names are forgotten with their second, so that those of the next ones are counted apart again", async () => {
+    const { tracker, time, runs } = clockwork();
+    for (let second = 0; second < 20; second++) {
+      for (let i = 0; i < 90; i++) tracker.withRun({ runName: `${second}, ${i}`, maxRunsPerSecond: 1 }, () => undefined);
+      time.now += 1_000;
+    }
+    await tracker.shutdown();
+    assert.equal((await runs()).length, 20 * 90);
+  });
+
+  test("foldKey says what counts as one: calls of any name, methods of a class, functions", async () => {
+    @TrackedExperiment("Keyed", { maxRunsPerSecond: 1, foldKey: "all", params: { team: "a" } })
+    class Keyed {
+      @LogMetric
+      one(n: number): number {
+        return n;
+      }
+      @LogMetric
+      two(n: number): number {
+        return n;
+      }
+    }
+    const { tracker, runs } = clockwork();
+    const keyed = new Keyed();
+    tracker.run(() => {
+      for (let i = 0; i < 3; i++) {
+        keyed.one(i);
+        keyed.two(i);
+        for (const user of ["eve", "bob"])
+          tracker.withRun({ runName: `job of ${user} ${i}`, foldKey: "job", maxRunsPerSecond: 1, params: { user } }, () => undefined);
+        tracked(() => i, { foldKey: "fn", maxRunsPerSecond: 1 })();
+      }
+    });
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs()).map((run) => [run.name, run.tags.get("pulse.folded")]).sort(),
+      [
+        ["Keyed.one", undefined],
+        ["all (folded)", "5"],
+        ["anonymous", undefined],
+        ["fn (folded)", "2"],
+        ["job (folded)", "5"],
+        ["job of eve 0", undefined],
+      ].sort(),
+    );
+    for (const foldKey of ["", 5, null])
+      assert.throws(() => tracker.withRun({ foldKey: foldKey as never }, () => undefined), /foldKey must be a non-empty string/);
   });
 
   test("a folded run that is open at the end is whole", async () => {

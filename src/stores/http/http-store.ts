@@ -95,16 +95,11 @@ export class HttpStore implements TrackingStore {
     } catch (error) {
       if (!(error instanceof Failure))
         return { kind: "rejected", error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error) };
-      if (error.kind === "away") this.#anotherServer();
+      // A server that comes back may be another one.
+      if (error.kind === "away") this.#experiments.forget();
       if (error.kind !== "denied") return error.outcome;
       return { kind: "denied", error: deniedExperiment(change.experiment, this.uri, this.api.login, error.error) };
     }
-  }
-
-  /** Whenever the server was away it may be another one that comes back: restored, replaced, newer. */
-  #anotherServer(): void {
-    this.#experiments.forget();
-    this.#items.forget();
   }
 
   async #write(change: RunChange): Promise<Outcome> {
@@ -117,7 +112,7 @@ export class HttpStore implements TrackingStore {
         // A run that was resumed (its key is its id) is somebody else's.
         const lost = error instanceof Failure && error.error.code === "RUN_NOT_FOUND" && known.runId !== runKey;
         if (!lost || this.#deleted.has(known.runId)) throw error;
-        this.#anotherServer();
+        this.#experiments.forget();
         const ids = await this.#recreate(change, known);
         return ids ? await this.#deliver(change, ids) : DONE;
       }

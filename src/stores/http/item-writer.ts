@@ -28,11 +28,6 @@ export class ItemWriter {
     this.#finder = new RefusedItemsFinder(uri);
   }
 
-  /** Forgets which keys the server does not take: it may be another one. */
-  forget(): void {
-    this.#finder.forget();
-  }
-
   /**
    * Sends items; gives the params that have another value already, and adds what the server will never take to `refused`: tags of the run
    * say so.

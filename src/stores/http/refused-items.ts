@@ -5,10 +5,9 @@ import { TAG_PREFIX } from "../refused-tags.js";
 import type { RefusedItems } from "../tracking-store.js";
 import type { Items } from "./answers.js";
 
-/** Most requests to find what is refused of one batch; what they have not found out is set aside with the rest. */
-const MOST_REQUESTS = 250;
-/** Refused keys that are remembered, so that they are not looked for in each batch. */
-const MOST_KEYS = 1_000;
+/** Refused keys that are remembered, so that they are not looked for in each batch, and for how long: servers are replaced by newer ones. */
+const MOST_KEYS = 10_000;
+const REMEMBERED_MS = 10 * 60_000;
 /** A server's words for a key it does not take, whatever the value. */
 const ABOUT_KEY = /names? may only|invalid \w+ name/i;
 const LISTS = { metric: "metrics", param: "params", tag: "tags" } as const;
@@ -31,24 +30,24 @@ export function isAboutItems(refused: MlflowError | undefined): refused is Mlflo
   return refused?.httpStatus === 400 && refused.errorCode !== "RESOURCE_ALREADY_EXISTS";
 }
 
-/** Finds what a server refuses of a batch, by halves: a few requests for each culprit, and all else is stored. */
+/** Finds what a server refuses of a batch, by halves: a few requests for each culprit, never more than two for each item, and all else is stored. */
 export class RefusedItemsFinder {
   readonly #uri: string;
   readonly #keys = new Map<string, PulseError>();
+  #since = 0;
   #withoutColons = false;
 
   constructor(uri: string) {
     this.#uri = uri;
   }
 
-  /** Forgets what was refused: the server may be another one, or a newer. */
-  forget(): void {
-    this.#keys.clear();
-    this.#withoutColons = false;
-  }
-
   /** Gives what is worth sending; what is not, which no server takes or this one has refused, is added to `refused`. */
   pick(items: Items, refused: RefusedItems[]): Items {
+    if (performance.now() - this.#since > REMEMBERED_MS) {
+      this.#since = performance.now();
+      this.#keys.clear();
+      this.#withoutColons = false;
+    }
     const whole = (number: number): boolean => Number.isSafeInteger(number);
     if (this.#keys.size === 0 && !this.#withoutColons && items.metrics.every(({ timestamp, step }) => whole(timestamp) && whole(step)))
       return items;
@@ -68,30 +67,29 @@ export class RefusedItemsFinder {
 
   /** Sends what the server takes of items it has refused as a whole; the rest is added to `refused`. */
   async find(items: Items, why: MlflowError, send: Send, refused: RefusedItems[]): Promise<void> {
-    let left = MOST_REQUESTS;
-    const attempt = async (groups: readonly Group[], otherwise: MlflowError, colons = true): Promise<MlflowError | undefined> =>
-      left-- > 0 ? send(itemsOf(groups.map((group) => this.#spelled(group, colons)))) : otherwise;
+    const attempt = (groups: readonly Group[], colons = true): Promise<MlflowError | undefined> =>
+      send(itemsOf(groups.map((group) => this.#spelled(group, colons))));
 
     /** Those of `sent` groups were refused as they are here, others together with more. */
     const halves = async (groups: readonly Group[], reason: MlflowError, sent: boolean): Promise<void> => {
       const [only] = groups;
       if (groups.length === 1 && only) {
-        const own = sent ? reason : await attempt(groups, reason);
+        const own = sent ? reason : await attempt(groups);
         return own && one(only, own);
       }
       const middle = groups.length >> 1;
       const [first, second] = [groups.slice(0, middle), groups.slice(middle)];
-      const firstReason = await attempt(first, reason);
+      const firstReason = await attempt(first);
       if (firstReason) await halves(first, firstReason, true);
       // When nothing is wrong with the first half, it is the second.
-      const secondReason = firstReason ? await attempt(second, reason) : reason;
+      const secondReason = firstReason ? await attempt(second) : reason;
       if (secondReason) await halves(second, secondReason, firstReason !== undefined);
     };
 
     const one = async (group: Group, reason: MlflowError): Promise<void> => {
       const aboutKey = ABOUT_KEY.test(reason.serverMessage);
       // Servers before 2.20 know no colon in keys.
-      if (aboutKey && !this.#withoutColons && group.key.includes(":") && !(await attempt([group], reason, false))) {
+      if (aboutKey && !this.#withoutColons && group.key.includes(":") && !(await attempt([group], false))) {
         this.#withoutColons = true;
         return;
       }
@@ -99,7 +97,7 @@ export class RefusedItemsFinder {
       const [first, last] = [alone[0] as Group, alone.at(-1) as Group];
       if (aboutKey || first === last) return set(group, reason, aboutKey);
       // It is the key when the first and the last of its items are refused alone, or else some of them.
-      if ((await attempt([first], reason)) && (await attempt([last], reason))) set(group, reason, true);
+      if ((await attempt([first])) && (await attempt([last]))) set(group, reason, true);
       else await halves(alone, reason, true);
     };
 
