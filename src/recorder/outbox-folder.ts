@@ -192,7 +192,8 @@ export function outboxFolders(root: string): OutboxFolder[] {
 
 /** Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or none of ours. */
 export function adopt(path: string): Outbox | "held" | "foreign" {
-  if (isOpenHere(path)) return "held";
+  // Opening one that its owner has just removed would make an empty file.
+  if (isOpenHere(path) || fileFacts(path).bytes === 0) return "held";
   try {
     return new Outbox(path);
   } catch (error) {
