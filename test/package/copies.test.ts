@@ -34,7 +34,7 @@ async function record(entries: readonly string[], worker: boolean): Promise<{ ti
   const given: TwoCopies = { entries, worker, trackingUri: server.url, folder, runs: RUNS };
   const child = spawn(process.execPath, [program, JSON.stringify(given)], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(child, "exit");
-  await once(child.stdout, "data");
+  await Promise.race([once(child.stdout, "data"), ended]);
   await server.up();
   child.stdin.write("go\n");
   assert.deepEqual(await ended, [0, null]);
