@@ -124,8 +124,15 @@ export interface TlsOptions {
 export interface OutboxOptions {
     /** @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support, Windows: %LOCALAPPDATA%) */
     readonly folder?: string | undefined;
-    /** Bound of one tracker's outbox in bytes, 65536 or more; beyond it the oldest metrics are dropped, never a run's creation, params or end. @default 1073741824 (1 GiB) */
+    /**
+     * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set aside, then whole runs that have
+     * ended and are not created yet, the oldest first; when that is not enough, what comes new waits in memory. @default 1073741824 (1 GiB)
+     */
     readonly maxBytes?: number | undefined;
+    /** Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the oldest first. @default 4294967296 (4 GiB) */
+    readonly maxTotalBytes?: number | undefined;
+    /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
+    readonly maxAgeMs?: number | undefined;
 }
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
@@ -623,7 +630,11 @@ declare const PROBLEMS: {
     };
     readonly OUTBOX_FULL: {
         readonly retry: true;
-        readonly todo: "Log less often, or raise `outbox.maxBytes`.";
+        readonly todo: "Log less often, or raise `outbox.maxBytes` and `outbox.maxTotalBytes`.";
+    };
+    readonly OUTBOX_EXPIRED: {
+        readonly retry: false;
+        readonly todo: "Deliver earlier with `npx pulse-mlflow sync`, or raise `outbox.maxAgeMs`.";
     };
     readonly KEPT_FOR_LATER: {
         readonly retry: false;
@@ -643,7 +654,7 @@ declare const PROBLEMS: {
     };
     readonly UNAUTHORIZED: {
         readonly retry: false;
-        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; recording goes on meanwhile.";
+        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (README); recording goes on meanwhile.";
     };
     readonly FORBIDDEN: {
         readonly retry: false;
@@ -921,7 +932,9 @@ export declare class Run {
     get ended(): boolean;
     /**
      * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is recorded by asking for it.
-     * @throws (rejects) PulseError when the run cannot be stored, or tracking is off (`DISABLED`).
+     * Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
+     * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs` (`KEPT_FOR_LATER` when it is on disk,
+     * else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
      */
     serverId(): Promise<string>;
     /**
