@@ -140,12 +140,17 @@ export class OutboxFile {
     if (sizeOf(`${this.path}-wal`) < LARGE_WAL) return;
     this.#checkpointing = setImmediate(() => {
       this.#checkpointing = undefined;
-      try {
-        this.#db.exec(`PRAGMA ${FILE}.wal_checkpoint(TRUNCATE)`);
-      } catch {
-        // The next one may do better.
-      }
+      this.checkpoint();
     }).unref();
+  }
+
+  /** Brings the log of changes into the file, which also makes room in the log. */
+  checkpoint(): void {
+    try {
+      this.#db.exec(`PRAGMA ${FILE}.wal_checkpoint(TRUNCATE)`);
+    } catch {
+      // The next one may do better.
+    }
   }
 
   /** Lets the file go, so that others may own it. */

@@ -213,6 +213,7 @@ export class OwnOutbox {
     this.#retryAt = performance.now() + wait;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.source?.outbox.checkpoint();
       const written = this.usable && this.#write((outbox) => outbox.touch(this.#options.clock.now()));
       if (this.source) this.source.paused = false; // what can be read can be delivered
       if (written) {

@@ -69,7 +69,7 @@ export class OutboxDisk {
 /** The outboxes in a folder and below it. */
 export function outboxesIn(folder: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$/.test(entry.name));
+  const files = entries.filter((entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$|\.unsure$/.test(entry.name));
   return files.map(({ parentPath, name }) => join(parentPath, name));
 }
 

@@ -125,7 +125,9 @@ describe("Whatever the machine does, what a program records is there in the end,
     const server = await FakeMlflow.start();
     after(() => server.close());
     const config: Records["config"] = { trackingUri: server.url, experiment: "spaces", durability: "outbox", outbox: { folder } };
-    const programs = ["one", "two", "three"].map((name) => startRecords({ name, config, forMs: FOR_MS }, { command: OWN_NAMESPACE }));
+    const programs = ["one", "two", "three"].map((name) =>
+      startRecords({ name, config, forMs: name === "one" ? 60_000 : FOR_MS }, { command: OWN_NAMESPACE }),
+    ); // who is killed is still at it
     await Promise.all(programs.map(({ began }) => began));
     await sleep(1_000);
     programs[0]?.child.kill("SIGKILL");

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Dump, DumpRun, Num } from "./peer.js";
 import { latestOf } from "./support.js";
-import type { ExpectedPoint, ExpectedRun, Model } from "./wide-model.js";
+import { type ExpectedPoint, type ExpectedRun, headOf, type Model } from "./wide-model.js";
 
 const script = process.argv[1] ?? "";
 
@@ -70,7 +70,7 @@ export function assertWide(dump: Dump, model: Model, folder?: string): void {
         status: run.status,
         user: run.user_id,
         params: run.params,
-        tags: run.tags,
+        tags: { ...run.tags, ...("error.stack" in run.tags && { "error.stack": headOf(run.tags["error.stack"]) }) },
       },
       {
         experiment: expected.experiment,

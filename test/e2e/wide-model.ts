@@ -159,3 +159,6 @@ export class Twin {
     if (key === "mlflow.runName") this.expected.name = stored;
   }
 }
+
+/** A stack's first two lines: below are frames of ours, which are not stored. */
+export const headOf = (stack = ""): string => stack.split("\n").slice(0, 2).join("\n");

@@ -15,7 +15,7 @@ import {
   tracked,
   withRun,
 } from "../../src/index.js";
-import { cut, Dice, LONGEST_TAG, MENDED, METRIC_KEYS, type Model, PARAMS, TOO_LONG, Twin, VALUES } from "./wide-model.js";
+import { cut, Dice, headOf, LONGEST_TAG, MENDED, METRIC_KEYS, type Model, PARAMS, TOO_LONG, Twin, VALUES } from "./wide-model.js";
 
 const EXPERIMENTS = ["Wide A", "Größe/B", "Wide: C", "実験 🧪"];
 const EPOCHS = 250;
@@ -110,7 +110,7 @@ class Round {
   async #failing(): Promise<void> {
     const experiment = this.dice.of(EXPERIMENTS);
     const failed = (twin: Twin | undefined, type: string, error: Error): void => {
-      Object.assign(twin?.expected.tags ?? {}, { "error.type": type, "error.message": error.message, "error.stack": error.stack });
+      Object.assign(twin?.expected.tags ?? {}, { "error.type": type, "error.message": error.message, "error.stack": headOf(error.stack) });
     };
     class Unlucky extends Error {}
     const error = new Unlucky("für nichts\nund wieder nichts");
