@@ -90,7 +90,11 @@ export class RunQueue implements Source {
   takeLogs(items: number, runs: number): RunLog[] {
     const batch: RunLog[] = [];
     let left = items;
-    for (let log = this.#next(); log && left > 0 && batch.length < runs; log = this.#next()) {
+    // One iterator for the whole batch: a new one would pass over what was taken out before it each time.
+    const queued = this.#logs.values();
+    while (left > 0 && batch.length < runs) {
+      const log = this.#first[0] ?? queued.next().value;
+      if (log === undefined) break;
       if (!this.#waits(log)) {
         const change = log.take(left);
         const size = change ? itemsOf(change) : 0;
@@ -99,18 +103,10 @@ export class RunQueue implements Source {
         if (change) batch.push(log);
         else log.queued = false;
       }
-      this.#remove(log);
+      if (this.#first[0] === log) this.#first.shift();
+      else this.#logs.delete(log);
     }
     return batch;
-  }
-
-  #next(): RunLog | undefined {
-    return this.#first[0] ?? this.#logs.values().next().value;
-  }
-
-  #remove(log: RunLog): void {
-    if (this.#first[0] === log) this.#first.shift();
-    else this.#logs.delete(log);
   }
 
   /** Whether a log cannot go now; it then waits with its parent, in the outbox, or with others of its experiment. */
