@@ -75,6 +75,8 @@ export class RunLog {
   failures: Failures | undefined;
   /** The recorder has it in its queue, in flight, or waiting for its parent. */
   queued = false;
+  /** Where it is in the queue's list, or -1. */
+  place = -1;
   /** What the store calls it, once created there. */
   ids: StoredIds | undefined;
   /** Why it never can be created. */

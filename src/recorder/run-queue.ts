@@ -4,6 +4,7 @@ import { itemsOf, NO_ANSWER, type Outcome, type RunChange } from "../stores/trac
 import type { Delivery, Parcel, Source } from "./delivery.js";
 import { experimentKey } from "./denied-experiments.js";
 import { Failures } from "./failures.js";
+import { LogList } from "./log-list.js";
 import { conflictWarning, withoutParams } from "./param-conflict.js";
 import { bytesOf, type RunLog } from "./run-log.js";
 
@@ -34,7 +35,7 @@ export class RunQueue implements Source {
   readonly #delivery: Delivery;
   readonly #diagnostics: Diagnostics;
   readonly #keeper: QueueKeeper;
-  readonly #logs = new Set<RunLog>();
+  readonly #logs = new LogList();
   /** Those that were with the store already and go before the others. */
   #first: RunLog[] = [];
   /** Those the store failed on and that wait for their next try. */
@@ -60,7 +61,7 @@ export class RunQueue implements Source {
   }
 
   push(log: RunLog): void {
-    this.#logs.add(log);
+    this.#logs.push(log);
   }
 
   /** Looks again at what waits for its experiment: a probe of each that is due, and all of those that are denied no longer. */
@@ -90,10 +91,8 @@ export class RunQueue implements Source {
   takeLogs(items: number, runs: number): RunLog[] {
     const batch: RunLog[] = [];
     let left = items;
-    // One iterator for the whole batch: a new one would pass over what was taken out before it each time.
-    const queued = this.#logs.values();
     while (left > 0 && batch.length < runs) {
-      const log = this.#first[0] ?? queued.next().value;
+      const log = this.#first[0] ?? this.#logs.first;
       if (log === undefined) break;
       if (!this.#waits(log)) {
         const change = log.take(left);

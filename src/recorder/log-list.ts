@@ -1,0 +1,57 @@
+import type { RunLog } from "./run-log.js";
+
+/** Empty places are cleared away when there are more of them than this, and more than logs. */
+const MOST_GAPS = 1024;
+
+/**
+ * Run logs, first in, first out; each once; from anywhere they may be taken out. Not a `Set`: its tables, outgrown one after the other,
+ * lead to each other, so what once was in one of them stays in memory until a full garbage collection.
+ */
+export class LogList {
+  size = 0;
+  #places: (RunLog | undefined)[] = [];
+  /** The first place that may hold one. */
+  #from = 0;
+
+  push(log: RunLog): void {
+    if (log.place >= 0) return;
+    log.place = this.#places.length;
+    this.#places.push(log);
+    this.size++;
+  }
+
+  get first(): RunLog | undefined {
+    if (this.size === 0) return undefined;
+    while (this.#places[this.#from] === undefined) this.#from++;
+    return this.#places[this.#from];
+  }
+
+  delete(log: RunLog): void {
+    if (log.place < 0) return;
+    this.#places[log.place] = undefined;
+    log.place = -1;
+    this.size--;
+    const gaps = this.#places.length - this.size;
+    if (gaps > MOST_GAPS && gaps > this.size) this.#tidy();
+  }
+
+  clear(): void {
+    for (const log of this) log.place = -1;
+    this.#places = [];
+    this.#from = 0;
+    this.size = 0;
+  }
+
+  /** In their order; one that is taken out meanwhile is passed over. */
+  *[Symbol.iterator](): Generator<RunLog> {
+    for (const log of this.#places) if (log && log.place >= 0) yield log;
+  }
+
+  #tidy(): void {
+    this.#places = this.#places.filter((each) => each !== undefined);
+    this.#from = 0;
+    this.#places.forEach((log, place) => {
+      (log as RunLog).place = place;
+    });
+  }
+}
