@@ -73,7 +73,7 @@ function joined(old: DumpRun, now: DumpRun, { expected }: Twin): DumpRun {
   return {
     ...now,
     run_name: name,
-    start_time: Math.min(old.start_time ?? Infinity, now.start_time ?? Infinity),
+    start_time: old.start_time, // the new one begins with the earliest of what was left, which may be dated back
     params: { ...now.params, ...old.params },
     tags: { ...old.tags, ...now.tags, "mlflow.runName": name ?? "" },
     history,
