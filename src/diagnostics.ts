@@ -105,16 +105,9 @@ export class Diagnostics {
     for (let text = this.#unsaid.shift(); text !== undefined; text = this.#unsaid.shift()) this.#say(text);
   }
 
-  /** Reports single items that a store has refused, each kind and key once; gives how many there are. */
-  refused(
-    some: readonly { readonly what: string; readonly key: string; readonly items: number; readonly error: PulseError }[] = [],
-  ): number {
-    let count = 0;
-    for (const { what, key, items, error } of some) {
-      this.warnLater(error, `${what} ${key}`);
-      count += items;
-    }
-    return count;
+  /** Reports single items that a store has refused, each kind and key once. */
+  refused(some: readonly { readonly what: string; readonly key: string; readonly error: PulseError }[]): void {
+    for (const { what, key, error } of some) this.warnLater(error, `${what} ${key}`);
   }
 
   /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */

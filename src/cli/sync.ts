@@ -2,7 +2,7 @@ import { systemClock } from "../clock.js";
 import { resolveConfig } from "../config/resolve.js";
 import { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
-import { Delivery } from "../recorder/delivery.js";
+import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
 import { Heir } from "../recorder/heir.js";
 import { OutboxFolder, stateFolder } from "../recorder/outbox-folder.js";
 import { openStore } from "../stores/open.js";
@@ -33,7 +33,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
       },
     },
   });
-  const delivery = new Delivery({ store, diagnostics, clock: systemClock });
+  const dispatcher = new Dispatcher({ store, diagnostics, clock: systemClock });
   const progress = new Progress(terminal);
   let stopped = false;
   const stop = (): void => {
@@ -47,7 +47,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   // What is set aside is tried once more, not every time one looks.
   for (let first = true; ; first = false) {
     const total = delivered + outboxStates(folder).reduce((sum, { items = 0 }) => sum + items, 0);
-    const heir = new Heir(folder, delivery, diagnostics, {
+    const heir = new Heir(folder, dispatcher, diagnostics, {
       retrySetAside: first,
       onDelivered: (items) => {
         delivered += items;
@@ -65,7 +65,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
     await pause(WATCH_MS);
   }
   progress.end();
-  delivery.stop();
+  dispatcher.stop();
   await store.close();
 
   const left = outboxStates(folder);

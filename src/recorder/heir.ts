@@ -1,5 +1,7 @@
 import type { Diagnostics } from "../diagnostics.js";
-import type { Delivery } from "./delivery.js";
+import type { RunChange } from "../stores/tracking-store.js";
+import type { Account } from "./accounting.js";
+import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxSource } from "./outbox-source.js";
@@ -28,16 +30,16 @@ export class Heir {
   /** Files whose tracker lives. */
   readonly held: string[] = [];
   readonly #folder: OutboxFolder;
-  readonly #delivery: Delivery;
+  readonly #dispatcher: Dispatcher<RunChange>;
   readonly #diagnostics: Diagnostics;
   readonly #options: HeirOptions;
   #current: OutboxSource | undefined;
   #files: string[] | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(folder: OutboxFolder, delivery: Delivery, diagnostics: Diagnostics, options: HeirOptions = {}) {
+  constructor(folder: OutboxFolder, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, options: HeirOptions = {}) {
     this.#folder = folder;
-    this.#delivery = delivery;
+    this.#dispatcher = dispatcher;
     this.#diagnostics = diagnostics;
     this.#options = options;
   }
@@ -93,8 +95,13 @@ export class Heir {
       this.foreign.push(outbox.path);
       return false;
     }
-    const source = new OutboxSource(outbox, this.#delivery, this.#diagnostics, {
-      delivered: (_key, items, _ids, refused) => this.#options.onDelivered?.(items - refused),
+    const account: Account = {
+      delivered: (items, refused) => this.#options.onDelivered?.(items - refused),
+      rejected: () => undefined,
+      dropped: () => undefined,
+    };
+    const source = new OutboxSource(outbox, this.#dispatcher, this.#diagnostics, account, {
+      created: () => undefined,
       drained: () => undefined,
       setAside: () => undefined,
       idle: () => setImmediate(() => this.#look(source)),
@@ -105,9 +112,9 @@ export class Heir {
       },
     });
     this.#current = source;
-    this.#delivery.add(source);
+    this.#dispatcher.add(source);
     if (source.ready) {
-      this.#delivery.schedule();
+      this.#dispatcher.schedule();
       return true;
     }
     this.#letGo();
@@ -125,10 +132,10 @@ export class Heir {
     const source = this.#current;
     this.#current = undefined;
     if (source === undefined) return;
-    this.#delivery.remove(source);
+    this.#dispatcher.remove(source);
     source.stop();
     try {
-      source.outbox.noteDenied(this.#delivery.denied.reasons);
+      source.outbox.noteDenied(this.#dispatcher.denied.reasons);
     } catch {
       // It only is for people.
     }

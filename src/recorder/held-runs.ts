@@ -113,7 +113,7 @@ export class HeldRuns implements Intake {
 /** Holds a run and all below it back until one of them fails; `counts` has it counted when none does. */
 export function holdUnlessFailed(recorder: Recorder, counts = true): HeldRuns {
   return new HeldRuns(recorder, (_root, failed) => {
-    if (!failed && counts) recorder.stats.unsampled++;
+    if (!failed && counts) recorder.accounting.unsampled();
     return failed ? "record" : "drop";
   });
 }

@@ -1,10 +1,10 @@
 import type { TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import { itemsOf, type RunChange } from "../stores/tracking-store.js";
+import { itemsOf, type RunChange, type StoredIds } from "../stores/tracking-store.js";
 import type { Outbox } from "./outbox.js";
 import { OwnOutbox, type OwnOutboxOptions } from "./own-outbox.js";
 import { bytesOf, type RunLog } from "./run-log.js";
-import type { QueueKeeper, RunQueue } from "./run-queue.js";
+import { type QueueKeeper, RunQueue } from "./run-queue.js";
 
 /** What a keeper works with. */
 export interface KeeperOptions extends OwnOutboxOptions {
@@ -22,8 +22,8 @@ const RUN_ITEMS = 10;
 /** Writes run logs down in this tracker's own outbox, and tells them what becomes of them there. */
 export class Keeper implements QueueKeeper {
   readonly own: OwnOutbox;
-  /** The queue whose logs it keeps. */
-  queue: RunQueue | undefined;
+  /** The run logs that hold something in memory. */
+  readonly queue: RunQueue;
   /** Runs that are created in the store and have not ended. */
   readonly open: Set<RunLog> = new Set();
   readonly #options: KeeperOptions;
@@ -34,14 +34,16 @@ export class Keeper implements QueueKeeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.queue = new RunQueue(options.dispatcher, options.account, this);
+    options.dispatcher.add(this.queue);
     this.own = new OwnOutbox(options, {
-      delivered: (key, items, ids, refused) => this.#delivered(key, items, ids, refused),
+      created: (key, ids) => this.#created(key, ids),
       drained: (key) => this.#drained(key),
-      setAside: (key, items, error) => this.#wasSetAside(key, items, error),
+      setAside: (key, error) => this.#wasSetAside(key, error),
       away: (key, error) => this.#live.get(key)?.tell("away", error),
       recovered: () => {
         this.#register([...this.open].filter((log) => !log.registered));
-        options.delivery.schedule();
+        options.dispatcher.schedule();
       },
       lost: (error) => this.#abandon(error),
       dropped: (key, error) => this.#dropped(key, error),
@@ -71,7 +73,7 @@ export class Keeper implements QueueKeeper {
   /** Writes everything of these logs of the queue down, which lets them go; false when that cannot be done. */
   keepQueued(logs: readonly RunLog[]): boolean {
     if (!this.keep(logs)) return false;
-    this.queue?.release(logs);
+    this.queue.release(logs);
     return true;
   }
 
@@ -82,11 +84,8 @@ export class Keeper implements QueueKeeper {
 
   /** Writes about `items` items down, of whatever is in memory; false when that cannot be done. */
   keepSome(items: number): boolean {
-    const written = this.#keep(
-      [...first(this.#fresh, MOST_AT_ONCE), ...(this.queue?.overdue(Number.POSITIVE_INFINITY, MOST_AT_ONCE) ?? [])],
-      items,
-    );
-    this.queue?.release(written ?? []);
+    const written = this.#keep([...first(this.#fresh, MOST_AT_ONCE), ...this.queue.overdue(Number.POSITIVE_INFINITY, MOST_AT_ONCE)], items);
+    this.queue.release(written ?? []);
     return written !== undefined;
   }
 
@@ -101,7 +100,7 @@ export class Keeper implements QueueKeeper {
     });
     if (!written) return undefined;
     for (const each of after.values()) each();
-    this.#options.delivery.schedule();
+    this.#options.dispatcher.schedule();
     return [...after.keys()];
   }
 
@@ -125,7 +124,6 @@ export class Keeper implements QueueKeeper {
   setAside(log: RunLog, change: RunChange, error: PulseError): void {
     if (!this.own.usable) return;
     const { runKey, headSeq } = log;
-    const { stats } = this.#options.diagnostics;
     const whole = change.create !== undefined;
     const state = stateOf(log);
     let behind = 0;
@@ -136,10 +134,7 @@ export class Keeper implements QueueKeeper {
       } else if (whole) behind = outbox.itemsOf(runKey) - itemsOf(change);
       outbox.setAside(runKey, headSeq ?? 0, error.message, whole);
     };
-    this.own.mustWrite(body, () => {
-      stats.rejected += behind;
-      stats.pending -= behind;
-    });
+    this.own.mustWrite(body, () => this.#options.account.rejected(behind));
   }
 
   landed(log: RunLog, stored: boolean): void {
@@ -166,8 +161,8 @@ export class Keeper implements QueueKeeper {
 
   /** Tells those who wait that what is left is kept. */
   tellKept(): PulseError {
-    const { diagnostics, folder } = this.#options;
-    const detail = `${diagnostics.stats.pending} items that ${folder?.uri} has not taken are kept in ${this.own.path}.`;
+    const { account, folder } = this.#options;
+    const detail = `${account.pending} items that ${folder?.uri} has not taken are kept in ${this.own.path}.`;
     const error = new PulseError("KEPT_FOR_LATER", detail);
     for (const log of this.#live.values()) log.tell("lost", error);
     return error;
@@ -175,12 +170,10 @@ export class Keeper implements QueueKeeper {
 
   /** What is left was written into an outbox that is no more. */
   loseKept(): void {
-    const { diagnostics, folder } = this.#options;
-    const { stats } = diagnostics;
-    const detail = `${stats.pending} items that ${folder?.uri} has not taken were in ${this.own.path}, which was removed.`;
+    const { account, diagnostics, folder } = this.#options;
+    const detail = `${account.pending} items that ${folder?.uri} has not taken were in ${this.own.path}, which was removed.`;
     const error = new PulseError("LOST_AT_EXIT", detail);
-    stats.dropped += stats.pending;
-    stats.pending = 0;
+    account.dropped(account.pending);
     for (const log of this.#live.values()) log.tell("lost", error);
     diagnostics.warnLater(error);
   }
@@ -222,7 +215,7 @@ export class Keeper implements QueueKeeper {
       if (log.flying) this.own.source?.block(log.runKey);
       log.clear(most);
       log.settled += items;
-      if (this.queue) this.queue.bytes -= pieces.reduce((sum, piece) => sum + bytesOf(piece), 0);
+      this.#options.account.released(pieces.reduce((sum, piece) => sum + bytesOf(piece), 0));
       log.waiting = undefined;
       log.kept = true;
       log.registered = false; // its row is there for the changes' sake now, and goes with them
@@ -230,22 +223,18 @@ export class Keeper implements QueueKeeper {
       else this.#fresh.add(log);
       if (!whole || !log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
       else this.#live.delete(log.runKey);
-      for (const child of children) if (!after.has(child)) this.queue?.push(child);
+      for (const child of children) if (!after.has(child)) this.queue.push(child);
     });
     for (const child of children) if (budget.items > 0) this.#write(child, outbox, after, budget);
   }
 
   // What the outbox's own delivery tells.
 
-  #delivered(key: string, items: number, ids: RunLog["ids"], refused: number): void {
-    const { stats } = this.#options.diagnostics;
-    stats.delivered += items - refused;
-    stats.rejected += refused;
-    stats.pending -= items;
+  #created(key: string, ids: StoredIds): void {
     const log = this.#live.get(key);
-    if (log === undefined || ids === undefined) return;
+    if (log === undefined) return;
     log.created(ids);
-    this.queue?.freeChildren(log);
+    this.queue.freeChildren(log);
   }
 
   #drained(key: string): void {
@@ -257,56 +246,49 @@ export class Keeper implements QueueKeeper {
     log.registered = log.ids !== undefined; // the run's row stays until its end is stored
     if (!log.ended && log.ids) this.open.add(log);
     // Nothing waits on disk: what is new goes the short way again.
-    if (this.#fresh.delete(log) && this.queue) {
+    if (this.#fresh.delete(log)) {
       log.queued = true;
       this.queue.push(log);
-      this.#options.delivery.schedule();
+      this.#options.dispatcher.schedule();
     } else if (log.ids) log.tell("stored", log.ids);
   }
 
   /** The outbox cannot be read any more: what was in it is lost, what is in memory goes the short way, as far as that goes. */
   #abandon(error: PulseError): void {
-    const { stats } = this.#options.diagnostics;
-    const logs = new Set([...(this.queue?.all() ?? []), ...this.#fresh]);
+    const { account } = this.#options;
+    const logs = new Set([...this.queue.all(), ...this.#fresh]);
     const inMemory = [...logs].reduce((sum, { recorded, settled }) => sum + recorded - settled, 0);
-    stats.dropped += stats.pending - inMemory;
-    stats.pending = inMemory;
+    account.dropped(account.pending - inMemory);
     for (const log of this.#live.values()) {
       log.kept = false;
       log.headSeq = undefined;
       if (log.ids === undefined && !log.flying) log.refused ??= error;
       log.queued = this.#fresh.delete(log) || log.flying;
-      if (log.queued && !log.flying) this.queue?.push(log); // what is with the store comes back by itself
+      if (log.queued && !log.flying) this.queue.push(log); // what is with the store comes back by itself
       log.tell("lost", error);
     }
     this.#live.clear();
     for (const log of this.open) log.registered = false;
     this.#register([...this.open]);
-    this.#options.delivery.schedule();
+    this.#options.dispatcher.schedule();
   }
 
   /** What was in the outbox of a run was dropped: so is what is new of it. */
   #dropped(key: string, error: PulseError): void {
-    const { stats } = this.#options.diagnostics;
     const log = this.#live.get(key);
     this.#live.delete(key);
     this.own.source?.freeChildren(key);
     if (log === undefined) return;
     this.#fresh.delete(log);
-    const items = this.queue?.drop(log, error) ?? 0;
-    stats.dropped += items;
-    stats.pending -= items;
+    this.queue.drop(log, error);
   }
 
-  #wasSetAside(key: string, items: number, error: PulseError): void {
-    const { stats } = this.#options.diagnostics;
-    stats.rejected += items;
-    stats.pending -= items;
+  #wasSetAside(key: string, error: PulseError): void {
     const log = this.#live.get(key);
     if (log === undefined) return;
     if (log.ids === undefined) log.refused = error;
     log.tell("lost", error);
-    this.queue?.freeChildren(log);
+    this.queue.freeChildren(log);
   }
 }
 

@@ -1,7 +1,9 @@
+import type { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
-import type { Delivery } from "./delivery.js";
+import type { RunChange, TrackingStore } from "../stores/tracking-store.js";
+import type { Accounting } from "./accounting.js";
+import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { Keeper } from "./keeper.js";
-import type { RecorderOptions } from "./recorder.js";
 import { METRIC_BYTES, type RunLog } from "./run-log.js";
 import type { RunQueue } from "./run-queue.js";
 
@@ -12,10 +14,21 @@ const MOST_VISITS = 2_000;
 /** When there was nothing left to drop, memory has to grow by this share of its bound before one looks again. */
 const LOOK_AGAIN = 0.1;
 
+/** What a memory bound works with. */
+export interface MemoryBoundOptions {
+  readonly store: TrackingStore;
+  readonly diagnostics: Diagnostics;
+  /** In bytes. */
+  readonly maxPendingBytes: number;
+  /** A store that has been refusing for so long, in milliseconds, is not waited for. */
+  readonly exitTimeoutMs: number;
+}
+
 /** Keeps what waits in memory within its bound. */
 export class MemoryBound {
-  readonly #options: RecorderOptions;
-  readonly #delivery: Delivery;
+  readonly #options: MemoryBoundOptions;
+  readonly #dispatcher: Dispatcher<RunChange>;
+  readonly #account: Accounting;
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
   #relieving = false;
@@ -26,11 +39,12 @@ export class MemoryBound {
   readonly #errors: { metrics?: PulseError; runs?: PulseError } = {};
   #nothingToDropAt = 0;
 
-  constructor(options: RecorderOptions, delivery: Delivery, queue: RunQueue, keeper: Keeper) {
+  constructor(options: MemoryBoundOptions, dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: Keeper) {
     this.#options = options;
-    this.#delivery = delivery;
-    this.#queue = queue;
+    this.#dispatcher = dispatcher;
+    this.#account = account;
     this.#keeper = keeper;
+    this.#queue = keeper.queue;
   }
 
   /** Memory is full: writes one batch at once, or some of it down, or, when neither can be done, drops the oldest, in small steps. */
@@ -47,9 +61,9 @@ export class MemoryBound {
   #giveWay(): void {
     // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
     const { maxPendingBytes, exitTimeoutMs, store } = this.#options;
-    const stuck = store.applySync === undefined || this.#queue.inFlight || this.#delivery.writeSync(0) !== true;
+    const stuck = store.applySync === undefined || this.#queue.inFlight || this.#dispatcher.writeSync(0) !== true;
     if (stuck && !this.#keeper.keepSome(STEP_ITEMS)) {
-      if (this.#delivery.refusingFor > exitTimeoutMs || this.#queue.bytes > 2 * maxPendingBytes) this.#drop();
+      if (this.#dispatcher.refusingFor > exitTimeoutMs || this.#account.bytes > 2 * maxPendingBytes) this.#drop();
     }
   }
 
@@ -58,10 +72,10 @@ export class MemoryBound {
     const { diagnostics } = this.#options;
     const { maxPendingBytes } = this.#options;
     // (Since then there is less: it is not the same that waits.)
-    if (this.#queue.bytes < this.#nothingToDropAt - 2 * maxPendingBytes * LOOK_AGAIN) this.#nothingToDropAt = 0;
-    if (this.#queue.bytes < this.#nothingToDropAt) return;
+    if (this.#account.bytes < this.#nothingToDropAt - 2 * maxPendingBytes * LOOK_AGAIN) this.#nothingToDropAt = 0;
+    if (this.#account.bytes < this.#nothingToDropAt) return;
     let dropped = 0;
-    let before = this.#queue.bytes;
+    let before = this.#account.bytes;
     for (let visits = 0; dropped < STEP_ITEMS && visits < MOST_VISITS; visits++) {
       this.#walk ??= this.#candidates();
       const { value: log, done } = this.#walk.next();
@@ -69,15 +83,12 @@ export class MemoryBound {
         dropped += this.#dropping === "metrics" ? this.#dropMetrics(log, STEP_ITEMS - dropped) : this.#dropRun(log);
         continue;
       }
-      this.#freed += before - this.#queue.bytes;
-      before = this.#queue.bytes;
+      this.#freed += before - this.#account.bytes;
+      before = this.#account.bytes;
       if (this.#endWalk()) break;
     }
-    this.#freed += before - this.#queue.bytes;
-    if (dropped === 0) return;
-    diagnostics.stats.dropped += dropped;
-    diagnostics.stats.pending -= dropped;
-    diagnostics.warnLater(this.#error(), this.#dropping);
+    this.#freed += before - this.#account.bytes;
+    if (dropped > 0) diagnostics.warnLater(this.#error(), this.#dropping);
   }
 
   /** All has been looked through. Where that has not freed much, runs come next after metrics, and after runs there is nothing left: true. */
@@ -87,14 +98,15 @@ export class MemoryBound {
     this.#walk = undefined;
     this.#freed = 0;
     this.#dropping = little && after === "metrics" ? "runs" : "metrics";
-    if (little && after === "runs") this.#nothingToDropAt = this.#queue.bytes + much;
+    if (little && after === "runs") this.#nothingToDropAt = this.#account.bytes + much;
     return little && after === "runs";
   }
 
   #dropMetrics(log: RunLog, most: number): number {
     const count = log.dropMetrics(most);
     log.settled += count;
-    this.#queue.bytes -= count * METRIC_BYTES;
+    this.#account.released(count * METRIC_BYTES);
+    this.#account.dropped(count);
     return count;
   }
 
@@ -128,9 +140,8 @@ export class MemoryBound {
       log.queued = false;
       log.refuse(error);
     }
-    diagnostics.stats.dropped += count;
-    diagnostics.stats.pending -= count;
-    this.#queue.bytes = 0;
+    this.#account.dropped(count);
+    this.#account.emptied();
     this.#queue.clear();
     diagnostics.warnLater(error);
   }

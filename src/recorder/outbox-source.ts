@@ -1,12 +1,13 @@
 import type { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
-import { NO_ANSWER, type Outcome, type RunChange, type StoredIds } from "../stores/tracking-store.js";
-import type { Delivery, Parcel, Source } from "./delivery.js";
-import { experimentKey } from "./denied-experiments.js";
-import { Failures } from "./failures.js";
+import { type RunChange, refusedItems, type StoredIds } from "../stores/tracking-store.js";
+import type { Account } from "./accounting.js";
+import type { Batch, ChangeLog, Decision } from "./dispatch/change-log.js";
+import { experimentKey } from "./dispatch/denied-experiments.js";
+import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { KeptChange, KeptRun } from "./kept.js";
 import type { Outbox } from "./outbox.js";
-import { conflictWarning, withoutParams } from "./param-conflict.js";
+import { withoutParams } from "./param-conflict.js";
 import { orphaned } from "./run-log.js";
 
 const { setTimeout } = globalThis;
@@ -19,12 +20,12 @@ const AGAIN_MS = 100;
 
 /** Who is told what becomes of an outbox's runs. */
 export interface OutboxListener {
-  /** The store took `items` items of a run, all but `refused`; `ids` after its creation. */
-  delivered(key: string, items: number, ids: StoredIds | undefined, refused: number): void;
+  /** A run is created in the store. */
+  created(key: string, ids: StoredIds): void;
   /** Nothing of the run is left in the outbox. */
   drained(key: string): void;
-  /** Items of a run were set aside. */
-  setAside(key: string, items: number, error: PulseError): void;
+  /** Something of a run was set aside. */
+  setAside(key: string, error: PulseError): void;
   /** Nothing more can be delivered. */
   idle?(): void;
   /** The store is away. */
@@ -44,12 +45,13 @@ interface Load {
 }
 
 /** The runs of an outbox as a source of delivery: changes of a run in order, parents before their children. */
-export class OutboxSource implements Source {
+export class OutboxSource implements ChangeLog<RunChange> {
   outbox: Outbox;
   /** Nothing is taken for now: the disk fails. */
   paused = false;
-  readonly #delivery: Delivery;
+  readonly #dispatcher: Dispatcher<RunChange>;
   readonly #diagnostics: Diagnostics;
+  readonly #account: Account;
   readonly #listener: OutboxListener;
   /** Runs with changes to deliver, in that order, with their experiments where these are known. */
   readonly #waiting = new Map<string, string | undefined>();
@@ -57,16 +59,16 @@ export class OutboxSource implements Source {
   readonly #busy = new Set<string>();
   /** Children that wait for their parent's creation. */
   readonly #children = new Map<string, Set<string>>();
-  readonly #failures = new Map<string, Failures>();
   /** Runs whose changes go one by one, to find the one that is refused. */
   readonly #single = new Set<string>();
   #cursor = 0;
   #over = false;
 
-  constructor(outbox: Outbox, delivery: Delivery, diagnostics: Diagnostics, listener: OutboxListener) {
+  constructor(outbox: Outbox, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, account: Account, listener: OutboxListener) {
     this.outbox = outbox;
-    this.#delivery = delivery;
+    this.#dispatcher = dispatcher;
     this.#diagnostics = diagnostics;
+    this.#account = account;
     this.#listener = listener;
   }
 
@@ -108,13 +110,13 @@ export class OutboxSource implements Source {
     this.#children.delete(key);
   }
 
-  retryDenied(): void {
+  reopen(): void {
     this.#cursor = 0;
   }
 
-  take(items: number, runs: number): Parcel | undefined {
+  take(items: number, runs: number): Batch<RunChange> | undefined {
     const loads: Load[] = [];
-    const { denied } = this.#delivery;
+    const { denied } = this.#dispatcher;
     try {
       let left = items;
       for (let pages = PAGES; left > 0 && loads.length < runs; ) {
@@ -140,7 +142,19 @@ export class OutboxSource implements Source {
     }
     this.#tellIdle();
     if (loads.length === 0) return undefined;
-    return { changes: loads.map(({ change }) => change), settle: (outcomes) => this.#settle(loads, outcomes) };
+    return this.#batch(loads);
+  }
+
+  #batch(loads: readonly Load[]): Batch<RunChange> {
+    const isOver = (): boolean => this.#over;
+    return {
+      work: loads.map(({ change }) => change),
+      get recalled() {
+        return isOver();
+      },
+      divisible: (index) => (loads[index] as Load).rows.length > 1,
+      conclude: (decisions) => this.#conclude(loads, decisions),
+    };
   }
 
   /** Writes down that a creation is handed over, before it is. */
@@ -164,7 +178,7 @@ export class OutboxSource implements Source {
   }
 
   #turnPage(): void {
-    const { denied } = this.#delivery;
+    const { denied } = this.#dispatcher;
     const { runs, upTo } = this.outbox.page(this.#cursor, PAGE);
     this.#cursor = upTo > this.#cursor ? upTo : this.outbox.lastSeq;
     for (const [key, experiment] of runs)
@@ -177,7 +191,8 @@ export class OutboxSource implements Source {
     if (run.aside !== undefined) {
       const late = this.outbox.itemsOf(key);
       this.outbox.setAside(key, 0, run.aside, true);
-      this.#listener.setAside(key, late, new PulseError("REJECTED", run.aside));
+      this.#account.rejected(late);
+      this.#listener.setAside(key, new PulseError("REJECTED", run.aside));
       this.freeChildren(key);
       return undefined;
     }
@@ -185,7 +200,8 @@ export class OutboxSource implements Source {
     for (const each of damaged) {
       const error = new PulseError("REJECTED", each.reason);
       this.#diagnostics.warnLater(error);
-      this.#listener.setAside(key, each.items, error);
+      this.#account.rejected(each.items);
+      this.#listener.setAside(key, error);
     }
     const [first] = rows;
     if (first === undefined) {
@@ -214,153 +230,117 @@ export class OutboxSource implements Source {
   /** Whether a parent waits for its experiment's permission, which its child in another experiment does not need. */
   #isDeniedElsewhere(parent: KeptRun, child: KeptRun): boolean {
     const [theirs, own] = [experimentKey(parent.experiment), experimentKey(child.experiment)];
-    return theirs !== own && parent.ids === undefined && this.#delivery.denied.closed(theirs);
+    return theirs !== own && parent.ids === undefined && this.#dispatcher.denied.closed(theirs);
   }
 
   /**
-   * Writes down what became of changes, and then acts on it. When it cannot be written, what is stored is passed over from now on; what else
-   * became of changes is held on to until it can be.
+   * Writes down what is to become of changes, and then acts on it. When it cannot be written, what is stored is passed over from now on; what
+   * else was decided is held on to until it can be.
    */
-  #settle(loads: readonly Load[], outcomes: readonly Outcome[]): void {
+  #conclude(loads: readonly Load[], decisions: readonly Decision[]): void {
     if (this.#over) return;
     let effects: (() => void)[];
     try {
-      effects = this.outbox.transaction(() => loads.map((load, i) => this.#book(load, outcomes[i] ?? NO_ANSWER)));
+      effects = this.outbox.transaction(() => loads.map((load, i) => this.#book(load, decisions[i] as Decision)));
     } catch (error) {
       this.#listener.failed(error, "writing");
-      if (!this.#over) this.#settleLater(loads, outcomes);
+      if (!this.#over) this.#concludeLater(loads, decisions);
       return;
     }
     for (const effect of effects) effect();
     this.#tellIdle();
   }
 
-  #settleLater(loads: readonly Load[], outcomes: readonly Outcome[]): void {
-    const rest: [Load, Outcome][] = [];
+  #concludeLater(loads: readonly Load[], decisions: readonly Decision[]): void {
+    const rest: [Load, Decision][] = [];
     for (const [i, load] of loads.entries()) {
-      const outcome = outcomes[i] ?? NO_ANSWER;
-      if (outcome.kind === "done") {
-        this.outbox.pass(load.key, load.upTo, idsOf(load, outcome));
-        this.#stored(load, outcome);
-      } else rest.push([load, outcome]);
+      const decision = decisions[i] as Decision;
+      if (decision.kind === "done") {
+        this.outbox.pass(load.key, load.upTo, idsOf(load, decision));
+        this.#stored(load, decision);
+      } else rest.push([load, decision]);
     }
     this.#tellIdle();
     if (rest.length === 0) return;
     setTimeout(() => {
-      this.#settle(
+      this.#conclude(
         rest.map(([load]) => load),
-        rest.map(([, outcome]) => outcome),
+        rest.map(([, decision]) => decision),
       );
-      this.#delivery.schedule();
+      this.#dispatcher.schedule();
     }, AGAIN_MS).unref();
   }
 
   /** Acts on what the store has taken. */
-  #stored(load: Load, outcome: Outcome & { kind: "done" }): void {
-    const { key, change, items } = load;
-    const ids = idsOf(load, outcome);
+  #stored(load: Load, decision: Decision & { kind: "done" }): void {
+    const { key, items } = load;
+    const ids = idsOf(load, decision);
     this.#busy.delete(key);
-    this.#failures.delete(key);
-    this.#delivery.accepted(change.experiment);
-    this.#listener.delivered(key, items, ids, this.#diagnostics.refused(outcome.refused));
-    if (ids) this.freeChildren(key);
+    this.#account.delivered(items, refusedItems(decision.refused));
+    if (ids) {
+      this.#listener.created(key, ids);
+      this.freeChildren(key);
+    }
     this.#goOn(key);
   }
 
-  /** Writes one outcome down, and gives what follows from it once that is on disk. */
-  #book(load: Load, outcome: Outcome): () => void {
+  /** Writes one decision down, and gives what follows from it once that is on disk. */
+  #book(load: Load, decision: Decision): () => void {
     const { key, change, upTo, rows, experiment } = load;
     const again = (): void => {
-      this.#delivery.denied.undecided(experiment);
       this.#busy.delete(key);
       this.#waiting.set(key, experiment);
     };
-    switch (outcome.kind) {
+    switch (decision.kind) {
       case "done": {
-        const ids = idsOf(load, outcome);
+        const ids = idsOf(load, decision);
         if (ids) this.outbox.setIds(key, ids);
         this.outbox.remove(key, upTo);
-        return () => this.#stored(load, outcome);
+        return () => this.#stored(load, decision);
       }
       case "rejected":
-        if (rows.length > 1) {
-          this.#single.add(key);
-          return again;
-        }
-        return this.#reject(load, outcome.error);
-      case "conflict":
+        return this.#reject(load, decision.error);
+      case "split":
+        this.#single.add(key);
+        return again;
+      case "withoutParams":
         for (const row of rows)
-          this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, outcome.params), row.end);
+          this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, decision.params), row.end);
+        return again;
+      case "later":
         return () => {
-          this.#diagnostics.warnLater(conflictWarning(outcome.params));
-          again();
+          this.#listener.away(key, decision.error);
+          setTimeout(() => {
+            this.unblock(key);
+            this.#dispatcher.schedule();
+          }, decision.afterMs).unref();
         };
-      case "retry":
-        return () => this.#rest(load, outcome.error);
       case "denied":
-        return () => this.#deny(load, outcome.error);
-      case "away":
+        return () => {
+          this.#busy.delete(key);
+          this.freeChildren(key); // those of other experiments do not wait
+          this.#listener.away(key, decision.error);
+        };
+      case "again":
         return () => {
           again();
-          this.#listener.away(key, outcome.error);
+          if (decision.error) this.#listener.away(key, decision.error);
         };
     }
   }
 
-  #reject({ key, rows, change, upTo, experiment }: Load, error: PulseError): () => void {
+  #reject({ key, rows, change, upTo }: Load, error: PulseError): () => void {
     const whole = change.create !== undefined;
     const items = whole ? this.outbox.itemsOf(key) : itemsIn(rows);
     this.outbox.setAside(key, upTo, error.message, whole);
     return () => {
       this.#busy.delete(key);
       this.#single.delete(key);
-      this.#failures.delete(key);
-      this.#delivery.denied.undecided(experiment);
-      this.#diagnostics.warnLater(error);
-      this.#listener.setAside(key, items, error);
+      this.#account.rejected(items);
+      this.#listener.setAside(key, error);
       if (whole) this.freeChildren(key);
       this.#goOn(key);
     };
-  }
-
-  /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
-  #rest(load: Load, error: PulseError): void {
-    const failures = this.#failuresOf(load.key);
-    this.#delivery.denied.undecided(load.experiment);
-    if (failures.more(this.#delivery.lastAccepted)) {
-      this.#settle([load], [{ kind: "rejected", error }]);
-      return;
-    }
-    this.#diagnostics.warnLater(error);
-    this.#pause(load.key, failures, error);
-  }
-
-  /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
-  #deny({ key, experiment }: Load, error: PulseError): void {
-    this.#diagnostics.warnLater(error, experiment);
-    if (this.#delivery.denied.refused(experiment, error) === "run") {
-      const failures = this.#failuresOf(key);
-      failures.denied();
-      this.#pause(key, failures, error);
-      return;
-    }
-    this.#busy.delete(key);
-    this.freeChildren(key); // those of other experiments do not wait
-    this.#listener.away(key, error);
-  }
-
-  #failuresOf(key: string): Failures {
-    const failures = this.#failures.get(key) ?? new Failures();
-    this.#failures.set(key, failures);
-    return failures;
-  }
-
-  #pause(key: string, { doublings }: Failures, error: PulseError): void {
-    this.#listener.away(key, error);
-    setTimeout(() => {
-      this.unblock(key);
-      this.#delivery.schedule();
-    }, this.#delivery.backoff(doublings)).unref();
   }
 
   #goOn(key: string): void {
@@ -390,7 +370,7 @@ export class OutboxSource implements Source {
   }
 }
 
-const idsOf = ({ key, change }: Load, { ids }: Outcome & { kind: "done" }): StoredIds | undefined =>
+const idsOf = ({ key, change }: Load, { ids }: Decision & { kind: "done" }): StoredIds | undefined =>
   change.create ? (ids ?? { runId: key, experimentId: "" }) : undefined;
 
 const itemsIn = (rows: readonly KeptChange[]): number => rows.reduce((sum, { items }) => sum + items, 0);

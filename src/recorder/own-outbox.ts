@@ -2,7 +2,9 @@ import type { Clock } from "../clock.js";
 import type { Diagnostics } from "../diagnostics.js";
 import { messageOf, PulseError } from "../errors.js";
 import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
-import type { Delivery } from "./delivery.js";
+import type { RunChange } from "../stores/tracking-store.js";
+import type { Accounting } from "./accounting.js";
+import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { type OutboxListener, OutboxSource } from "./outbox-source.js";
@@ -20,7 +22,8 @@ export interface OwnOutboxOptions {
   readonly maxTotalBytes: number;
   readonly clock: Clock;
   readonly diagnostics: Diagnostics;
-  readonly delivery: Delivery;
+  readonly account: Accounting;
+  readonly dispatcher: Dispatcher<RunChange>;
 }
 
 /** Bounds of the wait before an outbox that failed is tried again, doubled each time. */
@@ -127,7 +130,7 @@ export class OwnOutbox {
   waitsUpTo(seq: number): boolean {
     if (seq === 0 || this.source === undefined) return false;
     try {
-      const { denied } = this.#options.delivery;
+      const { denied } = this.#options.dispatcher;
       return this.source.outbox.waitsUpTo(seq, denied.any ? denied.reasons.map(([experiment]) => experiment) : []);
     } catch (error) {
       this.#failed(error);
@@ -139,7 +142,7 @@ export class OwnOutbox {
   close(): void {
     const { source } = this;
     if (source) {
-      this.#write((outbox) => outbox.noteDenied(this.#options.delivery.denied.reasons));
+      this.#write((outbox) => outbox.noteDenied(this.#options.dispatcher.denied.reasons));
       source.recovered();
     }
     this.#leftPath = this.path;
@@ -180,12 +183,12 @@ export class OwnOutbox {
   }
 
   #open(): OutboxSource {
-    const { folder, clock, delivery, diagnostics } = this.#options;
+    const { folder, clock, dispatcher, diagnostics, account } = this.#options;
     if (folder === undefined) throw new Error("no folder");
     if (this.source === undefined) {
       const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error) };
-      this.source = new OutboxSource(folder.create(clock.now(), clock.id()), delivery, diagnostics, listener);
-      delivery.add(this.source);
+      this.source = new OutboxSource(folder.create(clock.now(), clock.id()), dispatcher, diagnostics, account, listener);
+      dispatcher.add(this.source);
     } else if (!this.source.outbox.inPlace) {
       const before = this.source.outbox;
       this.source.outbox = folder.recreate(before, clock.now(), clock.id());
@@ -220,7 +223,7 @@ export class OwnOutbox {
         this.source?.recovered();
         this.#listener.recovered();
       }
-      this.#options.delivery.schedule();
+      this.#options.dispatcher.schedule();
     }, wait).unref();
   }
 
@@ -228,13 +231,13 @@ export class OwnOutbox {
     const { source } = this;
     this.source = undefined;
     if (source === undefined) return;
-    this.#options.delivery.remove(source);
+    this.#options.dispatcher.remove(source);
     source.stop();
   }
 
   /** Keeps the outbox within its bound, in small steps: the oldest metrics go first, then the oldest runs that have ended, whole. */
   #bound(outbox: Outbox): void {
-    const { diagnostics } = this.#options;
+    const { account, diagnostics } = this.#options;
     const maxBytes = this.#maxBytes;
     if (outbox.bytes <= maxBytes) {
       this.#nothingToDropAt = undefined;
@@ -249,8 +252,7 @@ export class OwnOutbox {
     if (this.#nothingToDropAt !== undefined) outbox.lookAgain();
     const dropped = metrics.items + runs.reduce((sum, { items }) => sum + items, 0);
     if (dropped === 0) return;
-    diagnostics.stats.dropped += dropped;
-    diagnostics.stats.pending -= dropped;
+    account.dropped(dropped);
     const what = runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
     const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; ${what} (stats().dropped counts them).`;
     this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear

@@ -1,9 +1,11 @@
+import type { Clock } from "../clock.js";
 import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import type { TrackingStore } from "../stores/tracking-store.js";
-import { Delivery, type DeliveryOptions } from "./delivery.js";
+import type { RunChange, TrackingStore } from "../stores/tracking-store.js";
+import { Accounting } from "./accounting.js";
+import { Dispatcher } from "./dispatch/dispatcher.js";
 import { Heir } from "./heir.js";
 import type { HeldRuns } from "./held-runs.js";
 import type { Holder, ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./intake.js";
@@ -12,13 +14,16 @@ import { MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox-limits.js";
 import { RunLog } from "./run-log.js";
-import { RunQueue } from "./run-queue.js";
+import type { RunQueue } from "./run-queue.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
 
 /** What a recorder is made of. */
-export interface RecorderOptions extends DeliveryOptions {
+export interface RecorderOptions {
+  readonly store: TrackingStore;
+  readonly diagnostics: Diagnostics;
+  readonly clock: Clock;
   /** Bound of what waits in memory, in bytes. */
   readonly maxPendingBytes: number;
   /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
@@ -49,8 +54,10 @@ export class Recorder {
   /** How long all waits of the process's end may take, in milliseconds. */
   readonly patienceMs: number;
   readonly #options: RecorderOptions;
-  readonly stats: Diagnostics["stats"];
-  readonly #delivery: Delivery;
+  readonly accounting: Accounting;
+  /** Read also by the exit of other versions of this package. */
+  readonly stats: Readonly<Diagnostics["stats"]>;
+  readonly #dispatcher: Dispatcher<RunChange>;
   readonly #queue: RunQueue;
   readonly #keeper: Keeper;
   readonly #bound: MemoryBound;
@@ -69,7 +76,8 @@ export class Recorder {
     this.exitTimeoutMs = options.exitTimeoutMs;
     this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
-    this.#delivery = new Delivery(options);
+    this.accounting = new Accounting(diagnostics.stats);
+    this.#dispatcher = new Dispatcher(options);
     this.#keeper = new Keeper({
       folder: outboxes,
       remote: !this.writesSync,
@@ -78,12 +86,11 @@ export class Recorder {
       pieceItems: store.batchItems,
       clock,
       diagnostics,
-      delivery: this.#delivery,
+      account: this.accounting,
+      dispatcher: this.#dispatcher,
     });
-    this.#queue = new RunQueue(this.#delivery, diagnostics, this.#keeper);
-    this.#keeper.queue = this.#queue;
-    this.#delivery.add(this.#queue);
-    this.#bound = new MemoryBound(options, this.#delivery, this.#queue, this.#keeper);
+    this.#queue = this.#keeper.queue;
+    this.#bound = new MemoryBound(options, this.#dispatcher, this.accounting, this.#keeper);
   }
 
   /** Opens the log of a new run; its start is the first thing in it. `held` has a say in whether it is recorded at all. */
@@ -99,10 +106,8 @@ export class Recorder {
 
   /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
   added(log: RunLog, kind: ItemKind, bytes: number): void {
-    if (kind !== "ends") this.stats[kind]++;
-    this.stats.pending++;
+    this.accounting.recorded(kind, bytes);
     log.recorded++;
-    this.#queue.bytes += bytes;
     if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
       this.#tooLate(log, bytes);
       return;
@@ -111,14 +116,14 @@ export class Recorder {
     else if (!log.queued) {
       log.queued = true;
       this.#queue.push(log);
-      this.#delivery.schedule();
+      this.#dispatcher.schedule();
       if (this.#keeper.own.usable) {
         log.since = performance.now();
         if (this.#keepTimer === undefined) this.#begin();
       }
     }
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
-    if (this.#queue.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
+    if (this.accounting.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
   }
 
   ending(log: RunLog): void {
@@ -131,10 +136,10 @@ export class Recorder {
     let kept = this.#keeper.own.lastSeq;
     const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunLog, number] => [log, log.recorded]);
     const started = performance.now(); // not the time of day, which may be set back
-    this.#delivery.wake();
+    this.#dispatcher.wake();
     for (;;) {
       if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
-      const { denied } = this.#delivery;
+      const { denied } = this.#dispatcher;
       let waits = false; // for a permission: nobody waits for that
       for (let last = targets.at(-1); last; last = targets.at(-1)) {
         const isDenied = last[0].settled < last[1] && this.#queue.isDenied(last[0]);
@@ -145,17 +150,17 @@ export class Recorder {
       if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return !waits && !denied.any;
       const now = performance.now();
       const left = Math.min(
-        Math.max(started, this.#delivery.lastAccepted) + this.exitTimeoutMs - now,
+        Math.max(started, this.#dispatcher.lastAccepted) + this.exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
       );
       if (left <= 0) return false;
-      await this.#delivery.nextSettled(left);
+      await this.#dispatcher.nextSettled(left);
     }
   }
 
   /** Begins delivery at once, without waiting for it. */
   push(): void {
-    this.#delivery.wake();
+    this.#dispatcher.wake();
   }
 
   /**
@@ -222,7 +227,7 @@ export class Recorder {
   /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
   async close(timeoutMs?: number): Promise<void> {
     await this.flush(timeoutMs);
-    this.#delivery.stop();
+    this.#dispatcher.stop();
     this.#writeAll();
     this.#ended = "closed";
     this.#heir?.stop();
@@ -232,7 +237,7 @@ export class Recorder {
   }
 
   get idle(): boolean {
-    return this.stats.pending === 0;
+    return this.accounting.pending === 0;
   }
 
   /** Whether nothing is left to do, for the store neither. */
@@ -264,7 +269,7 @@ export class Recorder {
     if (this.#heir !== undefined || outboxes === undefined) return;
     const { diagnostics, clock, outboxLimits } = this.#options;
     const { own } = this.#keeper;
-    this.#heir = new Heir(outboxes, this.#delivery, diagnostics);
+    this.#heir = new Heir(outboxes, this.#dispatcher, diagnostics);
     this.#heir.watch(() => {
       own.bytesOfOthers = removeExpired(outboxes.root, own.path, clock.now(), outboxLimits, diagnostics);
       return own.path;
@@ -279,7 +284,7 @@ export class Recorder {
     this.#keeper.keepFresh();
     void this.#keeper.own.safe; // a file that was removed is written anew
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
-    if (!this.writesSync || this.#delivery.refusingFor > 0) {
+    if (!this.writesSync || this.#dispatcher.refusingFor > 0) {
       const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, MOST_AT_ONCE);
       if (this.#keeper.keepQueued(overdue) && overdue.length === MOST_AT_ONCE) {
         this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
@@ -307,7 +312,7 @@ export class Recorder {
 
   /** Has a store that writes on the event loop write what is queued before it returns. */
   writeSync(): void {
-    if (this.writesSync) while (this.#queue.ready && this.#delivery.writeSync(0) === true);
+    if (this.writesSync) while (this.#queue.ready && this.#dispatcher.writeSync(0) === true);
   }
 
   /** Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the outbox. */
@@ -328,7 +333,7 @@ export class Recorder {
     this.#keeper.own.lastChance();
     this.#queue.recall();
     let written: boolean | PulseError = true;
-    if (this.writesSync) while (written === true) written = this.#delivery.writeSync(this.exitTimeoutMs);
+    if (this.writesSync) while (written === true) written = this.#dispatcher.writeSync(this.exitTimeoutMs);
     this.#keeper.keepQueued(this.#queue.all());
     if (this.idle) return;
     if (!this.#keeper.keepFresh() || this.#queue.all().length > 0) this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
@@ -346,9 +351,8 @@ export class Recorder {
       return;
     }
     log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
-    this.#queue.bytes -= bytes;
-    this.stats.pending--;
-    this.stats.dropped++;
+    this.accounting.released(bytes);
+    this.accounting.dropped(1);
     this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
   }
 }

@@ -1,7 +1,6 @@
 import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
 import type { PulseError } from "../errors.js";
 import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
-import type { Failures } from "./failures.js";
 import type { HeldRuns } from "./held-runs.js";
 import type { Intake, Unfinished } from "./intake.js";
 
@@ -71,8 +70,6 @@ export class RunLog {
   since = 0;
   /** When its head was handed over; what it holds behind the head is younger. */
   takenAt = 0;
-  /** How often the store failed on the head. */
-  failures: Failures | undefined;
   /** The recorder has it in its queue, in flight, or waiting for its parent. */
   queued = false;
   /** Where it is in the queue's list, or -1. */

@@ -1,11 +1,11 @@
-import type { Diagnostics } from "../diagnostics.js";
 import type { PulseError } from "../errors.js";
-import { itemsOf, NO_ANSWER, type Outcome, type RunChange } from "../stores/tracking-store.js";
-import type { Delivery, Parcel, Source } from "./delivery.js";
-import { experimentKey } from "./denied-experiments.js";
-import { Failures } from "./failures.js";
+import { itemsOf, type RunChange, refusedItems } from "../stores/tracking-store.js";
+import type { Accounting } from "./accounting.js";
+import type { Batch, ChangeLog, Decision } from "./dispatch/change-log.js";
+import { experimentKey } from "./dispatch/denied-experiments.js";
+import type { Dispatcher } from "./dispatch/dispatcher.js";
 import { LogList } from "./log-list.js";
-import { conflictWarning, withoutParams } from "./param-conflict.js";
+import { withoutParams } from "./param-conflict.js";
 import { bytesOf, type RunLog } from "./run-log.js";
 
 const { setTimeout } = globalThis;
@@ -29,11 +29,9 @@ export interface QueueKeeper {
 }
 
 /** The run logs that hold something in memory, in the order in which they are to be handed over. */
-export class RunQueue implements Source {
-  /** Rough resident size of what waits. */
-  bytes = 0;
-  readonly #delivery: Delivery;
-  readonly #diagnostics: Diagnostics;
+export class RunQueue implements ChangeLog<RunChange> {
+  readonly #dispatcher: Dispatcher<RunChange>;
+  readonly #account: Accounting;
   readonly #keeper: QueueKeeper;
   readonly #logs = new LogList();
   /** Those that were with the store already and go before the others. */
@@ -45,9 +43,9 @@ export class RunQueue implements Source {
   /** What is with the store now. */
   readonly #flights = new Set<Flight>();
 
-  constructor(delivery: Delivery, diagnostics: Diagnostics, keeper: QueueKeeper) {
-    this.#delivery = delivery;
-    this.#diagnostics = diagnostics;
+  constructor(dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: QueueKeeper) {
+    this.#dispatcher = dispatcher;
+    this.#account = account;
     this.#keeper = keeper;
   }
 
@@ -65,8 +63,8 @@ export class RunQueue implements Source {
   }
 
   /** Looks again at what waits for its experiment: a probe of each that is due, and all of those that are denied no longer. */
-  retryDenied(): void {
-    const { denied } = this.#delivery;
+  reopen(): void {
+    const { denied } = this.#dispatcher;
     for (const [experiment, logs] of this.#denied) {
       if (denied.closed(experiment)) continue;
       const next = denied.has(experiment) ? [...logs].slice(0, 1) : logs;
@@ -78,7 +76,7 @@ export class RunQueue implements Source {
     }
   }
 
-  take(items: number, runs: number): Parcel | undefined {
+  take(items: number, runs: number): Batch<RunChange> | undefined {
     const batch = this.takeLogs(items, runs);
     if (batch.length === 0) return undefined;
     this.#keeper.sending(batch);
@@ -96,6 +94,12 @@ export class RunQueue implements Source {
       if (log === undefined) break;
       if (!this.#waits(log)) {
         const change = log.take(left);
+        if (change && log.refused) {
+          // What follows a start that was refused has no run to go to.
+          this.release([log]);
+          this.#reject(log, log.refused);
+          continue;
+        }
         const size = change ? itemsOf(change) : 0;
         if (size > left && batch.length > 0) break;
         left -= size;
@@ -110,7 +114,7 @@ export class RunQueue implements Source {
 
   /** Whether a log cannot go now; it then waits with its parent, in the outbox, or with others of its experiment. */
   #waits(log: RunLog): boolean {
-    const { denied } = this.#delivery;
+    const { denied } = this.#dispatcher;
     const { parent } = log;
     if (parent?.uncreated && log.uncreated) {
       // A parent that nobody may create is not waited for in another experiment.
@@ -182,20 +186,22 @@ export class RunQueue implements Source {
   /** Whether a run waits for a permission. */
   isDenied(log: RunLog): boolean {
     return (
-      this.#denied.get(experimentKey(log.experiment))?.has(log) === true || (log.failures?.isDenied === true && this.#resting.has(log))
+      this.#denied.get(experimentKey(log.experiment))?.has(log) === true ||
+      (this.#resting.has(log) && this.#dispatcher.isDenied(log.runKey))
     );
   }
 
   /** Drops a whole log, and says how many items it held. */
   drop(log: RunLog, error: PulseError): number {
     const held = log.recorded - log.settled;
-    for (const piece of log.peek(held)) this.bytes -= bytesOf(piece);
+    for (const piece of log.peek(held)) this.#account.released(bytesOf(piece));
     log.settled = log.recorded;
     log.queued = false;
     log.refuse(error);
     this.release([log]);
     if (log.parent?.waiting) log.parent.waiting = log.parent.waiting.filter((each) => each !== log);
     this.freeChildren(log);
+    this.#account.dropped(held);
     return held;
   }
 
@@ -234,34 +240,29 @@ export class RunQueue implements Source {
     this.#denied.clear();
   }
 
-  /** Books the outcomes of a batch. */
-  settle(batch: readonly RunLog[], outcomes: readonly Outcome[]): void {
+  /** @internal Does with a batch what was decided. */
+  conclude(batch: readonly RunLog[], decisions: readonly Decision[]): void {
     const again: RunLog[] = [];
     const opened: RunLog[] = [];
     const ended: RunLog[] = [];
     for (let i = 0; i < batch.length; i++) {
       const log = batch[i] as RunLog;
-      const outcome = outcomes[i] ?? NO_ANSWER;
-      if (this.#delivery.denied.any && outcome.kind !== "done" && outcome.kind !== "denied")
-        this.#delivery.denied.undecided(experimentKey(log.experiment));
-      if (outcome.kind === "done") {
+      const decision = decisions[i] as Decision;
+      if (decision.kind === "done") {
         if (log.registered && log.head?.end) ended.push(log);
-        this.#delivery.accepted(log.experiment);
-        this.#acknowledge(log, outcome, opened);
-      } else if (log.refused)
-        this.#reject(log, log.refused); // what follows a refused start has no other reason
-      else if (outcome.kind === "rejected") this.#reject(log, outcome.error);
-      else if (log.headSeq !== undefined) {
-        this.#forget(log); // the outbox has it, and goes on with it
-        this.#keeper.landed(log, false);
-        if (outcome.kind === "denied") this.#noteDenied(log, outcome.error);
-        if (outcome.kind === "away" || outcome.kind === "denied") log.tell("away", outcome.error);
-      } else if (outcome.kind === "denied") this.#refused(log, outcome.error);
-      else if (outcome.kind === "retry") this.#rest(log, outcome.error);
+        this.#acknowledge(log, decision, opened);
+      } else if (decision.kind === "rejected") this.#reject(log, decision.error);
       else {
-        again.push(log);
-        if (outcome.kind === "conflict") this.#withoutConflicts(log, outcome.params);
-        else log.tell("away", outcome.error);
+        if ("error" in decision && decision.error) log.tell("away", decision.error);
+        if (log.headSeq !== undefined) {
+          this.#forget(log); // the outbox has it, and goes on with it
+          this.#keeper.landed(log, false);
+        } else if (decision.kind === "denied") this.#deny(log);
+        else if (decision.kind === "later") this.#pause(log, decision.afterMs);
+        else {
+          if (decision.kind === "withoutParams") this.#withoutConflicts(log, decision.params);
+          again.push(log);
+        }
       }
     }
     // Where runs go one by one, the next try is another run's: whatever is wrong with this one, it does not stand in the way.
@@ -277,14 +278,11 @@ export class RunQueue implements Source {
     for (const log of flight.logs) log.flying = false;
   }
 
-  #acknowledge(log: RunLog, outcome: Outcome & { kind: "done" }, opened: RunLog[]): void {
+  #acknowledge(log: RunLog, { ids, refused }: Decision & { kind: "done" }, opened: RunLog[]): void {
     const change = log.head as RunChange;
-    const refused = this.#diagnostics.refused(outcome.refused);
-    this.#diagnostics.stats.rejected += refused;
-    this.#diagnostics.stats.delivered += this.#release(log, change) - refused;
-    log.failures = undefined;
+    this.#account.delivered(this.#forget(log, change), refusedItems(refused));
     if (change.create) {
-      log.created(outcome.ids ?? { runId: log.runKey, experimentId: "" });
+      log.created(ids ?? { runId: log.runKey, experimentId: "" });
       if (!log.ended && !log.kept) opened.push(log);
       this.freeChildren(log);
     }
@@ -295,8 +293,7 @@ export class RunQueue implements Source {
   #reject(log: RunLog, error: PulseError): void {
     const change = log.head as RunChange;
     this.#keeper.setAside(log, change, error);
-    this.#diagnostics.stats.rejected += this.#release(log, change);
-    this.#diagnostics.warnLater(error);
+    this.#account.rejected(this.#forget(log, change));
     if (change.create) {
       log.refused = error;
       this.freeChildren(log);
@@ -306,59 +303,21 @@ export class RunQueue implements Source {
     else this.#requeue(log);
   }
 
-  /** The store failed on this one: it waits alone, and is set aside when the store keeps failing on it and takes others. */
-  #rest(log: RunLog, error: PulseError): void {
-    log.failures ??= new Failures();
-    if (log.failures.more(this.#delivery.lastAccepted)) {
-      this.#reject(log, error);
-      return;
-    }
-    this.#diagnostics.warnLater(error);
-    log.tell("away", error);
-    this.#pause(log, this.#delivery.backoff(log.failures.doublings));
-  }
-
-  /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
-  #refused(log: RunLog, error: PulseError): void {
-    if (this.#noteDenied(log, error) === "experiment") {
-      this.#deny(log);
-      log.tell("away", error);
-      return;
-    }
-    log.failures ??= new Failures();
-    log.failures.denied();
-    log.tell("away", error);
-    this.#pause(log, this.#delivery.backoff(log.failures.doublings));
-  }
-
-  #noteDenied({ experiment }: RunLog, error: PulseError): "experiment" | "run" {
-    const key = experimentKey(experiment);
-    this.#diagnostics.warnLater(error, key);
-    return this.#delivery.denied.refused(key, error);
-  }
-
   #pause(log: RunLog, ms: number): void {
     this.#resting.add(log);
     setTimeout(() => {
       if (!this.#resting.delete(log)) return;
       this.push(log);
-      this.#delivery.schedule();
+      this.#dispatcher.schedule();
     }, ms).unref();
   }
 
   /** Lets the change at a log's head go and says how many items it had. */
-  #release(log: RunLog, change: RunChange): number {
-    const items = this.#forget(log, change);
-    this.#diagnostics.stats.pending -= items;
-    return items;
-  }
-
-  /** Lets the change at a log's head go, which is somewhere else still. */
   #forget(log: RunLog, change: RunChange = log.head as RunChange): number {
     const items = itemsOf(change);
     log.head = undefined;
     log.settled += items;
-    this.bytes -= bytesOf(change);
+    this.#account.released(bytesOf(change));
     return items;
   }
 
@@ -383,17 +342,16 @@ export class RunQueue implements Source {
 
   #withoutConflicts(log: RunLog, keys: readonly string[]): void {
     const change = log.head as RunChange;
-    this.#diagnostics.warnLater(conflictWarning(keys));
     log.head = withoutParams(change, keys);
-    this.bytes += bytesOf(log.head) - bytesOf(change);
+    this.#account.released(bytesOf(change) - bytesOf(log.head));
   }
 }
 
 const isElsewhere = (child: RunLog, parent: RunLog): boolean => experimentKey(child.experiment) !== experimentKey(parent.experiment);
 
 /** A batch that is with the store. */
-class Flight implements Parcel {
-  readonly changes: readonly RunChange[];
+class Flight implements Batch<RunChange> {
+  readonly work: readonly RunChange[];
   readonly logs: readonly RunLog[];
   recalled = false;
   readonly #queue: RunQueue;
@@ -401,7 +359,7 @@ class Flight implements Parcel {
   constructor(queue: RunQueue, logs: readonly RunLog[]) {
     this.#queue = queue;
     this.logs = logs;
-    this.changes = logs.map((log) => log.head as RunChange);
+    this.work = logs.map((log) => log.head as RunChange);
     const now = performance.now();
     for (const log of logs) {
       log.flying = true;
@@ -409,8 +367,12 @@ class Flight implements Parcel {
     }
   }
 
-  settle(outcomes: readonly Outcome[]): void {
+  divisible(): boolean {
+    return false;
+  }
+
+  conclude(decisions: readonly Decision[]): void {
     this.#queue.landed(this);
-    this.#queue.settle(this.logs, outcomes);
+    this.#queue.conclude(this.logs, decisions);
   }
 }

@@ -86,7 +86,7 @@ class FoldWindow {
     folded.calls++;
     if (failed) folded.errors++;
     if (folded.parent !== parent) folded.parent = undefined; // calls of several parents are nobody's children
-    this.#host.diagnostics.stats.folded++;
+    this.#host.recorder.accounting.folded();
     const { name } = this.#opening;
     for (const { key, value } of metrics) {
       if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS, this.#host.diagnostics)) continue;

@@ -58,6 +58,13 @@ export interface RefusedItems {
   readonly error: PulseError;
 }
 
+/** How many items of a change these are. */
+export function refusedItems(refused: readonly RefusedItems[] = []): number {
+  let count = 0;
+  for (const { items } of refused) count += items;
+  return count;
+}
+
 /** What became of one change. */
 export type Outcome =
   /** It is stored, all but `refused`; `ids` after a creation. */

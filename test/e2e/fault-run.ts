@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PulseConfig, Tracker } from "../../src/index.js";
 import { Denial } from "../support/fault-denial.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
+import { FairTime } from "./fair-time.js";
 import { runAwaiting } from "./fault-awaits.js";
 import type { Package } from "./fault-copy.js";
 import { OutboxDisk } from "./fault-disk.js";
@@ -17,7 +18,7 @@ import type { DumpRun } from "./peer.js";
 import type { Twin } from "./wide-model.js";
 
 /** How long what is left may take once everything works. */
-const CALM_MS = 60_000;
+const CALM_MS = 90_000;
 const TURN_MS = 5_000;
 /** How often it is looked whether what is not denied has arrived. */
 const LOOK_MS = 300;
@@ -127,7 +128,7 @@ class Play {
     const heldUp = await this.#othersGoOn(actors);
     this.#denial.denied = undefined;
     for (const { workload } of actors) workload.stop();
-    this.#unbalanced.push(...(await deliver(actors, left)));
+    this.#unbalanced.push(...(await deliver(actors, left, this.#time())));
     await this.#proxy.settled();
     for (const [i, each] of actors.entries()) this.#isOver(`tracker ${i + 1} of ${actors.length}`, each);
     this.#unbalanced.push(...this.#disk.outboxes().map((path) => `left behind: ${path}`));
@@ -264,14 +265,14 @@ class Play {
       (twin.expected.parent === undefined || isCreated(byKey.get(twin.expected.parent)));
     const free = twins.filter(isFree);
     const keys = new Set(free.map(({ run }) => run.id));
-    for (const deadline = Date.now() + CALM_MS; ; ) {
-      await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: LOOK_MS })));
+    for (const time = this.#time(); ; ) {
+      await time.pass(() => Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: LOOK_MS }))));
       const { runs, experiments } = await this.#stage.first.view([open], []);
       const ours = this.#children(runs).filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
       const { lost, running, wrong } = compare(free, ours, experiments, runs);
       const missing = [...lost, ...running, ...wrong];
       if (missing.length === 0 || this.#dropped > 0) return [];
-      if (Date.now() > deadline) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
+      if (time.isOver(CALM_MS)) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
     }
   }
 
@@ -296,6 +297,12 @@ class Play {
     this.#unbalanced.push(...untrue);
     if (first && pending > 0 && paths.length === 0) this.#unbalanced.push(`${who} has ${pending} items pending and says nothing of it`);
     return paths;
+  }
+
+  /** The time of the server that is there in the end. */
+  #time(): FairTime {
+    const { first, second } = this.#stage;
+    return new FairTime((this.#schedule.replaced ? second : first).url, this.#schedule.requestTimeoutMs);
   }
 
   get #twins(): Twin[] {
@@ -336,15 +343,17 @@ class Play {
 }
 
 /** Gives trackers, and outboxes that others left behind, time to deliver; says what is not over by then, and shuts the trackers down. */
-async function deliver(actors: readonly Actor[], left: readonly string[]): Promise<string[]> {
+async function deliver(actors: readonly Actor[], left: readonly string[], time: FairTime): Promise<string[]> {
   const pending = (): number => actors.reduce((sum, { tracker }) => sum + tracker.stats().pending, 0);
   const waiting = (): string[] => [
     ...(pending() > 0 ? [`${pending()} items still pending after ${CALM_MS} ms`] : []),
     ...left.filter(existsSync).map((path) => `still not delivered after ${CALM_MS} ms: ${path}`),
   ];
-  for (const deadline = Date.now() + CALM_MS; Date.now() < deadline && waiting().length > 0; ) {
-    await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: TURN_MS })));
-    await sleep(20);
+  while (!time.isOver(CALM_MS) && waiting().length > 0) {
+    await time.pass(async () => {
+      await Promise.all(actors.map(({ tracker }) => tracker.flush({ timeoutMs: TURN_MS })));
+      await sleep(20);
+    });
   }
   const over = waiting();
   await Promise.all(actors.map(({ tracker }) => tracker.shutdown()));

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import { Diagnostics } from "../../src/diagnostics.js";
-import { Delivery } from "../../src/recorder/delivery.js";
+import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { Heir } from "../../src/recorder/heir.js";
 import type { Outbox } from "../../src/recorder/outbox.js";
 import { adopt, OutboxFolder } from "../../src/recorder/outbox-folder.js";
@@ -64,7 +64,7 @@ test("a run that has gone through the outbox goes the short way again once nothi
   assertBalanced(tracker, 1);
 });
 
-test("delivery is in nobody's async context", async () => {
+test("dispatcher is in nobody's async context", async () => {
   const { store, tracker } = kit();
   const users = new AsyncLocalStorage<string>();
   const seen: (string | undefined)[] = [];
@@ -86,13 +86,13 @@ test("an heir that looks again finds the outbox of a tracker that has died since
   await until("an outbox", () => files().length === 1);
   const next = new RemoteStore();
   const diagnostics = new Diagnostics();
-  const delivery = new Delivery({ store: next, diagnostics, clock: systemClock });
-  const heir = new Heir(new OutboxFolder(folder, store.uri), delivery, diagnostics);
+  const dispatcher = new Dispatcher({ store: next, diagnostics, clock: systemClock });
+  const heir = new Heir(new OutboxFolder(folder, store.uri), dispatcher, diagnostics);
   heir.start();
   assert.deepEqual([heir.held, heir.done], [files(), true]);
   await tracker.shutdown({ timeoutMs: 1 });
   heir.start();
-  await until("delivery", () => heir.done);
+  await until("dispatcher", () => heir.done);
   assert.deepEqual([heir.held, next.named("left")?.status], [[], "FINISHED"]);
   await until("the file is gone", () => files().length === 0);
 });

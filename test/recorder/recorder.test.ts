@@ -4,9 +4,10 @@ import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { Diagnostics } from "../../src/diagnostics.js";
 import { currentRun } from "../../src/index.js";
-import { Delivery, type Source } from "../../src/recorder/delivery.js";
+import type { ChangeLog } from "../../src/recorder/dispatch/change-log.js";
+import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { RunLog } from "../../src/recorder/run-log.js";
-import { itemsOf } from "../../src/stores/tracking-store.js";
+import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
@@ -115,20 +116,21 @@ test("a store that is away is asked again with growing waits, warned of once, an
 });
 
 test("what is kept on disk goes out beside what goes on being recorded", async () => {
-  const delivery = new Delivery({ store: new FaultyStore(), diagnostics: new Diagnostics(), clock });
+  const dispatcher = new Dispatcher({ store: new FaultyStore(), diagnostics: new Diagnostics(), clock });
   const taken = { memory: 0, outbox: 0 };
-  const endless = (name: keyof typeof taken): Source => ({
+  const endless = (name: keyof typeof taken): ChangeLog<RunChange> => ({
     ready: true,
+    reopen: () => undefined,
     take() {
       taken[name]++;
-      return { changes: [], settle: () => undefined };
+      return { work: [], recalled: false, divisible: () => false, conclude: () => undefined };
     },
   });
-  delivery.add(endless("memory"));
-  delivery.add(endless("outbox"));
-  delivery.schedule();
+  dispatcher.add(endless("memory"));
+  dispatcher.add(endless("outbox"));
+  dispatcher.schedule();
   while (taken.memory < 10) await sleep(1);
-  delivery.stop();
+  dispatcher.stop();
   assert.ok(Math.abs(taken.memory - taken.outbox) <= 1, JSON.stringify(taken));
 });
 

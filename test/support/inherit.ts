@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { Diagnostics } from "../../src/diagnostics.js";
-import { Delivery } from "../../src/recorder/delivery.js";
+import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { Heir } from "../../src/recorder/heir.js";
 import { OutboxFolder } from "../../src/recorder/outbox-folder.js";
 import { openStore } from "../../src/stores/open.js";
@@ -27,19 +27,19 @@ export async function inherit(
   const warnings: string[] = [];
   const diagnostics = new Diagnostics({ strict: false, logger: { warn: (text) => warnings.push(String(text)) } });
   const store = openStore(trackingUri, { clock: systemClock, server: resolveConfig({}, {}).server });
-  const delivery = new Delivery({ store, diagnostics, clock: systemClock });
+  const dispatcher = new Dispatcher({ store, diagnostics, clock: systemClock });
   const folder = new OutboxFolder(root, store.uri);
   let delivered = 0;
-  const heir = new Heir(folder, delivery, diagnostics, {
+  const heir = new Heir(folder, dispatcher, diagnostics, {
     ...options,
     onDelivered: (items) => {
       delivered += items;
     },
   });
   heir.start();
-  for (const deadline = Date.now() + withinMs; !heir.done && Date.now() < deadline; ) await delivery.nextSettled(20);
+  for (const deadline = Date.now() + withinMs; !heir.done && Date.now() < deadline; ) await dispatcher.nextSettled(20);
   heir.stop();
-  await delivery.stop();
+  await dispatcher.stop();
   await store.close();
   return { delivered, held: heir.held, left: folder.files(), warnings };
 }

@@ -1,5 +1,5 @@
-import type { ExperimentRef } from "../entities.js";
-import type { PulseError } from "../errors.js";
+import type { ExperimentRef } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setTimeout, clearTimeout } = globalThis;

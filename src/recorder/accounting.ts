@@ -1,0 +1,71 @@
+import type { Stats } from "../diagnostics.js";
+import type { ItemKind } from "./intake.js";
+
+/** Who is told what became of items. */
+export interface Account {
+  /** The store took so many items, all but `refused` of them. */
+  delivered(items: number, refused: number): void;
+  /** So many were refused for what they are. */
+  rejected(items: number): void;
+  /** So many were given up. */
+  dropped(items: number): void;
+}
+
+/** The books of one tracker: nobody else writes what was recorded, what became of it, and how much of it is in memory. */
+export class Accounting implements Account {
+  /** Rough resident size of what waits in memory. */
+  bytes = 0;
+  readonly #stats: Stats;
+
+  constructor(stats: Stats) {
+    this.#stats = stats;
+  }
+
+  /** Items recorded and neither delivered, rejected nor dropped. */
+  get pending(): number {
+    return this.#stats.pending;
+  }
+
+  /** One item more, of this size in memory. */
+  recorded(kind: ItemKind, bytes: number): void {
+    if (kind !== "ends") this.#stats[kind]++;
+    this.#stats.pending++;
+    this.bytes += bytes;
+  }
+
+  /** So many bytes are no longer in memory; fewer than none are more. */
+  released(bytes: number): void {
+    this.bytes -= bytes;
+  }
+
+  delivered(items: number, refused: number): void {
+    this.#stats.delivered += items - refused;
+    this.#stats.rejected += refused;
+    this.#stats.pending -= items;
+  }
+
+  rejected(items: number): void {
+    this.#stats.rejected += items;
+    this.#stats.pending -= items;
+  }
+
+  dropped(items: number): void {
+    this.#stats.dropped += items;
+    this.#stats.pending -= items;
+  }
+
+  /** Nothing is left in memory. */
+  emptied(): void {
+    this.bytes = 0;
+  }
+
+  /** A run that sampling has left out. */
+  unsampled(): void {
+    this.#stats.unsampled++;
+  }
+
+  /** A call that is part of a folded run. */
+  folded(): void {
+    this.#stats.folded++;
+  }
+}

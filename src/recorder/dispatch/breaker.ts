@@ -1,0 +1,97 @@
+import type { PulseError } from "../../errors.js";
+
+// Taken now: a test that later puts fake timers in place must not stop delivery.
+const { setTimeout, clearTimeout } = globalThis;
+
+/** Bounds of the wait between two tries, doubled each time, with full jitter. */
+const MIN_WAIT_MS = 100;
+const MAX_WAIT_MS = 30_000;
+const MAX_DOUBLINGS = 16;
+/** So many calls have to be accepted before one more may be under way after the store failed. */
+const WIDER_AFTER = 20;
+
+/** A wait before try `tries` + 1, in milliseconds: longer each time, spread so that many clients do not come at once. */
+export function backOff(tries: number, random: () => number): number {
+  return Math.ceil(Math.min(MAX_WAIT_MS, MIN_WAIT_MS * 2 ** Math.min(tries, MAX_DOUBLINGS)) * random());
+}
+
+/**
+ * A circuit breaker: a target that is away opens it, then nothing is sent for a while; after that one call goes as a probe, and when it
+ * is accepted, all goes again. A target that struggles gets fewer calls at once.
+ */
+export class CircuitBreaker {
+  readonly #maxConcurrency: number;
+  readonly #random: () => number;
+  readonly #halfOpen: () => void;
+  #concurrency: number;
+  #accepted = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #openUntil = 0;
+  #probing = false;
+  #tries = 0;
+  #refusingSince: number | undefined;
+
+  /** `halfOpen` is called when the next probe is due. */
+  constructor(maxConcurrency: number, random: () => number, halfOpen: () => void) {
+    this.#maxConcurrency = maxConcurrency;
+    this.#concurrency = maxConcurrency;
+    this.#random = random;
+    this.#halfOpen = halfOpen;
+  }
+
+  /** Whether nothing may be sent now. */
+  get open(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  /** How many calls may be under way now. */
+  get concurrency(): number {
+    return this.#probing ? 1 : this.#concurrency;
+  }
+
+  /** How long the target has been refusing, in milliseconds; 0 while it accepts. */
+  get refusingFor(): number {
+    return this.#refusingSince === undefined ? 0 : performance.now() - this.#refusingSince;
+  }
+
+  /** A call was accepted, at least a part of it. */
+  accepted(): void {
+    if (++this.#accepted % WIDER_AFTER === 0) this.#concurrency = Math.min(this.#maxConcurrency, this.#concurrency + 1);
+  }
+
+  /** A call failed for the target's sake. */
+  struggled(): void {
+    this.#concurrency = Math.max(1, this.#concurrency >> 1);
+    this.#accepted = 0;
+  }
+
+  /** The target has answered. */
+  answered(): void {
+    this.#tries = 0;
+    this.#probing = false;
+    this.#refusingSince = undefined;
+  }
+
+  /** The target is away: opens for the given wait, or for a longer one than the last time; one that is only busy is asked again soon. */
+  away({ code }: PulseError, afterMs = 0): void {
+    this.#probing = true;
+    this.#refusingSince ??= performance.now();
+    // What else was under way fails for the same reason: one interruption is one try.
+    const first = this.#timer === undefined;
+    const wait = Math.max(afterMs, first && code !== "STORE_BUSY" ? backOff(this.#tries++, this.#random) : 0);
+    const until = performance.now() + wait;
+    if (!first && until <= this.#openUntil) return;
+    clearTimeout(this.#timer);
+    this.#openUntil = until;
+    this.#timer = setTimeout(() => {
+      this.cut();
+      this.#halfOpen();
+    }, wait).unref();
+  }
+
+  /** Ends the wait. */
+  cut(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

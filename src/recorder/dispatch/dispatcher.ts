@@ -1,0 +1,271 @@
+import { AsyncResource } from "node:async_hooks";
+import type { Clock } from "../../clock.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { messageOf, PulseError } from "../../errors.js";
+import { NO_ANSWER, type Outcome } from "../../stores/tracking-store.js";
+import { conflictWarning } from "../param-conflict.js";
+import { backOff, CircuitBreaker } from "./breaker.js";
+import type { Batch, ChangeLog, Decision, Target, Work } from "./change-log.js";
+import { DeniedExperiments, experimentKey } from "./denied-experiments.js";
+import { Failures } from "./failures.js";
+
+// Taken now: a test that later puts fake timers in place must not stop delivery.
+const { setImmediate, setTimeout, clearTimeout } = globalThis;
+/** Delivery is nobody's call: what it does must not be seen in the async context of whoever happened to record last. */
+const detachedContext = new AsyncResource("pulse-mlflow");
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A store that has been busy this long is worth a warning; shorter is everyday contention. */
+const BUSY_WARN_MS = 5_000;
+
+/** What a dispatcher works with. */
+export interface DispatcherOptions<W extends Work> {
+  readonly store: Target<W>;
+  readonly diagnostics: Diagnostics;
+  readonly clock: Clock;
+}
+
+/**
+ * Brings work from change logs to the store, as much at once as the store likes, and decides what each outcome means: attempts, back-off,
+ * what waits apart and what is set aside. The one place that does, for whichever log the work comes from.
+ */
+export class Dispatcher<W extends Work> {
+  /** When the store last accepted something, on the clock that is never set back. */
+  lastAccepted: number = Number.NEGATIVE_INFINITY;
+  readonly #options: DispatcherOptions<W>;
+  readonly #logs: ChangeLog<W>[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #breaker: CircuitBreaker;
+  /** The runs the store failed on. */
+  readonly #failures = new Map<string, Failures>();
+  /** The experiments whose runs wait apart. */
+  readonly denied: DeniedExperiments;
+  #scheduled = false;
+  #stopped = false;
+  #settled: (() => void)[] = [];
+
+  constructor(options: DispatcherOptions<W>) {
+    const { store, clock } = options;
+    this.#options = options;
+    this.#breaker = new CircuitBreaker(store.width ?? 1, clock.random, () => this.#pump());
+    this.denied = new DeniedExperiments(() => {
+      for (const log of this.#logs) log.reopen();
+      this.schedule();
+    });
+  }
+
+  /** Has it also take from this log. */
+  add(log: ChangeLog<W>): void {
+    this.#logs.push(log);
+  }
+
+  /** Lets a log go. */
+  remove(log: ChangeLog<W>): void {
+    const at = this.#logs.indexOf(log);
+    if (at >= 0) this.#logs.splice(at, 1);
+  }
+
+  /** Begins at the end of this turn. */
+  schedule(): void {
+    if (this.#scheduled || this.#breaker.open || this.#full) return;
+    this.#scheduled = true;
+    // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#pump();
+    });
+  }
+
+  /** Begins at once, cutting a wait short. */
+  wake(): void {
+    this.#breaker.cut();
+    this.#pump();
+  }
+
+  /** Sends nothing more. */
+  stop(): void {
+    this.#stopped = true;
+    this.denied.stop();
+    this.#breaker.cut();
+  }
+
+  /** Resolves when outcomes are booked next, or after `withinMs` milliseconds. */
+  nextSettled(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(withinMs, MAX_TIMER_MS)); // referenced: only who waits for delivery keeps the process alive
+      this.#settled.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** How long the store has been refusing, in milliseconds; 0 while it accepts. */
+  get refusingFor(): number {
+    return this.#breaker.refusingFor;
+  }
+
+  /** Whether a run rests because the store denies it alone. */
+  isDenied(runKey: string): boolean {
+    return this.#failures.get(runKey)?.isDenied === true;
+  }
+
+  /** Has the store write one batch before it returns, waiting for locks at most `waitMs`: true when it took it, false when there was none, else why not. */
+  writeSync(waitMs: number): boolean | PulseError {
+    const { store } = this.#options;
+    const batch = this.#take(Number.POSITIVE_INFINITY);
+    if (batch === undefined) return false;
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = store.applySync?.(batch.work, waitMs) ?? allAway(batch.work, undefined);
+    } catch (error) {
+      outcomes = allAway(batch.work, error);
+    }
+    return this.#book(batch, outcomes) ?? true;
+  }
+
+  get #full(): boolean {
+    return this.#stopped || this.#underWay.size >= this.#breaker.concurrency;
+  }
+
+  /** Takes what is next, of at most `runs` runs, from each log in turn: what lies on disk must not wait until memory is empty. */
+  #take(runs: number): Batch<W> | undefined {
+    for (const log of this.#logs) {
+      const batch = log.ready ? log.take(this.#options.store.batchItems, runs) : undefined;
+      if (batch === undefined) continue;
+      this.remove(log);
+      this.add(log);
+      return batch;
+    }
+    return undefined;
+  }
+
+  #pump(): void {
+    detachedContext.runInAsyncScope(() => this.#sendAll());
+  }
+
+  #sendAll(): void {
+    const { batchRuns = Number.POSITIVE_INFINITY } = this.#options.store;
+    while (!this.#breaker.open && !this.#full) {
+      const batch = this.#take(batchRuns);
+      if (batch === undefined) {
+        if (this.#logs.some(({ ready }) => ready)) this.schedule();
+        return;
+      }
+      const sending = this.#send(batch).finally(() => {
+        this.#underWay.delete(sending);
+        // The next one waits for the loop to come round, so that a long queue never holds it.
+        if (this.#logs.some(({ ready }) => ready)) this.schedule();
+      });
+      this.#underWay.add(sending);
+    }
+  }
+
+  async #send(batch: Batch<W>): Promise<void> {
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await this.#options.store.apply(batch.work);
+    } catch (error) {
+      outcomes = allAway(batch.work, error);
+    }
+    if (batch.recalled) {
+      // Should it have been a probe, the next one may ask.
+      if (this.denied.any) for (const { experiment } of batch.work) this.denied.undecided(experimentKey(experiment));
+      return;
+    }
+    try {
+      this.#book(batch, outcomes);
+    } catch (error) {
+      // Whatever goes wrong here must not end the program.
+      this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", `Booking failed: ${messageOf(error)}.`, error));
+    }
+  }
+
+  /** Books what became of a batch; gives the reason when the store takes nothing now. */
+  #book(batch: Batch<W>, outcomes: readonly Outcome[]): PulseError | undefined {
+    const away = outcomes.findLast((outcome) => outcome.kind === "away");
+    if (outcomes.some(({ kind }) => kind === "done")) {
+      this.lastAccepted = performance.now();
+      this.#breaker.accepted();
+    } else if (outcomes.some(isTrouble)) this.#breaker.struggled();
+    batch.conclude(batch.work.map((work, i) => this.#decide(work, outcomes[i] ?? NO_ANSWER, batch.divisible(i))));
+    if (away) this.#away(away);
+    else if (outcomes.some(({ kind }) => kind !== "retry")) this.#breaker.answered();
+    for (const notify of this.#settled.splice(0)) notify();
+    return away?.error;
+  }
+
+  /** What an outcome means for one piece of work. */
+  #decide({ runKey, experiment }: W, outcome: Outcome, divisible: boolean): Decision {
+    const { denied } = this;
+    if (denied.any && outcome.kind !== "done" && outcome.kind !== "denied") denied.undecided(experimentKey(experiment));
+    switch (outcome.kind) {
+      case "done":
+        if (this.#failures.size > 0) this.#failures.delete(runKey);
+        // A store that writes on the event loop denies nothing.
+        if (this.#options.store.applySync === undefined) denied.accepted(experimentKey(experiment));
+        if (outcome.refused) this.#options.diagnostics.refused(outcome.refused);
+        return outcome;
+      case "away":
+        return { kind: "again", error: outcome.error };
+      case "conflict":
+        this.#options.diagnostics.warnLater(conflictWarning(outcome.params));
+        return { kind: "withoutParams", params: outcome.params };
+      case "retry":
+        return this.#retry(runKey, outcome.error);
+      case "denied":
+        return this.#denied(runKey, experimentKey(experiment), outcome.error);
+      case "rejected":
+        return divisible ? { kind: "split" } : this.#reject(runKey, outcome.error);
+    }
+  }
+
+  /** The store failed on this one: its run waits alone, and it is set aside when the store keeps failing on it and takes others. */
+  #retry(runKey: string, error: PulseError): Decision {
+    const failures = this.#failuresOf(runKey);
+    if (failures.more(this.lastAccepted)) return this.#reject(runKey, error);
+    this.#options.diagnostics.warnLater(error);
+    return { kind: "later", afterMs: this.#backOff(failures), error };
+  }
+
+  /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
+  #denied(runKey: string, experiment: string, error: PulseError): Decision {
+    this.#options.diagnostics.warnLater(error, experiment);
+    if (this.denied.refused(experiment, error) === "experiment") return { kind: "denied", error };
+    const failures = this.#failuresOf(runKey);
+    failures.denied();
+    return { kind: "later", afterMs: this.#backOff(failures), error };
+  }
+
+  #reject(runKey: string, error: PulseError): Decision {
+    this.#failures.delete(runKey);
+    this.#options.diagnostics.warnLater(error);
+    return { kind: "rejected", error };
+  }
+
+  #failuresOf(runKey: string): Failures {
+    const failures = this.#failures.get(runKey) ?? new Failures();
+    this.#failures.set(runKey, failures);
+    return failures;
+  }
+
+  #backOff({ doublings }: Failures): number {
+    return backOff(doublings, this.#options.clock.random);
+  }
+
+  #away({ error, afterMs }: Outcome & { kind: "away" }): void {
+    this.#breaker.away(error, afterMs);
+    if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
+  }
+}
+
+/** Whether an outcome says that the store cannot keep up. (One that is locked is asked again soon anyway.) */
+function isTrouble(outcome: Outcome): boolean {
+  return outcome.kind === "retry" || (outcome.kind === "away" && outcome.error.code !== "STORE_BUSY");
+}
+
+/** The outcomes when a store fails as a whole. */
+function allAway(work: readonly Work[], error: unknown): Outcome[] {
+  const problem =
+    error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${messageOf(error)}.`, error);
+  return work.map(() => ({ kind: "away", error: problem }));
+}
