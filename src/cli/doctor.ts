@@ -5,7 +5,7 @@ import { systemClock } from "../clock.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import { LIMITS } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { stateFolder } from "../recorder/outbox-folder.js";
+import { stateFolder } from "../recorder/outbox/outbox-folder.js";
 import { HttpStore } from "../stores/http/http-store.js";
 import { openStore } from "../stores/open.js";
 import { NO_CHANGE, type TrackingStore } from "../stores/tracking-store.js";

@@ -1,6 +1,6 @@
 import { shownText } from "../capture/redact.js";
-import type { OutboxSummary } from "../recorder/kept.js";
-import { adopt, fileFacts, type OutboxFolder } from "../recorder/outbox-folder.js";
+import { adopt, fileFacts, type OutboxFolder } from "../recorder/outbox/outbox-folder.js";
+import type { OutboxSummary } from "../recorder/outbox/rows.js";
 
 /** One outbox file as `status` shows it. */
 export interface OutboxState extends Partial<OutboxSummary> {

@@ -1,6 +1,6 @@
 import { shownText } from "../capture/redact.js";
 import { resolveConfig } from "../config/resolve.js";
-import { outboxFolders, stateFolder } from "../recorder/outbox-folder.js";
+import { outboxFolders, stateFolder } from "../recorder/outbox/outbox-folder.js";
 import { outboxStates } from "./outboxes.js";
 import { ago, bytes, printJson, styled, type Terminal, table } from "./output.js";
 

@@ -3,8 +3,8 @@ import { resolveConfig } from "../config/resolve.js";
 import { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
-import { Heir } from "../recorder/heir.js";
-import { OutboxFolder, stateFolder } from "../recorder/outbox-folder.js";
+import { OutboxFolder, stateFolder } from "../recorder/outbox/outbox-folder.js";
+import { OutboxRecovery } from "../recorder/outbox/outbox-recovery.js";
 import { openStore } from "../stores/open.js";
 import { outboxStates } from "./outboxes.js";
 import { Progress, printJson, styled, type Terminal } from "./output.js";
@@ -47,7 +47,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   // What is set aside is tried once more, not every time one looks.
   for (let first = true; ; first = false) {
     const total = delivered + outboxStates(folder).reduce((sum, { items = 0 }) => sum + items, 0);
-    const heir = new Heir(folder, dispatcher, diagnostics, {
+    const heir = new OutboxRecovery(folder, dispatcher, diagnostics, {
       retrySetAside: first,
       onDelivered: (items) => {
         delivered += items;

@@ -1,5 +1,5 @@
 import type { Stats } from "../diagnostics.js";
-import type { ItemKind } from "./intake.js";
+import type { ItemKind } from "./changes/item-kinds.js";
 
 /** Who is told what became of items. */
 export interface Account {

@@ -1,7 +1,7 @@
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
-import type { UnfinishedEnd } from "./intake.js";
 import type { Recorder } from "./recorder.js";
+import type { UnfinishedEnd } from "./unfinished.js";
 
 const { setImmediate } = globalThis;
 

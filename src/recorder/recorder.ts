@@ -1,23 +1,32 @@
 import type { Clock } from "../clock.js";
 import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
-import type { TerminalStatus } from "../entities.js";
+import type { ExperimentRef, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import type { RunChange, TrackingStore } from "../stores/tracking-store.js";
+import type { RunChange, RunStart, TrackingStore } from "../stores/tracking-store.js";
 import { Accounting } from "./accounting.js";
+import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
+import { MemoryBound } from "./buffer/memory-bound.js";
+import type { MemoryLog } from "./buffer/memory-log.js";
+import { RunBuffer } from "./buffer/run-buffer.js";
+import type { ItemKind } from "./changes/item-kinds.js";
 import { Dispatcher } from "./dispatch/dispatcher.js";
-import { Heir } from "./heir.js";
-import type { HeldRuns } from "./held-runs.js";
-import type { Holder, ItemKind, LogOpening, Unfinished, UnfinishedEnd } from "./intake.js";
-import { Keeper, MOST_AT_ONCE } from "./keeper.js";
-import { MemoryBound } from "./memory-bound.js";
-import type { OutboxFolder } from "./outbox-folder.js";
-import { type OutboxLimits, removeExpired } from "./outbox-limits.js";
-import { RunLog } from "./run-log.js";
-import type { RunQueue } from "./run-queue.js";
+import type { OutboxFolder } from "./outbox/outbox-folder.js";
+import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
+import { OutboxRecovery } from "./outbox/outbox-recovery.js";
+import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
+import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
+
+/** What a run's buffer begins with. */
+interface RunOpening {
+  readonly runKey: string;
+  readonly experiment: ExperimentRef;
+  readonly start: RunStart;
+  readonly parent: RunBuffer | undefined;
+}
 
 /** What a recorder is made of. */
 export interface RecorderOptions {
@@ -58,12 +67,12 @@ export class Recorder {
   /** Read also by the exit of other versions of this package. */
   readonly stats: Readonly<Diagnostics["stats"]>;
   readonly #dispatcher: Dispatcher<RunChange>;
-  readonly #queue: RunQueue;
-  readonly #keeper: Keeper;
+  readonly #queue: MemoryLog;
+  readonly #keeper: OutboxWriter;
   readonly #bound: MemoryBound;
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
-  #heir: Heir | undefined;
+  #heir: OutboxRecovery | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
   #ended: "closed" | "exited" | undefined;
@@ -78,7 +87,7 @@ export class Recorder {
     this.stats = diagnostics.stats;
     this.accounting = new Accounting(diagnostics.stats);
     this.#dispatcher = new Dispatcher(options);
-    this.#keeper = new Keeper({
+    this.#keeper = new OutboxWriter({
       folder: outboxes,
       remote: !this.writesSync,
       maxBytes: maxOutboxBytes,
@@ -94,8 +103,8 @@ export class Recorder {
   }
 
   /** Opens the log of a new run; its start is the first thing in it. `held` has a say in whether it is recorded at all. */
-  open(run: Unfinished, { runKey, experiment, start, parent }: LogOpening, held: HeldRuns | undefined): RunLog {
-    const log = new RunLog(held?.intake ?? this, run, runKey, experiment, parent);
+  open(run: Unfinished, { runKey, experiment, start, parent }: RunOpening, held: DeferredRuns | undefined): RunBuffer {
+    const log = new RunBuffer(held?.intake ?? this, run, runKey, experiment, parent);
     held?.opened(log);
     log.start(start);
     return log;
@@ -105,7 +114,7 @@ export class Recorder {
   readonly admits = (): boolean => true;
 
   /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
-  added(log: RunLog, kind: ItemKind, bytes: number): void {
+  added(log: RunBuffer, kind: ItemKind, bytes: number): void {
     this.accounting.recorded(kind, bytes);
     log.recorded++;
     if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
@@ -126,7 +135,7 @@ export class Recorder {
     if (this.accounting.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
   }
 
-  ending(log: RunLog): void {
+  ending(log: RunBuffer): void {
     this.#keeper.open.delete(log);
   }
 
@@ -134,7 +143,7 @@ export class Recorder {
   async flush(timeoutMs?: number): Promise<boolean> {
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
-    const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunLog, number] => [log, log.recorded]);
+    const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [log, log.recorded]);
     const started = performance.now(); // not the time of day, which may be set back
     this.#dispatcher.wake();
     for (;;) {
@@ -167,25 +176,25 @@ export class Recorder {
    * Keeps the process while somebody waits for news of a run, for `patienceMs` at most: then `late` is told what has become of it.
    * Gives how to end the wait.
    */
-  hold(log: RunLog, late: (error: PulseError) => void): () => void {
+  hold(log: RunBuffer, late: (error: PulseError) => void): () => void {
     this.#keeper.follow(log);
     const timer = setTimeout(() => late(this.#lateness(log)), this.#ended ? 0 : this.#options.patienceMs);
     return () => clearTimeout(timer);
   }
 
-  #lateness(log: RunLog): PulseError {
+  #lateness(log: RunBuffer): PulseError {
     const detail = `${this.store.uri} has not created the run within ${this.#options.patienceMs} ms`;
     if (this.isKept(log)) return new PulseError("KEPT_FOR_LATER", `${detail}; it is kept in ${this.#keeper.own.path}.`);
     return new PulseError("STORE_UNAVAILABLE", `${detail}; it is kept in memory until this process ends.`);
   }
 
   /** Whether a run is on disk, where the next program finds it. */
-  isKept(log: RunLog | undefined): boolean {
+  isKept(log: RunBuffer | undefined): boolean {
     return log?.kept === true && this.#keeper.own.safe;
   }
 
   /** Writes everything down, if that can be done; true when this run is on disk. */
-  keep(log: RunLog | undefined): boolean {
+  keep(log: RunBuffer | undefined): boolean {
     this.#keepAll();
     return this.isKept(log);
   }
@@ -269,7 +278,7 @@ export class Recorder {
     if (this.#heir !== undefined || outboxes === undefined) return;
     const { diagnostics, clock, outboxLimits } = this.#options;
     const { own } = this.#keeper;
-    this.#heir = new Heir(outboxes, this.#dispatcher, diagnostics);
+    this.#heir = new OutboxRecovery(outboxes, this.#dispatcher, diagnostics);
     this.#heir.watch(() => {
       own.bytesOfOthers = removeExpired(outboxes.root, own.path, clock.now(), outboxLimits, diagnostics);
       return own.path;
@@ -294,7 +303,7 @@ export class Recorder {
     if (!this.idle) this.#begin();
   }
 
-  #addedToKept(log: RunLog): void {
+  #addedToKept(log: RunBuffer): void {
     this.#keeper.added(log);
     if (this.#ended === "exited") this.#writeAll();
     else if (this.#keepTimer === undefined) this.#begin();
@@ -323,7 +332,7 @@ export class Recorder {
   }
 
   /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
-  #openLogs(): RunLog[] {
+  #openLogs(): RunBuffer[] {
     const unheard = this.#queue.all().filter((log) => !log.ended && log.ids === undefined);
     return [...new Set([...this.#keeper.open, ...unheard, ...this.#keeper.openLogs])];
   }
@@ -343,7 +352,7 @@ export class Recorder {
   }
 
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */
-  #tooLate(log: RunLog, bytes: number): void {
+  #tooLate(log: RunBuffer, bytes: number): void {
     if (this.#ended === "exited") {
       log.queued = true;
       this.#queue.push(log);

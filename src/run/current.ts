@@ -1,5 +1,5 @@
 import { PulseError } from "../errors.js";
-import { holdUnlessFailed } from "../recorder/held-runs.js";
+import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { activeHost, apply, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
@@ -50,7 +50,7 @@ export function startRun(options: StartOptions = {}): Run {
     fallbackExperiment: undefined,
     name: runName,
     parent,
-    held: parent === undefined && sample < 1 && host.clock.random() >= sample ? holdUnlessFailed(host.recorder) : undefined,
+    held: parent === undefined && sample < 1 && host.clock.random() >= sample ? recordOnlyIfFailed(host.recorder) : undefined,
   });
   if (params) run.logParams(params);
   if (tags) run.setTags(tags);

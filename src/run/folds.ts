@@ -1,9 +1,9 @@
 import type { Aggregate } from "../capture/aggregate.js";
-import { HeldRuns, type Verdict } from "../recorder/held-runs.js";
+import { DeferredRuns, type Verdict } from "../recorder/buffer/deferred-runs.js";
 import { shared } from "../registry.js";
-import type { RunHost } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { Run } from "./run.js";
+import type { RunHost } from "./run-host.js";
 import { Series } from "./series.js";
 
 // Taken now: a test that later puts fake timers in place must not leave a window open.
@@ -50,14 +50,14 @@ class FoldWindow {
   }
 
   /** Whether this call is one of the first; else what it is held back by. */
-  admit(most: number, parent: Run | undefined): HeldRuns | undefined {
+  admit(most: number, parent: Run | undefined): DeferredRuns | undefined {
     this.#roll();
     if (this.#admitted < most) {
       this.#admitted++;
       return undefined;
     }
     const { recorder } = this.#host;
-    return new HeldRuns(recorder, (root) => this.#take(root.gathered?.end?.status === "FAILED", root.gathered?.metrics ?? [], parent));
+    return new DeferredRuns(recorder, (root) => this.#take(root.gathered?.end?.status === "FAILED", root.gathered?.metrics ?? [], parent));
   }
 
   /** Whether something is folded that is not over. */
@@ -173,7 +173,7 @@ export function fold(
   { experiment = "", key }: FoldSubject,
   most: number,
   opening: (others?: string) => FoldOpening,
-): HeldRuns | undefined {
+): DeferredRuns | undefined {
   const second = Math.floor(host.clock.now() / WINDOW_MS);
   let of = windows.get(host);
   if (of === undefined) {

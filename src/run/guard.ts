@@ -1,6 +1,6 @@
 import { types } from "node:util";
 import { messageOf, PulseError } from "../errors.js";
-import type { RunHost } from "./host.js";
+import type { RunHost } from "./run-host.js";
 
 /** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning. */
 export function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {

@@ -1,25 +1,8 @@
-import type { Redactor } from "../capture/redact.js";
-import type { Clock } from "../clock.js";
-import type { ResolvedConfig } from "../config/resolve.js";
 import { asyncLocalScopes, type CallStorage, callStorageOn, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
-import type { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
-import type { Recorder } from "../recorder/recorder.js";
 import { shared } from "../registry.js";
 import type { Run } from "./run.js";
-
-/** What runs need of the tracker they belong to. */
-export interface RunHost {
-  readonly config: ResolvedConfig;
-  readonly recorder: Recorder;
-  readonly diagnostics: Diagnostics;
-  readonly clock: Clock;
-  readonly redact: Redactor;
-  /** How many of its runs are open. */
-  opened: number;
-  /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
-  takeResumeId(): string | undefined;
-}
+import type { RunHost } from "./run-host.js";
 
 /** What is in force along a call: the tracker, and the run if one is open. */
 export interface Scope {

@@ -1,9 +1,10 @@
 import { PulseError } from "../errors.js";
 import type { Recorder } from "../recorder/recorder.js";
 import type { StoredIds } from "../stores/tracking-store.js";
-import { activeHost, OFF, type RunHost, scopes } from "./host.js";
+import { activeHost, OFF, scopes } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { MetricValue, Run } from "./run.js";
+import type { RunHost } from "./run-host.js";
 
 /** One finished run, whole. */
 export interface ExperimentLog {

@@ -3,9 +3,9 @@ import { REDACTED } from "../capture/redact.js";
 import { shortText } from "../capture/text.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { type HeldRuns, holdUnlessFailed } from "../recorder/held-runs.js";
-import type { RunHost } from "./host.js";
+import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { Run } from "./run.js";
+import type { RunHost } from "./run-host.js";
 import { sayRedacted } from "./values.js";
 
 /** How a run is to be opened. */
@@ -19,7 +19,7 @@ export interface OpenRequest {
   /** A run whose experiment it shares where a child would share its parent's. */
   readonly sibling?: Run | undefined;
   /** @default what the parent is held back by */
-  readonly held?: HeldRuns | undefined;
+  readonly held?: DeferredRuns | undefined;
   /** @default now */
   readonly startTime?: number | undefined;
 }
@@ -38,7 +38,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
   const left = request.parent?.held?.dropped === true;
   const parent = left ? undefined : request.parent;
-  const held = request.held ?? (left ? holdUnlessFailed(host.recorder) : parent?.held);
+  const held = request.held ?? (left ? recordOnlyIfFailed(host.recorder) : parent?.held);
   if (parent && ++parent.children >= MANY_RUNS)
     sayMany(host, `${parent.children} runs were opened below run ${parent.id}`, parent.children);
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);

@@ -5,12 +5,12 @@ import { isNumeric } from "../capture/path.js";
 import { systemClock } from "../clock.js";
 import { type ExperimentRef, LIMITS, type TerminalStatus } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import type { HeldRuns } from "../recorder/held-runs.js";
-import type { UnfinishedEnd } from "../recorder/intake.js";
-import { conflictTag } from "../recorder/param-conflict.js";
-import type { RunLog, RunWatcher } from "../recorder/run-log.js";
+import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.js";
+import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
+import { conflictTag } from "../recorder/changes/param-conflict.js";
+import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import type { StoredIds } from "../stores/tracking-store.js";
-import type { RunHost } from "./host.js";
+import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
@@ -35,7 +35,7 @@ export interface RunOpening {
   readonly parent: Run | undefined;
   readonly resumeId: string | undefined;
   /** Who has a say in whether the run is recorded. */
-  readonly held?: HeldRuns | undefined;
+  readonly held?: DeferredRuns | undefined;
   /** @default now */
   readonly startTime?: number | undefined;
   readonly unrecorded?: PulseError | undefined;
@@ -55,7 +55,7 @@ export class Run {
   /** @internal */
   readonly experimentRef: ExperimentRef;
   readonly #host: RunHost;
-  readonly #log: RunLog | undefined;
+  readonly #log: RunBuffer | undefined;
   readonly #schema: Schema | undefined;
   /** @internal How many runs were opened below it. */
   children = 0;
@@ -215,8 +215,8 @@ export class Run {
   }
 
   /** @internal What it and the runs below it are held back by, or have been. */
-  get held(): HeldRuns | undefined {
-    return this.#log?.holder;
+  get held(): DeferredRuns | undefined {
+    return this.#log && deferralOf(this.#log);
   }
 
   /** @internal The tracker this run belongs to. */
@@ -225,7 +225,7 @@ export class Run {
   }
 
   /** @internal Its log; not private, since the parent of a run may be of another loaded copy of the package. */
-  get log(): RunLog | undefined {
+  get log(): RunBuffer | undefined {
     return this.#log;
   }
 

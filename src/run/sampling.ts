@@ -1,9 +1,9 @@
-import { type HeldRuns, holdUnlessFailed } from "../recorder/held-runs.js";
+import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { fold } from "./folds.js";
 import { guard } from "./guard.js";
-import type { RunHost } from "./host.js";
 import type { ResolvedPlan } from "./resolve.js";
 import type { Run } from "./run.js";
+import type { RunHost } from "./run-host.js";
 
 /** Gives what a run about to be opened is held back by: sampling, which is decided at the root, or folding; `once`: the plan is of this call alone, which is told from others by names. */
 export function holdBack(
@@ -12,12 +12,12 @@ export function holdBack(
   parent: Run | undefined,
   args: readonly unknown[],
   once: boolean,
-): HeldRuns | undefined {
+): DeferredRuns | undefined {
   if (parent?.held?.undecided) return parent.held;
   const { sample, maxRunsPerSecond, foldKey, experiment, className, runName, defaultName } = resolved;
   if (parent === undefined && sample !== undefined) {
     const share = typeof sample === "function" ? guard(host, "sample", () => sample(args)) : sample;
-    if (share === false || (typeof share === "number" && host.clock.random() >= share)) return holdUnlessFailed(host.recorder);
+    if (share === false || (typeof share === "number" && host.clock.random() >= share)) return recordOnlyIfFailed(host.recorder);
   }
   if (maxRunsPerSecond === undefined) return undefined;
   const name = foldKey ?? (typeof runName === "string" ? runName : defaultName);

@@ -2,12 +2,13 @@ import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
 import { captureFailed, guard } from "./guard.js";
-import { type RunHost, type Scope, scopes } from "./host.js";
+import { type Scope, scopes } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { Plan } from "./plan.js";
 import type { ResolvedPlan } from "./resolve.js";
 import type { CallObserver } from "./result.js";
 import type { Run } from "./run.js";
+import type { RunHost } from "./run-host.js";
 import { holdBack } from "./sampling.js";
 import { endWithError, endWithFault } from "./status.js";
 

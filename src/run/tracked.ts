@@ -1,12 +1,13 @@
 import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
 import { guard } from "./guard.js";
-import { activeHost, apply, OFF, type RunHost, type Scope, scopes } from "./host.js";
+import { activeHost, apply, OFF, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
 import { resolvePlan } from "./resolve.js";
 import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
+import type { RunHost } from "./run-host.js";
 import { TrackedCall } from "./tracked-call.js";
 
 /**

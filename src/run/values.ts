@@ -3,7 +3,7 @@ import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
-import type { RunHost } from "./host.js";
+import type { RunHost } from "./run-host.js";
 
 /** The key MLflow accepts for a key of the user's. */
 export function keyOf(host: RunHost, key: string): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { adopt } from "../../src/recorder/outbox-folder.js";
+import { adopt } from "../../src/recorder/outbox/outbox-folder.js";
 import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, test } from "node:test";
-import { Outbox } from "../../src/recorder/outbox.js";
-import { adopt, OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { Outbox } from "../../src/recorder/outbox/outbox.js";
+import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { SQLITE } from "../../src/stores/sql/driver.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";

@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { mock, test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
-import { adopt, closeOutbox, OutboxFolder, outboxFolders } from "../../src/recorder/outbox-folder.js";
+import { adopt, closeOutbox, OutboxFolder, outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
 const URI = "remote:";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { utimesSync } from "node:fs";
 import { test } from "node:test";
-import { fileFacts, OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { fileFacts, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { away } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";

@@ -4,9 +4,9 @@ import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { Diagnostics } from "../../src/diagnostics.js";
 import { currentRun } from "../../src/index.js";
+import { RunBuffer } from "../../src/recorder/buffer/run-buffer.js";
 import type { ChangeLog } from "../../src/recorder/dispatch/change-log.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
-import { RunLog } from "../../src/recorder/run-log.js";
 import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
@@ -54,7 +54,7 @@ test("a long run's metrics are split, in order, and its end comes last", async (
 });
 
 test("a run whose store never catches up keeps only what is still to be handed over", () => {
-  const log = new RunLog(
+  const log = new RunBuffer(
     { admits: () => true, added: () => undefined, ending: () => undefined },
     { endUnfinished: () => undefined },
     "id",

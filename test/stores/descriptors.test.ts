@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import { logExperiment } from "../../src/index.js";
-import { adopt, closeOutbox, OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { adopt, closeOutbox, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { query } from "../support/database.js";

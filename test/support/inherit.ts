@@ -2,8 +2,8 @@ import { systemClock } from "../../src/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { Diagnostics } from "../../src/diagnostics.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
-import { Heir } from "../../src/recorder/heir.js";
-import { OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { OutboxRecovery } from "../../src/recorder/outbox/outbox-recovery.js";
 import { openStore } from "../../src/stores/open.js";
 
 /** What an heir has found and done. */
@@ -30,7 +30,7 @@ export async function inherit(
   const dispatcher = new Dispatcher({ store, diagnostics, clock: systemClock });
   const folder = new OutboxFolder(root, store.uri);
   let delivered = 0;
-  const heir = new Heir(folder, dispatcher, diagnostics, {
+  const heir = new OutboxRecovery(folder, dispatcher, diagnostics, {
     ...options,
     onDelivered: (items) => {
       delivered += items;

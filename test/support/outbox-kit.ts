@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
-import { OutboxFolder } from "../../src/recorder/outbox-folder.js";
+import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { sleep } from "./memory.js";
 import { RemoteStore } from "./remote-store.js";

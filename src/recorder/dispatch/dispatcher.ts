@@ -3,7 +3,7 @@ import type { Clock } from "../../clock.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { NO_ANSWER, type Outcome } from "../../stores/tracking-store.js";
-import { conflictWarning } from "../param-conflict.js";
+import { conflictWarning } from "../changes/param-conflict.js";
 import { backOff, CircuitBreaker } from "./breaker.js";
 import type { Batch, ChangeLog, Decision, Target, Work } from "./change-log.js";
 import { DeniedExperiments, experimentKey } from "./denied-experiments.js";

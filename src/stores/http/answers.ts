@@ -1,7 +1,6 @@
 import type { RunChange } from "../tracking-store.js";
 import { Failure } from "./failure.js";
 import { list, record, text } from "./json.js";
-import type { MlflowApi } from "./mlflow-api.js";
 
 /** What MLflow's success may hold, for the calls where it may also be empty. (Others have fields whoever calls asks for.) */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -19,16 +18,22 @@ export function foreignFields(call: string, answer: Readonly<Record<string, unkn
   return foreign === undefined || foreign.length === 0 ? undefined : foreign.sort().join();
 }
 
+/** Calls of MLflow's API. */
+interface Calls {
+  post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>>;
+  get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>>;
+}
+
 /** What `log-batch` sends. */
 export type Items = Pick<RunChange, "metrics" | "params" | "tags">;
 
 /** Sends a batch; what only looks like its success is believed when the run has what was sent. */
-export async function logBatch(api: MlflowApi, runId: string, body: string | object, items: Items): Promise<void> {
+export async function logBatch(api: Calls, runId: string, body: string | object, items: Items): Promise<void> {
   await api.post("runs/log-batch", body, () => has(api, runId, items));
 }
 
 /** Deletes a run, if that is permitted: who may write may not always delete, and nothing else is to wait for that. */
-export async function deleteRun(api: MlflowApi, runId: string): Promise<void> {
+export async function deleteRun(api: Calls, runId: string): Promise<void> {
   const deleted = async (): Promise<boolean> => {
     const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
     return record(run?.["info"])?.["lifecycle_stage"] === "deleted";
@@ -38,7 +43,7 @@ export async function deleteRun(api: MlflowApi, runId: string): Promise<void> {
   });
 }
 
-async function has(api: MlflowApi, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
+async function has(api: Calls, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
   const data = record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["data"]);
   if (data === undefined) return false;
   const stored = (name: string): Map<string, Record<string, unknown>> =>

@@ -1,8 +1,8 @@
-import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
-import type { PulseError } from "../errors.js";
-import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../stores/tracking-store.js";
-import type { HeldRuns } from "./held-runs.js";
-import type { Intake, Unfinished } from "./intake.js";
+import type { ExperimentRef, Metric, Param, Tag } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
+import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import type { ItemKind } from "../changes/item-kinds.js";
+import type { Unfinished } from "../unfinished.js";
 
 /** A change that is still being gathered, or at the head of its log. */
 interface Gathering extends RunChange {
@@ -34,6 +34,16 @@ export function bytesOf(change: RunChange): number {
   return bytes;
 }
 
+/** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
+export interface ChangeSink {
+  /** Whether there is room for one more metric, param or tag. */
+  admits(kind: ItemKind, key: string): boolean;
+  /** The buffer holds one item more, of this many bytes. */
+  added(buffer: RunBuffer, kind: ItemKind, bytes: number): void;
+  /** The end of a run that the store has as open is recorded. */
+  ending(buffer: RunBuffer): void;
+}
+
 /** How a run fares in the store, told to those who wait for it. */
 export interface RunWatcher {
   /** Everything recorded so far is stored. */
@@ -47,12 +57,10 @@ export interface RunWatcher {
 }
 
 /** One run's way to the store: the change being gathered, and the one that is handed over. Changes stay in order. */
-export class RunLog {
+export class RunBuffer {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
-  parent: RunLog | undefined;
-  /** Who holds it back, or has done so. */
-  holder: HeldRuns | undefined;
+  parent: RunBuffer | undefined;
   /** Items recorded so far, and how many of them are acknowledged, refused or dropped: what `flush` compares. */
   recorded = 0;
   settled = 0;
@@ -79,19 +87,19 @@ export class RunLog {
   /** Why it never can be created. */
   refused: PulseError | undefined;
   /** Children that wait for this run's creation. */
-  waiting: RunLog[] | undefined;
+  waiting: RunBuffer[] | undefined;
   #watchers: Set<RunWatcher> | undefined;
   readonly run: Unfinished;
   /** The run's end is recorded. */
   ended = false;
   /** It is about to be: what is recorded now is what all values came to. */
   closing = false;
-  #intake: Intake;
+  #intake: ChangeSink;
   #next: Gathering | undefined;
   /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
   #taken = 0;
 
-  constructor(intake: Intake, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunLog | undefined) {
+  constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined) {
     this.#intake = intake;
     this.run = run;
     this.runKey = runKey;
@@ -162,7 +170,7 @@ export class RunLog {
   }
 
   /** Goes over to another intake, with everything gathered so far. */
-  handOver(intake: Intake): void {
+  handOver(intake: ChangeSink): void {
     this.#intake = intake;
     const next = this.#next;
     if (next === undefined) return;

@@ -1,13 +1,13 @@
-import type { TerminalStatus } from "../entities.js";
-import { PulseError } from "../errors.js";
-import { itemsOf, type RunChange, type StoredIds } from "../stores/tracking-store.js";
+import type { TerminalStatus } from "../../entities.js";
+import { PulseError } from "../../errors.js";
+import { itemsOf, type RunChange, type StoredIds } from "../../stores/tracking-store.js";
+import { MemoryLog, type Spool } from "../buffer/memory-log.js";
+import { bytesOf, type RunBuffer } from "../buffer/run-buffer.js";
 import type { Outbox } from "./outbox.js";
 import { OwnOutbox, type OwnOutboxOptions } from "./own-outbox.js";
-import { bytesOf, type RunLog } from "./run-log.js";
-import { type QueueKeeper, RunQueue } from "./run-queue.js";
 
 /** What a keeper works with. */
-export interface KeeperOptions extends OwnOutboxOptions {
+export interface OutboxWriterOptions extends OwnOutboxOptions {
   /** The store answers later: a crash may come in between. */
   readonly remote: boolean;
   /** Most items of one row: what the store takes at once. */
@@ -20,21 +20,21 @@ export const MOST_AT_ONCE = 100;
 const RUN_ITEMS = 10;
 
 /** Writes run logs down in this tracker's own outbox, and tells them what becomes of them there. */
-export class Keeper implements QueueKeeper {
+export class OutboxWriter implements Spool {
   readonly own: OwnOutbox;
   /** The run logs that hold something in memory. */
-  readonly queue: RunQueue;
+  readonly queue: MemoryLog;
   /** Runs that are created in the store and have not ended. */
-  readonly open: Set<RunLog> = new Set();
-  readonly #options: KeeperOptions;
+  readonly open: Set<RunBuffer> = new Set();
+  readonly #options: OutboxWriterOptions;
   /** Logs that go through the outbox and may be told of it. */
-  readonly #live = new Map<string, RunLog>();
+  readonly #live = new Map<string, RunBuffer>();
   /** Logs that go through the outbox and hold something new in memory. */
-  readonly #fresh = new Set<RunLog>();
+  readonly #fresh = new Set<RunBuffer>();
 
-  constructor(options: KeeperOptions) {
+  constructor(options: OutboxWriterOptions) {
     this.#options = options;
-    this.queue = new RunQueue(options.dispatcher, options.account, this);
+    this.queue = new MemoryLog(options.dispatcher, options.account, this);
     options.dispatcher.add(this.queue);
     this.own = new OwnOutbox(options, {
       created: (key, ids) => this.#created(key, ids),
@@ -51,27 +51,27 @@ export class Keeper implements QueueKeeper {
   }
 
   /** Something was recorded of a run that goes through the outbox. */
-  added(log: RunLog): void {
+  added(log: RunBuffer): void {
     this.#fresh.add(log);
     this.#live.set(log.runKey, log);
   }
 
   /** Logs that go through the outbox and hold something in memory. */
-  get fresh(): ReadonlySet<RunLog> {
+  get fresh(): ReadonlySet<RunBuffer> {
     return this.#fresh;
   }
 
   /** Logs that go through the outbox and have not ended. */
-  get openLogs(): readonly RunLog[] {
+  get openLogs(): readonly RunBuffer[] {
     return [...this.#live.values()].filter((log) => !log.ended);
   }
 
-  keep(logs: Iterable<RunLog>): boolean {
+  keep(logs: Iterable<RunBuffer>): boolean {
     return this.#keep(logs, Number.POSITIVE_INFINITY) !== undefined;
   }
 
   /** Writes everything of these logs of the queue down, which lets them go; false when that cannot be done. */
-  keepQueued(logs: readonly RunLog[]): boolean {
+  keepQueued(logs: readonly RunBuffer[]): boolean {
     if (!this.keep(logs)) return false;
     this.queue.release(logs);
     return true;
@@ -90,10 +90,10 @@ export class Keeper implements QueueKeeper {
   }
 
   /** Writes logs down until there are about `items` items, and gives those it came to; undefined when it cannot be done now. */
-  #keep(logs: Iterable<RunLog>, items: number): RunLog[] | undefined {
+  #keep(logs: Iterable<RunBuffer>, items: number): RunBuffer[] | undefined {
     const [next] = logs;
     if (next === undefined) return [];
-    const after = new Map<RunLog, () => void>();
+    const after = new Map<RunBuffer, () => void>();
     const written = this.own.write((outbox) => {
       const budget = { items };
       for (const log of logs) if (budget.items > 0) this.#write(log, outbox, after, budget);
@@ -104,24 +104,24 @@ export class Keeper implements QueueKeeper {
     return [...after.keys()];
   }
 
-  sending(logs: readonly RunLog[]): void {
+  sending(logs: readonly RunBuffer[]): void {
     // A store that writes on the event loop has answered before anything else can happen.
     if (this.#options.remote) this.#register(logs.filter((log) => !log.registered && log.head?.create !== undefined));
   }
 
-  opened(logs: readonly RunLog[]): void {
+  opened(logs: readonly RunBuffer[]): void {
     for (const log of logs) this.open.add(log);
     this.#register(logs);
   }
 
-  ended(logs: readonly RunLog[]): void {
+  ended(logs: readonly RunBuffer[]): void {
     this.own.mustWrite((outbox) => {
       for (const log of logs) outbox.ended(log.runKey);
     });
     for (const log of logs) log.registered = false;
   }
 
-  setAside(log: RunLog, change: RunChange, error: PulseError): void {
+  setAside(log: RunBuffer, change: RunChange, error: PulseError): void {
     if (!this.own.usable) return;
     const { runKey, headSeq } = log;
     const whole = change.create !== undefined;
@@ -137,7 +137,7 @@ export class Keeper implements QueueKeeper {
     this.own.mustWrite(body, () => this.#options.account.rejected(behind));
   }
 
-  landed(log: RunLog, stored: boolean): void {
+  landed(log: RunBuffer, stored: boolean): void {
     const { headSeq, runKey, ids } = log;
     log.headSeq = undefined;
     if (headSeq === undefined) return;
@@ -179,7 +179,7 @@ export class Keeper implements QueueKeeper {
   }
 
   /** Has a run told what becomes of it, though it may lie in the outbox alone. */
-  follow(log: RunLog): void {
+  follow(log: RunBuffer): void {
     if (log.kept) this.#live.set(log.runKey, log);
   }
 
@@ -188,7 +188,7 @@ export class Keeper implements QueueKeeper {
     if (this.own.source) this.own.write((outbox) => outbox.noteDeath(status));
   }
 
-  #register(logs: readonly RunLog[]): void {
+  #register(logs: readonly RunBuffer[]): void {
     if (logs.length === 0) return;
     const written = this.own.write((outbox) => {
       // Its end may be recorded already, but is not stored.
@@ -198,7 +198,7 @@ export class Keeper implements QueueKeeper {
   }
 
   /** Writes a log down, and those that wait for its creation; what changes in memory changes once it is on disk. */
-  #write(log: RunLog, outbox: Outbox, after: Map<RunLog, () => void>, budget: { items: number }): void {
+  #write(log: RunBuffer, outbox: Outbox, after: Map<RunBuffer, () => void>, budget: { items: number }): void {
     if (after.has(log)) return;
     const most = Math.max(1, budget.items);
     const whole = log.metricsLeft <= most;
@@ -292,7 +292,7 @@ export class Keeper implements QueueKeeper {
   }
 }
 
-function stateOf(log: RunLog): Parameters<Outbox["putRun"]>[0] {
+function stateOf(log: RunBuffer): Parameters<Outbox["putRun"]>[0] {
   const { runKey, experiment, parent, ids, ended } = log;
   return { key: runKey, experiment, parent: parent?.runKey, parentId: parent?.ids?.runId, ids, ended };
 }

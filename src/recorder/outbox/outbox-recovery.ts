@@ -1,10 +1,10 @@
-import type { Diagnostics } from "../diagnostics.js";
-import type { RunChange } from "../stores/tracking-store.js";
-import type { Account } from "./accounting.js";
-import type { Dispatcher } from "./dispatch/dispatcher.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import type { RunChange } from "../../stores/tracking-store.js";
+import type { Account } from "../accounting.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
-import { OutboxSource } from "./outbox-source.js";
+import { OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
@@ -16,7 +16,7 @@ const LATER = 4;
 const LONGEST_LOOK_MS = 60_000;
 
 /** How an heir goes about it. */
-export interface HeirOptions {
+export interface OutboxRecoveryOptions {
   /** Has what was set aside go once more. @default false */
   readonly retrySetAside?: boolean;
   /** Told of each item the store took. */
@@ -24,7 +24,7 @@ export interface HeirOptions {
 }
 
 /** Delivers what dead trackers have left in a folder, and ends the runs they left open; one outbox after the other. */
-export class Heir {
+export class OutboxRecovery {
   /** Files that are of another version of this package, or none of ours. */
   readonly foreign: string[] = [];
   /** Files whose tracker lives. */
@@ -32,12 +32,12 @@ export class Heir {
   readonly #folder: OutboxFolder;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #diagnostics: Diagnostics;
-  readonly #options: HeirOptions;
-  #current: OutboxSource | undefined;
+  readonly #options: OutboxRecoveryOptions;
+  #current: OutboxLog | undefined;
   #files: string[] | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(folder: OutboxFolder, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, options: HeirOptions = {}) {
+  constructor(folder: OutboxFolder, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, options: OutboxRecoveryOptions = {}) {
     this.#folder = folder;
     this.#dispatcher = dispatcher;
     this.#diagnostics = diagnostics;
@@ -100,7 +100,7 @@ export class Heir {
       rejected: () => undefined,
       dropped: () => undefined,
     };
-    const source = new OutboxSource(outbox, this.#dispatcher, this.#diagnostics, account, {
+    const source = new OutboxLog(outbox, this.#dispatcher, this.#diagnostics, account, {
       created: () => undefined,
       drained: () => undefined,
       setAside: () => undefined,
@@ -122,7 +122,7 @@ export class Heir {
   }
 
   /** Goes on with the next outbox when nothing of this one can be delivered any more. */
-  #look(source: OutboxSource): void {
+  #look(source: OutboxLog): void {
     if (this.#current !== source || !source.idle) return;
     this.#letGo();
     this.#next();

@@ -1,13 +1,13 @@
-import type { Clock } from "../clock.js";
-import type { Diagnostics } from "../diagnostics.js";
-import { messageOf, PulseError } from "../errors.js";
-import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
-import type { RunChange } from "../stores/tracking-store.js";
-import type { Accounting } from "./accounting.js";
-import type { Dispatcher } from "./dispatch/dispatcher.js";
+import type { Clock } from "../../clock.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { messageOf, PulseError } from "../../errors.js";
+import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
+import type { RunChange } from "../../stores/tracking-store.js";
+import type { Accounting } from "../accounting.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
-import { type OutboxListener, OutboxSource } from "./outbox-source.js";
+import { type OutboxListener, OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop recording.
 const { setTimeout, clearTimeout } = globalThis;
@@ -57,7 +57,7 @@ interface Owed {
  * again after a while, and memory takes over until then; an outbox that was removed is written anew elsewhere.
  */
 export class OwnOutbox {
-  source: OutboxSource | undefined;
+  source: OutboxLog | undefined;
   /** What the outboxes of other trackers take. */
   bytesOfOthers = 0;
   readonly #options: OwnOutboxOptions;
@@ -182,12 +182,12 @@ export class OwnOutbox {
     return true;
   }
 
-  #open(): OutboxSource {
+  #open(): OutboxLog {
     const { folder, clock, dispatcher, diagnostics, account } = this.#options;
     if (folder === undefined) throw new Error("no folder");
     if (this.source === undefined) {
       const listener = { ...this.#listener, failed: (error: unknown) => this.#failed(error) };
-      this.source = new OutboxSource(folder.create(clock.now(), clock.id()), dispatcher, diagnostics, account, listener);
+      this.source = new OutboxLog(folder.create(clock.now(), clock.id()), dispatcher, diagnostics, account, listener);
       dispatcher.add(this.source);
     } else if (!this.source.outbox.inPlace) {
       const before = this.source.outbox;

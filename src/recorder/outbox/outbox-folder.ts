@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { SQLITE, sqliteCode } from "../stores/sql/driver.js";
+import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
 import { Outbox } from "./outbox.js";
 import { isOpenHere, UNSURE } from "./outbox-file.js";
 

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { shared } from "../registry.js";
-import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../stores/sql/driver.js";
-import { OUTBOX_VERSION, TABLES } from "./kept.js";
+import { shared } from "../../registry.js";
+import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../../stores/sql/driver.js";
+import { OUTBOX_VERSION, TABLES } from "./rows.js";
 
 const { setImmediate, clearImmediate } = globalThis;
 /** What the name of the file beside an outbox ends with that says so. */

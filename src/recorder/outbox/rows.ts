@@ -1,7 +1,7 @@
-import type { ExperimentRef, Metric, Param, Tag } from "../entities.js";
-import { messageOf } from "../errors.js";
-import { FILE } from "../stores/sql/driver.js";
-import type { RunChange, RunEnd, RunStart, StoredIds } from "../stores/tracking-store.js";
+import type { ExperimentRef, Metric, Param, Tag } from "../../entities.js";
+import { messageOf } from "../../errors.js";
+import { FILE } from "../../stores/sql/driver.js";
+import type { RunChange, RunEnd, RunStart, StoredIds } from "../../stores/tracking-store.js";
 
 /** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
 export const OUTBOX_VERSION = 1 as const;

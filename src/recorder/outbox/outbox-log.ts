@@ -1,14 +1,14 @@
-import type { Diagnostics } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
-import { type RunChange, refusedItems, type StoredIds } from "../stores/tracking-store.js";
-import type { Account } from "./accounting.js";
-import type { Batch, ChangeLog, Decision } from "./dispatch/change-log.js";
-import { experimentKey } from "./dispatch/denied-experiments.js";
-import type { Dispatcher } from "./dispatch/dispatcher.js";
-import type { KeptChange, KeptRun } from "./kept.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
+import { type RunChange, refusedItems, type StoredIds } from "../../stores/tracking-store.js";
+import type { Account } from "../accounting.js";
+import { orphaned } from "../buffer/run-buffer.js";
+import { withoutParams } from "../changes/param-conflict.js";
+import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
+import { experimentKey } from "../dispatch/denied-experiments.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
-import { withoutParams } from "./param-conflict.js";
-import { orphaned } from "./run-log.js";
+import type { KeptChange, KeptRun } from "./rows.js";
 
 const { setTimeout } = globalThis;
 
@@ -45,7 +45,7 @@ interface Load {
 }
 
 /** The runs of an outbox as a source of delivery: changes of a run in order, parents before their children. */
-export class OutboxSource implements ChangeLog<RunChange> {
+export class OutboxLog implements ChangeLog<RunChange> {
   outbox: Outbox;
   /** Nothing is taken for now: the disk fails. */
   paused = false;

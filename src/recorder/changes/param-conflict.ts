@@ -1,7 +1,7 @@
-import { cutText, sanitizeKey } from "../capture/keys.js";
-import { LIMITS, type Param, type Tag } from "../entities.js";
-import { PulseError } from "../errors.js";
-import type { RunChange } from "../stores/tracking-store.js";
+import { cutText, sanitizeKey } from "../../capture/keys.js";
+import { LIMITS, type Param, type Tag } from "../../entities.js";
+import { PulseError } from "../../errors.js";
+import type { RunChange } from "../../stores/tracking-store.js";
 
 /** What is said once when the store has other values for params. */
 export function conflictWarning(keys: readonly string[]): PulseError {

@@ -1,31 +1,52 @@
-import { PulseError } from "../errors.js";
-import type { Intake, ItemKind, UnfinishedEnd } from "./intake.js";
-import type { Recorder } from "./recorder.js";
-import type { RunLog } from "./run-log.js";
+import { PulseError } from "../../errors.js";
+import type { Accounting } from "../accounting.js";
+import type { ItemKind } from "../changes/item-kinds.js";
+import type { UnfinishedEnd } from "../unfinished.js";
+import type { ChangeSink, RunBuffer } from "./run-buffer.js";
 
 /** Most metrics, params and tags, of each, that are held back for one root run; how many more there were is in tag `pulse.cut`. */
 const MOST_VALUES = 1_000;
 /** Most runs below one root that are held back. */
 const MOST_RUNS = 1_000;
 
+/** Who has runs that are not over although nobody has them queued. */
+export interface Holder {
+  endOpen(end: UnfinishedEnd): void;
+  /** Ends what is over by the clock. */
+  endOverdue?(): void;
+}
+
+/** The recorder, as far as it has to do with deferred runs. */
+export interface DeferringRecorder extends ChangeSink {
+  /** Who defers runs that are not over. */
+  readonly held: Set<Holder>;
+  readonly accounting: Accounting;
+}
+
+/** Who defers a run, or has done so. */
+const deferrals = new WeakMap<RunBuffer, DeferredRuns>();
+
+/** Gives who defers a run, or has done so. */
+export const deferralOf = (buffer: RunBuffer): DeferredRuns | undefined => deferrals.get(buffer);
+
 /** Takes what is not recorded at all. */
-const NOWHERE: Intake = { admits: () => false, added: () => undefined, ending: () => undefined };
+const NOWHERE: ChangeSink = { admits: () => false, added: () => undefined, ending: () => undefined };
 
 /** What becomes of the runs when their root is over. */
 export type Verdict = "record" | "drop";
 
 /** A root run and all below it, held back in memory until the root is over: only then is it known whether they are recorded. */
-export class HeldRuns implements Intake {
-  readonly #recorder: Recorder;
-  readonly #judge: (root: RunLog, failed: boolean) => Verdict;
-  readonly #logs: RunLog[] = [];
+export class DeferredRuns implements ChangeSink {
+  readonly #recorder: DeferringRecorder;
+  readonly #judge: (root: RunBuffer, failed: boolean) => Verdict;
+  readonly #logs: RunBuffer[] = [];
   #values: Record<ItemKind, number> = { runs: 0, metrics: 0, params: 0, tags: 0, ends: 0 };
   #cut = 0;
   #failed = false;
   #fate: Verdict | undefined;
 
   /** `judge` is asked when the root is over; `failed`: it or one below it did. */
-  constructor(recorder: Recorder, judge: (root: RunLog, failed: boolean) => Verdict) {
+  constructor(recorder: DeferringRecorder, judge: (root: RunBuffer, failed: boolean) => Verdict) {
     this.#recorder = recorder;
     this.#judge = judge;
   }
@@ -46,14 +67,14 @@ export class HeldRuns implements Intake {
   }
 
   /** Who takes what a run opened now records. */
-  get intake(): Intake {
+  get intake(): ChangeSink {
     if (this.#fate === "record") return this.#recorder;
     return this.#fate === "drop" || this.#logs.length >= MOST_RUNS ? NOWHERE : this;
   }
 
   /** Takes note of a run that was opened with that intake. */
-  opened(log: RunLog): void {
-    log.holder = this;
+  opened(log: RunBuffer): void {
+    deferrals.set(log, this);
     if (this.#fate === "record") return;
     if (this.intake === NOWHERE) {
       log.refuse(notRecorded());
@@ -69,7 +90,7 @@ export class HeldRuns implements Intake {
     return false;
   }
 
-  added(log: RunLog, kind: ItemKind): void {
+  added(log: RunBuffer, kind: ItemKind): void {
     if (this.#fate !== undefined) return;
     this.#values[kind]++;
     if (kind !== "ends") return;
@@ -96,14 +117,14 @@ export class HeldRuns implements Intake {
     }
     // What has outlived the root is held on, with all below it, as a root of its own.
     for (const log of logs) {
-      const above = log.parent?.holder;
+      const above = log.parent && deferralOf(log.parent);
       if (above !== undefined && above !== this) above.#takeOver(log);
       else if (log.ended) log.refuse(notRecorded());
-      else holdUnlessFailed(this.#recorder, false).#takeOver(log);
+      else recordOnlyIfFailed(this.#recorder, false).#takeOver(log);
     }
   }
 
-  #takeOver(log: RunLog): void {
+  #takeOver(log: RunBuffer): void {
     if (this.#logs.length === 0) log.orphan();
     log.handOver(this);
     this.opened(log);
@@ -111,8 +132,8 @@ export class HeldRuns implements Intake {
 }
 
 /** Holds a run and all below it back until one of them fails; `counts` has it counted when none does. */
-export function holdUnlessFailed(recorder: Recorder, counts = true): HeldRuns {
-  return new HeldRuns(recorder, (_root, failed) => {
+export function recordOnlyIfFailed(recorder: DeferringRecorder, counts = true): DeferredRuns {
+  return new DeferredRuns(recorder, (_root, failed) => {
     if (!failed && counts) recorder.accounting.unsampled();
     return failed ? "record" : "drop";
   });

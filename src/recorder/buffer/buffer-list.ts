@@ -1,4 +1,4 @@
-import type { RunLog } from "./run-log.js";
+import type { RunBuffer } from "./run-buffer.js";
 
 /** Empty places are cleared away when there are more of them than this, and more than logs. */
 const MOST_GAPS = 1024;
@@ -7,26 +7,26 @@ const MOST_GAPS = 1024;
  * Run logs, first in, first out; each once; from anywhere they may be taken out. Not a `Set`: its tables, outgrown one after the other,
  * lead to each other, so what once was in one of them stays in memory until a full garbage collection.
  */
-export class LogList {
+export class BufferList {
   size = 0;
-  #places: (RunLog | undefined)[] = [];
+  #places: (RunBuffer | undefined)[] = [];
   /** The first place that may hold one. */
   #from = 0;
 
-  push(log: RunLog): void {
+  push(log: RunBuffer): void {
     if (log.place >= 0) return;
     log.place = this.#places.length;
     this.#places.push(log);
     this.size++;
   }
 
-  get first(): RunLog | undefined {
+  get first(): RunBuffer | undefined {
     if (this.size === 0) return undefined;
     while (this.#places[this.#from] === undefined) this.#from++;
     return this.#places[this.#from];
   }
 
-  delete(log: RunLog): void {
+  delete(log: RunBuffer): void {
     if (log.place < 0) return;
     this.#places[log.place] = undefined;
     log.place = -1;
@@ -43,7 +43,7 @@ export class LogList {
   }
 
   /** In their order; one that is taken out meanwhile is passed over. */
-  *[Symbol.iterator](): Generator<RunLog> {
+  *[Symbol.iterator](): Generator<RunBuffer> {
     for (const log of this.#places) if (log && log.place >= 0) yield log;
   }
 
@@ -51,7 +51,7 @@ export class LogList {
     this.#places = this.#places.filter((each) => each !== undefined);
     this.#from = 0;
     this.#places.forEach((log, place) => {
-      (log as RunLog).place = place;
+      (log as RunBuffer).place = place;
     });
   }
 }

@@ -1,49 +1,49 @@
-import type { PulseError } from "../errors.js";
-import { itemsOf, type RunChange, refusedItems } from "../stores/tracking-store.js";
-import type { Accounting } from "./accounting.js";
-import type { Batch, ChangeLog, Decision } from "./dispatch/change-log.js";
-import { experimentKey } from "./dispatch/denied-experiments.js";
-import type { Dispatcher } from "./dispatch/dispatcher.js";
-import { LogList } from "./log-list.js";
-import { withoutParams } from "./param-conflict.js";
-import { bytesOf, type RunLog } from "./run-log.js";
+import type { PulseError } from "../../errors.js";
+import { itemsOf, type RunChange, refusedItems } from "../../stores/tracking-store.js";
+import type { Accounting } from "../accounting.js";
+import { withoutParams } from "../changes/param-conflict.js";
+import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
+import { experimentKey } from "../dispatch/denied-experiments.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import { BufferList } from "./buffer-list.js";
+import { bytesOf, type RunBuffer } from "./run-buffer.js";
 
 const { setTimeout } = globalThis;
 /** The wait before one looks again whether the outbox takes a run. */
 const AGAIN_MS = 100;
 
 /** What the queue has written down. */
-export interface QueueKeeper {
+export interface Spool {
   /** Writes everything of these logs down, which then go through the outbox; false when that cannot be done. */
-  keep(logs: readonly RunLog[]): boolean;
+  keep(logs: readonly RunBuffer[]): boolean;
   /** These logs are handed over; of a run that is created so, nobody may ever hear what became of it. */
-  sending(logs: readonly RunLog[]): void;
+  sending(logs: readonly RunBuffer[]): void;
   /** These runs are created and go on. */
-  opened(logs: readonly RunLog[]): void;
+  opened(logs: readonly RunBuffer[]): void;
   /** The ends of these runs are stored. */
-  ended(logs: readonly RunLog[]): void;
+  ended(logs: readonly RunBuffer[]): void;
   /** The store will never take this change. */
-  setAside(log: RunLog, change: RunChange, error: PulseError): void;
+  setAside(log: RunBuffer, change: RunChange, error: PulseError): void;
   /** The head of a log that goes through the outbox is back from the store. */
-  landed(log: RunLog, stored: boolean): void;
+  landed(log: RunBuffer, stored: boolean): void;
 }
 
 /** The run logs that hold something in memory, in the order in which they are to be handed over. */
-export class RunQueue implements ChangeLog<RunChange> {
+export class MemoryLog implements ChangeLog<RunChange> {
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #account: Accounting;
-  readonly #keeper: QueueKeeper;
-  readonly #logs = new LogList();
+  readonly #keeper: Spool;
+  readonly #logs = new BufferList();
   /** Those that were with the store already and go before the others. */
-  #first: RunLog[] = [];
+  #first: RunBuffer[] = [];
   /** Those the store failed on and that wait for their next try. */
-  readonly #resting = new Set<RunLog>();
+  readonly #resting = new Set<RunBuffer>();
   /** Those whose experiment is denied, by its key. */
-  readonly #denied = new Map<string, Set<RunLog>>();
+  readonly #denied = new Map<string, Set<RunBuffer>>();
   /** What is with the store now. */
   readonly #flights = new Set<Flight>();
 
-  constructor(dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: QueueKeeper) {
+  constructor(dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: Spool) {
     this.#dispatcher = dispatcher;
     this.#account = account;
     this.#keeper = keeper;
@@ -58,7 +58,7 @@ export class RunQueue implements ChangeLog<RunChange> {
     return this.#flights.size > 0;
   }
 
-  push(log: RunLog): void {
+  push(log: RunBuffer): void {
     this.#logs.push(log);
   }
 
@@ -86,8 +86,8 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** @internal Takes the next logs, at most `items` items of their changes; children of uncreated parents stay with their parent. */
-  takeLogs(items: number, runs: number): RunLog[] {
-    const batch: RunLog[] = [];
+  takeLogs(items: number, runs: number): RunBuffer[] {
+    const batch: RunBuffer[] = [];
     let left = items;
     while (left > 0 && batch.length < runs) {
       const log = this.#first[0] ?? this.#logs.first;
@@ -113,7 +113,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Whether a log cannot go now; it then waits with its parent, in the outbox, or with others of its experiment. */
-  #waits(log: RunLog): boolean {
+  #waits(log: RunBuffer): boolean {
     const { denied } = this.#dispatcher;
     const { parent } = log;
     if (parent?.uncreated && log.uncreated) {
@@ -135,7 +135,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Has a log wait with others of its experiment; children elsewhere do not wait for it. */
-  #deny(log: RunLog): void {
+  #deny(log: RunBuffer): void {
     const experiment = experimentKey(log.experiment);
     const logs = this.#denied.get(experiment);
     if (logs) logs.add(log);
@@ -149,7 +149,7 @@ export class RunQueue implements ChangeLog<RunChange> {
 
   /** Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes again. */
   recall(): void {
-    const back: RunLog[] = [];
+    const back: RunBuffer[] = [];
     for (const flight of this.#flights) {
       flight.recalled = true;
       for (const log of flight.logs) {
@@ -166,8 +166,8 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Every log that holds something: in flight, resting, queued, or waiting for its parent. */
-  all(): RunLog[] {
-    const withChildren = (logs: readonly RunLog[]): RunLog[] =>
+  all(): RunBuffer[] {
+    const withChildren = (logs: readonly RunBuffer[]): RunBuffer[] =>
       logs.flatMap((log) => (log.waiting ? [log, ...withChildren(log.waiting)] : log));
     const denied = [...this.#denied.values()].flatMap((each) => [...each]);
     const flying = [...this.#flights].flatMap((flight) => flight.logs);
@@ -175,7 +175,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** The same one after the other, in the order in which they came, without what is with the store; what comes and goes meanwhile is no trouble. */
-  *waiting(): Generator<RunLog> {
+  *waiting(): Generator<RunBuffer> {
     for (const logs of [...this.#denied.values(), this.#resting, this.#first, this.#logs])
       for (const log of logs) {
         yield log;
@@ -184,7 +184,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Whether a run waits for a permission. */
-  isDenied(log: RunLog): boolean {
+  isDenied(log: RunBuffer): boolean {
     return (
       this.#denied.get(experimentKey(log.experiment))?.has(log) === true ||
       (this.#resting.has(log) && this.#dispatcher.isDenied(log.runKey))
@@ -192,7 +192,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Drops a whole log, and says how many items it held. */
-  drop(log: RunLog, error: PulseError): number {
+  drop(log: RunBuffer, error: PulseError): number {
     const held = log.recorded - log.settled;
     for (const piece of log.peek(held)) this.#account.released(bytesOf(piece));
     log.settled = log.recorded;
@@ -206,9 +206,9 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Logs that have held something since `before`, at most `limit` of them, the first ones of the queue. */
-  overdue(before: number, limit: number): RunLog[] {
-    const found: RunLog[] = [];
-    const consider = (log: RunLog): void => {
+  overdue(before: number, limit: number): RunBuffer[] {
+    const found: RunBuffer[] = [];
+    const consider = (log: RunBuffer): void => {
       if (found.length < limit && log.since <= before && !log.kept) found.push(log);
     };
     for (const { logs } of this.#flights) logs.forEach(consider);
@@ -222,7 +222,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Lets go of logs that go through the outbox now. */
-  release(logs: readonly RunLog[]): void {
+  release(logs: readonly RunBuffer[]): void {
     for (const log of logs) {
       this.#logs.delete(log);
       this.#resting.delete(log);
@@ -241,12 +241,12 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** @internal Does with a batch what was decided. */
-  conclude(batch: readonly RunLog[], decisions: readonly Decision[]): void {
-    const again: RunLog[] = [];
-    const opened: RunLog[] = [];
-    const ended: RunLog[] = [];
+  conclude(batch: readonly RunBuffer[], decisions: readonly Decision[]): void {
+    const again: RunBuffer[] = [];
+    const opened: RunBuffer[] = [];
+    const ended: RunBuffer[] = [];
     for (let i = 0; i < batch.length; i++) {
-      const log = batch[i] as RunLog;
+      const log = batch[i] as RunBuffer;
       const decision = decisions[i] as Decision;
       if (decision.kind === "done") {
         if (log.registered && log.head?.end) ended.push(log);
@@ -278,7 +278,7 @@ export class RunQueue implements ChangeLog<RunChange> {
     for (const log of flight.logs) log.flying = false;
   }
 
-  #acknowledge(log: RunLog, { ids, refused }: Decision & { kind: "done" }, opened: RunLog[]): void {
+  #acknowledge(log: RunBuffer, { ids, refused }: Decision & { kind: "done" }, opened: RunBuffer[]): void {
     const change = log.head as RunChange;
     this.#account.delivered(this.#forget(log, change), refusedItems(refused));
     if (change.create) {
@@ -290,7 +290,7 @@ export class RunQueue implements ChangeLog<RunChange> {
     else this.#requeue(log);
   }
 
-  #reject(log: RunLog, error: PulseError): void {
+  #reject(log: RunBuffer, error: PulseError): void {
     const change = log.head as RunChange;
     this.#keeper.setAside(log, change, error);
     this.#account.rejected(this.#forget(log, change));
@@ -303,7 +303,7 @@ export class RunQueue implements ChangeLog<RunChange> {
     else this.#requeue(log);
   }
 
-  #pause(log: RunLog, ms: number): void {
+  #pause(log: RunBuffer, ms: number): void {
     this.#resting.add(log);
     setTimeout(() => {
       if (!this.#resting.delete(log)) return;
@@ -313,7 +313,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Lets the change at a log's head go and says how many items it had. */
-  #forget(log: RunLog, change: RunChange = log.head as RunChange): number {
+  #forget(log: RunBuffer, change: RunChange = log.head as RunChange): number {
     const items = itemsOf(change);
     log.head = undefined;
     log.settled += items;
@@ -322,7 +322,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Queues a log again while it holds something, else lets it rest. */
-  #requeue(log: RunLog): void {
+  #requeue(log: RunBuffer): void {
     log.queued = !log.empty;
     if (log.queued) {
       log.since = log.takenAt;
@@ -331,7 +331,7 @@ export class RunQueue implements ChangeLog<RunChange> {
   }
 
   /** Has the children of a run that is created, or never will be, follow. */
-  freeChildren(parent: RunLog): void {
+  freeChildren(parent: RunBuffer): void {
     if (parent.waiting === undefined) return;
     for (const child of parent.waiting) {
       if (parent.refused) child.orphan();
@@ -340,23 +340,23 @@ export class RunQueue implements ChangeLog<RunChange> {
     parent.waiting = undefined;
   }
 
-  #withoutConflicts(log: RunLog, keys: readonly string[]): void {
+  #withoutConflicts(log: RunBuffer, keys: readonly string[]): void {
     const change = log.head as RunChange;
     log.head = withoutParams(change, keys);
     this.#account.released(bytesOf(change) - bytesOf(log.head));
   }
 }
 
-const isElsewhere = (child: RunLog, parent: RunLog): boolean => experimentKey(child.experiment) !== experimentKey(parent.experiment);
+const isElsewhere = (child: RunBuffer, parent: RunBuffer): boolean => experimentKey(child.experiment) !== experimentKey(parent.experiment);
 
 /** A batch that is with the store. */
 class Flight implements Batch<RunChange> {
   readonly work: readonly RunChange[];
-  readonly logs: readonly RunLog[];
+  readonly logs: readonly RunBuffer[];
   recalled = false;
-  readonly #queue: RunQueue;
+  readonly #queue: MemoryLog;
 
-  constructor(queue: RunQueue, logs: readonly RunLog[]) {
+  constructor(queue: MemoryLog, logs: readonly RunBuffer[]) {
     this.#queue = queue;
     this.logs = logs;
     this.work = logs.map((log) => log.head as RunChange);

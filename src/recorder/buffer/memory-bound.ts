@@ -1,11 +1,11 @@
-import type { Diagnostics } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
-import type { RunChange, TrackingStore } from "../stores/tracking-store.js";
-import type { Accounting } from "./accounting.js";
-import type { Dispatcher } from "./dispatch/dispatcher.js";
-import type { Keeper } from "./keeper.js";
-import { METRIC_BYTES, type RunLog } from "./run-log.js";
-import type { RunQueue } from "./run-queue.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
+import type { RunChange, TrackingStore } from "../../stores/tracking-store.js";
+import type { Accounting } from "../accounting.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import type { OutboxWriter } from "../outbox/outbox-writer.js";
+import type { MemoryLog } from "./memory-log.js";
+import { METRIC_BYTES, type RunBuffer } from "./run-buffer.js";
 
 /** What gives way at once when memory is full, in items: it is inside the user's call. */
 const STEP_ITEMS = 500;
@@ -29,17 +29,17 @@ export class MemoryBound {
   readonly #options: MemoryBoundOptions;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #account: Accounting;
-  readonly #queue: RunQueue;
-  readonly #keeper: Keeper;
+  readonly #queue: MemoryLog;
+  readonly #keeper: OutboxWriter;
   #relieving = false;
   /** How far what could be dropped has been looked through, what for, and how many bytes that has freed. */
-  #walk: Iterator<RunLog> | undefined;
+  #walk: Iterator<RunBuffer> | undefined;
   #dropping: "metrics" | "runs" = "metrics";
   #freed = 0;
   readonly #errors: { metrics?: PulseError; runs?: PulseError } = {};
   #nothingToDropAt = 0;
 
-  constructor(options: MemoryBoundOptions, dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: Keeper) {
+  constructor(options: MemoryBoundOptions, dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: OutboxWriter) {
     this.#options = options;
     this.#dispatcher = dispatcher;
     this.#account = account;
@@ -102,7 +102,7 @@ export class MemoryBound {
     return little && after === "runs";
   }
 
-  #dropMetrics(log: RunLog, most: number): number {
+  #dropMetrics(log: RunBuffer, most: number): number {
     const count = log.dropMetrics(most);
     log.settled += count;
     this.#account.released(count * METRIC_BYTES);
@@ -110,7 +110,7 @@ export class MemoryBound {
     return count;
   }
 
-  #dropRun(log: RunLog): number {
+  #dropRun(log: RunBuffer): number {
     return log.ended && log.uncreated && log.head === undefined && !log.kept ? this.#queue.drop(log, this.#error()) : 0;
   }
 
@@ -122,7 +122,7 @@ export class MemoryBound {
     return this.#errors[this.#dropping] as PulseError;
   }
 
-  *#candidates(): Generator<RunLog> {
+  *#candidates(): Generator<RunBuffer> {
     yield* this.#queue.waiting();
     yield* this.#keeper.fresh;
   }

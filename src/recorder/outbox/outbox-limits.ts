@@ -1,5 +1,5 @@
-import type { Diagnostics } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
 import { adopt, fileFacts, type OutboxFolder, outboxFolders, removeFiles } from "./outbox-folder.js";
 
 /** Bounds of all outboxes of a state folder together. */

@@ -1,7 +1,7 @@
-import type { TerminalStatus } from "../entities.js";
-import type { RunChange, RunEnd, StoredIds } from "../stores/tracking-store.js";
-import { damage, type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./kept.js";
+import type { TerminalStatus } from "../../entities.js";
+import type { RunChange, RunEnd, StoredIds } from "../../stores/tracking-store.js";
 import { OutboxFile } from "./outbox-file.js";
+import { damage, type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./rows.js";
 
 /** Most changes read at once: parsing them holds the event loop. */
 const PAGE_ROWS = 200;

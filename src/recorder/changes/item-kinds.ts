@@ -1,0 +1,2 @@
+/** The kinds of items that are recorded of a run. */
+export type ItemKind = "runs" | "metrics" | "params" | "tags" | "ends";

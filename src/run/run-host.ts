@@ -1,0 +1,18 @@
+import type { Redactor } from "../capture/redact.js";
+import type { Clock } from "../clock.js";
+import type { ResolvedConfig } from "../config/resolve.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { Recorder } from "../recorder/recorder.js";
+
+/** What runs need of the tracker they belong to. */
+export interface RunHost {
+  readonly config: ResolvedConfig;
+  readonly recorder: Recorder;
+  readonly diagnostics: Diagnostics;
+  readonly clock: Clock;
+  readonly redact: Redactor;
+  /** How many of its runs are open. */
+  opened: number;
+  /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
+  takeResumeId(): string | undefined;
+}
