@@ -1,6 +1,6 @@
 import type { Selector } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
-import { type Clock, systemClock } from "./clock.js";
+import { type Clock, ReadClock, systemClock } from "./clock.js";
 import type { PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
@@ -52,7 +52,7 @@ const RETIRE_CHECK_MS = 500;
 class TrackerInstance implements Tracker, RunHost {
   readonly config: ResolvedConfig;
   readonly diagnostics: Diagnostics;
-  readonly clock: Clock;
+  readonly clock: ReadClock;
   readonly recorder: Recorder;
   readonly redact: Redactor;
   opened = 0;
@@ -61,7 +61,7 @@ class TrackerInstance implements Tracker, RunHost {
 
   constructor(config: ResolvedConfig, store: TrackingStore, resumeId: string | undefined, clock: Clock = systemClock) {
     this.config = config;
-    this.clock = clock;
+    this.clock = new ReadClock(clock);
     this.#resumeId = resumeId;
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
@@ -71,7 +71,7 @@ class TrackerInstance implements Tracker, RunHost {
     this.recorder = new Recorder({
       store,
       diagnostics,
-      clock,
+      clock: this.clock,
       maxPendingBytes,
       exitTimeoutMs,
       patienceMs: config.server.requestTimeoutMs,

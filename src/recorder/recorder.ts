@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.js";
+import type { ReadClock } from "../clock.js";
 import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { ExperimentRef, TerminalStatus } from "../entities.js";
@@ -20,6 +20,11 @@ import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
 
+/** So many items recorded without anything being taken are handed over from within the call that records the last of them. */
+const HAND_OVER_ITEMS = 2_048;
+/** The same when some of them could not be handed over at once. */
+const AGAIN_ITEMS = 256;
+
 /** What a run's buffer begins with. */
 interface RunOpening {
   readonly runKey: string;
@@ -32,7 +37,7 @@ interface RunOpening {
 export interface RecorderOptions {
   readonly store: TrackingStore;
   readonly diagnostics: Diagnostics;
-  readonly clock: Clock;
+  readonly clock: ReadClock;
   /** Bound of what waits in memory, in bytes. */
   readonly maxPendingBytes: number;
   /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
@@ -75,6 +80,11 @@ export class Recorder {
   #heir: OutboxRecovery | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
+  /** How many items were recorded since something was last taken. */
+  #untaken = 0;
+  #takes = 0;
+  /** When one last looked for what has waited too long, by the clock. */
+  #lookedAt = 0;
   #ended: "closed" | "exited" | undefined;
 
   constructor(options: RecorderOptions) {
@@ -132,7 +142,29 @@ export class Recorder {
       }
     }
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
+    this.#handOverInTime(kind);
     if (this.accounting.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
+  }
+
+  /** Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within the call that records. */
+  #handOverInTime(kind: ItemKind): void {
+    const { clock, flushIntervalMs } = this.#options;
+    const { pending } = this.accounting;
+    // Runs and metrics have read the clock a moment ago; reading it for each of them again would be dear.
+    const now = kind === "params" || kind === "tags" ? clock.now() : clock.last;
+    if (pending === 1) this.#lookedAt = now;
+    if (this.#takes === this.#queue.takes) this.#untaken++;
+    else {
+      this.#takes = this.#queue.takes;
+      this.#untaken = 0;
+    }
+    const waited = now - this.#lookedAt; // less than nothing when the clock was set back
+    if (this.#untaken < HAND_OVER_ITEMS && waited < flushIntervalMs && waited >= 0) return;
+    this.#keeper.keepFresh();
+    const all = this.#bound.handOver();
+    this.#takes = this.#queue.takes;
+    this.#untaken = all ? 0 : HAND_OVER_ITEMS - AGAIN_ITEMS;
+    if (all) this.#lookedAt = now; // else the next call goes on
   }
 
   ending(log: RunBuffer): void {
@@ -287,8 +319,9 @@ export class Recorder {
 
   /** Writes down what the store has not taken for half an interval. */
   #keepOverdue(): void {
-    const { flushIntervalMs } = this.#options;
+    const { clock, flushIntervalMs } = this.#options;
     this.#keepTimer = undefined;
+    this.#lookedAt = clock.now();
     if (this.#ended) return;
     this.#keeper.keepFresh();
     void this.#keeper.own.safe; // a file that was removed is written anew

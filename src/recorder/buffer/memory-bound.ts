@@ -9,6 +9,8 @@ import { METRIC_BYTES, type RunBuffer } from "./run-buffer.js";
 
 /** What gives way at once when memory is full, in items: it is inside the user's call. */
 const STEP_ITEMS = 500;
+/** A call that hands over more than one batch stops after this long, in milliseconds. */
+const MAX_CALL_MS = 2;
 /** Runs looked at for something to drop, at once. */
 const MOST_VISITS = 2_000;
 /** When there was nothing left to drop, memory has to grow by this share of its bound before one looks again. */
@@ -58,11 +60,35 @@ export class MemoryBound {
     }
   }
 
+  /**
+   * Hands over what waits from within the call that records, since nobody knows when the event loop turns: to a store that writes at once,
+   * else to the outbox. False when some of it stays, for want of time.
+   */
+  handOver(): boolean {
+    if (this.#relieving) return true;
+    this.#relieving = true;
+    try {
+      const until = performance.now() + MAX_CALL_MS;
+      while (this.#queue.ready) {
+        if (performance.now() > until) return false;
+        const refuses = this.#dispatcher.refusingFor > 0;
+        if ((refuses || !this.#writeBatch()) && !this.#keeper.keepSome(STEP_ITEMS)) return true; // nothing takes it now
+      }
+      return true;
+    } finally {
+      this.#relieving = false;
+    }
+  }
+
+  /** Has a store that can write a batch before this returns: true when it took one. */
+  #writeBatch(): boolean {
+    return this.#options.store.applySync !== undefined && !this.#queue.inFlight && this.#dispatcher.writeSync(0) === true;
+  }
+
   #giveWay(): void {
     // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to twice of it.
-    const { maxPendingBytes, exitTimeoutMs, store } = this.#options;
-    const stuck = store.applySync === undefined || this.#queue.inFlight || this.#dispatcher.writeSync(0) !== true;
-    if (stuck && !this.#keeper.keepSome(STEP_ITEMS)) {
+    const { maxPendingBytes, exitTimeoutMs } = this.#options;
+    if (!this.#writeBatch() && !this.#keeper.keepSome(STEP_ITEMS)) {
       if (this.#dispatcher.refusingFor > exitTimeoutMs || this.#account.bytes > 2 * maxPendingBytes) this.#drop();
     }
   }

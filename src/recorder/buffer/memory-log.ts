@@ -30,6 +30,8 @@ export interface Spool {
 
 /** The run logs that hold something in memory, in the order in which they are to be handed over. */
 export class MemoryLog implements ChangeLog<RunChange> {
+  /** How often something was taken. */
+  takes = 0;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #account: Accounting;
   readonly #keeper: Spool;
@@ -79,6 +81,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
   take(items: number, runs: number): Batch<RunChange> | undefined {
     const batch = this.takeLogs(items, runs);
     if (batch.length === 0) return undefined;
+    this.takes++;
     this.#keeper.sending(batch);
     const flight = new Flight(this, batch);
     this.#flights.add(flight);

@@ -46,7 +46,11 @@ export class Dispatcher<W extends Work> {
   constructor(options: DispatcherOptions<W>) {
     const { store, clock } = options;
     this.#options = options;
-    this.#breaker = new CircuitBreaker(store.width ?? 1, clock.random, () => this.#pump());
+    this.#breaker = new CircuitBreaker(
+      store.width ?? 1,
+      () => clock.random(),
+      () => this.#pump(),
+    );
     this.denied = new DeniedExperiments(() => {
       for (const log of this.#logs) log.reopen();
       this.schedule();
@@ -249,7 +253,7 @@ export class Dispatcher<W extends Work> {
   }
 
   #backOff({ doublings }: Failures): number {
-    return backOff(doublings, this.#options.clock.random);
+    return backOff(doublings, () => this.#options.clock.random());
   }
 
   #away({ error, afterMs }: Outcome & { kind: "away" }): void {

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { outboxStates } from "../../src/cli/outboxes.js";
+import type { PulseConfig } from "../../src/index.js";
+import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { trackerOn } from "../../src/tracker.js";
+import { query } from "../support/database.js";
+import { FaultyStore } from "../support/faulty-store.js";
+import { kit, newFolder } from "../support/outbox-kit.js";
+
+const program = fileURLToPath(new URL("../fixtures/computes.js", import.meta.url));
+const INTERVAL_MS = 200;
+/** How many intervals a program computes before it is killed. */
+const INTERVALS = 5;
+
+interface Line {
+  readonly i: number;
+  readonly at: number;
+}
+
+/** Runs the program until it has recorded for some intervals, looks at what is there meanwhile, and kills it. */
+async function killed(config: PulseConfig, how: string, what: string, meanwhile: () => void): Promise<Line[]> {
+  const child = spawn(process.execPath, [program, JSON.stringify({ flushIntervalMs: INTERVAL_MS, ...config }), how, what]);
+  let text = "";
+  child.stderr.on("data", (data) => console.error(String(data)));
+  const lines = (): Line[] =>
+    text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => line.split(" ").map(Number) as [number, number])
+      .map(([i, at]) => ({ i, at }));
+  await new Promise<void>((resolve) => {
+    child.stdout.on("data", (data) => {
+      text += data;
+      const [from, to] = [lines()[0]?.at ?? 0, lines().at(-1)?.at ?? 0];
+      if (to - from > INTERVALS * INTERVAL_MS && !child.killed) {
+        meanwhile();
+        child.kill("SIGKILL");
+      }
+    });
+    child.on("close", () => resolve());
+  });
+  return lines();
+}
+
+/** What must be there: all that was an interval old when the last thing was recorded. */
+function old(lines: readonly Line[]): number {
+  const last = lines.at(-1)?.at ?? 0;
+  return lines.filter(({ at }) => at < last - INTERVAL_MS).length;
+}
+
+for (const how of ["computes", "awaits"])
+  for (const what of ["one run", "runs", "tags"])
+    test(`a program that only ${how} and records ${what} loses at most an interval when it is killed, and is seen meanwhile`, async () => {
+      const path = join(newFolder(), "mlflow.db");
+      let seen = 0;
+      const count = (): number =>
+        what === "tags"
+          ? Number(query(path, "SELECT value FROM tags WHERE key = 'i'")[0]?.["value"] ?? -1) + 1
+          : query(path, "SELECT value FROM metrics WHERE key = 'i'").length;
+      const lines = await killed({ trackingUri: `sqlite:///${path}` }, how, what, () => {
+        seen = count();
+      });
+      assert.ok(count() >= old(lines), `${count()} stored, ${old(lines)} of ${lines.length} were old enough`);
+      assert.ok(seen > 0, "nothing was seen while it computed");
+    });
+
+/** Items of a recorded thing, and items recorded besides. */
+const ITEMS = { "one run": [1, 2], runs: [3, 1], tags: [1, 1] } as const;
+
+for (const what of ["one run", "runs", "tags"] as const)
+  test(`the same with a server that is away: ${what} are on disk`, async () => {
+    const folder = newFolder();
+    const uri = "http://127.0.0.1:1";
+    const lines = await killed({ trackingUri: uri, outbox: { folder } }, "computes", what, () => undefined);
+    const items = outboxStates(new OutboxFolder(folder, uri)).reduce((sum, state) => sum + (state.items ?? 0), 0);
+    const [each, besides] = ITEMS[what];
+    assert.ok(items - besides >= each * old(lines), `${items} kept, ${old(lines)} of ${lines.length} were old enough`);
+  });
+
+test("a burst does not pile up: what has reached a batch goes from within the call that records", async () => {
+  const store = new FaultyStore();
+  const tracker = trackerOn(store);
+  let most = 0;
+  for (let i = 0; i < 20_000; i++) {
+    tracker.withRun({}, (run) => run.logMetric("m", i));
+    most = Math.max(most, tracker.stats().pending);
+  }
+  assert.ok(most < 4_096, `${most} items waited at once`);
+  await tracker.shutdown();
+  assert.equal(store.runs.size, 20_000);
+});
+
+test("the same with a store that answers later: a burst goes to disk", async () => {
+  const { tracker, store, files } = kit({ flushIntervalMs: 60_000 });
+  for (let i = 0; i < 3_000; i++) tracker.withRun({}, (run) => run.logMetric("m", i));
+  assert.equal(files().length, 1);
+  assert.equal(store.runs.length, 0, "nothing can be sent before the loop turns");
+  await tracker.flush();
+  assert.equal(store.runs.length, 3_000);
+  assert.equal(tracker.stats().pending, 0);
+  await tracker.shutdown();
+});
