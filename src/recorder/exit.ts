@@ -28,16 +28,18 @@ const signals: { readonly listeners: Map<NodeJS.Signals, () => void>; stopping: 
 export function guardAtExit(recorder: Recorder): void {
   shared("exit listeners", () => {
     process.on("beforeExit", () => {
+      const end = endAt(Number(process.exitCode ?? (isEntryUnsettled() ? UNSETTLED_CODE : 0)));
       for (const each of recorders) {
         // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
-        if (each.idle && !each.writesSync) each.endOpenRuns(endAt(Number(process.exitCode ?? 0)));
+        if (each.idle && !each.writesSync) each.endOpenRuns(end);
         if (!each.settled && !finishing.has(each)) void finish(each);
       }
     });
     // Only watched: whoever handles uncaught errors goes on doing so.
     process.on("uncaughtExceptionMonitor", () => note("FAILED"));
     process.on("exit", (code) => {
-      const end = endAt(code);
+      // Node itself may set it in a listener before this one.
+      const end = endAt(Number(process.exitCode ?? code));
       for (const each of recorders) each.drainSync(end);
     });
     for (const signal of SIGNALS) listen(signal);
@@ -46,6 +48,14 @@ export function guardAtExit(recorder: Recorder): void {
   // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
   shared("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
+}
+
+/** What Node exits with when the program's top level waits for something that never comes. */
+const UNSETTLED_CODE = 13;
+
+/** Whether the program's top level has not ended: Node keeps a listener for that case until then. */
+function isEntryUnsettled(): boolean {
+  return process.listeners("exit").some(({ name }) => name === "handleProcessExit");
 }
 
 function sayAll(): void {

@@ -1,3 +1,4 @@
+import { isMainThread } from "node:worker_threads";
 import type { ReadClock } from "../clock.js";
 import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
@@ -239,7 +240,13 @@ export class Recorder {
     this.#writeAll();
     this.#ended = "exited";
     this.#heir?.stop();
-    this.#keeper.own.close();
+    this.#closeAtExit();
+  }
+
+  /** Other people's `exit` listeners may still record something; a worker's thread goes, and the process, which has its locks, stays. */
+  #closeAtExit(): void {
+    if (isMainThread) this.#keeper.own.rest();
+    else this.#keeper.own.close();
   }
 
   /** Says what is left to say, at the end of the process. */
@@ -338,8 +345,10 @@ export class Recorder {
 
   #addedToKept(log: RunBuffer): void {
     this.#keeper.added(log);
-    if (this.#ended === "exited") this.#writeAll();
-    else if (this.#keepTimer === undefined) this.#begin();
+    if (this.#ended === "exited") {
+      this.#writeAll();
+      this.#closeAtExit();
+    } else if (this.#keepTimer === undefined) this.#begin();
   }
 
   /** With durability "outbox": everything of this turn is on disk at its end. */
@@ -390,6 +399,7 @@ export class Recorder {
       log.queued = true;
       this.#queue.push(log);
       this.#writeAll();
+      this.#closeAtExit();
       return;
     }
     log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));

@@ -38,6 +38,7 @@ for (const [how, code, status, partial] of [
   ["reject", 1, "FAILED", 0],
   ["code", 3, "FAILED", 0],
   ["late", 0, "FINISHED", 1],
+  ["never", 13, "FAILED", 0],
 ] as const) {
   test(`a program that ends by "${how}" loses nothing, ends its open run and keeps its exit code`, async () => {
     const path = join(folder, `${how.replace(" ", "-")}.db`);

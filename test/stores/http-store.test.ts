@@ -177,6 +177,14 @@ test("a body that a proxy finds too large is sent in smaller ones", async () => 
   assert.ok(sizes.filter((size) => size <= 100_000).length > 4, String(sizes));
 });
 
+test("a 413 for a request that is small to everybody is a gateway's mistake, and waited for", async () => {
+  for (const call of ["experiments/get-by-name", "runs/create", "runs/log-batch", "runs/update"]) {
+    const { store } = await served(({ url }) => (url.includes(call) ? { status: 413, body: "<html>too large</html>" } : undefined));
+    const got = await outcome(store, { ...ENDED, params: [{ key: "p", value: "1" }] });
+    assert.equal(got.kind, "away", call);
+  }
+});
+
 test("an old server that knows no colon in keys gets an underscore", async () => {
   const { store, server } = await served(({ url, body }) =>
     url.includes("log-batch") && body.includes('"a:b"')

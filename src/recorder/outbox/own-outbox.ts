@@ -138,6 +138,20 @@ export class OwnOutbox {
     }
   }
 
+  /** Lets go of the outbox when nothing is in it; else its file stays open, for what may still come of its runs. It can be used on. */
+  rest(): void {
+    const { source } = this;
+    if (source === undefined) return;
+    source.recovered();
+    try {
+      if (!source.outbox.empty) return;
+    } catch {
+      return;
+    }
+    this.#letGo();
+    closeOutbox(source.outbox);
+  }
+
   /** Lets go of the outbox; its file stays when it holds something. */
   close(): void {
     const { source } = this;

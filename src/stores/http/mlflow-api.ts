@@ -130,7 +130,7 @@ export class MlflowApi {
       }
       return json;
     }
-    const failure = this.#failure(request.path, answer, json);
+    const failure = this.#failure(request, answer, json);
     throw failure.kind === "denied" && !(await this.#accepts()) ? new Failure("away", failure.error) : failure;
   }
 
@@ -151,10 +151,11 @@ export class MlflowApi {
     return this.#accepted.answer;
   }
 
-  #failure(path: string, answer: HttpAnswer, json: Record<string, unknown> | undefined): Failure {
+  #failure(request: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer, json: Record<string, unknown> | undefined): Failure {
+    const { path } = request;
     const { status } = answer;
     const errorCode = json?.["error_code"];
-    if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(path, answer);
+    if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(request, answer);
     const message = typeof json?.["message"] === "string" ? json["message"] : "";
     const said = (code: PulseErrorCode): MlflowError =>
       new MlflowError(
@@ -176,7 +177,7 @@ export class MlflowApi {
   }
 
   /** An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was sent. */
-  #foreign(path: string, answer: HttpAnswer): Failure {
+  #foreign({ path, body = "" }: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer): Failure {
     const { status } = answer;
     const said = this.#shown(plain(answer.text));
     const words = said === "" ? "" : `: ${said}`;
@@ -187,7 +188,7 @@ export class MlflowApi {
         return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
       return new Failure("denied", new MlflowError("FORBIDDEN", `${this.origin} answered 403${words}.`, "", 403, said));
     }
-    if (status === 413) {
+    if (status === 413 && body.length > SMALL_BODY) {
       const detail = `${this.origin} or a proxy before it refuses ${path.split("?")[0]} as too large (413).`;
       return new Failure("rejected", new MlflowError("REJECTED", detail, "", 413));
     }
@@ -254,6 +255,9 @@ export class MlflowApi {
     };
   }
 }
+
+/** A body of so many characters is too large for nobody: a 413 for it, or for none, is a gateway's mistake. */
+const SMALL_BODY = 1_024;
 
 /** Longer waits than this are a mistake of somebody's, or a maintenance window that may end early. */
 const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
