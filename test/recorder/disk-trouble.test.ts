@@ -208,3 +208,25 @@ test("a folder that becomes writable later is used from then on", async () => {
   assert.equal(outbox.summary().items, 3);
   outbox.close();
 });
+
+test("what a dead tracker has left is delivered from a full disk, and its file removed, which makes room", async (t) => {
+  const folder = newFolder();
+  const before = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
+  before.store.fault = () => away;
+  for (let i = 0; i < 300; i++) before.tracker.withRun({ runName: `run ${i}` }, (run) => run.logMetric("m", i));
+  await before.tracker.shutdown();
+  const [path = ""] = before.files();
+  const writes = ["append", "remove", "markAttempted", "setIds", "setAside", "noteDenied", "endOpenRuns"] as const;
+  for (const name of writes)
+    t.mock.method(Outbox.prototype, name, (): never => {
+      throw Object.assign(new Error("database or disk is full"), { code: "ERR_SQLITE_ERROR", errcode: SQLITE.FULL });
+    });
+  const next = kit({}, new RemoteStore(), folder);
+  next.tracker.withRun({ runName: "next" }, () => 1);
+  await until("everything is delivered", () => next.store.runs.length === 301 && !next.files().includes(path));
+  assert.deepEqual([...new Set(next.store.runs.map(({ status }) => status))], ["FINISHED"]);
+  const said = next.warnings.filter((warning) => warning.includes(path) && warning.includes("OUTBOX_FAILED"));
+  assert.equal(said.length, 1, next.warnings.join("\n"));
+  assert.match(said[0] ?? "", /disk is full/);
+  await next.tracker.shutdown();
+});

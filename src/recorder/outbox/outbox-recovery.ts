@@ -1,4 +1,6 @@
 import type { Diagnostics } from "../../diagnostics.js";
+import { messageOf, PulseError } from "../../errors.js";
+import { isDamaged } from "../../stores/sql/driver.js";
 import type { RunChange } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
@@ -90,10 +92,13 @@ export class OutboxRecovery {
     try {
       if (this.#options.retrySetAside) outbox.retrySetAside();
       outbox.endOpenRuns();
-    } catch {
-      outbox.close();
-      this.foreign.push(outbox.path);
-      return false;
+    } catch (error) {
+      if (isDamaged(error)) {
+        outbox.close();
+        this.foreign.push(outbox.path);
+        return false;
+      }
+      this.#warn(outbox, error); // a full disk: its open runs are for the next one
     }
     const account: Account = {
       delivered: (items, refused) => this.#options.onDelivered?.(items - refused),
@@ -106,7 +111,9 @@ export class OutboxRecovery {
       setAside: () => undefined,
       idle: () => setImmediate(() => this.#look(source)),
       away: () => undefined,
-      failed: () => {
+      failed: (error, what) => {
+        this.#warn(outbox, error);
+        if (what === "writing") return; // on a full disk it is delivered all the same, and removed as a whole when that is done
         source.stop(); // the next one may do better
         setImmediate(() => this.#look(source));
       },
@@ -119,6 +126,11 @@ export class OutboxRecovery {
     }
     this.#letGo();
     return false;
+  }
+
+  #warn({ path }: Outbox, error: unknown): void {
+    const detail = `What became of the runs kept in ${path} cannot be written down: ${messageOf(error)}. They are delivered all the same, and may be sent again.`;
+    this.#diagnostics.warnLater(new PulseError("OUTBOX_FAILED", detail, error), path);
   }
 
   /** Goes on with the next outbox when nothing of this one can be delivered any more. */

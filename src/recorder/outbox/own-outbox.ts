@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { messageOf, PulseError } from "../../errors.js";
-import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
+import { isDamaged } from "../../stores/sql/driver.js";
 import type { RunChange } from "../../stores/tracking-store.js";
 import type { Accounting } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
@@ -274,10 +274,4 @@ export class OwnOutbox {
     diagnostics.warnLater(error, what);
     for (const { key } of runs) this.#listener.dropped(key, error);
   }
-}
-
-/** Whether the file itself is no database any more: what was in it cannot be read. */
-function isDamaged(error: unknown): boolean {
-  const code = sqliteCode(error);
-  return code === SQLITE.CORRUPT || code === SQLITE.NOTADB;
 }

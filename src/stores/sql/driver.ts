@@ -123,3 +123,9 @@ export function sqliteCode(error: unknown): number | undefined {
   if (code !== "ERR_SQLITE_ERROR") return undefined;
   return /locked|busy/i.test(String(message)) ? SQLITE.BUSY : SQLITE.IOERR;
 }
+
+/** Whether a driver's error says that the file is no database any more: what was in it cannot be read. */
+export function isDamaged(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === SQLITE.CORRUPT || code === SQLITE.NOTADB;
+}
