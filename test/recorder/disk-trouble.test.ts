@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { afterEach, test } from "node:test";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
@@ -228,5 +228,51 @@ test("what a dead tracker has left is delivered from a full disk, and its file r
   const said = next.warnings.filter((warning) => warning.includes(path) && warning.includes("OUTBOX_FAILED"));
   assert.equal(said.length, 1, next.warnings.join("\n"));
   assert.match(said[0] ?? "", /disk is full/);
+  await next.tracker.shutdown();
+});
+
+for (const [what, spoil] of [
+  ["cut to nothing", (path: string) => truncateSync(path, 0)],
+  ["cut in its log", (path: string) => truncateSync(`${path}-wal`, 32)],
+] as const)
+  test(`an outbox that somebody has ${what} is noticed: what comes is kept in another one, what is gone is counted`, async () => {
+    const folder = newFolder();
+    const { store, tracker, files, warnings } = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
+    store.fault = () => away;
+    const record = async (from: number): Promise<void> => {
+      for (let i = from; i < from + 200; i++) {
+        tracker.withRun({ runName: `run ${i}` }, (run) => run.logMetric("m", i));
+        if (i % 20 === 0) await sleep(1);
+      }
+      await sleep(20);
+    };
+    await record(0);
+    const [path = ""] = files();
+    spoil(path);
+    await record(200);
+    await until("there is another one", () => files().some((file) => file !== path));
+    await tracker.shutdown();
+    const { pending, dropped, delivered } = tracker.stats();
+    assert.deepEqual([pending + dropped, delivered], [1_200, 0]);
+    assert.ok(dropped <= 600, `${dropped} were given up`);
+    assert.ok(dropped === 0 || warnings.some((warning) => warning.includes("OUTBOX_FAILED")), warnings.join("\n"));
+    const next = kit({}, new RemoteStore(), folder);
+    next.tracker.withRun({ runName: "next" }, () => 1);
+    await until("what was kept is delivered", () => next.store.runs.length === 1 + pending / 3);
+    await next.tracker.shutdown();
+  });
+
+test("an outbox that cannot be read is left alone by the next program, which says so", async () => {
+  const folder = newFolder();
+  const before = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
+  before.store.fault = () => away;
+  before.tracker.withRun({}, () => 1);
+  await before.tracker.shutdown();
+  const [path = ""] = before.files();
+  writeFileSync(path, "no database ".repeat(1_000));
+  const next = kit({}, new RemoteStore(), folder);
+  next.tracker.withRun({}, () => 1);
+  await until("it is said", () => next.warnings.some((warning) => warning.includes(path) && warning.includes("damaged")));
+  assert.ok(next.files().includes(path));
   await next.tracker.shutdown();
 });

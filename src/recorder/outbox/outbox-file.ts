@@ -4,6 +4,8 @@ import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statem
 import { OUTBOX_VERSION, TABLES } from "./rows.js";
 
 const { setImmediate, clearImmediate } = globalThis;
+/** Its files. */
+const SUFFIXES = ["", "-wal"];
 /** What the name of the file beside an outbox ends with that says so. */
 export const UNSURE = ".unsure";
 /** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
@@ -54,6 +56,8 @@ export class OutboxFile {
   readonly #db: Database;
   readonly #identity: string;
   readonly #prepared = new Map<string, Statement>();
+  /** How large its files were when one last looked; they only get smaller by a checkpoint. */
+  #sizes: readonly number[] = [];
   #depth = 0;
   #commits = 0;
   #checkpointing: NodeJS.Immediate | undefined;
@@ -82,6 +86,7 @@ export class OutboxFile {
       }
       this.#db.exec("COMMIT");
       this.#identity = this.#look();
+      this.#sizes = this.#measure();
       this.#realPath = realPath(path);
       owned.add(this.#realPath);
     } catch (error) {
@@ -92,11 +97,24 @@ export class OutboxFile {
 
   /** Whether its files are still where they were made: what is written into removed ones nobody finds. */
   get inPlace(): boolean {
-    return this.#look() === this.#identity;
+    return this.#look() === this.#identity && !this.isCut;
+  }
+
+  /** Whether its files are where they were, and somebody has made one of them shorter. */
+  get isCut(): boolean {
+    if (this.#look() !== this.#identity) return false;
+    const sizes = this.#measure();
+    const cut = sizes.some((size, i) => size < (this.#sizes[i] ?? 0));
+    if (!cut) this.#sizes = sizes;
+    return cut;
+  }
+
+  #measure(): number[] {
+    return SUFFIXES.map((suffix) => sizeOf(this.path + suffix));
   }
 
   #look(): string {
-    return ["", "-wal"].map((suffix) => fileIdentity(this.path + suffix)).join();
+    return SUFFIXES.map((suffix) => fileIdentity(this.path + suffix)).join();
   }
 
   /** Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over without being marked so. */
@@ -151,6 +169,7 @@ export class OutboxFile {
     } catch {
       // The next one may do better.
     }
+    this.#sizes = this.#measure();
   }
 
   /** Lets the file go, so that others may own it. */

@@ -83,7 +83,7 @@ export class OutboxRecovery {
     for (let path = this.#files?.shift(); path !== undefined; path = this.#files?.shift()) {
       const outbox = adopt(path);
       if (outbox === "held") this.held.push(path);
-      else if (outbox === "foreign") this.foreign.push(path);
+      else if (outbox === "foreign") this.#leave(path);
       else if (this.#begin(outbox)) return;
     }
   }
@@ -95,7 +95,7 @@ export class OutboxRecovery {
     } catch (error) {
       if (isDamaged(error)) {
         outbox.close();
-        this.foreign.push(outbox.path);
+        this.#leave(outbox.path);
         return false;
       }
       this.#warn(outbox, error); // a full disk: its open runs are for the next one
@@ -126,6 +126,12 @@ export class OutboxRecovery {
     }
     this.#letGo();
     return false;
+  }
+
+  #leave(path: string): void {
+    this.foreign.push(path);
+    const detail = `${path} was written by another version of this package, or is damaged; it was left untouched.`;
+    this.#diagnostics.warnLater(new PulseError("OUTBOX_FAILED", detail), path);
   }
 
   #warn({ path }: Outbox, error: unknown): void {

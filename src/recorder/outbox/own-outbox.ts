@@ -218,7 +218,7 @@ export class OwnOutbox {
     const detail = `Nothing can be written down in ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
     const problem = new PulseError("OUTBOX_FAILED", detail, error);
     diagnostics.warnLater(problem);
-    if (isDamaged(error)) {
+    if (isDamaged(error) || this.source?.outbox.isCut) {
       const { outbox } = this.source ?? {};
       this.#owed.length = 0;
       this.#letGo();
