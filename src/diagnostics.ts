@@ -15,6 +15,8 @@ export interface Stats {
   params: number;
   /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
   tags: number;
+  /** Dataset inputs recorded. */
+  inputs: number;
   /** Runs that sampling left out, counted at their root. */
   unsampled: number;
   /** Calls that are no runs of their own but part of a folded one. */
@@ -45,6 +47,7 @@ export class Diagnostics {
     metrics: 0,
     params: 0,
     tags: 0,
+    inputs: 0,
     unsampled: 0,
     folded: 0,
     delivered: 0,

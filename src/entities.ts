@@ -24,6 +24,24 @@ export interface Tag {
   readonly value: string;
 }
 
+/** A dataset that a run has used. A name and a digest are one dataset of an experiment. */
+export interface DatasetInput {
+  /** At most 500 characters. */
+  readonly name: string;
+  /** What tells its contents from others, at most 36 characters. */
+  readonly digest: string;
+  /** What kind of place it comes from, such as `local`, `s3` or `http`. */
+  readonly sourceType: string;
+  /** Where it comes from, as JSON. */
+  readonly source: string;
+  /** Its columns or tensors, as JSON. */
+  readonly schema: string | undefined;
+  /** What it looks like, as JSON. */
+  readonly profile: string | undefined;
+  /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
+  readonly tags: readonly Tag[];
+}
+
 /** The experiment a run goes to: by name (made when absent) or by the id of an existing one. */
 export type ExperimentRef = { readonly name: string } | { readonly id: string };
 

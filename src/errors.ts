@@ -24,6 +24,10 @@ const PROBLEMS = {
   INVALID_VALUE: { retry: false, todo: "" },
   REDACTED: { retry: false, todo: "If it is none, give it another name, or set the option `redact`." },
   VALUE_CUT: { retry: false, todo: "Shorten it; two values that differ stay apart by the hash." },
+  INPUT_REPEATED: {
+    retry: false,
+    todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.",
+  },
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
   CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },

@@ -152,7 +152,7 @@ export class Recorder {
     const { clock, flushIntervalMs } = this.#options;
     const { pending } = this.accounting;
     // Runs and metrics have read the clock a moment ago; reading it for each of them again would be dear.
-    const now = kind === "params" || kind === "tags" ? clock.now() : clock.last;
+    const now = kind === "runs" || kind === "metrics" || kind === "ends" ? clock.last : clock.now();
     if (pending === 1) this.#lookedAt = now;
     if (this.#takes === this.#queue.takes) this.#untaken++;
     else {

@@ -10,6 +10,7 @@ import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import type { StoredIds } from "../stores/tracking-store.js";
+import { type Dataset, datasetInput, type InputOptions } from "./inputs.js";
 import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
@@ -64,6 +65,8 @@ export class Run {
   #series: Series | undefined;
   #steps: Steps | undefined;
   #params: Map<string, string> | undefined;
+  /** The tags of each dataset logged. */
+  #inputs: Map<string, string> | undefined;
   #ended = false;
 
   /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
@@ -178,6 +181,32 @@ export class Run {
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
     this.#each(tags, (key, value) => this.setTag(key, value));
+  }
+
+  /**
+   * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
+   * another context is warned of once.
+   * @example
+   * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
+   */
+  logInput(dataset: Dataset, options: InputOptions = {}): void {
+    if (this.#log === undefined) return;
+    const input = datasetInput(this.#host, `Run ${this.id}`, dataset, options);
+    if (input === undefined) return;
+    this.#inputs ??= new Map();
+    const key = JSON.stringify([input.name, input.digest]);
+    const context = JSON.stringify(input.tags);
+    const first = this.#inputs.get(key);
+    if (first === context) return;
+    if (first !== undefined) {
+      this.#host.diagnostics.warn(
+        "INPUT_REPEATED",
+        `Run ${this.id} has dataset ${JSON.stringify(input.name)} already, with other tags; those it was logged with first stay.`,
+      );
+      return;
+    }
+    this.#inputs.set(key, context);
+    this.#log.input(input);
   }
 
   /** Ends the run; only the first end counts. @param status @default "FINISHED" */

@@ -1,4 +1,4 @@
-import type { ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
+import type { DatasetInput, ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 import { DONE, type Outcome, type RunChange, type TrackingStore } from "./tracking-store.js";
 
@@ -14,6 +14,8 @@ export interface StoredRun {
   readonly tags: Map<string, string>;
   /** Every point of every metric, in the order of arrival; a replayed point is there once. */
   readonly metrics: Map<string, Metric[]>;
+  /** Each dataset once, as it was used first. */
+  readonly inputs: DatasetInput[];
 }
 
 const BATCH_ITEMS = 10_000;
@@ -59,6 +61,7 @@ export class MemoryStore implements TrackingStore {
         params: new Map(),
         tags,
         metrics: new Map(),
+        inputs: [],
       });
     }
     const run = this.runs.get(runKey);
@@ -76,6 +79,8 @@ export class MemoryStore implements TrackingStore {
       if (key === "mlflow.runName") run.name = value;
     }
     for (const metric of change.metrics) this.#metric(run, metric);
+    for (const input of change.inputs)
+      if (!run.inputs.some(({ name, digest }) => name === input.name && digest === input.digest)) run.inputs.push(input);
     if (end && (run.status === "RUNNING" || !end.ifRunning)) {
       run.status = end.status;
       const points = end.ifRunning ? [...run.metrics.values()].flat().map(({ timestamp }) => timestamp) : [];

@@ -1,4 +1,4 @@
-import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 
 /** How a run starts. */
@@ -46,12 +46,17 @@ export interface RunChange {
   readonly metrics: readonly Metric[];
   readonly params: readonly Param[];
   readonly tags: readonly Tag[];
+  readonly inputs: readonly DatasetInput[];
   readonly end: RunEnd | undefined;
 }
 
+/** The fields of a change that are lists of items, in the order in which they are stored. */
+export type ListName = "metrics" | "params" | "tags" | "inputs";
+export const LIST_NAMES: readonly ListName[] = ["metrics", "params", "tags", "inputs"];
+
 /** Items of a change that the store will never take; it has the others. */
 export interface RefusedItems {
-  readonly what: "metric" | "param" | "tag";
+  readonly what: "metric" | "param" | "tag" | "input";
   readonly key: string;
   /** How many of the change's items these are; 0 for what is part of the run's start. */
   readonly items: number;
@@ -115,7 +120,8 @@ export interface TrackingStore {
 
 /** How many items a change holds: its start, its end, each metric, param and tag. */
 export function itemsOf(change: RunChange): number {
-  return (change.create ? 1 : 0) + change.metrics.length + change.params.length + change.tags.length + (change.end ? 1 : 0);
+  const { create, metrics, params, tags, inputs, end } = change;
+  return (create ? 1 : 0) + metrics.length + params.length + tags.length + inputs.length + (end ? 1 : 0);
 }
 
 /** A change in which nothing happens: what a real one is made from. */
@@ -127,6 +133,7 @@ export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
   metrics: [],
   params: [],
   tags: [],
+  inputs: [],
   end: undefined,
 };
 

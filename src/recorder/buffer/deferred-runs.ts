@@ -4,7 +4,7 @@ import type { ItemKind } from "../changes/item-kinds.js";
 import type { UnfinishedEnd } from "../unfinished.js";
 import type { ChangeSink, RunBuffer } from "./run-buffer.js";
 
-/** Most metrics, params and tags, of each, that are held back for one root run; how many more there were is in tag `pulse.cut`. */
+/** Most metrics, params, tags and inputs, of each, that are held back for one root run; how many more there were is in tag `pulse.cut`. */
 const MOST_VALUES = 1_000;
 /** Most runs below one root that are held back. */
 const MOST_RUNS = 1_000;
@@ -40,7 +40,7 @@ export class DeferredRuns implements ChangeSink {
   readonly #recorder: DeferringRecorder;
   readonly #judge: (root: RunBuffer, failed: boolean) => Verdict;
   readonly #logs: RunBuffer[] = [];
-  #values: Record<ItemKind, number> = { runs: 0, metrics: 0, params: 0, tags: 0, ends: 0 };
+  readonly #values: Partial<Record<ItemKind, number>> = {};
   #cut = 0;
   #failed = false;
   #fate: Verdict | undefined;
@@ -85,14 +85,14 @@ export class DeferredRuns implements ChangeSink {
 
   admits(kind: ItemKind, key: string): boolean {
     const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MOST_VALUES; // what a run is recorded for
-    if (this.#fate === undefined && this.#values[kind] < most) return true;
+    if (this.#fate === undefined && (this.#values[kind] ?? 0) < most) return true;
     this.#cut++;
     return false;
   }
 
   added(log: RunBuffer, kind: ItemKind): void {
     if (this.#fate !== undefined) return;
-    this.#values[kind]++;
+    this.#values[kind] = (this.#values[kind] ?? 0) + 1;
     if (kind !== "ends") return;
     if (log.gathered?.end?.status === "FAILED" || log.gathered?.end?.status === "KILLED") this.#failed = true;
     if (log === this.#logs[0]) this.#settle(this.#judge(log, this.#failed));

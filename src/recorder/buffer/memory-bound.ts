@@ -2,10 +2,11 @@ import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
 import type { RunChange, TrackingStore } from "../../stores/tracking-store.js";
 import type { Accounting } from "../accounting.js";
+import { METRIC_BYTES } from "../changes/item-kinds.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { OutboxWriter } from "../outbox/outbox-writer.js";
 import type { MemoryLog } from "./memory-log.js";
-import { METRIC_BYTES, type RunBuffer } from "./run-buffer.js";
+import type { RunBuffer } from "./run-buffer.js";
 
 /** What gives way at once when memory is full, in items: it is inside the user's call. */
 const STEP_ITEMS = 500;

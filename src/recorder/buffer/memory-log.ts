@@ -1,12 +1,13 @@
 import type { PulseError } from "../../errors.js";
 import { itemsOf, type RunChange, refusedItems } from "../../stores/tracking-store.js";
 import type { Accounting } from "../accounting.js";
+import { bytesOf } from "../changes/item-kinds.js";
 import { withoutParams } from "../changes/param-conflict.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
 import { experimentKey } from "../dispatch/denied-experiments.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import { BufferList } from "./buffer-list.js";
-import { bytesOf, type RunBuffer } from "./run-buffer.js";
+import type { RunBuffer } from "./run-buffer.js";
 
 const { setTimeout } = globalThis;
 /** The wait before one looks again whether the outbox takes a run. */

@@ -1,7 +1,15 @@
-import type { ExperimentRef, Metric, Param, Tag } from "../../entities.js";
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
 import type { PulseError } from "../../errors.js";
-import { itemsOf, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
-import type { ItemKind } from "../changes/item-kinds.js";
+import {
+  itemsOf,
+  LIST_NAMES,
+  type ListName,
+  type RunChange,
+  type RunEnd,
+  type RunStart,
+  type StoredIds,
+} from "../../stores/tracking-store.js";
+import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
 import type { Unfinished } from "../unfinished.js";
 
 /** A change that is still being gathered, or at the head of its log. */
@@ -13,26 +21,13 @@ interface Gathering extends RunChange {
   metrics: Metric[];
   params: Param[];
   tags: Tag[];
+  inputs: DatasetInput[];
   end: RunEnd | undefined;
 }
 
-/** Rough resident sizes, for the memory bound. */
-const METRIC_BYTES = 128;
-const PAIR_BYTES = 96;
-const START_BYTES = 512;
-
-/** Stands for a list without entries until the first one; most changes have no params or no tags. */
-const NONE: (Param & Tag)[] = [];
-
-const pairBytes = (pair: Param | Tag): number => PAIR_BYTES + 2 * pair.value.length;
-
-/** Gives the rough resident size of a change in bytes. */
-export function bytesOf(change: RunChange): number {
-  let bytes = change.metrics.length * METRIC_BYTES + (change.create ? START_BYTES : 0) + (change.end ? PAIR_BYTES : 0);
-  for (const pair of change.params) bytes += pairBytes(pair);
-  for (const pair of change.tags) bytes += pairBytes(pair);
-  return bytes;
-}
+/** Stand for lists without entries until the first one; most changes have no params, tags or inputs. */
+const NONE: never[] = [];
+const NO_MORE = { params: NONE, tags: NONE, inputs: NONE };
 
 /** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
 export interface ChangeSink {
@@ -142,26 +137,30 @@ export class RunBuffer {
   }
 
   param(param: Param): void {
-    if (!this.#intake.admits("params", param.key)) return;
-    const next = this.#gathering();
-    if (next.params === NONE) next.params = [param];
-    else next.params.push(param);
-    this.#intake.added(this, "params", pairBytes(param));
+    this.#add("params", param, param.key);
   }
 
   tag(tag: Tag): void {
-    if (!this.#intake.admits("tags", tag.key)) return;
+    this.#add("tags", tag, tag.key);
+  }
+
+  input(input: DatasetInput): void {
+    this.#add("inputs", input, input.name);
+  }
+
+  #add<K extends Exclude<ListName, "metrics">>(name: K, item: Lists[K][number], key: string): void {
+    if (!this.#intake.admits(name, key)) return;
     const next = this.#gathering();
-    if (next.tags === NONE) next.tags = [tag];
-    else next.tags.push(tag);
-    this.#intake.added(this, "tags", pairBytes(tag));
+    if (next[name] === NONE) next[name] = [];
+    (next[name] as unknown[]).push(item);
+    this.#intake.added(this, name, (LIST_KINDS[name] as { bytes(item: unknown): number }).bytes(item));
   }
 
   end(end: RunEnd): void {
     this.#gathering().end = end;
     this.ended = true;
     if (this.ids) this.#intake.ending(this);
-    this.#intake.added(this, "ends", PAIR_BYTES);
+    this.#intake.added(this, "ends", END_BYTES);
   }
 
   /** What of it is gathered and not handed over. */
@@ -175,10 +174,11 @@ export class RunBuffer {
     const next = this.#next;
     if (next === undefined) return;
     if (next.create) intake.added(this, "runs", START_BYTES);
-    for (const _ of next.metrics) intake.added(this, "metrics", METRIC_BYTES);
-    for (const param of next.params) intake.added(this, "params", pairBytes(param));
-    for (const tag of next.tags) intake.added(this, "tags", pairBytes(tag));
-    if (next.end) intake.added(this, "ends", PAIR_BYTES);
+    for (const name of LIST_NAMES) {
+      const { bytes } = LIST_KINDS[name] as { bytes(item: unknown): number };
+      for (const item of next[name]) intake.added(this, name, bytes(item));
+    }
+    if (next.end) intake.added(this, "ends", END_BYTES);
   }
 
   /** Whether there is nothing to hand over. */
@@ -212,7 +212,7 @@ export class RunBuffer {
       // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
       const upTo = this.#taken + Math.max(1, metrics - excess);
       this.head = { ...next, metrics: next.metrics.slice(this.#taken, upTo), end: undefined };
-      this.#next = { ...next, create: undefined, params: NONE, tags: NONE };
+      this.#next = { ...next, create: undefined, ...NO_MORE };
       this.#advance(upTo);
     } else {
       this.head = this.#taken === 0 ? next : { ...next, metrics: next.metrics.slice(this.#taken) };
@@ -237,7 +237,7 @@ export class RunBuffer {
       const metrics = next.metrics.slice(from, Math.min(from + limit, upTo));
       const last = from + limit >= upTo;
       const piece = { ...next, ids: this.ids, parentId, metrics, end: last && upTo === next.metrics.length ? next.end : undefined };
-      pieces.push(from === this.#taken ? piece : { ...piece, create: undefined, params: NONE, tags: NONE });
+      pieces.push(from === this.#taken ? piece : { ...piece, create: undefined, ...NO_MORE });
       if (last) return pieces;
     }
   }
@@ -247,7 +247,7 @@ export class RunBuffer {
     if (!this.flying) this.head = undefined;
     const next = this.#next;
     if (next && this.#taken + most < next.metrics.length) {
-      this.#next = { ...next, create: undefined, params: NONE, tags: NONE };
+      this.#next = { ...next, create: undefined, ...NO_MORE };
       this.#advance(this.#taken + most);
       return false;
     }
@@ -302,6 +302,7 @@ export class RunBuffer {
       metrics: [],
       params: NONE,
       tags: NONE,
+      inputs: NONE,
       end: undefined,
     };
     return this.#next;
@@ -314,5 +315,3 @@ export function orphaned(create: RunStart): RunStart {
   if (parentKey === undefined) return create;
   return { ...create, parentKey: undefined, sourceTags: [...sourceTags, { key: "pulse.parent_key", value: parentKey }] };
 }
-
-export { METRIC_BYTES };

@@ -13,7 +13,7 @@ export function conflictWarning(keys: readonly string[]): PulseError {
 }
 
 /** Gives a change without the params that the store has other values for; those become tags. */
-export function withoutParams(change: RunChange, keys: readonly string[]): RunChange {
+export function withoutParams<C extends Pick<RunChange, "params" | "tags">>(change: C, keys: readonly string[]): C {
   const refused = change.params.filter(({ key }) => keys.includes(key));
   return {
     ...change,

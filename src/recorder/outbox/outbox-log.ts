@@ -1,8 +1,9 @@
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
-import { type RunChange, refusedItems, type StoredIds } from "../../stores/tracking-store.js";
+import { LIST_NAMES, type RunChange, refusedItems, type StoredIds } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import { orphaned } from "../buffer/run-buffer.js";
+import type { Lists } from "../changes/item-kinds.js";
 import { withoutParams } from "../changes/param-conflict.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
 import { experimentKey } from "../dispatch/denied-experiments.js";
@@ -286,7 +287,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
 
   /** Writes one decision down, and gives what follows from it once that is on disk. */
   #book(load: Load, decision: Decision): () => void {
-    const { key, change, upTo, rows, experiment } = load;
+    const { key, upTo, rows, experiment } = load;
     const again = (): void => {
       this.#busy.delete(key);
       this.#waiting.set(key, experiment);
@@ -304,8 +305,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
         this.#single.add(key);
         return again;
       case "withoutParams":
-        for (const row of rows)
-          this.outbox.replace(row.seq, withoutParams({ ...change, params: row.params, tags: row.tags }, decision.params), row.end);
+        for (const row of rows) this.outbox.replace(row.seq, withoutParams(row, decision.params));
         return again;
       case "later":
         return () => {
@@ -384,9 +384,7 @@ function merged(run: KeptRun, rows: readonly KeptChange[], create: RunChange["cr
     parentId,
     attempted: rows.some(({ attempted }) => attempted),
     create,
-    metrics: rows.flatMap(({ metrics }) => metrics),
-    params: rows.flatMap(({ params }) => params),
-    tags: rows.flatMap(({ tags }) => tags),
+    ...(Object.fromEntries(LIST_NAMES.map((name) => [name, rows.flatMap((row) => row[name] as unknown[])])) as unknown as Lists),
     end: rows.findLast(({ end }) => end !== undefined)?.end,
   };
 }

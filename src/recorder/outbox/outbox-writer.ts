@@ -2,7 +2,8 @@ import type { TerminalStatus } from "../../entities.js";
 import { PulseError } from "../../errors.js";
 import { itemsOf, type RunChange, type StoredIds } from "../../stores/tracking-store.js";
 import { MemoryLog, type Spool } from "../buffer/memory-log.js";
-import { bytesOf, type RunBuffer } from "../buffer/run-buffer.js";
+import type { RunBuffer } from "../buffer/run-buffer.js";
+import { bytesOf } from "../changes/item-kinds.js";
 import type { Outbox } from "./outbox.js";
 import { OwnOutbox, type OwnOutboxOptions } from "./own-outbox.js";
 

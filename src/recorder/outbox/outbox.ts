@@ -1,7 +1,18 @@
 import type { TerminalStatus } from "../../entities.js";
-import type { RunChange, RunEnd, StoredIds } from "../../stores/tracking-store.js";
+import type { RunChange, StoredIds } from "../../stores/tracking-store.js";
+import type { Lists } from "../changes/item-kinds.js";
 import { OutboxFile } from "./outbox-file.js";
-import { damage, type KeptChange, type KeptRun, type KeptState, keptChange, keptColumns, keptRun, type OutboxSummary } from "./rows.js";
+import {
+  damage,
+  type KeptChange,
+  type KeptRun,
+  type KeptState,
+  keptChange,
+  keptColumns,
+  keptRun,
+  type OutboxSummary,
+  restOf,
+} from "./rows.js";
 
 /** Most changes read at once: parsing them holds the event loop. */
 const PAGE_ROWS = 200;
@@ -201,9 +212,9 @@ export class Outbox extends OutboxFile {
     );
   }
 
-  /** Replaces the params and tags of a change. */
-  replace(seq: number, { params, tags }: Pick<RunChange, "params" | "tags">, end: RunEnd | undefined): void {
-    this.run("UPDATE changes SET rest = ? WHERE seq = ?", JSON.stringify({ params, tags, end }), seq);
+  /** Replaces all but the start and the metrics of a change. */
+  replace(seq: number, change: Lists & Pick<RunChange, "end">): void {
+    this.run("UPDATE changes SET rest = ? WHERE seq = ?", restOf(change), seq);
   }
 
   /** Has what was set aside go again. */
@@ -233,7 +244,7 @@ export class Outbox extends OutboxFile {
     const death = this.get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
     const status: TerminalStatus = death === "KILLED" ? "KILLED" : "FAILED";
     // In SQL, since there may be many: `rest` of an end, as `keptColumns` has it.
-    const [before, after] = [`{"params":[],"tags":[],"end":{"status":"${status}","endTime":`, ',"ifRunning":true}}'];
+    const [before, after] = [`{"end":{"status":"${status}","endTime":`, ',"ifRunning":true}}'];
     this.transaction(() => {
       this.run(
         `INSERT INTO changes (run, items, bytes, attempted, rest, points)

@@ -1,7 +1,8 @@
-import type { ExperimentRef, Metric, Param, Tag } from "../../entities.js";
+import type { ExperimentRef } from "../../entities.js";
 import { messageOf } from "../../errors.js";
 import { FILE } from "../../stores/sql/driver.js";
-import type { RunChange, RunEnd, RunStart, StoredIds } from "../../stores/tracking-store.js";
+import { LIST_NAMES, type ListName, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import { fromRows, isPair, type Lists, toRows } from "../changes/item-kinds.js";
 
 /** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
 export const OUTBOX_VERSION = 1 as const;
@@ -46,14 +47,11 @@ export interface KeptState {
 }
 
 /** One change of a run as an outbox has it. */
-export interface KeptChange {
+export interface KeptChange extends Lists {
   readonly seq: number;
   readonly items: number;
   readonly attempted: boolean;
   readonly create: RunStart | undefined;
-  readonly metrics: Metric[];
-  readonly params: Param[];
-  readonly tags: Tag[];
   readonly end: RunEnd | undefined;
 }
 
@@ -71,14 +69,6 @@ export interface OutboxSummary {
   readonly setAside: readonly { readonly run: string; readonly reason: string; readonly items: number }[];
 }
 
-interface Rest {
-  readonly params?: readonly Param[];
-  readonly tags?: readonly Tag[];
-  readonly end?: RunEnd;
-}
-
-type Point = [key: string, value: number | string, timestamp: number, step: number];
-
 const text = (value: unknown): string | undefined => (value === null || value === undefined ? undefined : String(value));
 
 /** What a row and its run take on disk beside their texts, with the indexes, roughly. */
@@ -87,13 +77,22 @@ const RUN_BYTES = 250;
 
 /** Gives the columns of a change, and how many bytes they are. */
 export function keptColumns(change: RunChange): { start: string | null; rest: string | null; metrics: string | null; bytes: number } {
-  const { create, params, tags, end } = change;
-  const start = create ? JSON.stringify(create) : null;
-  const rest = params.length + tags.length > 0 || end ? JSON.stringify({ params, tags, end }) : null;
-  const metrics = change.metrics.length > 0 ? JSON.stringify(change.metrics.map(pointOf)) : null;
+  const start = change.create ? JSON.stringify(change.create) : null;
+  const rest = restOf(change);
+  const metrics = change.metrics.length > 0 ? JSON.stringify(toRows("metrics", change.metrics)) : null;
   const text = (start?.length ?? 0) + (rest?.length ?? 0) + (metrics?.length ?? 0);
   return { start, rest, metrics, bytes: text + ROW_BYTES + (start === null ? 0 : RUN_BYTES) };
 }
+
+/** Gives the column of all lists but the metrics, and the end; null when there is nothing. */
+export function restOf(change: Lists & Pick<RunChange, "end">): string | null {
+  const lists = REST.filter((name) => change[name].length > 0).map((name) => [name, toRows(name, change[name])] as const);
+  if (lists.length === 0 && change.end === undefined) return null;
+  return JSON.stringify({ ...Object.fromEntries(lists), end: change.end });
+}
+
+/** The lists that share a column. */
+const REST = LIST_NAMES.filter((name) => name !== "metrics");
 
 /** Reads a row of runs; one that is damaged is set aside for that. */
 export function keptRun(row: Record<string, unknown>): KeptRun {
@@ -133,17 +132,6 @@ function hold(holds: boolean, what: string): void {
 }
 
 const isText = (value: unknown): boolean => typeof value === "string";
-const isPairs = (value: unknown): value is Param[] =>
-  Array.isArray(value) && value.every((pair) => isText(pair?.key) && isText(pair?.value));
-const isPoints = (value: unknown): value is Point[] =>
-  Array.isArray(value) &&
-  value.every(
-    ([key, number, timestamp, step]: unknown[]) =>
-      isText(key) &&
-      (Number.isFinite(number) || /^(NaN|-?Infinity)$/.test(String(number))) &&
-      Number.isFinite(timestamp) &&
-      Number.isFinite(step),
-  );
 const isEnd = (end: RunEnd | undefined): boolean =>
   end === undefined || (["FINISHED", "FAILED", "KILLED"].includes(end?.status) && Number.isFinite(end.endTime));
 const isStart = (start: RunStart | undefined): boolean =>
@@ -151,36 +139,30 @@ const isStart = (start: RunStart | undefined): boolean =>
   (isText(start?.name) &&
     Number.isFinite(start.startTime) &&
     isText(start.userId) &&
-    isPairs(start.sourceTags) &&
+    Array.isArray(start.sourceTags) &&
+    start.sourceTags.every(isPair) &&
     ["string", "undefined"].includes(typeof start.parentKey));
-
-/** JSON has no non-finite numbers. */
-function pointOf({ key, value, timestamp, step }: Metric): Point {
-  return [key, Number.isFinite(value) ? value : String(value), timestamp, step];
-}
 
 /**
  * Reads a row of changes.
  * @throws what is wrong with it when it is damaged.
  */
 export function keptChange(row: Record<string, unknown>, unsure: boolean): KeptChange {
-  const parsed = (column: string, otherwise: unknown): unknown => (row[column] === null ? otherwise : JSON.parse(String(row[column])));
-  const [create, rest, points] = [parsed("start", undefined) as RunStart | undefined, parsed("rest", {}), parsed("metrics", [])];
+  const parsed = (column: string): unknown => (row[column] === null ? undefined : JSON.parse(String(row[column])));
+  const [create, given] = [parsed("start") as RunStart | undefined, parsed("rest")];
+  const rest = given === undefined ? {} : given; // a text that says null is damaged
   hold(typeof rest === "object" && rest !== null, "object");
-  const { params = [], tags = [], end } = rest as Rest;
+  const { end, ...lists } = rest as Partial<Record<ListName, unknown>> & { end?: RunEnd };
   hold(isStart(create), "start of a run");
-  hold(isPairs(params) && isPairs(tags), "params and tags");
   hold(isEnd(end), "end of a run");
   hold(Number.isSafeInteger(row["items"]), "number of items");
-  if (!isPoints(points)) throw new TypeError("no metrics");
+  const found = { ...lists, metrics: parsed("metrics") };
   return {
     seq: Number(row["seq"]),
     items: Number(row["items"]),
     attempted: row["attempted"] === 1 || unsure,
     create,
-    metrics: points.map(([key, value, timestamp, step]) => ({ key, value: Number(value), timestamp, step })),
-    params: [...params],
-    tags: [...tags],
+    ...(Object.fromEntries(LIST_NAMES.map((name) => [name, fromRows(name, found[name])])) as unknown as Lists),
     end,
   };
 }

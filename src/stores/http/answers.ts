@@ -8,6 +8,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "runs/delete": [],
   "runs/search": ["runs", "next_page_token"],
   "experiments/search": ["experiments", "next_page_token"],
+  "runs/log-inputs": [],
   "metrics/get-history": ["metrics", "next_page_token"],
 };
 

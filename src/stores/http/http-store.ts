@@ -1,6 +1,7 @@
 import type { ServerSettings } from "../../config/server.js";
-import type { Tag } from "../../entities.js";
+import type { DatasetInput, Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
+import { refusedTags } from "../refused-tags.js";
 import {
   DONE,
   itemsOf,
@@ -16,6 +17,7 @@ import {
 import { integer } from "./batches.js";
 import { deletedExperiment, deniedExperiment, Experiments, label } from "./experiments.js";
 import { Failure, refusal, refusedAs } from "./failure.js";
+import { logInputs } from "./inputs.js";
 import { ItemWriter } from "./item-writer.js";
 import { list, record, text } from "./json.js";
 import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
@@ -138,6 +140,7 @@ export class HttpStore implements TrackingStore {
     }
     const conflicts = await this.#items.log(ids.runId, change, refused);
     if (conflicts) return { kind: "conflict", params: conflicts };
+    await this.#logInputs(ids.runId, change.inputs, refused);
     if (bare) this.#remember(runKey, { ids, start });
     if (end) {
       if (ids.recreated) await this.#late.removeTwins(runKey, ids);
@@ -145,6 +148,17 @@ export class HttpStore implements TrackingStore {
       this.#late.ended(runKey, ids);
     }
     return { kind: "done", ...(create && { ids }), ...(refused.length > 0 && { refused }) };
+  }
+
+  async #logInputs(runId: string, inputs: readonly DatasetInput[], refused: RefusedItems[]): Promise<void> {
+    const known = refused.length;
+    try {
+      if (inputs.length > 0) await logInputs(this.api, this.uri, runId, inputs, refused);
+    } catch (error) {
+      throw this.#runFailure(error, runId);
+    }
+    const tags = refusedTags(refused.slice(known));
+    if (tags.length > 0) await this.#items.log(runId, { ...NO_CHANGE, tags }, []);
   }
 
   #remember(runKey: string, known: Known): void {

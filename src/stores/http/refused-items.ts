@@ -12,7 +12,7 @@ const REMEMBERED_MS = 10 * 60_000;
 const ABOUT_KEY = /names? may only|invalid \w+ name/i;
 const LISTS = { metric: "metrics", param: "params", tag: "tags" } as const;
 
-type What = RefusedItems["what"];
+type What = Exclude<RefusedItems["what"], "input">;
 type Item = Items["metrics"][number] | Tag;
 
 /** Items of one kind and key. */

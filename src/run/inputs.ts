@@ -1,0 +1,90 @@
+import { cutText, withoutNul } from "../capture/keys.js";
+import { redactText } from "../capture/redact.js";
+import { valueText } from "../capture/text.js";
+import type { DatasetInput, Tag } from "../entities.js";
+import { messageOf } from "../errors.js";
+import type { RunHost } from "./run-host.js";
+
+/** A dataset that a run uses. */
+export interface Dataset {
+  /** At most 500 characters. */
+  readonly name: string;
+  /** Tells its contents from others', for instance a part of a hash; at most 36 characters. */
+  readonly digest: string;
+  /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
+  readonly sourceType: string;
+  /** Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url: "https://…" }` (`http`). */
+  readonly source: string | object;
+  /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
+  readonly schema?: string | object | undefined;
+  /** What it looks like, such as `{ num_rows: 150, num_elements: 750 }`. */
+  readonly profile?: string | object | undefined;
+}
+
+/** How a run uses a dataset. */
+export interface InputOptions {
+  /** What for, such as `training`; MLflow shows it. */
+  readonly context?: string | undefined;
+  /** What else is to be said of this use. */
+  readonly tags?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What MLflow accepts, in characters. */
+const MAX = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215, tagKey: 255, tagValue: 500 };
+const CONTEXT_TAG = "mlflow.data.context";
+
+/** Makes the input of what the user gave; undefined, with a warning, when it is none. */
+export function datasetInput(host: RunHost, where: string, dataset: Dataset, options: InputOptions): DatasetInput | undefined {
+  const { diagnostics } = host;
+  const wrong = (what: string): undefined => {
+    diagnostics.warn("INVALID_VALUE", `${where}: logInput needs ${what}; the dataset is left out.`);
+    return undefined;
+  };
+  try {
+    if (typeof dataset !== "object" || dataset === null) return wrong("a dataset");
+    const { name, digest, sourceType, source, schema, profile } = dataset;
+    for (const [key, value] of Object.entries({ name, digest, sourceType }))
+      if (typeof value !== "string" || value === "") return wrong(`a ${key}, got ${value === "" ? "an empty text" : typeof value}`);
+    if (source === undefined || source === null) return wrong("a source");
+    const json = (key: "source" | "schema" | "profile", value: unknown): string =>
+      withoutNul(typeof value === "string" ? redactText(value) : String(host.redact(key, jsonOf(host, key, value))));
+    const cut = (key: keyof typeof MAX, text: string): string => {
+      if (text.length > MAX[key])
+        diagnostics.warn("VALUE_CUT", `${where}: the ${key} of a dataset has ${text.length} characters, MLflow keeps ${MAX[key]}.`);
+      return cutText(withoutNul(text), MAX[key]);
+    };
+    const optional = (key: "schema" | "profile", value: unknown): string | undefined => {
+      const text = value === undefined || value === null ? undefined : json(key, value);
+      if (text === undefined || text.length <= MAX[key]) return text;
+      // Cut JSON is none.
+      diagnostics.warn("VALUE_CUT", `${where}: the ${key} of dataset ${JSON.stringify(name)} is too long for MLflow; it is left out.`);
+      return undefined;
+    };
+    return {
+      name: cut("name", name),
+      digest: cut("digest", digest),
+      sourceType: cut("sourceType", sourceType),
+      source: cut("source", json("source", source)),
+      schema: optional("schema", schema),
+      profile: optional("profile", profile),
+      tags: tagsOf(host, options),
+    };
+  } catch (error) {
+    return wrong(`what can be read (${messageOf(error)})`);
+  }
+}
+
+function tagsOf(host: RunHost, { context, tags = {} }: InputOptions): Tag[] {
+  const text = (key: string, value: unknown): string => cutText(withoutNul(host.redact(key, valueText(key, value, true))), MAX.tagValue);
+  const named = Object.entries(tags)
+    .filter(([key, value]) => key !== CONTEXT_TAG && value !== undefined)
+    .map(([key, value]) => ({ key: cutText(withoutNul(key), MAX.tagKey), value: text(key, value) }));
+  const said = context ?? tags[CONTEXT_TAG];
+  return said === undefined ? named : [{ key: CONTEXT_TAG, value: text(CONTEXT_TAG, said) }, ...named];
+}
+
+function jsonOf(host: RunHost, key: string, value: unknown): string {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`the ${key} is ${typeof value}`);
+  return host.config.redact === false ? text : redactText(text);
+}

@@ -1,0 +1,63 @@
+import type { DatasetInput } from "../../entities.js";
+import { PulseError } from "../../errors.js";
+import type { RefusedItems } from "../tracking-store.js";
+import { Failure, refusedAs } from "./failure.js";
+import type { MlflowApi } from "./mlflow-api.js";
+import { isAboutItems } from "./refused-items.js";
+
+const CALL = "runs/log-inputs";
+/** Bound of a request's body, in characters: proxies commonly refuse 1 MB. */
+const MAX_BODY = 900_000;
+const NOT_FOUND = 404;
+
+/** Sends the dataset inputs of a run that is there; those the server will never take are added to `refused`. Sent again, MLflow keeps the first. */
+export async function logInputs(
+  api: MlflowApi,
+  uri: string,
+  runId: string,
+  inputs: readonly DatasetInput[],
+  refused: RefusedItems[],
+): Promise<void> {
+  for (const some of bodies(inputs)) {
+    try {
+      await api.post(CALL, { run_id: runId, datasets: some.map(datasetOf) });
+    } catch (error) {
+      const why = reasonOf(error);
+      const [only] = some;
+      if (why === undefined || only === undefined) throw error;
+      if (some.length > 1) for (const each of some) await logInputs(api, uri, runId, [each], refused);
+      else {
+        const detail = `Dataset ${JSON.stringify(only.name)} is not stored, ${uri} refuses it (${why}). Everything else is.`;
+        refused.push({ what: "input", key: only.name, items: 1, error: new PulseError("REJECTED", detail, error) });
+      }
+    }
+  }
+}
+
+/** Why the server will never take an input; undefined when it is not about that. */
+function reasonOf(error: unknown): string | undefined {
+  const why = refusedAs(error);
+  if (isAboutItems(why)) return why.message;
+  const unknown = error instanceof Failure && "httpStatus" in error.error && error.error.httpStatus === NOT_FOUND && error.kind === "away";
+  return unknown ? "it knows no dataset inputs, which came with MLflow 2.4" : undefined;
+}
+
+function datasetOf({ name, digest, sourceType, source, schema, profile, tags }: DatasetInput): object {
+  return { dataset: { name, digest, source_type: sourceType, source, schema, profile }, tags };
+}
+
+/** In as few requests as their sizes allow. */
+function bodies(inputs: readonly DatasetInput[]): DatasetInput[][] {
+  const all: DatasetInput[][] = [];
+  let size = MAX_BODY;
+  for (const input of inputs) {
+    const own = JSON.stringify(datasetOf(input)).length;
+    if (size + own > MAX_BODY) {
+      all.push([]);
+      size = 0;
+    }
+    all.at(-1)?.push(input);
+    size += own;
+  }
+  return all;
+}
