@@ -18,9 +18,9 @@ import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 import type { RunHost } from "./run/run-host.js";
 import { callTracked, trackedBy } from "./run/tracked.js";
-import { openStore } from "./stores/open.js";
 import { RefusingStore } from "./stores/refusing-store.js";
-import type { TrackingStore } from "./stores/tracking-store.js";
+import { openStore } from "./stores/registry.js";
+import type { ReadyStore } from "./stores/tracking-store.js";
 
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
@@ -59,7 +59,7 @@ class TrackerInstance implements Tracker, RunHost {
   #resumeId: string | undefined;
   #shutdown: Promise<void> | undefined;
 
-  constructor(config: ResolvedConfig, store: TrackingStore, resumeId: string | undefined, clock: Clock = systemClock) {
+  constructor(config: ResolvedConfig, store: ReadyStore, resumeId: string | undefined, clock: Clock = systemClock) {
     this.config = config;
     this.clock = new ReadClock(clock);
     this.#resumeId = resumeId;
@@ -202,7 +202,7 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
 
 /** @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look into it or have it fail. */
 export function trackerOn(
-  store: TrackingStore,
+  store: ReadyStore,
   config: PulseConfig = {},
   clock: Clock = systemClock,
 ): Tracker & { readonly recorder: Recorder } {

@@ -1,6 +1,6 @@
 import type { ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import { DONE, type Outcome, type RunChange, type TrackingStore } from "./tracking-store.js";
+import { DONE, type Outcome, type ReadyStore, type RunChange } from "./tracking-store.js";
 
 /** A run as the memory store keeps it. */
 export interface StoredRun {
@@ -19,7 +19,7 @@ export interface StoredRun {
 const BATCH_ITEMS = 10_000;
 
 /** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
-export class MemoryStore implements TrackingStore {
+export class MemoryStore implements ReadyStore {
   readonly uri: string = "memory:";
   readonly batchItems: number = BATCH_ITEMS;
   readonly durable: boolean = false;
