@@ -217,7 +217,7 @@ export class SqliteStore implements ReadyStore {
   }
 
   #writer(db: Database, schema: Schema): SqlWriter {
-    return new SqlWriter(db, schema, (id) => this.#locate(id), this.#options.clock.now);
+    return new SqlWriter(db, schema, { locate: (id) => this.#locate(id), now: this.#options.clock.now });
   }
 
   /** Where an experiment's artifacts lie: an absolute URI beside the database, as Python's client has it. */
