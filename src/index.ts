@@ -27,6 +27,7 @@ export type { MetricOptions, MetricValue, Run } from "./run/run.js";
 export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
 export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
+export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
 export type {
   Finding,
   Outcome,

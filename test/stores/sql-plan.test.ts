@@ -62,8 +62,8 @@ storeContract("the same plans, carried out by an executor that waits", async () 
   const store = new Waiting(path);
   return {
     store,
-    read: async (runId) => readRun(path, runId),
-    async dispose() {
+    reader: { readRun: async (runId) => readRun(path, runId) },
+    dispose() {
       store.release();
       rmSync(folder, { recursive: true });
     },

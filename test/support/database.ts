@@ -1,6 +1,6 @@
 import { load } from "../../src/require.mjs";
 import type { Database, SqlValue } from "../../src/stores/sql/driver.js";
-import type { ReadRun } from "../contract/carrier.js";
+import type { ReadRun } from "../../src/stores/tracking-reader.js";
 
 interface Driver {
   DatabaseSync: new (path: string) => Database;

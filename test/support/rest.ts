@@ -1,4 +1,4 @@
-import type { ReadRun } from "../contract/carrier.js";
+import type { ReadRun } from "../../src/stores/tracking-reader.js";
 
 interface Point {
   readonly step?: number;
@@ -21,7 +21,7 @@ export async function readRun(url: string, runId: string, headers: Record<string
   if (run === undefined) return undefined;
   const { info, data } = run;
   const experiment = (await get(`experiments/get?experiment_id=${info.experiment_id}`))?.["experiment"] as unknown as { name: string };
-  const metrics: ReadRun["metrics"] = {};
+  const metrics: Record<string, [number, number, number][]> = {};
   for (const { key } of data.metrics ?? []) {
     const history = (await get(`metrics/get-history?run_id=${runId}&metric_key=${encodeURIComponent(key)}`))?.[
       "metrics"

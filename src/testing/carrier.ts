@@ -1,45 +1,25 @@
-import type { Outcome, RunChange, StoredIds, TrackingStore } from "../../src/stores/tracking-store.js";
-
-/** A run as any store can tell it. */
-export interface ReadRun {
-  readonly experiment: string;
-  readonly name: string;
-  readonly status: string;
-  readonly startTime: number;
-  readonly endTime: number | null;
-  readonly params: Record<string, string>;
-  readonly tags: Record<string, string>;
-  /** `[step, timestamp, value]` of each point, sorted. */
-  readonly metrics: Record<string, [number, number, number][]>;
-}
-
-/** A store under test and a way to read what is in it. */
-export interface Subject {
-  readonly store: TrackingStore;
-  /** By the id the store gave. */
-  read(runId: string): Promise<ReadRun | undefined>;
-  /** Servers keep the end time of a run that is resumed. */
-  readonly keepsEndTime?: boolean;
-  dispose(): Promise<void>;
-}
+import type { ReadRun, TrackingReader } from "../stores/tracking-reader.js";
+import type { Outcome, RunChange, StoredIds, TrackingStore } from "../stores/tracking-store.js";
 
 /** Hands changes over as a recorder does: with the ids the store gave, and what was handed over before marked so. */
 export class Carrier {
-  readonly #subject: Subject;
+  store: TrackingStore;
+  readonly #reader: TrackingReader;
   readonly #ids = new Map<string, StoredIds>();
   readonly #tried = new Set<string>();
 
-  constructor(subject: Subject) {
-    this.#subject = subject;
+  constructor(store: TrackingStore, reader: TrackingReader) {
+    this.store = store;
+    this.#reader = reader;
   }
 
   async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
-    const outcomes = await this.#subject.store.apply(changes.map((each) => this.#prepared(each)));
+    const outcomes = await this.store.apply(changes.map((each) => this.#prepared(each)));
     return this.#noted(changes, outcomes);
   }
 
   applySync(changes: readonly RunChange[], waitMs: number): readonly Outcome[] | undefined {
-    const outcomes = this.#subject.store.applySync?.(
+    const outcomes = this.store.applySync?.(
       changes.map((each) => this.#prepared(each)),
       waitMs,
     );
@@ -56,11 +36,11 @@ export class Carrier {
   }
 
   read(key: string): Promise<ReadRun | undefined> {
-    return this.#subject.read(this.idOf(key));
+    return this.#reader.readRun(this.idOf(key));
   }
 
   close(): Promise<void> {
-    return this.#subject.store.close();
+    return this.store.close();
   }
 
   #prepared(change: RunChange): RunChange {
