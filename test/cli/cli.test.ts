@@ -10,6 +10,7 @@ import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
+import { execute } from "../support/database.js";
 import { type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
 const root = mkdtempSync(join(tmpdir(), "pulse-cli-"));
@@ -158,6 +159,23 @@ test("sync sets aside what the server refuses, says why, exits with 2, and tries
       const second = await cli(state, ["sync", "--json"], { MLFLOW_TRACKING_URI: url });
       assert.equal(second.code, 0, second.out);
       assert.deepEqual([JSON.parse(second.out).left, JSON.parse(second.out).delivered], [0, 5]);
+    },
+  );
+});
+
+test("an outbox of a newer version is left alone, and status and sync say so", async () => {
+  await server(
+    () => undefined,
+    async ({ url }) => {
+      const state = newState();
+      const path = leaveBehind(state, url);
+      execute(path, "PRAGMA user_version = 2");
+      const before = readFileSync(path);
+      assert.match((await cli(state, ["status"])).out, /cannot be read: of another version, or damaged/);
+      const { code, out } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url });
+      assert.equal(code, 2, out);
+      assert.match(out, /\.outbox is of another version of this package, or none of its files; it was left alone/);
+      assert.ok(readFileSync(path).equals(before));
     },
   );
 });
