@@ -27,7 +27,10 @@ export interface RunEnd {
   readonly status: TerminalStatus;
   /** Milliseconds since the epoch. */
   readonly endTime: number;
-  /** Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died. */
+  /**
+   * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one that is not there
+   * was never created, and nothing is to be done.
+   */
   readonly ifRunning?: boolean | undefined;
 }
 

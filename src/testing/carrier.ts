@@ -35,8 +35,13 @@ export class Carrier {
     this.#ids.delete(key);
   }
 
-  read(key: string): Promise<ReadRun | undefined> {
-    return this.#reader.readRun(this.idOf(key));
+  /** What is stored of a run; what a reader has beside it, and in which order it gives points, is its own. */
+  async read(key: string): Promise<ReadRun | undefined> {
+    const run = await this.#reader.readRun(this.idOf(key));
+    if (run === undefined) return undefined;
+    const { experiment, name, status, startTime, endTime, params, tags, metrics } = run;
+    const sorted = Object.entries(metrics).map(([metric, points]) => [metric, [...points].sort(inOrder)]);
+    return { experiment, name, status, startTime, endTime, params, tags, metrics: Object.fromEntries(sorted) };
   }
 
   close(): Promise<void> {
@@ -58,4 +63,9 @@ export class Carrier {
     });
     return outcomes;
   }
+}
+
+function inOrder(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at < 0 ? 0 : Number(a[at]) - Number(b[at]);
 }

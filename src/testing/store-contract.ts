@@ -65,10 +65,11 @@ async function done(store: Carrier, ...changes: RunChange[]): Promise<void> {
  * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each.
  * @experimental
  * @example
+ * import assert from "node:assert/strict";
  * import { test } from "node:test";
  * import { type StoreSubject, trackingStoreContract } from "pulse-mlflow/testing";
- * declare function makeSubject(): Promise<StoreSubject>; // your store, and how to read what is in it
- * for (const { name, run } of trackingStoreContract(() => makeSubject())) test.skip(name, run); // without the skip
+ * const makeSubject = async (): Promise<StoreSubject> => assert.fail("your store, and how to read what is in it");
+ * for (const { name, run } of trackingStoreContract(makeSubject)) test.skip(name, run); // test(name, run) in yours
  */
 export function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[] {
   const cases: StoreContractCase[] = [];
