@@ -10,7 +10,7 @@ import { MemoryStore } from "./memory-store.js";
 import { NullStore } from "./null-store.js";
 import { databasePath } from "./sql/database-file.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
-import { type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
+import { kindOf, type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
 
 /** @internal What the stores of this package are given beside their URI. */
 export interface OwnStoreOptions {
@@ -69,9 +69,11 @@ const SCHEME = /^[a-z][a-z0-9+.-]+$/;
 export function registerTrackingStore(scheme: string, make: StoreMaker): void {
   const invalid = (detail: string): PulseError => new PulseError("INVALID_OPTION", `registerTrackingStore: ${detail}.`);
   if (typeof scheme !== "string" || !SCHEME.test(scheme))
-    throw invalid(`expected a scheme of two or more lower-case letters, digits, + . or -, without the colon, got ${shownValue(scheme)}`);
+    throw invalid(
+      `expected a scheme of two or more lower-case letters, digits, + . or -, without the colon, got ${typeof scheme === "string" ? JSON.stringify(scheme) : kindOf(scheme)}`,
+    );
   if (Object.hasOwn(OWN, scheme)) throw invalid(`"${scheme}" is a scheme of this package's own; choose another name`);
-  if (typeof make !== "function") throw invalid(`expected a function that makes the store of "${scheme}", got ${shownValue(make)}`);
+  if (typeof make !== "function") throw invalid(`expected a function that makes the store of "${scheme}", got ${kindOf(make)}`);
   registered.set(scheme, make);
 }
 
@@ -113,8 +115,4 @@ function only<S extends ReadyStore>(expected: string, uri: string, store: S): S 
 
 function wrong(uri: string, what: string): PulseError {
   return new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))}${what}.`);
-}
-
-function shownValue(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : `a ${typeof value}`;
 }

@@ -184,7 +184,7 @@ export interface ReadyStore extends TrackingStore {
 
 /** @internal What a value is that is no store by this contract, in words; undefined when it is one. */
 export function storeFault(store: unknown): string | undefined {
-  if (typeof store !== "object" || store === null) return store === null ? "null" : `a ${typeof store}`;
+  if (typeof store !== "object" || store === null) return kindOf(store);
   const { apply, close, applySync, runUrl, settle, probe, uri } = store as Record<string, unknown>;
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
   if (missing.length > 0) return `an object without ${missing.join(" and ")}`;
@@ -192,6 +192,12 @@ export function storeFault(store: unknown): string | undefined {
   if (odd) return `one whose ${odd[0]} is no method`;
   if (uri !== undefined && (typeof uri !== "string" || uri.trim() === "")) return "one whose uri is no text";
   return undefined;
+}
+
+/** @internal Which kind of value something is, in words. */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /** @internal How many items a change holds: its start, its end, each metric, param and tag. */

@@ -60,9 +60,9 @@ test("what cannot be registered is one clear error", () => {
     ["Upper", kept, /got "Upper"/],
     ["jsonl:", kept, /without the colon, got "jsonl:"/],
     ["", kept, /got ""/],
-    [undefined, kept, /got a undefined/],
-    ["jsonl", undefined, /expected a function that makes the store of "jsonl", got a undefined/],
-    ["jsonl", new MemoryStore(), /got a object/],
+    [undefined, kept, /got undefined/],
+    ["jsonl", undefined, /expected a function that makes the store of "jsonl", got undefined/],
+    ["jsonl", new MemoryStore(), /got an object/],
   ] as const)
     assert.throws(() => anything(scheme, make), { code: "INVALID_OPTION", message });
 });
@@ -83,7 +83,7 @@ test("what makes a store and fails, or makes none, is said with its scheme and w
   registerTrackingStore("half", () => ({ apply: kept().apply }) as never);
   for (const [uri, message] of [
     ["broken://me:secret@host", /broken:\/\/\[redacted\]@host: no such host/],
-    ["none:x", /registered for none: gave a undefined, where a tracking store with apply and close is expected/],
+    ["none:x", /registered for none: gave undefined, where a tracking store with apply and close is expected/],
     ["half:x", /registered for half: gave an object without close/],
   ] as const)
     assert.throws(() => open(uri), { code: "INVALID_TRACKING_URI", message });
