@@ -98,6 +98,7 @@ export type Redactor = (key: string, value: string) => string;
 import type { Redactor } from "../capture/redact.js";
 import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
+import { type TrackingStore } from "../stores/tracking-store.js";
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
 /** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
@@ -137,10 +138,17 @@ export interface OutboxOptions {
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
     /**
-     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
+     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:`, `null:`, or a scheme of
+     * `registerTrackingStore()`.
      * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
      */
     readonly trackingUri?: string | undefined;
+    /**
+     * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a server; of one
+     * without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes it with itself.
+     * @experimental
+     */
+    readonly store?: TrackingStore | undefined;
     /**
      * The experiment of runs that name none, at most 256 characters.
      * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
@@ -759,7 +767,7 @@ export { LogTag } from "./decorators/log-tag.js";
 export { TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
 export type { Logger, Stats } from "./diagnostics.js";
-export type { TerminalStatus } from "./entities.js";
+export type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
@@ -768,6 +776,9 @@ export type { PlanPart } from "./run/plan.js";
 export type { MetricOptions, MetricValue, Run } from "./run/run.js";
 export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
+export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
+export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
+export type { Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./stores/tracking-store.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
 // run/current.d.ts
@@ -983,6 +994,248 @@ import { type AnyFunction } from "./plan.js";
  * await train(0.1); // one FINISHED run: param lr, metric loss
  */
 export declare function tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
+
+// stores/registry.d.ts
+import { type TrackingStore } from "./tracking-store.js";
+/**
+ * What a store is given beside its URI.
+ * @experimental
+ */
+export interface StoreOptions {
+    /** How long one attempt to store something may take, in milliseconds. */
+    readonly requestTimeoutMs: number;
+}
+/**
+ * Makes the store that a tracking URI names; opens nothing before the first change. It is given the URI as it stands, with what
+ * credentials are in it, and no others.
+ * @throws an error that says what is wrong with the URI.
+ * @experimental
+ */
+export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
+/**
+ * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
+ * Registering a scheme again replaces what was there; trackers that exist keep their store.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * @experimental
+ * @example
+ * registerTrackingStore("void", (uri) => ({
+ *   uri,
+ *   apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
+ *   close: async () => {},
+ * }));
+ * const tracker = createTracker({ trackingUri: "void:anywhere" });
+ * await tracker.shutdown();
+ */
+export declare function registerTrackingStore(scheme: string, make: StoreMaker): void;
+
+// stores/tracking-reader.d.ts
+/**
+ * A run as a store has it.
+ * @experimental
+ */
+export interface ReadRun {
+    /** The experiment's name. */
+    readonly experiment: string;
+    readonly name: string;
+    /** In MLflow's words: `RUNNING`, `FINISHED`, `FAILED`, `KILLED`. */
+    readonly status: string;
+    /** Milliseconds since the epoch. */
+    readonly startTime: number;
+    /** Milliseconds since the epoch; null while the run is open. */
+    readonly endTime: number | null;
+    readonly params: Readonly<Record<string, string>>;
+    readonly tags: Readonly<Record<string, string>>;
+    /** Every point of every metric, by step, timestamp and value. */
+    readonly metrics: Readonly<Record<string, readonly (readonly [step: number, timestamp: number, value: number])[]>>;
+}
+/**
+ * Where stored runs are read: what a store may offer beside being a `TrackingStore`.
+ * @experimental It holds what is there today and will grow.
+ */
+export interface TrackingReader {
+    /** One run, by the id the store has given it; undefined when there is none. */
+    readRun(runId: string): Promise<ReadRun | undefined>;
+}
+
+// stores/tracking-store.d.ts
+import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
+import { PulseError } from "../errors.js";
+/**
+ * How a run starts.
+ * @experimental
+ */
+export interface RunStart {
+    /** Also the run's tag `mlflow.runName`; when that is set later, the run has another name. */
+    readonly name: string;
+    /** Milliseconds since the epoch. */
+    readonly startTime: number;
+    readonly userId: string;
+    /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
+    readonly sourceTags: readonly Tag[];
+    /** The parent's `runKey`, when this is a child run: tag `mlflow.parentRunId` has its id. */
+    readonly parentKey: string | undefined;
+    /** The run exists in the store already, `runKey` is its id there, and it is opened again: `RUNNING`, without an end. The rest here is of no account. */
+    readonly resume: boolean;
+}
+/**
+ * How a run ends.
+ * @experimental
+ */
+export interface RunEnd {
+    readonly status: TerminalStatus;
+    /** Milliseconds since the epoch. */
+    readonly endTime: number;
+    /**
+     * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one that is not there
+     * was never created, and nothing is to be done.
+     */
+    readonly ifRunning?: boolean | undefined;
+}
+/**
+ * The ids under which the store knows a run.
+ * @experimental
+ */
+export interface StoredIds {
+    readonly runId: string;
+    readonly experimentId: string;
+    /** The run had to be created a second time, because nobody knows what became of the first: there may be a twin. */
+    readonly recreated?: boolean | undefined;
+}
+/**
+ * What was recorded of one run since its last change. A store uses of it what it can; the ids it gave come back with every later change.
+ * @experimental
+ */
+export interface RunChange {
+    /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
+    readonly runKey: string;
+    /** By name, and made when there is none of that name; or by the id of one that exists. */
+    readonly experiment: ExperimentRef;
+    /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
+    readonly ids: StoredIds | undefined;
+    /** The store's id of the parent, where it is known; a child is created after it. */
+    readonly parentId: string | undefined;
+    /** This change was handed over before, and nobody knows what became of it: look first whether the run is there. */
+    readonly attempted: boolean;
+    /** The run is to be made; undefined when it was. */
+    readonly create: RunStart | undefined;
+    readonly metrics: readonly Metric[];
+    readonly params: readonly Param[];
+    readonly tags: readonly Tag[];
+    readonly end: RunEnd | undefined;
+}
+/**
+ * Items of a change that the store will never take; it has the others.
+ * @experimental
+ */
+export interface RefusedItems {
+    readonly what: "metric" | "param" | "tag";
+    readonly key: string;
+    /** How many of the change's items these are; 0 for what is part of the run's start. */
+    readonly items: number;
+    readonly error: PulseError;
+}
+/**
+ * What became of one change.
+ * @experimental
+ */
+export type Outcome = 
+/** It is stored, all but `refused`; `ids` after a creation. */
+{
+    readonly kind: "done";
+    readonly ids?: StoredIds;
+    readonly refused?: readonly RefusedItems[];
+}
+/** The store failed on this change and may take others: the same again later. */
+ | {
+    readonly kind: "retry";
+    readonly error: PulseError;
+}
+/** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
+ | {
+    readonly kind: "away";
+    readonly error: PulseError;
+    readonly afterMs?: number | undefined;
+}
+/**
+ * The experiment or run of this change may not be written with these credentials, which the store accepts elsewhere:
+ * it waits apart with others of its experiment, and everything else goes on.
+ */
+ | {
+    readonly kind: "denied";
+    readonly error: PulseError;
+}
+/** These params have another value already; the change without them is to be applied again. */
+ | {
+    readonly kind: "conflict";
+    readonly params: readonly string[];
+}
+/** The store will never take this change. */
+ | {
+    readonly kind: "rejected";
+    readonly error: PulseError;
+};
+/**
+ * What a probe has found out, for people.
+ * @experimental
+ */
+export interface Finding {
+    /** What was looked at, in a word or two. */
+    readonly what: string;
+    /** `bad` is a reason why nothing can be stored; `note` is worth knowing. */
+    readonly verdict: "ok" | "note" | "bad";
+    readonly detail: string;
+    /** What to do about it. */
+    readonly todo?: string | undefined;
+}
+/**
+ * How far a probe may go.
+ * @experimental
+ */
+export interface ProbeOptions {
+    /** Also writes a run into experiment "pulse-mlflow doctor", and takes it away again where that can be done. */
+    readonly write: boolean;
+}
+/**
+ * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
+ * point, end in the same state; retry and replay after a crash rely on exactly this.
+ *
+ * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store promises.
+ * @experimental It may still change in a minor version.
+ */
+export interface TrackingStore {
+    /**
+     * The store's address, always the same for the same place: what the store does not take is kept on disk under it (an outbox), for
+     * this process and for later ones. Credentials in it are removed. Without one, what waits is only ever in memory.
+     */
+    readonly uri?: string | undefined;
+    /**
+     * Most items one `apply` should get (a run's start, its end, each metric, param and tag is one): bounds how long a store that
+     * works on the event loop holds it. A single change may hold more. @default 1000
+     */
+    readonly batchItems?: number | undefined;
+    /** Most runs one `apply` should get. @default any number */
+    readonly batchRuns?: number | undefined;
+    /** How many calls of `apply` may be under way at once; never two for the same run. @default 1 */
+    readonly width?: number | undefined;
+    /** What it holds is gone with the process: nothing is to be kept for it, brought there at the end, nor the store to be held until then. @default false */
+    readonly volatile?: boolean | undefined;
+    /**
+     * Applies changes, each of another run, and says what became of each, in the same order. Never rejects for a change's sake: a
+     * rejected promise means that the store is away, and all of them come again.
+     */
+    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
+    /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
+    applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
+    /** The page where people look at a run, when there is one. */
+    runUrl?(ids: StoredIds): string;
+    /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
+    readonly unsettled?: boolean | undefined;
+    settle?(): Promise<void>;
+    /** Looks whether the store can be used, for `pulse-mlflow doctor`; changes nothing unless told to. */
+    probe?(options: ProbeOptions): Promise<readonly Finding[]>;
+    /** Lets go of files and connections; idempotent. */
+    close(): Promise<void>;
+}
 
 // tracker.d.ts
 import type { Selector } from "./capture/metrics.js";

@@ -1,6 +1,7 @@
 // testing/index.d.ts
 export { assertLoggedMetric, assertRun, type MatcherResult, type MetricExpectation, type PulseAssertions, pulseMatchers, type Recorded, type RunExpectation, } from "./matchers.js";
 export type { MlflowCall } from "./mlflow-call.js";
+export { type StoreContractCase, type StoreSubject, trackingStoreContract } from "./store-contract.js";
 export { createTestTracker, type MlflowCalls, type RunSnapshot, recordMlflowCalls, type TestConfig, type TestPoint, type TestRun, type TestTracker, } from "./test-tracker.js";
 
 // testing/matchers.d.ts
@@ -68,6 +69,44 @@ export declare function assertRun(recorded: Recorded, expected?: RunExpectation)
 export type MlflowCall = readonly [call: "setExperiment", name: string] | readonly [call: "startRun", name: string, options?: {
     readonly parentRunId: string;
 }] | readonly [call: "logParam", key: string, value: string] | readonly [call: "setTag", key: string, value: string] | readonly [call: "logMetric", key: string, value: number, step: number] | readonly [call: "endRun", status: string];
+
+// testing/store-contract.d.ts
+import type { TrackingReader } from "../stores/tracking-reader.js";
+import { type TrackingStore } from "../stores/tracking-store.js";
+/**
+ * A store under test.
+ * @experimental
+ */
+export interface StoreSubject {
+    readonly store: TrackingStore;
+    /** Reads what the store has stored. */
+    readonly reader: TrackingReader;
+    /** Makes another store on the same place, as the next process has one; the first is closed by then. Leave it out where nothing outlives the store. */
+    readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
+    /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
+    readonly keepsEndTime?: boolean | undefined;
+    /** Lets go of the place; the stores are closed by then. */
+    dispose(): Promise<void> | void;
+}
+/**
+ * One promise of the contract: `run` rejects when the store does not keep it.
+ * @experimental
+ */
+export interface StoreContractCase {
+    readonly name: string;
+    run(): Promise<void>;
+}
+/**
+ * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each.
+ * @experimental
+ * @example
+ * import assert from "node:assert/strict";
+ * import { test } from "node:test";
+ * import { type StoreSubject, trackingStoreContract } from "pulse-mlflow/testing";
+ * const makeSubject = async (): Promise<StoreSubject> => assert.fail("your store, and how to read what is in it");
+ * for (const { name, run } of trackingStoreContract(makeSubject)) test.skip(name, run); // test(name, run) in yours
+ */
+export declare function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[];
 
 // testing/test-tracker.d.ts
 import type { PulseConfig } from "../config/options.js";

@@ -17,13 +17,27 @@ export { LogTag } from "./decorators/log-tag.js";
 export { TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
 export type { Logger, Stats } from "./diagnostics.js";
-export type { TerminalStatus } from "./entities.js";
+export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
 export type { PlanPart } from "./run/plan.js";
 export type { MetricOptions, MetricValue, Run } from "./run/run.js";
 export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
+export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
+export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
+export type {
+  Finding,
+  Outcome,
+  ProbeOptions,
+  RefusedItems,
+  RunChange,
+  RunEnd,
+  RunStart,
+  StoredIds,
+  TrackingStore,
+} from "./stores/tracking-store.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";

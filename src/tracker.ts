@@ -18,9 +18,10 @@ import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 import type { RunHost } from "./run/run-host.js";
 import { callTracked, trackedBy } from "./run/tracked.js";
-import { openStore } from "./stores/open.js";
+import { CheckedStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
-import type { TrackingStore } from "./stores/tracking-store.js";
+import { openStore } from "./stores/registry.js";
+import type { ReadyStore, TrackingStore } from "./stores/tracking-store.js";
 
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
@@ -59,7 +60,7 @@ class TrackerInstance implements Tracker, RunHost {
   #resumeId: string | undefined;
   #shutdown: Promise<void> | undefined;
 
-  constructor(config: ResolvedConfig, store: TrackingStore, resumeId: string | undefined, clock: Clock = systemClock) {
+  constructor(config: ResolvedConfig, store: ReadyStore, resumeId: string | undefined, clock: Clock = systemClock) {
     this.config = config;
     this.clock = new ReadClock(clock);
     this.#resumeId = resumeId;
@@ -75,7 +76,7 @@ class TrackerInstance implements Tracker, RunHost {
       maxPendingBytes,
       exitTimeoutMs,
       patienceMs: config.server.requestTimeoutMs,
-      durability,
+      durability: outboxes ? durability : "memory",
       flushIntervalMs,
       outboxes,
       maxOutboxBytes,
@@ -135,8 +136,11 @@ class TrackerInstance implements Tracker, RunHost {
 
   async #close(options: FlushOptions): Promise<void> {
     this.recorder.endOpenRuns(endAt(0));
-    await this.recorder.close(options.timeoutMs);
-    unguard(this.recorder);
+    try {
+      await this.recorder.close(options.timeoutMs);
+    } finally {
+      unguard(this.recorder);
+    }
     this.#throwDeferred();
   }
 
@@ -175,6 +179,7 @@ function makeDefault(): TrackerInstance {
 function resolveDefaults(): ResolvedConfig {
   return {
     trackingUri: "(not configured)",
+    store: undefined,
     experiment: undefined,
     runId: undefined,
     server: { auth: undefined, headers: {}, tls: {}, workspace: undefined, requestTimeoutMs: 0, respectRetryAfter: true, env: {} },
@@ -194,15 +199,27 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  const store = openStore(config.trackingUri, { clock: systemClock, server: config.server });
+  const store = config.store ? taken(config.store) : openStore(config.trackingUri, { clock: systemClock, server: config.server });
   const tracker = new TrackerInstance(config, store, resumeId);
   if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
   return tracker;
 }
 
+/** The stores that trackers were given: each closes its own. */
+const given: WeakSet<TrackingStore> = shared("given stores", () => new WeakSet<TrackingStore>());
+
+function taken(store: TrackingStore): ReadyStore {
+  if (given.has(store)) {
+    const detail = "store: this one belongs to another tracker, which closes it; make a store for each tracker.";
+    throw new PulseError("INVALID_CONFIG", detail);
+  }
+  given.add(store);
+  return new CheckedStore(store);
+}
+
 /** @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look into it or have it fail. */
 export function trackerOn(
-  store: TrackingStore,
+  store: ReadyStore,
   config: PulseConfig = {},
   clock: Clock = systemClock,
 ): Tracker & { readonly recorder: Recorder } {
@@ -234,9 +251,9 @@ export function configure(config: PulseConfig): void {
  * tracker.stats().metrics; // 1
  */
 export function createTracker(config: PulseConfig = {}): Tracker {
-  const tracker = build(resolveConfig(config), undefined);
+  const resolved = resolveConfig(config);
   if (config.context) carryBy(config.context);
-  return tracker;
+  return build(resolved, undefined);
 }
 
 /** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */

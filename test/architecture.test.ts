@@ -3,20 +3,20 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
-/** The rooms of the house and what each may import: arrows point one way, from the decorators to the stores. */
+/** The rooms of the house and what each may import, rooms or single files: arrows point one way, from the decorators to the stores. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ["capture", "clock.ts", "config", "diagnostics.ts", "entities.ts", "errors.ts", "recorder", "stores"],
   integrations: ["index.ts"],
   testing: ["capture", "config", "run", "entities.ts", "errors.ts", "stores", "tracker.ts"],
   "require.mts": [],
   "require.cts": [],
-  "index.ts": ["context", "capture", "config", "decorators", "diagnostics.ts", "entities.ts", "errors.ts", "run", "tracker.ts"],
+  "index.ts": ["context", "capture", "config", "decorators", "diagnostics.ts", "entities.ts", "errors.ts", "run", "stores", "tracker.ts"],
   "tracker.ts": ["capture", "clock.ts", "config", "diagnostics.ts", "errors.ts", "recorder", "registry.ts", "run", "stores"],
   decorators: ["run", "capture", "errors.ts", "registry.ts"],
   run: ["recorder", "stores", "capture", "context", "config", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
   recorder: ["capture", "config", "stores", "clock.ts", "diagnostics.ts", "entities.ts", "errors.ts", "registry.ts"],
   stores: ["capture", "config", "clock.ts", "entities.ts", "errors.ts", "registry.ts"],
-  config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts"],
+  config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts", "stores/tracking-store.ts"],
   context: [],
   capture: ["entities.ts", "errors.ts"],
   "diagnostics.ts": ["errors.ts"],
@@ -52,7 +52,9 @@ const imports: Import[] = files.flatMap((file) => {
 
 test("every file has its room, and imports point one way", () => {
   assert.ok(imports.length > 50);
-  const wrong = imports.filter(({ from, to }) => room(from) !== room(to) && !MAY_IMPORT[room(from)]?.includes(room(to)));
+  const wrong = imports.filter(
+    ({ from, to }) => room(from) !== room(to) && ![room(to), to].some((allowed) => MAY_IMPORT[room(from)]?.includes(allowed)),
+  );
   assert.deepEqual(wrong, []);
   assert.deepEqual(
     files.map(room).filter((name) => !(name in MAY_IMPORT)),

@@ -1,32 +1,17 @@
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync } from "node:fs";
 import { shownText, shownUri } from "../capture/redact.js";
 import { systemClock } from "../clock.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
-import { LIMITS } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
 import { stateFolder } from "../recorder/outbox/outbox-folder.js";
-import { HttpStore } from "../stores/http/http-store.js";
-import { openStore } from "../stores/open.js";
-import { NO_CHANGE, type TrackingStore } from "../stores/tracking-store.js";
+import { problem, writable } from "../stores/finding.js";
+import { openStore } from "../stores/registry.js";
+import type { Finding, ProbeOptions, TrackingStore } from "../stores/tracking-store.js";
 import { printJson, styled, type Terminal } from "./output.js";
 
-/** One thing that was looked at. */
-interface Finding {
-  readonly what: string;
-  readonly verdict: "ok" | "note" | "bad";
-  readonly detail: string;
-  /** What to do about it. */
-  readonly todo?: string;
-}
-
-const CLOCK_TOLERANCE_MS = 5_000;
-const LATENCY_SAMPLES = 5;
-const SLOW_MS = 500;
 const HIDDEN = "(hidden)";
 
 /** Looks at the configuration and the store. Gives the exit code: 0 all is well, 2 something is to be done. */
-export async function doctor(terminal: Terminal, options: { readonly write: boolean }): Promise<number> {
+export async function doctor(terminal: Terminal, options: ProbeOptions): Promise<number> {
   const config = resolveConfig();
   const findings: Finding[] = [];
   const settings = shownSettings(config);
@@ -38,9 +23,7 @@ export async function doctor(terminal: Terminal, options: { readonly write: bool
   }
   const { problem: open } = config.server;
   if (open) findings.push({ ...problem("credentials", open), verdict: "note" });
-  if (store instanceof HttpStore) findings.push(...(await server(store)));
-  else if (store) findings.push(await file(store));
-  if (store && options.write) findings.push(await dryWrite(store));
+  if (store) findings.push(...(await probe(store, options)));
   findings.push(outbox(config));
   await store?.close();
 
@@ -113,91 +96,14 @@ function shownAuth(auth: ResolvedConfig["server"]["auth"]): string {
   return typeof auth.token === "function" ? "a token function" : `token ${HIDDEN}`;
 }
 
-async function server(store: HttpStore): Promise<Finding[]> {
-  const { api, uri } = store;
-  const times: number[] = [];
+/** What the store itself finds; one that cannot look says so. */
+async function probe(store: TrackingStore, options: ProbeOptions): Promise<readonly Finding[]> {
+  if (store.volatile) return [{ what: "store", verdict: "note", detail: `${store.uri} keeps nothing beyond this process` }];
+  if (store.probe === undefined) return [{ what: "store", verdict: "note", detail: `${store.uri}: this kind of store has no probe` }];
   try {
-    for (let i = 0; i < LATENCY_SAMPLES; i++) {
-      const began = performance.now();
-      await api.post("experiments/search", { max_results: 1 });
-      times.push(performance.now() - began);
-    }
+    return await store.probe(options);
   } catch (error) {
-    return [problem("server", error)];
-  }
-  const { version, info, clockSkewMs } = await api.facts();
-  const latency = times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
-  const findings: Finding[] = [
-    { what: "server", verdict: "ok", detail: `${uri} answers and accepts the credentials` },
-    { what: "version", ...versionFinding(version) },
-    {
-      what: "latency",
-      verdict: latency > SLOW_MS ? "note" : "ok",
-      detail: `${latency.toFixed(0)} ms a request (median of ${times.length}); connections are ${api.client.choice.better === "kept" ? "kept" : "made anew for each request"}, which is the quicker way here`,
-    },
-    {
-      what: "limits",
-      verdict: "ok",
-      detail: `keys ${LIMITS.key}, params ${LIMITS.paramValue}, tags ${LIMITS.tagValue} characters; 1000 metrics, 100 params, 100 tags a request`,
-    },
-  ];
-  if (clockSkewMs !== undefined) {
-    const off = Math.abs(clockSkewMs) > CLOCK_TOLERANCE_MS;
-    findings.push({
-      what: "clocks",
-      verdict: off ? "note" : "ok",
-      detail: off
-        ? `the server's is ${Math.round(Math.abs(clockSkewMs) / 1_000)} s ${clockSkewMs < 0 ? "behind" : "ahead of"} ours`
-        : "the server's and ours agree",
-      ...(off && { todo: "Set both clocks by NTP: run times and metric times are ours." }),
-    });
-  }
-  if (info?.["workspaces_enabled"] === true) findings.push({ what: "workspaces", verdict: "ok", detail: "the server has them" });
-  return findings;
-}
-
-function versionFinding(version: string | undefined): Omit<Finding, "what"> {
-  if (version === undefined) return { verdict: "note", detail: "the server does not say which MLflow it is" };
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  if (major > 2 || (major === 2 && minor >= 9)) return { verdict: "ok", detail: `MLflow ${version}` };
-  return {
-    verdict: "note",
-    detail: `MLflow ${version} is older than 2.9`,
-    todo: "Update the server to MLflow 2.9 or newer; older ones are not tested.",
-  };
-}
-
-async function file(store: TrackingStore): Promise<Finding> {
-  const path = /^sqlite:\/\/\/(.+)$/.exec(store.uri)?.[1];
-  if (path === undefined) return { what: "store", verdict: "note", detail: `${store.uri} keeps nothing beyond this process` };
-  if (!existsSync(path)) return { what: "store", ...writable(dirname(path), `${path} is made at the first run`) };
-  const [outcome] = await store.apply([{ ...NO_CHANGE, runKey: "0".repeat(32), experiment: { id: "0" }, end: PROBE_END }]);
-  if (outcome?.kind === "done") return { what: "store", verdict: "ok", detail: `${path} is a database of MLflow's and can be written` };
-  return outcome && "error" in outcome
-    ? problem("store", outcome.error)
-    : { what: "store", verdict: "bad", detail: `${path} cannot be written` };
-}
-
-/** The end of a run that is not there, if it is running: goes all the way and changes nothing. */
-const PROBE_END = { status: "FINISHED", endTime: 0, ifRunning: true } as const;
-
-/** Writes a run of our own and takes it away again, where the store can. */
-async function dryWrite(store: TrackingStore): Promise<Finding> {
-  if (!(store instanceof HttpStore))
-    return { what: "dry write", verdict: "note", detail: "only for servers: a run would stay in an embedded database" };
-  const now = Date.now();
-  const create = { name: "doctor", startTime: now, userId: "pulse-mlflow", sourceTags: [], parentKey: undefined, resume: false };
-  const metrics = [{ key: "doctor", value: 1, timestamp: now, step: 0 }];
-  const end = { status: "FINISHED", endTime: now } as const;
-  const experiment = { name: "pulse-mlflow doctor" };
-  const [outcome] = await store.apply([{ ...NO_CHANGE, runKey: systemClock.id(), experiment, create, metrics, end }]);
-  if (outcome?.kind !== "done" || outcome.ids === undefined)
-    return problem("dry write", outcome && "error" in outcome ? outcome.error : new Error("the server gave no run"));
-  try {
-    await store.api.post("runs/delete", { run_id: outcome.ids.runId });
-    return { what: "dry write", verdict: "ok", detail: `a run in experiment "${experiment.name}" was written, and deleted again` };
-  } catch (error) {
-    return problem("dry write", error);
+    return [problem("store", error)];
   }
 }
 
@@ -210,26 +116,5 @@ function outbox(config: ResolvedConfig): Finding {
   } catch (error) {
     return { ...problem("outbox", error), todo: "Give `outbox.folder` a folder that can be made and written." };
   }
-  return { what: "outbox", ...writable(folder, folder) };
-}
-
-function writable(folder: string, detail: string): Omit<Finding, "what"> {
-  try {
-    accessSync(folder, constants.W_OK);
-    return { verdict: "ok", detail };
-  } catch {
-    return { verdict: "bad", detail: `${folder} cannot be written`, todo: `Make ${folder} writable, or choose another folder.` };
-  }
-}
-
-function problem(what: string, error: unknown): Finding {
-  const cause = (error as { error?: unknown }).error ?? error;
-  const text = shownText(messageOf(cause));
-  if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: text };
-  // A message is what happened, then what a running program is to do; here somebody can do more.
-  const todo =
-    cause.code === "STORE_UNAVAILABLE"
-      ? "Check the address in the tracking URI, that the server runs, and the proxy if there is one."
-      : cause.todo;
-  return { what, verdict: "bad", detail: todo === "" ? text : text.replace(cause.todo, "").trim(), ...(todo !== "" && { todo }) };
+  return writable("outbox", folder, folder);
 }

@@ -5,7 +5,7 @@ import { PulseError } from "../errors.js";
 import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
 import { OutboxFolder, stateFolder } from "../recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../recorder/outbox/outbox-recovery.js";
-import { openStore } from "../stores/open.js";
+import { openStore } from "../stores/registry.js";
 import { outboxStates } from "./outboxes.js";
 import { Progress, printJson, styled, type Terminal } from "./output.js";
 
@@ -24,7 +24,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   const config = resolveConfig();
   const store = openStore(config.trackingUri, { clock: systemClock, server: config.server });
   const folder = new OutboxFolder(config.outboxFolder ?? stateFolder(), store.uri);
-  if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} keeps nothing, so there is nothing to deliver to it.`);
+  if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
   let trouble = "";
   const diagnostics = new Diagnostics({
     logger: {

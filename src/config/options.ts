@@ -2,6 +2,7 @@ import type { Redactor } from "../capture/redact.js";
 import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
+import { storeFault, type TrackingStore } from "../stores/tracking-store.js";
 
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
@@ -42,10 +43,17 @@ export interface OutboxOptions {
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
   /**
-   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:` or `null:`.
+   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:`, `null:`, or a scheme of
+   * `registerTrackingStore()`.
    * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
    */
   readonly trackingUri?: string | undefined;
+  /**
+   * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a server; of one
+   * without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes it with itself.
+   * @experimental
+   */
+  readonly store?: TrackingStore | undefined;
   /**
    * The experiment of runs that name none, at most 256 characters.
    * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
@@ -92,13 +100,15 @@ export interface PulseConfig {
 }
 
 /** Says what is wrong with an option: its name, what was expected, what was got. */
-function invalid(name: string, expected: string, got: unknown): PulseError {
+function invalid(name: string, expected: string, got: unknown, instead?: string): PulseError {
   if (/\.(auth|headers|tls)$/.test(name)) return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}.`); // what was got may be a secret
+  if (instead !== undefined) return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${instead}.`);
   const shown = typeof got === "string" ? JSON.stringify(got) : typeof got === "object" && got !== null ? "an object" : String(got);
   return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${shown}.`);
 }
 
-type Check = readonly [expected: string, holds: (value: unknown) => boolean];
+/** What is expected, whether a value is that, and what it is instead where that can be said better than by showing it. */
+type Check = readonly [expected: string, holds: (value: unknown) => boolean, got?: (value: unknown) => string | undefined];
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
 /** The longest a timer can wait. */
@@ -149,6 +159,11 @@ function isOutbox(value: unknown): boolean {
 const CHECKS: Record<keyof PulseConfig, Check> = {
   trackingUri: TEXT,
   experiment: TEXT,
+  store: [
+    "a tracking store, an object with the methods apply and close (a URI goes into trackingUri)",
+    (value) => storeFault(value) === undefined,
+    storeFault,
+  ],
   auth: ["{ username, password } or { token } with strings a header can hold (the token may be a function)", isAuth],
   headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
   tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls],
@@ -183,6 +198,9 @@ export function checkConfig(config: unknown, source: string): asserts config is 
     if (value === undefined) continue;
     const check = Object.hasOwn(CHECKS, name) ? CHECKS[name as keyof PulseConfig] : undefined;
     if (check === undefined) throw invalid(`${source}.${name}`, `one of the options ${Object.keys(CHECKS).join(", ")}`, "an unknown name");
-    if (!check[1](value)) throw invalid(`${source}.${name}`, check[0], value);
+    if (!check[1](value)) throw invalid(`${source}.${name}`, check[0], value, check[2]?.(value));
   }
+  const { store, trackingUri } = config as PulseConfig;
+  if (store !== undefined && trackingUri !== undefined)
+    throw new PulseError("INVALID_CONFIG", `${source}: store and trackingUri exclude each other; give one of them.`);
 }

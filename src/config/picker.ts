@@ -19,14 +19,15 @@ export class Picker {
 
   /** Where runs go. */
   readonly trackingUri: string;
-  /** Where they would go without the URI of one call. */
+  /** Where they would go without the URI of one call; a store that was given has at most an address of its own. */
   readonly #ownUri: string;
 
   constructor(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv, callUri?: string) {
     this.#given = given;
     this.#stored = stored;
     this.env = env;
-    this.#ownUri = this.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI");
+    if (given.store === undefined) this.#ownUri = this.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI");
+    else this.#ownUri = this.#from("trackingUri", given.store.uri ?? "(a store without an address)", "configure()");
     this.trackingUri = callUri ?? this.#ownUri;
   }
 

@@ -9,6 +9,8 @@ import { type ServerSettings, serverSettings } from "./server.js";
 /** A configuration with every question answered. */
 export interface ResolvedConfig {
   readonly trackingUri: string;
+  /** Where runs go instead. */
+  readonly store: PulseConfig["store"];
   /** Undefined when nobody named one: a class then gives its name, anything else goes to Default. */
   readonly experiment: ExperimentRef | undefined;
   /** MLFLOW_RUN_ID: the run that the first top-level run resumes. */
@@ -59,6 +61,7 @@ export function resolveConfig(
   const outbox = pick.maybe("outbox");
   return {
     trackingUri: pick.trackingUri,
+    store: callUri === undefined ? given.store : undefined,
     experiment: experiment !== undefined ? { name: experiment } : id !== undefined ? { id } : undefined,
     runId: pick.environment("runId", "MLFLOW_RUN_ID"),
     server: serverSettings(pick),

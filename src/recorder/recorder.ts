@@ -4,7 +4,7 @@ import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { ExperimentRef, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import type { RunChange, RunStart, TrackingStore } from "../stores/tracking-store.js";
+import type { ReadyStore, RunChange, RunStart } from "../stores/tracking-store.js";
 import { Accounting } from "./accounting.js";
 import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
 import { MemoryBound } from "./buffer/memory-bound.js";
@@ -36,7 +36,7 @@ interface RunOpening {
 
 /** What a recorder is made of. */
 export interface RecorderOptions {
-  readonly store: TrackingStore;
+  readonly store: ReadyStore;
   readonly diagnostics: Diagnostics;
   readonly clock: ReadClock;
   /** Bound of what waits in memory, in bytes. */
@@ -61,7 +61,7 @@ export interface RecorderOptions {
  * a child's creation after its parent's, memory bounded, everything written at the end.
  */
 export class Recorder {
-  readonly store: TrackingStore;
+  readonly store: ReadyStore;
   /** Whether the store can write while the process exits. */
   readonly writesSync: boolean;
   /** How long a wait for delivery goes on, in milliseconds. */

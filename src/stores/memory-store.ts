@@ -1,6 +1,7 @@
 import type { DatasetInput, ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
-import { DONE, type Outcome, type RunChange, type TrackingStore } from "./tracking-store.js";
+import type { ReadRun, TrackingReader } from "./tracking-reader.js";
+import { DONE, type Outcome, type ReadyStore, type RunChange } from "./tracking-store.js";
 
 /** A run as the memory store keeps it. */
 export interface StoredRun {
@@ -21,7 +22,7 @@ export interface StoredRun {
 const BATCH_ITEMS = 10_000;
 
 /** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
-export class MemoryStore implements TrackingStore {
+export class MemoryStore implements ReadyStore, TrackingReader {
   readonly uri: string = "memory:";
   readonly batchItems: number = BATCH_ITEMS;
   readonly durable: boolean = false;
@@ -36,6 +37,25 @@ export class MemoryStore implements TrackingStore {
 
   applySync(changes: readonly RunChange[]): readonly Outcome[] {
     return changes.map((change) => this.#write(change));
+  }
+
+  readRun(runId: string): Promise<ReadRun | undefined> {
+    const run = this.runs.get(runId);
+    if (run === undefined) return Promise.resolve(undefined);
+    const { name, status, startTime, endTime = null } = run;
+    return Promise.resolve({
+      experiment: [...this.experiments].find(([, id]) => id === run.experimentId)?.[0] ?? "",
+      name,
+      status,
+      startTime,
+      endTime,
+      params: Object.fromEntries(run.params),
+      tags: Object.fromEntries(run.tags),
+      metrics: Object.fromEntries(
+        [...run.metrics].map(([key, points]) => [key, points.map(({ step, timestamp, value }) => [step, timestamp, value] as const)]),
+      ),
+      inputs: run.inputs,
+    });
   }
 
   close(): Promise<void> {

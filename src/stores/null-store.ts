@@ -1,9 +1,9 @@
-import { DONE, type Outcome, type RunChange, type TrackingStore } from "./tracking-store.js";
+import { DONE, type Outcome, type ReadyStore, type RunChange } from "./tracking-store.js";
 
 const BATCH_ITEMS = 10_000;
 
 /** Accepts everything and forgets it: for measuring what tracking itself costs. */
-export class NullStore implements TrackingStore {
+export class NullStore implements ReadyStore {
   readonly uri: string = "null:";
   readonly batchItems: number = BATCH_ITEMS;
   readonly durable: boolean = false;

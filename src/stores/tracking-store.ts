@@ -1,30 +1,43 @@
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 
-/** How a run starts. */
+/**
+ * How a run starts.
+ * @experimental
+ */
 export interface RunStart {
+  /** Also the run's tag `mlflow.runName`; when that is set later, the run has another name. */
   readonly name: string;
   /** Milliseconds since the epoch. */
   readonly startTime: number;
   readonly userId: string;
   /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
   readonly sourceTags: readonly Tag[];
-  /** The parent's `runKey`, when this is a child run. */
+  /** The parent's `runKey`, when this is a child run: tag `mlflow.parentRunId` has its id. */
   readonly parentKey: string | undefined;
-  /** The run exists in the store already and is opened again. */
+  /** The run exists in the store already, `runKey` is its id there, and it is opened again: `RUNNING`, without an end. The rest here is of no account. */
   readonly resume: boolean;
 }
 
-/** How a run ends. */
+/**
+ * How a run ends.
+ * @experimental
+ */
 export interface RunEnd {
   readonly status: TerminalStatus;
   /** Milliseconds since the epoch. */
   readonly endTime: number;
-  /** Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died. */
+  /**
+   * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one that is not there
+   * was never created, and nothing is to be done.
+   */
   readonly ifRunning?: boolean | undefined;
 }
 
-/** The ids under which the store knows a run. */
+/**
+ * The ids under which the store knows a run.
+ * @experimental
+ */
 export interface StoredIds {
   readonly runId: string;
   readonly experimentId: string;
@@ -32,16 +45,22 @@ export interface StoredIds {
   readonly recreated?: boolean | undefined;
 }
 
-/** What was recorded of one run since its last change. */
+/**
+ * What was recorded of one run since its last change. A store uses of it what it can; the ids it gave come back with every later change.
+ * @experimental
+ */
 export interface RunChange {
+  /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
   readonly runKey: string;
+  /** By name, and made when there is none of that name; or by the id of one that exists. */
   readonly experiment: ExperimentRef;
   /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
   readonly ids: StoredIds | undefined;
-  /** The store's id of the parent; a child is created after it. */
+  /** The store's id of the parent, where it is known; a child is created after it. */
   readonly parentId: string | undefined;
-  /** This change was handed over before, and nobody knows what became of it. */
+  /** This change was handed over before, and nobody knows what became of it: look first whether the run is there. */
   readonly attempted: boolean;
+  /** The run is to be made; undefined when it was. */
   readonly create: RunStart | undefined;
   readonly metrics: readonly Metric[];
   readonly params: readonly Param[];
@@ -50,11 +69,15 @@ export interface RunChange {
   readonly end: RunEnd | undefined;
 }
 
-/** The fields of a change that are lists of items, in the order in which they are stored. */
+/** @internal The fields of a change that are lists of items, in the order in which they are stored. */
 export type ListName = "metrics" | "params" | "tags" | "inputs";
+/** @internal */
 export const LIST_NAMES: readonly ListName[] = ["metrics", "params", "tags", "inputs"];
 
-/** Items of a change that the store will never take; it has the others. */
+/**
+ * Items of a change that the store will never take; it has the others.
+ * @experimental
+ */
 export interface RefusedItems {
   readonly what: "metric" | "param" | "tag" | "input";
   readonly key: string;
@@ -63,14 +86,17 @@ export interface RefusedItems {
   readonly error: PulseError;
 }
 
-/** How many items of a change these are. */
+/** @internal How many items of a change these are. */
 export function refusedItems(refused: readonly RefusedItems[] = []): number {
   let count = 0;
   for (const { items } of refused) count += items;
   return count;
 }
 
-/** What became of one change. */
+/**
+ * What became of one change.
+ * @experimental
+ */
 export type Outcome =
   /** It is stored, all but `refused`; `ids` after a creation. */
   | { readonly kind: "done"; readonly ids?: StoredIds; readonly refused?: readonly RefusedItems[] }
@@ -89,42 +115,104 @@ export type Outcome =
   | { readonly kind: "rejected"; readonly error: PulseError };
 
 /**
+ * What a probe has found out, for people.
+ * @experimental
+ */
+export interface Finding {
+  /** What was looked at, in a word or two. */
+  readonly what: string;
+  /** `bad` is a reason why nothing can be stored; `note` is worth knowing. */
+  readonly verdict: "ok" | "note" | "bad";
+  readonly detail: string;
+  /** What to do about it. */
+  readonly todo?: string | undefined;
+}
+
+/**
+ * How far a probe may go.
+ * @experimental
+ */
+export interface ProbeOptions {
+  /** Also writes a run into experiment "pulse-mlflow doctor", and takes it away again where that can be done. */
+  readonly write: boolean;
+}
+
+/**
  * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
  * point, end in the same state; retry and replay after a crash rely on exactly this.
+ *
+ * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store promises.
+ * @experimental It may still change in a minor version.
  */
 export interface TrackingStore {
-  /** The store's address without credentials, for messages. */
-  readonly uri: string;
-  /** Most items (see `itemsOf`) one `apply` should get: bounds how long a store that works on the event loop holds it. */
-  readonly batchItems: number;
+  /**
+   * The store's address, always the same for the same place: what the store does not take is kept on disk under it (an outbox), for
+   * this process and for later ones. Credentials in it are removed. Without one, what waits is only ever in memory.
+   */
+  readonly uri?: string | undefined;
+  /**
+   * Most items one `apply` should get (a run's start, its end, each metric, param and tag is one): bounds how long a store that
+   * works on the event loop holds it. A single change may hold more. @default 1000
+   */
+  readonly batchItems?: number | undefined;
   /** Most runs one `apply` should get. @default any number */
   readonly batchRuns?: number | undefined;
-  /** How many calls of `apply` may be under way at once. @default 1 */
+  /** How many calls of `apply` may be under way at once; never two for the same run. @default 1 */
   readonly width?: number | undefined;
-  /** What it holds outlives this process: what it does not take now is worth keeping for it. */
-  readonly durable: boolean;
-  /** What it holds is gone with the process: nothing is to be brought there at the end, nor the store to be held until then. */
-  readonly volatile?: boolean;
-  /** Applies changes and says what became of each, in the same order. Never rejects for a change's sake. */
+  /** What it holds is gone with the process: nothing is to be kept for it, brought there at the end, nor the store to be held until then. @default false */
+  readonly volatile?: boolean | undefined;
+  /**
+   * Applies changes, each of another run, and says what became of each, in the same order. Never rejects for a change's sake: a
+   * rejected promise means that the store is away, and all of them come again.
+   */
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
   /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
   /** The page where people look at a run, when there is one. */
   runUrl?(ids: StoredIds): string;
   /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
-  readonly unsettled?: boolean;
+  readonly unsettled?: boolean | undefined;
   settle?(): Promise<void>;
+  /** Looks whether the store can be used, for `pulse-mlflow doctor`; changes nothing unless told to. */
+  probe?(options: ProbeOptions): Promise<readonly Finding[]>;
   /** Lets go of files and connections; idempotent. */
   close(): Promise<void>;
 }
 
-/** How many items a change holds: its start, its end, each metric, param and tag. */
+/** @internal A store as the recorder is given it: what the contract leaves open is answered. */
+export interface ReadyStore extends TrackingStore {
+  /** For messages, too: of a store without an address, words that stand for it. */
+  readonly uri: string;
+  readonly batchItems: number;
+  /** What it holds outlives this process, and it has an address: what it does not take now is worth keeping for it. */
+  readonly durable: boolean;
+}
+
+/** @internal What a value is that is no store by this contract, in words; undefined when it is one. */
+export function storeFault(store: unknown): string | undefined {
+  if (typeof store !== "object" || store === null) return kindOf(store);
+  const { apply, close, applySync, runUrl, settle, probe, uri } = store as Record<string, unknown>;
+  const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
+  if (missing.length > 0) return `an object without ${missing.join(" and ")}`;
+  const odd = Object.entries({ applySync, runUrl, settle, probe }).find(([, value]) => value !== undefined && typeof value !== "function");
+  if (odd) return `one whose ${odd[0]} is no method`;
+  if (uri !== undefined && (typeof uri !== "string" || uri.trim() === "")) return "one whose uri is no text";
+  return undefined;
+}
+
+/** @internal Which kind of value something is, in words. */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+/** @internal How many items a change holds: its start, its end, each metric, param and tag. */
 export function itemsOf(change: RunChange): number {
   const { create, metrics, params, tags, inputs, end } = change;
   return (create ? 1 : 0) + metrics.length + params.length + tags.length + inputs.length + (end ? 1 : 0);
 }
 
-/** A change in which nothing happens: what a real one is made from. */
+/** @internal A change in which nothing happens: what a real one is made from. */
 export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
   ids: undefined,
   parentId: undefined,
@@ -137,8 +225,8 @@ export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
   end: undefined,
 };
 
-/** Stands in for an outcome a store failed to give. */
+/** @internal Stands in for an outcome a store failed to give. */
 export const NO_ANSWER: Outcome = { kind: "rejected", error: new PulseError("REJECTED", "The store gave no answer for a change.") };
 
-/** The outcome of a stored change that created nothing. */
-export const DONE: Outcome = { kind: "done" };
+/** @internal The outcome of a stored change that created nothing. */
+export const DONE: Outcome & { kind: "done" } = { kind: "done" };

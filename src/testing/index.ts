@@ -9,6 +9,7 @@ export {
   type RunExpectation,
 } from "./matchers.js";
 export type { MlflowCall } from "./mlflow-call.js";
+export { type StoreContractCase, type StoreSubject, trackingStoreContract } from "./store-contract.js";
 export {
   createTestTracker,
   type MlflowCalls,

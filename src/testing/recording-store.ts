@@ -1,6 +1,6 @@
 import { PulseError } from "../errors.js";
 import { MemoryStore } from "../stores/memory-store.js";
-import type { Outcome, RunChange, TrackingStore } from "../stores/tracking-store.js";
+import type { Outcome, ReadyStore, RunChange } from "../stores/tracking-store.js";
 import type { MlflowCall } from "./mlflow-call.js";
 
 /** A call with the run it is about. */
@@ -10,7 +10,7 @@ export interface RecordedCall {
 }
 
 /** A store in memory that takes note of each call, and can be away. */
-export class RecordingStore implements TrackingStore {
+export class RecordingStore implements ReadyStore {
   readonly uri = "memory:";
   readonly batchItems = 10_000;
   readonly durable = false;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -10,6 +10,7 @@ import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
+import { execute } from "../support/database.js";
 import { type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
 const root = mkdtempSync(join(tmpdir(), "pulse-cli-"));
@@ -162,6 +163,23 @@ test("sync sets aside what the server refuses, says why, exits with 2, and tries
   );
 });
 
+test("an outbox of a newer version is left alone, and status and sync say so", async () => {
+  await server(
+    () => undefined,
+    async ({ url }) => {
+      const state = newState();
+      const path = leaveBehind(state, url);
+      execute(path, "PRAGMA user_version = 2");
+      const before = readFileSync(path);
+      assert.match((await cli(state, ["status"])).out, /cannot be read: of another version, or damaged/);
+      const { code, out } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url });
+      assert.equal(code, 2, out);
+      assert.match(out, /\.outbox is of another version of this package, or none of its files; it was left alone/);
+      assert.ok(readFileSync(path).equals(before));
+    },
+  );
+});
+
 test("sync with a server that is away gives up after --timeout and says what is left and why", async () => {
   const state = newState();
   leaveBehind(state, "http://127.0.0.1:1");
@@ -202,6 +220,49 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
   const state = newState();
   assert.equal((await cli(state, ["doctor"], { MLFLOW_TRACKING_URI: `sqlite:///${join(root, "none.db")}` })).code, 0);
   assert.ok(!existsSync(join(root, "none.db")));
+});
+
+test("commands know the stores of a program that is loaded before them, and what these find out", async () => {
+  const program = join(root, "notes-store.mjs");
+  const entry = fileURLToPath(new URL("../../src/index.js", import.meta.url));
+  writeFileSync(
+    program,
+    `import { appendFileSync } from "node:fs";
+    import { registerTrackingStore } from ${JSON.stringify(entry)};
+    registerTrackingStore("notes", (uri) => ({
+      uri,
+      apply: async (changes) => changes.map((change) => {
+        appendFileSync(uri.slice("notes:".length), change.runKey + "\\n");
+        return { kind: "done", ids: { runId: change.runKey, experimentId: "0" } };
+      }),
+      close: async () => {},
+      ...(uri.includes("plain") ? {} : {
+        probe: async ({ write }) => [
+          { what: "notes", verdict: write ? "bad" : "ok", detail: "looked\\u001b[31m at", todo: "Sharpen the pencil." },
+        ],
+      }),
+    }));`,
+  );
+  const state = newState();
+  const env = { MLFLOW_TRACKING_URI: `notes:${join(root, "notes.txt")}`, NODE_OPTIONS: `--import ${program}` };
+  const path = leaveBehind(state, env.MLFLOW_TRACKING_URI);
+  const { code, out, err } = await cli(state, ["sync"], env);
+  assert.equal(code, 0, out + err);
+  assert.ok(!existsSync(path));
+  assert.equal(new Set(readFileSync(join(root, "notes.txt"), "utf8").trim().split("\n")).size, 2);
+
+  assert.match((await cli(state, ["doctor"], env)).out, /ok +notes +looked at\n/);
+  const bad = await cli(state, ["doctor", "--write"], env);
+  assert.equal(bad.code, 2);
+  assert.match(bad.out, /BAD +notes +looked at\n[\s\S]*- Sharpen the pencil\./);
+  assert.match((await cli(state, ["doctor"], { ...env, MLFLOW_TRACKING_URI: "notes:plain" })).out, /note +store +notes:plain: this kind of store has no probe/); // biome-ignore format: one line
+  assert.match(
+    (await cli(state, ["doctor"], { MLFLOW_TRACKING_URI: "memory:" })).out,
+    /note +store +memory: keeps nothing beyond this process/,
+  );
+  const unknown = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: env.MLFLOW_TRACKING_URI });
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.err, /there is no store for notes:; registerTrackingStore\(\) adds one/);
 });
 
 test("no command prints a password of the URI, its query, or a control sequence of a server's", async () => {

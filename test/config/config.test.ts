@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
-import { openStore } from "../../src/stores/open.js";
+import { openStore } from "../../src/stores/registry.js";
 import { query } from "../support/database.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
@@ -95,7 +95,7 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
       /"postgresql:\/\/\[redacted\]@host": there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
     [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
-    [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /not one this package knows/],
+    [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
     [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json\.trakingUri: expected one of the options trackingUri, experiment/],
     [{}, "{ not json", /could not be read as JSON.*INVALID_CONFIG/],
   ] as const) {
@@ -118,8 +118,8 @@ test("a working folder that is gone does not reach the user's call either", () =
 test("configure and createTracker throw a typed error that names option, expected and got", () => {
   const anyConfigure = configure as (config: unknown) => void;
   for (const [config, message] of [
-    [{ trackingUri: "file:///x" }, /no store for file: in this version yet\. Use http/],
-    [{ trackingUri: "sqlite://oops.db" }, /not one this package knows/],
+    [{ trackingUri: "file:///x" }, /no store for file: in this version yet; registerTrackingStore\(\) adds one\. Use http/],
+    [{ trackingUri: "sqlite://oops.db" }, /sqlite:\/\/oops\.db" names no database file/],
     [{ trackingUri: 5 }, /configure\.trackingUri: expected a non-empty string, got 5/],
     [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds from 0 to 2147483647, got -1/],
     [{ outsideRun: "maybe" }, /expected "warn", "throw" or "ignore", got "maybe"/],

@@ -5,43 +5,21 @@ import { systemClock } from "../../src/clock.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { readRun } from "../support/database.js";
-import type { Subject } from "./carrier.js";
 import { storeContract } from "./store-contract.js";
 
-storeContract("memory", async (): Promise<Subject> => {
+storeContract("memory", async () => {
   const store = new MemoryStore();
-  return {
-    store,
-    async read(runId) {
-      const run = store.runs.get(runId);
-      if (!run) return undefined;
-      return {
-        experiment: [...store.experiments].find(([, id]) => id === run.experimentId)?.[0] ?? "",
-        name: run.name,
-        status: run.status,
-        startTime: run.startTime,
-        endTime: run.endTime ?? null,
-        params: Object.fromEntries(run.params),
-        tags: Object.fromEntries(run.tags),
-        metrics: Object.fromEntries(
-          [...run.metrics].map(([key, points]) => [key, points.map(({ step, timestamp, value }) => [step, timestamp, value])]),
-        ),
-      };
-    },
-    dispose: () => store.close(),
-  };
+  return { store, reader: store, dispose: () => undefined };
 });
 
-storeContract("sqlite", async (): Promise<Subject> => {
+storeContract("sqlite", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-contract-"));
   const path = join(folder, "mlflow.db");
-  const store = new SqliteStore(path, { clock: systemClock });
+  const open = (): SqliteStore => new SqliteStore(path, { clock: systemClock });
   return {
-    store,
-    read: async (runId) => readRun(path, runId),
-    async dispose() {
-      await store.close();
-      rmSync(folder, { recursive: true });
-    },
+    store: open(),
+    reader: { readRun: async (runId) => readRun(path, runId) },
+    reopen: open,
+    dispose: () => rmSync(folder, { recursive: true }),
   };
 });

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ReadRun } from "../contract/carrier.js";
+import type { ReadRun } from "../../src/stores/tracking-reader.js";
 import type { Records } from "../fixtures/records.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { itemsKept, outboxesIn } from "./fault-disk.js";
@@ -60,7 +60,7 @@ async function records(
 function runsOf(server: FakeMlflow): ReadRun[] {
   const runs = [...server.runs.values()].filter((run) => !run.deleted);
   return runs.map(({ name, status, startTime, endTime, params, tags, metrics }) => {
-    const points: ReadRun["metrics"] = {};
+    const points: Record<string, [number, number, number][]> = {};
     for (const key of new Set([...metrics.values()].map((point) => point.key)))
       points[key] = [...metrics.values()]
         .filter((point) => point.key === key)

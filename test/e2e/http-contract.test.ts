@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Subject } from "../contract/carrier.js";
+import type { StoreSubject } from "../../src/testing/store-contract.js";
 import { storeContract } from "../contract/store-contract.js";
 import { readRun } from "../support/rest.js";
 import { startServer } from "./peer.js";
@@ -25,11 +25,12 @@ after(async () => {
   for (const each of [folder, stackFolder]) rmSync(each, { recursive: true });
 });
 
-function subject(url: string, auth?: { username: string; password: string }): () => Promise<Subject> {
+function subject(url: string, auth?: { username: string; password: string }): () => Promise<StoreSubject> {
   const headers = auth && { authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}` };
   return async () => {
-    const store = new HttpStore(new URL(url), { ...settings, auth });
-    return { store, keepsEndTime: true, read: (runId) => readRun(url, runId, headers), dispose: () => store.close() };
+    const open = (): HttpStore => new HttpStore(new URL(url), { ...settings, auth });
+    const reader = { readRun: (runId: string) => readRun(url, runId, headers) };
+    return { store: open(), keepsEndTime: true, reader, reopen: open, dispose: () => undefined };
   };
 }
 

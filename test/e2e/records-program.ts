@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { ReadRun } from "../contract/carrier.js";
+import type { ReadRun } from "../../src/stores/tracking-reader.js";
 import type { Records } from "../fixtures/records.js";
 import { inherit } from "../support/inherit.js";
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { TwoCopies } from "../fixtures/two-copies.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { inherit } from "../support/inherit.js";
-import { buildFirstVersion, installCopy } from "../support/package-copies.js";
+import { installCopy, unpackFirstVersion } from "../support/package-copies.js";
 
 const RUNS = 15;
 const root = mkdtempSync(join(tmpdir(), "pulse-copies-"));
@@ -20,7 +20,7 @@ const copies = { one: "", other: "", old: "" };
 before(() => {
   copies.one = installCopy(join(root, "one"));
   copies.other = installCopy(join(root, "other"));
-  copies.old = installCopy(join(root, "old"), buildFirstVersion(join(root, "0.1.0")));
+  copies.old = installCopy(join(root, "old"), unpackFirstVersion(join(root, "0.1.0")));
 });
 
 let folders = 0;

@@ -18,6 +18,7 @@ const EXPORTS = [
   "defineExperiment",
   "flush",
   "logExperiment",
+  "registerTrackingStore",
   "requireRun",
   "shutdown",
   "startRun",
@@ -43,7 +44,7 @@ const ENTRIES = { index: "index", testing: "testing/index", "cls-hooked": "integ
 
 test("the subpaths export exactly their public names, in both builds", async () => {
   for (const [entry, names] of [
-    ["testing", ["assertLoggedMetric", "assertRun", "createTestTracker", "pulseMatchers", "recordMlflowCalls"]],
+    ["testing", ["assertLoggedMetric", "assertRun", "createTestTracker", "pulseMatchers", "recordMlflowCalls", "trackingStoreContract"]],
     ["cls-hooked", ["clsHookedContext"]],
   ] as const) {
     const path = `${ENTRIES[entry]}.js`;

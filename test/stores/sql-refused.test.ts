@@ -105,9 +105,8 @@ for (const [title, setUp, refused] of CASES) {
         refusedOf(outcomes[0]).map((each) => ("items" in each ? [each.what, each.key, each.items, each.error.code] : each)),
         refused.map((what) => [what, "bad", ITEMS[what], "REJECTED"]),
       );
-      const { tags, ...rest } = readRun(path, ID) ?? assert.fail("no run");
-      const reason = tags["pulse.refused.bad"];
-      delete tags["pulse.refused.bad"];
+      const { tags: all, ...rest } = readRun(path, ID) ?? assert.fail("no run");
+      const { "pulse.refused.bad": reason, ...tags } = all;
       assert.match(String(reason), /"bad" is not stored, the database refuses it \(.*(not here|CHECK).*\)\. Everything else is\./);
       assert.deepEqual({ status: rest.status, params: rest.params, metrics: rest.metrics, tags }, expected(refused));
       assert.equal(outcomes[1]?.kind, "done");

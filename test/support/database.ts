@@ -1,6 +1,7 @@
+import type { DatasetInput } from "../../src/entities.js";
 import { load } from "../../src/require.mjs";
 import type { Database, SqlValue } from "../../src/stores/sql/driver.js";
-import type { ReadRun } from "../contract/carrier.js";
+import type { ReadRun } from "../../src/stores/tracking-reader.js";
 
 interface Driver {
   DatabaseSync: new (path: string) => Database;
@@ -60,7 +61,27 @@ export function readRun(path: string, runId: string): ReadRun | undefined {
     params: pairs("params"),
     tags: pairs("tags"),
     metrics,
+    inputs: readInputs(path, runId),
   };
+}
+
+function readInputs(path: string, runId: string): DatasetInput[] {
+  const sql = `SELECT d.*, i.input_uuid FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id
+    WHERE i.source_type = 'DATASET' AND i.destination_type = 'RUN' AND i.destination_id = ?`;
+  if (query(path, "SELECT 1 FROM sqlite_master WHERE name = 'datasets'").length === 0) return [];
+  const optional = (value: unknown): string | undefined => (value === null ? undefined : String(value));
+  return query(path, sql, runId).map((row) => ({
+    name: String(row["name"]),
+    digest: String(row["digest"]),
+    sourceType: String(row["dataset_source_type"]),
+    source: String(row["dataset_source"]),
+    schema: optional(row["dataset_schema"]),
+    profile: optional(row["dataset_profile"]),
+    tags: query(path, "SELECT name, value FROM input_tags WHERE input_uuid = ?", String(row["input_uuid"])).map(({ name, value }) => ({
+      key: String(name),
+      value: String(value),
+    })),
+  }));
 }
 
 /** Reads the runs of an experiment that are not deleted. */

@@ -4,7 +4,7 @@ import { Diagnostics } from "../../src/diagnostics.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../../src/recorder/outbox/outbox-recovery.js";
-import { openStore } from "../../src/stores/open.js";
+import { openStore } from "../../src/stores/registry.js";
 
 /** What an heir has found and done. */
 export interface Inheritance {

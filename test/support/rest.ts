@@ -1,4 +1,4 @@
-import type { ReadRun } from "../contract/carrier.js";
+import type { ReadRun } from "../../src/stores/tracking-reader.js";
 
 interface Point {
   readonly step?: number;
@@ -15,13 +15,14 @@ export async function readRun(url: string, runId: string, headers: Record<string
   const run = (await get(`runs/get?run_id=${runId}`))?.["run"] as unknown as
     | {
         info: { run_name: string; status: string; start_time: number; end_time?: number; experiment_id: string };
+        inputs?: { dataset_inputs?: { dataset: Record<string, string>; tags?: { key: string; value: string }[] }[] };
         data: { params?: { key: string; value: string }[]; tags?: { key: string; value: string }[]; metrics?: { key: string }[] };
       }
     | undefined;
   if (run === undefined) return undefined;
   const { info, data } = run;
   const experiment = (await get(`experiments/get?experiment_id=${info.experiment_id}`))?.["experiment"] as unknown as { name: string };
-  const metrics: ReadRun["metrics"] = {};
+  const metrics: Record<string, [number, number, number][]> = {};
   for (const { key } of data.metrics ?? []) {
     const history = (await get(`metrics/get-history?run_id=${runId}&metric_key=${encodeURIComponent(key)}`))?.[
       "metrics"
@@ -42,5 +43,14 @@ export async function readRun(url: string, runId: string, headers: Record<string
     params: pairs(data.params),
     tags,
     metrics,
+    inputs: (run.inputs?.dataset_inputs ?? []).map(({ dataset, tags: said = [] }) => ({
+      name: String(dataset["name"]),
+      digest: String(dataset["digest"]),
+      sourceType: String(dataset["source_type"]),
+      source: String(dataset["source"]),
+      schema: dataset["schema"],
+      profile: dataset["profile"],
+      tags: said,
+    })),
   };
 }

@@ -1,6 +1,6 @@
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
-import type { RunChange, TrackingStore } from "../../stores/tracking-store.js";
+import type { ReadyStore, RunChange } from "../../stores/tracking-store.js";
 import type { Accounting } from "../accounting.js";
 import { METRIC_BYTES } from "../changes/item-kinds.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
@@ -19,7 +19,7 @@ const LOOK_AGAIN = 0.1;
 
 /** What a memory bound works with. */
 export interface MemoryBoundOptions {
-  readonly store: TrackingStore;
+  readonly store: ReadyStore;
   readonly diagnostics: Diagnostics;
   /** In bytes. */
   readonly maxPendingBytes: number;

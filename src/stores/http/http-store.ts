@@ -1,18 +1,21 @@
+import { systemClock } from "../../clock.js";
 import type { ServerSettings } from "../../config/server.js";
 import type { DatasetInput, Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { refusedTags } from "../refused-tags.js";
 import {
   DONE,
+  type Finding,
   itemsOf,
   NO_CHANGE,
   type Outcome,
+  type ProbeOptions,
+  type ReadyStore,
   type RefusedItems,
   type RunChange,
   type RunEnd,
   type RunStart,
   type StoredIds,
-  type TrackingStore,
 } from "../tracking-store.js";
 import { integer } from "./batches.js";
 import { deletedExperiment, deniedExperiment, Experiments, label } from "./experiments.js";
@@ -46,7 +49,7 @@ interface Known {
 }
 
 /** An MLflow server as a store: at most three requests for a short run, and a run is created once whatever happens to the requests. */
-export class HttpStore implements TrackingStore {
+export class HttpStore implements ReadyStore {
   readonly uri: string;
   readonly batchItems: number = BATCH_ITEMS;
   readonly batchRuns: number = 1;
@@ -76,6 +79,12 @@ export class HttpStore implements TrackingStore {
 
   runUrl({ experimentId, runId }: StoredIds): string {
     return `${this.api.origin}/#/experiments/${experimentId}/runs/${runId}`;
+  }
+
+  /** Loaded at the need: only `doctor` asks. */
+  async probe(options: ProbeOptions): Promise<readonly Finding[]> {
+    const { probeServer } = await import("./probe.js");
+    return probeServer(this, options, systemClock.id());
   }
 
   get unsettled(): boolean {

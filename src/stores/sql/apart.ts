@@ -2,6 +2,7 @@ import { cutText } from "../../capture/keys.js";
 import { messageOf, PulseError } from "../../errors.js";
 import type { RefusedItems, RunChange } from "../tracking-store.js";
 import { type Database, SQLITE, sqliteCode } from "./driver.js";
+import { inputItem } from "./plan.js";
 
 /** A refusal that took the transaction with it (a trigger that says ROLLBACK): once more, without what is known by now. */
 export class Restart extends Error {}
@@ -54,11 +55,12 @@ export class Apart {
   };
 
   /** What was refused of a change, by key. */
-  refused({ metrics, params, tags }: RunChange): RefusedItems[] {
+  refused({ metrics, params, tags, inputs }: RunChange): RefusedItems[] {
     const names = [
       ...metrics.map((metric) => nameOf("metric", metric)),
       ...params.map((param) => nameOf("param", param)),
       ...tags.map((tag) => nameOf("tag", tag)),
+      ...inputs.map((input) => nameOf("input", inputItem(input))),
     ];
     const found = new Map<string, RefusedItems>();
     for (const [name, { what, key, error: cause }] of this.#refused) {

@@ -1,8 +1,21 @@
 import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
+import { shownUri } from "../../capture/redact.js";
+import { PulseError } from "../../errors.js";
 
 /** How long an empty file that somebody else made is left to them. */
 const MAKING_MS = 1_000;
+
+/**
+ * Reads a tracking URI as the path of a database file.
+ * @throws PulseError `INVALID_TRACKING_URI`
+ */
+export function databasePath(uri: string): string {
+  const path = /^sqlite:\/\/\/(.+)$/i.exec(uri)?.[1];
+  if (path !== undefined && !path.startsWith(":memory:") && !path.includes("?")) return resolve(path);
+  const what = path?.includes("?") ? "has options behind a ?, which are not known here" : "names no database file";
+  throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))} ${what}.`);
+}
 
 /** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */
 export function createFile(path: string): boolean {

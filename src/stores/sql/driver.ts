@@ -1,9 +1,9 @@
 import { load } from "#require";
 import { PulseError } from "../../errors.js";
 import { shared } from "../../registry.js";
+import type { SqlValue } from "./sql-values.js";
 
-/** What SQLite can bind. */
-export type SqlValue = string | number | bigint | null;
+export type { SqlValue } from "./plan.js";
 
 /** A prepared statement, as `node:sqlite` has it. */
 export interface Statement {

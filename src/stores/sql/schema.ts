@@ -95,6 +95,22 @@ const FILLED: Record<string, readonly string[]> = {
   tags: ["key", "value", "run_uuid"],
 };
 
+/** What is filled of tables that only newer schemas have. */
+const INPUT_TABLES: Readonly<Record<string, readonly string[]>> = {
+  datasets: [
+    "dataset_uuid",
+    "experiment_id",
+    "name",
+    "digest",
+    "dataset_source_type",
+    "dataset_source",
+    "dataset_schema",
+    "dataset_profile",
+  ],
+  inputs: ["input_uuid", "source_type", "source_id", "destination_type", "destination_id"],
+  input_tags: ["input_uuid", "name", "value"],
+};
+
 /** What differs between MLflow's schemas and matters to the writer. */
 export interface Schema {
   /** SQLite's own counter, raised by every migration. */
@@ -103,6 +119,8 @@ export interface Schema {
   readonly experimentTimes: boolean;
   /** Experiments belong to a workspace (MLflow 3.10 and newer). */
   readonly workspaces: boolean;
+  /** There are tables for dataset inputs (MLflow 2.4 and newer). */
+  readonly inputs: boolean;
 }
 
 /** The names of the tables in a file; empty for a new one. */
@@ -157,7 +175,16 @@ export function inspectSchema(db: Database, path: string): Schema {
     version: Number(db.prepare(`PRAGMA ${FILE}.schema_version`).get()?.["schema_version"]),
     experimentTimes: present.has("experiments.creation_time") && present.has("experiments.last_update_time"),
     workspaces: present.has("experiments.workspace"),
+    inputs: Object.entries(INPUT_TABLES).every(([table, filled]) => tables.has(table) && fills(db, table, filled)),
   };
+}
+
+/** Whether these are columns of a table, and no others have to be filled. */
+function fills(db: Database, table: string, filled: readonly string[]): boolean {
+  const columns = db.prepare(`PRAGMA table_info(${table})`).all();
+  const names = columns.map((column) => String(column["name"]));
+  const open = columns.filter((column) => column["notnull"] === 1 && column["dflt_value"] === null).map((column) => String(column["name"]));
+  return filled.every((name) => names.includes(name)) && open.every((name) => filled.includes(name));
 }
 
 const NO_REVISION = "without a revision";

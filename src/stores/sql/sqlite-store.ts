@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { refusedTags } from "../refused-tags.js";
-import { itemsOf, NO_CHANGE, type Outcome, type RunChange, type TrackingStore } from "../tracking-store.js";
+import { type Finding, itemsOf, NO_CHANGE, type Outcome, type ProbeOptions, type ReadyStore, type RunChange } from "../tracking-store.js";
 import { Apart, isRefusal, Restart } from "./apart.js";
 import { createFile, fileIdentity, fsCode, isBeingMade } from "./database-file.js";
 import { type Database, FILE, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";
@@ -41,7 +41,7 @@ interface Connection {
  * MLflow's own SQLite database as a store. Short IMMEDIATE transactions on the event loop that never wait for a lock;
  * a file another MLflow made is written as it is, migrations underneath are followed, and it is never migrated by us.
  */
-export class SqliteStore implements TrackingStore {
+export class SqliteStore implements ReadyStore {
   readonly uri: string;
   batchItems: number = FEWEST_ITEMS;
   readonly durable: boolean = true;
@@ -67,6 +67,12 @@ export class SqliteStore implements TrackingStore {
       if (left <= 0 || !isBusy(outcomes[0])) return outcomes;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT_MS);
     }
+  }
+
+  /** Loaded at the need: only `doctor` asks. */
+  async probe(options: ProbeOptions): Promise<readonly Finding[]> {
+    const { probeFile } = await import("./probe.js");
+    return probeFile(this, this.#path, options);
   }
 
   close(): Promise<void> {
@@ -211,7 +217,7 @@ export class SqliteStore implements TrackingStore {
   }
 
   #writer(db: Database, schema: Schema): SqlWriter {
-    return new SqlWriter(db, schema, (id) => this.#locate(id), this.#options.clock.now);
+    return new SqlWriter(db, schema, { locate: (id) => this.#locate(id), now: this.#options.clock.now, id: this.#options.clock.id });
   }
 
   /** Where an experiment's artifacts lie: an absolute URI beside the database, as Python's client has it. */

@@ -1,0 +1,111 @@
+import { redactText, shownText } from "../capture/redact.js";
+import { messageOf, PulseError } from "../errors.js";
+import type { Finding, Outcome, ProbeOptions, ReadyStore, RunChange, StoredIds, TrackingStore } from "./tracking-store.js";
+
+const BATCH_ITEMS = 1_000;
+/** Stands for the address of a store that has none. */
+const NO_ADDRESS = "the configured store";
+
+/**
+ * A store that somebody else has written, as the recorder is given it: what the contract leaves open is answered, and what it
+ * answers itself is looked at, so that a mistake in it is said once instead of stopping delivery. Nothing is given up for one.
+ */
+export class CheckedStore implements ReadyStore {
+  readonly uri: string;
+  readonly durable: boolean;
+  readonly volatile: boolean;
+  readonly applySync?: (changes: readonly RunChange[], waitMs: number) => readonly Outcome[];
+  readonly runUrl?: (ids: StoredIds) => string;
+  readonly probe?: (options: ProbeOptions) => Promise<readonly Finding[]>;
+  readonly #given: TrackingStore;
+
+  constructor(given: TrackingStore) {
+    this.#given = given;
+    this.uri = given.uri === undefined ? NO_ADDRESS : redactText(given.uri);
+    this.volatile = given.volatile === true;
+    this.durable = given.uri !== undefined && !this.volatile;
+    if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.(changes, waitMs));
+    if (given.runUrl) this.runUrl = (ids) => String(given.runUrl?.(ids));
+    if (given.probe) this.probe = async (options) => ((await given.probe?.(options)) ?? []).map(shownFinding);
+  }
+
+  get batchItems(): number {
+    return atLeastOne(this.#given.batchItems) ?? BATCH_ITEMS;
+  }
+
+  get batchRuns(): number | undefined {
+    return atLeastOne(this.#given.batchRuns);
+  }
+
+  get width(): number | undefined {
+    return atLeastOne(this.#given.width);
+  }
+
+  get unsettled(): boolean {
+    return this.#given.unsettled === true;
+  }
+
+  async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return this.#checked(changes, await this.#given.apply(changes));
+  }
+
+  async settle(): Promise<void> {
+    try {
+      await this.#given.settle?.();
+    } catch {
+      // Nobody waits for what it looks after.
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#given.close();
+    } catch (error) {
+      throw error instanceof PulseError
+        ? error
+        : new PulseError("STORE_UNAVAILABLE", `${this.uri} could not be closed: ${messageOf(error)}.`, error);
+    }
+  }
+
+  /**
+   * Gives the outcomes as they are.
+   * @throws PulseError for what is none: the store counts as away, and everything is kept.
+   */
+  #checked(changes: readonly RunChange[], outcomes: unknown): readonly Outcome[] {
+    const wrong = Array.isArray(outcomes)
+      ? outcomes.length === changes.length
+        ? outcomes.map((outcome, i) => faultOfOutcome(outcome, changes[i])).find((fault) => fault !== undefined)
+        : `${outcomes.length} outcomes for ${changes.length} changes`
+      : "no list of outcomes";
+    if (wrong === undefined) return outcomes as readonly Outcome[];
+    throw new PulseError("STORE_UNAVAILABLE", `${this.uri} gave ${wrong}; that is a mistake in the store.`);
+  }
+}
+
+function shownFinding({ what, verdict, detail, todo }: Finding): Finding {
+  return { what: shownText(String(what)), verdict, detail: shownText(String(detail)), ...(todo && { todo: shownText(String(todo)) }) };
+}
+
+function atLeastOne(value: number | undefined): number | undefined {
+  return typeof value === "number" && value >= 1 ? value : undefined;
+}
+
+function faultOfOutcome(outcome: unknown, change: RunChange | undefined): string | undefined {
+  const { kind, ids, error, params } = (outcome ?? {}) as { [name in "kind" | "ids" | "error" | "params"]?: unknown };
+  switch (kind) {
+    case "done": {
+      const { runId, experimentId } = (ids ?? {}) as Partial<StoredIds>;
+      if (ids === undefined) return change?.create && 'outcome "done" of a creation without ids';
+      return typeof runId === "string" && typeof experimentId === "string" ? undefined : "ids that are no texts";
+    }
+    case "retry":
+    case "away":
+    case "denied":
+    case "rejected":
+      return error instanceof PulseError ? undefined : `outcome "${kind}" without a PulseError`;
+    case "conflict":
+      return Array.isArray(params) && params.length > 0 ? undefined : 'outcome "conflict" without params';
+    default:
+      return `an outcome of kind ${JSON.stringify(kind)}`;
+  }
+}

@@ -1,0 +1,118 @@
+import { shownUri } from "../capture/redact.js";
+import type { Clock } from "../clock.js";
+import type { ServerSettings } from "../config/server.js";
+import { messageOf, PulseError } from "../errors.js";
+import { shared } from "../registry.js";
+import { CheckedStore } from "./checked-store.js";
+import { HttpStore } from "./http/http-store.js";
+import { serverUrl } from "./http/server-url.js";
+import { MemoryStore } from "./memory-store.js";
+import { NullStore } from "./null-store.js";
+import { databasePath } from "./sql/database-file.js";
+import { SqliteStore } from "./sql/sqlite-store.js";
+import { kindOf, type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
+
+/** @internal What the stores of this package are given beside their URI. */
+export interface OwnStoreOptions {
+  readonly clock: Clock;
+  readonly server: ServerSettings;
+}
+
+/** @internal The stores of this package: a line for each scheme. */
+const OWN: Readonly<Record<string, (uri: string, options: OwnStoreOptions) => ReadyStore>> = {
+  http: (uri, { server }) => new HttpStore(serverUrl(uri), server),
+  https: (uri, { server }) => new HttpStore(serverUrl(uri), server),
+  sqlite: (uri, options) => new SqliteStore(databasePath(uri), options),
+  memory: (uri) => only("memory:", uri, new MemoryStore()),
+  null: (uri) => only("null:", uri, new NullStore()),
+};
+
+/**
+ * What a store is given beside its URI.
+ * @experimental
+ */
+export interface StoreOptions {
+  /** How long one attempt to store something may take, in milliseconds. */
+  readonly requestTimeoutMs: number;
+}
+
+/**
+ * Makes the store that a tracking URI names; opens nothing before the first change. It is given the URI as it stands, with what
+ * credentials are in it, and no others.
+ * @throws an error that says what is wrong with the URI.
+ * @experimental
+ */
+export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
+
+/** Of all loaded copies of the package. */
+const registered: Map<string, StoreMaker> = shared("tracking stores", () => new Map<string, StoreMaker>());
+
+/** Schemes of MLflow that have no store here yet. */
+const NOT_YET = /^(file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\+\w+)?$/;
+/** One letter is a drive of Windows. */
+const SCHEME = /^[a-z][a-z0-9+.-]+$/;
+
+/**
+ * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
+ * Registering a scheme again replaces what was there; trackers that exist keep their store.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * @experimental
+ * @example
+ * registerTrackingStore("void", (uri) => ({
+ *   uri,
+ *   apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
+ *   close: async () => {},
+ * }));
+ * const tracker = createTracker({ trackingUri: "void:anywhere" });
+ * await tracker.shutdown();
+ */
+export function registerTrackingStore(scheme: string, make: StoreMaker): void {
+  const invalid = (detail: string): PulseError => new PulseError("INVALID_OPTION", `registerTrackingStore: ${detail}.`);
+  if (typeof scheme !== "string" || !SCHEME.test(scheme))
+    throw invalid(
+      `expected a scheme of two or more lower-case letters, digits, + . or -, without the colon, got ${typeof scheme === "string" ? JSON.stringify(scheme) : kindOf(scheme)}`,
+    );
+  if (Object.hasOwn(OWN, scheme)) throw invalid(`"${scheme}" is a scheme of this package's own; choose another name`);
+  if (typeof make !== "function") throw invalid(`expected a function that makes the store of "${scheme}", got ${kindOf(make)}`);
+  registered.set(scheme, make);
+}
+
+/**
+ * @internal Makes the store a tracking URI names; nothing is opened before the first change.
+ * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there.
+ */
+export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase();
+  if (scheme === undefined) throw wrong(uri, " is a plain path: folders of the mlruns kind are not written in this version yet");
+  const own = Object.hasOwn(OWN, scheme) ? OWN[scheme] : undefined;
+  if (own) return own(uri, options);
+  const make = registered.get(scheme);
+  if (make) return made(uri, scheme, make, options);
+  const others = registered.size === 0 ? "" : ` (registered: ${[...registered.keys()].join(", ")})`;
+  const yet = NOT_YET.test(scheme) ? " in this version yet" : "";
+  throw wrong(uri, `: there is no store for ${scheme}:${yet}; registerTrackingStore() adds one${others}`);
+}
+
+function made(uri: string, scheme: string, make: StoreMaker, { server }: OwnStoreOptions): ReadyStore {
+  let store: TrackingStore;
+  try {
+    store = make(uri, { requestTimeoutMs: server.requestTimeoutMs });
+  } catch (error) {
+    throw error instanceof PulseError ? error : new PulseError("INVALID_TRACKING_URI", `${shownUri(uri)}: ${messageOf(error)}`, error);
+  }
+  const fault = storeFault(store);
+  if (fault === undefined) return new CheckedStore(store);
+  throw new PulseError(
+    "INVALID_TRACKING_URI",
+    `What is registered for ${scheme}: gave ${fault}, where a tracking store with apply and close is expected.`,
+  );
+}
+
+function only<S extends ReadyStore>(expected: string, uri: string, store: S): S {
+  if (uri !== expected) throw wrong(uri, ` is not ${expected}`);
+  return store;
+}
+
+function wrong(uri: string, what: string): PulseError {
+  return new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))}${what}.`);
+}

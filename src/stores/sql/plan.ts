@@ -1,0 +1,244 @@
+import { type DatasetInput, type ExperimentRef, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
+import { PulseError } from "../../errors.js";
+import { refusedTags } from "../refused-tags.js";
+import { DONE, type Outcome, type RefusedItems, type RunChange, type RunEnd, type RunStart } from "../tracking-store.js";
+import type { Schema } from "./schema.js";
+import type { SqlRow, SqlValue } from "./sql-values.js";
+import type { StatementName } from "./statements.js";
+
+/** What an executor is asked to do next. */
+export type Step =
+  /** Run a statement with each of these rows; nothing is answered. */
+  | { readonly kind: "write"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
+  /** Run it with the first row; the answer is how many rows it has changed. */
+  | { readonly kind: "count"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
+  /** Run it with the first row; the answer is the row it finds, or undefined. */
+  | { readonly kind: "read"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
+  /** Carry out a plan of its own, of one item, so that what the database refuses of it costs no other (a savepoint). */
+  | { readonly kind: "item"; readonly what: RefusedItems["what"]; readonly item: { readonly key: string }; readonly plan: Plan<void> };
+
+/** Steps in their order, each decided on by the answers to those before. Whoever executes it drives it, waiting for answers or not. */
+export type Plan<R> = Generator<Step, R, number | SqlRow | undefined>;
+
+/** What plans depend on beside the change. */
+export interface PlanOptions {
+  readonly schema: Pick<Schema, "experimentTimes" | "inputs">;
+  /** Where the artifacts of a new experiment lie. */
+  readonly locate: (experimentId: number) => string;
+  readonly now: () => number;
+  /** 32 hex digits, never the same twice. */
+  readonly id: () => string;
+  /** A finite double as the driver binds it rightly. */
+  readonly double: (value: number) => SqlValue;
+}
+
+interface Experiment {
+  readonly id: number;
+  readonly artifactLocation: string;
+}
+
+/** ±Infinity as MLflow keeps it in a database. */
+const LARGEST = 1.7976931348623157e308;
+const finite = (value: number): number => (Number.isNaN(value) ? 0 : Math.max(-LARGEST, Math.min(LARGEST, value)));
+
+/** What is to be done in MLflow's tables for a run change; knows no driver. */
+export class Planner {
+  readonly #options: PlanOptions;
+  /** Experiments seen in this transaction: another process may delete one between two. */
+  readonly #experiments = new Map<string, Experiment | PulseError>();
+
+  constructor(options: PlanOptions) {
+    this.#options = options;
+  }
+
+  /** Forgets what only holds within one transaction. */
+  begin(): void {
+    this.#experiments.clear();
+  }
+
+  /** Writes one change, its items `apart` if need be; what is refused as a whole, is refused before anything of it is written. */
+  *write(change: RunChange, apart: boolean): Plan<Outcome> {
+    const { runKey, create, params, tags, metrics, inputs, end } = change;
+    let done: Outcome & { kind: "done" } = DONE;
+    let experimentId: unknown;
+    let ended = end === undefined;
+    if (create && !create.resume) {
+      const experiment = this.#experiments.get(cacheKey(change.experiment)) ?? (yield* this.#experiment(change.experiment));
+      if (experiment instanceof PulseError) return { kind: "rejected", error: experiment };
+      const added = yield addRun(runKey, create, experiment, end);
+      if (added === 1) ended = true; // else the run was there, and its end is still to be set
+      const start = startTags(create);
+      if (apart) for (const tag of start) yield { kind: "item", what: "tag", item: tag, plan: once(putTags(runKey, [tag])) };
+      else yield putTags(runKey, start);
+      experimentId = experiment.id;
+      done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
+    } else {
+      const row = (yield { kind: "read", statement: "runState", rows: [[runKey]] }) as SqlRow | undefined;
+      if (row === undefined && end?.ifRunning) return DONE; // it never was created
+      if (row === undefined) return refusal("RUN_NOT_FOUND", `There is no run ${runKey} in this database.`);
+      if (row["lifecycle_stage"] !== "active")
+        return refusal("RUN_DELETED", `Run ${runKey} was deleted; what was logged into it since is not stored.`);
+      experimentId = row["experiment_id"];
+      if (create) {
+        yield { kind: "write", statement: "reopenRun", rows: [[runKey]] };
+        done = { kind: "done", ids: { runId: runKey, experimentId: String(row["experiment_id"]) } };
+      }
+    }
+    if (params.length > 0) {
+      const conflicts: string[] = [];
+      for (const param of params) {
+        if (apart) yield { kind: "item", what: "param", item: param, plan: checkedParam(runKey, param, conflicts) };
+        else if ((yield addParam(runKey, param)) === 0) yield* compareParam(runKey, param, conflicts);
+      }
+      if (conflicts.length > 0) return { kind: "conflict", params: conflicts };
+    }
+    if (apart) {
+      for (const tag of tags) yield { kind: "item", what: "tag", item: tag, plan: namedTags(runKey, [tag]) };
+      for (const metric of metrics) yield { kind: "item", what: "metric", item: metric, plan: this.#metrics(runKey, [metric]) };
+    } else {
+      if (tags.length > 0) yield* namedTags(runKey, tags);
+      if (metrics.length > 0) yield* this.#metrics(runKey, metrics);
+    }
+    if (inputs.length > 0 && !this.#options.schema.inputs) {
+      const refused = inputs.map(withoutTables);
+      yield putTags(runKey, refusedTags(refused));
+      done = { ...done, refused };
+    } else
+      for (const input of inputs) {
+        const plan = this.#input(runKey, Number(experimentId), input);
+        if (apart) yield { kind: "item", what: "input", item: inputItem(input), plan };
+        else yield* plan;
+      }
+    if (end && !ended) yield endRun(runKey, end);
+    return done;
+  }
+
+  /** Has a run use a dataset. The tags of the first use stay, as in MLflow. */
+  *#input(runKey: string, experimentId: number, input: DatasetInput): Plan<void> {
+    const { name, digest, sourceType, source, schema, profile, tags } = input;
+    const dataset = [this.#options.id(), experimentId, name, digest, sourceType, source, schema ?? null, profile ?? null];
+    yield { kind: "write", statement: "addDataset", rows: [dataset] };
+    const row = (yield { kind: "read", statement: "datasetId", rows: [[experimentId, name, digest]] }) as SqlRow | undefined;
+    const inputId = this.#options.id();
+    const added = yield { kind: "count", statement: "addInput", rows: [[inputId, String(row?.["dataset_uuid"]), runKey]] };
+    if (added === 1) yield { kind: "write", statement: "addInputTag", rows: tags.map(({ key, value }) => [inputId, key, value]) };
+  }
+
+  *#metrics(runKey: string, metrics: readonly Metric[]): Plan<void> {
+    const rows = metrics.map((metric) => this.#metricRow(runKey, metric));
+    yield { kind: "write", statement: "addMetric", rows };
+    yield { kind: "write", statement: "putLatest", rows: latestOf(metrics, rows) };
+  }
+
+  #metricRow(runKey: string, { key, value, timestamp, step }: Metric): SqlValue[] {
+    // A column of integers takes any number, which MLflow then cannot read.
+    if (!Number.isSafeInteger(step) || !Number.isSafeInteger(timestamp))
+      throw new RangeError(`step ${step} and timestamp ${timestamp} must be integers`);
+    return [key, this.#options.double(finite(value)), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0];
+  }
+
+  *#experiment(ref: ExperimentRef): Plan<Experiment | PulseError> {
+    const label = "id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name);
+    const [statement, value] = "id" in ref ? (["experimentById", ref.id] as const) : (["experimentByName", ref.name] as const);
+    const read: Step = { kind: "read", statement, rows: [[value]] };
+    let row = (yield read) as SqlRow | undefined;
+    let found: Experiment | PulseError;
+    if (row?.["lifecycle_stage"] === "deleted") found = new PulseError("EXPERIMENT_DELETED", `Experiment ${label} was deleted.`);
+    else if (row !== undefined) found = { id: Number(row["experiment_id"]), artifactLocation: String(row["artifact_location"] ?? "") };
+    else if ("id" in ref) found = new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment ${label} in this database.`);
+    else {
+      const now = this.#options.now();
+      const times = this.#options.schema.experimentTimes ? [now, now] : [];
+      yield { kind: "write", statement: "addExperiment", rows: [[ref.name, ...times]] };
+      row = (yield read) as SqlRow;
+      const id = Number(row["experiment_id"]);
+      const artifactLocation = this.#options.locate(id);
+      yield { kind: "write", statement: "locateExperiment", rows: [[artifactLocation, id]] };
+      found = { id, artifactLocation };
+    }
+    this.#experiments.set(cacheKey(ref), found);
+    return found;
+  }
+}
+
+/** An input as an item that may be refused. */
+export const inputItem = ({ name, digest }: DatasetInput): { key: string; digest: string } => ({ key: name, digest });
+
+function withoutTables({ name }: DatasetInput): RefusedItems {
+  const detail = `Dataset ${JSON.stringify(name)} is not stored: this database is of an MLflow before 2.4, which has no tables for it. Everything else is.`;
+  return { what: "input", key: name, items: 1, error: new PulseError("REJECTED", detail) };
+}
+
+const cacheKey = (ref: ExperimentRef): string => ("id" in ref ? `id ${ref.id}` : `name ${ref.name}`);
+
+/** Creates a run, with its end when that is known already. */
+function addRun(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined): Step {
+  const artifacts = `${experiment.artifactLocation}/${runKey}/artifacts`;
+  const status = end?.status ?? "RUNNING";
+  const row = [runKey, start.name, start.userId, status, start.startTime, end?.endTime ?? null, artifacts, experiment.id];
+  return { kind: "count", statement: "addRun", rows: [row] };
+}
+
+function endRun(runKey: string, { status, endTime, ifRunning }: RunEnd): Step {
+  return ifRunning
+    ? { kind: "write", statement: "endRunIfRunning", rows: [[status, endTime, runKey, runKey]] }
+    : { kind: "write", statement: "endRun", rows: [[status, endTime, runKey]] };
+}
+
+/** The tags of a run's start. */
+function startTags({ sourceTags, name, parentKey }: RunStart): Tag[] {
+  const tags = [...sourceTags, { key: "mlflow.runName", value: name }];
+  if (parentKey !== undefined) tags.push({ key: "mlflow.parentRunId", value: parentKey });
+  return tags;
+}
+
+function* once(step: Step): Plan<void> {
+  yield step;
+}
+
+function putTags(runKey: string, tags: readonly Tag[]): Step {
+  return { kind: "write", statement: "putTag", rows: tags.map(({ key, value }) => [key, value, runKey]) };
+}
+
+/** Sets tags that were recorded. MLflow keeps a run's name twice and the two equal. */
+function* namedTags(runKey: string, tags: readonly Tag[]): Plan<void> {
+  yield putTags(runKey, tags);
+  const name = tags.findLast(({ key }) => key === "mlflow.runName")?.value;
+  if (name !== undefined) yield { kind: "write", statement: "renameRun", rows: [[name.slice(0, LIMITS.runName), runKey]] };
+}
+
+function addParam(runKey: string, { key, value }: Param): Step {
+  return { kind: "count", statement: "addParam", rows: [[key, value, runKey]] };
+}
+
+/** Adds a param; one that has another value already is a conflict. */
+function* checkedParam(runKey: string, param: Param, conflicts: string[]): Plan<void> {
+  if ((yield addParam(runKey, param)) === 0) yield* compareParam(runKey, param, conflicts);
+}
+
+function* compareParam(runKey: string, { key, value }: Param, conflicts: string[]): Plan<void> {
+  const row = (yield { kind: "read", statement: "paramValue", rows: [[key, runKey]] }) as SqlRow | undefined;
+  if (row?.["value"] !== value) conflicts.push(key);
+}
+
+/** The rows of the latest point of each key. */
+function latestOf(metrics: readonly Metric[], rows: readonly SqlValue[][]): SqlValue[][] {
+  const latest = new Map<string, number>();
+  for (let i = 0; i < metrics.length; i++) {
+    const metric = metrics[i] as Metric;
+    const best = latest.get(metric.key);
+    if (best === undefined || !precedes(metric, metrics[best] as Metric)) latest.set(metric.key, i);
+  }
+  return Array.from(latest.values(), (i) => rows[i] as SqlValue[]);
+}
+
+/** Whether `a` comes before `b` in MLflow's order of what is latest: step, timestamp, value. */
+function precedes(a: Metric, b: Metric): boolean {
+  if (a.step !== b.step) return a.step < b.step;
+  if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp;
+  return finite(a.value) < finite(b.value);
+}
+
+function refusal(code: "RUN_NOT_FOUND" | "RUN_DELETED", detail: string): Outcome {
+  return { kind: "rejected", error: new PulseError(code, detail) };
+}

@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { test } from "node:test";
+import { checkConfig } from "../../src/config/options.js";
+import { CONFIG_FILE } from "../../src/config/picker.js";
+import { resolveConfig } from "../../src/config/resolve.js";
+import { configure, createTracker, logExperiment, PulseError, shutdown, type TrackingStore, withRun } from "../../src/index.js";
+import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import { newFolder, until } from "../support/outbox-kit.js";
+
+/** A store as somebody else writes one: two methods, and what a test changes. */
+class Own implements TrackingStore {
+  readonly memory = new MemoryStore();
+  uri?: string;
+  closed = 0;
+  answer: ((...given: Parameters<TrackingStore["apply"]>) => unknown) | undefined;
+
+  async apply(changes: Parameters<TrackingStore["apply"]>[0]): ReturnType<TrackingStore["apply"]> {
+    return this.answer ? ((await this.answer(changes)) as never) : this.memory.apply(changes);
+  }
+
+  async close(): Promise<void> {
+    this.closed++;
+  }
+
+  get names(): string[] {
+    return [...this.memory.runs.values()].map(({ name, status }) => `${name} ${status}`);
+  }
+}
+
+const at = (uri: string): Own => Object.assign(new Own(), { uri });
+const quiet = (warnings: string[]) => ({ logger: { warn: (text: string) => void warnings.push(text) } });
+
+test("configure takes a store with apply and close; it is closed at shutdown, and by the one that replaces it", async () => {
+  const [first, second] = [new Own(), new Own()];
+  configure({ store: first });
+  withRun({ runName: "one" }, () => undefined);
+  configure({ store: second });
+  withRun({ runName: "two" }, () => undefined);
+  await until("the first store is closed", () => first.closed === 1);
+  assert.deepEqual([first.names, second.closed], [["one FINISHED"], 0]);
+  await shutdown();
+  assert.deepEqual([second.names, second.closed], [["two FINISHED"], 1]);
+});
+
+test("a store without an address is memory only: nothing on disk, no warning", async () => {
+  const folder = newFolder();
+  const warnings: string[] = [];
+  const store = new Own();
+  store.answer = () => Promise.reject(new PulseError("STORE_BUSY", "Not now."));
+  const tracker = createTracker({
+    store,
+    durability: "outbox",
+    outbox: { folder },
+    flushIntervalMs: 10,
+    exitTimeoutMs: 50,
+    ...quiet(warnings),
+  });
+  tracker.startRun({ runName: "waits" }).end();
+  await tracker.flush({ timeoutMs: 100 });
+  assert.throws(() => readdirSync(folder), { code: "ENOENT" });
+  assert.deepEqual(warnings, []);
+  store.answer = undefined;
+  await tracker.shutdown();
+  assert.deepEqual(store.names, ["waits FINISHED"]);
+});
+
+test("one with an address has an outbox under it, without credentials, and the next one with it delivers", async () => {
+  const folder = newFolder();
+  const warnings: string[] = [];
+  const store = at("own://me:secret@host/team?a=b");
+  store.answer = () => Promise.reject(new Error("no connection"));
+  const tracker = createTracker({ store, outbox: { folder }, exitTimeoutMs: 50, ...quiet(warnings) });
+  tracker.startRun({ runName: "kept" }).end();
+  await tracker.shutdown();
+  const kept = new OutboxFolder(folder, "own://[redacted]@host/team?a=b");
+  const left = kept.files();
+  assert.equal(left.length, 1);
+  assert.match(warnings.join("\n"), /own:\/\/\[redacted\]@host\/team\?a=b has not taken are kept in/);
+  assert.doesNotMatch(warnings.join("\n"), /secret/);
+
+  const next = at("own://me:secret@host/team?a=b");
+  const heir = createTracker({ store: next, outbox: { folder }, ...quiet(warnings) });
+  heir.startRun({ runName: "new" }).end();
+  await until("the outbox is delivered", () => next.memory.runs.size === 2 && !kept.files().includes(left[0] as string));
+  await heir.shutdown();
+  assert.deepEqual(next.names.sort(), ["kept FINISHED", "new FINISHED"]);
+});
+
+test("what is no store, or comes with a tracking URI, is one message that names what is missing", () => {
+  const method = (): Promise<never> => Promise.reject(new Error());
+  for (const [store, message] of [
+    [
+      {},
+      /configure\.store: expected a tracking store, an object with the methods apply and close .*, got an object without apply and close/,
+    ],
+    [{ apply: method }, /got an object without close\./],
+    [{ close: method }, /got an object without apply\./],
+    ["sqlite:///x.db", /a URI goes into trackingUri\), got a string/],
+    [null, /got null/],
+    [{ apply: method, close: method, applySync: true }, /got one whose applySync is no method/],
+    [{ apply: method, close: method, uri: " " }, /got one whose uri is no text/],
+  ] as const)
+    for (const make of [createTracker, configure])
+      assert.throws(() => make({ store: store as never }), { code: "INVALID_CONFIG", message });
+  assert.throws(() => configure({ store: new Own(), trackingUri: "memory:" }), {
+    code: "INVALID_CONFIG",
+    message: "configure: store and trackingUri exclude each other; give one of them.",
+  });
+});
+
+test("a store belongs to one tracker, which closes it", async () => {
+  const store = new Own();
+  const tracker = createTracker({ store });
+  assert.throws(() => createTracker({ store }), { code: "INVALID_CONFIG", message: /belongs to another tracker, which closes it/ });
+  await tracker.shutdown();
+});
+
+test("neither environment nor file can give one, and both yield to it", () => {
+  assert.throws(() => checkConfig({ store: { uri: "own:" } }, CONFIG_FILE), {
+    code: "INVALID_CONFIG",
+    message: /^pulse-mlflow\.config\.json\.store: .*got an object without apply and close/,
+  });
+  const { trackingUri, origins } = resolveConfig({ store: at("own://u:p@host") }, { MLFLOW_TRACKING_URI: "http://host" }, {});
+  assert.deepEqual([trackingUri, origins["trackingUri"]], ["own://u:p@host", "configure()"]);
+});
+
+test("logExperiment({ trackingUri }) goes there, with none of the credentials that came with the store", async () => {
+  const store = new Own();
+  configure({ store });
+  const { runId } = await logExperiment({ experiment: "E", trackingUri: "memory:" });
+  assert.equal(store.memory.runs.has(runId), false);
+  assert.equal((await logExperiment({ experiment: "E" })).runId.length, 32);
+  assert.equal(store.memory.runs.size, 1);
+  const given = { store: new Own(), auth: { token: "option-secret" } };
+  const { server } = resolveConfig(given, { MLFLOW_TRACKING_URI: "http://host" }, {}, "http://host");
+  assert.equal(server.auth, undefined);
+  await shutdown();
+});
+
+test("what a store answers that is none of the contract's keeps everything, and is said", async () => {
+  const done = { kind: "done", ids: { runId: "r", experimentId: "e" } };
+  for (const [answer, message] of [
+    [undefined, /the configured store gave no list of outcomes; that is a mistake in the store/],
+    [[], /gave 0 outcomes for 1 changes/],
+    [[{ kind: "ok" }], /gave an outcome of kind "ok"/],
+    [[undefined], /gave an outcome of kind undefined/],
+    [[{ kind: "done" }], /gave outcome "done" of a creation without ids/],
+    [[{ kind: "done", ids: { runId: 5 } }], /gave ids that are no texts/],
+    [[{ kind: "rejected", error: new Error("no") }], /gave outcome "rejected" without a PulseError/],
+    [[{ kind: "conflict" }], /gave outcome "conflict" without params/],
+    [[done, done], /gave 2 outcomes for 1 changes/],
+  ] as const) {
+    const store = new Own();
+    const warnings: string[] = [];
+    store.answer = () => answer;
+    const tracker = createTracker({ store, exitTimeoutMs: 2_000, ...quiet(warnings) });
+    tracker.startRun({ runName: "kept" }).end();
+    await until("it is said", () => warnings.length === 1);
+    assert.match(String(warnings), message);
+    store.answer = undefined;
+    await tracker.flush();
+    assert.deepEqual([store.names, tracker.stats().pending], [["kept FINISHED"], 0]);
+    await tracker.shutdown();
+  }
+});
+
+test("a store that throws at once, and one that cannot be closed, are told from a change that is refused", async () => {
+  const warnings: string[] = [];
+  const store = new Own();
+  store.apply = () => {
+    throw new Error("at once");
+  };
+  store.close = () => Promise.reject(new Error("still busy"));
+  const tracker = createTracker({ store, exitTimeoutMs: 20, ...quiet(warnings) });
+  tracker.startRun().end();
+  await until("it is said", () => warnings.length === 1);
+  await assert.rejects(tracker.shutdown(), { code: "STORE_UNAVAILABLE", message: /the configured store could not be closed: still busy/ });
+  assert.match(warnings.join("\n"), /The store failed unexpectedly: at once/);
+});
