@@ -3,7 +3,7 @@ import { PulseError } from "../../errors.js";
 import { shared } from "../../registry.js";
 import type { SqlValue } from "./sql-values.js";
 
-export type { SqlValue } from "./plan.js";
+export type { SqlValue } from "./sql-values.js";
 
 /** A prepared statement, as `node:sqlite` has it. */
 export interface Statement {
