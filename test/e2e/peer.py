@@ -142,6 +142,16 @@ def search(uri, experiment, filter=""):
     return [run.info.run_id for run in sorted(runs, key=order)]
 
 
+@op
+def inputs(uri, run_id):
+    with beside(uri):
+        used = client(uri).get_run(run_id).inputs.dataset_inputs
+    fields = "name digest source_type source schema profile".split()
+    return [
+        {**{field: getattr(each.dataset, field) for field in fields}, "tags": {tag.key: tag.value for tag in each.tags}} for each in used
+    ]
+
+
 for method in ("delete_experiment", "restore_experiment", "delete_run", "restore_run"):
     OPS[method] = lambda uri, id, method=method: getattr(client(uri), method)(id)
 

@@ -187,6 +187,11 @@ export class Peer {
     return this.#ask("append", { uri, run_id, ...options });
   }
 
+  /** The datasets a run has used. */
+  inputs(uri: string, run_id: string): Promise<{ name: string; digest: string; tags: Record<string, string> }[]> {
+    return this.#ask("inputs", { uri, run_id });
+  }
+
   /** The ids of the active runs that match, oldest start first. */
   search(uri: string, experiment: string, filter = ""): Promise<string[]> {
     return this.#ask("search", { uri, experiment, filter });

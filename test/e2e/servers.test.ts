@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
-import { createTracker, logExperiment } from "../../src/index.js";
+import { createTracker, logExperiment, type Tracker } from "../../src/index.js";
 import { assertSweep, rowsOf } from "./main-job-check.js";
 import { type Dump, type DumpRun, startServer } from "./peer.js";
 import { startStack } from "./stack.js";
@@ -89,4 +89,53 @@ for (const [name, peer, url, credentials] of [
       [[runId, "FINISHED", { m: 1 }]],
     );
   });
+
+  test(`${name} reads datasets back, each as it was used first, and finds runs by them`, async () => {
+    const warnings: string[] = [];
+    const tracker = createTracker({ trackingUri: peerUri, logger: { warn: (text) => warnings.push(text) } });
+    const id = await assertInputs(tracker, warnings);
+    assert.deepEqual(await peer.inputs(peerUri, id), INPUTS);
+    if (peer === peers.newest) assert.deepEqual(await peer.search(peerUri, "Datasets", "dataset.name = 'iris'"), [id]);
+  });
+}
+
+test("MLflow reads datasets back from a file of ours", async () => {
+  const uri = uriOf(join(folder, "datasets.db"));
+  const warnings: string[] = [];
+  const id = await assertInputs(createTracker({ trackingUri: uri, logger: { warn: (text) => warnings.push(text) } }), warnings);
+  // (The newest migrates the file, which the old one then does not read.)
+  for (const peer of [peers.old, peers.newest]) {
+    assert.deepEqual(await peer.inputs(uri, id), INPUTS);
+    if (peer === peers.newest) assert.deepEqual(await peer.search(uri, "Datasets", "dataset.name = 'iris'"), [id]);
+  }
+});
+
+const SCHEMA = { mlflow_colspec: [{ type: "double", name: "x", required: true }] };
+const INPUTS = [
+  {
+    name: "iris",
+    digest: "f3a1c2d4",
+    source_type: "http",
+    source: '{"url":"https://example.com/iris.csv"}',
+    schema: JSON.stringify(SCHEMA),
+    profile: '{"num_rows":150}',
+    tags: { "mlflow.data.context": "training", split: "a" },
+  },
+];
+
+/** Logs a dataset, the same again, and the same for something else; gives the run's id in the store. */
+async function assertInputs(tracker: Tracker, warnings: readonly string[]): Promise<string> {
+  const iris = { name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } };
+  const run = tracker.startRun({ experiment: "Datasets" });
+  run.logInput({ ...iris, schema: SCHEMA, profile: { num_rows: 150 } }, { context: "training", tags: { split: "a" } });
+  run.logInput({ ...iris, schema: SCHEMA, profile: { num_rows: 150 } }, { context: "training", tags: { split: "a" } });
+  run.logInput(iris, { context: "validation" });
+  const id = await run.serverId();
+  run.end();
+  await tracker.shutdown({ timeoutMs: 60_000 });
+  const { inputs, pending, dropped, rejected } = tracker.stats();
+  assert.deepEqual({ inputs, pending, dropped, rejected }, { inputs: 1, pending: 0, dropped: 0, rejected: 0 });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /has dataset "iris" already.*INPUT_REPEATED/);
+  return id;
 }
