@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Dataset } from "../../src/index.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import { trackerOn } from "../../src/tracker.js";
+import { away } from "../support/faulty-store.js";
+import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { RemoteStore } from "../support/remote-store.js";
+
+const IRIS: Dataset = { name: "iris", digest: "d1", sourceType: "local", source: { uri: "iris.csv" } };
+
+/** Logs datasets into one run; gives what is stored of them, and what was said. */
+async function logged(log: (input: (...args: unknown[]) => void) => void): Promise<{ inputs: readonly object[]; warnings: string[] }> {
+  const store = new MemoryStore();
+  const warnings: string[] = [];
+  const tracker = trackerOn(store, { logger: { warn: (text) => warnings.push(text) } });
+  const run = tracker.startRun();
+  log((dataset, options) => run.logInput(dataset as Dataset, options as object | undefined));
+  run.end();
+  await tracker.shutdown();
+  const { inputs, pending, dropped, rejected } = tracker.stats();
+  const [stored] = [...store.runs.values()];
+  assert.deepEqual([inputs, pending, dropped, rejected], [stored?.inputs.length, 0, 0, 0]);
+  return { inputs: stored?.inputs ?? [], warnings };
+}
+
+test("a dataset is logged with its context and tags; objects become JSON", async () => {
+  const { inputs, warnings } = await logged((input) =>
+    input({ ...IRIS, schema: '{"mlflow_colspec":[]}', profile: { num_rows: 2 } }, { context: "training", tags: { fold: 3 } }),
+  );
+  assert.deepEqual(inputs, [
+    {
+      name: "iris",
+      digest: "d1",
+      sourceType: "local",
+      source: '{"uri":"iris.csv"}',
+      schema: '{"mlflow_colspec":[]}',
+      profile: '{"num_rows":2}',
+      tags: [
+        { key: "mlflow.data.context", value: "training" },
+        { key: "fold", value: "3" },
+      ],
+    },
+  ]);
+  assert.deepEqual(warnings, []);
+});
+
+test("the same dataset for something else is warned of once, and the first use stays", async () => {
+  const { inputs, warnings } = await logged((input) => {
+    for (const context of ["training", "training", "test", "test"]) input(IRIS, { context });
+    input({ ...IRIS, digest: "d2" }, { context: "test" });
+  });
+  assert.equal(inputs.length, 2);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /"iris" already.*INPUT_REPEATED/);
+});
+
+test("what is no dataset is left out with one clear message, and never throws", async () => {
+  const hostile = Object.defineProperty({ ...IRIS }, "digest", {
+    get() {
+      throw new Error("no");
+    },
+  });
+  for (const [wrong, message] of [
+    [undefined, /needs a dataset/],
+    ["iris", /needs a dataset/],
+    [{ ...IRIS, name: "" }, /needs a name, got an empty text/],
+    [{ ...IRIS, digest: 1 }, /needs a digest, got number/],
+    [{ ...IRIS, sourceType: undefined }, /needs a sourceType, got undefined/],
+    [{ ...IRIS, source: undefined }, /needs a source/],
+    [{ ...IRIS, source: () => 1 }, /source is function/],
+    [hostile, /what can be read \(no\)/],
+  ] as const) {
+    const { inputs, warnings } = await logged((input) => input(wrong));
+    assert.deepEqual(inputs, []);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", message);
+  }
+});
+
+test("what is too long is cut, or left out where cut JSON would be none; secrets in a source are not stored", async () => {
+  const { inputs, warnings } = await logged((input) =>
+    input({ ...IRIS, name: "n".repeat(600), source: { url: "https://u:secret1@h/a.csv" }, schema: "x".repeat(1_048_576) }),
+  );
+  const [input] = inputs as { name: string; source: string; schema: unknown }[];
+  assert.equal(input?.name.length, 500);
+  assert.doesNotMatch(input?.source ?? "", /secret1/);
+  assert.equal(input?.schema, undefined);
+  assert.equal(warnings.filter((warning) => warning.includes("VALUE_CUT")).length, 1);
+});
+
+test("datasets come through an outbox", async () => {
+  const folder = newFolder();
+  const before = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
+  before.store.fault = () => away;
+  before.tracker.withRun({ runName: "kept", params: { lr: 1 } }, (run) => run.logInput(IRIS, { context: "training" }));
+  await before.tracker.shutdown();
+  const next = kit({}, new RemoteStore(), folder);
+  next.tracker.withRun({}, () => 1);
+  await until("what was kept is there", () => next.store.named("kept")?.status === "FINISHED");
+  assert.deepEqual(
+    next.store.named("kept")?.inputs.map(({ name, tags }) => [name, tags]),
+    [["iris", [{ key: "mlflow.data.context", value: "training" }]]],
+  );
+  await next.tracker.shutdown();
+});
