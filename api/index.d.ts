@@ -476,6 +476,8 @@ export interface Stats {
     params: number;
     /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
     tags: number;
+    /** Dataset inputs recorded. */
+    inputs: number;
     /** Runs that sampling left out, counted at their root. */
     unsampled: number;
     /** Calls that are no runs of their own but part of a folded one. */
@@ -514,6 +516,23 @@ export interface Param {
 export interface Tag {
     readonly key: string;
     readonly value: string;
+}
+/** A dataset that a run has used. A name and a digest are one dataset of an experiment. */
+export interface DatasetInput {
+    /** At most 500 characters. */
+    readonly name: string;
+    /** What tells its contents from others, at most 36 characters. */
+    readonly digest: string;
+    /** What kind of place it comes from, such as `local`, `s3` or `http`. */
+    readonly sourceType: string;
+    /** Where it comes from, as JSON. */
+    readonly source: string;
+    /** Its columns or tensors, as JSON. */
+    readonly schema: string | undefined;
+    /** What it looks like, as JSON. */
+    readonly profile: string | undefined;
+    /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
+    readonly tags: readonly Tag[];
 }
 /** The experiment a run goes to: by name (made when absent) or by the id of an existing one. */
 export type ExperimentRef = {
@@ -587,6 +606,10 @@ declare const PROBLEMS: {
     readonly VALUE_CUT: {
         readonly retry: false;
         readonly todo: "Shorten it; two values that differ stay apart by the hash.";
+    };
+    readonly INPUT_REPEATED: {
+        readonly retry: false;
+        readonly todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.";
     };
     readonly PARAM_CONFLICT: {
         readonly retry: false;
@@ -767,9 +790,10 @@ export { LogTag } from "./decorators/log-tag.js";
 export { TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
 export type { Logger, Stats } from "./diagnostics.js";
-export type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
+export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
 export type { PlanPart } from "./run/plan.js";
@@ -817,6 +841,30 @@ export declare function requireRun(): Run;
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
  */
 export declare function bind<F extends AnyFunction>(fn: F): F;
+
+// run/inputs.d.ts
+/** A dataset that a run uses. */
+export interface Dataset {
+    /** At most 500 characters. */
+    readonly name: string;
+    /** Tells its contents from others', for instance a part of a hash; at most 36 characters. */
+    readonly digest: string;
+    /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
+    readonly sourceType: string;
+    /** Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url: "https://…" }` (`http`). */
+    readonly source: string | object;
+    /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
+    readonly schema?: string | object | undefined;
+    /** What it looks like, such as `{ num_rows: 150, num_elements: 750 }`. */
+    readonly profile?: string | object | undefined;
+}
+/** How a run uses a dataset. */
+export interface InputOptions {
+    /** What for, such as `training`; MLflow shows it. */
+    readonly context?: string | undefined;
+    /** What else is to be said of this use. */
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+}
 
 // run/log-experiment.d.ts
 import type { MetricValue } from "./run.js";
@@ -920,6 +968,7 @@ export interface PlanPart {
 
 // run/run.d.ts
 import { type TerminalStatus } from "../entities.js";
+import { type Dataset, type InputOptions } from "./inputs.js";
 /** A value MLflow can take as a metric; booleans are 1 and 0. */
 export type MetricValue = number | bigint | boolean;
 /** When a metric value belongs. */
@@ -964,6 +1013,13 @@ export declare class Run {
     setTag(key: string, value: unknown): void;
     /** Sets several tags. */
     setTags(tags: Readonly<Record<string, unknown>>): void;
+    /**
+     * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
+     * another context is warned of once.
+     * @example
+     * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
+     */
+    logInput(dataset: Dataset, options?: InputOptions): void;
     /** Ends the run; only the first end counts. @param status @default "FINISHED" */
     end(status?: TerminalStatus): void;
     /** Ends the run when an `await using` block is left. */
@@ -1029,6 +1085,7 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 export declare function registerTrackingStore(scheme: string, make: StoreMaker): void;
 
 // stores/tracking-reader.d.ts
+import type { DatasetInput } from "../entities.js";
 /**
  * A run as a store has it.
  * @experimental
@@ -1047,6 +1104,8 @@ export interface ReadRun {
     readonly tags: Readonly<Record<string, string>>;
     /** Every point of every metric, by step, timestamp and value. */
     readonly metrics: Readonly<Record<string, readonly (readonly [step: number, timestamp: number, value: number])[]>>;
+    /** The datasets it has used, each once. @default none */
+    readonly inputs?: readonly DatasetInput[] | undefined;
 }
 /**
  * Where stored runs are read: what a store may offer beside being a `TrackingStore`.
@@ -1058,7 +1117,7 @@ export interface TrackingReader {
 }
 
 // stores/tracking-store.d.ts
-import type { ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 /**
  * How a run starts.
@@ -1121,6 +1180,7 @@ export interface RunChange {
     readonly metrics: readonly Metric[];
     readonly params: readonly Param[];
     readonly tags: readonly Tag[];
+    readonly inputs: readonly DatasetInput[];
     readonly end: RunEnd | undefined;
 }
 /**
@@ -1128,7 +1188,7 @@ export interface RunChange {
  * @experimental
  */
 export interface RefusedItems {
-    readonly what: "metric" | "param" | "tag";
+    readonly what: "metric" | "param" | "tag" | "input";
     readonly key: string;
     /** How many of the change's items these are; 0 for what is part of the run's start. */
     readonly items: number;

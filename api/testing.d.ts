@@ -79,7 +79,7 @@ import { type TrackingStore } from "../stores/tracking-store.js";
  */
 export interface StoreSubject {
     readonly store: TrackingStore;
-    /** Reads what the store has stored. */
+    /** Reads what is stored. It is asked again and again, behind `reopen` too, and must see what was stored last, by whichever store. */
     readonly reader: TrackingReader;
     /** Makes another store on the same place, as the next process has one; the first is closed by then. Leave it out where nothing outlives the store. */
     readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;

@@ -33,7 +33,7 @@ export interface InputOptions {
 const MAX = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215, tagKey: 255, tagValue: 500 };
 const CONTEXT_TAG = "mlflow.data.context";
 
-/** Makes the input of what the user gave; undefined, with a warning, when it is none. */
+/** @internal Makes the input of what the user gave; undefined, with a warning, when it is none. */
 export function datasetInput(host: RunHost, where: string, dataset: Dataset, options: InputOptions): DatasetInput | undefined {
   const { diagnostics } = host;
   const wrong = (what: string): undefined => {
