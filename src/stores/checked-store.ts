@@ -86,15 +86,23 @@ function shownFinding({ what, verdict, detail, todo }: Finding): Finding {
   return { what: shownText(String(what)), verdict, detail: shownText(String(detail)), ...(todo && { todo: shownText(String(todo)) }) };
 }
 
+function isRefused(refused: unknown): boolean {
+  return (
+    Array.isArray(refused) &&
+    refused.every((each) => typeof each?.key === "string" && Number.isSafeInteger(each.items) && each.error instanceof PulseError)
+  );
+}
+
 function atLeastOne(value: number | undefined): number | undefined {
   return typeof value === "number" && value >= 1 ? value : undefined;
 }
 
 function faultOfOutcome(outcome: unknown, change: RunChange | undefined): string | undefined {
-  const { kind, ids, error, params } = (outcome ?? {}) as { [name in "kind" | "ids" | "error" | "params"]?: unknown };
+  const { kind, ids, refused, error, params } = (outcome ?? {}) as Readonly<Record<string, unknown>>;
   switch (kind) {
     case "done": {
       const { runId, experimentId } = (ids ?? {}) as Partial<StoredIds>;
+      if (refused !== undefined && !isRefused(refused)) return "refused items that are none";
       if (ids === undefined) return change?.create && 'outcome "done" of a creation without ids';
       return typeof runId === "string" && typeof experimentId === "string" ? undefined : "ids that are no texts";
     }

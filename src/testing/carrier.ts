@@ -49,7 +49,12 @@ export class Carrier {
   async inputs(key: string): Promise<readonly DatasetInput[]> {
     const { inputs = [] } = (await this.#reader.readRun(this.idOf(key))) ?? {};
     const byText = (a: object, b: object): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
-    return inputs.map((input) => ({ ...input, tags: [...input.tags].sort(byText) })).sort(byText);
+    return inputs
+      .map(({ name, digest, sourceType, source, schema, profile, tags }) => {
+        const optional = { schema: schema ?? undefined, profile: profile ?? undefined }; // JSON drops what is undefined
+        return { name, digest, sourceType, source, ...optional, tags: [...tags].sort(byText) };
+      })
+      .sort(byText);
   }
 
   close(): Promise<void> {

@@ -148,6 +148,7 @@ test("what a store answers that is none of the contract's keeps everything, and 
     [[undefined], /gave an outcome of kind undefined/],
     [[{ kind: "done" }], /gave outcome "done" of a creation without ids/],
     [[{ kind: "done", ids: { runId: 5 } }], /gave ids that are no texts/],
+    [[{ ...done, refused: [{ key: "k" }] }], /gave refused items that are none/],
     [[{ kind: "rejected", error: new Error("no") }], /gave outcome "rejected" without a PulseError/],
     [[{ kind: "conflict" }], /gave outcome "conflict" without params/],
     [[done, done], /gave 2 outcomes for 1 changes/],
