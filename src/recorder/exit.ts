@@ -1,6 +1,8 @@
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
+import * as threads from "./threads.js";
+import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
 import type { UnfinishedEnd } from "./unfinished.js";
 
 const { setImmediate } = globalThis;
@@ -41,7 +43,9 @@ export function guardAtExit(recorder: Recorder): void {
       // Node itself may set it in a listener before this one.
       const end = endAt(Number(process.exitCode ?? code));
       for (const each of recorders) each.drainSync(end);
+      sayLeft();
     });
+    joinThreads(leave);
     for (const signal of SIGNALS) listen(signal);
     return true;
   });
@@ -56,6 +60,14 @@ const UNSETTLED_CODE = 13;
 /** Whether the program's top level has not ended: Node keeps a listener for that case until then. */
 function isEntryUnsettled(): boolean {
   return process.listeners("exit").some(({ name }) => name === "handleProcessExit");
+}
+
+/** This is a worker whose process exits: writes everything, and nothing more from then on. */
+function leave(how: number): void {
+  for (const each of recorders) {
+    each.drainSync(how === threads.KILLED ? KILLED : how === threads.FAILED ? FAILED : PARTIAL);
+    each.seal?.();
+  }
 }
 
 function sayAll(): void {
@@ -132,7 +144,9 @@ async function die(signal: NodeJS.Signals): Promise<void> {
   }
   try {
     await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
+    askWorkers(threads.KILLED);
     for (const each of recorders) each.drainSync(KILLED);
+    awaitWorkers();
     sayAll();
   } finally {
     process.kill(process.pid, signal);

@@ -16,6 +16,7 @@ import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
 import { OutboxRecovery } from "./outbox/outbox-recovery.js";
 import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
+import { leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
@@ -151,9 +152,13 @@ export class Recorder {
   #handOverInTime(kind: ItemKind): void {
     const { clock, flushIntervalMs } = this.#options;
     const { pending } = this.accounting;
+    leaveIfAsked();
     // Runs and metrics have read the clock a moment ago; reading it for each of them again would be dear.
     const now = kind === "runs" || kind === "metrics" || kind === "ends" ? clock.last : clock.now();
-    if (pending === 1) this.#lookedAt = now;
+    if (pending === 1) {
+      this.#lookedAt = now;
+      sayBusy();
+    }
     if (this.#takes === this.#queue.takes) this.#untaken++;
     else {
       this.#takes = this.#queue.takes;
@@ -161,6 +166,7 @@ export class Recorder {
     }
     const waited = now - this.#lookedAt; // less than nothing when the clock was set back
     if (this.#untaken < HAND_OVER_ITEMS && waited < flushIntervalMs && waited >= 0) return;
+    sayBusy();
     this.#keeper.keepFresh();
     const all = this.#bound.handOver();
     this.#takes = this.#queue.takes;
@@ -247,6 +253,13 @@ export class Recorder {
   #closeAtExit(): void {
     if (isMainThread) this.#keeper.own.rest();
     else this.#keeper.own.close();
+  }
+
+  /** Takes nothing more: this thread is about to be torn down. */
+  seal(): void {
+    this.#ended = "closed";
+    this.#dispatcher.stop();
+    void this.#options.store.close();
   }
 
   /** Says what is left to say, at the end of the process. */
