@@ -14,8 +14,14 @@ export type ParamSelector = string | readonly string[] | { readonly [key: string
 /** @internal Takes one captured value, not yet text. */
 export type EmitValue = (key: string, value: unknown) => void;
 
+/** @internal Told when a bound cut something off. */
+export type Limited = (what: string) => void;
+
 /** @internal Takes params from a call's arguments. */
-export type ParamCapture = (args: readonly unknown[], emit: EmitValue) => void;
+export type ParamCapture = (args: readonly unknown[], emit: EmitValue, limited?: Limited) => void;
+
+/** @internal Takes tags from a call's result. */
+export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, limited?: Limited) => void;
 
 /** @internal What is known of a function's arguments. */
 export interface Signature {
@@ -33,6 +39,8 @@ export interface Signature {
 const MAX_DEPTH = 3;
 const MAX_FIELDS = 50;
 const MAX_LOOKS = 1_000;
+/** Most fields of one record of params, tags or metrics. */
+const MAX_RECORD = 10_000;
 
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
@@ -53,7 +61,7 @@ export function compileParameter(selector: ParamSelector | undefined, index: num
 }
 
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => ParamCapture): ParamCapture {
-  if (typeof selector === "function") return (args, emit) => emitRecord(selector(args), emit);
+  if (typeof selector === "function") return (args, emit, limited) => emitRecord(selector(args), emit, limited);
   const takes = entriesOf(selector).map(
     ([key, from]): ParamCapture => (typeof from === "string" ? take(key, from) : (args, emit) => emit(key, from(args))),
   );
@@ -62,12 +70,36 @@ function compilePaths(selector: ParamSelector, take: (key: string, path: string)
   };
 }
 
-/** @internal Emits the fields of a record (also a class instance's own) or the entries of a map. */
-export function emitRecord(record: unknown, emit: EmitValue): void {
-  if (types.isMap(record)) for (const [key, value] of record) emit(keyText(key), value);
-  else if (typeof record === "object" && record !== null && !Array.isArray(record))
-    for (const [key, value] of Object.entries(record)) if (value !== undefined) emit(key, value);
+/**
+ * @internal Emits the first fields of a record (also a class instance's own) or entries of a map; nothing at all stands for none.
+ * @throws TypeError for anything else, such as a list or a buffer.
+ */
+export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited): void {
+  if (record === undefined || record === null) return;
+  if (types.isPromise(record)) record.catch(() => undefined);
+  if (!isRecord(record)) throw new TypeError(`a record of names and values is needed, got ${kindOf(record)}`);
+  const map = types.isMap(record) ? record : undefined;
+  const names = map ? undefined : Object.keys(record);
+  const size = map?.size ?? names?.length ?? 0;
+  let left = MAX_RECORD;
+  for (const name of map?.keys() ?? names ?? []) {
+    if (left-- === 0) break;
+    const value: unknown = map ? map.get(name) : (record as Record<string, unknown>)[name as string];
+    if (value !== undefined || map) emit(map ? keyText(name) : (name as string), value);
+  }
+  if (size > MAX_RECORD)
+    limited?.(`${size - MAX_RECORD} of the ${size} fields of a record were left out, only the first ${MAX_RECORD} are`);
 }
+
+/** Whether a value has fields with names of their own; lists, texts and bytes have only numbers, dates and functions no fields at all. */
+export function isRecord(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return !(ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isBoxedPrimitive(value) || types.isPromise(value) || types.isSet(value) || types.isDate(value) || types.isRegExp(value)); // biome-ignore format: one list
+}
+
+/** What a value is called. */
+const kindOf = (value: unknown): string =>
+  Buffer.isBuffer(value) ? "Buffer" : typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
 
 function takeArgument(key: string, path: string, signature: Signature, unknown: (name: string) => void): ParamCapture {
   const { names, minified } = signature;
@@ -140,19 +172,16 @@ function takeBare({ names, opaque, rest }: Signature, args: readonly unknown[], 
 }
 
 /** @internal Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
-export function compileTags(
-  selector: Selector | undefined,
-  name: string,
-): (result: unknown, args: readonly unknown[], emit: EmitValue) => void {
+export function compileTags(selector: Selector | undefined, name: string): TagCapture {
   if (selector === undefined) {
     return (result, _args, emit) => {
       if (isScalar(result)) emit(name, result);
     };
   }
   if (typeof selector === "function") {
-    return (result, args, emit) => {
+    return (result, args, emit, limited) => {
       const taken: unknown = selector(result, args);
-      if (isPlainObject(taken)) emitRecord(taken, emit);
+      if (isPlainObject(taken)) emitRecord(taken, emit, limited);
       else if (taken !== undefined) emit(name, taken);
     };
   }

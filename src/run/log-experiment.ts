@@ -1,3 +1,4 @@
+import { isRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 import type { Recorder } from "../recorder/recorder.js";
 import type { StoredIds } from "../stores/tracking-store.js";
@@ -42,6 +43,11 @@ export interface Lease {
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string) => Lease): Promise<LoggedExperiment> {
   if (typeof log?.experiment !== "string" || log.experiment.trim() === "") {
     throw new PulseError("INVALID_OPTION", "logExperiment: experiment must be a non-empty string.");
+  }
+  for (const field of ["params", "metrics", "tags"] as const) {
+    if (log[field] !== undefined && !isRecord(log[field])) {
+      throw new PulseError("INVALID_OPTION", `logExperiment: ${field} must be a record of names and values.`);
+    }
   }
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);

@@ -2,6 +2,7 @@ import { types } from "node:util";
 import { AGGREGATES } from "../capture/aggregate.js";
 import type { MetricCheck } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
+import { isRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
@@ -80,7 +81,6 @@ const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isClass = (value: unknown): boolean => typeof value === "function" && typeof value.prototype === "object";
 const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
-const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
 
 type Check = readonly [expected: string, holds: (value: unknown) => boolean];
 

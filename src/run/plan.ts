@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import type { MetricCapture } from "../capture/metrics.js";
 import { readParameters } from "../capture/parameter-names.js";
-import { compileParams, type EmitValue, type ParamCapture, type ParamSelector, type Signature } from "../capture/params.js";
+import { compileParams, type ParamCapture, type ParamSelector, type Signature, type TagCapture } from "../capture/params.js";
 import { shared } from "../registry.js";
 import type { CallOptions, RunOptions } from "./options.js";
 
@@ -20,7 +20,7 @@ export interface Plan {
   readonly opens: CallOptions[];
   readonly metrics: MetricCapture[];
   readonly params: ParamCapture[];
-  readonly tags: ((result: unknown, args: readonly unknown[], emit: EmitValue) => void)[];
+  readonly tags: TagCapture[];
   /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
   owner: (() => unknown) | undefined;
   /** What it has in common with the functions in the same field of other instances. */

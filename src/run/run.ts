@@ -137,7 +137,7 @@ export class Run {
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options: MetricOptions = {}): void {
     if (this.#log === undefined) return;
     const timestamp = options.timestamp ?? this.#host.clock.now();
-    this.#each(metrics, (key, value) => this.capture(key, value, options.step, timestamp));
+    this.#each("logMetrics", metrics, (key, value) => this.capture(key, value, options.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
@@ -163,7 +163,7 @@ export class Run {
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    this.#each(params, (key, value) => this.logParam(key, value));
+    this.#each("logParams", params, (key, value) => this.logParam(key, value));
   }
 
   /** Sets a tag; the last value stays. */
@@ -180,7 +180,7 @@ export class Run {
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    this.#each(tags, (key, value) => this.setTag(key, value));
+    this.#each("setTags", tags, (key, value) => this.setTag(key, value));
   }
 
   /**
@@ -326,12 +326,14 @@ export class Run {
   }
 
   /** Walks along a record of the user's, which may have getters that throw. */
-  #each(record: object, visit: (key: string, value: unknown) => void): void {
+  #each(verb: string, record: object, visit: (key: string, value: unknown) => void): void {
+    if (this.#log === undefined) return;
+    const { config, diagnostics } = this.#host;
     try {
-      emitRecord(record, visit);
+      emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `Run ${this.id}, ${verb}: ${what} logged.`, undefined, verb));
     } catch (error) {
-      if (this.#host?.config.strict && error instanceof PulseError) throw error;
-      this.#host?.diagnostics.warn("CAPTURE_FAILED", `A record could not be read: ${messageOf(error)}.`, error);
+      if (config.strict && error instanceof PulseError) throw error;
+      diagnostics.warn("CAPTURE_FAILED", `${verb} could not read a record: ${messageOf(error)}.`, error, verb);
     }
   }
 }

@@ -155,7 +155,9 @@ export class TrackedCall implements CallObserver, MetricSink {
         captureFailed(this.#host, name, error);
       }
     }
-    for (const capture of tags) guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value)));
+    const limited = (what: string): void => this.limited(what);
+    for (const capture of tags)
+      guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value), limited));
   }
 
   metric(key: string, value: unknown, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
@@ -171,23 +173,24 @@ export class TrackedCall implements CallObserver, MetricSink {
   #begin(resolved: ResolvedPlan): void {
     const { params, name } = this.#plan;
     const run = this.run as Run;
+    const limited = (what: string): void => this.limited(what);
     if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
       const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
           guard(this.#host, `${name}: ${kind}`, () =>
-            emitRecord(typeof fields === "function" ? fields(this.#args) : fields, (key, value) => fixed[kind].set(key, value)),
+            emitRecord(typeof fields === "function" ? fields(this.#args) : fields, (key, value) => fixed[kind].set(key, value), limited),
           );
         }
       }
       // What is taken from the arguments stands above what is fixed.
       const taken: [string, unknown][] = [];
-      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => taken.push([key, value])));
+      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => taken.push([key, value]), limited));
       for (const [key] of taken) fixed.params.delete(key);
       for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value);
       for (const [key, value] of fixed.tags) run.setTag(key, value);
     } else {
-      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => run.logParam(key, value)));
+      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => run.logParam(key, value), limited));
     }
   }
 }
