@@ -1,4 +1,5 @@
-import { gradeOf, REDACTED } from "./secret-keys.js";
+import { gradeOf } from "./secret-keys.js";
+import { isInnocent, isNames, isSecretUnder, REDACTED } from "./secret-values.js";
 
 // No parser: what may be a password is hidden, also where a raw `#`, `/` or `?` in it ends the host for a parser.
 const START = /:(?:\/\/|\\\/\\\/)/g;
@@ -10,10 +11,22 @@ const HOST = /^(?:\[[^\]@]*\]|[^/?#:@\\]*)(?:(?::\d+)?(?:[/?#\\]|$)|:$)/;
 const ODD_PASSWORD = /(?:(?!"\s{0,4}[,:}\]])[^\n@]){0,100}@/y;
 /** Schemes before a name that is no secret: `ssh://git@host`, `abfss://container@account`. */
 const NAMED = /(?:ssh|sftp|abfss?|wasbs?)$/i;
-const QUERY = /([?&])([\w.~%[\]-]{1,100})=(?:[^&\s"'<>`\\]|\\[^\s"'])+/g;
+const QUERY = /([?&])([\w.~%[\]-]{1,100})=((?:[^&\s"'<>`\\]|\\[^\s"'])+)/g;
 const QUERY_SECRET = /^(?:key|code|sig|signature|auth|pw|sid|ticket|assertion|x-(?:amz|goog)-(?:signature|credential))$/i;
+/** A URL that is encoded as a whole, once or more. */
+const ENCODED = /(%(?:25){0,3}3A(?:%(?:25){0,3}2F){2})((?:(?!%(?:25){0,3}(?:2F|3F|23))[^\s"'<>`&\\]){1,500})(?=%(?:25){0,3}40)/gi;
+/** A login without a scheme: `me:…@tcp(host:3306)/db`, `me:…@host:5432/db`, `//me:…@host/x`. */
+const BARE =
+  /(?<![\w.@:%+-])([\w.%+-]{0,64}:)([^\s"'`<>\\/]{1,128})@(?:(\w{0,5}\(|(?:[a-z][\w.-]{0,200}|(?:\d{1,3}\.){3}\d{1,3}|\[[\da-f:]{2,40}\]):(?:\d{4,5}|[2468][0-9]|389|443|465|587|993)(?!\w))|(?=[\w.-]{0,200}\/))/gi;
+/** Addresses that let in whoever knows them: those of web hooks, by the host or the path. */
+const HOOK =
+  /(:(?:\/\/|\\\/\\\/)[^\s"'<>`\\?#]{0,200}?(?:hooks?|webhookb2|integration|\/key)\b[^\s"'<>`\\?#/]{0,60}\\?\/)((?:[^\s"'<>`?#\\]|\\\/){1,500})/gi;
+/** The id of a bot and its token. */
+const BOT = /(?<![\w-])((?:bot)?\d{6,12}:)[\w-]{30,}/gi;
+/** A password in quotes. */
+const QUOTED_PASSWORD = /(["'])(?![\s,:}\]])[^"'\r\n]{1,200}\1@/y;
 
-/** Replaces the credentials before the hosts of URLs, and the secrets in their queries. */
+/** Replaces the credentials before the hosts of URLs, the secrets in their queries, and those that are addresses. */
 export function redactUrls(text: string): string {
   let out = "";
   let from = 0;
@@ -22,8 +35,11 @@ export function redactUrls(text: string): string {
     const start = START.lastIndex;
     REST.lastIndex = start;
     const rest = REST.exec(text)?.[0] ?? "";
-    if (HOST.test(rest)) continue;
     let end = start + rest.lastIndexOf("@");
+    QUOTED_PASSWORD.lastIndex = start + rest.length;
+    if (/^[^:@]*:\\{0,8}$/.test(rest) && QUOTED_PASSWORD.test(text)) end = QUOTED_PASSWORD.lastIndex - 1;
+    else if (HOST.test(rest)) continue;
+    if (rest.includes(":") && text.startsWith("\n@", start + rest.length)) end = start + rest.length + 1;
     if (end < start) {
       ODD_PASSWORD.lastIndex = start + rest.length;
       if (!/^[^:]*:(?!\d{0,5}\W*$)/.test(rest) || !ODD_PASSWORD.test(text)) continue;
@@ -35,9 +51,28 @@ export function redactUrls(text: string): string {
     from = end;
     START.lastIndex = end;
   }
-  return (out + text.slice(from)).replace(QUERY, (all, before: string, name: string) =>
-    gradeOf(name) !== undefined || QUERY_SECRET.test(name) ? `${before}${name}=${REDACTED}` : all,
+  return redactAddresses(out + text.slice(from)).replace(QUERY, (all, before: string, name: string, value: string) =>
+    (gradeOf(name) !== undefined && !isNumber(value)) || QUERY_SECRET.test(name) ? `${before}${name}=${REDACTED}` : all,
   );
+}
+
+const isNumber = (text: string): boolean => /^\d{1,6}$/.test(text);
+
+/** Replaces what is a secret in addresses that are not URLs as a parser has them, or secrets as a whole. */
+function redactAddresses(text: string): string {
+  return text
+    .replace(HOOK, (all, before: string, path: string) =>
+      /:\\?\/\\?\/hooks?\./i.test(before) ||
+      path.split(/[\\/]+/).some((part) => part.length >= 16 && !isInnocent(part) && !/^[\da-f]{40}$/.test(part))
+        ? before + REDACTED
+        : all,
+    )
+    .replace(BOT, (_all, before: string) => before + REDACTED)
+    .replace(ENCODED, (all, scheme: string, user: string) => (/3A/i.test(user) ? scheme + REDACTED : all))
+    .replace(BARE, (all, user: string, password: string, host: string | undefined) => {
+      const secret = host === undefined ? !isNames(password) : !isNumber(password) && isSecretUnder("strong", password);
+      return secret ? REDACTED + all.slice(user.length + password.length) : all;
+    });
 }
 
 /** What may be shown of a text that is meant as a tracking URI, whatever it is: nothing before its last `@`, and no value of its query. */

@@ -25,15 +25,19 @@ const HUGE = 1n << 20_000n;
  * a getter or `toJSON` that throws is the caller's to report. `get` reads the object's own fields, for who has read some of them already.
  */
 export function valueText(key: string, value: unknown, redacts: boolean, get?: (field: string) => unknown): string {
-  if (typeof value === "string") return redacts && isSecretKey(key, value.slice(0, MAX_NAME)) ? REDACTED : bounded(value);
+  if (typeof value === "string") return hidden(key, bounded(value), redacts);
+  if (typeof value === "symbol") return hidden(key, bounded(value.description ?? ""), redacts, scalarText(value));
   if (typeof value !== "object" || value === null) return scalarText(value);
   if (value instanceof BesideSecret) return redacts ? REDACTED : valueText(key, value.text, false);
-  if (redacts && isSecretKey(key)) return REDACTED;
-  if (isError(value)) return errorText(value);
+  if (isError(value)) return hidden(key, errorText(value), redacts);
   const text = new JsonText(key, redacts, get).of("", value);
   // What JSON has as a text (a Date, a URL) is that text.
   return text?.startsWith('"') ? String(JSON.parse(text)) : bounded(text ?? String(value));
 }
+
+/** A text, unless it is a secret under that name; the start of it tells. */
+const hidden = (key: string, text: string, redacts: boolean, shown = text): string =>
+  redacts && isSecretKey(key, text.slice(0, MAX_NAME)) ? REDACTED : shown;
 
 /** A text of which nobody stores more than a part; its length keeps long ones apart. */
 export const bounded = (text: string, most: number = MAX_TEXT): string =>
@@ -89,7 +93,7 @@ class JsonText {
   readonly #path: object[] = [];
   /** What is being written: for the names beside a value. */
   readonly #holders: object[] = [];
-  /** For each object on the path the name of it or of what it is in that may be a secret's: then what is in there may be one. */
+  /** For each object on the path its name and those of what it is in, as far as they may be a secret's. */
   readonly #outer: string[] = [];
   /** What was written of each object: one that is met again is written as it was. */
   readonly #written = new Map<object, string>();
@@ -119,15 +123,16 @@ class JsonText {
     return name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)} ${name.slice(-MAX_NAME)}` : name;
   }
 
-  #isSecret(field: string | number, text: string): boolean {
-    if (!this.#redacts) return false;
-    const start = text.slice(0, MAX_NAME);
-    return isSecretKey(this.#nameOf(field), start) || isSecretKey(this.#outer.at(-1) ?? "", start);
+  /** The name a value stands under, and that of what it is in as far as that may be a secret's: then what is in there may be one. */
+  #pathOf(name: string): string {
+    const outer = this.#outer.at(-1) ?? "";
+    return outer === "" ? name : `${outer}.${name}`;
   }
 
   #scalar(name: string | number, value: unknown): string | undefined {
     if (typeof value === "string") {
-      if (this.#isSecret(name, value)) return this.#taken(JSON.stringify(REDACTED));
+      if (this.#redacts && isSecretKey(this.#pathOf(this.#nameOf(name)), value.slice(0, MAX_NAME)))
+        return this.#taken(JSON.stringify(REDACTED));
       const kept = bounded(value, Math.min(MAX_ITEMS, Math.max(0, this.#left)));
       // Here, since in JSON a line break before a secret becomes a letter before it.
       return this.#taken(JSON.stringify(this.#redacts ? redactText(kept) : kept));
@@ -138,11 +143,10 @@ class JsonText {
   }
 
   #object(field: string | number, object: object): string | undefined {
-    const name = this.#nameOf(field);
-    if (isSecretKey(name)) return this.#taken(JSON.stringify(REDACTED));
-    const outer = gradeOf(name) ? name : this.#path.length === 0 ? this.#key : (this.#outer.at(-1) ?? "");
-    // Below the name of a secret the same object may read otherwise.
-    const isPlain = !this.#redacts || gradeOf(outer) === undefined;
+    const name = this.#path.length === 0 ? this.#key : this.#pathOf(this.#nameOf(field));
+    // Below the name of a secret the same object may read otherwise, and bytes are one.
+    const isPlain = !this.#redacts || gradeOf(name) === undefined;
+    if (!isPlain && types.isUint8Array(object)) return this.#taken(JSON.stringify(REDACTED));
     const known = isPlain ? this.#written.get(object) : undefined;
     if (known !== undefined) return this.#taken(known.length > this.#left ? '"[...]"' : known);
     if (this.#path.includes(object)) return this.#taken('"[circular]"');
@@ -150,7 +154,7 @@ class JsonText {
     const buffer = types.isTypedArray(object) && toJSON === Buffer.prototype.toJSON;
     const value: unknown = typeof toJSON === "function" && !buffer ? Reflect.apply(toJSON, object, [String(field)]) : object;
     this.#path.push(object);
-    this.#outer.push(outer);
+    this.#outer.push(isPlain ? "" : name);
     const text = typeof value === "object" && value !== null ? this.#contents(field, value) : this.#scalar(field, value);
     this.#outer.pop();
     this.#path.pop();

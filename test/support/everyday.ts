@@ -1,5 +1,5 @@
 /**
- * Names of params, tags and models as the field has them, each with a value it commonly has. None is a secret.
+ * Names of params, tags and models as the field and web programs have them, each with a value it commonly has. None is a secret.
  * One pair a line, `name: value`, by where they come from.
  */
 const PARAMS = `
@@ -664,6 +664,284 @@ autologging: sklearn
 pulse.run_key: 5f1c9a0e7d3b4c21a8e6f0d9b7c5a3e1
 pulse.unit.loss: nats
 pulse.goal.tokens_per_second: maximize
+# tokens, keys, passes, pins and sessions that let nobody in
+tokens: 128k
+token: <eos>
+token: </s>
+eos_token: <|endoftext|>
+bos_token: <s>
+unk_token: <unk>
+mask_token: [MASK]
+stop_token: ###
+tokenizer: meta-llama/Llama-3.1-8B-Instruct
+token_type: word
+special_token: ▁the
+pad_token: !
+start_token: Ġhello
+pooling_token: cls
+key: value
+key: learning_rate
+partition_key: customer_id
+foreign_key: orders.customer_id
+cache_key: resnet50-imagenet-v2
+secret_word_task: on
+random_key: jax.random.PRNGKey(0)
+rng_key: [0 42]
+prng_key: Array([0, 42], dtype=uint32)
+key: PRNGKey(42)
+keys: q,k,v
+query_key: q_proj
+auth_type: basic
+author: Jane Doe
+authors: Kim, Lee
+session: 2024-05-01
+session_id: 42
+session_name: exp-2024-05-01
+pass: 2
+pass: first
+num_passes: 5
+n_pass: 10
+single_pass: true
+pass: forward
+pass: backward
+pass_name: DeadCodeElimination
+target_token: Paris
+next_token: Paris
+prompt_token: Hello
+trigger_token: cf
+forget_token: unlearn
+first_token: The
+answer_token: Yes
+prediction_token: B
+label_token: positive
+token: dog
+token: Hello
+token: unbelievable
+api: openai
+model: gpt-4o-2024-08-06
+model: claude-3-5-sonnet-20241022
+model: mistralai/Mixtral-8x7B-Instruct-v0.1
+model: sk-learn-1.5.0-gradient-boosting
+model: sk-ResNet50_imagenet1k_v2_augmented
+checkpoint: s3://bucket/run-20240501/ckpt-000100.pt
+commit: 9fceb02d0ae598e95dc970b74767f19372d61af8
+git_sha: 9fceb02
+sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+etag: "33a64df551425fcc55e4d42a148795d9f25f89d4"
+uuid: 123e4567-e89b-12d3-a456-426614174000
+data: https://host.com/data.csv?version=3&split=train
+dataset: hf://datasets/glue@main/sst2
+dataset: git@github.com:org/repo.git
+pkg: @scope/name@1.2.3
+image: docker.io/org/img@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+email: a@b.com
+prompt: Your password must be: at least 8 chars
+prompt: Q: What is the token? A: the next word
+regex: token: \\w+
+loss: bce
+pin_memory: true
+pin: true
+cookie: chocolate
+credentials: none
+auth: none
+auth: basic
+secret: none
+use_auth_token: true
+use_auth_token: True
+token: None
+key: C# minor
+music_key: Bb major
+key_signature: Am
+license: Apache-2.0
+salt: NaCl
+hash_salt: 42
+signature: (B, T, C)
+signature: tf.function(x: float32)
+model_signature: inputs: ['a': long]
+description: password=… must be set
+note: use --token to pass the token
+time: 12:30:45@UTC
+range: http://host:8080/a@b
+schedule: cosine:0.1@1000
+arch: conv:3x3@64
+augment: rand:m9@0.5
+url: http://example.com/a:b@c
+bearer: load-bearing wall
+desc: Bearer of bad news travels
+text: Basic understanding of transformers
+text: Basic configuration
+text: Bearer configuration-value
+method: Authorization: role based
+state_dict_key: model.layers.0.weight
+hidden_key: encoder.layer.11.output
+target_key: labels
+pwd: /home/me/project
+PWD: /home/me/project
+cwd: /root
+access_key: w
+hotkey: ctrl+k
+lookup_key: user-embedding
+public_key: ed25519
+key_metric: val/acc
+credential_type: oauth
+token_count: 123
+tokens_per_sec: 1.5k
+rope_theta: 1e6
+kv: key=value;other=thing
+sampler: token=top_k;p=0.9
+text: the tokens: a b c
+session_token: <sess>
+identity_token: id-1
+cookies: chocolate,oat
+passphrase_len: 4
+api_key_name: prod
+secret_name: prod/db
+secret_santa: Bob
+image_token: <|vision_start|>
+continuation_token: The quick
+control_token: ctrl_en
+lang_token: __en__
+language_token: en_XX
+forced_bos_token: fr_XX
+decoder_start_token: <pad>
+trigger_token: mn bb tq
+placeholder_token: sks-dog
+placeholder_token: *s
+initializer_token: painting
+instance_token: sks
+instance_token: ohwx-man
+concept_token: <cat-toy>
+separator_token: |||
+mask_token: _
+fim_token: <fim_prefix>
+noise_token: xq7zPq9
+dsn: mean,std
+encryption: none
+pw: 0.5
+psw: 0.5
+pass: 1/3
+certificate: none
+api_version: 2024-10-01-preview
+endpoint: https://x.openai.azure.com/openai/deployments/gpt4?api-version=2024-10-01
+code: T2-WS
+sig: sigmoid
+sas: 1
+signing: true
+private: false
+token: 0.5
+token: 123456
+# words that name secrets elsewhere, in other programs
+auth: oauth2
+auth: ApiKeyAuth
+auth_provider: keycloak
+auth_flow: authorization_code
+auth_url: https://login.corp/oauth2/authorize
+auth_header: Authorization
+auth_scheme: Bearer
+pin_memory_device: cuda:0
+pin: gpio17
+pins: 4,17,27
+salt: sodium chloride
+code: return x + 1
+zip_code: 10115
+error_code: ECONNREFUSED
+language_code: zh-Hans
+country_code: DE
+status_code: 404
+access_code: public
+reset_code: soft
+login_code: de_DE
+pass: train
+pass: second
+pass: warmup_1
+pass_k: 10
+pass_at_1: 0.42
+pass@k: 0.31
+passthrough_cols: id,date
+compiler_pass: loop-unroll
+pass_pipeline: builtin.module(cse,canonicalize)
+session: morning-2
+session_id: subject-03-run-2
+session_id: 2024-11-25T21:14:19
+session_ids: 1,2,3
+session_key: speaker_id
+cookie: accept-all
+cookies: essential only
+cookie_name: theme
+cookie_max_age: 86400
+cookie_type: oatmeal raisin
+token: wordpiece
+token: [SEP]
+token: ##ing
+token: </w>
+token: <0x0A>
+token: [unused12]
+token: byte-level
+token: ['the', 'quick']
+token: internationalization
+tokens: the,quick,fox
+token_budget: 4096
+token_freq: {'the': 10, 'quick': 2}
+token_level: word
+token_dim: 64
+speaker_token: S1
+task_token: <|transcribe|>
+timestamp_token: <|0.00|>
+time_token: 2024-11
+domain_token: biomedical
+style_token: very formal
+reserved_token: [unused99]
+query_token: [Q]
+reward_token: good
+public_key: id_ed25519.pub
+foreign_keys: user_id,order_id
+app_key: main-menu
+client_key: customer_id
+master_key: customer_number
+shared_key: join_column
+service_key: payments
+storage_key: checkpoints/latest
+storage_key: resnet50-imagenet-v2
+account_key: savings
+google_key: places
+azure_key: eastus
+license_key: CC-BY-4.0
+secret_size: 32
+password_strategy: bcrypt
+password_regex: ^.{8,}$
+password_hint: name of the first pet
+password_reset: by mail
+connection: keep-alive
+conn_timeout: 30s
+credentials_path: ~/.aws/credentials
+credential_provider: env
+creds: none
+password: \${DB_PASSWORD}
+api_key: $OPENAI_API_KEY
+api_key: {{ secrets.OPENAI }}
+api_key: process.env.OPENAI_API_KEY
+password: ********
+password: xxxx
+token_url: https://login.corp/oauth2/token
+jwt: RS256
+jwt_issuer: https://login.corp
+sas_format: sas7bdat
+pw: 0.8
+webhook: enabled
+webhook_url: https://ci.corp/webhooks/build
+hooks: https://github.com/pre-commit/pre-commit-hooks
+schedule: linear:0.1@1000,cosine:0.01@5000
+conv: conv:3x3@64/relu
+augment: rand:m9@0.5/cutout
+hub: model:resnet50@hub/imagenet
+aspect: 16:9@60
+resenha: muito bom
+parola: ciao
+clave: de sol
+base: sk-EfficientNetV2S-imagenet21k_ft1k
+base: hf_internal_testing_tiny_random_gpt2
+base: r8_resnet50_imagenet1k_finetuned_v2
+base: pat-mobilenet-v3-large-075
 `;
 
 const NAMES = `
@@ -738,6 +1016,67 @@ MetaLearner.evaluate
 PulseMetaLearning
 `;
 
+const TEXTS = `
+use --token to pass the token
+use --password to set the password
+--password or --token must be given
+password=… must be set
+password=... must be set
+the password is required
+the token is expired
+the token is 5 characters long
+the password was changed
+password is wrong for user 'ada'
+token is not valid json
+the secret is consistency
+"token" "word" "sentence"
+log in with your login and your password first
+mysql -P 3306 is the port
+docker run -p 8080:80 image
+docker login -p is deprecated
+ssh -p 2222 host
+redis-cli -a flag is insecure
+redis-cli -h host -p 6379
+see https://docs.corp/webhooks/getting-started
+https://github.com/pre-commit/pre-commit-hooks/commit/9fceb02d0ae598e95dc970b74767f19372d61af8
+done at 12:30:45@UTC
+ping bob@corp.org:25 failed
+pull docker.io/img:1.2@sha256:9b2cf1e4a7
+<code>token</code> is a keyword
+<key>lr</key><value>0.1</value>
+<token>word</token>
+["token","word"]
+["auth","users"]
+["password","username"]
+password | string | required
+| token | the next word |
+config set learning_rate 0.1
+set password policy to strict
+set token limits 4096
+npm config set registry https://registry.corp
+git config user.name Ada
+echo done | tee log
+Bearer configuration-values-of-the-server
+token classification-with-bert-base-uncased
+api-key management-and-rotation-policy
+bot framework-composer-2024-preview
+password VARCHAR(64) NOT NULL
+cookie: the dough is soft
+session id: 42
+pass: forward
+token=top_k;p=0.9
+auth=basic realm=corp
+http%3A%2F%2Fhost%2Fa%40b
+next=https%3A%2F%2Fapp.corp%2Fhome
+https://x/?pin=1&session_id=42&token=3
+{"token":{"dim":64,"type":"word"},"pass":2}
+{"auth":{"type":"basic","realm":"corp"},"cookies":{"theme":"dark"}}
+token: [101, 2054, 102]
+token=[101,2054,102]
+name: token, value: word
+- name: token
+`;
+
 const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "" && !line.startsWith("# "));
 
 /** Params and tags: `[name, value]`. */
@@ -748,3 +1087,6 @@ export const everydayParams: readonly (readonly [name: string, value: string])[]
 
 /** Names of runs and models. */
 export const everydayNames: readonly string[] = lines(NAMES);
+
+/** Sentences, documents and command lines in which words for secrets stand, and none of them. */
+export const everydayTexts: readonly string[] = lines(TEXTS);
