@@ -7,6 +7,7 @@ import { isInnocent, isNames, REDACTED } from "./secret-values.js";
 
 /** @internal */
 export { BesideSecret, gradeOf, isSecretKey, nameOf } from "./secret-keys.js";
+/** @internal */
 export { REDACTED } from "./secret-values.js";
 
 /** Where a secret may begin: not within a word, but behind an underscore or an escape such as `%3D`. */

@@ -34,7 +34,7 @@ function findCells(): Int32Array | undefined {
 }
 
 /** How runs that are open in workers end. */
-export const PARTIAL = 1;
+const PARTIAL = 1;
 export const FAILED = 2;
 export const KILLED = 3;
 
