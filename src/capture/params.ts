@@ -91,7 +91,7 @@ export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited):
     limited?.(`${size - MAX_RECORD} of the ${size} fields of a record were left out, only the first ${MAX_RECORD} are`);
 }
 
-/** Whether a value has fields with names of their own; lists, texts and bytes have only numbers, dates and functions no fields at all. */
+/** @internal Whether a value has fields with names of their own; lists, texts and bytes have only numbers, dates and functions no fields at all. */
 export function isRecord(value: unknown): value is object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return !(ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isBoxedPrimitive(value) || types.isPromise(value) || types.isSet(value) || types.isDate(value) || types.isRegExp(value)); // biome-ignore format: one list
