@@ -1,6 +1,6 @@
 import { printable } from "./printable.js";
 import { COMMANDED, redactCommands } from "./secret-commands.js";
-import { SECRETISH } from "./secret-keys.js";
+import { FOREIGN, SECRETISH } from "./secret-keys.js";
 import { redactPairs } from "./secret-pairs.js";
 import { redactUrls, withoutCredentials } from "./secret-urls.js";
 import { isInnocent, isNames, REDACTED } from "./secret-values.js";
@@ -28,18 +28,16 @@ const SHAPES: readonly RegExp[] = [
   "SG\\.[\\w-]{16,}\\.[\\w-]{16,}", // SendGrid
   "dapi[0-9a-f]{32}\\b", // Databricks
   "AT[AC]TT3[\\w-]{30,}", // Atlassian
-  "EAA[A-Za-z0-9]{60,}", // Facebook
-  "AGE-SECRET-KEY-1[0-9A-Z]{50,}",
 ]
   .map((shape) => new RegExp(START + shape, "g"))
   .concat(/-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g);
 /** How keys of services begin; what follows is random, which tells them from names. */
 const PREFIXES =
-  "sk-|gl(?:dt|rt|ptt|soat|sa)[-_]|whsec_|shp(?:at|ss|ca|pa)_|do[opr]_v1_|hv[sbr]\\.|gsk_|r8_|nvapi-|pplx-|xai-|tgp_v1_|pypi-|rubygems_|lin_api_|lsv2_[ps][tk]_|GOCSPX-|tskey-|ntn_|secret_|figd_|sbp_|sntry[su]_|phx_|xkeysib-|sq0[a-z]{3}-|PMAK-|key-|pk_|jina_|fo1_|sl\\.|vercel_|dckr_pat_|nfp_|pat-|rnd_|ops_";
+  "sk-|AGE-SECRET-KEY-|gl(?:dt|rt|ptt|soat|sa)[-_]|whsec_|shp(?:at|ss|ca|pa)_|do[opr]_v1_|hv[sbr]\\.|gsk_|r8_|nvapi-|pplx-|xai-|tgp_v1_|pypi-|rubygems_|lin_api_|lsv2_[ps][tk]_|GOCSPX-|tskey-|ntn_|secret_|figd_|sbp_|sntry[su]_|phx_|xkeysib-|sq0[a-z]{3}-|PMAK-|key-|pk_|jina_|fo1_|sl\\.|vercel_|dckr_pat_|nfp_|pat-|rnd_|ops_";
 /** Those that only a second look tells from names, each with a cheap first one. */
 const JUDGED: readonly (readonly [first: RegExp, shape: RegExp, judge: (text: string) => boolean])[] = [
   [/eyJ/, new RegExp(`${START}eyJ[\\w.-]{18,}`, "g"), isJwt],
-  [new RegExp(`(?:${PREFIXES})[\\w-]{16}`), new RegExp(`${START}(?:${PREFIXES})[\\w-]{16,}`, "g"), isServiceKey],
+  [/[-_.][\w-]{16}/, new RegExp(`${START}(?:${PREFIXES})[\\w-]{16,}`, "g"), isServiceKey],
   [/basic /i, /\bbasic [\w+/-]{8,}={0,2}/gi, isLogin],
   [
     /[a-z] [\w+/.=~-]{16}/i,
@@ -64,7 +62,7 @@ function isLogin(text: string): boolean {
 }
 
 /** Cheap first looks: only texts with one of these can hold a shape, a URL or an address with secrets, a name of one. */
-const SHAPED = /-----BEGIN|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|xapp-|hf_|npm_|AIza|ya29|[srp]k_|SG\.|dapi|AT[AC]TT|EAA|AGE-/;
+const SHAPED = /-----BEGIN|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|xapp-|hf_|npm_|AIza|ya29|[srp]k_|SG\.|dapi|AT[AC]TT3/;
 const ADDRESSED = /:\\?\/\\?\/|[?&][^=]{1,100}=|@|3A%|\d:[\w-]{30}/i;
 const PAIRED = new RegExp(`${SECRETISH.source}|--`, "i");
 
@@ -72,7 +70,7 @@ const PAIRED = new RegExp(`${SECRETISH.source}|--`, "i");
 export function redactText(text: string): string {
   if (text.length < 5) return text;
   let out = ADDRESSED.test(text) ? redactUrls(text) : text;
-  if (PAIRED.test(out)) out = redactPairs(out);
+  if (PAIRED.test(out) || FOREIGN.test(out)) out = redactPairs(out);
   if (COMMANDED.test(out)) out = redactCommands(out);
   if (SHAPED.test(out)) for (const shape of SHAPES) out = out.replace(shape, REDACTED);
   for (const [first, shape, judge] of JUDGED) if (first.test(out)) out = out.replace(shape, (found) => (judge(found) ? REDACTED : found));

@@ -31,9 +31,11 @@ const plain = (text: string): string => text.normalize("NFKD").replace(/\p{M}/gu
 const ending = (patterns: readonly string[]): RegExp => new RegExp(`(?:${plain(patterns.join("|"))})$`);
 const [STRONG_END, MAYBE_END] = [ending(STRONG), ending(MAYBE)];
 
-/** A cheap first look: only names with one of these can be a secret's. */
+/** A cheap first look: only names with one of these, or of another alphabet, can be a secret's. */
 export const SECRETISH: RegExp =
-  /pass|pw|psw|secret|token|key|auth|cred|cookie|jwt|bearer|otp|sas|sess|conn|pin|salt|code|phrase|wort|wachtw|contras|senha|h[ae]slo|losen|adgang|salas|jelszo|sifre|sandi|khau|clave|parola|[^\0-\x7f]/i;
+  /pass|pw|psw|secret|token|key|auth|cred|cookie|jwt|bearer|otp|sas|sess|conn|pin|salt|code|phrase|wort|wachtw|contras|senha|h[ae]slo|losen|adgang|salas|jelszo|sifre|sandi|khau|clave|parola/i;
+
+export const FOREIGN: RegExp = /[^\0-\x7f]/;
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(" "));
 
@@ -59,7 +61,7 @@ const MOST_CHARACTERS = 200;
 
 /** How much a key tells of its value being a secret. What is in a secret object is one, too: `credentials.user`. */
 export function gradeOf(key: string): Grade {
-  if (!SECRETISH.test(key)) return undefined;
+  if (!SECRETISH.test(key) && !FOREIGN.test(key)) return undefined;
   if (grades.has(key)) return grades.get(key);
   const path = key.slice(-MOST_CHARACTERS);
   let grade = gradeOfWords(wordsOf(path));
@@ -130,7 +132,7 @@ export function nameOf(holder: object, field: string, listed: boolean): string {
     if (typeof before !== "string") return "";
     if (LISTED.test(before)) return before;
     // A pair alone may be two of a kind, as `["password", "username"]` is.
-    const isPair = holder.length === 2 && (listed || !isInnocent(String(holder[1]).slice(0, MOST_CHARACTERS + 1)));
+    const isPair = field === "1" && holder.length === 2 && (listed || !isInnocent(String(holder[1]).slice(0, MOST_CHARACTERS + 1)));
     return isPair ? before : "";
   }
   if (!VALUE_FIELDS.has(field.toLowerCase())) return field;
