@@ -1,4 +1,3 @@
-import { isMainThread } from "node:worker_threads";
 import type { ReadClock } from "../clock.js";
 import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
@@ -16,7 +15,7 @@ import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
 import { OutboxRecovery } from "./outbox/outbox-recovery.js";
 import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
-import { leaveIfAsked, sayBusy } from "./threads.js";
+import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
@@ -251,7 +250,7 @@ export class Recorder {
 
   /** Other people's `exit` listeners may still record something; a worker's thread goes, and the process, which has its locks, stays. */
   #closeAtExit(): void {
-    if (isMainThread) this.#keeper.own.rest();
+    if (isMain()) this.#keeper.own.rest();
     else this.#keeper.own.close();
   }
 

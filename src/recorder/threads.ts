@@ -1,5 +1,3 @@
-import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
-
 /**
  * The threads of a process share these cells. When the process exits, its workers are torn down wherever they are; a worker that is in the
  * middle of a write then has the SQLite driver abort the process (Node 20, exit code 134), and what it holds in memory is lost. So the
@@ -19,13 +17,19 @@ const MAX_WAIT_MS = 1_000;
 
 const seconds = (): number => Math.floor(Date.now() / 1_000);
 
-/** The cells; undefined in a worker whose main thread has not loaded this package before it was started. */
+/** Node's module, which is loaded at the first need: importing the package is to stay cheap. */
+const threads = (): typeof import("node:worker_threads") => process.getBuiltinModule("node:worker_threads");
+
+/** Whether this is the main thread. */
+export const isMain = (): boolean => threads().isMainThread;
+
+/** The cells; undefined in a worker whose main thread had no tracker when it was started. */
 function findCells(): Int32Array | undefined {
+  const { getEnvironmentData, isMainThread, setEnvironmentData } = threads();
   const known = getEnvironmentData(KEY);
   if (known instanceof Int32Array || !isMainThread) return known instanceof Int32Array ? known : undefined;
   const cells = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT));
   setEnvironmentData(KEY, cells);
-  // Also where the main thread records nothing itself.
   process.on("exit", (code) => {
     askWorkers(Number(process.exitCode ?? code) === 0 ? PARTIAL : FAILED);
     awaitWorkers();
@@ -38,14 +42,15 @@ const PARTIAL = 1;
 export const FAILED = 2;
 export const KILLED = 3;
 
-const cells = findCells();
+let cells: Int32Array | undefined;
 
 /** What this worker does when its process exits. */
 let leave: ((how: number) => void) | undefined;
 
 /** Has a worker `leave` when the process exits, told `how` by the main thread; once, also when the worker ends by itself and says so. */
 export function joinThreads(leaving: (how: number) => void): void {
-  if (isMainThread || cells === undefined) return;
+  cells ??= findCells();
+  if (isMain() || cells === undefined) return;
   Atomics.add(cells, WORKERS, 1);
   leave = leaving;
   // A worker that waits is woken; one that records looks itself.
@@ -79,14 +84,14 @@ export function sayBusy(): void {
 
 /** Asks the workers to write everything and leave; `how`, above 0, is handed on. */
 export function askWorkers(how: number): void {
-  if (!isMainThread || cells === undefined || Atomics.load(cells, EXITING) !== 0) return;
+  if (cells === undefined || !isMain() || Atomics.load(cells, EXITING) !== 0) return;
   Atomics.store(cells, EXITING, how);
   Atomics.notify(cells, EXITING);
 }
 
 /** Waits until they have, if they may hold something. */
 export function awaitWorkers(): void {
-  if (!isMainThread || cells === undefined || Atomics.load(cells, BUSY_UNTIL) < seconds()) return;
+  if (cells === undefined || !isMain() || Atomics.load(cells, BUSY_UNTIL) < seconds()) return;
   const until = performance.now() + MAX_WAIT_MS;
   for (;;) {
     const left = Atomics.load(cells, LEFT);
