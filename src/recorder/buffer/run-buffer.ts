@@ -29,12 +29,19 @@ interface Gathering extends RunChange {
 const NONE: never[] = [];
 const NO_MORE = { params: NONE, tags: NONE, inputs: NONE };
 
+/** The metrics of a run's first result, each of step 0: most runs are one call and have no others. */
+interface FirstResult {
+  readonly keys: readonly string[];
+  readonly values: readonly number[];
+  readonly time: number;
+}
+
 /** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
 export interface ChangeSink {
-  /** Whether there is room for one more metric, param or tag. */
-  admits(kind: ItemKind, key: string): boolean;
-  /** The buffer holds one item more, of this many bytes. */
-  added(buffer: RunBuffer, kind: ItemKind, bytes: number): void;
+  /** Whether there is room for one more metric, param or tag. @default there always is */
+  readonly admits?: (kind: ItemKind, key: string) => boolean;
+  /** The buffer holds so many items more, of this many bytes in all. */
+  added(buffer: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
   /** The end of a run that the store has as open is recorded. */
   ending(buffer: RunBuffer): void;
 }
@@ -91,6 +98,8 @@ export class RunBuffer {
   closing = false;
   #intake: ChangeSink;
   #next: Gathering | undefined;
+  /** It stands before the metrics of `#next`, and becomes some of them when those are looked at. */
+  #first: FirstResult | undefined;
   /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
   #taken = 0;
 
@@ -131,9 +140,20 @@ export class RunBuffer {
   }
 
   metric(metric: Metric): void {
-    if (!this.closing && !this.#intake.admits("metrics", metric.key)) return;
-    this.#gathering().metrics.push(metric);
+    if (!this.closing && this.#intake.admits?.("metrics", metric.key) === false) return;
+    const next = this.#unfold(this.#gathering());
+    if (next.metrics === NONE) next.metrics = [metric];
+    else next.metrics.push(metric);
     this.#intake.added(this, "metrics", METRIC_BYTES);
+  }
+
+  /** Takes a whole result; false when it has to come metric by metric. */
+  result(result: FirstResult): boolean {
+    if (this.#intake.admits !== undefined || this.#first !== undefined || this.#gathering().metrics.length > 0) return false;
+    this.#first = result;
+    const { length } = result.keys;
+    this.#intake.added(this, "metrics", METRIC_BYTES * length, length);
+    return true;
   }
 
   param(param: Param): void {
@@ -149,7 +169,7 @@ export class RunBuffer {
   }
 
   #add<K extends Exclude<ListName, "metrics">>(name: K, item: Lists[K][number], key: string): void {
-    if (!this.#intake.admits(name, key)) return;
+    if (this.#intake.admits?.(name, key) === false) return;
     const next = this.#gathering();
     if (next[name] === NONE) next[name] = [];
     (next[name] as unknown[]).push(item);
@@ -165,13 +185,13 @@ export class RunBuffer {
 
   /** What of it is gathered and not handed over. */
   get gathered(): Pick<RunChange, "metrics" | "end"> | undefined {
-    return this.#next;
+    return this.#whole;
   }
 
   /** Goes over to another intake, with everything gathered so far. */
   handOver(intake: ChangeSink): void {
     this.#intake = intake;
-    const next = this.#next;
+    const next = this.#whole;
     if (next === undefined) return;
     if (next.create) intake.added(this, "runs", START_BYTES);
     for (const name of LIST_NAMES) {
@@ -188,7 +208,7 @@ export class RunBuffer {
 
   /** How many metrics are not handed over. */
   get metricsLeft(): number {
-    return (this.#next?.metrics.length ?? 0) - this.#taken;
+    return (this.#whole?.metrics.length ?? 0) - this.#taken;
   }
 
   /** Whether the creation is still to be stored. */
@@ -202,7 +222,7 @@ export class RunBuffer {
       this.head = { ...this.head, ids: this.ids, attempted: true };
       return this.head;
     }
-    const next = this.#next;
+    const next = this.#whole;
     if (next === undefined) return undefined;
     next.ids = this.ids;
     if (next.create) next.parentId = this.parent?.ids?.runId;
@@ -229,7 +249,7 @@ export class RunBuffer {
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
     const pieces = this.head && !this.flying ? [{ ...this.head, attempted: true }] : [];
-    const next = this.#next;
+    const next = this.#whole;
     if (next === undefined) return pieces;
     const parentId = this.parent?.ids?.runId;
     const upTo = Math.min(next.metrics.length, this.#taken + most);
@@ -245,7 +265,7 @@ export class RunBuffer {
   /** Lets go of what `peek` gave with the same `most`; false when something stays. */
   clear(most: number = Number.POSITIVE_INFINITY): boolean {
     if (!this.flying) this.head = undefined;
-    const next = this.#next;
+    const next = this.#whole;
     if (next && this.#taken + most < next.metrics.length) {
       this.#next = { ...next, create: undefined, ...NO_MORE };
       this.#advance(this.#taken + most);
@@ -258,7 +278,7 @@ export class RunBuffer {
 
   /** Drops the oldest metrics not yet handed over, at most `most` of them, and says how many they were. */
   dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
-    const next = this.#next;
+    const next = this.#whole;
     const count = Math.min(most, this.metricsLeft);
     if (next && count > 0) this.#advance(this.#taken + count);
     return count;
@@ -288,7 +308,21 @@ export class RunBuffer {
     this.kept = false;
     this.head = undefined;
     this.#next = undefined;
+    this.#first = undefined;
     this.#taken = 0;
+  }
+
+  /** What is gathered, the first result as metrics among the others. */
+  get #whole(): Gathering | undefined {
+    return this.#first && this.#next ? this.#unfold(this.#next) : this.#next;
+  }
+
+  #unfold(next: Gathering): Gathering {
+    if (this.#first === undefined) return next;
+    const { keys, values, time } = this.#first;
+    this.#first = undefined;
+    next.metrics = keys.map((key, i) => ({ key, value: values[i] as number, timestamp: time, step: 0 }));
+    return next;
   }
 
   #gathering(): Gathering {
@@ -299,7 +333,7 @@ export class RunBuffer {
       parentId: undefined,
       attempted: false,
       create: undefined,
-      metrics: [],
+      metrics: NONE,
       params: NONE,
       tags: NONE,
       inputs: NONE,
