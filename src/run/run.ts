@@ -270,7 +270,7 @@ export class Run {
   captureWhole(keys: KeySet, values: readonly number[], time: number): void {
     const log = this.#log as RunBuffer;
     // A selector of the user's may have recorded something meanwhile.
-    if (this.takesWhole && Number.isSafeInteger(time) && time >= 0 && log.result({ keys: keys.keys, values, time })) this.#firstKeys = keys;
+    if (this.takesWhole && Number.isSafeInteger(time) && time >= 0 && log.result(keys.keys, values, time)) this.#firstKeys = keys;
     else for (const [i, key] of keys.keys.entries()) this.capture(key, values[i], undefined, time);
   }
 
