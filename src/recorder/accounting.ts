@@ -26,10 +26,10 @@ export class Accounting implements Account {
     return this.#stats.pending;
   }
 
-  /** One item more, of this size in memory. */
-  recorded(kind: ItemKind, bytes: number): void {
-    if (kind !== "ends") this.#stats[kind]++;
-    this.#stats.pending++;
+  /** So many items more, of this size in memory in all. */
+  recorded(kind: ItemKind, bytes: number, items: number): void {
+    if (kind !== "ends") this.#stats[kind] += items;
+    this.#stats.pending += items;
     this.bytes += bytes;
   }
 

@@ -121,15 +121,15 @@ export class Recorder {
     return log;
   }
 
-  /** There is always room: when memory is full, something else gives way. */
-  readonly admits = (): boolean => true;
-
-  /** Takes note that a run log holds something new; everything goes out at the end of the turn. */
-  added(log: RunBuffer, kind: ItemKind, bytes: number): void {
-    this.accounting.recorded(kind, bytes);
-    log.recorded++;
+  /**
+   * Takes note that a run log holds something new; everything goes out at the end of the turn.
+   * There is always room: when memory is full, something else gives way.
+   */
+  added(log: RunBuffer, kind: ItemKind, bytes: number, items = 1): void {
+    this.accounting.recorded(kind, bytes, items);
+    log.recorded += items;
     if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
-      this.#tooLate(log, bytes);
+      this.#tooLate(log, bytes, items);
       return;
     }
     if (log.kept) this.#addedToKept(log);
@@ -143,22 +143,22 @@ export class Recorder {
       }
     }
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
-    this.#handOverInTime(kind);
+    this.#handOverInTime(kind, items);
     if (this.accounting.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
   }
 
   /** Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within the call that records. */
-  #handOverInTime(kind: ItemKind): void {
+  #handOverInTime(kind: ItemKind, items: number): void {
     const { clock, flushIntervalMs } = this.#options;
     const { pending } = this.accounting;
     leaveIfAsked();
     // Runs and metrics have read the clock a moment ago; reading it for each of them again would be dear.
     const now = kind === "runs" || kind === "metrics" || kind === "ends" ? clock.last : clock.now();
-    if (pending === 1) {
+    if (pending === items) {
       this.#lookedAt = now;
       sayBusy();
     }
-    if (this.#takes === this.#queue.takes) this.#untaken++;
+    if (this.#takes === this.#queue.takes) this.#untaken += items;
     else {
       this.#takes = this.#queue.takes;
       this.#untaken = 0;
@@ -406,7 +406,7 @@ export class Recorder {
   }
 
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */
-  #tooLate(log: RunBuffer, bytes: number): void {
+  #tooLate(log: RunBuffer, bytes: number, items: number): void {
     if (this.#ended === "exited") {
       log.queued = true;
       this.#queue.push(log);
@@ -416,7 +416,7 @@ export class Recorder {
     }
     log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
     this.accounting.released(bytes);
-    this.accounting.dropped(1);
+    this.accounting.dropped(items);
     this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
   }
 }

@@ -1,4 +1,5 @@
 import type { Aggregate } from "../capture/aggregate.js";
+import type { KeySet } from "../capture/key-set.js";
 import type { Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isNumeric } from "../capture/path.js";
@@ -63,7 +64,9 @@ export class Run {
   /** Why it is none that is recorded, when tracking is not simply off. */
   readonly #unrecorded: PulseError | undefined;
   #series: Series | undefined;
+  /** Made when a second result comes: before, each key of the first has step 0. */
   #steps: Steps | undefined;
+  #firstKeys: KeySet | undefined;
   #params: Map<string, string> | undefined;
   /** The tags of each dataset logged. */
   #inputs: Map<string, string> | undefined;
@@ -228,7 +231,7 @@ export class Run {
     }
     this.#log.closing = true;
     try {
-      for (const [key, value] of this.#series?.results() ?? []) this.logMetric(key, value, { timestamp: at });
+      if (this.#series) for (const [key, value] of this.#series.results()) this.logMetric(key, value, { timestamp: at });
     } finally {
       this.#ended = true;
       this.#host.opened--;
@@ -258,6 +261,19 @@ export class Run {
     return this.#log;
   }
 
+  /** @internal Whether a result can be recorded by `captureWhole`: it is the first, and nothing has to be looked at in it. */
+  get takesWhole(): boolean {
+    return this.#log !== undefined && this.#firstKeys === undefined && this.#steps === undefined && this.#schema === undefined;
+  }
+
+  /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. */
+  captureWhole(keys: KeySet, values: readonly number[], time: number): void {
+    const log = this.#log as RunBuffer;
+    // A selector of the user's may have recorded something meanwhile.
+    if (this.takesWhole && Number.isSafeInteger(time) && time >= 0 && log.result(keys.keys, values, time)) this.#firstKeys = keys;
+    else for (const [i, key] of keys.keys.entries()) this.capture(key, values[i], undefined, time);
+  }
+
   /** @internal Records a captured value whose step and time are not checked yet, as far as `thinning` lets it. */
   capture(key: string, value: unknown, step: unknown, timestamp: unknown, thinning?: Thinning): void {
     const log = this.#log;
@@ -278,8 +294,8 @@ export class Run {
       this.#aggregate(clean, number, thinning.aggregate);
       return;
     }
-    this.#steps ??= new Steps();
-    const at = step === undefined || step === null ? this.#steps.take(clean) : this.#given(step, clean);
+    this.#steps ??= new Steps(this.#firstKeys?.keys);
+    const at = step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this.#host, step, clean);
     this.#series ??= thinning && new Series();
     if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
     log.metric({
@@ -316,13 +332,6 @@ export class Run {
     if (this.#ended) return;
     if (partial) this.setTag("pulse.partial", "true");
     this.end(status);
-  }
-
-  #given(step: unknown, key: string): number {
-    this.#steps ??= new Steps();
-    const at = integerOf(this.#host, step, "step", key, this.#steps.next(key));
-    this.#steps.took(key, at);
-    return at;
   }
 
   /** Walks along a record of the user's, which may have getters that throw. */

@@ -1,3 +1,6 @@
+import type { RunHost } from "./run-host.js";
+import { integerOf } from "./values.js";
+
 /** Keys kept in a chain; more go into a map. Most runs log a handful of metrics, and a map or growing list for each run is dear. */
 const FEW = 16;
 
@@ -16,6 +19,11 @@ export class Steps {
   #length = 0;
   #map: Map<string, Link> | undefined;
 
+  /** `keys`: those that have taken step 0 already. */
+  constructor(keys: readonly string[] = []) {
+    for (const key of keys) this.took(key, 0);
+  }
+
   /** Gives the step of the next value: the highest so far plus one, from 0; there it stays when there is no higher one. */
   next(key: string): number {
     return Math.min((this.#find(key)?.highest ?? -1) + 1, HIGHEST);
@@ -27,6 +35,13 @@ export class Steps {
     if (known) return known.highest < HIGHEST ? ++known.highest : HIGHEST;
     this.took(key, 0);
     return 0;
+  }
+
+  /** Takes the given step of a key; the next one when it is none. */
+  given(host: RunHost, step: unknown, key: string): number {
+    const at = integerOf(host, step, "step", key, this.next(key));
+    this.took(key, at);
+    return at;
   }
 
   /** Notes that a step was taken. */

@@ -1,3 +1,4 @@
+import { type KeySet, NO_KEYS } from "../capture/key-set.js";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
@@ -12,6 +13,10 @@ import type { RunHost } from "./run-host.js";
 import { holdBack } from "./sampling.js";
 import { endWithError, endWithFault } from "./status.js";
 
+/** The values of the result that is being looked at; above them those of one that a selector of the user's has come to meanwhile. */
+const values: number[] = [];
+let top = 0;
+
 /** @internal One call of a tracked function, from its start to the end of its result. */
 export class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
@@ -25,6 +30,8 @@ export class TrackedCall implements CallObserver, MetricSink {
   #scope: Scope | undefined;
   begun = false;
   #now = 0;
+  /** The keys of what waits in `values`; undefined while metrics are recorded one by one. */
+  #keys: KeySet | undefined;
   /** Why the call has failed although nothing was thrown. */
   #fault: unknown;
 
@@ -148,20 +155,46 @@ export class TrackedCall implements CallObserver, MetricSink {
   capture(result: unknown): void {
     const { metrics, tags, name } = this.#plan;
     this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
-    for (const capture of metrics) {
-      try {
-        capture(result, this.#args, this);
-      } catch (error) {
-        captureFailed(this.#host, name, error);
+    // (A run that was joined may be of another copy of the package.)
+    if (!this.#joined && this.run?.takesWhole) this.#keys = NO_KEYS;
+    try {
+      for (const capture of metrics) {
+        try {
+          capture(result, this.#args, this);
+        } catch (error) {
+          captureFailed(this.#host, name, error);
+        }
       }
+    } finally {
+      this.#record();
     }
     const limited = (what: string): void => this.limited(what);
     for (const capture of tags)
       guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value), limited));
   }
 
-  metric(key: string, value: unknown, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
+  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
+    if (this.#keys !== undefined) {
+      const plain = step === undefined && timestamp === undefined && thinning === undefined;
+      const keys = plain ? this.#keys.with(key) : undefined;
+      if (keys !== undefined) {
+        this.#keys = keys;
+        values[top++] = Number(value);
+        return;
+      }
+      this.#record();
+    }
     this.run?.capture(key, value, step, timestamp ?? this.#now, thinning);
+  }
+
+  /** Records what waits in `values`; what follows of this result is recorded by itself. */
+  #record(): void {
+    const keys = this.#keys;
+    this.#keys = undefined;
+    if (keys === undefined || keys === NO_KEYS) return;
+    const end = top;
+    top -= keys.keys.length;
+    (this.run as Run).captureWhole(keys, values.slice(top, end), this.#now);
   }
 
   limited(what: string): void {

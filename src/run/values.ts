@@ -18,6 +18,7 @@ export function keyOf(host: RunHost, key: string): string {
 
 /** A step or a time as the integer it must be. */
 export function integerOf(host: RunHost, given: unknown, what: string, key: string, fallback: number): number {
+  if (Number.isSafeInteger(given)) return given as number; // first: to ask for a Date is dear
   const value = types.isDate(given) ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
   if (Number.isSafeInteger(value)) return value as number;
   const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;

@@ -94,7 +94,8 @@ export class DeferredRuns implements ChangeSink {
     if (this.#fate !== undefined) return;
     this.#values[kind] = (this.#values[kind] ?? 0) + 1;
     if (kind !== "ends") return;
-    if (log.gathered?.end?.status === "FAILED" || log.gathered?.end?.status === "KILLED") this.#failed = true;
+    const status = log.gathered?.end?.status;
+    if (status === "FAILED" || status === "KILLED") this.#failed = true;
     if (log === this.#logs[0]) this.#settle(this.#judge(log, this.#failed));
   }
 

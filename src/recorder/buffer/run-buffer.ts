@@ -1,40 +1,21 @@
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
 import type { PulseError } from "../../errors.js";
-import {
-  itemsOf,
-  LIST_NAMES,
-  type ListName,
-  type RunChange,
-  type RunEnd,
-  type RunStart,
-  type StoredIds,
-} from "../../stores/tracking-store.js";
+import { LIST_NAMES, type ListName, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
 import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
 import type { Unfinished } from "../unfinished.js";
 
-/** A change that is still being gathered, or at the head of its log. */
-interface Gathering extends RunChange {
-  ids: StoredIds | undefined;
-  parentId: string | undefined;
-  attempted: boolean;
-  create: RunStart | undefined;
-  metrics: Metric[];
-  params: Param[];
-  tags: Tag[];
-  inputs: DatasetInput[];
-  end: RunEnd | undefined;
-}
+type OtherLists = { -readonly [K in Exclude<ListName, "metrics">]: Lists[K] };
 
 /** Stand for lists without entries until the first one; most changes have no params, tags or inputs. */
 const NONE: never[] = [];
-const NO_MORE = { params: NONE, tags: NONE, inputs: NONE };
+const NO_LISTS: OtherLists = { params: NONE, tags: NONE, inputs: NONE };
 
 /** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
 export interface ChangeSink {
-  /** Whether there is room for one more metric, param or tag. */
-  admits(kind: ItemKind, key: string): boolean;
-  /** The buffer holds one item more, of this many bytes. */
-  added(buffer: RunBuffer, kind: ItemKind, bytes: number): void;
+  /** Whether there is room for one more metric, param or tag. @default there always is */
+  readonly admits?: (kind: ItemKind, key: string) => boolean;
+  /** The buffer holds so many items more, of this many bytes in all. */
+  added(buffer: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
   /** The end of a run that the store has as open is recorded. */
   ending(buffer: RunBuffer): void;
 }
@@ -90,7 +71,15 @@ export class RunBuffer {
   /** It is about to be: what is recorded now is what all values came to. */
   closing = false;
   #intake: ChangeSink;
-  #next: Gathering | undefined;
+  // What is gathered.
+  #create: RunStart | undefined;
+  #metrics: Metric[] = NONE;
+  #lists = NO_LISTS;
+  #end: RunEnd | undefined;
+  /** The run's first result, each key with step 0, until somebody looks at its metrics: most runs are one call and have no others. */
+  #keys: readonly string[] | undefined;
+  #values: readonly number[] = NONE;
+  #time = 0;
   /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
   #taken = 0;
 
@@ -126,14 +115,26 @@ export class RunBuffer {
   }
 
   start(start: RunStart): void {
-    this.#gathering().create = start;
+    this.#create = start;
     this.#intake.added(this, "runs", START_BYTES);
   }
 
   metric(metric: Metric): void {
-    if (!this.closing && !this.#intake.admits("metrics", metric.key)) return;
-    this.#gathering().metrics.push(metric);
+    if (!this.closing && this.#intake.admits?.("metrics", metric.key) === false) return;
+    const metrics = this.#allMetrics();
+    if (metrics === NONE) this.#metrics = [metric];
+    else metrics.push(metric);
     this.#intake.added(this, "metrics", METRIC_BYTES);
+  }
+
+  /** Takes the run's first result as a whole; false when it has to come metric by metric. */
+  result(keys: readonly string[], values: readonly number[], time: number): boolean {
+    if (this.#intake.admits !== undefined || this.#keys !== undefined || this.#metrics.length > 0) return false;
+    this.#keys = keys;
+    this.#values = values;
+    this.#time = time;
+    this.#intake.added(this, "metrics", METRIC_BYTES * keys.length, keys.length);
+    return true;
   }
 
   param(param: Param): void {
@@ -148,16 +149,17 @@ export class RunBuffer {
     this.#add("inputs", input, input.name);
   }
 
-  #add<K extends Exclude<ListName, "metrics">>(name: K, item: Lists[K][number], key: string): void {
-    if (!this.#intake.admits(name, key)) return;
-    const next = this.#gathering();
-    if (next[name] === NONE) next[name] = [];
-    (next[name] as unknown[]).push(item);
+  #add<K extends keyof OtherLists>(name: K, item: Lists[K][number], key: string): void {
+    if (this.#intake.admits?.(name, key) === false) return;
+    if (this.#lists === NO_LISTS) this.#lists = { ...NO_LISTS };
+    const lists: { [name in K]: readonly unknown[] } = this.#lists;
+    if (lists[name] === NONE) lists[name] = [item];
+    else (lists[name] as unknown[]).push(item);
     this.#intake.added(this, name, (LIST_KINDS[name] as { bytes(item: unknown): number }).bytes(item));
   }
 
   end(end: RunEnd): void {
-    this.#gathering().end = end;
+    this.#end = end;
     this.ended = true;
     if (this.ids) this.#intake.ending(this);
     this.#intake.added(this, "ends", END_BYTES);
@@ -165,30 +167,35 @@ export class RunBuffer {
 
   /** What of it is gathered and not handed over. */
   get gathered(): Pick<RunChange, "metrics" | "end"> | undefined {
-    return this.#next;
+    return this.#holds ? { metrics: this.#allMetrics(), end: this.#end } : undefined;
   }
 
   /** Goes over to another intake, with everything gathered so far. */
   handOver(intake: ChangeSink): void {
     this.#intake = intake;
-    const next = this.#next;
-    if (next === undefined) return;
-    if (next.create) intake.added(this, "runs", START_BYTES);
+    // Read before: the first of it that is taken note of may have all of it handed to the store.
+    const [create, end] = [this.#create, this.#end];
+    const lists: Lists = { ...this.#lists, metrics: this.#allMetrics() };
+    if (create) intake.added(this, "runs", START_BYTES);
     for (const name of LIST_NAMES) {
       const { bytes } = LIST_KINDS[name] as { bytes(item: unknown): number };
-      for (const item of next[name]) intake.added(this, name, bytes(item));
+      for (const item of lists[name]) intake.added(this, name, bytes(item));
     }
-    if (next.end) intake.added(this, "ends", END_BYTES);
+    if (end) intake.added(this, "ends", END_BYTES);
   }
 
   /** Whether there is nothing to hand over. */
   get empty(): boolean {
-    return this.head === undefined && this.#next === undefined;
+    return this.head === undefined && !this.#holds;
+  }
+
+  get #holds(): boolean {
+    return this.#create !== undefined || this.#end !== undefined || this.#lists !== NO_LISTS || this.metricsLeft > 0;
   }
 
   /** How many metrics are not handed over. */
   get metricsLeft(): number {
-    return (this.#next?.metrics.length ?? 0) - this.#taken;
+    return this.#keys?.length ?? this.#metrics.length - this.#taken;
   }
 
   /** Whether the creation is still to be stored. */
@@ -202,23 +209,13 @@ export class RunBuffer {
       this.head = { ...this.head, ids: this.ids, attempted: true };
       return this.head;
     }
-    const next = this.#next;
-    if (next === undefined) return undefined;
-    next.ids = this.ids;
-    if (next.create) next.parentId = this.parent?.ids?.runId;
-    const metrics = next.metrics.length - this.#taken;
-    const excess = itemsOf(next) - this.#taken - limit;
-    if (excess > 0 && metrics > 1) {
-      // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
-      const upTo = this.#taken + Math.max(1, metrics - excess);
-      this.head = { ...next, metrics: next.metrics.slice(this.#taken, upTo), end: undefined };
-      this.#next = { ...next, create: undefined, ...NO_MORE };
-      this.#advance(upTo);
-    } else {
-      this.head = this.#taken === 0 ? next : { ...next, metrics: next.metrics.slice(this.#taken) };
-      this.#next = undefined;
-      this.#taken = 0;
-    }
+    if (!this.#holds) return undefined;
+    const { params, tags, inputs } = this.#lists;
+    const others = (this.#create ? 1 : 0) + params.length + tags.length + inputs.length + (this.#end ? 1 : 0);
+    // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
+    const to = this.#taken + Math.min(this.metricsLeft, Math.max(1, limit - others));
+    this.head = this.#piece(this.#taken, to);
+    this.#forget(to);
     return this.head;
   }
 
@@ -229,56 +226,34 @@ export class RunBuffer {
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
     const pieces = this.head && !this.flying ? [{ ...this.head, attempted: true }] : [];
-    const next = this.#next;
-    if (next === undefined) return pieces;
-    const parentId = this.parent?.ids?.runId;
-    const upTo = Math.min(next.metrics.length, this.#taken + most);
+    if (!this.#holds) return pieces;
+    const upTo = this.#taken + Math.min(this.metricsLeft, most);
     for (let from = this.#taken; ; from += limit) {
-      const metrics = next.metrics.slice(from, Math.min(from + limit, upTo));
-      const last = from + limit >= upTo;
-      const piece = { ...next, ids: this.ids, parentId, metrics, end: last && upTo === next.metrics.length ? next.end : undefined };
-      pieces.push(from === this.#taken ? piece : { ...piece, create: undefined, ...NO_MORE });
-      if (last) return pieces;
+      const to = Math.min(from + limit, upTo);
+      pieces.push(this.#piece(from, to));
+      if (to === upTo) return pieces;
     }
   }
 
   /** Lets go of what `peek` gave with the same `most`; false when something stays. */
   clear(most: number = Number.POSITIVE_INFINITY): boolean {
     if (!this.flying) this.head = undefined;
-    const next = this.#next;
-    if (next && this.#taken + most < next.metrics.length) {
-      this.#next = { ...next, create: undefined, ...NO_MORE };
-      this.#advance(this.#taken + most);
-      return false;
-    }
-    this.#next = undefined;
-    this.#taken = 0;
-    return true;
+    this.#forget(this.#taken + Math.min(this.metricsLeft, most));
+    return !this.#holds;
   }
 
   /** Drops the oldest metrics not yet handed over, at most `most` of them, and says how many they were. */
   dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
-    const next = this.#next;
     const count = Math.min(most, this.metricsLeft);
-    if (next && count > 0) this.#advance(this.#taken + count);
+    if (count > 0) this.#advance(this.#taken + count);
     return count;
   }
 
   /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
   orphan(): void {
-    const cut = (change: RunChange): RunChange => (change.create ? { ...change, create: orphaned(change.create) } : change);
     this.parent = undefined;
-    if (this.head) this.head = cut(this.head);
-    else if (this.#next) this.#next = cut(this.#next) as Gathering;
-  }
-
-  /** Takes note that the metrics up to there were handed over, and lets go of them: behind a store that never catches up the list would only grow. */
-  #advance(upTo: number): void {
-    this.#taken = upTo;
-    const next = this.#next as Gathering;
-    if (upTo <= next.metrics.length / 2) return;
-    next.metrics = next.metrics.slice(upTo);
-    this.#taken = 0;
+    if (this.head?.create) this.head = { ...this.head, create: orphaned(this.head.create) };
+    else if (this.#create) this.#create = orphaned(this.#create);
   }
 
   /** Forgets what is not stored, and says that it is lost. */
@@ -287,25 +262,59 @@ export class RunBuffer {
     this.tell("lost", error);
     this.kept = false;
     this.head = undefined;
-    this.#next = undefined;
-    this.#taken = 0;
+    this.#forget(this.#taken + this.metricsLeft);
   }
 
-  #gathering(): Gathering {
-    this.#next ??= {
+  /** The metrics gathered, those handed over and not let go of yet among them. */
+  #allMetrics(): Metric[] {
+    const [keys, values, timestamp] = [this.#keys, this.#values, this.#time];
+    if (keys === undefined) return this.#metrics;
+    this.#metrics = keys.map((key, i) => ({ key, value: values[i] as number, timestamp, step: 0 }));
+    this.#keys = undefined;
+    this.#values = NONE;
+    return this.#metrics;
+  }
+
+  /** The metrics from one to another as a change; what is no metric goes with the first of those that are left, the end with the last. */
+  #piece(from: number, to: number): RunChange {
+    const metrics = this.#allMetrics();
+    const isFirst = from === this.#taken;
+    const create = isFirst ? this.#create : undefined;
+    const { params, tags, inputs } = isFirst ? this.#lists : NO_LISTS;
+    return {
       runKey: this.runKey,
       experiment: this.experiment,
-      ids: undefined,
-      parentId: undefined,
+      ids: this.ids,
+      parentId: create && this.parent?.ids?.runId,
       attempted: false,
-      create: undefined,
-      metrics: [],
-      params: NONE,
-      tags: NONE,
-      inputs: NONE,
-      end: undefined,
+      create,
+      metrics: from === 0 && to === metrics.length ? metrics : metrics.slice(from, to),
+      params,
+      tags,
+      inputs,
+      end: to === metrics.length ? this.#end : undefined,
     };
-    return this.#next;
+  }
+
+  /** Lets go of what was handed over: of everything but the metrics from there on, and the end behind them. */
+  #forget(to: number): void {
+    this.#create = undefined;
+    this.#lists = NO_LISTS;
+    if (to < this.#allMetrics().length) this.#advance(to);
+    else {
+      this.#metrics = NONE;
+      this.#taken = 0;
+      this.#end = undefined;
+    }
+  }
+
+  /** Takes note that the metrics up to there were handed over, and lets go of them: behind a store that never catches up the list would only grow. */
+  #advance(upTo: number): void {
+    const metrics = this.#allMetrics();
+    this.#taken = upTo;
+    if (upTo <= metrics.length / 2) return;
+    this.#metrics = metrics.slice(upTo);
+    this.#taken = 0;
   }
 }
 
