@@ -67,9 +67,8 @@ export class Planner {
       if (experiment instanceof PulseError) return { kind: "rejected", error: experiment };
       const added = yield addRun(runKey, create, experiment, end);
       if (added === 1) ended = true; // else the run was there, and its end is still to be set
-      const start = startTags(create);
-      if (apart) for (const tag of start) yield { kind: "item", what: "tag", item: tag, plan: once(putTags(runKey, [tag])) };
-      else yield putTags(runKey, start);
+      if (apart) for (const tag of startTags(create)) yield { kind: "item", what: "tag", item: tag, plan: once(putTags(runKey, [tag])) };
+      else yield putTags(runKey, startTags(create));
       experimentId = experiment.id;
       done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
     } else {
@@ -94,10 +93,14 @@ export class Planner {
     }
     if (apart) {
       for (const tag of tags) yield { kind: "item", what: "tag", item: tag, plan: namedTags(runKey, [tag]) };
-      for (const metric of metrics) yield { kind: "item", what: "metric", item: metric, plan: this.#metrics(runKey, [metric]) };
+      for (const metric of metrics) yield { kind: "item", what: "metric", item: metric, plan: this.#metricApart(runKey, metric) };
     } else {
       if (tags.length > 0) yield* namedTags(runKey, tags);
-      if (metrics.length > 0) yield* this.#metrics(runKey, metrics);
+      if (metrics.length > 0) {
+        const rows = metrics.map((metric) => this.#metricRow(runKey, metric));
+        yield { kind: "write", statement: "addMetric", rows };
+        yield { kind: "write", statement: "putLatest", rows: latestOf(metrics, rows) };
+      }
     }
     if (inputs.length > 0 && !this.#options.schema.inputs) {
       const refused = inputs.map(withoutTables);
@@ -124,10 +127,10 @@ export class Planner {
     if (added === 1) yield { kind: "write", statement: "addInputTag", rows: tags.map(({ key, value }) => [inputId, key, value]) };
   }
 
-  *#metrics(runKey: string, metrics: readonly Metric[]): Plan<void> {
-    const rows = metrics.map((metric) => this.#metricRow(runKey, metric));
+  *#metricApart(runKey: string, metric: Metric): Plan<void> {
+    const rows = [this.#metricRow(runKey, metric)];
     yield { kind: "write", statement: "addMetric", rows };
-    yield { kind: "write", statement: "putLatest", rows: latestOf(metrics, rows) };
+    yield { kind: "write", statement: "putLatest", rows };
   }
 
   #metricRow(runKey: string, { key, value, timestamp, step }: Metric): SqlValue[] {
@@ -221,8 +224,12 @@ function* compareParam(runKey: string, { key, value }: Param, conflicts: string[
   if (row?.["value"] !== value) conflicts.push(key);
 }
 
+/** So many points are compared with each other in less time than a map takes. */
+const FEW = 6;
+
 /** The rows of the latest point of each key. */
-function latestOf(metrics: readonly Metric[], rows: readonly SqlValue[][]): SqlValue[][] {
+function latestOf(metrics: readonly Metric[], rows: readonly SqlValue[][]): readonly SqlValue[][] {
+  if (metrics.length <= FEW && areDistinct(metrics)) return rows;
   const latest = new Map<string, number>();
   for (let i = 0; i < metrics.length; i++) {
     const metric = metrics[i] as Metric;
@@ -230,6 +237,11 @@ function latestOf(metrics: readonly Metric[], rows: readonly SqlValue[][]): SqlV
     if (best === undefined || !precedes(metric, metrics[best] as Metric)) latest.set(metric.key, i);
   }
   return Array.from(latest.values(), (i) => rows[i] as SqlValue[]);
+}
+
+function areDistinct(metrics: readonly Metric[]): boolean {
+  for (let i = 1; i < metrics.length; i++) for (let j = 0; j < i; j++) if (metrics[i]?.key === metrics[j]?.key) return false;
+  return true;
 }
 
 /** Whether `a` comes before `b` in MLflow's order of what is latest: step, timestamp, value. */
