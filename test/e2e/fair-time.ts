@@ -16,7 +16,7 @@ export class FairTime {
   /** `requestTimeoutMs` is how long its clients wait for an answer. */
   constructor(url: string, requestTimeoutMs: number) {
     this.#ask = `${url}/api/2.0/mlflow/experiments/get?experiment_id=0`;
-    this.#withinMs = requestTimeoutMs * SHARE;
+    this.#withinMs = Math.round(requestTimeoutMs * SHARE);
   }
 
   /** Whether this much time has passed. */
