@@ -1,9 +1,8 @@
 import { cutText, withoutNul } from "../capture/keys.js";
-import { redactText } from "../capture/redact.js";
-import { valueText } from "../capture/text.js";
 import type { DatasetInput, Tag } from "../entities.js";
-import { messageOf } from "../errors.js";
+import { messageOf, PulseError } from "../errors.js";
 import type { RunHost } from "./run-host.js";
+import { textOf } from "./values.js";
 
 /** A dataset that a run uses. */
 export interface Dataset {
@@ -46,14 +45,12 @@ export function datasetInput(host: RunHost, where: string, dataset: Dataset, opt
     for (const [key, value] of Object.entries({ name, digest, sourceType }))
       if (typeof value !== "string" || value === "") return wrong(`a ${key}, got ${value === "" ? "an empty text" : typeof value}`);
     if (source === undefined || source === null) return wrong("a source");
-    const json = (key: "source" | "schema" | "profile", value: unknown): string =>
-      withoutNul(typeof value === "string" ? redactText(value) : String(host.redact(key, jsonOf(host, key, value))));
-    const cut = (key: keyof typeof MAX, text: string): string => {
-      if (text.length > MAX[key])
-        diagnostics.warn("VALUE_CUT", `${where}: the ${key} of a dataset has ${text.length} characters, MLflow keeps ${MAX[key]}.`);
-      return cutText(withoutNul(text), MAX[key]);
+    const json = (key: "source" | "schema" | "profile", value: string | object): string => {
+      const text = typeof value === "string" ? value : JSON.stringify(value);
+      if (text === undefined) throw new TypeError(`the ${key} is ${typeof value}`);
+      return withoutNul(host.redact(key, text));
     };
-    const optional = (key: "schema" | "profile", value: unknown): string | undefined => {
+    const whole = (key: "schema" | "profile", value: string | object | null | undefined): string | undefined => {
       const text = value === undefined || value === null ? undefined : json(key, value);
       if (text === undefined || text.length <= MAX[key]) return text;
       // Cut JSON is none.
@@ -61,30 +58,23 @@ export function datasetInput(host: RunHost, where: string, dataset: Dataset, opt
       return undefined;
     };
     return {
-      name: cut("name", name),
-      digest: cut("digest", digest),
-      sourceType: cut("sourceType", sourceType),
-      source: cut("source", json("source", source)),
-      schema: optional("schema", schema),
-      profile: optional("profile", profile),
+      name: textOf(host, "dataset name", name, MAX.name),
+      digest: textOf(host, "dataset digest", digest, MAX.digest),
+      sourceType: textOf(host, "dataset sourceType", sourceType, MAX.sourceType),
+      source: textOf(host, "dataset source", json("source", source), MAX.source),
+      schema: whole("schema", schema),
+      profile: whole("profile", profile),
       tags: tagsOf(host, options),
     };
   } catch (error) {
+    if (error instanceof PulseError) throw error; // a warning, where those are thrown
     return wrong(`what can be read (${messageOf(error)})`);
   }
 }
 
 function tagsOf(host: RunHost, { context, tags = {} }: InputOptions): Tag[] {
-  const text = (key: string, value: unknown): string => cutText(withoutNul(host.redact(key, valueText(key, value, true))), MAX.tagValue);
-  const named = Object.entries(tags)
-    .filter(([key, value]) => key !== CONTEXT_TAG && value !== undefined)
-    .map(([key, value]) => ({ key: cutText(withoutNul(key), MAX.tagKey), value: text(key, value) }));
-  const said = context ?? tags[CONTEXT_TAG];
-  return said === undefined ? named : [{ key: CONTEXT_TAG, value: text(CONTEXT_TAG, said) }, ...named];
-}
-
-function jsonOf(host: RunHost, key: string, value: unknown): string {
-  const text = JSON.stringify(value);
-  if (text === undefined) throw new TypeError(`the ${key} is ${typeof value}`);
-  return host.config.redact === false ? text : redactText(text);
+  const said = context === undefined ? tags : { ...tags, [CONTEXT_TAG]: context };
+  return Object.entries(said)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => ({ key: cutText(withoutNul(key), MAX.tagKey), value: textOf(host, key, value, MAX.tagValue) }));
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Dataset } from "../../src/index.js";
+import type { Dataset, PulseConfig } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
@@ -10,10 +10,13 @@ import { RemoteStore } from "../support/remote-store.js";
 const IRIS: Dataset = { name: "iris", digest: "d1", sourceType: "local", source: { uri: "iris.csv" } };
 
 /** Logs datasets into one run; gives what is stored of them, and what was said. */
-async function logged(log: (input: (...args: unknown[]) => void) => void): Promise<{ inputs: readonly object[]; warnings: string[] }> {
+async function logged(
+  log: (input: (...args: unknown[]) => void) => void,
+  config: PulseConfig = {},
+): Promise<{ inputs: readonly object[]; warnings: string[] }> {
   const store = new MemoryStore();
   const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (text) => warnings.push(text) } });
+  const tracker = trackerOn(store, { logger: { warn: (text) => warnings.push(text) }, ...config });
   const run = tracker.startRun();
   log((dataset, options) => run.logInput(dataset as Dataset, options as object | undefined));
   run.end();
@@ -37,8 +40,8 @@ test("a dataset is logged with its context and tags; objects become JSON", async
       schema: '{"mlflow_colspec":[]}',
       profile: '{"num_rows":2}',
       tags: [
-        { key: "mlflow.data.context", value: "training" },
         { key: "fold", value: "3" },
+        { key: "mlflow.data.context", value: "training" },
       ],
     },
   ]);
@@ -87,6 +90,23 @@ test("what is too long is cut, or left out where cut JSON would be none; secrets
   assert.doesNotMatch(input?.source ?? "", /secret1/);
   assert.equal(input?.schema, undefined);
   assert.equal(warnings.filter((warning) => warning.includes("VALUE_CUT")).length, 1);
+});
+
+test("a dataset's texts are redacted as the tracker says", async () => {
+  const secret = { ...IRIS, source: "https://u:secret1@h/a.csv" };
+  const log = (input: (...args: unknown[]) => void): void => input(secret, { tags: { owner: "me" } });
+  const all = async (redact: PulseConfig["redact"]): Promise<string> => JSON.stringify((await logged(log, { redact })).inputs);
+  assert.match(await all(false), /u:secret1@h/);
+  assert.doesNotMatch(await all(true), /secret1/);
+  assert.match(await all((_key, value) => (value === "me" ? "somebody" : value)), /somebody/);
+});
+
+test("in strict mode what is wrong with a dataset is thrown as what it is", async () => {
+  const tracker = trackerOn(new MemoryStore(), { strict: true });
+  const run = tracker.startRun();
+  assert.throws(() => run.logInput({ ...IRIS, profile: "x".repeat(16_777_216) }), { code: "VALUE_CUT" });
+  assert.throws(() => run.logInput({ ...IRIS, name: "" }), { code: "INVALID_VALUE" });
+  await tracker.shutdown();
 });
 
 test("datasets come through an outbox", async () => {
