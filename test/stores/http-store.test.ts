@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import type { ServerSettings } from "../../src/config/server.js";
-import type { PulseError } from "../../src/index.js";
+import type { DatasetInput, PulseError } from "../../src/index.js";
 import { ConnectionChoice } from "../../src/stores/http/connection-choice.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
@@ -183,6 +183,52 @@ test("a 413 for a request that is small to everybody is a gateway's mistake, and
     const got = await outcome(store, { ...ENDED, params: [{ key: "p", value: "1" }] });
     assert.equal(got.kind, "away", call);
   }
+});
+
+const dataset = (name: string, profile = "{}"): DatasetInput => ({
+  name,
+  digest: "d1",
+  sourceType: "local",
+  source: "{}",
+  schema: undefined,
+  profile,
+  tags: [],
+});
+
+test("a dataset that the server never takes costs nothing else of its run, not even the end", async () => {
+  for (const [what, status, body] of [
+    ["is refused", 400, { error_code: "INVALID_PARAMETER_VALUE", message: "No." }],
+    ["is too large for a proxy", 413, "<html>too large</html>"],
+    ["is not known by an old server", 404, "<html>not found</html>"],
+  ] as const) {
+    const { store, server } = await served(({ url, body: sent }) => {
+      if (!url.includes("log-inputs")) return undefined;
+      return status === 404 || sent.includes("bad") ? { status, body } : { body: {} };
+    });
+    const got = await outcome(store, { ...ENDED, inputs: [dataset("bad", "x".repeat(2_000)), dataset("good")] });
+    assert.equal(got.kind, "done", what);
+    const refused = got.kind === "done" ? (got.refused ?? []) : [];
+    assert.deepEqual(
+      refused.map(({ what: kind, key, items }) => [kind, key, items]),
+      status === 404
+        ? [
+            ["input", "bad", 1],
+            ["input", "good", 1],
+          ]
+        : [["input", "bad", 1]],
+    );
+    const ends = server.seen.filter(({ url, body: sent }) => url.includes("runs/update") && sent.includes("FINISHED"));
+    assert.equal(ends.length, 1, what);
+  }
+});
+
+test("a gateway that answers 404 for everything is no word on datasets", async () => {
+  let broken = false;
+  const { store } = await served(({ url }) => {
+    broken ||= url.includes("log-inputs");
+    return broken ? { status: 404, body: "<html>not found</html>" } : undefined;
+  });
+  assert.equal((await outcome(store, { ...ENDED, inputs: [dataset("a")] })).kind, "away");
 });
 
 test("an old server that knows no colon in keys gets an underscore", async () => {

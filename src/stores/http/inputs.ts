@@ -1,5 +1,5 @@
 import type { DatasetInput } from "../../entities.js";
-import { PulseError } from "../../errors.js";
+import { MlflowError, PulseError } from "../../errors.js";
 import type { RefusedItems } from "../tracking-store.js";
 import { Failure, refusedAs } from "./failure.js";
 import type { MlflowApi } from "./mlflow-api.js";
@@ -9,6 +9,7 @@ const CALL = "runs/log-inputs";
 /** Bound of a request's body, in characters: proxies commonly refuse 1 MB. */
 const MAX_BODY = 900_000;
 const NOT_FOUND = 404;
+const TOO_LARGE = 413;
 
 /** Sends the dataset inputs of a run that is there; those the server will never take are added to `refused`. Sent again, MLflow keeps the first. */
 export async function logInputs(
@@ -22,7 +23,7 @@ export async function logInputs(
     try {
       await api.post(CALL, { run_id: runId, datasets: some.map(datasetOf) });
     } catch (error) {
-      const why = reasonOf(error);
+      const why = await reasonOf(error, api, runId);
       const [only] = some;
       if (why === undefined || only === undefined) throw error;
       if (some.length > 1) for (const each of some) await logInputs(api, uri, runId, [each], refused);
@@ -35,11 +36,14 @@ export async function logInputs(
 }
 
 /** Why the server will never take an input; undefined when it is not about that. */
-function reasonOf(error: unknown): string | undefined {
+async function reasonOf(error: unknown, api: MlflowApi, runId: string): Promise<string | undefined> {
   const why = refusedAs(error);
-  if (isAboutItems(why)) return why.message;
-  const unknown = error instanceof Failure && "httpStatus" in error.error && error.error.httpStatus === NOT_FOUND && error.kind === "away";
-  return unknown ? "it knows no dataset inputs, which came with MLflow 2.4" : undefined;
+  if (why?.httpStatus === TOO_LARGE || isAboutItems(why)) return why.message;
+  if (!(error instanceof Failure && error.error instanceof MlflowError && error.error.httpStatus === NOT_FOUND && error.kind === "away"))
+    return undefined;
+  // A gateway may answer so for everything: it is the server's word only when it knows the run.
+  await api.get("runs/get", { run_id: runId });
+  return "it knows no dataset inputs, which came with MLflow 2.4";
 }
 
 function datasetOf({ name, digest, sourceType, source, schema, profile, tags }: DatasetInput): object {
