@@ -1,7 +1,6 @@
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
-import * as threads from "./threads.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
 import type { UnfinishedEnd } from "./unfinished.js";
 
@@ -16,6 +15,9 @@ const recorders: Set<Recorder> = shared("recorders", () => new Set<Recorder>());
 const KILLED: UnfinishedEnd = { status: "KILLED", partial: false };
 const FAILED: UnfinishedEnd = { status: "FAILED", partial: false };
 const PARTIAL: UnfinishedEnd = { status: "FINISHED", partial: true };
+
+/** How the main thread says to its workers which of them it is: by place, from 1. */
+const ENDS: readonly UnfinishedEnd[] = [PARTIAL, FAILED, KILLED];
 
 /** Signals that end a process which does not listen to them. */
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -42,7 +44,9 @@ export function guardAtExit(recorder: Recorder): void {
     process.on("exit", (code) => {
       // Node itself may set it in a listener before this one.
       const end = endAt(Number(process.exitCode ?? code));
+      askWorkers(ENDS.indexOf(end) + 1);
       for (const each of recorders) each.drainSync(end);
+      awaitWorkers();
       sayLeft();
     });
     joinThreads(leave);
@@ -65,7 +69,7 @@ function isEntryUnsettled(): boolean {
 /** This is a worker whose process exits: writes everything, and nothing more from then on. */
 function leave(how: number): void {
   for (const each of recorders) {
-    each.drainSync(how === threads.KILLED ? KILLED : how === threads.FAILED ? FAILED : PARTIAL);
+    each.drainSync(ENDS[how - 1] ?? PARTIAL);
     each.seal?.();
   }
 }
@@ -144,7 +148,7 @@ async function die(signal: NodeJS.Signals): Promise<void> {
   }
   try {
     await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
-    askWorkers(threads.KILLED);
+    askWorkers(ENDS.indexOf(KILLED) + 1);
     for (const each of recorders) each.drainSync(KILLED);
     awaitWorkers();
     sayAll();

@@ -258,7 +258,7 @@ export class Recorder {
   seal(): void {
     this.#ended = "closed";
     this.#dispatcher.stop();
-    void this.#options.store.close();
+    this.#options.store.close().catch(() => undefined);
   }
 
   /** Says what is left to say, at the end of the process. */

@@ -12,8 +12,15 @@ const LEFT = 2;
 /** Until when, in seconds since the epoch, a worker may hold something that is not written. */
 const BUSY_UNTIL = 3;
 const BUSY_S = 2;
-/** Longest wait for workers that may hold something: one that computes without recording does not hear of it. */
+/** How many workers are writing everything at the moment. */
+const LEAVING = 4;
+const CELLS = 5;
+/** Longest wait for workers to hear that the process exits: one that computes without recording does not. */
 const MAX_WAIT_MS = 1_000;
+/** Longest wait for those that have heard: one may be torn down in the middle of it. */
+const MAX_LEAVING_MS = 10_000;
+/** How often one looks whether those that are at it are done. */
+const LOOK_MS = 50;
 
 const seconds = (): number => Math.floor(Date.now() / 1_000);
 
@@ -27,27 +34,19 @@ export const isMain = (): boolean => threads().isMainThread;
 function findCells(): Int32Array | undefined {
   const { getEnvironmentData, isMainThread, setEnvironmentData } = threads();
   const known = getEnvironmentData(KEY);
-  if (known instanceof Int32Array || !isMainThread) return known instanceof Int32Array ? known : undefined;
-  const cells = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT));
+  if (known instanceof Int32Array) return known;
+  if (!isMainThread) return undefined;
+  const cells = new Int32Array(new SharedArrayBuffer(CELLS * Int32Array.BYTES_PER_ELEMENT));
   setEnvironmentData(KEY, cells);
-  process.on("exit", (code) => {
-    askWorkers(Number(process.exitCode ?? code) === 0 ? PARTIAL : FAILED);
-    awaitWorkers();
-  });
   return cells;
 }
-
-/** How runs that are open in workers end. */
-const PARTIAL = 1;
-export const FAILED = 2;
-export const KILLED = 3;
 
 let cells: Int32Array | undefined;
 
 /** What this worker does when its process exits. */
 let leave: ((how: number) => void) | undefined;
 
-/** Has a worker `leave` when the process exits, told `how` by the main thread; once, also when the worker ends by itself and says so. */
+/** Has a worker `leave` when the process exits, told `how` by the main thread; once, and not when it has ended by itself before and said so. */
 export function joinThreads(leaving: (how: number) => void): void {
   cells ??= findCells();
   if (isMain() || cells === undefined) return;
@@ -62,18 +61,26 @@ export function joinThreads(leaving: (how: number) => void): void {
 
 /** Has this worker leave if its process exits. Looking is cheap. */
 export function leaveIfAsked(): void {
-  const how = leave === undefined || cells === undefined ? 0 : Atomics.load(cells, EXITING);
-  if (how > 0) {
-    leave?.(how);
-    sayLeft();
-  }
+  const leaving = leave;
+  const how = leaving === undefined || cells === undefined ? 0 : Atomics.load(cells, EXITING);
+  if (leaving === undefined || how === 0) return;
+  leave = undefined; // what is recorded while it leaves looks here, too
+  change(LEAVING, 1);
+  leaving(how);
+  change(LEAVING, -1);
+  change(LEFT, 1);
 }
 
-/** This worker is gone, or as good as. */
+/** This worker ends by itself. */
 export function sayLeft(): void {
-  if (leave === undefined || cells === undefined) return;
+  if (leave === undefined) return;
   leave = undefined;
-  Atomics.add(cells, LEFT, 1);
+  change(LEFT, 1);
+}
+
+function change(cell: number, by: number): void {
+  if (cells === undefined) return;
+  Atomics.add(cells, cell, by);
   Atomics.notify(cells, LEFT);
 }
 
@@ -89,14 +96,14 @@ export function askWorkers(how: number): void {
   Atomics.notify(cells, EXITING);
 }
 
-/** Waits until they have, if they may hold something. */
+/** Waits until they have, if they may hold something: for a moment to hear of it, and for those that have heard until they are done. */
 export function awaitWorkers(): void {
   if (cells === undefined || !isMain() || Atomics.load(cells, BUSY_UNTIL) < seconds()) return;
-  const until = performance.now() + MAX_WAIT_MS;
+  const began = performance.now();
   for (;;) {
     const left = Atomics.load(cells, LEFT);
-    const wait = until - performance.now();
-    if (left >= Atomics.load(cells, WORKERS) || wait <= 0) return;
-    Atomics.wait(cells, LEFT, left, wait);
+    const most = Atomics.load(cells, LEAVING) > 0 ? MAX_LEAVING_MS : MAX_WAIT_MS;
+    if (left >= Atomics.load(cells, WORKERS) || performance.now() - began > most) return;
+    Atomics.wait(cells, LEFT, left, LOOK_MS);
   }
 }
