@@ -54,11 +54,6 @@ export class Accounting implements Account {
     this.#stats.pending -= items;
   }
 
-  /** Nothing is left in memory. */
-  emptied(): void {
-    this.bytes = 0;
-  }
-
   /** A run that sampling has left out. */
   unsampled(): void {
     this.#stats.unsampled++;

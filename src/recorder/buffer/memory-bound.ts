@@ -168,7 +168,7 @@ export class MemoryBound {
       log.refuse(error);
     }
     this.#account.dropped(count);
-    this.#account.emptied();
+    this.#account.released(this.#account.bytes);
     this.#queue.clear();
     diagnostics.warnLater(error);
   }

@@ -69,11 +69,12 @@ export const LIST_KINDS: {
       const texts = [name, digest, sourceType, source].every(isText) && [schema, profile].every(isTextOrNothing);
       return texts && Array.isArray(tags) && tags.every(isPair);
     },
+    // JSON has left out what was undefined.
     fromRow: (input) => ({ ...input, schema: input.schema, profile: input.profile }),
   },
 };
 
-/** The lists of a change in which nothing was recorded. */
+/** The lists of a change. */
 export type Lists = Pick<RunChange, ListName>;
 
 /** Gives the rough resident size of a change in bytes. */
