@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Metric } from "../../src/entities.js";
+import { requireRun, tracked } from "../../src/index.js";
+import { trackerOn } from "../../src/tracker.js";
+import { Random } from "../support/by-hand.js";
+import { FaultyStore } from "../support/faulty-store.js";
+
+type Entry = readonly [key: string, value: number];
+
+/** The metrics of a list of values, each key counted from 0. */
+function counted(entries: readonly Entry[]): [key: string, value: number, step: number][] {
+  const next = new Map<string, number>();
+  return entries.map(([key, value]) => {
+    const step = next.get(key) ?? 0;
+    next.set(key, step + 1);
+    return [key, value, step];
+  });
+}
+
+test("whatever comes before, in and after a result: values in their order, each key counted, results of selectors' own calls apart", async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const dice = new Random(seed);
+    const store = new FaultyStore();
+    const tracker = trackerOn(store, { logger: { warn: () => undefined } });
+    const some = (keys: readonly string[]): Entry[] => keys.filter(() => dice.chance(0.5)).map((key) => [key, dice.next()]);
+    const [before, after] = [dice.chance(0.3) ? some(["a", "x"]) : [], dice.chance(0.5) ? some(["a", "b", "x"]) : []];
+    // The last two have to be mended, into the same key.
+    const entries = some(["a", "b", "c", "d", "e?", "e*"]);
+    const breaks = dice.chance(0.2) ? dice.below(entries.length + 1) : entries.length;
+    const inner = tracked(() => ({ a: 1, b: 2, c: 3 }), { runName: "inner", nest: "root", metrics: ["a", "b", "c"] });
+    const nests = dice.chance(0.3);
+    const select = Object.fromEntries(
+      entries.map(([key, value], i) => [
+        key,
+        () => {
+          if (nests) inner();
+          if (i === breaks) throw new Error("selector");
+          return value;
+        },
+      ]),
+    );
+    const outer = tracked(
+      () => {
+        const run = requireRun();
+        for (const [key, value] of before) run.logMetric(key, value);
+        return run;
+      },
+      { runName: "outer", metrics: select as never },
+    );
+    const run = tracker.run(() => outer());
+    for (const [key, value] of after) run.logMetric(key, value);
+    await tracker.flush();
+    const points = new Map<string, Metric[]>();
+    for (const { runKey, metrics } of store.batches.flat()) points.set(runKey, [...(points.get(runKey) ?? []), ...metrics]);
+    const taken = entries.slice(0, breaks).map(([key, value]): Entry => [key.replace(/[?*]/, "_"), value]);
+    const got = (points.get(run.id) ?? []).map(({ key, value, step }) => [key, value, step]);
+    assert.deepEqual(got, counted([...before, ...taken, ...after]), `seed ${seed}`);
+    points.delete(run.id);
+    for (const metrics of points.values())
+      assert.deepEqual(
+        metrics.map(({ value }) => value),
+        [1, 2, 3],
+      );
+    const { metrics, pending, delivered, runs } = tracker.stats();
+    assert.deepEqual([metrics, pending, delivered], [got.length + 3 * points.size, 0, metrics + 2 * runs]);
+  }
+});
