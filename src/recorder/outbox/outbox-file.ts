@@ -54,10 +54,9 @@ export class OutboxFile {
   unsure: boolean;
   readonly #realPath: string;
   readonly #db: Database;
-  readonly #identity: string;
   readonly #prepared = new Map<string, Statement>();
-  /** How large its files were when one last looked; they only get smaller by a checkpoint. */
-  #sizes: readonly number[] = [];
+  /** Its files as one last saw them; they only get smaller by a checkpoint. */
+  #files: readonly FileState[] = [];
   #depth = 0;
   #commits = 0;
   #checkpointing: NodeJS.Immediate | undefined;
@@ -85,8 +84,7 @@ export class OutboxFile {
         this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
       }
       this.#db.exec("COMMIT");
-      this.#identity = this.#look();
-      this.#sizes = this.#measure();
+      this.#files = this.#look();
       this.#realPath = realPath(path);
       owned.add(this.#realPath);
     } catch (error) {
@@ -97,24 +95,24 @@ export class OutboxFile {
 
   /** Whether its files are still where they were made: what is written into removed ones nobody finds. */
   get inPlace(): boolean {
-    return this.#look() === this.#identity && !this.isCut;
+    return this.#compare() === "as it was";
   }
 
   /** Whether its files are where they were, and somebody has made one of them shorter. */
   get isCut(): boolean {
-    if (this.#look() !== this.#identity) return false;
-    const sizes = this.#measure();
-    const cut = sizes.some((size, i) => size < (this.#sizes[i] ?? 0));
-    if (!cut) this.#sizes = sizes;
-    return cut;
+    return this.#compare() === "cut";
   }
 
-  #measure(): number[] {
-    return SUFFIXES.map((suffix) => sizeOf(this.path + suffix));
+  #compare(): "as it was" | "cut" | "gone" {
+    const files = this.#look();
+    if (files.some(({ identity }, i) => identity !== this.#files[i]?.identity)) return "gone";
+    if (files.some(({ size }, i) => size < (this.#files[i]?.size ?? 0))) return "cut";
+    this.#files = files;
+    return "as it was";
   }
 
-  #look(): string {
-    return SUFFIXES.map((suffix) => fileIdentity(this.path + suffix)).join();
+  #look(): FileState[] {
+    return SUFFIXES.map((suffix) => stateOf(this.path + suffix));
   }
 
   /** Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over without being marked so. */
@@ -155,7 +153,7 @@ export class OutboxFile {
 
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
-    if (sizeOf(`${this.path}-wal`) < LARGE_WAL) return;
+    if (stateOf(`${this.path}-wal`).size < LARGE_WAL) return;
     this.#checkpointing = setImmediate(() => {
       this.#checkpointing = undefined;
       this.checkpoint();
@@ -169,7 +167,8 @@ export class OutboxFile {
     } catch {
       // The next one may do better.
     }
-    this.#sizes = this.#measure();
+    const files = this.#look();
+    this.#files = this.#files.map(({ identity }, i) => ({ identity, size: files[i]?.size ?? 0 }));
   }
 
   /** Lets the file go, so that others may own it. */
@@ -205,19 +204,17 @@ export class OutboxFile {
   }
 }
 
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch {
-    return 0;
-  }
+/** Which file lies at a path, and how large it is; none is empty. */
+interface FileState {
+  readonly identity: string;
+  readonly size: number;
 }
 
-function fileIdentity(path: string): string {
+function stateOf(path: string): FileState {
   try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
+    const { dev, ino, size } = statSync(path);
+    return { identity: `${dev}:${ino}`, size };
   } catch {
-    return "";
+    return { identity: "", size: 0 };
   }
 }
