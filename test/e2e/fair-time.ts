@@ -29,8 +29,9 @@ export class FairTime {
     const began = Date.now();
     await meanwhile();
     const asked = Date.now();
-    const answer = await fetch(this.#ask, { signal: AbortSignal.timeout(this.#withinMs) }).catch(() => undefined);
-    await answer?.text();
-    if (answer?.ok && Date.now() - asked < this.#withinMs) this.#passed += Date.now() - began;
+    const isWell = await fetch(this.#ask, { signal: AbortSignal.timeout(this.#withinMs) })
+      .then(async (answer) => (await answer.text()) !== "" && answer.ok)
+      .catch(() => false);
+    if (isWell && Date.now() - asked < this.#withinMs) this.#passed += Date.now() - began;
   }
 }
