@@ -1,6 +1,9 @@
 import { types } from "node:util";
 import { type Scope, scopes } from "./host.js";
 
+// Taken now: a test that later puts fake timers in place must not keep generators alive.
+const { setImmediate } = globalThis;
+
 /** What happens to a call as its result unfolds. Whoever implements it never throws. */
 export interface CallObserver {
   /** The call's own context. */
@@ -139,73 +142,118 @@ const MOST_LAYERS = 8;
 
 const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.abandoned());
 
-/**
- * Follows a generator: its `next`, `return` and `throw` get own versions that enter the call's context; each yield is a step,
- * its end is the call's end. The object stays the very one, so that whatever else it has goes on working.
- */
-export function observeGenerator<G extends object>(generator: G, observer: CallObserver): G {
-  const target = generator as unknown as AnyIterator;
-  let begun = observer.begun;
-  let over = false;
-  const layer = (layers.get(generator) ?? 0) + 1;
-  if (layer > MOST_LAYERS) {
-    observer.exhausted();
-    return generator;
+/** Those that were given in this turn. Most are over at its end: then the registry, which is dear, need not hear of them. */
+let young: Followed[] = [];
+const MOST_YOUNG = 100;
+
+function registerYoung(): void {
+  for (const each of young) each.register();
+  young = [];
+}
+
+/** A generator that is followed. */
+class Followed {
+  readonly observer: CallObserver;
+  begun: boolean;
+  over = false;
+  readonly #generator: object;
+  #registered = false;
+
+  constructor(generator: object, observer: CallObserver) {
+    this.#generator = generator;
+    this.observer = observer;
+    this.begun = observer.begun;
+    if (young.push(this) === 1) setImmediate(registerYoung).unref();
+    else if (young.length === MOST_YOUNG) registerYoung();
   }
-  layers.set(generator, layer);
-  observer.isolate();
-  const finish = (end: () => void): void => {
-    if (over) return;
-    over = true;
-    abandoned.unregister(observer);
-    end();
-  };
-  const settle = (verb: Verb, result: IteratorResult<unknown>): IteratorResult<unknown> => {
-    if (result?.done === true) finish(() => (verb === "return" ? observer.abandoned() : observer.exhausted()));
-    else if (!over) step(result);
+
+  /** Has the registry tell when it is lost. */
+  register(): void {
+    if (this.over) return;
+    this.#registered = true;
+    abandoned.register(this.#generator, this.observer, this.observer);
+  }
+
+  settle(verb: Verb, result: IteratorResult<unknown>): IteratorResult<unknown> {
+    if (result?.done !== true) {
+      if (!this.over) this.#step(result);
+    } else if (this.#finish()) {
+      if (verb === "return") this.observer.abandoned();
+      else this.observer.exhausted();
+    }
     return result;
-  };
-  const step = (result: IteratorResult<unknown>): void => {
+  }
+
+  fail(error: unknown): never {
+    if (this.#finish()) this.observer.failed(error);
+    throw error;
+  }
+
+  #step(result: IteratorResult<unknown>): void {
     let value: unknown;
     try {
       value = result?.value;
     } catch {
       return; // a getter that throws is for who looks at the value
     }
-    observer.step(value);
-  };
-  const fail = (error: unknown): never => {
-    finish(() => observer.failed(error));
-    throw error;
-  };
+    this.observer.step(value);
+  }
+
+  /** Whether this is its end, and no later one. */
+  #finish(): boolean {
+    if (this.over) return false;
+    this.over = true;
+    if (this.#registered) abandoned.unregister(this.observer);
+    return true;
+  }
+}
+
+/**
+ * Follows a generator: its `next`, `return` and `throw` get own versions that enter the call's context; each yield is a step,
+ * its end is the call's end. The object stays the very one, so that whatever else it has goes on working. `fresh` as for a promise.
+ */
+export function observeGenerator<G extends object>(generator: G, observer: CallObserver, fresh: boolean): G {
+  const target = generator as unknown as AnyIterator;
+  if (!fresh) {
+    const layer = (layers.get(generator) ?? 0) + 1;
+    if (layer > MOST_LAYERS) {
+      observer.exhausted();
+      return generator;
+    }
+    layers.set(generator, layer);
+  }
+  observer.isolate();
+  const followed = new Followed(generator, observer);
   for (const verb of VERBS) {
     const original = target[verb] as Method | undefined;
     if (typeof original !== "function") continue;
     // In one function, since each further one is a frame in the stack of every error below.
     const value = function (this: unknown, ...args: unknown[]): unknown {
       // What it asks of itself while it is asked is its own affair.
-      if (begun && observer.inside) return Reflect.apply(original, this, args);
-      if (verb === "next" && !begun) observer.begin();
-      if (!begun && verb !== "next") over = true; // closed before its first step: there is no run, whatever follows
-      begun = true;
-      return scopes.storage.run(observer.scope, () => {
-        let result: unknown;
-        try {
-          result = Reflect.apply(original, this, args);
-        } catch (error) {
-          return fail(error);
-        }
-        if (types.isPromise(result)) return result.then((value) => settle(verb, value as IteratorResult<unknown>), fail);
-        if (typeof result === "object" && result !== null && isThenable(result)) {
-          return Promise.resolve(result).then((value) => settle(verb, value as IteratorResult<unknown>), fail);
-        }
-        return settle(verb, result as IteratorResult<unknown>);
-      });
+      if (followed.begun && observer.inside) return Reflect.apply(original, this, args);
+      if (verb === "next" && !followed.begun) observer.begin();
+      if (!followed.begun && verb !== "next") followed.over = true; // closed before its first step: there is no run, whatever follows
+      followed.begun = true;
+      return scopes.storage.run(observer.scope, drive, followed, verb, original, this, args);
     };
     Object.defineProperty(generator, verb, { value, writable: true, configurable: true });
   }
-  abandoned.register(generator, observer, observer);
   return generator;
+}
+
+function drive(followed: Followed, verb: Verb, original: Method, self: unknown, args: readonly unknown[]): unknown {
+  let result: unknown;
+  try {
+    result = Reflect.apply(original, self, args);
+  } catch (error) {
+    return followed.fail(error);
+  }
+  if (typeof result !== "object" || result === null || !isThenable(result)) return followed.settle(verb, result as IteratorResult<unknown>);
+  const promise = types.isPromise(result) ? result : Promise.resolve(result);
+  return promise.then(
+    (value) => followed.settle(verb, value as IteratorResult<unknown>),
+    (error: unknown) => followed.fail(error),
+  );
 }
 
 type Method = (...args: readonly unknown[]) => unknown;

@@ -153,10 +153,10 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   /** Takes metrics and tags from a result or a yielded value. */
   capture(result: unknown): void {
-    const { metrics, tags, name } = this.#plan;
+    const { metrics, tags, name, nature } = this.#plan;
     this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
-    // (A run that was joined may be of another copy of the package.)
-    if (!this.#joined && this.run?.takesWhole) this.#keys = NO_KEYS;
+    // A run that was joined may be of another copy of the package, and what is yielded is rarely the only result.
+    if (!this.#joined && nature !== "generator" && this.run?.takesWhole) this.#keys = NO_KEYS;
     try {
       for (const capture of metrics) {
         try {

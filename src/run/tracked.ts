@@ -102,7 +102,7 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] 
   }
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
   if (plan.nature === "async") return derive(result as Promise<unknown>, call, true);
-  if (result !== self && isGenerator(result)) return observeGenerator(result, call);
+  if (result !== self && isGenerator(result)) return observeGenerator(result, call, plan.nature === "generator");
   return observeResult(result, call);
 }
 
