@@ -28,8 +28,12 @@ export class Accounting implements Account {
 
   /** So many items more, of this size in memory in all. */
   recorded(kind: ItemKind, bytes: number, items: number): void {
-    if (kind !== "ends") this.#stats[kind] += items;
-    this.#stats.pending += items;
+    const stats = this.#stats;
+    // By name where it counts: to look a field up by a changing name is dear.
+    if (kind === "metrics") stats.metrics += items;
+    else if (kind === "runs") stats.runs += items;
+    else if (kind !== "ends") stats[kind] += items;
+    stats.pending += items;
     this.bytes += bytes;
   }
 

@@ -80,6 +80,7 @@ export type Lists = Pick<RunChange, ListName>;
 /** Gives the rough resident size of a change in bytes. */
 export function bytesOf(change: RunChange): number {
   let bytes = change.metrics.length * METRIC_BYTES + (change.create ? START_BYTES : 0) + (change.end ? END_BYTES : 0);
+  if (change.params.length + change.tags.length + change.inputs.length === 0) return bytes;
   for (const name of LIST_NAMES) {
     if (name === "metrics") continue;
     const { bytes: size } = LIST_KINDS[name] as ListKind<unknown, unknown>;
