@@ -97,26 +97,30 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
   if (selector === undefined) return (result, _args, sink) => takeBare(name, result, sink);
   if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink);
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
-  const [only] = takes;
-  if (takes.length === 1 && only) return only;
   return (result, args, sink) => {
-    for (const take of takes) take(result, args, sink);
+    const listed = isList(result); // asked once, not for each path
+    for (const take of takes) take(result, args, sink, listed);
   };
 }
 
-function takePath(key: string, path: string): MetricCapture {
+/** `listed`: the result is a list. */
+type Take = (result: unknown, args: readonly unknown[], sink: MetricSink, listed: boolean) => void;
+
+function takePath(key: string, path: string): Take {
   const indexed = /^\d/.test(path);
-  return (result, _args, sink) => {
+  return (result, _args, sink, listed) => {
     // A bare number has no paths: the string is simply its key.
     if (isNumeric(result)) emit(sink, key, result);
-    else if (!indexed && isList(result)) {
+    else if (listed && !indexed) {
       const passed = { left: MAX_STEPS };
-      eachElement(result, sink, (element) => takeValue(key, isNumeric(element) ? element : readPath(element, path), sink, passed));
+      eachElement(result as Listed, sink, (element) =>
+        takeValue(key, isNumeric(element) ? element : readPath(element, path), sink, passed),
+      );
     } else takeValue(key, readPath(result, path), sink);
   };
 }
 
-function takeFunction(key: string, from: SelectorFunction): MetricCapture {
+function takeFunction(key: string, from: SelectorFunction): Take {
   return (result, args, sink) => takeValue(key, from(result, args), sink);
 }
 
@@ -128,20 +132,23 @@ function emit(sink: MetricSink, key: string, value: number | bigint | boolean): 
  * Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along.
  * `passed`: how many elements of all lists of a result may still be passed over because they are none.
  */
-function takeValue(key: string, value: unknown, sink: MetricSink, passed: { left: number } = { left: MAX_STEPS }): void {
+function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { left: number }): void {
   if (isNumeric(value)) emit(sink, key, value);
-  else if (passed.left > 0 && (isList(value) || isIterable(value)))
-    eachElement(value, sink, (element) => {
-      if (isNumeric(element)) emit(sink, key, element);
-      else passed.left--;
-    });
+  else if ((passed === undefined || passed.left > 0) && (isList(value) || isIterable(value)))
+    takeElements(key, value, sink, passed ?? { left: MAX_STEPS });
 }
 
-function eachElement(
-  list: ArrayLike<unknown> | ReadonlySet<unknown> | Iterable<unknown>,
-  sink: MetricSink,
-  visit: (element: unknown) => void,
-): void {
+function takeElements(key: string, list: Listed, sink: MetricSink, passed: { left: number }): void {
+  eachElement(list, sink, (element) => {
+    if (isNumeric(element)) emit(sink, key, element);
+    else passed.left--;
+  });
+}
+
+/** What can be walked along. */
+type Listed = ArrayLike<unknown> | ReadonlySet<unknown> | Iterable<unknown>;
+
+function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) => void): void {
   let taken = 0;
   if ("length" in list) while (taken < list.length && taken < MAX_STEPS) visit(list[taken++]);
   else
