@@ -1,4 +1,6 @@
-import { accessSync, constants } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { shownText } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
 import type { Finding } from "./tracking-store.js";
@@ -16,12 +18,26 @@ export function problem(what: string, error: unknown): Finding {
   return { what, verdict: "bad", detail: todo === "" ? text : text.replace(cause.todo, "").trim(), ...(todo !== "" && { todo }) };
 }
 
-/** Whether a folder can be written; `detail` is said when it can. */
+/** About as much as a database takes that begins. */
+const ROOM_BYTES = 1 << 20;
+
+/** Whether a folder can be written and has room, which only a write tells; `detail` is said when it can. */
 export function writable(what: string, folder: string, detail: string): Finding {
+  const path = join(folder, `.pulse-mlflow-doctor-${randomUUID()}`);
   try {
-    accessSync(folder, constants.W_OK);
+    writeFileSync(path, Buffer.alloc(ROOM_BYTES, 1), { mode: 0o600, flag: "wx", flush: true });
     return { what, verdict: "ok", detail };
-  } catch {
-    return { what, verdict: "bad", detail: `${folder} cannot be written`, todo: `Make ${folder} writable, or choose another folder.` };
+  } catch (error) {
+    const full = FULL.includes(String((error as NodeJS.ErrnoException).code));
+    return {
+      what,
+      verdict: "bad",
+      detail: `${folder} cannot be written: ${shownText(messageOf(error)).split(",")[0]}`,
+      todo: full ? `Make room in ${folder}, or choose another folder.` : `Make ${folder} writable, or choose another folder.`,
+    };
+  } finally {
+    rmSync(path, { force: true });
   }
 }
+
+const FULL: readonly string[] = ["ENOSPC", "EDQUOT", "EFBIG"];

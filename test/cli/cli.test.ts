@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.js";
+import { createTracker } from "../../src/index.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
@@ -23,9 +24,10 @@ interface Ended {
   readonly err: string;
 }
 
-function cli(state: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+function cli(state: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, within: readonly string[] = []): Promise<Ended> {
   const kept = Object.entries(process.env).filter(([name]) => !/^(MLFLOW_|.*_proxy$)/i.test(name));
-  const child = spawn(process.execPath, [program, ...args], {
+  const [command = "", ...rest] = [...within, process.execPath, program, ...args];
+  const child = spawn(command, rest, {
     cwd: root,
     env: { ...Object.fromEntries(kept), HOME: root, XDG_STATE_HOME: state, ...env },
   });
@@ -220,6 +222,32 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
   const state = newState();
   assert.equal((await cli(state, ["doctor"], { MLFLOW_TRACKING_URI: `sqlite:///${join(root, "none.db")}` })).code, 0);
   assert.ok(!existsSync(join(root, "none.db")));
+});
+
+test("doctor finds a disk without room, for the database and for what waits", async () => {
+  const made = join(root, "made.db");
+  const tracker = createTracker({ trackingUri: `sqlite:///${made}` });
+  tracker.withRun({}, () => undefined);
+  await tracker.shutdown();
+  for (const path of [join(root, "none.db"), made]) {
+    const env = { MLFLOW_TRACKING_URI: `sqlite:///${path}` };
+    const state = newState();
+    const full = await cli(state, ["doctor"], env, ["bash", "-c", 'ulimit -f 100; exec "$0" "$@"']);
+    assert.equal(full.code, 2, full.err);
+    for (const [what, folder] of [
+      ["store", root],
+      ["outbox", join(state, "pulse-mlflow", "outbox")],
+    ])
+      assert.ok(full.out.includes(`${what}`) && full.out.includes(`Make room in ${folder}, or choose another folder.`), full.out);
+    assert.match(full.out, /BAD +outbox +\S+ cannot be written: EFBIG: file too large/);
+    const well = await cli(state, ["doctor"], env);
+    assert.equal(well.code, 0, well.out);
+    assert.deepEqual(readdirSync(join(state, "pulse-mlflow", "outbox")), []);
+  }
+  assert.deepEqual(
+    readdirSync(root).filter((name) => name.includes("doctor")),
+    [],
+  );
 });
 
 test("commands know the stores of a program that is loaded before them, and what these find out", async () => {

@@ -22,7 +22,7 @@ export async function probeFile(store: SqliteStore, path: string, { write }: Pro
 async function look(store: SqliteStore, path: string): Promise<Finding> {
   if (!existsSync(path)) return writable("store", dirname(path), `${path} is made at the first run`);
   const [outcome] = await store.apply([PROBE]);
-  if (outcome?.kind === "done") return { what: "store", verdict: "ok", detail: `${path} is a database of MLflow's and can be written` };
+  if (outcome?.kind === "done") return writable("store", dirname(path), `${path} is a database of MLflow's and can be written`);
   return outcome && "error" in outcome
     ? problem("store", outcome.error)
     : { what: "store", verdict: "bad", detail: `${path} cannot be written` };
