@@ -127,20 +127,18 @@ export class Recorder {
    */
   added(log: RunBuffer, kind: ItemKind, bytes: number, items = 1): void {
     this.accounting.recorded(kind, bytes, items);
-    log.recorded += items;
+    log.count(items);
     if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
       this.#tooLate(log, bytes, items);
       return;
     }
     if (log.kept) this.#addedToKept(log);
     else if (!log.queued) {
-      log.queued = true;
+      const { usable } = this.#keeper.own;
+      log.enqueue(usable ? performance.now() : undefined);
       this.#queue.push(log);
       this.#dispatcher.schedule();
-      if (this.#keeper.own.usable) {
-        log.since = performance.now();
-        if (this.#keepTimer === undefined) this.#begin();
-      }
+      if (usable && this.#keepTimer === undefined) this.#begin();
     }
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
     this.#handOverInTime(kind, items);
@@ -408,7 +406,7 @@ export class Recorder {
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */
   #tooLate(log: RunBuffer, bytes: number, items: number): void {
     if (this.#ended === "exited") {
-      log.queued = true;
+      log.enqueue();
       this.#queue.push(log);
       this.#writeAll();
       this.#closeAtExit();

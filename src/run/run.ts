@@ -229,13 +229,15 @@ export class Run {
       );
       status = "FINISHED";
     }
-    this.#log.closing = true;
     try {
-      if (this.#series) for (const [key, value] of this.#series.results()) this.logMetric(key, value, { timestamp: at });
+      const series = this.#series;
+      if (series)
+        this.#log.closing(() => {
+          for (const [key, value] of series.results()) this.logMetric(key, value, { timestamp: at });
+        });
     } finally {
       this.#ended = true;
       this.#host.opened--;
-      this.#log.closing = false;
       this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
     }
   }

@@ -38,8 +38,12 @@ test("a result taken as a whole becomes what its metrics would, one by one, what
         if (what === "tag") buffer.tag({ key: `t${step}`, value: "1" });
         if (what === "end") buffer.end({ status: "FINISHED", endTime: step });
         if (what === "take") return buffer.take(limit);
-        if (what === "sent") buffer.head = undefined;
-        if (what === "keep") return [buffer.peek(limit, most), buffer.clear(most)];
+        if (what === "sent" && buffer.head) buffer.settleHead();
+        if (what === "keep") {
+          const pieces = buffer.peek(limit, most);
+          buffer.keep(undefined, 0, most);
+          return pieces;
+        }
         if (what === "drop") return buffer.dropMetrics(most);
         if (what === "orphan") buffer.orphan();
         if (what !== "result") return undefined;

@@ -131,7 +131,6 @@ export class MemoryBound {
 
   #dropMetrics(log: RunBuffer, most: number): number {
     const count = log.dropMetrics(most);
-    log.settled += count;
     this.#account.released(count * METRIC_BYTES);
     this.#account.dropped(count);
     return count;
@@ -162,11 +161,7 @@ export class MemoryBound {
     if (count === 0) return;
     const detail = `${count} items could not be stored in ${store.uri}${reason ? `: ${reason.message}` : "."}`;
     const error = new PulseError("LOST_AT_EXIT", detail, reason);
-    for (const log of lost) {
-      log.settled = log.recorded;
-      log.queued = false;
-      log.refuse(error);
-    }
+    for (const log of lost) log.refuse(error);
     this.#account.dropped(count);
     this.#account.released(this.#account.bytes);
     this.#queue.clear();

@@ -108,7 +108,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
         if (size > left && batch.length > 0) break;
         left -= size;
         if (change) batch.push(log);
-        else log.queued = false;
+        else log.requeue();
       }
       if (this.#first[0] === log) this.#first.shift();
       else this.#logs.delete(log);
@@ -124,8 +124,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
       // A parent that nobody may create is not waited for in another experiment.
       if (denied.any && isElsewhere(log, parent) && denied.closed(experimentKey(parent.experiment))) log.orphan();
       else if (!parent.kept) {
-        parent.waiting ??= [];
-        parent.waiting.push(log);
+        parent.awaitedBy(log);
         return true;
       } else {
         // Behind a parent that goes through the outbox, a child does too, as soon as the disk takes it.
@@ -144,11 +143,10 @@ export class MemoryLog implements ChangeLog<RunChange> {
     const logs = this.#denied.get(experiment);
     if (logs) logs.add(log);
     else this.#denied.set(experiment, new Set([log]));
-    for (const child of log.waiting?.filter((each) => isElsewhere(each, log)) ?? []) {
+    for (const child of log.free((each) => isElsewhere(each, log))) {
       child.orphan();
       this.push(child);
     }
-    log.waiting = log.waiting?.filter((each) => !isElsewhere(each, log));
   }
 
   /** Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes again. */
@@ -157,11 +155,9 @@ export class MemoryLog implements ChangeLog<RunChange> {
     for (const flight of this.#flights) {
       flight.recalled = true;
       for (const log of flight.logs) {
-        log.flying = false;
-        if (log.headSeq === undefined) {
-          log.head = { ...(log.head as RunChange), attempted: true };
-          back.push(log);
-        } else this.#forget(log);
+        log.recall();
+        if (log.headSeq === undefined) back.push(log);
+        else this.#forget(log);
       }
     }
     this.#flights.clear();
@@ -172,7 +168,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
   /** Every log that holds something: in flight, resting, queued, or waiting for its parent. */
   all(): RunBuffer[] {
     const withChildren = (logs: readonly RunBuffer[]): RunBuffer[] =>
-      logs.flatMap((log) => (log.waiting ? [log, ...withChildren(log.waiting)] : log));
+      logs.flatMap((log) => (log.children.length > 0 ? [log, ...withChildren(log.children)] : log));
     const denied = [...this.#denied.values()].flatMap((each) => [...each]);
     const flying = [...this.#flights].flatMap((flight) => flight.logs);
     return withChildren([...flying, ...this.#resting, ...denied, ...this.#first, ...this.#logs]);
@@ -183,7 +179,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     for (const logs of [...this.#denied.values(), this.#resting, this.#first, this.#logs])
       for (const log of logs) {
         yield log;
-        yield* log.waiting ?? [];
+        yield* log.children;
       }
   }
 
@@ -199,11 +195,9 @@ export class MemoryLog implements ChangeLog<RunChange> {
   drop(log: RunBuffer, error: PulseError): number {
     const held = log.recorded - log.settled;
     for (const piece of log.peek(held)) this.#account.released(bytesOf(piece));
-    log.settled = log.recorded;
-    log.queued = false;
     log.refuse(error);
     this.release([log]);
-    if (log.parent?.waiting) log.parent.waiting = log.parent.waiting.filter((each) => each !== log);
+    log.parent?.free((each) => each === log);
     this.freeChildren(log);
     this.#account.dropped(held);
     return held;
@@ -279,12 +273,12 @@ export class MemoryLog implements ChangeLog<RunChange> {
   /** @internal A flight is back. */
   landed(flight: Flight): void {
     this.#flights.delete(flight);
-    for (const log of flight.logs) log.flying = false;
+    for (const log of flight.logs) log.land();
   }
 
   #acknowledge(log: RunBuffer, { ids, refused }: Decision & { kind: "done" }, opened: RunBuffer[]): void {
-    const change = log.head as RunChange;
-    this.#account.delivered(this.#forget(log, change), refusedItems(refused));
+    const change = this.#forget(log);
+    this.#account.delivered(itemsOf(change), refusedItems(refused));
     if (change.create) {
       log.created(ids ?? { runId: log.runKey, experimentId: "" });
       if (!log.ended && !log.kept) opened.push(log);
@@ -295,14 +289,11 @@ export class MemoryLog implements ChangeLog<RunChange> {
   }
 
   #reject(log: RunBuffer, error: PulseError): void {
-    const change = log.head as RunChange;
-    this.#keeper.setAside(log, change, error);
-    this.#account.rejected(this.#forget(log, change));
-    if (change.create) {
-      log.refused = error;
-      this.freeChildren(log);
-    }
-    log.tell("lost", error);
+    this.#keeper.setAside(log, log.head as RunChange, error);
+    const change = this.#forget(log);
+    this.#account.rejected(itemsOf(change));
+    log.lose(error, change.create !== undefined);
+    if (change.create) this.freeChildren(log);
     if (log.kept) this.#keeper.landed(log, false);
     else this.#requeue(log);
   }
@@ -316,38 +307,32 @@ export class MemoryLog implements ChangeLog<RunChange> {
     }, ms).unref();
   }
 
-  /** Lets the change at a log's head go and says how many items it had. */
-  #forget(log: RunBuffer, change: RunChange = log.head as RunChange): number {
-    const items = itemsOf(change);
-    log.head = undefined;
-    log.settled += items;
+  /** Lets the change at a log's head go, and gives it. */
+  #forget(log: RunBuffer): RunChange {
+    const change = log.settleHead();
     this.#account.released(bytesOf(change));
-    return items;
+    return change;
   }
 
   /** Queues a log again while it holds something, else lets it rest. */
   #requeue(log: RunBuffer): void {
-    log.queued = !log.empty;
-    if (log.queued) {
-      log.since = log.takenAt;
-      this.push(log);
-    } else if (log.ids) log.tell("stored", log.ids);
+    if (log.requeue()) this.push(log);
+    else if (log.ids) log.tell("stored", log.ids);
   }
 
   /** Has the children of a run that is created, or never will be, follow. */
   freeChildren(parent: RunBuffer): void {
-    if (parent.waiting === undefined) return;
-    for (const child of parent.waiting) {
+    for (const child of parent.free()) {
       if (parent.refused) child.orphan();
       this.push(child);
     }
-    parent.waiting = undefined;
   }
 
   #withoutConflicts(log: RunBuffer, keys: readonly string[]): void {
     const change = log.head as RunChange;
-    log.head = withoutParams(change, keys);
-    this.#account.released(bytesOf(change) - bytesOf(log.head));
+    const left = withoutParams(change, keys);
+    log.replaceHead(left);
+    this.#account.released(bytesOf(change) - bytesOf(left));
   }
 }
 
@@ -365,10 +350,7 @@ class Flight implements Batch<RunChange> {
     this.logs = logs;
     this.work = logs.map((log) => log.head as RunChange);
     const now = performance.now();
-    for (const log of logs) {
-      log.flying = true;
-      log.takenAt = now;
-    }
+    for (const log of logs) log.fly(now);
   }
 
   divisible(): boolean {

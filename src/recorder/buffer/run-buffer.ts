@@ -1,6 +1,14 @@
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
 import type { PulseError } from "../../errors.js";
-import { LIST_NAMES, type ListName, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import {
+  itemsOf,
+  LIST_NAMES,
+  type ListName,
+  type RunChange,
+  type RunEnd,
+  type RunStart,
+  type StoredIds,
+} from "../../stores/tracking-store.js";
 import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
 import type { Unfinished } from "../unfinished.js";
 
@@ -32,44 +40,40 @@ export interface RunWatcher {
   lost?(error: PulseError): void;
 }
 
-/** One run's way to the store: the change being gathered, and the one that is handed over. Changes stay in order. */
+/**
+ * Where a run's buffer is: `resting` when nothing of it waits; `queued` from the first item until the store has everything, be it in the
+ * queue, in flight, or waiting for its parent; `kept` when it goes through the outbox: what is recorded of it is written down there and
+ * delivered from there.
+ */
+type Where = "resting" | "queued" | "kept";
+
+/**
+ * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in order.
+ * Whoever carries it further says what has happened; what that makes of its state is decided here.
+ */
 export class RunBuffer {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
-  parent: RunBuffer | undefined;
-  /** Items recorded so far, and how many of them are acknowledged, refused or dropped: what `flush` compares. */
-  recorded = 0;
-  settled = 0;
-  /** Handed to the store, or to be handed again as it is. */
-  head: RunChange | undefined;
-  /** The head is with the store now. */
-  flying = false;
-  /** Where the outbox has the head, when that was written down while it was with the store. */
-  headSeq: number | undefined;
-  /** It goes through the outbox: what is recorded of it is written down there and delivered from there. */
-  kept = false;
-  /** The outbox knows that the run is open. */
-  registered = false;
-  /** Since when it holds something, on the clock that is never set back. */
-  since = 0;
-  /** When its head was handed over; what it holds behind the head is younger. */
-  takenAt = 0;
-  /** The recorder has it in its queue, in flight, or waiting for its parent. */
-  queued = false;
-  /** Where it is in the queue's list, or -1. */
-  place = -1;
-  /** What the store calls it, once created there. */
-  ids: StoredIds | undefined;
-  /** Why it never can be created. */
-  refused: PulseError | undefined;
-  /** Children that wait for this run's creation. */
-  waiting: RunBuffer[] | undefined;
-  #watchers: Set<RunWatcher> | undefined;
   readonly run: Unfinished;
-  /** The run's end is recorded. */
-  ended = false;
-  /** It is about to be: what is recorded now is what all values came to. */
-  closing = false;
+  /** Its place in the queue's list, or -1; the list's own. */
+  place = -1;
+  #parent: RunBuffer | undefined;
+  #children: RunBuffer[] | undefined;
+  #where: Where = "resting";
+  #recorded = 0;
+  #settled = 0;
+  #head: RunChange | undefined;
+  #flying = false;
+  #headSeq: number | undefined;
+  #registered = false;
+  #since = 0;
+  #takenAt = 0;
+  #ids: StoredIds | undefined;
+  #refused: PulseError | undefined;
+  #ended = false;
+  /** It is about to end: what is recorded now is what all values came to. */
+  #closing = false;
+  #watchers: Set<RunWatcher> | undefined;
   #intake: ChangeSink;
   // What is gathered.
   #create: RunStart | undefined;
@@ -88,7 +92,71 @@ export class RunBuffer {
     this.run = run;
     this.runKey = runKey;
     this.experiment = experiment;
-    this.parent = parent;
+    this.#parent = parent;
+  }
+
+  /** The run it is a child of, as far as it is to be created as one. */
+  get parent(): RunBuffer | undefined {
+    return this.#parent;
+  }
+
+  /** Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares. */
+  get recorded(): number {
+    return this.#recorded;
+  }
+  get settled(): number {
+    return this.#settled;
+  }
+
+  /** What is with the store, or to be handed to it again as it is. */
+  get head(): RunChange | undefined {
+    return this.#head;
+  }
+  /** The head is with the store now. */
+  get flying(): boolean {
+    return this.#flying;
+  }
+  /** Where the outbox has the head, when that was written down while it was with the store. */
+  get headSeq(): number | undefined {
+    return this.#headSeq;
+  }
+
+  get queued(): boolean {
+    return this.#where === "queued";
+  }
+  get kept(): boolean {
+    return this.#where === "kept";
+  }
+  /** Since when it holds something, on the clock that is never set back. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** The outbox knows that the run is open. */
+  get registered(): boolean {
+    return this.#registered;
+  }
+
+  /** What the store calls it, once created there. */
+  get ids(): StoredIds | undefined {
+    return this.#ids;
+  }
+  /** Why it never can be created. */
+  get refused(): PulseError | undefined {
+    return this.#refused;
+  }
+  /** Whether the creation is still to be stored. */
+  get uncreated(): boolean {
+    return this.#ids === undefined && this.#refused === undefined;
+  }
+  /** The run's end is recorded. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Children that wait for this run's creation. */
+  get children(): readonly RunBuffer[] {
+    return this.#children ?? NONE;
   }
 
   /** Has a watcher told how the run fares. */
@@ -100,12 +168,6 @@ export class RunBuffer {
   /** Whether somebody waits for news of it. */
   get watched(): boolean {
     return (this.#watchers?.size ?? 0) > 0;
-  }
-
-  /** Takes note of what the store calls the run. */
-  created(ids: StoredIds): void {
-    this.ids = ids;
-    this.tell("created", ids);
   }
 
   /** Tells the watchers, if any. */
@@ -120,7 +182,7 @@ export class RunBuffer {
   }
 
   metric(metric: Metric): void {
-    if (!this.closing && this.#intake.admits?.("metrics", metric.key) === false) return;
+    if (!this.#closing && this.#intake.admits?.("metrics", metric.key) === false) return;
     const metrics = this.#allMetrics();
     if (metrics === NONE) this.#metrics = [metric];
     else metrics.push(metric);
@@ -158,10 +220,20 @@ export class RunBuffer {
     this.#intake.added(this, name, (LIST_KINDS[name] as { bytes(item: unknown): number }).bytes(item));
   }
 
+  /** Has `record` record what all values came to, for which there is always room; the run's end follows. */
+  closing(record: () => void): void {
+    this.#closing = true;
+    try {
+      record();
+    } finally {
+      this.#closing = false;
+    }
+  }
+
   end(end: RunEnd): void {
     this.#end = end;
-    this.ended = true;
-    if (this.ids) this.#intake.ending(this);
+    this.#ended = true;
+    if (this.#ids) this.#intake.ending(this);
     this.#intake.added(this, "ends", END_BYTES);
   }
 
@@ -186,7 +258,7 @@ export class RunBuffer {
 
   /** Whether there is nothing to hand over. */
   get empty(): boolean {
-    return this.head === undefined && !this.#holds;
+    return this.#head === undefined && !this.#holds;
   }
 
   get #holds(): boolean {
@@ -198,25 +270,20 @@ export class RunBuffer {
     return this.#keys?.length ?? this.#metrics.length - this.#taken;
   }
 
-  /** Whether the creation is still to be stored. */
-  get uncreated(): boolean {
-    return this.ids === undefined && this.refused === undefined;
-  }
-
   /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
   take(limit: number): RunChange | undefined {
-    if (this.head) {
-      this.head = { ...this.head, ids: this.ids, attempted: true };
-      return this.head;
+    if (this.#head) {
+      this.#head = { ...this.#head, ids: this.#ids, attempted: true };
+      return this.#head;
     }
     if (!this.#holds) return undefined;
     const { params, tags, inputs } = this.#lists;
     const others = (this.#create ? 1 : 0) + params.length + tags.length + inputs.length + (this.#end ? 1 : 0);
     // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
     const to = this.#taken + Math.min(this.metricsLeft, Math.max(1, limit - others));
-    this.head = this.#piece(this.#taken, to);
+    this.#head = this.#piece(this.#taken, to);
     this.#forget(to);
-    return this.head;
+    return this.#head;
   }
 
   /**
@@ -225,7 +292,7 @@ export class RunBuffer {
    */
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
-    const pieces = this.head && !this.flying ? [{ ...this.head, attempted: true }] : [];
+    const pieces = this.#head && !this.#flying ? [{ ...this.#head, attempted: true }] : [];
     if (!this.#holds) return pieces;
     const upTo = this.#taken + Math.min(this.metricsLeft, most);
     for (let from = this.#taken; ; from += limit) {
@@ -235,34 +302,139 @@ export class RunBuffer {
     }
   }
 
-  /** Lets go of what `peek` gave with the same `most`; false when something stays. */
-  clear(most: number = Number.POSITIVE_INFINITY): boolean {
-    if (!this.flying) this.head = undefined;
-    this.#forget(this.#taken + Math.min(this.metricsLeft, most));
-    return !this.#holds;
+  // What happens to it, each told by who sees it happen.
+
+  /** So many more items of it are on their way. */
+  count(items: number): void {
+    this.#recorded += items;
   }
 
-  /** Drops the oldest metrics not yet handed over, at most `most` of them, and says how many they were. */
-  dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
-    const count = Math.min(most, this.metricsLeft);
-    if (count > 0) this.#advance(this.#taken + count);
-    return count;
+  /** It holds something that waits; `since` then, when anybody looks how long. */
+  enqueue(since?: number): void {
+    this.#where = "queued";
+    if (since !== undefined) this.#since = since;
+  }
+
+  /** The queue has let it go: false when it holds nothing, else it is to be queued again. */
+  requeue(): boolean {
+    this.#where = this.empty ? "resting" : "queued";
+    this.#since = this.#takenAt; // what it holds behind its head is younger than that
+    return this.queued;
+  }
+
+  /** Its head is with the store from now on. */
+  fly(now: number): void {
+    this.#flying = true;
+    this.#takenAt = now;
+  }
+
+  /** Its head is back. */
+  land(): void {
+    this.#flying = false;
+  }
+
+  /** Its head is taken back without an answer: nobody knows what has become of it. */
+  recall(): void {
+    this.#flying = false;
+    if (this.#head) this.#head = { ...this.#head, attempted: true };
+  }
+
+  /** Other items are to be tried in place of the head's. */
+  replaceHead(change: RunChange): void {
+    this.#head = change;
+  }
+
+  /** Nothing more is to become of its head; gives it. */
+  settleHead(): RunChange {
+    const change = this.#head as RunChange;
+    this.#head = undefined;
+    this.#settled += itemsOf(change);
+    return change;
+  }
+
+  /** The run is created in the store. */
+  created(ids: StoredIds): void {
+    this.#ids = ids;
+    this.tell("created", ids);
+  }
+
+  /** The store will not take some of it; without its creation, nothing at all. */
+  lose(error: PulseError, creation: boolean): void {
+    if (creation && this.#ids === undefined) this.#refused ??= error;
+    this.tell("lost", error);
+  }
+
+  /** What `peek` gave with the same `most` is in the outbox, the head, if it is with the store, at `headSeq`. */
+  keep(headSeq: number | undefined, items: number, most: number): void {
+    this.#where = "kept";
+    this.#headSeq = headSeq;
+    this.#registered = false; // its row is there for the changes' sake now, and goes with them
+    this.#settled += items;
+    if (!this.#flying) this.#head = undefined;
+    this.#forget(this.#taken + Math.min(this.metricsLeft, most));
+  }
+
+  /** The outbox need not know any more where the head is. */
+  landHead(): void {
+    this.#headSeq = undefined;
+  }
+
+  /** The outbox knows that the run is open, or has forgotten it. */
+  register(registered: boolean): void {
+    this.#registered = registered;
+  }
+
+  /** The outbox has nothing of it any more: all is stored. */
+  drained(): void {
+    this.#where = "resting";
+    this.#registered = this.#ids !== undefined; // the run's row stays until its end is stored
+  }
+
+  /** The outbox is no more, and what was in it is lost; `holds`: there is something in memory that goes on. */
+  abandoned(error: PulseError, holds: boolean): void {
+    this.#headSeq = undefined;
+    this.#where = holds || this.#flying ? "queued" : "resting";
+    this.lose(error, !this.#flying);
+  }
+
+  /** A child waits for this run's creation. */
+  awaitedBy(child: RunBuffer): void {
+    this.#children ??= [];
+    this.#children.push(child);
+  }
+
+  /** Has the children that wait, or those of them, wait no more, and gives them. */
+  free(which: (child: RunBuffer) => boolean = () => true): RunBuffer[] {
+    if (this.#children === undefined) return NONE;
+    const free: RunBuffer[] = [];
+    const left: RunBuffer[] = [];
+    for (const child of this.#children) (which(child) ? free : left).push(child);
+    this.#children = left.length > 0 ? left : undefined;
+    return free;
   }
 
   /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
   orphan(): void {
-    this.parent = undefined;
-    if (this.head?.create) this.head = { ...this.head, create: orphaned(this.head.create) };
+    this.#parent = undefined;
+    if (this.#head?.create) this.#head = { ...this.#head, create: orphaned(this.#head.create) };
     else if (this.#create) this.#create = orphaned(this.#create);
+  }
+
+  /** Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they were. */
+  dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
+    const count = Math.min(most, this.metricsLeft);
+    if (count > 0) this.#advance(this.#taken + count);
+    this.#settled += count;
+    return count;
   }
 
   /** Forgets what is not stored, and says that it is lost. */
   refuse(error: PulseError): void {
-    if (this.ids === undefined) this.refused ??= error;
-    this.tell("lost", error);
-    this.kept = false;
-    this.head = undefined;
+    this.#where = "resting";
+    this.#head = undefined;
+    this.#settled = this.#recorded;
     this.#forget(this.#taken + this.metricsLeft);
+    this.lose(error, true);
   }
 
   /** The metrics gathered, those handed over and not let go of yet among them. */
@@ -284,8 +456,8 @@ export class RunBuffer {
     return {
       runKey: this.runKey,
       experiment: this.experiment,
-      ids: this.ids,
-      parentId: create && this.parent?.ids?.runId,
+      ids: this.#ids,
+      parentId: create && this.#parent?.ids?.runId,
       attempted: false,
       create,
       metrics: from === 0 && to === metrics.length ? metrics : metrics.slice(from, to),

@@ -119,7 +119,7 @@ export class OutboxWriter implements Spool {
     this.own.mustWrite((outbox) => {
       for (const log of logs) outbox.ended(log.runKey);
     });
-    for (const log of logs) log.registered = false;
+    for (const log of logs) log.register(false);
   }
 
   setAside(log: RunBuffer, change: RunChange, error: PulseError): void {
@@ -140,8 +140,8 @@ export class OutboxWriter implements Spool {
 
   landed(log: RunBuffer, stored: boolean): void {
     const { headSeq, runKey, ids } = log;
-    log.headSeq = undefined;
     if (headSeq === undefined) return;
+    log.landHead();
     const goOn = (): void => {
       this.own.source?.freeChildren(runKey);
       this.own.source?.unblock(runKey);
@@ -195,7 +195,7 @@ export class OutboxWriter implements Spool {
       // Its end may be recorded already, but is not stored.
       for (const log of logs) outbox.putRun({ ...stateOf(log), ended: false }, this.#options.clock.now());
     });
-    if (written) for (const log of logs) log.registered = true;
+    if (written) for (const log of logs) log.register(true);
   }
 
   /** Writes a log down, and those that wait for its creation; what changes in memory changes once it is on disk. */
@@ -210,16 +210,12 @@ export class OutboxWriter implements Spool {
     for (const piece of pieces) outbox.append(piece, itemsOf(piece), piece.attempted);
     const items = pieces.reduce((sum, piece) => sum + itemsOf(piece), 0);
     budget.items -= items + RUN_ITEMS;
-    const children = log.waiting ?? [];
+    const { children } = log;
     after.set(log, () => {
-      log.headSeq = headSeq;
       if (log.flying) this.own.source?.block(log.runKey);
-      log.clear(most);
-      log.settled += items;
+      log.keep(headSeq, items, most);
+      log.free();
       this.#options.account.released(pieces.reduce((sum, piece) => sum + bytesOf(piece), 0));
-      log.waiting = undefined;
-      log.kept = true;
-      log.registered = false; // its row is there for the changes' sake now, and goes with them
       if (whole) this.#fresh.delete(log);
       else this.#fresh.add(log);
       if (!whole || !log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
@@ -242,13 +238,11 @@ export class OutboxWriter implements Spool {
     const log = this.#live.get(key);
     if (log === undefined || log.headSeq !== undefined) return;
     this.#live.delete(key);
-    log.kept = false;
-    log.queued = false;
-    log.registered = log.ids !== undefined; // the run's row stays until its end is stored
+    log.drained();
     if (!log.ended && log.ids) this.open.add(log);
     // Nothing waits on disk: what is new goes the short way again.
     if (this.#fresh.delete(log)) {
-      log.queued = true;
+      log.enqueue();
       this.queue.push(log);
       this.#options.dispatcher.schedule();
     } else if (log.ids) log.tell("stored", log.ids);
@@ -261,15 +255,11 @@ export class OutboxWriter implements Spool {
     const inMemory = [...logs].reduce((sum, { recorded, settled }) => sum + recorded - settled, 0);
     account.dropped(account.pending - inMemory);
     for (const log of this.#live.values()) {
-      log.kept = false;
-      log.headSeq = undefined;
-      if (log.ids === undefined && !log.flying) log.refused ??= error;
-      log.queued = this.#fresh.delete(log) || log.flying;
+      log.abandoned(error, this.#fresh.delete(log));
       if (log.queued && !log.flying) this.queue.push(log); // what is with the store comes back by itself
-      log.tell("lost", error);
     }
     this.#live.clear();
-    for (const log of this.open) log.registered = false;
+    for (const log of this.open) log.register(false);
     this.#register([...this.open]);
     this.#options.dispatcher.schedule();
   }
@@ -287,8 +277,7 @@ export class OutboxWriter implements Spool {
   #wasSetAside(key: string, error: PulseError): void {
     const log = this.#live.get(key);
     if (log === undefined) return;
-    if (log.ids === undefined) log.refused = error;
-    log.tell("lost", error);
+    log.lose(error, true);
     this.queue.freeChildren(log);
   }
 }
