@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { shownText, shownUri } from "../capture/redact.js";
 import { systemClock } from "../clock.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
+import { makeFolder } from "../make-folder.js";
 import { stateFolder } from "../recorder/outbox/outbox-folder.js";
 import { problem, writable } from "../stores/finding.js";
 import { openStore } from "../stores/registry.js";
@@ -112,7 +112,7 @@ function outbox(config: ResolvedConfig): Finding {
   if (config.durability === "memory")
     return { what: "outbox", verdict: "note", detail: 'off (durability is "memory"): a crash loses what waits' };
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     return { ...problem("outbox", error), todo: "Give `outbox.folder` a folder that can be made and written." };
   }

@@ -213,6 +213,7 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
     [{ MLFLOW_TRACKING_URI: "http://127.0.0.1:1" }, /Check the address in the tracking URI/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, /Use http\(s\):\/\//],
     [{ MLFLOW_TRACKING_URI: "sqlite:////proc/none/x.db" }, /Make \/proc\/none writable/],
+    [{ MLFLOW_TRACKING_URI: "memory:", XDG_STATE_HOME: "/proc/none" }, /Give `outbox\.folder` a folder that can be made and written/],
   ] as const) {
     const { code, out } = await cli(newState(), ["doctor"], env);
     assert.equal(code, 2, out);

@@ -7,6 +7,7 @@ import { mock, test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
 import { adopt, closeOutbox, OutboxFolder, outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
+import { createFile } from "../../src/stores/sql/database-file.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
 const URI = "remote:";
@@ -164,4 +165,14 @@ test("an outbox that this process has open is held, whoever opened it", () => {
   assert.equal(adopt(link), "held");
   closeOutbox(outbox);
   assert.deepEqual(readdirSync(dirname(outbox.path)), ["uri"]);
+});
+
+test("a folder in which none can be made is an error, also where Node itself would go on trying for ever", () => {
+  for (const path of ["/proc/none/of/them", "/dev/null/none"])
+    for (const makes of [() => make(new OutboxFolder(path, URI)), () => createFile(join(path, "mlflow.db"))])
+      assert.throws(makes, /ENOENT|ENOTDIR/);
+  const root = newFolder();
+  createFile(join(root, "a", "b", "mlflow.db"));
+  createFile(join(root, "a", "b", "other.db"));
+  assert.deepEqual(readdirSync(join(root, "a", "b")), ["mlflow.db", "other.db"]);
 });

@@ -1,6 +1,7 @@
-import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { makeFolder } from "../../make-folder.js";
 import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
 import { Outbox } from "./outbox.js";
 import { isOpenHere, UNSURE } from "./outbox-file.js";
@@ -78,9 +79,9 @@ export class OutboxFolder {
   }
 
   #newFile(now: number, id: string): string {
-    mkdirSync(this.#root, { recursive: true, mode: OWNER_FOLDER });
+    makeFolder(this.#root, OWNER_FOLDER);
     const folder = this.#folder(true);
-    mkdirSync(folder, { recursive: true, mode: OWNER_FOLDER });
+    makeFolder(folder, OWNER_FOLDER);
     if (isShared(lookAt(folder))) throw new Error(`${folder} can be written by others`);
     try {
       writeFileSync(join(folder, URI_FILE), `${this.uri}\n`, { mode: OWNER_FILE, flag: "wx" });

@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { shownUri } from "../../capture/redact.js";
 import { PulseError } from "../../errors.js";
+import { makeFolder } from "../../make-folder.js";
 
 /** How long an empty file that somebody else made is left to them. */
 const MAKING_MS = 1_000;
@@ -19,7 +20,7 @@ export function databasePath(uri: string): string {
 
 /** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */
 export function createFile(path: string): boolean {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     closeSync(openSync(path, "wx", 0o600));
     return true;
