@@ -118,30 +118,42 @@ function note(status: TerminalStatus): void {
   for (const each of recorders) each.writeDown(status);
 }
 
-/**
- * Listens to a signal before everybody else. The listener takes itself away first: programs that look whether anybody
- * else listens (signal-exit) must not count it, and a second signal must find what there would be without us.
- */
+/** Listens to a signal before everybody else. */
 function listen(signal: NodeJS.Signals): void {
   const listener = (): void => {
-    process.removeListener(signal, listener);
     // The first process of a container has no default action to fall back to: what nobody handles, it survives.
-    if (process.listenerCount(signal) > 0 || process.pid === 1) {
+    if (process.listenerCount(signal) > 1 || process.pid === 1) {
+      // Those that look whether anybody else listens (signal-exit) must not count it.
+      process.removeListener(signal, listener);
       // Whoever listens to SIGHUP may only read its configuration anew; the others ask for the end.
       if (signal !== "SIGHUP") signals.stopping = true;
       note("KILLED");
-      setImmediate(() => process.prependListener(signal, listener)).unref();
+      setImmediate(() => {
+        if (!dying) process.prependListener(signal, listener);
+      }).unref();
     } else void die(signal);
   };
   signals.listeners.set(signal, listener);
   process.prependListener(signal, listener);
 }
 
+let dying = false;
+
+/** Does what a signal does to a process that does not listen. */
+function kill(signal: NodeJS.Signals): void {
+  for (const each of SIGNALS) process.removeListener(each, kill);
+  process.kill(process.pid, signal);
+}
+
 /** Nobody else handles the signal: open runs end, delivery gets its time, and the signal does what it would have done. */
 async function die(signal: NodeJS.Signals): Promise<void> {
   signals.stopping = true;
-  // A second signal, of whatever kind, kills at once.
-  for (const [each, listener] of signals.listeners) process.removeListener(each, listener);
+  dying = true;
+  // A second signal, of whatever kind, kills at once, but not in the middle of writing. One that has come already is lost where nobody listens.
+  for (const [each, listener] of signals.listeners) {
+    process.on(each, kill);
+    process.removeListener(each, listener);
+  }
   for (const each of recorders) {
     each.endOpenRuns(KILLED);
     each.writeDown("KILLED");
@@ -153,6 +165,6 @@ async function die(signal: NodeJS.Signals): Promise<void> {
     awaitWorkers();
     sayAll();
   } finally {
-    process.kill(process.pid, signal);
+    kill(signal);
   }
 }

@@ -82,16 +82,18 @@ function database(path: string): Target {
   };
 }
 
-/** Runs the program; once it is ready it gets the signals, one after the other. */
-function run(death: Death, signals: readonly NodeJS.Signals[] = [], env: Record<string, string> = {}): Promise<Ended> {
+/** Runs the program; once it is ready it gets the signals, one after the other; a container's first process, when it has said something again. */
+function run(death: Death, signals: readonly NodeJS.Signals[] = [], env: Record<string, string> = {}, gapMs = 100): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, JSON.stringify(death)], { env: { ...process.env, ...env } });
     let [stdout, stderr, began] = ["", "", performance.now()];
     child.stdout.on("data", (data) => {
       if (stdout === "") {
         began = performance.now();
-        for (const [i, signal] of signals.entries()) setTimeout(() => child.kill(signal), i * 100);
-      }
+        for (const [i, signal] of (death.first ? signals.slice(0, 1) : signals).entries())
+          if (gapMs === 0) child.kill(signal);
+          else setTimeout(() => child.kill(signal), i * gapMs);
+      } else if (death.first && !stdout.includes("noted")) child.kill(signals[1]);
       stdout += data;
     });
     child.stderr.on("data", (data) => {
@@ -108,6 +110,7 @@ interface Case extends Omit<Death, "config"> {
   readonly status: "FINISHED" | "FAILED" | "KILLED";
   readonly partial?: boolean;
   readonly signals?: readonly NodeJS.Signals[];
+  readonly gapMs?: number;
   readonly config?: Death["config"];
 }
 
@@ -142,7 +145,7 @@ const CASES: readonly Case[] = [
   signalled("SIGTERM", "SIGTERM and a server that closes first", "KILLED", { others: "graceful" }),
   signalled("SIGTERM", "SIGTERM while it computes", "KILLED", { how: "busy" }),
   signalled("SIGKILL", 'SIGKILL with durability "outbox"', "FAILED", OUTBOX),
-  signalled("SIGKILL", "SIGKILL after a flush", "FAILED", { flushed: true }),
+  signalled("SIGKILL", "SIGKILL after a flush", "FAILED", { flushed: true, config: { exitTimeoutMs: 60_000 } }),
   { title: "worker.terminate()", how: "wait", worker: true, status: "FAILED", ...OUTBOX },
   { title: "process.exit(7) in a worker", how: "exit", worker: true, status: "FAILED" },
   { title: "an uncaught error in a worker", how: "throw", worker: true, status: "FAILED" },
@@ -189,7 +192,7 @@ async function checkStored(
 
 /** Runs the program with a target of its own, and checks what is stored. */
 async function check(kind: Kind, one: Case, judge: (ended: Ended, death: Death) => Promise<void>): Promise<void> {
-  const { title: _title, status, partial, signals = [], config, ...rest } = one;
+  const { title: _title, status, partial, signals = [], gapMs, config, ...rest } = one;
   const folder = mkdtempSync(join(root, "case-"));
   const target = await makeTarget(kind, folder);
   try {
@@ -198,7 +201,7 @@ async function check(kind: Kind, one: Case, judge: (ended: Ended, death: Death) 
       ...rest,
       config: { trackingUri: target.uri, exitTimeoutMs: EXIT_TIMEOUT_MS, outbox: { folder: outbox }, ...config },
     };
-    const ended = await run(death, signals);
+    const ended = await run(death, signals, {}, gapMs);
     await judge(ended, death);
     await checkStored(target, outbox, { status, partial: partial ?? false, others: rest.others, stderr: ended.stderr });
   } finally {
@@ -235,6 +238,14 @@ describe("A second signal", { concurrency: 4 }, () => {
         assert.equal(ended.signal, signals[1], ended.stderr);
         assert.ok(ended.ms < SLACK_MS, `it took ${ended.ms} ms`);
       }));
+    if (new Set(signals).size < 2) continue; // of the same there is only one at a time
+    test(`kills at once, also when it comes at the same time: ${signals.join(" and ")}`, () => {
+      const one: Case = { title: "", how: "busy", status: "KILLED", signals, gapMs: 0, config: { exitTimeoutMs: 60_000 } };
+      return check("a silent server", one, async (ended) => {
+        assert.ok((signals as readonly (string | null)[]).includes(ended.signal), ended.stderr);
+        assert.ok(ended.ms < SLACK_MS, `it took ${ended.ms} ms`);
+      });
+    });
   }
 });
 
