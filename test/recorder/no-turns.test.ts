@@ -95,7 +95,7 @@ test("a burst does not pile up: what has reached a batch goes from within the ca
 });
 
 test("the same with a store that answers later: a burst goes to disk", async () => {
-  const { tracker, store, files } = kit({ flushIntervalMs: 60_000 });
+  const { tracker, store, files } = kit({ flushIntervalMs: 60_000, exitTimeoutMs: 60_000 });
   for (let i = 0; i < 3_000; i++) tracker.withRun({}, (run) => run.logMetric("m", i));
   assert.equal(files().length, 1);
   assert.equal(store.runs.length, 0, "nothing can be sent before the loop turns");

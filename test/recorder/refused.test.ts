@@ -34,22 +34,22 @@ function assertCounted({ tracker, warnings }: Kit): void {
 }
 
 test("items that a store refuses one by one count as rejected, and are said once", async () => {
-  const made = kit();
+  const made = kit({ exitTimeoutMs: 60_000 });
   made.store.fault = partly;
   record(made);
-  await made.tracker.flush({ timeoutMs: 5_000 });
+  await made.tracker.flush();
   assertCounted(made);
   await made.tracker.shutdown();
 });
 
 test("also when they come through the outbox", async () => {
-  const made = kit();
+  const made = kit({ exitTimeoutMs: 60_000 });
   made.store.fault = () => away;
   record(made);
   await until("an outbox", () => made.files().length === 1);
   await sleep(60);
   made.store.fault = partly;
-  await made.tracker.flush({ timeoutMs: 5_000 });
+  await made.tracker.flush();
   assertCounted(made);
   await made.tracker.shutdown();
   assert.deepEqual(made.files(), []);

@@ -43,7 +43,8 @@ for (const [how, code, signal] of [
       assert.deepEqual([ended.code, ended.signal], [code, signal], ended.stderr);
       assert.doesNotMatch(ended.stderr, /terminate called/);
       await server.up();
-      await inherit(folder, uri);
+      const { held, left } = await inherit(folder, uri, 120_000);
+      assert.deepEqual({ held, left }, { held: [], left: [] });
       const runs =
         what === "a database"
           ? query(path, "SELECT status FROM runs WHERE name = 'of the worker'").map(({ status }) => status)

@@ -31,7 +31,7 @@ async function server(answer: Answer = () => undefined, tls?: Parameters<typeof 
 }
 
 async function sent(url: string, config: PulseConfig = {}, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  const store = new HttpStore(new URL(url), resolveConfig({ requestTimeoutMs: 2_000, ...config }, { HOME: folder, ...env }).server);
+  const store = new HttpStore(new URL(url), resolveConfig({ requestTimeoutMs: 20_000, ...config }, { HOME: folder, ...env }).server);
   const run = change("b".repeat(32), { create: start(), end: { status: "FINISHED", endTime: 6 } });
   const [outcome] = await store.apply([run]);
   await store.close();

@@ -20,7 +20,7 @@ async function served(
   more: Partial<ServerSettings> = {},
 ): Promise<{ store: HttpStore; server: ScriptedServer }> {
   const server = await scripted(answer);
-  const store = new HttpStore(new URL(server.url), { ...settings, requestTimeoutMs: 2_000, ...more });
+  const store = new HttpStore(new URL(server.url), { ...settings, requestTimeoutMs: 20_000, ...more });
   closing.push(
     () => server.close(),
     () => void store.close(),

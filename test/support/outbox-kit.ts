@@ -46,5 +46,5 @@ export function kit(config: PulseConfig = {}, store = new RemoteStore(), folder 
 
 /** Waits until something holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 5_000; !holds(); await sleep(5)) if (Date.now() > end) assert.fail(`not within 5 s: ${what}`);
+  for (const end = Date.now() + 60_000; !holds(); await sleep(5)) if (Date.now() > end) assert.fail(`not within a minute: ${what}`);
 }
