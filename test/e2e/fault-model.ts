@@ -1,5 +1,5 @@
 import type { DumpRun, Num } from "./peer.js";
-import type { ExpectedPoint, ExpectedRun, Twin } from "./wide-model.js";
+import { type ExpectedPoint, type ExpectedRun, inputText, type Twin } from "./wide-model.js";
 
 /** What a server shows that differs from what was recorded, in words; and how many twins of runs it has as deleted. */
 export interface Verdict {
@@ -76,6 +76,7 @@ function differencesOf(
     ...difference("parent", parent === undefined ? undefined : (keys.get(parent) ?? `an unknown run ${parent}`), expected.parent),
     ...recordDifferences("param", run.params, expected.params),
     ...difference(`tags of refused items (${refused.join(", ")})`, refused.length, expected.refused?.size ?? 0),
+    ...inputDifferences(run.inputs.map(inputText), [...(expected.inputs ?? [])]),
     ...recordDifferences("tag", tags, { "mlflow.runName": expected.name, ...expected.tags }),
   ];
   if (start === null || end === null || start < expected.since || end < start) differences.push(`times: from ${start} to ${end}`);
@@ -91,6 +92,14 @@ function difference(what: string, got: unknown, wanted: unknown): string[] {
 function recordDifferences(what: string, got: Record<string, string>, wanted: Record<string, string>): string[] {
   const keys = new Set([...Object.keys(got), ...Object.keys(wanted)]);
   return [...keys].flatMap((key) => difference(`${what} ${key}`, got[key], wanted[key]));
+}
+
+function inputDifferences(got: string[], wanted: string[]): string[] {
+  const [missing, extra] = [without(wanted, got), without(got, wanted)];
+  return [
+    ...(missing.length > 0 ? [`lacks the inputs ${missing.join(", ")}`] : []),
+    ...(extra.length > 0 ? [`has more inputs: ${extra.join(", ")}`] : []),
+  ];
 }
 
 /** Compares points; a moment nobody gave must lie within the run. */

@@ -1,6 +1,6 @@
 import { compare, RUN_KEY, type Verdict } from "./fault-model.js";
 import type { DumpRun } from "./peer.js";
-import type { Twin } from "./wide-model.js";
+import { inputText, type Twin } from "./wide-model.js";
 
 /** What a server shows. */
 export interface View {
@@ -76,6 +76,7 @@ function joined(old: DumpRun, now: DumpRun, { expected }: Twin): DumpRun {
     start_time: old.start_time, // the new one begins with the earliest of what was left, which may be dated back
     params: { ...now.params, ...old.params },
     tags: { ...old.tags, ...now.tags, "mlflow.runName": name ?? "" },
+    inputs: [...new Map([...old.inputs, ...now.inputs].map((each) => [inputText(each), each])).values()],
     history,
   };
 }

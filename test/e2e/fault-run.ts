@@ -278,10 +278,10 @@ class Play {
 
   /** A tracker is shut down: is what it says so? Gives the outboxes it leaves. */
   #isOver(who: string, { tracker, workload }: Actor): string[] {
-    const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
+    const { runs, metrics, params, tags, inputs, delivered, pending, dropped, rejected } = tracker.stats();
     const { disk, shutdown, maxPendingBytes, durability } = this.#schedule;
     const first = who === "the first tracker";
-    const recorded = 2 * runs + metrics + params + tags;
+    const recorded = 2 * runs + metrics + params + tags + inputs;
     // Where there is no room, neither in memory nor on disk, something goes; and it says so.
     const mayDrop = disk
       ? first || shutdown !== undefined || maxPendingBytes !== undefined

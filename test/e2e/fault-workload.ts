@@ -65,6 +65,7 @@ export class Workload {
       params: {},
       tags: {},
       metrics: {},
+      inputs: new Set(),
       refused: new Set(),
     });
     this.twins.push(twin);
@@ -107,6 +108,7 @@ export class Workload {
       if (!(await this.#pause(dice, 150))) return;
       for (let i = 0; i < each; i++) point(twin, "epoch", dice, turn * each + i);
       if (turn % 3 === 0) twin.tag("progress", `turn ${turn}`);
+      if (turn % 4 === 1) twin.input(`part ${turn % 3}`, "digest");
       if (dice.below(5) === 0) twin.param(`late/${turn}`, [turn, String(turn)]);
       if (dice.below(12) === 0) twin.tag("mlflow.runName", `long, renamed in turn ${turn}`);
     }
@@ -180,10 +182,11 @@ export class Workload {
     if (!this.#over) end(twin, "FINISHED");
   }
 
-  /** A few params, tags and metrics, also such as the server refuses. */
+  /** A few params, tags, metrics and inputs, also such as the server refuses. */
   #fill(twin: Twin, dice: Dice): void {
     fill(twin, dice);
     const own = new Dice(dice.below(2 ** 31));
+    for (let i = own.below(3) === 0 ? 1 + own.below(3) : 0; i > 0; i--) twin.input(`data ${own.below(4)}`, `digest ${own.below(2)}`);
     if (!this.#place.refused) return;
     const { run, expected } = twin;
     const refuse = (record: (key: string) => void, key: string): void => {

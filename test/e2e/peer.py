@@ -101,6 +101,13 @@ def describe(mlflow, run, history):
     run_id, data = run.info.run_id, run.data
     described = {name: getattr(run.info, name) for name in RUN} | {"params": dict(data.params), "tags": dict(data.tags)}
     described["metrics"] = {key: plain(value) for key, value in data.metrics.items()}
+    described["inputs"] = [
+        {
+            **{field: getattr(each.dataset, field) for field in ("name", "digest", "source")},
+            "tags": {tag.key: tag.value for tag in each.tags},
+        }
+        for each in run.inputs.dataset_inputs
+    ]
     if history:
         described["history"] = {
             key: [[plain(point.value), point.timestamp, point.step] for point in mlflow.get_metric_history(run_id, key)]

@@ -35,6 +35,8 @@ export interface DumpRun {
   metrics: Record<string, Num>;
   /** By key, ordered as MLflow answers: [value, timestamp, step]. Absent with `history: false`. */
   history?: Record<string, [value: Num, timestamp: number, step: number][]>;
+  /** The datasets it uses, in no order. */
+  inputs: { name: string; digest: string; source: string; tags: Record<string, string> }[];
 }
 
 export interface Dump {

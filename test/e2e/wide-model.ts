@@ -1,7 +1,7 @@
 // What the wide program logs, and the model of what MLflow must show of it, kept apart from the SDK's own code.
 import type { MetricOptions, MetricValue, Run, TerminalStatus } from "../../src/index.js";
 import { Random } from "../support/by-hand.js";
-import type { Num } from "./peer.js";
+import type { DumpRun, Num } from "./peer.js";
 import { storedValue } from "./support.js";
 
 /** One expected point; without a timestamp it was logged "now", while the run was open. */
@@ -22,6 +22,8 @@ export interface ExpectedRun {
   readonly params: Record<string, string>;
   readonly tags: Record<string, string>;
   readonly metrics: Record<string, ExpectedPoint[]>;
+  /** Datasets it uses, as `inputText` gives them. */
+  readonly inputs?: Set<string>;
   /** Keys the server refuses: each leaves a tag `pulse.refused.…`. */
   readonly refused?: Set<string>;
 }
@@ -158,7 +160,16 @@ export class Twin {
     this.expected.tags[key] = stored;
     if (key === "mlflow.runName") this.expected.name = stored;
   }
+
+  input(name: string, digest: string): void {
+    const source = `{"uri":"${name}.csv"}`;
+    this.run.logInput({ name, digest, sourceType: "local", source: { uri: `${name}.csv` } }, { context: `for ${name}` });
+    this.expected.inputs?.add(inputText({ name, digest, source, tags: { "mlflow.data.context": `for ${name}` } }));
+  }
 }
+
+export const inputText = ({ name, digest, source, tags }: DumpRun["inputs"][number]): string =>
+  JSON.stringify([name, digest, source, tags]);
 
 /** A stack's first two lines: below are frames of ours, which are not stored. */
 export const headOf = (stack = ""): string => stack.split("\n").slice(0, 2).join("\n");
