@@ -7,7 +7,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createTracker } from "pulse-mlflow";
-import { mustEqual, report, temporaryFolder } from "./lib.mjs";
+import { mustEqual, percentile, report, temporaryFolder } from "./lib.mjs";
 
 const OUTAGE_S = Number(process.env.PULSE_OUTAGE_S ?? 30);
 const STATE_MS = 6_000;
@@ -215,11 +215,6 @@ async function loopDelay(work) {
   await work();
   histogram.disable();
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 };
-}
-
-function percentile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))];
 }
 
 /** Compiles the tests' server, and starts it beside this process. */

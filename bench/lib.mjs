@@ -58,3 +58,9 @@ export function mustEqual(what, got, expected) {
 export function report(row) {
   console.log(JSON.stringify(row));
 }
+
+/** The value below which `share` percent of a list lie. */
+export function percentile(values, share) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))];
+}

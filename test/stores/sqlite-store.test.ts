@@ -225,3 +225,18 @@ test("two stores write into one new file at once, nothing is lost", async () => 
   assert.equal(query(path, "SELECT count(*) AS n FROM metrics")[0]?.["n"], 200);
   assert.equal(query(path, "SELECT count(*) AS n FROM experiments WHERE name = 'Shared'")[0]?.["n"], 1);
 });
+
+test("what is written within a user's call does not wait for the log to be brought into the file; the next write between turns brings it", async () => {
+  const path = file();
+  const store = open(path);
+  store.applySync([change(id(1), { create: start() })], 0);
+  const sizes = (): number[] => ["", "-wal"].map((suffix) => statSync(path + suffix).size);
+  const [small = 0] = sizes();
+  const batch = Array.from({ length: 2_000 }, (_, i) => ({ key: "m", value: i, timestamp: i, step: 0 }));
+  for (let i = 0; (sizes()[1] ?? 0) < 24 * 2 ** 20; i++)
+    store.applySync([change(id(1), { metrics: batch.map((metric) => ({ ...metric, step: i })) })], 0);
+  assert.equal(sizes()[0], small);
+  await store.apply([change(id(1), { metrics: [{ key: "m", value: -1, timestamp: 1, step: 0 }] })]);
+  assert.ok((sizes()[0] ?? 0) > small + 2 ** 20, String(sizes()));
+  await store.close();
+});

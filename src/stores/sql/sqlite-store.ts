@@ -17,6 +17,13 @@ const QUICK_MS = 2;
 const SLOW_MS = 4;
 /** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
 const BUSY_WAIT_MS = 20;
+/**
+ * Pages of its log after which SQLite brings them into the file, which waits for the disk; at its own default of 1000 that comes so often
+ * that it is the 99th percentile.
+ */
+const CHECKPOINT_PAGES = 4_000;
+/** The same within a call of the user's, where nobody is to wait for the disk: the next write between turns brings them there. */
+const LATE_CHECKPOINT_PAGES = 40_000;
 
 /** How often a change is begun again whose transaction was taken back by what it is refused by. */
 const MOST_RESTARTS = 50;
@@ -33,6 +40,7 @@ interface Connection {
   readonly commit: Statement;
   readonly version: Statement;
   readonly file: string;
+  checkpointPages: number | undefined;
   schema: Schema;
   writer: SqlWriter;
 }
@@ -63,7 +71,7 @@ export class SqliteStore implements ReadyStore {
     const until = performance.now() + waitMs;
     for (;;) {
       const left = until - performance.now();
-      const outcomes = this.#apply(changes, Math.max(0, Math.ceil(left)));
+      const outcomes = this.#apply(changes, Math.max(0, Math.ceil(left)), waitMs > 0 ? CHECKPOINT_PAGES : LATE_CHECKPOINT_PAGES);
       if (left <= 0 || !isBusy(outcomes[0])) return outcomes;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT_MS);
     }
@@ -80,10 +88,14 @@ export class SqliteStore implements ReadyStore {
     return Promise.resolve();
   }
 
-  #apply(changes: readonly RunChange[], waitMs = 0): readonly Outcome[] {
+  #apply(changes: readonly RunChange[], waitMs = 0, checkpointPages = CHECKPOINT_PAGES): readonly Outcome[] {
     let connection: Connection;
     try {
       connection = this.#connect(waitMs);
+      if (connection.checkpointPages !== checkpointPages) {
+        connection.db.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
+        connection.checkpointPages = checkpointPages;
+      }
       if (waitMs > 0) connection.db.exec(`PRAGMA busy_timeout = ${waitMs}`);
     } catch (error) {
       this.#disconnect();
@@ -183,8 +195,7 @@ export class SqliteStore implements ReadyStore {
       const schema = inspectSchema(db, this.#path);
       // In WAL mode NORMAL loses nothing at a crash of the process; files in other modes keep SQLite's default.
       if (db.prepare(`PRAGMA ${FILE}.journal_mode`).get()?.["journal_mode"] === "wal") {
-        // A checkpoint waits for the disk. At SQLite's default of 1000 pages they come so often that they are the 99th percentile.
-        db.exec(`PRAGMA ${FILE}.synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000`);
+        db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
       }
       db.exec("PRAGMA busy_timeout = 0");
       this.#connection = {
@@ -193,6 +204,7 @@ export class SqliteStore implements ReadyStore {
         commit: db.prepare("COMMIT"),
         version: db.prepare(`PRAGMA ${FILE}.schema_version`),
         file: fileIdentity(this.#path),
+        checkpointPages: undefined,
         schema,
         writer: this.#writer(db, schema),
       };
