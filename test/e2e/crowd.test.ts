@@ -55,10 +55,11 @@ test(`${PROGRAMS} programs log ${RUNS} runs each into one file, beside one who r
   for (const { code, stdout, stderr } of ends) {
     assert.equal(code, 0, stderr);
     const { runs, delivered, pending, dropped, rejected, warnings } = JSON.parse(stdout) as Stats;
+    const { STORE_BUSY: _slow, ...others } = warnings; // who has to wait for the others for long says so
     // A start, an end, a param, a tag and three points.
     assert.deepEqual(
-      { runs, delivered, pending, dropped, rejected, warnings },
-      { runs: RUNS, delivered: 7 * RUNS, pending: 0, dropped: 0, rejected: 0, warnings: {} },
+      { runs, delivered, pending, dropped, rejected, others },
+      { runs: RUNS, delivered: 7 * RUNS, pending: 0, dropped: 0, rejected: 0, others: {} },
     );
   }
   assert.deepEqual(problems, []);
