@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { createTracker } from "../../src/index.js";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { change } from "../contract/store-contract.js";
 import { openDatabase } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
@@ -128,4 +129,18 @@ test("no credential of the tracking URI is written down", async () => {
   const texts = names.filter((name) => statSync(join(folder, name)).isFile()).map((name) => readFileSync(join(folder, name), "latin1"));
   assert.ok(texts.some((text) => text.includes("http://127.0.0.1:1")));
   assert.ok(![...texts, ...names, ...warnings, process.title].some((text) => /hunter2|very-secret/.test(text)));
+});
+
+test("its log of changes does not grow without bound while the event loop does not turn", () => {
+  const outbox = new OutboxFolder(newFolder(), "remote:").create(Date.now(), "1".repeat(32));
+  const key = "k".repeat(32);
+  outbox.putRun({ key, experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false }, 1);
+  const params = Array.from({ length: 1_000 }, (_, i) => ({ key: `p${i}`, value: "v".repeat(500) }));
+  let largest = 0;
+  for (let i = 0; i < 300; i++) {
+    outbox.transaction(() => outbox.append({ ...change(key, { params }), attempted: false }, 1_000, false));
+    largest = Math.max(largest, statSync(`${outbox.path}-wal`).size);
+  }
+  assert.ok(largest > 60 * 2 ** 20 && largest < 100 * 2 ** 20, String(largest));
+  outbox.close();
 });

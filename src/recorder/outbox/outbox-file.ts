@@ -10,6 +10,8 @@ const SUFFIXES = ["", "-wal"];
 export const UNSURE = ".unsure";
 /** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
 const LARGE_WAL = 4 * 1024 * 1024;
+/** At this size it is not waited for the end of the turn any more: the loop may not turn for long. */
+const HUGE_WAL = 64 * 1024 * 1024;
 const LOOK_EVERY = 16;
 
 /** The outboxes that trackers of this thread hold, whatever the copy of the package. */
@@ -152,12 +154,14 @@ export class OutboxFile {
   }
 
   #checkpointSoon(): void {
-    if (this.#checkpointing !== undefined || ++this.#commits % LOOK_EVERY > 0) return;
-    if (stateOf(`${this.path}-wal`).size < LARGE_WAL) return;
-    this.#checkpointing = setImmediate(() => {
-      this.#checkpointing = undefined;
-      this.checkpoint();
-    }).unref();
+    if (++this.#commits % LOOK_EVERY > 0) return;
+    const { size } = stateOf(`${this.path}-wal`);
+    if (size >= HUGE_WAL) this.checkpoint();
+    else if (size >= LARGE_WAL)
+      this.#checkpointing ??= setImmediate(() => {
+        this.#checkpointing = undefined;
+        this.checkpoint();
+      }).unref();
   }
 
   /** Brings the log of changes into the file, which also makes room in the log. */
