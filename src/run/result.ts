@@ -208,12 +208,57 @@ class Followed {
   }
 }
 
+/** Gives what its constructor is given: a class on top of it puts its private fields on any object. */
+class Given {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: this is what it is for
+    return object;
+  }
+}
+
+/** A generator with what follows it in a private field, which nobody sees; a `WeakMap` is many times as dear. */
+class FollowedGenerator extends Given {
+  readonly #followed: Followed;
+
+  constructor(generator: object, followed: Followed) {
+    super(generator);
+    this.#followed = followed;
+  }
+
+  static follower(value: unknown): Followed | undefined {
+    return typeof value === "object" && value !== null && #followed in value ? value.#followed : undefined;
+  }
+}
+
+/** What the prototypes of all native generators lead to. */
+const NATIVE: ReadonlySet<unknown> = new Set(
+  [function* () {}, async function* () {}].map((fn) => (Object.getPrototypeOf(fn) as { prototype: object }).prototype),
+);
+
+/** Prototypes whose verbs follow the generators on them that are followed. */
+const prepared = new WeakSet<object>();
+
 /**
- * Follows a generator: its `next`, `return` and `throw` get own versions that enter the call's context; each yield is a step,
- * its end is the call's end. The object stays the very one, so that whatever else it has goes on working. `fresh` as for a promise.
+ * Has the verbs of a generator's prototype, which belongs to the one function that made it, follow what is to be followed. Done once for a function,
+ * since own properties for each generator cost as much as a run. False where somebody has made a prototype of their own.
+ */
+function prepare(generator: object): boolean {
+  const prototype = Object.getPrototypeOf(generator) as object | null;
+  if (prototype === null) return false;
+  if (prepared.has(prototype)) return true;
+  if (!NATIVE.has(Object.getPrototypeOf(prototype)) || !Object.isExtensible(prototype)) return false;
+  if (VERBS.some((verb) => Object.hasOwn(prototype, verb))) return false;
+  for (const verb of VERBS) define(prototype, verb, undefined);
+  prepared.add(prototype);
+  return true;
+}
+
+/**
+ * Follows a generator: its `next`, `return` and `throw` get versions that enter the call's context; each yield is a step,
+ * its end is the call's end. The object stays the very one, so that whatever else it has goes on working. `fresh`: it is what a generator
+ * function has just made, and nobody else has it.
  */
 export function observeGenerator<G extends object>(generator: G, observer: CallObserver, fresh: boolean): G {
-  const target = generator as unknown as AnyIterator;
   if (!fresh) {
     const layer = (layers.get(generator) ?? 0) + 1;
     if (layer > MOST_LAYERS) {
@@ -224,21 +269,27 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
   }
   observer.isolate();
   const followed = new Followed(generator, observer);
-  for (const verb of VERBS) {
-    const original = target[verb] as Method | undefined;
-    if (typeof original !== "function") continue;
-    // In one function, since each further one is a frame in the stack of every error below.
-    const value = function (this: unknown, ...args: unknown[]): unknown {
-      // What it asks of itself while it is asked is its own affair.
-      if (followed.begun && observer.inside) return Reflect.apply(original, this, args);
-      if (verb === "next" && !followed.begun) observer.begin();
-      if (!followed.begun && verb !== "next") followed.over = true; // closed before its first step: there is no run, whatever follows
-      followed.begun = true;
-      return scopes.storage.run(observer.scope, drive, followed, verb, original, this, args);
-    };
-    Object.defineProperty(generator, verb, { value, writable: true, configurable: true });
-  }
+  if (fresh && prepare(generator)) new FollowedGenerator(generator, followed);
+  else for (const verb of VERBS) define(generator, verb, followed);
   return generator;
+}
+
+/** Puts a verb on an iterator that is followed, or on a prototype of some. */
+function define(on: object, verb: Verb, known: Followed | undefined): void {
+  const original = (on as AnyIterator)[verb] as Method | undefined;
+  if (typeof original !== "function") return;
+  // In one function, since each further one is a frame in the stack of every error below.
+  const value = function (this: unknown, ...args: unknown[]): unknown {
+    const followed = known ?? FollowedGenerator.follower(this);
+    // What it asks of itself while it is asked is its own affair.
+    if (followed === undefined || (followed.begun && followed.observer.inside)) return Reflect.apply(original, this, args);
+    const { observer } = followed;
+    if (verb === "next" && !followed.begun) observer.begin();
+    if (!followed.begun && verb !== "next") followed.over = true; // closed before its first step: there is no run, whatever follows
+    followed.begun = true;
+    return scopes.storage.run(observer.scope, drive, followed, verb, original, this, args);
+  };
+  Object.defineProperty(on, verb, { value, writable: true, configurable: true });
 }
 
 function drive(followed: Followed, verb: Verb, original: Method, self: unknown, args: readonly unknown[]): unknown {

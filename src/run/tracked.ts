@@ -100,9 +100,10 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] 
     call.failed(error);
     throw error;
   }
-  // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
   if (plan.nature === "async") return derive(result as Promise<unknown>, call, true);
-  if (result !== self && isGenerator(result)) return observeGenerator(result, call, plan.nature === "generator");
+  if (plan.nature === "generator") return observeGenerator(result as object, call, true);
+  // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
+  if (result !== self && isGenerator(result)) return observeGenerator(result, call, false);
   return observeResult(result, call);
 }
 

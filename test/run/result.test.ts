@@ -141,6 +141,54 @@ test("a generator keeps its prototype, its return value and what is sent into it
   assert.equal(run.tags.has("pulse.partial"), false);
 });
 
+test("nothing is put on a generator itself, and one that is not tracked goes on by itself", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  function* count(to: number): Generator<number> {
+    for (let n = 0; n < to; n++) yield n;
+  }
+  const tracking = tracker.tracked(count, { metrics: "n" });
+  const [followed, alone] = [tracking(2), count(2)];
+  assert.deepEqual(Reflect.ownKeys(followed), []);
+  assert.ok(followed instanceof count && alone instanceof count);
+  assert.deepEqual(Object.keys(count.prototype as object), []);
+  assert.equal(followed.next, alone.next);
+  assert.deepEqual([...alone], [0, 1]);
+  assert.deepEqual([...followed], [0, 1]);
+  assert.throws(() => followed.next.call(undefined as never), TypeError);
+  assert.deepEqual(steps(await onlyRun(), "n"), [
+    [0, 0],
+    [1, 1],
+  ]);
+});
+
+test("a generator function whose prototype cannot be added to, or has verbs of its own, is followed all the same", async () => {
+  const { tracker, runs } = memoryTracker();
+  const closed: number[] = [];
+  const made = [0, 1, 2, 3].map(
+    (kind) =>
+      function* (): Generator<number> {
+        yield kind;
+      },
+  );
+  const [frozen, bare, derived, shadowing] = made as [(typeof made)[0], (typeof made)[0], (typeof made)[0], (typeof made)[0]];
+  Object.freeze(frozen.prototype);
+  (bare as { prototype: unknown }).prototype = undefined;
+  (derived as { prototype: unknown }).prototype = Object.create(derived.prototype as object);
+  Object.defineProperty(shadowing.prototype, "return", {
+    value(this: Generator<number>) {
+      closed.push(3);
+      return { value: undefined, done: true };
+    },
+  });
+  for (const fn of made) for (const _ of tracker.tracked(fn, { metrics: "n" })()) break;
+  const all = await runs();
+  assert.deepEqual(
+    all.map((run) => [run.status, run.tags.get("pulse.partial"), values(run)["n"]]),
+    [0, 1, 2, 3].map((kind) => ["FINISHED", "true", [kind]]),
+  );
+  assert.deepEqual(closed, [3]);
+});
+
 test("an early break ends the run FINISHED and partial, and closes the generator", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const source = new Source();
