@@ -102,10 +102,15 @@ function redacted(host: RunHost, what: string, text: string): string {
 
 /** Names that are stored as they are; most programs have a handful, and looking through each for secrets is dear. */
 const plain = new Set<string>();
+/** The one that was asked for last. */
+let lastPlain: string | undefined;
 
 function limited(host: RunHost, what: string, given: string, limit: number): string {
   const byRules = host.config.redact === undefined || host.config.redact === true;
-  if (byRules && plain.has(given)) return given;
+  if (byRules && (given === lastPlain || plain.has(given))) {
+    lastPlain = given;
+    return given;
+  }
   const text = withoutNul(redacted(host, what, shortText(given)));
   sayRedacted(host, `the ${what}`, given, text);
   if (text.length <= limit) {

@@ -4,6 +4,7 @@ import { readParameters } from "../capture/parameter-names.js";
 import { compileParams, type ParamCapture, type ParamSelector, type Signature, type TagCapture } from "../capture/params.js";
 import { shared } from "../registry.js";
 import type { CallOptions, RunOptions } from "./options.js";
+import type { ResolvedPlans } from "./resolve.js";
 
 /** Any function; arguments and `this` go through untouched. */
 // biome-ignore lint/suspicious/noExplicitAny: a wrapper is transparent for whatever it wraps
@@ -33,6 +34,8 @@ export interface Plan {
   readonly remarks: Remark[];
   /** What was asked for, for people and tools to read. */
   readonly parts: PlanPart[];
+  /** What it comes to for each class of callers, as far as that is known. */
+  resolved: ResolvedPlans | undefined;
 }
 
 interface Remark {
@@ -83,6 +86,7 @@ export function newPlan(original: AnyFunction, name: string): Plan {
     signature: undefined,
     remarks: [],
     parts: [],
+    resolved: undefined,
   };
 }
 

@@ -35,24 +35,21 @@ interface Cached {
   readonly resolved: ResolvedPlan;
 }
 
-interface Cache {
+/** @internal A plan as it applies to each class of callers, resolved at the first call of each. */
+export interface ResolvedPlans {
   readonly byClass: WeakMap<object, Cached>;
   /** The class that called last: mostly the only one. */
   lastKey: object | undefined;
   last: Cached | undefined;
 }
 
-const caches = new WeakMap<Plan, Cache>();
 const DETACHED = {};
 
 /** Resolves a plan for `self`, once per class. */
 export function resolvePlan(plan: Plan, self: unknown): ResolvedPlan {
   const key = lookupStart(self) ?? DETACHED;
-  let cache = caches.get(plan);
-  if (cache === undefined) {
-    cache = { byClass: new WeakMap(), lastKey: undefined, last: undefined };
-    caches.set(plan, cache);
-  }
+  plan.resolved ??= { byClass: new WeakMap(), lastKey: undefined, last: undefined };
+  const cache = plan.resolved;
   let cached = cache.lastKey === key ? cache.last : cache.byClass.get(key);
   if (cached?.version !== plans.version) {
     cached = { version: plans.version, resolved: resolve(plan, key === DETACHED ? undefined : key) };
@@ -65,7 +62,7 @@ export function resolvePlan(plan: Plan, self: unknown): ResolvedPlan {
 
 /** Has a plan that was added to resolved once more. */
 export function resolveAnew(plan: Plan): void {
-  caches.delete(plan);
+  plan.resolved = undefined;
 }
 
 /** Where the search for the class of a call begins: the prototype of an instance, the class itself for a static call. */

@@ -222,7 +222,7 @@ export class Run {
       this.#ended = true;
       return;
     }
-    if (!TERMINAL.has(status)) {
+    if (status !== "FINISHED" && !TERMINAL.has(status)) {
       this.#host.diagnostics.warn(
         "INVALID_VALUE",
         `A run ends FINISHED, FAILED or KILLED, not ${JSON.stringify(status)}; FINISHED is taken.`,

@@ -17,6 +17,15 @@ import { endWithError, endWithFault } from "./status.js";
 const values: number[] = [];
 let top = 0;
 
+/** Takes the last of the values. One or two, as most results have, are not worth a copy by the library. */
+function takeLast(count: number): number[] {
+  const end = top;
+  top -= count;
+  const first = values[top] as number;
+  if (count === 1) return [first];
+  return count === 2 ? [first, values[top + 1] as number] : values.slice(top, end);
+}
+
 /** @internal One call of a tracked function, from its start to the end of its result. */
 export class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
@@ -192,9 +201,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     const keys = this.#keys;
     this.#keys = undefined;
     if (keys === undefined || keys === NO_KEYS) return;
-    const end = top;
-    top -= keys.keys.length;
-    (this.run as Run).captureWhole(keys, values.slice(top, end), this.#now);
+    (this.run as Run).captureWhole(keys, takeLast(keys.keys.length), this.#now);
   }
 
   limited(what: string): void {

@@ -186,7 +186,8 @@ export class Dispatcher<W extends Work> {
 
   /** Books what became of a batch; gives the reason when the store takes nothing now. */
   #book(batch: Batch<W>, outcomes: readonly Outcome[]): PulseError | undefined {
-    const away = outcomes.findLast((outcome) => outcome.kind === "away");
+    let away: (Outcome & { kind: "away" }) | undefined;
+    for (const outcome of outcomes) if (outcome.kind === "away") away = outcome; // by hand, since there may be thousands
     if (outcomes.some(({ kind }) => kind === "done")) {
       this.lastAccepted = performance.now();
       this.#breaker.accepted();
