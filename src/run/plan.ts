@@ -3,8 +3,7 @@ import type { MetricCapture } from "../capture/metrics.js";
 import { readParameters } from "../capture/parameter-names.js";
 import { compileParams, type ParamCapture, type ParamSelector, type Signature, type TagCapture } from "../capture/params.js";
 import { shared } from "../registry.js";
-import type { CallOptions, RunOptions } from "./options.js";
-import type { ResolvedPlans } from "./resolve.js";
+import type { CallOptions, Nest, RunOptions } from "./options.js";
 
 /** Any function; arguments and `this` go through untouched. */
 // biome-ignore lint/suspicious/noExplicitAny: a wrapper is transparent for whatever it wraps
@@ -36,6 +35,48 @@ export interface Plan {
   readonly parts: PlanPart[];
   /** What it comes to for each class of callers, as far as that is known. */
   resolved: ResolvedPlans | undefined;
+}
+
+/** @internal A plan as it applies to one class of callers: everything that does not depend on the single call. */
+export interface ResolvedPlan {
+  /** Whether the method opens runs at all (rules a and b), or only logs into one that is open (rule c). */
+  readonly opens: boolean;
+  readonly nest: Nest;
+  /** Experiment named by decorators, by the method first. */
+  readonly experiment: string | undefined;
+  /** Taken when nobody names or configures one: a tracked class's name. */
+  readonly className: string | undefined;
+  readonly runName: RunOptions["runName"];
+  readonly defaultName: string;
+  readonly when: RunOptions["when"];
+  /** What stands for the method, where calls are counted. */
+  readonly family: object | undefined;
+  /** Whether some calls are not recorded, or not as runs of their own. */
+  readonly thins: boolean;
+  readonly sample: RunOptions["sample"];
+  readonly maxRunsPerSecond: RunOptions["maxRunsPerSecond"];
+  readonly foldKey: RunOptions["foldKey"];
+  readonly failOn: RunOptions["failOn"];
+  readonly ignore: RunOptions["ignore"];
+  /** Base class first, then derived, then the method's own. */
+  readonly params: readonly Fields[];
+  readonly tags: readonly Fields[];
+}
+
+/** @internal Fixed values, or those of one call. */
+export type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[]) => Readonly<Record<string, unknown>>);
+
+interface Cached {
+  readonly version: number;
+  readonly resolved: ResolvedPlan;
+}
+
+/** A plan as it applies to each class of callers, resolved at the first call of each. */
+interface ResolvedPlans {
+  readonly byClass: WeakMap<object, Cached>;
+  /** The class that called last: mostly the only one. */
+  lastKey: object | undefined;
+  last: Cached | undefined;
 }
 
 interface Remark {

@@ -1,47 +1,5 @@
-import type { Nest, RunOptions } from "./options.js";
-import { type ClassPlan, captureParams, type Plan, plans } from "./plan.js";
-
-/** A plan as it applies to one class of callers: everything that does not depend on the single call. */
-export interface ResolvedPlan {
-  /** Whether the method opens runs at all (rules a and b), or only logs into one that is open (rule c). */
-  readonly opens: boolean;
-  readonly nest: Nest;
-  /** Experiment named by decorators, by the method first. */
-  readonly experiment: string | undefined;
-  /** Taken when nobody names or configures one: a tracked class's name. */
-  readonly className: string | undefined;
-  readonly runName: RunOptions["runName"];
-  readonly defaultName: string;
-  readonly when: RunOptions["when"];
-  /** What stands for the method, where calls are counted. */
-  readonly family: object | undefined;
-  /** Whether some calls are not recorded, or not as runs of their own. */
-  readonly thins: boolean;
-  readonly sample: RunOptions["sample"];
-  readonly maxRunsPerSecond: RunOptions["maxRunsPerSecond"];
-  readonly foldKey: RunOptions["foldKey"];
-  readonly failOn: RunOptions["failOn"];
-  readonly ignore: RunOptions["ignore"];
-  /** Base class first, then derived, then the method's own. */
-  readonly params: readonly Fields[];
-  readonly tags: readonly Fields[];
-}
-
-/** Fixed values, or those of one call. */
-type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[]) => Readonly<Record<string, unknown>>);
-
-interface Cached {
-  readonly version: number;
-  readonly resolved: ResolvedPlan;
-}
-
-/** @internal A plan as it applies to each class of callers, resolved at the first call of each. */
-export interface ResolvedPlans {
-  readonly byClass: WeakMap<object, Cached>;
-  /** The class that called last: mostly the only one. */
-  lastKey: object | undefined;
-  last: Cached | undefined;
-}
+import type { RunOptions } from "./options.js";
+import { type ClassPlan, captureParams, type Fields, type Plan, plans, type ResolvedPlan } from "./plan.js";
 
 const DETACHED = {};
 

@@ -1,7 +1,7 @@
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { fold } from "./folds.js";
 import { guard } from "./guard.js";
-import type { ResolvedPlan } from "./resolve.js";
+import type { ResolvedPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 

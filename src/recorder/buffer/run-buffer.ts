@@ -1,22 +1,11 @@
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
 import type { PulseError } from "../../errors.js";
-import {
-  itemsOf,
-  LIST_NAMES,
-  type ListName,
-  type RunChange,
-  type RunEnd,
-  type RunStart,
-  type StoredIds,
-} from "../../stores/tracking-store.js";
+import { itemsOf, LIST_NAMES, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
 import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
 import type { Unfinished } from "../unfinished.js";
+import { GatheredItems, type OtherLists } from "./gathered-items.js";
 
-type OtherLists = { -readonly [K in Exclude<ListName, "metrics">]: Lists[K] };
-
-/** Stand for lists without entries until the first one; most changes have no params, tags or inputs. */
-const NONE: never[] = [];
-const NO_LISTS: OtherLists = { params: NONE, tags: NONE, inputs: NONE };
+const NO_BUFFERS: never[] = [];
 
 /** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
 export interface ChangeSink {
@@ -51,7 +40,7 @@ type Where = "resting" | "queued" | "kept";
  * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in order.
  * Whoever carries it further says what has happened; what that makes of its state is decided here.
  */
-export class RunBuffer {
+export class RunBuffer extends GatheredItems {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
   readonly run: Unfinished;
@@ -75,19 +64,9 @@ export class RunBuffer {
   #closing = false;
   #watchers: Set<RunWatcher> | undefined;
   #intake: ChangeSink;
-  // What is gathered.
-  #create: RunStart | undefined;
-  #metrics: Metric[] = NONE;
-  #lists = NO_LISTS;
-  #end: RunEnd | undefined;
-  /** The run's first result, each key with step 0, until somebody looks at its metrics: most runs are one call and have no others. */
-  #keys: readonly string[] | undefined;
-  #values: readonly number[] = NONE;
-  #time = 0;
-  /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
-  #taken = 0;
 
   constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined) {
+    super();
     this.#intake = intake;
     this.run = run;
     this.runKey = runKey;
@@ -156,7 +135,7 @@ export class RunBuffer {
 
   /** Children that wait for this run's creation. */
   get children(): readonly RunBuffer[] {
-    return this.#children ?? NONE;
+    return this.#children ?? NO_BUFFERS;
   }
 
   /** Has a watcher told how the run fares. */
@@ -177,24 +156,19 @@ export class RunBuffer {
   }
 
   start(start: RunStart): void {
-    this.#create = start;
+    this.putStart(start);
     this.#intake.added(this, "runs", START_BYTES);
   }
 
   metric(metric: Metric): void {
     if (!this.#closing && this.#intake.admits?.("metrics", metric.key) === false) return;
-    const metrics = this.#allMetrics();
-    if (metrics === NONE) this.#metrics = [metric];
-    else metrics.push(metric);
+    this.putMetric(metric);
     this.#intake.added(this, "metrics", METRIC_BYTES);
   }
 
   /** Takes the run's first result as a whole; false when it has to come metric by metric. */
   result(keys: readonly string[], values: readonly number[], time: number): boolean {
-    if (this.#intake.admits !== undefined || this.#keys !== undefined || this.#metrics.length > 0) return false;
-    this.#keys = keys;
-    this.#values = values;
-    this.#time = time;
+    if (this.#intake.admits !== undefined || !this.putResult(keys, values, time)) return false;
     this.#intake.added(this, "metrics", METRIC_BYTES * keys.length, keys.length);
     return true;
   }
@@ -213,10 +187,7 @@ export class RunBuffer {
 
   #add<K extends keyof OtherLists>(name: K, item: Lists[K][number], key: string): void {
     if (this.#intake.admits?.(name, key) === false) return;
-    if (this.#lists === NO_LISTS) this.#lists = { ...NO_LISTS };
-    const lists: { [name in K]: readonly unknown[] } = this.#lists;
-    if (lists[name] === NONE) lists[name] = [item];
-    else (lists[name] as unknown[]).push(item);
+    this.putItem(name, item);
     this.#intake.added(this, name, (LIST_KINDS[name] as { bytes(item: unknown): number }).bytes(item));
   }
 
@@ -231,7 +202,7 @@ export class RunBuffer {
   }
 
   end(end: RunEnd): void {
-    this.#end = end;
+    this.putEnd(end);
     this.#ended = true;
     if (this.#ids) this.#intake.ending(this);
     this.#intake.added(this, "ends", END_BYTES);
@@ -239,15 +210,14 @@ export class RunBuffer {
 
   /** What of it is gathered and not handed over. */
   get gathered(): Pick<RunChange, "metrics" | "end"> | undefined {
-    return this.#holds ? { metrics: this.#allMetrics(), end: this.#end } : undefined;
+    return this.holds ? this.everything : undefined;
   }
 
   /** Goes over to another intake, with everything gathered so far. */
   handOver(intake: ChangeSink): void {
     this.#intake = intake;
     // Read before: the first of it that is taken note of may have all of it handed to the store.
-    const [create, end] = [this.#create, this.#end];
-    const lists: Lists = { ...this.#lists, metrics: this.#allMetrics() };
+    const { create, end, ...lists } = this.everything;
     if (create) intake.added(this, "runs", START_BYTES);
     for (const name of LIST_NAMES) {
       const { bytes } = LIST_KINDS[name] as { bytes(item: unknown): number };
@@ -258,16 +228,7 @@ export class RunBuffer {
 
   /** Whether there is nothing to hand over. */
   get empty(): boolean {
-    return this.#head === undefined && !this.#holds;
-  }
-
-  get #holds(): boolean {
-    return this.#create !== undefined || this.#end !== undefined || this.#lists !== NO_LISTS || this.metricsLeft > 0;
-  }
-
-  /** How many metrics are not handed over. */
-  get metricsLeft(): number {
-    return this.#keys?.length ?? this.#metrics.length - this.#taken;
+    return this.#head === undefined && !this.holds;
   }
 
   /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
@@ -276,13 +237,11 @@ export class RunBuffer {
       this.#head = { ...this.#head, ids: this.#ids, attempted: true };
       return this.#head;
     }
-    if (!this.#holds) return undefined;
-    const { params, tags, inputs } = this.#lists;
-    const others = (this.#create ? 1 : 0) + params.length + tags.length + inputs.length + (this.#end ? 1 : 0);
+    if (!this.holds) return undefined;
     // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
-    const to = this.#taken + Math.min(this.metricsLeft, Math.max(1, limit - others));
-    this.#head = this.#piece(this.#taken, to);
-    this.#forget(to);
+    const count = this.metricsWithin(limit);
+    this.#head = this.piece(0, count, this);
+    this.forget(count);
     return this.#head;
   }
 
@@ -293,12 +252,11 @@ export class RunBuffer {
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
     const pieces = this.#head && !this.#flying ? [{ ...this.#head, attempted: true }] : [];
-    if (!this.#holds) return pieces;
-    const upTo = this.#taken + Math.min(this.metricsLeft, most);
-    for (let from = this.#taken; ; from += limit) {
-      const to = Math.min(from + limit, upTo);
-      pieces.push(this.#piece(from, to));
-      if (to === upTo) return pieces;
+    if (!this.holds) return pieces;
+    const count = Math.min(this.metricsLeft, most);
+    for (let from = 0; ; from += limit) {
+      pieces.push(this.piece(from, Math.min(limit, count - from), this));
+      if (from + limit >= count) return pieces;
     }
   }
 
@@ -371,7 +329,7 @@ export class RunBuffer {
     this.#registered = false; // its row is there for the changes' sake now, and goes with them
     this.#settled += items;
     if (!this.#flying) this.#head = undefined;
-    this.#forget(this.#taken + Math.min(this.metricsLeft, most));
+    this.forget(most);
   }
 
   /** The outbox need not know any more where the head is. */
@@ -405,7 +363,7 @@ export class RunBuffer {
 
   /** Has the children that wait, or those of them, wait no more, and gives them. */
   free(which: (child: RunBuffer) => boolean = () => true): RunBuffer[] {
-    if (this.#children === undefined) return NONE;
+    if (this.#children === undefined) return NO_BUFFERS;
     const free: RunBuffer[] = [];
     const left: RunBuffer[] = [];
     for (const child of this.#children) (which(child) ? free : left).push(child);
@@ -417,13 +375,13 @@ export class RunBuffer {
   orphan(): void {
     this.#parent = undefined;
     if (this.#head?.create) this.#head = { ...this.#head, create: orphaned(this.#head.create) };
-    else if (this.#create) this.#create = orphaned(this.#create);
+    else this.replaceStart(orphaned);
   }
 
   /** Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they were. */
   dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
     const count = Math.min(most, this.metricsLeft);
-    if (count > 0) this.#advance(this.#taken + count);
+    if (count > 0) this.advance(count);
     this.#settled += count;
     return count;
   }
@@ -433,60 +391,8 @@ export class RunBuffer {
     this.#where = "resting";
     this.#head = undefined;
     this.#settled = this.#recorded;
-    this.#forget(this.#taken + this.metricsLeft);
+    this.forget(Number.POSITIVE_INFINITY);
     this.lose(error, true);
-  }
-
-  /** The metrics gathered, those handed over and not let go of yet among them. */
-  #allMetrics(): Metric[] {
-    const [keys, values, timestamp] = [this.#keys, this.#values, this.#time];
-    if (keys === undefined) return this.#metrics;
-    this.#metrics = keys.map((key, i) => ({ key, value: values[i] as number, timestamp, step: 0 }));
-    this.#keys = undefined;
-    this.#values = NONE;
-    return this.#metrics;
-  }
-
-  /** The metrics from one to another as a change; what is no metric goes with the first of those that are left, the end with the last. */
-  #piece(from: number, to: number): RunChange {
-    const metrics = this.#allMetrics();
-    const isFirst = from === this.#taken;
-    const create = isFirst ? this.#create : undefined;
-    const { params, tags, inputs } = isFirst ? this.#lists : NO_LISTS;
-    return {
-      runKey: this.runKey,
-      experiment: this.experiment,
-      ids: this.#ids,
-      parentId: create && this.#parent?.ids?.runId,
-      attempted: false,
-      create,
-      metrics: from === 0 && to === metrics.length ? metrics : metrics.slice(from, to),
-      params,
-      tags,
-      inputs,
-      end: to === metrics.length ? this.#end : undefined,
-    };
-  }
-
-  /** Lets go of what was handed over: of everything but the metrics from there on, and the end behind them. */
-  #forget(to: number): void {
-    this.#create = undefined;
-    this.#lists = NO_LISTS;
-    if (to < this.#allMetrics().length) this.#advance(to);
-    else {
-      this.#metrics = NONE;
-      this.#taken = 0;
-      this.#end = undefined;
-    }
-  }
-
-  /** Takes note that the metrics up to there were handed over, and lets go of them: behind a store that never catches up the list would only grow. */
-  #advance(upTo: number): void {
-    const metrics = this.#allMetrics();
-    this.#taken = upTo;
-    if (upTo <= metrics.length / 2) return;
-    this.#metrics = metrics.slice(upTo);
-    this.#taken = 0;
   }
 }
 
