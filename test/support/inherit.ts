@@ -17,7 +17,7 @@ export interface Inheritance {
   readonly warnings: readonly string[];
 }
 
-/** Delivers what dead trackers have left in `root` for `trackingUri`, as their next one would. */
+/** Delivers what dead trackers have left in `root` for `trackingUri`, as their next one would; gives up after `withinMs` without progress. */
 export async function inherit(
   root: string,
   trackingUri: string,
@@ -37,7 +37,13 @@ export async function inherit(
     },
   });
   heir.start();
-  for (const deadline = Date.now() + withinMs; !heir.done && Date.now() < deadline; ) await dispatcher.nextSettled(20);
+  let seen = 0;
+  for (let deadline = Date.now() + withinMs; !heir.done && Date.now() < deadline; ) {
+    await dispatcher.nextSettled(20);
+    if (delivered === seen) continue;
+    seen = delivered;
+    deadline = Date.now() + withinMs;
+  }
   heir.stop();
   await dispatcher.stop();
   await store.close();
