@@ -1,7 +1,8 @@
 // testing/index.d.ts
 export { assertLoggedMetric, assertRun, type MatcherResult, type MetricExpectation, type PulseAssertions, pulseMatchers, type Recorded, type RunExpectation, } from "./matchers.js";
 export type { MlflowCall } from "./mlflow-call.js";
-export { type StoreContractCase, type StoreSubject, trackingStoreContract } from "./store-contract.js";
+export { trackingStoreContract } from "./store-contract.js";
+export type { StoreContractCase, StoreSubject } from "./store-subject.js";
 export { createTestTracker, type MlflowCalls, type RunSnapshot, recordMlflowCalls, type TestConfig, type TestPoint, type TestRun, type TestTracker, } from "./test-tracker.js";
 
 // testing/matchers.d.ts
@@ -71,33 +72,9 @@ export type MlflowCall = readonly [call: "setExperiment", name: string] | readon
 }] | readonly [call: "logParam", key: string, value: string] | readonly [call: "setTag", key: string, value: string] | readonly [call: "logMetric", key: string, value: number, step: number] | readonly [call: "endRun", status: string];
 
 // testing/store-contract.d.ts
-import type { TrackingReader } from "../stores/tracking-reader.js";
-import { type TrackingStore } from "../stores/tracking-store.js";
+import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 /**
- * A store under test.
- * @experimental
- */
-export interface StoreSubject {
-    readonly store: TrackingStore;
-    /** Reads what is stored. It is asked again and again, behind `reopen` too, and must see what was stored last, by whichever store. */
-    readonly reader: TrackingReader;
-    /** Makes another store on the same place, as the next process has one; the first is closed by then. Leave it out where nothing outlives the store. */
-    readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
-    /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
-    readonly keepsEndTime?: boolean | undefined;
-    /** Lets go of the place; the stores are closed by then. */
-    dispose(): Promise<void> | void;
-}
-/**
- * One promise of the contract: `run` rejects when the store does not keep it.
- * @experimental
- */
-export interface StoreContractCase {
-    readonly name: string;
-    run(): Promise<void>;
-}
-/**
- * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each.
+ * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an empty place.
  * @experimental
  * @example
  * import assert from "node:assert/strict";
@@ -107,6 +84,36 @@ export interface StoreContractCase {
  * for (const { name, run } of trackingStoreContract(makeSubject)) test.skip(name, run); // test(name, run) in yours
  */
 export declare function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[];
+
+// testing/store-subject.d.ts
+import type { TrackingReader } from "../stores/tracking-reader.js";
+import type { TrackingStore } from "../stores/tracking-store.js";
+/**
+ * A store under test.
+ * @experimental
+ */
+export interface StoreSubject {
+    readonly store: TrackingStore;
+    /**
+     * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes. It is asked again
+     * and again, behind `reopen` too, and must see what was stored last, by whichever store.
+     */
+    readonly reader: TrackingReader;
+    /** Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that is `volatile` needs none. */
+    readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
+    /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
+    readonly keepsEndTime?: boolean | undefined;
+    /** Lets go of the place, after each case, also one that fails; the stores are closed by then, if they can be. */
+    dispose(): Promise<void> | void;
+}
+/**
+ * One promise of the contract: `run` rejects when the store does not keep it, with a message that says what is wrong.
+ * @experimental
+ */
+export interface StoreContractCase {
+    readonly name: string;
+    run(): Promise<void>;
+}
 
 // testing/test-tracker.d.ts
 import type { PulseConfig } from "../config/options.js";

@@ -72,11 +72,7 @@ export class CheckedStore implements ReadyStore {
    * @throws PulseError for what is none: the store counts as away, and everything is kept.
    */
   #checked(changes: readonly RunChange[], outcomes: unknown): readonly Outcome[] {
-    const wrong = Array.isArray(outcomes)
-      ? outcomes.length === changes.length
-        ? outcomes.map((outcome, i) => faultOfOutcome(outcome, changes[i])).find((fault) => fault !== undefined)
-        : `${outcomes.length} outcomes for ${changes.length} changes`
-      : "no list of outcomes";
+    const wrong = faultOfOutcomes(changes, outcomes);
     if (wrong === undefined) return outcomes as readonly Outcome[];
     throw new PulseError("STORE_UNAVAILABLE", `${this.uri} gave ${wrong}; that is a mistake in the store.`);
   }
@@ -97,13 +93,20 @@ function atLeastOne(value: number | undefined): number | undefined {
   return typeof value === "number" && value >= 1 ? value : undefined;
 }
 
-function faultOfOutcome(outcome: unknown, change: RunChange | undefined): string | undefined {
+/** What is wrong with what a store answers to changes, in words; undefined when nothing is. */
+export function faultOfOutcomes(changes: readonly RunChange[], outcomes: unknown): string | undefined {
+  if (!Array.isArray(outcomes)) return "no list of outcomes";
+  if (outcomes.length !== changes.length) return `${outcomes.length} outcomes for ${changes.length} changes`;
+  return changes.map((change, i) => faultOfOutcome(outcomes[i], change)).find((fault) => fault !== undefined);
+}
+
+function faultOfOutcome(outcome: unknown, { create }: RunChange): string | undefined {
   const { kind, ids, refused, error, params } = (outcome ?? {}) as Readonly<Record<string, unknown>>;
   switch (kind) {
     case "done": {
       const { runId, experimentId } = (ids ?? {}) as Partial<StoredIds>;
       if (refused !== undefined && !isRefused(refused)) return "refused items that are none";
-      if (ids === undefined) return change?.create && 'outcome "done" of a creation without ids';
+      if (ids === undefined) return create && 'outcome "done" of a creation without ids';
       return typeof runId === "string" && typeof experimentId === "string" ? undefined : "ids that are no texts";
     }
     case "retry":

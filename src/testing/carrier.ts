@@ -1,4 +1,7 @@
+import assert from "node:assert/strict";
 import type { DatasetInput } from "../entities.js";
+import { messageOf } from "../errors.js";
+import { faultOfOutcomes } from "../stores/checked-store.js";
 import type { ReadRun, TrackingReader } from "../stores/tracking-reader.js";
 import type { Outcome, RunChange, StoredIds, TrackingStore } from "../stores/tracking-store.js";
 
@@ -7,7 +10,8 @@ export class Carrier {
   store: TrackingStore;
   readonly #reader: TrackingReader;
   readonly #ids = new Map<string, StoredIds>();
-  readonly #tried = new Set<string>();
+  /** What was handed over: creations, and changes without one. */
+  readonly #tried = new WeakSet<object>();
 
   constructor(store: TrackingStore, reader: TrackingReader) {
     this.store = store;
@@ -15,16 +19,34 @@ export class Carrier {
   }
 
   async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
-    const outcomes = await this.store.apply(changes.map((each) => this.#prepared(each)));
-    return this.#noted(changes, outcomes);
+    const given = this.#prepared(changes);
+    let outcomes: readonly Outcome[];
+    try {
+      outcomes = await this.store.apply(given);
+    } catch (error) {
+      throw new Error(`apply failed, which means that the store is away: ${messageOf(error)}`, { cause: error });
+    }
+    return this.#noted(given, outcomes, "apply");
   }
 
-  applySync(changes: readonly RunChange[], waitMs: number): readonly Outcome[] | undefined {
-    const outcomes = this.store.applySync?.(
-      changes.map((each) => this.#prepared(each)),
-      waitMs,
-    );
-    return outcomes && this.#noted(changes, outcomes);
+  applySync(changes: readonly RunChange[], waitMs: number): readonly Outcome[] {
+    const given = this.#prepared(changes);
+    return this.#noted(given, this.store.applySync?.(given, waitMs), "applySync");
+  }
+
+  /** Applies changes one after the other; each must be stored. */
+  async deliver(...changes: readonly RunChange[]): Promise<void> {
+    for (const each of changes) assertDone(await this.outcomeOf(each));
+  }
+
+  async outcomeOf(change: RunChange): Promise<Outcome> {
+    const [outcome] = await this.apply([change]);
+    return outcome as Outcome;
+  }
+
+  /** As when a change was handed over and never arrived. */
+  lost(change: RunChange): void {
+    this.#tried.add(change.create ?? change);
   }
 
   idOf(key: string): string {
@@ -36,49 +58,75 @@ export class Carrier {
     this.#ids.delete(key);
   }
 
-  /** What is stored of a run; what a reader has beside it, and in which order it gives points, is its own. */
-  async read(key: string): Promise<ReadRun | undefined> {
-    const run = await this.#reader.readRun(this.idOf(key));
+  /** What is stored of a run; what a reader has beside it, and the order in which it gives points and datasets, is its own. */
+  async read(key: string): Promise<Required<ReadRun> | undefined> {
+    let run: ReadRun | undefined;
+    try {
+      run = await this.#reader.readRun(this.idOf(key));
+    } catch (error) {
+      throw new Error(`readRun of the reader failed: ${messageOf(error)}`, { cause: error });
+    }
     if (run === undefined) return undefined;
-    const { experiment, name, status, startTime, endTime, params, tags, metrics } = run;
+    const { experiment, name, status, startTime, endTime, params, tags, metrics, inputs = [] } = run;
     const sorted = Object.entries(metrics).map(([metric, points]) => [metric, [...points].sort(inOrder)]);
-    return { experiment, name, status, startTime, endTime, params, tags, metrics: Object.fromEntries(sorted) };
-  }
-
-  /** The datasets that are stored of a run, in an order that does not depend on the store. */
-  async inputs(key: string): Promise<readonly DatasetInput[]> {
-    const { inputs = [] } = (await this.#reader.readRun(this.idOf(key))) ?? {};
-    const byText = (a: object, b: object): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
-    return inputs
-      .map(({ name, digest, sourceType, source, schema, profile, tags }) => {
-        const optional = { schema: schema ?? undefined, profile: profile ?? undefined }; // JSON drops what is undefined
-        return { name, digest, sourceType, source, ...optional, tags: [...tags].sort(byText) };
-      })
-      .sort(byText);
+    return {
+      ...{ experiment, name, status, startTime, endTime, params: { ...params }, tags: { ...tags } },
+      metrics: Object.fromEntries(sorted),
+      inputs: inputs.map(comparable).sort(byText),
+    };
   }
 
   close(): Promise<void> {
     return this.store.close();
   }
 
-  #prepared(change: RunChange): RunChange {
-    const { runKey, create } = change;
-    const parent = create?.parentKey === undefined ? undefined : this.#ids.get(create.parentKey);
-    const attempted = create !== undefined && this.#tried.has(runKey);
-    if (create) this.#tried.add(runKey);
-    return { ...change, attempted, ids: this.#ids.get(runKey), parentId: parent?.runId };
+  #prepared(changes: readonly RunChange[]): readonly RunChange[] {
+    const prepared = changes.map((change) => {
+      const { runKey, create } = change;
+      const parentId = create?.parentKey === undefined ? undefined : this.#ids.get(create.parentKey)?.runId;
+      const attempted = this.#tried.has(create ?? change);
+      this.#tried.add(create ?? change);
+      return { ...change, attempted, ids: this.#ids.get(runKey), parentId };
+    });
+    // What comes again is another object, and none of them is the store's own.
+    return frozen(structuredClone(prepared));
   }
 
-  #noted(changes: readonly RunChange[], outcomes: readonly Outcome[]): readonly Outcome[] {
+  #noted(changes: readonly RunChange[], outcomes: unknown, by: string): readonly Outcome[] {
+    const fault = faultOfOutcomes(changes, outcomes);
+    if (fault !== undefined) assert.fail(`${by} gave ${fault}`);
     changes.forEach(({ runKey }, i) => {
-      const outcome = outcomes[i];
+      const outcome = (outcomes as readonly Outcome[])[i];
       if (outcome?.kind === "done" && outcome.ids) this.#ids.set(runKey, outcome.ids);
     });
-    return outcomes;
+    return outcomes as readonly Outcome[];
   }
 }
 
+/** Says of a change that was to be stored what was answered instead. */
+export function assertDone(outcome: Outcome | undefined): void {
+  if (outcome?.kind === "done" && (outcome.refused ?? []).length === 0) return;
+  const { kind, error, params, refused } = (outcome ?? {}) as { kind?: string; error?: Error; params?: string[]; refused?: object[] };
+  const why = [error?.message, params && `params ${params}`, refused && `refused: ${JSON.stringify(refused)}`].filter(Boolean).join("; ");
+  assert.fail(`a change that can be stored was answered "${kind}"${why && ` (${why})`}`);
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value === "object" && value !== null) for (const each of Object.values(Object.freeze(value))) frozen(each);
+  return value;
+}
+
+/** JSON drops what is undefined. */
+function comparable({ name, digest, sourceType, source, schema, profile, tags }: DatasetInput): DatasetInput {
+  const optional = { schema: schema ?? undefined, profile: profile ?? undefined };
+  return { name, digest, sourceType, source, ...optional, tags: tags.map(({ key, value }) => ({ key, value })).sort(byText) };
+}
+
+function byText(a: object, b: object): number {
+  return JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
+}
+
 function inOrder(a: readonly number[], b: readonly number[]): number {
-  const at = a.findIndex((value, i) => value !== b[i]);
+  const at = a.findIndex((value, i) => !Object.is(value, b[i]));
   return at < 0 ? 0 : Number(a[at]) - Number(b[at]);
 }

@@ -9,7 +9,8 @@ export {
   type RunExpectation,
 } from "./matchers.js";
 export type { MlflowCall } from "./mlflow-call.js";
-export { type StoreContractCase, type StoreSubject, trackingStoreContract } from "./store-contract.js";
+export { trackingStoreContract } from "./store-contract.js";
+export type { StoreContractCase, StoreSubject } from "./store-subject.js";
 export {
   createTestTracker,
   type MlflowCalls,

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { change, type StoreSubject, start, trackingStoreContract } from "../../src/testing/store-contract.js";
+import { change, start } from "../../src/testing/contract-change.js";
+import { type StoreSubject, trackingStoreContract } from "../../src/testing/index.js";
 
-export { change, start } from "../../src/testing/store-contract.js";
+export { change, start } from "../../src/testing/contract-change.js";
 
 /** What every store must do, and what those of MLflow's must beside it; `make` gives a fresh one. */
 export function storeContract(name: string, make: () => Promise<StoreSubject>): void {

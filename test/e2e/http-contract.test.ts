@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { StoreSubject } from "../../src/testing/store-contract.js";
+import type { StoreSubject } from "../../src/testing/index.js";
 import { storeContract } from "../contract/store-contract.js";
 import { readRun } from "../support/rest.js";
 import { startServer } from "./peer.js";

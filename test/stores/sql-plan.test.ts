@@ -19,10 +19,11 @@ class Waiting implements TrackingStore {
   readonly #db: Database;
   readonly #planner: Planner;
   readonly #texts: ReturnType<typeof statements>;
+  #open = true;
 
-  constructor(path: string) {
+  constructor(path: string, isNew: boolean) {
     this.#db = openDatabase(path);
-    createSchema(this.#db, "file:///0", 1);
+    if (isNew) createSchema(this.#db, "file:///0", 1);
     const schema = inspectSchema(this.#db, path);
     this.#texts = statements(schema);
     this.#planner = new Planner({ schema, locate: (id) => `file:///${id}`, now: Date.now, id: systemClock.id, double: real });
@@ -35,10 +36,9 @@ class Waiting implements TrackingStore {
     return outcomes;
   }
 
-  async close(): Promise<void> {}
-
-  release(): void {
-    this.#db.close();
+  async close(): Promise<void> {
+    if (this.#open) this.#db.close();
+    this.#open = false;
   }
 
   async #carryOut<R>(plan: Plan<R>): Promise<R> {
@@ -61,14 +61,11 @@ class Waiting implements TrackingStore {
 storeContract("the same plans, carried out by an executor that waits", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-plan-"));
   const path = join(folder, "mlflow.db");
-  const store = new Waiting(path);
   return {
-    store,
+    store: new Waiting(path, true),
     reader: { readRun: async (runId) => readRun(path, runId) },
-    dispose() {
-      store.release();
-      rmSync(folder, { recursive: true });
-    },
+    reopen: () => new Waiting(path, false),
+    dispose: () => rmSync(folder, { recursive: true }),
   };
 });
 

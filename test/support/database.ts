@@ -46,11 +46,12 @@ export function readRun(path: string, runId: string): ReadRun | undefined {
     Object.fromEntries(
       query(path, `SELECT key, value FROM ${table} WHERE run_uuid = ?`, runId).map((row) => [String(row["key"]), String(row["value"])]),
     );
-  const metrics: Record<string, [number, number, number][]> = {};
+  const metrics = new Map<string, [number, number, number][]>(); // no object: a metric may be called constructor
   for (const row of query(path, "SELECT * FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp, value", runId)) {
     const key = String(row["key"]);
-    metrics[key] ??= [];
-    metrics[key].push([Number(row["step"]), Number(row["timestamp"]), row["is_nan"] ? Number.NaN : Number(row["value"])]);
+    const points = metrics.get(key) ?? [];
+    metrics.set(key, points);
+    points.push([Number(row["step"]), Number(row["timestamp"]), row["is_nan"] ? Number.NaN : Number(row["value"])]);
   }
   return {
     experiment: String(run["experiment"]),
@@ -60,7 +61,7 @@ export function readRun(path: string, runId: string): ReadRun | undefined {
     endTime: run["end_time"] === null ? null : Number(run["end_time"]),
     params: pairs("params"),
     tags: pairs("tags"),
-    metrics,
+    metrics: Object.fromEntries(metrics),
     inputs: readInputs(path, runId),
   };
 }

@@ -22,14 +22,16 @@ export async function readRun(url: string, runId: string, headers: Record<string
   if (run === undefined) return undefined;
   const { info, data } = run;
   const experiment = (await get(`experiments/get?experiment_id=${info.experiment_id}`))?.["experiment"] as unknown as { name: string };
-  const metrics: Record<string, [number, number, number][]> = {};
+  const metrics = new Map<string, [number, number, number][]>(); // no object: a metric may be called constructor
   for (const { key } of data.metrics ?? []) {
     const history = (await get(`metrics/get-history?run_id=${runId}&metric_key=${encodeURIComponent(key)}`))?.[
       "metrics"
     ] as unknown as Point[];
-    metrics[key] = history
-      .map(({ step = 0, timestamp, value }): [number, number, number] => [step, timestamp, Number(value)])
-      .sort(([a], [b]) => a - b);
+    const points = history.map(({ step = 0, timestamp, value }): [number, number, number] => [step, timestamp, Number(value)]);
+    metrics.set(
+      key,
+      points.sort(([a], [b]) => a - b),
+    );
   }
   const pairs = (list: { key: string; value: string }[] = []): Record<string, string> =>
     Object.fromEntries(list.map(({ key, value }) => [key, value] as const));
@@ -42,7 +44,7 @@ export async function readRun(url: string, runId: string, headers: Record<string
     endTime: info.end_time ?? null,
     params: pairs(data.params),
     tags,
-    metrics,
+    metrics: Object.fromEntries(metrics),
     inputs: (run.inputs?.dataset_inputs ?? []).map(({ dataset, tags: said = [] }) => ({
       name: String(dataset["name"]),
       digest: String(dataset["digest"]),

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import type { ReadRun } from "../stores/tracking-reader.js";
+import type { Carrier } from "./carrier.js";
+
+/** What is promised of each part of a run that is read. */
+const PROMISES: Readonly<Record<keyof ReadRun, string>> = {
+  experiment: "a run is in the experiment that its creation named",
+  name: "a run has the name of its creation, or of its tag mlflow.runName since",
+  status: "a run is RUNNING until it ends, and then has the status of its end",
+  startTime: "a run has the start time of its creation",
+  endTime: "a run has the end time of its end, and none before",
+  params: "each param is there with its first value",
+  tags: "each tag is there with its last value",
+  metrics: "each point is there once, told apart by key, step, timestamp and value",
+  inputs: "each dataset is there once, as it was used first, told apart by name and digest",
+};
+
+/** Compares a run with what is expected: what is not given is as a creation that says nothing else has it. */
+export async function expectRun(store: Carrier, key: string, expected: Partial<ReadRun>, when: string): Promise<void> {
+  const run = await store.read(key);
+  assert.ok(run, `A run that was created is there under the id that was answered; ${when} it is not.`);
+  const { name = "a run" } = expected;
+  const whole: Required<ReadRun> = {
+    ...{ experiment: "Contract", name, status: "RUNNING", startTime: 1_000, endTime: null, params: {}, metrics: {} },
+    ...expected,
+    tags: { "mlflow.runName": name, "mlflow.user": "me", ...expected.tags },
+    inputs: expected.inputs ?? [],
+  };
+  for (const part of Object.keys(PROMISES) as (keyof ReadRun)[]) same(run[part], whole[part], `${PROMISES[part]}; ${when}`);
+}
+
+/** Compares, and says of a difference which promise is broken. */
+export function same(actual: unknown, expected: unknown, promise: string): void {
+  try {
+    assert.deepEqual(actual, expected);
+  } catch (error) {
+    const message = `Broken: ${promise}.\n${(error as Error).message}`;
+    throw new assert.AssertionError({ message, actual, expected, operator: "deepStrictEqual", stackStartFn: same });
+  }
+}
