@@ -138,8 +138,8 @@ export interface OutboxOptions {
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
     /**
-     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:`, `null:`, or a scheme of
-     * `registerTrackingStore()`.
+     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, another form of the README, or a scheme
+     * of `registerTrackingStore()`.
      * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
      */
     readonly trackingUri?: string | undefined;
@@ -569,7 +569,7 @@ declare const PROBLEMS: {
     };
     readonly INVALID_TRACKING_URI: {
         readonly retry: false;
-        readonly todo: "Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, memory: or null:.";
+        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js"); until then nothing is stored.';
     };
     readonly WRONG_TARGET: {
         readonly retry: false;
@@ -1062,15 +1062,17 @@ export interface StoreOptions {
     readonly requestTimeoutMs: number;
 }
 /**
- * Makes the store that a tracking URI names; opens nothing before the first change. It is given the URI as it stands, with what
- * credentials are in it, and no others.
+ * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing before the first
+ * change. It is given the URI as it stands, with what credentials are in it, and no others.
  * @throws an error that says what is wrong with the URI.
  * @experimental
  */
 export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 /**
  * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
- * Registering a scheme again replaces what was there; trackers that exist keep their store.
+ * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
+ * trackers that exist keep their store. Schemes of MLflow that are not there yet (`file`, `s3`, `postgresql`, …) may be registered until a
+ * later release brings its own store for them.
  * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
  * @experimental
  * @example

@@ -8,7 +8,10 @@ import { bounded, isError, shortText } from "./capture/text.js";
 const PROBLEMS = {
   INVALID_CONFIG: { retry: false, todo: "" },
   INVALID_OPTION: { retry: false, todo: "" },
-  INVALID_TRACKING_URI: { retry: false, todo: "Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, memory: or null:." },
+  INVALID_TRACKING_URI: {
+    retry: false,
+    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js"); until then nothing is stored.',
+  },
   WRONG_TARGET: { retry: false, todo: "" },
   NO_ACTIVE_RUN: {
     retry: false,

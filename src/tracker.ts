@@ -18,9 +18,9 @@ import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 import type { RunHost } from "./run/run-host.js";
 import { callTracked, trackedBy } from "./run/tracked.js";
-import { CheckedStore } from "./stores/checked-store.js";
+import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
-import { openStore } from "./stores/registry.js";
+import { openStore, registeredFor, type StoreMaker } from "./stores/registry.js";
 import type { ReadyStore, TrackingStore } from "./stores/tracking-store.js";
 
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
@@ -150,19 +150,29 @@ class TrackerInstance implements Tracker, RunHost {
   }
 }
 
-const current: { tracker: TrackerInstance | undefined; given: PulseConfig } = shared("default tracker", () => ({
-  tracker: undefined,
-  given: {},
-}));
+interface Current {
+  tracker: TrackerInstance | undefined;
+  given: PulseConfig;
+  /** The tracker only refuses: for this URI, and with this maker or none. */
+  refused?: { readonly uri: string; readonly make: StoreMaker | undefined } | undefined;
+}
+
+const current: Current = shared("default tracker", (): Current => ({ tracker: undefined, given: {} }));
 
 /** Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is warned of, and the runs are refused. */
 function defaultTracker(): TrackerInstance {
+  const { refused } = current;
+  if (refused && registeredFor(refused.uri) !== refused.make) {
+    current.tracker?.retire(); // a store was registered behind the first run
+    current.tracker = undefined;
+  }
   current.tracker ??= makeDefault();
   return current.tracker;
 }
 
 function makeDefault(): TrackerInstance {
   let config: ResolvedConfig | undefined;
+  current.refused = undefined;
   try {
     const resolved = resolveConfig(current.given);
     config = resolved;
@@ -172,7 +182,9 @@ function makeDefault(): TrackerInstance {
       error instanceof PulseError ? error : new PulseError("INVALID_CONFIG", `Tracking cannot be set up: ${messageOf(error)}.`, error);
     if (config?.strict) throw problem;
     config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
-    return new TrackerInstance(config, new RefusingStore(shownUri(config.trackingUri), problem), undefined);
+    const { trackingUri: uri } = config;
+    current.refused = { uri, make: registeredFor(uri) };
+    return new TrackerInstance(config, new RefusingStore(shownUri(uri), problem), undefined);
   }
 }
 
@@ -205,16 +217,11 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   return tracker;
 }
 
-/** The stores that trackers were given: each closes its own. */
-const given: WeakSet<TrackingStore> = shared("given stores", () => new WeakSet<TrackingStore>());
-
 function taken(store: TrackingStore): ReadyStore {
-  if (given.has(store)) {
-    const detail = "store: this one belongs to another tracker, which closes it; make a store for each tracker.";
-    throw new PulseError("INVALID_CONFIG", detail);
-  }
-  given.add(store);
-  return new CheckedStore(store);
+  const detail = "store: this one belongs to another tracker, which closes it; make a store for each tracker.";
+  const ready = takeStore(store);
+  if (ready === undefined) throw new PulseError("INVALID_CONFIG", detail);
+  return ready;
 }
 
 /** @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look into it or have it fail. */
@@ -239,6 +246,7 @@ export function configure(config: PulseConfig): void {
   const previous = current.tracker;
   current.given = config;
   current.tracker = tracker;
+  current.refused = undefined;
   previous?.retire();
 }
 

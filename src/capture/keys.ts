@@ -13,7 +13,7 @@ const MAX_KNOWN = 10_000;
 const [LONGEST_KEY, KEY_END] = [1_000, 250];
 
 /** A short stable hash of a text, to keep cut values apart. */
-function shortHash(text: string): string {
+export function shortHash(text: string): string {
   let hash = 0x811c9dc5; // FNV-1a, 32 bits
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash >>> 0).toString(16).padStart(HASH_DIGITS, "0");

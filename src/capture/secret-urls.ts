@@ -75,9 +75,13 @@ function redactAddresses(text: string): string {
     });
 }
 
+/** A scheme of somebody's own before a path, in which an `@` ends no credentials: behind `//`, or with another `:`, it might. */
+const OWN_PATH = /^(?!https?:|[\w+.-]*(?:sql|postgres))[a-z][a-z0-9+.-]+:(?:\/(?!\/)|\.{1,2}\/|~\/|[a-z]:[\\/])[^:]*$/i;
+
 /** What may be shown of a text that is meant as a tracking URI, whatever it is: nothing before its last `@`, and no value of its query. */
 export function withoutCredentials(uri: string): string {
-  const shown = /^sqlite:\/\/\//i.test(uri) ? uri : uri.replace(/^([a-z][a-z0-9+.-]{0,30}:[\\/]*)?[\s\S]*@/i, `$1${REDACTED}@`);
+  const isPath = /^sqlite:\/\/\//i.test(uri) || OWN_PATH.test(uri);
+  const shown = isPath ? uri : uri.replace(/^([a-z][a-z0-9+.-]{0,30}:[\\/]*)?[\s\S]*@/i, `$1${REDACTED}@`);
   const query = shown.indexOf("?");
   if (query < 0) return shown;
   return shown.slice(0, query) + shown.slice(query).replace(/([?&][^=&]*=)?[^&]+/g, (_all, name = "?") => name + REDACTED);

@@ -27,7 +27,7 @@ export async function doctor(terminal: Terminal, options: ProbeOptions): Promise
   findings.push(outbox(config));
   await store?.close();
 
-  const todo = findings.flatMap((finding) => finding.todo ?? []);
+  const todo = findings.flatMap(({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Mend what is said of ${what}.` : []));
   const bad = findings.some(({ verdict }) => verdict === "bad");
   if (terminal.json) printJson(terminal, { ok: !bad, settings, findings, todo });
   else show(terminal, settings, findings, todo);

@@ -43,8 +43,8 @@ export interface OutboxOptions {
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
   /**
-   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory:`, `null:`, or a scheme of
-   * `registerTrackingStore()`.
+   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, another form of the README, or a scheme
+   * of `registerTrackingStore()`.
    * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
    */
   readonly trackingUri?: string | undefined;

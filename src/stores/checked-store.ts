@@ -1,16 +1,35 @@
-import { redactText, shownText } from "../capture/redact.js";
+import { shortHash } from "../capture/keys.js";
+import { REDACTED, redactText, shownText } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
+import { shared } from "../registry.js";
 import type { Finding, Outcome, ProbeOptions, ReadyStore, RunChange, StoredIds, TrackingStore } from "./tracking-store.js";
 
 const BATCH_ITEMS = 1_000;
 /** Stands for the address of a store that has none. */
 const NO_ADDRESS = "the configured store";
 
+/** The stores that trackers have: each closes its own. */
+const taken: WeakSet<TrackingStore> = shared("given stores", () => new WeakSet<TrackingStore>());
+
+/** Takes a store that somebody else has written for one tracker; undefined when another has it. */
+export function takeStore(store: TrackingStore): ReadyStore | undefined {
+  if (taken.has(store)) return undefined;
+  taken.add(store);
+  return new CheckedStore(store);
+}
+
+/** An address without its credentials. What waits for one user must not be delivered as another: the name counts, as a hash, and the password does not. */
+function addressOf(uri: string): string {
+  const user = /^[^:]+:\/\/([^:@/?#]+)[:@]/.exec(uri)?.[1];
+  const shown = redactText(uri);
+  return user === undefined ? shown : shown.replace(`//${REDACTED}@`, `//[redacted-${shortHash(user)}]@`);
+}
+
 /**
  * A store that somebody else has written, as the recorder is given it: what the contract leaves open is answered, and what it
  * answers itself is looked at, so that a mistake in it is said once instead of stopping delivery. Nothing is given up for one.
  */
-export class CheckedStore implements ReadyStore {
+class CheckedStore implements ReadyStore {
   readonly uri: string;
   readonly durable: boolean;
   readonly volatile: boolean;
@@ -21,7 +40,7 @@ export class CheckedStore implements ReadyStore {
 
   constructor(given: TrackingStore) {
     this.#given = given;
-    this.uri = given.uri === undefined ? NO_ADDRESS : redactText(given.uri);
+    this.uri = given.uri === undefined ? NO_ADDRESS : addressOf(given.uri);
     this.volatile = given.volatile === true;
     this.durable = given.uri !== undefined && !this.volatile;
     if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.(changes, waitMs));

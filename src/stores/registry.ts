@@ -3,7 +3,7 @@ import type { Clock } from "../clock.js";
 import type { ServerSettings } from "../config/server.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
-import { CheckedStore } from "./checked-store.js";
+import { takeStore } from "./checked-store.js";
 import { HttpStore } from "./http/http-store.js";
 import { serverUrl } from "./http/server-url.js";
 import { MemoryStore } from "./memory-store.js";
@@ -18,7 +18,7 @@ export interface OwnStoreOptions {
   readonly server: ServerSettings;
 }
 
-/** @internal The stores of this package: a line for each scheme. */
+/** The stores of this package: a line for each scheme. */
 const OWN: Readonly<Record<string, (uri: string, options: OwnStoreOptions) => ReadyStore>> = {
   http: (uri, { server }) => new HttpStore(serverUrl(uri), server),
   https: (uri, { server }) => new HttpStore(serverUrl(uri), server),
@@ -37,8 +37,8 @@ export interface StoreOptions {
 }
 
 /**
- * Makes the store that a tracking URI names; opens nothing before the first change. It is given the URI as it stands, with what
- * credentials are in it, and no others.
+ * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing before the first
+ * change. It is given the URI as it stands, with what credentials are in it, and no others.
  * @throws an error that says what is wrong with the URI.
  * @experimental
  */
@@ -51,10 +51,13 @@ const registered: Map<string, StoreMaker> = shared("tracking stores", () => new 
 const NOT_YET = /^(file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\+\w+)?$/;
 /** One letter is a drive of Windows. */
 const SCHEME = /^[a-z][a-z0-9+.-]+$/;
+const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase();
 
 /**
  * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
- * Registering a scheme again replaces what was there; trackers that exist keep their store.
+ * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
+ * trackers that exist keep their store. Schemes of MLflow that are not there yet (`file`, `s3`, `postgresql`, …) may be registered until a
+ * later release brings its own store for them.
  * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
  * @experimental
  * @example
@@ -70,7 +73,7 @@ export function registerTrackingStore(scheme: string, make: StoreMaker): void {
   const invalid = (detail: string): PulseError => new PulseError("INVALID_OPTION", `registerTrackingStore: ${detail}.`);
   if (typeof scheme !== "string" || !SCHEME.test(scheme))
     throw invalid(
-      `expected a scheme of two or more lower-case letters, digits, + . or -, without the colon, got ${typeof scheme === "string" ? JSON.stringify(scheme) : kindOf(scheme)}`,
+      `expected a scheme: a lower-case letter, then one or more of lower-case letters, digits, + . and -, without the colon, got ${typeof scheme === "string" ? JSON.stringify(scheme) : kindOf(scheme)}`,
     );
   if (Object.hasOwn(OWN, scheme)) throw invalid(`"${scheme}" is a scheme of this package's own; choose another name`);
   if (typeof make !== "function") throw invalid(`expected a function that makes the store of "${scheme}", got ${kindOf(make)}`);
@@ -79,11 +82,16 @@ export function registerTrackingStore(scheme: string, make: StoreMaker): void {
 
 /**
  * @internal Makes the store a tracking URI names; nothing is opened before the first change.
- * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there.
+ * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there; `INVALID_CONFIG` when what is
+ * registered for it makes none.
  */
 export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
-  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase();
-  if (scheme === undefined) throw wrong(uri, " is a plain path: folders of the mlruns kind are not written in this version yet");
+  const scheme = schemeOf(uri);
+  if (scheme === undefined) {
+    const odd = /^[^:/\\.@]{2,}(?=:)/.exec(uri)?.[0];
+    if (odd !== undefined) throw wrong(uri, " begins with no scheme: that is a letter, then letters, digits, + . and -, before a colon");
+    throw wrong(uri, " is a plain path: folders of the mlruns kind are not written in this version yet");
+  }
   const own = Object.hasOwn(OWN, scheme) ? OWN[scheme] : undefined;
   if (own) return own(uri, options);
   const make = registered.get(scheme);
@@ -93,18 +101,28 @@ export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
   throw wrong(uri, `: there is no store for ${scheme}:${yet}; registerTrackingStore() adds one${others}`);
 }
 
+/** @internal What is registered for the scheme of a tracking URI. */
+export function registeredFor(uri: string): StoreMaker | undefined {
+  return registered.get(schemeOf(uri) ?? "");
+}
+
 function made(uri: string, scheme: string, make: StoreMaker, { server }: OwnStoreOptions): ReadyStore {
   let store: TrackingStore;
   try {
     store = make(uri, { requestTimeoutMs: server.requestTimeoutMs });
   } catch (error) {
-    throw error instanceof PulseError ? error : new PulseError("INVALID_TRACKING_URI", `${shownUri(uri)}: ${messageOf(error)}`, error);
+    if (error instanceof PulseError) throw error;
+    throw new PulseError("INVALID_CONFIG", `Tracking URI ${JSON.stringify(shownUri(uri))} cannot be used: ${messageOf(error)}.`, error);
   }
   const fault = storeFault(store);
-  if (fault === undefined) return new CheckedStore(store);
+  const gave = `What is registered for ${scheme}: gave`;
+  if (fault !== undefined)
+    throw new PulseError("INVALID_CONFIG", `${gave} ${fault}, where a tracking store with apply and close is expected.`);
+  const taken = takeStore(store);
+  if (taken) return taken;
   throw new PulseError(
-    "INVALID_TRACKING_URI",
-    `What is registered for ${scheme}: gave ${fault}, where a tracking store with apply and close is expected.`,
+    "INVALID_CONFIG",
+    `${gave} a store that belongs to another tracker, which closes it; it must make one for each call.`,
   );
 }
 

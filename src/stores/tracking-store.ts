@@ -192,12 +192,20 @@ export interface ReadyStore extends TrackingStore {
 export function storeFault(store: unknown): string | undefined {
   if (typeof store !== "object" || store === null) return kindOf(store);
   const { apply, close, applySync, runUrl, settle, probe, uri } = store as Record<string, unknown>;
+  if (isPromise(store)) return "a promise (make the store at once, and open it with the first change)";
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
   if (missing.length > 0) return `an object without ${missing.join(" and ")}`;
   const odd = Object.entries({ applySync, runUrl, settle, probe }).find(([, value]) => value !== undefined && typeof value !== "function");
   if (odd) return `one whose ${odd[0]} is no method`;
   if (uri !== undefined && (typeof uri !== "string" || uri.trim() === "")) return "one whose uri is no text";
   return undefined;
+}
+
+/** Whether somebody would have to wait for it; what it comes to is of no interest. */
+function isPromise(value: object): boolean {
+  if (typeof (value as Partial<Promise<unknown>>).then !== "function") return false;
+  Promise.resolve(value).catch(() => undefined);
+  return true;
 }
 
 /** @internal Which kind of value something is, in words. */

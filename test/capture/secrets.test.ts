@@ -249,6 +249,9 @@ test("of a tracking URI nothing before its last @ is shown, nor a value of its q
     }
   for (const stays of ["http://host:5000/x", "sqlite:////home/me@corp/mlflow.db", "memory:", "./mlruns", "http://h:5000/#/experiments/1"])
     assert.equal(shownUri(stays), stays);
+  for (const stays of ["own:/data/me@corp/runs.jsonl", "own:./me@corp/runs", "own:C:\\me@corp\\runs"]) assert.equal(shownUri(stays), stays);
+  for (const hides of ["own://me@corp/runs", "own:/me:hunter2@corp", "own:me@corp", "postgresql:/me@corp", "http:/me@corp"])
+    assert.match(shownUri(hides), /^[a-z]+:\/*\[redacted\]@corp/);
   assert.equal(shownUri("sqlite:///x.db?mode=ro&key=abc"), "sqlite:///x.db?mode=[redacted]&key=[redacted]");
   assert.equal(shownUri("http://host?abc"), "http://host?[redacted]");
 });

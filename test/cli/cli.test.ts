@@ -211,7 +211,7 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
   );
   for (const [env, todo] of [
     [{ MLFLOW_TRACKING_URI: "http://127.0.0.1:1" }, /Check the address in the tracking URI/],
-    [{ MLFLOW_TRACKING_URI: "gopher:x" }, /Use http\(s\):\/\//],
+    [{ MLFLOW_TRACKING_URI: "gopher:x" }, /- Use http\(s\):\/\/.*NODE_OPTIONS="--import/],
     [{ MLFLOW_TRACKING_URI: "sqlite:////proc/none/x.db" }, /Make \/proc\/none writable/],
     [{ MLFLOW_TRACKING_URI: "memory:", XDG_STATE_HOME: "/proc/none" }, /Give `outbox\.folder` a folder that can be made and written/],
   ] as const) {
@@ -258,6 +258,7 @@ test("commands know the stores of a program that is loaded before them, and what
     program,
     `import { appendFileSync } from "node:fs";
     import { registerTrackingStore } from ${JSON.stringify(entry)};
+    registerTrackingStore("wrong-notes", () => { throw new Error("no such notes"); });
     registerTrackingStore("notes", (uri) => ({
       uri,
       apply: async (changes) => changes.map((change) => {
@@ -288,6 +289,11 @@ test("commands know the stores of a program that is loaded before them, and what
   assert.match(
     (await cli(state, ["doctor"], { MLFLOW_TRACKING_URI: "memory:" })).out,
     /note +store +memory: keeps nothing beyond this process/,
+  );
+  const wrong = (await cli(state, ["doctor"], { ...env, MLFLOW_TRACKING_URI: "wrong-notes:x" })).out;
+  assert.match(
+    wrong,
+    /BAD +tracking URI +Tracking URI "wrong-notes:x" cannot be used: no such notes[\s\S]*- Mend what is said of tracking URI\./,
   );
   const unknown = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: env.MLFLOW_TRACKING_URI });
   assert.equal(unknown.code, 1);

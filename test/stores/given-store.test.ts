@@ -5,7 +5,7 @@ import { checkConfig } from "../../src/config/options.js";
 import { CONFIG_FILE } from "../../src/config/picker.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker, logExperiment, PulseError, shutdown, type TrackingStore, withRun } from "../../src/index.js";
-import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
@@ -74,16 +74,23 @@ test("one with an address has an outbox under it, without credentials, and the n
   const tracker = createTracker({ store, outbox: { folder }, exitTimeoutMs: 50, ...quiet(warnings) });
   tracker.startRun({ runName: "kept" }).end();
   await tracker.shutdown();
-  const kept = new OutboxFolder(folder, "own://[redacted]@host/team?a=b");
-  const left = kept.files();
+  const [kept] = outboxFolders(folder);
+  const left = kept?.files() ?? [];
   assert.equal(left.length, 1);
+  assert.match(String(kept?.uri), /^own:\/\/\[redacted-[0-9a-f]{8}\]@host\/team\?a=b$/);
   assert.match(warnings.join("\n"), /own:\/\/\[redacted\]@host\/team\?a=b has not taken are kept in/);
   assert.doesNotMatch(warnings.join("\n"), /secret/);
 
-  const next = at("own://me:secret@host/team?a=b");
+  const other = at("own://you:secret@host/team?a=b");
+  const stranger = createTracker({ store: other, outbox: { folder }, ...quiet(warnings) });
+  stranger.startRun({ runName: "theirs" }).end();
+  await stranger.shutdown();
+  assert.deepEqual(other.names, ["theirs FINISHED"]); // another user's place
+
+  const next = at("own://me:new-secret@host/team?a=b");
   const heir = createTracker({ store: next, outbox: { folder }, ...quiet(warnings) });
   heir.startRun({ runName: "new" }).end();
-  await until("the outbox is delivered", () => next.memory.runs.size === 2 && !kept.files().includes(left[0] as string));
+  await until("the outbox is delivered", () => next.memory.runs.size === 2 && !kept?.files().includes(left[0] as string));
   await heir.shutdown();
   assert.deepEqual(next.names.sort(), ["kept FINISHED", "new FINISHED"]);
 });
@@ -100,6 +107,7 @@ test("what is no store, or comes with a tracking URI, is one message that names 
     ["sqlite:///x.db", /a URI goes into trackingUri\), got a string/],
     [null, /got null/],
     [{ apply: method, close: method, applySync: true }, /got one whose applySync is no method/],
+    [Promise.resolve(new Own()), /got a promise \(make the store at once, and open it with the first change\)/],
     [{ apply: method, close: method, uri: " " }, /got one whose uri is no text/],
   ] as const)
     for (const make of [createTracker, configure])

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
-import { createTracker, registerTrackingStore, type StoreOptions, type TrackingStore } from "../../src/index.js";
+import { createTracker, flush, registerTrackingStore, type StoreOptions, shutdown, type TrackingStore, withRun } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { openStore } from "../../src/stores/registry.js";
 import type { ReadyStore } from "../../src/stores/tracking-store.js";
@@ -56,13 +56,15 @@ test("what cannot be registered is one clear error", () => {
     ["sqlite", kept, /"sqlite" is a scheme of this package's own/],
     ["memory", kept, /own/],
     ["null", kept, /own/],
-    ["c", kept, /expected a scheme of two or more lower-case letters.*got "c"/],
+    ["c", kept, /expected a scheme: a lower-case letter, then one or more of lower-case letters, digits, \+ \. and -, .* got "c"/],
     ["Upper", kept, /got "Upper"/],
-    ["jsonl:", kept, /without the colon, got "jsonl:"/],
+    ["my_store", kept, /got "my_store"/],
+    ["2nd", kept, /a lower-case letter, then/],
+    ["toy-store:", kept, /without the colon, got "toy-store:"/],
     ["", kept, /got ""/],
     [undefined, kept, /got undefined/],
-    ["jsonl", undefined, /expected a function that makes the store of "jsonl", got undefined/],
-    ["jsonl", new MemoryStore(), /got an object/],
+    ["toy-store", undefined, /expected a function that makes the store of "toy-store", got undefined/],
+    ["toy-store", new MemoryStore(), /got an object/],
   ] as const)
     assert.throws(() => anything(scheme, make), { code: "INVALID_OPTION", message });
 });
@@ -71,7 +73,12 @@ test("an unknown scheme says how to add one, and which there are", () => {
   registerTrackingStore("known", kept);
   assert.throws(() => open("unknown:x"), {
     code: "INVALID_TRACKING_URI",
-    message: /"unknown:x": there is no store for unknown:; registerTrackingStore\(\) adds one \(registered: .*known.*\)\. Use http/,
+    message:
+      /"unknown:x": there is no store for unknown:; registerTrackingStore\(\) adds one \(registered: .*known.*\)\. Use http.*--import/,
+  });
+  assert.throws(() => open("my_store:x"), {
+    code: "INVALID_TRACKING_URI",
+    message: /"my_store:x" begins with no scheme: that is a letter/,
   });
 });
 
@@ -81,12 +88,54 @@ test("what makes a store and fails, or makes none, is said with its scheme and w
   });
   registerTrackingStore("none", () => undefined as never);
   registerTrackingStore("half", () => ({ apply: kept().apply }) as never);
+  registerTrackingStore("later", (async () => Promise.reject(new Error("not heard"))) as never);
   for (const [uri, message] of [
-    ["broken://me:secret@host", /broken:\/\/\[redacted\]@host: no such host/],
-    ["none:x", /registered for none: gave undefined, where a tracking store with apply and close is expected/],
+    ["broken://me:secret@host", /"broken:\/\/\[redacted\]@host" cannot be used: no such host\.$/],
+    ["none:x", /registered for none: gave undefined, where a tracking store with apply and close is expected\.$/],
     ["half:x", /registered for half: gave an object without close/],
+    ["later:x", /gave a promise \(make the store at once, and open it with the first change\)/],
   ] as const)
-    assert.throws(() => open(uri), { code: "INVALID_TRACKING_URI", message });
+    assert.throws(() => open(uri), { code: "INVALID_CONFIG", message });
+});
+
+test("what makes the same store twice is refused: the first tracker would close the second one's", async () => {
+  const store = kept();
+  registerTrackingStore("same", () => store);
+  const tracker = createTracker({ trackingUri: "same:x" });
+  assert.throws(() => createTracker({ trackingUri: "same:x" }), {
+    code: "INVALID_CONFIG",
+    message: /registered for same: gave a store that belongs to another tracker, which closes it; it must make one for each call/,
+  });
+  await tracker.shutdown();
+});
+
+test("a store that is registered behind the first run has those that follow", async () => {
+  const warnings: string[] = [];
+  const store = kept();
+  const { MLFLOW_TRACKING_URI } = process.env;
+  const warn = console.warn;
+  console.warn = (text: string) => void warnings.push(text);
+  process.env["MLFLOW_TRACKING_URI"] = "late-store:x";
+  try {
+    withRun({ runName: "early" }, () => undefined);
+    await flush();
+    assert.match(
+      warnings.join("\n"),
+      /no store for late-store:; .*register a scheme of your own before the first run.*until then nothing is stored/,
+    );
+    registerTrackingStore("late-store", () => store);
+    withRun({ runName: "after" }, () => undefined);
+    withRun({ runName: "again" }, () => undefined);
+    await shutdown();
+  } finally {
+    console.warn = warn;
+    if (MLFLOW_TRACKING_URI === undefined) delete process.env["MLFLOW_TRACKING_URI"];
+    else process.env["MLFLOW_TRACKING_URI"] = MLFLOW_TRACKING_URI;
+  }
+  assert.deepEqual(
+    [...store.memory.runs.values()].map(({ name }) => name),
+    ["after", "again"],
+  );
 });
 
 test("a store of one's own is given none of the credentials that are configured", () => {
