@@ -58,7 +58,10 @@ export interface RunChange {
   readonly ids: StoredIds | undefined;
   /** The store's id of the parent, where it is known; a child is created after it. */
   readonly parentId: string | undefined;
-  /** This change was handed over before, and nobody knows what became of it: look first whether the run is there. */
+  /**
+   * The creation, or this very change, was handed over before, and nobody knows what became of it: a store that gives ids of its own looks
+   * first whether the run is there. It says nothing about whether anything arrived; and other changes may come again without it.
+   */
   readonly attempted: boolean;
   /** The run is to be made; undefined when it was. */
   readonly create: RunStart | undefined;
@@ -94,7 +97,10 @@ export function refusedItems(refused: readonly RefusedItems[] = []): number {
 }
 
 /**
- * What became of one change.
+ * What became of one change. The `error` is a `PulseError`, whose code says what people can do: of a store that is away
+ * `STORE_UNAVAILABLE`, `STORE_BUSY` (a lock; said only when it lasts) or, where somebody must mend something first, another one that is not
+ * `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once); of a change that is rejected `EXPERIMENT_NOT_FOUND`,
+ * `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED`, else `REJECTED`.
  * @experimental
  */
 export type Outcome =
@@ -139,15 +145,19 @@ export interface ProbeOptions {
 
 /**
  * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
- * point, end in the same state; retry and replay after a crash rely on exactly this.
+ * point, end in the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two changes as
+ * one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step, timestamp and value, a dataset
+ * by name and digest.
  *
  * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store promises.
  * @experimental It may still change in a minor version.
  */
 export interface TrackingStore {
   /**
-   * The store's address, always the same for the same place: what the store does not take is kept on disk under it (an outbox), for
-   * this process and for later ones. Credentials in it are removed. Without one, what waits is only ever in memory.
+   * The store's address, absolute and always the same for the same place: what the store does not take is kept on disk under it (an
+   * outbox), for this process and for later ones, in whatever folder they run. Credentials in it are hidden. Of these the user's name in
+   * `scheme://user:password@host` tells two places apart; what differs in nothing but passwords, tokens and keys is one. Without an
+   * address, what waits is only ever in memory.
    */
   readonly uri?: string | undefined;
   /**
@@ -159,14 +169,14 @@ export interface TrackingStore {
   readonly batchRuns?: number | undefined;
   /** How many calls of `apply` may be under way at once; never two for the same run. @default 1 */
   readonly width?: number | undefined;
-  /** What it holds is gone with the process: nothing is to be kept for it, brought there at the end, nor the store to be held until then. @default false */
+  /** What it holds is gone with the process: nothing is kept on disk for it, and the end of the process does not wait for it. @default false */
   readonly volatile?: boolean | undefined;
   /**
-   * Applies changes, each of another run, and says what became of each, in the same order. Never rejects for a change's sake: a
-   * rejected promise means that the store is away, and all of them come again.
+   * Applies changes, each of another run, and says what became of each, in the same order; what it is given, it does not change. Never
+   * rejects for a change's sake: a rejected promise means that the store is away, and all of them come again.
    */
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-  /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. */
+  /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
   /** The page where people look at a run, when there is one. */
   runUrl?(ids: StoredIds): string;
@@ -184,7 +194,7 @@ export interface ReadyStore extends TrackingStore {
   /** For messages, too: of a store without an address, words that stand for it. */
   readonly uri: string;
   readonly batchItems: number;
-  /** What it holds outlives this process, and it has an address: what it does not take now is worth keeping for it. */
+  /** It has an address and is not `volatile`: what it does not take now is kept in an outbox for it. */
   readonly durable: boolean;
 }
 
