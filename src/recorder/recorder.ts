@@ -25,6 +25,7 @@ const { setImmediate, setTimeout, clearTimeout } = globalThis;
 const HAND_OVER_ITEMS = 2_048;
 /** The same when some of them could not be handed over at once. */
 const AGAIN_ITEMS = 256;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What a run's buffer begins with. */
 interface RunOpening {
@@ -149,7 +150,7 @@ export class Recorder {
   #handOverInTime(kind: ItemKind, items: number): void {
     const { clock, flushIntervalMs } = this.#options;
     const { pending } = this.accounting;
-    leaveIfAsked();
+    if (kind !== "runs") leaveIfAsked(); // a run whose start this is could not be ended yet
     // Runs and metrics have read the clock a moment ago; reading it for each of them again would be dear.
     const now = kind === "runs" || kind === "metrics" || kind === "ends" ? clock.last : clock.now();
     if (pending === items) {
@@ -284,6 +285,7 @@ export class Recorder {
 
   /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
   async close(timeoutMs?: number): Promise<void> {
+    const began = performance.now();
     await this.flush(timeoutMs);
     this.#dispatcher.stop();
     this.#writeAll();
@@ -291,7 +293,12 @@ export class Recorder {
     this.#heir?.stop();
     clearTimeout(this.#keepTimer);
     this.#keeper.own.close();
-    await this.#options.store.close();
+    const most = timeoutMs === undefined ? this.patienceMs : Math.max(0, timeoutMs - (performance.now() - began));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.min(most, MAX_TIMER_MS));
+    });
+    await Promise.race([this.#options.store.close(), late]).finally(() => clearTimeout(timer));
   }
 
   get idle(): boolean {

@@ -2,7 +2,18 @@ import { shortHash } from "../capture/keys.js";
 import { REDACTED, redactText, shownText } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
-import type { Finding, Outcome, ProbeOptions, ReadyStore, RunChange, StoredIds, TrackingStore } from "./tracking-store.js";
+import {
+  type Finding,
+  itemsOf,
+  type Outcome,
+  type ProbeOptions,
+  type ReadyStore,
+  type RefusedItems,
+  type RunChange,
+  refusedItems,
+  type StoredIds,
+  type TrackingStore,
+} from "./tracking-store.js";
 
 const BATCH_ITEMS = 1_000;
 /** Stands for the address of a store that has none. */
@@ -43,7 +54,7 @@ class CheckedStore implements ReadyStore {
     this.uri = given.uri === undefined ? NO_ADDRESS : addressOf(given.uri);
     this.volatile = given.volatile === true;
     this.durable = given.uri !== undefined && !this.volatile;
-    if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.(changes, waitMs));
+    if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.([...changes], waitMs));
     if (given.runUrl) this.runUrl = (ids) => String(given.runUrl?.(ids));
     if (given.probe) this.probe = async (options) => ((await given.probe?.(options)) ?? []).map(shownFinding);
   }
@@ -65,7 +76,7 @@ class CheckedStore implements ReadyStore {
   }
 
   async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
-    return this.#checked(changes, await this.#given.apply(changes));
+    return this.#checked(changes, await this.#given.apply([...changes]));
   }
 
   async settle(): Promise<void> {
@@ -101,11 +112,11 @@ function shownFinding({ what, verdict, detail, todo }: Finding): Finding {
   return { what: shownText(String(what)), verdict, detail: shownText(String(detail)), ...(todo && { todo: shownText(String(todo)) }) };
 }
 
-function isRefused(refused: unknown): boolean {
-  return (
-    Array.isArray(refused) &&
-    refused.every((each) => typeof each?.key === "string" && Number.isSafeInteger(each.items) && each.error instanceof PulseError)
-  );
+function isRefused(refused: unknown, most: number): boolean {
+  if (!Array.isArray(refused)) return false;
+  const isOne = (each: RefusedItems | undefined): boolean =>
+    typeof each?.key === "string" && Number.isSafeInteger(each.items) && each.items >= 0 && each.error instanceof PulseError;
+  return refused.every(isOne) && refusedItems(refused) <= most;
 }
 
 function atLeastOne(value: number | undefined): number | undefined {
@@ -119,12 +130,13 @@ export function faultOfOutcomes(changes: readonly RunChange[], outcomes: unknown
   return changes.map((change, i) => faultOfOutcome(outcomes[i], change)).find((fault) => fault !== undefined);
 }
 
-function faultOfOutcome(outcome: unknown, { create }: RunChange): string | undefined {
+function faultOfOutcome(outcome: unknown, change: RunChange): string | undefined {
+  const { create } = change;
   const { kind, ids, refused, error, params } = (outcome ?? {}) as Readonly<Record<string, unknown>>;
   switch (kind) {
     case "done": {
       const { runId, experimentId } = (ids ?? {}) as Partial<StoredIds>;
-      if (refused !== undefined && !isRefused(refused)) return "refused items that are none";
+      if (refused !== undefined && !isRefused(refused, itemsOf(change))) return "refused items that are none";
       if (ids === undefined) return create && 'outcome "done" of a creation without ids';
       return typeof runId === "string" && typeof experimentId === "string" ? undefined : "ids that are no texts";
     }
@@ -134,7 +146,8 @@ function faultOfOutcome(outcome: unknown, { create }: RunChange): string | undef
     case "rejected":
       return error instanceof PulseError ? undefined : `outcome "${kind}" without a PulseError`;
     case "conflict":
-      return Array.isArray(params) && params.length > 0 ? undefined : 'outcome "conflict" without params';
+      if (!Array.isArray(params) || params.length === 0) return 'outcome "conflict" without params';
+      return params.every((key) => change.params.some((param) => param.key === key)) ? undefined : "a conflict of params it was not given";
     default:
       return `an outcome of kind ${JSON.stringify(kind)}`;
   }

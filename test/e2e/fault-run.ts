@@ -301,7 +301,8 @@ class Play {
     const balanced =
       delivered + pending + dropped + rejected === recorded &&
       (mayDrop || dropped === 0) &&
-      (first ? rejected <= workload.refused : rejected === workload.refused && pending === 0);
+      (first || dropped > 0 ? rejected <= workload.refused : rejected === workload.refused) &&
+      (first || pending === 0);
     this.#dropped += dropped;
     const counts = `${delivered} delivered, ${pending} pending, ${dropped} dropped, ${rejected} of ${workload.refused} rejected`;
     if (!balanced) this.#unbalanced.push(`${who} recorded ${recorded} items: ${counts}`);

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { outboxStates } from "../../src/cli/outboxes.js";
+import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/index.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
+import { itemsOf, type Outcome, type RunChange } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { query } from "../support/database.js";
 import { FaultyStore } from "../support/faulty-store.js";
@@ -104,3 +108,57 @@ test("the same with a store that answers later: a burst goes to disk", async () 
   assert.equal(tracker.stats().pending, 0);
   await tracker.shutdown();
 });
+
+test("a run that is over is handed over whole, so that a kill in between leaves none open; only one that is larger than a batch is cut", async () => {
+  const store = new FaultyStore(100);
+  const tracker = trackerOn(store);
+  for (let i = 0; i < 200; i++)
+    tracker.withRun({ runName: i === 50 ? "large" : "small" }, (run) => {
+      for (let n = 0; n < (i === 50 ? 250 : 5); n++) run.logMetric(`m${n % 5}`, n);
+    });
+  await tracker.shutdown();
+  const begun = store.batches.flat().filter(({ create }) => create);
+  const cut = begun.filter(({ end }) => end === undefined).map(({ create }) => create?.name);
+  assert.deepEqual([begun.length, cut], [200, ["large"]]);
+  for (const batch of store.batches) assert.ok(batch.reduce((sum, change) => sum + itemsOf(change), 0) <= 100);
+});
+
+test("the outbox knows of a run that goes on before the database has its beginning", async () => {
+  const folder = newFolder();
+  const known: boolean[] = [];
+  const look = (changes: readonly RunChange[]): void => {
+    for (const { create, end, runKey } of changes) if (create && !end) known.push(openRuns(folder).includes(runKey));
+  };
+  class Watched extends SqliteStore {
+    override apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+      look(changes);
+      return super.apply(changes);
+    }
+    override applySync(changes: readonly RunChange[], waitMs: number): readonly Outcome[] {
+      look(changes);
+      return super.applySync(changes, waitMs);
+    }
+  }
+  const store = new Watched(join(newFolder(), "mlflow.db"), { clock: systemClock });
+  const tracker = trackerOn(store, { outbox: { folder } });
+  const run = tracker.startRun();
+  tracker.withRun({}, (each) => {
+    for (let n = 0; n < 5_000; n++) each.logMetric("m", n);
+  });
+  await tracker.flush();
+  run.end();
+  await tracker.shutdown();
+  assert.deepEqual(known, [true, true]);
+});
+
+/** The runs that the outboxes of a folder know, read from copies: they are held. */
+function openRuns(folder: string): string[] {
+  return readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(".outbox"))
+    .flatMap((name) => {
+      const copy = newFolder();
+      for (const suffix of ["", "-wal"]) copyFileSync(join(folder, name) + suffix, copy + suffix);
+      return query(copy, "SELECT key FROM runs").map(({ key }) => String(key));
+    });
+}

@@ -7,6 +7,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker, logExperiment, PulseError, shutdown, type TrackingStore, withRun } from "../../src/index.js";
 import { outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { RunChange } from "../../src/stores/tracking-store.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
 /** A store as somebody else writes one: two methods, and what a test changes. */
@@ -158,7 +159,9 @@ test("what a store answers that is none of the contract's keeps everything, and 
     [[{ kind: "done", ids: { runId: 5 } }], /gave ids that are no texts/],
     [[{ ...done, refused: [{ key: "k" }] }], /gave refused items that are none/],
     [[{ kind: "rejected", error: new Error("no") }], /gave outcome "rejected" without a PulseError/],
+    [[{ ...done, refused: [{ key: "k", items: 1e9, error: new PulseError("REJECTED", "No.") }] }], /gave refused items that are none/],
     [[{ kind: "conflict" }], /gave outcome "conflict" without params/],
+    [[{ kind: "conflict", params: ["other"] }], /gave a conflict of params it was not given/],
     [[done, done], /gave 2 outcomes for 1 changes/],
   ] as const) {
     const store = new Own();
@@ -187,4 +190,28 @@ test("a store that throws at once, and one that cannot be closed, are told from 
   await until("it is said", () => warnings.length === 1);
   await assert.rejects(tracker.shutdown(), { code: "STORE_UNAVAILABLE", message: /the configured store could not be closed: still busy/ });
   assert.match(warnings.join("\n"), /The store failed unexpectedly: at once/);
+});
+
+test("a store that empties the list it is given harms nobody", async () => {
+  const warnings: string[] = [];
+  const store = new Own();
+  store.answer = (changes) => store.memory.apply((changes as RunChange[]).splice(0));
+  const tracker = createTracker({ store, ...quiet(warnings) });
+  tracker.startRun({ runName: "kept" }).end();
+  await tracker.shutdown();
+  assert.deepEqual([store.names, tracker.stats().pending, warnings], [["kept FINISHED"], 0, []]);
+});
+
+test("a store whose close never settles is not waited for beyond the limits of shutdown", async () => {
+  for (const [options, limits] of [
+    [{}, { timeoutMs: 20 }],
+    [{ exitTimeoutMs: 20, requestTimeoutMs: 20 }, {}],
+  ] as const) {
+    const store = new Own();
+    store.close = () => new Promise(() => undefined);
+    const tracker = createTracker({ store, ...options });
+    tracker.startRun({ runName: "kept" }).end();
+    await tracker.shutdown(limits);
+    assert.deepEqual(store.names, ["kept FINISHED"]);
+  }
 });

@@ -272,6 +272,15 @@ test("what a server would silently corrupt is not sent", async () => {
     ["NaN", "Infinity", "-Infinity", 0, 1e300],
   );
   assert.equal(body.tags[0].value, "\uFFFD");
+  const half = { name: "a\uD800", digest: "\uDC00", sourceType: "local", source: "s\uD800", schema: "c\uD800", profile: undefined };
+  await outcome(store, { ...ENDED, inputs: [{ ...half, tags: [{ key: "k\uD800", value: "v\uD800" }] }] });
+  const { datasets } = JSON.parse(server.seen.find(({ url }) => url.includes("log-inputs"))?.body ?? "{}");
+  assert.deepEqual(datasets, [
+    {
+      dataset: { name: "a\uFFFD", digest: "\uFFFD", source_type: "local", source: "s\uFFFD", schema: "c\uFFFD" },
+      tags: [{ key: "k\uFFFD", value: "v\uFFFD" }],
+    },
+  ]);
 });
 
 test("an experiment that somebody else makes at the same time is taken, a deleted one is refused", async () => {

@@ -81,11 +81,10 @@ export class GatheredItems {
     return this.#keys?.length ?? this.#metrics.length - this.#taken;
   }
 
-  /** How many metrics go with what else there is in a piece of `limit` items; at least one. */
-  protected metricsWithin(limit: number): number {
+  /** How many items are no metrics. */
+  protected get othersLeft(): number {
     const { params, tags, inputs } = this.#lists;
-    const others = (this.#create ? 1 : 0) + params.length + tags.length + inputs.length + (this.#end ? 1 : 0);
-    return Math.max(1, limit - others);
+    return (this.#create ? 1 : 0) + params.length + tags.length + inputs.length + (this.#end ? 1 : 0);
   }
 
   /**

@@ -96,6 +96,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
     while (left > 0 && batch.length < runs) {
       const log = this.#first[0] ?? this.#logs.first;
       if (log === undefined) break;
+      // A run that is cut in two would be left open by who is killed in between: only what is too large for any batch is cut.
+      if (batch.length > 0 && log.next > left) break;
       if (!this.#waits(log)) {
         const change = log.take(left);
         if (change && log.refused) {
@@ -104,11 +106,10 @@ export class MemoryLog implements ChangeLog<RunChange> {
           this.#reject(log, log.refused);
           continue;
         }
-        const size = change ? itemsOf(change) : 0;
-        if (size > left && batch.length > 0) break;
-        left -= size;
-        if (change) batch.push(log);
-        else log.requeue();
+        if (change) {
+          left -= itemsOf(change);
+          batch.push(log);
+        } else log.requeue();
       }
       if (this.#first[0] === log) this.#first.shift();
       else this.#logs.delete(log);

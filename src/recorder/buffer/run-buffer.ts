@@ -231,6 +231,11 @@ export class RunBuffer extends GatheredItems {
     return this.#head === undefined && !this.holds;
   }
 
+  /** How many items there are to hand over, without what follows a head that is to be handed over again. */
+  get next(): number {
+    return this.#head ? itemsOf(this.#head) : this.metricsLeft + this.othersLeft;
+  }
+
   /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
   take(limit: number): RunChange | undefined {
     if (this.#head) {
@@ -239,7 +244,7 @@ export class RunBuffer extends GatheredItems {
     }
     if (!this.holds) return undefined;
     // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
-    const count = this.metricsWithin(limit);
+    const count = Math.max(1, limit - this.othersLeft);
     this.#head = this.piece(0, count, this);
     this.forget(count);
     return this.#head;

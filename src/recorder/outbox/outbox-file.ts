@@ -11,7 +11,7 @@ export const UNSURE = ".unsure";
 /** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
 const LARGE_WAL = 4 * 1024 * 1024;
 /** At this size it is not waited for the end of the turn any more: the loop may not turn for long. */
-const HUGE_WAL = 64 * 1024 * 1024;
+const HUGE_WAL = 16 * 1024 * 1024;
 const LOOK_EVERY = 16;
 
 /** The outboxes that trackers of this thread hold, whatever the copy of the package. */

@@ -106,13 +106,14 @@ export class OutboxWriter implements Spool {
   }
 
   sending(logs: readonly RunBuffer[]): void {
-    // A store that writes on the event loop has answered before anything else can happen.
-    if (this.#options.remote) this.#register(logs.filter((log) => !log.registered && log.head?.create !== undefined));
+    // A store that writes on the event loop has answered before anything else can happen, but that the process is killed behind a creation.
+    const { remote } = this.#options;
+    this.#register(logs.filter(({ registered, head }) => !registered && head?.create !== undefined && (remote || head.end === undefined)));
   }
 
   opened(logs: readonly RunBuffer[]): void {
     for (const log of logs) this.open.add(log);
-    this.#register(logs);
+    this.#register(this.#options.remote ? logs : logs.filter(({ registered }) => !registered));
   }
 
   ended(logs: readonly RunBuffer[]): void {

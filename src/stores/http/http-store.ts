@@ -207,12 +207,11 @@ export class HttpStore implements ReadyStore {
     if (found) return { ...found, recreated: true }; // it may be the second one, and the first still on its way
     const tags = await this.#keyTags(change, start, experimentId);
     const least = { experiment_id: experimentId, start_time: integer(start.startTime, "start time") };
-    const named = { ...least, user_id: wellFormed(start.userId), run_name: wellFormed(start.name) };
-    const sourceTags = start.sourceTags.map(({ key, value }) => ({ key: wellFormed(key), value: wellFormed(value) }));
+    const named = { ...least, user_id: start.userId, run_name: start.name };
     let refused: unknown;
     // When a tag is refused, or the name or user, the run is made without.
     for (const creation of [
-      { ...named, tags: [...sourceTags, ...tags] },
+      { ...named, tags: [...start.sourceTags, ...tags] },
       { ...named, tags },
       { ...least, tags },
     ])
@@ -313,5 +312,3 @@ export class HttpStore implements ReadyStore {
 
 /** What a server says of a run or an experiment that was deleted. */
 const DELETED = /Current state is deleted/;
-
-const wellFormed = (text: string): string => (text as string & { toWellFormed(): string }).toWellFormed();

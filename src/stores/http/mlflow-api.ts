@@ -69,7 +69,11 @@ export class MlflowApi {
    * `done` finds that what was asked for is done.
    */
   post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
-    return this.#call(call, { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body) }, done);
+    return this.#call(
+      call,
+      { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body, wellFormed) },
+      done,
+    );
   }
 
   /** A GET of `/api/2.0/mlflow/…`. */
@@ -284,4 +288,9 @@ function within<T>(ms: number, promise: Promise<T>): Promise<T> {
     const timer = setTimeout(() => reject(new Error(`it took longer than ${Math.round(ms)} ms`)), ms).unref();
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
+}
+
+/** Half a surrogate pair is no character: MLflow loses such a text, and what follows it, without a word. */
+function wellFormed(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? (value as string & { toWellFormed(): string }).toWellFormed() : value;
 }

@@ -23,7 +23,7 @@ const BUSY_WAIT_MS = 20;
  */
 const CHECKPOINT_PAGES = 4_000;
 /** The same within a call of the user's, where nobody is to wait for the disk: the next write between turns brings them there. */
-const LATE_CHECKPOINT_PAGES = 40_000;
+const LATE_CHECKPOINT_PAGES = 8_000;
 
 /** How often a change is begun again whose transaction was taken back by what it is refused by. */
 const MOST_RESTARTS = 50;
