@@ -42,6 +42,7 @@ for (const [how, code, signal] of [
       const ended = await play({ trackingUri: uri, exitTimeoutMs: 300, outbox: { folder } }, how);
       assert.deepEqual([ended.code, ended.signal], [code, signal], ended.stderr);
       assert.doesNotMatch(ended.stderr, /terminate called/);
+      if (what === "a database") assert.deepEqual(query(path, "SELECT name FROM runs WHERE status = 'RUNNING'"), []);
       await server.up();
       const { held, left } = await inherit(folder, uri, 120_000);
       assert.deepEqual({ held, left }, { held: [], left: [] });
