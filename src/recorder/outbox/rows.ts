@@ -21,6 +21,7 @@ CREATE TABLE ${FILE}.changes (
 );
 CREATE INDEX ${FILE}.runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX ${FILE}.changes_by_run ON changes (run, seq);
+CREATE INDEX ${FILE}.changes_aside ON changes (seq) WHERE aside IS NOT NULL;
 PRAGMA ${FILE}.user_version = ${OUTBOX_VERSION};
 `;
 
