@@ -149,7 +149,8 @@ function kill(signal: NodeJS.Signals): void {
 async function die(signal: NodeJS.Signals): Promise<void> {
   signals.stopping = true;
   dying = true;
-  // A second signal, of whatever kind, kills at once, but not in the middle of writing. One that has come already is lost where nobody listens.
+  // A second signal, of whatever kind, kills as soon as everything is written down. Somebody has to listen all the time: Node drops a signal
+  // that has arrived when its last listener goes.
   for (const [each, listener] of signals.listeners) {
     process.on(each, kill);
     process.removeListener(each, listener);

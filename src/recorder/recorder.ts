@@ -10,7 +10,7 @@ import { MemoryBound } from "./buffer/memory-bound.js";
 import type { MemoryLog } from "./buffer/memory-log.js";
 import { RunBuffer } from "./buffer/run-buffer.js";
 import type { ItemKind } from "./changes/item-kinds.js";
-import { Dispatcher } from "./dispatch/dispatcher.js";
+import { Dispatcher, MAX_TIMER_MS } from "./dispatch/dispatcher.js";
 import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
 import { OutboxRecovery } from "./outbox/outbox-recovery.js";
@@ -25,7 +25,6 @@ const { setImmediate, setTimeout, clearTimeout } = globalThis;
 const HAND_OVER_ITEMS = 2_048;
 /** The same when some of them could not be handed over at once. */
 const AGAIN_ITEMS = 256;
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What a run's buffer begins with. */
 interface RunOpening {

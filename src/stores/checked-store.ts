@@ -98,7 +98,7 @@ class CheckedStore implements ReadyStore {
   }
 
   /**
-   * Gives the outcomes as they are.
+   * Gives the outcomes as they are. (A store is given a list of its own: one that takes things out of it must not take them from the recorder.)
    * @throws PulseError for what is none: the store counts as away, and everything is kept.
    */
   #checked(changes: readonly RunChange[], outcomes: unknown): readonly Outcome[] {

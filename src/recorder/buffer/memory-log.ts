@@ -97,7 +97,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
       const log = this.#first[0] ?? this.#logs.first;
       if (log === undefined) break;
       // A run that is cut in two would be left open by who is killed in between: only what is too large for any batch is cut.
-      if (batch.length > 0 && log.next > left) break;
+      if (batch.length > 0 && log.nextItems > left) break;
       if (!this.#waits(log)) {
         const change = log.take(left);
         if (change && log.refused) {

@@ -232,7 +232,7 @@ export class RunBuffer extends GatheredItems {
   }
 
   /** How many items there are to hand over, without what follows a head that is to be handed over again. */
-  get next(): number {
+  get nextItems(): number {
     return this.#head ? itemsOf(this.#head) : this.metricsLeft + this.othersLeft;
   }
 

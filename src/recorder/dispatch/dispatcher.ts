@@ -13,7 +13,8 @@ import { Failures } from "./failures.js";
 const { setImmediate, setTimeout, clearTimeout } = globalThis;
 /** Delivery is nobody's call: what it does must not be seen in the async context of whoever happened to record last. */
 const detachedContext = new AsyncResource("pulse-mlflow");
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What a timer can wait at most; a longer one would fire at once. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */
 const BUSY_WARN_MS = 5_000;
 

@@ -106,7 +106,8 @@ export class OutboxWriter implements Spool {
   }
 
   sending(logs: readonly RunBuffer[]): void {
-    // A store that writes on the event loop has answered before anything else can happen, but that the process is killed behind a creation.
+    // A store that writes on the event loop answers before anything else can happen, except that the process is killed: then a run that was
+    // created without its end would stay open.
     const { remote } = this.#options;
     this.#register(logs.filter(({ registered, head }) => !registered && head?.create !== undefined && (remote || head.end === undefined)));
   }
