@@ -18,6 +18,7 @@ import type { AnyFunction } from "./run/plan.js";
 import type { Run } from "./run/run.js";
 import type { RunHost } from "./run/run-host.js";
 import { callTracked, trackedBy } from "./run/tracked.js";
+import { endUnended } from "./run/tracked-call.js";
 import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
 import { openStore, registeredFor, type StoreMaker } from "./stores/registry.js";
@@ -57,6 +58,7 @@ class TrackerInstance implements Tracker, RunHost {
   readonly recorder: Recorder;
   readonly redact: Redactor;
   opened = 0;
+  replaced = false;
   #resumeId: string | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -109,6 +111,7 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   async flush(options: FlushOptions = {}): Promise<void> {
+    endUnended();
     await this.recorder.flush(options.timeoutMs);
     this.#throwDeferred();
   }
@@ -120,6 +123,7 @@ class TrackerInstance implements Tracker, RunHost {
 
   /** Delivers what is left in the background, and shuts down once no run is open any more. */
   retire(): void {
+    this.replaced = true;
     if (this.recorder.hasOpenRuns) setTimeout(() => this.retire(), RETIRE_CHECK_MS).unref();
     else this.shutdown().catch(() => undefined);
   }

@@ -56,7 +56,17 @@ export function shortText(value: unknown): string {
 function scalarText(value: unknown): string {
   if (typeof value === "bigint") return digits(value);
   if (typeof value === "symbol") return `Symbol(${bounded(value.description ?? "")})`;
-  return typeof value === "function" ? `[function ${bounded(String(value.name))}]` : String(value);
+  return typeof value === "function" ? `[function ${bounded(ownName(value))}]` : String(value);
+}
+
+/** The name of a function or class as it lies there: it is somebody's, which may be a proxy or have a name that is none. */
+export function ownName(value: object): string {
+  try {
+    const name: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
+    return typeof name === "string" ? name : "";
+  } catch {
+    return "";
+  }
 }
 
 const isWritable = (value: bigint): boolean => value < HUGE && value > -HUGE;
@@ -106,8 +116,7 @@ class JsonText {
 
   /** The text of a field or element, or undefined where JSON has none. */
   of(name: string | number, value: unknown): string | undefined {
-    const isObject = typeof value === "object" ? value !== null : typeof value === "function";
-    return isObject ? this.#object(name, value as object) : this.#scalar(name, value);
+    return typeof value === "object" && value !== null ? this.#object(name, value) : this.#scalar(name, value);
   }
 
   #taken(text: string | undefined): string | undefined {

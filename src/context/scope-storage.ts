@@ -14,9 +14,14 @@ export type RunContext = ScopeStorage<unknown>;
 /** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
 export interface CallStorage<T> extends ScopeStorage<T> {
   run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
+  /**
+   * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a `finally`, as `run` does: a call
+   * between the two needs no frame of the storage's, of which deep recursion would have one for each level.
+   */
+  enterWith?(value: T | undefined): void;
 }
 
-/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
+/** The default storage, on `AsyncLocalStorage`. */
 export function asyncLocalScopes<T>(): CallStorage<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
   // The very object: a function that calls its `run` would be one more frame in every stack below.

@@ -1,9 +1,10 @@
+import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
 import { OFF } from "../run/host.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
 import { resolveAnew } from "../run/resolve.js";
-import { captureAssignment, likeOriginal, metadata, wrap } from "../run/tracked.js";
+import { captureAssignment, metadata, standIn, wrap } from "../run/tracked.js";
 
 /**
  * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a decorator's arguments:
@@ -123,7 +124,7 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
   throw wrongTarget(placement, kind, member, classNameOf(target));
 }
 
-const classNameOf = (target: object): string => String(typeof target === "function" ? target.name : target.constructor?.name);
+const classNameOf = (target: object): string => ownName((typeof target === "function" ? target : target.constructor) as AnyFunction);
 
 /** What decorators on a method's parameters ask for: they come first, and cannot replace the method themselves. */
 interface ParameterPart {
@@ -209,18 +210,23 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
   }
   const plan = newPlan(set, name);
   add(plan);
-  const setter = function (this: unknown, assigned: unknown): void {
-    Reflect.apply(set, this, [assigned]);
+  const assign = (self: unknown, assigned: unknown): void => {
+    Reflect.apply(set, self, [assigned]);
     captureAssignment(plan, assigned);
   };
-  likeOriginal(setter, set);
+  const form = {
+    method(this: unknown, assigned: unknown): void {
+      assign(this, assigned);
+    },
+  }.method;
+  const setter = standIn(set, { method: form, constructor: form, trap: (_, self, [assigned]) => assign(self, assigned) });
   plans.byFunction.set(setter, plan);
   return setter;
 }
 
 /** Notes what the decorator says of a class, and which of its methods it can see; the class itself is left as it is. */
 function decorateClass(target: AnyFunction, placement: Placement): undefined {
-  if (!placement.onClass) throw wrongTarget(placement, "class", target.name);
+  if (!placement.onClass) throw wrongTarget(placement, "class", ownName(target));
   if (OFF) return undefined;
   const plan = placement.onClass();
   plans.byClass.set(target, plan);

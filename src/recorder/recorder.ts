@@ -3,6 +3,7 @@ import type { Durability } from "../config/options.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { ExperimentRef, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
+import { demandStack } from "../stack-room.js";
 import type { ReadyStore, RunChange, RunStart } from "../stores/tracking-store.js";
 import { Accounting } from "./accounting.js";
 import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
@@ -27,10 +28,12 @@ const HAND_OVER_ITEMS = 2_048;
 const AGAIN_ITEMS = 256;
 
 /** What a run's buffer begins with. */
+/** Words of the stack that writing a batch takes at most. */
+const HAND_OVER_STACK = 8_000;
+
 interface RunOpening {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
-  readonly start: RunStart;
   readonly parent: RunBuffer | undefined;
 }
 
@@ -113,12 +116,15 @@ export class Recorder {
     this.#bound = new MemoryBound(options, this.#dispatcher, this.accounting, this.#keeper);
   }
 
-  /** Opens the log of a new run; its start is the first thing in it. `held` has a say in whether it is recorded at all. */
-  open(run: Unfinished, { runKey, experiment, start, parent }: RunOpening, held: DeferredRuns | undefined): RunBuffer {
-    const log = new RunBuffer(held?.intake ?? this, run, runKey, experiment, parent);
+  /** Makes the log of a new run. `held` has a say in whether it is recorded at all. */
+  buffer(run: Unfinished, { runKey, experiment, parent }: RunOpening, held: DeferredRuns | undefined): RunBuffer {
+    return new RunBuffer(held?.intake ?? this, run, runKey, experiment, parent);
+  }
+
+  /** Opens it: its start is the first thing in it. */
+  open(log: RunBuffer, start: RunStart, held: DeferredRuns | undefined): void {
     held?.opened(log);
     log.start(start);
-    return log;
   }
 
   /**
@@ -163,6 +169,11 @@ export class Recorder {
     }
     const waited = now - this.#lookedAt; // less than nothing when the clock was set back
     if (this.#untaken < HAND_OVER_ITEMS && waited < flushIntervalMs && waited >= 0) return;
+    try {
+      demandStack(HAND_OVER_STACK);
+    } catch {
+      return; // deep in a recursion: a later call does it
+    }
     sayBusy();
     this.#keeper.keepFresh();
     const all = this.#bound.handOver();

@@ -1,11 +1,12 @@
+import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
-import { activeHost, apply, OFF, scopes } from "./host.js";
-import { forgettingRun, openRun } from "./open-run.js";
+import { activeHost, apply, construct, OFF, runInForce, type Scope, scopes } from "./host.js";
+import { forgettingRun, openRun, tagStart } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan } from "./plan.js";
 import type { Run } from "./run.js";
-import { addOpening, callTracked, likeOriginal } from "./tracked.js";
+import { addOpening, callTracked, standIn } from "./tracked.js";
 
 /**
  * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
@@ -25,7 +26,7 @@ export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
 export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan {
   checkOptions("withRun", options);
   if (typeof fn !== "function") throw new PulseError("INVALID_OPTION", "withRun: the second argument must be the function to run.");
-  const plan = newPlan(fn, fn.name || "run");
+  const plan = newPlan(fn, ownName(fn) || "run");
   addOpening(plan, options);
   return plan;
 }
@@ -44,7 +45,7 @@ export function startRun(options: StartOptions = {}): Run {
   const scope = scopes.get();
   const host = activeHost(scope);
   const { experiment, runName = "run", params, tags, nest = "child", sample = 1 } = options;
-  const parent = nest === "root" ? undefined : scope?.run;
+  const parent = nest === "root" ? undefined : runInForce(scope);
   const run = openRun(host, {
     experiment,
     fallbackExperiment: undefined,
@@ -52,14 +53,15 @@ export function startRun(options: StartOptions = {}): Run {
     parent,
     held: parent === undefined && sample < 1 && host.clock.random() >= sample ? recordOnlyIfFailed(host.recorder) : undefined,
   });
+  if (parent === undefined && nest !== "root") tagStart(run, scope);
   if (params) run.logParams(params);
   if (tags) run.setTags(tags);
   return run;
 }
 
-/** The run in force here, or undefined outside any. */
+/** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
 export function currentRun(): Run | undefined {
-  return scopes.get()?.run;
+  return runInForce(scopes.get());
 }
 
 /**
@@ -79,9 +81,16 @@ export function requireRun(): Run {
  */
 export function bind<F extends AnyFunction>(fn: F): F {
   const scope = scopes.get();
-  const bound = function (this: unknown, ...args: unknown[]): unknown {
-    return scopes.storage.run(scope, apply, fn, this, args);
-  };
-  likeOriginal(bound, fn);
+  const held: Scope | undefined = scope?.run ? { ...scope, bound: true } : scope;
+  const bound = standIn(fn, {
+    method(this: unknown, ...args: unknown[]): unknown {
+      return scopes.storage.run(held, apply, fn, this, args);
+    },
+    constructor: function (this: unknown, ...args: unknown[]): unknown {
+      if (new.target) return scopes.storage.run(held, construct, fn, args, new.target === bound ? fn : new.target);
+      return scopes.storage.run(held, apply, fn, this, args);
+    },
+    trap: (_, self, args) => scopes.storage.run(held, apply, fn, self, args),
+  });
   return bound as F;
 }

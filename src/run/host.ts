@@ -8,6 +8,17 @@ import type { RunHost } from "./run-host.js";
 export interface Scope {
   readonly host: RunHost;
   readonly run: Run | undefined;
+  /** The code in it was given to `bind`, and keeps its run also when that is over. */
+  readonly bound?: boolean | undefined;
+}
+
+/**
+ * The run that calls join or open theirs below. One that is over is none, also a millisecond later: a server or a timer that was started in a run
+ * outlives it, and what it does is no part of it.
+ */
+export function runInForce(scope: Scope | undefined): Run | undefined {
+  const run = scope?.run;
+  return run?.ended === true && scope?.bound !== true ? undefined : run;
 }
 
 /** The one storage that all loaded copies of the package use. */
@@ -27,6 +38,10 @@ export const scopes: { get(): Scope | undefined; readonly storage: CallStorage<S
   },
 };
 
+/** Makes an object, likewise. */
+export const construct: (fn: (...args: never[]) => unknown, args: readonly unknown[], newTarget: (...args: never[]) => unknown) => unknown =
+  Reflect.construct;
+
 /** Calls a function, as what a storage is given to run: built in, and so without a frame. */
 export const apply: (fn: (...args: never[]) => unknown, self: unknown, args: readonly unknown[]) => unknown = Reflect.apply;
 
@@ -36,7 +51,7 @@ export const apply: (fn: (...args: never[]) => unknown, self: unknown, args: rea
  */
 export function carryBy(context: RunContext | undefined): void {
   if (context === carrier.context) return;
-  if (scopes.get()?.run) {
+  if (runInForce(scopes.get())) {
     if (context === undefined) return;
     throw new PulseError(
       "INVALID_CONFIG",
@@ -57,9 +72,9 @@ export function provideDefaultHost(provide: () => RunHost): void {
   defaults.provide ??= provide;
 }
 
-/** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one. */
+/** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one; also where that has taken the place of one whose run is over. */
 export function activeHost(scope: Scope | undefined): RunHost {
-  if (scope) return scope.host;
+  if (scope && !(scope.host.replaced && runInForce(scope) === undefined)) return scope.host;
   if (defaults.provide === undefined) throw new Error("pulse-mlflow was loaded without its tracker module; import it from its entry.");
   return defaults.provide();
 }

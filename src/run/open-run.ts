@@ -4,6 +4,7 @@ import { shortText } from "../capture/text.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
+import type { Scope } from "./host.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { sayRedacted } from "./values.js";
@@ -22,6 +23,7 @@ export interface OpenRequest {
   readonly held?: DeferredRuns | undefined;
   /** @default now */
   readonly startTime?: number | undefined;
+  readonly owner?: { run: Run | undefined } | undefined;
 }
 
 /** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
@@ -44,7 +46,6 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
-  host.opened++;
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
   return new Run(host, {
     experiment: ref,
@@ -53,7 +54,13 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
     held,
     startTime,
+    owner: request.owner,
   });
+}
+
+/** Says in which run, over by now, the code was started that opened this one outside any. */
+export function tagStart(run: Run, scope: Scope | undefined): void {
+  if (scope?.run?.ended === true) run.setTag("pulse.started_in", scope.run.id);
 }
 
 const tooMany = new PulseError("TOO_MANY_RUNS", "There are too many runs already.");

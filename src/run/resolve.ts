@@ -1,3 +1,4 @@
+import { ownName } from "../capture/text.js";
 import type { RunOptions } from "./options.js";
 import { type ClassPlan, captureParams, type Fields, type Plan, plans, type ResolvedPlan } from "./plan.js";
 
@@ -70,12 +71,12 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
   const last = <K extends keyof RunOptions>(name: K, among = layers): RunOptions[K] =>
     among.findLast((layer) => layer[name] !== undefined)?.[name];
   const [sample, maxRunsPerSecond] = [last("sample"), last("maxRunsPerSecond")];
-  const className = classes.map(nameOf).find((name) => name !== "");
+  const className = classes.map(ownName).find((name) => name !== "");
   return {
     opens: opens || nearest !== undefined,
     nest: opens ? (last("nest", own) ?? "child") : (last("nest") ?? "join"),
     experiment: last("experiment", own) ?? nearest?.[1].experiment,
-    className: (nearest && nameOf(nearest[0])) || undefined,
+    className: (nearest && ownName(nearest[0])) || undefined,
     runName: last("runName"),
     defaultName: className === undefined ? plan.name : `${className}.${plan.name}`,
     when: last("when"),
@@ -102,13 +103,4 @@ function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: bool
     });
     return record;
   };
-}
-
-function nameOf(value: object): string {
-  try {
-    const name: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
-    return typeof name === "string" ? name : "";
-  } catch {
-    return ""; // a proxy that refuses to be looked at
-  }
 }

@@ -11,6 +11,8 @@ export interface RunHost {
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
   readonly redact: Redactor;
+  /** Whether it was the default one, and another is now. */
+  readonly replaced: boolean;
   /** How many of its runs are open. */
   opened: number;
   /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */

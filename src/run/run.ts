@@ -1,11 +1,10 @@
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
 import type { Thinning } from "../capture/metrics.js";
-import { emitRecord } from "../capture/params.js";
 import { isNumeric } from "../capture/path.js";
 import { systemClock } from "../clock.js";
 import { type ExperimentRef, LIMITS, type TerminalStatus } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
+import { PulseError } from "../errors.js";
 import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.js";
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
@@ -17,7 +16,7 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { integerOf, keyOf, textOf } from "./values.js";
+import { eachOf, integerOf, keyOf, textOf } from "./values.js";
 
 /** A value MLflow can take as a metric; booleans are 1 and 0. */
 export type MetricValue = number | bigint | boolean;
@@ -41,6 +40,8 @@ export interface RunOpening {
   /** @default now */
   readonly startTime?: number | undefined;
   readonly unrecorded?: PulseError | undefined;
+  /** Knows the run before anything is recorded of it: it has to end the run also when the stack runs out on the way. */
+  readonly owner?: { run: Run | undefined } | undefined;
 }
 
 const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
@@ -92,7 +93,10 @@ export class Run {
       parentKey: parent?.id,
       resume: resumeId !== undefined,
     };
-    this.#log = host.recorder.open(this, { runKey: this.id, experiment, start, parent: parent?.log }, held);
+    if (opening.owner) opening.owner.run = this;
+    host.opened++;
+    this.#log = host.recorder.buffer(this, { runKey: this.id, experiment, parent: parent?.log }, held);
+    host.recorder.open(this.#log, start, held);
   }
 
   /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
@@ -140,7 +144,7 @@ export class Run {
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options: MetricOptions = {}): void {
     if (this.#log === undefined) return;
     const timestamp = options.timestamp ?? this.#host.clock.now();
-    this.#each("logMetrics", metrics, (key, value) => this.capture(key, value, options.step, timestamp));
+    eachOf(this.#host, `Run ${this.id}, logMetrics`, metrics, (key, value) => this.capture(key, value, options.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
@@ -166,7 +170,7 @@ export class Run {
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    this.#each("logParams", params, (key, value) => this.logParam(key, value));
+    if (this.#log) eachOf(this.#host, `Run ${this.id}, logParams`, params, (key, value) => this.logParam(key, value));
   }
 
   /** Sets a tag; the last value stays. */
@@ -183,7 +187,7 @@ export class Run {
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    this.#each("setTags", tags, (key, value) => this.setTag(key, value));
+    if (this.#log) eachOf(this.#host, `Run ${this.id}, setTags`, tags, (key, value) => this.setTag(key, value));
   }
 
   /**
@@ -217,7 +221,7 @@ export class Run {
   /** @internal With the moment of the end. */
   end(status: TerminalStatus, at: number): void;
   end(status: TerminalStatus = "FINISHED", at?: number): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#log?.ended) return;
     if (this.#log === undefined) {
       this.#ended = true;
       return;
@@ -236,9 +240,10 @@ export class Run {
           for (const [key, value] of series.results()) this.logMetric(key, value, { timestamp: at });
         });
     } finally {
+      // Behind it: an end that the stack has no room for is made up for.
+      this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
       this.#ended = true;
       this.#host.opened--;
-      this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
     }
   }
 
@@ -263,7 +268,7 @@ export class Run {
     return this.#log;
   }
 
-  /** @internal Whether a result can be recorded by `captureWhole`: it is the first, and nothing has to be looked at in it. */
+  /** @internal Whether `captureWhole` can record a result: it is the first, and nothing has to be looked at in it. */
   get takesWhole(): boolean {
     return this.#log !== undefined && this.#firstKeys === undefined && this.#steps === undefined && this.#schema === undefined;
   }
@@ -334,17 +339,5 @@ export class Run {
     if (this.#ended) return;
     if (partial) this.setTag("pulse.partial", "true");
     this.end(status);
-  }
-
-  /** Walks along a record of the user's, which may have getters that throw. */
-  #each(verb: string, record: object, visit: (key: string, value: unknown) => void): void {
-    if (this.#log === undefined) return;
-    const { config, diagnostics } = this.#host;
-    try {
-      emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `Run ${this.id}, ${verb}: ${what} logged.`, undefined, verb));
-    } catch (error) {
-      if (config.strict && error instanceof PulseError) throw error;
-      diagnostics.warn("CAPTURE_FAILED", `${verb} could not read a record: ${messageOf(error)}.`, error, verb);
-    }
   }
 }

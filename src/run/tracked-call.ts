@@ -3,8 +3,8 @@ import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
 import { captureFailed, guard } from "./guard.js";
-import { type Scope, scopes } from "./host.js";
-import { openRun } from "./open-run.js";
+import { runInForce, type Scope, scopes } from "./host.js";
+import { openRun, tagStart } from "./open-run.js";
 import type { Plan, ResolvedPlan } from "./plan.js";
 import type { CallObserver } from "./result.js";
 import type { Run } from "./run.js";
@@ -25,6 +25,30 @@ function takeLast(count: number): number[] {
   return count === 2 ? [first, values[top + 1] as number] : values.slice(top, end);
 }
 
+interface Unended {
+  readonly call: TrackedCall;
+  readonly error: unknown;
+  readonly next: Unended | undefined;
+}
+
+/** Calls that failed in what is ours: their runs may not have ended, since nothing was left of the stack. */
+let unended: Unended | undefined;
+
+/** @internal Whether a call has just failed so: the next ones are close to the stack's end, too. */
+export const failing = (): boolean => unended !== undefined;
+
+/** @internal Ends the runs of calls that the stack had no room to end. */
+export function endUnended(): void {
+  for (let each = unended; each !== undefined; each = each.next) {
+    unended = each.next;
+    try {
+      if (each.call.run?.ended === false) each.call.failed(each.error);
+    } catch {
+      // The problems of a strict tracker have been thrown before.
+    }
+  }
+}
+
 /** @internal One call of a tracked function, from its start to the end of its result. */
 export class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
@@ -36,6 +60,8 @@ export class TrackedCall implements CallObserver, MetricSink {
   readonly #args: readonly unknown[];
   readonly #joined: boolean;
   #scope: Scope | undefined;
+  /** What was in force where it was called. */
+  outer: Scope | undefined;
   begun = false;
   #now = 0;
   /** The keys of what waits in `values`; undefined while metrics are recorded one by one. */
@@ -64,7 +90,7 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   /** The run below which it opens one. */
   get parent(): Run | undefined {
-    return this.#resolved?.nest === "root" ? undefined : this.#scope?.run;
+    return this.#resolved?.nest === "root" ? undefined : runInForce(this.#scope);
   }
 
   get inside(): boolean {
@@ -80,10 +106,21 @@ export class TrackedCall implements CallObserver, MetricSink {
   }
 
   begin(): void {
+    try {
+      this.#begins();
+    } catch (error) {
+      unended = { call: this, error, next: unended }; // nothing is called: the stack may have run out
+      this.failed(error);
+      throw error;
+    }
+  }
+
+  #begins(): void {
     if (this.begun) return; // a plain function that returned a generator began when it was called
     this.begun = true;
     const resolved = this.#resolved as ResolvedPlan;
     if (!this.#joined) {
+      const { parent } = this;
       const { runName, defaultName } = resolved;
       const host = this.#host;
       this.run = openRun(host, {
@@ -92,9 +129,11 @@ export class TrackedCall implements CallObserver, MetricSink {
         name:
           (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => textOf(runName(this.#args))) : runName) ??
           defaultName,
-        parent: this.parent,
-        held: resolved.thins ? holdBack(host, resolved, this.parent, this.#args, this.#once) : undefined,
+        parent,
+        owner: this,
+        held: resolved.thins ? holdBack(host, resolved, parent, this.#args, this.#once) : undefined,
       });
+      if (parent === undefined && resolved.nest !== "root") tagStart(this.run, this.#scope);
       this.#scope = { host, run: this.run };
     }
     this.#begin(resolved);
@@ -109,6 +148,9 @@ export class TrackedCall implements CallObserver, MetricSink {
     try {
       this.capture(value);
       this.#judge(value);
+    } catch (error) {
+      unended = { call: this, error, next: unended };
+      throw error;
     } finally {
       this.#end(this.#now);
     }
@@ -120,9 +162,14 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   failed(error: unknown): void {
     if (this.#joined || !this.run) return;
-    const ignore = this.#resolved?.ignore;
-    const ignores = typeof ignore === "function" ? () => guard(this.#host, "ignore", () => ignore(error, this.#args)) === true : ignore;
-    endWithError(this.run, error, this.#args, ignores);
+    try {
+      const ignore = this.#resolved?.ignore;
+      const ignores = typeof ignore === "function" ? () => guard(this.#host, "ignore", () => ignore(error, this.#args)) === true : ignore;
+      endWithError(this.run, error, this.#args, ignores);
+    } catch (problem) {
+      unended = { call: this, error, next: unended };
+      throw problem;
+    }
   }
 
   abandoned(): void {

@@ -1,14 +1,17 @@
+import { types } from "node:util";
 import { compileMetrics, type Selector } from "../capture/metrics.js";
+import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
+import { demandStack } from "../stack-room.js";
 import { guard } from "./guard.js";
-import { activeHost, apply, OFF, type Scope, scopes } from "./host.js";
+import { activeHost, apply, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
 import { resolvePlan } from "./resolve.js";
 import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
 import type { RunHost } from "./run-host.js";
-import { TrackedCall } from "./tracked-call.js";
+import { endUnended, failing, TrackedCall } from "./tracked-call.js";
 
 /**
  * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
@@ -31,7 +34,7 @@ export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: 
     throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
   checkOptions("tracked", options);
   if (OFF) return fn;
-  const plan = newPlan(fn, fn.name || "anonymous");
+  const plan = newPlan(fn, ownName(fn) || "anonymous");
   addOpening(plan, options);
   plan.closed = true;
   plan.parts.push({ decorator: "tracked", options });
@@ -47,25 +50,77 @@ export function addOpening(plan: Plan, options: CallOptions): void {
 /** @internal Makes the function that stands in for a plan's original: the only place that wraps. */
 export function wrap(plan: Plan, host?: RunHost): AnyFunction {
   const { original } = plan;
-  const wrapper = function (this: unknown, ...args: unknown[]): unknown {
-    if (new.target) return Reflect.construct(original, args, new.target === wrapper ? original : new.target);
-    return callTracked(plan, this, args, host);
-  };
-  likeOriginal(wrapper, original);
+  // Both functions call the original themselves: in deep recursion, and in the stack of each error, a call has one frame of ours.
+  const wrapper = standIn(original, {
+    method(this: unknown, ...args: unknown[]): unknown {
+      if (scopes.storage.enterWith === undefined) return callTracked(plan, this, args, host);
+      const call = enter(plan, this, args, host);
+      let result: unknown;
+      try {
+        result = Reflect.apply(original, this, args);
+      } catch (error) {
+        throw threw(call, error);
+      }
+      return returned(call, plan, this, result);
+    },
+    constructor: function (this: unknown, ...args: unknown[]): unknown {
+      if (new.target) return Reflect.construct(original, args, new.target === wrapper ? original : new.target);
+      if (scopes.storage.enterWith === undefined) return callTracked(plan, this, args, host);
+      const call = enter(plan, this, args, host);
+      let result: unknown;
+      try {
+        result = Reflect.apply(original, this, args);
+      } catch (error) {
+        throw threw(call, error);
+      }
+      return returned(call, plan, this, result);
+    },
+    trap: (_, self, args) => callTracked(plan, self, args, host),
+  });
   plans.byFunction.set(wrapper, plan);
   metadata.defineMetadata?.("pulse-mlflow:plan", plan.parts, wrapper);
   return wrapper;
 }
 
-/** @internal Gives a wrapper what can be seen of a function from outside: name, length, own properties, and metadata a framework put on it. */
-export function likeOriginal(wrapper: AnyFunction, original: AnyFunction): void {
-  for (const key of Reflect.ownKeys(original)) {
-    if (key === "arguments" || key === "caller") continue;
-    Object.defineProperty(wrapper, key, Object.getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
+/**
+ * @internal Gives the function that takes the original's place. It is of the original's kind, as far as a function can be: prototype (async,
+ * generator, callable objects), name, length, text, own properties, and what a framework's metadata say. A proxy gets a proxy, which asks
+ * nothing of it.
+ */
+export function standIn(original: AnyFunction, forms: Forms): AnyFunction {
+  if (types.isProxy(original)) return new Proxy(original, { apply: forms.trap });
+  const made = Object.hasOwn(original, "prototype") ? forms.constructor : forms.method;
+  Object.setPrototypeOf(made, Object.getPrototypeOf(original) as object | null);
+  for (const key of Reflect.ownKeys(original)) if (key !== "arguments" && key !== "caller") share(made, original, key);
+  if (!Object.hasOwn(original, "toString")) {
+    // Some read a function's parameters from its text (dependency injection).
+    const { toString: value } = { toString: () => Function.prototype.toString.call(original) };
+    Object.defineProperty(made, "toString", { value, writable: true, configurable: true });
   }
   const { getOwnMetadataKeys, getOwnMetadata, defineMetadata } = metadata;
-  if (!getOwnMetadataKeys || !getOwnMetadata || !defineMetadata) return;
-  for (const key of getOwnMetadataKeys(original)) defineMetadata(key, getOwnMetadata(key, original), wrapper);
+  if (getOwnMetadataKeys && getOwnMetadata && defineMetadata)
+    for (const key of getOwnMetadataKeys(original)) defineMetadata(key, getOwnMetadata(key, original), made);
+  return made;
+}
+
+/** A function in three forms that do the same; whichever is needed is called directly, since a function in between is a frame in every stack. */
+interface Forms {
+  /** Without a `prototype`, as methods, arrow functions and async functions are. */
+  readonly method: AnyFunction;
+  /** With one, as classes, generator functions and functions of old are. */
+  readonly constructor: AnyFunction;
+  /** A proxy's. */
+  readonly trap: (original: AnyFunction, self: unknown, args: unknown[]) => unknown;
+}
+
+/** Lets one function have an own property of another: what can change there is read and written there. */
+function share(made: AnyFunction, original: AnyFunction, key: string | symbol): void {
+  const found = Object.getOwnPropertyDescriptor(original, key) as PropertyDescriptor;
+  const { configurable = false, enumerable = false, writable } = found;
+  const changes = writable === true && configurable && key !== "prototype";
+  const get = (): unknown => Reflect.get(original, key);
+  const set = (value: unknown): void => void Reflect.set(original, key, value);
+  Object.defineProperty(made, key, changes ? { get, set, configurable, enumerable } : found);
 }
 
 /** What reflect-metadata adds to `Reflect`; it is used when the program has loaded it, and never loaded by us. */
@@ -78,28 +133,71 @@ interface MetadataReflect {
 /** @internal */
 export const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<MetadataReflect>;
 
-/**
- * @internal Calls a plan's original as the plan says, with the tracker of `host` if there is one. Without arguments the run itself is the one (`withRun`).
- * An error below it shows three frames of a tracked call: the function that calls this one, this one, and the storage's.
- */
+/** @internal Calls a plan's original as the plan says, with the tracker of `host` if there is one. Without arguments the run itself is the one (`withRun`). */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] | undefined, host?: RunHost): unknown {
-  const { original } = plan;
-  const active = scopes.get();
-  const scope = host === undefined || active?.host === host ? active : { host, run: undefined };
-  const call = prepare(plan, self, args, scope);
-  if (call === undefined) {
-    const given = args ?? [forgettingRun(plan.opens[0] ?? {})];
-    return scope === active ? Reflect.apply(original, self, given) : scopes.storage.run(scope, apply, original, self, given);
-  }
-  // A generator function's body starts at the first `next`, and so does its run.
-  if (args === undefined || plan.nature !== "generator") call.begin();
+  const call = enter(plan, self, args, host);
+  const given = args ?? [call.run ?? forgettingRun(plan.opens[0] ?? {})];
+  const { storage } = scopes;
   let result: unknown;
   try {
-    result = scopes.storage.run(call.scope, apply, original, self, args ?? [call.run]);
+    result =
+      storage.enterWith === undefined
+        ? storage.run(call.scope, apply, plan.original, self, given)
+        : Reflect.apply(plan.original, self, given);
   } catch (error) {
-    call.failed(error);
-    throw error;
+    throw threw(call, error);
   }
+  return returned(call, plan, self, result);
+}
+
+/** A call that is none of ours: where the tracker was chosen, it is in force all the same. */
+class UntrackedCall {
+  readonly run: undefined;
+  readonly scope: Scope | undefined;
+  /** What was in force before. */
+  readonly outer: Scope | undefined;
+
+  constructor(scope: Scope | undefined, outer: Scope | undefined) {
+    this.scope = scope;
+    this.outer = outer;
+  }
+}
+
+/** Begins a call, and puts in force what is in force in it, where the storage can. */
+function enter(plan: Plan, self: unknown, args: readonly unknown[] | undefined, host: RunHost | undefined): TrackedCall | UntrackedCall {
+  if (failing()) wary = WARY_CALLS;
+  // Not at each level, since it takes microseconds.
+  if ((depth >= DEEP && depth % 4 === 0) || wary > 0) demandRoom();
+  const outer = scopes.get();
+  const scope = host === undefined || outer?.host === host ? outer : { host, run: undefined };
+  const call = prepare(plan, self, args, scope) ?? new UntrackedCall(scope, outer);
+  if (call instanceof TrackedCall) {
+    call.outer = outer;
+    // A generator function's body starts at the first `next`, and so does its run.
+    if (args === undefined || plan.nature !== "generator") call.begin();
+  }
+  if (call.scope !== outer) scopes.storage.enterWith?.(call.scope);
+  depth++;
+  return call;
+}
+
+/** Puts in force again what was before a call. */
+function leave(call: TrackedCall | UntrackedCall): void {
+  depth--;
+  if (call.scope !== call.outer) scopes.storage.enterWith?.(call.outer);
+}
+
+/** Ends a call that threw, and gives what it threw. */
+function threw(call: TrackedCall | UntrackedCall, error: unknown): unknown {
+  leave(call);
+  if (call instanceof TrackedCall) call.failed(error);
+  return error;
+}
+
+/** Follows what a call came to, and gives what its caller is to get. */
+function returned(call: TrackedCall | UntrackedCall, plan: Plan, self: unknown, result: unknown): unknown {
+  leave(call);
+  if (!(call instanceof TrackedCall)) return result;
   if (plan.nature === "async") return derive(result as Promise<unknown>, call, true);
   if (plan.nature === "generator") return observeGenerator(result as object, call, true);
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
@@ -107,12 +205,30 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] 
   return observeResult(result, call);
 }
 
+/** How many tracked calls are on the stack. */
+let depth = 0;
+/** From so many on there may be little of the stack left: then calls make sure that there is enough for all that is ours in them. */
+const DEEP = 64;
+/** Words of the stack that what is ours in a call takes at most: V8 asks for 40 KiB to compile a function that has not run yet. */
+const ROOM = 7_500;
+
+/** After a call that ran out of it, so many make sure, however few there are on the stack. */
+const WARY_CALLS = 1_000;
+let wary = 0;
+
+/** Throws the RangeError that the call is going to meet, before anything has begun that would have to be ended. */
+function demandRoom(): void {
+  demandStack(ROOM);
+  if (wary > 0) wary--;
+  endUnended();
+}
 /** @internal Captures an assignment: setters and accessors log, but never open a run. */
 export function captureAssignment(plan: Plan, value: unknown): void {
   const scope = scopes.get();
   const host = activeHost(scope);
-  if (scope?.run === undefined) outsideRun(host, plan);
-  else new TrackedCall(plan, host, undefined, [value], scope, scope.run).capture(value);
+  const run = runInForce(scope);
+  if (run === undefined) outsideRun(host, plan);
+  else new TrackedCall(plan, host, undefined, [value], scope, run).capture(value);
 }
 
 /** Decides what one call is: a run of its own, part of the open run, or none of ours. */
@@ -122,7 +238,7 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
   const resolved = resolvePlan(plan, self);
   if (plan.remarks.length > 0)
     for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
-  const active = scope?.run;
+  const active = runInForce(scope);
   if (resolved.when && guard(host, "when", () => resolved.when?.(args)) === false) return undefined;
   if (!resolved.opens || resolved.nest === "join") {
     if (active) return new TrackedCall(plan, host, resolved, args, scope, active);

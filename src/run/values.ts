@@ -1,9 +1,25 @@
 import { types } from "node:util";
 import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import { emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
-import { messageOf } from "../errors.js";
+import { messageOf, PulseError } from "../errors.js";
 import type { RunHost } from "./run-host.js";
+
+/** Walks along a record of the user's, which may have getters that throw. */
+export function eachOf(
+  { config, diagnostics }: RunHost,
+  where: string,
+  record: object,
+  visit: (key: string, value: unknown) => void,
+): void {
+  try {
+    emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, where));
+  } catch (error) {
+    if (config.strict && error instanceof PulseError) throw error;
+    diagnostics.warn("CAPTURE_FAILED", `${where}: the record could not be read: ${messageOf(error)}.`, error, where);
+  }
+}
 
 /** The key MLflow accepts for a key of the user's. */
 export function keyOf(host: RunHost, key: string): string {

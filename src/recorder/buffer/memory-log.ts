@@ -168,11 +168,11 @@ export class MemoryLog implements ChangeLog<RunChange> {
 
   /** Every log that holds something: in flight, resting, queued, or waiting for its parent. */
   all(): RunBuffer[] {
-    const withChildren = (logs: readonly RunBuffer[]): RunBuffer[] =>
-      logs.flatMap((log) => (log.children.length > 0 ? [log, ...withChildren(log.children)] : log));
     const denied = [...this.#denied.values()].flatMap((each) => [...each]);
     const flying = [...this.#flights].flatMap((flight) => flight.logs);
-    return withChildren([...flying, ...this.#resting, ...denied, ...this.#first, ...this.#logs]);
+    const all = [...flying, ...this.#resting, ...denied, ...this.#first, ...this.#logs];
+    for (const log of all) for (const child of log.children) all.push(child); // those are looked at in their turn, however deep they are nested
+    return all;
   }
 
   /** The same one after the other, in the order in which they came, without what is with the store; what comes and goes meanwhile is no trouble. */

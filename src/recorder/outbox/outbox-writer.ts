@@ -201,8 +201,16 @@ export class OutboxWriter implements Spool {
   }
 
   /** Writes a log down, and those that wait for its creation; what changes in memory changes once it is on disk. */
-  #write(log: RunBuffer, outbox: Outbox, after: Map<RunBuffer, () => void>, budget: { items: number }): void {
-    if (after.has(log)) return;
+  #write(root: RunBuffer, outbox: Outbox, after: Map<RunBuffer, () => void>, budget: { items: number }): void {
+    const logs = [root];
+    for (const log of logs) {
+      if (after.has(log) || (log !== root && budget.items <= 0)) continue;
+      this.#writeOne(log, outbox, after, budget);
+      for (const child of log.children) logs.push(child); // however deep they are nested
+    }
+  }
+
+  #writeOne(log: RunBuffer, outbox: Outbox, after: Map<RunBuffer, () => void>, budget: { items: number }): void {
     const most = Math.max(1, budget.items);
     const whole = log.metricsLeft <= most;
     outbox.putRun({ ...stateOf(log), ended: log.ended && whole }, this.#options.clock.now());
@@ -224,7 +232,6 @@ export class OutboxWriter implements Spool {
       else this.#live.delete(log.runKey);
       for (const child of children) if (!after.has(child)) this.queue.push(child);
     });
-    for (const child of children) if (budget.items > 0) this.#write(child, outbox, after, budget);
   }
 
   // What the outbox's own delivery tells.
