@@ -19,6 +19,24 @@ export function foreignFields(call: string, answer: Readonly<Record<string, unkn
   return foreign === undefined || foreign.length === 0 ? undefined : foreign.sort().join();
 }
 
+/** What a success of the other calls has: nothing but MLflow answers with it. */
+const OWN_FIELD: Readonly<Record<string, string>> = {
+  "runs/create": "run",
+  "runs/get": "run",
+  "runs/update": "run_info",
+  "experiments/get": "experiment",
+  "experiments/get-by-name": "experiment",
+  "experiments/create": "experiment_id",
+};
+
+/** The fields that something in between adds to a success that is MLflow's without doubt; undefined when there are none. */
+export function addedFields(call: string, answer: Readonly<Record<string, unknown>>): string | undefined {
+  const own = OWN_FIELD[call];
+  if (own === undefined || !(own in answer)) return undefined;
+  const added = Object.keys(answer).filter((key) => key !== own);
+  return added.length === 0 ? undefined : added.sort().join();
+}
+
 /** Calls of MLflow's API. */
 interface Calls {
   post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>>;

@@ -2,7 +2,7 @@ import { REDACTED, shownText } from "../../capture/redact.js";
 import { type Auth, HEADER_VALUE } from "../../config/options.js";
 import type { ServerSettings } from "../../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
-import { foreignFields } from "./answers.js";
+import { addedFields, foreignFields } from "./answers.js";
 import { Failure } from "./failure.js";
 import { type HttpAnswer, HttpClient, type HttpRequest } from "./http-client.js";
 import { objectIn } from "./json.js";
@@ -43,7 +43,7 @@ export class MlflowApi {
   readonly #headers: Readonly<Record<string, string>>;
   /** Credentials that were sent. */
   readonly #secrets = new Set<string>();
-  /** Fields that something in between adds to answers, which were found true. */
+  /** Fields that something in between adds to answers that are MLflow's without doubt. */
   readonly #added = new Set<string>();
   #accepted: { readonly answer: Promise<boolean>; readonly until: number } | undefined;
   #token: Promise<string> | undefined;
@@ -127,11 +127,11 @@ export class MlflowApi {
     if (answer.status >= 200 && answer.status < 300) {
       if (json === undefined)
         throw this.#away("NO_MLFLOW", `answered ${request.path.split("?")[0]} with something that is no JSON object`, answer);
+      const added = addedFields(call, json);
+      if (added !== undefined && this.#added.size < MOST_ADDED) this.#added.add(added);
       const foreign = foreignFields(call, json);
-      if (foreign !== undefined && !this.#added.has(foreign)) {
-        if (!(await done?.(foreign))) throw this.incomplete(call);
-        if (this.#added.size < MOST_ADDED) this.#added.add(foreign);
-      }
+      // That one request has been carried out, perhaps before this answer, says nothing of the next one with an answer like it.
+      if (foreign !== undefined && !this.#added.has(foreign) && !(await done?.(foreign))) throw this.incomplete(call);
       return json;
     }
     const failure = this.#failure(request, answer, json);
