@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { PulseError } from "../errors.js";
+import { homeFolder } from "./folders.js";
 import { type Auth, HEADER_VALUE } from "./options.js";
 import { originOf, type Picker } from "./picker.js";
 
@@ -52,7 +52,9 @@ function credentialsFile(env: NodeJS.ProcessEnv): { sections: Section[]; problem
   let text: string;
   let open = false;
   try {
-    const path = join(env["HOME"] || homedir(), ".mlflow", "credentials");
+    const home = homeFolder(env);
+    if (home === undefined) return { sections };
+    const path = join(home, ".mlflow", "credentials");
     text = readFileSync(path, "utf8");
     open = process.platform !== "win32" && (statSync(path).mode & READABLE) !== 0;
   } catch {

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { ExperimentRef } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
+import { absolutePath, workingFolder } from "./folders.js";
 import { checkConfig, type Durability, type PulseConfig } from "./options.js";
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
@@ -55,7 +56,7 @@ export function resolveConfig(
 ): ResolvedConfig {
   checkConfig(given, "configure");
   if (callUri !== undefined) checkConfig({ trackingUri: callUri }, "logExperiment");
-  const pick = new Picker(given, stored ?? readConfigFile(process.cwd()), env, callUri);
+  const pick = new Picker(given, stored ?? readConfigFile(workingFolder()), env, callUri);
   const experiment = pick.maybe("experiment", "MLFLOW_EXPERIMENT_NAME");
   const id = experiment === undefined ? pick.environment("experiment", "MLFLOW_EXPERIMENT_ID") : undefined;
   const outbox = pick.maybe("outbox");
@@ -67,7 +68,7 @@ export function resolveConfig(
     server: serverSettings(pick),
     durability: pick.value("durability", "exit"),
     flushIntervalMs: pick.value("flushIntervalMs", DEFAULT_FLUSH_INTERVAL_MS),
-    outboxFolder: outbox?.folder === undefined ? undefined : resolve(outbox.folder),
+    outboxFolder: outbox?.folder === undefined ? undefined : absolutePath(outbox.folder, "INVALID_CONFIG", "outbox.folder"),
     maxOutboxBytes: outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
     outboxLimits: {
       maxTotalBytes: outbox?.maxTotalBytes ?? DEFAULT_OUTBOXES_BYTES,
@@ -88,7 +89,8 @@ function withoutSnippet(error: SyntaxError): string {
   return /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "it is no JSON";
 }
 
-function readConfigFile(folder: string): PulseConfig {
+function readConfigFile(folder: string | undefined): PulseConfig {
+  if (folder === undefined) return {};
   const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;
   let config: unknown = {};

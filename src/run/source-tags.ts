@@ -17,7 +17,7 @@ export function processSource(): Source {
   if (source === undefined) {
     const script = process.argv[1] ?? process.execPath;
     const userId = userName().slice(0, LIMITS.userId);
-    const git = gitHead(dirname(resolve(script)));
+    const git = gitHead(script);
     source = {
       userId,
       tags: [
@@ -44,9 +44,9 @@ function userName(): string {
 }
 
 /** Reads commit and branch of the work tree that holds a folder; files only, since starting git takes milliseconds. */
-function gitHead(folder: string): { commit: string; branch: string | undefined } | undefined {
+function gitHead(script: string): { commit: string; branch: string | undefined } | undefined {
   try {
-    const gitDir = findGitDir(folder);
+    const gitDir = findGitDir(dirname(resolve(script)));
     if (gitDir === undefined) return undefined;
     const head = readFileSync(join(gitDir, "HEAD"), "utf8").trim();
     const ref = /^ref: (.+)$/.exec(head)?.[1];
@@ -54,7 +54,7 @@ function gitHead(folder: string): { commit: string; branch: string | undefined }
     const commit = readRef(gitDir, ref);
     return commit ? { commit, branch: ref.replace(/^refs\/heads\//, "") } : undefined;
   } catch {
-    return undefined; // a damaged or unreadable work tree only means fewer tags
+    return undefined; // a damaged or unreadable work tree, or no working folder, only means fewer tags
   }
 }
 

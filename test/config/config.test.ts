@@ -112,7 +112,7 @@ test("a working folder that is gone does not reach the user's call either", () =
   const { code, out, stderr } = run("gone", { LEAVE: "1" });
   assert.equal(code, 0, stderr);
   assert.equal(out["value"], 1);
-  assert.match(stderr, /Tracking cannot be set up: ENOENT.*INVALID_CONFIG/);
+  assert.match(stderr, /is relative, and the working folder was removed; give an absolute path.*INVALID_TRACKING_URI/);
 });
 
 test("configure and createTracker throw a typed error that names option, expected and got", () => {

@@ -1,6 +1,7 @@
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
-import { homedir, platform } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { platform } from "node:os";
+import { basename, dirname, isAbsolute, join } from "node:path";
+import { homeFolder } from "../../config/folders.js";
 import { makeFolder } from "../../make-folder.js";
 import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
 import { Outbox } from "./outbox.js";
@@ -14,17 +15,19 @@ const URI_FILE = "uri";
 const SUFFIX = ".outbox";
 const SUFFIXES = /\.(db|outbox)$/;
 
-/** Where a user's programs keep what is to outlive them, by the customs of the system. */
+/**
+ * Where a user's programs keep what is to outlive them, by the customs of the system.
+ * @throws Error where there is no such place: a user without a home.
+ */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
-  const home = env["HOME"] || homedir();
-  const state =
-    env["XDG_STATE_HOME"] ||
-    (platform() === "win32"
-      ? env["LOCALAPPDATA"] || join(home, "AppData", "Local")
-      : platform() === "darwin"
-        ? join(home, "Library", "Application Support")
-        : join(home, ".local", "state"));
-  return join(state, "pulse-mlflow", "outbox");
+  const state = [env["XDG_STATE_HOME"], platform() === "win32" ? env["LOCALAPPDATA"] : undefined].find((path) => path && isAbsolute(path));
+  return join(state ?? customaryState(homeFolder(env)), "pulse-mlflow", "outbox");
+}
+
+function customaryState(home: string | undefined): string {
+  if (home === undefined) throw new Error("this user has no home folder, and XDG_STATE_HOME is no absolute path");
+  if (platform() === "win32") return join(home, "AppData", "Local");
+  return platform() === "darwin" ? join(home, "Library", "Application Support") : join(home, ".local", "state");
 }
 
 /** A 64-bit FNV-1a hash in hex: names a folder, protects nothing. */

@@ -1,6 +1,7 @@
 import { closeSync, openSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { shownUri } from "../../capture/redact.js";
+import { absolutePath } from "../../config/folders.js";
 import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
 
@@ -13,7 +14,8 @@ const MAKING_MS = 1_000;
  */
 export function databasePath(uri: string): string {
   const path = /^sqlite:\/\/\/(.+)$/i.exec(uri)?.[1];
-  if (path !== undefined && !path.startsWith(":memory:") && !path.includes("?")) return resolve(path);
+  if (path !== undefined && !path.startsWith(":memory:") && !path.includes("?"))
+    return absolutePath(path, "INVALID_TRACKING_URI", `The path in tracking URI ${JSON.stringify(shownUri(uri))}`);
   const what = path?.includes("?") ? "has options behind a ?, which are not known here" : "names no database file";
   throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))} ${what}.`);
 }

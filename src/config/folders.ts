@@ -1,0 +1,36 @@
+import { homedir } from "node:os";
+import { isAbsolute, resolve } from "node:path";
+import { PulseError, type PulseErrorCode } from "../errors.js";
+
+// What the machine says of the user's folders. It may say nothing: a container's user without an entry, a folder that was removed.
+
+/** The user's home, an absolute path; undefined where there is none. */
+export function homeFolder(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const given = env["HOME"];
+  if (given !== undefined) return isAbsolute(given) ? given : undefined; // what is empty or relative would lie in the working folder
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? home : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The working folder; undefined when it was removed. */
+export function workingFolder(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A path as an absolute one.
+ * @throws PulseError with `code` for a relative one where the working folder was removed.
+ */
+export function absolutePath(path: string, code: PulseErrorCode, what: string): string {
+  if (!isAbsolute(path) && workingFolder() === undefined)
+    throw new PulseError(code, `${what} is relative, and the working folder was removed; give an absolute path.`);
+  return resolve(path);
+}
