@@ -61,7 +61,7 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
       } catch (error) {
         throw threw(call, error);
       }
-      return returned(call, plan, this, result);
+      return returned(call, plan, this, args, result);
     },
     constructor: function (this: unknown, ...args: unknown[]): unknown {
       if (new.target) return Reflect.construct(original, args, new.target === wrapper ? original : new.target);
@@ -73,7 +73,7 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
       } catch (error) {
         throw threw(call, error);
       }
-      return returned(call, plan, this, result);
+      return returned(call, plan, this, args, result);
     },
     trap: (_, self, args) => callTracked(plan, self, args, host),
   });
@@ -147,7 +147,7 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] 
   } catch (error) {
     throw threw(call, error);
   }
-  return returned(call, plan, self, result);
+  return returned(call, plan, self, args, result);
 }
 
 /** A call that is none of ours: where the tracker was chosen, it is in force all the same. */
@@ -195,14 +195,20 @@ function threw(call: TrackedCall | UntrackedCall, error: unknown): unknown {
 }
 
 /** Follows what a call came to, and gives what its caller is to get. */
-function returned(call: TrackedCall | UntrackedCall, plan: Plan, self: unknown, result: unknown): unknown {
+function returned(
+  call: TrackedCall | UntrackedCall,
+  plan: Plan,
+  self: unknown,
+  args: readonly unknown[] | undefined,
+  result: unknown,
+): unknown {
   leave(call);
   if (!(call instanceof TrackedCall)) return result;
   if (plan.nature === "async") return derive(result as Promise<unknown>, call, true);
   if (plan.nature === "generator") return observeGenerator(result as object, call, true);
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
   if (result !== self && isGenerator(result)) return observeGenerator(result, call, false);
-  return observeResult(result, call);
+  return observeResult(result, call, self, args ?? NONE);
 }
 
 /** How many tracked calls are on the stack. */
