@@ -10,7 +10,7 @@ const PROBLEMS = {
   INVALID_OPTION: { retry: false, todo: "" },
   INVALID_TRACKING_URI: {
     retry: false,
-    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js"); until then nothing is stored.',
+    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
   },
   WRONG_TARGET: { retry: false, todo: "" },
   NO_ACTIVE_RUN: {
@@ -32,7 +32,10 @@ const PROBLEMS = {
     todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.",
   },
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
-  CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
+  CAPTURE_FAILED: {
+    retry: false,
+    todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.",
+  },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
   NOT_RECORDED: { retry: false, todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more." },
   OUT_OF_RANGE: { retry: false, todo: "It is logged all the same; mend the value, or the range of defineExperiment()." },
@@ -99,10 +102,13 @@ export class PulseError extends Error {
   readonly code: PulseErrorCode;
 
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
-    const { todo } = PROBLEMS[code];
-    const told = shownText(bounded(detail)); // it may quote what it was given, and what a server said
+    const known = Object.hasOwn(PROBLEMS, code);
+    const { todo } = PROBLEMS[known ? code : "INVALID_OPTION"];
+    const what = known ? detail : `PulseError: code must be one of PulseErrorCode; got ${JSON.stringify(code)}. ${detail}`;
+    // Another's words that are quoted may end as a sentence does.
+    const told = shownText(bounded(String(what))).replace(/(?<=[\w)"'`])\.\.(?=\s|$)/g, "."); // it may quote what it was given, and what a server said
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
-    this.code = code;
+    this.code = known ? code : "INVALID_OPTION";
     Object.defineProperty(this, BRAND, { value: true });
   }
 
@@ -133,8 +139,8 @@ export class MlflowError extends PulseError {
 
   constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
     super(code, detail);
-    this.serverMessage = shownText(serverMessage);
-    this.errorCode = shownText(errorCode);
+    this.serverMessage = shownText(String(serverMessage));
+    this.errorCode = shownText(String(errorCode));
     this.httpStatus = httpStatus;
   }
 

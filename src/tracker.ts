@@ -1,7 +1,7 @@
 import type { Selector } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
-import type { PulseConfig } from "./config/options.js";
+import { checkConfig, type PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
@@ -21,8 +21,10 @@ import { callTracked, trackedBy } from "./run/tracked.js";
 import { endUnended } from "./run/tracked-call.js";
 import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
-import { openStore, registeredFor, type StoreMaker } from "./stores/registry.js";
+import { openConfigured, registeredFor, type StoreMaker } from "./stores/registry.js";
+import { likelyAbsolute } from "./stores/sql/database-file.js";
 import type { ReadyStore, TrackingStore } from "./stores/tracking-store.js";
+import { needFunction, unknownOption, wrongInput } from "./wrong-input.js";
 
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
@@ -107,18 +109,24 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   run<R>(fn: () => R): R {
+    needFunction("tracker.run", "fn", fn);
     return OFF ? fn() : scopes.storage.run({ host: this, run: undefined }, fn);
   }
 
-  async flush(options: FlushOptions = {}): Promise<void> {
+  async flush(options?: FlushOptions): Promise<void> {
     endUnended();
-    await this.recorder.flush(options.timeoutMs);
+    await this.recorder.flush(limitOf("flush", options));
     this.#throwDeferred();
   }
 
-  shutdown(options: FlushOptions = {}): Promise<void> {
-    this.#shutdown ??= this.#close(options);
-    return this.#shutdown;
+  shutdown(options?: FlushOptions): Promise<void> {
+    try {
+      const timeoutMs = limitOf("shutdown", options);
+      this.#shutdown ??= this.#close(timeoutMs);
+      return this.#shutdown;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Delivers what is left in the background, and shuts down once no run is open any more. */
@@ -138,10 +146,10 @@ class TrackerInstance implements Tracker, RunHost {
     return OFF || scopes.get()?.host === this ? fn() : this.run(fn);
   }
 
-  async #close(options: FlushOptions): Promise<void> {
+  async #close(timeoutMs: number | undefined): Promise<void> {
     this.recorder.endOpenRuns(endAt(0));
     try {
-      await this.recorder.close(options.timeoutMs);
+      await this.recorder.close(timeoutMs);
     } finally {
       unguard(this.recorder);
     }
@@ -152,6 +160,20 @@ class TrackerInstance implements Tracker, RunHost {
     const error = this.diagnostics.takeDeferred();
     if (error) throw error;
   }
+}
+
+/**
+ * Reads how long to wait. What is no options object is let pass: `flush` and `shutdown` are handed to emitters as listeners, which give them a
+ * signal, a code or an event.
+ */
+function limitOf(user: string, options: unknown): number | undefined {
+  if (typeof options !== "object" || options === null) return undefined;
+  const { timeoutMs } = options as FlushOptions;
+  const meant = timeoutMs === undefined && Object.hasOwn(options, "timeout") && Object.getPrototypeOf(options) === Object.prototype;
+  if (meant) throw unknownOption(user, "timeout", ["timeoutMs"]);
+  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs >= 0))
+    throw wrongInput(user, "timeoutMs", "a number of milliseconds, 0 or more", timeoutMs);
+  return timeoutMs;
 }
 
 interface Current {
@@ -182,14 +204,20 @@ function makeDefault(): TrackerInstance {
     config = resolved;
     return build(resolved, resolved.runId);
   } catch (error) {
-    const problem =
-      error instanceof PulseError ? error : new PulseError("INVALID_CONFIG", `Tracking cannot be set up: ${messageOf(error)}.`, error);
+    const problem = nothingStored(error);
     if (config?.strict) throw problem;
     config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
     const { trackingUri: uri } = config;
     current.refused = { uri, make: registeredFor(uri) };
     return new TrackerInstance(config, new RefusingStore(shownUri(uri), problem), undefined);
   }
+}
+
+/** What is wrong with a configuration that no call of `configure` has checked. */
+function nothingStored(error: unknown): PulseError {
+  const begin = "Nothing is stored until this is mended:";
+  if (error instanceof PulseError) return new PulseError(error.code, `${begin} ${error.message.replace(error.todo, "").trim()}`, error);
+  return new PulseError("INVALID_CONFIG", `${begin} tracking cannot be set up: ${messageOf(error)}.`, error);
 }
 
 function resolveDefaults(): ResolvedConfig {
@@ -215,8 +243,10 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  const store = config.store ? taken(config.store) : openStore(config.trackingUri, { clock: systemClock, server: config.server });
+  const store = config.store ? taken(config.store) : openConfigured(config);
   const tracker = new TrackerInstance(config, store, resumeId);
+  const doubt = config.store ? undefined : likelyAbsolute(config.trackingUri);
+  if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");
   if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
   return tracker;
 }
@@ -244,6 +274,7 @@ export function trackerOn(
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
  */
 export function configure(config: PulseConfig): void {
+  checkConfig(config, "configure"); // also when there is none, which would mean the defaults
   const resolved = resolveConfig(config);
   carryBy(config.context);
   const tracker = build(resolved, resolved.runId);
@@ -263,19 +294,22 @@ export function configure(config: PulseConfig): void {
  * tracker.stats().metrics; // 1
  */
 export function createTracker(config: PulseConfig = {}): Tracker {
+  checkConfig(config, "createTracker");
   const resolved = resolveConfig(config);
   if (config.context) carryBy(config.context);
   return build(resolved, undefined);
 }
 
 /** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
-export function flush(options?: FlushOptions): Promise<void> {
-  return current.tracker?.flush(options) ?? Promise.resolve();
+export async function flush(options?: FlushOptions): Promise<void> {
+  limitOf("flush", options);
+  await current.tracker?.flush(options);
 }
 
 /** Ends the default tracker's open runs, flushes it and lets go of its store. */
-export function shutdown(options?: FlushOptions): Promise<void> {
-  return current.tracker?.shutdown(options) ?? Promise.resolve();
+export async function shutdown(options?: FlushOptions): Promise<void> {
+  limitOf("shutdown", options);
+  await current.tracker?.shutdown(options);
 }
 
 /** What the default tracker has recorded and what became of it. */

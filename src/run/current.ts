@@ -1,6 +1,7 @@
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
+import { needFunction, wrongInput } from "../wrong-input.js";
 import { activeHost, apply, construct, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun, openRun, tagStart } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
@@ -24,8 +25,9 @@ export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
 
 /** @internal The plan of one call of `withRun`, whoever's. */
 export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan {
+  if (typeof options === "function") throw wrongInput("withRun", "options", "an object, as in withRun({}, fn)", options);
   checkOptions("withRun", options);
-  if (typeof fn !== "function") throw new PulseError("INVALID_OPTION", "withRun: the second argument must be the function to run.");
+  needFunction("withRun", "fn", fn);
   const plan = newPlan(fn, ownName(fn) || "run");
   addOpening(plan, options);
   return plan;
@@ -80,6 +82,7 @@ export function requireRun(): Run {
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
  */
 export function bind<F extends AnyFunction>(fn: F): F {
+  needFunction("bind", "fn", fn);
   const scope = scopes.get();
   const held: Scope | undefined = scope?.run ? { ...scope, bound: true } : scope;
   const bound = standIn(fn, {

@@ -5,6 +5,7 @@ import { type ExperimentRef, LIMITS } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import type { Scope } from "./host.js";
+import { madeUpName } from "./made-up-name.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { sayRedacted } from "./values.js";
@@ -49,7 +50,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
   return new Run(host, {
     experiment: ref,
-    name: limited(host, "run name", name, LIMITS.runName),
+    name: limited(host, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
     resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
     held,

@@ -3,6 +3,7 @@ import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
+import { needFunction } from "../wrong-input.js";
 import { guard } from "./guard.js";
 import { activeHost, apply, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
@@ -30,8 +31,7 @@ export function tracked<F extends AnyFunction, const S extends Selector | undefi
 
 /** @internal Like `tracked`, with that tracker at every call. */
 export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: F, options: CallOptions): F {
-  if (typeof fn !== "function")
-    throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
+  needFunction("tracked", "fn", fn);
   checkOptions("tracked", options);
   if (OFF) return fn;
   const plan = newPlan(fn, ownName(fn) || "anonymous");
@@ -245,11 +245,11 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
   if (plan.remarks.length > 0)
     for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
   const active = runInForce(scope);
-  if (resolved.when && guard(host, "when", () => resolved.when?.(args)) === false) return undefined;
+  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false) return undefined;
   if (!resolved.opens || resolved.nest === "join") {
     if (active) return new TrackedCall(plan, host, resolved, args, scope, active);
     if (!resolved.opens) {
-      outsideRun(host, plan);
+      outsideRun(host, plan, resolved.defaultName);
       return undefined;
     }
   }
@@ -258,9 +258,9 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
 
 const NONE: readonly unknown[] = [];
 
-function outsideRun(host: RunHost, plan: Plan): void {
+function outsideRun(host: RunHost, plan: Plan, where: string = plan.name): void {
   const { outsideRun: mode } = host.config;
-  const detail = `${plan.name} logs, but no run is open and nothing says to open one.`;
+  const detail = `${where} logs, but no run is open and nothing says to open one.`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
-  if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, plan.name);
+  if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, where);
 }

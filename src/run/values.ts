@@ -4,6 +4,7 @@ import { emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
 import { messageOf, PulseError } from "../errors.js";
+import { shownValue } from "../wrong-input.js";
 import type { RunHost } from "./run-host.js";
 
 /** Walks along a record of the user's, which may have getters that throw. */
@@ -41,7 +42,7 @@ export function integerOf(host: RunHost, given: unknown, what: string, key: stri
   const taken = Number.isSafeInteger(whole) ? whole : fallback;
   host.diagnostics.warn(
     "INVALID_VALUE",
-    `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${messageOf(value)}; ${taken} is taken.`,
+    `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${shownValue(given)}; ${taken} is taken.`,
   );
   return taken;
 }

@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.js";
+import { isOff } from "../../src/config/off.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
 import { openStore } from "../../src/stores/registry.js";
+import { likelyAbsolute } from "../../src/stores/sql/database-file.js";
 import { query } from "../support/database.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
@@ -27,7 +29,7 @@ function run(name: string, env: Record<string, string>, file?: object | string):
   if (file !== undefined) writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
   const child = spawnSync(process.execPath, [program], {
     cwd,
-    env: { PATH: process.env["PATH"] ?? "", USER: "tester", ...env },
+    env: { PATH: process.env["PATH"] ?? "", USER: "tester", XDG_STATE_HOME: join(folder, "state"), ...env },
     encoding: "utf8",
   });
   return { code: child.status, out: { cwd, ...(child.stdout ? JSON.parse(child.stdout) : {}) }, stderr: child.stderr };
@@ -87,16 +89,23 @@ test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, not
   );
 });
 
+test("what else means no switches tracking off, and nothing else does", () => {
+  for (const text of ["off", "OFF", " off\n", "0", "false", "False", "no", "NO "]) assert.equal(isOff({ PULSE_MLFLOW: text }), true, text);
+  for (const text of ["", "on", "1", "true", "yes", "offline", "00", undefined]) assert.equal(isOff({ PULSE_MLFLOW: text }), false, text);
+});
+
 test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {
   for (const [env, file, expected] of [
     [
       { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
       undefined,
-      /"postgresql:\/\/\[redacted\]@host": there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
-    [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
+    [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /Tracking URI "mlruns" \(from MLFLOW_TRACKING_URI\) is a plain path/],
+    [{}, { trackingUri: "mlruns" }, /Tracking URI "mlruns" \(from pulse-mlflow\.config\.json\) is a plain path/],
+    [{ MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }, undefined, /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
-    [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json\.trakingUri: expected one of the options trackingUri, experiment/],
+    [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/],
     [{}, "{ not json", /could not be read as JSON.*INVALID_CONFIG/],
   ] as const) {
     const { code, out, stderr } = run("wrong", env as Record<string, string>, file);
@@ -120,11 +129,11 @@ test("configure and createTracker throw a typed error that names option, expecte
   for (const [config, message] of [
     [{ trackingUri: "file:///x" }, /no store for file: in this version yet; registerTrackingStore\(\) adds one\. Use http/],
     [{ trackingUri: "sqlite://oops.db" }, /sqlite:\/\/oops\.db" names no database file/],
-    [{ trackingUri: 5 }, /configure\.trackingUri: expected a non-empty string, got 5/],
-    [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds from 0 to 2147483647, got -1/],
-    [{ outsideRun: "maybe" }, /expected "warn", "throw" or "ignore", got "maybe"/],
-    [{ unknown: 1 }, /configure\.unknown: expected one of the options/],
-    ["sqlite:///x.db", /configure: expected an object of options/],
+    [{ trackingUri: 5 }, /: trackingUri must be a non-empty string; got 5/],
+    [{ exitTimeoutMs: -1 }, /: exitTimeoutMs must be a number of milliseconds from 0 to 2147483647; got -1/],
+    [{ outsideRun: "maybe" }, /: outsideRun must be "warn", "throw" or "ignore"; got "maybe"/],
+    [{ unknown: 1 }, /: there is no option "unknown"\. There are trackingUri/],
+    ["sqlite:///x.db", /: options must be an object; got "sqlite:\/\/\/x\.db"/],
   ] as const) {
     assert.throws(() => anyConfigure(config), { name: "PulseError", message });
     assert.throws(() => createTracker(config as object), { name: "PulseError", message });
@@ -151,6 +160,48 @@ test("every URI of the contract opens or says it does not yet", () => {
   ]) {
     assert.throws(() => openStore(uri, options), { code: "INVALID_TRACKING_URI" }, uri);
   }
+});
+
+test("what is nearly a tracking URI is answered with the one that was probably meant", () => {
+  for (const [uri, message] of [
+    ["databricks", /"databricks": Databricks is not supported yet\. Use http/],
+    ["databricks://profile", /: Databricks is not supported yet\./],
+    ["localhost:5000", /"localhost:5000" has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["127.0.0.1:5000", /Did you mean "http:\/\/127\.0\.0\.1:5000"\?/],
+    ["127.0.0.1", /Did you mean "http:\/\/127\.0\.0\.1"\?/],
+    ["[::1]:5000", /Did you mean "http:\/\/\[::1\]:5000"\?/],
+    ["//mlflow.example.com:5000/team", /Did you mean "http:\/\/mlflow\.example\.com:5000\/team"\?/],
+    ["localhost", /Did you mean "http:\/\/localhost"\?/],
+    ["http:/localhost:5000", /is no URL of a server\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["https:mlflow.example.com", /Did you mean "https:\/\/mlflow\.example\.com"\?/],
+    ["htp://localhost:5000", /no store for htp:.* Did you mean "http:\/\/localhost:5000"\?/],
+    ["sqllite:///x.db", /Did you mean "sqlite:\/\/\/x\.db"\?/],
+    ["sqlite:x.db", /names no database file\. Did you mean "sqlite:\/\/\/x\.db"\?/],
+    ["sqlite://x.db", /Did you mean "sqlite:\/\/\/x\.db"\?/],
+    ["sqlite:/a/x.db", /Did you mean "sqlite:\/\/\/\/a\/x\.db"\?/],
+    ["sqlite::memory:", /Did you mean "memory:"\?/],
+    ["mlflow.db", /"mlflow\.db" has no scheme\. Did you mean "sqlite:\/\/\/mlflow\.db"\?/],
+    ["/a/mlflow.sqlite3", /Did you mean "sqlite:\/\/\/\/a\/mlflow\.sqlite3"\?/],
+    [" http://localhost:5000", /begins or ends with a space or a quotation mark\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["'memory:'", /quotation mark\. Did you mean "memory:"\?/],
+    ["memry:", /Did you mean "memory:"\?/],
+    ["gopher:x", /no store for gopher:; registerTrackingStore\(\) adds one\. Use http/],
+    ["mlruns", /is a plain path: folders of the mlruns kind are not written in this version yet\. Use http/],
+  ] as const)
+    assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
+});
+
+test("three slashes before a folder of the root are warned of once, with the form of four", () => {
+  const said: string[] = [];
+  const logger = { warn: (message: string): void => void said.push(message) };
+  createTracker({ trackingUri: "sqlite:///tmp/none/x.db", strict: true, logger });
+  assert.equal(said.length, 1);
+  assert.match(
+    String(said[0]),
+    /^pulse-mlflow: Tracking URI "sqlite:\/\/\/tmp\/none\/x\.db" with three slashes is the relative path .*\/tmp\/none\/x\.db, .* Write "sqlite:\/\/\/\/tmp\/none\/x\.db" with four slashes .*, or "sqlite:\/\/\/\.\/tmp\/none\/x\.db" if/,
+  );
+  for (const path of ["./tmp/x.db", "/tmp/x.db", "mlflow.db", "no-such-folder/x.db", "../tmp/x.db"])
+    assert.equal(likelyAbsolute(`sqlite:///${path}`), undefined, path);
 });
 
 test("a password in a URI that no parser takes is in no error, and no parser takes a part of it for the server", () => {
@@ -193,5 +244,5 @@ test("environment variables that mean nothing are said to", () => {
     /MLFLOW_HTTP_REQUEST_TIMEOUT: .*seconds above 0, got "abc"/,
   );
   assert.equal(resolveConfig({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "2.5" }).server.requestTimeoutMs, 2_500);
-  assert.throws(() => createTracker({ auth: { token: "a\nb" } }), /configure\.auth: expected/);
+  assert.throws(() => createTracker({ auth: { token: "a\nb" } }), /createTracker: auth must be/);
 });

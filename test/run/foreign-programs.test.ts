@@ -22,7 +22,13 @@ test("async's functions take a tracked async function for one", async () => {
   assert.deepEqual(await async.mapLimit([1, 2, 3], 2, square), [1, 4, 9]);
   const queue = async.queue(square, 1);
   assert.equal(await queue.push(4), 16);
-  assert.equal(await async.retry(2, tracker.tracked(async () => 5)), 5);
+  assert.equal(
+    await async.retry(
+      2,
+      tracker.tracked(async () => 5),
+    ),
+    5,
+  );
   assert.equal((await runs()).length, 5);
 });
 

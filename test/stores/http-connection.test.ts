@@ -12,6 +12,7 @@ import { HttpStore } from "../../src/stores/http/http-store.js";
 import { proxyFor } from "../../src/stores/http/proxy.js";
 import type { Outcome } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
+import { BYPASSED, BYPASSED_BESIDES, TARGETS } from "../support/no-proxy.js";
 import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-connection-"));
@@ -178,6 +179,35 @@ test("a server that asks for a client's certificate gets it", async () => {
   const ca = pem("ca.pem");
   assert.equal((await sent(url, { tls: { ca } })).kind, "away");
   assert.equal((await sent(url, { tls: { ca, cert: pem("client-with-key.pem") } })).kind, "done");
+});
+
+test("NO_PROXY exempts what it exempts for Python's client, addresses by their ranges", () => {
+  for (const [entries, targets] of [...BYPASSED, ...BYPASSED_BESIDES]) {
+    const env = { http_proxy: "http://p:1", no_proxy: entries };
+    assert.equal(TARGETS.filter((target) => proxyFor(new URL(`http://${target}`), env) === undefined).join(" "), targets, entries);
+  }
+});
+
+test("a scheme that does not fit the port is called that, and no certificate is asked for", async () => {
+  const plain = await server();
+  const secure = await server(undefined, { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
+  const [no, yes] = [plain.url.replace("http:", "https:"), secure.url.replace("https:", "http:")];
+  const noTls = text(await sent(no));
+  assert.ok(
+    noTls.startsWith(`NO_MLFLOW ${no} cannot be reached: this port does not speak TLS. Write ${plain.url} in the tracking URI.`),
+    noTls,
+  );
+  const tls = text(await sent(yes));
+  assert.ok(tls.startsWith(`NO_MLFLOW ${yes} cannot be reached: this port speaks TLS. Write ${secure.url} in the tracking URI.`), tls);
+  for (const said of ["The plain HTTP request was sent to HTTPS port", "Client sent an HTTP request to an HTTPS server."]) {
+    const front = await server(() => ({ status: 400, body: `<html><body>${said}</body></html>` }));
+    assert.ok(text(await sent(front.url)).includes(`Write ${front.url.replace("http:", "https:")} in the tracking URI.`));
+  }
+  const proxy = plain.url.replace("http:", "https:");
+  for (const target of [plain.url, secure.url]) {
+    const outcome = text(await sent(target, {}, { https_proxy: proxy, http_proxy: proxy }));
+    assert.match(outcome, /^STORE_UNAVAILABLE .* through the proxy .*: the proxy does not speak TLS; write http:\/\//);
+  }
 });
 
 test("NO_PROXY and the proxy variables mean what they mean elsewhere", () => {
