@@ -99,10 +99,12 @@ export class PulseError extends Error {
   readonly code: PulseErrorCode;
 
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
-    const { todo } = PROBLEMS[code];
-    const told = shownText(bounded(detail)); // it may quote what it was given, and what a server said
+    const known = Object.hasOwn(PROBLEMS, code);
+    const { todo } = PROBLEMS[known ? code : "INVALID_OPTION"];
+    const what = known ? detail : `PulseError: code must be one of PulseErrorCode; got ${JSON.stringify(code)}. ${detail}`;
+    const told = shownText(bounded(String(what))); // it may quote what it was given, and what a server said
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
-    this.code = code;
+    this.code = known ? code : "INVALID_OPTION";
     Object.defineProperty(this, BRAND, { value: true });
   }
 
@@ -133,8 +135,8 @@ export class MlflowError extends PulseError {
 
   constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
     super(code, detail);
-    this.serverMessage = shownText(serverMessage);
-    this.errorCode = shownText(errorCode);
+    this.serverMessage = shownText(String(serverMessage));
+    this.errorCode = shownText(String(errorCode));
     this.httpStatus = httpStatus;
   }
 

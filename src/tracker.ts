@@ -1,7 +1,7 @@
 import type { Selector } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
-import type { PulseConfig } from "./config/options.js";
+import { checkConfig, type PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
@@ -22,6 +22,7 @@ import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
 import { openStore, registeredFor, type StoreMaker } from "./stores/registry.js";
 import type { ReadyStore, TrackingStore } from "./stores/tracking-store.js";
+import { needFunction, unknownOption, wrongInput } from "./wrong-input.js";
 
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
@@ -105,17 +106,23 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   run<R>(fn: () => R): R {
+    needFunction("tracker.run", "fn", fn);
     return OFF ? fn() : scopes.storage.run({ host: this, run: undefined }, fn);
   }
 
-  async flush(options: FlushOptions = {}): Promise<void> {
-    await this.recorder.flush(options.timeoutMs);
+  async flush(options?: FlushOptions): Promise<void> {
+    await this.recorder.flush(limitOf("flush", options));
     this.#throwDeferred();
   }
 
-  shutdown(options: FlushOptions = {}): Promise<void> {
-    this.#shutdown ??= this.#close(options);
-    return this.#shutdown;
+  shutdown(options?: FlushOptions): Promise<void> {
+    try {
+      const timeoutMs = limitOf("shutdown", options);
+      this.#shutdown ??= this.#close(timeoutMs);
+      return this.#shutdown;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Delivers what is left in the background, and shuts down once no run is open any more. */
@@ -134,10 +141,10 @@ class TrackerInstance implements Tracker, RunHost {
     return OFF || scopes.get()?.host === this ? fn() : this.run(fn);
   }
 
-  async #close(options: FlushOptions): Promise<void> {
+  async #close(timeoutMs: number | undefined): Promise<void> {
     this.recorder.endOpenRuns(endAt(0));
     try {
-      await this.recorder.close(options.timeoutMs);
+      await this.recorder.close(timeoutMs);
     } finally {
       unguard(this.recorder);
     }
@@ -148,6 +155,20 @@ class TrackerInstance implements Tracker, RunHost {
     const error = this.diagnostics.takeDeferred();
     if (error) throw error;
   }
+}
+
+/**
+ * Reads how long to wait. What is no options object is let pass: `flush` and `shutdown` are handed to emitters as listeners, which give them a
+ * signal, a code or an event.
+ */
+function limitOf(user: string, options: unknown): number | undefined {
+  if (typeof options !== "object" || options === null) return undefined;
+  const { timeoutMs } = options as FlushOptions;
+  const meant = timeoutMs === undefined && Object.hasOwn(options, "timeout") && Object.getPrototypeOf(options) === Object.prototype;
+  if (meant) throw unknownOption(user, "timeout", ["timeoutMs"]);
+  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs >= 0))
+    throw wrongInput(user, "timeoutMs", "a number of milliseconds, 0 or more", timeoutMs);
+  return timeoutMs;
 }
 
 interface Current {
@@ -240,6 +261,7 @@ export function trackerOn(
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
  */
 export function configure(config: PulseConfig): void {
+  checkConfig(config, "configure"); // also when there is none, which would mean the defaults
   const resolved = resolveConfig(config);
   carryBy(config.context);
   const tracker = build(resolved, resolved.runId);
@@ -259,19 +281,22 @@ export function configure(config: PulseConfig): void {
  * tracker.stats().metrics; // 1
  */
 export function createTracker(config: PulseConfig = {}): Tracker {
+  checkConfig(config, "createTracker");
   const resolved = resolveConfig(config);
   if (config.context) carryBy(config.context);
   return build(resolved, undefined);
 }
 
 /** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
-export function flush(options?: FlushOptions): Promise<void> {
-  return current.tracker?.flush(options) ?? Promise.resolve();
+export async function flush(options?: FlushOptions): Promise<void> {
+  limitOf("flush", options);
+  await current.tracker?.flush(options);
 }
 
 /** Ends the default tracker's open runs, flushes it and lets go of its store. */
-export function shutdown(options?: FlushOptions): Promise<void> {
-  return current.tracker?.shutdown(options) ?? Promise.resolve();
+export async function shutdown(options?: FlushOptions): Promise<void> {
+  limitOf("shutdown", options);
+  await current.tracker?.shutdown(options);
 }
 
 /** What the default tracker has recorded and what became of it. */

@@ -1,4 +1,4 @@
-import { PulseError } from "../errors.js";
+import { wrongInput } from "../wrong-input.js";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
 import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, isPlainObject, readPath } from "./path.js";
@@ -213,10 +213,7 @@ function visitLeaf(key: string, value: unknown, prefix: string, depth: number, b
 /** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
 export function checkSelector(decorator: string, selector: unknown): void {
   const bad = (got: unknown): never => {
-    throw new PulseError(
-      "INVALID_OPTION",
-      `${decorator}: the selector must be a path, a list of paths, a record of paths and functions, or a function; got ${got === null ? "null" : typeof got}.`,
-    );
+    throw wrongInput(decorator, "the selector", "a path, a list of paths, a record of paths and functions, or a function", got);
   };
   if (selector === undefined || typeof selector === "string" || typeof selector === "function") return;
   if (typeof selector !== "object" || selector === null) bad(selector);

@@ -3,6 +3,7 @@ import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 import { storeFault, type TrackingStore } from "../stores/tracking-store.js";
+import { type Check, checkOptions, oddField } from "../wrong-input.js";
 
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
@@ -99,17 +100,6 @@ export interface PulseConfig {
   readonly outsideRun?: OutsideRun | undefined;
 }
 
-/** Says what is wrong with an option: its name, what was expected, what was got. */
-function invalid(name: string, expected: string, got: unknown, instead?: string): PulseError {
-  if (/\.(auth|headers|tls)$/.test(name)) return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}.`); // what was got may be a secret
-  if (instead !== undefined) return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${instead}.`);
-  const shown = typeof got === "string" ? JSON.stringify(got) : typeof got === "object" && got !== null ? "an object" : String(got);
-  return new PulseError("INVALID_CONFIG", `${name}: expected ${expected}, got ${shown}.`);
-}
-
-/** What is expected, whether a value is that, and what it is instead where that can be said better than by showing it. */
-type Check = readonly [expected: string, holds: (value: unknown) => boolean, got?: (value: unknown) => string | undefined];
-
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
 /** The longest a timer can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -121,14 +111,19 @@ const MILLISECONDS: Check = [
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
-const isOneOf = (value: Record<string, unknown>, ...names: string[]): boolean => Object.keys(value).every((name) => names.includes(name));
+
+/** The names of what is an object itself. */
+const AUTH = ["username", "password", "token"];
+const TLS = ["ca", "cert", "key", "insecure"];
+const OUTBOX = ["folder", "maxBytes", "maxTotalBytes", "maxAgeMs"];
+const hasOnly = (value: object, names: readonly string[]): boolean => oddField(value, names) === undefined;
 
 function isAuth(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { username, password, token } = value;
   if (token !== undefined)
-    return isOneOf(value, "token") && (typeof token === "function" || (isText(token) && HEADER_VALUE.test(String(token))));
-  return isOneOf(value, "username", "password") && isText(username) && typeof password === "string";
+    return hasOnly(value, ["token"]) && (typeof token === "function" || (isText(token) && HEADER_VALUE.test(String(token))));
+  return hasOnly(value, ["username", "password"]) && isText(username) && typeof password === "string";
 }
 
 /** What a header may hold; a line break would be another header. */
@@ -143,9 +138,7 @@ function isTls(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { ca, cert, key, insecure } = value;
   const paths = [ca, cert, key].every((path) => path === undefined || isText(path));
-  return (
-    isOneOf(value, "ca", "cert", "key", "insecure") && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca)
-  );
+  return hasOnly(value, TLS) && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca);
 }
 
 function isOutbox(value: unknown): boolean {
@@ -153,7 +146,7 @@ function isOutbox(value: unknown): boolean {
   const { folder, maxBytes, maxTotalBytes, maxAgeMs } = value;
   const enough = [maxBytes, maxTotalBytes].every((bytes) => bytes === undefined || (typeof bytes === "number" && bytes >= 65_536));
   const old = maxAgeMs === undefined || (typeof maxAgeMs === "number" && maxAgeMs >= 0);
-  return isOneOf(value, "folder", "maxBytes", "maxTotalBytes", "maxAgeMs") && (folder === undefined || isText(folder)) && enough && old;
+  return hasOnly(value, OUTBOX) && (folder === undefined || isText(folder)) && enough && old;
 }
 
 const CHECKS: Record<keyof PulseConfig, Check> = {
@@ -164,16 +157,24 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     (value) => storeFault(value) === undefined,
     storeFault,
   ],
-  auth: ["{ username, password } or { token } with strings a header can hold (the token may be a function)", isAuth],
+  auth: [
+    "{ username, password } or { token } with strings a header can hold (the token may be a function)",
+    isAuth,
+    (value) => oddField(value, AUTH),
+  ],
   headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
-  tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls],
+  tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls, (value) => oddField(value, TLS)],
   workspace: TEXT,
   requestTimeoutMs: [
     "a number of milliseconds from 1 to 2147483647",
     (value) => typeof value === "number" && value >= 1 && value <= LONGEST_MS,
   ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
-  outbox: ["{ folder?: a path, maxBytes?, maxTotalBytes?: 65536 or more, maxAgeMs?: 0 or more }", isOutbox],
+  outbox: [
+    "{ folder?: a path, maxBytes?, maxTotalBytes?: 65536 or more, maxAgeMs?: 0 or more }",
+    isOutbox,
+    (value) => oddField(value, OUTBOX),
+  ],
   flushIntervalMs: [
     "a number of milliseconds from 10 to 2147483647",
     (value) => typeof value === "number" && value >= 10 && value <= LONGEST_MS,
@@ -193,13 +194,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got.
  */
 export function checkConfig(config: unknown, source: string): asserts config is PulseConfig {
-  if (typeof config !== "object" || config === null || Array.isArray(config)) throw invalid(source, "an object of options", config);
-  for (const [name, value] of Object.entries(config)) {
-    if (value === undefined) continue;
-    const check = Object.hasOwn(CHECKS, name) ? CHECKS[name as keyof PulseConfig] : undefined;
-    if (check === undefined) throw invalid(`${source}.${name}`, `one of the options ${Object.keys(CHECKS).join(", ")}`, "an unknown name");
-    if (!check[1](value)) throw invalid(`${source}.${name}`, check[0], value, check[2]?.(value));
-  }
+  checkOptions(source, config, CHECKS, { code: "INVALID_CONFIG" });
   const { store, trackingUri } = config as PulseConfig;
   if (store !== undefined && trackingUri !== undefined)
     throw new PulseError("INVALID_CONFIG", `${source}: store and trackingUri exclude each other; give one of them.`);

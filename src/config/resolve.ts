@@ -45,7 +45,7 @@ let file: { readonly path: string; readonly config: PulseConfig } | undefined;
 /**
  * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once),
  * then MLflow's environment variables, then the defaults. `callUri` is where one call goes instead, without the credentials of another server.
- * @throws PulseError `INVALID_CONFIG` for a wrong option or an unreadable file.
+ * @throws PulseError `INVALID_CONFIG` for a wrong or an unreadable file, and for environment variables that mean nothing.
  */
 export function resolveConfig(
   given: PulseConfig = {},
@@ -53,8 +53,6 @@ export function resolveConfig(
   stored?: PulseConfig,
   callUri?: string,
 ): ResolvedConfig {
-  checkConfig(given, "configure");
-  if (callUri !== undefined) checkConfig({ trackingUri: callUri }, "logExperiment");
   const pick = new Picker(given, stored ?? readConfigFile(process.cwd()), env, callUri);
   const experiment = pick.maybe("experiment", "MLFLOW_EXPERIMENT_NAME");
   const id = experiment === undefined ? pick.environment("experiment", "MLFLOW_EXPERIMENT_ID") : undefined;

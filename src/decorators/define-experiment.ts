@@ -1,10 +1,12 @@
 import type { Scalar } from "../capture/check.js";
 import type { LogMetricOptions, SelectorFunction } from "../capture/metrics.js";
+import { isRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 import { currentRun, startRun, withRun } from "../run/current.js";
 import type { CallOptions, StartOptions } from "../run/options.js";
 import type { MetricOptions, Run } from "../run/run.js";
 import { addSchema, type MetricSchema } from "../run/schema.js";
+import { type Check, checkOptions, whatThereIs, wrongInput } from "../wrong-input.js";
 import { LogMetric } from "./log-metric.js";
 import { TrackedExperiment } from "./tracked-experiment.js";
 import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator, StepOption, SteppedOptions } from "./types.js";
@@ -94,14 +96,16 @@ export function defineExperiment<
   const M extends Record<string, MetricSchema>,
   const P extends Record<string, ParamKind> = Record<never, ParamKind>,
 >(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P> {
-  const { name, metrics, params = {} } = schema ?? {};
-  if (typeof name !== "string" || name.trim() === "")
-    throw new PulseError("INVALID_OPTION", "defineExperiment: name must be a non-empty string.");
-  if (typeof metrics !== "object" || metrics === null)
-    throw new PulseError("INVALID_OPTION", "defineExperiment: metrics must be an object.");
-  const odd = Object.entries(params).find(([, kind]) => !["number", "string", "boolean"].includes(kind as string));
-  if (odd) throw new PulseError("INVALID_OPTION", `defineExperiment: params.${odd[0]} must be "number", "string" or "boolean".`);
+  checkOptions("defineExperiment", schema, CHECKS);
+  const { name, metrics, params = {} } = schema;
+  for (const [field, value] of Object.entries({ name, metrics, params })) {
+    const [expected, holds] = CHECKS[field as keyof typeof CHECKS];
+    if (!holds(value)) throw wrongInput("defineExperiment", field, expected, value);
+  }
+  for (const [key, kind] of Object.entries(params))
+    if (!KINDS.includes(kind as ParamKind)) throw wrongInput("defineExperiment", `params.${key}`, '"number", "string" or "boolean"', kind);
   addSchema(name, metrics);
+  const within = (options: unknown): unknown => (isRecord(options ?? {}) ? { ...(options as object), experiment: name } : options);
   const typed = (run: Run): TypedRun<keyof M & string, P> => run as unknown as TypedRun<keyof M & string, P>;
   return {
     name,
@@ -111,14 +115,21 @@ export function defineExperiment<
       checkKeys(name, metrics, selector);
       return LogMetric(selector as never, options as LogMetricOptions) as never;
     },
-    withRun: (options, fn) => withRun({ ...options, experiment: name } as CallOptions, (run) => fn(typed(run))),
-    startRun: (options) => typed(startRun({ ...options, experiment: name })),
+    withRun: (options, fn) => withRun(within(options) as CallOptions, typeof fn === "function" ? (run) => fn(typed(run)) : (fn as never)),
+    startRun: (options) => typed(startRun(within(options) as StartOptions)),
     currentRun: () => {
       const run = currentRun();
       return run?.experiment === name ? typed(run) : undefined;
     },
   };
 }
+
+const KINDS: readonly ParamKind[] = ["number", "string", "boolean"];
+const CHECKS: Record<"name" | "metrics" | "params", Check> = {
+  name: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
+  metrics: ["an object of metrics, each with unit, goal and range, or {}", isRecord],
+  params: ["an object of params and their kinds", isRecord],
+};
 
 /** For plain JavaScript, which no compiler checks. */
 function checkKeys(name: string, metrics: object, selector: unknown): void {
@@ -134,6 +145,6 @@ function checkKeys(name: string, metrics: object, selector: unknown): void {
   if (wrong !== undefined)
     throw new PulseError(
       "INVALID_OPTION",
-      `LogMetric: ${JSON.stringify(wrong)} is no metric of ${name}; there are ${Object.keys(metrics).join(", ")}.`,
+      `LogMetric: ${JSON.stringify(wrong)} is no metric of ${name}.${whatThereIs(String(wrong), Object.keys(metrics))}`,
     );
 }

@@ -54,7 +54,7 @@ export function apply(args: readonly unknown[], placement: Placement): unknown {
   if (isContext(second)) return standard(first, second, placement);
   if (args.length === 1 && typeof first === "function") return decorateClass(first as AnyFunction, placement);
   if (typeof third === "number") return decorateParameter(first as object, second as string | symbol | undefined, third, placement);
-  if (isKey(second, third)) return legacy(first as object, second, third, placement);
+  if (isKey(second, third) && Object(first) === first) return legacy(first as object, second, third, placement);
   const { decorator } = placement.part;
   throw new PulseError(
     "WRONG_TARGET",

@@ -1,6 +1,7 @@
 import { PulseError } from "../errors.js";
 import { type CallOptions, checkOptions, type RunOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
+import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { ClassDecoratorOf, MethodDecoratorOf } from "./types.js";
 
@@ -26,7 +27,7 @@ export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[])
   if (isBare(args) || (args.length === 1 && typeof args[0] === "function")) return place(args, undefined, {});
   const [first, second] = args;
   const named = typeof first === "string";
-  if (first !== undefined && !named && typeof first !== "object") throw badName(first);
+  if (first === null || (first !== undefined && !named && typeof first !== "object")) throw badName(first);
   if (named && first.trim() === "") throw badName(first);
   const options = ((named || first === undefined ? second : first) ?? {}) as CallOptions;
   checkOptions("TrackedExperiment", options);
@@ -54,8 +55,5 @@ function withoutExperiment({ experiment: _, ...rest }: CallOptions): RunOptions 
 }
 
 function badName(got: unknown): PulseError {
-  return new PulseError(
-    "INVALID_OPTION",
-    `TrackedExperiment: the experiment's name must be a non-empty string; got ${typeof got === "string" ? '""' : typeof got}.`,
-  );
+  return wrongInput("TrackedExperiment", "the experiment's name", "a non-empty string", got);
 }

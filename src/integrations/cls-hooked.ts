@@ -1,5 +1,5 @@
 import cls from "cls-hooked";
-import type { RunContext } from "../index.js";
+import { PulseError, type RunContext } from "../index.js";
 
 /** What of a cls-hooked namespace is used. */
 export interface ClsNamespace {
@@ -9,6 +9,7 @@ export interface ClsNamespace {
 }
 
 const KEY = "pulse-mlflow";
+const METHODS = ["get", "set", "runAndReturn"] as const;
 
 /**
  * Carries the open run in a cls-hooked namespace, for programs that live in one: `configure({ context: clsHookedContext(namespace) })`, before the first run.
@@ -38,6 +39,9 @@ export function clsHookedContext(namespace?: ClsNamespace): RunContext {
       },
     };
   }
+  const missing = METHODS.find((name) => typeof (namespace as Partial<ClsNamespace> | null)?.[name] !== "function");
+  if (missing !== undefined)
+    throw new PulseError("INVALID_OPTION", `clsHookedContext: namespace must be one of cls-hooked's; this one has no method ${missing}.`);
   return {
     get: () => get(namespace),
     run(value, fn) {

@@ -1,5 +1,6 @@
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
+import { needFunction, wrongInput } from "../wrong-input.js";
 import { activeHost, apply, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
 import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
@@ -23,8 +24,9 @@ export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
 
 /** @internal The plan of one call of `withRun`, whoever's. */
 export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan {
+  if (typeof options === "function") throw wrongInput("withRun", "options", "an object, as in withRun({}, fn)", options);
   checkOptions("withRun", options);
-  if (typeof fn !== "function") throw new PulseError("INVALID_OPTION", "withRun: the second argument must be the function to run.");
+  needFunction("withRun", "fn", fn);
   const plan = newPlan(fn, fn.name || "run");
   addOpening(plan, options);
   return plan;
@@ -78,6 +80,7 @@ export function requireRun(): Run {
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
  */
 export function bind<F extends AnyFunction>(fn: F): F {
+  needFunction("bind", "fn", fn);
   const scope = scopes.get();
   const bound = function (this: unknown, ...args: unknown[]): unknown {
     return scopes.storage.run(scope, apply, fn, this, args);

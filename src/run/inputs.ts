@@ -1,6 +1,7 @@
 import { cutText, withoutNul } from "../capture/keys.js";
 import type { DatasetInput, Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
+import { shownValue } from "../wrong-input.js";
 import type { RunHost } from "./run-host.js";
 import { textOf } from "./values.js";
 
@@ -43,7 +44,7 @@ export function datasetInput(host: RunHost, where: string, dataset: Dataset, opt
     if (typeof dataset !== "object" || dataset === null) return wrong("a dataset");
     const { name, digest, sourceType, source, schema, profile } = dataset;
     for (const [key, value] of Object.entries({ name, digest, sourceType }))
-      if (typeof value !== "string" || value === "") return wrong(`a ${key}, got ${value === "" ? "an empty text" : typeof value}`);
+      if (typeof value !== "string" || value === "") return wrong(`a ${key}, got ${shownValue(value, key)}`);
     if (source === undefined || source === null) return wrong("a source");
     const json = (key: "source" | "schema" | "profile", value: string | object): string => {
       const text = typeof value === "string" ? value : JSON.stringify(value);

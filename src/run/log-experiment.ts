@@ -2,6 +2,7 @@ import { isRecord } from "../capture/params.js";
 import { PulseError } from "../errors.js";
 import type { Recorder } from "../recorder/recorder.js";
 import type { StoredIds } from "../stores/tracking-store.js";
+import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
 import { activeHost, OFF, scopes } from "./host.js";
 import { openRun } from "./open-run.js";
 import type { MetricValue, Run } from "./run.js";
@@ -29,6 +30,18 @@ export interface LoggedExperiment {
   readonly url?: string;
 }
 
+const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
+const RECORD: Check = ["a record of names and values", isRecord];
+const CHECKS: Record<keyof ExperimentLog, Check> = {
+  experiment: TEXT,
+  runName: ["a string", (value) => typeof value === "string"],
+  params: RECORD,
+  metrics: RECORD,
+  tags: RECORD,
+  trackingUri: TEXT,
+  timeoutMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],
+};
+
 const TIMEOUT_MS = 10_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -41,17 +54,10 @@ export interface Lease {
 
 /** @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile. */
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string) => Lease): Promise<LoggedExperiment> {
-  if (typeof log?.experiment !== "string" || log.experiment.trim() === "") {
-    throw new PulseError("INVALID_OPTION", "logExperiment: experiment must be a non-empty string.");
-  }
-  for (const field of ["params", "metrics", "tags"] as const) {
-    if (log[field] !== undefined && !isRecord(log[field])) {
-      throw new PulseError("INVALID_OPTION", `logExperiment: ${field} must be a record of names and values.`);
-    }
-  }
+  checkOptions("logExperiment", log, CHECKS);
+  if (log.experiment === undefined) throw wrongInput("logExperiment", "experiment", CHECKS.experiment[0], undefined);
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);
-  if (!(timeoutMs >= 0)) throw new PulseError("INVALID_OPTION", "logExperiment: timeoutMs must be a number of milliseconds, 0 or more.");
   const { host, release } =
     log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
   try {

@@ -3,7 +3,7 @@ import { AGGREGATES } from "../capture/aggregate.js";
 import type { MetricCheck } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
-import { PulseError } from "../errors.js";
+import { type Check, checkOptions as check } from "../wrong-input.js";
 
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
@@ -82,8 +82,6 @@ const isFunction = (value: unknown): boolean => typeof value === "function";
 const isClass = (value: unknown): boolean => typeof value === "function" && typeof value.prototype === "object";
 const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
 
-type Check = readonly [expected: string, holds: (value: unknown) => boolean];
-
 const CHECKS: Record<keyof CallOptions, Check> = {
   experiment: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
   runName: ["a string or a function", (value) => typeof value === "string" || typeof value === "function"],
@@ -148,20 +146,4 @@ const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
 /** @internal Checks the options of `@LogMetric`, likewise. */
 export function checkMetricOptions(options: unknown): void {
   check("LogMetric", options, METRIC_CHECKS);
-}
-
-function check(user: string, options: unknown, checks: Readonly<Record<string, Check>>): void {
-  const fail = (name: string, expected: string, got: unknown): never => {
-    throw new PulseError(
-      "INVALID_OPTION",
-      `${user}: ${name} must be ${expected}; got ${typeof got === "string" ? JSON.stringify(got) : got === null ? "null" : typeof got}.`,
-    );
-  };
-  if (typeof options !== "object" || options === null || Array.isArray(options)) fail("options", "an object", options);
-  for (const [name, value] of Object.entries(options as object)) {
-    if (value === undefined) continue;
-    const known = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (known === undefined) fail(`option ${JSON.stringify(name)}`, `one of ${Object.keys(checks).join(", ")}`, value);
-    else if (!known[1](value)) fail(name, known[0], value);
-  }
 }

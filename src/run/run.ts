@@ -11,6 +11,7 @@ import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import type { StoredIds } from "../stores/tracking-store.js";
+import { shownValue } from "../wrong-input.js";
 import { type Dataset, datasetInput, type InputOptions } from "./inputs.js";
 import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
@@ -137,10 +138,10 @@ export class Run {
   }
 
   /** Logs several metrics at the same moment. */
-  logMetrics(metrics: Readonly<Record<string, MetricValue>>, options: MetricOptions = {}): void {
+  logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void {
     if (this.#log === undefined) return;
-    const timestamp = options.timestamp ?? this.#host.clock.now();
-    this.#each("logMetrics", metrics, (key, value) => this.capture(key, value, options.step, timestamp));
+    const timestamp = options?.timestamp ?? this.#host.clock.now();
+    this.#each("logMetrics", metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
@@ -283,10 +284,7 @@ export class Run {
     const { clock, diagnostics } = this.#host;
     const clean = keyOf(this.#host, key);
     if (!isNumeric(value)) {
-      diagnostics.warn(
-        "INVALID_VALUE",
-        `Metric ${JSON.stringify(clean)} needs a number, got ${value === null ? "null" : typeof value}; it is left out.`,
-      );
+      diagnostics.warn("INVALID_VALUE", `Metric ${JSON.stringify(clean)} needs a number, got ${shownValue(value, clean)}; it is left out.`);
       return;
     }
     const number = Number(value);

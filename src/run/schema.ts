@@ -1,7 +1,7 @@
 import { cutText, sanitizeKey } from "../capture/keys.js";
 import { LIMITS } from "../entities.js";
-import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
+import { type Check, checkOptions } from "../wrong-input.js";
 
 /** What is known of a metric beforehand. */
 export interface MetricSchema {
@@ -31,8 +31,7 @@ export const schemaOf = (experiment: string): Schema | undefined => (schemas.siz
  */
 export function addSchema(name: string, metrics: Readonly<Record<string, MetricSchema>>): void {
   const tags = Object.entries(metrics).flatMap(([key, metric]) => {
-    const bad = faultOf(metric);
-    if (bad) throw new PulseError("INVALID_OPTION", `defineExperiment: metrics.${key}${bad}.`);
+    checkOptions("defineExperiment", metric, CHECKS, { at: `metrics.${key}` });
     const { unit, goal } = metric;
     return [
       ...(unit === undefined ? [] : [{ key: sanitizeKey(`pulse.unit.${key}`), value: cutText(unit, LIMITS.tagValue) }]),
@@ -44,16 +43,15 @@ export function addSchema(name: string, metrics: Readonly<Record<string, MetricS
   schemas.set(name, { metrics: { ...known?.metrics, ...clean }, tags: [...(known?.tags ?? []), ...tags] });
 }
 
-function faultOf(metric: unknown): string | undefined {
-  if (typeof metric !== "object" || metric === null) return " must be an object with unit, goal and range, or {}";
-  const { unit, goal, range, ...others } = metric as Record<string, unknown>;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) return `.${unknown} is none of unit, goal, range`;
-  if (unit !== undefined && typeof unit !== "string") return ".unit must be a string";
-  if (goal !== undefined && goal !== "minimize" && goal !== "maximize") return '.goal must be "minimize" or "maximize"';
-  const [min, max] = Array.isArray(range) && range.length === 2 ? (range as unknown[]) : [];
-  const isRange = typeof min === "number" && typeof max === "number" && min <= max;
-  return range === undefined || isRange ? undefined : ".range must be [min, max]";
+const CHECKS: Record<keyof MetricSchema, Check> = {
+  unit: ["a string", (value) => typeof value === "string"],
+  goal: ['"minimize" or "maximize"', (value) => value === "minimize" || value === "maximize"],
+  range: ["[min, max]", isRange],
+};
+
+function isRange(value: unknown): boolean {
+  const [min, max] = Array.isArray(value) && value.length === 2 ? (value as unknown[]) : [];
+  return typeof min === "number" && typeof max === "number" && min <= max;
 }
 
 /** @internal What is wrong with a value, in words, or undefined. */

@@ -1,5 +1,6 @@
 import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
+import { needFunction } from "../wrong-input.js";
 import { guard } from "./guard.js";
 import { activeHost, apply, OFF, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
@@ -27,8 +28,7 @@ export function tracked<F extends AnyFunction, const S extends Selector | undefi
 
 /** @internal Like `tracked`, with that tracker at every call. */
 export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: F, options: CallOptions): F {
-  if (typeof fn !== "function")
-    throw new PulseError("INVALID_OPTION", `tracked: expected a function, got ${fn === null ? "null" : typeof fn}.`);
+  needFunction("tracked", "fn", fn);
   checkOptions("tracked", options);
   if (OFF) return fn;
   const plan = newPlan(fn, fn.name || "anonymous");

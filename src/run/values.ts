@@ -3,6 +3,7 @@ import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
+import { shownValue } from "../wrong-input.js";
 import type { RunHost } from "./run-host.js";
 
 /** The key MLflow accepts for a key of the user's. */
@@ -25,7 +26,7 @@ export function integerOf(host: RunHost, given: unknown, what: string, key: stri
   const taken = Number.isSafeInteger(whole) ? whole : fallback;
   host.diagnostics.warn(
     "INVALID_VALUE",
-    `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${messageOf(value)}; ${taken} is taken.`,
+    `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${shownValue(given)}; ${taken} is taken.`,
   );
   return taken;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../clock.js";
 import type { ServerSettings } from "../config/server.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
+import { needFunction, wrongInput } from "../wrong-input.js";
 import { takeStore } from "./checked-store.js";
 import { HttpStore } from "./http/http-store.js";
 import { serverUrl } from "./http/server-url.js";
@@ -10,7 +11,7 @@ import { MemoryStore } from "./memory-store.js";
 import { NullStore } from "./null-store.js";
 import { databasePath } from "./sql/database-file.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
-import { kindOf, type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
+import { type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
 
 /** @internal What the stores of this package are given beside their URI. */
 export interface OwnStoreOptions {
@@ -70,13 +71,17 @@ const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.e
  * await tracker.shutdown();
  */
 export function registerTrackingStore(scheme: string, make: StoreMaker): void {
-  const invalid = (detail: string): PulseError => new PulseError("INVALID_OPTION", `registerTrackingStore: ${detail}.`);
+  const user = "registerTrackingStore";
   if (typeof scheme !== "string" || !SCHEME.test(scheme))
-    throw invalid(
-      `expected a scheme: a lower-case letter, then one or more of lower-case letters, digits, + . and -, without the colon, got ${typeof scheme === "string" ? JSON.stringify(scheme) : kindOf(scheme)}`,
+    throw wrongInput(
+      user,
+      "scheme",
+      "a lower-case letter, then one or more of lower-case letters, digits, + . and -, without the colon",
+      scheme,
     );
-  if (Object.hasOwn(OWN, scheme)) throw invalid(`"${scheme}" is a scheme of this package's own; choose another name`);
-  if (typeof make !== "function") throw invalid(`expected a function that makes the store of "${scheme}", got ${kindOf(make)}`);
+  if (Object.hasOwn(OWN, scheme))
+    throw new PulseError("INVALID_OPTION", `${user}: "${scheme}" is a scheme of this package's own; choose another name.`);
+  needFunction(user, "make", make);
   registered.set(scheme, make);
 }
 

@@ -1,5 +1,6 @@
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
+import { shownValue } from "../wrong-input.js";
 
 /**
  * How a run starts.
@@ -200,7 +201,7 @@ export interface ReadyStore extends TrackingStore {
 
 /** @internal What a value is that is no store by this contract, in words; undefined when it is one. */
 export function storeFault(store: unknown): string | undefined {
-  if (typeof store !== "object" || store === null) return kindOf(store);
+  if (typeof store !== "object" || store === null) return shownValue(store);
   const { apply, close, applySync, runUrl, settle, probe, uri } = store as Record<string, unknown>;
   if (isPromise(store)) return "a promise (make the store at once, and open it with the first change)";
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
@@ -216,12 +217,6 @@ function isPromise(value: object): boolean {
   if (typeof (value as Partial<Promise<unknown>>).then !== "function") return false;
   Promise.resolve(value).catch(() => undefined);
   return true;
-}
-
-/** @internal Which kind of value something is, in words. */
-export function kindOf(value: unknown): string {
-  if (value === undefined || value === null) return String(value);
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /** @internal How many items a change holds: its start, its end, each metric, param and tag. */

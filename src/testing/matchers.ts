@@ -1,6 +1,8 @@
 import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
+import { isRecord } from "../capture/params.js";
 import { valueText } from "../capture/text.js";
+import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
 import type { TestRun } from "./test-tracker.js";
 
 /** What is looked into: a test tracker, one of its runs, or some of them. */
@@ -36,9 +38,12 @@ export interface MatcherResult {
 const MOST_SHOWN = 10;
 const DEFAULT_TOLERANCE = 1e-9;
 
-function runsOf(recorded: Recorded): readonly TestRun[] {
-  if (Array.isArray(recorded)) return recorded as readonly TestRun[];
-  return "runs" in recorded ? recorded.runs : [recorded as TestRun];
+function runsOf(user: string, recorded: Recorded): readonly TestRun[] {
+  const given = recorded as Partial<{ runs: unknown; metrics: unknown }> | null | undefined;
+  const runs = Array.isArray(given) ? given : typeof given === "object" && given !== null ? (given.runs ?? [given]) : undefined;
+  const isRun = (run: unknown): run is TestRun => typeof (run as Partial<TestRun> | null)?.metrics === "object";
+  if (Array.isArray(runs) && runs.every(isRun)) return runs;
+  throw wrongInput(user, "recorded", "a test tracker, one of its runs, or a list of them", recorded);
 }
 
 const show = (value: unknown): string => inspect(value, { depth: 4, breakLength: 100 });
@@ -46,15 +51,22 @@ const show = (value: unknown): string => inspect(value, { depth: 4, breakLength:
 const isNear = (value: number | undefined, expected: number, within = Math.abs(expected) * DEFAULT_TOLERANCE): boolean =>
   value !== undefined && (Object.is(value, expected) || Math.abs(value - expected) <= within);
 
-/** A slip in what is expected would let everything pass. */
-function known(expected: object, names: readonly string[]): void {
-  const strange = Object.keys(expected).find((name) => !names.includes(name));
-  if (strange !== undefined) throw new TypeError(`There is no expectation ${show(strange)}; there are ${names.join(", ")}.`);
-}
+const NUMBER: Check = ["a number", (value) => typeof value === "number"];
+const TEXT: Check = ["a string", (value) => typeof value === "string"];
+const RECORD: Check = ["a record of names and values", isRecord];
+const NUMBERS: Check = ["a number or a list of numbers", (value) => [value].flat().every((each) => typeof each === "number")];
+const OF_METRIC: Record<keyof MetricExpectation, Check> = { near: NUMBERS, within: NUMBER, steps: NUMBERS };
+const OF_RUN: Record<keyof RunExpectation, Check> = {
+  name: TEXT,
+  experiment: TEXT,
+  status: TEXT,
+  params: RECORD,
+  tags: RECORD,
+  metrics: ["a record of names and numbers", (value) => isRecord(value) && Object.values(value).every((each) => typeof each === "number")],
+};
 
 /** What is wrong with a run's history of a metric; empty when nothing is. */
 function metricFaults(run: TestRun, key: string, expected: MetricExpectation): string[] {
-  known(expected, ["near", "within", "steps"]);
   const { near, within, steps } = expected;
   const points = run.metrics[key];
   if (points === undefined) return [`no such metric, only ${Object.keys(run.metrics).join(", ") || "none"}`];
@@ -74,7 +86,6 @@ function metricFaults(run: TestRun, key: string, expected: MetricExpectation): s
 
 /** What is wrong with a run; empty when nothing is. */
 function runFaults(run: TestRun, expected: RunExpectation): string[] {
-  known(expected, ["name", "experiment", "status", "params", "tags", "metrics"]);
   const faults: string[] = [];
   for (const key of ["name", "experiment", "status"] as const)
     if (expected[key] !== undefined && run[key] !== expected[key]) faults.push(`${key} is ${show(run[key])}`);
@@ -87,8 +98,7 @@ function runFaults(run: TestRun, expected: RunExpectation): string[] {
 }
 
 /** Whether some run has no faults; the message tells those of each. */
-function judge(recorded: Recorded, what: string, faultsOf: (run: TestRun) => string[]): MatcherResult {
-  const runs = runsOf(recorded);
+function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) => string[]): MatcherResult {
   const judged = runs.map((run) => ({ run, faults: faultsOf(run) }));
   const fit = judged.filter(({ faults }) => faults.length === 0);
   return {
@@ -115,10 +125,23 @@ export const pulseMatchers: {
   toHaveLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): MatcherResult;
   toHaveRun(recorded: Recorded, expected?: RunExpectation): MatcherResult;
 } = {
-  toHaveLoggedMetric: (recorded, key, expected = {}) =>
-    judge(recorded, `metric ${show(key)} ${show(expected)}`, (run) => metricFaults(run, key, expected)),
-  toHaveRun: (recorded, expected = {}) => judge(recorded, `run ${show(expected)}`, (run) => runFaults(run, expected)),
+  toHaveLoggedMetric: (recorded, key, expected) => judgeMetric("toHaveLoggedMetric", recorded, key, expected),
+  toHaveRun: (recorded, expected) => judgeRun("toHaveRun", recorded, expected),
 };
+
+// A slip in what is expected would let everything pass.
+function judgeMetric(user: string, recorded: Recorded, key: string, expected: MetricExpectation = {}): MatcherResult {
+  const runs = runsOf(user, recorded);
+  if (typeof key !== "string") throw wrongInput(user, "key", "a string", key);
+  checkOptions(user, expected, OF_METRIC, { at: "expected" });
+  return judge(runs, `metric ${show(key)} ${show(expected)}`, (run) => metricFaults(run, key, expected));
+}
+
+function judgeRun(user: string, recorded: Recorded, expected: RunExpectation = {}): MatcherResult {
+  const runs = runsOf(user, recorded);
+  checkOptions(user, expected, OF_RUN, { at: "expected" });
+  return judge(runs, `run ${show(expected)}`, (run) => runFaults(run, expected));
+}
 
 /** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Matchers<T = any> extends PulseAssertions {} }`. */
 export interface PulseAssertions {
@@ -133,7 +156,7 @@ export interface PulseAssertions {
  * @throws AssertionError telling what each run has instead.
  */
 export function assertLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): void {
-  assertPass(pulseMatchers.toHaveLoggedMetric(recorded, key, expected));
+  assertPass(judgeMetric("assertLoggedMetric", recorded, key, expected));
 }
 
 /**
@@ -141,7 +164,7 @@ export function assertLoggedMetric(recorded: Recorded, key: string, expected?: M
  * @throws AssertionError telling what each run has instead.
  */
 export function assertRun(recorded: Recorded, expected?: RunExpectation): void {
-  assertPass(pulseMatchers.toHaveRun(recorded, expected));
+  assertPass(judgeRun("assertRun", recorded, expected));
 }
 
 function assertPass({ pass, message }: MatcherResult): void {

@@ -1,3 +1,5 @@
+import { storeFault } from "../stores/tracking-store.js";
+import { needFunction, wrongInput } from "../wrong-input.js";
 import { Carrier } from "./carrier.js";
 import { CASES } from "./contract-cases.js";
 import { REPLAY_CASES } from "./replay-cases.js";
@@ -14,10 +16,14 @@ import type { StoreContractCase, StoreSubject } from "./store-subject.js";
  * for (const { name, run } of trackingStoreContract(makeSubject)) test.skip(name, run); // test(name, run) in yours
  */
 export function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[] {
+  needFunction("trackingStoreContract", "makeSubject", makeSubject);
   return Object.entries({ ...CASES, ...REPLAY_CASES }).map(([name, body]) => ({
     name,
     run: async () => {
       const subject = await makeSubject();
+      const { store, reader, dispose } = (subject ?? {}) as Partial<StoreSubject>;
+      const whole = storeFault(store) === undefined && typeof reader?.readRun === "function" && typeof dispose === "function";
+      if (!whole) throw wrongInput("trackingStoreContract", "what makeSubject gives", "{ store, reader, dispose }", subject);
       const carrier = new Carrier(subject.store, subject.reader);
       const errors: unknown[] = [];
       for (const step of [() => body(carrier, subject), () => carrier.close(), () => subject.dispose()])

@@ -1,8 +1,9 @@
-import type { PulseConfig } from "../config/options.js";
+import { checkConfig, type PulseConfig } from "../config/options.js";
 import type { TerminalStatus } from "../entities.js";
 import { OFF } from "../run/host.js";
 import type { StoredRun } from "../stores/memory-store.js";
 import { type Tracker, trackerOn } from "../tracker.js";
+import { wrongInput } from "../wrong-input.js";
 import type { MlflowCall } from "./mlflow-call.js";
 import { RecordingStore } from "./recording-store.js";
 
@@ -75,7 +76,7 @@ export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
  * console.assert(tracker.onlyRun.params.lr === "0.25" && tracker.onlyRun.metrics.loss?.[0]?.value === 0.75);
  */
 export function createTestTracker(config: TestConfig = {}): TestTracker {
-  return on(new RecordingStore(), config);
+  return on(new RecordingStore(), config, "createTestTracker");
 }
 
 /** The calls to MLflow that code under test makes, and a server that can be away. */
@@ -103,7 +104,7 @@ export interface MlflowCalls {
  */
 export function recordMlflowCalls(config: TestConfig = {}): MlflowCalls {
   const store = new RecordingStore();
-  const tracker = on(store, config);
+  const tracker = on(store, config, "recordMlflowCalls");
   const about = (name?: string): MlflowCall[] => {
     tracker.write();
     const of = store.calls.filter(({ runId }) => name === undefined || store.kept.runs.get(runId)?.name === name);
@@ -126,7 +127,8 @@ export function recordMlflowCalls(config: TestConfig = {}): MlflowCalls {
   };
 }
 
-function on(store: RecordingStore, config: TestConfig): TestTracker & { write(): void } {
+function on(store: RecordingStore, config: TestConfig, user: string): TestTracker & { write(): void } {
+  checkConfig(config, user);
   const warnings: string[] = [];
   const time = { now: BEGINNING };
   let ids = 0;
@@ -162,6 +164,7 @@ function on(store: RecordingStore, config: TestConfig): TestTracker & { write():
       return time.now;
     },
     set now(value) {
+      if (!Number.isFinite(value)) throw wrongInput("TestTracker", "now", "a number of milliseconds since the epoch", value);
       time.now = value;
     },
     snapshot: () => snapshots(runs()),

@@ -96,7 +96,7 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
     ],
     [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
-    [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json\.trakingUri: expected one of the options trackingUri, experiment/],
+    [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/],
     [{}, "{ not json", /could not be read as JSON.*INVALID_CONFIG/],
   ] as const) {
     const { code, out, stderr } = run("wrong", env as Record<string, string>, file);
@@ -120,11 +120,11 @@ test("configure and createTracker throw a typed error that names option, expecte
   for (const [config, message] of [
     [{ trackingUri: "file:///x" }, /no store for file: in this version yet; registerTrackingStore\(\) adds one\. Use http/],
     [{ trackingUri: "sqlite://oops.db" }, /sqlite:\/\/oops\.db" names no database file/],
-    [{ trackingUri: 5 }, /configure\.trackingUri: expected a non-empty string, got 5/],
-    [{ exitTimeoutMs: -1 }, /configure\.exitTimeoutMs: expected a number of milliseconds from 0 to 2147483647, got -1/],
-    [{ outsideRun: "maybe" }, /expected "warn", "throw" or "ignore", got "maybe"/],
-    [{ unknown: 1 }, /configure\.unknown: expected one of the options/],
-    ["sqlite:///x.db", /configure: expected an object of options/],
+    [{ trackingUri: 5 }, /: trackingUri must be a non-empty string; got 5/],
+    [{ exitTimeoutMs: -1 }, /: exitTimeoutMs must be a number of milliseconds from 0 to 2147483647; got -1/],
+    [{ outsideRun: "maybe" }, /: outsideRun must be "warn", "throw" or "ignore"; got "maybe"/],
+    [{ unknown: 1 }, /: there is no option "unknown"\. There are trackingUri/],
+    ["sqlite:///x.db", /: options must be an object; got "sqlite:\/\/\/x\.db"/],
   ] as const) {
     assert.throws(() => anyConfigure(config), { name: "PulseError", message });
     assert.throws(() => createTracker(config as object), { name: "PulseError", message });
@@ -193,5 +193,5 @@ test("environment variables that mean nothing are said to", () => {
     /MLFLOW_HTTP_REQUEST_TIMEOUT: .*seconds above 0, got "abc"/,
   );
   assert.equal(resolveConfig({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "2.5" }).server.requestTimeoutMs, 2_500);
-  assert.throws(() => createTracker({ auth: { token: "a\nb" } }), /configure\.auth: expected/);
+  assert.throws(() => createTracker({ auth: { token: "a\nb" } }), /createTracker: auth must be/);
 });

@@ -134,5 +134,5 @@ test("logExperiment sends a server none of the credentials of another", async ()
 });
 
 test("logExperiment says what is wrong with its own URI", async () => {
-  await assert.rejects(logExperiment({ experiment: "E", trackingUri: "" }), /logExperiment\.trackingUri: expected a non-empty string/);
+  await assert.rejects(logExperiment({ experiment: "E", trackingUri: "" }), /logExperiment: trackingUri must be a non-empty string/);
 });

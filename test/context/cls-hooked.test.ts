@@ -47,7 +47,7 @@ describe("an existing namespace", () => {
 });
 
 test("a context that is none is refused, and one tracker's is the process's", () => {
-  assert.throws(() => configure({ context: {} as never }), /context: expected an object with the methods get and run/);
+  assert.throws(() => configure({ context: {} as never }), /context must be an object with the methods get and run/);
   const context = clsHookedContext();
   let runs = 0;
   const counting: RunContext = {

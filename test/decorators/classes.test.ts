@@ -167,7 +167,7 @@ test("a decorator on the wrong kind of member names decorator, class, member and
   assert.throws(() => anyExperiment(""), { code: "INVALID_OPTION" });
   assert.throws(() => anyExperiment("X", { nset: "child" }), {
     code: "INVALID_OPTION",
-    message: /option "nset" must be one of experiment, runName/,
+    message: /there is no option "nset"\. Did you mean "nest"\?/,
   });
   assert.throws(() => anyMetric("loss", { nonFinite: "drop" }), {
     code: "INVALID_OPTION",

@@ -70,13 +70,15 @@ test("what is wrong with a schema, or a key that is none of its metrics, is said
   for (const [schema, message] of [
     [{ name: "", metrics: {} }, /name must be a non-empty string/],
     [{ name: "X" }, /metrics must be an object/],
-    [{ name: "X", metrics: { loss: 1 } }, /metrics\.loss must be an object/],
+    [{ name: "X", metrics: { loss: 1 } }, /metrics\.loss must be an object; got 1/],
     [{ name: "X", metrics: { loss: { goal: "down" } } }, /metrics\.loss\.goal must be "minimize" or "maximize"/],
     [{ name: "X", metrics: { loss: { range: [1, 0] } } }, /metrics\.loss\.range must be \[min, max\]/],
-    [{ name: "X", metrics: { loss: { units: "ms" } } }, /metrics\.loss\.units is none of unit, goal, range/],
+    [{ name: "X", metrics: { loss: { units: "ms" } } }, /there is no option "metrics\.loss\.units"\. Did you mean "unit"\?/],
   ] as const)
     assert.throws(() => defineExperiment(schema as never), { code: "INVALID_OPTION", message });
-  assert.throws(() => Sweep.LogMetric("los" as never), { message: /"los" is no metric of DefinedSweep; there are loss, accuracy, free/ });
+  assert.throws(() => Sweep.LogMetric("los" as never), {
+    message: /"los" is no metric of DefinedSweep\. Did you mean "loss"\? There are loss, accuracy, free/,
+  });
 });
 
 test("keys that are mended have their ranges, too; two that define the same experiment add to each other", () => {

@@ -9,7 +9,7 @@ const throws = (what: string) => (): never => {
 
 test("an option that is none is said at once, with what is expected", () => {
   for (const [options, message] of [
-    [{ sample: 2 }, /tracked: sample must be a number from 0 to 1, or a function; got number/],
+    [{ sample: 2 }, /tracked: sample must be a number from 0 to 1, or a function; got 2\.$/],
     [{ maxRunsPerSecond: -1 }, /maxRunsPerSecond must be a whole number, 0 or more/],
     [{ maxRunsPerSecond: 0.5 }, /maxRunsPerSecond must be/],
     [{ failOn: "x" }, /failOn must be a function; got "x"/],

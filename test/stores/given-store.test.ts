@@ -99,13 +99,10 @@ test("one with an address has an outbox under it, without credentials, and the n
 test("what is no store, or comes with a tracking URI, is one message that names what is missing", () => {
   const method = (): Promise<never> => Promise.reject(new Error());
   for (const [store, message] of [
-    [
-      {},
-      /configure\.store: expected a tracking store, an object with the methods apply and close .*, got an object without apply and close/,
-    ],
+    [{}, /: store must be a tracking store, an object with the methods apply and close .*; got an object without apply and close/],
     [{ apply: method }, /got an object without close\./],
     [{ close: method }, /got an object without apply\./],
-    ["sqlite:///x.db", /a URI goes into trackingUri\), got a string/],
+    ["sqlite:///x.db", /a URI goes into trackingUri\); got "sqlite:\/\/\/x\.db"/],
     [null, /got null/],
     [{ apply: method, close: method, applySync: true }, /got one whose applySync is no method/],
     [Promise.resolve(new Own()), /got a promise \(make the store at once, and open it with the first change\)/],
@@ -129,7 +126,7 @@ test("a store belongs to one tracker, which closes it", async () => {
 test("neither environment nor file can give one, and both yield to it", () => {
   assert.throws(() => checkConfig({ store: { uri: "own:" } }, CONFIG_FILE), {
     code: "INVALID_CONFIG",
-    message: /^pulse-mlflow\.config\.json\.store: .*got an object without apply and close/,
+    message: /^pulse-mlflow\.config\.json: store .*got an object without apply and close/,
   });
   const { trackingUri, origins } = resolveConfig({ store: at("own://u:p@host") }, { MLFLOW_TRACKING_URI: "http://host" }, {});
   assert.deepEqual([trackingUri, origins["trackingUri"]], ["own://u:p@host", "configure()"]);

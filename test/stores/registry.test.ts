@@ -56,15 +56,15 @@ test("what cannot be registered is one clear error", () => {
     ["sqlite", kept, /"sqlite" is a scheme of this package's own/],
     ["memory", kept, /own/],
     ["null", kept, /own/],
-    ["c", kept, /expected a scheme: a lower-case letter, then one or more of lower-case letters, digits, \+ \. and -, .* got "c"/],
+    ["c", kept, /scheme must be a lower-case letter, then one or more of lower-case letters, digits, \+ \. and -, .* got "c"/],
     ["Upper", kept, /got "Upper"/],
     ["my_store", kept, /got "my_store"/],
     ["2nd", kept, /a lower-case letter, then/],
-    ["toy-store:", kept, /without the colon, got "toy-store:"/],
+    ["toy-store:", kept, /without the colon; got "toy-store:"/],
     ["", kept, /got ""/],
-    [undefined, kept, /got undefined/],
-    ["toy-store", undefined, /expected a function that makes the store of "toy-store", got undefined/],
-    ["toy-store", new MemoryStore(), /got an object/],
+    [undefined, kept, /scheme must be .*; got undefined/],
+    ["toy-store", undefined, /make must be a function; got undefined/],
+    ["toy-store", new MemoryStore(), /make must be a function; got \{/],
   ] as const)
     assert.throws(() => anything(scheme, make), { code: "INVALID_OPTION", message });
 });

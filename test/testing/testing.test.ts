@@ -174,7 +174,10 @@ test("what is expected is compared as it is stored, to the last step, and a slip
   assertRun(tracker, { params: { betas: [0.9, 0.999], at: new Date(0), o: { a: 1 } } });
   const steps = Array.from({ length: 150 }, (_, i) => i);
   assert.throws(() => assertLoggedMetric(tracker, "loss", { steps }), { name: "AssertionError" });
-  assert.throws(() => assertRun(tracker, { statuss: "FAILED" } as never), /no expectation 'statuss'; there are name, experiment, status/);
+  assert.throws(
+    () => assertRun(tracker, { statuss: "FAILED" } as never),
+    /there is no option "expected\.statuss"\. Did you mean "status"\?/,
+  );
 });
 
 test("the developer's environment has no say, a logger of one's own hears the warnings, too", () => {

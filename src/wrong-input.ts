@@ -1,0 +1,114 @@
+import { shownText } from "./capture/redact.js";
+import { valueText } from "./capture/text.js";
+import { PulseError } from "./errors.js";
+
+/** What is said of arguments and options that cannot be what they are: name, what is expected, what was got. */
+
+/** What is expected, whether a value is that, and what it is instead where that can be said better than by showing it. */
+export type Check = readonly [expected: string, holds: (value: unknown) => boolean, got?: (value: unknown) => string | undefined];
+
+type WrongCode = "INVALID_OPTION" | "INVALID_CONFIG";
+
+/** Most characters shown of a value. */
+const MOST_SHOWN = 100;
+/** Longer words are no slips of the pen. */
+const LONGEST_WORD = 40;
+/** What these options hold is shown to nobody. */
+const SECRET = /^(auth|headers|tls)$/;
+
+/** A value in one short line, without secrets; under some names everything is one. */
+export function shownValue(value: unknown, name: string = ""): string {
+  if (typeof value === "function") return /^class\b/.test(Function.prototype.toString.call(value)) ? "a class" : "a function";
+  try {
+    const text = valueText(name, value, true);
+    const shown = shownText(typeof value === "string" ? JSON.stringify(text) : typeof value === "bigint" ? `${text}n` : text);
+    return shown.length > MOST_SHOWN ? `${shown.slice(0, MOST_SHOWN)}...` : shown;
+  } catch {
+    return "a value that cannot be shown";
+  }
+}
+
+/** The error for an argument or option that cannot be what it is; `got` is said instead of the value. */
+export function wrongInput(
+  user: string,
+  name: string,
+  expected: string,
+  value: unknown,
+  { code = "INVALID_OPTION", got }: { code?: WrongCode; got?: string | undefined } = {},
+): PulseError {
+  const shown = got ?? (SECRET.test(name) ? undefined : shownValue(value, name));
+  return new PulseError(code, `${user}: ${name} must be ${expected}${shown === undefined ? "" : `; got ${shown}`}.`);
+}
+
+/** @throws PulseError `INVALID_OPTION` for an argument that is no function. */
+export function needFunction(user: string, name: string, value: unknown): void {
+  if (typeof value !== "function") throw wrongInput(user, name, "a function", value);
+}
+
+/**
+ * Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
+ * @throws PulseError naming the option, what is expected and what was got.
+ */
+export function checkOptions(
+  user: string,
+  options: unknown,
+  checks: Readonly<Record<string, Check>>,
+  { code = "INVALID_OPTION", at = "" }: { code?: WrongCode; at?: string } = {},
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw wrongInput(user, at || "options", "an object", options, { code });
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    const full = at === "" ? name : `${at}.${name}`;
+    if (check === undefined) throw unknownOption(user, full, Object.keys(checks), code);
+    const [expected, holds, got] = check;
+    if (!holds(value)) throw wrongInput(user, full, expected, value, { code, got: got?.(value) });
+  }
+}
+
+/** What is said of an object with a field that is none of some names; undefined where all are. */
+export function oddField(value: unknown, names: readonly string[]): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const odd = Object.keys(value).find((name) => !names.includes(name));
+  if (odd === undefined) return undefined;
+  const meant = nearest(odd, names);
+  return `one with ${shownValue(odd)}${meant === undefined ? "" : ` (did you mean ${JSON.stringify(meant)}?)`}`;
+}
+
+/** The error for an option that there is not; where it lies stands before it, with a dot. */
+export function unknownOption(user: string, name: string, names: readonly string[], code: WrongCode = "INVALID_OPTION"): PulseError {
+  const own = name.slice(name.lastIndexOf(".") + 1);
+  return new PulseError(code, `${user}: there is no option ${shownValue(name)}.${whatThereIs(own, names)}`);
+}
+
+/** Says which name was probably meant by one that there is not, and which there are. */
+export function whatThereIs(name: string, names: readonly string[]): string {
+  const meant = nearest(name, names);
+  return `${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`} There are ${names.join(", ")}.`;
+}
+
+/** The one of some words that a word with a slip or two was probably meant to be. */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
+  const near = words
+    .map((each) => ({ each, slips: slips(word.toLowerCase(), each.toLowerCase()) }))
+    .filter(({ each, slips }) => slips <= Math.max(word.length, each.length) / 3)
+    .sort((a, b) => a.slips - b.slips);
+  return near[0]?.each;
+}
+
+/** How many letters are missing, too many, wrong, or changed places with their neighbours. */
+function slips(a: string, b: string): number {
+  let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (before[j - 2] as number) + 1 : Infinity;
+      row[j] = Math.min((last[j] as number) + 1, (row[j - 1] as number) + 1, (last[j - 1] as number) + (same ? 0 : 1), swapped);
+    }
+    [before, last] = [last, row];
+  }
+  return last[b.length] as number;
+}
