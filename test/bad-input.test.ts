@@ -85,7 +85,7 @@ test("an explicitly chosen getter that throws is a failed capture, not a failed 
     getters,
   );
   assert.equal((await onlyRun()).status, "FINISHED");
-  assert.match(warnings.join(), /read failed: getter.*CAPTURE_FAILED/);
+  assert.match(warnings.join(), /Hostile\.read: capturing metrics failed: getter.*CAPTURE_FAILED/);
 });
 
 test("strict: the same problems throw a typed error", () => {

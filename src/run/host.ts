@@ -1,3 +1,4 @@
+import { isOff } from "../config/off.js";
 import { asyncLocalScopes, type CallStorage, callStorageOn, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
@@ -47,8 +48,8 @@ export function carryBy(context: RunContext | undefined): void {
   carrier.storage = context ? callStorageOn(context as ScopeStorage<Scope>) : carrier.usual;
 }
 
-/** Whether tracking is switched off (`PULSE_MLFLOW=off`), read once when the package loads. */
-export const OFF: boolean = shared("off", () => process.env["PULSE_MLFLOW"]?.trim().toLowerCase() === "off");
+/** Whether tracking is switched off, read once when the package loads. */
+export const OFF: boolean = shared("off", () => isOff(process.env));
 
 const defaults: { provide: (() => RunHost) | undefined } = shared("default host", () => ({ provide: undefined }));
 

@@ -4,6 +4,7 @@ import { shortText } from "../capture/text.js";
 import { type ExperimentRef, LIMITS } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
+import { madeUpName } from "./made-up-name.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { sayRedacted } from "./values.js";
@@ -48,7 +49,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
   return new Run(host, {
     experiment: ref,
-    name: limited(host, "run name", name, LIMITS.runName),
+    name: limited(host, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
     resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
     held,

@@ -16,7 +16,7 @@ export type ErrorClass = abstract new (...args: any[]) => unknown;
 export interface RunOptions {
   /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
-  /** At most 250 characters. @default runtime class `.` method, or the function's name */
+  /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
   readonly runName?: string | ((args: Untyped) => string) | undefined;
   /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
   readonly params?:
@@ -55,7 +55,7 @@ export interface RunOptions {
 export interface StartOptions {
   /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
-  /** At most 250 characters. @default "run" */
+  /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
   readonly runName?: string | undefined;
   readonly params?: Readonly<Record<string, unknown>> | undefined;
   readonly tags?: Readonly<Record<string, unknown>> | undefined;

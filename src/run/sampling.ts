@@ -16,11 +16,11 @@ export function holdBack(
   if (parent?.held?.undecided) return parent.held;
   const { sample, maxRunsPerSecond, foldKey, experiment, className, runName, defaultName } = resolved;
   if (parent === undefined && sample !== undefined) {
-    const share = typeof sample === "function" ? guard(host, "sample", () => sample(args)) : sample;
+    const share = typeof sample === "function" ? guard(host, `${defaultName}: sample`, () => sample(args)) : sample;
     if (share === false || (typeof share === "number" && host.clock.random() >= share)) return recordOnlyIfFailed(host.recorder);
   }
   if (maxRunsPerSecond === undefined) return undefined;
-  const name = foldKey ?? (typeof runName === "string" ? runName : defaultName);
+  const name = foldKey ?? (typeof runName === "string" && runName !== "" ? runName : defaultName);
   const key = foldKey ?? (once ? `${name}\0${defaultName}` : (resolved.family ?? resolved));
   // What is fixed for a method is that of one call where each call has a plan of its own, and of one method where several are counted together.
   const fixed = (fields: ResolvedPlan["params"]) => (typeof key === "string" ? [] : fields.filter((each) => typeof each !== "function"));

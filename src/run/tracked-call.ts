@@ -62,6 +62,11 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#once = once;
   }
 
+  /** Class and method, as messages name them. */
+  get #where(): string {
+    return this.#resolved?.defaultName ?? this.#plan.name;
+  }
+
   /** The run below which it opens one. */
   get parent(): Run | undefined {
     return this.#resolved?.nest === "root" ? undefined : this.#scope?.run;
@@ -90,7 +95,7 @@ export class TrackedCall implements CallObserver, MetricSink {
         experiment: resolved.experiment,
         fallbackExperiment: resolved.className,
         name:
-          (typeof runName === "function" ? guard(host, `${this.#plan.name}: runName`, () => textOf(runName(this.#args))) : runName) ??
+          (typeof runName === "function" ? guard(host, `${this.#where}: runName`, () => textOf(runName(this.#args))) : runName) ??
           defaultName,
         parent: this.parent,
         held: resolved.thins ? holdBack(host, resolved, this.parent, this.#args, this.#once) : undefined,
@@ -121,7 +126,8 @@ export class TrackedCall implements CallObserver, MetricSink {
   failed(error: unknown): void {
     if (this.#joined || !this.run) return;
     const ignore = this.#resolved?.ignore;
-    const ignores = typeof ignore === "function" ? () => guard(this.#host, "ignore", () => ignore(error, this.#args)) === true : ignore;
+    const ignores =
+      typeof ignore === "function" ? () => guard(this.#host, `${this.#where}: ignore`, () => ignore(error, this.#args)) === true : ignore;
     endWithError(this.run, error, this.#args, ignores);
   }
 
@@ -142,26 +148,26 @@ export class TrackedCall implements CallObserver, MetricSink {
   #judge(value: unknown): void {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
-    const given = guard(this.#host, "failOn", () => failOn(value, this.#args));
-    this.#fault = guard(this.#host, "failOn", () =>
+    const given = guard(this.#host, `${this.#where}: failOn`, () => failOn(value, this.#args));
+    this.#fault = guard(this.#host, `${this.#where}: failOn`, () =>
       given === true || (typeof given === "string" && given !== "") || isError(given) ? given : undefined,
     );
   }
 
   untouchable(): void {
-    const { name } = this.#plan;
+    const where = this.#where;
     this.#host.diagnostics.warn(
       "THENABLE_UNTRACKED",
-      `${name} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`,
+      `${where} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`,
       undefined,
-      name,
+      where,
     );
     this.exhausted();
   }
 
   /** Takes metrics and tags from a result or a yielded value. */
   capture(result: unknown): void {
-    const { metrics, tags, name, nature } = this.#plan;
+    const { metrics, tags, nature } = this.#plan;
     this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
     // A run that was joined may be of another copy of the package, and what is yielded is rarely the only result.
     if (!this.#joined && nature !== "generator" && this.run?.takesWhole) this.#keys = NO_KEYS;
@@ -170,7 +176,7 @@ export class TrackedCall implements CallObserver, MetricSink {
         try {
           capture(result, this.#args, this);
         } catch (error) {
-          captureFailed(this.#host, name, error);
+          captureFailed(this.#host, `${this.#where}: capturing metrics`, error);
         }
       }
     } finally {
@@ -178,7 +184,9 @@ export class TrackedCall implements CallObserver, MetricSink {
     }
     const limited = (what: string): void => this.limited(what);
     for (const capture of tags)
-      guard(this.#host, name, () => capture(result, this.#args, (key, value) => this.run?.setTag(key, value), limited));
+      guard(this.#host, `${this.#where}: capturing tags`, () =>
+        capture(result, this.#args, (key, value) => this.run?.setTag(key, value), limited),
+      );
   }
 
   metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
@@ -204,32 +212,34 @@ export class TrackedCall implements CallObserver, MetricSink {
   }
 
   limited(what: string): void {
-    const { name } = this.#plan;
-    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${name}: ${what} logged.`, undefined, name);
+    const where = this.#where;
+    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, where);
   }
 
   /** Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured arguments. */
   #begin(resolved: ResolvedPlan): void {
-    const { params, name } = this.#plan;
+    const { params } = this.#plan;
     const run = this.run as Run;
     const limited = (what: string): void => this.limited(what);
     if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
       const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
-          guard(this.#host, `${name}: ${kind}`, () =>
+          guard(this.#host, `${this.#where}: ${kind}`, () =>
             emitRecord(typeof fields === "function" ? fields(this.#args) : fields, (key, value) => fixed[kind].set(key, value), limited),
           );
         }
       }
       // What is taken from the arguments stands above what is fixed.
       const taken: [string, unknown][] = [];
-      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => taken.push([key, value]), limited));
+      for (const capture of params)
+        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), limited));
       for (const [key] of taken) fixed.params.delete(key);
       for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value);
       for (const [key, value] of fixed.tags) run.setTag(key, value);
     } else {
-      for (const capture of params) guard(this.#host, name, () => capture(this.#args, (key, value) => run.logParam(key, value), limited));
+      for (const capture of params)
+        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => run.logParam(key, value), limited));
     }
   }
 }

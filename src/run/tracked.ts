@@ -123,11 +123,11 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
   if (plan.remarks.length > 0)
     for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
   const active = scope?.run;
-  if (resolved.when && guard(host, "when", () => resolved.when?.(args)) === false) return undefined;
+  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false) return undefined;
   if (!resolved.opens || resolved.nest === "join") {
     if (active) return new TrackedCall(plan, host, resolved, args, scope, active);
     if (!resolved.opens) {
-      outsideRun(host, plan);
+      outsideRun(host, plan, resolved.defaultName);
       return undefined;
     }
   }
@@ -136,9 +136,9 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
 
 const NONE: readonly unknown[] = [];
 
-function outsideRun(host: RunHost, plan: Plan): void {
+function outsideRun(host: RunHost, plan: Plan, where: string = plan.name): void {
   const { outsideRun: mode } = host.config;
-  const detail = `${plan.name} logs, but no run is open and nothing says to open one.`;
+  const detail = `${where} logs, but no run is open and nothing says to open one.`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
-  if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, plan.name);
+  if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, where);
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.js";
+import { isOff } from "../../src/config/off.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
 import { openStore } from "../../src/stores/registry.js";
@@ -85,6 +86,11 @@ test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, not
     { ...out, cwd: "", id: "" },
     { cwd: "", id: "", value: 1, same: true, current: false, serverId: "DISABLED", logExperiment: "DISABLED", files: [] },
   );
+});
+
+test("what else means no switches tracking off, and nothing else does", () => {
+  for (const text of ["off", "OFF", " off\n", "0", "false", "False", "no", "NO "]) assert.equal(isOff({ PULSE_MLFLOW: text }), true, text);
+  for (const text of ["", "on", "1", "true", "yes", "offline", "00", undefined]) assert.equal(isOff({ PULSE_MLFLOW: text }), false, text);
 });
 
 test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {

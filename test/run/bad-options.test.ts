@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CallOptions, LogMetric, type LogMetricOptions, startRun, tracked } from "../../src/index.js";
+import { type CallOptions, LogMetric, type LogMetricOptions, startRun, TrackedRun, tracked } from "../../src/index.js";
+import { madeUpName } from "../../src/run/made-up-name.js";
 import { createTestTracker } from "../../src/testing/index.js";
 
 const throws = (what: string) => (): never => {
@@ -38,11 +39,14 @@ const broken: readonly (readonly [name: string, options: CallOptions, status: st
   ["ignore", { ignore: throws("ignore") }, "FAILED"],
 ];
 
+/** What the warning calls it where that is not the option's name. */
+const said: Readonly<Record<string, string>> = { metrics: "capturing metrics" };
+
 for (const [name, options, status] of broken) {
   test(`${name} that throws: the call is unaffected, said once and counted; strict throws`, () => {
     const fails = name === "ignore";
     const work = tracked(
-      (n: number) => {
+      function work(n: number) {
         if (fails) throw new RangeError("the user's own");
         return n;
       },
@@ -62,9 +66,46 @@ for (const [name, options, status] of broken) {
       [status, status],
     );
     assert.equal(tracker.warnings.length, 1);
-    assert.match(tracker.warnings[0] ?? "", new RegExp(`${name} broke.*CAPTURE_FAILED`));
+    assert.match(tracker.warnings[0] ?? "", new RegExp(`^pulse-mlflow: work: ${said[name] ?? name} failed: ${name} broke.*CAPTURE_FAILED`));
     assert.equal(tracker.stats().warnings.CAPTURE_FAILED, 2);
     const strict = createTestTracker({ strict: true });
     assert.throws(() => strict.run(() => work(1)), { code: "CAPTURE_FAILED" });
   });
 }
+
+test("of a method, the class stands before what failed", () => {
+  class Learner {
+    @TrackedRun({ failOn: throws("failOn") })
+    evaluate(): number {
+      return 1;
+    }
+  }
+  const tracker = createTestTracker();
+  tracker.run(() => new Learner().evaluate());
+  assert.match(tracker.warnings.join(), /^pulse-mlflow: Learner\.evaluate: failOn failed: failOn broke\./);
+});
+
+test("an empty run name becomes a made-up one, and only an empty one does", () => {
+  const tracker = createTestTracker();
+  const madeUp = /^[a-z]+-[a-z]+-\d{1,4}$/;
+  tracker.withRun({ runName: "" }, () => undefined);
+  tracker.startRun({ runName: "" }).end();
+  tracker.tracked(() => 1, { runName: () => "" })();
+  for (const { name } of tracker.runs) assert.match(name, madeUp);
+  tracker.withRun({ runName: " " }, () => undefined);
+  tracker.tracked(function work() {
+    return 1;
+  })();
+  tracker.tracked(() => 1, { runName: () => undefined as never })();
+  assert.deepEqual(
+    tracker.runs.slice(3).map(({ name }) => name),
+    [" ", "work", "anonymous"],
+  );
+  const drawn = new Set(Array.from({ length: 50 }, () => madeUpName(Math.random)));
+  assert.ok(drawn.size > 40, [...drawn].join(" "));
+  for (const at of [0, 0.999_999])
+    assert.match(
+      madeUpName(() => at),
+      madeUp,
+    );
+});
