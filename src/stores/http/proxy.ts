@@ -1,3 +1,6 @@
+// Loaded at the first need, like the client itself.
+const net = (): typeof import("node:net") => process.getBuiltinModule("node:net");
+
 /** Which proxy a request goes through, by the variables that curl, Python and others read. */
 export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
   const read = (name: string): string | undefined => env[name.toLowerCase()] || env[name.toUpperCase()] || undefined;
@@ -8,7 +11,10 @@ export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
 }
 
-/** `NO_PROXY`: names that also stand for what ends in them, with or without a port, or `*`. */
+/**
+ * `NO_PROXY`: names that also stand for what ends in them, with or without a port, addresses, ranges of them, or `*`. What exempts a
+ * host for Python's client does here; so do ranges of IPv6, spaces between entries, `*.name`, and ports behind addresses, as with curl and others.
+ */
 function isExempt(target: URL, list: string): boolean {
   const port = target.port || (target.protocol === "https:" ? "443" : "80");
   const host = target.hostname.replace(/^\[|\]$/g, "");
@@ -17,11 +23,24 @@ function isExempt(target: URL, list: string): boolean {
     .filter((entry) => entry !== "")
     .some((entry) => {
       if (entry === "*") return true;
+      if (entry.includes("/")) return isWithin(host, entry);
+      if (host.includes(":") && entry.toLowerCase() === `${host}:${target.port}`) return true; // as Python's client puts them together
       const address = entry.split(":").length > 2 && !entry.startsWith("[") ? `[${entry}]` : entry; // IPv6
       const [, name = "", wanted] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(address) ?? [];
       const bare = name.replace(/^\*?\./, "").toLowerCase();
       return (wanted === undefined || wanted === port) && (host === bare || host.endsWith(`.${bare}`));
     });
+}
+
+/** Whether an address lies in a range such as `10.0.0.0/8`; a prefix of no bits is none, as in Python's client. */
+function isWithin(host: string, range: string): boolean {
+  const [, network = "", bits = ""] = /^\[?([^/\]]*)\]?\/(\d+)$/.exec(range) ?? [];
+  const [family, length] = [net().isIP(network), Number(bits)];
+  if (family === 0 || family !== net().isIP(host) || length < 1 || length > (family === 4 ? 32 : 128)) return false;
+  const type = family === 4 ? "ipv4" : "ipv6";
+  const ranges = new (net().BlockList)();
+  ranges.addSubnet(network, length, type);
+  return ranges.check(host, type);
 }
 
 /** Where a proxy is reached, and the header that logs in to one whose URL has credentials. */
