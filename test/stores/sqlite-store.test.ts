@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -26,10 +26,9 @@ async function created(path: string): Promise<void> {
   await store.close();
 }
 
-test("a new file is private, in WAL mode, at the revision every MLflow from 2.8 on opens, with Default and a table of our own", async () => {
+test("a new file is in WAL mode, at the revision every MLflow from 2.8 on opens, with Default and a table of our own", async () => {
   const path = join(folder, "new", "deep", "mlflow.db");
   await created(path);
-  assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(query(path, "PRAGMA journal_mode")[0]?.["journal_mode"], "wal");
   assert.deepEqual(query(path, "SELECT version_num FROM alembic_version"), [{ version_num: "acf3f17fdcc7" }]);
   assert.deepEqual(query(path, "SELECT experiment_id, name FROM experiments ORDER BY 1"), [
@@ -40,6 +39,50 @@ test("a new file is private, in WAL mode, at the revision every MLflow from 2.8 
   assert.deepEqual(query(path, "PRAGMA foreign_key_check"), []);
   const [run] = query(path, "SELECT artifact_uri FROM runs");
   assert.match(String(run?.["artifact_uri"]), /^file:\/\/\/.*\/new\/deep\/mlruns\/1\/a+1\/artifacts$/);
+});
+
+test("a new file has the mode the umask leaves of SQLite's own, as a file of MLflow's has", async () => {
+  const before = process.umask();
+  try {
+    for (const [umask, mode] of [
+      [0o022, 0o644],
+      [0o077, 0o600],
+      [0o002, 0o644],
+    ] as const) {
+      process.umask(umask);
+      const path = file();
+      await created(path);
+      assert.equal(statSync(path).mode & 0o777, mode);
+    }
+  } finally {
+    process.umask(before);
+  }
+});
+
+test("an empty file with a time in the future is left to its maker for one second", async () => {
+  for (const hours of [1, 24 * 365]) {
+    const path = file();
+    writeFileSync(path, "");
+    const later = new Date(Date.now() + hours * 3_600_000);
+    utimesSync(path, later, later);
+    const store = open(path);
+    const apply = async (): Promise<string> => code((await store.apply([change(id(1), { create: start() })]))[0]);
+    const first = performance.now();
+    let last = await apply();
+    assert.equal(last, "STORE_BUSY");
+    while (last === "STORE_BUSY" && performance.now() - first < 60_000) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      last = await apply();
+    }
+    assert.equal(last, "done");
+    assert.ok(performance.now() - first >= 1_000);
+    await store.close();
+  }
+  const old = file();
+  writeFileSync(old, "");
+  utimesSync(old, 1_000, 1_000);
+  await created(old);
+  assert.equal(readRun(old, id(1))?.status, "RUNNING");
 });
 
 test("latest_metrics holds the greatest (step, timestamp, value), whatever order points arrive in", async () => {

@@ -1,8 +1,8 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { shownUri } from "../../capture/redact.js";
-import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
+import { wrongUri } from "../wrong-uri.js";
 
 /** How long an empty file that somebody else made is left to them. */
 const MAKING_MS = 1_000;
@@ -11,18 +11,40 @@ const MAKING_MS = 1_000;
  * Reads a tracking URI as the path of a database file.
  * @throws PulseError `INVALID_TRACKING_URI`
  */
-export function databasePath(uri: string): string {
+export function databasePath(uri: string, origin?: string): string {
   const path = /^sqlite:\/\/\/(.+)$/i.exec(uri)?.[1];
   if (path !== undefined && !path.startsWith(":memory:") && !path.includes("?")) return resolve(path);
-  const what = path?.includes("?") ? "has options behind a ?, which are not known here" : "names no database file";
-  throw new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))} ${what}.`);
+  if (path?.includes("?")) throw wrongUri(uri, " has options behind a ?, which are not known here", origin);
+  if (/^sqlite:\/*:memory:$/i.test(uri)) throw wrongUri(uri, " names no database file", origin, "memory:");
+  const [, slashes = "", rest] = /^sqlite:(\/{0,2})(?=[^/])(.+)$/i.exec(uri) ?? [];
+  throw wrongUri(uri, " names no database file", origin, rest && `sqlite:///${slashes === "/" ? "/" : ""}${rest}`);
 }
 
-/** Makes the file readable for its owner alone, before SQLite opens it; false when there is one, which stays as it is. */
+/** What is to be said of a relative path that may have been meant as an absolute one: `sqlite:///tmp/x.db` is `./tmp/x.db`. */
+export function likelyAbsolute(uri: string): string | undefined {
+  const [, path = "", first] = /^sqlite:\/\/\/(([^/\\:]+)\/.+)$/i.exec(uri) ?? [];
+  const [here, there] = [resolve(path), resolve("/", path)];
+  if (first === undefined || first === "." || first === ".." || here === there || !isFolder(`/${first}`)) return undefined;
+  const shown = shownUri(`sqlite:///${path}`);
+  return `Tracking URI "${shown}" with three slashes is the relative path ${here}, though there is a folder /${first}. Write "${shownUri(`sqlite:///${there}`)}" with four slashes for ${there}, or "${shownUri(`sqlite:///./${path}`)}" if the relative one is meant.`;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // there is none, or it may not be looked at
+  }
+}
+
+/** As SQLite makes a file, and so MLflow: others may read it as far as the umask lets them. */
+const MODE = 0o644;
+
+/** Makes the file before SQLite opens it; false when there is one, which stays as it is. */
 export function createFile(path: string): boolean {
   makeFolder(dirname(path));
   try {
-    closeSync(openSync(path, "wx", 0o600));
+    closeSync(openSync(path, "wx", MODE));
     return true;
   } catch (error) {
     if (fsCode(error) !== "EEXIST") throw error;
@@ -30,10 +52,13 @@ export function createFile(path: string): boolean {
   }
 }
 
-/** Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables are suddenly there. */
-export function isBeingMade(path: string): boolean {
+/**
+ * Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables are suddenly there.
+ * One whose time lies in the future, by a clock that was put back or another machine's, is waited for as long, from when it was `first` seen.
+ */
+export function isBeingMade(path: string, first: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS;
+  return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS && performance.now() - first < MAKING_MS;
 }
 
 /** Which file lies at a path; empty when none does. */

@@ -56,6 +56,8 @@ export class SqliteStore implements ReadyStore {
   readonly #path: string;
   readonly #options: SqliteStoreOptions;
   #connection: Connection | undefined;
+  /** When a file was first found that this store has not opened yet, by a clock that does not jump. */
+  #seen: number | undefined;
 
   constructor(path: string, options: SqliteStoreOptions) {
     this.#path = path;
@@ -185,7 +187,8 @@ export class SqliteStore implements ReadyStore {
       if (fileIdentity(this.#path) === open.file) return open;
       this.#disconnect(); // the file was removed or replaced: writing on would go into a file nobody can open
     }
-    if (!createFile(this.#path) && isBeingMade(this.#path)) {
+    if (!createFile(this.#path)) this.#seen ??= performance.now();
+    if (this.#seen !== undefined && isBeingMade(this.#path, this.#seen)) {
       throw new PulseError("STORE_BUSY", `${this.#path} is empty and new: another program seems to be making it just now.`);
     }
     const db = openDatabase(this.#path, { waitMs });
@@ -208,6 +211,7 @@ export class SqliteStore implements ReadyStore {
         schema,
         writer: this.#writer(db, schema),
       };
+      this.#seen = undefined;
       return this.#connection;
     } catch (error) {
       db.close();
