@@ -20,7 +20,8 @@ import type { RunHost } from "./run/run-host.js";
 import { callTracked, trackedBy } from "./run/tracked.js";
 import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
-import { openStore, registeredFor, type StoreMaker } from "./stores/registry.js";
+import { openConfigured, registeredFor, type StoreMaker } from "./stores/registry.js";
+import { likelyAbsolute } from "./stores/sql/database-file.js";
 import type { ReadyStore, TrackingStore } from "./stores/tracking-store.js";
 import { needFunction, unknownOption, wrongInput } from "./wrong-input.js";
 
@@ -199,14 +200,20 @@ function makeDefault(): TrackerInstance {
     config = resolved;
     return build(resolved, resolved.runId);
   } catch (error) {
-    const problem =
-      error instanceof PulseError ? error : new PulseError("INVALID_CONFIG", `Tracking cannot be set up: ${messageOf(error)}.`, error);
+    const problem = nothingStored(error);
     if (config?.strict) throw problem;
     config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
     const { trackingUri: uri } = config;
     current.refused = { uri, make: registeredFor(uri) };
     return new TrackerInstance(config, new RefusingStore(shownUri(uri), problem), undefined);
   }
+}
+
+/** What is wrong with a configuration that no call of `configure` has checked. */
+function nothingStored(error: unknown): PulseError {
+  const begin = "Nothing is stored until this is mended:";
+  if (error instanceof PulseError) return new PulseError(error.code, `${begin} ${error.message.replace(error.todo, "").trim()}`, error);
+  return new PulseError("INVALID_CONFIG", `${begin} tracking cannot be set up: ${messageOf(error)}.`, error);
 }
 
 function resolveDefaults(): ResolvedConfig {
@@ -232,8 +239,10 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  const store = config.store ? taken(config.store) : openStore(config.trackingUri, { clock: systemClock, server: config.server });
+  const store = config.store ? taken(config.store) : openConfigured(config);
   const tracker = new TrackerInstance(config, store, resumeId);
+  const doubt = config.store ? undefined : likelyAbsolute(config.trackingUri);
+  if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");
   if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
   return tracker;
 }

@@ -3,6 +3,9 @@ import type { PulseConfig } from "./options.js";
 /** The file of the working folder that is read once. */
 export const CONFIG_FILE = "pulse-mlflow.config.json";
 
+/** Where a setting comes from that code gives. */
+export const BY_CODE = "configure()" as const;
+
 const DEFAULT_URI = "sqlite:///mlflow.db";
 
 /** The server a tracking URI names; undefined for what is none. */
@@ -27,8 +30,9 @@ export class Picker {
     this.#stored = stored;
     this.env = env;
     if (given.store === undefined) this.#ownUri = this.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI");
-    else this.#ownUri = this.#from("trackingUri", given.store.uri ?? "(a store without an address)", "configure()");
+    else this.#ownUri = this.#from("trackingUri", given.store.uri ?? "(a store without an address)", BY_CODE);
     this.trackingUri = callUri ?? this.#ownUri;
+    if (callUri !== undefined) this.note("trackingUri", BY_CODE);
   }
 
   /**
@@ -49,14 +53,14 @@ export class Picker {
 
   /** Credentials among the options, else in the file, if they may go where runs go. */
   secret<K extends "auth" | "headers" | "tls">(name: K): PulseConfig[K] {
-    if (this.#given[name] !== undefined && this.maySend("options")) return this.#from(name, this.#given[name], "configure()");
+    if (this.#given[name] !== undefined && this.maySend("options")) return this.#from(name, this.#given[name], BY_CODE);
     if (this.#stored[name] !== undefined && this.maySend("file")) return this.#from(name, this.#stored[name], CONFIG_FILE);
     return undefined;
   }
 
   /** An option, else the file's, else an environment variable's text where the option is a text. */
   maybe<K extends keyof PulseConfig>(name: K, variable?: PulseConfig[K] extends string | undefined ? string : never): PulseConfig[K] {
-    if (this.#given[name] !== undefined) return this.#from(name, this.#given[name], "configure()");
+    if (this.#given[name] !== undefined) return this.#from(name, this.#given[name], BY_CODE);
     if (this.#stored[name] !== undefined) return this.#from(name, this.#stored[name], CONFIG_FILE);
     return (variable === undefined ? undefined : this.environment(name, variable)) as PulseConfig[K];
   }

@@ -1,5 +1,7 @@
 import { shownUri } from "../capture/redact.js";
-import type { Clock } from "../clock.js";
+import { type Clock, systemClock } from "../clock.js";
+import { BY_CODE } from "../config/picker.js";
+import type { ResolvedConfig } from "../config/resolve.js";
 import type { ServerSettings } from "../config/server.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
@@ -12,20 +14,23 @@ import { NullStore } from "./null-store.js";
 import { databasePath } from "./sql/database-file.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
 import { type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
+import { noStore, wrongUri } from "./wrong-uri.js";
 
 /** @internal What the stores of this package are given beside their URI. */
 export interface OwnStoreOptions {
   readonly clock: Clock;
   readonly server: ServerSettings;
+  /** Where the URI comes from, for messages: a variable or a file. */
+  readonly origin?: string | undefined;
 }
 
 /** The stores of this package: a line for each scheme. */
 const OWN: Readonly<Record<string, (uri: string, options: OwnStoreOptions) => ReadyStore>> = {
-  http: (uri, { server }) => new HttpStore(serverUrl(uri), server),
-  https: (uri, { server }) => new HttpStore(serverUrl(uri), server),
-  sqlite: (uri, options) => new SqliteStore(databasePath(uri), options),
-  memory: (uri) => only("memory:", uri, new MemoryStore()),
-  null: (uri) => only("null:", uri, new NullStore()),
+  http: (uri, { server, origin }) => new HttpStore(serverUrl(uri, origin), server),
+  https: (uri, { server, origin }) => new HttpStore(serverUrl(uri, origin), server),
+  sqlite: (uri, options) => new SqliteStore(databasePath(uri, options.origin), options),
+  memory: (uri, { origin }) => only("memory:", uri, new MemoryStore(), origin),
+  null: (uri, { origin }) => only("null:", uri, new NullStore(), origin),
 };
 
 /**
@@ -48,8 +53,6 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 /** Of all loaded copies of the package. */
 const registered: Map<string, StoreMaker> = shared("tracking stores", () => new Map<string, StoreMaker>());
 
-/** Schemes of MLflow that have no store here yet. */
-const NOT_YET = /^(file|postgresql|mysql|mssql|databricks|databricks-uc|s3|uc)(\+\w+)?$/;
 /** One letter is a drive of Windows. */
 const SCHEME = /^[a-z][a-z0-9+.-]+$/;
 const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase();
@@ -92,18 +95,17 @@ export function registerTrackingStore(scheme: string, make: StoreMaker): void {
  */
 export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
   const scheme = schemeOf(uri);
-  if (scheme === undefined) {
-    const odd = /^[^:/\\.@]{2,}(?=:)/.exec(uri)?.[0];
-    if (odd !== undefined) throw wrong(uri, " begins with no scheme: that is a letter, then letters, digits, + . and -, before a colon");
-    throw wrong(uri, " is a plain path: folders of the mlruns kind are not written in this version yet");
-  }
-  const own = Object.hasOwn(OWN, scheme) ? OWN[scheme] : undefined;
+  const own = scheme !== undefined && Object.hasOwn(OWN, scheme) ? OWN[scheme] : undefined;
   if (own) return own(uri, options);
-  const make = registered.get(scheme);
-  if (make) return made(uri, scheme, make, options);
-  const others = registered.size === 0 ? "" : ` (registered: ${[...registered.keys()].join(", ")})`;
-  const yet = NOT_YET.test(scheme) ? " in this version yet" : "";
-  throw wrong(uri, `: there is no store for ${scheme}:${yet}; registerTrackingStore() adds one${others}`);
+  const make = registered.get(scheme ?? "");
+  if (make) return made(uri, scheme as string, make, options);
+  throw noStore(uri, scheme, [...Object.keys(OWN), ...registered.keys()], options.origin);
+}
+
+/** @internal Makes the store of a configuration; in messages, the variable or the file that names its URI is said. */
+export function openConfigured({ trackingUri, server, origins }: Pick<ResolvedConfig, "trackingUri" | "server" | "origins">): ReadyStore {
+  const { trackingUri: origin } = origins;
+  return openStore(trackingUri, { clock: systemClock, server, origin: origin === BY_CODE ? undefined : origin });
 }
 
 /** @internal What is registered for the scheme of a tracking URI. */
@@ -131,11 +133,7 @@ function made(uri: string, scheme: string, make: StoreMaker, { server }: OwnStor
   );
 }
 
-function only<S extends ReadyStore>(expected: string, uri: string, store: S): S {
-  if (uri !== expected) throw wrong(uri, ` is not ${expected}`);
+function only<S extends ReadyStore>(expected: string, uri: string, store: S, origin: string | undefined): S {
+  if (uri !== expected) throw wrongUri(uri, ` is not ${expected}`, origin);
   return store;
-}
-
-function wrong(uri: string, what: string): PulseError {
-  return new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))}${what}.`);
 }

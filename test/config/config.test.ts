@@ -10,6 +10,7 @@ import { isOff } from "../../src/config/off.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
 import { openStore } from "../../src/stores/registry.js";
+import { likelyAbsolute } from "../../src/stores/sql/database-file.js";
 import { query } from "../support/database.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
@@ -98,9 +99,11 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
     [
       { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
       undefined,
-      /"postgresql:\/\/\[redacted\]@host": there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
-    [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /plain path/],
+    [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /Tracking URI "mlruns" \(from MLFLOW_TRACKING_URI\) is a plain path/],
+    [{}, { trackingUri: "mlruns" }, /Tracking URI "mlruns" \(from pulse-mlflow\.config\.json\) is a plain path/],
+    [{ MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }, undefined, /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
     [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/],
     [{}, "{ not json", /could not be read as JSON.*INVALID_CONFIG/],
@@ -118,7 +121,7 @@ test("a working folder that is gone does not reach the user's call either", () =
   const { code, out, stderr } = run("gone", { LEAVE: "1" });
   assert.equal(code, 0, stderr);
   assert.equal(out["value"], 1);
-  assert.match(stderr, /Tracking cannot be set up: ENOENT.*INVALID_CONFIG/);
+  assert.match(stderr, /Nothing is stored until this is mended: tracking cannot be set up: ENOENT.*INVALID_CONFIG/);
 });
 
 test("configure and createTracker throw a typed error that names option, expected and got", () => {
@@ -157,6 +160,48 @@ test("every URI of the contract opens or says it does not yet", () => {
   ]) {
     assert.throws(() => openStore(uri, options), { code: "INVALID_TRACKING_URI" }, uri);
   }
+});
+
+test("what is nearly a tracking URI is answered with the one that was probably meant", () => {
+  for (const [uri, message] of [
+    ["databricks", /"databricks": Databricks is not supported yet\. Use http/],
+    ["databricks://profile", /: Databricks is not supported yet\./],
+    ["localhost:5000", /"localhost:5000" has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["127.0.0.1:5000", /Did you mean "http:\/\/127\.0\.0\.1:5000"\?/],
+    ["127.0.0.1", /Did you mean "http:\/\/127\.0\.0\.1"\?/],
+    ["[::1]:5000", /Did you mean "http:\/\/\[::1\]:5000"\?/],
+    ["//mlflow.example.com:5000/team", /Did you mean "http:\/\/mlflow\.example\.com:5000\/team"\?/],
+    ["localhost", /Did you mean "http:\/\/localhost"\?/],
+    ["http:/localhost:5000", /is no URL of a server\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["https:mlflow.example.com", /Did you mean "https:\/\/mlflow\.example\.com"\?/],
+    ["htp://localhost:5000", /no store for htp:.* Did you mean "http:\/\/localhost:5000"\?/],
+    ["sqllite:///x.db", /Did you mean "sqlite:\/\/\/x\.db"\?/],
+    ["sqlite:x.db", /names no database file\. Did you mean "sqlite:\/\/\/x\.db"\?/],
+    ["sqlite://x.db", /Did you mean "sqlite:\/\/\/x\.db"\?/],
+    ["sqlite:/a/x.db", /Did you mean "sqlite:\/\/\/\/a\/x\.db"\?/],
+    ["sqlite::memory:", /Did you mean "memory:"\?/],
+    ["mlflow.db", /"mlflow\.db" has no scheme\. Did you mean "sqlite:\/\/\/mlflow\.db"\?/],
+    ["/a/mlflow.sqlite3", /Did you mean "sqlite:\/\/\/\/a\/mlflow\.sqlite3"\?/],
+    [" http://localhost:5000", /begins or ends with a space or a quotation mark\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["'memory:'", /quotation mark\. Did you mean "memory:"\?/],
+    ["memry:", /Did you mean "memory:"\?/],
+    ["gopher:x", /no store for gopher:; registerTrackingStore\(\) adds one\. Use http/],
+    ["mlruns", /is a plain path: folders of the mlruns kind are not written in this version yet\. Use http/],
+  ] as const)
+    assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
+});
+
+test("three slashes before a folder of the root are warned of once, with the form of four", () => {
+  const said: string[] = [];
+  const logger = { warn: (message: string): void => void said.push(message) };
+  createTracker({ trackingUri: "sqlite:///tmp/none/x.db", strict: true, logger });
+  assert.equal(said.length, 1);
+  assert.match(
+    String(said[0]),
+    /^pulse-mlflow: Tracking URI "sqlite:\/\/\/tmp\/none\/x\.db" with three slashes is the relative path .*\/tmp\/none\/x\.db, .* Write "sqlite:\/\/\/\/tmp\/none\/x\.db" with four slashes .*, or "sqlite:\/\/\/\.\/tmp\/none\/x\.db" if/,
+  );
+  for (const path of ["./tmp/x.db", "/tmp/x.db", "mlflow.db", "no-such-folder/x.db", "../tmp/x.db"])
+    assert.equal(likelyAbsolute(`sqlite:///${path}`), undefined, path);
 });
 
 test("a password in a URI that no parser takes is in no error, and no parser takes a part of it for the server", () => {

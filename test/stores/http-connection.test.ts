@@ -180,6 +180,77 @@ test("a server that asks for a client's certificate gets it", async () => {
   assert.equal((await sent(url, { tls: { ca, cert: pem("client-with-key.pem") } })).kind, "done");
 });
 
+/** What Python's requests 2.34 does with an entry of NO_PROXY, as measured: which of the targets it reaches without the proxy. */
+const BYPASSED: readonly (readonly [entries: string, targets: string])[] = [
+  ["127.0.0.0/8", "127.0.0.1:5000"],
+  ["127.0.0.1/32", "127.0.0.1:5000"],
+  [" 127.0.0.0/8 ", "127.0.0.1:5000"],
+  ["10.0.0.0/8", "10.1.2.3:5000"],
+  ["10.1.2.3", "10.1.2.3:5000"],
+  ["127.0.0.1", "127.0.0.1:5000"],
+  ["::1", "[::1]:5000"],
+  ["::1:5000", "[::1]:5000"],
+  ["localhost", "localhost:5000"],
+  ["LOCALHOST:5000", "localhost:5000"],
+  ["example.com", "mlflow.example.com:5000 example.com:5000"],
+  [".EXAMPLE.com", "mlflow.example.com:5000 example.com:5000"],
+  ["mlflow.example.com:5000", "mlflow.example.com:5000"],
+  ["mlflow.example.com:1", ""],
+  ["com", "mlflow.example.com:5000 example.com:5000 notexample.com:5000"],
+  ["127.0.0.0/0", ""],
+  ["127.0.0.1/33", ""],
+  ["127/8", ""],
+  ["127.0.0.0/255.0.0.0", ""],
+  ["127.0.0", ""],
+  ["127.*", ""],
+  ["ample.com", ""],
+  ["::/0", ""],
+  ["0.0.0.0/0", ""],
+  ["http://example.com", ""],
+];
+/** Where it would use the proxy: ranges of IPv6, and what curl and others know. */
+const BYPASSED_BESIDES: typeof BYPASSED = [
+  ["::1/128", "[::1]:5000"],
+  ["[::1]/128", "[::1]:5000"],
+  ["fd00::/8", "[fd00::1]:5000"],
+  ["[::1]", "[::1]:5000"],
+  ["127.0.0.1:5000", "127.0.0.1:5000"],
+  ["*.example.com", "mlflow.example.com:5000 example.com:5000"],
+];
+const TARGETS =
+  "127.0.0.1:5000 10.1.2.3:5000 [::1]:5000 [fd00::1]:5000 localhost:5000 mlflow.example.com:5000 example.com:5000 notexample.com:5000".split(
+    " ",
+  );
+
+test("NO_PROXY exempts what it exempts for Python's client, addresses by their ranges", () => {
+  for (const [entries, targets] of [...BYPASSED, ...BYPASSED_BESIDES]) {
+    const env = { http_proxy: "http://p:1", no_proxy: entries };
+    assert.equal(TARGETS.filter((target) => proxyFor(new URL(`http://${target}`), env) === undefined).join(" "), targets, entries);
+  }
+});
+
+test("a scheme that does not fit the port is called that, and no certificate is asked for", async () => {
+  const plain = await server();
+  const secure = await server(undefined, { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
+  const [no, yes] = [plain.url.replace("http:", "https:"), secure.url.replace("https:", "http:")];
+  const noTls = text(await sent(no));
+  assert.ok(
+    noTls.startsWith(`NO_MLFLOW ${no} cannot be reached: this port does not speak TLS. Write ${plain.url} in the tracking URI.`),
+    noTls,
+  );
+  const tls = text(await sent(yes));
+  assert.ok(tls.startsWith(`NO_MLFLOW ${yes} cannot be reached: this port speaks TLS. Write ${secure.url} in the tracking URI.`), tls);
+  for (const said of ["The plain HTTP request was sent to HTTPS port", "Client sent an HTTP request to an HTTPS server."]) {
+    const front = await server(() => ({ status: 400, body: `<html><body>${said}</body></html>` }));
+    assert.ok(text(await sent(front.url)).includes(`Write ${front.url.replace("http:", "https:")} in the tracking URI.`));
+  }
+  const proxy = plain.url.replace("http:", "https:");
+  for (const target of [plain.url, secure.url]) {
+    const outcome = text(await sent(target, {}, { https_proxy: proxy, http_proxy: proxy }));
+    assert.match(outcome, /^STORE_UNAVAILABLE .* through the proxy .*: the proxy does not speak TLS; write http:\/\//);
+  }
+});
+
 test("NO_PROXY and the proxy variables mean what they mean elsewhere", () => {
   const env = { HTTP_PROXY: "http://p:1", https_proxy: "q:2", NO_PROXY: "localhost,.corp.example, *.wild.example,10.0.0.1:5000 ::1" };
   for (const [target, proxy] of [

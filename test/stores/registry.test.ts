@@ -74,7 +74,7 @@ test("an unknown scheme says how to add one, and which there are", () => {
   assert.throws(() => open("unknown:x"), {
     code: "INVALID_TRACKING_URI",
     message:
-      /"unknown:x": there is no store for unknown:; registerTrackingStore\(\) adds one \(registered: .*known.*\)\. Use http.*--import/,
+      /"unknown:x": there is no store for unknown:; registerTrackingStore\(\) adds one \(registered: .*known.*\)\. Did you mean "known:x"\? Use http.*--import/,
   });
   assert.throws(() => open("my_store:x"), {
     code: "INVALID_TRACKING_URI",
@@ -121,7 +121,7 @@ test("a store that is registered behind the first run has those that follow", as
     await flush();
     assert.match(
       warnings.join("\n"),
-      /no store for late-store:; .*register a scheme of your own before the first run.*until then nothing is stored/,
+      /Nothing is stored until this is mended: .* no store for late-store:; .*register a scheme of your own before the first run/,
     );
     registerTrackingStore("late-store", () => store);
     withRun({ runName: "after" }, () => undefined);

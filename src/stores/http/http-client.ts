@@ -6,6 +6,7 @@ import { type Connecting, ConnectionChoice } from "./connection-choice.js";
 import { Failure } from "./failure.js";
 import { proxyAddress, proxyFor } from "./proxy.js";
 import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
+import { isCutOff, proxySpeaksNoTls, speaksNoTls, speaksTls } from "./wrong-scheme.js";
 
 // Loaded at the first need: importing the package stays cheap for those who have no server.
 const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
@@ -54,6 +55,8 @@ export class HttpClient {
   readonly #agents = new Map<string, Agent>();
   readonly #proxy: URL | undefined;
   #material: TlsMaterial | undefined;
+  /** Whether anything was ever answered: then the scheme is right. */
+  #answered = false;
 
   constructor(base: URL, settings: ServerSettings) {
     this.#base = base;
@@ -68,7 +71,8 @@ export class HttpClient {
   async send(request: HttpRequest): Promise<HttpAnswer> {
     let url = this.#at(request.path);
     for (let redirects = 0; ; redirects++) {
-      const answer = await this.#once(url, request);
+      const answer = await this.#once(url, request).catch((error: unknown) => this.#explained(url, error));
+      this.#answered = true;
       const next = redirectOf(answer, url);
       if (next === undefined || redirects === MOST_REDIRECTS) return answer;
       // Without credentials there is nothing to be had there, and without the workspace runs would go into another one.
@@ -78,6 +82,17 @@ export class HttpClient {
       }
       url = next;
     }
+  }
+
+  /** Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not tell. */
+  async #explained(url: URL, error: unknown): Promise<never> {
+    const cause = error instanceof Failure ? error.error.cause : undefined;
+    const mayBe = !this.#answered && url.protocol === "http:" && this.#proxy === undefined && isCutOff(cause);
+    if (mayBe && (await speaksTls(url))) {
+      const detail = `${this.#shown} cannot be reached: this port speaks TLS. Write https://${url.host} in the tracking URI.`;
+      throw new Failure("away", new PulseError("NO_MLFLOW", detail, cause));
+    }
+    throw error;
   }
 
   close(): void {
@@ -217,10 +232,15 @@ export class HttpClient {
   #unreachable(error: unknown): Failure {
     if (error instanceof Failure) return error;
     if (error instanceof PulseError) return new Failure("away", error);
+    if (speaksNoTls(error) && this.#base.protocol === "https:") {
+      const detail = `${this.#shown} cannot be reached: this port does not speak TLS. Write http://${this.#base.host} in the tracking URI.`;
+      return new Failure("away", new PulseError("NO_MLFLOW", detail, error));
+    }
     const code = String((error as { code?: unknown } | null)?.code ?? "");
+    const noTls = this.#proxy?.protocol === "https:" && speaksNoTls(error);
     const why = new PulseError(
-      isTlsProblem(code) ? "TLS_FAILED" : "STORE_UNAVAILABLE",
-      `${this.#shown} cannot be reached${this.#proxy ? ` through the proxy ${this.#proxy.host}` : ""}: ${firstLine(error)}.`,
+      isTlsProblem(code) && !noTls ? "TLS_FAILED" : "STORE_UNAVAILABLE",
+      `${this.#shown} cannot be reached${this.#proxy ? ` through the proxy ${this.#proxy.host}` : ""}: ${noTls ? proxySpeaksNoTls(this.#proxy as URL) : firstLine(error)}.`,
       error,
     );
     return new Failure("away", why);

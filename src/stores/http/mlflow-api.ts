@@ -198,6 +198,8 @@ export class MlflowApi {
     }
     if (status === 404) return this.#away("NO_MLFLOW", `has no ${path.split("?")[0]}`, answer);
     if (status === 408 || status === 429 || status >= 500) return this.#away("SERVER_ERROR", `answered ${status}${words}`, answer);
+    if (status === 400 && WANTS_TLS.test(said))
+      return this.#away("NO_MLFLOW", `speaks TLS${words}. Write ${this.origin.replace("http:", "https:")} in the tracking URI`, answer);
     return this.#away("NO_MLFLOW", `answered ${status}${words}`, answer);
   }
 
@@ -262,6 +264,9 @@ export class MlflowApi {
 
 /** A body of so many characters is too large for nobody: a 413 for it, or for none, is a gateway's mistake. */
 const SMALL_BODY = 1_024;
+
+/** How nginx, Go and Apache say that a port wants TLS. */
+const WANTS_TLS = /plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL/i;
 
 /** Longer waits than this are a mistake of somebody's, or a maintenance window that may end early. */
 const LONGEST_RETRY_AFTER_MS = 5 * 60_000;

@@ -1,6 +1,7 @@
 import type { AgentOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import { proxyAddress } from "./proxy.js";
+import { proxySpeaksNoTls, speaksNoTls } from "./wrong-scheme.js";
 
 /** Where a connection is to lead. */
 export type Target = AgentOptions & { host?: string; port?: number | string };
@@ -29,7 +30,7 @@ export function connectThrough(proxy: URL, target: Target, withinMs: number, don
   const late = (): unknown => request.destroy(new Error(`the proxy ${proxy.host} has not answered`));
   const timer = setTimeout(late, withinMs).unref();
   request.on("socket", (socket) => socket.unref());
-  request.on("error", done);
+  request.on("error", (error) => done(speaksNoTls(error) ? new Error(proxySpeaksNoTls(proxy)) : error));
   request.on("close", () => {
     clearTimeout(timer);
     done(new Error(`the proxy ${proxy.host} closed the connection`));

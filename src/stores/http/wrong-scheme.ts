@@ -1,0 +1,37 @@
+/** Most that is waited for a handshake which only says what a port speaks. */
+const HANDSHAKE_MS = 1_000;
+
+/** Whether an error says that the other end does not speak TLS. */
+export function speaksNoTls(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return /wrong.version.number|packet.length.too.long|http.request/i.test(`${code} ${message}`);
+}
+
+/** What is said of a proxy that its variable has speak TLS. */
+export function proxySpeaksNoTls({ host }: URL): string {
+  return `the proxy does not speak TLS; write http://${host} in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY`;
+}
+
+/** Whether an error says that a connection ended without an answer, as one without TLS does on a port that wants it. */
+export function isCutOff(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  return code === "ECONNRESET" || /^HPE_/.test(String(code)) || /without an answer/.test(String(message));
+}
+
+/** Whether the port of a URL speaks TLS: a handshake, and nothing is sent. */
+export function speaksTls({ hostname, port, protocol }: URL): Promise<boolean> {
+  const host = hostname.replace(/^\[|\]$/g, ""); // IPv6
+  return new Promise((resolve) => {
+    const usual = protocol === "https:" ? 443 : 80;
+    const options = { host, port: Number(port) || usual, rejectUnauthorized: false };
+    const socket = process.getBuiltinModule("node:tls").connect(options, () => done(true));
+    const done = (yes: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(yes);
+    };
+    const timer = setTimeout(done, HANDSHAKE_MS, false).unref();
+    socket.on("error", () => done(false)).on("close", () => done(false));
+    socket.unref();
+  });
+}
