@@ -466,7 +466,7 @@ import { type PulseErrorCode } from "./errors.js";
 export interface Logger {
     warn(message: string): void;
 }
-/** What a tracker has done so far. Items are run starts, run ends, metrics, params and tags, each counted as one. */
+/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag or a dataset. */
 export interface Stats {
     /** Runs opened. */
     runs: number;
@@ -482,13 +482,13 @@ export interface Stats {
     unsampled: number;
     /** Calls that are no runs of their own but part of a folded one. */
     folded: number;
-    /** Items the store has acknowledged. */
+    /** Changes the store has acknowledged. */
     delivered: number;
-    /** Items recorded and not yet acknowledged, dropped or rejected. */
+    /** Changes recorded and not yet acknowledged, dropped or rejected. */
     pending: number;
-    /** Items lost for want of memory or at exit. */
+    /** Changes lost for want of memory or at exit. */
     dropped: number;
-    /** Items the store refused for what they are. */
+    /** Changes the store refused for what they are. */
     rejected: number;
     /** How often each kind of problem was met, by code. */
     warnings: Partial<Record<PulseErrorCode, number>>;
@@ -569,7 +569,7 @@ declare const PROBLEMS: {
     };
     readonly INVALID_TRACKING_URI: {
         readonly retry: false;
-        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js"); until then nothing is stored.';
+        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").';
     };
     readonly WRONG_TARGET: {
         readonly retry: false;
@@ -900,7 +900,7 @@ export type ErrorClass = abstract new (...args: any[]) => unknown;
 export interface RunOptions {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
-    /** At most 250 characters. @default runtime class `.` method, or the function's name */
+    /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
     readonly runName?: string | ((args: Untyped) => string) | undefined;
     /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
     readonly params?: Readonly<Record<string, unknown>> | readonly string[] | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
@@ -934,7 +934,7 @@ export interface RunOptions {
 export interface StartOptions {
     /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
-    /** At most 250 characters. @default "run" */
+    /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
     readonly runName?: string | undefined;
     readonly params?: Readonly<Record<string, unknown>> | undefined;
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
@@ -1311,7 +1311,7 @@ export interface TrackingStore {
 
 // tracker.d.ts
 import type { Selector } from "./capture/metrics.js";
-import type { PulseConfig } from "./config/options.js";
+import { type PulseConfig } from "./config/options.js";
 import { type Stats } from "./diagnostics.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
 import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";

@@ -116,7 +116,7 @@ export interface StoreContractCase {
 }
 
 // testing/test-tracker.d.ts
-import type { PulseConfig } from "../config/options.js";
+import { type PulseConfig } from "../config/options.js";
 import type { TerminalStatus } from "../entities.js";
 import { type Tracker } from "../tracker.js";
 import type { MlflowCall } from "./mlflow-call.js";

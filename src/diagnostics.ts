@@ -5,7 +5,7 @@ export interface Logger {
   warn(message: string): void;
 }
 
-/** What a tracker has done so far. Items are run starts, run ends, metrics, params and tags, each counted as one. */
+/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag or a dataset. */
 export interface Stats {
   /** Runs opened. */
   runs: number;
@@ -21,13 +21,13 @@ export interface Stats {
   unsampled: number;
   /** Calls that are no runs of their own but part of a folded one. */
   folded: number;
-  /** Items the store has acknowledged. */
+  /** Changes the store has acknowledged. */
   delivered: number;
-  /** Items recorded and not yet acknowledged, dropped or rejected. */
+  /** Changes recorded and not yet acknowledged, dropped or rejected. */
   pending: number;
-  /** Items lost for want of memory or at exit. */
+  /** Changes lost for want of memory or at exit. */
   dropped: number;
-  /** Items the store refused for what they are. */
+  /** Changes the store refused for what they are. */
   rejected: number;
   /** How often each kind of problem was met, by code. */
   warnings: Partial<Record<PulseErrorCode, number>>;

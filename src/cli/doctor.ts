@@ -1,38 +1,94 @@
+import { amount, counted } from "../amounts.js";
 import { shownText, shownUri } from "../capture/redact.js";
-import { systemClock } from "../clock.js";
-import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
+import { isOff } from "../config/off.js";
+import type { ResolvedConfig } from "../config/resolve.js";
 import { makeFolder } from "../make-folder.js";
-import { stateFolder } from "../recorder/outbox/outbox-folder.js";
 import { problem, writable } from "../stores/finding.js";
-import { openStore } from "../stores/registry.js";
-import type { Finding, ProbeOptions, TrackingStore } from "../stores/tracking-store.js";
+import { openConfigured } from "../stores/registry.js";
+import { likelyAbsolute } from "../stores/sql/database-file.js";
+import { loadSqlite } from "../stores/sql/driver.js";
+import type { Finding, ProbeOptions, ReadyStore } from "../stores/tracking-store.js";
+import { commandFor, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
+import { configFor, foldersFor, rootOf } from "./target.js";
 
 const HIDDEN = "(hidden)";
 
 /** Looks at the configuration and the store. Gives the exit code: 0 all is well, 2 something is to be done. */
-export async function doctor(terminal: Terminal, options: ProbeOptions): Promise<number> {
-  const config = resolveConfig();
+export async function doctor(terminal: Terminal, options: ProbeOptions & { readonly uri: string | undefined }): Promise<number> {
+  const config = configFor(options.uri);
   const findings: Finding[] = [];
   const settings = shownSettings(config);
-  let store: TrackingStore | undefined;
+  let store: ReadyStore | undefined;
   try {
-    store = openStore(config.trackingUri, { clock: systemClock, server: config.server });
+    store = openConfigured(config);
   } catch (error) {
     findings.push(problem("tracking URI", error));
   }
   const { problem: open } = config.server;
-  if (open) findings.push({ ...problem("credentials", open), verdict: "note" });
-  if (store) findings.push(...(await probe(store, options)));
+  if (open) findings.push({ ...problem("credentials", open), verdict: "note", todo: "Run `chmod 600 ~/.mlflow/credentials`." });
+  if (isOff(process.env)) findings.push({ what: "tracking", verdict: "note", detail: "off: PULSE_MLFLOW says so; nothing is recorded" });
+  const doubt = likelyAbsolute(config.trackingUri);
+  if (doubt !== undefined) findings.push({ what: "tracking URI", verdict: "note", detail: doubt });
+  const kept = await foldersFor(rootOf(config), store && options.uri).then((folders) =>
+    folders.map((folder) => ({ uri: shownText(folder.uri), boxes: outboxStates(folder) })).filter(({ boxes }) => boxes.length > 0),
+  );
+  const isDatabase = store?.uri.startsWith("sqlite:") === true;
+  const sqlite = isDatabase || kept.length > 0 || (store?.durable && config.durability !== "memory") ? driver() : undefined;
+  if (sqlite) findings.push(sqlite);
+  if (store && !(isDatabase && sqlite?.verdict === "bad")) findings.push(...(await probe(store, options)));
   findings.push(outbox(config));
+  for (const { uri, boxes } of kept) findings.push(...waiting(uri, boxes));
   await store?.close();
 
   const todo = findings.flatMap(({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Mend what is said of ${what}.` : []));
-  const bad = findings.some(({ verdict }) => verdict === "bad");
-  if (terminal.json) printJson(terminal, { ok: !bad, settings, findings, todo });
+  if (terminal.json) printJson(terminal, { ok: todo.length === 0, settings, findings, todo });
   else show(terminal, settings, findings, todo);
-  return bad ? 2 : 0;
+  return todo.length > 0 ? 2 : 0;
 }
+
+/** Whether there is an SQLite driver. */
+function driver(): Finding {
+  const what = "SQLite driver";
+  try {
+    return { what, verdict: "ok", detail: `${loadSqlite()} is there` };
+  } catch (error) {
+    return problem(what, error);
+  }
+}
+
+/** What is kept for one tracking URI: what waits for somebody to deliver it, and what is set aside. */
+function waiting(uri: string, boxes: readonly OutboxState[]): Finding[] {
+  const of = (state: OutboxState["state"]): readonly OutboxState[] => boxes.filter((box) => box.state === state);
+  const { changes, runs, runsWaiting, changesSetAside, runsSetAside } = together(of("waiting"));
+  const findings: Finding[] = [];
+  if (of("live").length > 0) {
+    const detail = `${uri}: ${counted(of("live").length, "outbox is", "outboxes are")} held by running programs, which deliver them`;
+    findings.push({ what: "kept", verdict: "ok", detail });
+  }
+  if (changes > changesSetAside || (changes === 0 && runs > 0)) {
+    const count = changes - changesSetAside;
+    const detail = `${uri}: ${amount(count, runsWaiting)} ${count === 1 ? "waits" : "wait"}`;
+    findings.push({ what: "kept", verdict: "note", detail, todo: `Deliver what waits for ${uri}: ${commandFor("sync", uri)}` });
+  }
+  if (changesSetAside > 0) {
+    const reasons = new Set(of("waiting").flatMap(({ setAside = [] }) => setAside.map(({ reason }) => reason)));
+    const detail = `${uri}: ${amount(changesSetAside, runsSetAside)} ${changesSetAside === 1 ? "is" : "are"} set aside: ${[...reasons].slice(0, MOST_REASONS).join(" ")}`;
+    const todo = `Mend why it is set aside and try again: ${commandFor("sync", uri)}. Or throw it away: ${commandFor("discard", uri, "--set-aside")}`;
+    findings.push({ what: "kept", verdict: "note", detail, todo });
+  }
+  for (const { path } of of("foreign"))
+    findings.push({
+      what: "kept",
+      verdict: "note",
+      detail: `${uri}: ${path} is of another version of this package, or damaged`,
+      todo: `Deliver ${path} with the version that wrote it, or remove it.`,
+    });
+  return findings;
+}
+
+/** Reasons shown of what is set aside. */
+const MOST_REASONS = 3;
 
 function show(terminal: Terminal, settings: readonly Setting[], findings: readonly Finding[], todo: readonly string[]): void {
   const print = (line = ""): void => void terminal.out.write(`${line}\n`);
@@ -78,7 +134,7 @@ function shownSettings(config: ResolvedConfig): Setting[] {
     flushIntervalMs: String(config.flushIntervalMs),
     exitTimeoutMs: String(config.exitTimeoutMs),
     maxPendingBytes: String(config.maxPendingBytes),
-    outbox: `${config.outboxFolder ?? stateFolder()}, at most ${config.maxOutboxBytes} bytes`,
+    outbox: `${rootOf(config)}, at most ${config.maxOutboxBytes} bytes`,
     redact: config.redact === false ? "off" : typeof config.redact === "function" ? "built-in rules and a function" : "built-in rules",
     strict: String(config.strict),
     outsideRun: config.outsideRun,
@@ -97,7 +153,7 @@ function shownAuth(auth: ResolvedConfig["server"]["auth"]): string {
 }
 
 /** What the store itself finds; one that cannot look says so. */
-async function probe(store: TrackingStore, options: ProbeOptions): Promise<readonly Finding[]> {
+async function probe(store: ReadyStore, options: ProbeOptions): Promise<readonly Finding[]> {
   if (store.volatile) return [{ what: "store", verdict: "note", detail: `${store.uri} keeps nothing beyond this process` }];
   if (store.probe === undefined) return [{ what: "store", verdict: "note", detail: `${store.uri}: this kind of store has no probe` }];
   try {
@@ -108,7 +164,7 @@ async function probe(store: TrackingStore, options: ProbeOptions): Promise<reado
 }
 
 function outbox(config: ResolvedConfig): Finding {
-  const folder = config.outboxFolder ?? stateFolder();
+  const folder = rootOf(config);
   if (config.durability === "memory")
     return { what: "outbox", verdict: "note", detail: 'off (durability is "memory"): a crash loses what waits' };
   try {

@@ -1,12 +1,20 @@
 import { styleText } from "node:util";
+import { amount } from "../amounts.js";
 import { printableJson } from "../capture/printable.js";
+import { PulseError } from "../errors.js";
 
 /** Where a command writes, and how it looks there. */
 export interface Terminal {
   readonly out: NodeJS.WritableStream & { isTTY?: boolean };
   readonly err: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
   readonly json: boolean;
+  /** Asks a question that is answered yes or no; undefined where nobody sits at it. */
+  readonly ask?: ((question: string) => Promise<boolean>) | undefined;
 }
+
+/** What is to be done where outboxes cannot be read. */
+export const DRIVER_MISSING: string = new PulseError("DRIVER_MISSING", "The SQLite driver is missing, so what is kept cannot be read.")
+  .message;
 
 type Style = "bold" | "dim" | "green" | "red" | "yellow";
 
@@ -64,7 +72,7 @@ export class Progress {
   show(done: number, total: number, note: string): void {
     const width = 24;
     const full = total === 0 ? width : Math.min(width, Math.floor((width * done) / total));
-    const counts = `${done.toLocaleString("en")} of ${total.toLocaleString("en")} items`;
+    const counts = `${done.toLocaleString("en")} of ${amount(total)}`;
     this.#last = `[${"█".repeat(full)}${"░".repeat(width - full)}] ${counts}${note === "" ? "" : `, ${note}`}`;
     const { err, json } = this.#terminal;
     if (!err.isTTY && !json && note !== this.#note && !/\/s$/.test(note)) err.write(`${this.#last}\n`); // trouble is news in a log, too

@@ -1,44 +1,59 @@
+import { amount } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { resolveConfig } from "../config/resolve.js";
-import { outboxFolders, stateFolder } from "../recorder/outbox/outbox-folder.js";
-import { outboxStates } from "./outboxes.js";
-import { ago, bytes, printJson, styled, type Terminal, table } from "./output.js";
+import { commandFor, outboxStates } from "./outboxes.js";
+import { ago, bytes, DRIVER_MISSING, printJson, styled, type Terminal, table } from "./output.js";
+import { configFor, foldersFor, rootOf } from "./target.js";
 
-/** Shows what is kept on disk, for every tracking URI. Gives the exit code. */
-export function status(terminal: Terminal): number {
-  const root = resolveConfig().outboxFolder ?? stateFolder();
-  const uris = outboxFolders(root)
+const STATES = {
+  waiting: "waiting",
+  live: "held by a running program",
+  foreign: "cannot be read: of another version, or damaged",
+  unread: "cannot be read: the SQLite driver is missing",
+};
+
+/** Shows what is kept on disk, for every tracking URI or one. Gives the exit code: 2 when it could not be read. */
+export async function status(terminal: Terminal, uri: string | undefined): Promise<number> {
+  const root = rootOf(configFor(undefined));
+  const uris = (await foldersFor(root, uri))
     .map((folder) => ({ uri: shownText(folder.uri), outboxes: outboxStates(folder) }))
     .filter(({ outboxes }) => outboxes.length > 0);
+  const unread = uris.some(({ outboxes }) => outboxes.some(({ state }) => state === "unread"));
+  const code = unread ? 2 : 0;
   if (terminal.json) {
-    printJson(terminal, { folder: root, uris });
-    return 0;
+    printJson(terminal, { folder: root, uris, ...(unread && { problem: DRIVER_MISSING }) });
+    return code;
   }
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   if (uris.length === 0) {
-    print(`Nothing is kept in ${root}: everything recorded was delivered.`);
+    const whose = uri === undefined ? "" : ` for ${shownText(uri)}`;
+    print(`Nothing is kept${whose} in ${root}: everything recorded was delivered.`);
     return 0;
   }
   for (const { uri, outboxes } of uris) {
     print(styled(terminal, "bold", uri));
     const rows = outboxes.map((box) => [
       box.path.split(/[\\/]/).at(-1) ?? "",
-      { waiting: "waiting", live: "held by a running program", foreign: "cannot be read: of another version, or damaged" }[box.state],
-      box.rows ?? "",
-      box.items ?? "",
+      STATES[box.state],
+      box.changes ?? "",
+      box.runs ?? "",
       bytes(box.bytes ?? box.fileBytes),
       box.oldest === undefined ? "" : ago(Date.now() - box.oldest),
       box.openRuns ?? "",
     ]);
-    print(table(["outbox", "state", "rows", "items", "size", "oldest", "open runs"], rows));
+    print(table(["outbox", "state", "changes", "runs", "size", "oldest", "open runs"], rows));
     for (const { denied = [] } of outboxes)
       for (const { experiment, reason, runs } of denied)
         print(styled(terminal, "yellow", `  waiting for permission: experiment ${experiment}, ${runs} runs: ${reason}`));
     for (const { setAside = [] } of outboxes)
-      for (const { run, reason, items } of setAside)
-        print(styled(terminal, "yellow", `  set aside: run ${run}, ${items} items: ${reason}`));
+      for (const { run, reason, changes } of setAside)
+        print(styled(terminal, "yellow", `  set aside: run ${run}, ${amount(changes)}: ${reason}`));
+    if (outboxes.some(({ state }) => state === "waiting"))
+      print(`  Deliver: ${commandFor("sync", uri)}. Throw away: ${commandFor("discard", uri)}.`);
     print("");
   }
-  print("Deliver them with `npx pulse-mlflow sync` (one tracking URI at a time, as configured), or by running a program that uses it.");
-  return 0;
+  if (unread) print(styled(terminal, "red", DRIVER_MISSING));
+  print(
+    "A program that uses the tracking URI delivers what waits, too. A change is a run's start or end, a metric value, a param, a tag or a dataset.",
+  );
+  return code;
 }

@@ -1,16 +1,20 @@
+import { amount, counted } from "../amounts.js";
+import { shownText } from "../capture/redact.js";
 import { systemClock } from "../clock.js";
-import { resolveConfig } from "../config/resolve.js";
 import { Diagnostics } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
-import { OutboxFolder, stateFolder } from "../recorder/outbox/outbox-folder.js";
+import { OutboxFolder, outboxFolders } from "../recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../recorder/outbox/outbox-recovery.js";
-import { openStore } from "../stores/registry.js";
-import { outboxStates } from "./outboxes.js";
+import { openConfigured } from "../stores/registry.js";
+import { commandFor, outboxStates, together } from "./outboxes.js";
 import { Progress, printJson, styled, type Terminal } from "./output.js";
+import { configFor, rootOf } from "./target.js";
 
 /** How `sync` goes about it. */
 export interface SyncOptions {
+  /** Instead of the configured one. */
+  readonly uri: string | undefined;
   readonly watch: boolean;
   /** Milliseconds in all. */
   readonly timeoutMs: number | undefined;
@@ -19,11 +23,12 @@ export interface SyncOptions {
 const LOOK_MS = 100;
 const WATCH_MS = 2_000;
 
-/** Delivers the outboxes of the configured tracking URI. Gives the exit code: 0 all delivered, 2 something is left. */
+/** Delivers the outboxes of one tracking URI. Gives the exit code: 0 all delivered, 2 something is left. */
 export async function sync(terminal: Terminal, options: SyncOptions): Promise<number> {
-  const config = resolveConfig();
-  const store = openStore(config.trackingUri, { clock: systemClock, server: config.server });
-  const folder = new OutboxFolder(config.outboxFolder ?? stateFolder(), store.uri);
+  const config = configFor(options.uri);
+  const root = rootOf(config);
+  const store = openConfigured(config);
+  const folder = new OutboxFolder(root, store.uri);
   if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
   let trouble = "";
   const diagnostics = new Diagnostics({
@@ -46,7 +51,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   let delivered = 0;
   // What is set aside is tried once more, not every time one looks.
   for (let first = true; ; first = false) {
-    const total = delivered + outboxStates(folder).reduce((sum, { items = 0 }) => sum + items, 0);
+    const total = delivered + outboxStates(folder).reduce((sum, { changes = 0 }) => sum + changes, 0);
     const heir = new OutboxRecovery(folder, dispatcher, diagnostics, {
       retrySetAside: first,
       onDelivered: (items) => {
@@ -70,38 +75,72 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
 
   const left = outboxStates(folder);
   const waiting = left.filter(({ state }) => state === "waiting");
-  const items = waiting.reduce((sum, box) => sum + (box.items ?? 0), 0);
+  const { changes, runs } = together(waiting);
   const foreign = left.filter(({ state }) => state === "foreign");
   const live = left.length - waiting.length - foreign.length;
-  const code = items > 0 || foreign.length > 0 ? 2 : 0;
-  if (terminal.json) printJson(terminal, { uri: store.uri, delivered, left: items, live, outboxes: left, ...(trouble && { trouble }) });
-  else say(terminal, { uri: store.uri, delivered, items, live, foreign: foreign.map(({ path }) => path), waiting, trouble });
+  const others = othersIn(root, store.uri);
+  const anybody = config.origins["trackingUri"] !== undefined; // who names no tracking URI means all that waits
+  const code = changes > 0 || foreign.length > 0 || (others.length > 0 && !anybody) ? 2 : 0;
+  const uri = shownText(store.uri);
+  if (terminal.json) printJson(terminal, { uri, delivered, left: changes, live, outboxes: left, others, ...(trouble && { trouble }) });
+  else say(terminal, { uri, delivered, changes, runs, live, foreign: foreign.map(({ path }) => path), waiting, others, trouble });
   return code;
+}
+
+interface Other {
+  readonly uri: string;
+  readonly changes: number;
+  readonly runs: number;
+}
+
+/** What waits for other tracking URIs. */
+function othersIn(root: string, uri: string): Other[] {
+  return outboxFolders(root)
+    .filter((folder) => folder.uri !== uri)
+    .map((folder) => ({ folder, waiting: outboxStates(folder).filter(({ state }) => state === "waiting") }))
+    .filter(({ waiting }) => waiting.length > 0)
+    .map(({ folder, waiting }) => ({ uri: shownText(folder.uri), ...together(waiting) }));
 }
 
 interface Outcome {
   readonly uri: string;
   readonly delivered: number;
-  readonly items: number;
+  readonly changes: number;
+  readonly runs: number;
   readonly live: number;
   readonly foreign: readonly string[];
   readonly waiting: ReturnType<typeof outboxStates>;
+  readonly others: readonly Other[];
   readonly trouble: string;
 }
 
-function say(terminal: Terminal, { uri, delivered, items, live, foreign, waiting, trouble }: Outcome): void {
+function say(terminal: Terminal, { uri, delivered, changes, runs, live, foreign, waiting, others, trouble }: Outcome): void {
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
-  print(`${delivered.toLocaleString("en")} items delivered to ${uri}.`);
-  if (live > 0) print(`${live} outbox${live === 1 ? " is" : "es are"} held by running programs, which deliver what is in there.`);
+  print(`${amount(delivered)} delivered to ${uri}.`);
+  if (live > 0) print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
   for (const path of foreign)
     print(styled(terminal, "yellow", `${path} is of another version of this package, or none of its files; it was left alone.`));
   for (const { setAside = [] } of waiting)
-    for (const { run, reason, items: count } of setAside)
-      print(styled(terminal, "yellow", `Set aside: run ${run}, ${count} items: ${reason}`));
+    for (const { run, reason, changes } of setAside)
+      print(styled(terminal, "yellow", `Set aside: run ${run}, ${amount(changes)}: ${reason}`));
   for (const { denied = [] } of waiting)
     for (const { experiment, reason, runs } of denied)
       print(styled(terminal, "yellow", `Waiting for permission: experiment ${experiment}, ${runs} runs: ${reason}`));
-  if (items > 0) print(styled(terminal, "yellow", `${items.toLocaleString("en")} items are left.${trouble === "" ? "" : ` ${trouble}`}`));
+  if (changes > 0) {
+    print(
+      styled(terminal, "yellow", `${amount(changes, runs)} ${changes === 1 ? "is" : "are"} left.${trouble === "" ? "" : ` ${trouble}`}`),
+    );
+    if (waiting.some(({ setAside = [] }) => setAside.length > 0))
+      print(`What is set aside is tried again by each sync; throw it away with: ${commandFor("discard", uri, "--set-aside")}`);
+  }
+  for (const other of others)
+    print(
+      styled(
+        terminal,
+        "yellow",
+        `For ${other.uri}: ${amount(other.changes, other.runs)} wait. Deliver with: ${commandFor("sync", other.uri)}`,
+      ),
+    );
 }
 
 function speed(delivered: number, started: number): string {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { discard } from "../../src/cli/discard.js";
 import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
@@ -95,12 +96,15 @@ test("status says what is kept, where, how much, how old, and by whom it is held
   );
   const { code, out } = await cli(state, ["status"]);
   assert.equal(code, 0);
-  assert.match(out, /http:\/\/mlflow:5000\n.*\n.*waiting\s+2\s+4\s+[\d.]+ KiB\s+.*ago\s+1/);
+  assert.match(
+    out,
+    /http:\/\/mlflow:5000\n.*changes +runs.*\n.*waiting\s+4\s+2\s+[\d.]+ KiB\s+.*ago\s+1\n {2}Deliver: npx pulse-mlflow sync --uri http:\/\/mlflow:5000\./,
+  );
   assert.match(out, /sqlite:\/\/\/\/x\.db\n.*\n.*held by a running program\s+\d/);
   assert.match(out, /cannot be read: of another version, or damaged/);
   const json = JSON.parse((await cli(state, ["status", "--json"])).out);
   const boxes = json.uris.flatMap((uri: { outboxes: object[] }) => uri.outboxes);
-  assert.deepEqual(boxes.map((box: { state: string; items?: number }) => [box.state, box.items]).sort(), [
+  assert.deepEqual(boxes.map((box: { state: string; changes?: number }) => [box.state, box.changes]).sort(), [
     ["foreign", undefined],
     ["live", undefined],
     ["waiting", 4],
@@ -117,8 +121,8 @@ test("sync delivers what dead trackers left, ends their open runs no earlier tha
       const path = leaveBehind(state, url);
       const { code, out, err } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url, MLFLOW_TRACKING_TOKEN: "secret-token" });
       assert.equal(code, 0, out + err);
-      assert.match(out, /^5 items delivered to http/);
-      assert.match(err, /5 of \d items/);
+      assert.match(out, /^5 changes delivered to http/);
+      assert.match(err, /5 of \d changes/);
       assert.ok(!existsSync(path));
       assert.ok(!(out + err).includes("secret-token"));
       const ends = seen.filter(({ url: path }) => path.includes("runs/update")).map(({ body }) => JSON.parse(body));
@@ -126,7 +130,7 @@ test("sync delivers what dead trackers left, ends their open runs no earlier tha
         ["FAILED", 9_000],
         ["FINISHED", 3],
       ]);
-      assert.match((await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url })).out, /^0 items delivered/);
+      assert.match((await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url })).out, /^0 changes delivered/);
     },
   );
 });
@@ -154,9 +158,9 @@ test("sync sets aside what the server refuses, says why, exits with 2, and tries
       leaveBehind(state, url);
       const first = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url });
       assert.equal(first.code, 2, first.err);
-      assert.match(first.out, /Set aside: run a{32}, 3 items: Experiment "Contract" was deleted\. Restore it/);
+      assert.match(first.out, /Set aside: run a{32}, 3 changes: Experiment "Contract" was deleted\. Restore it/);
       const { out } = await cli(state, ["status"]);
-      assert.match(out, /set aside: run b{32}, \d items: Experiment/);
+      assert.match(out, /set aside: run b{32}, \d changes: Experiment/);
       deleted = false;
       const second = await cli(state, ["sync", "--json"], { MLFLOW_TRACKING_URI: url });
       assert.equal(second.code, 0, second.out);
@@ -187,7 +191,7 @@ test("sync with a server that is away gives up after --timeout and says what is 
   leaveBehind(state, "http://127.0.0.1:1");
   const { code, out } = await cli(state, ["sync", "--timeout", "0.5"], { MLFLOW_TRACKING_URI: "http://127.0.0.1:1" });
   assert.equal(code, 2);
-  assert.match(out, /5 items are left\. http:\/\/127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/);
+  assert.match(out, /5 changes of 2 runs are left\. http:\/\/127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/);
 });
 
 test("doctor shows each setting with its origin, secrets hidden, and ends with what to do", async () => {
@@ -324,18 +328,240 @@ test("no command prints a password of the URI, its query, or a control sequence 
 
 test("wrong arguments are one line that says what there is, and exit code 1", async () => {
   for (const [args, message] of [
-    [["nope"], /no command "nope"; there are status, sync, doctor/],
-    [["sync", "--write"], /sync has no option --write/],
+    [["nope"], /no command "nope"\. There are status, sync, doctor, discard/],
+    [["sync", "--write"], /sync has no option --write; doctor has it/],
     [["sync", "--timeout", "soon"], /--timeout: expected a number of seconds, got "soon"/],
     [["status", "x"], /takes no further argument/],
-    [["--frob"], /--frob/],
+    [["--frob"], /There is no option --frob\. There are --help, --version\./],
+    [["stauts"], /no command "stauts"\. Did you mean status\? There are/],
+    [["sync", "--timeot", "5"], /no option --timeot\. Did you mean --timeout\? sync has --uri, --timeout, --watch, --json, --help/],
+    [["sync", "-x"], /no option -x\. sync has/],
+    [["sync", "--uri"], /--uri needs a value: --uri <tracking URI>/],
+    [["sync", "--uri", "--watch"], /--uri needs a value/],
+    [["sync", "--uri="], /--uri needs a value/],
+    [["sync", "--timeout", "-5"], /--timeout: expected a number of seconds, got "-5"/],
+    [["sync", "--json=yes"], /--json takes no value, got "yes"/],
+    [["--watch"], /--watch needs a command before it: sync\./],
+    [["discard", "--watch"], /discard has no option --watch; sync has it/],
+    [["help", "snyc"], /Did you mean sync\?/],
+    [["sync", "--uri", "localhost:5000"], /"localhost:5000" \(from --uri\) has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
+    [["status", "--uri", "mlruns"], /"mlruns" \(from --uri\) is a plain path/],
   ] as const) {
     const { code, out, err } = await cli(newState(), args);
-    assert.equal(code, 1);
+    assert.equal(code, 1, err);
     assert.equal(out, "");
     assert.match(err, message);
+    assert.match(err, /^pulse-mlflow: .*\nRun `npx pulse-mlflow --help` for what there is\.\n$/);
   }
-  assert.match((await cli(newState(), ["--help"])).out, /Exit codes/);
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    const { code, out } = await cli(newState(), args);
+    assert.equal(code, 0);
+    assert.match(out, /Exit codes/);
+  }
+  for (const args of [
+    ["sync", "--help"],
+    ["-h", "sync"],
+    ["help", "sync"],
+  ])
+    assert.match(
+      (await cli(newState(), args)).out,
+      /^pulse-mlflow sync: delivers .*--timeout <seconds>.*Exit codes\n {2}0 nothing is left;/s,
+    );
+  for (const args of [["--version"], ["-v"], ["status", "-v"]]) {
+    const built = spawnSync(process.execPath, ["dist/esm/cli/main.js", ...args], { encoding: "utf8" });
+    assert.match(built.stdout, /^\d+\.\d+\.\d+\n$/, built.stderr);
+  }
   assert.equal((await cli(newState(), [])).code, 1);
   assert.deepEqual(JSON.parse((await cli(newState(), ["nope", "--json"])).out).error.includes("nope"), true);
+});
+
+/** As on a machine where the optional dependency could not be installed. */
+const withoutDriver = (): NodeJS.ProcessEnv => {
+  const hook = join(root, "no-driver.cjs");
+  writeFileSync(
+    hook,
+    `const { _load } = require("node:module");
+    require("node:module")._load = function (name, ...more) {
+      if (name === "@photostructure/sqlite" || name === "node:sqlite") throw new Error("Cannot find module");
+      return _load.call(this, name, ...more);
+    };
+    const { getBuiltinModule } = process;
+    process.getBuiltinModule = (name) => (name === "node:sqlite" ? undefined : getBuiltinModule(name));`,
+  );
+  return { NODE_OPTIONS: `--require ${hook}` };
+};
+
+const setSomeAside = (outbox: Outbox): void => outbox.setAside("a".repeat(32), Number.MAX_SAFE_INTEGER, "The experiment is gone.", true);
+
+test("without the SQLite driver, an intact outbox is not called damaged, and each command says what is missing", async () => {
+  const state = newState();
+  leaveBehind(state, "http://127.0.0.1:1");
+  const env = { ...withoutDriver(), MLFLOW_TRACKING_URI: "http://127.0.0.1:1" };
+  const shown = await cli(state, ["status"], env);
+  assert.equal(shown.code, 2, shown.err);
+  assert.match(shown.out, /cannot be read: the SQLite driver is missing/);
+  assert.match(shown.out, /Run `npm install @photostructure\/sqlite@1`, or use Node 24/);
+  assert.doesNotMatch(shown.out, /damaged|another version/);
+  assert.match(JSON.parse((await cli(state, ["status", "--json"], env)).out).problem, /driver is missing/);
+  for (const args of [["sync"], ["discard", "--yes"]]) {
+    const { code, err } = await cli(state, args, env);
+    assert.equal(code, 1);
+    assert.match(err, /npm install @photostructure\/sqlite@1/);
+  }
+  for (const uri of ["http://127.0.0.1:1", `sqlite:///${join(root, "none.db")}`]) {
+    const { code, out } = await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: uri });
+    assert.equal(code, 2);
+    assert.match(out, /BAD +SQLite driver +The SQLite driver \S+ could not be loaded/);
+    assert.match(out, /- Run `npm install @photostructure\/sqlite@1`/);
+  }
+  assert.match((await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out, /Nothing is to be done\./);
+});
+
+test("doctor counts what waits and what is set aside for each URI, and says what to do about it", async () => {
+  const state = newState();
+  leaveBehind(state, "http://mlflow:5000", setSomeAside);
+  leaveBehind(state, "http://other:5000?workspace=a b");
+  const env = { MLFLOW_TRACKING_URI: "null:" };
+  const { code, out } = await cli(state, ["doctor"], env);
+  assert.equal(code, 2, out);
+  assert.match(out, /note +kept +http:\/\/mlflow:5000: 1 change of 1 run waits\n/);
+  assert.match(out, /note +kept +http:\/\/mlflow:5000: 3 changes of 1 run are set aside: The experiment is gone\./);
+  assert.match(out, /- Deliver what waits for http:\/\/mlflow:5000: npx pulse-mlflow sync --uri http:\/\/mlflow:5000\n/);
+  assert.match(out, /Or throw it away: npx pulse-mlflow discard --uri http:\/\/mlflow:5000 --set-aside\n/);
+  assert.match(out, /http:\/\/other:5000\?workspace=a b: 4 changes of 2 runs wait\n/);
+  assert.match(out, /sync --uri 'http:\/\/other:5000\?workspace=a b'/);
+  const one = await cli(state, ["doctor", "--uri", "http://127.0.0.1:1", "--json"], env);
+  assert.deepEqual([one.code, JSON.parse(one.out).ok], [2, false]);
+  assert.doesNotMatch(one.out, /mlflow:5000/);
+  assert.match(one.out, /"origin": "--uri"/);
+});
+
+test("sync says what waits for other URIs and how to deliver it, and with --uri does", async () => {
+  await server(
+    () => undefined,
+    async ({ url, seen }) => {
+      const state = newState();
+      const path = leaveBehind(state, url);
+      const plain = await cli(state, ["sync"]);
+      assert.equal(plain.code, 2, plain.err);
+      assert.match(
+        plain.out,
+        /^0 changes delivered to sqlite:.*\nFor http:\S+: 4 changes of 2 runs wait\. Deliver with: npx pulse-mlflow sync --uri http:\S+\n$/,
+      );
+      assert.deepEqual(JSON.parse((await cli(state, ["sync", "--json"])).out).others[0].changes, 4);
+      const elsewhere = { MLFLOW_TRACKING_URI: "http://127.0.0.1:1", MLFLOW_TRACKING_TOKEN: "not-for-it" };
+      const { code, out } = await cli(state, ["sync", "--uri", url], elsewhere);
+      assert.equal(code, 0, out);
+      assert.match(out, /^5 changes delivered to http/);
+      assert.ok(!existsSync(path));
+      assert.ok(seen.every(({ headers }) => headers.authorization === undefined));
+      leaveBehind(state, url);
+      assert.equal((await cli(state, ["sync", "--uri", url], { MLFLOW_TRACKING_TOKEN: "for-it" })).code, 0);
+      assert.equal(seen.at(-1)?.headers.authorization, "Bearer for-it");
+    },
+  );
+});
+
+test("status and discard are about one URI when it is given, as it is shown or as it is configured", async () => {
+  const state = newState();
+  leaveBehind(state, "http://mlflow:5000");
+  leaveBehind(state, "notes:/a/b");
+  for (const [uri, shown] of [
+    ["http://mlflow:5000", "http://mlflow:5000"],
+    ["http://mlflow:5000/", "http://mlflow:5000"],
+    ["http://me:secret@mlflow:5000", "http://mlflow:5000"],
+    ["notes:/a/b", "notes:/a/b"],
+  ] as const) {
+    const { uris } = JSON.parse((await cli(state, ["status", "--json", "--uri", uri])).out);
+    assert.deepEqual(
+      uris.map((each: { uri: string }) => each.uri),
+      [shown],
+      uri,
+    );
+  }
+  assert.match((await cli(state, ["status", "--uri", "http://none:1"])).out, /^Nothing is kept for http:\/\/none:1 in /);
+  const { out } = await cli(state, ["discard", "--uri", "notes:/a/b", "--yes", "--json"]);
+  assert.equal(JSON.parse(out).changes, 4);
+  assert.equal(JSON.parse((await cli(state, ["status", "--json"])).out).uris.length, 1);
+});
+
+test("discard lists and asks, refuses without a terminal, and never touches what somebody holds", async () => {
+  const state = newState();
+  const folder = join(state, "pulse-mlflow/outbox");
+  assert.match((await cli(state, ["discard"])).out, /^Nothing is kept that can be thrown away\.\n$/);
+  const path = leaveBehind(state, "http://mlflow:5000", setSomeAside);
+  const live = new OutboxFolder(folder, "http://live:1").create(Date.now(), systemClock.id());
+  const newer = leaveBehind(state, "http://newer:1");
+  execute(newer, "PRAGMA user_version = 2");
+  const refused = await cli(state, ["discard"]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /discard asks before it throws anything away, and there is nobody to ask; add --yes/);
+  assert.match(
+    refused.out,
+    /would be thrown away:\n {2}http:\/\/mlflow:5000: 4 changes of 2 runs, in \S+\.outbox\n1 outbox held by running programs will stay\./,
+  );
+  assert.equal((await cli(state, ["discard", "--json"])).code, 1);
+
+  const aside = await cli(state, ["discard", "--set-aside", "--yes"]);
+  assert.equal(aside.code, 0, aside.err);
+  assert.match(aside.out, /3 changes of 1 run thrown away\.\n$/);
+  const [left] = JSON.parse((await cli(state, ["status", "--json", "--uri", "http://mlflow:5000"])).out).uris[0].outboxes;
+  assert.deepEqual([left.changes, left.runs, left.changesSetAside], [1, 1, 0]);
+  assert.match((await cli(state, ["discard", "--set-aside"])).out, /^Nothing is set aside that can be thrown away/);
+
+  const all = await cli(state, ["discard", "--yes", "--json"]);
+  assert.equal(all.code, 0, all.err);
+  assert.deepEqual(JSON.parse(all.out), { changes: 1, runs: 1, outboxes: 1, live: 1, foreign: [newer], missed: [] });
+  assert.deepEqual([existsSync(path), existsSync(live.path), existsSync(newer)], [false, true, true]);
+  live.close();
+});
+
+test("discard does what the answer says", async () => {
+  const state = newState();
+  const path = leaveBehind(state, "http://mlflow:5000");
+  const before = process.env["XDG_STATE_HOME"];
+  process.env["XDG_STATE_HOME"] = state;
+  try {
+    for (const [answer, code] of [
+      [false, 2],
+      [true, 0],
+    ] as const) {
+      const said: string[] = [];
+      const out = { write: (text: string) => said.push(text) > 0 } as unknown as NodeJS.WritableStream;
+      const ask = async (question: string): Promise<boolean> => said.push(question) > 0 && answer;
+      assert.equal(await discard({ out, err: out, json: false, ask }, { uri: undefined, setAside: false, yes: false }), code);
+      assert.match(said.join(""), answer ? /\? \[y\/N\] 4 changes of 2 runs thrown away/ : /\? \[y\/N\] Nothing was thrown away/);
+      assert.equal(existsSync(path), !answer);
+    }
+  } finally {
+    process.env["XDG_STATE_HOME"] = before;
+  }
+});
+
+test("what is set aside goes without its run's children losing their way", async () => {
+  const folder = new OutboxFolder(join(newState(), "pulse-mlflow/outbox"), "http://mlflow:5000");
+  const outbox = folder.create(Date.now(), systemClock.id());
+  const put = (key: string, parent: string | undefined): void => {
+    outbox.putRun({ key, experiment: { name: "E" }, parent, parentId: undefined, ids: undefined, ended: true }, 1_000);
+    outbox.append(change(key, { create: start({ parentKey: parent }) }), 1, false);
+  };
+  put("a".repeat(32), undefined);
+  put("b".repeat(32), "a".repeat(32));
+  setSomeAside(outbox);
+  outbox.dropSetAside();
+  assert.equal(outbox.find("a".repeat(32)), undefined);
+  assert.equal(outbox.changes("b".repeat(32), 10).found[0]?.create?.parentKey, undefined);
+  assert.equal(outbox.items, 1);
+  outbox.close();
+});
+
+test("an outbox that is damaged behind its beginning spoils no command", async () => {
+  const state = newState();
+  const path = leaveBehind(state, "http://mlflow:5000");
+  const bytes = readFileSync(path);
+  bytes.fill(0xff, 4_096);
+  writeFileSync(path, bytes);
+  assert.match((await cli(state, ["status"])).out, /cannot be read: of another version, or damaged/);
+  assert.equal((await cli(state, ["discard", "--yes"])).code, 0);
+  assert.ok(existsSync(path));
 });

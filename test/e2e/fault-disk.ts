@@ -56,7 +56,7 @@ export class OutboxDisk {
       .flatMap((warning) => {
         const from = warning.indexOf(this.folder);
         const path = from < 0 ? "" : (warning.slice(from).split(/\.?(?:\s|$)/)[0] ?? "");
-        const [said, kept] = [Number(/(\d+) items/.exec(warning)?.[1]), itemsKept(path)];
+        const [said, kept] = [Number(/([\d,]+) changes?/.exec(warning)?.[1]?.replaceAll(",", "")), itemsKept(path)];
         // From a full disk what was delivered cannot be taken out: it comes again, which does no harm.
         if (this.wasFull ? kept < said : kept !== said)
           untrue.push(`${kept} items are kept in ${basename(path)}, not what was said: ${warning}`);

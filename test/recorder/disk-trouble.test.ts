@@ -96,8 +96,8 @@ test("what cannot be written is not said to be kept", async () => {
   tracker.withRun({ runName: "lost" }, (run) => run.logMetric("m", 1));
   await tracker.shutdown();
   assert.deepEqual([tracker.stats().pending, tracker.stats().dropped], [2, 3]);
-  assert.match(warnings.join("\n"), /3 items could not be stored.*LOST_AT_EXIT/);
-  assert.match(warnings.join("\n"), /2 items .* kept in .*KEPT_FOR_LATER/);
+  assert.match(warnings.join("\n"), /3 changes of 1 run could not be stored.*LOST_AT_EXIT/);
+  assert.match(warnings.join("\n"), /2 changes .* kept in .*KEPT_FOR_LATER/);
 });
 
 for (const [what, spoil] of [

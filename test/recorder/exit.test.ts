@@ -68,7 +68,7 @@ test("an unusable target never changes the exit code, ends in bounded time and i
   assert.equal(ended.code, 0);
   assert.ok(ended.ms < 8_000);
   assert.equal(ended.stderr.match(/NOT_A_DATABASE\]/g)?.length, 1, ended.stderr);
-  assert.match(ended.stderr, /1504 items that .* has not taken are kept in .*KEPT_FOR_LATER/);
+  assert.match(ended.stderr, /1,504 changes that .* has not taken are kept in .*KEPT_FOR_LATER/);
 });
 
 test("a database locked by another process is waited for at exit, for exitTimeoutMs", async () => {

@@ -80,7 +80,7 @@ for (const what of ["one run", "runs", "tags"] as const)
     const folder = newFolder();
     const uri = "http://127.0.0.1:1";
     const lines = await killed({ trackingUri: uri, outbox: { folder } }, "computes", what, () => undefined);
-    const items = outboxStates(new OutboxFolder(folder, uri)).reduce((sum, state) => sum + (state.items ?? 0), 0);
+    const items = outboxStates(new OutboxFolder(folder, uri)).reduce((sum, state) => sum + (state.changes ?? 0), 0);
     const [each, besides] = ITEMS[what];
     assert.ok(items - besides >= each * old(lines), `${items} kept, ${old(lines)} of ${lines.length} were old enough`);
   });

@@ -94,7 +94,7 @@ test("outboxes of dead programs are removed when they are too old or too many, w
   await until("the old ones are gone", () => uris.flatMap((uri) => files(folder, uri)).length === 2);
   assert.deepEqual(files(folder, "remote:a"), [young, younger].sort());
   assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_EXPIRED")).length, 2);
-  assert.match(warnings.join("\n"), /6 items of an earlier program/);
+  assert.match(warnings.join("\n"), /6 changes of an earlier program/);
   await tracker.shutdown({ timeoutMs: 1 });
 });
 
@@ -116,7 +116,7 @@ test("all outboxes together have a bound: the oldest go first, a living one neve
   await until("the oldest one is gone", () => !files(folder, "remote:a").includes(first));
   await sleep(30);
   assert.deepEqual([files(folder, "remote:a"), files(folder, "remote:living").length], [[second], 1]);
-  assert.match(warnings.join("\n"), /180 items of an earlier program in .* filled more than .*OUTBOX_FULL/);
+  assert.match(warnings.join("\n"), /180 changes of an earlier program in .* filled more than .*OUTBOX_FULL/);
   await tracker.shutdown({ timeoutMs: 1 });
   await living.tracker.shutdown({ timeoutMs: 1 });
 });

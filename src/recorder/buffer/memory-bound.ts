@@ -1,3 +1,4 @@
+import { amount } from "../../amounts.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
 import type { ReadyStore, RunChange } from "../../stores/tracking-store.js";
@@ -159,7 +160,8 @@ export class MemoryBound {
     const lost = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])];
     const count = lost.reduce((sum, log) => sum + log.recorded - log.settled, 0);
     if (count === 0) return;
-    const detail = `${count} items could not be stored in ${store.uri}${reason ? `: ${reason.message}` : "."}`;
+    const runs = lost.filter((log) => log.recorded > log.settled).length;
+    const detail = `${amount(count, runs)} could not be stored in ${store.uri}${reason ? `: ${reason.message}` : "."}`;
     const error = new PulseError("LOST_AT_EXIT", detail, reason);
     for (const log of lost) log.refuse(error);
     this.#account.dropped(count);

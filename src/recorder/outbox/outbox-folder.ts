@@ -1,6 +1,7 @@
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { homedir, platform } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
 import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
 import { Outbox } from "./outbox.js";
@@ -191,13 +192,17 @@ export function outboxFolders(root: string): OutboxFolder[] {
   return [...new Set(uris)].map((uri) => new OutboxFolder(root, uri));
 }
 
-/** Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or none of ours. */
+/**
+ * Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or none of ours.
+ * @throws PulseError `DRIVER_MISSING`: nothing is known of the file then.
+ */
 export function adopt(path: string): Outbox | "held" | "foreign" {
   // Opening one that its owner has just removed would make an empty file.
   if (isOpenHere(path) || fileFacts(path).bytes === 0) return "held";
   try {
     return new Outbox(path);
   } catch (error) {
+    if (error instanceof PulseError) throw error;
     const code = sqliteCode(error);
     return code === SQLITE.BUSY || code === SQLITE.LOCKED ? "held" : "foreign";
   }

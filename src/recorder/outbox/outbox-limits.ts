@@ -1,3 +1,4 @@
+import { amount } from "../../amounts.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
 import { adopt, fileFacts, type OutboxFolder, outboxFolders, removeFiles } from "./outbox-folder.js";
@@ -40,7 +41,7 @@ export function removeExpired(root: string, own: string | undefined, now: number
     const why = old
       ? `were last written more than ${limits.maxAgeMs} ms ago`
       : `with others filled more than ${limits.maxTotalBytes} bytes`;
-    const detail = `${items} items of an earlier program in ${path} ${why}; they were removed.`;
+    const detail = `${amount(items)} of an earlier program in ${path} ${why}; they were removed.`;
     diagnostics.warnLater(new PulseError(old ? "OUTBOX_EXPIRED" : "OUTBOX_FULL", detail), path);
   }
   return left;

@@ -52,7 +52,8 @@ export class OutboxRecovery {
       this.watch(own, Math.min(LONGEST_LOOK_MS, afterMs * LATER));
       try {
         this.start(own());
-      } catch {
+      } catch (error) {
+        if (error instanceof PulseError) this.#diagnostics.warnLater(error, "outboxes"); // there is no driver to read them with
         // A folder that cannot be looked at has nothing for us now.
       }
     }, afterMs).unref();

@@ -1,3 +1,4 @@
+import { amount } from "../../amounts.js";
 import type { TerminalStatus } from "../../entities.js";
 import { PulseError } from "../../errors.js";
 import { itemsOf, type RunChange, type StoredIds } from "../../stores/tracking-store.js";
@@ -165,7 +166,7 @@ export class OutboxWriter implements Spool {
   /** Tells those who wait that what is left is kept. */
   tellKept(): PulseError {
     const { account, folder } = this.#options;
-    const detail = `${account.pending} items that ${folder?.uri} has not taken are kept in ${this.own.path}.`;
+    const detail = `${amount(account.pending)} that ${folder?.uri} has not taken ${account.pending === 1 ? "is" : "are"} kept in ${this.own.path}.`;
     const error = new PulseError("KEPT_FOR_LATER", detail);
     for (const log of this.#live.values()) log.tell("lost", error);
     return error;
@@ -174,7 +175,7 @@ export class OutboxWriter implements Spool {
   /** What is left was written into an outbox that is no more. */
   loseKept(): void {
     const { account, diagnostics, folder } = this.#options;
-    const detail = `${account.pending} items that ${folder?.uri} has not taken were in ${this.own.path}, which was removed.`;
+    const detail = `${amount(account.pending)} that ${folder?.uri} has not taken ${account.pending === 1 ? "was" : "were"} in ${this.own.path}, which was removed.`;
     const error = new PulseError("LOST_AT_EXIT", detail);
     account.dropped(account.pending);
     for (const log of this.#live.values()) log.tell("lost", error);

@@ -223,6 +223,19 @@ export class Outbox extends OutboxFile {
     this.run("UPDATE runs SET aside = NULL WHERE aside IS NOT NULL");
   }
 
+  /** Takes out what is set aside; the children of runs that never are created by that have no parent. */
+  dropSetAside(): void {
+    this.transaction(() => {
+      this.run(
+        `UPDATE changes SET start = json_remove(start, '$.parentKey')
+         WHERE start IS NOT NULL AND run IN (SELECT key FROM runs WHERE parent IN (SELECT key FROM runs WHERE aside IS NOT NULL))`,
+      );
+      this.run("DELETE FROM changes WHERE aside IS NOT NULL");
+      this.run("DELETE FROM runs WHERE (aside IS NOT NULL OR ended = 1) AND key NOT IN (SELECT run FROM changes)");
+    });
+    this.#count();
+  }
+
   /** Takes note of what open runs end as if the tracker dies. */
   noteDeath(status: TerminalStatus): void {
     this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
@@ -376,18 +389,23 @@ export class Outbox extends OutboxFile {
   }
 
   summary(): OutboxSummary {
-    const sums = this.get("SELECT count(*) AS n, total(items) AS items FROM changes");
+    const count = (sql: string): number => Number(this.get(sql)?.["n"]);
     const oldest = this.get("SELECT min(last) AS t FROM runs")?.["t"];
     const aside = this.all(
       "SELECT run, aside, sum(items) AS items FROM changes WHERE aside IS NOT NULL GROUP BY run, aside ORDER BY min(seq) LIMIT 1000",
     );
     return {
       uri: String(this.get("SELECT value FROM meta WHERE name = 'uri'")?.["value"]),
-      rows: Number(sums?.["n"]),
-      items: Number(sums?.["items"]),
+      items: this.items,
+      runs: count("SELECT count(*) AS n FROM (SELECT run FROM changes UNION SELECT key FROM runs WHERE ended = 0)"),
+      waitingRuns: count(
+        "SELECT count(*) AS n FROM (SELECT run FROM changes WHERE aside IS NULL UNION SELECT key FROM runs WHERE ended = 0 AND aside IS NULL)",
+      ),
+      asideItems: count("SELECT total(items) AS n FROM changes WHERE aside IS NOT NULL"),
+      asideRuns: count("SELECT count(DISTINCT run) AS n FROM changes WHERE aside IS NOT NULL"),
       bytes: this.bytes,
       oldest: oldest === null || oldest === undefined ? undefined : Number(oldest),
-      openRuns: Number(this.get("SELECT count(*) AS n FROM runs WHERE ended = 0")?.["n"]),
+      openRuns: count("SELECT count(*) AS n FROM runs WHERE ended = 0"),
       denied: this.all(
         `SELECT substr(name, ${DENIED.length + 1}) AS experiment, value, count(*) AS runs FROM meta JOIN runs ON experiment = substr(name, ${DENIED.length + 1})
          WHERE name LIKE '${DENIED}%' GROUP BY name LIMIT 1000`,

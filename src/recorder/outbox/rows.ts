@@ -59,8 +59,13 @@ export interface KeptChange extends Lists {
 /** What an outbox holds, for people. */
 export interface OutboxSummary {
   readonly uri: string;
-  readonly rows: number;
+  /** How many items there are, and in how many runs; those that are set aside, and open runs, included. */
   readonly items: number;
+  readonly runs: number;
+  /** Runs that something waits of. */
+  readonly waitingRuns: number;
+  readonly asideItems: number;
+  readonly asideRuns: number;
   readonly bytes: number;
   /** When the oldest waiting change was written down, in milliseconds since the epoch. */
   readonly oldest: number | undefined;

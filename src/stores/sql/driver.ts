@@ -81,13 +81,23 @@ export function rollback(db: Pick<Database, "exec">): void {
 
 /** One for all copies of this package: a POSIX lock is the process's, so two drivers would not see each other's. */
 function loadDriver(): Driver {
-  const major = Number.parseInt(process.versions.node, 10);
-  const name = major >= BUILT_IN_SINCE ? "node:sqlite" : "@photostructure/sqlite";
+  const name = driverName();
   try {
     return load(name) as Driver;
   } catch (error) {
     throw new PulseError("DRIVER_MISSING", `The SQLite driver ${name} could not be loaded on Node ${process.versions.node}.`, error);
   }
+}
+
+const driverName = (): string => (Number.parseInt(process.versions.node, 10) >= BUILT_IN_SINCE ? "node:sqlite" : "@photostructure/sqlite");
+
+/**
+ * Loads the driver, and gives its name.
+ * @throws PulseError `DRIVER_MISSING`
+ */
+export function loadSqlite(): string {
+  shared("sqlite driver", loadDriver);
+  return driverName();
 }
 
 /**

@@ -1,0 +1,73 @@
+import { amount, counted } from "../amounts.js";
+import { shownText } from "../capture/redact.js";
+import { PulseError } from "../errors.js";
+import { adopt, closeOutbox, removeFiles } from "../recorder/outbox/outbox-folder.js";
+import { holding, type OutboxState, outboxStates, together } from "./outboxes.js";
+import { printJson, styled, type Terminal } from "./output.js";
+import { configFor, foldersFor, rootOf } from "./target.js";
+
+/** What is thrown away, and how. */
+export interface DiscardOptions {
+  /** Only what is kept for it. */
+  readonly uri: string | undefined;
+  /** Only what is set aside. */
+  readonly setAside: boolean;
+  readonly yes: boolean;
+}
+
+/** Throws away what is kept on disk and nobody holds. Gives the exit code: 2 when it was not. */
+export async function discard(terminal: Terminal, { uri, setAside, yes }: DiscardOptions): Promise<number> {
+  const root = rootOf(configFor(undefined));
+  const found = (await foldersFor(root, uri)).flatMap((folder) =>
+    outboxStates(folder).map((box) => ({ uri: shownText(folder.uri), box, ...counts(box, setAside) })),
+  );
+  if (found.some(({ box }) => box.state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
+  const listed = found.filter(({ box, changes }) => box.state === "waiting" && (!setAside || changes > 0));
+  const stays = {
+    live: found.filter(({ box }) => box.state === "live").length,
+    foreign: found.flatMap(({ box }) => (box.state === "foreign" ? [box.path] : [])),
+  };
+  const print = (line: string): void => void (terminal.json ? terminal.err : terminal.out).write(`${line}\n`);
+  const what = setAside ? "set aside" : "kept";
+  if (!terminal.json || !yes) {
+    print(listed.length === 0 ? `Nothing is ${what} that can be thrown away.` : `What is ${what} and would be thrown away:`);
+    for (const { uri, box, changes, runs } of listed) print(`  ${uri}: ${amount(changes, runs)}, in ${box.path}`);
+    if (stays.live > 0) print(`${counted(stays.live, "outbox", "outboxes")} held by running programs will stay.`);
+    for (const path of stays.foreign)
+      print(styled(terminal, "yellow", `${path} will stay: it is of another version, or damaged. Remove it by hand if nobody needs it.`));
+  }
+  if (listed.length > 0 && !yes) {
+    if (terminal.json || terminal.ask === undefined)
+      throw new Error("discard asks before it throws anything away, and there is nobody to ask; add --yes to go without.");
+    if (!(await terminal.ask("Throw it away for good? [y/N] "))) {
+      print("Nothing was thrown away.");
+      return 2;
+    }
+  }
+  const gone = listed.map(({ box }) => throwAway(box.path, setAside));
+  const changes = gone.reduce((sum, each) => sum + (each?.changes ?? 0), 0);
+  const runs = gone.reduce((sum, each) => sum + (each?.runs ?? 0), 0);
+  const missed = listed.filter((_, i) => gone[i] === undefined).map(({ box }) => box.path);
+  if (terminal.json)
+    printJson(terminal, { changes, runs, outboxes: gone.length - missed.length, live: stays.live, foreign: stays.foreign, missed });
+  else if (listed.length > 0) print(`${amount(changes, runs)} thrown away.`);
+  for (const path of missed) print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; it was left alone.`));
+  return missed.length > 0 ? 2 : 0;
+}
+
+function counts(box: OutboxState, setAside: boolean): { changes: number; runs: number } {
+  const { changes, runs, changesSetAside, runsSetAside } = together([box]);
+  return setAside ? { changes: changesSetAside, runs: runsSetAside } : { changes, runs };
+}
+
+/** Throws away what is in an outbox, and says what that was; undefined when somebody else has it by now. */
+function throwAway(path: string, setAside: boolean): { changes: number; runs: number } | undefined {
+  const outbox = adopt(path);
+  if (typeof outbox === "string") return undefined;
+  const { changes, runs } = counts({ path, state: "waiting", fileBytes: 0, changed: 0, ...holding(outbox.summary()) }, setAside);
+  if (setAside) outbox.dropSetAside();
+  else removeFiles(path); // while it is held, so that nobody else can begin with it
+  if (setAside) closeOutbox(outbox);
+  else outbox.close();
+  return { changes, runs };
+}

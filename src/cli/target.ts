@@ -1,0 +1,32 @@
+import { originOf } from "../config/picker.js";
+import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
+import { OutboxFolder, outboxFolders, stateFolder } from "../recorder/outbox/outbox-folder.js";
+import { openConfigured } from "../stores/registry.js";
+
+/** The configuration a command goes by: with `uri`, which somebody has typed, in place of the configured tracking URI. */
+export function configFor(uri: string | undefined): ResolvedConfig {
+  if (uri === undefined) return resolveConfig();
+  const { env } = process;
+  // As outboxes are named: those of each workspace of a server are apart.
+  const [bare = "", workspace] = uri.split(/\?workspace=([^&]+)$/);
+  const given = workspace === undefined ? {} : { workspace: decodeURIComponent(workspace) };
+  const named = env["MLFLOW_TRACKING_URI"]?.trim();
+  // Credentials of the environment are those of the server it names.
+  const trusted = !named || originOf(named) === originOf(bare);
+  const config = trusted ? resolveConfig({ ...given, trackingUri: bare }) : resolveConfig(given, env, undefined, bare);
+  return { ...config, origins: { ...config.origins, trackingUri: "--uri" } };
+}
+
+/** The folder of all outboxes. */
+export const rootOf = ({ outboxFolder }: ResolvedConfig): string => outboxFolder ?? stateFolder();
+
+/** The outboxes of each tracking URI, or of one alone. */
+export async function foldersFor(root: string, uri: string | undefined): Promise<readonly OutboxFolder[]> {
+  const folders = outboxFolders(root);
+  if (uri === undefined) return folders;
+  const exact = folders.filter((folder) => folder.uri === uri);
+  if (exact.length > 0) return exact;
+  const store = openConfigured(configFor(uri)); // says what is wrong with it, too
+  await store.close();
+  return [new OutboxFolder(root, store.uri)];
+}
