@@ -617,7 +617,7 @@ declare const PROBLEMS: {
     };
     readonly CAPTURE_FAILED: {
         readonly retry: false;
-        readonly todo: "The call itself was not touched. Give the decorator a selector that picks the values.";
+        readonly todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.";
     };
     readonly CAPTURE_LIMIT: {
         readonly retry: false;

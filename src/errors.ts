@@ -32,7 +32,10 @@ const PROBLEMS = {
     todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.",
   },
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
-  CAPTURE_FAILED: { retry: false, todo: "The call itself was not touched. Give the decorator a selector that picks the values." },
+  CAPTURE_FAILED: {
+    retry: false,
+    todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.",
+  },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
   NOT_RECORDED: { retry: false, todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more." },
   OUT_OF_RANGE: { retry: false, todo: "It is logged all the same; mend the value, or the range of defineExperiment()." },

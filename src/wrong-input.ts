@@ -13,6 +13,8 @@ type WrongCode = "INVALID_OPTION" | "INVALID_CONFIG";
 const MOST_SHOWN = 100;
 /** Longer words are no slips of the pen. */
 const LONGEST_WORD = 40;
+/** Fewest letters that tell which word was begun. */
+const SHORTEST_BEGINNING = 3;
 /** What these options hold is shown to nobody. */
 const SECRET = /^(auth|headers|tls)$/;
 
@@ -85,12 +87,14 @@ export function unknownOption(user: string, name: string, names: readonly string
 /** Says which name was probably meant by one that there is not, and which there are. */
 export function whatThereIs(name: string, names: readonly string[]): string {
   const meant = nearest(name, names);
-  return `${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`} There are ${names.join(", ")}.`;
+  return `${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`} There ${names.length === 1 ? "is" : "are"} ${names.join(", ")}.`;
 }
 
-/** The one of some words that a word with a slip or two was probably meant to be. */
+/** The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   if (word.length > LONGEST_WORD) return undefined;
+  const begun = word.length < SHORTEST_BEGINNING ? [] : words.filter((each) => each.toLowerCase().startsWith(word.toLowerCase()));
+  if (begun.length === 1) return begun[0];
   const near = words
     .map((each) => ({ each, slips: slips(word.toLowerCase(), each.toLowerCase()) }))
     .filter(({ each, slips }) => slips <= Math.max(word.length, each.length) / 3)

@@ -5,6 +5,7 @@ import { bind, configure, createTracker, defineExperiment, logExperiment, PulseE
 import { clsHookedContext } from "../src/integrations/cls-hooked.js";
 import * as testing from "../src/testing/index.js";
 import { assertLoggedMetric, assertRun, createTestTracker, recordMlflowCalls, trackingStoreContract } from "../src/testing/index.js";
+import { nearest, shownValue } from "../src/wrong-input.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
 type Loose = (...args: any[]) => any;
@@ -27,7 +28,10 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
     () => loose(configure)({ outbox: { maxbytes: 1 } }),
     /^configure: outbox must be .*; got one with "maxbytes" \(did you mean "maxBytes"\?\)\.$/,
   ],
-  [() => loose(configure)({ auth: { user: "me", password: "hunter2" } }), /^configure: auth must be .*; got one with "user"\.$/],
+  [
+    () => loose(configure)({ auth: { user: "me", password: "hunter2" } }),
+    /^configure: auth must be .*; got one with "user" \(did you mean "username"\?\)\.$/,
+  ],
   [() => loose(configure)({ auth: "hunter2" }), /^configure: auth must be [^;]*$/],
   [() => loose(configure)({ headers: { "x-key": 5 } }), /^configure: headers must be [^;]*$/],
   [() => loose(createTracker)(null), /^createTracker: options must be an object; got null\.$/],
@@ -58,7 +62,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(Sweep.withRun)(() => 1), /^withRun: options must be an object/],
   [() => loose(Sweep.startRun)("x"), /^startRun: options must be an object; got "x"\.$/],
   [() => loose(Sweep.TrackedExperiment)("x"), /^TrackedExperiment: options must be an object; got "x"\.$/],
-  [() => loose(Sweep.LogMetric)("los"), /^LogMetric: "los" is no metric of Arguments\. Did you mean "loss"\? There are loss\.$/],
+  [() => loose(Sweep.LogMetric)("los"), /^LogMetric: "los" is no metric of Arguments\. Did you mean "loss"\? There is loss\.$/],
   [() => loose(entry.LogMetric)(5), /^LogMetric: the selector must be .*; got 5\.$/],
   [() => loose(entry.LogMetric)(["a", 7]), /^LogMetric: the selector must be .*; got 7\.$/],
   [() => loose(entry.LogMetric)("x", { everyN: 0 }), /^LogMetric: everyN must be a whole number, 1 or more; got 0\.$/],
@@ -171,4 +175,38 @@ test("what a run's verbs cannot take is a warning that shows it, never an error"
   });
   assert.match(mine.warnings.join("\n"), /Metric "loss" needs a number, got "high"; it is left out/);
   assert.equal(mine.onlyRun.metrics["a"]?.length, 1);
+});
+
+test("the name that was meant is found by slips and beginnings, and nothing far off is called near", () => {
+  const words = ["experiment", "runName", "sample", "trackingUri", "when"];
+  for (const [word, meant] of [
+    ["smaple", "sample"],
+    ["trackingURI", "trackingUri"],
+    ["tracking_uri", "trackingUri"],
+    ["exp", "experiment"],
+    ["runname", "runName"],
+    ["whne", "when"],
+    ["wheel", undefined],
+    ["metrics", undefined],
+    ["", undefined],
+    ["s".repeat(1_000_000), undefined],
+  ] as const)
+    assert.equal(nearest(word, words), meant, word.slice(0, 20));
+});
+
+test("a value is shown in one short line, whatever it is, and without secrets", () => {
+  for (const [value, shown] of [
+    [1.5, "1.5"],
+    [Number.NaN, "NaN"],
+    [10n, "10n"],
+    [null, "null"],
+    ["a\nb", '"a\\nb"'],
+    [() => 1, "a function"],
+    [class {}, "a class"],
+    [Symbol("s"), "Symbol(s)"],
+    [{ token: "abcdefgh12345678", a: [1] }, '{"token":"[redacted]","a":[1]}'],
+    [new Proxy({}, { ownKeys: () => assert.fail("hands off") }), "a value that cannot be shown"],
+  ] as const)
+    assert.equal(shownValue(value), shown);
+  assert.ok(shownValue("x".repeat(1_000_000)).length < 110);
 });

@@ -94,7 +94,12 @@ export function readArguments(args: readonly string[]): Asked {
   const [first, extra] = isHelp ? words.slice(1) : words;
   const command = first === undefined ? undefined : commandOf(first);
   const values = new Map<string, string | true>();
-  for (const token of tokens) if (token.kind === "option") values.set(token.name, valueIn(token, command));
+  for (const token of tokens) {
+    if (token.kind !== "option") continue;
+    const value = valueIn(token, command);
+    if (value !== true && values.has(token.name)) throw new Error(`${token.rawName} was given twice.`);
+    values.set(token.name, value);
+  }
   // Behind the options: a value of one that is misspelt is no argument.
   if (extra !== undefined) throw new Error(`${first} takes no further argument, got ${shownValue(extra)}.`);
   const timeout = values.get("timeout");

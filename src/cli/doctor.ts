@@ -69,12 +69,12 @@ function waiting(uri: string, boxes: readonly OutboxState[]): Finding[] {
   if (changes > changesSetAside || (changes === 0 && runs > 0)) {
     const count = changes - changesSetAside;
     const detail = `${uri}: ${amount(count, runsWaiting)} ${count === 1 ? "waits" : "wait"}`;
-    findings.push({ what: "kept", verdict: "note", detail, todo: `Deliver what waits for ${uri}: ${commandFor("sync", uri)}` });
+    findings.push({ what: "kept", verdict: "note", detail, todo: `Deliver what waits for ${uri}: \`${commandFor("sync", uri)}\`.` });
   }
   if (changesSetAside > 0) {
     const reasons = new Set(of("waiting").flatMap(({ setAside = [] }) => setAside.map(({ reason }) => reason)));
     const detail = `${uri}: ${amount(changesSetAside, runsSetAside)} ${changesSetAside === 1 ? "is" : "are"} set aside: ${[...reasons].slice(0, MOST_REASONS).join(" ")}`;
-    const todo = `Mend why it is set aside and try again: ${commandFor("sync", uri)}. Or throw it away: ${commandFor("discard", uri, "--set-aside")}`;
+    const todo = `Mend the reason and try again: \`${commandFor("sync", uri)}\`. Or throw it away: \`${commandFor("discard", uri, "--set-aside")}\`.`;
     findings.push({ what: "kept", verdict: "note", detail, todo });
   }
   for (const { path } of of("foreign"))

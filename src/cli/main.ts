@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { once } from "node:events";
 import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -36,7 +37,8 @@ async function main(args: string[]): Promise<number> {
 async function ask(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await lines.question(question)).trim());
+    const closed = once(lines, "close").then(() => ""); // by the end of input, or by Ctrl+C
+    return /^y(es)?$/i.test((await Promise.race([lines.question(question).catch(() => ""), closed])).trim());
   } finally {
     lines.close();
   }

@@ -47,8 +47,10 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
     for (const { setAside = [] } of outboxes)
       for (const { run, reason, changes } of setAside)
         print(styled(terminal, "yellow", `  set aside: run ${run}, ${amount(changes)}: ${reason}`));
-    if (outboxes.some(({ state }) => state === "waiting"))
-      print(`  Deliver: ${commandFor("sync", uri)}. Throw away: ${commandFor("discard", uri)}.`);
+    if (outboxes.some(({ state }) => state === "waiting")) {
+      print(`  to deliver it:    ${commandFor("sync", uri)}`);
+      print(`  to throw it away: ${commandFor("discard", uri)}`);
+    }
     print("");
   }
   if (unread) print(styled(terminal, "red", DRIVER_MISSING));

@@ -8,8 +8,9 @@ export function configFor(uri: string | undefined): ResolvedConfig {
   if (uri === undefined) return resolveConfig();
   const { env } = process;
   // As outboxes are named: those of each workspace of a server are apart.
-  const [bare = "", workspace] = uri.split(/\?workspace=([^&]+)$/);
-  const given = workspace === undefined ? {} : { workspace: decodeURIComponent(workspace) };
+  const [bare = "", query] = uri.split(/\?(?=workspace=[^&]+$)/);
+  const workspace = new URLSearchParams(query).get("workspace");
+  const given = workspace === null ? {} : { workspace };
   const named = env["MLFLOW_TRACKING_URI"]?.trim();
   // Credentials of the environment are those of the server it names.
   const trusted = !named || originOf(named) === originOf(bare);

@@ -98,7 +98,7 @@ test("status says what is kept, where, how much, how old, and by whom it is held
   assert.equal(code, 0);
   assert.match(
     out,
-    /http:\/\/mlflow:5000\n.*changes +runs.*\n.*waiting\s+4\s+2\s+[\d.]+ KiB\s+.*ago\s+1\n {2}Deliver: npx pulse-mlflow sync --uri http:\/\/mlflow:5000\./,
+    /http:\/\/mlflow:5000\n.*changes +runs.*\n.*waiting\s+4\s+2\s+[\d.]+ KiB\s+.*ago\s+1\n {2}to deliver it: +npx pulse-mlflow sync --uri http:\/\/mlflow:5000\n/,
   );
   assert.match(out, /sqlite:\/\/\/\/x\.db\n.*\n.*held by a running program\s+\d/);
   assert.match(out, /cannot be read: of another version, or damaged/);
@@ -340,6 +340,7 @@ test("wrong arguments are one line that says what there is, and exit code 1", as
     [["sync", "--uri", "--watch"], /--uri needs a value/],
     [["sync", "--uri="], /--uri needs a value/],
     [["sync", "--timeout", "-5"], /--timeout: expected a number of seconds, got "-5"/],
+    [["sync", "--uri", "a", "--uri", "b"], /--uri was given twice/],
     [["sync", "--json=yes"], /--json takes no value, got "yes"/],
     [["--watch"], /--watch needs a command before it: sync\./],
     [["discard", "--watch"], /discard has no option --watch; sync has it/],
@@ -426,8 +427,8 @@ test("doctor counts what waits and what is set aside for each URI, and says what
   assert.equal(code, 2, out);
   assert.match(out, /note +kept +http:\/\/mlflow:5000: 1 change of 1 run waits\n/);
   assert.match(out, /note +kept +http:\/\/mlflow:5000: 3 changes of 1 run are set aside: The experiment is gone\./);
-  assert.match(out, /- Deliver what waits for http:\/\/mlflow:5000: npx pulse-mlflow sync --uri http:\/\/mlflow:5000\n/);
-  assert.match(out, /Or throw it away: npx pulse-mlflow discard --uri http:\/\/mlflow:5000 --set-aside\n/);
+  assert.match(out, /- Deliver what waits for http:\/\/mlflow:5000: `npx pulse-mlflow sync --uri http:\/\/mlflow:5000`\.\n/);
+  assert.match(out, /Or throw it away: `npx pulse-mlflow discard --uri http:\/\/mlflow:5000 --set-aside`\.\n/);
   assert.match(out, /http:\/\/other:5000\?workspace=a b: 4 changes of 2 runs wait\n/);
   assert.match(out, /sync --uri 'http:\/\/other:5000\?workspace=a b'/);
   const one = await cli(state, ["doctor", "--uri", "http://127.0.0.1:1", "--json"], env);

@@ -29,7 +29,7 @@ function run(name: string, env: Record<string, string>, file?: object | string):
   if (file !== undefined) writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
   const child = spawnSync(process.execPath, [program], {
     cwd,
-    env: { PATH: process.env["PATH"] ?? "", USER: "tester", ...env },
+    env: { PATH: process.env["PATH"] ?? "", USER: "tester", XDG_STATE_HOME: join(folder, "state"), ...env },
     encoding: "utf8",
   });
   return { code: child.status, out: { cwd, ...(child.stdout ? JSON.parse(child.stdout) : {}) }, stderr: child.stderr };
