@@ -105,7 +105,8 @@ export class PulseError extends Error {
     const known = Object.hasOwn(PROBLEMS, code);
     const { todo } = PROBLEMS[known ? code : "INVALID_OPTION"];
     const what = known ? detail : `PulseError: code must be one of PulseErrorCode; got ${JSON.stringify(code)}. ${detail}`;
-    const told = shownText(bounded(String(what))); // it may quote what it was given, and what a server said
+    // Another's words that are quoted may end as a sentence does.
+    const told = shownText(bounded(String(what))).replace(/(?<=[\w)"'`])\.\.(?=\s|$)/g, "."); // it may quote what it was given, and what a server said
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = known ? code : "INVALID_OPTION";
     Object.defineProperty(this, BRAND, { value: true });

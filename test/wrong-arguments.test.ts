@@ -158,6 +158,10 @@ test("errors can be made with whatever code and texts", () => {
   const error = new PulseError("NOPE" as never, undefined as never);
   assert.equal(error.code, "INVALID_OPTION");
   assert.match(error.message, /^PulseError: code must be one of PulseErrorCode; got "NOPE"\./);
+  assert.equal(
+    new PulseError("REJECTED", 'It said: "No.". Then: Broke.. And ... so on').message,
+    'It said: "No.". Then: Broke. And ... so on',
+  );
   assert.equal(new entry.MlflowError("REJECTED", "No.", undefined as never, 400).code, "REJECTED");
 });
 

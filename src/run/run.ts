@@ -342,7 +342,7 @@ export class Run {
       emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `Run ${this.id}, ${verb}: ${what} logged.`, undefined, verb));
     } catch (error) {
       if (config.strict && error instanceof PulseError) throw error;
-      diagnostics.warn("CAPTURE_FAILED", `${verb} could not read a record: ${messageOf(error)}.`, error, verb);
+      diagnostics.warn("CAPTURE_FAILED", `Run ${this.id}: ${verb} could not read a record: ${messageOf(error)}.`, error, verb);
     }
   }
 }

@@ -71,7 +71,7 @@ export class HttpClient {
   async send(request: HttpRequest): Promise<HttpAnswer> {
     let url = this.#at(request.path);
     for (let redirects = 0; ; redirects++) {
-      const answer = await this.#once(url, request).catch((error: unknown) => this.#explained(url, error));
+      const answer = await this.#once(url, request).catch((error: unknown) => this.#explained(url, error, request.until));
       this.#answered = true;
       const next = redirectOf(answer, url);
       if (next === undefined || redirects === MOST_REDIRECTS) return answer;
@@ -85,10 +85,10 @@ export class HttpClient {
   }
 
   /** Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not tell. */
-  async #explained(url: URL, error: unknown): Promise<never> {
+  async #explained(url: URL, error: unknown, until: number): Promise<never> {
     const cause = error instanceof Failure ? error.error.cause : undefined;
     const mayBe = !this.#answered && url.protocol === "http:" && this.#proxy === undefined && isCutOff(cause);
-    if (mayBe && (await speaksTls(url))) {
+    if (mayBe && (await speaksTls(url, until - performance.now()))) {
       const detail = `${this.#shown} cannot be reached: this port speaks TLS. Write https://${url.host} in the tracking URI.`;
       throw new Failure("away", new PulseError("NO_MLFLOW", detail, cause));
     }

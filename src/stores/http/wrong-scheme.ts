@@ -1,4 +1,4 @@
-/** Most that is waited for a handshake which only says what a port speaks. */
+/** Most that is waited, in milliseconds, for a handshake which only says what a port speaks. */
 const HANDSHAKE_MS = 1_000;
 
 /** Whether an error says that the other end does not speak TLS. */
@@ -19,7 +19,7 @@ export function isCutOff(error: unknown): boolean {
 }
 
 /** Whether the port of a URL speaks TLS: a handshake, and nothing is sent. */
-export function speaksTls({ hostname, port, protocol }: URL): Promise<boolean> {
+export function speaksTls({ hostname, port, protocol }: URL, withinMs: number): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, ""); // IPv6
   return new Promise((resolve) => {
     const usual = protocol === "https:" ? 443 : 80;
@@ -30,7 +30,7 @@ export function speaksTls({ hostname, port, protocol }: URL): Promise<boolean> {
       socket.destroy();
       resolve(yes);
     };
-    const timer = setTimeout(done, HANDSHAKE_MS, false).unref();
+    const timer = setTimeout(done, Math.min(HANDSHAKE_MS, Math.max(0, withinMs)), false).unref();
     socket.on("error", () => done(false)).on("close", () => done(false));
     socket.unref();
   });
