@@ -12,6 +12,7 @@ import { HttpStore } from "../../src/stores/http/http-store.js";
 import { proxyFor } from "../../src/stores/http/proxy.js";
 import type { Outcome } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
+import { BYPASSED, BYPASSED_BESIDES, TARGETS } from "../support/no-proxy.js";
 import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-connection-"));
@@ -179,48 +180,6 @@ test("a server that asks for a client's certificate gets it", async () => {
   assert.equal((await sent(url, { tls: { ca } })).kind, "away");
   assert.equal((await sent(url, { tls: { ca, cert: pem("client-with-key.pem") } })).kind, "done");
 });
-
-/** What Python's requests 2.34 does with an entry of NO_PROXY, as measured: which of the targets it reaches without the proxy. */
-const BYPASSED: readonly (readonly [entries: string, targets: string])[] = [
-  ["127.0.0.0/8", "127.0.0.1:5000"],
-  ["127.0.0.1/32", "127.0.0.1:5000"],
-  [" 127.0.0.0/8 ", "127.0.0.1:5000"],
-  ["10.0.0.0/8", "10.1.2.3:5000"],
-  ["10.1.2.3", "10.1.2.3:5000"],
-  ["127.0.0.1", "127.0.0.1:5000"],
-  ["::1", "[::1]:5000"],
-  ["::1:5000", "[::1]:5000"],
-  ["localhost", "localhost:5000"],
-  ["LOCALHOST:5000", "localhost:5000"],
-  ["example.com", "mlflow.example.com:5000 example.com:5000"],
-  [".EXAMPLE.com", "mlflow.example.com:5000 example.com:5000"],
-  ["mlflow.example.com:5000", "mlflow.example.com:5000"],
-  ["mlflow.example.com:1", ""],
-  ["com", "mlflow.example.com:5000 example.com:5000 notexample.com:5000"],
-  ["127.0.0.0/0", ""],
-  ["127.0.0.1/33", ""],
-  ["127/8", ""],
-  ["127.0.0.0/255.0.0.0", ""],
-  ["127.0.0", ""],
-  ["127.*", ""],
-  ["ample.com", ""],
-  ["::/0", ""],
-  ["0.0.0.0/0", ""],
-  ["http://example.com", ""],
-];
-/** Where it would use the proxy: ranges of IPv6, and what curl and others know. */
-const BYPASSED_BESIDES: typeof BYPASSED = [
-  ["::1/128", "[::1]:5000"],
-  ["[::1]/128", "[::1]:5000"],
-  ["fd00::/8", "[fd00::1]:5000"],
-  ["[::1]", "[::1]:5000"],
-  ["127.0.0.1:5000", "127.0.0.1:5000"],
-  ["*.example.com", "mlflow.example.com:5000 example.com:5000"],
-];
-const TARGETS =
-  "127.0.0.1:5000 10.1.2.3:5000 [::1]:5000 [fd00::1]:5000 localhost:5000 mlflow.example.com:5000 example.com:5000 notexample.com:5000".split(
-    " ",
-  );
 
 test("NO_PROXY exempts what it exempts for Python's client, addresses by their ranges", () => {
   for (const [entries, targets] of [...BYPASSED, ...BYPASSED_BESIDES]) {
