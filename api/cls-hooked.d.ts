@@ -1,5 +1,5 @@
 // integrations/cls-hooked.d.ts
-import { type RunContext } from "../index.js";
+import type { RunContext } from "../index.js";
 /** What of a cls-hooked namespace is used. */
 export interface ClsNamespace {
     get(key: string): unknown;

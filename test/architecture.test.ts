@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "recorder",
     "stores",
   ],
-  integrations: ["index.ts"],
+  integrations: ["index.ts", "errors.ts"],
   testing: ["wrong-input.ts", "capture", "config", "run", "entities.ts", "errors.ts", "stores", "tracker.ts"],
   "require.mts": [],
   "require.cts": [],

@@ -104,7 +104,7 @@ test("a wrong argument is an error that names function, argument and value, no s
     });
 });
 
-test("every function of the entries is called with nothing and with things it cannot take", async () => {
+test("no function of the entries throws a raw error, whatever it is given", async () => {
   const raw: string[] = [];
   const names = [...Object.entries(entry), ...Object.entries(testing), ["clsHookedContext", clsHookedContext] as const];
   const lenient = createTestTracker();
@@ -134,7 +134,7 @@ test("logExperiment names the option, what it must be and what was got", async (
     await assert.rejects(logExperiment(log as never), { code: "INVALID_OPTION", message });
 });
 
-test("flush and shutdown check their limit, and let pass what emitters give to listeners", async () => {
+test("flush and shutdown check their limit, and take what emitters give to listeners", async () => {
   for (const end of [entry.flush, entry.shutdown, tracker.flush.bind(tracker), tracker.shutdown.bind(tracker)]) {
     await assert.rejects(loose(end)({ timeoutMs: "5" }), /: timeoutMs must be a number of milliseconds, 0 or more; got "5"\.$/);
     await assert.rejects(loose(end)({ timeout: 5 }), /: there is no option "timeout"\. Did you mean "timeoutMs"\?/);
@@ -181,7 +181,7 @@ test("what a run's verbs cannot take is a warning that shows it, never an error"
   assert.equal(mine.onlyRun.metrics["a"]?.length, 1);
 });
 
-test("the name that was meant is found by slips and beginnings, and nothing far off is called near", () => {
+test("a name that was meant is found by slips and beginnings, and no far one is", () => {
   const words = ["experiment", "runName", "sample", "trackingUri", "when"];
   for (const [word, meant] of [
     ["smaple", "sample"],

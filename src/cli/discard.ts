@@ -30,7 +30,9 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   const print = (line: string): void => void (terminal.json ? terminal.err : terminal.out).write(`${line}\n`);
   const what = setAside ? "set aside" : "kept";
   if (!terminal.json || !yes) {
-    print(listed.length === 0 ? `Nothing is ${what} that can be thrown away.` : `What is ${what} and would be thrown away:`);
+    print(
+      listed.length === 0 ? `Nothing is ${what} that can be thrown away.` : `What is ${what} and ${yes ? "is" : "would be"} thrown away:`,
+    );
     for (const { uri, box, changes, runs } of listed) print(`  ${uri}: ${amount(changes, runs)}, in ${box.path}`);
     if (stays.live > 0) print(`${counted(stays.live, "outbox", "outboxes")} held by running programs will stay.`);
     for (const path of stays.foreign)

@@ -30,6 +30,8 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   const store = openConfigured(config);
   const folder = new OutboxFolder(root, store.uri);
   if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
+  const kept = outboxFolders(root).flatMap(outboxStates);
+  if (kept.some(({ state }) => state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
   let trouble = "";
   const diagnostics = new Diagnostics({
     logger: {

@@ -1,5 +1,6 @@
 import cls from "cls-hooked";
-import { PulseError, type RunContext } from "../index.js";
+import { PulseError } from "../errors.js";
+import type { RunContext } from "../index.js";
 
 /** What of a cls-hooked namespace is used. */
 export interface ClsNamespace {

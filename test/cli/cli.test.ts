@@ -394,7 +394,7 @@ const withoutDriver = (): NodeJS.ProcessEnv => {
 
 const setSomeAside = (outbox: Outbox): void => outbox.setAside("a".repeat(32), Number.MAX_SAFE_INTEGER, "The experiment is gone.", true);
 
-test("without the SQLite driver, an intact outbox is not called damaged, and each command says what is missing", async () => {
+test("without the SQLite driver commands say so, and call no outbox damaged", async () => {
   const state = newState();
   leaveBehind(state, "http://127.0.0.1:1");
   const env = { ...withoutDriver(), MLFLOW_TRACKING_URI: "http://127.0.0.1:1" };
@@ -418,7 +418,7 @@ test("without the SQLite driver, an intact outbox is not called damaged, and eac
   assert.match((await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out, /Nothing is to be done\./);
 });
 
-test("doctor counts what waits and what is set aside for each URI, and says what to do about it", async () => {
+test("doctor counts what waits and what is set aside for each URI, with what to do", async () => {
   const state = newState();
   leaveBehind(state, "http://mlflow:5000", setSomeAside);
   leaveBehind(state, "http://other:5000?workspace=a b");
@@ -463,7 +463,7 @@ test("sync says what waits for other URIs and how to deliver it, and with --uri 
   );
 });
 
-test("status and discard are about one URI when it is given, as it is shown or as it is configured", async () => {
+test("status and discard take one URI, as it is shown or as it is configured", async () => {
   const state = newState();
   leaveBehind(state, "http://mlflow:5000");
   leaveBehind(state, "notes:/a/b");
@@ -486,7 +486,7 @@ test("status and discard are about one URI when it is given, as it is shown or a
   assert.equal(JSON.parse((await cli(state, ["status", "--json"])).out).uris.length, 1);
 });
 
-test("discard lists and asks, refuses without a terminal, and never touches what somebody holds", async () => {
+test("discard lists, asks or refuses, and never touches what somebody holds", async () => {
   const state = newState();
   const folder = join(state, "pulse-mlflow/outbox");
   assert.match((await cli(state, ["discard"])).out, /^Nothing is kept that can be thrown away\.\n$/);

@@ -191,7 +191,7 @@ test("what is nearly a tracking URI is answered with the one that was probably m
     assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
 });
 
-test("three slashes before a folder of the root are warned of once, with the form of four", () => {
+test("three slashes before a folder of the root are warned of once, with four", () => {
   const said: string[] = [];
   const logger = { warn: (message: string): void => void said.push(message) };
   createTracker({ trackingUri: "sqlite:///tmp/none/x.db", strict: true, logger });

@@ -188,7 +188,7 @@ test("NO_PROXY exempts what it exempts for Python's client, addresses by their r
   }
 });
 
-test("a scheme that does not fit the port is called that, and no certificate is asked for", async () => {
+test("a scheme that does not fit the port is called that, not a certificate's fault", async () => {
   const plain = await server();
   const secure = await server(undefined, { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
   const [no, yes] = [plain.url.replace("http:", "https:"), secure.url.replace("https:", "http:")];

@@ -41,7 +41,7 @@ test("a new file is in WAL mode, at the revision every MLflow from 2.8 on opens,
   assert.match(String(run?.["artifact_uri"]), /^file:\/\/\/.*\/new\/deep\/mlruns\/1\/a+1\/artifacts$/);
 });
 
-test("a new file has the mode the umask leaves of SQLite's own, as a file of MLflow's has", async () => {
+test("a new file has the mode of one that MLflow makes under the same umask", async () => {
   const before = process.umask();
   try {
     for (const [umask, mode] of [
