@@ -9,8 +9,9 @@ import { activeHost, apply, OFF, runInForce, type Scope, scopes } from "./host.j
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
+import { derive, observeResult } from "./promises.js";
 import { resolvePlan } from "./resolve.js";
-import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
+import { isGenerator, observeGenerator } from "./result.js";
 import type { RunHost } from "./run-host.js";
 import { endUnended, failing, TrackedCall } from "./tracked-call.js";
 
