@@ -17,8 +17,10 @@ const KEY = "pulse-mlflow";
  * around it, so that a function that schedules itself for ever holds ever more of them, as with `namespace.run`.
  * @param namespace @default the namespace "pulse-mlflow"
  * @example
+ * ```ts
  * import { clsHookedContext } from "pulse-mlflow/cls-hooked";
  * configure({ context: clsHookedContext() });
+ * ```
  */
 export function clsHookedContext(namespace?: ClsNamespace): RunContext {
   const get = (space: ClsNamespace): unknown => (space.get(KEY) as (() => unknown) | undefined)?.();

@@ -1,8 +1,10 @@
+import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
+import type { Selector, Untyped } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { activeHost, apply, OFF, scopes } from "./host.js";
 import { forgettingRun, openRun } from "./open-run.js";
-import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
+import { type CallOptions, checkOptions, checkStartOptions, type StartOptions, type WithRunOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan } from "./plan.js";
 import type { Run } from "./run.js";
 import { addOpening, callTracked, likeOriginal } from "./tracked.js";
@@ -12,13 +14,20 @@ import { addOpening, callTracked, likeOriginal } from "./tracked.js";
  * Gives back what `fn` gives.
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
  *   run.logMetric("loss", 0.42);
  * });
+ * ```
  */
-export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
-  const plan = planOnce(options, fn);
-  return OFF ? fn(forgettingRun(options)) : (callTracked(plan, undefined, undefined) as R);
+export function withRun<
+  R,
+  const S extends Selector<ResultSeen<Known>, readonly []>,
+  Known = Untyped,
+  M extends Checked<S> = ResultCheck<S, R>,
+>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R {
+  const plan = planOnce(options as CallOptions, fn);
+  return (OFF ? fn(forgettingRun(options as CallOptions)) : callTracked(plan, undefined, undefined)) as R;
 }
 
 /** @internal The plan of one call of `withRun`, whoever's. */
@@ -35,8 +44,10 @@ export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan 
  * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
  * run.logParam("lr", 0.1);
+ * ```
  */
 export function startRun(options: StartOptions = {}): Run {
   checkStartOptions(options);
@@ -75,7 +86,9 @@ export function requireRun(): Run {
 /**
  * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the emitter's.
  * @example
+ * ```ts
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
+ * ```
  */
 export function bind<F extends AnyFunction>(fn: F): F {
   const scope = scopes.get();
