@@ -120,7 +120,7 @@ type TagValueCheck<P, T, From extends Source> = Loose<T> extends true ? true : [
 /** Whether every index path of a selector leads to an argument of a function. */
 export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
 /** The same, of arguments. */
-export type ArgumentCheck<P, A, Whose extends "method" | "function"> = Loose<A> extends true ? true : [BadPath<P, A, "param">] extends [never] ? true : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
+type ArgumentCheck<P, A, Whose extends "method" | "function"> = Loose<A> extends true ? true : [BadPath<P, A, "param">] extends [never] ? true : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
 /**
  * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for certain. Otherwise (it is `true`, or depends on a
  * type parameter of the code around) TypeScript takes the constraint instead, `Wrong<string>`, which stands for "nothing to say".
@@ -1065,7 +1065,7 @@ export type Nest = "child" | "join" | "root";
 /** A class of errors, also one whose constructor is not public. */
 export type ErrorClass = abstract new (...args: any[]) => unknown;
 /** What the option `params` may be. */
-export type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | ((args: Args) => Readonly<Record<string, unknown>>);
+type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | ((args: Args) => Readonly<Record<string, unknown>>);
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */

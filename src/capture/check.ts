@@ -280,7 +280,7 @@ export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [
   : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
 
 /** The same, of arguments. */
-export type ArgumentCheck<P, A, Whose extends "method" | "function"> =
+type ArgumentCheck<P, A, Whose extends "method" | "function"> =
   Loose<A> extends true
     ? true
     : [BadPath<P, A, "param">] extends [never]

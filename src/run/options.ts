@@ -13,7 +13,7 @@ export type Nest = "child" | "join" | "root";
 export type ErrorClass = abstract new (...args: any[]) => unknown;
 
 /** What the option `params` may be. */
-export type RunParams<Path extends string, Args> =
+type RunParams<Path extends string, Args> =
   | Readonly<Record<string, unknown>>
   | readonly Path[]
   | ((args: Args) => Readonly<Record<string, unknown>>);

@@ -8,6 +8,7 @@ import {
   LogMetric,
   LogParam,
   LogTag,
+  type Run,
   type Selector,
   TrackedExperiment,
   TrackedRun,
@@ -353,6 +354,7 @@ withRun({ metrics: (r) => r.loss.toFixed(), failOn: (r) => r.loss < 0 }, () => r
 withRun({ metrics: { a: "final.loss", b: (r) => r.loss.toFixed() } }, async () => result);
 withRun({ metrics: "loss?" }, async (run) => (run.id === "" ? result : undefined));
 withRun({ metrics: (r) => r.loss }, async (_run) => result);
+withRun({ metrics: (r) => r.loss.toFixed() }, (_run: Run) => result);
 withRun({ metrics: "any name" }, () => 1);
 withRun({ metrics: "any.path" }, () => anything);
 withRun(options, () => result);
