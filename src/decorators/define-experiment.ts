@@ -1,5 +1,6 @@
-import type { Checked, ResultCheck, ResultSeen, Scalar } from "../capture/check.js";
+import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
 import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { Scalar } from "../capture/type-paths.js";
 import { PulseError } from "../errors.js";
 import { currentRun, startRun, withRun } from "../run/current.js";
 import type { CallOptions, PathOptions, StartOptions, WithRunOptions } from "../run/options.js";

@@ -5,10 +5,10 @@ import { apply, isBare } from "./dialect.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogParamFactory = ParameterDecorator &
+type LogParamFactory = ParameterDecorator<never> &
   MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParameterDecorator & Applied<LogParamGoes, LogsParams<never>>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator & Applied<LogParamGoes, LogsParams<S>>;
+    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
   };
 
 /**

@@ -1,4 +1,4 @@
-import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, TagCheck, Wrong } from "../capture/check.js";
+import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import type { AnyFunction } from "../run/plan.js";
 
@@ -136,9 +136,17 @@ type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T
 export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> &
   ((value: AnyClass, context: { readonly kind: "class"; readonly name: string | undefined }) => void);
 
+/** What is known of a parameter: of private methods nothing. */
+type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
+
 /** Above a parameter, in the legacy dialect. */
-export interface ParameterDecorator {
+export interface ParameterDecorator<S> {
   (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
+  <T extends object, K extends string | symbol, Index extends number>(
+    target: T,
+    key: K,
+    index: OnParameter<S, T, K, Index> extends Wrong<string> ? Index : never,
+  ): OnParameter<S, T, K, Index>;
   (target: object, key: string | symbol, index: number): void;
 }
 

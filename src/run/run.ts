@@ -130,9 +130,7 @@ export class Run {
   /**
    * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn once.
    * @example
-   * ```ts
    * run.logMetric("loss", 0.42, { step: 3 });
-   * ```
    */
   logMetric(key: string, value: MetricValue, options?: MetricOptions): void {
     this.capture(key, value, options?.step, options?.timestamp);
@@ -192,9 +190,7 @@ export class Run {
    * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
    * another context is warned of once.
    * @example
-   * ```ts
    * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
-   * ```
    */
   logInput(dataset: Dataset, options: InputOptions = {}): void {
     if (this.#log === undefined) return;

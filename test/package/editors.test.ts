@@ -130,7 +130,7 @@ test("no example is cut off in editors at a decorator", async () => {
       assert.ok(known.has(name), `@${name} is no tag of ${symbol.name}: its example is cut off there`);
       if (name !== "example") continue;
       examples++;
-      assert.match(textOf(text), /^```ts\n[\s\S]*\n```$/, symbol.name);
+      assert.match(textOf(text), /^(```ts\n[\s\S]*\n```|.+)$/, symbol.name); // one line needs no fence
     }
     if (deep) for (const member of target.members?.values() ?? []) look(member, false);
   };
