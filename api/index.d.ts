@@ -378,7 +378,7 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
     LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
     /** `withRun` in this experiment. */
-    withRun<R, const S extends Selector<ResultSeen<Known>, readonly []>, Known = Untyped, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
+    withRun<R, Known = Untyped, const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
         readonly experiment?: never;
     }, fn: (run: TypedRun<keyof M & string, P>) => R | Known): R;
     /** `startRun` in this experiment. */
@@ -995,7 +995,7 @@ import type { Run } from "./run.js";
  * });
  * ```
  */
-export declare function withRun<R, const S extends Selector<ResultSeen<Known>, readonly []>, Known = Untyped, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
+export declare function withRun<R, Known = Untyped, const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
 /**
  * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
  * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
@@ -1268,7 +1268,7 @@ import { type AnyFunction } from "./plan.js";
  * await train(0.1); // one FINISHED run: param lr, metric loss
  * ```
  */
-export declare function tracked<F extends AnyFunction, const S extends Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>>): F;
+export declare function tracked<F extends AnyFunction, const S extends Selector<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>>): F;
 
 // stores/registry.d.ts
 import { type TrackingStore } from "./tracking-store.js";

@@ -65,7 +65,12 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     options?: Omit<LogMetricOptions<Step>, "prefix">,
   ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
   /** `withRun` in this experiment. */
-  withRun<R, const S extends Selector<ResultSeen<Known>, readonly []>, Known = Untyped, Metric extends Checked<S> = ResultCheck<S, R>>(
+  withRun<
+    R,
+    Known = Untyped,
+    const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
+    Metric extends Checked<S> = ResultCheck<S, R>,
+  >(
     options: WithRunOptions<Known, S, NoInfer<Metric>> & { readonly experiment?: never },
     fn: (run: TypedRun<keyof M & string, P>) => R | Known,
   ): R;

@@ -22,8 +22,8 @@ import { addOpening, callTracked, likeOriginal } from "./tracked.js";
  */
 export function withRun<
   R,
-  const S extends Selector<ResultSeen<Known>, readonly []>,
   Known = Untyped,
+  const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
   M extends Checked<S> = ResultCheck<S, R>,
 >(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R {
   const plan = planOnce(options as CallOptions, fn);

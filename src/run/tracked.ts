@@ -23,8 +23,8 @@ import { TrackedCall } from "./tracked-call.js";
  */
 export function tracked<
   F extends AnyFunction,
-  const S extends Selector<ResultSeenOf<F>, ArgsOf<F>>,
-  A extends string,
+  const S extends Selector<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>,
+  A extends string = string,
   M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">,
   P extends Checked<A> = ParamCheck<A, F, "function">,
 >(fn: F, options: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>> = {} as never): F {

@@ -361,6 +361,8 @@ withRun(options, () => result);
 tracker.withRun({ metrics: "loss" }, async () => result).then((r) => r.final.loss);
 Sweep.withRun({ metrics: { accuracy: "final.deep.acc" } }, () => result).final.loss.toFixed();
 withRun({}, () => {});
+withRun<number>({ metrics: "any" }, () => 1).toFixed();
+tracked<(lr: number) => Result>((_lr) => result, { metrics: "loss", params: ["0"] })(1).loss.toFixed();
 const literal: 1 | 2 = withRun({}, () => 1);
 
 // @ts-expect-error: the result has no such path
