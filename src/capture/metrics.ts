@@ -14,20 +14,24 @@ const [MAX_LOOKS, LOOKS_PER_NUMBER] = [3_000, 50];
 /** Most names in a message. */
 const MAX_SHOWN = 5;
 
-/** What a selector function gets: it is written before the method it is applied to is known, so its type cannot be inferred. */
+/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type Untyped = any;
 
 /** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
-export type SelectorFunction = (result: Untyped, args: Untyped) => unknown;
+export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
 
 /** What part of a result is taken, and under which keys. */
-export type Selector = string | readonly string[] | { readonly [key: string]: string | SelectorFunction } | SelectorFunction;
+export type Selector<Result = Untyped, Args = Untyped> =
+  | string
+  | readonly string[]
+  | { readonly [key: string]: string | SelectorFunction<Result, Args> }
+  | SelectorFunction<Result, Args>;
 
 /** Options of `@LogMetric`, second after the selector. */
-export interface LogMetricOptions {
+export interface LogMetricOptions<Step = string | SelectorFunction> {
   /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
-  readonly step?: string | SelectorFunction | undefined;
+  readonly step?: Step | undefined;
   /** Put before every key, verbatim, for instance `"train/"`. @default "" */
   readonly prefix?: string | undefined;
   /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
