@@ -320,8 +320,13 @@ export type RunContext = ScopeStorage<unknown>;
 /** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
 export interface CallStorage<T> extends ScopeStorage<T> {
     run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
+    /**
+     * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a `finally`, as `run` does: a call
+     * between the two needs no frame of the storage's, of which deep recursion would have one for each level.
+     */
+    enterWith?(value: T | undefined): void;
 }
-/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
+/** The default storage, on `AsyncLocalStorage`. */
 export declare function asyncLocalScopes<T>(): CallStorage<T>;
 /** A storage of somebody else's with arguments bound, which takes no frame either. */
 export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T>;
@@ -792,6 +797,10 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.";
     };
+    readonly NOTHING_FOUND: {
+        readonly retry: false;
+        readonly todo: "";
+    };
     readonly CAPTURE_LIMIT: {
         readonly retry: false;
         readonly todo: "Give the decorator a selector that picks what you need.";
@@ -1007,7 +1016,7 @@ export declare function withRun<R, Known = Untyped, const S extends Selector<Res
  * ```
  */
 export declare function startRun(options?: StartOptions): Run;
-/** The run in force here, or undefined outside any. */
+/** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
 export declare function currentRun(): Run | undefined;
 /**
  * The run in force here; while tracking is off, one that forgets.
@@ -1083,15 +1092,8 @@ type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | 
 interface PathlessOptions<Result, Args> {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
-<<<<<<< HEAD
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
-    readonly runName?: string | ((args: Untyped) => string) | undefined;
-    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-    readonly params?: Readonly<Record<string, unknown>> | readonly string[] | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
-=======
-    /** At most 250 characters. @default runtime class `.` method, or the function's name */
     readonly runName?: string | ((args: Args) => string) | undefined;
->>>>>>> w-types
     /** Tags of the run. Those of a base class come first. */
     readonly tags?: Readonly<Record<string, unknown>> | ((args: Args) => Readonly<Record<string, unknown>>) | undefined;
     /** @default "child"; for `@Log…` methods of a tracked class "join" */
@@ -1538,12 +1540,7 @@ export interface TrackingStore {
 }
 
 // tracker.d.ts
-<<<<<<< HEAD
-import type { Selector } from "./capture/metrics.js";
 import { type PulseConfig } from "./config/options.js";
-=======
-import type { PulseConfig } from "./config/options.js";
->>>>>>> w-types
 import { type Stats } from "./diagnostics.js";
 import { type withRun } from "./run/current.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
