@@ -6,6 +6,7 @@ import { messageOf, PulseError } from "../errors.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import type { Scope } from "./host.js";
 import { madeUpName } from "./made-up-name.js";
+import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { sayRedacted } from "./values.js";
@@ -25,6 +26,8 @@ export interface OpenRequest {
   /** @default now */
   readonly startTime?: number | undefined;
   readonly owner?: { run: Run | undefined } | undefined;
+  /** Which run it is, if that is said. */
+  readonly place?: RunPlace | undefined;
 }
 
 /** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
@@ -36,7 +39,7 @@ const MAX_NAMES = 1_000;
 
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
-  const { experiment, fallbackExperiment, name, startTime } = request;
+  const { experiment, fallbackExperiment, name, startTime, place } = request;
   // Below a run that nobody records there is none; below one that was left out, runs are roots.
   if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
   const left = request.parent?.held?.dropped === true;
@@ -48,15 +51,18 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
-  return new Run(host, {
+  const run = new Run(host, {
     experiment: ref,
     name: limited(host, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
-    resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
+    resumeId: place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined),
     held,
     startTime,
     owner: request.owner,
   });
+  if (place?.parentRunId !== undefined) run.setTag("mlflow.parentRunId", place.parentRunId);
+  if (place?.description !== undefined) run.setTag("mlflow.note.content", place.description);
+  return run;
 }
 
 /** Says in which run, over by now, the code was started that opened this one outside any. */
