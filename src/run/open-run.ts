@@ -1,7 +1,7 @@
 import { cutText, withoutNul } from "../capture/keys.js";
 import { REDACTED } from "../capture/redact.js";
 import { shortText } from "../capture/text.js";
-import { type ExperimentRef, LIMITS } from "../entities.js";
+import { type ExperimentRef, LIMITS, type Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import type { Scope } from "./host.js";
@@ -9,7 +9,8 @@ import { madeUpName } from "./made-up-name.js";
 import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
-import { sayRedacted } from "./values.js";
+import { tagsOf } from "./schema.js";
+import { eachOf, keyOf, sayRedacted, textOf } from "./values.js";
 
 /** How a run is to be opened. */
 export interface OpenRequest {
@@ -81,7 +82,9 @@ function experimentOf(host: RunHost, given: string | undefined, fallback: string
   if (given !== undefined) return named(host, given);
   // A child stays with its parent: MLflow shows children only within one experiment.
   if (relative && fallback === undefined) return relative.experimentRef;
-  return host.config.experiment ?? named(host, fallback ?? "Default");
+  const { experiment } = host.config;
+  if (experiment === undefined) return named(host, fallback ?? "Default");
+  return "name" in experiment && tagsOf(experiment.name) ? named(host, experiment.name) : experiment;
 }
 
 /** The run that code gets while tracking is off, or when there are too many: every verb does nothing. */
@@ -98,7 +101,14 @@ function named(host: RunHost, name: string): ExperimentRef {
   }
   let ref = names.get(name);
   if (ref === undefined) {
-    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName) };
+    const tags: Tag[] = [];
+    const add = (key: string, value: unknown): void => {
+      const clean = keyOf(host, key);
+      tags.push({ key: clean, value: textOf(host, clean, value, LIMITS.tagValue) });
+    };
+    const said = tagsOf(name);
+    if (said) eachOf(host, { id: `of experiment ${name}` }, "tags", said, add);
+    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName), ...(tags.length > 0 && { tags }) };
     if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;

@@ -19,7 +19,12 @@ test("parent: a child of a run whose handle one has, wherever it is called and a
   other.end();
   const all = await runs();
   assert.deepEqual(
-    all.map((run) => [run.name, run.experimentId === all[0]?.experimentId, run.tags.get("mlflow.parentRunId"), run.tags.get("pulse.started_in")]),
+    all.map((run) => [
+      run.name,
+      run.experimentId === all[0]?.experimentId,
+      run.tags.get("mlflow.parentRunId"),
+      run.tags.get("pulse.started_in"),
+    ]),
     [
       ["parent", true, undefined, undefined],
       ["other", false, undefined, undefined],
