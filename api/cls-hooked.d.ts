@@ -13,7 +13,9 @@ export interface ClsNamespace {
  * around it, so that a function that schedules itself for ever holds ever more of them, as with `namespace.run`.
  * @param namespace @default the namespace "pulse-mlflow"
  * @example
+ * ```ts
  * import { clsHookedContext } from "pulse-mlflow/cls-hooked";
  * configure({ context: clsHookedContext() });
+ * ```
  */
 export declare function clsHookedContext(namespace?: ClsNamespace): RunContext;

@@ -4,64 +4,105 @@ export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50
 
 // capture/check.d.ts
 import type { Untyped } from "./metrics.js";
-/** The compiler's part: whether the paths of a selector fit the function it is applied to. */
-/** What a metric can be made of. */
-export type Scalar = number | bigint | boolean;
-/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
-type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [keyof T] extends [never] ? [object] extends [T] ? true : false : false;
-/** What a method's call comes to: promises are awaited, generators give what they yield. */
-type ResultOf<M> = M extends (...args: Untyped) => infer R ? Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y> | AsyncIterable<infer Y> | Iterator<infer Y> ? Y : Awaited<R> : never;
-/** What a list or anything else that can be walked along holds; a text is none. */
-type ElementOf<V> = V extends string ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
-/** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
-type IsLeaf<V> = Loose<V> extends true ? true : [Extract<NonNullable<V>, Scalar>] extends [never] ? [Extract<NonNullable<ElementOf<NonNullable<V>>>, Scalar>] extends [never] ? false : true : true;
-/** What a path leads to that leads nowhere. */
-interface Nowhere {
-    readonly nowhere: never;
+import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
+/** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
+/** What the compiler shows where something is wrong. */
+export interface Wrong<Sentence extends string> {
+    readonly wrong: Sentence;
 }
-/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
-type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : Nowhere : T extends readonly unknown[] ? number extends T["length"] ? K extends "length" ? number : K extends `${number}` ? T[number] : Nowhere : K extends keyof T ? T[K] : Nowhere : T extends ArrayLike<infer E> ? K extends "length" ? number : K extends `${number}` ? E : Nowhere : K extends `${keyof T & (string | number)}` ? FieldOf<T, K> : Nowhere;
-/** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
-type LeadsToNumber<T, P extends string> = Loose<T> extends true ? true : IsLeaf<PartOf<T, P>> | (P extends `${infer K}.${infer Rest}` ? LeadsToNumber<NonNullable<PartOf<T, K>>, Rest> : false);
-type FieldOf<T, K extends string> = K extends keyof T ? T[K] : K extends `${infer N extends number}` ? N extends keyof T ? T[N] : never : never;
-/** The paths of a selector that lead to no number; of a list each element is looked into. About a path that is any text nothing can be said. */
-type BadPath<P, R> = P extends string ? string extends P ? never : true extends LeadsToNumber<R, P> | (R extends ReadonlyMap<unknown, unknown> ? false : OfEach<ElementOf<R>, P>) ? never : P : never;
-/** A path into a list is looked for in each of its elements; a number among them is logged under the path itself. */
-type OfEach<E, P extends string> = [E] extends [never] ? false : LeadsToNumber<NonNullable<E>, P> | IsScalar<E>;
-type IsScalar<T> = [NonNullable<T>] extends [Scalar] ? true : false;
-/** The paths a selector is made of. */
-type PathsOf<S> = S extends string ? S : S extends readonly (infer P)[] ? P : S extends (...args: Untyped) => unknown ? never : S extends object ? Extract<S[keyof S], string> : never;
-/** Shown by the compiler in place of a path that leads to no number of the method's result. */
-interface NotANumberInTheResult<Path> {
-    readonly "this path leads to no number in what the method returns": Path;
+/** The same with the path, and the paths there are. */
+interface WrongPath<Sentence extends string, Path, There extends string, Paths> extends Wrong<Sentence> {
+    readonly path: Path;
+    readonly there: There;
+    readonly paths: Paths;
 }
-/** `unknown` when every path of a selector, and that of the step, fits the method, else what is wrong. */
-export type MetricCheck<S, M, Step = undefined> = Loose<ResultOf<M>> extends true ? unknown : IsScalar<ResultOf<M>> extends true ? unknown : [BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>] extends [never] ? unknown : NotANumberInTheResult<BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>>;
-/** Shown by the compiler in place of an index path that fits no argument of the method. */
-interface NotAnArgument<Path> {
-    readonly "this index path leads to no argument of the method": Path;
+type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never] ? WrongPath<Sentence, Path, "there are none", never> : WrongPath<Sentence, Path, "there are", Paths>;
+/** What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the first). */
+type ResultOf<M> = Loose<M> extends true ? unknown : M extends {
+    (...args: never): infer R1;
+    (...args: never): infer R2;
+    (...args: never): infer R3;
+    (...args: never): infer R4;
+    (...args: never): infer R5;
+    (...args: never): infer R6;
+    (...args: never): infer R7;
+    (...args: never): infer R8;
+} ? R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8 : never;
+/** What a function takes, likewise. */
+type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
+    (...args: infer A1): unknown;
+    (...args: infer A2): unknown;
+    (...args: infer A3): unknown;
+    (...args: infer A4): unknown;
+    (...args: infer A5): unknown;
+    (...args: infer A6): unknown;
+    (...args: infer A7): unknown;
+    (...args: infer A8): unknown;
+} ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8 : never;
+/** The arguments of a function, as functions in its options get them. */
+export type ArgsOf<M> = Loose<M> extends true ? Untyped : TakenBy<M>;
+/** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
+type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
+/** What functions in the options get as the result; what is not known is `any`, so that they can do with it as they like. */
+export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
+/** The same, of the function that is called. */
+export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+/** Where a value comes from, for sentences. */
+type Source = "what the method returns" | "what the function returns" | "what is assigned";
+/** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
+export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [PathsOf<S> | PathsOf<Step>] extends [never] ? [S] extends [never] ? BareCheck<ResultOf<M>> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
+/** The same, of what a function gives that is not known itself. */
+export type ResultCheck<S, R> = [PathsOf<S>] extends [never] ? true : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
+/** The same, of a value that is assigned. */
+export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never] ? [S] extends [never] ? [NonNullable<V>] extends [never] ? true : [NonNullable<V>] extends [string] ? Wrong<"there is no number in a text"> : BareCheck<V> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, V, "what is assigned">;
+type ValueCheck<P, Step, T, From extends Source> = Loose<T> extends true ? true : [
+    NonNullable<T>
+] extends [Scalar] ? Said<"number", BadPath<Step, T, "step">, never, T, From> : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
+type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never] ? true : [T] extends [Stream] ? Wrong<Unfollowed> : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
+/** What is not its own iterator is handed on as it is. */
+interface Stream {
+    [Symbol.asyncIterator](): unknown;
 }
-/** Follows a dotted path into an argument; of a union one member that has it is enough. */
-type HasField<T, P extends string> = Loose<T> extends true ? true : T extends ArrayLike<infer E> ? P extends `${number}.${infer Rest}` ? HasField<NonNullable<E>, Rest> : true : T extends ReadonlyMap<unknown, unknown> ? true : P extends `${keyof T & (string | number)}` ? true : P extends `${infer K}.${infer Rest}` ? K extends `${keyof T & (string | number)}` ? HasField<NonNullable<FieldOf<T, K>>, Rest> : false : false;
-type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}` ? number extends A["length"] ? never : `${I}` extends keyof A ? true extends HasField<NonNullable<A[`${I}`]>, Rest> ? never : P : P : P extends `${infer I extends number}` ? number extends A["length"] ? never : `${I}` extends keyof A ? never : P : never;
-/** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
-export type ParamCheck<S, M> = M extends (...args: infer A) => unknown ? [BadArgument<PathsOf<S>, A>] extends [never] ? unknown : NotAnArgument<BadArgument<PathsOf<S>, A>> : unknown;
+type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
+/** What a bare decorator can take nothing of. */
+type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
+type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
+/** Whether every path of a tag selector leads somewhere in what a function gives. */
+export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
+/** The same, of a value that is assigned. */
+export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
+type TagValueCheck<P, T, From extends Source> = Loose<T> extends true ? true : [NonNullable<T>] extends [Scalar | string] ? true : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
+/** Whether every index path of a selector leads to an argument of a function. */
+export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
+/** The same, of arguments. */
+type ArgumentCheck<P, A, Whose extends "method" | "function"> = Loose<A> extends true ? true : [BadPath<P, A, "param">] extends [never] ? true : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
+/** Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest of the arguments nothing is said. */
+export type ParameterCheck<S, M, Index extends number> = [S] extends [never] ? true : S extends string ? true : [PathsOf<S>] extends [never] ? true : TakenBy<M> extends infer A extends readonly unknown[] ? number extends A["length"] ? true : InArgument<PathsOf<S>, NonNullable<PartOf<A, `${Index}`>>> : true;
+type InArgument<P, T> = Loose<T> extends true ? true : [BadPath<P, T, "tag">] extends [never] ? true : Misses<"this path leads to no value in the argument", BadPath<P, T, "tag">, Found<T, Scalar | string>>;
+/**
+ * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for certain. Otherwise (it is `true`, or depends on a
+ * type parameter of the code around) TypeScript takes the constraint instead, `Wrong<string>`, which stands for "nothing to say".
+ * As long as `S` is a type parameter itself, the constraint is `unknown`, so that any default may be written.
+ */
+export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false ? Wrong<string> : unknown;
+/** What is wrong when something is for certain, else `T`. */
+export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;
 export {};
 
 // capture/metrics.d.ts
 import type { Aggregate } from "./aggregate.js";
-/** What a selector function gets: it is written before the method it is applied to is known, so its type cannot be inferred. */
+/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
 export type Untyped = any;
 /** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
-export type SelectorFunction = (result: Untyped, args: Untyped) => unknown;
+export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
 /** What part of a result is taken, and under which keys. */
-export type Selector = string | readonly string[] | {
-    readonly [key: string]: string | SelectorFunction;
-} | SelectorFunction;
+export type Selector<Result = Untyped, Args = Untyped> = string | readonly string[] | {
+    readonly [key: string]: string | SelectorFunction<Result, Args>;
+} | SelectorFunction<Result, Args>;
 /** Options of `@LogMetric`, second after the selector. */
-export interface LogMetricOptions {
+export interface LogMetricOptions<Step = string | SelectorFunction> {
     /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
-    readonly step?: string | SelectorFunction | undefined;
+    readonly step?: Step | undefined;
     /** Put before every key, verbatim, for instance `"train/"`. @default "" */
     readonly prefix?: string | undefined;
     /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
@@ -93,6 +134,76 @@ export type ParamSelector = string | readonly string[] | {
 // capture/redact.d.ts
 /** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
 export type Redactor = (key: string, value: string) => string;
+
+// capture/type-paths.d.ts
+import type { Untyped } from "./metrics.js";
+/** Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which would not end for recursive ones. */
+/** What a metric can be made of. */
+export type Scalar = number | bigint | boolean;
+/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
+export type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [keyof T] extends [never] ? [object] extends [T] ? true : false : false;
+/** What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member that has it is enough. */
+type Reach<T, P extends string> = Loose<T> extends true ? unknown : PartOf<T, P> | (P extends `${infer K}.${infer Rest}` ? Deeper<NonNullable<PartOf<T, K>>, Rest> : never);
+type Deeper<T, P extends string> = [T] extends [never] ? never : Reach<T, P>;
+/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
+export type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : never : K extends keyof T ? T[K] : T extends ArrayLike<infer E> ? K extends `${number}` ? T extends readonly unknown[] ? number extends T["length"] ? E : never : E : never : K extends `${keyof T & (string | number)}` ? ByText<T>[K & keyof ByText<T>] : never;
+/** The fields whose names are numbers or members of an enum, under their texts. */
+type ByText<T> = {
+    [Name in keyof T as `${Name & (string | number)}`]: T[Name];
+};
+/** What a list or anything else that can be walked along holds; not what would be used up by that. */
+type ElementOf<V> = V extends string | {
+    next: unknown;
+} ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
+/** What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or something so wide that it may be one. */
+type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown> ? never : T extends ArrayLike<infer E> | ReadonlySet<infer E> ? E : T extends Iterable<infer E> ? E[] extends T ? E : never : never;
+type Has<V, Kind> = [Extract<V, Kind>] extends [never] ? false : true;
+/** Whether a value can be logged as a metric: a number or the like (also among other things), or a list of them. */
+type IsMetric<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar> extends true ? true : Has<ElementOf<NonNullable<V>>, Scalar>;
+/** Whether a value can be a step. */
+type IsStep<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar>;
+/** Whether a value can be a tag or a param: anything but a function. */
+type IsText<V> = [V] extends [never] ? false : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never] ? false : true;
+type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
+/** Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its elements, of which numbers are taken themselves. */
+type FitsMetric<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsMetric<Reach<T, P>> : P extends `${Digit}${string}` ? IsMetric<Reach<T, P>> : Has<ListedIn<T>, Scalar> extends true ? true : IsMetric<Deeper<NonNullable<ListedIn<T>>, P>> : never;
+/** A step's path leads into each element of a list. */
+type FitsStep<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsStep<Reach<T, P>> : IsStep<Deeper<NonNullable<ListedIn<T>>, P>> : never;
+type FitsTag<T, P extends string> = T extends unknown ? IsText<Reach<T, P>> : never;
+/** Only what begins with a position can be checked: the compiler does not know the names of arguments. */
+type FitsParam<A, P extends string> = A extends unknown ? (P extends `${Digit}${string}` ? IsText<Reach<A, P>> : true) : never;
+interface Fits<T, P extends string> {
+    readonly metric: FitsMetric<T, P>;
+    readonly step: FitsStep<T, P>;
+    readonly tag: FitsTag<T, P>;
+    readonly param: FitsParam<T, P>;
+}
+/** The paths a selector is made of. */
+export type PathsOf<S> = [S] extends [null | undefined] ? never : S extends string ? S : S extends readonly (infer P)[] ? P : S extends (...args: Untyped) => unknown ? never : S extends object ? Extract<S[keyof S], string> : never;
+/** A path without the mark that what it leads to may be absent. */
+type Bare<P extends string> = P extends `${infer Name}?` ? Name : P;
+/** The paths that do not fit. About a path that is any text nothing can be said. */
+export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends string ? string extends P ? never : true extends Fits<T, Bare<P>>[Kind] ? never : {} extends Record<P, 1> ? never : P : never;
+/** An object at a path. */
+interface At<Path extends string, T> {
+    readonly path: Path;
+    readonly value: T;
+}
+/** Names of fields that are written in the type. */
+type NamesOf<T> = keyof {
+    [K in keyof T as K extends string | number ? (string extends K ? never : number extends K ? never : `${K}`) : never]: 1;
+};
+type FieldsOf<T> = T extends readonly unknown[] ? Exclude<keyof T, keyof unknown[]> : T extends (...args: never) => unknown ? never : NamesOf<T>;
+/** What has fields to name: an object, and of a list its first element. */
+type Opened<Path extends string, T> = T extends string | Scalar | ((...args: never) => unknown) | Date ? never : T extends ReadonlyMap<infer K, infer V> ? string extends K ? never : At<Path, Record<Extract<K, string>, V>> : T extends ArrayLike<infer E> ? T extends readonly unknown[] ? number extends T["length"] ? At<`${Path}0.`, NonNullable<E>> : At<Path, T> : never : T extends object ? At<Path, T> : never;
+type LeavesAt<O, Leaf> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Has<PartOf<T, K>, Leaf> extends true ? `${Path}${K}` : Has<ElementOf<NonNullable<PartOf<T, K>>>, Leaf> extends true ? `${Path}${K}` : never : never : never : never;
+type ObjectsAt<O> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Loose<PartOf<T, K>> extends true ? never : Opened<`${Path}${K}.`, NonNullable<PartOf<T, K>>> : never : never : never;
+/** The top of a result: an object, or the elements of a list. */
+type Top<T> = T extends unknown ? ([ListedIn<T>] extends [never] ? Opened<"", T> : Opened<"", NonNullable<ListedIn<T>>>) : never;
+export type Found<T, Leaf> = Levels<T extends readonly unknown[] ? (number extends T["length"] ? Top<T> : At<"", T>) : Top<T>, Leaf>;
+type Levels<O, Leaf> = Deepened<LeavesAt<O, Leaf> | LeavesAt<ObjectsAt<O>, Leaf>, O, Leaf>;
+type Deepened<Found, O, Leaf> = [Found] extends [never] ? LeavesAt<ObjectsAt<ObjectsAt<O>>, Leaf> : Found;
+export {};
 
 // config/options.d.ts
 import type { Redactor } from "../capture/redact.js";
@@ -209,19 +320,26 @@ export type RunContext = ScopeStorage<unknown>;
 /** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
 export interface CallStorage<T> extends ScopeStorage<T> {
     run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
+    /**
+     * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a `finally`, as `run` does: a call
+     * between the two needs no frame of the storage's, of which deep recursion would have one for each level.
+     */
+    enterWith?(value: T | undefined): void;
 }
-/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
+/** The default storage, on `AsyncLocalStorage`. */
 export declare function asyncLocalScopes<T>(): CallStorage<T>;
 /** A storage of somebody else's with arguments bound, which takes no frame either. */
 export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T>;
 
 // decorators/define-experiment.d.ts
-import type { Scalar } from "../capture/check.js";
-import type { SelectorFunction } from "../capture/metrics.js";
-import type { CallOptions, StartOptions } from "../run/options.js";
+import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { Scalar } from "../capture/type-paths.js";
+import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
 import type { MetricOptions, Run } from "../run/run.js";
 import { type MetricSchema } from "../run/schema.js";
-import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator, StepOption, SteppedOptions } from "./types.js";
+import { type ExperimentDecorator } from "./tracked-experiment.js";
+import type { Applied, LogMetricGoes, LogsMetrics, StepOption } from "./types.js";
 /** What a param's values are. */
 export type ParamKind = "number" | "string" | "boolean";
 type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
@@ -232,7 +350,7 @@ export interface ExperimentSchema<M extends Record<string, MetricSchema>, P exte
     readonly params?: P;
 }
 /** A selector whose metric keys are those of an experiment. */
-type KeyedSelector<K extends string> = K | readonly K[] | {
+type KeyedSelector<K extends string> = K | `${K}?` | readonly (K | `${K}?`)[] | {
     readonly [key in K]?: string | SelectorFunction;
 } | ((result: never, args: never) => {
     readonly [key in K]?: Scalar;
@@ -261,11 +379,13 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     readonly name: string;
     readonly metrics: M;
     /** `@TrackedExperiment` with this experiment's name. */
-    TrackedExperiment(options?: Omit<CallOptions, "experiment">): ClassDecoratorOf & MethodDecoratorOf;
+    TrackedExperiment<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">): ExperimentDecorator<S, A>;
     /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
-    LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption = undefined>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<SteppedOptions<Step>, "prefix">): MetricDecorator<S, Step>;
+    LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
     /** `withRun` in this experiment. */
-    withRun<R>(options: Omit<CallOptions, "experiment">, fn: (run: TypedRun<keyof M & string, P>) => R): R;
+    withRun<R, Known = Untyped, const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
+        readonly experiment?: never;
+    }, fn: (run: TypedRun<keyof M & string, P>) => R | Known): R;
     /** `startRun` in this experiment. */
     startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
     /** The run in force here, when it is one of this experiment. */
@@ -275,56 +395,59 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
  * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run, values out of range are counted and warned of.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  * @example
+ * ```ts
  * const Sweep = defineExperiment({
  *   name: "Sweep",
  *   metrics: { loss: { unit: "nats", goal: "minimize", range: [0, Infinity] }, accuracy: { goal: "maximize", range: [0, 1] } },
  *   params: { lr: "number" },
  * });
- *
- * @Sweep.TrackedExperiment()
- * class Trainer {
- *   @Sweep.LogMetric({ loss: "final.loss" })
+ * ;@Sweep.TrackedExperiment()
+ * class Trainer {@Sweep.LogMetric({ loss: "final.loss" })
  *   train(lr: number) {
  *     Sweep.currentRun()?.logParam("lr", lr);
  *     return { final: { loss: 1 - lr } };
  *   }
  * }
  * new Trainer().train(0.1);
+ * ```
  */
 export declare function defineExperiment<const M extends Record<string, MetricSchema>, const P extends Record<string, ParamKind> = Record<never, ParamKind>>(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P>;
 export {};
 
 // decorators/log-metric.d.ts
-import { type Selector } from "../capture/metrics.js";
-import type { MetricDecorator, StepOption, SteppedOptions } from "./types.js";
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogMetricFactory = MetricDecorator<undefined> & {
-    (): MetricDecorator<undefined>;
-    <const S extends Selector, const Step extends StepOption = undefined>(selector: S, options?: SteppedOptions<Step>): MetricDecorator<S, Step>;
-    <const Step extends StepOption = undefined>(selector: undefined, options: SteppedOptions<Step>): MetricDecorator<undefined, Step>;
+import { type LogMetricOptions, type Selector } from "../capture/metrics.js";
+import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
+ * one that is explained when none fits.
+ */
+type LogMetricFactory = MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+    (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+    <const S extends Selector, const Step extends StepOption>(selector?: S | PublicClass, options?: LogMetricOptions<Step>): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
 };
 /**
  * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
  * dotted paths, a list or generator as one step per element. With a selector: a path, a list of paths, a record `{ key: path or function }`, a function.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Learner {
- *   @LogMetric(["loss", "accuracy"])
+ * ```ts
+ * class Learner {@LogMetric(["loss", "accuracy"])
  *   async evaluate() {
  *     return { loss: 0.42, accuracy: 0.9 };
  *   }
  * }
+ * ```
  */
 export declare const LogMetric: LogMetricFactory;
 export {};
 
 // decorators/log-param.d.ts
 import { type ParamSelector } from "../capture/params.js";
-import type { ParamDecorator } from "./types.js";
+import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogParamFactory = ParamDecorator<undefined> & {
-    (): ParamDecorator<undefined>;
-    <const S extends ParamSelector>(selector: S): ParamDecorator<S>;
+type LogParamFactory = ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
+    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
 };
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
@@ -333,131 +456,186 @@ type LogParamFactory = ParamDecorator<undefined> & {
  * argument's name and paths lead into its value: `train(@LogParam("lr") lr: number)`.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Learner {
- *   @LogParam(["lr", "1.epochs"])
+ * ```ts
+ * class Learner {@LogParam(["lr", "1.epochs"])
  *   train(lr: number, options: { epochs: number }) {}
  * }
+ * ```
  */
 export declare const LogParam: LogParamFactory;
 export {};
 
 // decorators/log-tag.d.ts
 import { type Selector } from "../capture/metrics.js";
-import type { TagDecorator } from "./types.js";
+import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogTagFactory = TagDecorator & {
-    (): TagDecorator;
-    (selector: Selector): TagDecorator;
+type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
+    (): Applied<LogTagGoes, LogsTags<never>>;
+    <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
 };
 /**
  * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a selector: a path, a list of paths,
  * a record `{ tag: path or function }`, or a function that returns a value or a record.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Learner {
- *   @LogTag({ stage: "info.stage" })
+ * ```ts
+ * class Learner {@LogTag({ stage: "info.stage" })
  *   evaluate() {
  *     return { info: { stage: "test" } };
  *   }
  * }
+ * ```
  */
 export declare const LogTag: LogTagFactory;
 export {};
 
 // decorators/tracked-experiment.d.ts
-import { type CallOptions } from "../run/options.js";
-import type { ClassDecoratorOf, MethodDecoratorOf } from "./types.js";
-/** The two things `@TrackedExperiment` can stand on. */
-type TrackedExperimentDecorator = ClassDecoratorOf & MethodDecoratorOf;
+import type { Selector } from "../capture/metrics.js";
+import { type PathOptions } from "../run/options.js";
+import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
+/** What `@TrackedExperiment` is after its options are known. */
+export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedExperimentFactory = TrackedExperimentDecorator & {
-    (experiment?: string, options?: CallOptions): TrackedExperimentDecorator;
-    (options: CallOptions): TrackedExperimentDecorator;
+type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
+    <const S extends Selector, A extends string>(experimentOrOptions?: string | PathOptions<S, A>): ExperimentDecorator<S, A>;
+    <const S extends Selector, A extends string>(experiment: string | undefined, options: PathOptions<S, A> | undefined): ExperimentDecorator<S, A>;
 };
 /**
  * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a method: every call
  * opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the class's name.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+ * ```ts
+ * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
  * class MetaLearner {}
+ * ```
  */
 export declare const TrackedExperiment: TrackedExperimentFactory;
 export {};
 
 // decorators/tracked-run.d.ts
-import { type CallOptions } from "../run/options.js";
-import type { MethodDecoratorOf } from "./types.js";
+import type { Selector } from "../capture/metrics.js";
+import { type PathOptions } from "../run/options.js";
+import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedRunFactory = MethodDecoratorOf & ((options?: CallOptions) => MethodDecoratorOf);
+type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> & (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
 /**
  * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Sweep {
- *   @TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
+ * ```ts
+ * class Sweep {@TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
  *   async trial(lr: number) {}
  * }
+ * ```
  */
 export declare const TrackedRun: TrackedRunFactory;
 export {};
 
 // decorators/types.d.ts
-import type { MetricCheck, ParamCheck } from "../capture/check.js";
-import type { LogMetricOptions, Untyped } from "../capture/metrics.js";
-import type { ParamSelector } from "../capture/params.js";
+import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
+import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import type { AnyFunction } from "../run/plan.js";
-/** A method decorator of both dialects; in the standard one also of a field that holds a function. */
-export interface MethodDecoratorOf {
-    <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M>): (this: This, initial: M) => M;
-    <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
-    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
-}
 /** Any class, also one whose constructor is private (which fits no constructor type). */
 interface AnyClass {
     readonly prototype: object;
 }
-/** A class decorator of both dialects that never replaces the class. */
-export interface ClassDecoratorOf {
-    (value: AnyClass, context: {
-        readonly kind: "class";
-        readonly name: string | undefined;
-    }): void;
-    (target: AnyClass): void;
+/** What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public. */
+export type PublicClass = abstract new (...args: Untyped) => unknown;
+export interface LogsMetrics<S, Step> {
+    readonly metrics: S;
+    readonly step: Step;
 }
-/** Decorates accessors and setters, in both dialects: every assignment is logged. */
-interface AssignmentDecorator<Value> {
-    <This, V extends Value>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
-    <This, V extends Value>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+export interface LogsTags<S> {
+    readonly tags: S;
 }
-/** What is assigned to a setter or accessor, but nothing that is `Not`; methods have overloads of their own. */
-type Assigned<V, Not> = 0 extends 1 & V ? unknown : V extends Not ? never : unknown;
+export interface LogsParams<S> {
+    readonly arguments: S;
+}
+export interface OpensRuns<Metrics, Params> {
+    readonly opens: {
+        readonly metrics: Metrics;
+        readonly params: Params;
+    };
+}
+/** What may stand on classes, too. */
+export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Params> {
+    readonly classes: true;
+}
+/** Whether a decorator fits a method. */
+type OnMethod<Asks, M> = Asks extends LogsMetrics<infer S, infer Step> ? MetricCheck<S, Step, M> : Asks extends LogsTags<infer S> ? TagCheck<S, M> : Asks extends LogsParams<infer S> ? ParamCheck<S, M> : Asks extends OpensRuns<infer S, infer A> ? ParamCheck<A, M> extends Wrong<string> ? ParamCheck<A, M> : MetricCheck<S, never, M> : true;
+/** Whether a decorator fits what is assigned. */
+type OnAssignment<Goes extends string, Asks, V> = Asks extends LogsMetrics<infer S, infer Step> ? AssignedCheck<S, Step, V> : Asks extends LogsTags<infer S> ? AssignedTagCheck<S, V> : Wrong<Goes>;
+type OnField<Goes extends string, Asks, V> = 0 extends 1 & V ? true : NonNullable<V> extends AnyFunction ? OnMethod<Asks, NonNullable<V>> : Wrong<`${Goes}; this field holds no function`>;
+/** Whether a decorator fits a class. Where no metrics were given, their type is any selector, or never. */
+type OnClass<Goes extends string, Asks> = Asks extends NamesExperiment<infer Metrics, unknown> ? [Metrics] extends [never] ? true : Selector extends Metrics ? true : Wrong<"metrics is an option for methods; on a class put @LogMetric on the methods"> : Wrong<Goes>;
+/** What the standard dialect says of a member. */
+interface StandardContext {
+    readonly kind: string;
+    readonly name: unknown;
+}
+/** Whether a decorator fits what it stands on in the standard dialect. */
+type Standard<Goes extends string, Asks, C> = C extends {
+    readonly kind: "method";
+    readonly access: {
+        get(object: never): infer M;
+    };
+} ? OnMethod<Asks, M> : C extends {
+    readonly kind: "field";
+    readonly access: {
+        get(object: never): infer V;
+    };
+} ? OnField<Goes, Asks, V> : C extends {
+    readonly kind: "accessor" | "setter";
+    readonly access: {
+        set(object: never, value: infer V): void;
+    };
+} ? OnAssignment<Goes, Asks, V> : C extends {
+    readonly kind: "class";
+} ? OnClass<Goes, Asks> : C extends {
+    readonly kind: "getter";
+} ? Wrong<Goes> : Untyped;
+/** The same for the legacy one, where a member is what its descriptor holds. */
+type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V ? true : V extends AnyFunction ? OnMethod<Asks, V> : OnAssignment<Goes, Asks, V>;
+/**
+ * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which the compiler shows as the one error;
+ * the signatures below take what fits, and what depends on a type parameter of the class.
+ */
+export interface MemberDecorator<Goes extends string, Asks> {
+    <C extends StandardContext>(value: unknown, context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never): Standard<Goes, Asks, C>;
+    <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
+    <This, V>(value: undefined, context: ClassFieldDecoratorContext<This, V>): (this: This, initial: V) => V;
+    <This, V>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
+    <This, V>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+    <V>(target: object, key: string | symbol, descriptor: Legacy<Goes, Asks, V> extends Wrong<string> ? TypedPropertyDescriptor<V> : never): Legacy<Goes, Asks, V>;
+    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
+    <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
+    (target: object, key: string | symbol | undefined, index: number): Wrong<Goes>;
+    (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
+}
+/** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
+export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> & (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
+type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T ? Untyped : OnClass<Goes, Asks> extends Wrong<string> ? OnClass<Goes, Asks> : undefined;
+/** On classes and methods. */
+export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> & ((value: AnyClass, context: {
+    readonly kind: "class";
+    readonly name: string | undefined;
+}) => void);
+/** What is known of a parameter: of private methods nothing. */
+type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
+/** Above a parameter, in the legacy dialect. */
+export interface ParameterDecorator<S> {
+    (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
+    <T extends object, K extends string | symbol, Index extends number>(target: T, key: K, index: OnParameter<S, T, K, Index> extends Wrong<string> ? Index : never): OnParameter<S, T, K, Index>;
+    (target: object, key: string | symbol, index: number): void;
+}
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
-/** `LogMetricOptions` whose step is known to the compiler. */
-export type SteppedOptions<Step extends StepOption> = Omit<LogMetricOptions, "step"> & {
-    readonly step?: Step | undefined;
-};
-/**
- * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
- * so the one for methods, whose selector can be wrong, stands there.
- */
-export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> & {
-    <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, NonNullable<M>, Step>): (this: This, initial: M) => M;
-    <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
-    <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction | string>): void;
-    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M, Step>): TypedPropertyDescriptor<M>;
-};
-/** `@LogTag` after its selector is known. */
-export type TagDecorator = AssignmentDecorator<Untyped> & (<V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction>) => void) & MethodDecoratorOf;
-/** `@LogParam` after its selector is known. */
-export interface ParamDecorator<S extends ParamSelector | undefined> {
-    /** Above a parameter, in the legacy dialect. */
-    (target: object, key: string | symbol, index: number): void;
-    <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M> & ParamCheck<S, NonNullable<M>>): (this: This, initial: M) => M;
-    <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
-    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>): TypedPropertyDescriptor<M>;
-}
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessors";
+export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
+export type TrackedRunGoes = "@TrackedRun goes on methods";
+export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";
 export {};
 
 // diagnostics.d.ts
@@ -618,6 +796,10 @@ declare const PROBLEMS: {
     readonly CAPTURE_FAILED: {
         readonly retry: false;
         readonly todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.";
+    };
+    readonly NOTHING_FOUND: {
+        readonly retry: false;
+        readonly todo: "";
     };
     readonly CAPTURE_LIMIT: {
         readonly retry: false;
@@ -806,7 +988,9 @@ export type { Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, R
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
 // run/current.d.ts
-import { type CallOptions, type StartOptions } from "./options.js";
+import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
+import type { Selector, Untyped } from "../capture/metrics.js";
+import { type StartOptions, type WithRunOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 import type { Run } from "./run.js";
 /**
@@ -814,21 +998,25 @@ import type { Run } from "./run.js";
  * Gives back what `fn` gives.
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
  *   run.logMetric("loss", 0.42);
  * });
+ * ```
  */
-export declare function withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
+export declare function withRun<R, Known = Untyped, const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
 /**
  * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
  * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
  * run.logParam("lr", 0.1);
+ * ```
  */
 export declare function startRun(options?: StartOptions): Run;
-/** The run in force here, or undefined outside any. */
+/** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
 export declare function currentRun(): Run | undefined;
 /**
  * The run in force here; while tracking is off, one that forgets.
@@ -838,7 +1026,9 @@ export declare function requireRun(): Run;
 /**
  * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the emitter's.
  * @example
+ * ```ts
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
+ * ```
  */
 export declare function bind<F extends AnyFunction>(fn: F): F;
 
@@ -890,29 +1080,29 @@ export interface LoggedExperiment {
 }
 
 // run/options.d.ts
-import type { MetricCheck } from "../capture/check.js";
+import type { ArgsOf, ResultSeen, ResultSeenOf, Unless } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/metrics.js";
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
 /** A class of errors, also one whose constructor is not public. */
 export type ErrorClass = abstract new (...args: any[]) => unknown;
-/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
-export interface RunOptions {
+/** What the option `params` may be. */
+type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | ((args: Args) => Readonly<Record<string, unknown>>);
+/** Options without those that hold paths. */
+interface PathlessOptions<Result, Args> {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
-    readonly runName?: string | ((args: Untyped) => string) | undefined;
-    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-    readonly params?: Readonly<Record<string, unknown>> | readonly string[] | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
+    readonly runName?: string | ((args: Args) => string) | undefined;
     /** Tags of the run. Those of a base class come first. */
-    readonly tags?: Readonly<Record<string, unknown>> | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
+    readonly tags?: Readonly<Record<string, unknown>> | ((args: Args) => Readonly<Record<string, unknown>>) | undefined;
     /** @default "child"; for `@Log…` methods of a tracked class "join" */
     readonly nest?: Nest | undefined;
     /**
      * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
      * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
      */
-    readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
+    readonly sample?: number | ((args: Args) => boolean | number) | undefined;
     /**
      * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
      * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
@@ -924,12 +1114,55 @@ export interface RunOptions {
      */
     readonly foldKey?: string | undefined;
     /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-    readonly failOn?: ((result: Untyped, args: Untyped) => boolean | string | Error | null | undefined) | undefined;
+    readonly failOn?: ((result: Result, args: Args) => boolean | string | Error | null | undefined) | undefined;
     /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
-    readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Untyped) => boolean) | undefined;
+    readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Args) => boolean) | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
-    readonly when?: ((args: Untyped) => boolean) | undefined;
+    readonly when?: ((args: Args) => boolean) | undefined;
 }
+/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
+export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
+    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+    readonly params?: RunParams<string, Args> | undefined;
+}
+/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
+export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Selector<Result, Args> | undefined;
+}
+/** `CallOptions` of a decorator, whose paths the compiler knows. */
+export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped> {
+    /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Metrics | undefined;
+    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+    readonly params?: RunParams<Param, Untyped> | undefined;
+}
+/** Options of `tracked`, whose functions know the result and the arguments of the function. */
+interface FunctionOptions<F, Metrics, Param extends string> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Metrics | undefined;
+    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
+    readonly params?: RunParams<Param, ArgsOf<F>> | undefined;
+}
+/** The same where something is wrong with paths: what, stands in their place. */
+interface WrongFunctionOptions<F, BadMetric, BadParam> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+    readonly metrics?: Unless<BadMetric, Untyped>;
+    readonly params?: Unless<BadParam, Untyped>;
+}
+/** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
+export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param> : WrongFunctionOptions<F, BadMetric, BadParam>;
+/** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []> {
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Metrics | undefined;
+    /** Fixed params, or a function. */
+    readonly params?: RunParams<string, readonly []> | undefined;
+}
+interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {
+    readonly metrics?: Unless<BadMetric, Untyped>;
+}
+/** Options of `withRun`, likewise. */
+export type WithRunOptions<Result, Metrics, BadMetric> = Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 /** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
 export interface StartOptions {
     /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
@@ -943,15 +1176,7 @@ export interface StartOptions {
     /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
     readonly sample?: number | undefined;
 }
-/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
-export interface CallOptions extends RunOptions {
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
-    readonly metrics?: Selector | undefined;
-}
-/** `CallOptions` whose `metrics` are checked against what the function returns. */
-export type CheckedOptions<S extends Selector | undefined, F> = Omit<CallOptions, "metrics"> & {
-    readonly metrics?: (S & MetricCheck<S, F>) | undefined;
-};
+export {};
 
 // run/plan.d.ts
 /** Any function; arguments and `this` go through untouched. */
@@ -1038,6 +1263,7 @@ export interface MetricSchema {
 }
 
 // run/tracked.d.ts
+import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf } from "../capture/check.js";
 import { type Selector } from "../capture/metrics.js";
 import { type CheckedOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
@@ -1046,10 +1272,12 @@ import { type AnyFunction } from "./plan.js";
  * name, length and types.
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
  * await train(0.1); // one FINISHED run: param lr, metric loss
+ * ```
  */
-export declare function tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
+export declare function tracked<F extends AnyFunction, const S extends Selector<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>>): F;
 
 // stores/registry.d.ts
 import { type TrackingStore } from "./tracking-store.js";
@@ -1076,6 +1304,7 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
  * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
  * @experimental
  * @example
+ * ```ts
  * registerTrackingStore("void", (uri) => ({
  *   uri,
  *   apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
@@ -1083,6 +1312,7 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
  * }));
  * const tracker = createTracker({ trackingUri: "void:anywhere" });
  * await tracker.shutdown();
+ * ```
  */
 export declare function registerTrackingStore(scheme: string, make: StoreMaker): void;
 
@@ -1310,21 +1540,21 @@ export interface TrackingStore {
 }
 
 // tracker.d.ts
-import type { Selector } from "./capture/metrics.js";
 import { type PulseConfig } from "./config/options.js";
 import { type Stats } from "./diagnostics.js";
+import { type withRun } from "./run/current.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
-import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";
-import type { AnyFunction } from "./run/plan.js";
+import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
+import { type tracked } from "./run/tracked.js";
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
     /** Like the function of that name, with this tracker. */
-    withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
+    withRun: typeof withRun;
     /** Like the function of that name, with this tracker. */
     startRun(options?: StartOptions): Run;
     /** Like the function of that name, with this tracker at every call. */
-    tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
+    tracked: typeof tracked;
     /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
     run<R>(fn: () => R): R;
     /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
@@ -1343,16 +1573,20 @@ export interface FlushOptions {
  * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
  * @example
+ * ```ts
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
+ * ```
  */
 export declare function configure(config: PulseConfig): void;
 /**
  * Makes a tracker of its own beside the default one.
  * @throws PulseError like `configure`.
  * @example
+ * ```ts
  * const tracker = createTracker({ trackingUri: "memory:" });
  * await tracker.withRun({ experiment: "Sweep" }, async (run) => run.logMetric("loss", 0.42));
  * tracker.stats().metrics; // 1
+ * ```
  */
 export declare function createTracker(config?: PulseConfig): Tracker;
 /** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
@@ -1365,6 +1599,8 @@ export declare function stats(): Stats;
  * Logs one whole run and resolves once it is stored.
  * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is absent.
  * @example
+ * ```ts
  * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });
+ * ```
  */
 export declare function logExperiment(log: ExperimentLog): Promise<LoggedExperiment>;

@@ -37,11 +37,13 @@ export interface MatcherResult {
 /**
  * Matchers for vitest and Jest: `expect.extend(pulseMatchers)`.
  * @example
+ * ```ts
  * import { createTestTracker, pulseMatchers } from "pulse-mlflow/testing";
  * const tracker = createTestTracker();
  * tracker.withRun({}, (run) => run.logMetric("loss", 0.5));
  * // expect.extend(pulseMatchers); expect(tracker).toHaveLoggedMetric("loss", { near: 0.5, steps: [0] });
  * console.assert(pulseMatchers.toHaveLoggedMetric(tracker, "loss", { near: 0.5 }).pass);
+ * ```
  */
 export declare const pulseMatchers: {
     toHaveLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): MatcherResult;
@@ -77,11 +79,13 @@ import type { StoreContractCase, StoreSubject } from "./store-subject.js";
  * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an empty place.
  * @experimental
  * @example
+ * ```ts
  * import assert from "node:assert/strict";
  * import { test } from "node:test";
  * import { type StoreSubject, trackingStoreContract } from "pulse-mlflow/testing";
  * const makeSubject = async (): Promise<StoreSubject> => assert.fail("your store, and how to read what is in it");
  * for (const { name, run } of trackingStoreContract(makeSubject)) test.skip(name, run); // test(name, run) in yours
+ * ```
  */
 export declare function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[];
 
@@ -172,11 +176,13 @@ export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
  * @param config like `configure`, without tracking URI and context.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
+ * ```ts
  * import { createTestTracker } from "pulse-mlflow/testing";
  * const tracker = createTestTracker();
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { params: ["lr"], metrics: "loss" });
  * await tracker.run(() => train(0.25));
  * console.assert(tracker.onlyRun.params.lr === "0.25" && tracker.onlyRun.metrics.loss?.[0]?.value === 0.75);
+ * ```
  */
 export declare function createTestTracker(config?: TestConfig): TestTracker;
 /** The calls to MLflow that code under test makes, and a server that can be away. */
@@ -195,10 +201,12 @@ export interface MlflowCalls {
  * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
+ * ```ts
  * import { recordMlflowCalls } from "pulse-mlflow/testing";
  * const mlflow = recordMlflowCalls();
  * mlflow.tracker.withRun({ experiment: "Sweep", runName: "trial", params: { lr: 0.1 } }, (run) => run.logMetric("loss", 0.9));
  * console.log(mlflow.calls);
  * // [["setExperiment", "Sweep"], ["startRun", "trial"], ["logParam", "lr", "0.1"], ["logMetric", "loss", 0.9, 0], ["endRun", "FINISHED"]]
+ * ```
  */
 export declare function recordMlflowCalls(config?: TestConfig): MlflowCalls;

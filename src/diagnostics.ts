@@ -33,6 +33,9 @@ export interface Stats {
   warnings: Partial<Record<PulseErrorCode, number>>;
 }
 
+/** What is wrong; a function where it is dear to say. */
+type Detail = string | (() => string);
+
 /** Subjects remembered for "warn once per subject"; beyond it only counting goes on. */
 const MAX_SUBJECTS = 200;
 /** How many of them may be no problems. */
@@ -71,7 +74,7 @@ export class Diagnostics {
   }
 
   /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
-  warn(code: PulseErrorCode, detail: string, cause?: unknown, subject = ""): void {
+  warn(code: PulseErrorCode, detail: Detail, cause?: unknown, subject = ""): void {
     // Most are said already, and an error is dear to make.
     if (!this.#strict && this.#said.has(`${code} ${subject}`)) this.#count(code);
     else {
@@ -81,7 +84,7 @@ export class Diagnostics {
   }
 
   /** Says what is worth knowing and no problem: once per subject, of at most `MAX_NOTICES`; never thrown. */
-  notice(code: PulseErrorCode, detail: string, subject: string): void {
+  notice(code: PulseErrorCode, detail: Detail, subject: string): void {
     if (this.#said.has(`${code} ${subject}`) || this.#notices >= MAX_NOTICES) this.#count(code);
     else {
       this.#notices++;
@@ -135,9 +138,9 @@ export class Diagnostics {
     warnings[code] = (warnings[code] ?? 0) + 1;
   }
 
-  #note(code: PulseErrorCode, detail: string | PulseError, cause: unknown, subject: string, later = false): PulseError {
+  #note(code: PulseErrorCode, detail: Detail | PulseError, cause: unknown, subject: string, later = false): PulseError {
     this.#count(code);
-    const error = typeof detail === "string" ? new PulseError(code, detail, cause) : detail;
+    const error = detail instanceof PulseError ? detail : new PulseError(code, typeof detail === "string" ? detail : detail(), cause);
     const key = `${code} ${subject}`;
     if (!this.#said.has(key) && this.#said.size < MAX_SUBJECTS) {
       this.#said.add(key);

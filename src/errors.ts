@@ -36,6 +36,7 @@ const PROBLEMS = {
     retry: false,
     todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.",
   },
+  NOTHING_FOUND: { retry: false, todo: "" },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
   NOT_RECORDED: { retry: false, todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more." },
   OUT_OF_RANGE: { retry: false, todo: "It is logged all the same; mend the value, or the range of defineExperiment()." },

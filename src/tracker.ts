@@ -1,4 +1,4 @@
-import type { Selector } from "./capture/metrics.js";
+import type { Untyped } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
@@ -9,15 +9,14 @@ import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
 import { OutboxFolder } from "./recorder/outbox/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
-import { planOnce, startRun } from "./run/current.js";
+import { planOnce, startRun, type withRun } from "./run/current.js";
 import { carryBy, OFF, provideDefaultHost, scopes } from "./run/host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
 import { forgettingRun } from "./run/open-run.js";
-import type { CallOptions, CheckedOptions, StartOptions } from "./run/options.js";
-import type { AnyFunction } from "./run/plan.js";
+import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
 import type { RunHost } from "./run/run-host.js";
-import { callTracked, trackedBy } from "./run/tracked.js";
+import { callTracked, type tracked, trackedBy } from "./run/tracked.js";
 import { endUnended } from "./run/tracked-call.js";
 import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
@@ -29,11 +28,11 @@ import { needFunction, unknownOption, wrongInput } from "./wrong-input.js";
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
   /** Like the function of that name, with this tracker. */
-  withRun<R>(options: CallOptions, fn: (run: Run) => R): R;
+  withRun: typeof withRun;
   /** Like the function of that name, with this tracker. */
   startRun(options?: StartOptions): Run;
   /** Like the function of that name, with this tracker at every call. */
-  tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options?: CheckedOptions<S, F>): F;
+  tracked: typeof tracked;
   /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
   run<R>(fn: () => R): R;
   /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
@@ -95,17 +94,17 @@ class TrackerInstance implements Tracker, RunHost {
     return id;
   }
 
-  withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
+  withRun(options: Untyped, fn: (run: Run) => Untyped): Untyped {
     const plan = planOnce(options, fn);
-    return OFF ? fn(forgettingRun(options)) : (callTracked(plan, undefined, undefined, this) as R);
+    return OFF ? fn(forgettingRun(options)) : callTracked(plan, undefined, undefined, this);
   }
 
   startRun(options: StartOptions = {}): Run {
     return this.#inside(() => startRun(options));
   }
 
-  tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(fn: F, options: CheckedOptions<S, F> = {}): F {
-    return trackedBy(this, fn, options as CallOptions);
+  tracked(fn: Untyped, options: Untyped = {}): Untyped {
+    return trackedBy(this, fn, options);
   }
 
   run<R>(fn: () => R): R {
@@ -271,7 +270,9 @@ export function trackerOn(
  * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
  * @example
+ * ```ts
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
+ * ```
  */
 export function configure(config: PulseConfig): void {
   checkConfig(config, "configure"); // also when there is none, which would mean the defaults
@@ -289,9 +290,11 @@ export function configure(config: PulseConfig): void {
  * Makes a tracker of its own beside the default one.
  * @throws PulseError like `configure`.
  * @example
+ * ```ts
  * const tracker = createTracker({ trackingUri: "memory:" });
  * await tracker.withRun({ experiment: "Sweep" }, async (run) => run.logMetric("loss", 0.42));
  * tracker.stats().metrics; // 1
+ * ```
  */
 export function createTracker(config: PulseConfig = {}): Tracker {
   checkConfig(config, "createTracker");
@@ -321,7 +324,9 @@ export function stats(): Stats {
  * Logs one whole run and resolves once it is stored.
  * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is absent.
  * @example
+ * ```ts
  * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });
+ * ```
  */
 export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   return logRun(log, (trackingUri) => {

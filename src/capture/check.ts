@@ -1,170 +1,179 @@
 import type { Untyped } from "./metrics.js";
+import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 
-/** The compiler's part: whether the paths of a selector fit the function it is applied to. */
+/** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
 
-/** What a metric can be made of. */
-export type Scalar = number | bigint | boolean;
+/** What the compiler shows where something is wrong. */
+export interface Wrong<Sentence extends string> {
+  readonly wrong: Sentence;
+}
 
-/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
-type Loose<T> = unknown extends T
+/** The same with the path, and the paths there are. */
+interface WrongPath<Sentence extends string, Path, There extends string, Paths> extends Wrong<Sentence> {
+  readonly path: Path;
+  readonly there: There;
+  readonly paths: Paths;
+}
+
+type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never]
+  ? WrongPath<Sentence, Path, "there are none", never>
+  : WrongPath<Sentence, Path, "there are", Paths>;
+
+// What is called
+
+/** What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the first). */
+type ResultOf<M> =
+  Loose<M> extends true
+    ? unknown
+    : M extends {
+          (...args: never): infer R1;
+          (...args: never): infer R2;
+          (...args: never): infer R3;
+          (...args: never): infer R4;
+          (...args: never): infer R5;
+          (...args: never): infer R6;
+          (...args: never): infer R7;
+          (...args: never): infer R8;
+        }
+      ? R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8
+      : never;
+
+/** What a function takes, likewise. */
+type TakenBy<M> =
+  Loose<M> extends true
+    ? unknown
+    : M extends {
+          (...args: infer A1): unknown;
+          (...args: infer A2): unknown;
+          (...args: infer A3): unknown;
+          (...args: infer A4): unknown;
+          (...args: infer A5): unknown;
+          (...args: infer A6): unknown;
+          (...args: infer A7): unknown;
+          (...args: infer A8): unknown;
+        }
+      ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8
+      : never;
+
+/** The arguments of a function, as functions in its options get them. */
+export type ArgsOf<M> = Loose<M> extends true ? Untyped : TakenBy<M>;
+
+/** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
+type Seen<R> =
+  Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
+
+/** What functions in the options get as the result; what is not known is `any`, so that they can do with it as they like. */
+export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
+
+/** The same, of the function that is called. */
+export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+
+// The checks
+
+/** Where a value comes from, for sentences. */
+type Source = "what the method returns" | "what the function returns" | "what is assigned";
+
+/** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
+export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [PathsOf<S> | PathsOf<Step>] extends [never]
+  ? [S] extends [never]
+    ? BareCheck<ResultOf<M>>
+    : true
+  : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
+
+/** The same, of what a function gives that is not known itself. */
+export type ResultCheck<S, R> = [PathsOf<S>] extends [never] ? true : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
+
+/** The same, of a value that is assigned. */
+export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never]
+  ? [S] extends [never]
+    ? [NonNullable<V>] extends [never]
+      ? true
+      : [NonNullable<V>] extends [string]
+        ? Wrong<"there is no number in a text">
+        : BareCheck<V>
+    : true
+  : ValueCheck<PathsOf<S>, PathsOf<Step>, V, "what is assigned">;
+
+type ValueCheck<P, Step, T, From extends Source> =
+  Loose<T> extends true
+    ? true
+    : // A bare number has no paths: the text is simply its key.
+      [NonNullable<T>] extends [Scalar]
+      ? Said<"number", BadPath<Step, T, "step">, never, T, From>
+      : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
+
+type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never]
   ? true
-  : [T] extends [never]
-    ? true
-    : [keyof T] extends [never]
-      ? [object] extends [T]
-        ? true
-        : false
-      : false;
+  : [T] extends [Stream]
+    ? Wrong<Unfollowed>
+    : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
 
-/** What a method's call comes to: promises are awaited, generators give what they yield. */
-type ResultOf<M> = M extends (...args: Untyped) => infer R
-  ? Loose<R> extends true
-    ? unknown
-    : R extends AsyncIterator<infer Y> | AsyncIterable<infer Y> | Iterator<infer Y>
-      ? Y
-      : Awaited<R>
-  : never;
-
-/** What a list or anything else that can be walked along holds; a text is none. */
-type ElementOf<V> = V extends string ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
-
-/** Whether a value can be logged under a path that leads to it: a number or the like (also among other things), or a list of them. */
-type IsLeaf<V> =
-  Loose<V> extends true
-    ? true
-    : [Extract<NonNullable<V>, Scalar>] extends [never]
-      ? [Extract<NonNullable<ElementOf<NonNullable<V>>>, Scalar>] extends [never]
-        ? false
-        : true
-      : true;
-
-/** What a path leads to that leads nowhere. */
-interface Nowhere {
-  readonly nowhere: never;
+/** What is not its own iterator is handed on as it is. */
+interface Stream {
+  [Symbol.asyncIterator](): unknown;
 }
 
-/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
-type PartOf<T, K extends string> =
-  T extends ReadonlyMap<infer Key, infer V>
-    ? K extends `${Key & (string | number)}`
-      ? V
-      : Nowhere
-    : T extends readonly unknown[]
-      ? number extends T["length"]
-        ? K extends "length"
-          ? number
-          : K extends `${number}`
-            ? T[number]
-            : Nowhere
-        : K extends keyof T
-          ? T[K]
-          : Nowhere
-      : T extends ArrayLike<infer E>
-        ? K extends "length"
-          ? number
-          : K extends `${number}`
-            ? E
-            : Nowhere
-        : K extends `${keyof T & (string | number)}`
-          ? FieldOf<T, K>
-          : Nowhere;
+type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
 
-/** Follows one dotted path into a type, as `readPath` follows it into a value; all paths of a type are never spelled out, which would not end for recursive ones. */
-type LeadsToNumber<T, P extends string> =
+/** What a bare decorator can take nothing of. */
+type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
+
+type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
+
+/** Whether every path of a tag selector leads somewhere in what a function gives. */
+export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
+
+/** The same, of a value that is assigned. */
+export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
+
+type TagValueCheck<P, T, From extends Source> =
   Loose<T> extends true
     ? true
-    : IsLeaf<PartOf<T, P>> | (P extends `${infer K}.${infer Rest}` ? LeadsToNumber<NonNullable<PartOf<T, K>>, Rest> : false);
+    : [NonNullable<T>] extends [Scalar | string]
+      ? true
+      : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
 
-type FieldOf<T, K extends string> = K extends keyof T
-  ? T[K]
-  : K extends `${infer N extends number}`
-    ? N extends keyof T
-      ? T[N]
-      : never
-    : never;
+/** Whether every index path of a selector leads to an argument of a function. */
+export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never]
+  ? true
+  : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
 
-/** The paths of a selector that lead to no number; of a list each element is looked into. About a path that is any text nothing can be said. */
-type BadPath<P, R> = P extends string
-  ? string extends P
-    ? never
-    : true extends LeadsToNumber<R, P> | (R extends ReadonlyMap<unknown, unknown> ? false : OfEach<ElementOf<R>, P>)
-      ? never
-      : P
-  : never;
-
-/** A path into a list is looked for in each of its elements; a number among them is logged under the path itself. */
-type OfEach<E, P extends string> = [E] extends [never] ? false : LeadsToNumber<NonNullable<E>, P> | IsScalar<E>;
-
-type IsScalar<T> = [NonNullable<T>] extends [Scalar] ? true : false;
-
-/** The paths a selector is made of. */
-type PathsOf<S> = S extends string
-  ? S
-  : S extends readonly (infer P)[]
-    ? P
-    : S extends (...args: Untyped) => unknown
-      ? never
-      : S extends object
-        ? Extract<S[keyof S], string>
-        : never;
-
-/** Shown by the compiler in place of a path that leads to no number of the method's result. */
-interface NotANumberInTheResult<Path> {
-  readonly "this path leads to no number in what the method returns": Path;
-}
-
-/** `unknown` when every path of a selector, and that of the step, fits the method, else what is wrong. */
-export type MetricCheck<S, M, Step = undefined> =
-  Loose<ResultOf<M>> extends true
-    ? unknown
-    : IsScalar<ResultOf<M>> extends true
-      ? unknown
-      : [BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>] extends [never]
-        ? unknown
-        : NotANumberInTheResult<BadPath<PathsOf<S> | Extract<Step, string>, NonNullable<ResultOf<M>>>>;
-
-/** Shown by the compiler in place of an index path that fits no argument of the method. */
-interface NotAnArgument<Path> {
-  readonly "this index path leads to no argument of the method": Path;
-}
-
-/** Follows a dotted path into an argument; of a union one member that has it is enough. */
-type HasField<T, P extends string> =
-  Loose<T> extends true
+/** The same, of arguments. */
+type ArgumentCheck<P, A, Whose extends "method" | "function"> =
+  Loose<A> extends true
     ? true
-    : T extends ArrayLike<infer E>
-      ? P extends `${number}.${infer Rest}`
-        ? HasField<NonNullable<E>, Rest>
-        : true
-      : T extends ReadonlyMap<unknown, unknown>
-        ? true
-        : P extends `${keyof T & (string | number)}`
+    : [BadPath<P, A, "param">] extends [never]
+      ? true
+      : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
+
+/** Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest of the arguments nothing is said. */
+export type ParameterCheck<S, M, Index extends number> = [S] extends [never]
+  ? true
+  : S extends string
+    ? true
+    : [PathsOf<S>] extends [never]
+      ? true
+      : TakenBy<M> extends infer A extends readonly unknown[]
+        ? number extends A["length"]
           ? true
-          : P extends `${infer K}.${infer Rest}`
-            ? K extends `${keyof T & (string | number)}`
-              ? HasField<NonNullable<FieldOf<T, K>>, Rest>
-              : false
-            : false;
+          : InArgument<PathsOf<S>, NonNullable<PartOf<A, `${Index}`>>>
+        : true;
 
-type BadArgument<P, A extends readonly unknown[]> = P extends `${infer I extends number}.${infer Rest}`
-  ? number extends A["length"]
-    ? never
-    : `${I}` extends keyof A
-      ? true extends HasField<NonNullable<A[`${I}`]>, Rest>
-        ? never
-        : P
-      : P
-  : P extends `${infer I extends number}`
-    ? number extends A["length"]
-      ? never
-      : `${I}` extends keyof A
-        ? never
-        : P
-    : never;
+type InArgument<P, T> =
+  Loose<T> extends true
+    ? true
+    : [BadPath<P, T, "tag">] extends [never]
+      ? true
+      : Misses<"this path leads to no value in the argument", BadPath<P, T, "tag">, Found<T, Scalar | string>>;
 
-/** `unknown` when every index path of a selector fits the method's arguments, else what is wrong. */
-export type ParamCheck<S, M> = M extends (...args: infer A) => unknown
-  ? [BadArgument<PathsOf<S>, A>] extends [never]
-    ? unknown
-    : NotAnArgument<BadArgument<PathsOf<S>, A>>
-  : unknown;
+// Accepting what cannot be decided
+
+/**
+ * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for certain. Otherwise (it is `true`, or depends on a
+ * type parameter of the code around) TypeScript takes the constraint instead, `Wrong<string>`, which stands for "nothing to say".
+ * As long as `S` is a type parameter itself, the constraint is `unknown`, so that any default may be written.
+ */
+export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false ? Wrong<string> : unknown;
+
+/** What is wrong when something is for certain, else `T`. */
+export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;

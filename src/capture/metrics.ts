@@ -1,6 +1,8 @@
+import { types } from "node:util";
 import { wrongInput } from "../wrong-input.js";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
+import { kindOf, sayNowhere, type Told, writtenPath } from "./nowhere.js";
 import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, isPlainObject, readPath } from "./path.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
@@ -9,21 +11,27 @@ const MAX_LEAVES = 50;
 const MAX_STEPS = 10_000;
 /** Most fields of a result that may be looked at and hold no number, and how many more each number found allows for. */
 const [MAX_LOOKS, LOOKS_PER_NUMBER] = [3_000, 50];
+/** Most names in a message. */
+const MAX_SHOWN = 5;
 
-/** What a selector function gets: it is written before the method it is applied to is known, so its type cannot be inferred. */
+/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type Untyped = any;
 
 /** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
-export type SelectorFunction = (result: Untyped, args: Untyped) => unknown;
+export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
 
 /** What part of a result is taken, and under which keys. */
-export type Selector = string | readonly string[] | { readonly [key: string]: string | SelectorFunction } | SelectorFunction;
+export type Selector<Result = Untyped, Args = Untyped> =
+  | string
+  | readonly string[]
+  | { readonly [key: string]: string | SelectorFunction<Result, Args> }
+  | SelectorFunction<Result, Args>;
 
 /** Options of `@LogMetric`, second after the selector. */
-export interface LogMetricOptions {
+export interface LogMetricOptions<Step = string | SelectorFunction> {
   /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
-  readonly step?: string | SelectorFunction | undefined;
+  readonly step?: Step | undefined;
   /** Put before every key, verbatim, for instance `"train/"`. @default "" */
   readonly prefix?: string | undefined;
   /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
@@ -51,11 +59,9 @@ export interface Thinning {
 }
 
 /** @internal Where captured values go. An object, not functions: it is made for every call. */
-export interface MetricSink {
+export interface MetricSink extends Told {
   /** Takes one value; `step` and `timestamp` are undefined when the run is to choose. */
   metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void;
-  /** Told when a bound cut something off. */
-  limited(what: string): void;
 }
 
 /** @internal Takes metrics from one result. */
@@ -66,11 +72,14 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   const { prefix = "", step, timestamp, when, nonFinite } = options;
   const thinning = thinningOf(options);
   const take = compileTake(selector, name);
+  const stepPath = typeof step === "string" ? writtenPath(step) : undefined;
   const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip" && !thinning;
   if (plain) return take;
   const one: MetricCapture = (result, args, sink) => {
     if (when !== undefined && !when(result, args)) return;
-    const chosenStep = typeof step === "string" ? readPath(result, step) : step?.(result, args);
+    const chosenStep = typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path);
+    if (stepPath && !stepPath.optional && chosenStep === undefined)
+      sayNowhere(sink, "step", stepPath.path, "the result", result, undefined);
     const time = typeof timestamp === "function" ? timestamp(result, args) : timestamp;
     take(result, args, {
       metric(key, value) {
@@ -78,6 +87,7 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
           sink.metric(prefix + key, value, chosenStep, time, thinning);
       },
       limited: (what) => sink.limited(what),
+      lost: (subject, describe, mild) => sink.lost(subject, describe, mild),
     });
   };
   // A list's elements are its steps: each has its own step, time and say in `when`.
@@ -95,7 +105,7 @@ function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptio
 
 function compileTake(selector: Selector | undefined, name: string): MetricCapture {
   if (selector === undefined) return (result, _args, sink) => takeBare(name, result, sink);
-  if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink);
+  if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink, "the selector gave");
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
   return (result, args, sink) => {
     const listed = isList(result); // asked once, not for each path
@@ -106,22 +116,36 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
 /** `listed`: the result is a list. */
 type Take = (result: unknown, args: readonly unknown[], sink: MetricSink, listed: boolean) => void;
 
-function takePath(key: string, path: string): Take {
+function takePath(key: string, written: string): Take {
+  const { path, optional } = writtenPath(written);
   const indexed = /^\d/.test(path);
   return (result, _args, sink, listed) => {
     // A bare number has no paths: the string is simply its key.
     if (isNumeric(result)) emit(sink, key, result);
     else if (listed && !indexed) {
       const passed = { left: MAX_STEPS };
-      eachElement(result as Listed, sink, (element) =>
-        takeValue(key, isNumeric(element) ? element : readPath(element, path), sink, passed),
-      );
-    } else takeValue(key, readPath(result, path), sink);
+      let any = false;
+      eachElement(result as Listed, sink, (element) => {
+        if (takeValue(key, isNumeric(element) ? element : readPath(element, path), sink, passed)) any = true;
+      });
+      const size = "length" in (result as Listed) ? (result as ArrayLike<unknown>).length : (result as ReadonlySet<unknown>).size;
+      if (!any && !optional && size > 0) {
+        const [first] = result as Iterable<unknown>;
+        sayNowhere(sink, "metric", path, "the first element of the result", first, readPath(first, path));
+      }
+    } else {
+      const value = readPath(result, path);
+      if (!takeValue(key, value, sink) && !optional) sayNowhere(sink, "metric", path, "the result", result, value);
+    }
   };
 }
 
 function takeFunction(key: string, from: SelectorFunction): Take {
-  return (result, args, sink) => takeValue(key, from(result, args), sink);
+  return (result, args, sink) => {
+    const value = from(result, args);
+    if (!takeValue(key, value, sink) && value !== undefined && value !== null)
+      sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value)}, not a number.`);
+  };
 }
 
 function emit(sink: MetricSink, key: string, value: number | bigint | boolean): void {
@@ -130,19 +154,28 @@ function emit(sink: MetricSink, key: string, value: number | bigint | boolean): 
 
 /**
  * Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along.
- * `passed`: how many elements of all lists of a result may still be passed over because they are none.
+ * `passed`: how many elements of all lists of a result may still be passed over because they are none. False for anything that is neither.
  */
-function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { left: number }): void {
-  if (isNumeric(value)) emit(sink, key, value);
-  else if ((passed === undefined || passed.left > 0) && (isList(value) || isIterable(value)))
-    takeElements(key, value, sink, passed ?? { left: MAX_STEPS });
+function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { left: number }): boolean {
+  if (isNumeric(value)) {
+    emit(sink, key, value);
+    return true;
+  }
+  if (!isList(value) && !isIterable(value)) return false;
+  return passed !== undefined && passed.left <= 0 ? true : takeElements(key, value, sink, passed ?? { left: MAX_STEPS });
 }
 
-function takeElements(key: string, list: Listed, sink: MetricSink, passed: { left: number }): void {
+/** False when there are elements, and none is a number. */
+function takeElements(key: string, list: Listed, sink: MetricSink, passed: { left: number }): boolean {
+  let [any, empty] = [false, true];
   eachElement(list, sink, (element) => {
-    if (isNumeric(element)) emit(sink, key, element);
-    else passed.left--;
+    empty = false;
+    if (isNumeric(element)) {
+      any = true;
+      emit(sink, key, element);
+    } else passed.left--;
   });
+  return any || empty;
 }
 
 /** What can be walked along. */
@@ -163,22 +196,51 @@ function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) =
   if ("length" in list && list.length > MAX_STEPS) sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
 }
 
-function takeBare(name: string, result: unknown, sink: MetricSink): void {
-  if (isNumeric(result)) emit(sink, name, result);
-  else if (isFielded(result)) takeLeaves(result, new Budget(), sink);
+function takeBare(name: string, result: unknown, sink: MetricSink, source = "it gave"): void {
+  if (isNumeric(result)) {
+    emit(sink, name, result);
+    return;
+  }
+  const budget = new Budget();
+  let any = false;
+  if (isFielded(result)) takeLeaves(result, budget, sink);
   else if (isList(result)) {
-    const budget = new Budget();
     eachElement(result, sink, (element) => {
-      if (isNumeric(element)) emit(sink, name, element);
-      else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
+      if (isNumeric(element)) {
+        any = true;
+        emit(sink, name, element);
+      } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
     });
   }
+  if (!any && !budget.found && result !== undefined && result !== null && !isEmpty(result))
+    sink.lost("bare", () => nothingIn(result, source), true);
+}
+
+const isEmpty = (result: unknown): boolean =>
+  isList(result)
+    ? ("length" in result ? result.length : result.size) === 0
+    : types.isMap(result)
+      ? result.size === 0
+      : isPlainObject(result) && Object.keys(result).length === 0;
+
+/** What is said of a result in which no number was found. */
+function nothingIn(result: unknown, source: string): string {
+  const getters =
+    isPlainObject(result) && !types.isProxy(result)
+      ? Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { get }]) => (get ? [name] : []))
+      : [];
+  const why =
+    getters.length > 0
+      ? ` whose ${getters.slice(0, MAX_SHOWN).join(", ")} ${getters.length === 1 ? "is a getter" : "are getters"}, and those are not run`
+      : "";
+  return `no number was found: ${source} ${kindOf(result)}${why}. Name what is to be logged: a path ("loss") or a function.`;
 }
 
 /** How much may still be taken of one object, and looked at of the whole result. */
 class Budget {
   leaves = MAX_LEAVES;
   looks = MAX_LOOKS;
+  found = false;
   names: Map<object, readonly string[]> | undefined;
 }
 
@@ -202,6 +264,7 @@ function visitLeaves(object: Fielded, prefix: string, depth: number, budget: Bud
 function visitLeaf(key: string, value: unknown, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
   if (isNumeric(value)) {
     if (budget.leaves-- === 0) return false;
+    budget.found = true;
     budget.looks += LOOKS_PER_NUMBER;
     emit(sink, prefix === "" ? key : prefix + keyText(key), value);
     return true;

@@ -1,8 +1,9 @@
 import { types } from "node:util";
 import { keyText } from "./keys.js";
 import type { Selector, Untyped } from "./metrics.js";
+import { kindOf as knownAs, sayNowhere, type Told, writtenPath } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
-import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
+import { entriesOf, type Fielded, fieldNames, fieldOf, isDataObject, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
 import { BesideSecret, isSecretKey, nameOf } from "./redact.js";
 
 /** A function as params selector: gets the list of the call's arguments. */
@@ -14,14 +15,14 @@ export type ParamSelector = string | readonly string[] | { readonly [key: string
 /** @internal Takes one captured value, not yet text. */
 export type EmitValue = (key: string, value: unknown) => void;
 
-/** @internal Told when a bound cut something off. */
-export type Limited = (what: string) => void;
+/** Told when a bound cut something off. */
+type Limited = (what: string) => void;
 
 /** @internal Takes params from a call's arguments. */
-export type ParamCapture = (args: readonly unknown[], emit: EmitValue, limited?: Limited) => void;
+export type ParamCapture = (args: readonly unknown[], emit: EmitValue, told?: Told) => void;
 
 /** @internal Takes tags from a call's result. */
-export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, limited?: Limited) => void;
+export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, told?: Told) => void;
 
 /** @internal What is known of a function's arguments. */
 export interface Signature {
@@ -31,8 +32,6 @@ export interface Signature {
   readonly rest: boolean;
   /** The names look like a minifier's: nothing can be looked up by them. */
   readonly minified: boolean;
-  /** Which ones are declared as something that is no scalar and no plain object, as far as reflect-metadata tells. */
-  readonly opaque: readonly boolean[];
 }
 
 /** Bounds of what is taken from one object. */
@@ -46,7 +45,7 @@ const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value =
 
 /** @internal Compiles a params selector for a function's arguments; `unknown` is told each name none of them has. */
 export function compileParams(selector: ParamSelector | undefined, signature: Signature, unknown: (name: string) => void): ParamCapture {
-  if (selector === undefined) return (args, emit) => takeBare(signature, args, emit);
+  if (selector === undefined) return (args, emit, told) => takeBare(signature, args, emit, told);
   return compilePaths(selector, (key, path) => takeArgument(key, path, signature, unknown));
 }
 
@@ -57,16 +56,19 @@ export function compileParameter(selector: ParamSelector | undefined, index: num
   const isRest = signature?.rest === true && index === (names?.length ?? 0) - 1;
   const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
   if (selector === undefined || typeof selector === "string") return (args, emit) => emitValue(name, argument(args), emit);
-  return compilePaths(selector, (key, path) => (args, emit) => emitValue(key, readPath(argument(args), path), emit));
+  return compilePaths(selector, (key, written) => {
+    const { path, optional } = writtenPath(written);
+    return (args, emit, told) => pickParam(key, path, `argument ${name}`, argument(args), emit, optional ? undefined : told);
+  });
 }
 
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => ParamCapture): ParamCapture {
-  if (typeof selector === "function") return (args, emit, limited) => emitRecord(selector(args), emit, limited);
+  if (typeof selector === "function") return (args, emit, told) => emitRecord(selector(args), emit, (what) => told?.limited(what));
   const takes = entriesOf(selector).map(
     ([key, from]): ParamCapture => (typeof from === "string" ? take(key, from) : (args, emit) => emit(key, from(args))),
   );
-  return (args, emit) => {
-    for (const each of takes) each(args, emit);
+  return (args, emit, told) => {
+    for (const each of takes) each(args, emit, told);
   };
 }
 
@@ -101,18 +103,39 @@ export function isRecord(value: unknown): value is object {
 const kindOf = (value: unknown): string =>
   Buffer.isBuffer(value) ? "Buffer" : typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
 
-function takeArgument(key: string, path: string, signature: Signature, unknown: (name: string) => void): ParamCapture {
+/** Emits what a path leads to in an argument, or says that it leads nowhere. */
+function pickParam(key: string, path: string, what: string, from: unknown, emit: EmitValue, told: Told | undefined): void {
+  const value = readPath(from, path);
+  if (value === undefined) {
+    if (told && from !== undefined) sayNowhere(told, "param", path, what, from, undefined);
+  } else emitValue(key, value, emit);
+}
+
+function takeArgument(key: string, written: string, signature: Signature, unknown: (name: string) => void): ParamCapture {
   const { names, minified } = signature;
+  const { path, optional } = writtenPath(written);
   const dot = path.indexOf(".");
   const head = dot < 0 ? path : path.slice(0, dot);
   const rest = dot < 0 ? undefined : path.slice(dot + 1);
   const index = /^\d+$/.test(head) ? Number(head) : (names?.indexOf(head) ?? -1);
   const isRest = signature.rest && index === (names?.length ?? 0) - 1 && head === names?.[index];
   const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
-  if (index >= 0) return (args, emit) => emitValue(key, rest === undefined ? argument(args) : readPath(argument(args), rest), emit);
+  const beyond = names !== null && !signature.rest && index >= names.length;
+  if (index >= 0)
+    return (args, emit, told) => {
+      if (rest !== undefined) pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : told);
+      else if (beyond && index >= args.length && !optional)
+        told?.lost(
+          `param ${path}`,
+          () =>
+            `param path ${JSON.stringify(path)} found nothing; there ${names.length === 1 ? "is 1 argument" : `are ${names.length} arguments`}.`,
+        );
+      else emitValue(key, argument(args), emit);
+    };
   // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
-  if (names !== null && names[0] !== null && !minified) unknown(head);
-  return (args, emit) => emitValue(key, readPath(args[0], path), emit);
+  const isField = names === null || names[0] === null || minified;
+  if (!isField) unknown(head);
+  return (args, emit, told) => pickParam(key, path, "the first argument", args[0], emit, optional || !isField ? undefined : told);
 }
 
 /** How much of one object may still be taken, and looked at. */
@@ -140,7 +163,7 @@ function emitFields(
   emit: EmitValue,
 ): boolean {
   let any = false;
-  const map = isPlainObject(object) ? undefined : object;
+  const map = types.isMap(object) ? object : undefined;
   for (const name of map ? map.keys() : fieldNames(object as Record<string, unknown>, budget)) {
     if (budget.left <= 0 || budget.looks-- <= 0) break;
     const value = map ? map.get(name) : fieldOf(object, name as string);
@@ -156,8 +179,9 @@ function emitFields(
   return any;
 }
 
-/** Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object. */
-function takeBare({ names, opaque, rest }: Signature, args: readonly unknown[], emit: EmitValue): void {
+/** Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object, also of a class that only holds data. */
+function takeBare({ names, rest }: Signature, args: readonly unknown[], emit: EmitValue, told: Told | undefined): void {
+  let any = false;
   for (let i = 0; i < args.length; i++) {
     const value = args[i];
     const isRest = rest && i === (names?.length ?? 0) - 1;
@@ -165,10 +189,19 @@ function takeBare({ names, opaque, rest }: Signature, args: readonly unknown[], 
       emit(names?.[i] ?? `arg${i}`, args.slice(i));
       return;
     }
-    if (opaque[i]) continue;
-    if (isScalar(value)) emit(names?.[i] ?? `arg${i}`, value);
-    else if (i === 0 && isFielded(value)) emitFields(value, "", 1, wholeBudget(), isScalar, emit);
+    if (isScalar(value)) {
+      any = true;
+      emit(names?.[i] ?? `arg${i}`, value);
+    } else if (i === 0 && (isFielded(value) || isDataObject(value)) && emitFields(value, "", 1, wholeBudget(), isScalar, emit)) any = true;
   }
+  const [first] = args;
+  if (!any && first !== undefined && first !== null)
+    told?.lost(
+      "bare params",
+      () =>
+        `no param was found: the first argument is ${knownAs(first)}. Name what is to be logged: ${JSON.stringify(`${names?.[0] ?? 0}.lr`)}, or a function of the arguments.`,
+      true,
+    );
 }
 
 /** @internal Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
@@ -179,17 +212,18 @@ export function compileTags(selector: Selector | undefined, name: string): TagCa
     };
   }
   if (typeof selector === "function") {
-    return (result, args, emit, limited) => {
+    return (result, args, emit, told) => {
       const taken: unknown = selector(result, args);
-      if (isPlainObject(taken)) emitRecord(taken, emit, limited);
+      if (isPlainObject(taken)) emitRecord(taken, emit, (what) => told?.limited(what));
       else if (taken !== undefined) emit(name, taken);
     };
   }
-  const entries = entriesOf(selector);
-  return (result, args, emit) => {
-    for (const [key, from] of entries) {
-      const value: unknown = typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, from);
+  const entries = entriesOf(selector).map(([key, from]) => ({ key, from, ...writtenPath(typeof from === "string" ? from : "") }));
+  return (result, args, emit, told) => {
+    for (const { key, from, path, optional } of entries) {
+      const value: unknown = typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, path);
       if (value !== undefined) emit(key, value);
+      else if (told && typeof from === "string" && !optional) sayNowhere(told, "tag", path, "the result", result, undefined);
     }
   };
 }

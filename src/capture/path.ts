@@ -29,13 +29,43 @@ export function isIterable(value: unknown): value is Iterable<unknown> {
 export function entriesOf<F>(
   selector: string | readonly string[] | { readonly [key: string]: string | F },
 ): (readonly [key: string, from: string | F])[] {
-  if (typeof selector === "string") return [[selector, selector]];
-  if (Array.isArray(selector)) return (selector as readonly string[]).map((path) => [path, path]);
+  // A path that may lead nowhere (`"val.acc?"`) is no other key.
+  if (typeof selector === "string") return [[selector.replace(/(.)\?$/, "$1"), selector]];
+  if (Array.isArray(selector)) return (selector as readonly string[]).map((path) => [path.replace(/(.)\?$/, "$1"), path]);
   return Object.entries(selector as { readonly [key: string]: string | F });
 }
 
 /** What has fields that may be looked into: a plain object or a map. */
 export type Fielded = Record<string, unknown> | ReadonlyMap<unknown, unknown>;
+
+/** Most properties of an instance that are looked at to know whether it only holds data. */
+const MAX_DATA = 200;
+
+/**
+ * Whether an instance of a class only holds data, as those of DTO classes do: own fields with scalars, dates, lists and plain objects, and nothing else.
+ * Services, models and requests hold functions, maps or further instances.
+ */
+export function isDataObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || types.isProxy(value) || isOfLanguage(value)) return false;
+  const budget = { left: MAX_DATA };
+  return Reflect.ownKeys(value).length > 0 && holdsData(value, budget, 1);
+}
+
+function holdsData(value: object, budget: { left: number }, depth: number): boolean {
+  for (const key of Reflect.ownKeys(value)) {
+    if (key === "length" && Array.isArray(value)) continue;
+    const { enumerable, value: field, get } = Object.getOwnPropertyDescriptor(value, key) ?? {};
+    if (budget.left-- <= 0 || typeof key === "symbol" || enumerable !== true || get !== undefined || typeof field === "function")
+      return false;
+    if (typeof field !== "object" || field === null || types.isDate(field)) continue;
+    if (depth > 3 || !(Array.isArray(field) || isPlainObject(field)) || !holdsData(field, budget, depth + 1)) return false;
+  }
+  return true;
+}
+
+/** What is no instance of a program's class. */
+const isOfLanguage = (value: object): boolean =>
+  Array.isArray(value) || ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isMap(value) || types.isSet(value) || types.isDate(value) || types.isPromise(value) || types.isRegExp(value) || types.isBoxedPrimitive(value) || types.isNativeError(value) || types.isWeakMap(value) || types.isWeakSet(value); // biome-ignore format: one list
 
 export function isFielded(value: unknown): value is Fielded {
   return isPlainObject(value) || types.isMap(value);

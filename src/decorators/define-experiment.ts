@@ -1,15 +1,16 @@
-import type { Scalar } from "../capture/check.js";
-import type { LogMetricOptions, SelectorFunction } from "../capture/metrics.js";
+import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
+import type { Scalar } from "../capture/type-paths.js";
 import { PulseError } from "../errors.js";
 import { currentRun, startRun, withRun } from "../run/current.js";
-import type { CallOptions, StartOptions } from "../run/options.js";
+import type { CallOptions, PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
 import type { MetricOptions, Run } from "../run/run.js";
 import { addSchema, type MetricSchema } from "../run/schema.js";
 import { type Check, checkOptions, whatThereIs, wrongInput } from "../wrong-input.js";
 import { LogMetric } from "./log-metric.js";
-import { TrackedExperiment } from "./tracked-experiment.js";
-import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator, StepOption, SteppedOptions } from "./types.js";
+import { type ExperimentDecorator, TrackedExperiment } from "./tracked-experiment.js";
+import type { Applied, LogMetricGoes, LogsMetrics, StepOption } from "./types.js";
 
 /** What a param's values are. */
 export type ParamKind = "number" | "string" | "boolean";
@@ -26,7 +27,8 @@ export interface ExperimentSchema<M extends Record<string, MetricSchema>, P exte
 /** A selector whose metric keys are those of an experiment. */
 type KeyedSelector<K extends string> =
   | K
-  | readonly K[]
+  | `${K}?`
+  | readonly (K | `${K}?`)[]
   | { readonly [key in K]?: string | SelectorFunction }
   | ((result: never, args: never) => { readonly [key in K]?: Scalar });
 
@@ -58,14 +60,22 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
   readonly name: string;
   readonly metrics: M;
   /** `@TrackedExperiment` with this experiment's name. */
-  TrackedExperiment(options?: Omit<CallOptions, "experiment">): ClassDecoratorOf & MethodDecoratorOf;
+  TrackedExperiment<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">): ExperimentDecorator<S, A>;
   /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
-  LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption = undefined>(
+  LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(
     selector: S & OnlyKeys<S, keyof M & string>,
-    options?: Omit<SteppedOptions<Step>, "prefix">,
-  ): MetricDecorator<S, Step>;
+    options?: Omit<LogMetricOptions<Step>, "prefix">,
+  ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
   /** `withRun` in this experiment. */
-  withRun<R>(options: Omit<CallOptions, "experiment">, fn: (run: TypedRun<keyof M & string, P>) => R): R;
+  withRun<
+    R,
+    Known = Untyped,
+    const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
+    Metric extends Checked<S> = ResultCheck<S, R>,
+  >(
+    options: WithRunOptions<Known, S, NoInfer<Metric>> & { readonly experiment?: never },
+    fn: (run: TypedRun<keyof M & string, P>) => R | Known,
+  ): R;
   /** `startRun` in this experiment. */
   startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
   /** The run in force here, when it is one of this experiment. */
@@ -76,21 +86,21 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
  * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run, values out of range are counted and warned of.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  * @example
+ * ```ts
  * const Sweep = defineExperiment({
  *   name: "Sweep",
  *   metrics: { loss: { unit: "nats", goal: "minimize", range: [0, Infinity] }, accuracy: { goal: "maximize", range: [0, 1] } },
  *   params: { lr: "number" },
  * });
- *
- * @Sweep.TrackedExperiment()
- * class Trainer {
- *   @Sweep.LogMetric({ loss: "final.loss" })
+ * ;@Sweep.TrackedExperiment()
+ * class Trainer {@Sweep.LogMetric({ loss: "final.loss" })
  *   train(lr: number) {
  *     Sweep.currentRun()?.logParam("lr", lr);
  *     return { final: { loss: 1 - lr } };
  *   }
  * }
  * new Trainer().train(0.1);
+ * ```
  */
 export function defineExperiment<
   const M extends Record<string, MetricSchema>,
@@ -110,12 +120,13 @@ export function defineExperiment<
   return {
     name,
     metrics,
-    TrackedExperiment: (options) => TrackedExperiment(name, options as CallOptions),
+    TrackedExperiment: (options) => TrackedExperiment(name, options as CallOptions) as never,
     LogMetric: (selector: unknown, options?: unknown) => {
       checkKeys(name, metrics, selector);
       return LogMetric(selector as never, options as LogMetricOptions) as never;
     },
-    withRun: (options, fn) => withRun(within(options) as CallOptions, typeof fn === "function" ? (run) => fn(typed(run)) : (fn as never)),
+    withRun: (options, fn) =>
+      withRun(within(options) as CallOptions, typeof fn === "function" ? (run) => fn(typed(run)) : (fn as never)) as never,
     startRun: (options) => typed(startRun(within(options) as StartOptions)),
     currentRun: () => {
       const run = currentRun();
@@ -141,7 +152,8 @@ function checkKeys(name: string, metrics: object, selector: unknown): void {
         : typeof selector === "object"
           ? Object.keys(selector ?? {})
           : [];
-  const wrong = keys.find((key) => !Object.hasOwn(metrics, key));
+  // A path with "?" is one that may be absent; its key is without.
+  const wrong = keys.find((key) => !Object.hasOwn(metrics, key) && !Object.hasOwn(metrics, key.replace(/\?$/, "")));
   if (wrong !== undefined)
     throw new PulseError(
       "INVALID_OPTION",

@@ -4,7 +4,7 @@ import { shared } from "../registry.js";
 import { OFF } from "../run/host.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
 import { resolveAnew } from "../run/resolve.js";
-import { captureAssignment, metadata, standIn, wrap } from "../run/tracked.js";
+import { captureAssignment, standIn, wrap } from "../run/tracked.js";
 
 /**
  * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a decorator's arguments:
@@ -167,14 +167,12 @@ function wrapDecoratedParameters(home: object, key: string | symbol): Plan | und
 function planFor(fn: AnyFunction, name: string, target?: object, key?: string | symbol): Plan {
   const plan = newPlan(fn, name);
   if (target === undefined || key === undefined) return plan;
-  const found: unknown = metadata.getOwnMetadata?.("design:paramtypes", target, key);
-  const types: readonly unknown[] = Array.isArray(found) ? found : [];
   const { parts = [], fn: written = fn } = onParameters.get(target)?.get(key) ?? {};
   onParameters.get(target)?.delete(key);
-  if (parts.length + types.length === 0) return plan;
+  if (parts.length === 0) return plan;
   const names: (string | undefined)[] = [];
   for (const { index, placement } of parts) names[index] ??= placement.argumentName;
-  plan.signature = signatureOf(written, names, types);
+  plan.signature = signatureOf(written, names);
   for (const { index, placement } of parts) {
     placement.onParameter?.(plan, index);
     plan.parts.push({ ...placement.part, parameter: index });

@@ -2,16 +2,18 @@ import { checkSelector, compileMetrics, type LogMetricOptions, type Selector } f
 import { checkMetricOptions } from "../run/options.js";
 import type { Plan } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";
-import type { MetricDecorator, StepOption, SteppedOptions } from "./types.js";
+import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
 
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogMetricFactory = MetricDecorator<undefined> & {
-  (): MetricDecorator<undefined>;
-  <const S extends Selector, const Step extends StepOption = undefined>(
-    selector: S,
-    options?: SteppedOptions<Step>,
-  ): MetricDecorator<S, Step>;
-  <const Step extends StepOption = undefined>(selector: undefined, options: SteppedOptions<Step>): MetricDecorator<undefined, Step>;
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
+ * one that is explained when none fits.
+ */
+type LogMetricFactory = MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+  (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+  <const S extends Selector, const Step extends StepOption>(
+    selector?: S | PublicClass,
+    options?: LogMetricOptions<Step>,
+  ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
 };
 
 /**
@@ -19,12 +21,13 @@ type LogMetricFactory = MetricDecorator<undefined> & {
  * dotted paths, a list or generator as one step per element. With a selector: a path, a list of paths, a record `{ key: path or function }`, a function.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Learner {
- *   @LogMetric(["loss", "accuracy"])
+ * ```ts
+ * class Learner {@LogMetric(["loss", "accuracy"])
  *   async evaluate() {
  *     return { loss: 0.42, accuracy: 0.9 };
  *   }
  * }
+ * ```
  */
 export const LogMetric: LogMetricFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined, {});

@@ -2,13 +2,14 @@ import { checkSelector } from "../capture/metrics.js";
 import { compileParameter, type ParamSelector } from "../capture/params.js";
 import { captureParams } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";
-import type { ParamDecorator } from "./types.js";
+import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogParamFactory = ParamDecorator<undefined> & {
-  (): ParamDecorator<undefined>;
-  <const S extends ParamSelector>(selector: S): ParamDecorator<S>;
-};
+type LogParamFactory = ParameterDecorator<never> &
+  MemberDecorator<LogParamGoes, LogsParams<never>> & {
+    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+  };
 
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
@@ -17,10 +18,11 @@ type LogParamFactory = ParamDecorator<undefined> & {
  * argument's name and paths lead into its value: `train(@LogParam("lr") lr: number)`.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Learner {
- *   @LogParam(["lr", "1.epochs"])
+ * ```ts
+ * class Learner {@LogParam(["lr", "1.epochs"])
  *   train(lr: number, options: { epochs: number }) {}
  * }
+ * ```
  */
 export const LogParam: LogParamFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined);

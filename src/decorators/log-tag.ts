@@ -2,12 +2,12 @@ import { checkSelector, type Selector } from "../capture/metrics.js";
 import { compileTags } from "../capture/params.js";
 import type { Plan } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";
-import type { TagDecorator } from "./types.js";
+import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogTagFactory = TagDecorator & {
-  (): TagDecorator;
-  (selector: Selector): TagDecorator;
+type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
+  (): Applied<LogTagGoes, LogsTags<never>>;
+  <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
 };
 
 /**
@@ -15,12 +15,13 @@ type LogTagFactory = TagDecorator & {
  * a record `{ tag: path or function }`, or a function that returns a value or a record.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Learner {
- *   @LogTag({ stage: "info.stage" })
+ * ```ts
+ * class Learner {@LogTag({ stage: "info.stage" })
  *   evaluate() {
  *     return { info: { stage: "test" } };
  *   }
  * }
+ * ```
  */
 export const LogTag: LogTagFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined);

@@ -1,17 +1,21 @@
+import type { Selector } from "../capture/metrics.js";
 import { PulseError } from "../errors.js";
-import { type CallOptions, checkOptions, type RunOptions } from "../run/options.js";
+import { type CallOptions, checkOptions, type PathOptions, type RunOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
 import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
-import type { ClassDecoratorOf, MethodDecoratorOf } from "./types.js";
+import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
 
-/** The two things `@TrackedExperiment` can stand on. */
-type TrackedExperimentDecorator = ClassDecoratorOf & MethodDecoratorOf;
+/** What `@TrackedExperiment` is after its options are known. */
+export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedExperimentFactory = TrackedExperimentDecorator & {
-  (experiment?: string, options?: CallOptions): TrackedExperimentDecorator;
-  (options: CallOptions): TrackedExperimentDecorator;
+type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
+  <const S extends Selector, A extends string>(experimentOrOptions?: string | PathOptions<S, A>): ExperimentDecorator<S, A>;
+  <const S extends Selector, A extends string>(
+    experiment: string | undefined,
+    options: PathOptions<S, A> | undefined,
+  ): ExperimentDecorator<S, A>;
 };
 
 /**
@@ -19,8 +23,10 @@ type TrackedExperimentFactory = TrackedExperimentDecorator & {
  * opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the class's name.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+ * ```ts
+ * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
  * class MetaLearner {}
+ * ```
  */
 export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[]): unknown => {
   // A lone function is a class, also one that does not look like it (a proxy).

@@ -1,19 +1,22 @@
-import { type CallOptions, checkOptions } from "../run/options.js";
+import type { Selector } from "../capture/metrics.js";
+import { type CallOptions, checkOptions, type PathOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
 import { apply, isBare } from "./dialect.js";
-import type { MethodDecoratorOf } from "./types.js";
+import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedRunFactory = MethodDecoratorOf & ((options?: CallOptions) => MethodDecoratorOf);
+type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> &
+  (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
 
 /**
  * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
- * class Sweep {
- *   @TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
+ * ```ts
+ * class Sweep {@TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
  *   async trial(lr: number) {}
  * }
+ * ```
  */
 export const TrackedRun: TrackedRunFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, {});

@@ -1,82 +1,162 @@
-import type { MetricCheck, ParamCheck } from "../capture/check.js";
-import type { LogMetricOptions, Untyped } from "../capture/metrics.js";
-import type { ParamSelector } from "../capture/params.js";
+import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
+import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import type { AnyFunction } from "../run/plan.js";
-
-/** A method decorator of both dialects; in the standard one also of a field that holds a function. */
-export interface MethodDecoratorOf {
-  <This, M extends AnyFunction | undefined>(value: undefined, context: ClassFieldDecoratorContext<This, M>): (this: This, initial: M) => M;
-  <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
-  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
-}
 
 /** Any class, also one whose constructor is private (which fits no constructor type). */
 interface AnyClass {
   readonly prototype: object;
 }
 
-/** A class decorator of both dialects that never replaces the class. */
-export interface ClassDecoratorOf {
-  (value: AnyClass, context: { readonly kind: "class"; readonly name: string | undefined }): void;
-  (target: AnyClass): void;
+/** What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public. */
+export type PublicClass = abstract new (...args: Untyped) => unknown;
+
+// What a decorator asks of what it stands on; the sentence says where it goes.
+
+export interface LogsMetrics<S, Step> {
+  readonly metrics: S;
+  readonly step: Step;
 }
 
-/** Decorates accessors and setters, in both dialects: every assignment is logged. */
-interface AssignmentDecorator<Value> {
-  <This, V extends Value>(
+export interface LogsTags<S> {
+  readonly tags: S;
+}
+
+export interface LogsParams<S> {
+  readonly arguments: S;
+}
+
+export interface OpensRuns<Metrics, Params> {
+  readonly opens: { readonly metrics: Metrics; readonly params: Params };
+}
+
+/** What may stand on classes, too. */
+export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Params> {
+  readonly classes: true;
+}
+
+/** Whether a decorator fits a method. */
+type OnMethod<Asks, M> =
+  Asks extends LogsMetrics<infer S, infer Step>
+    ? MetricCheck<S, Step, M>
+    : Asks extends LogsTags<infer S>
+      ? TagCheck<S, M>
+      : Asks extends LogsParams<infer S>
+        ? ParamCheck<S, M>
+        : Asks extends OpensRuns<infer S, infer A>
+          ? ParamCheck<A, M> extends Wrong<string>
+            ? ParamCheck<A, M>
+            : MetricCheck<S, never, M>
+          : true;
+
+/** Whether a decorator fits what is assigned. */
+type OnAssignment<Goes extends string, Asks, V> =
+  Asks extends LogsMetrics<infer S, infer Step>
+    ? AssignedCheck<S, Step, V>
+    : Asks extends LogsTags<infer S>
+      ? AssignedTagCheck<S, V>
+      : Wrong<Goes>;
+
+type OnField<Goes extends string, Asks, V> = 0 extends 1 & V
+  ? true
+  : NonNullable<V> extends AnyFunction
+    ? OnMethod<Asks, NonNullable<V>>
+    : Wrong<`${Goes}; this field holds no function`>;
+
+/** Whether a decorator fits a class. Where no metrics were given, their type is any selector, or never. */
+type OnClass<Goes extends string, Asks> =
+  Asks extends NamesExperiment<infer Metrics, unknown>
+    ? [Metrics] extends [never]
+      ? true
+      : Selector extends Metrics
+        ? true
+        : Wrong<"metrics is an option for methods; on a class put @LogMetric on the methods">
+    : Wrong<Goes>;
+
+/** What the standard dialect says of a member. */
+interface StandardContext {
+  readonly kind: string;
+  readonly name: unknown;
+}
+
+/** Whether a decorator fits what it stands on in the standard dialect. */
+type Standard<Goes extends string, Asks, C> = C extends { readonly kind: "method"; readonly access: { get(object: never): infer M } }
+  ? OnMethod<Asks, M>
+  : C extends { readonly kind: "field"; readonly access: { get(object: never): infer V } }
+    ? OnField<Goes, Asks, V>
+    : C extends { readonly kind: "accessor" | "setter"; readonly access: { set(object: never, value: infer V): void } }
+      ? OnAssignment<Goes, Asks, V>
+      : C extends { readonly kind: "class" }
+        ? OnClass<Goes, Asks>
+        : C extends { readonly kind: "getter" }
+          ? Wrong<Goes>
+          : Untyped;
+
+/** The same for the legacy one, where a member is what its descriptor holds. */
+type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V
+  ? true
+  : V extends AnyFunction
+    ? OnMethod<Asks, V>
+    : OnAssignment<Goes, Asks, V>;
+
+/**
+ * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which the compiler shows as the one error;
+ * the signatures below take what fits, and what depends on a type parameter of the class.
+ */
+export interface MemberDecorator<Goes extends string, Asks> {
+  <C extends StandardContext>(value: unknown, context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never): Standard<Goes, Asks, C>;
+  <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
+  <This, V>(value: undefined, context: ClassFieldDecoratorContext<This, V>): (this: This, initial: V) => V;
+  <This, V>(
     value: ClassAccessorDecoratorTarget<This, V>,
     context: ClassAccessorDecoratorContext<This, V>,
   ): ClassAccessorDecoratorResult<This, V>;
-  <This, V extends Value>(
-    value: (this: This, assigned: V) => void,
-    context: ClassSetterDecoratorContext<This, V>,
-  ): (this: This, assigned: V) => void;
+  <This, V>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+  <V>(
+    target: object,
+    key: string | symbol,
+    descriptor: Legacy<Goes, Asks, V> extends Wrong<string> ? TypedPropertyDescriptor<V> : never,
+  ): Legacy<Goes, Asks, V>;
+  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
+  <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
+  (target: object, key: string | symbol | undefined, index: number): Wrong<Goes>;
+  (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
 }
 
-/** What is assigned to a setter or accessor, but nothing that is `Not`; methods have overloads of their own. */
-type Assigned<V, Not> = 0 extends 1 & V ? unknown : V extends Not ? never : unknown;
+/** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
+export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> &
+  (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
+
+type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T
+  ? Untyped
+  : OnClass<Goes, Asks> extends Wrong<string>
+    ? OnClass<Goes, Asks>
+    : undefined;
+
+/** On classes and methods. */
+export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> &
+  ((value: AnyClass, context: { readonly kind: "class"; readonly name: string | undefined }) => void);
+
+/** What is known of a parameter: of private methods nothing. */
+type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
+
+/** Above a parameter, in the legacy dialect. */
+export interface ParameterDecorator<S> {
+  (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
+  <T extends object, K extends string | symbol, Index extends number>(
+    target: T,
+    key: K,
+    index: OnParameter<S, T, K, Index> extends Wrong<string> ? Index : never,
+  ): OnParameter<S, T, K, Index>;
+  (target: object, key: string | symbol, index: number): void;
+}
 
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
 
-/** `LogMetricOptions` whose step is known to the compiler. */
-export type SteppedOptions<Step extends StepOption> = Omit<LogMetricOptions, "step"> & { readonly step?: Step | undefined };
+// Where each goes. The sentence comes first in the types of decorators, so that the compiler shows it.
 
-/**
- * `@LogMetric` after its selector is known. Of overloads that fail the compiler explains the last of each dialect,
- * so the one for methods, whose selector can be wrong, stands there.
- */
-export type MetricDecorator<S, Step = undefined> = AssignmentDecorator<Untyped> & {
-  <This, M extends AnyFunction | undefined>(
-    value: undefined,
-    context: ClassFieldDecoratorContext<This, M> & MetricCheck<S, NonNullable<M>, Step>,
-  ): (this: This, initial: M) => M;
-  <This, M extends AnyFunction>(value: M & MetricCheck<S, M, Step>, context: ClassMethodDecoratorContext<This, M>): M;
-  <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction | string>): void;
-  <M extends AnyFunction>(
-    target: object,
-    key: string | symbol,
-    descriptor: TypedPropertyDescriptor<M> & MetricCheck<S, M, Step>,
-  ): TypedPropertyDescriptor<M>;
-};
-
-/** `@LogTag` after its selector is known. */
-export type TagDecorator = AssignmentDecorator<Untyped> &
-  (<V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V> & Assigned<V, AnyFunction>) => void) &
-  MethodDecoratorOf;
-
-/** `@LogParam` after its selector is known. */
-export interface ParamDecorator<S extends ParamSelector | undefined> {
-  /** Above a parameter, in the legacy dialect. */
-  (target: object, key: string | symbol, index: number): void;
-  <This, M extends AnyFunction | undefined>(
-    value: undefined,
-    context: ClassFieldDecoratorContext<This, M> & ParamCheck<S, NonNullable<M>>,
-  ): (this: This, initial: M) => M;
-  <This, M extends AnyFunction>(value: M & ParamCheck<S, M>, context: ClassMethodDecoratorContext<This, M>): M;
-  <M extends AnyFunction>(
-    target: object,
-    key: string | symbol,
-    descriptor: TypedPropertyDescriptor<M> & ParamCheck<S, M>,
-  ): TypedPropertyDescriptor<M>;
-}
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessors";
+export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
+export type TrackedRunGoes = "@TrackedRun goes on methods";
+export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";

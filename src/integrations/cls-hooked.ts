@@ -19,8 +19,10 @@ const METHODS = ["get", "set", "runAndReturn"] as const;
  * around it, so that a function that schedules itself for ever holds ever more of them, as with `namespace.run`.
  * @param namespace @default the namespace "pulse-mlflow"
  * @example
+ * ```ts
  * import { clsHookedContext } from "pulse-mlflow/cls-hooked";
  * configure({ context: clsHookedContext() });
+ * ```
  */
 export function clsHookedContext(namespace?: ClsNamespace): RunContext {
   const get = (space: ClsNamespace): unknown => (space.get(KEY) as (() => unknown) | undefined)?.();

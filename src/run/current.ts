@@ -1,10 +1,12 @@
+import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
+import type { Selector, Untyped } from "../capture/metrics.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { needFunction, wrongInput } from "../wrong-input.js";
 import { activeHost, apply, construct, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun, openRun, tagStart } from "./open-run.js";
-import { type CallOptions, checkOptions, checkStartOptions, type StartOptions } from "./options.js";
+import { type CallOptions, checkOptions, checkStartOptions, type StartOptions, type WithRunOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan } from "./plan.js";
 import type { Run } from "./run.js";
 import { addOpening, callTracked, standIn } from "./tracked.js";
@@ -14,13 +16,20 @@ import { addOpening, callTracked, standIn } from "./tracked.js";
  * Gives back what `fn` gives.
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
  *   run.logMetric("loss", 0.42);
  * });
+ * ```
  */
-export function withRun<R>(options: CallOptions, fn: (run: Run) => R): R {
-  const plan = planOnce(options, fn);
-  return OFF ? fn(forgettingRun(options)) : (callTracked(plan, undefined, undefined) as R);
+export function withRun<
+  R,
+  Known = Untyped,
+  const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
+  M extends Checked<S> = ResultCheck<S, R>,
+>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R {
+  const plan = planOnce(options as CallOptions, fn);
+  return (OFF ? fn(forgettingRun(options as CallOptions)) : callTracked(plan, undefined, undefined)) as R;
 }
 
 /** @internal The plan of one call of `withRun`, whoever's. */
@@ -38,8 +47,10 @@ export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan 
  * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
  * run.logParam("lr", 0.1);
+ * ```
  */
 export function startRun(options: StartOptions = {}): Run {
   checkStartOptions(options);
@@ -79,7 +90,9 @@ export function requireRun(): Run {
 /**
  * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the emitter's.
  * @example
+ * ```ts
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
+ * ```
  */
 export function bind<F extends AnyFunction>(fn: F): F {
   needFunction("bind", "fn", fn);

@@ -1,6 +1,6 @@
 import { types } from "node:util";
 import { AGGREGATES } from "../capture/aggregate.js";
-import type { MetricCheck } from "../capture/check.js";
+import type { ArgsOf, ResultSeen, ResultSeenOf, Unless } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
 import { type Check, checkOptions as check } from "../wrong-input.js";
@@ -12,27 +12,27 @@ export type Nest = "child" | "join" | "root";
 // biome-ignore lint/suspicious/noExplicitAny: whatever its constructor takes
 export type ErrorClass = abstract new (...args: any[]) => unknown;
 
-/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
-export interface RunOptions {
+/** What the option `params` may be. */
+type RunParams<Path extends string, Args> =
+  | Readonly<Record<string, unknown>>
+  | readonly Path[]
+  | ((args: Args) => Readonly<Record<string, unknown>>);
+
+/** Options without those that hold paths. */
+interface PathlessOptions<Result, Args> {
   /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
-  readonly runName?: string | ((args: Untyped) => string) | undefined;
-  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-  readonly params?:
-    | Readonly<Record<string, unknown>>
-    | readonly string[]
-    | ((args: Untyped) => Readonly<Record<string, unknown>>)
-    | undefined;
+  readonly runName?: string | ((args: Args) => string) | undefined;
   /** Tags of the run. Those of a base class come first. */
-  readonly tags?: Readonly<Record<string, unknown>> | ((args: Untyped) => Readonly<Record<string, unknown>>) | undefined;
+  readonly tags?: Readonly<Record<string, unknown>> | ((args: Args) => Readonly<Record<string, unknown>>) | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
   readonly nest?: Nest | undefined;
   /**
    * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
    * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
    */
-  readonly sample?: number | ((args: Untyped) => boolean | number) | undefined;
+  readonly sample?: number | ((args: Args) => boolean | number) | undefined;
   /**
    * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
    * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
@@ -44,12 +44,68 @@ export interface RunOptions {
    */
   readonly foldKey?: string | undefined;
   /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-  readonly failOn?: ((result: Untyped, args: Untyped) => boolean | string | Error | null | undefined) | undefined;
+  readonly failOn?: ((result: Result, args: Args) => boolean | string | Error | null | undefined) | undefined;
   /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
-  readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Untyped) => boolean) | undefined;
+  readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Args) => boolean) | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
-  readonly when?: ((args: Untyped) => boolean) | undefined;
+  readonly when?: ((args: Args) => boolean) | undefined;
 }
+
+/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
+export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
+  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+  readonly params?: RunParams<string, Args> | undefined;
+}
+
+/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
+export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
+  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+  readonly metrics?: Selector<Result, Args> | undefined;
+}
+
+/** `CallOptions` of a decorator, whose paths the compiler knows. */
+export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped> {
+  /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
+  readonly metrics?: Metrics | undefined;
+  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+  readonly params?: RunParams<Param, Untyped> | undefined;
+}
+
+/** Options of `tracked`, whose functions know the result and the arguments of the function. */
+interface FunctionOptions<F, Metrics, Param extends string> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+  readonly metrics?: Metrics | undefined;
+  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
+  readonly params?: RunParams<Param, ArgsOf<F>> | undefined;
+}
+
+/** The same where something is wrong with paths: what, stands in their place. */
+interface WrongFunctionOptions<F, BadMetric, BadParam> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+  readonly metrics?: Unless<BadMetric, Untyped>;
+  readonly params?: Unless<BadParam, Untyped>;
+}
+
+/** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
+export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam> =
+  Unless<BadMetric, Unless<BadParam, true>> extends true
+    ? FunctionOptions<F, Metrics, Param>
+    : WrongFunctionOptions<F, BadMetric, BadParam>;
+
+/** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []> {
+  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+  readonly metrics?: Metrics | undefined;
+  /** Fixed params, or a function. */
+  readonly params?: RunParams<string, readonly []> | undefined;
+}
+
+interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {
+  readonly metrics?: Unless<BadMetric, Untyped>;
+}
+
+/** Options of `withRun`, likewise. */
+export type WithRunOptions<Result, Metrics, BadMetric> =
+  Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 
 /** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
 export interface StartOptions {
@@ -64,17 +120,6 @@ export interface StartOptions {
   /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
   readonly sample?: number | undefined;
 }
-
-/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
-export interface CallOptions extends RunOptions {
-  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
-  readonly metrics?: Selector | undefined;
-}
-
-/** `CallOptions` whose `metrics` are checked against what the function returns. */
-export type CheckedOptions<S extends Selector | undefined, F> = Omit<CallOptions, "metrics"> & {
-  readonly metrics?: (S & MetricCheck<S, F>) | undefined;
-};
 
 const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
 

@@ -1,5 +1,6 @@
 import { types } from "node:util";
 import type { MetricCapture } from "../capture/metrics.js";
+import type { Told } from "../capture/nowhere.js";
 import { readParameters } from "../capture/parameter-names.js";
 import { compileParams, type ParamCapture, type ParamSelector, type Signature, type TagCapture } from "../capture/params.js";
 import { shared } from "../registry.js";
@@ -64,7 +65,7 @@ export interface ResolvedPlan {
 }
 
 /** @internal Fixed values, or those of one call. */
-export type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[]) => Readonly<Record<string, unknown>>);
+export type Fields = Readonly<Record<string, unknown>> | ((args: readonly unknown[], told?: Told) => Readonly<Record<string, unknown>>);
 
 interface Cached {
   readonly version: number;
@@ -131,20 +132,14 @@ export function newPlan(original: AnyFunction, name: string): Plan {
   };
 }
 
-/** Built-in types whose values can be params, or hold some. */
-const OPEN_TYPES: ReadonlySet<unknown> = new Set([undefined, String, Number, Boolean, BigInt, Object]);
-
-/**
- * @internal Reads what is known of a function's arguments, once: names given by parameter decorators before those of its text, and the types
- * that reflect-metadata knows of.
- */
-export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = [], types: readonly unknown[] = []): Signature {
+/** @internal Reads what is known of a function's arguments, once: names given by parameter decorators before those of its text. */
+export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = []): Signature {
   let inner = fn;
   for (let plan = planOf(inner); plan !== undefined; plan = planOf(inner)) inner = plan.original;
   const { names: parsed, rest, minified } = readParameters(inner);
   const length = Math.max(parsed?.length ?? 0, given.length);
   const names = parsed === null && given.length === 0 ? null : Array.from({ length }, (_, i) => given[i] ?? parsed?.[i] ?? null);
-  return { names, rest, minified, opaque: types.map((type) => !OPEN_TYPES.has(type)) };
+  return { names, rest, minified };
 }
 
 function natureOf(fn: AnyFunction): Plan["nature"] {

@@ -93,14 +93,16 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
 }
 
 function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: boolean): Fields {
+  if (typeof params === "function") return (args) => params(args);
   if (!Array.isArray(params)) return params as Fields;
   // A class's list names arguments of some of its methods; only the method's own list must fit.
   const capture = captureParams(plan, params as readonly string[], own);
-  return (args) => {
+  return (args, told) => {
     const record: Record<string, unknown> = {};
-    capture(args, (key, value) => {
+    const add = (key: string, value: unknown): void => {
       record[key] = value;
-    });
+    };
+    capture(args, add, own ? told : undefined);
     return record;
   };
 }

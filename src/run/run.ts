@@ -145,7 +145,7 @@ export class Run {
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void {
     if (this.#log === undefined) return;
     const timestamp = options?.timestamp ?? this.#host.clock.now();
-    eachOf(this.#host, `Run ${this.id}, logMetrics`, metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
+    eachOf(this.#host, this, "logMetrics", metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
@@ -171,7 +171,7 @@ export class Run {
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this.#host, `Run ${this.id}, logParams`, params, (key, value) => this.logParam(key, value));
+    if (this.#log) eachOf(this.#host, this, "logParams", params, (key, value) => this.logParam(key, value));
   }
 
   /** Sets a tag; the last value stays. */
@@ -188,7 +188,7 @@ export class Run {
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this.#host, `Run ${this.id}, setTags`, tags, (key, value) => this.setTag(key, value));
+    if (this.#log) eachOf(this.#host, this, "setTags", tags, (key, value) => this.setTag(key, value));
   }
 
   /**

@@ -2,11 +2,11 @@ import { type KeySet, NO_KEYS } from "../capture/key-set.js";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
+import type { CallObserver } from "./call-observer.js";
 import { captureFailed, guard } from "./guard.js";
 import { runInForce, type Scope, scopes } from "./host.js";
 import { openRun, tagStart } from "./open-run.js";
 import type { Plan, ResolvedPlan } from "./plan.js";
-import type { CallObserver } from "./result.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { holdBack } from "./sampling.js";
@@ -229,10 +229,9 @@ export class TrackedCall implements CallObserver, MetricSink {
     } finally {
       this.#record();
     }
-    const limited = (what: string): void => this.limited(what);
     for (const capture of tags)
       guard(this.#host, `${this.#where}: capturing tags`, () =>
-        capture(result, this.#args, (key, value) => this.run?.setTag(key, value), limited),
+        capture(result, this.#args, (key, value) => this.run?.setTag(key, value), this),
       );
   }
 
@@ -258,6 +257,14 @@ export class TrackedCall implements CallObserver, MetricSink {
     (this.run as Run).captureWhole(keys, takeLast(keys.keys.length), this.#now);
   }
 
+  lost(subject: string, describe: () => string, mild = false): void {
+    const { diagnostics } = this.#host;
+    const where = this.#where;
+    const detail = (): string => `${where}: ${describe()}`;
+    if (mild) diagnostics.notice("NOTHING_FOUND", detail, `${where} ${subject}`);
+    else diagnostics.warn("NOTHING_FOUND", detail, undefined, `${where} ${subject}`);
+  }
+
   limited(what: string): void {
     const where = this.#where;
     this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, where);
@@ -273,20 +280,24 @@ export class TrackedCall implements CallObserver, MetricSink {
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
           guard(this.#host, `${this.#where}: ${kind}`, () =>
-            emitRecord(typeof fields === "function" ? fields(this.#args) : fields, (key, value) => fixed[kind].set(key, value), limited),
+            emitRecord(
+              typeof fields === "function" ? fields(this.#args, this) : fields,
+              (key, value) => fixed[kind].set(key, value),
+              limited,
+            ),
           );
         }
       }
       // What is taken from the arguments stands above what is fixed.
       const taken: [string, unknown][] = [];
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), limited));
+        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), this));
       for (const [key] of taken) fixed.params.delete(key);
       for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value);
       for (const [key, value] of fixed.tags) run.setTag(key, value);
     } else {
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => run.logParam(key, value), limited));
+        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => run.logParam(key, value), this));
     }
   }
 }

@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf } from "../capture/check.js";
 import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
@@ -9,8 +10,9 @@ import { activeHost, apply, OFF, runInForce, type Scope, scopes } from "./host.j
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
+import { derive, observeResult } from "./promises.js";
 import { resolvePlan } from "./resolve.js";
-import { derive, isGenerator, observeGenerator, observeResult } from "./result.js";
+import { isGenerator, observeGenerator } from "./result.js";
 import type { RunHost } from "./run-host.js";
 import { endUnended, failing, TrackedCall } from "./tracked-call.js";
 
@@ -19,13 +21,18 @@ import { endUnended, failing, TrackedCall } from "./tracked-call.js";
  * name, length and types.
  * @throws PulseError `INVALID_OPTION` for an option that is not one.
  * @example
+ * ```ts
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
  * await train(0.1); // one FINISHED run: param lr, metric loss
+ * ```
  */
-export function tracked<F extends AnyFunction, const S extends Selector | undefined = undefined>(
-  fn: F,
-  options: CheckedOptions<S, F> = {},
-): F {
+export function tracked<
+  F extends AnyFunction,
+  const S extends Selector<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>,
+  A extends string = string,
+  M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">,
+  P extends Checked<A> = ParamCheck<A, F, "function">,
+>(fn: F, options: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>> = {} as never): F {
   return trackedBy(undefined, fn, options as CallOptions);
 }
 

@@ -7,18 +7,19 @@ import { messageOf, PulseError } from "../errors.js";
 import { shownValue } from "../wrong-input.js";
 import type { RunHost } from "./run-host.js";
 
-/** Walks along a record of the user's, which may have getters that throw. */
+/** Walks along a record of the user's given to a verb of a run, which may have getters that throw. */
 export function eachOf(
   { config, diagnostics }: RunHost,
-  where: string,
+  { id }: { readonly id: string },
+  verb: string,
   record: object,
   visit: (key: string, value: unknown) => void,
 ): void {
   try {
-    emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, where));
+    emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `Run ${id}, ${verb}: ${what} logged.`, undefined, verb));
   } catch (error) {
     if (config.strict && error instanceof PulseError) throw error;
-    diagnostics.warn("CAPTURE_FAILED", `${where}: the record could not be read: ${messageOf(error)}.`, error, where);
+    diagnostics.warn("CAPTURE_FAILED", `Run ${id}: ${verb} could not read a record: ${messageOf(error)}.`, error, verb);
   }
 }
 

@@ -65,6 +65,7 @@ const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.e
  * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
  * @experimental
  * @example
+ * ```ts
  * registerTrackingStore("void", (uri) => ({
  *   uri,
  *   apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
@@ -72,6 +73,7 @@ const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.e
  * }));
  * const tracker = createTracker({ trackingUri: "void:anywhere" });
  * await tracker.shutdown();
+ * ```
  */
 export function registerTrackingStore(scheme: string, make: StoreMaker): void {
   const user = "registerTrackingStore";

@@ -115,11 +115,13 @@ function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) 
 /**
  * Matchers for vitest and Jest: `expect.extend(pulseMatchers)`.
  * @example
+ * ```ts
  * import { createTestTracker, pulseMatchers } from "pulse-mlflow/testing";
  * const tracker = createTestTracker();
  * tracker.withRun({}, (run) => run.logMetric("loss", 0.5));
  * // expect.extend(pulseMatchers); expect(tracker).toHaveLoggedMetric("loss", { near: 0.5, steps: [0] });
  * console.assert(pulseMatchers.toHaveLoggedMetric(tracker, "loss", { near: 0.5 }).pass);
+ * ```
  */
 export const pulseMatchers: {
   toHaveLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): MatcherResult;

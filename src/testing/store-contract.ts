@@ -9,11 +9,13 @@ import type { StoreContractCase, StoreSubject } from "./store-subject.js";
  * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an empty place.
  * @experimental
  * @example
+ * ```ts
  * import assert from "node:assert/strict";
  * import { test } from "node:test";
  * import { type StoreSubject, trackingStoreContract } from "pulse-mlflow/testing";
  * const makeSubject = async (): Promise<StoreSubject> => assert.fail("your store, and how to read what is in it");
  * for (const { name, run } of trackingStoreContract(makeSubject)) test.skip(name, run); // test(name, run) in yours
+ * ```
  */
 export function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[] {
   needFunction("trackingStoreContract", "makeSubject", makeSubject);

@@ -69,11 +69,13 @@ export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
  * @param config like `configure`, without tracking URI and context.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
+ * ```ts
  * import { createTestTracker } from "pulse-mlflow/testing";
  * const tracker = createTestTracker();
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { params: ["lr"], metrics: "loss" });
  * await tracker.run(() => train(0.25));
  * console.assert(tracker.onlyRun.params.lr === "0.25" && tracker.onlyRun.metrics.loss?.[0]?.value === 0.75);
+ * ```
  */
 export function createTestTracker(config: TestConfig = {}): TestTracker {
   return on(new RecordingStore(), config, "createTestTracker");
@@ -96,11 +98,13 @@ export interface MlflowCalls {
  * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
+ * ```ts
  * import { recordMlflowCalls } from "pulse-mlflow/testing";
  * const mlflow = recordMlflowCalls();
  * mlflow.tracker.withRun({ experiment: "Sweep", runName: "trial", params: { lr: 0.1 } }, (run) => run.logMetric("loss", 0.9));
  * console.log(mlflow.calls);
  * // [["setExperiment", "Sweep"], ["startRun", "trial"], ["logParam", "lr", "0.1"], ["logMetric", "loss", 0.9, 0], ["endRun", "FINISHED"]]
+ * ```
  */
 export function recordMlflowCalls(config: TestConfig = {}): MlflowCalls {
   const store = new RecordingStore();

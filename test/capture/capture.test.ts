@@ -13,6 +13,7 @@ function captured(selector: Selector | undefined, result: unknown, options: LogM
   const limits: string[] = [];
   compileMetrics(selector, options, "method")(result, [], {
     metric: (key, value, step) => void points.push(step === undefined ? [key, value] : [key, value, step]),
+    lost: () => undefined,
     limited: (what) => void limits.push(what),
   });
   if (limits.length > 0) points.push(["limited", limits.join()]);

@@ -129,7 +129,7 @@ test("members whose names are numbers are decorated, and accessors are called wh
   }, /@LogParam stands on the setter WithSetter\.lr/);
 });
 
-test("types that reflect-metadata knows of leave out what is no scalar, and the plan can be read", async () => {
+test("with reflect-metadata the same is logged as without, and the plan can be read", async () => {
   await import("reflect-metadata");
   class Service {}
   class Handler {
@@ -141,7 +141,7 @@ test("types that reflect-metadata knows of leave out what is no scalar, and the 
   }
   const { tracker, onlyRun } = memoryTracker();
   tracker.run(() => new Handler().handle({ plain: 1 }, "text" as never, "x"));
-  assert.deepEqual(params(await onlyRun()), { label: "x" });
+  assert.deepEqual(params(await onlyRun()), { plain: "1", ids: "text", label: "x" });
   const plan: unknown = Reflect.getMetadata("pulse-mlflow:plan", Handler.prototype.handle);
   assert.deepEqual(plan, [
     { decorator: "TrackedRun", options: { tags: { a: 1 } } },

@@ -18,7 +18,8 @@ function examples(dialect: string): Map<string, string> {
   for (const file of readdirSync("src", { recursive: true }).map(String)) {
     if (!file.endsWith(".ts")) continue;
     for (const [, comment] of readFileSync(join("src", file), "utf8").matchAll(/@example\n([\s\S]*?)\*\//g)) {
-      const code = String(comment).replace(/^ *\* ?/gm, "");
+      const text = String(comment).replace(/^ *\*( |$)/gm, "");
+      const code = /^```ts\n([\s\S]*)```\s*$/.exec(text)?.[1] ?? text;
       found.set(`${file.replace(/\W/g, "-")}-${found.size + 1}`, `${preamble(code)}${code}`);
     }
   }

@@ -1,50 +1,77 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, before, test } from "node:test";
+import { compilers } from "../support/compilers.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-types-"));
 after(() => rmSync(folder, { recursive: true }));
-const tsc = (...args: string[]) => spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", ...args], { encoding: "utf8" });
 
-for (const [dialect, project] of [
-  ["standard", "test/types/tsconfig.json"],
-  ["legacy", "test/types/tsconfig.legacy.json"],
-] as const) {
-  test(`${dialect}: what must compile does, and what must not does not`, () => {
-    const { status, stdout } = tsc("-p", project);
-    assert.equal(status, 0, stdout);
-  });
+/** The folder of each supported TypeScript, by its version. */
+const versions = ["7", "6", "5.9"];
+let typescript: ReadonlyMap<string, string>;
+before(async () => {
+  typescript = await compilers();
+  // The programs of test/types as a user has them, with the package as it is built.
+  symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  for (const name of readdirSync("test/types").filter((file) => file.endsWith(".ts"))) writeFileSync(join(folder, name), programText(name));
+});
+
+const programText = (name: string): string =>
+  readFileSync(join("test/types", name), "utf8").replace(
+    /"(\.\.\/\.\.\/src\/index\.js|pulse-mlflow)"/,
+    `"${process.cwd()}/dist/esm/index.js"`,
+  );
+
+/** Compiles programs; gives what the compiler says. */
+function compile(version: string, flags: readonly string[], programs: readonly string[]): string {
+  const args = [
+    ...[join(typescript.get(version) ?? "", "bin/tsc"), ...(version === "5.9" ? [] : ["--ignoreConfig"]), "--noEmit", "--pretty", "false"],
+    ...["--target", "es2023", "--lib", "es2023,esnext.disposable", "--module", "nodenext", "--types", "node"],
+    ...[...flags, ...programs.map((name) => `${name}.ts`)],
+  ];
+  return spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8" }).stdout;
 }
 
-test("a wrong path is shown with the path and what is wrong with it", () => {
-  symlinkSync(process.cwd(), join(folder, "package"));
-  const file = join(folder, "wrong.ts");
-  writeFileSync(
-    file,
-    `import { LogMetric, LogParam } from "./package/dist/esm/index.js";
-     export class A {
-       @LogMetric("final.los") m() { return { final: { loss: 1 } }; }
-       @LogParam("1.nope") p(a: number, o: { lr: number }) { return a + o.lr; }
-     }`,
-  );
-  for (const flags of [[], ["--experimentalDecorators"]]) {
-    const { status, stdout } = tsc(
-      "--ignoreConfig",
-      "--noEmit",
-      "--strict",
-      "--skipLibCheck",
-      "--module",
-      "nodenext",
-      "--target",
-      "es2023",
-      ...flags,
-      file,
-    );
-    assert.equal(status, 1, stdout);
-    assert.match(stdout, /NotANumberInTheResult<"final\.los">/);
-    assert.match(stdout, /NotAnArgument<"1\.nope">/);
+const dialects = { standard: [], legacy: ["--experimentalDecorators", "--emitDecoratorMetadata"] };
+const programs = ["both", "generic", "paths", "schema", "wrong"];
+
+for (const version of versions) {
+  for (const [dialect, flags] of Object.entries(dialects)) {
+    test(`TypeScript ${version}, ${dialect}: one message for each mistake, at its place, which says what is wrong`, () => {
+      const lines = programText("messages.ts").split("\n");
+      const expected = new Map<number, RegExpExecArray>();
+      lines.forEach((line, index) => {
+        const says = /^ *\/\/ (\S+) says: (.*)$/.exec(line);
+        if (says) expected.set(index + 2, says);
+      });
+      const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false"];
+      // In the other programs what must compile does, and what must not does not.
+      const said = compile(version, [...strict, ...flags], [...programs, dialect, "strict", "messages"]).split(/\n(?=\S)/);
+      const found = said.map((text) => /^messages\.ts\((\d+),(\d+)\): ([\s\S]*)$/.exec(text.trimEnd()) ?? assert.fail(text));
+      const places = found.map(([, line]) => Number(line));
+      assert.deepEqual(places, [...expected.keys()], said.join("\n"));
+      for (const [whole, line, column, message] of found) {
+        const [, blamed, texts] = expected.get(Number(line)) ?? [];
+        assert.ok(lines[Number(line) - 1]?.slice(Number(column) - 1).startsWith(String(blamed)), `not ${blamed} is blamed:\n${whole}`);
+        let at = 0;
+        for (const text of String(texts).split(" … ")) {
+          at = String(message).indexOf(text, at);
+          assert.ok(at >= 0, `it does not say ${text}:\n${whole}`);
+        }
+      }
+    });
+
+    test(`TypeScript ${version}, ${dialect}: what compiles does without strictNullChecks, too`, () => {
+      assert.equal(compile(version, ["--strict", "--strictNullChecks", "false", ...flags], [...programs, dialect]), "");
+    });
   }
+}
+
+test("without strict, too, everything that compiles does", () => {
+  for (const [dialect, flags] of Object.entries(dialects))
+    assert.equal(compile("7", ["--strict", "false", ...flags], [...programs, dialect]), "");
 });

@@ -45,7 +45,7 @@ test("MobX makes a flow of a tracked generator, and its observables are read lik
   );
   assert.equal(await flow(1), 2);
   assert.ok(mobx.isFlow(flow));
-  const observed = tracker.tracked(() => mobx.observable({ loss: 0.5, nested: { acc: 0.9 } }), { metrics: (r: unknown) => r });
+  const observed = tracker.tracked(() => mobx.observable({ loss: 0.5, nested: { acc: 0.9 } }), { metrics: ["loss", "nested.acc"] });
   observed();
   const [, run] = await runs();
   assert.deepEqual(run && values(run), { loss: [0.5], "nested.acc": [0.9] });
@@ -76,9 +76,10 @@ test("awilix injects into a tracked function by its parameters", () => {
   assert.equal(container.resolve("product"), 2);
 });
 
-test("a function of a Comlink proxy is tracked as it is, and nothing further goes over the wire", async () => {
+test("a function of a Comlink proxy is tracked as it is, and nothing further goes over the wire", async (context) => {
   const { tracker, runs } = memoryTracker();
   const { port1, port2 } = new MessageChannel();
+  context.after(() => port1.close());
   const calls: unknown[] = [];
   comlink.expose(
     {
@@ -92,11 +93,10 @@ test("a function of a Comlink proxy is tracked as it is, and nothing further goe
   const api = comlink.wrap(nodeEndpoint(port2));
   const train = tracker.tracked(api.train, { params: ["0"], metrics: "loss", runName: "remote" });
   assert.deepEqual(await train(0.25), { loss: 0.75 });
-  await tracker.tracked(async (given: unknown) => void given, { params: { fn: "0" } })(api.train);
+  await tracker.tracked(async (given: unknown) => void given, { params: (args: unknown) => ({ fn: (args as unknown[])[0] }) })(api.train);
   await tracked(() => 1)();
   assert.deepEqual(calls, [0.25]);
   const [run, other] = await runs();
-  assert.deepEqual(run && [values(run), params(run)], [{ loss: [0.75] }, { arg0: "0.25" }]);
-  assert.deepEqual(other && params(other), { fn: "[function ]" });
-  port1.close();
+  assert.deepEqual(run && [values(run), params(run)], [{ loss: [0.75] }, { "0": "0.25" }]);
+  assert.deepEqual(other && params(other), { fn: "[function target]" });
 });

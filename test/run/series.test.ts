@@ -133,6 +133,7 @@ test("maps, sets and iterables: fields, steps, and what would be used up is not"
       ]);
     }
 
+    // @ts-expect-error: "once" would be used up
     @LogMetric(["by.0", "by.deep.acc", "set", "bag", "once"])
     picked() {
       return { by: new Map<unknown, number | { acc: number }>([[0, 3], ["deep", { acc: 4 }]]), set: new Set([7, 8]), bag, once }; // biome-ignore format: one thing

@@ -12,8 +12,12 @@ const toolsFolder = join(folder, "tools");
 /** Where the projects of one run of the matrix are made: in there, they find the tools in the folders above. */
 export const work = join(toolsFolder, "work");
 
+/** The versions of TypeScript that are supported beside the one that builds this. */
+const compilers = { "typescript-5.9": "npm:typescript@5.9.3", "typescript-6": "npm:typescript@6.0.3" };
+
 /** The last versions that run on Node 20. */
 const tools = {
+  ...compilers,
   "@babel/core": "7.29.13",
   "@babel/plugin-proposal-decorators": "7.29.7",
   "@babel/plugin-transform-modules-commonjs": "7.29.14",
@@ -28,8 +32,6 @@ const tools = {
   "reflect-metadata": "0.2.2",
   rolldown: "1.3.2",
   tsx: "4.23.15",
-  "typescript-5.9": "npm:typescript@5.9.3",
-  "typescript-6": "npm:typescript@6.0.3",
   "typescript-7": "npm:typescript@7.0.2",
   "unplugin-swc": "1.5.11",
   vite: "8.3.8",
@@ -77,6 +79,13 @@ export async function installTools() {
   await install(toolsFolder, { ...dependencies, ...tools });
   // Each in a folder of its own: they are versions of one package.
   for (const [major, version] of Object.entries(nodes)) await install(join(folder, `node-${major}`), { node: version });
+}
+
+/** Installs only the compilers, for the tests of types; gives each package's folder by its version. */
+export async function installCompilers() {
+  const prefix = join(root, ".cache/compilers");
+  await install(prefix, compilers);
+  return Object.fromEntries(Object.keys(compilers).map((name) => [name.replace("typescript-", ""), join(prefix, "node_modules", name)]));
 }
 
 async function install(prefix, dependencies) {

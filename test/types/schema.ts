@@ -67,6 +67,10 @@ Sweep.startRun().end();
 Sweep.currentRun()?.logMetric("loss", 1);
 // @ts-expect-error: the experiment is named already
 Sweep.startRun({ experiment: "Other" });
+// @ts-expect-error: the experiment is named already
+Sweep.withRun({ experiment: "Other" }, () => 1);
+// @ts-expect-error: the experiment is named already
+Sweep.TrackedExperiment({ experiment: "Other" });
 // @ts-expect-error: there is no such goal
 defineExperiment({ name: "X", metrics: { loss: { goal: "down" } } });
 

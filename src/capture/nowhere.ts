@@ -1,0 +1,82 @@
+import { types } from "node:util";
+import { nearest } from "../wrong-input.js";
+import { isFielded, isList, isPlainObject } from "./path.js";
+
+/** Told what a capture could not take. An object, not functions: it is made for every call. */
+export interface Told {
+  /** A bound cut something off. */
+  limited(what: string): void;
+  /** A selector found nothing. `subject` tells it from others; `mild`: it may well be meant so. */
+  lost(subject: string, describe: () => string, mild?: boolean): void;
+}
+
+/** Most names of fields that are looked at, and that are shown. */
+const [MOST_NAMES, MOST_SHOWN] = [50, 10];
+const MAX_DEPTH = 3;
+
+/** A path as it was written: `"val.acc?"` may lead nowhere without a word. */
+export function writtenPath(written: string): { readonly path: string; readonly optional: boolean } {
+  return written.length > 1 && written.endsWith("?") ? { path: written.slice(0, -1), optional: true } : { path: written, optional: false };
+}
+
+/**
+ * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null).
+ * `kind` is what is looked for ("metric"), `what` where ("the result").
+ */
+export function sayNowhere(told: Told, kind: string, path: string, what: string, root: unknown, value: unknown): void {
+  if (value === null || (value === undefined && isThere(root, path))) return;
+  told.lost(`${kind} ${path}`, () => {
+    const start = `${kind} path ${JSON.stringify(path)}`;
+    if (value !== undefined) return `${start} leads to ${kindOf(value)}, not to a number. Mend the path.`;
+    const names = namesIn(root);
+    const optional = ` Write ${JSON.stringify(`${path}?`)} if it may be missing.`;
+    if (names.length === 0) return `${start} found nothing; ${what} is ${kindOf(root)}.${optional}`;
+    const meant = nearest(path, names);
+    const shown = names.length > MOST_SHOWN ? `${names.slice(0, MOST_SHOWN).join(", ")}, and more` : names.join(", ");
+    return `${start} found nothing; ${what} has ${shown}.${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`}${optional}`;
+  });
+}
+
+/** What a value is, in words. */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  if (typeof value === "string") return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
+  if (typeof value !== "object") return `a ${typeof value}`;
+  if (types.isProxy(value)) return "a proxy";
+  if (isList(value)) return "length" in value ? "a list" : "a set";
+  if (types.isMap(value)) return "a map";
+  if (types.isPromise(value)) return "a promise";
+  if (isPlainObject(value)) return "an object";
+  const made: unknown = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(value) ?? {}, "constructor")?.value;
+  const name = typeof made === "function" ? Object.getOwnPropertyDescriptor(made, "name")?.value : undefined;
+  return typeof name === "string" && name !== "" ? `an instance of ${name}` : "an object";
+}
+
+/** Whether a path leads to something that is there, also when that is empty, or lies in something empty. */
+function isThere(root: unknown, path: string): boolean {
+  let at = root;
+  for (const part of path.split(".")) {
+    if (at === null) return true;
+    if (typeof at !== "object" && typeof at !== "function") return false;
+    if (types.isMap(at) ? !(at.has(part) || at.has(Number(part))) : !(part in at)) return false;
+    const found = types.isMap(at) ? (at.get(part) ?? at.get(Number(part))) : (at as Record<string, unknown>)[part];
+    if (found === undefined) return true;
+    at = found;
+  }
+  return true;
+}
+
+/** The names of the fields in a value, those of objects in it with dots; nothing is run. */
+function namesIn(root: unknown, prefix = "", depth = 1): string[] {
+  if (isList(root) && "length" in root && depth === 1) return namesIn(root[0], "", depth + 1);
+  if (typeof root !== "object" || root === null || types.isProxy(root)) return [];
+  const all = types.isMap(root) ? [...root.keys()].map(String) : Object.keys(root);
+  const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_")); // what instances have for themselves
+  return names
+    .slice(0, MOST_NAMES)
+    .flatMap((name) => {
+      const value: unknown = types.isMap(root) ? root.get(name) : Object.getOwnPropertyDescriptor(root, name)?.value;
+      return depth < MAX_DEPTH && isFielded(value) ? namesIn(value, `${prefix}${name}.`, depth + 1) : [prefix + name];
+    })
+    .slice(0, MOST_NAMES);
+}

@@ -1,0 +1,175 @@
+// What a selector does not find is said, once, with what there is.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogMetric, LogParam, LogTag, TrackedExperiment } from "../../src/index.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { memoryTracker, params, values } from "../support/memory.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
+type Any = any;
+
+/** The warnings of some calls with these options. */
+function told(fn: (...args: Any[]) => unknown, options: object, ...calls: readonly unknown[][]): readonly string[] {
+  const { tracker, warnings } = memoryTracker();
+  const made = tracker.tracked(fn, { runName: "train", ...options } as object);
+  for (const args of calls) made(...args);
+  return warnings.map((text) => text.replace(/^pulse-mlflow: | \[NOTHING_FOUND\]$/g, ""));
+}
+
+const RESULT = { loss: 0.5, val: { acc: 0.9 }, name: "x", none: null, missing: undefined, empty: [] };
+
+test("a path that leads nowhere is said once, with the fields there are and the one that was meant", () => {
+  function train(): object {
+    return RESULT;
+  }
+  assert.deepEqual(told(train, { metrics: "los" }, [], []), [
+    'train: metric path "los" found nothing; the result has loss, val.acc, name, none, missing, empty. Did you mean "loss"? Write "los?" if it may be missing.',
+  ]);
+  assert.deepEqual(told(train, { metrics: { a: "val.ac", b: "loss" } }, []), [
+    'train: metric path "val.ac" found nothing; the result has loss, val.acc, name, none, missing, empty. Did you mean "val.acc"? Write "val.ac?" if it may be missing.',
+  ]);
+  assert.deepEqual(told(train, { metrics: "name" }, []), [
+    'train: metric path "name" leads to the text "x", not to a number. Mend the path.',
+  ]);
+  assert.deepEqual(told(train, { metrics: "val" }, []), ['train: metric path "val" leads to an object, not to a number. Mend the path.']);
+  assert.deepEqual(told(train, { metrics: { a: () => "text" } }, []), ['train: the selector for "a" gave the text "text", not a number.']);
+});
+
+test("what is there and empty, and what is written as optional, is no mistake", () => {
+  assert.deepEqual(
+    told(() => RESULT, { metrics: ["none", "missing", "empty", "none.deeper", "los?", "val.los?"] }, []),
+    [],
+  );
+  assert.deepEqual(
+    told(() => null, { metrics: "loss" }, []),
+    [],
+  );
+  assert.deepEqual(
+    told(() => ({ loss: 1 }), { metrics: { a: () => undefined } }, []),
+    [],
+  );
+});
+
+test("an optional path is a metric under its own name where it is there", async () => {
+  const { tracker, runs } = memoryTracker();
+  tracker.tracked(() => RESULT, { metrics: ["loss?", "val.acc?"] } as object)();
+  const [run] = await runs();
+  assert.deepEqual(run && values(run), { loss: [0.5], "val.acc": [0.9] });
+});
+
+test("a method that gives nothing, a list whose elements lack the field, a step and a tag are told, too", () => {
+  const nothing = (): undefined => undefined;
+  assert.match(told(nothing, { metrics: "loss" }, [])[0] ?? "", /found nothing; the result is undefined/);
+  const list = (): object[] => [{ loss: 1 }, { loss: 2 }];
+  assert.match(told(list, { metrics: "los" }, [])[0] ?? "", /the first element of the result has loss\. Did you mean "loss"/);
+  class Trainer {
+    @LogMetric("loss", { step: "nope" } as Any)
+    @LogTag("stag" as Any)
+    train(): object {
+      return { loss: 1, stage: "a" };
+    }
+  }
+  const { tracker, warnings } = memoryTracker();
+  tracker.withRun({}, () => new Trainer().train());
+  assert.equal(warnings.length, 2);
+  assert.ok(warnings.some((text) => /Trainer\.train: step path "nope" found nothing/.test(text)));
+  assert.ok(warnings.some((text) => /Trainer\.train: tag path "stag" found nothing.*Did you mean "stage"/.test(text)));
+});
+
+test("paths into arguments that lead nowhere are told; arguments that were not given are not", () => {
+  function train(_cfg?: unknown, _lr?: unknown): void {}
+  const options = { params: ["_cfg.lrr", "3", "_lr"] };
+  assert.deepEqual(told(train, options, [{ lr: 1, epochs: 2 }]), [
+    'train: param path "lrr" found nothing; argument _cfg has lr, epochs. Did you mean "lr"? Write "lrr?" if it may be missing.',
+    'train: param path "3" found nothing; there are 2 arguments.',
+  ]);
+  assert.deepEqual(told(train, { params: ["_cfg.lr", "_lr"] }, []), []);
+  assert.deepEqual(told(train, { params: ["_cfg.lrr?", "3?"] }, [{ lr: 1 }]), []);
+});
+
+test("strict: a path that leads nowhere throws, and the run ends", async () => {
+  const tracker = createTestTracker({ strict: true });
+  const train = tracker.tracked(() => ({ loss: 1 }), { metrics: "los" as Any });
+  assert.throws(() => train(), { code: "NOTHING_FOUND" });
+  assert.equal(tracker.runs[0]?.status, "FINISHED");
+});
+
+test("a bare @LogMetric that finds no number says so: text, instances, nested lists, getters", async () => {
+  class Model {
+    readonly weights = [1];
+  }
+  const results: [unknown, RegExp][] = [
+    ["text", /no number was found: it gave the text "text"\. Name what is to be logged/],
+    [new Model(), /it gave an instance of Model/],
+    [[[1], [2]], /it gave a list/],
+    [{ name: "x" }, /it gave an object/],
+    [
+      {
+        get accuracy() {
+          return 1;
+        },
+      },
+      /whose accuracy is a getter, and those are not run/,
+    ],
+  ];
+  for (const [result, expected] of results) {
+    const { tracker, warnings } = memoryTracker({ strict: true });
+    @TrackedExperiment("Bare")
+    class Trainer {
+      @LogMetric
+      train(): unknown {
+        return result;
+      }
+    }
+    tracker.run(() => new Trainer().train());
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", /^pulse-mlflow: Trainer\.train: /);
+    assert.match(warnings[0] ?? "", expected);
+  }
+  for (const nothing of [undefined, null, [], {}, new Map()]) {
+    const { tracker, warnings } = memoryTracker();
+    tracker.run(() => tracker.tracked(() => nothing, { metrics: (r: unknown) => r })());
+    assert.deepEqual(warnings, []);
+  }
+});
+
+test("a bare @LogParam takes the fields of a class that only holds data, with or without reflect-metadata", async () => {
+  class Config {
+    lr = 0.1;
+    name = "a";
+    readonly started = new Date(0);
+    readonly tags = ["x"];
+    nested = { epochs: 3 };
+    describe(): string {
+      return this.name;
+    }
+  }
+  class Service {
+    readonly lr = 0.5;
+    readonly cache = new Map();
+  }
+  @TrackedExperiment("Data")
+  class Trainer {
+    @LogParam
+    train(_config: Config, _epochs: number): void {}
+
+    @LogParam
+    serve(_service: Service): void {}
+  }
+  const { tracker, runs, warnings } = memoryTracker();
+  tracker.run(() => {
+    const trainer = new Trainer();
+    trainer.train(new Config(), 2);
+    trainer.train({ lr: 0.2, name: "plain" } as Config, 3);
+    trainer.serve(new Service());
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => params(run)),
+    [{ lr: "0.1", name: "a", "nested.epochs": "3", _epochs: "2" }, { lr: "0.2", name: "plain", _epochs: "3" }, {}],
+  );
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0] ?? "",
+    /Trainer\.serve: no param was found: the first argument is an instance of Service\. Name what is to be logged/,
+  );
+});
