@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import { after, before, test } from "node:test";
 import { query } from "../support/database.js";
 
@@ -90,6 +90,49 @@ for (const [dialect, flags] of [
     });
   }
 }
+
+test("every link of the README and the texts leads to what is in the package", () => {
+  const base = join(folder, "node_modules/pulse-mlflow");
+  const texts = ["README.md", ...readdirSync(join(base, "docs")).map((name) => `docs/${name}`)];
+  /** The anchors that a page has: GitHub's way of making them of headings. */
+  const anchors = (path: string): Set<string> => {
+    const headings = withoutCode(readFileSync(join(base, path), "utf8")).matchAll(/^#+ (.*)$/gm);
+    const found = new Set<string>();
+    for (const [, heading] of headings) {
+      const anchor = String(heading)
+        .trim()
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\p{M}_ -]/gu, "")
+        .replaceAll(" ", "-");
+      let unique = anchor;
+      for (let n = 1; found.has(unique); n++) unique = `${anchor}-${n}`;
+      found.add(unique);
+    }
+    return found;
+  };
+  const dead: string[] = [];
+  let followed = 0;
+  for (const text of texts) {
+    const links = withoutCode(readFileSync(join(base, text), "utf8")).matchAll(/\]\(([^)\s]+)\)/g);
+    for (const [, link = ""] of links) {
+      if (/^https:\/\//.test(link)) continue;
+      followed++;
+      const [path, anchor] = link.split("#");
+      const target = path === "" ? text : normalize(join(text, "..", String(path)));
+      if (!existsSync(join(base, target)) || (anchor !== undefined && !anchors(target).has(anchor))) dead.push(`${text}: ${link}`);
+    }
+  }
+  assert.deepEqual(dead, []);
+  assert.ok(followed >= 30, `${followed} links`);
+});
+
+const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, "");
+
+test("the package says where it comes from and where bugs are told", () => {
+  const { repository, bugs, homepage } = JSON.parse(readFileSync(join(folder, "node_modules/pulse-mlflow/package.json"), "utf8"));
+  const home = "https://github.com/pulse-mlflow/pulse-mlflow";
+  assert.deepEqual([repository.url, bugs, homepage], [`git+${home}.git`, `${home}/issues`, `${home}#readme`]);
+});
 
 test("the ESM and the CommonJS copy of one process share runs and plans", () => {
   const script = join(folder, "both.mjs");
