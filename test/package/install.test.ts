@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join, normalize } from "node:path";
 import { after, before, test } from "node:test";
+import { compilers } from "../support/compilers.js";
 import { query } from "../support/database.js";
 
 const root = process.cwd();
@@ -90,6 +91,72 @@ for (const [dialect, flags] of [
     });
   }
 }
+
+/** The section of the README in which a first program is written, compiled and run. */
+function firstRun(): string {
+  const readme = readFileSync(join(folder, "node_modules/pulse-mlflow/README.md"), "utf8");
+  return /^## Your first run[\s\S]*?(?=^###? )/m.exec(readme)?.[0] ?? "";
+}
+
+/** What the blocks of this language hold. */
+const blocks = (language: string, text: string): string[] =>
+  [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(([, code]) => String(code));
+
+const ERROR = /SyntaxError: Invalid or unexpected token/;
+
+for (const version of ["5.9", "6", "7"])
+  test(`the README's first run works word for word with TypeScript ${version}, and its error is found there`, async () => {
+    const readme = readFileSync(join(folder, "node_modules/pulse-mlflow/README.md"), "utf8");
+    const [install = "", build = "", look = "", ...others] = blocks("sh", firstRun());
+    const [tsconfig = ""] = blocks("json", firstRun());
+    assert.deepEqual(others, []);
+    const [init = "", ...installs] = install.trim().split("\n");
+    assert.deepEqual(installs, ["npm install pulse-mlflow", "npm install --save-dev typescript @types/node"]);
+
+    const project = join(folder, `first-${version}`);
+    mkdirSync(join(project, "node_modules/.bin"), { recursive: true });
+    const sh = (command: string) => spawnSync(command, { cwd: project, encoding: "utf8", shell: true });
+    const must = (command: string): string => {
+      const { status, stdout, stderr } = sh(command);
+      assert.equal(status, 0, `${command}\n${stdout}\n${stderr}`);
+      return stdout;
+    };
+    must(init);
+    // What the two lines would install.
+    symlinkSync(join(root, "node_modules/@types"), join(project, "node_modules/@types"));
+    const compiler = (await compilers()).get(version) ?? "";
+    symlinkSync(compiler, join(project, "node_modules/typescript"));
+    symlinkSync("../typescript/bin/tsc", join(project, "node_modules/.bin/tsc"));
+    assert.ok(must("npx tsc --version").includes(`Version ${version}`));
+
+    writeFileSync(join(project, "first.ts"), blocks("ts", readme)[0] ?? "");
+    writeFileSync(join(project, "tsconfig.json"), tsconfig);
+    const said = must(build);
+    assert.match(
+      said,
+      /^Logged \{ avg_confidence: 0\.98, avg_fragility: 0\.02 \} as a run of experiment PulseMetaLearning into mlflow\.db/,
+    );
+    const rows = query(
+      join(project, "mlflow.db"),
+      `SELECT experiment_id, e.name, status, (SELECT count(*) FROM params p WHERE p.run_uuid = r.run_uuid) AS params,
+         (SELECT count(*) FROM metrics m WHERE m.run_uuid = r.run_uuid) AS metrics FROM runs r JOIN experiments e USING (experiment_id)`,
+    );
+    const [, id] = /^ *http:\/\/127\.0\.0\.1:5000\/#\/experiments\/(\d+)\/runs\?workflowType=machine_learning$/m.exec(said) ?? [];
+    assert.deepEqual(rows, [{ experiment_id: Number(id), name: "PulseMetaLearning", status: "FINISHED", params: 3, metrics: 2 }]);
+    const [command] = /mlflow ui .*/.exec(said) ?? [];
+    assert.ok(look.includes(`\n${command} `), "it is looked at as the program says");
+
+    // What `tsc --init` writes compiles, and what comes out no Node parses.
+    rmSync(join(project, "tsconfig.json"));
+    must("npx tsc --init && npx tsc");
+    assert.match(sh("node first.js").stderr, ERROR);
+    assert.match(firstRun(), ERROR);
+    const [, wrong = "", right = ""] = /`("target": ".*?")`, make it `(".*?")`/.exec(firstRun()) ?? [];
+    const written = readFileSync(join(project, "tsconfig.json"), "utf8");
+    assert.ok(written.includes(wrong));
+    writeFileSync(join(project, "tsconfig.json"), written.replace(wrong, `"target": ${right}`));
+    assert.match(must(build), /^Logged /);
+  });
 
 test("every link of the README and the texts leads to what is in the package", () => {
   const base = join(folder, "node_modules/pulse-mlflow");
