@@ -1082,12 +1082,24 @@ export interface LoggedExperiment {
 // run/options.d.ts
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/metrics.js";
+import type { Run } from "./run.js";
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
 /** A class of errors, also one whose constructor is not public. */
 export type ErrorClass = abstract new (...args: any[]) => unknown;
 /** What the option `params` may be. */
 type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | ((args: Args) => Readonly<Record<string, unknown>>);
+/** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
+export interface RunPlace {
+    /** The id of a run that the store has: it is resumed, and ends as this one ends. Its default steps begin at 0 again. @default a new run */
+    readonly runId?: string | undefined;
+    /** The id, in the store, of a run that was made elsewhere: the new one is a child of it. It should be in the same experiment. @default none */
+    readonly parentRunId?: string | undefined;
+    /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
+    readonly parent?: Run | undefined;
+    /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
+    readonly description?: string | undefined;
+}
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
@@ -1119,6 +1131,11 @@ interface PathlessOptions<Result, Args> {
     readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Args) => boolean) | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
     readonly when?: ((args: Args) => boolean) | undefined;
+    /**
+     * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by `configure()`, a
+     * configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and functions of its own without this option. @default false
+     */
+    readonly library?: boolean | undefined;
 }
 /** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
 export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
@@ -1152,7 +1169,7 @@ interface WrongFunctionOptions<F, BadMetric, BadParam> extends PathlessOptions<R
 /** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
 export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param> : WrongFunctionOptions<F, BadMetric, BadParam>;
 /** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
-interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []> {
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []>, RunPlace {
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or a function. */
@@ -1164,7 +1181,7 @@ interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Unty
 /** Options of `withRun`, likewise. */
 export type WithRunOptions<Result, Metrics, BadMetric> = Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 /** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
-export interface StartOptions {
+export interface StartOptions extends RunPlace {
     /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
@@ -1175,6 +1192,8 @@ export interface StartOptions {
     readonly nest?: "child" | "root" | undefined;
     /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
     readonly sample?: number | undefined;
+    /** As for the decorators. @default false */
+    readonly library?: boolean | undefined;
 }
 export {};
 

@@ -42,8 +42,8 @@ export interface DatasetInput {
   readonly tags: readonly Tag[];
 }
 
-/** The experiment a run goes to: by name (made when absent) or by the id of an existing one. */
-export type ExperimentRef = { readonly name: string } | { readonly id: string };
+/** The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. */
+export type ExperimentRef = { readonly name: string; readonly tags?: readonly Tag[] } | { readonly id: string };
 
 /**
  * What MLflow accepts, kept on our side because servers truncate or corrupt silently.

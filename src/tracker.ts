@@ -9,14 +9,13 @@ import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
 import { OutboxFolder } from "./recorder/outbox/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
-import { planOnce, startRun, type withRun } from "./run/current.js";
-import { carryBy, OFF, provideDefaultHost, scopes } from "./run/host.js";
+import { runBlock, startRun, type withRun } from "./run/current.js";
+import { application, carryBy, OFF, provideDefaultHost, scopes } from "./run/host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
-import { forgettingRun } from "./run/open-run.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
 import type { RunHost } from "./run/run-host.js";
-import { callTracked, type tracked, trackedBy } from "./run/tracked.js";
+import { type tracked, trackedBy } from "./run/tracked.js";
 import { endUnended } from "./run/tracked-call.js";
 import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
@@ -95,8 +94,7 @@ class TrackerInstance implements Tracker, RunHost {
   }
 
   withRun(options: Untyped, fn: (run: Run) => Untyped): Untyped {
-    const plan = planOnce(options, fn);
-    return OFF ? fn(forgettingRun(options)) : callTracked(plan, undefined, undefined, this);
+    return runBlock(options, fn, this);
   }
 
   startRun(options: StartOptions = {}): Run {
@@ -275,6 +273,7 @@ export function trackerOn(
  * ```
  */
 export function configure(config: PulseConfig): void {
+  application.asked = true;
   checkConfig(config, "configure"); // also when there is none, which would mean the defaults
   const resolved = resolveConfig(config);
   carryBy(config.context);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExperimentRef } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -85,6 +85,12 @@ export function resolveConfig(
 /** What is wrong with a file, without the piece of it that JSON.parse quotes: it may be a credential. */
 function withoutSnippet(error: SyntaxError): string {
   return /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "it is no JSON";
+}
+
+/** Whether there is a configuration file. */
+export function hasConfigFile(): boolean {
+  const folder = workingFolder();
+  return folder !== undefined && existsSync(join(folder, CONFIG_FILE));
 }
 
 function readConfigFile(folder: string | undefined): PulseConfig {

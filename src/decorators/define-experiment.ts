@@ -6,7 +6,7 @@ import { PulseError } from "../errors.js";
 import { currentRun, startRun, withRun } from "../run/current.js";
 import type { CallOptions, PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
 import type { MetricOptions, Run } from "../run/run.js";
-import { addSchema, type MetricSchema } from "../run/schema.js";
+import { addSchema, describeExperiment, type MetricSchema } from "../run/schema.js";
 import { type Check, checkOptions, whatThereIs, wrongInput } from "../wrong-input.js";
 import { LogMetric } from "./log-metric.js";
 import { type ExperimentDecorator, TrackedExperiment } from "./tracked-experiment.js";
@@ -20,6 +20,10 @@ type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K 
 /** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
 export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
   readonly name: string;
+  /** What MLflow shows as the experiment's description, as Markdown. */
+  readonly description?: string | undefined;
+  /** Tags of the experiment. */
+  readonly tags?: Readonly<Record<string, unknown>> | undefined;
   readonly metrics: M;
   readonly params?: P;
 }
@@ -107,7 +111,7 @@ export function defineExperiment<
   const P extends Record<string, ParamKind> = Record<never, ParamKind>,
 >(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P> {
   checkOptions("defineExperiment", schema, CHECKS);
-  const { name, metrics, params = {} } = schema;
+  const { name, metrics, params = {}, description, tags } = schema;
   for (const [field, value] of Object.entries({ name, metrics, params })) {
     const [expected, holds] = CHECKS[field as keyof typeof CHECKS];
     if (!holds(value)) throw wrongInput("defineExperiment", field, expected, value);
@@ -115,6 +119,7 @@ export function defineExperiment<
   for (const [key, kind] of Object.entries(params))
     if (!KINDS.includes(kind as ParamKind)) throw wrongInput("defineExperiment", `params.${key}`, '"number", "string" or "boolean"', kind);
   addSchema(name, metrics);
+  describeExperiment(name, description, tags);
   const within = (options: unknown): unknown => (isRecord(options ?? {}) ? { ...(options as object), experiment: name } : options);
   const typed = (run: Run): TypedRun<keyof M & string, P> => run as unknown as TypedRun<keyof M & string, P>;
   return {
@@ -136,7 +141,9 @@ export function defineExperiment<
 }
 
 const KINDS: readonly ParamKind[] = ["number", "string", "boolean"];
-const CHECKS: Record<"name" | "metrics" | "params", Check> = {
+const CHECKS: Record<keyof ExperimentSchema<Record<never, never>, Record<never, never>>, Check> = {
+  description: ["a string", (value) => typeof value === "string"],
+  tags: ["a record", isRecord],
   name: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
   metrics: ["an object of metrics, each with unit, goal and range, or {}", isRecord],
   params: ["an object of params and their kinds", isRecord],

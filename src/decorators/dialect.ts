@@ -1,7 +1,7 @@
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
-import { OFF } from "../run/host.js";
+import { application, OFF } from "../run/host.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
 import { resolveAnew } from "../run/resolve.js";
 import { captureAssignment, standIn, wrap } from "../run/tracked.js";
@@ -227,6 +227,7 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   if (!placement.onClass) throw wrongTarget(placement, "class", ownName(target));
   if (OFF) return undefined;
   const plan = placement.onClass();
+  if (plan.options.library !== true) application.asked = true;
   plans.byClass.set(target, plan);
   const { prototype } = target;
   // The class that a proxy stands for: its instances name that one.

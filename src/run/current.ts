@@ -4,11 +4,19 @@ import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { needFunction, wrongInput } from "../wrong-input.js";
-import { activeHost, apply, construct, OFF, runInForce, type Scope, scopes } from "./host.js";
+import { activeHost, apply, asks, construct, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun, openRun, tagStart } from "./open-run.js";
-import { type CallOptions, checkOptions, checkStartOptions, type StartOptions, type WithRunOptions } from "./options.js";
-import { type AnyFunction, newPlan, type Plan } from "./plan.js";
+import {
+  type CallOptions,
+  checkBlockOptions,
+  checkStartOptions,
+  type RunPlace,
+  type StartOptions,
+  type WithRunOptions,
+} from "./options.js";
+import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
+import type { RunHost } from "./run-host.js";
 import { addOpening, callTracked, standIn } from "./tracked.js";
 
 /**
@@ -28,19 +36,24 @@ export function withRun<
   const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
   M extends Checked<S> = ResultCheck<S, R>,
 >(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R {
-  const plan = planOnce(options as CallOptions, fn);
-  return (OFF ? fn(forgettingRun(options as CallOptions)) : callTracked(plan, undefined, undefined)) as R;
+  return runBlock(options as CallOptions & RunPlace, fn, undefined) as R;
 }
 
-/** @internal The plan of one call of `withRun`, whoever's. */
-export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan {
+/** @internal One call of `withRun`, whoever's. */
+export function runBlock(options: CallOptions & RunPlace, fn: (run: Run) => unknown, host: RunHost | undefined): unknown {
   if (typeof options === "function") throw wrongInput("withRun", "options", "an object, as in withRun({}, fn)", options);
-  checkOptions("withRun", options);
+  checkBlockOptions(options);
   needFunction("withRun", "fn", fn);
+  if (OFF) return fn(forgettingRun(options));
   const plan = newPlan(fn, ownName(fn) || "run");
   addOpening(plan, options);
-  return plan;
+  const { parent } = options;
+  if (parent?.log === undefined) return callTracked(plan, undefined, undefined, host);
+  return scopes.storage.run(below(parent), callTracked, plan, undefined, undefined, undefined);
 }
+
+/** What is in force where a run is named as the parent of another one. */
+const below = (parent: Run): Scope => ({ host: parent.host, run: parent, bound: true });
 
 /**
  * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
@@ -55,18 +68,21 @@ export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan 
 export function startRun(options: StartOptions = {}): Run {
   checkStartOptions(options);
   if (OFF) return forgettingRun(options);
-  const scope = scopes.get();
+  const { experiment, runName = "run", params, tags, nest = "child", sample = 1, runId, parentRunId, library = false } = options;
+  const scope = options.parent?.log ? below(options.parent) : scopes.get();
+  if (!asks(library, scope)) return forgettingRun(options);
   const host = activeHost(scope);
-  const { experiment, runName = "run", params, tags, nest = "child", sample = 1 } = options;
-  const parent = nest === "root" ? undefined : runInForce(scope);
+  const apart = nest === "root" || runId !== undefined || parentRunId !== undefined;
+  const parent = apart ? undefined : runInForce(scope);
   const run = openRun(host, {
     experiment,
     fallbackExperiment: undefined,
     name: runName,
     parent,
+    place: options,
     held: parent === undefined && sample < 1 && host.clock.random() >= sample ? recordOnlyIfFailed(host.recorder) : undefined,
   });
-  if (parent === undefined && nest !== "root") tagStart(run, scope);
+  if (parent === undefined && !apart) tagStart(run, scope);
   if (params) run.logParams(params);
   if (tags) run.setTags(tags);
   return run;

@@ -1,4 +1,5 @@
 import { isOff } from "../config/off.js";
+import { hasConfigFile } from "../config/resolve.js";
 import { asyncLocalScopes, type CallStorage, callStorageOn, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
@@ -65,6 +66,22 @@ export function carryBy(context: RunContext | undefined): void {
 
 /** Whether tracking is switched off, read once when the package loads. */
 export const OFF: boolean = shared("off", () => isOff(process.env));
+
+/** Whether the program has asked for tracking; libraries that track do not. */
+export const application: { asked: boolean } = shared("application", () => ({ asked: false }));
+
+const ASKING = ["MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"];
+
+/**
+ * Whether a call is to be tracked as far as that depends on who asks for it: one of a library only where the program does. That may come later, so
+ * nothing but a yes is kept.
+ */
+export function asks(library: boolean, scope: Scope | undefined): boolean {
+  if (!library) application.asked = true;
+  else if (scope === undefined && !application.asked)
+    application.asked = ASKING.some((name) => process.env[name]?.trim()) || hasConfigFile();
+  return !library || scope !== undefined || application.asked;
+}
 
 const defaults: { provide: (() => RunHost) | undefined } = shared("default host", () => ({ provide: undefined }));
 

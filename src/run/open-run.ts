@@ -1,14 +1,16 @@
 import { cutText, withoutNul } from "../capture/keys.js";
 import { REDACTED } from "../capture/redact.js";
 import { shortText } from "../capture/text.js";
-import { type ExperimentRef, LIMITS } from "../entities.js";
+import { type ExperimentRef, LIMITS, type Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import type { Scope } from "./host.js";
 import { madeUpName } from "./made-up-name.js";
+import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
-import { sayRedacted } from "./values.js";
+import { tagsOf } from "./schema.js";
+import { eachOf, keyOf, sayRedacted, textOf } from "./values.js";
 
 /** How a run is to be opened. */
 export interface OpenRequest {
@@ -25,6 +27,8 @@ export interface OpenRequest {
   /** @default now */
   readonly startTime?: number | undefined;
   readonly owner?: { run: Run | undefined } | undefined;
+  /** Which run it is, if that is said. */
+  readonly place?: RunPlace | undefined;
 }
 
 /** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
@@ -36,7 +40,7 @@ const MAX_NAMES = 1_000;
 
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
-  const { experiment, fallbackExperiment, name, startTime } = request;
+  const { experiment, fallbackExperiment, name, startTime, place } = request;
   // Below a run that nobody records there is none; below one that was left out, runs are roots.
   if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
   const left = request.parent?.held?.dropped === true;
@@ -48,15 +52,18 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
-  return new Run(host, {
+  const run = new Run(host, {
     experiment: ref,
     name: limited(host, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
-    resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
+    resumeId: place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined),
     held,
     startTime,
     owner: request.owner,
   });
+  if (place?.parentRunId !== undefined) run.setTag("mlflow.parentRunId", place.parentRunId);
+  if (place?.description !== undefined) run.setTag("mlflow.note.content", place.description);
+  return run;
 }
 
 /** Says in which run, over by now, the code was started that opened this one outside any. */
@@ -75,7 +82,9 @@ function experimentOf(host: RunHost, given: string | undefined, fallback: string
   if (given !== undefined) return named(host, given);
   // A child stays with its parent: MLflow shows children only within one experiment.
   if (relative && fallback === undefined) return relative.experimentRef;
-  return host.config.experiment ?? named(host, fallback ?? "Default");
+  const { experiment } = host.config;
+  if (experiment === undefined) return named(host, fallback ?? "Default");
+  return "name" in experiment && tagsOf(experiment.name) ? named(host, experiment.name) : experiment;
 }
 
 /** The run that code gets while tracking is off, or when there are too many: every verb does nothing. */
@@ -92,7 +101,14 @@ function named(host: RunHost, name: string): ExperimentRef {
   }
   let ref = names.get(name);
   if (ref === undefined) {
-    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName) };
+    const tags: Tag[] = [];
+    const add = (key: string, value: unknown): void => {
+      const clean = keyOf(host, key);
+      tags.push({ key: clean, value: textOf(host, clean, value, LIMITS.tagValue) });
+    };
+    const said = tagsOf(name);
+    if (said) eachOf(host, { id: `of experiment ${name}` }, "tags", said, add);
+    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName), ...(tags.length > 0 && { tags }) };
     if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;

@@ -3,7 +3,9 @@ import { AGGREGATES } from "../capture/aggregate.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
+import { PulseError } from "../errors.js";
 import { type Check, checkOptions as check } from "../wrong-input.js";
+import type { Run } from "./run.js";
 
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
@@ -17,6 +19,18 @@ type RunParams<Path extends string, Args> =
   | Readonly<Record<string, unknown>>
   | readonly Path[]
   | ((args: Args) => Readonly<Record<string, unknown>>);
+
+/** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
+export interface RunPlace {
+  /** The id of a run that the store has: it is resumed, and ends as this one ends. Its default steps begin at 0 again. @default a new run */
+  readonly runId?: string | undefined;
+  /** The id, in the store, of a run that was made elsewhere: the new one is a child of it. It should be in the same experiment. @default none */
+  readonly parentRunId?: string | undefined;
+  /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
+  readonly parent?: Run | undefined;
+  /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
+  readonly description?: string | undefined;
+}
 
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
@@ -49,6 +63,11 @@ interface PathlessOptions<Result, Args> {
   readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Args) => boolean) | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
   readonly when?: ((args: Args) => boolean) | undefined;
+  /**
+   * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by `configure()`, a
+   * configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and functions of its own without this option. @default false
+   */
+  readonly library?: boolean | undefined;
 }
 
 /** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
@@ -92,7 +111,7 @@ export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam
     : WrongFunctionOptions<F, BadMetric, BadParam>;
 
 /** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
-interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []> {
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []>, RunPlace {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or a function. */
@@ -108,7 +127,7 @@ export type WithRunOptions<Result, Metrics, BadMetric> =
   Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 
 /** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
-export interface StartOptions {
+export interface StartOptions extends RunPlace {
   /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
@@ -119,6 +138,8 @@ export interface StartOptions {
   readonly nest?: "child" | "root" | undefined;
   /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
   readonly sample?: number | undefined;
+  /** As for the decorators. @default false */
+  readonly library?: boolean | undefined;
 }
 
 const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
@@ -149,7 +170,26 @@ const CHECKS: Record<keyof CallOptions, Check> = {
     "a selector (path, list of paths, record or function)",
     (value) => typeof value === "string" || typeof value === "function" || typeof value === "object",
   ],
+  library: ["true or false", (value) => typeof value === "boolean"],
 };
+
+const isId = (value: unknown): boolean => typeof value === "string" && value.trim() !== "";
+
+const PLACE_CHECKS: Record<keyof RunPlace, Check> = {
+  runId: ["the id of a run", isId],
+  parentRunId: ["the id of a run", isId],
+  // Of another copy of the package, too.
+  parent: ["a run, as startRun() and currentRun() give it", (value) => typeof (value as Partial<Run> | null)?.logMetric === "function"],
+  description: ["a string", (value) => typeof value === "string"],
+};
+
+/** The options of which one call may have only one. */
+const PLACES = ["runId", "parentRunId", "parent"] as const;
+
+function checkPlace(user: string, options: Partial<RunPlace>): void {
+  const given = PLACES.filter((name) => options[name] !== undefined);
+  if (given.length > 1) throw new PulseError("INVALID_OPTION", `${user}: ${given.join(" and ")} exclude each other; give one of them.`);
+}
 
 /**
  * @internal
@@ -160,7 +200,17 @@ export function checkOptions(user: string, options: unknown): void {
   check(user, options, CHECKS);
 }
 
+const BLOCK_CHECKS: Record<keyof CallOptions | keyof RunPlace, Check> = { ...CHECKS, ...PLACE_CHECKS };
+
+/** @internal Checks the options of `withRun`, likewise. */
+export function checkBlockOptions(options: unknown): asserts options is CallOptions & RunPlace {
+  check("withRun", options, BLOCK_CHECKS);
+  checkPlace("withRun", options as RunPlace);
+}
+
 const START_CHECKS: Record<keyof StartOptions, Check> = {
+  ...PLACE_CHECKS,
+  library: CHECKS.library,
   experiment: CHECKS.experiment,
   runName: ["a string", (value) => typeof value === "string"],
   params: ["a record", isRecord],
@@ -172,6 +222,7 @@ const START_CHECKS: Record<keyof StartOptions, Check> = {
 /** @internal Checks the options of `startRun`, likewise. */
 export function checkStartOptions(options: unknown): void {
   check("startRun", options, START_CHECKS);
+  checkPlace("startRun", options as RunPlace);
 }
 
 const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {

@@ -50,6 +50,7 @@ export interface ResolvedPlan {
   readonly runName: RunOptions["runName"];
   readonly defaultName: string;
   readonly when: RunOptions["when"];
+  readonly library: boolean;
   /** What stands for the method, where calls are counted. */
   readonly family: object | undefined;
   /** Whether some calls are not recorded, or not as runs of their own. */

@@ -80,6 +80,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     runName: last("runName"),
     defaultName: className === undefined ? plan.name : `${className}.${plan.name}`,
     when: last("when"),
+    library: last("library") ?? false,
     family: plan.family,
     thins: (sample !== undefined && sample !== 1) || maxRunsPerSecond !== undefined,
     sample,

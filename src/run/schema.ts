@@ -43,6 +43,19 @@ export function addSchema(name: string, metrics: Readonly<Record<string, MetricS
   schemas.set(name, { metrics: { ...known?.metrics, ...clean }, tags: [...(known?.tags ?? []), ...tags] });
 }
 
+/** Tags of experiments, by name: what MLflow shows beside their runs. */
+const experimentTags = shared("experiment tags", () => new Map<string, Readonly<Record<string, unknown>>>());
+
+/** @internal Notes what is said of an experiment itself, above what somebody else says of it. */
+export function describeExperiment(name: string, description: string | undefined, tags: Readonly<Record<string, unknown>> = {}): void {
+  const all = { ...tags, ...(description !== undefined && { "mlflow.note.content": description }) };
+  if (Object.keys(all).length > 0) experimentTags.set(name, { ...experimentTags.get(name), ...all });
+}
+
+/** @internal What is said of an experiment. */
+export const tagsOf = (experiment: string): Readonly<Record<string, unknown>> | undefined =>
+  experimentTags.size === 0 ? undefined : experimentTags.get(experiment);
+
 const CHECKS: Record<keyof MetricSchema, Check> = {
   unit: ["a string", (value) => typeof value === "string"],
   goal: ['"minimize" or "maximize"', (value) => value === "minimize" || value === "maximize"],

@@ -6,6 +6,7 @@ import type { CallObserver } from "./call-observer.js";
 import { captureFailed, guard } from "./guard.js";
 import { runInForce, type Scope, scopes } from "./host.js";
 import { openRun, tagStart } from "./open-run.js";
+import type { RunPlace } from "./options.js";
 import type { Plan, ResolvedPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
@@ -125,7 +126,9 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.begun = true;
     const resolved = this.#resolved as ResolvedPlan;
     if (!this.#joined) {
-      const { parent } = this;
+      const place = this.#once ? (this.#plan.opens[0] as RunPlace | undefined) : undefined;
+      const apart = place?.runId !== undefined || place?.parentRunId !== undefined;
+      const parent = apart ? undefined : this.parent;
       const { runName, defaultName } = resolved;
       const host = this.#host;
       this.run = openRun(host, {
@@ -136,9 +139,10 @@ export class TrackedCall implements CallObserver, MetricSink {
           defaultName,
         parent,
         owner: this,
+        place,
         held: resolved.thins ? holdBack(host, resolved, parent, this.#args, this.#once) : undefined,
       });
-      if (parent === undefined && resolved.nest !== "root") tagStart(this.run, this.#scope);
+      if (parent === undefined && !apart && resolved.nest !== "root") tagStart(this.run, this.#scope);
       this.#scope = { host, run: this.run };
     }
     this.#begin(resolved);

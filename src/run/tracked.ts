@@ -6,7 +6,7 @@ import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
 import { needFunction } from "../wrong-input.js";
 import { guard } from "./guard.js";
-import { activeHost, apply, OFF, runInForce, type Scope, scopes } from "./host.js";
+import { activeHost, application, apply, asks, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
 import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
@@ -41,6 +41,7 @@ export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: 
   needFunction("tracked", "fn", fn);
   checkOptions("tracked", options);
   if (OFF) return fn;
+  if (options.library !== true) application.asked = true;
   const plan = newPlan(fn, ownName(fn) || "anonymous");
   addOpening(plan, options);
   plan.closed = true;
@@ -247,8 +248,9 @@ export function captureAssignment(plan: Plan, value: unknown): void {
 /** Decides what one call is: a run of its own, part of the open run, or none of ours. */
 function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefined, scope: Scope | undefined): TrackedCall | undefined {
   const args = given ?? NONE;
-  const host = activeHost(scope);
   const resolved = resolvePlan(plan, self);
+  if (resolved.opens && !asks(resolved.library, scope)) return undefined;
+  const host = activeHost(scope);
   if (plan.remarks.length > 0)
     for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
   const active = runInForce(scope);

@@ -164,6 +164,8 @@ export class FakeMlflow {
         this.#experiments.set(body["name"] ?? "", id);
         return { experiment_id: id };
       }
+      case "POST experiments/set-experiment-tag":
+        return {};
       case "GET experiments/get":
         return { experiment: { experiment_id: body["experiment_id"] } };
       case "GET metrics/get-history":

@@ -13,7 +13,7 @@ const RECENT_MS = 1_000;
 const MOST_REMEMBERED = 1_000;
 
 /** One text for an experiment, whether it is named or has an id. */
-export const experimentKey = (ref: ExperimentRef): string => JSON.stringify(ref);
+export const experimentKey = (ref: ExperimentRef): string => JSON.stringify("id" in ref ? { id: ref.id } : { name: ref.name });
 
 /** An experiment whose runs wait. */
 interface Denied {

@@ -127,8 +127,9 @@ export function damage(what: string, error: unknown): string {
 
 /** Reads an experiment. */
 function experimentIn(column: unknown): ExperimentRef {
-  const ref = JSON.parse(String(column)) as { readonly name?: unknown; readonly id?: unknown } | null;
+  const ref = JSON.parse(String(column)) as { readonly name?: unknown; readonly id?: unknown; readonly tags?: unknown } | null;
   hold(isText(ref?.name) || isText(ref?.id), "experiment");
+  hold(ref?.tags === undefined || (Array.isArray(ref.tags) && ref.tags.every(isPair)), "experiment's tags");
   return ref as ExperimentRef;
 }
 

@@ -9,6 +9,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "runs/search": ["runs", "next_page_token"],
   "experiments/search": ["experiments", "next_page_token"],
   "runs/log-inputs": [],
+  "experiments/set-experiment-tag": [],
   "metrics/get-history": ["metrics", "next_page_token"],
 };
 

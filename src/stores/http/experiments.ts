@@ -1,16 +1,19 @@
 import type { ExperimentRef } from "../../entities.js";
 import { MlflowError, type PulseError } from "../../errors.js";
-import { type Failure, refusal, refusedAs } from "./failure.js";
+import { Failure, refusal, refusedAs } from "./failure.js";
 import { record, text } from "./json.js";
 import type { MlflowApi } from "./mlflow-api.js";
 
 /** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
 const BELIEVED_MS = 60_000;
+const MOST_TAGGED = 1_000;
 
 /** The ids of experiments, by name. */
 export class Experiments {
   readonly #api: MlflowApi;
   readonly #ids = new Map<string, { readonly id: Promise<string>; readonly until: number }>();
+  /** Those whose tags are set, with what they were. */
+  readonly #tagged = new Map<string, ExperimentRef>();
 
   constructor(api: MlflowApi) {
     this.#api = api;
@@ -22,7 +25,7 @@ export class Experiments {
     const known = this.#ids.get(ref.name);
     const now = performance.now();
     if (known && now <= known.until) return known.id;
-    const entry = { id: this.#getOrCreate((ref.name as Text).toWellFormed()), until: now + BELIEVED_MS };
+    const entry = { id: this.#idOf(ref), until: now + BELIEVED_MS };
     this.#ids.set(ref.name, entry);
     entry.id.catch(() => this.#ids.get(ref.name) === entry && this.#ids.delete(ref.name));
     return entry.id;
@@ -31,6 +34,18 @@ export class Experiments {
   /** Has the ids asked for again: the server may be another one. */
   forget(): void {
     this.#ids.clear();
+  }
+
+  async #idOf(ref: NamedExperiment): Promise<string> {
+    const id = await this.#getOrCreate((ref.name as Text).toWellFormed());
+    if (ref.tags === undefined || this.#tagged.get(ref.name) === ref) return id;
+    for (const { key, value } of ref.tags)
+      await this.#api.post("experiments/set-experiment-tag", { experiment_id: id, key, value }).catch((error: unknown) => {
+        // Who may log runs may not always describe the experiment, and nothing is to wait for that.
+        if (!(error instanceof Failure && (error.kind === "denied" || error.kind === "rejected"))) throw error;
+      });
+    if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(ref.name, ref);
+    return id;
   }
 
   async #getOrCreate(name: string): Promise<string> {
@@ -63,6 +78,7 @@ export class Experiments {
   }
 }
 
+type NamedExperiment = Extract<ExperimentRef, { readonly name: string }>;
 type Text = string & { toWellFormed(): string };
 
 /** An experiment's name or id, for messages. */

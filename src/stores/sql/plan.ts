@@ -159,6 +159,10 @@ export class Planner {
       yield { kind: "write", statement: "locateExperiment", rows: [[artifactLocation, id]] };
       found = { id, artifactLocation };
     }
+    if ("name" in ref && ref.tags && !(found instanceof PulseError)) {
+      const { id } = found;
+      yield { kind: "write", statement: "putExperimentTag", rows: ref.tags.map(({ key, value }) => [key, value, id]) };
+    }
     this.#experiments.set(cacheKey(ref), found);
     return found;
   }

@@ -93,6 +93,7 @@ const FILLED: Record<string, readonly string[]> = {
   latest_metrics: ["key", "value", "timestamp", "run_uuid", "step", "is_nan"],
   params: ["key", "value", "run_uuid"],
   tags: ["key", "value", "run_uuid"],
+  experiment_tags: ["key", "value", "experiment_id"],
 };
 
 /** What is filled of tables that only newer schemas have. */

@@ -20,7 +20,8 @@ export type StatementName =
   | "experimentByName"
   | "experimentById"
   | "addExperiment"
-  | "locateExperiment";
+  | "locateExperiment"
+  | "putExperimentTag";
 
 const METRIC_COLUMNS = "(key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)";
 
@@ -61,6 +62,8 @@ export function statements(schema: Pick<Schema, "experimentTimes" | "workspaces"
     addExperiment: schema.experimentTimes
       ? "INSERT INTO experiments (name, lifecycle_stage, creation_time, last_update_time) VALUES (?, 'active', ?, ?)"
       : "INSERT INTO experiments (name, lifecycle_stage) VALUES (?, 'active')",
+    putExperimentTag:
+      "INSERT INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?) ON CONFLICT (key, experiment_id) DO UPDATE SET value = excluded.value",
     locateExperiment: "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
   };
 }
