@@ -138,8 +138,7 @@ interface MetadataReflect {
   defineMetadata(key: unknown, value: unknown, target: object): void;
 }
 
-/** @internal */
-export const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<MetadataReflect>;
+const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<MetadataReflect>;
 
 /** @internal Calls a plan's original as the plan says, with the tracker of `host` if there is one. Without arguments the run itself is the one (`withRun`). */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] | undefined, host?: RunHost): unknown {

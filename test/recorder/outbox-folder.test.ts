@@ -152,7 +152,7 @@ test("where there is no home folder recording goes on in memory, with one warnin
     syncBuiltinESMExports();
   }
   assert.ok(homedir.mock.callCount() > 0);
-  assert.match(warnings.join("\n"), /Nothing can be written down in the state folder now: no such user\..*OUTBOX_FAILED/);
+  assert.match(warnings.join("\n"), /Nothing can be written down in the state folder now: this user has no home folder.*OUTBOX_FAILED/);
   assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
 });
 
