@@ -44,7 +44,7 @@ try {
     process.exitCode = values.help ? 0 : 1;
   } else {
     const trackingUri = values["tracking-uri"] ?? process.env["MLFLOW_TRACKING_URI"] ?? "sqlite:///mlflow.db";
-    const { runId, experimentId } = await logExperiment({
+    const { runId, experimentId, url } = await logExperiment({
       experiment: values.experiment,
       runName: values["run-name"],
       params: pairs("param", values.param),
@@ -55,8 +55,8 @@ try {
     console.log("Logged experiment to MLflow.");
     console.log(`  run         ${runId}`);
     console.log(`  experiment  ${values.experiment} (id ${experimentId})`);
-    console.log(`See it with:  mlflow ui --backend-store-uri ${trackingUri}`);
-    console.log(`         at:  http://127.0.0.1:5000/#/experiments/${experimentId}/runs/${runId}`);
+    if (url === undefined) console.log(`See it with:  mlflow ui --backend-store-uri ${trackingUri}`);
+    console.log(`         at:  ${url ?? `http://127.0.0.1:5000/#/experiments/${experimentId}/runs/${runId}`}`);
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

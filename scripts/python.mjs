@@ -69,7 +69,8 @@ function complete({ path, python, requirements }) {
   return existsSync(python) && existsSync(marker) && readFileSync(marker, "utf8") === requirements.join(" ");
 }
 
-function findPython() {
+/** The path of one that can make the environments, if there is any. */
+export function findPython() {
   const code = "import sys, venv, ensurepip; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1], sep='\\n')";
   const found = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"].flatMap((name) => {
     const { status, stdout } = spawnSync(name, ["-c", code], { encoding: "utf8", timeout: 30_000 });

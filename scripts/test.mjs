@@ -18,6 +18,7 @@ process.chdir(root);
 process.env.XDG_STATE_HOME = mkdtempSync(join(tmpdir(), "pulse-state-"));
 process.on("exit", () => rmSync(process.env.XDG_STATE_HOME, { recursive: true, force: true }));
 
+console.log("Compiling sources and tests, once per decorator dialect ...");
 const dialects = { standard: "test/tsconfig.json", legacy: "test/tsconfig.legacy.json" };
 for (const [dialect, project] of Object.entries(dialects)) {
   rmSync(`build/${dialect}`, { recursive: true, force: true });
@@ -59,10 +60,18 @@ const skippedFiles = python ? 0 : Object.keys(dialects).flatMap(testFiles).lengt
 let passed = 0;
 let failed = 0;
 let skipped = skippedFiles;
+let ended = 0;
 const started = Date.now();
 const label = (file) => file.replace(`${root}build/`, "");
+console.log(`Running ${files.length} files with tests, two at a time:`);
 
 run({ files, concurrency: 2, timeout: 600_000 })
+  .on("test:complete", (event) => {
+    if (!isFile(event)) return;
+    const count = String(++ended).padStart(String(files.length).length);
+    const seconds = (event.details.duration_ms / 1000).toFixed(1);
+    console.log(`${count}/${files.length}  ${label(event.name)}  ${seconds} s${event.details.passed ? "" : "  FAILED"}`);
+  })
   .on("test:pass", (event) => {
     if (event.details.type === "suite" || isFile(event)) return;
     if (event.skip !== undefined || event.todo !== undefined) {
@@ -93,7 +102,7 @@ run({ files, concurrency: 2, timeout: 600_000 })
   })
   .resume();
 
-/** node:test reports each file as a test of its own on some versions. */
+/** node:test reports each file as a test of its own: its end on all versions, whether it passed only on some. */
 function isFile(event) {
   return event.nesting === 0 && event.name.endsWith(".test.js");
 }

@@ -3,6 +3,7 @@ import { LogMetric, LogParam, TrackedExperiment, TrackedRun } from "pulse-mlflow
 import { drawEpisode, type Episode, type PictureClass, withNoise, withSideways } from "./digits.js";
 import { Network } from "./network.js";
 import { Random } from "./random.js";
+import { START } from "./start.js";
 
 export interface Hyperparameters {
   inner_lr: number;
@@ -32,6 +33,7 @@ interface MetaStep {
   loss: number;
 }
 
+export const EXPERIMENT = "PulseMetaLearning";
 const FIRST_UNSEEN_DIGIT = 7;
 const PIXELS = 64;
 const FEATURES = 32;
@@ -45,7 +47,7 @@ const NOISE = 0.2;
 const NOISY_COPIES = 5;
 
 /** Reptile: searches the initial weights from which a few examples are enough to learn digits it never saw. */
-@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+@TrackedExperiment(EXPERIMENT, { params: { run_type: "meta-learning" }, tags: { start: START } })
 export class MetaLearner {
   readonly #known: readonly PictureClass[];
   readonly #unseen: readonly PictureClass[];
@@ -57,7 +59,7 @@ export class MetaLearner {
     this.#onProgress = onProgress;
   }
 
-  @TrackedRun({ runName: ([hyperparameters]) => trialName(hyperparameters) })
+  @TrackedRun({ runName: ([hyperparameters]) => trialName(hyperparameters), tags: { algorithm: "reptile", dataset: "optdigits" } })
   @LogParam
   @LogMetric(["accuracy", "accuracy_gain", "avg_confidence", "avg_fragility"])
   async trial(hyperparameters: Hyperparameters): Promise<TrialResult> {

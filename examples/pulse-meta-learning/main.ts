@@ -1,8 +1,9 @@
 import { shutdown } from "pulse-mlflow";
 import { loadDigits } from "./digits.js";
 import { MetaLearner, trialName, WAYS } from "./learner.js";
-import { decimals, ProgressReport, tableOf, whereabouts } from "./report.js";
+import { decimals, ProgressReport, tableOf } from "./report.js";
 import { MetaLearningSweep } from "./sweep.js";
+import { whereabouts } from "./whereabouts.js";
 
 const common = { inner_steps: 3, meta_steps: 12, seed: 42 };
 const possible = [0.02, 0.2].flatMap((inner_lr) => [1, 2, 5].map((shots) => ({ inner_lr, shots, ...common })));

@@ -1,10 +1,10 @@
-import { resolve } from "node:path";
 import { type Hyperparameters, trialName } from "./learner.js";
 import type { Trial } from "./sweep.js";
 
 const BAR_WIDTH = 24;
 const ERASE_LINE = "\r\x1b[2K";
-const HEADINGS = ["run", "inner_lr", "shots", "status", "accuracy", "avg_confidence", "avg_fragility", "final loss"];
+/** Short, and without what the name says of a run: a line has 80 columns. */
+const HEADINGS = ["run", "status", "accuracy", "confidence", "fragility", "final loss"];
 
 /** One line per trial, with a moving bar where the output is a terminal. */
 export class ProgressReport {
@@ -40,27 +40,15 @@ export function tableOf(trials: readonly Trial[]): string {
   return rows.map((row) => row.map((cell, column) => alignCell(cell, column, widths[column] ?? 0)).join("  ")).join("\n");
 }
 
-/** Tells where the runs are and how to look at them. */
-export function whereabouts(trackingUri: string | undefined): string {
-  const place = trackingUri ? "where MLFLOW_TRACKING_URI says" : `in ${resolve("mlflow.db")}`;
-  const viewable = trackingUri || "sqlite:///mlflow.db";
-  if (!viewable.startsWith("sqlite:")) return `The runs are ${place}.`;
-  return [
-    `The runs are ${place}. To look at them, in this folder (needs Python and: pip install mlflow):`,
-    `  mlflow ui --backend-store-uri ${viewable}`,
-  ].join("\n");
-}
-
 export function decimals(value: number): string {
   return value.toFixed(3);
 }
 
 function rowOf({ hyperparameters, outcome }: Trial): string[] {
-  const { inner_lr, shots } = hyperparameters;
-  const identity = [trialName(hyperparameters), String(inner_lr), String(shots)];
-  if (outcome.status === "rejected") return [...identity, "FAILED", "-", "-", "-", "-"];
+  const name = trialName(hyperparameters);
+  if (outcome.status === "rejected") return [name, "FAILED", "-", "-", "-", "-"];
   const { accuracy, avg_confidence, avg_fragility, final_loss } = outcome.value;
-  return [...identity, "FINISHED", ...[accuracy, avg_confidence, avg_fragility, final_loss].map(decimals)];
+  return [name, "FINISHED", ...[accuracy, avg_confidence, avg_fragility, final_loss].map(decimals)];
 }
 
 function alignCell(cell: string, column: number, width: number): string {

@@ -1,5 +1,10 @@
-import { LogMetric, TrackedExperiment, TrackedRun } from "pulse-mlflow";
-import type { Hyperparameters, MetaLearner, TrialResult } from "./learner.js";
+import { LogMetric, requireRun, TrackedExperiment, TrackedRun } from "pulse-mlflow";
+import { EXPERIMENT, type Hyperparameters, type MetaLearner, type TrialResult } from "./learner.js";
+import { START } from "./start.js";
+
+// MLflow shows what is in this tag as the run's description.
+const DESCRIPTION = `Searches with **Reptile** for the hyperparameters with which a small network learns a digit it never saw from a few pictures.
+Each run below is a trial; one asks for more pictures than there are, and fails. The metric \`accuracy\` has a step for each trial.`;
 
 export interface Trial {
   hyperparameters: Hyperparameters;
@@ -18,7 +23,7 @@ interface SweepObserver {
 }
 
 /** Tries every combination in turn; one that fails does not keep the others from being tried. */
-@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+@TrackedExperiment(EXPERIMENT, { params: { run_type: "meta-learning" }, tags: { start: START } })
 export class MetaLearningSweep {
   readonly #learner: MetaLearner;
   readonly #observer: SweepObserver;
@@ -28,13 +33,14 @@ export class MetaLearningSweep {
     this.#observer = observer;
   }
 
-  @TrackedRun({ runName: "sweep" })
+  @TrackedRun({ runName: `sweep of ${START}`, tags: { "mlflow.note.content": DESCRIPTION, dataset: "optdigits" } })
   @LogMetric("best_accuracy")
   async run(grid: readonly Hyperparameters[]): Promise<SweepResult> {
     const trials: Trial[] = [];
-    for (const hyperparameters of grid) {
+    for (const [step, hyperparameters] of grid.entries()) {
       this.#observer.started(hyperparameters);
       const [outcome] = await Promise.allSettled([this.#learner.trial(hyperparameters)]);
+      if (outcome.status === "fulfilled") requireRun().logMetric("accuracy", outcome.value.accuracy, { step });
       const trial = { hyperparameters, outcome };
       trials.push(trial);
       this.#observer.ended(trial);

@@ -11,7 +11,7 @@ interface Row {
   readonly cells: readonly string[];
 }
 
-/** The table the program prints: name, inner_lr, shots, status, accuracy, avg_confidence, avg_fragility, final loss. */
+/** The table the program prints: name, status, accuracy, avg_confidence, avg_fragility, final loss. */
 export function rowsOf(output: string): Row[] {
   const lines = output.split("\n");
   const start = lines.findIndex((line) => line.startsWith("run "));
@@ -30,7 +30,7 @@ function rowOf(run: DumpRun): Row {
   const name = run.tags["mlflow.runName"] ?? "";
   const values = run.status === "FAILED" ? [] : [...MEASURES.map((key) => run.metrics[key]), valuesOf(run, "loss").at(-1)];
   const shown = run.status === "FAILED" ? ["-", "-", "-", "-"] : values.map((value) => Number(value).toFixed(3));
-  return { name, cells: [run.params["inner_lr"] ?? "", run.params["shots"] ?? "", run.status, ...shown] };
+  return { name, cells: [run.status, ...shown] };
 }
 
 /** Holds what MLflow shows of the sweep against the table the program printed. */
@@ -46,15 +46,25 @@ export function assertSweep(dump: Dump, table: readonly Row[], program: string):
   const [sweep] = dump.runs.filter((run) => run.tags["mlflow.parentRunId"] === undefined);
   assert.ok(sweep);
   assert.equal(sweep.status, "FINISHED");
-  assert.equal(sweep.run_name, "sweep");
+  const { start } = sweep.tags;
+  assert.match(String(start), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
+  assert.equal(sweep.run_name, `sweep of ${start}`);
+  assert.match(sweep.tags["mlflow.note.content"] ?? "", /Reptile/);
   assert.deepEqual(sweep.params, { run_type: "meta-learning" });
   const trials = trialsOf(dump);
   assert.equal(trials.length, 7);
   assert.deepEqual(trials.map(rowOf), table);
   const finished = trials.filter((run) => run.status === "FINISHED");
-  assert.deepEqual(sweep.metrics, { best_accuracy: Math.max(...finished.map((run) => Number(run.metrics["accuracy"]))) });
+  const accuracies = finished.map((run) => Number(run.metrics["accuracy"]));
+  assert.deepEqual(sweep.metrics, { best_accuracy: Math.max(...accuracies), accuracy: accuracies.at(-1) });
+  assert.deepEqual(
+    sweep.history?.["accuracy"]?.map(([value, , step]) => [value, step]),
+    accuracies.map((accuracy, step) => [accuracy, step]),
+  );
   for (const run of dump.runs) {
     assert.equal(run.run_name, run.tags["mlflow.runName"]);
+    assert.equal(run.tags["start"], start);
+    assert.equal(run.tags["dataset"], "optdigits");
     assert.equal(run.experiment_id, sweep.experiment_id);
     assert.equal(run.tags["mlflow.source.name"], program);
     assert.equal(run.tags["mlflow.source.type"], "LOCAL");

@@ -23,7 +23,9 @@ test("the program ends well and leaves nothing but one database in its folder", 
   assert.equal(ended.stderr, "");
   assert.deepEqual(left, ["mlflow.db"]);
   assert.equal(table.length, 7);
+  for (const line of ended.stdout.split("\n").filter((text) => / (FINISHED|FAILED) |^run /.test(text))) assert.ok(line.length <= 80, line);
   assert.ok(ended.stdout.includes(`mlflow ui --backend-store-uri sqlite:///mlflow.db`));
+  assert.match(ended.stdout, /^ {2}http:\/\/127\.0\.0\.1:5000\/#\/experiments\/1\/runs\?workflowType=machine_learning$/m);
 });
 
 for (const which of ["old", "newest"] as const) {
@@ -80,10 +82,10 @@ for (const which of ["old", "newest"] as const) {
       idsOf((run) => run.params["shots"] === "200"),
     );
     assert.deepEqual(
-      await search("attributes.run_name = 'sweep'"),
-      idsOf((run) => run.run_name === "sweep"),
+      await search("attributes.run_name LIKE 'sweep of %'"),
+      idsOf((run) => run.run_name?.startsWith("sweep of ") ?? false),
     );
-    const [sweep] = idsOf((run) => run.run_name === "sweep");
+    const [sweep] = idsOf((run) => run.run_name?.startsWith("sweep of ") ?? false);
     assert.equal((await search(`tags.mlflow.parentRunId = '${sweep}'`)).length, 7);
   });
 }

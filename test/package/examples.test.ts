@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { readRun } from "../support/database.js";
+import { FakeMlflow } from "../support/fake-mlflow.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-examples-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -31,6 +33,21 @@ test("log-experiment logs what the command line says and prints where it is", ()
   assert.equal(run?.metrics["avg_confidence"]?.[0]?.[2], 0.85);
   assert.equal(run?.metrics["avg_fragility"]?.[0]?.[2], 0.12);
   assert.equal(run?.tags["note"], "a=b");
+});
+
+test("log-experiment prints the run's page on a server", async () => {
+  const server = await FakeMlflow.start();
+  try {
+    const program = join(process.cwd(), "build/examples/log-experiment.js");
+    const child = spawn(process.execPath, [program, "--experiment", "X", "--tracking-uri", server.url], { cwd: folder });
+    const [lines] = await Promise.all([child.stdout.setEncoding("utf8").toArray(), once(child, "close")]);
+    const [run] = server.runs.values();
+    const stdout = lines.join("");
+    assert.ok(stdout.endsWith(`         at:  ${server.url}/#/experiments/${run?.experimentId}/runs/${run?.id}\n`), stdout);
+    assert.doesNotMatch(stdout, /mlflow ui/);
+  } finally {
+    server.close();
+  }
 });
 
 test("log-experiment ends with a clear error and exit code 1 for what it cannot use", () => {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import { after, before, test } from "node:test";
+import { compilers } from "../support/compilers.js";
 import { query } from "../support/database.js";
 
 const root = process.cwd();
@@ -90,6 +91,115 @@ for (const [dialect, flags] of [
     });
   }
 }
+
+/** The section of the README in which a first program is written, compiled and run. */
+function firstRun(): string {
+  const readme = readFileSync(join(folder, "node_modules/pulse-mlflow/README.md"), "utf8");
+  return /^## Your first run[\s\S]*?(?=^###? )/m.exec(readme)?.[0] ?? "";
+}
+
+/** What the blocks of this language hold. */
+const blocks = (language: string, text: string): string[] =>
+  [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(([, code]) => String(code));
+
+const ERROR = /SyntaxError: Invalid or unexpected token/;
+
+for (const version of ["5.9", "6", "7"])
+  test(`the README's first run works word for word with TypeScript ${version}, and its error is found there`, async () => {
+    const readme = readFileSync(join(folder, "node_modules/pulse-mlflow/README.md"), "utf8");
+    const [install = "", build = "", look = "", ...others] = blocks("sh", firstRun());
+    const [tsconfig = ""] = blocks("json", firstRun());
+    assert.deepEqual(others, []);
+    const [init = "", ...installs] = install.trim().split("\n");
+    assert.deepEqual(installs, ["npm install pulse-mlflow", "npm install --save-dev typescript @types/node"]);
+
+    const project = join(folder, `first-${version}`);
+    mkdirSync(join(project, "node_modules/.bin"), { recursive: true });
+    const sh = (command: string) => spawnSync(command, { cwd: project, encoding: "utf8", shell: true });
+    const must = (command: string): string => {
+      const { status, stdout, stderr } = sh(command);
+      assert.equal(status, 0, `${command}\n${stdout}\n${stderr}`);
+      return stdout;
+    };
+    must(init);
+    // What the two lines would install.
+    symlinkSync(join(root, "node_modules/@types"), join(project, "node_modules/@types"));
+    const compiler = (await compilers()).get(version) ?? "";
+    symlinkSync(compiler, join(project, "node_modules/typescript"));
+    symlinkSync("../typescript/bin/tsc", join(project, "node_modules/.bin/tsc"));
+    assert.ok(must("npx tsc --version").includes(`Version ${version}`));
+
+    writeFileSync(join(project, "first.ts"), blocks("ts", readme)[0] ?? "");
+    writeFileSync(join(project, "tsconfig.json"), tsconfig);
+    const said = must(build);
+    assert.match(
+      said,
+      /^Logged \{ avg_confidence: 0\.98, avg_fragility: 0\.02 \} as a run of experiment PulseMetaLearning into mlflow\.db/,
+    );
+    const rows = query(
+      join(project, "mlflow.db"),
+      `SELECT experiment_id, e.name, status, (SELECT count(*) FROM params p WHERE p.run_uuid = r.run_uuid) AS params,
+         (SELECT count(*) FROM metrics m WHERE m.run_uuid = r.run_uuid) AS metrics FROM runs r JOIN experiments e USING (experiment_id)`,
+    );
+    const [, id] = /^ *http:\/\/127\.0\.0\.1:5000\/#\/experiments\/(\d+)\/runs\?workflowType=machine_learning$/m.exec(said) ?? [];
+    assert.deepEqual(rows, [{ experiment_id: Number(id), name: "PulseMetaLearning", status: "FINISHED", params: 3, metrics: 2 }]);
+    const [command] = /mlflow ui .*/.exec(said) ?? [];
+    assert.ok(look.includes(`\n${command} `), "it is looked at as the program says");
+
+    // What `tsc --init` writes compiles, and what comes out no Node parses.
+    rmSync(join(project, "tsconfig.json"));
+    must("npx tsc --init && npx tsc");
+    assert.match(sh("node first.js").stderr, ERROR);
+    assert.match(firstRun(), ERROR);
+    const [, wrong = "", right = ""] = /`("target": ".*?")`, make it `(".*?")`/.exec(firstRun()) ?? [];
+    const written = readFileSync(join(project, "tsconfig.json"), "utf8");
+    assert.ok(written.includes(wrong));
+    writeFileSync(join(project, "tsconfig.json"), written.replace(wrong, `"target": ${right}`));
+    assert.match(must(build), /^Logged /);
+  });
+
+test("every link of the README and the texts leads to what is in the package", () => {
+  const base = join(folder, "node_modules/pulse-mlflow");
+  const texts = ["README.md", ...readdirSync(join(base, "docs")).map((name) => `docs/${name}`)];
+  /** The anchors that a page has: GitHub's way of making them of headings. */
+  const anchors = (path: string): Set<string> => {
+    const headings = withoutCode(readFileSync(join(base, path), "utf8")).matchAll(/^#+ (.*)$/gm);
+    const found = new Set<string>();
+    for (const [, heading] of headings) {
+      const anchor = String(heading)
+        .trim()
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\p{M}_ -]/gu, "")
+        .replaceAll(" ", "-");
+      let unique = anchor;
+      for (let n = 1; found.has(unique); n++) unique = `${anchor}-${n}`;
+      found.add(unique);
+    }
+    return found;
+  };
+  const dead: string[] = [];
+  let followed = 0;
+  for (const text of texts) {
+    const links = withoutCode(readFileSync(join(base, text), "utf8")).matchAll(/\]\(([^)\s]+)\)/g);
+    for (const [, link = ""] of links) {
+      if (/^https:\/\//.test(link)) continue;
+      followed++;
+      const [path, anchor] = link.split("#");
+      const target = path === "" ? text : normalize(join(text, "..", String(path)));
+      if (!existsSync(join(base, target)) || (anchor !== undefined && !anchors(target).has(anchor))) dead.push(`${text}: ${link}`);
+    }
+  }
+  assert.deepEqual(dead, []);
+  assert.ok(followed >= 30, `${followed} links`);
+});
+
+const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, "");
+
+test("the package says where it comes from and where bugs are told", () => {
+  const { repository, bugs, homepage } = JSON.parse(readFileSync(join(folder, "node_modules/pulse-mlflow/package.json"), "utf8"));
+  const home = "https://github.com/pulse-mlflow/pulse-mlflow";
+  assert.deepEqual([repository.url, bugs, homepage], [`git+${home}.git`, `${home}/issues`, `${home}#readme`]);
+});
 
 test("the ESM and the CommonJS copy of one process share runs and plans", () => {
   const script = join(folder, "both.mjs");
