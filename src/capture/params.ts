@@ -31,6 +31,8 @@ export interface Signature {
   readonly rest: boolean;
   /** The names look like a minifier's: nothing can be looked up by them. */
   readonly minified: boolean;
+  /** Some names are not those that were written, which cannot be found. */
+  readonly lost: boolean;
   /** Which ones are declared as something that is no scalar and no plain object, as far as reflect-metadata tells. */
   readonly opaque: readonly boolean[];
 }
@@ -102,7 +104,7 @@ const kindOf = (value: unknown): string =>
   Buffer.isBuffer(value) ? "Buffer" : typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
 
 function takeArgument(key: string, path: string, signature: Signature, unknown: (name: string) => void): ParamCapture {
-  const { names, minified } = signature;
+  const { names, minified, lost } = signature;
   const dot = path.indexOf(".");
   const head = dot < 0 ? path : path.slice(0, dot);
   const rest = dot < 0 ? undefined : path.slice(dot + 1);
@@ -111,7 +113,7 @@ function takeArgument(key: string, path: string, signature: Signature, unknown: 
   const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
   if (index >= 0) return (args, emit) => emitValue(key, rest === undefined ? argument(args) : readPath(argument(args), rest), emit);
   // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
-  if (names !== null && names[0] !== null && !minified) unknown(head);
+  if (lost || (names !== null && names[0] !== null && !minified)) unknown(head);
   return (args, emit) => emitValue(key, readPath(args[0], path), emit);
 }
 

@@ -28,7 +28,7 @@ export function planOnce(options: CallOptions, fn: (run: Run) => unknown): Plan 
   if (typeof options === "function") throw wrongInput("withRun", "options", "an object, as in withRun({}, fn)", options);
   checkOptions("withRun", options);
   needFunction("withRun", "fn", fn);
-  const plan = newPlan(fn, ownName(fn) || "run");
+  const plan = newPlan(fn, ownName(fn) || "run", true);
   addOpening(plan, options);
   return plan;
 }

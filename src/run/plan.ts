@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import { isLoweredGenerator } from "../capture/lowered.js";
 import type { MetricCapture } from "../capture/metrics.js";
 import { readParameters } from "../capture/parameter-names.js";
 import { compileParams, type ParamCapture, type ParamSelector, type Signature, type TagCapture } from "../capture/params.js";
@@ -111,12 +112,12 @@ interface Plans {
 /** @internal All plans of the process. */
 export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), byClass: new WeakMap(), version: 0 }));
 
-/** @internal Makes an empty plan for a function. */
-export function newPlan(original: AnyFunction, name: string): Plan {
+/** @internal Makes an empty plan for a function. `once`: for one call, which begins the run itself. */
+export function newPlan(original: AnyFunction, name: string, once = false): Plan {
   return {
     original,
     name,
-    nature: natureOf(original),
+    nature: natureOf(original, once),
     opens: [],
     metrics: [],
     params: [],
@@ -141,15 +142,22 @@ const OPEN_TYPES: ReadonlySet<unknown> = new Set([undefined, String, Number, Boo
 export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = [], types: readonly unknown[] = []): Signature {
   let inner = fn;
   for (let plan = planOf(inner); plan !== undefined; plan = planOf(inner)) inner = plan.original;
-  const { names: parsed, rest, minified } = readParameters(inner);
+  const { names: parsed, rest, minified, lost } = readParameters(inner);
   const length = Math.max(parsed?.length ?? 0, given.length);
   const names = parsed === null && given.length === 0 ? null : Array.from({ length }, (_, i) => given[i] ?? parsed?.[i] ?? null);
-  return { names, rest, minified, opaque: types.map((type) => !OPEN_TYPES.has(type)) };
+  return {
+    names,
+    rest,
+    minified,
+    lost: lost && !given.some((name) => name !== undefined),
+    opaque: types.map((type) => !OPEN_TYPES.has(type)),
+  };
 }
 
-function natureOf(fn: AnyFunction): Plan["nature"] {
+function natureOf(fn: AnyFunction, once: boolean): Plan["nature"] {
   if (types.isGeneratorFunction(fn)) return "generator"; // async generators, too
-  return types.isAsyncFunction(fn) ? "async" : "plain";
+  if (types.isAsyncFunction(fn)) return "async";
+  return !once && isLoweredGenerator(fn) ? "generator" : "plain"; // to read a function's text at each call would be dear
 }
 
 /** @internal The plan of a tracked function, or undefined when it is not one. */
@@ -164,8 +172,11 @@ export function captureParams(plan: Plan, selector: ParamSelector | undefined, c
   const { signature } = plan;
   if (selector === undefined && signature.minified)
     remark(plan, "MINIFIED_NAMES", `The arguments of ${name} are called ${signature.names?.map((each) => each ?? "{…}").join(", ")}.`);
+  const lost = `The compiler has put others in place of the names of ${name}'s arguments`;
+  if (selector === undefined && signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}.`);
   return compileParams(selector, signature, (unknown) => {
-    if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
+    if (signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}; ${JSON.stringify(unknown)} is looked for in the first one.`);
+    else if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
   });
 }
 
