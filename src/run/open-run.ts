@@ -8,7 +8,7 @@ import type { Scope } from "./host.js";
 import { madeUpName } from "./made-up-name.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
-import { sayRedacted } from "./values.js";
+import { type Place, sayRedacted, warnAt } from "./values.js";
 
 /** How a run is to be opened. */
 export interface OpenRequest {
@@ -25,6 +25,8 @@ export interface OpenRequest {
   /** @default now */
   readonly startTime?: number | undefined;
   readonly owner?: { run: Run | undefined } | undefined;
+  /** Class and method that open it. */
+  readonly method?: string | undefined;
 }
 
 /** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
@@ -36,7 +38,7 @@ const MAX_NAMES = 1_000;
 
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
-  const { experiment, fallbackExperiment, name, startTime } = request;
+  const { experiment, fallbackExperiment, name, startTime, method } = request;
   // Below a run that nobody records there is none; below one that was left out, runs are roots.
   if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
   const left = request.parent?.held?.dropped === true;
@@ -48,14 +50,16 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
+  const place: Place = { host, method, runName: "", experiment: "name" in ref ? ref.name : ref.id };
   return new Run(host, {
     experiment: ref,
-    name: limited(host, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
+    name: limited(place, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
     resumeId: parent === undefined && held === undefined ? host.takeResumeId() : undefined,
     held,
     startTime,
     owner: request.owner,
+    method,
   });
 }
 
@@ -92,7 +96,8 @@ function named(host: RunHost, name: string): ExperimentRef {
   }
   let ref = names.get(name);
   if (ref === undefined) {
-    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName) };
+    const place: Place = { host, method: undefined, runName: "", experiment: shortText(name) };
+    ref = { name: limited(place, "experiment name", name, LIMITS.experimentName) };
     if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;
@@ -113,7 +118,8 @@ const plain = new Set<string>();
 /** The one that was asked for last. */
 let lastPlain: string | undefined;
 
-function limited(host: RunHost, what: string, given: string, limit: number): string {
+function limited(place: Place, what: string, given: string, limit: number): string {
+  const { host, method } = place;
   const byRules = host.config.redact === undefined || host.config.redact === true;
   if (byRules && (given === lastPlain || plain.has(given))) {
     lastPlain = given;
@@ -125,9 +131,8 @@ function limited(host: RunHost, what: string, given: string, limit: number): str
     if (byRules && text === given && text.length <= LIMITS.runName && plain.size < MAX_NAMES) plain.add(given);
     return text;
   }
-  host.diagnostics.warn(
-    "VALUE_CUT",
-    `The ${what} ${JSON.stringify(cutText(text, 60))} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
-  );
+  const shown = JSON.stringify(cutText(text, 60));
+  const detail = `The ${what} ${shown} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash`;
+  warnAt(place, method, "VALUE_CUT", detail, method === undefined ? `${what} ${shown}` : what);
   return cutText(text, limit);
 }

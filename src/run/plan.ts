@@ -49,6 +49,8 @@ export interface ResolvedPlan {
   readonly className: string | undefined;
   readonly runName: RunOptions["runName"];
   readonly defaultName: string;
+  /** Class and method, where there is a class. */
+  readonly method: string | undefined;
   readonly when: RunOptions["when"];
   /** What stands for the method, where calls are counted. */
   readonly family: object | undefined;

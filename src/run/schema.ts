@@ -58,5 +58,5 @@ function isRange(value: unknown): boolean {
 export function outOfRange({ metrics }: Schema, key: string, value: number): string | undefined {
   const range = Object.hasOwn(metrics, key) ? metrics[key]?.range : undefined;
   if (range === undefined || (value >= range[0] && value <= range[1])) return undefined;
-  return `Metric ${JSON.stringify(key)} is ${value}, not from ${range[0]} to ${range[1]}.`;
+  return `Metric ${JSON.stringify(key)} is ${value}, not from ${range[0]} to ${range[1]}`;
 }

@@ -136,6 +136,7 @@ export class TrackedCall implements CallObserver, MetricSink {
           defaultName,
         parent,
         owner: this,
+        method: resolved.method,
         held: resolved.thins ? holdBack(host, resolved, parent, this.#args, this.#once) : undefined,
       });
       if (parent === undefined && resolved.nest !== "root") tagStart(this.run, this.#scope);
@@ -230,9 +231,10 @@ export class TrackedCall implements CallObserver, MetricSink {
       this.#record();
     }
     const limited = (what: string): void => this.limited(what);
+    const method = this.#resolved?.method;
     for (const capture of tags)
       guard(this.#host, `${this.#where}: capturing tags`, () =>
-        capture(result, this.#args, (key, value) => this.run?.setTag(key, value), limited),
+        capture(result, this.#args, (key, value) => this.run?.setTag(key, value, method), limited),
       );
   }
 
@@ -247,7 +249,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       }
       this.#record();
     }
-    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning);
+    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method);
   }
 
   /** Records what waits in `values`; what follows of this result is recorded by itself. */
@@ -267,6 +269,7 @@ export class TrackedCall implements CallObserver, MetricSink {
   #begin(resolved: ResolvedPlan): void {
     const { params } = this.#plan;
     const run = this.run as Run;
+    const { method } = resolved;
     const limited = (what: string): void => this.limited(what);
     if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
       const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
@@ -282,11 +285,13 @@ export class TrackedCall implements CallObserver, MetricSink {
       for (const capture of params)
         guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), limited));
       for (const [key] of taken) fixed.params.delete(key);
-      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value);
-      for (const [key, value] of fixed.tags) run.setTag(key, value);
+      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value, method);
+      for (const [key, value] of fixed.tags) run.setTag(key, value, method);
     } else {
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => run.logParam(key, value), limited));
+        guard(this.#host, `${this.#where}: capturing params`, () =>
+          capture(this.#args, (key, value) => run.logParam(key, value, method), limited),
+        );
     }
   }
 }
