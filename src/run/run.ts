@@ -1,5 +1,6 @@
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
+import { keyText, sanitizeKey } from "../capture/keys.js";
 import type { Thinning } from "../capture/metrics.js";
 import { isNumeric } from "../capture/path.js";
 import { systemClock } from "../clock.js";
@@ -9,26 +10,17 @@ import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
-import type { StoredIds } from "../stores/tracking-store.js";
 import { shownValue } from "../wrong-input.js";
+import { awaitedId } from "./awaited-id.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
+import { type Keyed, keyTag, MendedKeys } from "./mended-keys.js";
+import type { MetricOptions, MetricValue } from "./metric-value.js";
 import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyOf, textOf, warnAt } from "./values.js";
-
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
-export type MetricValue = number | bigint | boolean;
-
-/** When a metric value belongs. */
-export interface MetricOptions {
-  /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
-  readonly step?: number | undefined;
-  /** Milliseconds since the epoch, or a Date. @default now */
-  readonly timestamp?: number | Date | undefined;
-}
+import { eachOf, integerOf, sayMended, textOf, warnAt } from "./values.js";
 
 /** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
@@ -75,6 +67,9 @@ export class Run {
   #steps: Steps | undefined;
   #firstKeys: KeySet | undefined;
   #params: Map<string, string> | undefined;
+  /** The keys of tags that needed no mending. */
+  #tags: Set<string> | undefined;
+  #mended: MendedKeys | undefined;
   /** The tags of each dataset logged. */
   #inputs: Map<string, string> | undefined;
   #ended = false;
@@ -124,19 +119,7 @@ export class Run {
     if (log.ids) return Promise.resolve(log.ids.runId);
     if (log.refused) return Promise.reject(log.refused);
     this.held?.record();
-    const { recorder } = this.#host;
-    return new Promise<StoredIds>((resolve, reject) => {
-      // Nothing else may be left to keep the process: sockets do not.
-      const release = recorder.hold(log, reject);
-      const released =
-        <T>(tell: (about: T) => void) =>
-        (about: T): void => {
-          release();
-          tell(about);
-        };
-      this.watch({ created: released(resolve), lost: released(reject) });
-      recorder.push(); // who waits for the id is not to wait for the next turn
-    }).then(({ runId }) => runId);
+    return awaitedId(this.#host.recorder, log);
   }
 
   /**
@@ -161,7 +144,7 @@ export class Run {
   logParam(key: string, value: unknown, method: string | undefined): void;
   logParam(key: string, value: unknown, method: string | undefined = this.method): void {
     if (value === undefined || this.#log === undefined) return;
-    const clean = keyOf(this, key, method);
+    const clean = this.#keyOf("param", key, method);
     const text = textOf(this, clean, value, LIMITS.paramValue, method);
     this.#params ??= new Map();
     const first = this.#params.get(clean);
@@ -188,7 +171,9 @@ export class Run {
   setTag(key: string, value: unknown, method: string | undefined): void;
   setTag(key: string, value: unknown, method: string | undefined = this.method): void {
     if (value === undefined || this.#log === undefined) return;
-    const clean = keyOf(this, key, method);
+    const clean = this.#keyOf("tag", key, method);
+    this.#tags ??= new Set();
+    if (clean === key) this.#tags.add(key);
     const limit = clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue;
     this.#log.tag({ key: clean, value: textOf(this, clean, value, limit, method) });
   }
@@ -268,7 +253,13 @@ export class Run {
 
   /** @internal Whether `captureWhole` can record a result: it is the first, and nothing has to be looked at in it. */
   get takesWhole(): boolean {
-    return this.#log !== undefined && this.#firstKeys === undefined && this.#steps === undefined && this.#schema === undefined;
+    return (
+      this.#log !== undefined &&
+      this.#firstKeys === undefined &&
+      this.#steps === undefined &&
+      this.#schema === undefined &&
+      this.#mended === undefined
+    );
   }
 
   /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. */
@@ -291,14 +282,14 @@ export class Run {
     const log = this.#log;
     if (log === undefined) return;
     const { clock } = this.#host;
-    const clean = keyOf(this, key, method);
+    const clean = this.#keyOf("metric", key, method);
     if (!isNumeric(value)) {
       const detail = `Metric ${JSON.stringify(clean)} needs a number, got ${shownValue(value, clean)}; it is left out`;
       warnAt(this, method, "INVALID_VALUE", detail, clean);
       return;
     }
     const number = Number(value);
-    const fault = this.#schema && outOfRange(this.#schema, clean, number);
+    const fault = this.#schema && outOfRange(this.#schema, key, clean, number);
     if (fault) warnAt(this, method, "OUT_OF_RANGE", fault, clean);
     if (thinning?.aggregate) {
       this.#aggregate(clean, number, thinning.aggregate, method);
@@ -316,13 +307,30 @@ export class Run {
     });
   }
 
+  /** The key under which one of the user's is stored: two different ones of the run never have the same. */
+  #keyOf(kind: Keyed, key: string, method: string | undefined): string {
+    const given = typeof key === "string" ? key : keyText(key);
+    const clean = sanitizeKey(given);
+    if (clean === key && this.#mended === undefined) return clean;
+    this.#mended ??= new MendedKeys();
+    const { key: stored, fresh } = this.#mended.take(kind, given, clean, (each) => this.#hasPlain(kind, each));
+    if (stored !== key) sayMended(this, method, given, clean, stored);
+    if (fresh) this.#log?.tag({ key: keyTag(stored), value: textOf(this, "pulse.key", keyText(given), LIMITS.tagValue, method, true) });
+    return stored;
+  }
+
+  /** Whether a key of that kind is in the run. */
+  #hasPlain(kind: Keyed, key: string): boolean {
+    if (kind !== "metric") return (kind === "tag" ? this.#tags : this.#params)?.has(key) === true;
+    return this.#steps?.has(key) || this.#firstKeys?.keys.includes(key) || this.#series?.has(key) || false;
+  }
+
   /** Takes a value into what all values of a key come to when the run ends. */
   #aggregate(key: string, value: number, kinds: readonly Aggregate[], method: string | undefined): void {
     this.#series ??= new Series();
     if (this.#ended || !Number.isFinite(value)) {
-      const why = this.#ended ? "came after the run's end" : "is not finite";
-      const detail = `A value of metric ${JSON.stringify(key)} ${why}; what is made of it leaves it out`;
-      warnAt(this, method, "INVALID_VALUE", detail, key);
+      const which = `A value of metric ${JSON.stringify(key)} ${this.#ended ? "came after the run's end" : "is not finite"}`;
+      warnAt(this, method, "INVALID_VALUE", `${which}; what is made of it leaves it out`, key);
     } else if (!this.#series.sum(key, value, kinds, this.#host.diagnostics)) {
       warnAt(this, method, "CAPTURE_LIMIT", `Of the metrics of run ${this.id} only the first 200 keys are summed up`, "aggregates");
     }

@@ -23,6 +23,11 @@ export class Steps {
     for (const key of keys) this.took(key, 0);
   }
 
+  /** Whether a key has taken a step. */
+  has(key: string): boolean {
+    return this.#find(key) !== undefined;
+  }
+
   /** Gives the step of the next value: the highest so far plus one, from 0; there it stays when there is no higher one. */
   next(key: string): number {
     return Math.min((this.#find(key)?.highest ?? -1) + 1, HIGHEST);

@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import { cutText, keyText, withoutNul } from "../capture/keys.js";
 import { emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
@@ -42,14 +42,11 @@ export function eachOf(place: Place, verb: string, record: object, visit: (key: 
   }
 }
 
-/** The key MLflow accepts for a key of the user's. */
-export function keyOf(place: Place, key: string, method: string | undefined): string {
-  const clean = sanitizeKey(typeof key === "string" ? key : keyText(key));
-  if (clean !== key) {
-    const [from, to] = [redactText(keyText(key)), clean].map((text) => JSON.stringify(cutText(text, 60)));
-    warnAt(place, method, "INVALID_KEY", `Key ${from} is none MLflow accepts; it is stored as ${to}`, clean);
-  }
-  return clean;
+/** Says that a key is stored under another name: mended, or because it would be what another one was mended to. */
+export function sayMended(place: Place, method: string | undefined, key: string, clean: string, stored: string): void {
+  const [from, to] = [redactText(keyText(key)), stored].map((text) => JSON.stringify(cutText(text, 60)));
+  const why = clean === key ? "is what another one of the run became" : "is none MLflow accepts";
+  warnAt(place, method, "INVALID_KEY", `Key ${from} ${why}; it is stored as ${to}`, stored);
 }
 
 /** A step or a time as the integer it must be. */
