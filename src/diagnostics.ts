@@ -36,10 +36,9 @@ export interface Stats {
 /** What is wrong; a function where it is dear to say. */
 type Detail = string | (() => string);
 
-/** Subjects remembered for "warn once per subject"; beyond it only counting goes on. */
-const MAX_SUBJECTS = 200;
-/** How many of them may be no problems. */
-const MAX_NOTICES = 50;
+/** So many problems of one kind are said, each once; beyond it only counting goes on, so that none is drowned by those of another kind. */
+const MAX_SUBJECTS = 50;
+const FURTHER = "Further problems of this kind are only counted, in `stats().warnings`.";
 
 const defaultLogger: Logger = { warn: (message) => console.warn(message) };
 
@@ -62,7 +61,8 @@ export class Diagnostics {
   readonly #strict: boolean;
   readonly #logger: Logger;
   readonly #said = new Set<string>();
-  #notices = 0;
+  /** How many of each kind were said. */
+  readonly #saidOf = new Map<PulseErrorCode, number>();
   #deferred: PulseError | undefined;
   /** What is to be said once our own work is done. */
   readonly #unsaid: string[] = [];
@@ -76,20 +76,22 @@ export class Diagnostics {
   /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
   warn(code: PulseErrorCode, detail: Detail, cause?: unknown, subject = ""): void {
     // Most are said already, and an error is dear to make.
-    if (!this.#strict && this.#said.has(`${code} ${subject}`)) this.#count(code);
+    if (!this.#strict && this.#isSaid(code, subject)) this.#count(code);
     else {
       const error = this.#note(code, detail, cause, subject);
       if (this.#strict) throw error;
     }
   }
 
-  /** Says what is worth knowing and no problem: once per subject, of at most `MAX_NOTICES`; never thrown. */
+  /** Says what is worth knowing and no problem: once per subject; never thrown. */
   notice(code: PulseErrorCode, detail: Detail, subject: string): void {
-    if (this.#said.has(`${code} ${subject}`) || this.#notices >= MAX_NOTICES) this.#count(code);
-    else {
-      this.#notices++;
-      this.#note(code, detail, undefined, subject);
-    }
+    if (this.#isSaid(code, subject)) this.#count(code);
+    else this.#note(code, detail, undefined, subject);
+  }
+
+  /** Whether a problem was said already, or no more of its kind are. */
+  #isSaid(code: PulseErrorCode, subject: string): boolean {
+    return this.#said.has(`${code} ${subject}`) || (this.#saidOf.get(code) ?? 0) > MAX_SUBJECTS;
   }
 
   /**
@@ -141,10 +143,11 @@ export class Diagnostics {
   #note(code: PulseErrorCode, detail: Detail | PulseError, cause: unknown, subject: string, later = false): PulseError {
     this.#count(code);
     const error = detail instanceof PulseError ? detail : new PulseError(code, typeof detail === "string" ? detail : detail(), cause);
-    const key = `${code} ${subject}`;
-    if (!this.#said.has(key) && this.#said.size < MAX_SUBJECTS) {
-      this.#said.add(key);
-      const text = `pulse-mlflow: ${error.message} [${code}]`;
+    if (!this.#isSaid(code, subject)) {
+      const said = (this.#saidOf.get(code) ?? 0) + 1;
+      this.#saidOf.set(code, said);
+      this.#said.add(`${code} ${subject}`);
+      const text = `pulse-mlflow: ${said > MAX_SUBJECTS ? FURTHER : error.message} [${code}]`;
       if (!later || this.#exiting) this.#say(text);
       else if (this.#unsaid.push(text) === 1) queueMicrotask(() => this.#sayUnsaid());
     }

@@ -2,7 +2,7 @@ import type { Untyped } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
-import { type ResolvedConfig, resolveConfig } from "./config/resolve.js";
+import { type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
 import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
@@ -89,7 +89,11 @@ class TrackerInstance implements Tracker, RunHost {
 
   takeResumeId(): string | undefined {
     const id = this.#resumeId;
+    if (id === undefined) return undefined;
     this.#resumeId = undefined;
+    // Whoever takes it takes it out of the environment, as Python's client does: what is not there any more was taken.
+    if (process.env[RUN_ID] !== id) return undefined;
+    delete process.env[RUN_ID];
     return id;
   }
 

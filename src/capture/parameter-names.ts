@@ -1,6 +1,5 @@
-/** Ends of a bracket and the quotes that open a text. */
-const CLOSES: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
-const QUOTES = new Set(['"', "'", "`"]);
+import { CLOSES, closing, functionText, openingParenthesis, skip } from "./function-text.js";
+import { isForwarder, loweredBody } from "./lowered.js";
 
 /** One parameter as written: its name, or null where it has none (destructured). */
 export type ParameterName = string | null;
@@ -13,49 +12,63 @@ export interface Parameters {
   readonly rest: boolean;
   /** The names look as if nobody had written them: there are several, all are made up, and no space stands between them. */
   readonly minified: boolean;
+  /** A compiler has put made-up names in place of those that were written, which stand elsewhere. */
+  readonly lost: boolean;
 }
 
-const UNREADABLE: Parameters = { names: null, rest: false, minified: false };
+const UNREADABLE: Parameters = { names: null, rest: false, minified: false, lost: false };
 
 /** What minifiers call parameters, and what transpilers do. */
 const SHORT = /^[A-Za-z_$][\w$]?$/;
 const MADE_UP = /^(?:_[A-Za-z]?\d*|[A-Za-z]_\d+)$/;
+/** What Babel and swc call those of a function that only hands its arguments on. */
+const HANDED_ON = /^_(?:x\d*|\d+)$/;
 
 /** Reads a function's parameters from its text, once: a small scanner, because a regular expression stops at the first `)` inside a default. */
 export function readParameters(fn: (...args: never[]) => unknown): Parameters {
-  let text: string;
-  try {
-    text = Function.prototype.toString.call(fn);
-  } catch {
-    return UNREADABLE;
-  }
-  if (/\{\s*\[native code\]\s*\}$/.test(text)) return UNREADABLE;
+  const text = functionText(fn);
+  if (text === undefined) return UNREADABLE;
   const single = /^(?:async\s+)?([\p{ID_Start}_$][\p{ID_Continue}$]*)\s*=>/u.exec(text);
-  if (single) return { ...UNREADABLE, names: [single[1] as string] };
-  const open = openingParenthesis(text);
-  if (open < 0) return UNREADABLE;
-  const parts = splitParameters(text, open + 1);
-  const names = parts.map(nameOf);
+  const outer = single ? { parts: [single[1] as string], end: single[0].length - 2 } : splitParameters(text, openingParenthesis(text));
+  if (outer === undefined) return UNREADABLE;
+  // What has the body has the names, too, if it is given the arguments.
+  const inner = loweredBody(text, outer.end)?.inner;
+  const given = inner === undefined ? undefined : splitParameters(text, openingParenthesis(text, inner));
+  const { parts, end } = given !== undefined && given.parts.length > 0 ? given : outer;
+  const names = parts.map(nameOf).map((name) => (name !== null && isTakenApart(name, text, end) ? null : name));
   const written = names.filter((name) => name !== null);
+  const lost = (isForwarder(text, end) || isListed(text, end)) && written.some((name) => HANDED_ON.test(name));
   const made = (name: string): boolean => MADE_UP.test(name) || (SHORT.test(name) && parts.every((part) => part === part.trim()));
-  return { names, rest: /^\s*\.\.\./.test(parts.at(-1) ?? ""), minified: written.length > 1 && written.every(made) };
+  return {
+    names: lost ? names.map((name) => (name !== null && HANDED_ON.test(name) ? null : name)) : names,
+    rest: /^\s*\.\.\./.test(parts.at(-1) ?? ""),
+    minified: single === null && !lost && written.length > 1 && written.every(made),
+    lost,
+  };
 }
 
-/** Finds the `(` of the parameter list, past a computed name such as `["a(b"]`. */
-function openingParenthesis(text: string): number {
-  for (let i = 0; i < text.length; i++) {
-    const at = skip(text, i);
-    if (at > i) i = at - 1;
-    else if (text[i] === "(") return i;
-    else if (text[i] === "[") i = closing(text, i);
-  }
-  return -1;
+/** Whether a name stands for a parameter that was destructured: a compiler has moved that into the body. */
+function isTakenApart(name: string, text: string, from: number): boolean {
+  if (!/^_(?:[a-z]|\d+|ref\d*|param\d*)$|^param\d*$/.test(name)) return false;
+  const body = text.slice(from, from + FIRST_OF_BODY);
+  return new RegExp(`\\}\\s*=\\s*${name}\\s*[,;]|=\\s*${name}\\s*(?:,\\s*\\{|\\.)`).test(body);
 }
 
-function splitParameters(text: string, start: number): string[] {
+/** Whether the parameters are put into a list, from which swc takes those that were written. */
+function isListed(text: string, from: number): boolean {
+  return /=\s*\[\s*_0\b/.test(text.slice(from, from + FIRST_OF_BODY));
+}
+
+/** So many characters of a body are looked at for what a compiler put at its beginning. */
+const FIRST_OF_BODY = 2_000;
+
+/** The parameters in the list that opens at `open`, as written, and where it ends. */
+function splitParameters(text: string, open: number): { readonly parts: string[]; readonly end: number } | undefined {
+  if (open < 0) return undefined;
   const parts: string[] = [];
   let part = "";
-  for (let i = start; i < text.length; i++) {
+  let i = open + 1;
+  for (; i < text.length; i++) {
     const at = skip(text, i);
     const char = text[i] as string;
     if (at > i) {
@@ -72,55 +85,7 @@ function splitParameters(text: string, start: number): string[] {
     } else part += char;
   }
   if (part.trim() !== "") parts.push(part);
-  return parts;
-}
-
-/** The position behind a comment or a text that starts at `i`, or `i` when none does. */
-function skip(text: string, i: number): number {
-  const char = text[i] as string;
-  if (char === "/" && (text[i + 1] === "/" || text[i + 1] === "*")) {
-    const end = text[i + 1] === "/" ? text.indexOf("\n", i) : text.indexOf("*/", i) + 1;
-    return end <= 0 ? text.length : end + 1;
-  }
-  if (char === "/") return isExpressionStart(text, i) ? behindPattern(text, i) : i;
-  if (!QUOTES.has(char)) return i;
-  for (let j = i + 1; j < text.length; j++) {
-    if (text[j] === "\\") j++;
-    else if (text[j] === char) return j + 1;
-    else if (char === "`" && text[j] === "$" && text[j + 1] === "{") j = closing(text, j + 1);
-  }
-  return text.length;
-}
-
-/** Whether what stands at `i` begins an expression: there a slash begins a regular expression, elsewhere it divides. */
-function isExpressionStart(text: string, i: number): boolean {
-  return /[=([{,:?|&!>]$/.test(text.slice(Math.max(0, i - 20), i).trimEnd());
-}
-
-function behindPattern(text: string, i: number): number {
-  let inClass = false;
-  for (let j = i + 1; j < text.length; j++) {
-    const char = text[j];
-    if (char === "\\") j++;
-    else if (char === "[") inClass = true;
-    else if (char === "]") inClass = false;
-    else if (char === "\n")
-      return i + 1; // none after all
-    else if (char === "/" && !inClass) return j + 1;
-  }
-  return i + 1;
-}
-
-/** The position of the bracket that closes the one at `i`. */
-function closing(text: string, i: number): number {
-  const close = CLOSES[text[i] as string];
-  for (let j = i + 1; j < text.length; j++) {
-    const at = skip(text, j);
-    if (at > j) j = at - 1;
-    else if (text[j] === close) return j;
-    else if (CLOSES[text[j] as string]) j = closing(text, j);
-  }
-  return text.length;
+  return { parts, end: i + 1 };
 }
 
 function nameOf(parameter: string): ParameterName {

@@ -32,6 +32,8 @@ export interface Signature {
   readonly rest: boolean;
   /** The names look like a minifier's: nothing can be looked up by them. */
   readonly minified: boolean;
+  /** Some names are not those that were written, which cannot be found. */
+  readonly lost: boolean;
 }
 
 /** Bounds of what is taken from one object. */
@@ -112,7 +114,7 @@ function pickParam(key: string, path: string, what: string, from: unknown, emit:
 }
 
 function takeArgument(key: string, written: string, signature: Signature, unknown: (name: string) => void): ParamCapture {
-  const { names, minified } = signature;
+  const { names, minified, lost } = signature;
   const { path, optional } = writtenPath(written);
   const dot = path.indexOf(".");
   const head = dot < 0 ? path : path.slice(0, dot);
@@ -133,7 +135,7 @@ function takeArgument(key: string, written: string, signature: Signature, unknow
       else emitValue(key, argument(args), emit);
     };
   // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
-  const isField = names === null || names[0] === null || minified;
+  const isField = !lost && (names === null || names[0] === null || minified);
   if (!isField) unknown(head);
   return (args, emit, told) => pickParam(key, path, "the first argument", args[0], emit, optional || !isField ? undefined : told);
 }

@@ -14,7 +14,7 @@ export interface ResolvedConfig {
   readonly store: PulseConfig["store"];
   /** Undefined when nobody named one: a class then gives its name, anything else goes to Default. */
   readonly experiment: ExperimentRef | undefined;
-  /** MLFLOW_RUN_ID: the run that the first top-level run resumes. */
+  /** The run that the first top-level run of the process resumes. */
   readonly runId: string | undefined;
   readonly server: ServerSettings;
   readonly durability: Durability;
@@ -33,6 +33,9 @@ export interface ResolvedConfig {
   /** Where each value that somebody set comes from, in words; what is missing is a default. */
   readonly origins: Readonly<Record<string, string>>;
 }
+
+/** The variable that names a run to resume; gone as soon as that is done. */
+export const RUN_ID = "MLFLOW_RUN_ID";
 
 const DEFAULT_EXIT_TIMEOUT_MS = 3_000;
 const DEFAULT_FLUSH_INTERVAL_MS = 1_000;
@@ -62,7 +65,7 @@ export function resolveConfig(
     trackingUri: pick.trackingUri,
     store: callUri === undefined ? given.store : undefined,
     experiment: experiment !== undefined ? { name: experiment } : id !== undefined ? { id } : undefined,
-    runId: pick.environment("runId", "MLFLOW_RUN_ID"),
+    runId: pick.environment("runId", RUN_ID),
     server: serverSettings(pick),
     durability: pick.value("durability", "exit"),
     flushIntervalMs: pick.value("flushIntervalMs", DEFAULT_FLUSH_INTERVAL_MS),

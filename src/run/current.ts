@@ -45,7 +45,7 @@ export function runBlock(options: CallOptions & RunPlace, fn: (run: Run) => unkn
   checkBlockOptions(options);
   needFunction("withRun", "fn", fn);
   if (OFF) return fn(forgettingRun(options));
-  const plan = newPlan(fn, ownName(fn) || "run");
+  const plan = newPlan(fn, ownName(fn) || "run", true);
   addOpening(plan, options);
   const { parent } = options;
   if (parent?.log === undefined) return callTracked(plan, undefined, undefined, host);

@@ -2,8 +2,7 @@ import { cutText, withoutNul } from "../capture/keys.js";
 import type { DatasetInput, Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shownValue } from "../wrong-input.js";
-import type { RunHost } from "./run-host.js";
-import { textOf } from "./values.js";
+import { type Place, textOf, warnAt } from "./values.js";
 
 /** A dataset that a run uses. */
 export interface Dataset {
@@ -33,11 +32,34 @@ export interface InputOptions {
 const MAX = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215, tagKey: 255, tagValue: 500 };
 const CONTEXT_TAG = "mlflow.data.context";
 
-/** @internal Makes the input of what the user gave; undefined, with a warning, when it is none. */
-export function datasetInput(host: RunHost, where: string, dataset: Dataset, options: InputOptions): DatasetInput | undefined {
-  const { diagnostics } = host;
+/** @internal Makes the input of a run that has the given ones, by name and digest; undefined for one that it has, and for what is none. */
+export function newInput(
+  place: Place & { readonly id: string },
+  known: Map<string, string>,
+  dataset: Dataset,
+  options: InputOptions,
+): DatasetInput | undefined {
+  const input = datasetInput(place, dataset, options);
+  if (input === undefined) return undefined;
+  const key = JSON.stringify([input.name, input.digest]);
+  const context = JSON.stringify(input.tags);
+  const first = known.get(key);
+  if (first === undefined) {
+    known.set(key, context);
+    return input;
+  }
+  if (first !== context) {
+    const detail = `Run ${place.id} has dataset ${JSON.stringify(input.name)} already, with other tags; those it was logged with first stay`;
+    warnAt(place, place.method, "INPUT_REPEATED", detail, input.name);
+  }
+  return undefined;
+}
+
+/** Makes the input of what the user gave; undefined, with a warning, when it is none. */
+function datasetInput(place: Place, dataset: Dataset, options: InputOptions): DatasetInput | undefined {
+  const { method, host } = place;
   const wrong = (what: string): undefined => {
-    diagnostics.warn("INVALID_VALUE", `${where}: logInput needs ${what}; the dataset is left out.`);
+    warnAt(place, method, "INVALID_VALUE", `logInput needs ${what}; the dataset is left out`, what);
     return undefined;
   };
   try {
@@ -55,17 +77,18 @@ export function datasetInput(host: RunHost, where: string, dataset: Dataset, opt
       const text = value === undefined || value === null ? undefined : json(key, value);
       if (text === undefined || text.length <= MAX[key]) return text;
       // Cut JSON is none.
-      diagnostics.warn("VALUE_CUT", `${where}: the ${key} of dataset ${JSON.stringify(name)} is too long for MLflow; it is left out.`);
+      const detail = `The ${key} of dataset ${JSON.stringify(cutText(name, 60))} is too long for MLflow; it is left out`;
+      warnAt(place, method, "VALUE_CUT", detail, `${key} of ${name}`);
       return undefined;
     };
     return {
-      name: textOf(host, "dataset name", name, MAX.name),
-      digest: textOf(host, "dataset digest", digest, MAX.digest),
-      sourceType: textOf(host, "dataset sourceType", sourceType, MAX.sourceType),
-      source: textOf(host, "dataset source", json("source", source), MAX.source),
+      name: textOf(place, "dataset name", name, MAX.name, method),
+      digest: textOf(place, "dataset digest", digest, MAX.digest, method),
+      sourceType: textOf(place, "dataset sourceType", sourceType, MAX.sourceType, method),
+      source: textOf(place, "dataset source", json("source", source), MAX.source, method),
       schema: whole("schema", schema),
       profile: whole("profile", profile),
-      tags: tagsOf(host, options),
+      tags: tagsOf(place, options),
     };
   } catch (error) {
     if (error instanceof PulseError) throw error; // a warning, where those are thrown
@@ -73,9 +96,9 @@ export function datasetInput(host: RunHost, where: string, dataset: Dataset, opt
   }
 }
 
-function tagsOf(host: RunHost, { context, tags = {} }: InputOptions): Tag[] {
+function tagsOf(place: Place, { context, tags = {} }: InputOptions): Tag[] {
   const said = context === undefined ? tags : { ...tags, [CONTEXT_TAG]: context };
   return Object.entries(said)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ({ key: cutText(withoutNul(key), MAX.tagKey), value: textOf(host, key, value, MAX.tagValue) }));
+    .map(([key, value]) => ({ key: cutText(withoutNul(key), MAX.tagKey), value: textOf(place, key, value, MAX.tagValue, place.method) }));
 }

@@ -4,8 +4,9 @@ import type { Recorder } from "../recorder/recorder.js";
 import type { StoredIds } from "../stores/tracking-store.js";
 import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
 import { activeHost, OFF, scopes } from "./host.js";
+import type { MetricValue } from "./metric-value.js";
 import { openRun } from "./open-run.js";
-import type { MetricValue, Run } from "./run.js";
+import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 
 /** One finished run, whole. */

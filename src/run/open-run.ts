@@ -1,4 +1,4 @@
-import { cutText, withoutNul } from "../capture/keys.js";
+import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { REDACTED } from "../capture/redact.js";
 import { shortText } from "../capture/text.js";
 import { type ExperimentRef, LIMITS, type Tag } from "../entities.js";
@@ -10,7 +10,7 @@ import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { tagsOf } from "./schema.js";
-import { eachOf, keyOf, sayRedacted, textOf } from "./values.js";
+import { eachOf, type Place, sayRedacted, textOf, warnAt } from "./values.js";
 
 /** How a run is to be opened. */
 export interface OpenRequest {
@@ -29,6 +29,8 @@ export interface OpenRequest {
   readonly owner?: { run: Run | undefined } | undefined;
   /** Which run it is, if that is said. */
   readonly place?: RunPlace | undefined;
+  /** Class and method that open it. */
+  readonly method?: string | undefined;
 }
 
 /** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
@@ -40,7 +42,7 @@ const MAX_NAMES = 1_000;
 
 /** Opens a run: the one way for decorators, functions and `logExperiment`. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
-  const { experiment, fallbackExperiment, name, startTime, place } = request;
+  const { experiment, fallbackExperiment, name, startTime, place, method } = request;
   // Below a run that nobody records there is none; below one that was left out, runs are roots.
   if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
   const left = request.parent?.held?.dropped === true;
@@ -52,14 +54,16 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
+  const at: Place = { host, method, runName: "", experiment: "name" in ref ? ref.name : ref.id };
   const run = new Run(host, {
     experiment: ref,
-    name: limited(host, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
+    name: limited(at, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
     resumeId: place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined),
     held,
     startTime,
     owner: request.owner,
+    method,
   });
   if (place?.parentRunId !== undefined) run.setTag("mlflow.parentRunId", place.parentRunId);
   if (place?.description !== undefined) run.setTag("mlflow.note.content", place.description);
@@ -101,14 +105,15 @@ function named(host: RunHost, name: string): ExperimentRef {
   }
   let ref = names.get(name);
   if (ref === undefined) {
+    const place: Place = { host, method: undefined, runName: "", experiment: shortText(name) };
     const tags: Tag[] = [];
     const add = (key: string, value: unknown): void => {
-      const clean = keyOf(host, key);
-      tags.push({ key: clean, value: textOf(host, clean, value, LIMITS.tagValue) });
+      const clean = sanitizeKey(key);
+      tags.push({ key: clean, value: textOf(place, clean, value, LIMITS.tagValue, undefined) });
     };
     const said = tagsOf(name);
-    if (said) eachOf(host, { id: `of experiment ${name}` }, "tags", said, add);
-    ref = { name: limited(host, "experiment name", name, LIMITS.experimentName), ...(tags.length > 0 && { tags }) };
+    if (said) eachOf(place, "tags", said, add);
+    ref = { name: limited(place, "experiment name", name, LIMITS.experimentName), ...(tags.length > 0 && { tags }) };
     if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;
@@ -129,7 +134,8 @@ const plain = new Set<string>();
 /** The one that was asked for last. */
 let lastPlain: string | undefined;
 
-function limited(host: RunHost, what: string, given: string, limit: number): string {
+function limited(place: Place, what: string, given: string, limit: number): string {
+  const { host, method } = place;
   const byRules = host.config.redact === undefined || host.config.redact === true;
   if (byRules && (given === lastPlain || plain.has(given))) {
     lastPlain = given;
@@ -141,9 +147,8 @@ function limited(host: RunHost, what: string, given: string, limit: number): str
     if (byRules && text === given && text.length <= LIMITS.runName && plain.size < MAX_NAMES) plain.add(given);
     return text;
   }
-  host.diagnostics.warn(
-    "VALUE_CUT",
-    `The ${what} ${JSON.stringify(cutText(text, 60))} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
-  );
+  const shown = JSON.stringify(cutText(text, 60));
+  const detail = `The ${what} ${shown} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash`;
+  warnAt(place, method, "VALUE_CUT", detail, method === undefined ? `${what} ${shown}` : what);
   return cutText(text, limit);
 }

@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import { isLoweredGenerator } from "../capture/lowered.js";
 import type { MetricCapture } from "../capture/metrics.js";
 import type { Told } from "../capture/nowhere.js";
 import { readParameters } from "../capture/parameter-names.js";
@@ -49,6 +50,8 @@ export interface ResolvedPlan {
   readonly className: string | undefined;
   readonly runName: RunOptions["runName"];
   readonly defaultName: string;
+  /** Class and method, where there is a class. */
+  readonly method: string | undefined;
   readonly when: RunOptions["when"];
   readonly library: boolean;
   /** What stands for the method, where calls are counted. */
@@ -113,12 +116,12 @@ interface Plans {
 /** @internal All plans of the process. */
 export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), byClass: new WeakMap(), version: 0 }));
 
-/** @internal Makes an empty plan for a function. */
-export function newPlan(original: AnyFunction, name: string): Plan {
+/** @internal Makes an empty plan for a function. `once`: for one call, which begins the run itself. */
+export function newPlan(original: AnyFunction, name: string, once = false): Plan {
   return {
     original,
     name,
-    nature: natureOf(original),
+    nature: natureOf(original, once),
     opens: [],
     metrics: [],
     params: [],
@@ -137,15 +140,16 @@ export function newPlan(original: AnyFunction, name: string): Plan {
 export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = []): Signature {
   let inner = fn;
   for (let plan = planOf(inner); plan !== undefined; plan = planOf(inner)) inner = plan.original;
-  const { names: parsed, rest, minified } = readParameters(inner);
+  const { names: parsed, rest, minified, lost } = readParameters(inner);
   const length = Math.max(parsed?.length ?? 0, given.length);
   const names = parsed === null && given.length === 0 ? null : Array.from({ length }, (_, i) => given[i] ?? parsed?.[i] ?? null);
-  return { names, rest, minified };
+  return { names, rest, minified, lost: lost && !given.some((name) => name !== undefined) };
 }
 
-function natureOf(fn: AnyFunction): Plan["nature"] {
+function natureOf(fn: AnyFunction, once: boolean): Plan["nature"] {
   if (types.isGeneratorFunction(fn)) return "generator"; // async generators, too
-  return types.isAsyncFunction(fn) ? "async" : "plain";
+  if (types.isAsyncFunction(fn)) return "async";
+  return !once && isLoweredGenerator(fn) ? "generator" : "plain"; // to read a function's text at each call would be dear
 }
 
 /** @internal The plan of a tracked function, or undefined when it is not one. */
@@ -160,8 +164,11 @@ export function captureParams(plan: Plan, selector: ParamSelector | undefined, c
   const { signature } = plan;
   if (selector === undefined && signature.minified)
     remark(plan, "MINIFIED_NAMES", `The arguments of ${name} are called ${signature.names?.map((each) => each ?? "{…}").join(", ")}.`);
+  const lost = `The compiler has put others in place of the names of ${name}'s arguments`;
+  if (selector === undefined && signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}.`);
   return compileParams(selector, signature, (unknown) => {
-    if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
+    if (signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}; ${JSON.stringify(unknown)} is looked for in the first one.`);
+    else if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
   });
 }
 

@@ -72,13 +72,15 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     among.findLast((layer) => layer[name] !== undefined)?.[name];
   const [sample, maxRunsPerSecond] = [last("sample"), last("maxRunsPerSecond")];
   const className = classes.map(ownName).find((name) => name !== "");
+  const method = className === undefined ? undefined : `${className}.${plan.name}`;
   return {
     opens: opens || nearest !== undefined,
     nest: opens ? (last("nest", own) ?? "child") : (last("nest") ?? "join"),
     experiment: last("experiment", own) ?? nearest?.[1].experiment,
+    method,
     className: (nearest && ownName(nearest[0])) || undefined,
     runName: last("runName"),
-    defaultName: className === undefined ? plan.name : `${className}.${plan.name}`,
+    defaultName: method ?? plan.name,
     when: last("when"),
     library: last("library") ?? false,
     family: plan.family,

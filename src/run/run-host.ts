@@ -15,6 +15,6 @@ export interface RunHost {
   readonly replaced: boolean;
   /** How many of its runs are open. */
   opened: number;
-  /** Gives, once, the id of the run that the first top-level run resumes (MLFLOW_RUN_ID). */
+  /** Gives, once, the id of the run that the first top-level run of the process resumes (MLFLOW_RUN_ID). */
   takeResumeId(): string | undefined;
 }

@@ -1,5 +1,6 @@
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
+import { keyText, sanitizeKey } from "../capture/keys.js";
 import type { Thinning } from "../capture/metrics.js";
 import { isNumeric } from "../capture/path.js";
 import { systemClock } from "../clock.js";
@@ -9,26 +10,17 @@ import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
-import type { StoredIds } from "../stores/tracking-store.js";
 import { shownValue } from "../wrong-input.js";
-import { type Dataset, datasetInput, type InputOptions } from "./inputs.js";
+import { awaitedId } from "./awaited-id.js";
+import { type Dataset, type InputOptions, newInput } from "./inputs.js";
+import { type Keyed, keyTag, MendedKeys } from "./mended-keys.js";
+import type { MetricOptions, MetricValue } from "./metric-value.js";
 import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyOf, textOf } from "./values.js";
-
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
-export type MetricValue = number | bigint | boolean;
-
-/** When a metric value belongs. */
-export interface MetricOptions {
-  /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
-  readonly step?: number | undefined;
-  /** Milliseconds since the epoch, or a Date. @default now */
-  readonly timestamp?: number | Date | undefined;
-}
+import { eachOf, integerOf, sayMended, textOf, warnAt } from "./values.js";
 
 /** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
@@ -43,6 +35,7 @@ export interface RunOpening {
   readonly unrecorded?: PulseError | undefined;
   /** Knows the run before anything is recorded of it: it has to end the run also when the stack runs out on the way. */
   readonly owner?: { run: Run | undefined } | undefined;
+  readonly method?: string | undefined;
 }
 
 const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
@@ -61,6 +54,10 @@ export class Run {
   readonly #host: RunHost;
   readonly #log: RunBuffer | undefined;
   readonly #schema: Schema | undefined;
+  /** @internal */
+  readonly runName: string;
+  /** @internal Class and method that opened it. */
+  readonly method: string | undefined;
   /** @internal How many runs were opened below it. */
   children = 0;
   /** Why it is none that is recorded, when tracking is not simply off. */
@@ -70,6 +67,9 @@ export class Run {
   #steps: Steps | undefined;
   #firstKeys: KeySet | undefined;
   #params: Map<string, string> | undefined;
+  /** The keys of tags that needed no mending. */
+  #tags: Set<string> | undefined;
+  #mended: MendedKeys | undefined;
   /** The tags of each dataset logged. */
   #inputs: Map<string, string> | undefined;
   #ended = false;
@@ -80,6 +80,8 @@ export class Run {
     this.id = resumeId ?? (host?.clock ?? systemClock).id();
     this.experimentRef = experiment;
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
+    this.runName = name;
+    this.method = opening.method;
     this.#host = host as RunHost; // only read where there is a log
     this.#unrecorded = unrecorded;
     if (host === undefined) return;
@@ -117,19 +119,7 @@ export class Run {
     if (log.ids) return Promise.resolve(log.ids.runId);
     if (log.refused) return Promise.reject(log.refused);
     this.held?.record();
-    const { recorder } = this.#host;
-    return new Promise<StoredIds>((resolve, reject) => {
-      // Nothing else may be left to keep the process: sockets do not.
-      const release = recorder.hold(log, reject);
-      const released =
-        <T>(tell: (about: T) => void) =>
-        (about: T): void => {
-          release();
-          tell(about);
-        };
-      this.watch({ created: released(resolve), lost: released(reject) });
-      recorder.push(); // who waits for the id is not to wait for the next turn
-    }).then(({ runId }) => runId);
+    return awaitedId(this.#host.recorder, log);
   }
 
   /**
@@ -145,24 +135,25 @@ export class Run {
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void {
     if (this.#log === undefined) return;
     const timestamp = options?.timestamp ?? this.#host.clock.now();
-    eachOf(this.#host, this, "logMetrics", metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
+    eachOf(this, "logMetrics", metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
-  logParam(key: string, value: unknown): void {
+  logParam(key: string, value: unknown): void;
+  /** @internal With the method that records it. */
+  logParam(key: string, value: unknown, method: string | undefined): void;
+  logParam(key: string, value: unknown, method: string | undefined = this.method): void {
     if (value === undefined || this.#log === undefined) return;
-    const clean = keyOf(this.#host, key);
-    const text = textOf(this.#host, clean, value, LIMITS.paramValue);
+    const clean = this.#keyOf("param", key, method);
+    const text = textOf(this, clean, value, LIMITS.paramValue, method);
     this.#params ??= new Map();
     const first = this.#params.get(clean);
     if (first === text) return;
     if (first !== undefined) {
       const { key: tag, value: refused } = conflictTag({ key: clean, value: text });
-      this.setTag(tag, refused);
-      this.#host.diagnostics.warn(
-        "PARAM_CONFLICT",
-        `Param ${JSON.stringify(clean)} of run ${this.id} already has another value; the new one is kept in tag ${tag}.`,
-      );
+      this.setTag(tag, refused, method);
+      const detail = `Param ${JSON.stringify(clean)} of run ${this.id} already has another value; the new one is kept in tag ${tag}`;
+      warnAt(this, method, "PARAM_CONFLICT", detail, clean);
       return;
     }
     this.#params.set(clean, text);
@@ -171,24 +162,30 @@ export class Run {
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this.#host, this, "logParams", params, (key, value) => this.logParam(key, value));
+    if (this.#log) eachOf(this, "logParams", params, (key, value) => this.logParam(key, value));
   }
 
   /** Sets a tag; the last value stays. */
-  setTag(key: string, value: unknown): void {
+  setTag(key: string, value: unknown): void;
+  /** @internal With the method that sets it. */
+  setTag(key: string, value: unknown, method: string | undefined): void;
+  setTag(key: string, value: unknown, method: string | undefined = this.method): void {
     if (value === undefined || this.#log === undefined) return;
-    const clean = keyOf(this.#host, key);
-    this.#log.tag({ key: clean, value: textOf(this.#host, clean, value, clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue) });
+    const clean = this.#keyOf("tag", key, method);
+    this.#tags ??= new Set();
+    if (clean === key) this.#tags.add(key);
+    const limit = clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue;
+    this.#log.tag({ key: clean, value: textOf(this, clean, value, limit, method) });
   }
 
   /** @internal Sets a tag that says what went wrong, of at most `limit` characters. */
   setErrorTag(key: string, text: string, limit: number): void {
-    this.#log?.tag({ key, value: textOf(this.#host, key, text, limit, true) });
+    this.#log?.tag({ key, value: textOf(this, key, text, limit, this.method, true) });
   }
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this.#host, this, "setTags", tags, (key, value) => this.setTag(key, value));
+    if (this.#log) eachOf(this, "setTags", tags, (key, value) => this.setTag(key, value));
   }
 
   /**
@@ -199,22 +196,9 @@ export class Run {
    */
   logInput(dataset: Dataset, options: InputOptions = {}): void {
     if (this.#log === undefined) return;
-    const input = datasetInput(this.#host, `Run ${this.id}`, dataset, options);
-    if (input === undefined) return;
     this.#inputs ??= new Map();
-    const key = JSON.stringify([input.name, input.digest]);
-    const context = JSON.stringify(input.tags);
-    const first = this.#inputs.get(key);
-    if (first === context) return;
-    if (first !== undefined) {
-      this.#host.diagnostics.warn(
-        "INPUT_REPEATED",
-        `Run ${this.id} has dataset ${JSON.stringify(input.name)} already, with other tags; those it was logged with first stay.`,
-      );
-      return;
-    }
-    this.#inputs.set(key, context);
-    this.#log.input(input);
+    const input = newInput(this, this.#inputs, dataset, options);
+    if (input !== undefined) this.#log.input(input);
   }
 
   /** Ends the run; only the first end counts. @param status @default "FINISHED" */
@@ -228,10 +212,8 @@ export class Run {
       return;
     }
     if (status !== "FINISHED" && !TERMINAL.has(status)) {
-      this.#host.diagnostics.warn(
-        "INVALID_VALUE",
-        `A run ends FINISHED, FAILED or KILLED, not ${JSON.stringify(status)}; FINISHED is taken.`,
-      );
+      const detail = `A run ends FINISHED, FAILED or KILLED, not ${shownValue(status)}; FINISHED is taken`;
+      warnAt(this, this.method, "INVALID_VALUE", detail, "status");
       status = "FINISHED";
     }
     try {
@@ -271,7 +253,13 @@ export class Run {
 
   /** @internal Whether `captureWhole` can record a result: it is the first, and nothing has to be looked at in it. */
   get takesWhole(): boolean {
-    return this.#log !== undefined && this.#firstKeys === undefined && this.#steps === undefined && this.#schema === undefined;
+    return (
+      this.#log !== undefined &&
+      this.#firstKeys === undefined &&
+      this.#steps === undefined &&
+      this.#schema === undefined &&
+      this.#mended === undefined
+    );
   }
 
   /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. */
@@ -283,47 +271,68 @@ export class Run {
   }
 
   /** @internal Records a captured value whose step and time are not checked yet, as far as `thinning` lets it. */
-  capture(key: string, value: unknown, step: unknown, timestamp: unknown, thinning?: Thinning): void {
+  capture(
+    key: string,
+    value: unknown,
+    step: unknown,
+    timestamp: unknown,
+    thinning?: Thinning,
+    method: string | undefined = this.method,
+  ): void {
     const log = this.#log;
     if (log === undefined) return;
-    const { clock, diagnostics } = this.#host;
-    const clean = keyOf(this.#host, key);
+    const { clock } = this.#host;
+    const clean = this.#keyOf("metric", key, method);
     if (!isNumeric(value)) {
-      diagnostics.warn("INVALID_VALUE", `Metric ${JSON.stringify(clean)} needs a number, got ${shownValue(value, clean)}; it is left out.`);
+      const detail = `Metric ${JSON.stringify(clean)} needs a number, got ${shownValue(value, clean)}; it is left out`;
+      warnAt(this, method, "INVALID_VALUE", detail, clean);
       return;
     }
     const number = Number(value);
-    const fault = this.#schema && outOfRange(this.#schema, clean, number);
-    if (fault) diagnostics.warn("OUT_OF_RANGE", fault, undefined, clean);
+    const fault = this.#schema && outOfRange(this.#schema, key, clean, number);
+    if (fault) warnAt(this, method, "OUT_OF_RANGE", fault, clean);
     if (thinning?.aggregate) {
-      this.#aggregate(clean, number, thinning.aggregate);
+      this.#aggregate(clean, number, thinning.aggregate, method);
       return;
     }
     this.#steps ??= new Steps(this.#firstKeys?.keys);
-    const at = step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this.#host, step, clean);
+    const at = step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this, step, clean, method);
     this.#series ??= thinning && new Series();
     if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
     log.metric({
       key: clean,
       value: number,
-      timestamp: timestamp === undefined ? clock.now() : Math.max(0, integerOf(this.#host, timestamp, "timestamp", clean, clock.now())),
+      timestamp: timestamp === undefined ? clock.now() : Math.max(0, integerOf(this, timestamp, "timestamp", clean, clock.now(), method)),
       step: at,
     });
   }
 
+  /** The key under which one of the user's is stored: two different ones of the run never have the same. */
+  #keyOf(kind: Keyed, key: string, method: string | undefined): string {
+    const given = typeof key === "string" ? key : keyText(key);
+    const clean = sanitizeKey(given);
+    if (clean === key && this.#mended === undefined) return clean;
+    this.#mended ??= new MendedKeys();
+    const { key: stored, fresh } = this.#mended.take(kind, given, clean, (each) => this.#hasPlain(kind, each));
+    if (stored !== key) sayMended(this, method, given, clean, stored);
+    if (fresh) this.#log?.tag({ key: keyTag(stored), value: textOf(this, "pulse.key", keyText(given), LIMITS.tagValue, method, true) });
+    return stored;
+  }
+
+  /** Whether a key of that kind is in the run. */
+  #hasPlain(kind: Keyed, key: string): boolean {
+    if (kind !== "metric") return (kind === "tag" ? this.#tags : this.#params)?.has(key) === true;
+    return this.#steps?.has(key) || this.#firstKeys?.keys.includes(key) || this.#series?.has(key) || false;
+  }
+
   /** Takes a value into what all values of a key come to when the run ends. */
-  #aggregate(key: string, value: number, kinds: readonly Aggregate[]): void {
+  #aggregate(key: string, value: number, kinds: readonly Aggregate[], method: string | undefined): void {
     this.#series ??= new Series();
     if (this.#ended || !Number.isFinite(value)) {
-      const why = this.#ended ? "came after the run's end" : "is not finite";
-      this.#host.diagnostics.warn("INVALID_VALUE", `A value of metric ${JSON.stringify(key)} ${why}; what is made of it leaves it out.`);
+      const which = `A value of metric ${JSON.stringify(key)} ${this.#ended ? "came after the run's end" : "is not finite"}`;
+      warnAt(this, method, "INVALID_VALUE", `${which}; what is made of it leaves it out`, key);
     } else if (!this.#series.sum(key, value, kinds, this.#host.diagnostics)) {
-      this.#host.diagnostics.warn(
-        "CAPTURE_LIMIT",
-        `Run ${this.id}: of its metrics only the first 200 keys are summed up.`,
-        undefined,
-        "aggregates",
-      );
+      warnAt(this, method, "CAPTURE_LIMIT", `Of the metrics of run ${this.id} only the first 200 keys are summed up`, "aggregates");
     }
   }
 

@@ -39,7 +39,12 @@ export function addSchema(name: string, metrics: Readonly<Record<string, MetricS
     ];
   });
   const known = schemas.get(name);
-  const clean = Object.fromEntries(Object.entries(metrics).map(([key, metric]) => [sanitizeKey(key), metric]));
+  const clean = Object.fromEntries(
+    Object.entries(metrics).flatMap(([key, metric]) => [
+      [sanitizeKey(key), metric],
+      [key, metric],
+    ]),
+  );
   schemas.set(name, { metrics: { ...known?.metrics, ...clean }, tags: [...(known?.tags ?? []), ...tags] });
 }
 
@@ -68,8 +73,9 @@ function isRange(value: unknown): boolean {
 }
 
 /** @internal What is wrong with a value, in words, or undefined. */
-export function outOfRange({ metrics }: Schema, key: string, value: number): string | undefined {
+export function outOfRange({ metrics }: Schema, given: string, mended: string, value: number): string | undefined {
+  const key = Object.hasOwn(metrics, given) ? given : mended;
   const range = Object.hasOwn(metrics, key) ? metrics[key]?.range : undefined;
   if (range === undefined || (value >= range[0] && value <= range[1])) return undefined;
-  return `Metric ${JSON.stringify(key)} is ${value}, not from ${range[0]} to ${range[1]}.`;
+  return `Metric ${JSON.stringify(key)} is ${value}, not from ${range[0]} to ${range[1]}`;
 }

@@ -24,6 +24,11 @@ export class Series {
   /** By key, then by kinds: what asks for the same is summed up together, what asks for something else by itself. */
   readonly #sums = new Map<string, Map<string, Aggregator>>();
 
+  /** Whether it knows of a key. */
+  has(key: string): boolean {
+    return this.#sums.has(key) || this.#thinned.has(key);
+  }
+
   /** Whether the next value of a key is one to log. */
   admits(key: string, { everyN, minIntervalMs }: Thinning, now: number): boolean {
     let kept = this.#thinned.get(key);

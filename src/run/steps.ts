@@ -1,5 +1,4 @@
-import type { RunHost } from "./run-host.js";
-import { integerOf } from "./values.js";
+import { integerOf, type Place } from "./values.js";
 
 /** Keys kept in a chain; more go into a map. Most runs log a handful of metrics, and a map or growing list for each run is dear. */
 const FEW = 16;
@@ -24,6 +23,11 @@ export class Steps {
     for (const key of keys) this.took(key, 0);
   }
 
+  /** Whether a key has taken a step. */
+  has(key: string): boolean {
+    return this.#find(key) !== undefined;
+  }
+
   /** Gives the step of the next value: the highest so far plus one, from 0; there it stays when there is no higher one. */
   next(key: string): number {
     return Math.min((this.#find(key)?.highest ?? -1) + 1, HIGHEST);
@@ -38,8 +42,8 @@ export class Steps {
   }
 
   /** Takes the given step of a key; the next one when it is none. */
-  given(host: RunHost, step: unknown, key: string): number {
-    const at = integerOf(host, step, "step", key, this.next(key));
+  given(place: Place, step: unknown, key: string, method: string | undefined): number {
+    const at = integerOf(place, step, "step", key, this.next(key), method);
     this.took(key, at);
     return at;
   }

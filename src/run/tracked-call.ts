@@ -140,6 +140,7 @@ export class TrackedCall implements CallObserver, MetricSink {
         parent,
         owner: this,
         place,
+        method: resolved.method,
         held: resolved.thins ? holdBack(host, resolved, parent, this.#args, this.#once) : undefined,
       });
       if (parent === undefined && !apart && resolved.nest !== "root") tagStart(this.run, this.#scope);
@@ -233,9 +234,10 @@ export class TrackedCall implements CallObserver, MetricSink {
     } finally {
       this.#record();
     }
+    const method = this.#resolved?.method;
     for (const capture of tags)
       guard(this.#host, `${this.#where}: capturing tags`, () =>
-        capture(result, this.#args, (key, value) => this.run?.setTag(key, value), this),
+        capture(result, this.#args, (key, value) => this.run?.setTag(key, value, method), this),
       );
   }
 
@@ -250,7 +252,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       }
       this.#record();
     }
-    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning);
+    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method);
   }
 
   /** Records what waits in `values`; what follows of this result is recorded by itself. */
@@ -278,6 +280,7 @@ export class TrackedCall implements CallObserver, MetricSink {
   #begin(resolved: ResolvedPlan): void {
     const { params } = this.#plan;
     const run = this.run as Run;
+    const { method } = resolved;
     const limited = (what: string): void => this.limited(what);
     if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
       const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
@@ -297,11 +300,13 @@ export class TrackedCall implements CallObserver, MetricSink {
       for (const capture of params)
         guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), this));
       for (const [key] of taken) fixed.params.delete(key);
-      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value);
-      for (const [key, value] of fixed.tags) run.setTag(key, value);
+      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value, method);
+      for (const [key, value] of fixed.tags) run.setTag(key, value, method);
     } else {
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => run.logParam(key, value), this));
+        guard(this.#host, `${this.#where}: capturing params`, () =>
+          capture(this.#args, (key, value) => run.logParam(key, value, method), this),
+        );
     }
   }
 }

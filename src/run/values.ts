@@ -1,50 +1,63 @@
 import { types } from "node:util";
-import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import { cutText, keyText, withoutNul } from "../capture/keys.js";
 import { emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
-import { messageOf, PulseError } from "../errors.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { shownValue } from "../wrong-input.js";
 import type { RunHost } from "./run-host.js";
 
-/** Walks along a record of the user's given to a verb of a run, which may have getters that throw. */
-export function eachOf(
-  { config, diagnostics }: RunHost,
-  { id }: { readonly id: string },
-  verb: string,
-  record: object,
-  visit: (key: string, value: unknown) => void,
+/** Where something is recorded, for what is said of it: a run, or one that is about to be opened. */
+export interface Place {
+  readonly host: RunHost;
+  /** Class and method that opened it. */
+  readonly method: string | undefined;
+  readonly runName: string;
+  readonly experiment: string;
+}
+
+/** Says, once for each method and what it is about, what is wrong; and where. `method`: the one that records, which may have joined the run. */
+export function warnAt(
+  place: Place,
+  method: string | undefined,
+  code: PulseErrorCode,
+  detail: string,
+  about: string,
+  cause?: unknown,
 ): void {
+  const shown = (text: string): string => JSON.stringify(cutText(text, 60));
+  const where = method ?? (place.runName === "" ? "" : `run ${shown(place.runName)}`);
+  const at = where === "" ? "" : `${where}, `;
+  place.host.diagnostics.warn(code, `${detail} (${at}experiment ${shown(place.experiment)}).`, cause, `${method ?? ""} ${about}`);
+}
+
+/** Walks along a record of the user's, which may have getters that throw. */
+export function eachOf(place: Place, verb: string, record: object, visit: (key: string, value: unknown) => void): void {
+  const { method, host } = place;
   try {
-    emitRecord(record, visit, (what) => diagnostics.warn("CAPTURE_LIMIT", `Run ${id}, ${verb}: ${what} logged.`, undefined, verb));
+    emitRecord(record, visit, (what) => warnAt(place, method, "CAPTURE_LIMIT", `${verb}: ${what} logged`, verb));
   } catch (error) {
-    if (config.strict && error instanceof PulseError) throw error;
-    diagnostics.warn("CAPTURE_FAILED", `Run ${id}: ${verb} could not read a record: ${messageOf(error)}.`, error, verb);
+    if (host.config.strict && error instanceof PulseError) throw error;
+    warnAt(place, method, "CAPTURE_FAILED", `${verb}: the record could not be read: ${messageOf(error)}`, verb, error);
   }
 }
 
-/** The key MLflow accepts for a key of the user's. */
-export function keyOf(host: RunHost, key: string): string {
-  const clean = sanitizeKey(typeof key === "string" ? key : keyText(key));
-  if (clean !== key)
-    host.diagnostics.warn(
-      "INVALID_KEY",
-      `Key ${JSON.stringify(cutText(redactText(keyText(key)), 60))} is none MLflow accepts; it is stored as ${JSON.stringify(cutText(clean, 60))}.`,
-    );
-  return clean;
+/** Says that a key is stored under another name: mended, or because it would be what another one was mended to. */
+export function sayMended(place: Place, method: string | undefined, key: string, clean: string, stored: string): void {
+  const [from, to] = [redactText(keyText(key)), stored].map((text) => JSON.stringify(cutText(text, 60)));
+  const why = clean === key ? "is what another one of the run became" : "is none MLflow accepts";
+  warnAt(place, method, "INVALID_KEY", `Key ${from} ${why}; it is stored as ${to}`, stored);
 }
 
 /** A step or a time as the integer it must be. */
-export function integerOf(host: RunHost, given: unknown, what: string, key: string, fallback: number): number {
+export function integerOf(place: Place, given: unknown, what: string, key: string, fallback: number, method: string | undefined): number {
   if (Number.isSafeInteger(given)) return given as number; // first: to ask for a Date is dear
   const value = types.isDate(given) ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
   if (Number.isSafeInteger(value)) return value as number;
   const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
   const taken = Number.isSafeInteger(whole) ? whole : fallback;
-  host.diagnostics.warn(
-    "INVALID_VALUE",
-    `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${shownValue(given)}; ${taken} is taken.`,
-  );
+  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${shownValue(given)}; ${taken} is taken`;
+  warnAt(place, method, "INVALID_VALUE", detail, `${what} ${key}`);
   return taken;
 }
 
@@ -56,22 +69,22 @@ export function sayRedacted(host: RunHost, name: string, given: unknown, text: s
 }
 
 /** The text of a param or tag: redacted, then cut. That of an error may be cut, and may lose secrets, without a word. */
-export function textOf(host: RunHost, key: string, value: unknown, limit: number, ofError = false): string {
-  const { redact, config, diagnostics } = host;
+export function textOf(place: Place, key: string, value: unknown, limit: number, method: string | undefined, ofError = false): string {
+  const { host } = place;
+  const { redact, config } = host;
   let text: string;
   try {
     text = redact(key, valueText(key, value, config.redact !== false));
     text = typeof text === "string" ? withoutNul(text) : REDACTED;
   } catch (error) {
-    diagnostics.warn("CAPTURE_FAILED", `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}.`, error);
+    const detail = `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}`;
+    warnAt(place, method, "CAPTURE_FAILED", detail, key, error);
     return "[unreadable]";
   }
   if (!ofError) sayRedacted(host, JSON.stringify(key), value, text);
   if (text.length > limit && !ofError) {
-    diagnostics.warn(
-      "VALUE_CUT",
-      `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash.`,
-    );
+    const detail = `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash`;
+    warnAt(place, method, "VALUE_CUT", detail, key);
   }
   return cutText(text, limit);
 }

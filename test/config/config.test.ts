@@ -80,6 +80,17 @@ test("MLFLOW_RUN_ID: the first top-level run resumes that run and ends it", () =
   assert.match(unknown.stderr, /RUN_NOT_FOUND/);
 });
 
+test("MLFLOW_RUN_ID is used once, and gone for trackers, threads and children that follow", () => {
+  const fixture = fileURLToPath(new URL("../fixtures/resumes.js", import.meta.url));
+  const id = "f".repeat(32);
+  const env = { PATH: process.env["PATH"] ?? "", XDG_STATE_HOME: join(folder, "state"), MLFLOW_RUN_ID: id };
+  const { stdout, stderr } = spawnSync(process.execPath, [fixture], { cwd: folder, env, encoding: "utf8" });
+  const { untouched, first, left, named, ...others } = JSON.parse(stdout || "{}");
+  assert.deepEqual([untouched, first, left, named], [id, id, undefined, "e".repeat(32)], stderr);
+  assert.deepEqual(Object.keys(others), ["beside", "second", "configured", "child", "worker"]);
+  for (const [name, other] of Object.entries(others)) assert.ok(/^[0-9a-f]{32}$/.test(String(other)) && other !== id, `${name}: ${other}`);
+});
+
 test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, nothing is written", () => {
   const { code, out, stderr } = run("off", { PULSE_MLFLOW: "off" });
   assert.equal(code, 0, stderr);

@@ -89,7 +89,7 @@ test("what is too long is cut, or left out where cut JSON would be none; secrets
   assert.equal(input?.name.length, 500);
   assert.doesNotMatch(input?.source ?? "", /secret1/);
   assert.equal(input?.schema, undefined);
-  assert.equal(warnings.filter((warning) => warning.includes("VALUE_CUT")).length, 1);
+  assert.equal(warnings.filter((warning) => warning.includes("VALUE_CUT")).length, 2);
 });
 
 test("a dataset's texts are redacted as the tracker says", async () => {

@@ -1,14 +1,14 @@
 import { cutText, sanitizeKey } from "../../capture/keys.js";
-import { LIMITS, type Param, type Tag } from "../../entities.js";
+import { type ExperimentRef, LIMITS, type Param, type Tag } from "../../entities.js";
 import { PulseError } from "../../errors.js";
 import type { RunChange } from "../../stores/tracking-store.js";
 
-/** What is said once when the store has other values for params. */
-export function conflictWarning(keys: readonly string[]): PulseError {
+/** What is said once for the same params when the store has other values for params. */
+export function conflictWarning(keys: readonly string[], runKey: string, experiment: ExperimentRef): PulseError {
   const names = keys.map((key) => JSON.stringify(key)).join(", ");
   return new PulseError(
     "PARAM_CONFLICT",
-    `Param ${names} has another value in the store already; the new one is kept in tag pulse.conflict.*.`,
+    `Param ${names} of run ${runKey} has another value in the store already; the new one is kept in tag pulse.conflict.* (experiment ${JSON.stringify("name" in experiment ? experiment.name : experiment.id)}).`,
   );
 }
 

@@ -214,7 +214,7 @@ export class Dispatcher<W extends Work> {
       case "away":
         return { kind: "again", error: outcome.error };
       case "conflict":
-        this.#options.diagnostics.warnLater(conflictWarning(outcome.params));
+        this.#options.diagnostics.warnLater(conflictWarning(outcome.params, runKey, experiment), outcome.params.join(" "));
         return { kind: "withoutParams", params: outcome.params };
       case "retry":
         return this.#retry(runKey, outcome.error);

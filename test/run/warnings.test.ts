@@ -1,0 +1,91 @@
+// What is said of wrong values: once for each method and key, with the place, and no kind drowns another.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogMetric, LogParam, requireRun, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { memoryTracker } from "../support/memory.js";
+
+@TrackedExperiment("Warned")
+class Trainer {
+  @LogMetric({ loss: () => Number.NaN, "a(b": () => 1 }, { step: () => "x" as never })
+  @LogParam({ lr: () => "x".repeat(7_000) })
+  train(): void {
+    requireRun().logMetric("loss", "high" as never);
+    requireRun().logParam("seed", 1);
+    requireRun().logParam("seed", 2);
+  }
+
+  @TrackedRun({ runName: () => `made ${Math.random()}` })
+  @LogMetric({ "a(b": () => 1 })
+  test(): void {
+    requireRun().logMetric("loss", "high" as never);
+    this.train();
+  }
+}
+
+const of = (warnings: readonly string[], code: string): string[] => warnings.filter((each) => each.endsWith(`[${code}]`));
+
+test("what is wrong with a key or a value is said with class, method and experiment", () => {
+  const { tracker, warnings } = memoryTracker();
+  for (let i = 0; i < 3; i++) tracker.run(() => new Trainer().train());
+  const place = '(Trainer.train, experiment "Warned")';
+  for (const each of warnings) assert.ok(each.includes(place), each);
+  const steps = of(warnings, "INVALID_VALUE").filter((each) => each.includes("step"));
+  assert.deepEqual(steps.length, 2, steps.join("\n"));
+  assert.match(of(warnings, "INVALID_VALUE").join("\n"), /Metric "loss" needs a number, got "high"; it is left out \(Trainer/);
+  assert.match(of(warnings, "VALUE_CUT").join("\n"), /"lr" has 7000 characters.*\(Trainer/);
+  assert.match(of(warnings, "PARAM_CONFLICT").join("\n"), /Param "seed" of run [0-9a-f]{32} already has another value.*\(Trainer/);
+  assert.match(of(warnings, "INVALID_KEY").join("\n"), /Key "a\(b" is none MLflow accepts; it is stored as "a_b" \(Trainer/);
+  assert.equal(warnings.length, 6, warnings.join("\n"));
+});
+
+test("a method that joins a run is named itself, and what another method does is said of it", () => {
+  const { tracker, warnings } = memoryTracker();
+  for (let i = 0; i < 3; i++) tracker.run(() => new Trainer().test());
+  const keys = of(warnings, "INVALID_KEY");
+  assert.deepEqual(
+    keys.map((each) => /\((.*?),/.exec(each.slice(each.indexOf("stored")))?.[1]),
+    ["Trainer.train", "Trainer.test"],
+  );
+});
+
+test("without a class the run's name is the place; the same key is said once, whatever runs are called", () => {
+  const { tracker, warnings } = memoryTracker();
+  for (let i = 0; i < 3; i++)
+    tracker.withRun({ experiment: "Sweep", runName: `trial ${i}` }, (run) => {
+      run.logMetric("loss", "high" as never);
+      run.logMetric("acc", "low" as never);
+      run.setTags([1] as never);
+      run.logInput({ name: "iris" } as never);
+    });
+  assert.equal(warnings.length, 4, warnings.join("\n"));
+  for (const each of warnings) assert.match(each, /\(run "trial 0", experiment "Sweep"\)/);
+});
+
+test("a noisy kind silences no other, and says when further ones are only counted", () => {
+  const { tracker, warnings } = memoryTracker();
+  tracker.withRun({}, (run) => {
+    for (let i = 0; i < 500; i++) run.logMetric(`m${i}`, "x" as never);
+    for (let i = 0; i < 500; i++) run.logParam(`p(${i}`, 1);
+    run.logParam("p", "y".repeat(7_000));
+  });
+  for (const code of ["INVALID_VALUE", "INVALID_KEY"]) {
+    const said = of(warnings, code);
+    assert.equal(said.length, 51, code);
+    assert.equal(said.at(-1), `pulse-mlflow: Further problems of this kind are only counted, in \`stats().warnings\`. [${code}]`);
+  }
+  assert.equal(of(warnings, "VALUE_CUT").length, 1);
+  const { INVALID_VALUE, INVALID_KEY } = tracker.stats().warnings;
+  assert.deepEqual([INVALID_VALUE, INVALID_KEY], [500, 500]);
+});
+
+test("datasets that are logged again are told apart", () => {
+  const { tracker, warnings } = memoryTracker();
+  tracker.withRun({}, (run) => {
+    for (const name of ["iris", "wine", "iris"]) {
+      const dataset = { name, digest: "1", sourceType: "local", source: {} };
+      run.logInput(dataset);
+      run.logInput(dataset, { context: "training" });
+    }
+  });
+  assert.equal(of(warnings, "INPUT_REPEATED").length, 2);
+});
