@@ -1,8 +1,6 @@
 import { types } from "node:util";
+import { soon } from "../context/detached.js";
 import { type Scope, scopes } from "./host.js";
-
-// Taken now: a test that later puts fake timers in place must not keep generators alive.
-const { setImmediate } = globalThis;
 
 /** What happens to a call as its result unfolds. Whoever implements it never throws. */
 export interface CallObserver {
@@ -214,7 +212,7 @@ class Followed {
     this.#generator = generator;
     this.observer = observer;
     this.begun = observer.begun;
-    if (young.push(this) === 1) setImmediate(registerYoung).unref();
+    if (young.push(this) === 1) soon(registerYoung).unref();
     else if (young.length === MOST_YOUNG) registerYoung();
   }
 
