@@ -1,3 +1,4 @@
+import { detached } from "./context/detached.js";
 import { messageOf, PulseError, type PulseErrorCode } from "./errors.js";
 
 /** Where warnings go; `console` fits. */
@@ -149,7 +150,7 @@ export class Diagnostics {
       this.#said.add(`${code} ${subject}`);
       const text = `pulse-mlflow: ${said > MAX_SUBJECTS ? FURTHER : error.message} [${code}]`;
       if (!later || this.#exiting) this.#say(text);
-      else if (this.#unsaid.push(text) === 1) queueMicrotask(() => this.#sayUnsaid());
+      else if (this.#unsaid.push(text) === 1) detached(() => queueMicrotask(() => this.#sayUnsaid()));
     }
     return error;
   }

@@ -3,6 +3,7 @@ import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
+import { detached, later } from "./context/detached.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
 import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
@@ -84,7 +85,7 @@ class TrackerInstance implements Tracker, RunHost {
       maxOutboxBytes,
       outboxLimits: config.outboxLimits,
     });
-    if (!store.volatile) guardAtExit(this.recorder);
+    if (!store.volatile) detached(() => guardAtExit(this.recorder)); // Node's watchers of signals have a context, too
   }
 
   takeResumeId(): string | undefined {
@@ -133,8 +134,8 @@ class TrackerInstance implements Tracker, RunHost {
   /** Delivers what is left in the background, and shuts down once no run is open any more. */
   retire(): void {
     this.replaced = true;
-    if (this.recorder.hasOpenRuns) setTimeout(() => this.retire(), RETIRE_CHECK_MS).unref();
-    else this.shutdown().catch(() => undefined);
+    if (this.recorder.hasOpenRuns) later(() => this.retire(), RETIRE_CHECK_MS).unref();
+    else detached(() => this.shutdown()).catch(() => undefined);
   }
 
   stats(): Stats {
@@ -244,7 +245,7 @@ function resolveDefaults(): ResolvedConfig {
 }
 
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
-  const store = config.store ? taken(config.store) : openConfigured(config);
+  const store = config.store ? taken(config.store) : detached(() => openConfigured(config));
   const tracker = new TrackerInstance(config, store, resumeId);
   const doubt = config.store ? undefined : likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");

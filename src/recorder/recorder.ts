@@ -1,5 +1,6 @@
 import type { ReadClock } from "../clock.js";
 import type { Durability } from "../config/options.js";
+import { later, soon } from "../context/detached.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { ExperimentRef, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
@@ -20,7 +21,7 @@ import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setImmediate, setTimeout, clearTimeout } = globalThis;
+const { setTimeout, clearTimeout } = globalThis;
 
 /** So many items recorded without anything being taken are handed over from within the call that records the last of them. */
 const HAND_OVER_ITEMS = 2_048;
@@ -225,7 +226,7 @@ export class Recorder {
    */
   hold(log: RunBuffer, late: (error: PulseError) => void): () => void {
     this.#keeper.follow(log);
-    const timer = setTimeout(() => late(this.#lateness(log)), this.#ended ? 0 : this.#options.patienceMs);
+    const timer = later(() => late(this.#lateness(log)), this.#ended ? 0 : this.#options.patienceMs);
     return () => clearTimeout(timer);
   }
 
@@ -340,7 +341,7 @@ export class Recorder {
     if (!this.#keeper.own.usable) return;
     const { durability, flushIntervalMs, outboxes } = this.#options;
     // Looked at twice an interval, so that nothing is older than one when it is written down.
-    if (durability !== "memory") this.#keepTimer = setTimeout(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
+    if (durability !== "memory") this.#keepTimer = later(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
     if (this.#heir !== undefined || outboxes === undefined) return;
     const { diagnostics, clock, outboxLimits } = this.#options;
     const { own } = this.#keeper;
@@ -363,7 +364,7 @@ export class Recorder {
     if (!this.writesSync || this.#dispatcher.refusingFor > 0) {
       const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, MOST_AT_ONCE);
       if (this.#keeper.keepQueued(overdue) && overdue.length === MOST_AT_ONCE) {
-        this.#keepTimer = setTimeout(() => this.#keepOverdue(), 0).unref();
+        this.#keepTimer = later(() => this.#keepOverdue(), 0).unref();
         return;
       }
     }
@@ -382,7 +383,7 @@ export class Recorder {
   #keepAtEndOfTurn(): void {
     if (this.#keepScheduled || this.#ended || !this.#keeper.own.usable) return;
     this.#keepScheduled = true;
-    setImmediate(() => {
+    soon(() => {
       this.#keepScheduled = false;
       if (!this.#ended) this.#keepAll();
     });

@@ -1,4 +1,5 @@
 import type { Aggregate } from "../capture/aggregate.js";
+import { later } from "../context/detached.js";
 import { DeferredRuns, type Verdict } from "../recorder/buffer/deferred-runs.js";
 import { shared } from "../registry.js";
 import { openRun } from "./open-run.js";
@@ -7,7 +8,7 @@ import type { RunHost } from "./run-host.js";
 import { Series } from "./series.js";
 
 // Taken now: a test that later puts fake timers in place must not leave a window open.
-const { setTimeout, clearTimeout } = globalThis;
+const { clearTimeout } = globalThis;
 
 const WINDOW_MS = 1_000;
 /** Most windows that are remembered when their second is over, and most functions of one experiment that are counted apart in one second. */
@@ -100,7 +101,7 @@ class FoldWindow {
     if (this.#folded === undefined) {
       this.#folded = { startTime: this.#host.clock.now(), parent, first: parent, calls: 0, errors: 0, series: new Series() };
       this.#host.recorder.held.add(this);
-      this.#timer = setTimeout(() => this.endOpen(), WINDOW_MS).unref();
+      this.#timer = later(() => this.endOpen(), WINDOW_MS).unref();
     }
     return this.#folded;
   }

@@ -1,10 +1,8 @@
 import { types } from "node:util";
+import { soon } from "../context/detached.js";
 import type { CallObserver } from "./call-observer.js";
 import { scopes } from "./host.js";
 import { isThenable } from "./promises.js";
-
-// Taken now: a test that later puts fake timers in place must not keep generators alive.
-const { setImmediate } = globalThis;
 
 type AnyIterator = Iterator<unknown> & AsyncIterator<unknown>;
 
@@ -65,7 +63,7 @@ class Followed {
     this.#generator = generator;
     this.observer = observer;
     this.begun = observer.begun;
-    if (young.push(this) === 1) setImmediate(registerYoung).unref();
+    if (young.push(this) === 1) soon(registerYoung).unref();
     else if (young.length === MOST_YOUNG) registerYoung();
   }
 

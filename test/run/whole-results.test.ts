@@ -26,7 +26,7 @@ test("whatever comes before, in and after a result: values in their order, each 
     const some = (keys: readonly string[]): Entry[] => keys.filter(() => dice.chance(0.5)).map((key) => [key, dice.next()]);
     const [before, after] = [dice.chance(0.3) ? some(["a", "x"]) : [], dice.chance(0.5) ? some(["a", "b", "x"]) : []];
     // The last two have to be mended, into the same key.
-    const entries = some(["a", "b", "c", "d", "e?", "e*"]);
+    const entries = some(["a", "b", "c", "d", "e?", "f*"]);
     const breaks = dice.chance(0.2) ? dice.below(entries.length + 1) : entries.length;
     const inner = tracked(() => ({ a: 1, b: 2, c: 3 }), { runName: "inner", nest: "root", metrics: ["a", "b", "c"] });
     const nests = dice.chance(0.3);

@@ -1,3 +1,4 @@
+import { later } from "../../context/detached.js";
 import type { PulseError } from "../../errors.js";
 import { itemsOf, type RunChange, refusedItems } from "../../stores/tracking-store.js";
 import type { Accounting } from "../accounting.js";
@@ -9,7 +10,6 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import { BufferList } from "./buffer-list.js";
 import type { RunBuffer } from "./run-buffer.js";
 
-const { setTimeout } = globalThis;
 /** The wait before one looks again whether the outbox takes a run. */
 const AGAIN_MS = 100;
 
@@ -301,7 +301,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
 
   #pause(log: RunBuffer, ms: number): void {
     this.#resting.add(log);
-    setTimeout(() => {
+    later(() => {
       if (!this.#resting.delete(log)) return;
       this.push(log);
       this.#dispatcher.schedule();

@@ -1,7 +1,8 @@
+import { later } from "../../context/detached.js";
 import type { PulseError } from "../../errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setTimeout, clearTimeout } = globalThis;
+const { clearTimeout } = globalThis;
 
 /** Bounds of the wait between two tries, doubled each time, with full jitter. */
 const MIN_WAIT_MS = 100;
@@ -83,7 +84,7 @@ export class CircuitBreaker {
     if (!first && until <= this.#openUntil) return;
     clearTimeout(this.#timer);
     this.#openUntil = until;
-    this.#timer = setTimeout(() => {
+    this.#timer = later(() => {
       this.cut();
       this.#halfOpen();
     }, wait).unref();

@@ -1,8 +1,9 @@
+import { later } from "../../context/detached.js";
 import type { ExperimentRef } from "../../entities.js";
 import type { PulseError } from "../../errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setTimeout, clearTimeout } = globalThis;
+const { clearTimeout } = globalThis;
 
 /** Bounds of the wait before a denied experiment is tried again, doubled each time. */
 const FIRST_WAIT_MS = 1_000;
@@ -68,7 +69,7 @@ export class DeniedExperiments {
     if (due) {
       // Should nobody say what became of it (the outbox it came from was let go), the next one asks after a while.
       clearTimeout(denied.timer);
-      denied.timer = setTimeout(() => this.undecided(experiment), LONGEST_WAIT_MS).unref();
+      denied.timer = later(() => this.undecided(experiment), LONGEST_WAIT_MS).unref();
       denied.probing = true;
     }
     denied.due = false;
@@ -92,7 +93,7 @@ export class DeniedExperiments {
     if (before?.probing === false) return "experiment"; // what was under way when it was denied
     clearTimeout(before?.timer);
     const waitMs = before ? Math.min(LONGEST_WAIT_MS, before.waitMs * 2) : FIRST_WAIT_MS;
-    const timer = setTimeout(() => this.undecided(experiment), waitMs).unref();
+    const timer = later(() => this.undecided(experiment), waitMs).unref();
     this.#denied.set(experiment, { reason: error.message, waitMs, timer, due: false, probing: false });
     return "experiment";
   }

@@ -1,5 +1,5 @@
-import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "../../clock.js";
+import { detached, soon } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { NO_ANSWER, type Outcome } from "../../stores/tracking-store.js";
@@ -10,9 +10,7 @@ import { DeniedExperiments, experimentKey } from "./denied-experiments.js";
 import { Failures } from "./failures.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setImmediate, setTimeout, clearTimeout } = globalThis;
-/** Delivery is nobody's call: what it does must not be seen in the async context of whoever happened to record last. */
-const detachedContext = new AsyncResource("pulse-mlflow");
+const { setTimeout, clearTimeout } = globalThis;
 /** What a timer can wait at most; a longer one would fire at once. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */
@@ -74,7 +72,7 @@ export class Dispatcher<W extends Work> {
     if (this.#scheduled || this.#breaker.open || this.#full) return;
     this.#scheduled = true;
     // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
-    setImmediate(() => {
+    soon(() => {
       this.#scheduled = false;
       this.#pump();
     });
@@ -121,7 +119,7 @@ export class Dispatcher<W extends Work> {
     if (batch === undefined) return false;
     let outcomes: readonly Outcome[];
     try {
-      outcomes = store.applySync?.(batch.work, waitMs) ?? allAway(batch.work, undefined);
+      outcomes = detached(() => store.applySync?.(batch.work, waitMs)) ?? allAway(batch.work, undefined);
     } catch (error) {
       outcomes = allAway(batch.work, error);
     }
@@ -145,7 +143,7 @@ export class Dispatcher<W extends Work> {
   }
 
   #pump(): void {
-    detachedContext.runInAsyncScope(() => this.#sendAll());
+    detached(() => this.#sendAll());
   }
 
   #sendAll(): void {

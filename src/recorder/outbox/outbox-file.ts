@@ -1,9 +1,10 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { soon } from "../../context/detached.js";
 import { shared } from "../../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../../stores/sql/driver.js";
 import { OUTBOX_VERSION, TABLES } from "./rows.js";
 
-const { setImmediate, clearImmediate } = globalThis;
+const { clearImmediate } = globalThis;
 /** Its files. */
 const SUFFIXES = ["", "-wal"];
 /** What the name of the file beside an outbox ends with that says so. */
@@ -158,7 +159,7 @@ export class OutboxFile {
     const { size } = stateOf(`${this.path}-wal`);
     if (size >= HUGE_WAL) this.checkpoint();
     else if (size >= LARGE_WAL)
-      this.#checkpointing ??= setImmediate(() => {
+      this.#checkpointing ??= soon(() => {
         this.#checkpointing = undefined;
         this.checkpoint();
       }).unref();

@@ -1,3 +1,4 @@
+import { later } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
 import { LIST_NAMES, type RunChange, refusedItems, type StoredIds } from "../../stores/tracking-store.js";
@@ -10,8 +11,6 @@ import { experimentKey } from "../dispatch/denied-experiments.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import type { KeptChange, KeptRun } from "./rows.js";
-
-const { setTimeout } = globalThis;
 
 /** Most rows looked at at once to find runs that wait, and how often so before the event loop has its turn. */
 const PAGE = 500;
@@ -263,7 +262,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     }
     this.#tellIdle();
     if (rest.length === 0) return;
-    setTimeout(() => {
+    later(() => {
       this.#conclude(
         rest.map(([load]) => load),
         rest.map(([, decision]) => decision),
@@ -310,7 +309,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
       case "later":
         return () => {
           this.#listener.away(key, decision.error);
-          setTimeout(() => {
+          later(() => {
             this.unblock(key);
             this.#dispatcher.schedule();
           }, decision.afterMs).unref();

@@ -1,3 +1,4 @@
+import { later, soon } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { isDamaged } from "../../stores/sql/driver.js";
@@ -9,7 +10,7 @@ import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setImmediate, setTimeout, clearTimeout } = globalThis;
+const { clearTimeout } = globalThis;
 
 /** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
 const FIRST_LOOK_MS = 500;
@@ -48,7 +49,7 @@ export class OutboxRecovery {
 
   /** Begins in a while, and looks again from time to time; `own` is not looked at. */
   watch(own: () => string | undefined, afterMs: number = FIRST_LOOK_MS): void {
-    this.#timer = setTimeout(() => {
+    this.#timer = later(() => {
       this.watch(own, Math.min(LONGEST_LOOK_MS, afterMs * LATER));
       try {
         this.start(own());
@@ -110,13 +111,13 @@ export class OutboxRecovery {
       created: () => undefined,
       drained: () => undefined,
       setAside: () => undefined,
-      idle: () => setImmediate(() => this.#look(source)),
+      idle: () => soon(() => this.#look(source)),
       away: () => undefined,
       failed: (error, what) => {
         this.#warn(outbox, error);
         if (what === "writing") return; // on a full disk it is delivered all the same, and removed as a whole when that is done
         source.stop(); // the next one may do better
-        setImmediate(() => this.#look(source));
+        soon(() => this.#look(source));
       },
     });
     this.#current = source;

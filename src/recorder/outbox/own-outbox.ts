@@ -1,4 +1,5 @@
 import type { Clock } from "../../clock.js";
+import { later } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { isDamaged } from "../../stores/sql/driver.js";
@@ -10,7 +11,7 @@ import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { type OutboxListener, OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop recording.
-const { setTimeout, clearTimeout } = globalThis;
+const { clearTimeout } = globalThis;
 
 /** What a tracker's own outbox is made of. */
 export interface OwnOutboxOptions {
@@ -228,7 +229,7 @@ export class OwnOutbox {
     if (this.#retry !== undefined) return; // what fails meanwhile fails for the same reason
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
     this.#retryAt = performance.now() + wait;
-    this.#retry = setTimeout(() => {
+    this.#retry = later(() => {
       this.#retry = undefined;
       this.source?.outbox.checkpoint();
       const written = this.usable && this.#write((outbox) => outbox.touch(this.#options.clock.now()));

@@ -1,0 +1,25 @@
+import { AsyncResource } from "node:async_hooks";
+
+// Taken now: a test that later puts fake timers in place must not stop delivery.
+const { setImmediate, setTimeout } = globalThis;
+
+/**
+ * Made when the package loads. What outlives a call is made in here: otherwise it would keep whatever the caller had in its async context, and
+ * loggers, hooks and stores of the user's would be called in the context of whoever happened to come first.
+ */
+const outside = new AsyncResource("pulse-mlflow");
+
+/** Calls a function outside of any call's async context. */
+export function detached<R>(fn: () => R): R {
+  return outside.runInAsyncScope(fn);
+}
+
+/** Sets a timer there. */
+export function later(fn: () => void, ms: number): NodeJS.Timeout {
+  return outside.runInAsyncScope(setTimeout as (fn: () => void, ms: number) => NodeJS.Timeout, undefined, fn, ms);
+}
+
+/** Has a function called there at the end of this turn of the event loop. */
+export function soon(fn: () => void): NodeJS.Immediate {
+  return outside.runInAsyncScope(setImmediate as (fn: () => void) => NodeJS.Immediate, undefined, fn);
+}
