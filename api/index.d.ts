@@ -335,8 +335,9 @@ export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
 import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
 import type { Scalar } from "../capture/type-paths.js";
+import type { MetricOptions } from "../run/metric-value.js";
 import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
-import type { MetricOptions, Run } from "../run/run.js";
+import type { Run } from "../run/run.js";
 import { type MetricSchema } from "../run/schema.js";
 import { type ExperimentDecorator } from "./tracked-experiment.js";
 import type { Applied, LogMetricGoes, LogsMetrics, StepOption } from "./types.js";
@@ -346,6 +347,10 @@ type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K 
 /** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
 export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
     readonly name: string;
+    /** What MLflow shows as the experiment's description, as Markdown. */
+    readonly description?: string | undefined;
+    /** Tags of the experiment. */
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
     readonly metrics: M;
     readonly params?: P;
 }
@@ -712,9 +717,10 @@ export interface DatasetInput {
     /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
     readonly tags: readonly Tag[];
 }
-/** The experiment a run goes to: by name (made when absent) or by the id of an existing one. */
+/** The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. */
 export type ExperimentRef = {
     readonly name: string;
+    readonly tags?: readonly Tag[];
 } | {
     readonly id: string;
 };
@@ -977,9 +983,10 @@ export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+export type { MetricOptions, MetricValue } from "./run/metric-value.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
 export type { PlanPart } from "./run/plan.js";
-export type { MetricOptions, MetricValue, Run } from "./run/run.js";
+export type { Run } from "./run/run.js";
 export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
 export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
@@ -1057,7 +1064,7 @@ export interface InputOptions {
 }
 
 // run/log-experiment.d.ts
-import type { MetricValue } from "./run.js";
+import type { MetricValue } from "./metric-value.js";
 /** One finished run, whole. */
 export interface ExperimentLog {
     readonly experiment: string;
@@ -1077,6 +1084,17 @@ export interface LoggedExperiment {
     readonly experimentId: string;
     /** The run's page, where there is a server. */
     readonly url?: string;
+}
+
+// run/metric-value.d.ts
+/** A value MLflow can take as a metric; booleans are 1 and 0. */
+export type MetricValue = number | bigint | boolean;
+/** When a metric value belongs. */
+export interface MetricOptions {
+    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
+    readonly step?: number | undefined;
+    /** Milliseconds since the epoch, or a Date. @default now */
+    readonly timestamp?: number | Date | undefined;
 }
 
 // run/options.d.ts
@@ -1213,15 +1231,7 @@ export interface PlanPart {
 // run/run.d.ts
 import { type TerminalStatus } from "../entities.js";
 import { type Dataset, type InputOptions } from "./inputs.js";
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
-export type MetricValue = number | bigint | boolean;
-/** When a metric value belongs. */
-export interface MetricOptions {
-    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
-    readonly step?: number | undefined;
-    /** Milliseconds since the epoch, or a Date. @default now */
-    readonly timestamp?: number | Date | undefined;
-}
+import type { MetricOptions, MetricValue } from "./metric-value.js";
 /**
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
  * Every verb only records and returns; delivery happens in the background.
