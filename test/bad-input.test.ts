@@ -51,7 +51,7 @@ const cases: readonly (readonly [name: string, value: unknown, metrics: Record<s
     ["a revoked proxy", revoked.proxy, {}, ["CAPTURE_FAILED"]],
     ["an object with a getter that throws", getters, { n: [1] }, ["CAPTURE_FAILED"]],
     ["a circular object", circular, { n: [1], "self.n": [1], "self.self.n": [1] }, ["CAPTURE_FAILED"]],
-    ["a text of 10 MB", "x".repeat(10_000_000), {}, ["CAPTURE_FAILED", "VALUE_CUT"]],
+    ["a text of 10 MB", "x".repeat(10_000_000), {}, ["CAPTURE_FAILED", "NOTHING_FOUND", "VALUE_CUT"]],
     [
       "an object of a million numbers",
       Object.fromEntries(Array.from({ length: 1_000_000 }, (_, i) => [`k${i}`, i])),

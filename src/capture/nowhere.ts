@@ -13,6 +13,8 @@ export interface Told {
 /** Most names of fields that are looked at, and that are shown. */
 const [MOST_NAMES, MOST_SHOWN] = [50, 10];
 const MAX_DEPTH = 3;
+/** Longer names are data. */
+const LONGEST_NAME = 100;
 
 /** A path as it was written: `"val.acc?"` may lead nowhere without a word. */
 export function writtenPath(written: string): { readonly path: string; readonly optional: boolean } {
@@ -74,6 +76,7 @@ function namesIn(root: unknown, prefix = "", depth = 1): string[] {
   const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_")); // what instances have for themselves
   return names
     .slice(0, MOST_NAMES)
+    .filter((name) => name.length <= LONGEST_NAME)
     .flatMap((name) => {
       const value: unknown = types.isMap(root) ? root.get(name) : Object.getOwnPropertyDescriptor(root, name)?.value;
       return depth < MAX_DEPTH && isFielded(value) ? namesIn(value, `${prefix}${name}.`, depth + 1) : [prefix + name];
