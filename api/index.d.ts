@@ -209,8 +209,13 @@ export type RunContext = ScopeStorage<unknown>;
 /** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
 export interface CallStorage<T> extends ScopeStorage<T> {
     run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
+    /**
+     * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a `finally`, as `run` does: a call
+     * between the two needs no frame of the storage's, of which deep recursion would have one for each level.
+     */
+    enterWith?(value: T | undefined): void;
 }
-/** The default storage, on `AsyncLocalStorage.run` (never `enterWith`, which leaks into the caller). */
+/** The default storage, on `AsyncLocalStorage`. */
 export declare function asyncLocalScopes<T>(): CallStorage<T>;
 /** A storage of somebody else's with arguments bound, which takes no frame either. */
 export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T>;
@@ -218,8 +223,9 @@ export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<
 // decorators/define-experiment.d.ts
 import type { Scalar } from "../capture/check.js";
 import type { SelectorFunction } from "../capture/metrics.js";
+import type { MetricOptions } from "../run/metric-value.js";
 import type { CallOptions, StartOptions } from "../run/options.js";
-import type { MetricOptions, Run } from "../run/run.js";
+import type { Run } from "../run/run.js";
 import { type MetricSchema } from "../run/schema.js";
 import type { ClassDecoratorOf, MethodDecoratorOf, MetricDecorator, StepOption, SteppedOptions } from "./types.js";
 /** What a param's values are. */
@@ -795,9 +801,10 @@ export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+export type { MetricOptions, MetricValue } from "./run/metric-value.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
 export type { PlanPart } from "./run/plan.js";
-export type { MetricOptions, MetricValue, Run } from "./run/run.js";
+export type { Run } from "./run/run.js";
 export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
 export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
@@ -828,7 +835,7 @@ export declare function withRun<R>(options: CallOptions, fn: (run: Run) => R): R
  * run.logParam("lr", 0.1);
  */
 export declare function startRun(options?: StartOptions): Run;
-/** The run in force here, or undefined outside any. */
+/** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
 export declare function currentRun(): Run | undefined;
 /**
  * The run in force here; while tracking is off, one that forgets.
@@ -867,7 +874,7 @@ export interface InputOptions {
 }
 
 // run/log-experiment.d.ts
-import type { MetricValue } from "./run.js";
+import type { MetricValue } from "./metric-value.js";
 /** One finished run, whole. */
 export interface ExperimentLog {
     readonly experiment: string;
@@ -887,6 +894,17 @@ export interface LoggedExperiment {
     readonly experimentId: string;
     /** The run's page, where there is a server. */
     readonly url?: string;
+}
+
+// run/metric-value.d.ts
+/** A value MLflow can take as a metric; booleans are 1 and 0. */
+export type MetricValue = number | bigint | boolean;
+/** When a metric value belongs. */
+export interface MetricOptions {
+    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
+    readonly step?: number | undefined;
+    /** Milliseconds since the epoch, or a Date. @default now */
+    readonly timestamp?: number | Date | undefined;
 }
 
 // run/options.d.ts
@@ -969,15 +987,7 @@ export interface PlanPart {
 // run/run.d.ts
 import { type TerminalStatus } from "../entities.js";
 import { type Dataset, type InputOptions } from "./inputs.js";
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
-export type MetricValue = number | bigint | boolean;
-/** When a metric value belongs. */
-export interface MetricOptions {
-    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
-    readonly step?: number | undefined;
-    /** Milliseconds since the epoch, or a Date. @default now */
-    readonly timestamp?: number | Date | undefined;
-}
+import type { MetricOptions, MetricValue } from "./metric-value.js";
 /**
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
  * Every verb only records and returns; delivery happens in the background.
