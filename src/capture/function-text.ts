@@ -61,8 +61,16 @@ export function closing(text: string, i: number): number {
   return text.length;
 }
 
+/** The last one that was asked for: its nature and its parameters are read one after the other. */
+let last: { readonly fn: WeakRef<object>; readonly text: string | undefined } | undefined;
+
 /** The text of a function; undefined of a native or bound one, and of what is none. */
 export function functionText(fn: (...args: never[]) => unknown): string | undefined {
+  if (last === undefined || last.fn.deref() !== fn) last = { fn: new WeakRef(fn), text: readText(fn) };
+  return last.text;
+}
+
+function readText(fn: (...args: never[]) => unknown): string | undefined {
   try {
     const text = Function.prototype.toString.call(fn);
     return /\{\s*\[native code\]\s*\}$/.test(text) ? undefined : text;

@@ -13,8 +13,10 @@ export interface StoredKey {
 
 /** The keys of one run that could not stay as they were: two different ones are never stored under one name. */
 export class MendedKeys {
-  /** What each became, by kind and key. */
-  readonly #stored = new Map<string, string>();
+  /** What each became; by kind, and then by the very key, since one may be huge. */
+  readonly #stored = { metric: new Map<string, string>(), param: new Map<string, string>(), tag: new Map<string, string>() };
+  /** The names that were given away, with their kind. */
+  readonly #given = new Set<string>();
   /** What each was. */
   readonly #originals = new Map<string, string>();
 
@@ -23,15 +25,15 @@ export class MendedKeys {
    * has one only where its name was given away. `isTaken`: whether a key of that kind that needed none has it.
    */
   take(kind: Keyed, original: string, clean: string, isTaken: (key: string) => boolean): StoredKey {
-    const known = this.#stored.get(`${kind} ${original}`);
+    const known = this.#stored[kind].get(original);
     if (known !== undefined) return { key: known, fresh: false };
     const plain = clean === original;
-    if (plain && !this.#stored.has(`${kind}: ${clean}`)) return { key: clean, fresh: false };
+    if (plain && !this.#given.has(`${kind} ${clean}`)) return { key: clean, fresh: false };
     const isFree = (key: string): boolean => (this.#originals.get(key) ?? original) === original && !isTaken(key);
     let key = plain ? apart(clean, original) : clean;
     for (let again = 0; !isFree(key); again++) key = apart(clean, hashed(original, again));
-    this.#stored.set(`${kind} ${original}`, key);
-    this.#stored.set(`${kind}: ${key}`, key);
+    this.#stored[kind].set(original, key);
+    this.#given.add(`${kind} ${key}`);
     this.#originals.set(key, original);
     return { key, fresh: true };
   }
