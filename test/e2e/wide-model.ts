@@ -145,12 +145,14 @@ export class Twin {
 
   metric(key: string, value: MetricValue, { step, timestamp }: MetricOptions = {}, stored = key): void {
     this.run.logMetric(key, value, { step, timestamp });
+    if (stored !== key) this.expected.tags[`pulse.key.${stored}`] = key;
     this.point(stored, value, step, timestamp === undefined ? undefined : Number(timestamp));
   }
 
   param(key: string, [value, text]: readonly [value: unknown, text: string], stored = key): void {
     this.run.logParam(key, value);
     const { params, tags } = this.expected;
+    if (stored !== key) tags[`pulse.key.${stored}`] = key;
     params[stored] ??= text;
     if (params[stored] !== text) tags[`pulse.conflict.${stored}`] = cut(text, LONGEST_TAG);
   }
