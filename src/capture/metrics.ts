@@ -2,8 +2,20 @@ import { types } from "node:util";
 import { wrongInput } from "../wrong-input.js";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
-import { kindOf, sayNowhere, type Told, writtenPath } from "./nowhere.js";
-import { entriesOf, type Fielded, fieldNames, fieldOf, isFielded, isIterable, isList, isNumeric, isPlainObject, readPath } from "./path.js";
+import { kindOf, sayNowhere, type Told } from "./nowhere.js";
+import {
+  entriesOf,
+  type Fielded,
+  fieldNames,
+  fieldOf,
+  isFielded,
+  isIterable,
+  isList,
+  isNumeric,
+  isPlainObject,
+  readPath,
+  writtenPath,
+} from "./path.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -144,7 +156,7 @@ function takeFunction(key: string, from: SelectorFunction): Take {
   return (result, args, sink) => {
     const value = from(result, args);
     if (!takeValue(key, value, sink) && value !== undefined && value !== null)
-      sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value)}, not a number.`);
+      sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value, key)}, not a number.`);
   };
 }
 
@@ -213,7 +225,7 @@ function takeBare(name: string, result: unknown, sink: MetricSink, source = "it 
     });
   }
   if (!any && !budget.found && result !== undefined && result !== null && !isEmpty(result))
-    sink.lost("bare", () => nothingIn(result, source), true);
+    sink.lost("bare", () => nothingIn(name, result, source), true);
 }
 
 const isEmpty = (result: unknown): boolean =>
@@ -224,7 +236,7 @@ const isEmpty = (result: unknown): boolean =>
       : isPlainObject(result) && Object.keys(result).length === 0;
 
 /** What is said of a result in which no number was found. */
-function nothingIn(result: unknown, source: string): string {
+function nothingIn(name: string, result: unknown, source: string): string {
   const getters =
     isPlainObject(result) && !types.isProxy(result)
       ? Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { get }]) => (get ? [name] : []))
@@ -233,7 +245,7 @@ function nothingIn(result: unknown, source: string): string {
     getters.length > 0
       ? ` whose ${getters.slice(0, MAX_SHOWN).join(", ")} ${getters.length === 1 ? "is a getter" : "are getters"}, and those are not run`
       : "";
-  return `no number was found: ${source} ${kindOf(result)}${why}. Name what is to be logged: a path ("loss") or a function.`;
+  return `no number was found: ${source} ${kindOf(result, name)}${why}. Name what is to be logged: a path ("loss") or a function.`;
 }
 
 /** How much may still be taken of one object, and looked at of the whole result. */

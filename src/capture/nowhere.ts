@@ -1,6 +1,7 @@
 import { types } from "node:util";
-import { nearest } from "../wrong-input.js";
+import { nearest, shownValue } from "../wrong-input.js";
 import { isFielded, isList, isPlainObject } from "./path.js";
+import { ownName } from "./text.js";
 
 /** Told what a capture could not take. An object, not functions: it is made for every call. */
 export interface Told {
@@ -16,11 +17,6 @@ const MAX_DEPTH = 3;
 /** Longer names are data. */
 const LONGEST_NAME = 100;
 
-/** A path as it was written: `"val.acc?"` may lead nowhere without a word. */
-export function writtenPath(written: string): { readonly path: string; readonly optional: boolean } {
-  return written.length > 1 && written.endsWith("?") ? { path: written.slice(0, -1), optional: true } : { path: written, optional: false };
-}
-
 /**
  * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null).
  * `kind` is what is looked for ("metric"), `what` where ("the result").
@@ -29,7 +25,7 @@ export function sayNowhere(told: Told, kind: string, path: string, what: string,
   if (value === null || (value === undefined && isThere(root, path))) return;
   told.lost(`${kind} ${path}`, () => {
     const start = `${kind} path ${JSON.stringify(path)}`;
-    if (value !== undefined) return `${start} leads to ${kindOf(value)}, not to a number. Mend the path.`;
+    if (value !== undefined) return `${start} leads to ${kindOf(value, path)}, not to a number. Mend the path.`;
     const names = namesIn(root);
     const optional = ` Write ${JSON.stringify(`${path}?`)} if it may be missing.`;
     if (names.length === 0) return `${start} found nothing; ${what} is ${kindOf(root)}.${optional}`;
@@ -39,10 +35,10 @@ export function sayNowhere(told: Told, kind: string, path: string, what: string,
   });
 }
 
-/** What a value is, in words. */
-export function kindOf(value: unknown): string {
+/** What a value is, in words; of a text what may be shown, which depends on the name it stands under. */
+export function kindOf(value: unknown, name = ""): string {
   if (value === undefined || value === null) return String(value);
-  if (typeof value === "string") return `the text ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)}`;
+  if (typeof value === "string") return `the text ${shownValue(value, name)}`;
   if (typeof value !== "object") return `a ${typeof value}`;
   if (types.isProxy(value)) return "a proxy";
   if (isList(value)) return "length" in value ? "a list" : "a set";
@@ -50,17 +46,19 @@ export function kindOf(value: unknown): string {
   if (types.isPromise(value)) return "a promise";
   if (isPlainObject(value)) return "an object";
   const made: unknown = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(value) ?? {}, "constructor")?.value;
-  const name = typeof made === "function" ? Object.getOwnPropertyDescriptor(made, "name")?.value : undefined;
-  return typeof name === "string" && name !== "" ? `an instance of ${name}` : "an object";
+  const className = typeof made === "function" ? ownName(made) : "";
+  return className === "" ? "an object" : `an instance of ${className}`;
 }
 
 /** Whether a path leads to something that is there, also when that is empty, or lies in something empty. */
 function isThere(root: unknown, path: string): boolean {
   let at = root;
-  for (const part of path.split(".")) {
+  const parts = path.split(".");
+  for (const [i, part] of parts.entries()) {
     if (at === null) return true;
     if (typeof at !== "object" && typeof at !== "function") return false;
     if (types.isMap(at) ? !(at.has(part) || at.has(Number(part))) : !(part in at)) return false;
+    if (i === parts.length - 1) return true; // it may be a getter, which has run
     const found = types.isMap(at) ? (at.get(part) ?? at.get(Number(part))) : (at as Record<string, unknown>)[part];
     if (found === undefined) return true;
     at = found;

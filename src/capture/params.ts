@@ -1,9 +1,20 @@
 import { types } from "node:util";
 import { keyText } from "./keys.js";
 import type { Selector, Untyped } from "./metrics.js";
-import { kindOf as knownAs, sayNowhere, type Told, writtenPath } from "./nowhere.js";
+import { kindOf as knownAs, sayNowhere, type Told } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
-import { entriesOf, type Fielded, fieldNames, fieldOf, isDataObject, isFielded, isNumeric, isPlainObject, readPath } from "./path.js";
+import {
+  entriesOf,
+  type Fielded,
+  fieldNames,
+  fieldOf,
+  isDataObject,
+  isFielded,
+  isNumeric,
+  isPlainObject,
+  readPath,
+  writtenPath,
+} from "./path.js";
 import { BesideSecret, isSecretKey, nameOf } from "./redact.js";
 
 /** A function as params selector: gets the list of the call's arguments. */

@@ -25,13 +25,18 @@ export function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof iterate === "function" && !("next" in value);
 }
 
+/** A path as it was written: `"val.acc?"` may lead nowhere without a word. */
+export function writtenPath(written: string): { readonly path: string; readonly optional: boolean } {
+  return written.length > 1 && written.endsWith("?") ? { path: written.slice(0, -1), optional: true } : { path: written, optional: false };
+}
+
 /** Reads a selector that is a path, a list of paths or a record: each key with what it is taken from. */
 export function entriesOf<F>(
   selector: string | readonly string[] | { readonly [key: string]: string | F },
 ): (readonly [key: string, from: string | F])[] {
   // A path that may lead nowhere (`"val.acc?"`) is no other key.
-  if (typeof selector === "string") return [[selector.replace(/(.)\?$/, "$1"), selector]];
-  if (Array.isArray(selector)) return (selector as readonly string[]).map((path) => [path.replace(/(.)\?$/, "$1"), path]);
+  if (typeof selector === "string") return [[writtenPath(selector).path, selector]];
+  if (Array.isArray(selector)) return (selector as readonly string[]).map((written) => [writtenPath(written).path, written]);
   return Object.entries(selector as { readonly [key: string]: string | F });
 }
 

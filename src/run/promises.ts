@@ -3,7 +3,7 @@ import type { CallObserver } from "./call-observer.js";
 
 /**
  * Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived by its own `then`.
- * `owner`: what the call was made on, and its arguments, which may keep the promise and handle it.
+ * `self` and `args`: what the call was made on and with, which may keep the promise and handle it.
  */
 export function observeResult<R>(result: R, observer: CallObserver, self: unknown, args: readonly unknown[]): R {
   if (typeof result !== "object" || result === null) {

@@ -35,6 +35,12 @@ test("a path that leads nowhere is said once, with the fields there are and the 
   assert.deepEqual(told(train, { metrics: { a: () => "text" } }, []), ['train: the selector for "a" gave the text "text", not a number.']);
 });
 
+test("a text that stands under the name of a secret is not shown", () => {
+  const login = (): object => ({ password: "hunter2hunter2" });
+  for (const text of told(login, { metrics: { a: "password", password: () => "hunter2hunter2" } }, []))
+    assert.doesNotMatch(text, /hunter2/);
+});
+
 test("what is there and empty, and what is written as optional, is no mistake", () => {
   assert.deepEqual(
     told(() => RESULT, { metrics: ["none", "missing", "empty", "none.deeper", "los?", "val.los?"] }, []),
