@@ -99,6 +99,10 @@ export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result
 export type Selector<Result = Untyped, Args = Untyped> = string | readonly string[] | {
     readonly [key: string]: string | SelectorFunction<Result, Args>;
 } | SelectorFunction<Result, Args>;
+/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
+export type SelectorFor<Result, Args> = Selector<Result, Args> | Function | {
+    readonly [key: string]: string | Function;
+};
 /** Options of `@LogMetric`, second after the selector. */
 export interface LogMetricOptions<Step = string | SelectorFunction> {
     /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
@@ -333,7 +337,7 @@ export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<
 
 // decorators/define-experiment.d.ts
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector, SelectorFor, SelectorFunction, Untyped } from "../capture/metrics.js";
 import type { Scalar } from "../capture/type-paths.js";
 import type { MetricOptions } from "../run/metric-value.js";
 import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
@@ -388,7 +392,7 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
     LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
     /** `withRun` in this experiment. */
-    withRun<R, Known = Untyped, const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
+    withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
         readonly experiment?: never;
     }, fn: (run: TypedRun<keyof M & string, P>) => R | Known): R;
     /** `startRun` in this experiment. */
@@ -996,7 +1000,7 @@ export { configure, createTracker, type FlushOptions, flush, logExperiment, shut
 
 // run/current.d.ts
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { Selector, SelectorFor, Untyped } from "../capture/metrics.js";
 import { type StartOptions, type WithRunOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 import type { Run } from "./run.js";
@@ -1011,7 +1015,7 @@ import type { Run } from "./run.js";
  * });
  * ```
  */
-export declare function withRun<R, Known = Untyped, const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
+export declare function withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
 /**
  * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
  * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
@@ -1106,7 +1110,7 @@ export type Nest = "child" | "join" | "root";
 /** A class of errors, also one whose constructor is not public. */
 export type ErrorClass = abstract new (...args: any[]) => unknown;
 /** What the option `params` may be. */
-type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | ((args: Args) => Readonly<Record<string, unknown>>);
+type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
 /** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
 export interface RunPlace {
     /** The id of a run that the store has: it is resumed, and ends as this one ends. Its default steps begin at 0 again. @default a new run */
@@ -1118,21 +1122,28 @@ export interface RunPlace {
     /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
     readonly description?: string | undefined;
 }
+/**
+ * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a narrower result):
+ * parameters of methods are compared both ways.
+ */
+type Told<Parameters extends readonly unknown[], Returned> = {
+    told(...parameters: Parameters): Returned;
+}["told"];
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
     /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
-    readonly runName?: string | ((args: Args) => string) | undefined;
+    readonly runName?: string | Told<[args: Args], string> | undefined;
     /** Tags of the run. Those of a base class come first. */
-    readonly tags?: Readonly<Record<string, unknown>> | ((args: Args) => Readonly<Record<string, unknown>>) | undefined;
+    readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
     /** @default "child"; for `@Log…` methods of a tracked class "join" */
     readonly nest?: Nest | undefined;
     /**
      * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
      * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
      */
-    readonly sample?: number | ((args: Args) => boolean | number) | undefined;
+    readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
     /**
      * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
      * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
@@ -1144,11 +1155,11 @@ interface PathlessOptions<Result, Args> {
      */
     readonly foldKey?: string | undefined;
     /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-    readonly failOn?: ((result: Result, args: Args) => boolean | string | Error | null | undefined) | undefined;
+    readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
     /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
-    readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Args) => boolean) | undefined;
+    readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
-    readonly when?: ((args: Args) => boolean) | undefined;
+    readonly when?: Told<[args: Args], boolean> | undefined;
     /**
      * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by `configure()`, a
      * configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and functions of its own without this option. @default false
@@ -1173,25 +1184,25 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
     readonly params?: RunParams<Param, Untyped> | undefined;
 }
 /** Options of `tracked`, whose functions know the result and the arguments of the function. */
-interface FunctionOptions<F, Metrics, Param extends string> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
-    readonly params?: RunParams<Param, ArgsOf<F>> | undefined;
+    readonly params?: RunParams<Param, Args> | undefined;
 }
 /** The same where something is wrong with paths: what, stands in their place. */
-interface WrongFunctionOptions<F, BadMetric, BadParam> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
     readonly metrics?: Unless<BadMetric, Untyped>;
     readonly params?: Unless<BadParam, Untyped>;
 }
 /** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
-export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param> : WrongFunctionOptions<F, BadMetric, BadParam>;
+export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param, Args> : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
 /** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
-interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []>, RunPlace {
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or a function. */
-    readonly params?: RunParams<string, readonly []> | undefined;
+    readonly params?: RunParams<string, Untyped> | undefined;
 }
 interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {
     readonly metrics?: Unless<BadMetric, Untyped>;
@@ -1293,7 +1304,7 @@ export interface MetricSchema {
 
 // run/tracked.d.ts
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf } from "../capture/check.js";
-import { type Selector } from "../capture/metrics.js";
+import { type Selector, type SelectorFor } from "../capture/metrics.js";
 import { type CheckedOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 /**
@@ -1306,7 +1317,7 @@ import { type AnyFunction } from "./plan.js";
  * await train(0.1); // one FINISHED run: param lr, metric loss
  * ```
  */
-export declare function tracked<F extends AnyFunction, const S extends Selector<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>>): F;
+export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
 
 // stores/registry.d.ts
 import { type TrackingStore } from "./tracking-store.js";

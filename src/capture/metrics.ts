@@ -40,6 +40,14 @@ export type Selector<Result = Untyped, Args = Untyped> =
   | { readonly [key: string]: string | SelectorFunction<Result, Args> }
   | SelectorFunction<Result, Args>;
 
+/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
+export type SelectorFor<Result, Args> =
+  | Selector<Result, Args>
+  // biome-ignore lint/complexity/noBannedTypes: see above
+  | Function
+  // biome-ignore lint/complexity/noBannedTypes: see above
+  | { readonly [key: string]: string | Function };
+
 /** Options of `@LogMetric`, second after the selector. */
 export interface LogMetricOptions<Step = string | SelectorFunction> {
   /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */

@@ -1,5 +1,5 @@
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector, SelectorFor, SelectorFunction, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
 import type { Scalar } from "../capture/type-paths.js";
 import { PulseError } from "../errors.js";
@@ -75,7 +75,7 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
   withRun<
     R,
     Known = Untyped,
-    const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
+    const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>,
     Metric extends Checked<S> = ResultCheck<S, R>,
   >(
     options: WithRunOptions<Known, S, NoInfer<Metric>> & { readonly experiment?: never },

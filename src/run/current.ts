@@ -1,5 +1,5 @@
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { Selector, SelectorFor, Untyped } from "../capture/metrics.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
@@ -33,7 +33,7 @@ import { addOpening, callTracked, standIn } from "./tracked.js";
 export function withRun<
   R,
   Known = Untyped,
-  const S extends Selector<ResultSeen<Known>, readonly []> = Selector<ResultSeen<Known>, readonly []>,
+  const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>,
   M extends Checked<S> = ResultCheck<S, R>,
 >(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R {
   return runBlock(options as CallOptions & RunPlace, fn, undefined) as R;

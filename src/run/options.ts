@@ -18,7 +18,7 @@ export type ErrorClass = abstract new (...args: any[]) => unknown;
 type RunParams<Path extends string, Args> =
   | Readonly<Record<string, unknown>>
   | readonly Path[]
-  | ((args: Args) => Readonly<Record<string, unknown>>);
+  | Told<[args: Args], Readonly<Record<string, unknown>>>;
 
 /** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
 export interface RunPlace {
@@ -32,21 +32,27 @@ export interface RunPlace {
   readonly description?: string | undefined;
 }
 
+/**
+ * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a narrower result):
+ * parameters of methods are compared both ways.
+ */
+type Told<Parameters extends readonly unknown[], Returned> = { told(...parameters: Parameters): Returned }["told"];
+
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
   /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
-  readonly runName?: string | ((args: Args) => string) | undefined;
+  readonly runName?: string | Told<[args: Args], string> | undefined;
   /** Tags of the run. Those of a base class come first. */
-  readonly tags?: Readonly<Record<string, unknown>> | ((args: Args) => Readonly<Record<string, unknown>>) | undefined;
+  readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
   readonly nest?: Nest | undefined;
   /**
    * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
    * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
    */
-  readonly sample?: number | ((args: Args) => boolean | number) | undefined;
+  readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
   /**
    * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
    * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
@@ -58,11 +64,11 @@ interface PathlessOptions<Result, Args> {
    */
   readonly foldKey?: string | undefined;
   /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-  readonly failOn?: ((result: Result, args: Args) => boolean | string | Error | null | undefined) | undefined;
+  readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
   /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
-  readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped, args: Args) => boolean) | undefined;
+  readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
-  readonly when?: ((args: Args) => boolean) | undefined;
+  readonly when?: Told<[args: Args], boolean> | undefined;
   /**
    * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by `configure()`, a
    * configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and functions of its own without this option. @default false
@@ -91,31 +97,31 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
 }
 
 /** Options of `tracked`, whose functions know the result and the arguments of the function. */
-interface FunctionOptions<F, Metrics, Param extends string> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
-  readonly params?: RunParams<Param, ArgsOf<F>> | undefined;
+  readonly params?: RunParams<Param, Args> | undefined;
 }
 
 /** The same where something is wrong with paths: what, stands in their place. */
-interface WrongFunctionOptions<F, BadMetric, BadParam> extends PathlessOptions<ResultSeenOf<F>, ArgsOf<F>> {
+interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
   readonly metrics?: Unless<BadMetric, Untyped>;
   readonly params?: Unless<BadParam, Untyped>;
 }
 
 /** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
-export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam> =
+export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> =
   Unless<BadMetric, Unless<BadParam, true>> extends true
-    ? FunctionOptions<F, Metrics, Param>
-    : WrongFunctionOptions<F, BadMetric, BadParam>;
+    ? FunctionOptions<F, Metrics, Param, Args>
+    : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
 
 /** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
-interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, readonly []>, RunPlace {
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or a function. */
-  readonly params?: RunParams<string, readonly []> | undefined;
+  readonly params?: RunParams<string, Untyped> | undefined;
 }
 
 interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {

@@ -1,6 +1,6 @@
 import { types } from "node:util";
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf } from "../capture/check.js";
-import { compileMetrics, type Selector } from "../capture/metrics.js";
+import { compileMetrics, type Selector, type SelectorFor } from "../capture/metrics.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
@@ -28,11 +28,12 @@ import { endUnended, failing, TrackedCall } from "./tracked-call.js";
  */
 export function tracked<
   F extends AnyFunction,
-  const S extends Selector<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>,
+  const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>,
   A extends string = string,
   M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">,
   P extends Checked<A> = ParamCheck<A, F, "function">,
->(fn: F, options: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>> = {} as never): F {
+  Args = ArgsOf<F>,
+>(fn: F, options: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args> = {} as never): F {
   return trackedBy(undefined, fn, options as CallOptions);
 }
 

@@ -365,6 +365,19 @@ withRun<number>({ metrics: "any" }, () => 1).toFixed();
 tracked<(lr: number) => Result>((_lr) => result, { metrics: "loss", params: ["0"] })(1).loss.toFixed();
 const literal: 1 | 2 = withRun({}, () => 1);
 
+// A function that says itself what it takes is believed: a part of the arguments, a result that is narrower.
+const scored = async (lr: number, shots: number): Promise<Result | null> => (lr > shots ? result : null);
+tracked(scored, { runName: ([lr]: [number]) => `lr ${lr}`, when: ([lr]) => lr > 1 });
+tracked(scored, { failOn: (r: Result, [lr]: [number]) => r.loss > lr, ignore: (error: Error) => error.name === "Stopped" });
+tracked(scored, { metrics: (r: Result, [lr]: [number]) => r.loss + lr, params: ([lr]: [number]) => ({ lr }) });
+tracked(scored, { metrics: { a: (r: Result) => r.loss, b: "loss?" }, tags: (args: readonly unknown[]) => ({ n: args.length }) });
+tracked(scored, { when: (args: unknown[]) => args.length > 0, sample: ([lr]: number[]) => lr ?? 1 });
+withRun({ failOn: (r: Result) => r.loss > 1, metrics: (r: Result) => r.loss, runName: (_args: unknown[]) => "x" }, () => scored(1, 2));
+// @ts-expect-error: a name is a text
+tracked(scored, { runName: ([lr]) => lr });
+// @ts-expect-error: a name is a text, whatever it is made of
+tracked(scored, { runName: ([lr]: [number]) => lr });
+
 // @ts-expect-error: the result has no such path
 tracked(async () => result, { metrics: "los" });
 // @ts-expect-error: beside a function, too
