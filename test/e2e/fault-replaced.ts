@@ -26,9 +26,10 @@ export function compareReplaced(twins: readonly Twin[], first: View, second: Vie
   const both = [...there, ...here];
   const found = twins.flatMap((twin): DumpRun[] => {
     const carries = ({ tags }: DumpRun): boolean => tags[RUN_KEY] === twin.run.id;
-    const [before, after] = [there.filter(carries), here.filter(carries)];
+    const [before, after] = [withoutShadows(there.filter(carries)), here.filter(carries)];
     const name = `${twin.expected.name} (key ${twin.run.id})`;
-    if (before.length > 1 || after.length > 1) problems.doubled.push(`${name}, on one server`);
+    if (before.length > 1) problems.doubled.push(`${name}, on the first server`);
+    if (after.length > 1) problems.doubled.push(`${name}, on the second server`);
     const [old, now] = [before[0], after[0]];
     if (now === undefined) return old ? [at("first", old)] : [];
     if (old && now.tags[RECREATED] === undefined && !isWhole(twin, now, second, both))
@@ -49,6 +50,17 @@ export function compareReplaced(twins: readonly Twin[], first: View, second: Vie
     wrong: [...wrong, ...all.wrong],
     deletedTwins: first.runs.length + second.runs.length - both.length,
   };
+}
+
+/**
+ * The carriers of a key on a server that is gone, without those that nothing but their creation reached: a creation that was given up and
+ * executed late. Such twins are deleted when the run ends; when the server is gone by then, nobody can.
+ */
+function withoutShadows(carriers: readonly DumpRun[]): DumpRun[] {
+  const isShadow = ({ status, params, metrics, inputs }: DumpRun): boolean =>
+    status === "RUNNING" && [params, metrics, inputs].every((each) => Object.keys(each).length === 0);
+  const whole = carriers.filter((each) => !isShadow(each));
+  return whole.length > 0 ? whole : carriers.slice(0, 1);
 }
 
 const at = (which: string, run: DumpRun): DumpRun => ({ ...run, experiment_id: `${which} ${run.experiment_id}` });
