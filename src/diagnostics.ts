@@ -6,7 +6,7 @@ export interface Logger {
   warn(message: string): void;
 }
 
-/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag or a dataset. */
+/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag, a dataset or a file. */
 export interface Stats {
   /** Runs opened. */
   runs: number;
@@ -18,6 +18,10 @@ export interface Stats {
   tags: number;
   /** Dataset inputs recorded. */
   inputs: number;
+  /** Files recorded as artifacts. */
+  artifacts: number;
+  /** Their size, in bytes. */
+  artifactBytes: number;
   /** Runs that sampling left out, counted at their root. */
   unsampled: number;
   /** Calls that are no runs of their own but part of a folded one. */
@@ -51,6 +55,8 @@ export class Diagnostics {
     params: 0,
     tags: 0,
     inputs: 0,
+    artifacts: 0,
+    artifactBytes: 0,
     unsampled: 0,
     folded: 0,
     delivered: 0,

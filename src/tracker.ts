@@ -52,6 +52,10 @@ export interface FlushOptions {
 /** How often a replaced tracker looks whether its last run has ended. */
 const RETIRE_CHECK_MS = 500;
 
+function openRepository(root: string, _config: ResolvedConfig): never {
+  throw new PulseError("ARTIFACT_ROOT", root);
+}
+
 class TrackerInstance implements Tracker, RunHost {
   readonly config: ResolvedConfig;
   readonly diagnostics: Diagnostics;
@@ -70,7 +74,7 @@ class TrackerInstance implements Tracker, RunHost {
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
     const { diagnostics } = this;
-    const { maxPendingBytes, exitTimeoutMs, durability, flushIntervalMs, maxOutboxBytes, outboxFolder } = config;
+    const { maxPendingBytes, exitTimeoutMs, durability, flushIntervalMs, maxOutboxBytes, maxArtifactBytes, outboxFolder } = config;
     const outboxes = store.durable && durability !== "memory" ? new OutboxFolder(outboxFolder, store.uri) : undefined;
     this.recorder = new Recorder({
       store,
@@ -84,6 +88,8 @@ class TrackerInstance implements Tracker, RunHost {
       outboxes,
       maxOutboxBytes,
       outboxLimits: config.outboxLimits,
+      maxArtifactBytes,
+      openRepository: (root) => openRepository(root, config),
     });
     if (!store.volatile) detached(() => guardAtExit(this.recorder)); // Node's watchers of signals have a context, too
   }
@@ -233,6 +239,7 @@ function resolveDefaults(): ResolvedConfig {
     flushIntervalMs: 1_000,
     outboxFolder: undefined,
     maxOutboxBytes: 0,
+    maxArtifactBytes: 0,
     outboxLimits: { maxTotalBytes: 0, maxAgeMs: 0 },
     exitTimeoutMs: 0,
     maxPendingBytes: 65_536,

@@ -37,6 +37,8 @@ export interface OutboxOptions {
   readonly maxBytes?: number | undefined;
   /** Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the oldest first. @default 4294967296 (4 GiB) */
   readonly maxTotalBytes?: number | undefined;
+  /** Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not fit is left out, with a warning. @default 10737418240 (10 GiB) */
+  readonly maxArtifactBytes?: number | undefined;
   /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
   readonly maxAgeMs?: number | undefined;
 }
@@ -115,7 +117,7 @@ const isText = (value: unknown): boolean => typeof value === "string" && value !
 /** The names of what is an object itself. */
 const AUTH = ["username", "password", "token"];
 const TLS = ["ca", "cert", "key", "insecure"];
-const OUTBOX = ["folder", "maxBytes", "maxTotalBytes", "maxAgeMs"];
+const OUTBOX = ["folder", "maxBytes", "maxTotalBytes", "maxArtifactBytes", "maxAgeMs"];
 const hasOnly = (value: object, names: readonly string[]): boolean => oddField(value, names) === undefined;
 
 function isAuth(value: unknown): boolean {
@@ -143,8 +145,8 @@ function isTls(value: unknown): boolean {
 
 function isOutbox(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { folder, maxBytes, maxTotalBytes, maxAgeMs } = value;
-  const enough = [maxBytes, maxTotalBytes].every((bytes) => bytes === undefined || (typeof bytes === "number" && bytes >= 65_536));
+  const { folder, maxBytes, maxTotalBytes, maxArtifactBytes, maxAgeMs } = value;
+  const enough = [maxBytes, maxTotalBytes, maxArtifactBytes].every((bytes) => bytes === undefined || (typeof bytes === "number" && bytes >= 65_536));
   const old = maxAgeMs === undefined || (typeof maxAgeMs === "number" && maxAgeMs >= 0);
   return hasOnly(value, OUTBOX) && (folder === undefined || isText(folder)) && enough && old;
 }
@@ -171,7 +173,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
   outbox: [
-    "{ folder?: a path, maxBytes?, maxTotalBytes?: 65536 or more, maxAgeMs?: 0 or more }",
+    "{ folder?: a path, maxBytes?, maxTotalBytes?, maxArtifactBytes?: 65536 or more, maxAgeMs?: 0 or more }",
     isOutbox,
     (value) => oddField(value, OUTBOX),
   ],

@@ -22,6 +22,7 @@ export interface ResolvedConfig {
   /** Undefined is the user's state folder. */
   readonly outboxFolder: string | undefined;
   readonly maxOutboxBytes: number;
+  readonly maxArtifactBytes: number;
   /** Bounds of all outboxes together: their bytes, and the age of those nobody holds in milliseconds. */
   readonly outboxLimits: { readonly maxTotalBytes: number; readonly maxAgeMs: number };
   readonly exitTimeoutMs: number;
@@ -40,6 +41,7 @@ export const RUN_ID = "MLFLOW_RUN_ID";
 const DEFAULT_EXIT_TIMEOUT_MS = 3_000;
 const DEFAULT_FLUSH_INTERVAL_MS = 1_000;
 const DEFAULT_OUTBOX_BYTES = 1024 * 1024 * 1024;
+const DEFAULT_ARTIFACT_BYTES = 10 * 1024 ** 3;
 const DEFAULT_OUTBOXES_BYTES = 4 * DEFAULT_OUTBOX_BYTES;
 const DEFAULT_OUTBOX_AGE_MS = 90 * 24 * 60 * 60 * 1_000;
 const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
@@ -71,6 +73,7 @@ export function resolveConfig(
     flushIntervalMs: pick.value("flushIntervalMs", DEFAULT_FLUSH_INTERVAL_MS),
     outboxFolder: outbox?.folder === undefined ? undefined : absolutePath(outbox.folder, "INVALID_CONFIG", "outbox.folder"),
     maxOutboxBytes: outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
+    maxArtifactBytes: outbox?.maxArtifactBytes ?? DEFAULT_ARTIFACT_BYTES,
     outboxLimits: {
       maxTotalBytes: outbox?.maxTotalBytes ?? DEFAULT_OUTBOXES_BYTES,
       maxAgeMs: outbox?.maxAgeMs ?? DEFAULT_OUTBOX_AGE_MS,

@@ -11,19 +11,82 @@ export interface Account {
   dropped(items: number): void;
 }
 
-/** The books of one tracker: nobody else writes what was recorded, what became of it, and how much of it is in memory. */
-export class Accounting implements Account {
+/** The books of the files of runs. */
+export class FileAccounting implements Account {
   /** Rough resident size of what waits in memory. */
   bytes = 0;
+  /** Files recorded and neither stored nor given up. */
+  pending = 0;
   readonly #stats: Stats;
 
   constructor(stats: Stats) {
     this.#stats = stats;
   }
 
-  /** Items recorded and neither delivered, rejected nor dropped. */
+  /** One more, of this size, and so much of it in memory. */
+  recorded(size: number, bytes: number): void {
+    const stats = this.#stats;
+    stats.artifacts++;
+    stats.artifactBytes += size;
+    stats.pending++;
+    this.pending++;
+    this.bytes += bytes;
+  }
+
+  /** So many bytes are no longer in memory. */
+  released(bytes: number): void {
+    this.bytes -= bytes;
+  }
+
+  /** It belongs to a run that is not recorded. */
+  withdrawn(size: number): void {
+    this.#stats.artifacts--;
+    this.#stats.artifactBytes -= size;
+    this.#settled(1);
+  }
+
+  delivered(items: number, refused: number): void {
+    this.#stats.delivered += items - refused;
+    this.#stats.rejected += refused;
+    this.#settled(items);
+  }
+
+  rejected(items: number): void {
+    this.#stats.rejected += items;
+    this.#settled(items);
+  }
+
+  dropped(items: number): void {
+    this.#stats.dropped += items;
+    this.#settled(items);
+  }
+
+  #settled(items: number): void {
+    this.#stats.pending -= items;
+    this.pending -= items;
+  }
+}
+
+/** The books of one tracker: nobody else writes what was recorded, what became of it, and how much of it is in memory. */
+export class Accounting implements Account {
+  /** Rough resident size of what waits in memory. */
+  bytes = 0;
+  readonly files: FileAccounting;
+  readonly #stats: Stats;
+
+  constructor(stats: Stats) {
+    this.#stats = stats;
+    this.files = new FileAccounting(stats);
+  }
+
+  /** Items recorded and neither delivered, rejected nor dropped, without files. */
   get pending(): number {
-    return this.#stats.pending;
+    return this.#stats.pending - this.files.pending;
+  }
+
+  /** Whether nothing waits, no file either. */
+  get idle(): boolean {
+    return this.#stats.pending === 0;
   }
 
   /** So many items more, of this size in memory in all. */

@@ -19,6 +19,8 @@ import { OutboxRecovery } from "./outbox/outbox-recovery.js";
 import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
 import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
+import { type OpenRepository, UploadTarget } from "./uploads/upload-target.js";
+import { type LoggedContent, Uploads } from "./uploads/uploads.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setTimeout, clearTimeout } = globalThis;
@@ -58,6 +60,10 @@ export interface RecorderOptions {
   readonly maxOutboxBytes: number;
   /** Bounds of all outboxes of the folder. */
   readonly outboxLimits: OutboxLimits;
+  /** Bound of the files that wait beside the outbox, in bytes. */
+  readonly maxArtifactBytes: number;
+  /** Makes the repository of a run's files at the root that the store names. */
+  readonly openRepository: OpenRepository;
 }
 
 /**
@@ -80,6 +86,8 @@ export class Recorder {
   readonly #queue: MemoryLog;
   readonly #keeper: OutboxWriter;
   readonly #bound: MemoryBound;
+  /** Made for the first file, of this tracker or of a dead one. */
+  #uploads: Uploads | undefined;
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
   #heir: OutboxRecovery | undefined;
@@ -187,13 +195,44 @@ export class Recorder {
     this.#keeper.open.delete(log);
   }
 
+  /** Takes a file of a run. */
+  upload(log: RunBuffer, path: string, content: LoggedContent): void {
+    if (this.#ended === "closed") {
+      this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
+      return;
+    }
+    this.#files.add(log, path, content);
+    if (this.#ended === "exited") {
+      this.#writeAll();
+      this.#closeAtExit();
+      return;
+    }
+    if (this.#keepTimer === undefined) this.#begin();
+    if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
+  }
+
+  get #files(): Uploads {
+    const { store, diagnostics, clock, maxPendingBytes, maxArtifactBytes, openRepository } = this.#options;
+    this.#uploads ??= new Uploads({
+      ...{ diagnostics, clock, maxPendingBytes, maxArtifactBytes },
+      target: new UploadTarget(store, openRepository),
+      account: this.accounting.files,
+      own: this.#keeper.own,
+      follow: (log) => this.#keeper.follow(log),
+      onSettled: () => this.#dispatcher.notifySettled(),
+    });
+    return this.#uploads;
+  }
+
   /** Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<boolean> {
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
     const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [log, log.recorded]);
+    const files = this.#uploads?.mark() ?? [];
     const started = performance.now(); // not the time of day, which may be set back
     this.#dispatcher.wake();
+    this.#uploads?.dispatcher.wake();
     for (;;) {
       if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
       const { denied } = this.#dispatcher;
@@ -204,10 +243,12 @@ export class Recorder {
         waits ||= isDenied;
         targets.pop();
       }
-      if (targets.length === 0 && !this.#keeper.own.waitsUpTo(kept)) return !waits && !denied.any;
+      const uploads = this.#uploads?.waits(files) ?? "no";
+      if (targets.length === 0 && uploads !== "yes" && !this.#keeper.own.waitsUpTo(kept)) return !waits && !denied.any && uploads === "no";
       const now = performance.now();
+      const accepted = Math.max(started, this.#dispatcher.lastAccepted, this.#uploads?.dispatcher.lastAccepted ?? started);
       const left = Math.min(
-        Math.max(started, this.#dispatcher.lastAccepted) + this.exitTimeoutMs - now,
+        accepted + this.exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
       );
       if (left <= 0) return false;
@@ -218,6 +259,7 @@ export class Recorder {
   /** Begins delivery at once, without waiting for it. */
   push(): void {
     this.#dispatcher.wake();
+    this.#uploads?.dispatcher.wake();
   }
 
   /**
@@ -268,6 +310,7 @@ export class Recorder {
   seal(): void {
     this.#ended = "closed";
     this.#dispatcher.stop();
+    this.#uploads?.stop();
     this.#options.store.close().catch(() => undefined);
   }
 
@@ -299,7 +342,9 @@ export class Recorder {
     const began = performance.now();
     await this.flush(timeoutMs);
     this.#dispatcher.stop();
+    this.#uploads?.dispatcher.stop();
     this.#writeAll();
+    this.#uploads?.stop();
     this.#ended = "closed";
     this.#heir?.stop();
     clearTimeout(this.#keepTimer);
@@ -313,7 +358,7 @@ export class Recorder {
   }
 
   get idle(): boolean {
-    return this.accounting.pending === 0;
+    return this.accounting.idle;
   }
 
   /** Whether nothing is left to do, for the store neither. */
@@ -345,7 +390,7 @@ export class Recorder {
     if (this.#heir !== undefined || outboxes === undefined) return;
     const { diagnostics, clock, outboxLimits } = this.#options;
     const { own } = this.#keeper;
-    this.#heir = new OutboxRecovery(outboxes, this.#dispatcher, diagnostics);
+    this.#heir = new OutboxRecovery(outboxes, this.#dispatcher, diagnostics, { uploads: () => this.#files.dispatcher });
     this.#heir.watch(() => {
       own.bytesOfOthers = removeExpired(outboxes.root, own.path, clock.now(), outboxLimits, diagnostics);
       return own.path;
@@ -359,6 +404,7 @@ export class Recorder {
     this.#lookedAt = clock.now();
     if (this.#ended) return;
     this.#keeper.keepFresh();
+    this.#uploads?.keep();
     void this.#keeper.own.safe; // a file that was removed is written anew
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
     if (!this.writesSync || this.#dispatcher.refusingFor > 0) {
@@ -398,7 +444,8 @@ export class Recorder {
   #keepAll(): boolean {
     this.writeSync();
     const queued = this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
-    return this.#keeper.keepFresh() && queued;
+    const files = this.#uploads?.keep() ?? true;
+    return this.#keeper.keepFresh() && queued && files;
   }
 
   /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
@@ -410,15 +457,25 @@ export class Recorder {
   #writeAll(): void {
     if (this.idle) return;
     this.#keeper.own.lastChance();
+    this.#writeChanges();
+    this.#uploads?.writeAll(); // behind the runs they belong to
+  }
+
+  #writeChanges(): void {
     this.#queue.recall();
     let written: boolean | PulseError = true;
     if (this.writesSync) while (written === true) written = this.#dispatcher.writeSync(this.exitTimeoutMs);
     this.#keeper.keepQueued(this.#queue.all());
-    if (this.idle) return;
+    if (this.#settledChanges) return;
     if (!this.#keeper.keepFresh() || this.#queue.all().length > 0) this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
-    if (this.idle) return;
+    if (this.#settledChanges) return;
     if (this.#keeper.own.safe) this.#keeper.sayKept();
     else this.#keeper.loseKept();
+  }
+
+  /** Whether nothing waits but files. */
+  get #settledChanges(): boolean {
+    return this.accounting.pending === 0;
   }
 
   /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */

@@ -3,6 +3,7 @@ import { REDACTED, redactText, shownText } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
 import {
+  type ArtifactPlace,
   type Finding,
   itemsOf,
   type Outcome,
@@ -45,6 +46,7 @@ class CheckedStore implements ReadyStore {
   readonly durable: boolean;
   readonly volatile: boolean;
   readonly applySync?: (changes: readonly RunChange[], waitMs: number) => readonly Outcome[];
+  readonly artifactsOf?: (ids: StoredIds) => ArtifactPlace | Promise<ArtifactPlace>;
   readonly runUrl?: (ids: StoredIds) => string;
   readonly probe?: (options: ProbeOptions) => Promise<readonly Finding[]>;
   readonly #given: TrackingStore;
@@ -55,6 +57,7 @@ class CheckedStore implements ReadyStore {
     this.volatile = given.volatile === true;
     this.durable = given.uri !== undefined && !this.volatile;
     if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.([...changes], waitMs));
+    if (given.artifactsOf) this.artifactsOf = (ids) => given.artifactsOf?.(ids);
     if (given.runUrl) this.runUrl = (ids) => String(given.runUrl?.(ids));
     if (given.probe) this.probe = async (options) => ((await given.probe?.(options)) ?? []).map(shownFinding);
   }

@@ -1,7 +1,8 @@
+import { MemoryRepository } from "../artifacts/memory.js";
 import type { DatasetInput, ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 import type { ReadRun, TrackingReader } from "./tracking-reader.js";
-import { DONE, type Outcome, type ReadyStore, type RunChange } from "./tracking-store.js";
+import { DONE, type Outcome, type ReadyStore, type RunChange, type StoredIds } from "./tracking-store.js";
 
 /** A run as the memory store keeps it. */
 export interface StoredRun {
@@ -17,6 +18,7 @@ export interface StoredRun {
   readonly metrics: Map<string, Metric[]>;
   /** Each dataset once, as it was used first. */
   readonly inputs: DatasetInput[];
+  readonly artifacts: MemoryRepository;
 }
 
 const BATCH_ITEMS = 10_000;
@@ -58,6 +60,12 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     });
   }
 
+  artifactsOf({ runId }: StoredIds): MemoryRepository {
+    const run = this.runs.get(runId);
+    if (run === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId} in this store.`);
+    return run.artifacts;
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
@@ -82,6 +90,7 @@ export class MemoryStore implements ReadyStore, TrackingReader {
         tags,
         metrics: new Map(),
         inputs: [],
+        artifacts: new MemoryRepository(),
       });
     }
     const run = this.runs.get(runKey);

@@ -17,6 +17,8 @@ export class NullStore implements ReadyStore {
     return changes.map((change) => (change.create ? { kind: "done", ids: { runId: change.runKey, experimentId: "0" } } : DONE));
   }
 
+  artifactsOf(): undefined {}
+
   close(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,3 +1,4 @@
+import type { ArtifactRepository } from "../artifacts/artifact-repository.js";
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 import { shownValue } from "../wrong-input.js";
@@ -145,6 +146,12 @@ export interface ProbeOptions {
 }
 
 /**
+ * Where the files of a run are kept.
+ * @experimental
+ */
+export type ArtifactPlace = string | ArtifactRepository | undefined;
+
+/**
  * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
  * point, end in the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two changes as
  * one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step, timestamp and value, a dataset
@@ -179,6 +186,11 @@ export interface TrackingStore {
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
   /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
+  /**
+   * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten.
+   * @default there is no place for files: each is refused
+   */
+  artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
   /** The page where people look at a run, when there is one. */
   runUrl?(ids: StoredIds): string;
   /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
@@ -202,11 +214,11 @@ export interface ReadyStore extends TrackingStore {
 /** @internal What a value is that is no store by this contract, in words; undefined when it is one. */
 export function storeFault(store: unknown): string | undefined {
   if (typeof store !== "object" || store === null) return shownValue(store);
-  const { apply, close, applySync, runUrl, settle, probe, uri } = store as Record<string, unknown>;
+  const { apply, close, applySync, artifactsOf, runUrl, settle, probe, uri } = store as Record<string, unknown>;
   if (isPromise(store)) return "a promise (make the store at once, and open it with the first change)";
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
   if (missing.length > 0) return `an object without ${missing.join(" and ")}`;
-  const odd = Object.entries({ applySync, runUrl, settle, probe }).find(([, value]) => value !== undefined && typeof value !== "function");
+  const odd = Object.entries({ applySync, artifactsOf, runUrl, settle, probe }).find(([, value]) => value !== undefined && typeof value !== "function");
   if (odd) return `one whose ${odd[0]} is no method`;
   if (uri !== undefined && (typeof uri !== "string" || uri.trim() === "")) return "one whose uri is no text";
   return undefined;

@@ -21,6 +21,8 @@ export interface DispatcherOptions<W extends Work> {
   readonly store: Target<W>;
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
+  /** Called when outcomes are booked. */
+  readonly onSettled?: (() => void) | undefined;
 }
 
 /**
@@ -100,6 +102,11 @@ export class Dispatcher<W extends Work> {
         resolve();
       });
     });
+  }
+
+  /** Tells those who wait that something was booked, here or elsewhere. */
+  notifySettled(): void {
+    for (const notify of this.#settled.splice(0)) notify();
   }
 
   /** How long the store has been refusing, in milliseconds; 0 while it accepts. */
@@ -194,7 +201,8 @@ export class Dispatcher<W extends Work> {
     batch.conclude(batch.work.map((work, i) => this.#decide(work, outcomes[i] ?? NO_ANSWER, batch.divisible(i))));
     if (away) this.#away(away);
     else if (outcomes.some(({ kind }) => kind !== "retry")) this.#breaker.answered();
-    for (const notify of this.#settled.splice(0)) notify();
+    this.notifySettled();
+    this.#options.onSettled?.();
     return away?.error;
   }
 

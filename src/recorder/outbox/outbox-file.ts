@@ -2,7 +2,7 @@ import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, 
 import { soon } from "../../context/detached.js";
 import { shared } from "../../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../../stores/sql/driver.js";
-import { OUTBOX_VERSION, TABLES } from "./rows.js";
+import { NO_FILES, OUTBOX_VERSION, TABLES } from "./rows.js";
 
 const { clearImmediate } = globalThis;
 /** Its files. */
@@ -87,6 +87,7 @@ export class OutboxFile {
         this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
       }
       this.#db.exec("COMMIT");
+      if (this.get(`SELECT 1 FROM ${FILE}.sqlite_master WHERE name = 'files'`) === undefined) this.#db.exec(NO_FILES);
       this.#files = this.#look();
       this.#realPath = realPath(path);
       owned.add(this.#realPath);
@@ -196,15 +197,15 @@ export class OutboxFile {
     return statement;
   }
 
-  protected run(sql: string, ...values: SqlValue[]): { lastInsertRowid: number | bigint } {
+  run(sql: string, ...values: SqlValue[]): { lastInsertRowid: number | bigint } {
     return this.#statement(sql).run(...values);
   }
 
-  protected get(sql: string, ...values: SqlValue[]): Record<string, unknown> | undefined {
+  get(sql: string, ...values: SqlValue[]): Record<string, unknown> | undefined {
     return this.#statement(sql).get(...values);
   }
 
-  protected all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
+  all(sql: string, ...values: SqlValue[]): Record<string, unknown>[] {
     return this.#statement(sql).all(...values);
   }
 }

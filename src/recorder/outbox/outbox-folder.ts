@@ -5,6 +5,7 @@ import { homeFolder } from "../../config/folders.js";
 import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
 import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
+import { moveStaged, removeStaged } from "../uploads/staging.js";
 import { Outbox } from "./outbox.js";
 import { isOpenHere, UNSURE } from "./outbox-file.js";
 
@@ -74,6 +75,7 @@ export class OutboxFolder {
       return new Outbox(path);
     });
     if (removed.unsure) copy.markUnsure();
+    moveStaged(removed.path, copy.path);
     try {
       removed.clear(); // its file may lie somewhere else now
     } catch {
@@ -155,6 +157,7 @@ export function removeFiles(path: string): void {
     } catch {
       // It is for the next one to try.
     }
+  removeStaged(path);
 }
 
 /**

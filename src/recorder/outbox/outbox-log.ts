@@ -370,7 +370,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
 }
 
 const idsOf = ({ key, change }: Load, { ids }: Decision & { kind: "done" }): StoredIds | undefined =>
-  change.create ? (ids ?? { runId: key, experimentId: "" }) : undefined;
+  ids ?? (change.create ? { runId: key, experimentId: "" } : undefined);
 
 const itemsIn = (rows: readonly KeptChange[]): number => rows.reduce((sum, { items }) => sum + items, 0);
 

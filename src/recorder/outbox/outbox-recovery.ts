@@ -6,6 +6,8 @@ import type { RunChange } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
+import { KeptUploads } from "../uploads/kept-uploads.js";
+import type { Upload } from "../uploads/upload-target.js";
 import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxLog } from "./outbox-log.js";
 
@@ -22,6 +24,8 @@ const LONGEST_LOOK_MS = 60_000;
 export interface OutboxRecoveryOptions {
   /** Has what was set aside go once more. @default false */
   readonly retrySetAside?: boolean;
+  /** Where the files of runs go. @default they stay where they are */
+  readonly uploads?: (() => Dispatcher<Upload>) | undefined;
   /** Told of each item the store took. */
   readonly onDelivered?: (items: number) => void;
 }
@@ -37,7 +41,8 @@ export class OutboxRecovery {
   readonly #diagnostics: Diagnostics;
   readonly #options: OutboxRecoveryOptions;
   #current: OutboxLog | undefined;
-  #files: string[] | undefined;
+  #files: KeptUploads | undefined;
+  #paths: string[] | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(folder: OutboxFolder, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, options: OutboxRecoveryOptions = {}) {
@@ -65,24 +70,24 @@ export class OutboxRecovery {
     if (this.#current !== undefined) return;
     this.held.length = 0;
     this.foreign.length = 0;
-    this.#files = this.#folder.files().filter((path) => path !== own);
+    this.#paths = this.#folder.files().filter((path) => path !== own);
     this.#next();
   }
 
   /** Whether everything that can be delivered is. */
   get done(): boolean {
-    return this.#files !== undefined && this.#files.length === 0 && this.#current === undefined;
+    return this.#paths !== undefined && this.#paths.length === 0 && this.#current === undefined;
   }
 
   /** Lets go of the outbox it has; what is in it is for the next one. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#files = [];
+    this.#paths = [];
     this.#letGo();
   }
 
   #next(): void {
-    for (let path = this.#files?.shift(); path !== undefined; path = this.#files?.shift()) {
+    for (let path = this.#paths?.shift(); path !== undefined; path = this.#paths?.shift()) {
       const outbox = adopt(path);
       if (outbox === "held") this.held.push(path);
       else if (outbox === "foreign") this.#leave(path);
@@ -107,22 +112,30 @@ export class OutboxRecovery {
       rejected: () => undefined,
       dropped: () => undefined,
     };
+    const look = (): void => void soon(() => this.#look(source));
     const source = new OutboxLog(outbox, this.#dispatcher, this.#diagnostics, account, {
-      created: () => undefined,
-      drained: () => undefined,
-      setAside: () => undefined,
-      idle: () => soon(() => this.#look(source)),
+      created: (key, ids) => this.#files?.created(key, ids),
+      drained: (key) => this.#files?.drained(key),
+      setAside: (key, error) => this.#files?.lost(key, error),
+      idle: look,
       away: () => undefined,
       failed: (error, what) => {
         this.#warn(outbox, error);
         if (what === "writing") return; // on a full disk it is delivered all the same, and removed as a whole when that is done
         source.stop(); // the next one may do better
-        soon(() => this.#look(source));
+        look();
       },
     });
     this.#current = source;
     this.#dispatcher.add(source);
-    if (source.ready) {
+    try {
+      const uploads = outbox.files.count.files > 0 ? this.#options.uploads?.() : undefined;
+      const unwritten = (error: unknown): void => this.#warn(outbox, error);
+      this.#files = uploads && new KeptUploads(outbox, uploads, this.#diagnostics, { ...account, idle: look, unwritten });
+    } catch (error) {
+      this.#warn(outbox, error);
+    }
+    if (source.ready || this.#files?.idle === false) {
       this.#dispatcher.schedule();
       return true;
     }
@@ -143,7 +156,7 @@ export class OutboxRecovery {
 
   /** Goes on with the next outbox when nothing of this one can be delivered any more. */
   #look(source: OutboxLog): void {
-    if (this.#current !== source || !source.idle) return;
+    if (this.#current !== source || !source.idle || this.#files?.idle === false) return;
     this.#letGo();
     this.#next();
   }
@@ -151,6 +164,8 @@ export class OutboxRecovery {
   #letGo(): void {
     const source = this.#current;
     this.#current = undefined;
+    this.#files?.stop();
+    this.#files = undefined;
     if (source === undefined) return;
     this.#dispatcher.remove(source);
     source.stop();

@@ -1,6 +1,7 @@
 import type { TerminalStatus } from "../../entities.js";
 import type { RunChange, StoredIds } from "../../stores/tracking-store.js";
 import type { Lists } from "../changes/item-kinds.js";
+import { FileRows } from "./file-rows.js";
 import { OutboxFile } from "./outbox-file.js";
 import {
   damage,
@@ -33,6 +34,8 @@ export class Outbox extends OutboxFile {
   lastSeq = 0;
   /** How far each kind of thing to drop has been looked for. */
   readonly #walked = new Map<string, number>();
+  /** The files of its runs. */
+  readonly files: FileRows = new FileRows(this);
   readonly #passed = new Map<string, { readonly seq: number; readonly ids: StoredIds | undefined }>();
 
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
@@ -186,7 +189,17 @@ export class Outbox extends OutboxFile {
 
   /** Takes out a run that has ended and holds nothing. */
   #forget(key: string): void {
-    this.run("DELETE FROM runs WHERE key = ? AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?)", key, key);
+    this.run(
+      `DELETE FROM runs WHERE key = ?1 AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?1)
+       AND NOT EXISTS (SELECT 1 FROM files WHERE run = ?1)`,
+      key,
+    );
+  }
+
+  /** Takes out a file that is stored, or never will be. */
+  removeFile(key: string, seq: number): void {
+    this.files.remove(seq);
+    this.#forget(key);
   }
 
   /** Takes note of what the store calls a run, for itself and for its children. */
@@ -231,7 +244,7 @@ export class Outbox extends OutboxFile {
          WHERE start IS NOT NULL AND run IN (SELECT key FROM runs WHERE parent IN (SELECT key FROM runs WHERE aside IS NOT NULL))`,
       );
       this.run("DELETE FROM changes WHERE aside IS NOT NULL");
-      this.run("DELETE FROM runs WHERE (aside IS NOT NULL OR ended = 1) AND key NOT IN (SELECT run FROM changes)");
+      this.run("DELETE FROM runs WHERE (aside IS NOT NULL OR ended = 1) AND key NOT IN (SELECT run FROM changes UNION SELECT run FROM files)");
     });
     this.#count();
   }
@@ -346,6 +359,7 @@ export class Outbox extends OutboxFile {
   clear(): void {
     this.transaction(() => {
       this.run("DELETE FROM changes");
+      this.run("DELETE FROM files");
       this.run("DELETE FROM runs");
     });
     this.bytes = 0;
@@ -356,10 +370,10 @@ export class Outbox extends OutboxFile {
     if (this.#passed.size > 0) {
       // All of it is stored, though that could not be written down.
       const others =
-        "SELECT 1 FROM runs WHERE key NOT IN (SELECT value FROM json_each(?)) UNION ALL SELECT 1 FROM changes WHERE aside IS NOT NULL LIMIT 1";
+        "SELECT 1 FROM runs WHERE key NOT IN (SELECT value FROM json_each(?)) UNION ALL SELECT 1 FROM files UNION ALL SELECT 1 FROM changes WHERE aside IS NOT NULL LIMIT 1";
       return !this.waitsUpTo(this.lastSeq) && this.get(others, JSON.stringify([...this.#passed.keys()])) === undefined;
     }
-    return this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs LIMIT 1") === undefined;
+    return this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs UNION ALL SELECT 1 FROM files LIMIT 1") === undefined;
   }
 
   /** Whether a change up to `seq` still waits, of another experiment than those. */

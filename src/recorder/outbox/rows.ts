@@ -7,6 +7,12 @@ import { fromRows, isPair, type Lists, toRows } from "../changes/item-kinds.js";
 /** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
 export const OUTBOX_VERSION = 1 as const;
 
+const FILE_COLUMNS = `seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, kind TEXT NOT NULL,
+  bytes BLOB, place TEXT, changed REAL, state TEXT`;
+
+/** Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is full. */
+export const NO_FILES: string = `PRAGMA temp_store = MEMORY; CREATE TEMP TABLE files (${FILE_COLUMNS.replace(" AUTOINCREMENT", "")})`;
+
 /** The tables of an outbox. */
 export const TABLES: string = `
 CREATE TABLE ${FILE}.meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -19,6 +25,8 @@ CREATE TABLE ${FILE}.changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, items INTEGER NOT NULL, bytes INTEGER NOT NULL, attempted INTEGER NOT NULL,
   start TEXT, rest TEXT, metrics TEXT, points INTEGER NOT NULL, aside TEXT
 );
+CREATE TABLE ${FILE}.files (${FILE_COLUMNS});
+CREATE INDEX ${FILE}.files_by_run ON files (run);
 CREATE INDEX ${FILE}.runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX ${FILE}.changes_by_run ON changes (run, seq);
 CREATE INDEX ${FILE}.changes_aside ON changes (seq) WHERE aside IS NOT NULL;

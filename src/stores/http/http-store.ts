@@ -77,6 +77,16 @@ export class HttpStore implements ReadyStore {
     return Promise.all(changes.map((change) => this.#apply(change)));
   }
 
+  async artifactsOf({ runId }: StoredIds): Promise<string> {
+    try {
+      const root = text(record(record((await this.#run(runId))["run"])?.["info"])?.["artifact_uri"]);
+      if (root === undefined) throw this.api.incomplete("runs/get");
+      return root;
+    } catch (error) {
+      throw error instanceof Failure ? error.error : error;
+    }
+  }
+
   runUrl({ experimentId, runId }: StoredIds): string {
     return `${this.api.origin}/#/experiments/${experimentId}/runs/${runId}`;
   }
@@ -156,7 +166,8 @@ export class HttpStore implements ReadyStore {
       await this.#end(ids, end);
       this.#late.ended(runKey, ids);
     }
-    return { kind: "done", ...(create && { ids }), ...(refused.length > 0 && { refused }) };
+    // Who has not heard of the creation is told, too.
+    return { kind: "done", ...((create || change.ids === undefined) && { ids }), ...(refused.length > 0 && { refused }) };
   }
 
   async #logInputs(runId: string, inputs: readonly DatasetInput[], refused: RefusedItems[]): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a column can be given. */
-export type SqlValue = string | number | bigint | null;
+export type SqlValue = string | number | bigint | Uint8Array | null;
 
 /** A row of an answer. */
 export type SqlRow = Readonly<Record<string, unknown>>;

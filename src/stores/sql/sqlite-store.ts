@@ -79,6 +79,17 @@ export class SqliteStore implements ReadyStore {
     }
   }
 
+  artifactsOf({ runId }: StoredIds): string {
+    try {
+      const row = this.#connect(0).db.prepare("SELECT artifact_uri FROM runs WHERE run_uuid = ?").get(runId);
+      if (row === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId} in ${this.#path}.`);
+      return String(row["artifact_uri"] ?? "");
+    } catch (error) {
+      const outcome = this.#outcomeOf(error);
+      throw "error" in outcome && outcome.kind === "away" ? outcome.error : error;
+    }
+  }
+
   /** Loaded at the need: only `doctor` asks. */
   async probe(options: ProbeOptions): Promise<readonly Finding[]> {
     const { probeFile } = await import("./probe.js");

@@ -1,0 +1,94 @@
+import type { UploadSource } from "../uploads/upload-source.js";
+import type { OutboxFile } from "./outbox-file.js";
+
+/** A file as an outbox has it. */
+export interface KeptFile {
+  readonly seq: number;
+  readonly run: string;
+  readonly path: string;
+  readonly size: number;
+  readonly source: UploadSource;
+  readonly state: unknown;
+}
+
+/** The files that wait in an outbox: what is small in rows, what is larger beside it, and where others of the user's lie. */
+export class FileRows {
+  readonly #file: OutboxFile;
+
+  constructor(file: OutboxFile) {
+    this.#file = file;
+  }
+
+  /** Writes one down and gives its number. */
+  put(run: string, path: string, source: UploadSource): number {
+    const columns = source.kind === "bytes" ? [source.bytes.length, source.bytes, null, null] : placeOf(source);
+    const { lastInsertRowid } = this.#file.run(
+      "INSERT INTO files (run, path, kind, size, bytes, place, changed) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      ...([run, path, source.kind, ...columns] as never[]),
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** Writes down where else the bytes are now. */
+  move(seq: number, source: UploadSource): void {
+    const [size, , place, changed] = source.kind === "bytes" ? [source.bytes.length, null, null, null] : placeOf(source);
+    this.#file.run(
+      "UPDATE files SET kind = ?, size = ?, bytes = NULL, place = ?, changed = ? WHERE seq = ?",
+      ...([source.kind, size, place, changed, seq] as never[]),
+    );
+  }
+
+  /** Takes note of how far an upload in parts has come. */
+  setState(seq: number, state: unknown): void {
+    this.#file.run("UPDATE files SET state = ? WHERE seq = ?", JSON.stringify(state), seq);
+  }
+
+  remove(seq: number): void {
+    this.#file.run("DELETE FROM files WHERE seq = ?", seq);
+  }
+
+  /** The next ones behind `after`, in their order. Those that are damaged are taken out and given as how many. */
+  page(after: number, limit: number): { files: KeptFile[]; damaged: number; upTo: number } {
+    const rows = this.#file.all("SELECT * FROM files WHERE seq > ? ORDER BY seq LIMIT ?", after, limit);
+    const files = rows.flatMap((row) => keptFile(row) ?? []);
+    const whole = new Set(files.map(({ seq }) => seq));
+    const damaged = rows.map((row) => Number(row["seq"])).filter((seq) => !whole.has(seq));
+    for (const seq of damaged) this.remove(seq);
+    return { files, damaged: damaged.length, upTo: Number(rows.at(-1)?.["seq"] ?? after) };
+  }
+
+  /** The names of those that lie beside the outbox. */
+  get stagedNames(): Set<string> {
+    return new Set(this.#file.all("SELECT place FROM files WHERE kind = 'staged'").map(({ place }) => String(place)));
+  }
+
+  /** How many there are, and their size in bytes. */
+  get count(): { files: number; bytes: number } {
+    const row = this.#file.get("SELECT count(*) AS files, total(size) AS bytes FROM files");
+    return { files: Number(row?.["files"] ?? 0), bytes: Number(row?.["bytes"] ?? 0) };
+  }
+}
+
+function placeOf(source: Exclude<UploadSource, { kind: "bytes" }>): [number, null, string, number] {
+  return [source.size, null, source.kind === "staged" ? source.name : source.path, source.changedMs];
+}
+
+function keptFile(row: Record<string, unknown>): KeptFile | undefined {
+  const { seq, run, path, size, kind, bytes, place, changed, state } = row;
+  const known = { seq: Number(seq), run: String(run), path: String(path), size: Number(size), state: stateIn(state) };
+  if (kind === "bytes" && bytes instanceof Uint8Array) return { ...known, source: { kind, bytes } };
+  if (typeof place !== "string" || !Number.isFinite(changed)) return undefined;
+  const file = { size: known.size, changedMs: Number(changed) };
+  if (kind === "file") return { ...known, source: { kind, path: place, ...file } };
+  // A name only: it lies beside the outbox.
+  if (kind === "staged" && /^[\w-]+$/.test(place)) return { ...known, source: { kind, name: place, path: "", ...file } };
+  return undefined;
+}
+
+function stateIn(state: unknown): unknown {
+  try {
+    return typeof state === "string" ? JSON.parse(state) : undefined;
+  } catch {
+    return undefined; // from the beginning, then
+  }
+}

@@ -1,0 +1,150 @@
+import type { Diagnostics } from "../../diagnostics.js";
+import type { ExperimentRef } from "../../entities.js";
+import { messageOf, PulseError } from "../../errors.js";
+import { NO_CHANGE, type StoredIds } from "../../stores/tracking-store.js";
+import type { Account } from "../accounting.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import type { Outbox } from "../outbox/outbox.js";
+import { Staging, sweepStaged } from "./staging.js";
+import { UploadQueue, type WaitingFile } from "./upload-queue.js";
+import type { Upload } from "./upload-target.js";
+import { failureTag, rewritten } from "./uploads.js";
+
+/** Files read at once, and when more are. */
+const PAGE = 1_000;
+const FEW = 100;
+
+/** Who is told what becomes of the files of a dead tracker. */
+export interface KeptUploadsListener extends Account {
+  /** None can be delivered any more. */
+  idle(): void;
+  /** The outbox could not be written. */
+  unwritten(error: unknown): void;
+}
+
+interface KeptFile extends WaitingFile {
+  readonly row: number;
+}
+
+/** The files that wait in the outbox of a dead tracker. */
+export class KeptUploads {
+  readonly #outbox: Outbox;
+  readonly #dispatcher: Dispatcher<Upload>;
+  readonly #diagnostics: Diagnostics;
+  readonly #listener: KeptUploadsListener;
+  readonly #queue: UploadQueue;
+  readonly #staging: Staging;
+  #upTo = 0;
+  #all = false;
+
+  constructor(outbox: Outbox, dispatcher: Dispatcher<Upload>, diagnostics: Diagnostics, listener: KeptUploadsListener) {
+    this.#outbox = outbox;
+    this.#dispatcher = dispatcher;
+    this.#diagnostics = diagnostics;
+    this.#listener = listener;
+    this.#staging = new Staging(
+      () => outbox.path,
+      () => "",
+    );
+    this.#queue = new UploadQueue(dispatcher, {
+      stored: (file) => this.#stored(file as KeptFile),
+      replaced: (file) => this.#stored(file as KeptFile),
+      failed: (file, error) => this.#failed(file as KeptFile, error),
+      progress: (file, kept) => this.#progress(file as KeptFile, kept),
+      rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
+      locate: (source) => this.#staging.locate(source),
+      idle: () => this.#more(),
+    });
+    sweepStaged(outbox.path, outbox.files.stagedNames);
+    dispatcher.add(this.#queue);
+    this.#more();
+  }
+
+  /** Whether none can be delivered any more. */
+  get idle(): boolean {
+    return this.#all && this.#queue.idle;
+  }
+
+  /** A run is created. */
+  created(runKey: string, ids: StoredIds): void {
+    this.#queue.created(runKey, ids);
+  }
+
+  /** Nothing is left of a run but files; where nobody has heard of its creation, the store knows whether there was one. */
+  drained(runKey: string): void {
+    this.#queue.created(runKey, this.#outbox.find(runKey)?.ids ?? { runId: runKey, experimentId: "" });
+  }
+
+  /** A run never will be created. */
+  lost(runKey: string, error: PulseError): void {
+    if (this.#outbox.find(runKey)?.aside !== undefined) this.#queue.lost(runKey, error);
+  }
+
+  /** Lets go of what is under way. */
+  stop(): void {
+    this.#dispatcher.remove(this.#queue);
+    this.#queue.stop();
+  }
+
+  #more(): void {
+    if (!this.#all && this.#queue.files.size < FEW) {
+      const { files, damaged, upTo } = this.#outbox.files.page(this.#upTo, PAGE);
+      this.#all = upTo === this.#upTo;
+      this.#upTo = upTo;
+      this.#listener.rejected(damaged);
+      for (const { seq: row, run: runKey, path, source, state } of files) {
+        const run = this.#outbox.find(runKey);
+        const experiment: ExperimentRef = run?.experiment ?? { name: "" };
+        const waits = run !== undefined && run.ids === undefined && this.#outbox.holds(runKey);
+        const ids = waits ? undefined : (run?.ids ?? { runId: runKey, experimentId: "" });
+        const file: KeptFile = { runKey, experiment, path, source, ids, row, state };
+        const replaced = this.#queue.add(file);
+        if (replaced) this.#stored(replaced as KeptFile);
+        if (run?.aside !== undefined) this.#queue.lost(runKey, new PulseError("REJECTED", run.aside));
+      }
+    }
+    if (this.idle) this.#listener.idle();
+  }
+
+  #progress({ row, state }: KeptFile, kept: boolean): void {
+    this.#dispatcher.lastAccepted = performance.now();
+    if (kept) this.#write((outbox) => outbox.files.setState(row, state));
+  }
+
+  #stored(file: KeptFile): void {
+    this.#gone(file);
+    this.#listener.delivered(1, 0);
+    this.#more();
+  }
+
+  #failed(file: KeptFile, error: PulseError): void {
+    const { runKey, experiment, path } = file;
+    this.#diagnostics.warnLater(error, path);
+    this.#listener.rejected(1);
+    const known = this.#outbox.find(runKey);
+    this.#write((outbox) => {
+      if (known && known.aside === undefined)
+        outbox.append({ ...NO_CHANGE, runKey, experiment, tags: [failureTag(path, error)] }, 1, false);
+      outbox.removeFile(runKey, file.row);
+    });
+    this.#staging.remove(file.source);
+    this.#more();
+  }
+
+  #gone({ runKey, row, source }: KeptFile): void {
+    this.#write((outbox) => outbox.removeFile(runKey, row));
+    try {
+      this.#staging.remove(source);
+    } catch (error) {
+      this.#listener.unwritten(new Error(`${messageOf(error)}`));
+    }
+  }
+
+  #write(body: (outbox: Outbox) => void): void {
+    try {
+      this.#outbox.transaction(() => body(this.#outbox));
+    } catch (error) {
+      this.#listener.unwritten(error);
+    }
+  }
+}

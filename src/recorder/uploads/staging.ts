@@ -1,0 +1,125 @@
+import { chmodSync, constants, copyFileSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { makeFolder } from "../../make-folder.js";
+import type { SourceFile, UploadSource } from "./upload-source.js";
+
+const OWNER_FILE = 0o600;
+const OWNER_FOLDER = 0o700;
+
+/** What the name of the folder beside an outbox ends with. */
+const SUFFIX = ".files";
+
+/** The folder of files that wait with an outbox. */
+export const stagingFolder = (outbox: string): string => outbox + SUFFIX;
+
+export type StagedFile = UploadSource & { readonly kind: "staged" };
+
+/** A file beside the outbox, which nobody else changes or takes away: a second name of the user's own, or a copy. */
+export class Staging {
+  readonly #outbox: () => string | undefined;
+  readonly #newName: () => string;
+
+  /** `outbox` gives where the outbox lies; undefined while there is none. */
+  constructor(outbox: () => string | undefined, newName: () => string) {
+    this.#outbox = outbox;
+    this.#newName = newName;
+  }
+
+  /** Where a staged file lies now. */
+  locate(source: UploadSource): UploadSource {
+    const outbox = this.#outbox();
+    return source.kind === "staged" && outbox !== undefined ? { ...source, path: join(stagingFolder(outbox), source.name) } : source;
+  }
+
+  /**
+   * Gives a file of the user's a second name here.
+   * @throws the error of the file system: another one, a file that may not be linked, or no outbox.
+   */
+  link(file: SourceFile): StagedFile {
+    return this.#place(file, (to) => linkSync(file.path, to));
+  }
+
+  /** Copies a file. */
+  copySync(file: SourceFile): StagedFile {
+    return this.#place(file, (to) => {
+      copyFileSync(file.path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      chmodSync(to, OWNER_FILE);
+    });
+  }
+
+  /** The same without holding the event loop. */
+  async copy(file: SourceFile): Promise<StagedFile> {
+    const { name, path } = this.#next();
+    await copyFile(file.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    chmodSync(path, OWNER_FILE);
+    return staged(name, path);
+  }
+
+  /** Writes bytes. */
+  write(bytes: Uint8Array): StagedFile {
+    const { name, path } = this.#next();
+    writeFileSync(path, bytes, { mode: OWNER_FILE, flag: "wx" });
+    return staged(name, path);
+  }
+
+  remove(source: UploadSource): void {
+    const { kind, path } = source.kind === "bytes" ? { kind: source.kind, path: "" } : (this.locate(source) as StagedFile);
+    if (kind === "staged") rmSync(path, { force: true });
+  }
+
+  #place(file: SourceFile, put: (to: string) => void): StagedFile {
+    const { name, path } = this.#next();
+    put(path);
+    return { kind: "staged", name, ...file, path };
+  }
+
+  #next(): { name: string; path: string } {
+    const outbox = this.#outbox();
+    if (outbox === undefined) throw new Error("there is no outbox");
+    const folder = stagingFolder(outbox);
+    makeFolder(folder, OWNER_FOLDER);
+    const name = this.#newName();
+    return { name, path: join(folder, name) };
+  }
+}
+
+function staged(name: string, path: string): StagedFile {
+  const { size, mtimeMs } = statSync(path);
+  return { kind: "staged", name, path, size, changedMs: mtimeMs };
+}
+
+/** Removes the folder beside an outbox that is no more, with what is in it. */
+export function removeStaged(outbox: string): void {
+  try {
+    rmSync(stagingFolder(outbox), { recursive: true, force: true });
+  } catch {
+    // It is for the next one to try.
+  }
+}
+
+/** Has what lies beside an outbox lie beside another one. */
+export function moveStaged(from: string, to: string): void {
+  try {
+    renameSync(stagingFolder(from), stagingFolder(to));
+  } catch {
+    // There is none, or it was removed with the outbox.
+  }
+}
+
+/** Removes what lies beside an outbox and is in none of its rows; its owner died between the two. */
+export function sweepStaged(outbox: string, names: ReadonlySet<string>): void {
+  const folder = stagingFolder(outbox);
+  let files: string[];
+  try {
+    files = readdirSync(folder);
+  } catch {
+    return; // there is none
+  }
+  for (const name of files) if (!names.has(name)) rmSync(join(folder, name), { force: true });
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Some are still needed.
+  }
+}

@@ -1,0 +1,252 @@
+import { later } from "../../context/detached.js";
+import type { ExperimentRef } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
+import type { StoredIds } from "../../stores/tracking-store.js";
+import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
+import { experimentKey } from "../dispatch/denied-experiments.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import { sizeOf, type UploadSource } from "./upload-source.js";
+import type { Upload } from "./upload-target.js";
+
+/** One file that waits. */
+export interface WaitingFile {
+  readonly runKey: string;
+  readonly experiment: ExperimentRef;
+  readonly path: string;
+  source: UploadSource;
+  /** What the store calls the run, once it is created there. */
+  ids: StoredIds | undefined;
+  /** Its row in the outbox. */
+  row?: number | undefined;
+  /** How far an upload in parts has come. */
+  state?: unknown;
+  /** It is being copied to where it is safe: not before. */
+  copying?: Promise<void> | undefined;
+}
+
+/** Who is told what becomes of files. */
+export interface UploadListener {
+  stored(file: WaitingFile): void;
+  /** It never will be. */
+  failed(file: WaitingFile, error: PulseError): void;
+  /** Another file has taken its place. */
+  replaced(file: WaitingFile): void;
+  /** A part of it is stored; `kept`: what is to be known to go on from there has changed. */
+  progress(file: WaitingFile, kept: boolean): void;
+  rewritten(file: WaitingFile): void;
+  /** Where a source lies now. */
+  locate(source: UploadSource): UploadSource;
+  /** Nothing waits that can be delivered. */
+  idle?(): void;
+}
+
+/** The files of runs, in the order in which they are to be stored: of one run and path one at a time, none before its run is created. */
+export class UploadQueue implements ChangeLog<Upload> {
+  readonly #dispatcher: Dispatcher<Upload>;
+  readonly #listener: UploadListener;
+  /** All that wait or are under way, by run and path: of each name one that is under way, and one behind it. */
+  readonly #files = new Set<WaitingFile>();
+  readonly #waiting = new Map<string, WaitingFile>();
+  readonly #flying = new Map<string, Flight>();
+  readonly #ready = new Set<WaitingFile>();
+  /** Those whose run is not created yet, by its key. */
+  readonly #uncreated = new Map<string, Set<WaitingFile>>();
+  readonly #denied = new Set<WaitingFile>();
+  #over = false;
+
+  constructor(dispatcher: Dispatcher<Upload>, listener: UploadListener) {
+    this.#dispatcher = dispatcher;
+    this.#listener = listener;
+  }
+
+  get ready(): boolean {
+    return !this.#over && this.#ready.size > 0;
+  }
+
+  /** Whether nothing is under way or may be without anybody's doing. */
+  get idle(): boolean {
+    return this.#over || this.#files.size === this.#denied.size + [...this.#uncreated.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** All that are not stored. */
+  get files(): ReadonlySet<WaitingFile> {
+    return this.#files;
+  }
+
+  /** Whether a file waits for a permission. */
+  isDenied(file: WaitingFile): boolean {
+    return this.#denied.has(file);
+  }
+
+  /** Takes one more; gives back what waits under the same name and is not under way: nobody needs that any more. */
+  add(file: WaitingFile): WaitingFile | undefined {
+    const replaced = this.#waiting.get(nameOf(file));
+    if (replaced) this.drop(replaced);
+    this.#files.add(file);
+    this.#queue(file);
+    return replaced;
+  }
+
+  #queue(file: WaitingFile): void {
+    this.#waiting.set(nameOf(file), file);
+    if (file.ids === undefined) {
+      const others = this.#uncreated.get(file.runKey);
+      if (others) others.add(file);
+      else this.#uncreated.set(file.runKey, new Set([file]));
+    } else if (file.copying !== undefined) {
+      const goOn = (): void => {
+        file.copying = undefined;
+        this.#goOn(file);
+      };
+      file.copying.then(goOn, goOn);
+    } else if (!this.#flying.has(nameOf(file))) {
+      this.#ready.add(file);
+      this.#dispatcher.schedule();
+    }
+  }
+
+  /** Goes on with a file that waited for something, if it still does. */
+  #goOn(file: WaitingFile): void {
+    if (!this.#over && this.#files.has(file) && !this.#ready.has(file)) this.#queue(file);
+  }
+
+  /** A run is created: its files may go. */
+  created(runKey: string, ids: StoredIds): void {
+    for (const file of this.#takeUncreated(runKey)) {
+      file.ids = ids;
+      this.#queue(file);
+    }
+  }
+
+  /** A run never will be. */
+  lost(runKey: string, error: PulseError): void {
+    for (const file of this.#takeUncreated(runKey)) this.#fail(file, error);
+  }
+
+  #takeUncreated(runKey: string): WaitingFile[] {
+    const files = [...(this.#uncreated.get(runKey) ?? [])];
+    this.#uncreated.delete(runKey);
+    return files;
+  }
+
+  reopen(): void {
+    const files = [...this.#denied];
+    this.#denied.clear();
+    for (const file of files) this.#queue(file);
+  }
+
+  take(): Batch<Upload> | undefined {
+    const { denied } = this.#dispatcher;
+    for (const file of this.#ready) {
+      this.#ready.delete(file);
+      if (!denied.any || denied.admits(experimentKey(file.experiment))) return this.#send(file);
+      this.#denied.add(file);
+    }
+    return undefined;
+  }
+
+  #send(file: WaitingFile): Batch<Upload> {
+    const name = nameOf(file);
+    const flight: Flight = { file, controller: new AbortController() };
+    this.#waiting.delete(name);
+    this.#flying.set(name, flight);
+    const isOver = (): boolean => this.#flying.get(name) !== flight;
+    return {
+      work: [this.uploadOf(file, flight.controller.signal)],
+      get recalled() {
+        return isOver();
+      },
+      divisible: () => false,
+      conclude: ([decision]) => this.#conclude(file, decision as Decision),
+    };
+  }
+
+  /** What is handed over of a file whose run is created. */
+  uploadOf(file: WaitingFile, signal?: AbortSignal): Upload {
+    const onState = (state: unknown): void => {
+      file.state = state;
+      this.#listener.progress(file, true);
+    };
+    const { runKey, experiment, path, ids, state } = file;
+    const source = this.#listener.locate(file.source);
+    return {
+      ...{ runKey, experiment, path, source, ids: ids as StoredIds },
+      options: { signal, state, onState, onProgress: () => this.#listener.progress(file, false) },
+      rewritten: () => this.#listener.rewritten(file),
+    };
+  }
+
+  #conclude(file: WaitingFile, decision: Decision): void {
+    const name = nameOf(file);
+    this.#flying.delete(name);
+    const next = this.#waiting.get(name); // one that came meanwhile and takes its place
+    switch (decision.kind) {
+      case "done":
+        this.#files.delete(file);
+        this.#listener.stored(file);
+        break;
+      case "rejected":
+        this.#fail(file, decision.error);
+        break;
+      default:
+        if (next) {
+          this.#files.delete(file);
+          this.#listener.replaced(file);
+        } else if (decision.kind === "denied") {
+          this.#waiting.set(name, file);
+          this.#denied.add(file);
+        } else if (decision.kind === "later") {
+          this.#waiting.set(name, file);
+          later(() => this.#goOn(file), decision.afterMs).unref();
+        } else this.#queue(file);
+    }
+    if (next) this.#queue(next);
+    if (this.idle) this.#listener.idle?.();
+  }
+
+  #fail(file: WaitingFile, error: PulseError): void {
+    this.drop(file);
+    this.#listener.failed(file, error);
+  }
+
+  /** Takes one out, whatever becomes of it. */
+  drop(file: WaitingFile): void {
+    const name = nameOf(file);
+    const flight = this.#flying.get(name);
+    if (flight?.file === file) {
+      this.#flying.delete(name);
+      flight.controller.abort();
+    }
+    if (this.#waiting.get(name) === file) this.#waiting.delete(name);
+    for (const files of [this.#files, this.#ready, this.#denied, this.#uncreated.get(file.runKey)]) files?.delete(file);
+  }
+
+  /** Takes back what is under way: nobody will hear what becomes of it. */
+  recall(): void {
+    const flights = [...this.#flying.values()];
+    this.#flying.clear();
+    for (const { file, controller } of flights) {
+      controller.abort();
+      if (!this.#waiting.has(nameOf(file))) this.#queue(file);
+    }
+  }
+
+  /** Takes no notice of anything any more. */
+  stop(): void {
+    this.#over = true;
+    for (const { controller } of this.#flying.values()) controller.abort();
+    this.#flying.clear();
+  }
+}
+
+/** A file that is on its way. */
+interface Flight {
+  readonly file: WaitingFile;
+  readonly controller: AbortController;
+}
+
+const nameOf = ({ runKey, path }: WaitingFile): string => `${runKey} ${path}`;
+
+/** Rough resident size of what waits of a file in memory, in bytes. */
+export const bytesInMemory = ({ source }: WaitingFile): number => FILE_BYTES + (source.kind === "bytes" ? sizeOf(source) : 0);
+const FILE_BYTES = 400;

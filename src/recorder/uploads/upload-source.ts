@@ -1,0 +1,83 @@
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync } from "node:fs";
+import { Readable } from "node:stream";
+import type { ArtifactContent } from "../../artifacts/artifact-repository.js";
+import { PulseError } from "../../errors.js";
+
+/** How much of a file is read at once. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** A file as it was when it was logged. */
+export interface SourceFile {
+  readonly path: string;
+  readonly size: number;
+  readonly changedMs: number;
+}
+
+/** Where the bytes of an artifact are until they are stored. */
+export type UploadSource =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  /** A file of the user's, as it lies. */
+  | ({ readonly kind: "file" } & SourceFile)
+  /** A file beside the outbox, by its name there. */
+  | ({ readonly kind: "staged"; readonly name: string } & SourceFile);
+
+export const sizeOf = (source: UploadSource): number => (source.kind === "bytes" ? source.bytes.length : source.size);
+
+/** A source that is about to be stored, as it is now. */
+export interface OpenSource {
+  readonly content: ArtifactContent;
+  /** It is no longer what was logged. */
+  readonly rewritten: boolean;
+  /** @throws PulseError `ARTIFACT_UNREADABLE` when it has changed since it was opened. */
+  verify(): void;
+}
+
+/**
+ * Opens a source, to be stored as it is now.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone, or cannot be read.
+ */
+export function openSource(source: UploadSource): OpenSource {
+  if (source.kind === "bytes") {
+    const { bytes } = source;
+    const open = (start: number, end: number): Readable => Readable.from([bytes.subarray(start, end)]);
+    return { content: { size: bytes.length, open, readSync: () => bytes }, rewritten: false, verify: () => undefined };
+  }
+  const { path } = source;
+  const { size, changedMs } = sourceFile(path);
+  const content: ArtifactContent = {
+    size,
+    // A stream cannot end before it begins.
+    open: (start, end) => (start >= end ? Readable.from([]) : createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK_BYTES })),
+    readSync: () => readFileSync(path),
+  };
+  const verify = (): void => {
+    const now = sourceFile(path);
+    if (now.size !== size || now.changedMs !== changedMs)
+      throw new PulseError("ARTIFACT_UNREADABLE", `${path} was changed while it was read.`);
+  };
+  return { content, rewritten: size !== source.size || changedMs !== source.changedMs, verify };
+}
+
+function unreadable(path: string, error: unknown): PulseError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why = code === "ENOENT" ? "is gone" : code === "EISDIR" ? "is a folder" : `cannot be read: ${message}`;
+  return new PulseError("ARTIFACT_UNREADABLE", `${path} ${why}.`, error);
+}
+
+/**
+ * Looks at a file that is logged.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
+ */
+export function sourceFile(path: string): SourceFile {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, "r"); // a file that is there may still be closed to us
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) throw Object.assign(new Error(stats.isDirectory() ? "it is a folder" : "it is no file"), { code: "" });
+    return { path, size: stats.size, changedMs: stats.mtimeMs };
+  } catch (error) {
+    throw unreadable(path, error);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}

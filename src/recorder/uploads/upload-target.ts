@@ -1,0 +1,121 @@
+import type { ArtifactRepository, UploadOptions } from "../../artifacts/artifact-repository.js";
+import { messageOf, PulseError } from "../../errors.js";
+import { DONE, type Outcome, type ReadyStore, type StoredIds } from "../../stores/tracking-store.js";
+import type { Target, Work } from "../dispatch/change-log.js";
+import { openSource, type UploadSource } from "./upload-source.js";
+
+/** A file on its way to where the run keeps its artifacts. */
+export interface Upload extends Work {
+  readonly ids: StoredIds;
+  /** In the run's artifacts. */
+  readonly path: string;
+  readonly source: UploadSource;
+  readonly options: UploadOptions;
+  /** Told when a file is no longer what was logged: what it holds now is stored. */
+  rewritten(): void;
+}
+
+/** Uploads under way at once. */
+const WIDTH = 8;
+/** Runs whose repository is remembered. */
+const MOST_KNOWN = 1_000;
+/** What is wrong with where artifacts go, be it for a while or until somebody mends it. */
+const AWAY: ReadonlySet<string> = new Set([
+  "STORE_UNAVAILABLE",
+  "STORE_BUSY",
+  "DISK_FULL",
+  "TLS_FAILED",
+  "UNAUTHORIZED",
+  "NO_MLFLOW",
+  "NOT_WRITABLE",
+  "SERVER_ERROR",
+]);
+
+/** Makes the repository at a root that a store has named. */
+export type OpenRepository = (root: string) => ArtifactRepository;
+
+/** Where a run's files are brought to: the store says where that is. */
+export class UploadTarget implements Target<Upload> {
+  readonly batchItems: number = 1;
+  readonly batchRuns: number = 1;
+  readonly width: number = WIDTH;
+  readonly #store: ReadyStore;
+  readonly #open: OpenRepository;
+  readonly #repositories = new Map<string, ArtifactRepository | undefined>();
+
+  constructor(store: ReadyStore, open: OpenRepository) {
+    this.#store = store;
+    this.#open = open;
+  }
+
+  async apply(uploads: readonly Upload[]): Promise<readonly Outcome[]> {
+    return Promise.all(uploads.map((each) => this.#upload(each)));
+  }
+
+  /** Stores one before it returns; false where that cannot be done. */
+  uploadSync({ ids, path, source, rewritten }: Upload): boolean {
+    let repository = this.#repositories.get(ids.runId);
+    if (repository === undefined && !this.#repositories.has(ids.runId)) {
+      const root = this.#store.artifactsOf?.(ids);
+      if (root instanceof Promise) {
+        root.catch(() => undefined);
+        return false;
+      }
+      repository = this.#remember(ids, root);
+    }
+    if (repository !== undefined && repository.uploadSync === undefined) return false;
+    if (repository === undefined) return true;
+    const open = openSource(source);
+    if (open.rewritten) rewritten();
+    repository.uploadSync?.(path, open.content);
+    return true;
+  }
+
+  /** Lets go of connections. */
+  close(): void {
+    for (const repository of this.#repositories.values()) repository?.close();
+    this.#repositories.clear();
+  }
+
+  async #upload({ ids, path, source, options, rewritten }: Upload): Promise<Outcome> {
+    try {
+      const repository = await this.#repository(ids);
+      if (repository === undefined) return DONE; // a store that forgets
+      const open = openSource(source);
+      await repository.upload(path, open.content, options);
+      open.verify();
+      if (open.rewritten) rewritten();
+      return DONE;
+    } catch (error) {
+      return outcomeOf(error);
+    }
+  }
+
+  async #repository(ids: StoredIds): Promise<ArtifactRepository | undefined> {
+    if (this.#repositories.has(ids.runId)) return this.#repositories.get(ids.runId);
+    if (this.#store.artifactsOf === undefined) {
+      const detail = `The store ${this.#store.uri} has no place for artifacts.`;
+      throw new PulseError("ARTIFACT_ROOT", detail);
+    }
+    return this.#remember(ids, await this.#store.artifactsOf(ids));
+  }
+
+  #remember({ runId }: StoredIds, place: string | ArtifactRepository | undefined): ArtifactRepository | undefined {
+    const repository = typeof place === "string" ? this.#open(place) : place;
+    this.#repositories.set(runId, repository);
+    if (this.#repositories.size > MOST_KNOWN) {
+      const [oldest] = this.#repositories.keys();
+      this.#repositories.get(oldest as string)?.close();
+      this.#repositories.delete(oldest as string);
+    }
+    return repository;
+  }
+}
+
+/** What an error means for the file that met it. */
+function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof PulseError))
+    return { kind: "retry", error: new PulseError("STORE_UNAVAILABLE", `The upload failed: ${messageOf(error)}.`, error) };
+  if (AWAY.has(error.code)) return { kind: "away", error, afterMs: (error as { afterMs?: number }).afterMs };
+  return { kind: error.code === "FORBIDDEN" ? "denied" : "rejected", error };
+}

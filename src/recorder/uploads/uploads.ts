@@ -1,0 +1,336 @@
+import { counted } from "../../amounts.js";
+import { cutText, sanitizeKey } from "../../capture/keys.js";
+import type { Clock } from "../../clock.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { LIMITS } from "../../entities.js";
+import { messageOf, PulseError } from "../../errors.js";
+import type { FileAccounting } from "../accounting.js";
+import type { RunBuffer } from "../buffer/run-buffer.js";
+import { Dispatcher } from "../dispatch/dispatcher.js";
+import type { Outbox } from "../outbox/outbox.js";
+import type { OwnOutbox } from "../outbox/own-outbox.js";
+import { Staging } from "./staging.js";
+import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
+import { bytesInMemory, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import type { Upload, UploadTarget } from "./upload-target.js";
+
+/** What is larger does not go into rows: as rows it would hold the event loop. */
+const LARGEST_ROW = 64 * 1024;
+/** A file of the user's that cannot be linked is copied up to this size. */
+const LARGEST_COPY = 64 * 1024 * 1024;
+
+/** What uploads work with. */
+export interface UploadsOptions {
+  readonly target: UploadTarget;
+  readonly diagnostics: Diagnostics;
+  readonly clock: Clock;
+  readonly account: FileAccounting;
+  /** Where files are kept until they are stored. */
+  readonly own: OwnOutbox;
+  /** Has a run told what becomes of it, though it may lie in the outbox alone. */
+  readonly follow: (log: RunBuffer) => void;
+  readonly onSettled: () => void;
+  /** Bound of what waits in memory, in bytes. */
+  readonly maxPendingBytes: number;
+  /** Bound of what lies beside the outbox, in bytes. */
+  readonly maxArtifactBytes: number;
+}
+
+/** What is logged: bytes, which nobody else changes, or a file. */
+export type LoggedContent = Uint8Array | (SourceFile & { readonly copy: boolean });
+
+/** A file of this tracker's. */
+interface OwnFile extends WaitingFile {
+  readonly log: RunBuffer;
+  readonly size: number;
+}
+
+/** The files of this tracker's runs, until they are stored. */
+export class Uploads {
+  readonly dispatcher: Dispatcher<Upload>;
+  readonly #options: UploadsOptions;
+  readonly #queue: UploadQueue;
+  readonly #staging: Staging;
+  /** Those that are not written down. */
+  readonly #unkept = new Set<OwnFile>();
+  readonly #watched = new WeakSet<RunBuffer>();
+  #stagedBytes = 0;
+
+  constructor(options: UploadsOptions) {
+    const { target, diagnostics, clock, own, onSettled } = options;
+    this.#options = options;
+    this.dispatcher = new Dispatcher<Upload>({ store: target, diagnostics, clock, onSettled });
+    this.#queue = new UploadQueue(this.dispatcher, {
+      stored: (file) => this.#stored(file as OwnFile),
+      failed: (file, error) => this.#failed(file as OwnFile, error),
+      replaced: (file) => this.#stored(file as OwnFile),
+      progress: (file, kept) => this.#progress(file as OwnFile, kept),
+      locate: (source) => this.#staging.locate(source),
+      rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
+    });
+    this.dispatcher.add(this.#queue);
+    this.#staging = new Staging(
+      () => own.path,
+      () => clock.id(),
+    );
+  }
+
+  /** Takes a file of a run. */
+  add(log: RunBuffer, path: string, content: LoggedContent): void {
+    const { account, maxArtifactBytes } = this.#options;
+    const isBytes = content instanceof Uint8Array;
+    const size = isBytes ? content.length : content.size;
+    const source: UploadSource = isBytes ? { kind: "bytes", bytes: content } : { kind: "file", ...fileOf(content) };
+    const file: OwnFile = { runKey: log.runKey, experiment: log.experiment, path, source, ids: log.ids, log, size };
+    account.recorded(size, bytesInMemory(file));
+    if (log.refused) {
+      this.#failed(file, log.refused);
+      return;
+    }
+    if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
+      if (this.#stagedBytes + size > maxArtifactBytes) {
+        const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
+        this.#failed(file, new PulseError("ARTIFACT_REFUSED", detail));
+        return;
+      }
+      this.#stage(file, isBytes ? "copy" : content.copy ? "copy" : "link");
+    }
+    if (log.ids === undefined) this.#watch(log);
+    this.#unkept.add(file);
+    const replaced = this.#queue.add(file);
+    if (replaced) this.#stored(replaced as OwnFile);
+    if (file.source.kind === "staged") this.#write([file]);
+    if (account.bytes > this.#options.maxPendingBytes) this.#relieve();
+  }
+
+  #watch(log: RunBuffer): void {
+    this.#options.follow(log);
+    if (this.#watched.has(log)) return;
+    this.#watched.add(log);
+    const { runKey } = log;
+    log.watch({
+      created: (ids) => {
+        this.#queue.created(runKey, ids);
+        if (this.#options.own.source) this.#options.own.mustWrite((outbox) => outbox.setIds(runKey, ids));
+      },
+      lost: (error) => {
+        if (log.refused) this.#queue.lost(runKey, error);
+      },
+    });
+  }
+
+  /** Has a file where nobody else changes or takes it; what cannot be linked or copied at once is copied in the background. */
+  #stage(file: OwnFile, how: "link" | "copy"): void {
+    if (!this.#options.own.write(() => undefined)) return; // there is no outbox now
+    const { source } = file;
+    if (source.kind === "file" && how === "link")
+      try {
+        this.#staged(file, this.#staging.link(source));
+        return;
+      } catch {
+        if (source.size > LARGEST_COPY) return; // as it lies
+      }
+    if (source.kind === "bytes") {
+      this.#writeBytes(file);
+      return;
+    }
+    if (source.kind !== "file") return;
+    file.copying = this.#staging.copy(source).then(
+      (staged) => {
+        if (file.source === source) {
+          this.#staged(file, staged);
+          this.#write([file]);
+        } else this.#staging.remove(staged);
+      },
+      () => undefined, // as it lies
+    );
+  }
+
+  #writeBytes(file: OwnFile): void {
+    const { source } = file;
+    if (source.kind !== "bytes") return;
+    try {
+      this.#staged(file, this.#staging.write(source.bytes));
+    } catch {
+      // It stays in memory.
+    }
+  }
+
+  #staged(file: OwnFile, source: UploadSource): void {
+    const before = bytesInMemory(file);
+    file.source = source;
+    this.#stagedBytes += sizeOf(source);
+    this.#options.account.released(before - bytesInMemory(file));
+    if (file.row !== undefined) {
+      const { row } = file;
+      this.#options.own.mustWrite((outbox) => outbox.files.move(row, source));
+    }
+  }
+
+  /** Memory is full: what waits there is written down, or given up. */
+  #relieve(): void {
+    const { account, maxPendingBytes, own } = this.#options;
+    if (own.usable) this.keep();
+    if (account.bytes <= maxPendingBytes) return;
+    for (const file of [...this.#queue.files] as OwnFile[]) {
+      if (account.bytes <= maxPendingBytes) return;
+      if (file.source.kind !== "bytes") continue;
+      this.#queue.drop(file);
+      this.#gone(file);
+      account.dropped(1);
+      const detail = `${maxPendingBytes} bytes of files wait; ${JSON.stringify(file.path)} of run ${file.runKey} was dropped (stats().dropped counts it).`;
+      this.#options.diagnostics.warnLater(new PulseError("MEMORY_FULL", detail), "files");
+    }
+  }
+
+  /** Writes everything down that is not; false when that cannot be done. */
+  keep(): boolean {
+    if (this.#unkept.size === 0) return true;
+    if (!this.#options.own.usable) return false;
+    return this.#write([...this.#unkept]);
+  }
+
+  #write(files: readonly OwnFile[]): boolean {
+    const { own, clock } = this.#options;
+    for (const file of files) if (file.source.kind === "bytes" && sizeOf(file.source) > LARGEST_ROW) this.#stage(file, "copy");
+    const rows: number[] = [];
+    const written = own.write((outbox) => {
+      rows.length = 0;
+      for (const { log, path, source } of files) {
+        outbox.putRun(stateOf(log), clock.now());
+        rows.push(outbox.files.put(log.runKey, path, source));
+      }
+    });
+    if (!written) return false;
+    for (const [i, file] of files.entries()) {
+      file.row = rows[i];
+      this.#unkept.delete(file);
+      if (!file.log.kept && !isOver(file.log)) file.log.register(true);
+    }
+    return true;
+  }
+
+  /** What waits now, for `waits`. */
+  mark(): WaitingFile[] {
+    return [...this.#queue.files];
+  }
+
+  /** Whether some of these wait and may still be stored; those that do not are taken out. Of those that are denied it is said. */
+  waits(files: WaitingFile[]): "no" | "denied" | "yes" {
+    let denied = false;
+    for (let last = files.at(-1); last; last = files.at(-1)) {
+      const isDenied = this.#queue.isDenied(last);
+      if (this.#queue.files.has(last) && !isDenied) return "yes";
+      denied ||= isDenied;
+      files.pop();
+    }
+    return denied ? "denied" : "no";
+  }
+
+  /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
+  writeAll(): void {
+    const { account, own, diagnostics, target } = this.#options;
+    this.#queue.recall();
+    for (const file of [...this.#queue.files] as OwnFile[]) {
+      if (file.ids === undefined) continue;
+      try {
+        if (!target.uploadSync(this.#queue.uploadOf(file))) break;
+        this.#queue.drop(file);
+        this.#stored(file);
+      } catch {
+        break; // for the outbox, then
+      }
+    }
+    if (account.pending === 0) return;
+    const left = [...this.#queue.files] as OwnFile[];
+    for (const file of left) if (file.copying !== undefined && file.source.kind === "file") this.#copyNow(file, file.source);
+    const what = `${counted(left.length, "file", "files")} (${left.reduce((sum, { size }) => sum + size, 0)} bytes)`;
+    if (this.keep() && own.safe) {
+      const detail = `${what} that ${account.pending === 1 ? "is" : "are"} not stored yet ${account.pending === 1 ? "is" : "are"} kept in ${own.path}.`;
+      diagnostics.warnLater(new PulseError("KEPT_FOR_LATER", detail), "files");
+      return;
+    }
+    account.dropped(left.length);
+    for (const file of left) {
+      this.#queue.drop(file);
+      this.#gone(file);
+    }
+    diagnostics.warnLater(new PulseError("LOST_AT_EXIT", `${what} could not be stored.`), "files");
+  }
+
+  #copyNow(file: OwnFile, source: UploadSource & { kind: "file" }): void {
+    try {
+      this.#staged(file, this.#staging.copySync(source));
+    } catch {
+      // As it lies.
+    }
+  }
+
+  /** Sends nothing more. */
+  stop(): void {
+    this.dispatcher.stop();
+    this.#queue.stop();
+  }
+
+  #progress({ row, state }: OwnFile, kept: boolean): void {
+    this.dispatcher.lastAccepted = performance.now();
+    if (kept && row !== undefined) this.#options.own.mustWrite((outbox) => outbox.files.setState(row, state));
+  }
+
+  #stored(file: OwnFile): void {
+    this.#options.account.delivered(1, 0);
+    this.#gone(file);
+  }
+
+  #failed(file: OwnFile, error: PulseError): void {
+    const { account, diagnostics } = this.#options;
+    this.#gone(file);
+    if (error.code === "NOT_RECORDED") {
+      account.withdrawn(file.size);
+      return;
+    }
+    account.rejected(1);
+    diagnostics.warnLater(error, file.path);
+    file.log.tag(failureTag(file.path, error));
+  }
+
+  /** Lets go of a file, whatever has become of it. */
+  #gone(file: OwnFile): void {
+    const { account, own } = this.#options;
+    this.#unkept.delete(file);
+    account.released(bytesInMemory(file));
+    const { row, runKey, source } = file;
+    const remove = (): void => {
+      if (source.kind !== "staged") return;
+      this.#stagedBytes -= source.size;
+      try {
+        this.#staging.remove(source);
+      } catch {
+        // It is swept later.
+      }
+    };
+    if (row === undefined) remove();
+    else own.mustWrite((outbox: Outbox) => outbox.removeFile(runKey, row), remove);
+  }
+}
+
+/** What is said of a file that was no longer what was logged. */
+export function rewritten({ source, path }: WaitingFile): PulseError {
+  const name = source.kind === "file" ? source.path : path;
+  return new PulseError("ARTIFACT_REWRITTEN", `${name} was rewritten after it was logged as ${JSON.stringify(path)}.`);
+}
+
+/** The tag that says that a file is not there. */
+export function failureTag(path: string, error: unknown): { key: string; value: string } {
+  return { key: sanitizeKey(`pulse.artifact_failed.${path}`), value: cutText(messageOf(error), LIMITS.tagValue) };
+}
+
+/** Whether nothing of a run is left to be stored but files. */
+const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.flying && log.ids !== undefined;
+
+function stateOf(log: RunBuffer): Parameters<Outbox["putRun"]>[0] {
+  const { runKey, experiment, parent, ids } = log;
+  return { key: runKey, experiment, parent: parent?.runKey, parentId: parent?.ids?.runId, ids, ended: isOver(log) };
+}
+
+const fileOf = ({ path, size, changedMs }: SourceFile): SourceFile => ({ path, size, changedMs });
