@@ -1,3 +1,6 @@
+import { fileURLToPath } from "node:url";
+import type { ArtifactRepository } from "./artifacts/artifact-repository.js";
+import { LocalRepository } from "./artifacts/local.js";
 import type { Untyped } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
@@ -52,7 +55,8 @@ export interface FlushOptions {
 /** How often a replaced tracker looks whether its last run has ended. */
 const RETIRE_CHECK_MS = 500;
 
-function openRepository(root: string, _config: ResolvedConfig): never {
+function openRepository(root: string, _config: ResolvedConfig): ArtifactRepository {
+  if (root.startsWith("file:")) return new LocalRepository(fileURLToPath(root));
   throw new PulseError("ARTIFACT_ROOT", root);
 }
 

@@ -11,6 +11,7 @@ import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import { shownValue } from "../wrong-input.js";
+import { ArtifactVerbs } from "./artifact-verbs.js";
 import { awaitedId } from "./awaited-id.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import { type Keyed, keyTag, MendedKeys } from "./mended-keys.js";
@@ -20,7 +21,7 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, sayMended, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, type Place, sayMended, textOf, warnAt } from "./values.js";
 
 /** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
@@ -44,7 +45,7 @@ const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAI
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
  * Every verb only records and returns; delivery happens in the background.
  */
-export class Run {
+export class Run extends ArtifactVerbs {
   /** 32 hex digits; in an embedded store also the id MLflow shows. */
   readonly id: string;
   /** Name (or, when configured by id, the id) of the experiment. */
@@ -76,6 +77,7 @@ export class Run {
 
   /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
   constructor(host: RunHost | undefined, opening: RunOpening) {
+    super();
     const { experiment, parent, resumeId, name, held, unrecorded } = opening;
     this.id = resumeId ?? (host?.clock ?? systemClock).id();
     this.experimentRef = experiment;
@@ -244,6 +246,10 @@ export class Run {
   /** @internal The tracker this run belongs to. */
   get host(): RunHost {
     return this.#host;
+  }
+
+  protected get place(): Place {
+    return this;
   }
 
   /** @internal Its log; not private, since the parent of a run may be of another loaded copy of the package. */

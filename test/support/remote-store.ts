@@ -1,3 +1,5 @@
+import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
+import { PulseError } from "../../src/errors.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
 import type { Outcome, RunChange, StoredIds, TrackingStore } from "../../src/stores/tracking-store.js";
 
@@ -12,6 +14,10 @@ export class RemoteStore implements TrackingStore {
   readonly given: RunChange[] = [];
   /** What to answer instead of storing; undefined stores. */
   fault: ((change: RunChange) => Outcome | undefined) | undefined;
+  /** What an upload fails with. */
+  uploadFault: ((path: string) => unknown) | undefined;
+  /** Every upload begun, by path. */
+  readonly uploads: string[] = [];
   readonly #memory = new MemoryStore();
   readonly #ids = new Map<string, StoredIds>();
 
@@ -33,6 +39,26 @@ export class RemoteStore implements TrackingStore {
 
   named(name: string): StoredRun | undefined {
     return this.runs.find((run) => run.name === name);
+  }
+
+  /** Where a run's files are, like an object store: later, and failing as told. */
+  async artifactsOf({ runId }: StoredIds): Promise<ArtifactRepository> {
+    const { artifacts } = this.#memory.runs.get(runId) ?? {};
+    if (artifacts === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId}.`);
+    return {
+      uri: artifacts.uri,
+      list: (path) => artifacts.list(path),
+      read: (path, start) => artifacts.read(path, start),
+      close: () => undefined,
+      upload: async (path, content, options) => {
+        this.uploads.push(path);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        options?.signal?.throwIfAborted();
+        const fault = this.uploadFault?.(path);
+        if (fault !== undefined) throw fault;
+        await artifacts.upload(path, content);
+      },
+    };
   }
 
   close(): Promise<void> {

@@ -6,6 +6,8 @@ import type { Outcome } from "../../stores/tracking-store.js";
 export interface Work {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
+  /** What is wrong with it is said once for each. @default for all that has none */
+  readonly subject?: string | undefined;
 }
 
 /** Where work is brought to. */

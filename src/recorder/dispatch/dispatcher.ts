@@ -207,8 +207,9 @@ export class Dispatcher<W extends Work> {
   }
 
   /** What an outcome means for one piece of work. */
-  #decide({ runKey, experiment }: W, outcome: Outcome, divisible: boolean): Decision {
+  #decide(work: W, outcome: Outcome, divisible: boolean): Decision {
     const { denied } = this;
+    const { runKey, experiment } = work;
     if (denied.any && outcome.kind !== "done" && outcome.kind !== "denied") denied.undecided(experimentKey(experiment));
     switch (outcome.kind) {
       case "done":
@@ -223,19 +224,19 @@ export class Dispatcher<W extends Work> {
         this.#options.diagnostics.warnLater(conflictWarning(outcome.params, runKey, experiment), outcome.params.join(" "));
         return { kind: "withoutParams", params: outcome.params };
       case "retry":
-        return this.#retry(runKey, outcome.error);
+        return this.#retry(work, outcome.error);
       case "denied":
         return this.#denied(runKey, experimentKey(experiment), outcome.error);
       case "rejected":
-        return divisible ? { kind: "split" } : this.#reject(runKey, outcome.error);
+        return divisible ? { kind: "split" } : this.#reject(work, outcome.error);
     }
   }
 
   /** The store failed on this one: its run waits alone, and it is set aside when the store keeps failing on it and takes others. */
-  #retry(runKey: string, error: PulseError): Decision {
-    const failures = this.#failuresOf(runKey);
-    if (failures.more(this.lastAccepted)) return this.#reject(runKey, error);
-    this.#options.diagnostics.warnLater(error);
+  #retry(work: W, error: PulseError): Decision {
+    const failures = this.#failuresOf(work.runKey);
+    if (failures.more(this.lastAccepted)) return this.#reject(work, error);
+    this.#options.diagnostics.warnLater(error, work.subject);
     return { kind: "later", afterMs: this.#backOff(failures), error };
   }
 
@@ -248,9 +249,9 @@ export class Dispatcher<W extends Work> {
     return { kind: "later", afterMs: this.#backOff(failures), error };
   }
 
-  #reject(runKey: string, error: PulseError): Decision {
+  #reject({ runKey, subject }: W, error: PulseError): Decision {
     this.#failures.delete(runKey);
-    this.#options.diagnostics.warnLater(error);
+    this.#options.diagnostics.warnLater(error, subject);
     return { kind: "rejected", error };
   }
 

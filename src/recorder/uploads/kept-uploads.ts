@@ -30,7 +30,6 @@ interface KeptFile extends WaitingFile {
 export class KeptUploads {
   readonly #outbox: Outbox;
   readonly #dispatcher: Dispatcher<Upload>;
-  readonly #diagnostics: Diagnostics;
   readonly #listener: KeptUploadsListener;
   readonly #queue: UploadQueue;
   readonly #staging: Staging;
@@ -40,7 +39,6 @@ export class KeptUploads {
   constructor(outbox: Outbox, dispatcher: Dispatcher<Upload>, diagnostics: Diagnostics, listener: KeptUploadsListener) {
     this.#outbox = outbox;
     this.#dispatcher = dispatcher;
-    this.#diagnostics = diagnostics;
     this.#listener = listener;
     this.#staging = new Staging(
       () => outbox.path,
@@ -119,7 +117,6 @@ export class KeptUploads {
 
   #failed(file: KeptFile, error: PulseError): void {
     const { runKey, experiment, path } = file;
-    this.#diagnostics.warnLater(error, path);
     this.#listener.rejected(1);
     const known = this.#outbox.find(runKey);
     this.#write((outbox) => {

@@ -71,7 +71,7 @@ export class Staging {
   #place(file: SourceFile, put: (to: string) => void): StagedFile {
     const { name, path } = this.#next();
     put(path);
-    return { kind: "staged", name, ...file, path };
+    return { ...file, kind: "staged", name, path };
   }
 
   #next(): { name: string; path: string } {

@@ -170,7 +170,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     const { runKey, experiment, path, ids, state } = file;
     const source = this.#listener.locate(file.source);
     return {
-      ...{ runKey, experiment, path, source, ids: ids as StoredIds },
+      ...{ runKey, experiment, path, source, ids: ids as StoredIds, subject: path },
       options: { signal, state, onState, onProgress: () => this.#listener.progress(file, false) },
       rewritten: () => this.#listener.rewritten(file),
     };

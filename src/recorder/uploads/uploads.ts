@@ -84,13 +84,15 @@ export class Uploads {
     const file: OwnFile = { runKey: log.runKey, experiment: log.experiment, path, source, ids: log.ids, log, size };
     account.recorded(size, bytesInMemory(file));
     if (log.refused) {
-      this.#failed(file, log.refused);
+      this.#failed(file, log.refused); // which is said already
       return;
     }
     if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
       if (this.#stagedBytes + size > maxArtifactBytes) {
         const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
-        this.#failed(file, new PulseError("ARTIFACT_REFUSED", detail));
+        const error = new PulseError("ARTIFACT_REFUSED", detail);
+        this.#options.diagnostics.warnLater(error, path);
+        this.#failed(file, error);
         return;
       }
       this.#stage(file, isBytes ? "copy" : content.copy ? "copy" : "link");
@@ -139,7 +141,7 @@ export class Uploads {
       (staged) => {
         if (file.source === source) {
           this.#staged(file, staged);
-          this.#write([file]);
+          if (file.row === undefined) this.#write([file]);
         } else this.#staging.remove(staged);
       },
       () => undefined, // as it lies
@@ -283,14 +285,13 @@ export class Uploads {
   }
 
   #failed(file: OwnFile, error: PulseError): void {
-    const { account, diagnostics } = this.#options;
+    const { account } = this.#options;
     this.#gone(file);
     if (error.code === "NOT_RECORDED") {
       account.withdrawn(file.size);
       return;
     }
     account.rejected(1);
-    diagnostics.warnLater(error, file.path);
     file.log.tag(failureTag(file.path, error));
   }
 

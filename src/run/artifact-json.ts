@@ -1,0 +1,77 @@
+import { isSecretKey, REDACTED } from "../capture/redact.js";
+import type { RunHost } from "./run-host.js";
+
+/** How deep a value may be nested. */
+const MAX_DEPTH = 100;
+
+/**
+ * Gives a value as JSON as Python's client writes it: two spaces, and what JSON lacks by its text. Keys that name secrets lose their values.
+ * @throws what the value's own getters and `toJSON` throw; RangeError for one that is nested too deep.
+ */
+export function jsonText(host: RunHost, value: unknown): { text: string; redacted: boolean } {
+  const plain = new PlainValue(host);
+  const text = JSON.stringify(plain.of("", value, []), undefined, 2);
+  return { text: text ?? "null", redacted: plain.redacted };
+}
+
+/** Makes what JSON can hold of a value. */
+class PlainValue {
+  redacted = false;
+  readonly #host: RunHost;
+
+  constructor(host: RunHost) {
+    this.#host = host;
+  }
+
+  of(key: string, value: unknown, above: readonly object[]): unknown {
+    switch (typeof value) {
+      case "string":
+        return this.#text(key, value);
+      case "bigint":
+        return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+      case "number":
+        return Number.isFinite(value) ? value : null;
+      case "symbol":
+        return String(value);
+      case "object":
+        return value === null ? null : this.#object(key, value, above);
+      default:
+        return typeof value === "boolean" ? value : undefined;
+    }
+  }
+
+  #text(key: string, value: string): string {
+    const { config, redact } = this.#host;
+    if (config.redact === false) return value;
+    const clean = isSecretKey(key, value) ? REDACTED : redact(key, value);
+    if (clean !== value) this.redacted = true;
+    return clean;
+  }
+
+  #object(key: string, value: object, above: readonly object[]): unknown {
+    if (above.includes(value)) return "[circular]";
+    if (above.length > MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
+    // As Python's client shows one.
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? "NaT" : value.toISOString().replace("T", " ").replace(/\.000Z$|Z$/, "");
+    const { toJSON } = value as { toJSON?: unknown };
+    const inside = [...above, value];
+    if (typeof toJSON === "function") return this.of(key, toJSON.call(value, key), inside);
+    if (value instanceof Map) return this.#entries(value, inside);
+    if (Array.isArray(value) || value instanceof Set || isNumbers(value)) return Array.from(value, (each) => this.of(key, each, inside) ?? null);
+    return this.#entries(Object.entries(value), inside);
+  }
+
+  #entries(entries: Iterable<[unknown, unknown]>, inside: readonly object[]): Record<string, unknown> {
+    const found: Record<string, unknown> = {};
+    for (const [key, value] of entries)
+      Object.defineProperty(found, String(key), {
+        value: this.of(String(key), value, inside),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    return found;
+  }
+}
+
+const isNumbers = (value: object): value is Float64Array => ArrayBuffer.isView(value) && !(value instanceof DataView);

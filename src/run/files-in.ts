@@ -1,0 +1,63 @@
+import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { load } from "#require";
+
+/** Which files of a folder are logged. */
+export interface ArtifactsOptions {
+  /** Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default all */
+  readonly include?: readonly string[] | undefined;
+  /** No file that one of these matches. @default none */
+  readonly exclude?: readonly string[] | undefined;
+  /** Follows links to files and folders. @default false */
+  readonly followSymlinks?: boolean | undefined;
+}
+
+/** Most files of one call. */
+const MOST_FILES = 100_000;
+
+type Matcher = (path: string) => boolean;
+
+/**
+ * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
+ * @throws the error of the file system; Error for more than 100,000 files.
+ */
+export function filesIn(root: string, { include, exclude, followSymlinks = false }: ArtifactsOptions): { files: string[]; skipped: number } {
+  const matches = (patterns: readonly string[] | undefined, otherwise: boolean): Matcher => {
+    if (patterns === undefined) return () => otherwise;
+    const make = load("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;
+    return make(patterns, { dot: true });
+  };
+  const [wanted, unwanted] = [matches(include, true), matches(exclude, false)];
+  const files: string[] = [];
+  let skipped = 0;
+  const visit = (folder: string, seen: readonly string[]): void => {
+    const entries = readdirSync(join(root, folder), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      const kind = kindOf(entry, join(root, path), followSymlinks);
+      if (kind === "folder") {
+        const real = followSymlinks ? realpathSync(join(root, path)) : path;
+        if (!seen.includes(real)) visit(path, [...seen, real]);
+      } else if (kind === "other") skipped++;
+      else if (wanted(path) && !unwanted(path)) {
+        files.push(path);
+        if (files.length > MOST_FILES) throw new Error(`${root} holds more than ${MOST_FILES} files`);
+      }
+    }
+  };
+  visit("", followSymlinks ? [realpathSync(root)] : []);
+  return { files, skipped };
+}
+
+function kindOf(entry: Dirent, path: string, followSymlinks: boolean): "file" | "folder" | "other" {
+  let stats: Pick<Dirent, "isFile" | "isDirectory"> = entry;
+  if (entry.isSymbolicLink()) {
+    if (!followSymlinks) return "other";
+    try {
+      stats = statSync(path);
+    } catch {
+      return "other"; // it leads nowhere
+    }
+  }
+  return stats.isFile() ? "file" : stats.isDirectory() ? "folder" : "other";
+}

@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { PulseConfig } from "../../src/config/options.js";
+import { createTracker, PulseError } from "../../src/index.js";
+import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { trackerOn } from "../../src/tracker.js";
+import { away } from "../support/faulty-store.js";
+import { sleep } from "../support/memory.js";
+import { kit, newFolder, until } from "../support/outbox-kit.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-uploads-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function memory(config: PulseConfig = {}) {
+  const store = new MemoryStore();
+  const warnings: string[] = [];
+  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const files = (): Record<string, string> =>
+    Object.fromEntries([...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
+  return { tracker, store, warnings, files };
+}
+
+test("texts, values, bytes and files of a run are stored as its artifacts", async () => {
+  const { tracker, files, warnings } = memory();
+  const file = join(folder, "weights.bin");
+  writeFileSync(file, "weights");
+  const bytes = new Uint8Array([104, 105]);
+  tracker.withRun({}, (run) => {
+    run.logText("# Report", "report.md");
+    run.logDict({ at: new Date("2024-01-02T00:00:00Z"), n: 1n, layers: [64, 32], apiKey: "sk-1234567890abcdef1234" }, "config/run.json");
+    run.logBytes(bytes, "a/b.bin");
+    bytes[0] = 0;
+    run.logArtifact(file, "model");
+    run.logText("first", "same.txt");
+    run.logText("second", "same.txt");
+  });
+  await tracker.flush();
+  assert.deepEqual(files(), {
+    "report.md": "# Report",
+    "config/run.json": JSON.stringify({ at: "2024-01-02 00:00:00", n: 1, layers: [64, 32], apiKey: "[redacted]" }, undefined, 2),
+    "a/b.bin": "hi",
+    "model/weights.bin": "weights",
+    "same.txt": "second",
+  });
+  const { artifacts, artifactBytes, pending, delivered, rejected, dropped } = tracker.stats();
+  assert.deepEqual({ artifacts, pending, rejected, dropped }, { artifacts: 6, pending: 0, rejected: 0, dropped: 0 });
+  assert.equal(delivered, 8);
+  assert.ok(artifactBytes > 100);
+  assert.equal(warnings.length, 1, warnings.join("\n"));
+});
+
+test("a folder is logged with what its patterns take, without links", async () => {
+  const { tracker, files, warnings } = memory();
+  const root = join(folder, "out");
+  mkdirSync(join(root, "drafts"), { recursive: true });
+  for (const name of ["a.html", "b.txt", "drafts/c.html"]) writeFileSync(join(root, name), name);
+  symlinkSync("/etc/hostname", join(root, "link.html"));
+  tracker.withRun({}, (run) => {
+    run.logArtifacts(root, "all");
+    run.logArtifacts(root, "some", { include: ["**/*.html"], exclude: ["drafts/**"] });
+  });
+  await tracker.flush();
+  assert.deepEqual(Object.keys(files()).sort(), ["all/a.html", "all/b.txt", "all/drafts/c.html", "some/a.html"]);
+  assert.match(warnings.join("\n"), /1 links or special files/);
+});
+
+test("what is wrong with a file is said once and fails nothing else", async () => {
+  const { tracker, files, warnings } = memory();
+  tracker.withRun({}, (run) => {
+    run.logArtifact(join(folder, "none.bin"));
+    run.logArtifact(folder);
+    run.logText("x", "../up.txt");
+    run.logText(3 as never, "three.txt");
+    run.logDict("text" as never, "d.json");
+    run.logBytes("text" as never, "b.bin");
+    run.logText("good", "good.txt");
+    run.logMetric("loss", 1);
+  });
+  await tracker.flush();
+  assert.deepEqual(files(), { "good.txt": "good" });
+  assert.equal(warnings.length, 6, warnings.join("\n"));
+});
+
+test("an embedded store has the files beside the database, also those of a file that is gone", async () => {
+  const place = mkdtempSync(join(folder, "db-"));
+  const file = join(place, "gone.bin");
+  writeFileSync(file, "gone");
+  const tracker = createTracker({ trackingUri: `sqlite:///${join(place, "mlflow.db")}`, outbox: { folder: join(place, "outbox") } });
+  const run = tracker.startRun({ experiment: "Files" });
+  run.logArtifact(file);
+  rmSync(file);
+  writeFileSync(file, "replaced");
+  run.logBytes(Buffer.alloc(200_000, 1), "large.bin");
+  run.end();
+  await tracker.flush();
+  const artifacts = join(place, "mlruns", "1", run.id, "artifacts");
+  assert.deepEqual(readdirSync(artifacts).sort(), ["gone.bin", "large.bin"]);
+  assert.equal(readFileSync(join(artifacts, "gone.bin"), "utf8"), "gone");
+  await tracker.shutdown();
+  const left = readdirSync(join(place, "outbox"), { recursive: true }).map(String);
+  assert.deepEqual(left.filter((name) => /files|outbox$/.test(name)), []);
+});
+
+const text = ({ artifacts }: StoredRun): Record<string, string> =>
+  Object.fromEntries([...artifacts.files].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
+const unavailable = new PulseError("STORE_UNAVAILABLE", "Away.");
+
+/** Everything that lies in a folder, without the names of folders. */
+const lies = (place: string): string[] =>
+  existsSync(place)
+    ? readdirSync(place, { recursive: true, withFileTypes: true }).flatMap((each) => (each.isFile() && each.name !== "uri" ? [each.name] : []))
+    : [];
+
+test("files wait while their place is away, and nothing is left behind once it is back", async () => {
+  const { store, tracker, folder: outbox, warnings } = kit({ exitTimeoutMs: 100 });
+  store.uploadFault = () => unavailable;
+  const source = join(folder, "waits.bin");
+  writeFileSync(source, "waits");
+  const run = tracker.startRun({ runName: "waits" });
+  run.logText("small", "small.txt");
+  run.logArtifact(source, "in");
+  run.logBytes(Buffer.alloc(100_000, "x"), "large.txt");
+  run.logMetric("loss", 1);
+  run.end();
+  await tracker.flush();
+  rmSync(source);
+  assert.equal(store.named("waits")?.status, "FINISHED");
+  assert.deepEqual(store.named("waits") && text(store.named("waits") as StoredRun), {});
+  assert.equal(tracker.stats().pending, 3);
+  store.uploadFault = undefined;
+  await until("files", () => tracker.stats().pending === 0);
+  assert.deepEqual(text(store.named("waits") as StoredRun), { "small.txt": "small", "in/waits.bin": "waits", "large.txt": "x".repeat(100_000) });
+  await tracker.shutdown();
+  assert.deepEqual(lies(outbox), []);
+  assert.match(warnings.join("\n"), /Away/);
+});
+
+test("what a program could not store, the next one does: small files, large ones, linked ones", async () => {
+  const { store, tracker, folder: outbox, warnings } = kit({ exitTimeoutMs: 50 });
+  store.uploadFault = () => unavailable;
+  const source = join(folder, "inherited.bin");
+  writeFileSync(source, "inherited");
+  const run = tracker.startRun({ runName: "inherited" });
+  await run.serverId();
+  run.logText("small", "small.txt");
+  run.logArtifact(source);
+  run.logArtifact(source, "copies", { copy: true });
+  run.logBytes(Buffer.alloc(100_000, "y"), "large.txt");
+  run.end();
+  await tracker.shutdown({ timeoutMs: 100 });
+  rmSync(source);
+  assert.match(warnings.join("\n"), /4 files .* kept in .*KEPT_FOR_LATER/);
+  assert.equal(tracker.stats().pending, 4);
+  assert.equal(lies(outbox).length, 4); // the outbox, and three files beside it
+  store.uploadFault = undefined;
+  const heir = kit({}, store, outbox);
+  heir.tracker.withRun({ runName: "heir" }, () => undefined);
+  await until("inherited files", () => Object.keys(text(store.named("inherited") as StoredRun)).length === 4);
+  assert.deepEqual(text(store.named("inherited") as StoredRun), {
+    "small.txt": "small",
+    "inherited.bin": "inherited",
+    "copies/inherited.bin": "inherited",
+    "large.txt": "y".repeat(100_000),
+  });
+  await heir.tracker.shutdown();
+  assert.deepEqual(lies(outbox), []);
+});
+
+test("files of a run that the store does not have yet follow its creation, by this program or the next", async () => {
+  const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 50 });
+  store.fault = () => away;
+  tracker.withRun({ runName: "late" }, (run) => {
+    run.logText("late", "late.txt");
+    run.logMetric("loss", 1);
+  });
+  await tracker.shutdown({ timeoutMs: 50 });
+  assert.equal(store.uploads.length, 0);
+  store.fault = undefined;
+  const heir = kit({}, store, outbox);
+  heir.tracker.withRun({ runName: "heir" }, () => undefined);
+  await until("the run and its file", () => store.named("late")?.artifacts.files.size === 1);
+  assert.equal(store.named("late")?.status, "FINISHED");
+  await heir.tracker.shutdown();
+  assert.deepEqual(lies(outbox), []);
+});
+
+test("a file that is refused is said once and named by a tag; the others go on", async () => {
+  const { store, tracker, warnings } = kit();
+  store.uploadFault = (path) => (path === "bad.txt" ? new PulseError("REJECTED", "Not this one.") : undefined);
+  tracker.withRun({ runName: "refused" }, (run) => {
+    for (const name of ["bad.txt", "good.txt"]) run.logText(name, name);
+  });
+  await tracker.flush();
+  await tracker.flush();
+  const run = store.named("refused") as StoredRun;
+  assert.deepEqual(text(run), { "good.txt": "good.txt" });
+  assert.equal(run.tags.get("pulse.artifact_failed.bad.txt"), "Not this one.");
+  assert.equal(warnings.filter((each) => each.includes("Not this one")).length, 1);
+  assert.equal(tracker.stats().rejected, 1);
+  assert.equal(tracker.stats().pending, 0);
+  await tracker.shutdown();
+});
+
+test("a later file of the same name replaces the one that waits", async () => {
+  const { store, tracker } = kit({ exitTimeoutMs: 50 });
+  store.uploadFault = () => unavailable;
+  const run = tracker.startRun({ runName: "same" });
+  await run.serverId();
+  for (let i = 0; i < 50; i++) {
+    run.logText(`version ${i}`, "same.txt");
+    if (i % 10 === 0) await sleep(2);
+  }
+  run.end();
+  store.uploadFault = undefined;
+  await until("the last version", () => tracker.stats().pending === 0);
+  assert.deepEqual(text(store.named("same") as StoredRun), { "same.txt": "version 49" });
+  await tracker.shutdown();
+});
+
+test("files of a run that sampling leaves out are neither stored nor counted", async () => {
+  const { store, tracker, warnings } = kit();
+  const fail = (sample: number): void =>
+    tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
+  fail(0);
+  fail(1);
+  assert.throws(() =>
+    tracker.withRun({ runName: "failed", sample: 0 }, (run) => {
+      run.logText("why", "why.txt");
+      throw new Error("fails");
+    }),
+  );
+  await tracker.flush();
+  assert.deepEqual(store.uploads.sort(), ["text.txt", "why.txt"]);
+  assert.equal(tracker.stats().artifacts, 2);
+  assert.equal(tracker.stats().pending, 0);
+  assert.deepEqual(warnings, []);
+  await tracker.shutdown();
+});
+
+test("with durability memory nothing is written, and what does not fit is dropped and counted", async () => {
+  const { store, tracker, folder: outbox, warnings } = kit({ durability: "memory", maxPendingBytes: 65_536 });
+  store.uploadFault = () => unavailable;
+  const run = tracker.startRun({ runName: "memory" });
+  await run.serverId();
+  for (let i = 0; i < 20; i++) run.logBytes(Buffer.alloc(10_000, i), `${i}.bin`);
+  run.end();
+  assert.deepEqual(lies(outbox), []);
+  const { dropped, pending } = tracker.stats();
+  assert.ok(dropped >= 13 && dropped <= 15, String(dropped));
+  assert.ok(pending <= 8);
+  store.uploadFault = undefined;
+  await tracker.shutdown();
+  assert.equal(store.named("memory")?.artifacts.files.size, 20 - dropped);
+  assert.match(warnings.join("\n"), /MEMORY_FULL/);
+});
+
+test("what does not fit beside the outbox is left out, with a warning", async () => {
+  const { store, tracker, warnings } = kit({ outbox: { folder: newFolder(), maxArtifactBytes: 150_000 } });
+  store.uploadFault = () => unavailable;
+  tracker.withRun({ runName: "bounded" }, (run) => {
+    for (const name of ["a", "b"]) run.logBytes(Buffer.alloc(100_000), name);
+  });
+  await until("the first", () => store.uploads.includes("a"));
+  assert.match(warnings.join("\n"), /150000 bytes of files wait already; "b".*maxArtifactBytes.*ARTIFACT_REFUSED/);
+  store.uploadFault = undefined;
+  await tracker.flush({ timeoutMs: 5_000 });
+  assert.deepEqual([...(store.named("bounded")?.artifacts.files.keys() ?? [])], ["a"]);
+  await tracker.shutdown();
+});
+
+test("a file that vanishes where it could not be kept is named, and everything else goes on", async () => {
+  const { store, tracker, warnings } = kit({ durability: "memory" });
+  const source = join(folder, "vanishes.bin");
+  writeFileSync(source, "vanishes");
+  tracker.withRun({ runName: "vanishes" }, (run) => {
+    run.logArtifact(source);
+    run.logText("stays", "stays.txt");
+  });
+  rmSync(source);
+  await tracker.flush();
+  await tracker.flush();
+  const run = store.named("vanishes") as StoredRun;
+  assert.deepEqual(text(run), { "stays.txt": "stays" });
+  assert.match(String(run.tags.get("pulse.artifact_failed.vanishes.bin")), /is gone/);
+  assert.match(warnings.join("\n"), /vanishes.bin is gone.*ARTIFACT_UNREADABLE/);
+  await tracker.shutdown();
+});
+
+test("a file that is written to in place is stored as it is by then, and that is said; a copy is not touched by it", async () => {
+  const { store, tracker, warnings } = kit();
+  store.fault = () => away;
+  const source = join(folder, "rewritten.bin");
+  writeFileSync(source, "before");
+  tracker.withRun({ runName: "rewritten" }, (run) => {
+    run.logArtifact(source);
+    run.logArtifact(source, "copy", { copy: true });
+  });
+  await sleep(100);
+  writeFileSync(source, "after!!");
+  store.fault = undefined;
+  await tracker.flush({ timeoutMs: 5_000 });
+  assert.deepEqual(text(store.named("rewritten") as StoredRun), { "rewritten.bin": "after!!", "copy/rewritten.bin": "before" });
+  assert.match(warnings.join("\n"), /was rewritten after it was logged.*ARTIFACT_REWRITTEN/);
+  await tracker.shutdown();
+});
