@@ -1,7 +1,7 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from "node:http";
 import type { AgentOptions } from "node:https";
-import type { ServerSettings } from "../../config/server.js";
-import { messageOf, PulseError } from "../../errors.js";
+import type { ServerSettings } from "../config/server.js";
+import { messageOf, PulseError } from "../errors.js";
 import { type Connecting, ConnectionChoice } from "./connection-choice.js";
 import { Failure } from "./failure.js";
 import { proxyAddress, proxyFor } from "./proxy.js";

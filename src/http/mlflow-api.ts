@@ -1,7 +1,7 @@
-import { REDACTED, shownText } from "../../capture/redact.js";
-import { type Auth, HEADER_VALUE } from "../../config/options.js";
-import type { ServerSettings } from "../../config/server.js";
-import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import { REDACTED, shownText } from "../capture/redact.js";
+import { type Auth, HEADER_VALUE } from "../config/options.js";
+import type { ServerSettings } from "../config/server.js";
+import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { addedFields, foreignFields } from "./answers.js";
 import { Failure } from "./failure.js";
 import { type HttpAnswer, HttpClient, type HttpRequest } from "./http-client.js";
