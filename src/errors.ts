@@ -86,6 +86,8 @@ const PROBLEMS = {
     todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",
   },
   RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
+  ARTIFACT_NOT_FOUND: { retry: false, todo: "Look at what is there with a listing of its folder." },
+  ARTIFACT_ROOT: { retry: false, todo: "" },
   REJECTED: { retry: false, todo: "" },
 } as const;
 

@@ -66,6 +66,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "stack-room.ts",
   ],
   http: ["capture", "config", "errors.ts", "stores/tracking-store.ts"],
+  artifacts: ["http", "capture", "config", "clock.ts", "errors.ts", "make-folder.ts", "registry.ts", "wrong-input.ts"],
   stores: ["http", "capture", "config", "clock.ts", "entities.ts", "errors.ts", "make-folder.ts", "registry.ts", "wrong-input.ts"],
   config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts", "stores/tracking-store.ts", "wrong-input.ts"],
   context: [],
