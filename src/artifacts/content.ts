@@ -1,22 +1,29 @@
+import { addAbortSignal } from "node:stream";
 import { messageOf, PulseError } from "../errors.js";
 import type { Body } from "../http/transfer.js";
 import type { ArtifactContent } from "./artifact-repository.js";
 
 /** A part of a content as the body of a request. */
 export function bodyOf(content: ArtifactContent, start: number = 0, end: number = content.size): Body {
-  return { length: end - start, open: () => bytesOf(content, start, end) };
+  return { length: end - start, open: (signal) => bytesOf(content, start, end, signal) };
 }
 
 /**
  * The bytes of a content from `start` up to `end`: exactly so many.
  * @throws PulseError `REJECTED` when it cannot be read, or gives fewer or more: then it has changed since it was given.
  */
-export async function* bytesOf(content: ArtifactContent, start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
+export async function* bytesOf(
+  content: ArtifactContent,
+  start: number,
+  end: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, void> {
   const length = end - start;
   if (length === 0) return;
   let given = 0;
   try {
-    for await (const chunk of content.open(start, end)) {
+    const stream = content.open(start, end);
+    for await (const chunk of signal ? addAbortSignal(signal, stream) : stream) {
       const bytes: Uint8Array = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
       given += bytes.length;
       if (given > length) break;

@@ -39,7 +39,7 @@ export class LocalRepository implements ArtifactRepository {
     try {
       handle = await open(temporary, "wx");
       let written = 0;
-      for await (const chunk of bytesOf(content, 0, content.size)) {
+      for await (const chunk of bytesOf(content, 0, content.size, signal)) {
         signal?.throwIfAborted();
         await writeAll(handle, chunk, written);
         written += chunk.length;

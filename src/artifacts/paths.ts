@@ -36,9 +36,9 @@ function isHarmless(segments: readonly string[]): boolean {
   return segments.every((segment) => segment.split("\\").every((part) => part !== "." && part !== ".."));
 }
 
-/** A path below a folder; the root is `""`. */
-export function below(folder: string, name: string): string {
-  return folder === "" ? name : `${folder}/${name}`;
+/** A path below a folder; the root is `""`, on either side. */
+export function below(folder: string, path: string): string {
+  return folder === "" || path === "" ? folder || path : `${folder}/${path}`;
 }
 
 /** The folder a path lies in, and its name there. */

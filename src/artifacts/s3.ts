@@ -31,7 +31,7 @@ export class S3Repository implements ArtifactRepository {
 
   /** @param prefix of all keys, without slashes at its ends; may be empty */
   constructor(bucket: string, prefix: string, { env, requestTimeoutMs, credentials, sizes = PART_SIZES }: S3Options) {
-    this.uri = `s3://${below(bucket, prefix)}`.replace(/\/$/, "");
+    this.uri = `s3://${below(bucket, prefix)}`;
     this.#bucket = new S3Bucket(bucket, new AwsSettings(env, credentials), env, requestTimeoutMs);
     this.#prefix = prefix;
     this.#sizes = sizes;
@@ -164,7 +164,7 @@ export class S3Repository implements ArtifactRepository {
   }
 
   #key(path: string): string {
-    return path === "" || this.#prefix === "" ? this.#prefix || path : `${this.#prefix}/${path}`;
+    return below(this.#prefix, path);
   }
 }
 

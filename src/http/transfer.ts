@@ -6,7 +6,8 @@ import { PulseError } from "../errors.js";
 export interface Body {
   /** In bytes; `open` gives so many, or throws. */
   readonly length: number;
-  open(): AsyncIterable<Uint8Array>;
+  /** `signal`: nobody wants them any more. */
+  open(signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 /** A request whose body, or whose answer, may be large. */
@@ -43,9 +44,11 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
     let allowedMs = idleMs;
     let bytes = -1;
     let since = performance.now();
+    const ended = new AbortController();
 
     const over = (): void => {
       clearInterval(timer);
+      ended.abort();
       signal?.removeEventListener("abort", aborted);
     };
     const fail = (error: unknown): void => {
@@ -88,7 +91,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
     });
     if (body === undefined) return void request.end();
     const send = async (): Promise<void> => {
-      for await (const chunk of body.open()) {
+      for await (const chunk of body.open(ended.signal)) {
         if (response !== undefined || request.destroyed) return;
         if (!request.write(chunk)) await drained(request);
       }
@@ -97,7 +100,9 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
       since = performance.now();
       onSent?.();
     };
-    send().catch(fail);
+    send().catch((error: unknown) => {
+      if (!ended.signal.aborted) fail(error);
+    });
   });
 }
 
