@@ -4,6 +4,8 @@ import type { ArtifactInfo } from "./artifact-repository.js";
 
 /** S3 takes keys of 1,024 bytes, with the root before the path. */
 const LONGEST_PATH = 800;
+/** File systems take no longer names, in bytes. */
+const LONGEST_NAME = 255;
 /** What a listing may hold at most; MLflow's own pages stop far earlier. */
 export const MOST_ENTRIES = 100_000;
 
@@ -13,8 +15,8 @@ const DRIVE = /^[a-z]:/i;
 const CONTROL = /[\0-\x1f\x7f]/;
 
 /**
- * Checks the path of an artifact and gives it without doubled and closing slashes: relative, with `/`, at most 800 characters, no
- * segments `.` and `..` (also between backslashes), no `#` (MLflow refuses to give such a file back), no control characters.
+ * Checks the path of an artifact and gives it without doubled and closing slashes: relative, with `/`, at most 800 characters
+ * and 255 bytes for each name, no segments `.` and `..` (also between backslashes), no `#` (MLflow refuses to give such a file back), no control characters.
  * @throws PulseError `INVALID_VALUE` that says what is wrong.
  */
 export function artifactPath(text: unknown): string {
@@ -27,6 +29,7 @@ export function artifactPath(text: unknown): string {
   if (/\p{Surrogate}/u.test(text)) throw wrong("has half a character in it");
   const path = text.split("/").filter((segment) => segment !== "");
   if (path.length === 0) throw wrong("is empty");
+  if (path.some((segment) => Buffer.byteLength(segment) > LONGEST_NAME)) throw wrong(`has a name of more than ${LONGEST_NAME} bytes`);
   if (!isHarmless(path)) throw wrong("has a segment . or ..");
   return path.join("/");
 }

@@ -1,4 +1,4 @@
-import { type Readable, Transform } from "node:stream";
+import { Readable, Transform } from "node:stream";
 import type { ServerSettings } from "../config/server.js";
 import { PulseError } from "../errors.js";
 import { Failure } from "../http/failure.js";
@@ -13,6 +13,8 @@ import { below, checkedListing, encoded, parted } from "./paths.js";
 import { ProxiedParts } from "./proxied-parts.js";
 
 const FILES = "/api/2.0/mlflow-artifacts/artifacts";
+/** What MLflow decodes once more, as often as it can: the file would get another name. */
+const DECODED = /%[\da-f]{2}/i;
 /** From this size on it is always looked whether a file is there, in bytes: the look costs little beside it. */
 const ALWAYS_CONFIRMED = 1024 * 1024;
 
@@ -23,6 +25,8 @@ const ALWAYS_CONFIRMED = 1024 * 1024;
  * Whether a file is there with its size is confirmed by a listing: for the first upload, since what answers 200 need not be MLflow;
  * for each from 1 MiB on; after each upload in parts; and when it is not known what became of a request (the connection was lost or the
  * server failed after all had been sent): a file of that size is the file then, an old one of the same size cannot be told from it.
+ *
+ * MLflow 2 with a folder as its destination keeps what it got of an upload that was cut off, until the next attempt takes its place.
  */
 export class ProxiedRepository implements ArtifactRepository {
   readonly uri: string;
@@ -45,6 +49,10 @@ export class ProxiedRepository implements ArtifactRepository {
 
   async upload(path: string, content: ArtifactContent, options: UploadOptions = {}): Promise<void> {
     const { signal } = options;
+    if (DECODED.test(path)) {
+      const detail = `${path} cannot be kept by an MLflow server, which takes the % in it for an encoded character; give it another name.`;
+      throw new PulseError("REJECTED", detail);
+    }
     try {
       const parts = content.size >= this.#sizes.from && (await this.#parts.offered());
       if (parts && (await this.#parts.upload(below(this.#root, path), content, options))) {
@@ -82,12 +90,18 @@ export class ProxiedRepository implements ArtifactRepository {
     try {
       const request = { method: "GET", path: this.#file(path) } as const;
       const response = await this.#api.transfer({ ...request, hold: true });
-      if (response.statusCode === 200) return start === 0 ? response : response.pipe(skipping(start)).on("close", () => response.destroy());
+      const status = response.statusCode ?? 0;
+      if (status === 200) {
+        if (await isEmpty(response)) {
+          if ((await this.#entry(path))?.isDir) throw this.#notFound(path); // as MLflow gives a folder on S3
+          return Readable.from([]);
+        }
+        return start === 0 ? response : response.pipe(skipping(start)).on("close", () => response.destroy());
+      }
       const failure = this.#api.failureOf(request, await wholeAnswer(response));
-      // A destination on S3 says 500 of what is not there, and a folder is a 500 or 404, too.
-      const absent = (response.statusCode === 404 && failure.kind === "rejected") || (response.statusCode ?? 0) >= 500;
-      if (!absent || (await this.#entry(path))?.isDir === false) throw failure;
-      throw new PulseError("ARTIFACT_NOT_FOUND", `There is no file ${path} in ${this.uri}.`, failure.error);
+      // Of what is not there, or a folder, it says 400, 404 or, with a destination on S3, 500: the listing knows.
+      if ((status !== 400 && status !== 404 && status < 500) || (await this.#entry(path))?.isDir === false) throw failure;
+      throw this.#notFound(path, failure.error);
     } catch (error) {
       throw problemOf(error);
     }
@@ -127,7 +141,8 @@ export class ProxiedRepository implements ArtifactRepository {
     const entry = await this.#entry(path).catch((error: unknown) => {
       throw otherwise instanceof Failure ? otherwise : error;
     });
-    if (entry?.size !== size) throw otherwise;
+    // Of an empty file MLflow names no size.
+    if (entry === undefined || entry.isDir || (entry.size ?? 0) !== size) throw otherwise;
     this.#confirmed = true;
   }
 
@@ -135,9 +150,23 @@ export class ProxiedRepository implements ArtifactRepository {
     return (await this.list(parted(path).folder)).find((entry) => entry.path === path);
   }
 
+  #notFound(path: string, cause?: unknown): PulseError {
+    return new PulseError("ARTIFACT_NOT_FOUND", `There is no file ${path} in ${this.uri}.`, cause);
+  }
+
   #file(path: string): string {
     return `${FILES}/${encoded(below(this.#root, path))}`;
   }
+}
+
+/** Whether a stream ends without a byte; what has come of it stays in it. */
+async function isEmpty(stream: Readable): Promise<boolean> {
+  await new Promise<void>((resolve, reject) => {
+    stream.once("readable", resolve).once("end", resolve).once("error", reject);
+  });
+  const chunk: unknown = stream.read();
+  if (chunk !== null) stream.unshift(chunk);
+  return chunk === null;
 }
 
 /** Lets go of the first bytes: MLflow gives files from their beginning only. */

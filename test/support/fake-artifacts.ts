@@ -105,7 +105,10 @@ export async function fakeArtifacts(s3: FakeS3, multipart = true): Promise<FakeA
     for (const [key, { length }] of s3.objects) {
       if (!key.startsWith(start)) continue;
       const [name = "", ...deeper] = key.slice(start.length).split("/");
-      files.set(name, deeper.length > 0 ? { path: name, is_dir: true } : { path: name, is_dir: false, file_size: length });
+      files.set(
+        name,
+        deeper.length > 0 ? { path: name, is_dir: true } : { path: name, is_dir: false, ...(length > 0 && { file_size: length }) },
+      );
     }
     return { files: [...files.values()] };
   }
