@@ -5,7 +5,7 @@ import { PulseError } from "../../src/errors.js";
 import { allOf, contentOf, someBytes, stalling } from "../support/contents.js";
 
 /** How a repository is opened: tests have parts smaller than they are, and give up sooner. */
-export interface Opening {
+interface Opening {
   readonly requestTimeoutMs?: number;
 }
 

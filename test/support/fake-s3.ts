@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { AwsV4Signer } from "aws4fetch";
 
 /** A request as the store saw it. */
-export interface S3Seen {
+interface S3Seen {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
@@ -12,7 +12,7 @@ export interface S3Seen {
 }
 
 /** What is done instead of what was asked for; "cut" ends the connection. */
-export type S3Fault = { readonly status: number; readonly body?: string; readonly headers?: Record<string, string> } | "cut" | undefined;
+type S3Fault = { readonly status: number; readonly body?: string; readonly headers?: Record<string, string> } | "cut" | undefined;
 
 export interface FakeS3 {
   readonly url: string;
