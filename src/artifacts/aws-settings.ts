@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { homeFolder } from "../config/folders.js";
 import { messageOf, PulseError } from "../errors.js";
 import { record, text } from "../http/json.js";
+import { ObjectStoreError } from "./object-store-error.js";
 
 /**
  * What signs requests to S3.
@@ -23,9 +24,7 @@ export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;
 const PEER = "@aws-sdk/credential-providers";
 const RENEW_MS = 60_000;
 
-const HOW =
-  "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile of ~/.aws/credentials, or the option `credentials`; " +
-  `for SSO, roles and the credentials of machines, npm install ${PEER}.`;
+const HOW = `For SSO, roles and the credentials of machines, npm install ${PEER}.`;
 
 /**
  * Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile (`AWS_PROFILE`, else `default`) in
@@ -101,7 +100,7 @@ export class AwsSettings {
     try {
       return await provider();
     } catch (error) {
-      throw new PulseError("UNAUTHORIZED", `${who} gave no credentials for S3: ${messageOf(error)}.`, error);
+      throw new ObjectStoreError("UNAUTHORIZED", `${who} gave no credentials for S3: ${messageOf(error)}.`, error);
     }
   }
 
@@ -112,7 +111,7 @@ export class AwsSettings {
       const { fromNodeProviderChain } = (await import(name)) as { fromNodeProviderChain: () => CredentialsProvider };
       return fromNodeProviderChain();
     } catch (error) {
-      throw new PulseError("UNAUTHORIZED", `There are no credentials for S3. ${HOW}`, error);
+      throw new ObjectStoreError("UNAUTHORIZED", `There are no credentials for S3. ${HOW}`, error);
     }
   }
 
@@ -158,7 +157,7 @@ function checked(given: unknown): S3Credentials {
   const expiration = credentials?.["expiration"];
   const found = keys(accessKeyId, secretAccessKey, text(credentials?.["sessionToken"]));
   if (found === undefined)
-    throw new PulseError("UNAUTHORIZED", "What gives the credentials for S3 gave none with accessKeyId and secretAccessKey.");
+    throw new ObjectStoreError("UNAUTHORIZED", "What gives the credentials for S3 gave none with accessKeyId and secretAccessKey.");
   return { ...found, expiration: expiration instanceof Date && !Number.isNaN(expiration.getTime()) ? expiration : undefined };
 }
 

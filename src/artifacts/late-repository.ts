@@ -25,7 +25,10 @@ export class LateRepository implements ArtifactRepository {
   }
 
   close(): void {
-    void this.#loaded?.then((repository) => repository.close());
+    this.#loaded?.then(
+      (repository) => repository.close(),
+      () => {}, // whoever used it was told
+    );
   }
 
   #repository(): Promise<ArtifactRepository> {

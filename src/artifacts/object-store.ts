@@ -4,6 +4,7 @@ import type { Connecting } from "../http/connection-choice.js";
 import { Connections } from "../http/connections.js";
 import { type Transfer, transfer } from "../http/transfer.js";
 import { unreachable } from "../http/unreachable.js";
+import { ObjectStoreError } from "./object-store-error.js";
 
 /** A request to an object store. */
 export interface ObjectRequest extends Omit<Transfer, "idleMs"> {
@@ -65,11 +66,7 @@ export class ObjectStoreClient {
   /** Names the origin only: a query may hold a signature. */
   #unreachable(url: URL, error: unknown): PulseError {
     const told = unreachable(url.origin, error, this.#connections.proxyTo(url));
-    if (told.code !== "TLS_FAILED" || error instanceof PulseError) return told;
-    return new PulseError(
-      "STORE_UNAVAILABLE",
-      `${told.message.replace(told.todo, "").trim()} Trust its certificate authority with AWS_CA_BUNDLE.`,
-      error,
-    );
+    if (told.code !== "TLS_FAILED") return told;
+    return new ObjectStoreError(told.code, told.message.replace(told.todo, "").trim(), error);
   }
 }

@@ -1,5 +1,6 @@
 import { PulseError, type PulseErrorCode } from "../errors.js";
 import type { HttpAnswer } from "../http/whole-answer.js";
+import { ObjectStoreError } from "./object-store-error.js";
 
 const MOST_SHOWN = 300;
 
@@ -77,14 +78,8 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
   InternalError: "SERVER_ERROR",
 };
 
-/** What is said beside the code: its own end speaks of the tracking server. */
-const TODO: Readonly<Partial<Record<PulseErrorCode, string>>> = {
-  UNAUTHORIZED:
-    "Check the credentials for S3 (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, or the option `credentials`) and the clock.",
-};
-
 /** An answer of S3 that refuses. */
-export class S3Error extends PulseError {
+export class S3Error extends ObjectStoreError {
   /** S3's own code, such as `NoSuchUpload`; empty where it said none. */
   readonly s3Code: string;
   readonly status: number;
@@ -98,7 +93,7 @@ export class S3Error extends PulseError {
     const region = headers["x-amz-bucket-region"];
     const elsewhere =
       region !== undefined && (status === 301 || status === 400) ? ` The bucket is in ${String(region)}: set AWS_REGION.` : "";
-    super(code, `${where} refused ${what}: ${why}.${elsewhere}${TODO[code] ? ` ${TODO[code]}` : ""}`);
+    super(code, `${where} refused ${what}: ${why}.${elsewhere}`);
     this.s3Code = s3Code;
     this.status = status;
   }
