@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { S3Repository } from "../../src/artifacts/s3.js";
 import { xmlElements, xmlText } from "../../src/artifacts/s3-answers.js";
 import { contentOf, someBytes } from "../support/contents.js";
 import { BUCKET, type FakeS3, fakeS3 } from "../support/fake-s3.js";
+import { scripted } from "../support/scripted-server.js";
 
 const SIZES = { from: 40_000, size: 20_000 };
 const folder = mkdtempSync(join(tmpdir(), "pulse-s3-"));
@@ -246,4 +247,16 @@ test("answers in XML are read as they are, and nothing grows", () => {
   xmlElements("<Contents".repeat(500_000), "Contents");
   xmlElements("<Contents >".repeat(500_000), "Contents");
   assert.ok(performance.now() - began < 2_000);
+});
+
+test("a store with a certificate of one's own is trusted by AWS_CA_BUNDLE, or unseen", async () => {
+  const pem = (name: string): string => join(process.cwd(), "test/fixtures/tls", name);
+  const listing = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+  const server = await scripted(() => ({ body: listing }), { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
+  closing.push(() => server.close());
+  const url = server.url.replace("127.0.0.1", "localhost");
+  const env = { MLFLOW_S3_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
+  await assert.rejects(repositoryAt(env).list(), { code: "TLS_FAILED", message: /AWS_CA_BUNDLE; recording goes on meanwhile\.$/ });
+  for (const trust of [{ AWS_CA_BUNDLE: pem("ca.pem") }, { MLFLOW_S3_IGNORE_TLS: "true" }])
+    assert.deepEqual(await repositoryAt({ ...env, ...trust }).list(), []);
 });
