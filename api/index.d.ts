@@ -935,6 +935,14 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "Restore the run in MLflow to log into it.";
     };
+    readonly ARTIFACT_NOT_FOUND: {
+        readonly retry: false;
+        readonly todo: "Look at what is there with a listing of its folder.";
+    };
+    readonly ARTIFACT_ROOT: {
+        readonly retry: false;
+        readonly todo: "";
+    };
     readonly REJECTED: {
         readonly retry: false;
         readonly todo: "";

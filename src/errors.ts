@@ -91,7 +91,7 @@ const PROBLEMS = {
     todo: "Everything else of the run goes on. Log a file when it is whole, and keep it until `await flush()` where another file system does not let it be linked.",
   },
   ARTIFACT_REWRITTEN: { retry: false, todo: "What it holds now is stored; log it with `copy: true` to keep what it held." },
-  ARTIFACT_NOT_FOUND: { retry: false, todo: "" },
+  ARTIFACT_NOT_FOUND: { retry: false, todo: "Look at what is there with a listing of its folder." },
   ARTIFACT_ROOT: { retry: false, todo: "" },
   ARTIFACT_REFUSED: { retry: false, todo: "Everything else of the run goes on." },
   REJECTED: { retry: false, todo: "" },

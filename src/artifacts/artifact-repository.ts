@@ -30,11 +30,15 @@ export interface ArtifactInfo {
  * @experimental
  */
 export interface UploadOptions {
-  /** Ends it; the promise then rejects with the signal's reason. */
+  /** Ends it, and takes away what is stored of it so far, that of `state` included; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** What `onState` was told last of the same upload, by this process or an earlier one: it goes on from there. @default from the beginning */
   readonly state?: unknown;
-  /** Called with what has to be kept to go on later (a JSON value), whenever a part is stored. */
+  /**
+   * Called with what has to be kept to go on later (a JSON value), whenever a part is stored; with undefined when there is nothing to go on
+   * with any more. It may let in whoever has it to that one upload for an hour (addresses of parts that are signed): it is to be kept as the
+   * file itself is. Without this, an upload that fails takes away what is stored of it.
+   */
   readonly onState?: ((state: unknown) => void) | undefined;
   /** Called with the bytes stored so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
@@ -44,7 +48,7 @@ export interface UploadOptions {
  * Where the files of a run are kept. `upload` is idempotent: the same again ends the same, a file is there whole or not at all.
  *
  * What fails rejects with a `PulseError`, whose code says what follows: `STORE_UNAVAILABLE`, `STORE_BUSY`, `SERVER_ERROR`, `TLS_FAILED`,
- * `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`: the same again later; `FORBIDDEN`: not with these credentials; `REJECTED`: never;
+ * `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`, `DISK_FULL`: the same again later; `FORBIDDEN`: not with these credentials; `REJECTED`: never;
  * `ARTIFACT_NOT_FOUND`: there is no such file. Paths are relative to the root, with `/`, already checked by `artifactPath`.
  * @experimental It may still change in a minor version.
  */

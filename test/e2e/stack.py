@@ -1,6 +1,6 @@
 """A whole MLflow as teams run it, for the end-to-end tests: PostgreSQL, artifacts on S3 (moto), basic auth.
 
-`stack.py FOLDER` prints {"url": "", "username": "", "password": ""} once it answers, and lives for as long as stdin
+`stack.py FOLDER` prints {"url": "", "username": "", "password": "", "s3": "", "bucket": ""} once it answers, and lives for as long as stdin
 stays open. Everything it writes is in FOLDER; what the programs say goes to stderr.
 """
 
@@ -171,7 +171,8 @@ def main(folder):
         start_mlflow(folder, url_port, database, s3_port, username, password)
         until("moto", lambda: answers(s3_port, "PUT", f"/{BUCKET}"), 120)
         until("mlflow server", lambda: answers(url_port, "GET", "/health"), 240)
-        print(json.dumps({"url": f"http://127.0.0.1:{url_port}", "username": username, "password": password}), flush=True)
+        said = {"url": f"http://127.0.0.1:{url_port}", "username": username, "password": password}
+        print(json.dumps(said | {"s3": f"http://127.0.0.1:{s3_port}", "bucket": BUCKET}), flush=True)
         while True:
             check()
             time.sleep(0.25)

@@ -6,6 +6,9 @@ export type Stack = Server & {
   /** Of the administrator. */
   username: string;
   password: string;
+  /** Where its S3 is, which takes the keys "testing" and "testing", and the bucket with the artifacts. */
+  s3: string;
+  bucket: string;
   /** The URL with both in it, as a `Peer` takes it. */
   peerUri: string;
 };
@@ -25,7 +28,7 @@ export async function startStack(dir: string): Promise<Stack> {
   };
   const first = await Promise.race([once(createInterface({ input: child.stdout }), "line"), ended]);
   if (!Array.isArray(first)) throw new Error(`The stack did not start:\n${log()}`);
-  const said = JSON.parse(String(first[0])) as Pick<Stack, "url" | "username" | "password">;
+  const said = JSON.parse(String(first[0])) as Pick<Stack, "url" | "username" | "password" | "s3" | "bucket">;
   const peerUri = said.url.replace("//", `//${said.username}:${said.password}@`);
   return { ...said, peerUri, log, stop };
 }

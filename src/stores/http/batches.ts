@@ -1,6 +1,6 @@
 import type { Metric } from "../../entities.js";
-import type { Items } from "./answers.js";
-import { refusal } from "./failure.js";
+import type { Items } from "../../http/answers.js";
+import { refusal } from "../../http/failure.js";
 
 /** What a server takes in one `log-batch`. */
 const MOST_ITEMS = 1_000;

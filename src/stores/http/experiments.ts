@@ -1,8 +1,8 @@
 import type { ExperimentRef } from "../../entities.js";
 import { MlflowError, type PulseError } from "../../errors.js";
-import { Failure, refusal, refusedAs } from "./failure.js";
-import { record, text } from "./json.js";
-import type { MlflowApi } from "./mlflow-api.js";
+import { Failure, refusal, refusedAs } from "../../http/failure.js";
+import { record, text } from "../../http/json.js";
+import type { MlflowApi } from "../../http/mlflow-api.js";
 
 /** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
 const BELIEVED_MS = 60_000;

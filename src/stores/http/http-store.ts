@@ -2,6 +2,9 @@ import { systemClock } from "../../clock.js";
 import type { ServerSettings } from "../../config/server.js";
 import type { DatasetInput, Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
+import { Failure, refusal, refusedAs } from "../../http/failure.js";
+import { list, record, text } from "../../http/json.js";
+import { MlflowApi } from "../../http/mlflow-api.js";
 import { refusedTags } from "../refused-tags.js";
 import {
   DONE,
@@ -19,12 +22,9 @@ import {
 } from "../tracking-store.js";
 import { integer } from "./batches.js";
 import { deletedExperiment, deniedExperiment, Experiments, label } from "./experiments.js";
-import { Failure, refusal, refusedAs } from "./failure.js";
 import { logInputs } from "./inputs.js";
 import { ItemWriter } from "./item-writer.js";
-import { list, record, text } from "./json.js";
 import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
-import { MlflowApi } from "./mlflow-api.js";
 import { isAboutItems } from "./refused-items.js";
 
 /**

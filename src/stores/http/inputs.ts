@@ -1,8 +1,8 @@
 import type { DatasetInput } from "../../entities.js";
 import { MlflowError, PulseError } from "../../errors.js";
+import { Failure, refusedAs } from "../../http/failure.js";
+import type { MlflowApi } from "../../http/mlflow-api.js";
 import type { RefusedItems } from "../tracking-store.js";
-import { Failure, refusedAs } from "./failure.js";
-import type { MlflowApi } from "./mlflow-api.js";
 import { isAboutItems } from "./refused-items.js";
 
 const CALL = "runs/log-inputs";

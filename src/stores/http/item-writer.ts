@@ -1,11 +1,11 @@
 import type { MlflowError } from "../../errors.js";
+import { type Items, logBatch } from "../../http/answers.js";
+import { Failure, refusedAs } from "../../http/failure.js";
+import type { MlflowApi } from "../../http/mlflow-api.js";
 import { refusedTags } from "../refused-tags.js";
 import type { RefusedItems } from "../tracking-store.js";
-import { type Items, logBatch } from "./answers.js";
 import { type Batch, batches } from "./batches.js";
-import { Failure, refusedAs } from "./failure.js";
 import type { LateRequests } from "./late-requests.js";
-import type { MlflowApi } from "./mlflow-api.js";
 import { remedyFor } from "./refused-batch.js";
 import { isAboutItems, isOfUser, RefusedItemsFinder } from "./refused-items.js";
 

@@ -1,9 +1,9 @@
 import type { Tag } from "../../entities.js";
+import { deleteRun, logBatch } from "../../http/answers.js";
+import { Failure } from "../../http/failure.js";
+import { list, record, text } from "../../http/json.js";
+import type { MlflowApi } from "../../http/mlflow-api.js";
 import type { RunEnd, StoredIds } from "../tracking-store.js";
-import { deleteRun, logBatch } from "./answers.js";
-import { Failure } from "./failure.js";
-import { list, record, text } from "./json.js";
-import type { MlflowApi } from "./mlflow-api.js";
 
 /** The tag by which a run is found whose creation nobody heard back from. */
 export const RUN_KEY_TAG = "pulse.run_key";

@@ -1,8 +1,8 @@
 import { LIMITS } from "../../entities.js";
+import type { ServerFacts } from "../../http/mlflow-api.js";
 import { problem } from "../finding.js";
 import { type Finding, NO_CHANGE, type ProbeOptions } from "../tracking-store.js";
 import type { HttpStore } from "./http-store.js";
-import type { ServerFacts } from "./mlflow-api.js";
 
 const CLOCK_TOLERANCE_MS = 5_000;
 const LATENCY_SAMPLES = 5;

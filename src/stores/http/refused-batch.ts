@@ -1,8 +1,8 @@
 import { MlflowError } from "../../errors.js";
-import type { Items } from "./answers.js";
-import { Failure } from "./failure.js";
-import { list, record, text } from "./json.js";
-import type { MlflowApi } from "./mlflow-api.js";
+import type { Items } from "../../http/answers.js";
+import { Failure } from "../../http/failure.js";
+import { list, record, text } from "../../http/json.js";
+import type { MlflowApi } from "../../http/mlflow-api.js";
 
 /** What can be done about a `log-batch` the server has refused as a whole. */
 export type Remedy =

@@ -1,9 +1,9 @@
 import { cutText } from "../../capture/keys.js";
 import type { Tag } from "../../entities.js";
 import { type MlflowError, PulseError } from "../../errors.js";
+import type { Items } from "../../http/answers.js";
 import { TAG_PREFIX } from "../refused-tags.js";
 import type { RefusedItems } from "../tracking-store.js";
-import type { Items } from "./answers.js";
 
 /** Refused keys that are remembered, so that they are not looked for in each batch, and for how long: servers are replaced by newer ones. */
 const MOST_KEYS = 10_000;

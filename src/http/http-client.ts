@@ -1,23 +1,14 @@
-import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from "node:http";
-import type { AgentOptions } from "node:https";
-import type { ServerSettings } from "../../config/server.js";
-import { messageOf, PulseError } from "../../errors.js";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ServerSettings } from "../config/server.js";
+import { PulseError } from "../errors.js";
 import { type Connecting, ConnectionChoice } from "./connection-choice.js";
+import { Connections } from "./connections.js";
 import { Failure } from "./failure.js";
-import { proxyAddress, proxyFor } from "./proxy.js";
-import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
-import { isCutOff, proxySpeaksNoTls, speaksNoTls, speaksTls } from "./wrong-scheme.js";
+import { type Transfer, transfer } from "./transfer.js";
+import { unreachable } from "./unreachable.js";
+import { type HttpAnswer, read } from "./whole-answer.js";
+import { isCutOff, speaksNoTls, speaksTls } from "./wrong-scheme.js";
 
-// Loaded at the first need: importing the package stays cheap for those who have no server.
-const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
-const https = (): typeof import("node:https") => process.getBuiltinModule("node:https");
-const fs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
-
-/** uvicorn closes an idle connection after 5 s without saying so; a request must not meet that. */
-const IDLE_MS = 3_000;
-/** No answer we ask for is larger; what is, is none of MLflow's. */
-const LARGEST_ANSWER = 16 * 1024 * 1024;
-const LARGEST_ERROR = 64 * 1024;
 const MOST_REDIRECTS = 3;
 
 /** What is sent. */
@@ -33,18 +24,9 @@ export interface HttpRequest {
   readonly until: number;
 }
 
-/** What came back. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-}
-
-interface TlsMaterial {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-  readonly rejectUnauthorized?: boolean;
+/** A request whose body, or whose answer, is not held in memory. */
+export interface HttpTransfer extends Transfer, Pick<HttpRequest, "path" | "headers" | "secretHeaders"> {
+  readonly method: "GET" | "PUT";
 }
 
 /** Node's own client with what a service needs: time limits, proxies, certificates, bounded answers, and connections as the server likes them. */
@@ -52,16 +34,16 @@ export class HttpClient {
   readonly choice: ConnectionChoice = new ConnectionChoice();
   readonly #base: URL;
   readonly #settings: ServerSettings;
-  readonly #agents = new Map<string, Agent>();
+  readonly #connections: Connections;
   readonly #proxy: URL | undefined;
-  #material: TlsMaterial | undefined;
   /** Whether anything was ever answered: then the scheme is right. */
   #answered = false;
 
   constructor(base: URL, settings: ServerSettings) {
     this.#base = base;
     this.#settings = settings;
-    this.#proxy = proxyFor(base, settings.env);
+    this.#connections = new Connections(settings);
+    this.#proxy = this.#connections.proxyTo(base);
   }
 
   /**
@@ -84,6 +66,34 @@ export class HttpClient {
     }
   }
 
+  /**
+   * Sends a body, or asks for a large answer, and gives the answer when it begins; its connection is made anew. A redirect is followed
+   * to the same server only.
+   * @throws Failure `away` when there is no answer, or the body could not be read.
+   */
+  async transfer(request: HttpTransfer): Promise<IncomingMessage> {
+    let url = this.#at(request.path);
+    for (let redirects = 0; ; redirects++) {
+      const { method, body } = request;
+      const headers = {
+        ...request.headers,
+        ...(this.#isServer(url) ? request.secretHeaders : {}),
+        ...(body && { "content-length": String(body.length) }),
+      };
+      const to = url;
+      const begin = (): ClientRequest => this.#connections.start(to, { method, headers }, "fresh");
+      const response = await transfer(this.#shown, begin, request).catch((error: unknown) => {
+        throw this.#unreachable(error);
+      });
+      this.#answered = true;
+      const next = redirectOf({ status: response.statusCode ?? 0, headers: response.headers }, url);
+      if (next === undefined || redirects === MOST_REDIRECTS) return response;
+      response.resume();
+      if (!this.#isServer(next)) throw new Failure("away", new PulseError("NO_MLFLOW", `${this.#shown} redirects to ${next.origin}.`));
+      url = next;
+    }
+  }
+
   /** Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not tell. */
   async #explained(url: URL, error: unknown, until: number): Promise<never> {
     const cause = error instanceof Failure ? error.error.cause : undefined;
@@ -96,8 +106,7 @@ export class HttpClient {
   }
 
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
-    this.#agents.clear();
+    this.#connections.close();
   }
 
   /** Put together, not resolved: a path that begins with two slashes would name another host. */
@@ -165,64 +174,10 @@ export class HttpClient {
   }
 
   #start(url: URL, { method, body }: HttpRequest, headers: Readonly<Record<string, string>>, how: Connecting): ClientRequest {
-    const proxy = url.origin === this.#base.origin ? this.#proxy : proxyFor(url, this.#settings.env);
-    const options: RequestOptions = {
-      method,
-      headers: body === undefined ? headers : { ...headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) },
-    };
-    if (url.protocol === "https:") return https().request(url, { ...options, agent: this.#agent(how, "https:", proxy) });
-    if (proxy === undefined) return http().request(url, { ...options, agent: this.#agent(how, "http:", undefined) });
-    const { host, port, headers: login } = proxyAddress(proxy);
-    return moduleOf(proxy).request({
-      ...options,
-      headers: { ...options.headers, host: url.host, ...login },
-      host,
-      port,
-      path: url.href,
-      agent: this.#agent(how, proxy.protocol, undefined),
-    });
-  }
-
-  #agent(how: Connecting, protocol: string, tunnel: URL | undefined): Agent {
-    const name = `${how} ${protocol} ${tunnel?.href ?? ""}`;
-    let agent = this.#agents.get(name);
-    if (agent === undefined) {
-      const options = how === "kept" ? { keepAlive: true, timeout: IDLE_MS } : { keepAlive: false };
-      agent = protocol === "http:" ? new (http().Agent)(options) : this.#secureAgent(options, tunnel);
-      this.#agents.set(name, agent);
-    }
-    return agent;
-  }
-
-  #secureAgent(options: AgentOptions, tunnel: URL | undefined): Agent {
-    const agent = new (https().Agent)({ ...options, ...this.#tlsMaterial() });
-    if (tunnel === undefined) return agent;
-    const { requestTimeoutMs } = this.#settings;
-    Object.assign(agent, {
-      createConnection: (target: Target, done: Connected): void => connectThrough(tunnel, target, requestTimeoutMs, done),
-    });
-    return agent;
-  }
-
-  #tlsMaterial(): TlsMaterial {
-    if (this.#material === undefined) {
-      const { ca, cert, key, insecure } = this.#settings.tls;
-      const pem = (name: string, path: string | undefined): Buffer | undefined => {
-        try {
-          return path === undefined ? undefined : fs().readFileSync(path);
-        } catch (error) {
-          throw new PulseError("TLS_FAILED", `tls.${name} cannot be read: ${messageOf(error)}.`, error);
-        }
-      };
-      const [trusted, own, ownKey] = [pem("ca", ca), pem("cert", cert), pem("key", key ?? cert)];
-      this.#material = {
-        ...(trusted && { ca: trusted }),
-        ...(own && { cert: own }),
-        ...(ownKey && { key: ownKey }),
-        ...(insecure && { rejectUnauthorized: false }),
-      };
-    }
-    return this.#material;
+    const proxy = url.origin === this.#base.origin ? this.#proxy : this.#connections.proxyTo(url);
+    const all =
+      body === undefined ? headers : { ...headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    return this.#connections.start(url, { method, headers: all }, how, proxy);
   }
 
   get #shown(): string {
@@ -236,56 +191,14 @@ export class HttpClient {
       const detail = `${this.#shown} cannot be reached: this port does not speak TLS. Write http://${this.#base.host} in the tracking URI.`;
       return new Failure("away", new PulseError("NO_MLFLOW", detail, error));
     }
-    const code = String((error as { code?: unknown } | null)?.code ?? "");
-    const noTls = this.#proxy?.protocol === "https:" && speaksNoTls(error);
-    const why = new PulseError(
-      isTlsProblem(code) && !noTls ? "TLS_FAILED" : "STORE_UNAVAILABLE",
-      `${this.#shown} cannot be reached${this.#proxy ? ` through the proxy ${this.#proxy.host}` : ""}: ${noTls ? proxySpeaksNoTls(this.#proxy as URL) : firstLine(error)}.`,
-      error,
-    );
-    return new Failure("away", why);
+    return new Failure("away", unreachable(this.#shown, error, this.#proxy));
   }
 }
 
-/** A connection error's own words; Node hides them behind an AggregateError when several addresses were tried. */
-function firstLine(error: unknown): string {
-  const inner = (error as AggregateError | undefined)?.errors?.[0] ?? error;
-  return messageOf(inner).split("\n")[0] || String((error as { code?: unknown })?.code);
-}
-
-function isTlsProblem(code: string): boolean {
-  return /CERT|SELF_SIGNED|ERR_TLS|ERR_SSL|UNABLE_TO_|EPROTO|HOSTNAME_MISMATCH/.test(code);
-}
-
-function redirectOf({ status, headers }: HttpAnswer, from: URL): URL | undefined {
+function redirectOf({ status, headers }: Pick<HttpAnswer, "status" | "headers">, from: URL): URL | undefined {
   // Not 303, which asks for another method: what was sent would be lost.
   if (![301, 302, 307, 308].includes(status) || headers.location === undefined) return undefined;
   const to = URL.canParse(headers.location, from.href) ? new URL(headers.location, from) : undefined;
   if (to) to.username = to.password = to.hash = "";
   return to?.protocol === "https:" || to?.protocol === "http:" ? to : undefined;
-}
-
-/** Reads an answer to its end; of a long error only the beginning is kept, a long success is an error. */
-function read(response: IncomingMessage, done: (error: unknown, text: string) => void): void {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  let over = false;
-  const failed = (response.statusCode ?? 0) >= 300;
-  const finish = (error?: unknown): void => {
-    if (over) return;
-    over = true;
-    done(error, Buffer.concat(chunks).toString("utf8"));
-  };
-  response.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (over) return;
-    if (bytes <= (failed ? LARGEST_ERROR : LARGEST_ANSWER)) chunks.push(chunk);
-    else {
-      finish(failed ? undefined : new Error(`its answer is larger than ${LARGEST_ANSWER} bytes`));
-      response.destroy();
-    }
-  });
-  response.on("end", () => finish(response.complete ? undefined : new Error("its answer was cut off")));
-  response.on("error", finish);
-  response.on("close", () => finish(new Error("its answer was cut off")));
 }

@@ -1,11 +1,13 @@
-import { REDACTED, shownText } from "../../capture/redact.js";
-import { type Auth, HEADER_VALUE } from "../../config/options.js";
-import type { ServerSettings } from "../../config/server.js";
-import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import type { IncomingMessage } from "node:http";
+import { REDACTED, shownText } from "../capture/redact.js";
+import { type Auth, HEADER_VALUE } from "../config/options.js";
+import type { ServerSettings } from "../config/server.js";
+import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { addedFields, foreignFields } from "./answers.js";
 import { Failure } from "./failure.js";
-import { type HttpAnswer, HttpClient, type HttpRequest } from "./http-client.js";
+import { HttpClient, type HttpRequest, type HttpTransfer } from "./http-client.js";
 import { objectIn } from "./json.js";
+import type { HttpAnswer } from "./whole-answer.js";
 
 const ROOT = "/api/2.0/mlflow/";
 const MOST_SHOWN = 300;
@@ -100,8 +102,34 @@ export class MlflowApi {
   }
 
   /** Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. */
-  async send(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<HttpAnswer> {
+  send(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<HttpAnswer> {
     const until = performance.now() + this.#settings.requestTimeoutMs;
+    return this.#authorized(
+      until,
+      (secretHeaders) => this.client.send({ ...request, headers: this.#headers, secretHeaders, until }),
+      ({ status }) => status,
+    );
+  }
+
+  /** Sends a large body, or asks for a large answer, in the same way; it goes on while something comes or goes. */
+  transfer(request: Omit<HttpTransfer, "headers" | "secretHeaders" | "idleMs">): Promise<IncomingMessage> {
+    const { requestTimeoutMs } = this.#settings;
+    const headers = { ...this.#headers, accept: "*/*", ...(request.body && { "content-type": "application/octet-stream" }) };
+    return this.#authorized(
+      performance.now() + requestTimeoutMs,
+      (secretHeaders) => this.client.transfer({ ...request, headers, secretHeaders, idleMs: requestTimeoutMs }),
+      (response) => {
+        if (response.statusCode === 401) response.resume(); // nobody reads it when it is asked again
+        return response.statusCode ?? 0;
+      },
+    );
+  }
+
+  async #authorized<Answer>(
+    until: number,
+    send: (secretHeaders: Readonly<Record<string, string>>) => Promise<Answer>,
+    statusOf: (answer: Answer) => number,
+  ): Promise<Answer> {
     for (let again = false; ; again = true) {
       const authorization = await this.#authorization(until);
       const used = this.#token;
@@ -110,9 +138,9 @@ export class MlflowApi {
         ...(authorization && { authorization }),
         ...(this.#settings.workspace && { "x-mlflow-workspace": this.#settings.workspace }),
       };
-      const answer = await this.client.send({ ...request, headers: this.#headers, secretHeaders, until });
+      const answer = await send(secretHeaders);
       const mayHelp = this.#auth !== undefined && "token" in this.#auth && typeof this.#auth.token === "function";
-      if (answer.status !== 401 || again || !mayHelp) return answer;
+      if (statusOf(answer) !== 401 || again || !mayHelp) return answer;
       if (this.#token === used) this.#token = undefined; // else somebody else has asked for a new one meanwhile
     }
   }
@@ -134,7 +162,7 @@ export class MlflowApi {
       if (foreign !== undefined && !this.#added.has(foreign) && !(await done?.(foreign))) throw this.incomplete(call);
       return json;
     }
-    const failure = this.#failure(request, answer, json);
+    const failure = this.failureOf(request, answer);
     throw failure.kind === "denied" && !(await this.#accepts()) ? new Failure("away", failure.error) : failure;
   }
 
@@ -155,7 +183,9 @@ export class MlflowApi {
     return this.#accepted.answer;
   }
 
-  #failure(request: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer, json: Record<string, unknown> | undefined): Failure {
+  /** What an answer that refuses means. */
+  failureOf(request: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer): Failure {
+    const json = objectIn(answer.text);
     const { path } = request;
     const { status } = answer;
     const errorCode = json?.["error_code"];

@@ -1,5 +1,5 @@
-import { MlflowError, PulseError, type PulseErrorCode } from "../../errors.js";
-import type { Outcome } from "../tracking-store.js";
+import { MlflowError, PulseError, type PulseErrorCode } from "../errors.js";
+import type { Outcome } from "../stores/tracking-store.js";
 
 /** Why a request did not do what it should, and what follows for the change it belongs to. */
 export class Failure extends Error {

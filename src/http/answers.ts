@@ -1,4 +1,4 @@
-import type { RunChange } from "../tracking-store.js";
+import type { RunChange } from "../stores/tracking-store.js";
 import { Failure } from "./failure.js";
 import { list, record, text } from "./json.js";
 

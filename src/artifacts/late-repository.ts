@@ -1,0 +1,38 @@
+import type { Readable } from "node:stream";
+import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+
+/** A repository whose code is loaded at the first use: those who have none do not pay for it. */
+export class LateRepository implements ArtifactRepository {
+  readonly uri: string;
+  readonly #load: () => Promise<ArtifactRepository>;
+  #loaded: Promise<ArtifactRepository> | undefined;
+
+  constructor(uri: string, load: () => Promise<ArtifactRepository>) {
+    this.uri = uri;
+    this.#load = load;
+  }
+
+  async upload(path: string, content: ArtifactContent, options?: UploadOptions): Promise<void> {
+    return (await this.#repository()).upload(path, content, options);
+  }
+
+  async list(path?: string): Promise<readonly ArtifactInfo[]> {
+    return (await this.#repository()).list(path);
+  }
+
+  async read(path: string, start?: number): Promise<Readable> {
+    return (await this.#repository()).read(path, start);
+  }
+
+  close(): void {
+    this.#loaded?.then(
+      (repository) => repository.close(),
+      () => {}, // whoever used it was told
+    );
+  }
+
+  #repository(): Promise<ArtifactRepository> {
+    this.#loaded ??= this.#load();
+    return this.#loaded;
+  }
+}

@@ -1,0 +1,196 @@
+import { constants, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type FileHandle, lstat, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { pathToFileURL } from "node:url";
+import { systemClock } from "../clock.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
+import { makeFolder } from "../make-folder.js";
+import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+import { bytesOf, checkLength } from "./content.js";
+import { isInside, leadsOut, realPath } from "./inside.js";
+import { checkedListing, type ListedEntry } from "./paths.js";
+
+/** What is not whole yet; nobody else's files look so. */
+const TEMPORARY = /^\.pulse-[0-9a-f]{32}\.tmp$/;
+/** Files that are looked at at once. */
+const LOOKED_AT_ONCE = 32;
+
+/**
+ * A folder of this machine. A file is written under a name of its own beside its place and then moved there, so that it is there whole
+ * or not at all; folders are made as needed, rights are those of the process (umask). Links that lead out of the folder are followed
+ * neither to write nor to read.
+ */
+export class LocalRepository implements ArtifactRepository {
+  readonly uri: string;
+  readonly #root: string;
+
+  /** @param root an absolute path; it need not exist yet */
+  constructor(root: string) {
+    this.#root = root;
+    this.uri = pathToFileURL(root).href;
+  }
+
+  async upload(path: string, content: ArtifactContent, { signal, onProgress }: UploadOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    const target = this.#attempt("stored", path, () => this.#place(path));
+    const temporary = temporaryBeside(target);
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(temporary, "wx");
+      let written = 0;
+      for await (const chunk of bytesOf(content, 0, content.size, signal)) {
+        signal?.throwIfAborted();
+        await writeAll(handle, chunk, written);
+        written += chunk.length;
+        onProgress?.(written);
+      }
+      // Who is told that it is stored lets go of the original.
+      await handle.datasync();
+      await handle.close();
+      handle = undefined;
+      signal?.throwIfAborted();
+      await rename(temporary, target);
+    } catch (error) {
+      await handle?.close().catch(() => {});
+      await rm(temporary, { force: true }).catch(() => {});
+      if (signal?.aborted) throw signal.reason;
+      throw this.#problem("stored", path, error);
+    }
+  }
+
+  /** The same at once, not waiting for the disk itself: at the process's exit there are milliseconds, and the machine lives on. */
+  uploadSync(path: string, content: ArtifactContent): void {
+    if (content.readSync === undefined)
+      throw new PulseError("REJECTED", `${path} cannot be stored at once: it can only be read piecemeal.`);
+    let bytes: Uint8Array;
+    try {
+      bytes = content.readSync();
+    } catch (error) {
+      throw new PulseError("REJECTED", `What was to be stored cannot be read: ${messageOf(error)}.`, error);
+    }
+    checkLength(bytes.length, content.size);
+    this.#attempt("stored", path, () => {
+      const target = this.#place(path);
+      const temporary = temporaryBeside(target);
+      try {
+        writeFileSync(temporary, bytes, { flag: "wx" });
+        renameSync(temporary, target);
+      } catch (error) {
+        rmSync(temporary, { force: true });
+        throw error;
+      }
+    });
+  }
+
+  async list(path: string = ""): Promise<readonly ArtifactInfo[]> {
+    try {
+      const folder = this.#existing(path);
+      const entries = await readdir(folder, { withFileTypes: true });
+      const found: ListedEntry[] = [];
+      for (let i = 0; i < entries.length; i += LOOKED_AT_ONCE) {
+        const some = entries.slice(i, i + LOOKED_AT_ONCE).filter(({ name }) => !TEMPORARY.test(name));
+        found.push(...(await Promise.all(some.map(({ name }) => this.#entry(folder, name)))).flat());
+      }
+      return checkedListing(this.uri, path, found);
+    } catch (error) {
+      if (isAbsent(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return [];
+      throw this.#problem("listed", path, error);
+    }
+  }
+
+  async read(path: string, start: number = 0): Promise<Readable> {
+    try {
+      const place = this.#existing(path);
+      if (!statSync(place).isFile()) throw new PulseError("ARTIFACT_NOT_FOUND", `${path} in ${this.uri} is no file.`);
+      const handle = await open(place, constants.O_RDONLY);
+      return handle.createReadStream({ start, highWaterMark: 256 * 1024 });
+    } catch (error) {
+      if (isAbsent(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR")
+        throw new PulseError("ARTIFACT_NOT_FOUND", `There is no file ${path} in ${this.uri}.`, error);
+      throw this.#problem("read", path, error);
+    }
+  }
+
+  close(): void {}
+
+  /** Where a file is to be written, in a folder that is there then. */
+  #place(path: string): string {
+    const target = join(this.#root, ...path.split("/"));
+    if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path);
+    makeFolder(dirname(target));
+    if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path); // what was made meanwhile
+    return target;
+  }
+
+  /** Where a file or folder is; links inside the root have been followed. */
+  #existing(path: string): string {
+    const root = realpathSync(this.#root);
+    const place = realpathSync(path === "" ? root : join(root, ...path.split("/")));
+    if (!isInside(place, root)) throw this.#leadsOut(path);
+    return place;
+  }
+
+  /** An entry of a folder; one whose link leads out of the root is there without a size, and cannot be read. */
+  async #entry(folder: string, name: string): Promise<ListedEntry[]> {
+    try {
+      const place = join(folder, name);
+      const stats = await lstat(place);
+      if (!stats.isSymbolicLink()) return [{ name, isDir: stats.isDirectory(), size: stats.size }];
+      const real = realPath(place);
+      if (real === undefined || !isInside(real, realpathSync(this.#root))) return [{ name, isDir: false }];
+      const behind = statSync(real);
+      return [{ name, isDir: behind.isDirectory(), size: behind.size }];
+    } catch (error) {
+      if (isAbsent(error)) return []; // gone meanwhile
+      throw error;
+    }
+  }
+
+  #leadsOut(path: string): PulseError {
+    return new PulseError("REJECTED", `${path} leads out of ${this.uri} by a symbolic link, which is not followed.`);
+  }
+
+  #attempt<T>(done: string, path: string, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw this.#problem(done, path, error);
+    }
+  }
+
+  #problem(done: string, path: string, error: unknown): PulseError {
+    if (error instanceof PulseError) return error;
+    const code = CODES[String((error as NodeJS.ErrnoException).code)] ?? "NOT_WRITABLE";
+    return new PulseError(code, `${path === "" ? "The root" : path} cannot be ${done} in ${this.uri}: ${messageOf(error)}.`, error);
+  }
+}
+
+/** What an error of the file system means; another one is of the folder. */
+const CODES: Readonly<Record<string, PulseErrorCode>> = {
+  ENOSPC: "DISK_FULL",
+  EDQUOT: "DISK_FULL",
+  EMFILE: "STORE_UNAVAILABLE",
+  ENFILE: "STORE_UNAVAILABLE",
+  EIO: "STORE_UNAVAILABLE",
+  ESTALE: "STORE_UNAVAILABLE",
+  ETIMEDOUT: "STORE_UNAVAILABLE",
+  ENAMETOOLONG: "REJECTED",
+  EISDIR: "REJECTED",
+  ENOTDIR: "REJECTED",
+  EEXIST: "REJECTED",
+  ENOTEMPTY: "REJECTED",
+  EINVAL: "REJECTED",
+  EFBIG: "REJECTED",
+};
+
+const temporaryBeside = (target: string): string => join(dirname(target), `.pulse-${systemClock.id()}.tmp`);
+
+const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === "ENOENT";
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}

@@ -1,0 +1,23 @@
+import { PulseError, type PulseErrorCode } from "../errors.js";
+
+/** What to do about it where it is an object store that is meant, and not the tracking server. */
+const TODO: Readonly<Partial<Record<PulseErrorCode, string>>> = {
+  UNAUTHORIZED:
+    "Check the credentials for S3 (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, or the option `credentials`) and the clock; recording goes on meanwhile.",
+  TLS_FAILED: "Trust its certificate authority with AWS_CA_BUNDLE; recording goes on meanwhile.",
+};
+
+/** A problem with an object store: the same codes, with what to do about them there. */
+export class ObjectStoreError extends PulseError {
+  constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
+    super(code, detail, cause);
+    const [usual, own] = [super.todo, this.todo];
+    if (usual === own) return;
+    this.message = this.message.replace(usual, own);
+    if (this.stack !== undefined) this.stack = this.stack.replace(usual, own);
+  }
+
+  override get todo(): string {
+    return TODO[this.code] ?? super.todo;
+  }
+}

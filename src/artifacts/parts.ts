@@ -1,0 +1,110 @@
+import { messageOf, PulseError } from "../errors.js";
+import { Failure } from "../http/failure.js";
+import { list, record, text } from "../http/json.js";
+import type { ArtifactContent, UploadOptions } from "./artifact-repository.js";
+
+/** From which size on a file goes up in parts, and how large those are, in bytes; tests set them lower. */
+export interface PartSizes {
+  /** @default 64 MiB */
+  readonly from: number;
+  /** @default 16 MiB, more where 10,000 parts would not do */
+  readonly size: number;
+}
+
+export const PART_SIZES: PartSizes = { from: 64 * 1024 * 1024, size: 16 * 1024 * 1024 };
+
+/** S3 takes no more. */
+const MOST_PARTS = 10_000;
+const AT_ONCE = 4;
+const MIB = 1024 * 1024;
+
+/** A part that is stored. */
+export interface Part {
+  /** From 1. */
+  readonly number: number;
+  readonly etag: string;
+}
+
+/** An upload in parts that is not over, as it is kept. */
+export interface PartedUpload {
+  readonly uploadId: string;
+  /** Of the file, and of each part but the last. */
+  readonly size: number;
+  readonly partSize: number;
+  /** Those that are stored. */
+  readonly parts: readonly Part[];
+}
+
+/** How large the parts of a file are. */
+export function partSizeFor(bytes: number, { size }: PartSizes): number {
+  return Math.max(size, Math.ceil(bytes / MOST_PARTS / MIB) * (bytes > size * MOST_PARTS ? MIB : 0));
+}
+
+export const partCount = ({ size, partSize }: Pick<PartedUpload, "size" | "partSize">): number => Math.ceil(size / partSize);
+
+/** Reads what was kept of an upload of a file that is so large; undefined when it is not that. */
+export function keptUpload(state: unknown, bytes: number): PartedUpload | undefined {
+  const given = record(state);
+  const uploadId = text(given?.["uploadId"]);
+  const [size, partSize] = [given?.["size"], given?.["partSize"]];
+  if (uploadId === undefined || size !== bytes || typeof partSize !== "number" || !(partSize >= 1)) return undefined;
+  const count = partCount({ size: bytes, partSize });
+  const parts = list(given?.["parts"]).flatMap(({ number, etag }) =>
+    Number.isInteger(number) && Number(number) >= 1 && Number(number) <= count && text(etag) !== undefined
+      ? [{ number: Number(number), etag: String(etag) }]
+      : [],
+  );
+  return { uploadId, size: bytes, partSize, parts };
+}
+
+/** What `uploadParts` works with. */
+export interface PartsJob extends Pick<UploadOptions, "signal" | "onProgress"> {
+  readonly content: ArtifactContent;
+  readonly upload: PartedUpload;
+  /** Stores the bytes from `start` to `end` as a part and gives its ETag. */
+  readonly put: (part: { number: number; start: number; end: number }, signal: AbortSignal) => Promise<string>;
+  /** Called after each part with all that are stored. */
+  readonly onParts?: (parts: readonly Part[]) => void;
+  /** Only this part, if it is not there yet. @default all of them */
+  readonly only?: number | undefined;
+}
+
+/**
+ * Stores the parts that are missing, four at a time, and gives all of them in their order.
+ * @throws the first error, once the other parts under way have ended.
+ */
+export async function uploadParts({ upload, put, onParts, onProgress, signal, only }: PartsJob): Promise<readonly Part[]> {
+  const done = new Map(upload.parts.map((part) => [part.number, part]));
+  const all = Array.from({ length: partCount(upload) }, (_, i) => i + 1);
+  const missing = all.filter((number) => !done.has(number) && (only === undefined || number === only));
+  const giveUp = new AbortController();
+  const either = signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal;
+  const range = (number: number) => ({
+    number,
+    start: (number - 1) * upload.partSize,
+    end: Math.min(upload.size, number * upload.partSize),
+  });
+  let failed: { readonly error: unknown } | undefined;
+  const work = async (): Promise<void> => {
+    for (let number = missing.shift(); number !== undefined && failed === undefined; number = missing.shift()) {
+      try {
+        done.set(number, { number, etag: await put(range(number), either) });
+      } catch (error) {
+        failed ??= { error };
+        return giveUp.abort();
+      }
+      const parts = [...done.values()].sort((a, b) => a.number - b.number);
+      onParts?.(parts);
+      onProgress?.(parts.map(({ number: each }) => range(each)).reduce((sum, { start, end }) => sum + end - start, 0));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  if (failed) throw failed.error;
+  return [...done.values()].sort((a, b) => a.number - b.number);
+}
+
+/** Whatever went wrong, as the error an artifact repository rejects with. */
+export function problemOf(error: unknown): PulseError {
+  if (error instanceof Failure) return error.error;
+  return error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `${messageOf(error)}.`, error);
+}

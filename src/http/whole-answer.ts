@@ -1,0 +1,47 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+
+/** No answer we ask for is larger; what is, is none of MLflow's. */
+const LARGEST_ANSWER = 16 * 1024 * 1024;
+const LARGEST_ERROR = 64 * 1024;
+
+/** What came back. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Reads an answer to its end; of a long error only the beginning is kept, a long success (above 16 MiB) is an error. */
+export function read(response: IncomingMessage, done: (error: unknown, text: string) => void): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  let over = false;
+  const failed = (response.statusCode ?? 0) >= 300;
+  const finish = (error?: unknown): void => {
+    if (over) return;
+    over = true;
+    done(error, Buffer.concat(chunks).toString("utf8"));
+  };
+  response.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (over) return;
+    if (bytes <= (failed ? LARGEST_ERROR : LARGEST_ANSWER)) chunks.push(chunk);
+    else {
+      finish(failed ? undefined : new Error(`its answer is larger than ${LARGEST_ANSWER} bytes`));
+      response.destroy();
+    }
+  });
+  response.on("end", () => finish(response.complete ? undefined : new Error("its answer was cut off")));
+  response.on("error", finish);
+  response.on("close", () => finish(new Error("its answer was cut off")));
+}
+
+/** The same as a promise, with the answer's head. */
+export function wholeAnswer(response: IncomingMessage): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    read(response, (error, text) => {
+      if (error) reject(error);
+      else resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+    });
+  });
+}

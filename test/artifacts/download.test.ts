@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, test } from "node:test";
+import type { ArtifactInfo, ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
+import { download } from "../../src/artifacts/download.js";
+import { LocalRepository } from "../../src/artifacts/local.js";
+import { contentOf, someBytes } from "../support/contents.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-download-"));
+after(() => rmSync(folder, { recursive: true }));
+let count = 0;
+const target = (): string => join(folder, `target ${++count}`);
+
+/** A repository that says whatever a test likes. */
+function saying(listings: Record<string, readonly Partial<ArtifactInfo>[]>, read: ArtifactRepository["read"]): ArtifactRepository {
+  const list = async (path = ""): Promise<ArtifactInfo[]> =>
+    (listings[path] ?? []).map((entry) => ({ path: "", isDir: false, size: undefined, ...entry }));
+  return { uri: "odd:", upload: async () => {}, list, read, close() {} };
+}
+
+test("a folder is downloaded with all that lies in it, a file alone", async () => {
+  const repository = new LocalRepository(join(folder, "source"));
+  const files = { "a.txt": "", "d/b.bin": someBytes(100_000).toString("latin1"), "d/e/c ü.txt": "c" };
+  for (const [path, text] of Object.entries(files)) await repository.upload(path, contentOf(Buffer.from(text, "latin1")));
+  const everything = target();
+  const progress = new Map<string, number>();
+  assert.equal(await download(repository, "", everything, { onProgress: ({ path }, bytes) => progress.set(path, bytes) }), everything);
+  for (const [path, text] of Object.entries(files)) assert.equal(readFileSync(join(everything, path), "latin1"), text);
+  assert.deepEqual(readdirSync(join(everything, "d")), ["b.bin", "e"]);
+  assert.equal(progress.get("d/b.bin"), 100_000);
+  const one = target();
+  assert.equal(await download(repository, "d/e/c ü.txt", one), join(one, "d/e/c ü.txt"));
+  assert.deepEqual(readdirSync(one, { recursive: true }).length, 3);
+  await assert.rejects(download(repository, "nothing", target()), { code: "ARTIFACT_NOT_FOUND" });
+});
+
+test("a download goes on where an earlier one ended", async () => {
+  const bytes = someBytes(300_000);
+  const starts: number[] = [];
+  let breaks = true;
+  const repository = saying({ "": [{ path: "f.bin", size: bytes.length }] }, async (_path, start = 0) => {
+    starts.push(start);
+    return Readable.from(
+      (function* () {
+        yield bytes.subarray(start, 200_000);
+        if (breaks) throw new Error("connection lost");
+        yield bytes.subarray(200_000);
+      })(),
+    );
+  });
+  const place = target();
+  await assert.rejects(download(repository, "f.bin", place), { code: "STORE_UNAVAILABLE", message: /connection lost/ });
+  assert.ok(!existsSync(join(place, "f.bin")));
+  breaks = false;
+  await download(repository, "f.bin", place);
+  assert.deepEqual(starts, [0, 200_000]);
+  assert.ok(readFileSync(join(place, "f.bin")).equals(bytes));
+  assert.deepEqual(readdirSync(place), ["f.bin"]);
+});
+
+test("a file that is not as large as was said is not there", async () => {
+  for (const given of ["shrt", "much too long"]) {
+    const repository = saying({ "": [{ path: "f.bin", size: 5 }] }, async () => Readable.from([Buffer.from(given)]));
+    const place = target();
+    await assert.rejects(download(repository, "f.bin", place), { code: "STORE_UNAVAILABLE", message: /was to have 5 bytes/ });
+    assert.ok(!existsSync(join(place, "f.bin")));
+  }
+});
+
+test("nothing is written outside the target, whatever a repository says", async () => {
+  const evil = async (): Promise<Readable> => Readable.from([Buffer.from("evil")]);
+  for (const path of ["../evil.txt", "/tmp/evil.txt", "d/evil.txt", "..", "", "."]) {
+    const place = target();
+    await assert.rejects(download(saying({ "": [{ path }] }, evil), "", place), { code: "REJECTED" });
+    assert.ok(!existsSync(join(folder, "evil.txt")));
+  }
+  const place = target();
+  const outside = target();
+  for (const each of [place, outside]) mkdirSync(each);
+  symlinkSync(outside, join(place, "link"));
+  const repository = saying({ "": [{ path: "link", isDir: true }], link: [{ path: "link/evil.txt" }] }, evil);
+  await assert.rejects(download(repository, "", place), { code: "REJECTED", message: /symbolic link/ });
+  assert.deepEqual(readdirSync(outside), []);
+});
+
+test("folders without an end are refused", async () => {
+  const list = async (path = ""): Promise<ArtifactInfo[]> => [{ path: path === "" ? "d" : `${path}/d`, isDir: true, size: undefined }];
+  const endless: ArtifactRepository = { ...saying({}, async () => Readable.from([])), list };
+  await assert.rejects(download(endless, "", target()), { code: "REJECTED", message: /more than 100 deep/ });
+});
+
+test("a download is ended by its signal, with its reason", async () => {
+  const giveUp = new AbortController();
+  const read = async (): Promise<Readable> =>
+    Readable.from(
+      (function* () {
+        yield Buffer.from("a");
+        giveUp.abort("enough");
+        yield Buffer.from("b");
+      })(),
+    );
+  const repository = saying({ "": [{ path: "f.bin", size: 2 }] }, read);
+  await assert.rejects(download(repository, "f.bin", target(), { signal: giveUp.signal }), (error) => error === "enough");
+});
