@@ -290,7 +290,7 @@ export interface PulseConfig {
      * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
      * @default "exit"
      */
-    readonly durability?: Durability | undefined;
+    readonly durability?: "exit" | "outbox" | "memory" | undefined;
     /** Where outboxes lie and how large one may grow. */
     readonly outbox?: OutboxOptions | undefined;
     /** See `durability`; milliseconds. @default 1000 */
@@ -306,7 +306,7 @@ export interface PulseConfig {
     /** Where warnings go. @default console */
     readonly logger?: Logger | undefined;
     /** What a `@Log…` method does outside any run. @default "warn" */
-    readonly outsideRun?: OutsideRun | undefined;
+    readonly outsideRun?: "warn" | "throw" | "ignore" | undefined;
 }
 /** What a header may hold; a line break would be another header. */
 export declare const HEADER_VALUE: RegExp;
@@ -640,10 +640,10 @@ export interface ParameterDecorator<S> {
 }
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
-export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors";
-export type LogTagGoes = "@LogTag goes on methods, setters and accessors";
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessor fields, not on getters";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessor fields, not on getters";
 export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
-export type TrackedRunGoes = "@TrackedRun goes on methods";
+export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
 export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";
 export {};
 
@@ -837,7 +837,7 @@ declare const PROBLEMS: {
     };
     readonly UNKNOWN_ARGUMENT: {
         readonly retry: false;
-        readonly todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".';
+        readonly todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").';
     };
     readonly THENABLE_UNTRACKED: {
         readonly retry: false;
@@ -925,7 +925,7 @@ declare const PROBLEMS: {
     };
     readonly EXPERIMENT_NOT_FOUND: {
         readonly retry: false;
-        readonly todo: "Use the id of an existing experiment, or give its name instead.";
+        readonly todo: "Check the tracking URI and MLFLOW_EXPERIMENT_ID: use the id of an existing experiment, or give its name instead (MLFLOW_EXPERIMENT_NAME).";
     };
     readonly RUN_NOT_FOUND: {
         readonly retry: false;
@@ -1138,7 +1138,7 @@ interface PathlessOptions<Result, Args> {
     /** Tags of the run. Those of a base class come first. */
     readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
     /** @default "child"; for `@Log…` methods of a tracked class "join" */
-    readonly nest?: Nest | undefined;
+    readonly nest?: "child" | "join" | "root" | undefined;
     /**
      * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
      * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
@@ -1240,7 +1240,7 @@ export interface PlanPart {
 }
 
 // run/run.d.ts
-import { type TerminalStatus } from "../entities.js";
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Dataset, type InputOptions } from "./inputs.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 /**
@@ -1248,7 +1248,6 @@ import type { MetricOptions, MetricValue } from "./metric-value.js";
  * Every verb only records and returns; delivery happens in the background.
  */
 export declare class Run {
-    #private;
     /** 32 hex digits; in an embedded store also the id MLflow shows. */
     readonly id: string;
     /** Name (or, when configured by id, the id) of the experiment. */
@@ -1286,7 +1285,7 @@ export declare class Run {
      */
     logInput(dataset: Dataset, options?: InputOptions): void;
     /** Ends the run; only the first end counts. @param status @default "FINISHED" */
-    end(status?: TerminalStatus): void;
+    end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
     /** Ends the run when an `await using` block is left. */
     [Symbol.asyncDispose](): Promise<void>;
 }

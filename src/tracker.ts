@@ -1,6 +1,7 @@
 import type { Untyped } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
+import { oddSwitch } from "./config/off.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
 import { type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
 import { detached, later } from "./context/detached.js";
@@ -249,6 +250,8 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   const tracker = new TrackerInstance(config, store, resumeId);
   const doubt = config.store ? undefined : likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");
+  const odd = oddSwitch(process.env);
+  if (odd !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", odd, "switch");
   if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
   return tracker;
 }

@@ -92,7 +92,7 @@ function compilePaths(selector: ParamSelector, take: (key: string, path: string)
 export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited): void {
   if (record === undefined || record === null) return;
   if (types.isPromise(record)) record.catch(() => undefined);
-  if (!isRecord(record)) throw new TypeError(`a record of names and values is needed, got ${kindOf(record)}`);
+  if (!isRecord(record)) throw new TypeError(`a record of names and values is needed, got ${kindName(record)}`);
   const map = types.isMap(record) ? record : undefined;
   const names = map ? undefined : Object.keys(record);
   const size = map?.size ?? names?.length ?? 0;
@@ -112,15 +112,23 @@ export function isRecord(value: unknown): value is object {
   return !(ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isBoxedPrimitive(value) || types.isPromise(value) || types.isSet(value) || types.isDate(value) || types.isRegExp(value)); // biome-ignore format: one list
 }
 
-/** What a value is called. */
-const kindOf = (value: unknown): string =>
+/** @internal What a value is called. */
+export const kindName = (value: unknown): string =>
   Buffer.isBuffer(value) ? "Buffer" : typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
 
 /** Emits what a path leads to in an argument, or says that it leads nowhere. */
-function pickParam(key: string, path: string, what: string, from: unknown, emit: EmitValue, told: Told | undefined): void {
+function pickParam(
+  key: string,
+  path: string,
+  what: string,
+  from: unknown,
+  emit: EmitValue,
+  told: Told | undefined,
+  before: string = "",
+): void {
   const value = readPath(from, path);
   if (value === undefined) {
-    if (told && from !== undefined) sayNowhere(told, "param", path, what, from, undefined);
+    if (told && from !== undefined) sayNowhere(told, "param", path, what, from, undefined, before);
   } else emitValue(key, value, emit);
 }
 
@@ -136,12 +144,12 @@ function takeArgument(key: string, written: string, signature: Signature, unknow
   const beyond = names !== null && !signature.rest && index >= names.length;
   if (index >= 0)
     return (args, emit, told) => {
-      if (rest !== undefined) pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : told);
+      if (rest !== undefined) pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : told, `${head}.`);
       else if (beyond && index >= args.length && !optional)
         told?.lost(
           `param ${path}`,
           () =>
-            `param path ${JSON.stringify(path)} found nothing; there ${names.length === 1 ? "is 1 argument" : `are ${names.length} arguments`}.`,
+            `param path ${JSON.stringify(path)} found nothing; there ${names.length === 1 ? "is 1 argument" : `are ${names.length} arguments`}, counted from 0.`,
         );
       else emitValue(key, argument(args), emit);
     };

@@ -7,7 +7,7 @@ import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
 import { OutboxFolder, outboxFolders } from "../recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../recorder/outbox/outbox-recovery.js";
 import { openConfigured } from "../stores/registry.js";
-import { commandFor, outboxStates, together } from "./outboxes.js";
+import { commandFor, FOREIGN_TODO, outboxStates, together } from "./outboxes.js";
 import { Progress, printJson, styled, type Terminal } from "./output.js";
 import { configFor, rootOf } from "./target.js";
 
@@ -121,7 +121,7 @@ function say(terminal: Terminal, { uri, delivered, changes, runs, live, foreign,
   print(`${amount(delivered)} delivered to ${uri}.`);
   if (live > 0) print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
   for (const path of foreign)
-    print(styled(terminal, "yellow", `${path} is of another version of this package, or none of its files; it was left alone.`));
+    print(styled(terminal, "yellow", `${path} is of another version of this package, or damaged; it was left alone. ${FOREIGN_TODO}`));
   for (const { setAside = [] } of waiting)
     for (const { run, reason, changes } of setAside)
       print(styled(terminal, "yellow", `Set aside: run ${run}, ${amount(changes)}: ${reason}`));

@@ -3,7 +3,7 @@ import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 import { storeFault, type TrackingStore } from "../stores/tracking-store.js";
-import { type Check, checkOptions, oddField } from "../wrong-input.js";
+import { type Check, checkOptions, oddField, shownValue } from "../wrong-input.js";
 
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
@@ -81,7 +81,7 @@ export interface PulseConfig {
    * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
    * @default "exit"
    */
-  readonly durability?: Durability | undefined;
+  readonly durability?: "exit" | "outbox" | "memory" | undefined;
   /** Where outboxes lie and how large one may grow. */
   readonly outbox?: OutboxOptions | undefined;
   /** See `durability`; milliseconds. @default 1000 */
@@ -97,7 +97,7 @@ export interface PulseConfig {
   /** Where warnings go. @default console */
   readonly logger?: Logger | undefined;
   /** What a `@Log…` method does outside any run. @default "warn" */
-  readonly outsideRun?: OutsideRun | undefined;
+  readonly outsideRun?: "warn" | "throw" | "ignore" | undefined;
 }
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
@@ -126,6 +126,14 @@ function isAuth(value: unknown): boolean {
   return hasOnly(value, ["username", "password"]) && isText(username) && typeof password === "string";
 }
 
+/** What is missing of a login. */
+function halfOf(value: unknown): string | undefined {
+  if (!isRecord(value)) return undefined;
+  const { username, password } = value;
+  if ((username === undefined) === (password === undefined)) return undefined;
+  return `one without ${username === undefined ? "username" : "password"}`;
+}
+
 /** What a header may hold; a line break would be another header. */
 export const HEADER_VALUE: RegExp = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -149,6 +157,12 @@ function isOutbox(value: unknown): boolean {
   return hasOnly(value, OUTBOX) && (folder === undefined || isText(folder)) && enough && old;
 }
 
+/** Which of an outbox's settings is wrong. */
+function oddOutbox(value: unknown): string | undefined {
+  const odd = isRecord(value) ? Object.entries(value).find(([name, each]) => !isOutbox({ [name]: each })) : undefined;
+  return odd && `${odd[0]}: ${shownValue(odd[1])}`;
+}
+
 const CHECKS: Record<keyof PulseConfig, Check> = {
   trackingUri: TEXT,
   experiment: TEXT,
@@ -158,9 +172,9 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     storeFault,
   ],
   auth: [
-    "{ username, password } or { token } with strings a header can hold (the token may be a function)",
+    "{ username, password } or { token }, texts a header can hold (the token may be a function)",
     isAuth,
-    (value) => oddField(value, AUTH),
+    (value) => oddField(value, AUTH) ?? halfOf(value),
   ],
   headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
   tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls, (value) => oddField(value, TLS)],
@@ -173,7 +187,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   outbox: [
     "{ folder?: a path, maxBytes?, maxTotalBytes?: 65536 or more, maxAgeMs?: 0 or more }",
     isOutbox,
-    (value) => oddField(value, OUTBOX),
+    (value) => oddField(value, OUTBOX) ?? oddOutbox(value),
   ],
   flushIntervalMs: [
     "a number of milliseconds from 10 to 2147483647",

@@ -44,6 +44,9 @@ const DEFAULT_OUTBOXES_BYTES = 4 * DEFAULT_OUTBOX_BYTES;
 const DEFAULT_OUTBOX_AGE_MS = 90 * 24 * 60 * 60 * 1_000;
 const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
 
+/** Options that no file can hold. */
+const BY_CODE_ONLY = ["store", "context", "logger"];
+
 let file: { readonly path: string; readonly config: PulseConfig } | undefined;
 
 /**
@@ -85,9 +88,15 @@ export function resolveConfig(
   };
 }
 
-/** What is wrong with a file, without the piece of it that JSON.parse quotes: it may be a credential. */
-function withoutSnippet(error: SyntaxError): string {
-  return /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "it is no JSON";
+/** What is wrong with a file's text, without the piece of it that JSON.parse quotes: it may be a credential. */
+function faultOf(text: string, error: SyntaxError): string {
+  if (text.trim() === "") return "it is empty; write {} for no settings";
+  const position = /at position (\d+)/.exec(error.message)?.[1];
+  if (position === undefined) return "it ends too early";
+  const before = text.slice(0, Number(position)).split("\n");
+  const comment = /^\s*\/[/*]/.test(text.slice(Number(position) - 1)) || /^\s*\/[/*]/.test(text.slice(Number(position)));
+  const where = `line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
+  return comment ? `${where}: JSON has no comments` : where;
 }
 
 /** Whether there is a configuration file. */
@@ -101,16 +110,19 @@ function readConfigFile(folder: string | undefined): PulseConfig {
   const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;
   let config: unknown = {};
+  let text = "";
   try {
-    config = JSON.parse(readFileSync(path, "utf8"));
+    text = readFileSync(path, "utf8").replace(/^\ufeff/, "");
+    config = JSON.parse(text);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError)
-      throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${withoutSnippet(error)}.`);
+    if (error instanceof SyntaxError) throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${faultOf(text, error)}.`);
     // What Node's permissions hide from a program is not there for it.
     if (code !== "ENOENT" && code !== "ERR_ACCESS_DENIED")
       throw new PulseError("INVALID_CONFIG", `${path} cannot be read: ${messageOf(error)}. Make it readable, or take it away.`);
   }
+  const byCode = BY_CODE_ONLY.find((name) => Object.hasOwn(Object(config), name));
+  if (byCode !== undefined) throw new PulseError("INVALID_CONFIG", `${CONFIG_FILE}: ${byCode} is given by code only, to configure().`);
   checkConfig(config, CONFIG_FILE);
   file = { path, config };
   return config;

@@ -1,6 +1,7 @@
 import { checkSelector } from "../capture/metrics.js";
 import { compileParameter, type ParamSelector } from "../capture/params.js";
 import { captureParams } from "../run/plan.js";
+import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 
@@ -27,6 +28,7 @@ type LogParamFactory = ParameterDecorator<never> &
 export const LogParam: LogParamFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined);
   const [selector] = args;
+  needAlone("LogParam", args);
   checkSelector("LogParam", selector);
   return (...target: unknown[]) => place(target, selector as ParamSelector | undefined);
 }) as LogParamFactory;

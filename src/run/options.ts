@@ -47,7 +47,7 @@ interface PathlessOptions<Result, Args> {
   /** Tags of the run. Those of a base class come first. */
   readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
-  readonly nest?: Nest | undefined;
+  readonly nest?: "child" | "join" | "root" | undefined;
   /**
    * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
    * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
@@ -206,7 +206,11 @@ export function checkOptions(user: string, options: unknown): void {
   check(user, options, CHECKS);
 }
 
-const BLOCK_CHECKS: Record<keyof CallOptions | keyof RunPlace, Check> = { ...CHECKS, ...PLACE_CHECKS };
+const BLOCK_CHECKS: Record<keyof CallOptions | keyof RunPlace, Check> = {
+  ...CHECKS,
+  ...PLACE_CHECKS,
+  params: ["a record or a function: the function of withRun has no arguments to take", (value) => isFunction(value) || isRecord(value)],
+};
 
 /** @internal Checks the options of `withRun`, likewise. */
 export function checkBlockOptions(options: unknown): asserts options is CallOptions & RunPlace {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
 import { keyText, sanitizeKey } from "../capture/keys.js";
@@ -10,7 +11,6 @@ import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
-import { shownValue } from "../wrong-input.js";
 import { awaitedId } from "./awaited-id.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import { type Keyed, keyTag, MendedKeys } from "./mended-keys.js";
@@ -20,7 +20,8 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, sayMended, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
+import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
@@ -37,8 +38,6 @@ export interface RunOpening {
   readonly owner?: { run: Run | undefined } | undefined;
   readonly method?: string | undefined;
 }
-
-const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
 
 /**
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
@@ -128,22 +127,25 @@ export class Run {
    * run.logMetric("loss", 0.42, { step: 3 });
    */
   logMetric(key: string, value: MetricValue, options?: MetricOptions): void {
-    this.capture(key, value, options?.step, options?.timestamp);
+    if (!isPair(this, "logMetric", key, value, arguments.length)) return;
+    const given = options && metricOptions(this, "logMetric", options);
+    this.capture(key, value, given?.step, given?.timestamp);
   }
 
   /** Logs several metrics at the same moment. */
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void {
-    if (this.#log === undefined) return;
-    const timestamp = options?.timestamp ?? this.#host.clock.now();
-    eachOf(this, "logMetrics", metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
+    if (!isRecordOf(this, "logMetrics", metrics, arguments.length) || this.#log === undefined) return;
+    const given = options && metricOptions(this, "logMetrics", options);
+    const timestamp = given?.timestamp ?? this.#host.clock.now();
+    eachOf(this, "logMetrics", metrics, (key, value) => this.capture(key, value, given?.step, timestamp));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
   logParam(key: string, value: unknown): void;
   /** @internal With the method that records it. */
   logParam(key: string, value: unknown, method: string | undefined): void;
-  logParam(key: string, value: unknown, method: string | undefined = this.method): void {
-    if (value === undefined || this.#log === undefined) return;
+  logParam(key: string, value: unknown, method: string | undefined = this?.method): void {
+    if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
     const clean = this.#keyOf("param", key, method);
     const text = textOf(this, clean, value, LIMITS.paramValue, method);
     this.#params ??= new Map();
@@ -162,15 +164,16 @@ export class Run {
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this, "logParams", params, (key, value) => this.logParam(key, value));
+    if (isRecordOf(this, "logParams", params, arguments.length) && this.#log)
+      eachOf(this, "logParams", params, (key, value) => this.logParam(key, value));
   }
 
   /** Sets a tag; the last value stays. */
   setTag(key: string, value: unknown): void;
   /** @internal With the method that sets it. */
   setTag(key: string, value: unknown, method: string | undefined): void;
-  setTag(key: string, value: unknown, method: string | undefined = this.method): void {
-    if (value === undefined || this.#log === undefined) return;
+  setTag(key: string, value: unknown, method: string | undefined = this?.method): void {
+    if (!isPair(this, "setTag", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
     const clean = this.#keyOf("tag", key, method);
     this.#tags ??= new Set();
     if (clean === key) this.#tags.add(key);
@@ -185,7 +188,8 @@ export class Run {
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this, "setTags", tags, (key, value) => this.setTag(key, value));
+    if (isRecordOf(this, "setTags", tags, arguments.length) && this.#log)
+      eachOf(this, "setTags", tags, (key, value) => this.setTag(key, value));
   }
 
   /**
@@ -195,6 +199,7 @@ export class Run {
    * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
    */
   logInput(dataset: Dataset, options: InputOptions = {}): void {
+    needRun(this, "logInput");
     if (this.#log === undefined) return;
     this.#inputs ??= new Map();
     const input = newInput(this, this.#inputs, dataset, options);
@@ -202,20 +207,17 @@ export class Run {
   }
 
   /** Ends the run; only the first end counts. @param status @default "FINISHED" */
-  end(status?: TerminalStatus): void;
+  end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
   /** @internal With the moment of the end. */
   end(status: TerminalStatus, at: number): void;
   end(status: TerminalStatus = "FINISHED", at?: number): void {
+    needRun(this, "end");
     if (this.#ended || this.#log?.ended) return;
     if (this.#log === undefined) {
       this.#ended = true;
       return;
     }
-    if (status !== "FINISHED" && !TERMINAL.has(status)) {
-      const detail = `A run ends FINISHED, FAILED or KILLED, not ${shownValue(status)}; FINISHED is taken`;
-      warnAt(this, this.method, "INVALID_VALUE", detail, "status");
-      status = "FINISHED";
-    }
+    if (status !== "FINISHED") status = terminalStatus(this, status);
     try {
       const series = this.#series;
       if (series)
@@ -284,8 +286,7 @@ export class Run {
     const { clock } = this.#host;
     const clean = this.#keyOf("metric", key, method);
     if (!isNumeric(value)) {
-      const detail = `Metric ${JSON.stringify(clean)} needs a number, got ${shownValue(value, clean)}; it is left out`;
-      warnAt(this, method, "INVALID_VALUE", detail, clean);
+      sayNoNumber(this, method, clean, value);
       return;
     }
     const number = Number(value);
@@ -311,10 +312,10 @@ export class Run {
   #keyOf(kind: Keyed, key: string, method: string | undefined): string {
     const given = typeof key === "string" ? key : keyText(key);
     const clean = sanitizeKey(given);
-    if (clean === key && this.#mended === undefined) return clean;
+    if (clean === given && this.#mended === undefined) return clean;
     this.#mended ??= new MendedKeys();
     const { key: stored, fresh } = this.#mended.take(kind, given, clean, (each) => this.#hasPlain(kind, each));
-    if (stored !== key) sayMended(this, method, given, clean, stored);
+    if (stored !== given) sayMended(this, method, given, clean, stored);
     if (fresh) this.#log?.tag({ key: keyTag(stored), value: textOf(this, "pulse.key", keyText(given), LIMITS.tagValue, method, true) });
     return stored;
   }

@@ -252,7 +252,10 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
   if (resolved.opens && !asks(resolved.library, scope)) return undefined;
   const host = activeHost(scope);
   if (plan.remarks.length > 0)
-    for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
+    for (const { code, detail } of plan.remarks.splice(0)) {
+      const said = code === "UNKNOWN_ARGUMENT" ? `${resolved.defaultName}: ${detail}` : detail;
+      host.diagnostics.warn(code, said, undefined, said);
+    }
   const active = runInForce(scope);
   if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false) return undefined;
   if (!resolved.opens || resolved.nest === "join") {

@@ -49,14 +49,32 @@ export function sayMended(place: Place, method: string | undefined, key: string,
   warnAt(place, method, "INVALID_KEY", `Key ${from} ${why}; it is stored as ${to}`, stored);
 }
 
+/** Says that a metric is none. */
+export function sayNoNumber(place: Place, method: string | undefined, key: string, value: unknown): void {
+  const got = `${shownValue(value, key)}${types.isPromise(value) ? ", which is to be awaited" : ""}`;
+  warnAt(place, method, "INVALID_VALUE", `Metric ${JSON.stringify(key)} needs a number, got ${got}; it is left out`, key);
+}
+
+/** Times that nobody means in milliseconds, all in January 1970; in seconds they are from 2001 to 2096. */
+const SECONDS = { from: 1_000_000_000, to: 4_000_000_000 };
+
 /** A step or a time as the integer it must be. */
 export function integerOf(place: Place, given: unknown, what: string, key: string, fallback: number, method: string | undefined): number {
-  if (Number.isSafeInteger(given)) return given as number; // first: to ask for a Date is dear
+  if (Number.isSafeInteger(given)) {
+    // First: to ask for a Date is dear.
+    const number = given as number;
+    if (what === "timestamp" && number >= SECONDS.from && number <= SECONDS.to) {
+      const detail = `Metric ${JSON.stringify(key)}: the timestamp ${number} looks like seconds; it is in milliseconds since 1970 (Date.now())`;
+      warnAt(place, method, "INVALID_VALUE", detail, `seconds ${key}`);
+    }
+    return number;
+  }
   const value = types.isDate(given) ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
   if (Number.isSafeInteger(value)) return value as number;
   const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
   const taken = Number.isSafeInteger(whole) ? whole : fallback;
-  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${shownValue(given)}; ${taken} is taken`;
+  const wanted = what === "timestamp" ? "milliseconds since 1970, a whole number, or a Date" : "a whole number";
+  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be ${wanted}, got ${shownValue(given)}; ${taken} is taken`;
   warnAt(place, method, "INVALID_VALUE", detail, `${what} ${key}`);
   return taken;
 }
