@@ -453,10 +453,12 @@ export {};
 // decorators/log-param.d.ts
 import { type ParamSelector } from "../capture/params.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+/** What `@LogParam` is after its selector is known. */
+export type ParamDecorator<S> = ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogParamFactory = ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+    (): ParamDecorator<never>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<S>;
 };
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
@@ -769,7 +771,7 @@ declare const PROBLEMS: {
     };
     readonly OUTSIDE_RUN: {
         readonly retry: false;
-        readonly todo: 'Put @TrackedExperiment on the class or @TrackedRun on the method, call it inside withRun(), or set outsideRun: "ignore".';
+        readonly todo: 'Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run. outsideRun: "ignore" is silent.';
     };
     readonly CLOSED: {
         readonly retry: false;
@@ -977,10 +979,11 @@ export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptio
 export type { RunContext } from "./context/scope-storage.js";
 export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
 export { LogMetric } from "./decorators/log-metric.js";
-export { LogParam } from "./decorators/log-param.js";
+export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
-export { TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
+export type { Applied, ClassDecoratorToo, LogMetricGoes, LogParamGoes, LogsMetrics, LogsParams, LogsTags, LogTagGoes, MemberDecorator, NamesExperiment, OpensRuns, ParameterDecorator, TrackedExperimentGoes, TrackedRunGoes, } from "./decorators/types.js";
 export type { Logger, Stats } from "./diagnostics.js";
 export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
@@ -1030,7 +1033,8 @@ export declare function startRun(options?: StartOptions): Run;
 /** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
 export declare function currentRun(): Run | undefined;
 /**
- * The run in force here; while tracking is off, one that forgets.
+ * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a library's in a program that did not
+ * ask for tracking) outside any.
  * @throws PulseError `NO_ACTIVE_RUN` outside any.
  */
 export declare function requireRun(): Run;

@@ -19,7 +19,7 @@ const PROBLEMS = {
   },
   OUTSIDE_RUN: {
     retry: false,
-    todo: 'Put @TrackedExperiment on the class or @TrackedRun on the method, call it inside withRun(), or set outsideRun: "ignore".',
+    todo: 'Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run. outsideRun: "ignore" is silent.',
   },
   CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },

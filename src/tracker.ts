@@ -7,7 +7,7 @@ import { type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js"
 import { detached, later } from "./context/detached.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
-import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
+import { endAt, guardAtExit, unguard, watchLeaving } from "./recorder/exit.js";
 import { OutboxFolder } from "./recorder/outbox/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
@@ -86,6 +86,7 @@ class TrackerInstance implements Tracker, RunHost {
       maxOutboxBytes,
       outboxLimits: config.outboxLimits,
     });
+    detached(watchLeaving);
     if (!store.volatile) detached(() => guardAtExit(this.recorder)); // Node's watchers of signals have a context, too
   }
 

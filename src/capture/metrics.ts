@@ -2,6 +2,7 @@ import { types } from "node:util";
 import { wrongInput } from "../wrong-input.js";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
+import { isLate, LATE } from "./late.js";
 import { kindOf, sayNowhere, type Told } from "./nowhere.js";
 import {
   entriesOf,
@@ -96,11 +97,13 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip" && !thinning;
   if (plain) return take;
   const one: MetricCapture = (result, args, sink) => {
-    if (when !== undefined && !when(result, args)) return;
-    const chosenStep = typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path);
+    const wanted = when === undefined || when(result, args);
+    if (!wanted) return;
+    if (isLate(wanted)) sink.lost("when", () => `when ${LATE}. All is logged.`);
+    const chosenStep = atOnce("step", typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path), sink);
     if (stepPath && !stepPath.optional && chosenStep === undefined)
       sayNowhere(sink, "step", stepPath.path, "the result", result, undefined);
-    const time = typeof timestamp === "function" ? timestamp(result, args) : timestamp;
+    const time = atOnce("timestamp", typeof timestamp === "function" ? timestamp(result, args) : timestamp, sink);
     take(result, args, {
       metric(key, value) {
         if (nonFinite !== "skip" || typeof value !== "number" || Number.isFinite(value))
@@ -118,6 +121,13 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   };
 }
 
+/** What a function of the options gave, unless that comes later. */
+function atOnce(name: string, value: unknown, sink: MetricSink): unknown {
+  if (!isLate(value)) return value;
+  sink.lost(name, () => `${name} ${LATE}.`);
+  return undefined;
+}
+
 function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptions): Thinning | undefined {
   if (everyN === 1 && minIntervalMs === 0 && aggregate === undefined) return undefined;
   return { everyN, minIntervalMs, aggregate: typeof aggregate === "string" ? [aggregate] : aggregate };
@@ -125,7 +135,12 @@ function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptio
 
 function compileTake(selector: Selector | undefined, name: string): MetricCapture {
   if (selector === undefined) return (result, _args, sink) => takeBare(name, result, sink);
-  if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink, "the selector gave");
+  if (typeof selector === "function")
+    return (result, args, sink) => {
+      const taken = selector(result, args);
+      if (isLate(taken)) sink.lost("bare", () => `the selector ${LATE}.`);
+      else takeBare(name, taken, sink, "the selector gave");
+    };
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
   return (result, args, sink) => {
     const listed = isList(result); // asked once, not for each path
@@ -163,7 +178,8 @@ function takePath(key: string, written: string): Take {
 function takeFunction(key: string, from: SelectorFunction): Take {
   return (result, args, sink) => {
     const value = from(result, args);
-    if (!takeValue(key, value, sink) && value !== undefined && value !== null)
+    if (isLate(value)) sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} ${LATE}.`);
+    else if (!takeValue(key, value, sink) && value !== undefined && value !== null)
       sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value, key)}, not a number.`);
   };
 }

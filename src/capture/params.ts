@@ -1,5 +1,6 @@
 import { types } from "node:util";
 import { keyText } from "./keys.js";
+import { isLate, LATE } from "./late.js";
 import type { Selector, Untyped } from "./metrics.js";
 import { kindOf as knownAs, sayNowhere, type Told } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
@@ -78,10 +79,18 @@ export function compileParameter(selector: ParamSelector | undefined, index: num
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => ParamCapture): ParamCapture {
   if (typeof selector === "function") return (args, emit, told) => emitRecord(selector(args), emit, (what) => told?.limited(what));
   const takes = entriesOf(selector).map(
-    ([key, from]): ParamCapture => (typeof from === "string" ? take(key, from) : (args, emit) => emit(key, from(args))),
+    ([key, from]): ParamCapture => (typeof from === "string" ? take(key, from) : takeFunction(key, from)),
   );
   return (args, emit, told) => {
     for (const each of takes) each(args, emit, told);
+  };
+}
+
+function takeFunction(key: string, from: ArgumentFunction): ParamCapture {
+  return (args, emit, told) => {
+    const value = from(args);
+    if (isLate(value)) told?.lost(`param ${key}`, () => `the selector for param ${JSON.stringify(key)} ${LATE}.`);
+    else emit(key, value);
   };
 }
 
@@ -228,14 +237,21 @@ function takeBare({ names, rest }: Signature, args: readonly unknown[], emit: Em
 /** @internal Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
 export function compileTags(selector: Selector | undefined, name: string): TagCapture {
   if (selector === undefined) {
-    return (result, _args, emit) => {
+    return (result, _args, emit, told) => {
       if (isScalar(result)) emit(name, result);
+      else if (result !== undefined && result !== null)
+        told?.lost(
+          "bare tags",
+          () => `no tag was found: it gave ${knownAs(result)}. Name what is to be a tag: a path ("stage") or a function.`,
+          true,
+        );
     };
   }
   if (typeof selector === "function") {
     return (result, args, emit, told) => {
       const taken: unknown = selector(result, args);
-      if (isPlainObject(taken)) emitRecord(taken, emit, (what) => told?.limited(what));
+      if (isLate(taken)) told?.lost("tags", () => `the selector of tags ${LATE}.`);
+      else if (isPlainObject(taken)) emitRecord(taken, emit, (what) => told?.limited(what));
       else if (taken !== undefined) emit(name, taken);
     };
   }
@@ -243,7 +259,9 @@ export function compileTags(selector: Selector | undefined, name: string): TagCa
   return (result, args, emit, told) => {
     for (const { key, from, path, optional } of entries) {
       const value: unknown = typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, path);
-      if (value !== undefined) emit(key, value);
+      if (typeof from === "function" && isLate(value))
+        told?.lost(`tag ${key}`, () => `the selector for tag ${JSON.stringify(key)} ${LATE}.`);
+      else if (value !== undefined) emit(key, value);
       else if (told && typeof from === "string" && !optional) sayNowhere(told, "tag", path, "the result", result, undefined);
     }
   };

@@ -26,7 +26,7 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   if (uris.length === 0) {
     const whose = uri === undefined ? "" : ` for ${shownText(uri)}`;
-    print(`Nothing is kept${whose} in ${root}: everything recorded was delivered.`);
+    print(`Nothing is kept${whose} in ${root}.`);
     return 0;
   }
   for (const { uri, outboxes } of uris) {

@@ -215,7 +215,7 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
   add(plan);
   const assign = (self: unknown, assigned: unknown): void => {
     Reflect.apply(set, self, [assigned]);
-    captureAssignment(plan, assigned);
+    captureAssignment(plan, self, assigned);
   };
   const form = {
     method(this: unknown, assigned: unknown): void {

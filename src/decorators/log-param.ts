@@ -5,11 +5,14 @@ import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 
+/** What `@LogParam` is after its selector is known. */
+export type ParamDecorator<S> = ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogParamFactory = ParameterDecorator<never> &
   MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+    (): ParamDecorator<never>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<S>;
   };
 
 /**

@@ -1,3 +1,4 @@
+import { leaving } from "../context/detached.js";
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
@@ -28,6 +29,11 @@ const signals: { readonly listeners: Map<NodeJS.Signals, () => void>; stopping: 
   stopping: false,
 }));
 
+/** Has what is recorded at `beforeExit` not keep the process, whatever the store. */
+export function watchLeaving(): void {
+  shared("leaving", () => process.prependListener("beforeExit", beginLeaving));
+}
+
 /** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
 export function guardAtExit(recorder: Recorder): void {
   shared("exit listeners", () => {
@@ -36,7 +42,6 @@ export function guardAtExit(recorder: Recorder): void {
       for (const each of recorders) {
         // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
         if (each.idle && !each.writesSync) each.endOpenRuns(end);
-        if (!each.settled && !finishing.has(each)) void finish(each);
       }
     });
     // Only watched: whoever handles uncaught errors goes on doing so.
@@ -56,6 +61,36 @@ export function guardAtExit(recorder: Recorder): void {
   // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
   shared("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
+}
+
+/**
+ * Delivery takes turns of the loop, and after them Node says `beforeExit` once more: whoever records something each time would keep the process for
+ * ever. So it is delivered again only when something was recorded by code that runs for a reason of its own; the rest is written down at `exit`.
+ */
+const departure = { recorded: -1 };
+
+function depart(fresh: boolean): void {
+  for (const each of recorders)
+    if (each.writesSync) each.writeSync();
+    else if (fresh && !each.settled && !finishing.has(each)) void finish(each);
+}
+
+function beginLeaving(): void {
+  const fresh = recorded() !== departure.recorded;
+  leaving.now = true;
+  // Behind all listeners, and what they have begun that needs no turn of the loop.
+  process.nextTick(() => queueMicrotask(() => process.nextTick(depart, fresh)));
+  setImmediate(() => {
+    leaving.now = false;
+    departure.recorded = recorded();
+  }).unref();
+}
+
+/** How much the trackers of stores that outlive the process have recorded. */
+function recorded(): number {
+  let sum = 0;
+  for (const { stats } of recorders) sum += stats.delivered + stats.pending + stats.dropped + stats.rejected;
+  return sum;
 }
 
 /** What Node exits with when the program's top level waits for something that never comes. */

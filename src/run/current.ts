@@ -94,11 +94,13 @@ export function currentRun(): Run | undefined {
 }
 
 /**
- * The run in force here; while tracking is off, one that forgets.
+ * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a library's in a program that did not
+ * ask for tracking) outside any.
  * @throws PulseError `NO_ACTIVE_RUN` outside any.
  */
 export function requireRun(): Run {
-  const run = OFF ? forgettingRun({}) : currentRun();
+  const scope = scopes.get();
+  const run = OFF ? forgettingRun({}) : (runInForce(scope) ?? (scope?.untracked ? forgettingRun({}) : undefined));
   if (run === undefined) throw new PulseError("NO_ACTIVE_RUN", "No run is open here.");
   return run;
 }

@@ -115,9 +115,7 @@ export class Run {
   serverId(): Promise<string> {
     const log = this.#log;
     if (log === undefined) return Promise.reject(this.#unrecorded ?? new PulseError("DISABLED", "Tracking is off."));
-    if (log.ids) return Promise.resolve(log.ids.runId);
-    if (log.refused) return Promise.reject(log.refused);
-    this.held?.record();
+    if (log.uncreated) this.held?.record();
     return awaitedId(this.#host.recorder, log);
   }
 

@@ -1,4 +1,5 @@
 import { type KeySet, NO_KEYS } from "../capture/key-set.js";
+import { cutText } from "../capture/keys.js";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
@@ -89,9 +90,16 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#once = once;
   }
 
-  /** Class and method, as messages name them. */
+  /** Class and method, as messages name them, or the function; one without a name of its own is named by its run. */
   get #where(): string {
-    return this.#resolved?.defaultName ?? this.#plan.name;
+    const { method, defaultName = this.#plan.name } = this.#resolved ?? {};
+    const run = method === undefined && NAMELESS.has(defaultName) ? this.run : undefined;
+    return run === undefined ? defaultName : `run ${shown(run.runName)} (experiment ${shown(run.experiment)})`;
+  }
+
+  /** What tells the messages of one place from those of another: functions of the same name may be anywhere. */
+  get #about(): string {
+    return this.#resolved?.method ?? `${this.#plan.name} ${this.run?.runName} ${this.run?.experiment}`;
   }
 
   /** The run below which it opens one. */
@@ -134,9 +142,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       this.run = openRun(host, {
         experiment: resolved.experiment,
         fallbackExperiment: resolved.className,
-        name:
-          (typeof runName === "function" ? guard(host, `${this.#where}: runName`, () => textOf(runName(this.#args))) : runName) ??
-          defaultName,
+        name: (typeof runName === "function" ? this.#nameBy(runName) : runName) ?? defaultName,
         parent,
         owner: this,
         place,
@@ -147,6 +153,12 @@ export class TrackedCall implements CallObserver, MetricSink {
       this.#scope = { host, run: this.run };
     }
     this.#begin(resolved);
+  }
+
+  #nameBy(runName: (args: readonly unknown[]) => unknown): string | undefined {
+    const what = `${this.#where}: runName`;
+    const name = guard(this.#host, what, () => runName(this.#args));
+    return guard(this.#host, what, () => textOf(name));
   }
 
   step(value: unknown): void {
@@ -267,13 +279,14 @@ export class TrackedCall implements CallObserver, MetricSink {
     const { diagnostics } = this.#host;
     const where = this.#where;
     const detail = (): string => `${where}: ${describe()}`;
-    if (mild) diagnostics.notice("NOTHING_FOUND", detail, `${where} ${subject}`);
-    else diagnostics.warn("NOTHING_FOUND", detail, undefined, `${where} ${subject}`);
+    const about = `${this.#about} ${subject}`;
+    if (mild) diagnostics.notice("NOTHING_FOUND", detail, about);
+    else diagnostics.warn("NOTHING_FOUND", detail, undefined, about);
   }
 
   limited(what: string): void {
     const where = this.#where;
-    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, where);
+    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, this.#about);
   }
 
   /** Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured arguments. */
@@ -310,6 +323,10 @@ export class TrackedCall implements CallObserver, MetricSink {
     }
   }
 }
+
+/** What functions without a name are called, and the blocks of `withRun`. */
+const NAMELESS: ReadonlySet<string> = new Set(["anonymous", "run"]);
+const shown = (name: string): string => JSON.stringify(cutText(name, 60));
 
 /** A name as a text; undefined leaves it to the default. */
 const textOf = (name: unknown): string | undefined => (name === undefined || name === null ? undefined : shortText(name));

@@ -178,7 +178,7 @@ function enter(plan: Plan, self: unknown, args: readonly unknown[] | undefined, 
   if ((depth >= DEEP && depth % 4 === 0) || wary > 0) demandRoom();
   const outer = scopes.get();
   const scope = host === undefined || outer?.host === host ? outer : { host, run: undefined };
-  const call = prepare(plan, self, args, scope) ?? new UntrackedCall(scope, outer);
+  const call = prepare(plan, self, args, scope, outer);
   if (call instanceof TrackedCall) {
     call.outer = outer;
     // A generator function's body starts at the first `next`, and so does its run.
@@ -237,19 +237,25 @@ function demandRoom(): void {
   endUnended();
 }
 /** @internal Captures an assignment: setters and accessors log, but never open a run. */
-export function captureAssignment(plan: Plan, value: unknown): void {
+export function captureAssignment(plan: Plan, self: unknown, value: unknown): void {
   const scope = scopes.get();
-  const host = activeHost(scope);
   const run = runInForce(scope);
-  if (run === undefined) outsideRun(host, plan);
-  else new TrackedCall(plan, host, undefined, [value], scope, run).capture(value);
+  const { library, defaultName } = resolvePlan(plan, self);
+  if (run !== undefined) new TrackedCall(plan, activeHost(scope), undefined, [value], scope, run).capture(value);
+  else if (!library || asks(library, scope)) outsideRun(activeHost(scope), defaultName, "is assigned");
 }
 
 /** Decides what one call is: a run of its own, part of the open run, or none of ours. */
-function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefined, scope: Scope | undefined): TrackedCall | undefined {
+function prepare(
+  plan: Plan,
+  self: unknown,
+  given: readonly unknown[] | undefined,
+  scope: Scope | undefined,
+  outer: Scope | undefined,
+): TrackedCall | UntrackedCall {
   const args = given ?? NONE;
   const resolved = resolvePlan(plan, self);
-  if (resolved.opens && !asks(resolved.library, scope)) return undefined;
+  if (resolved.opens && !asks(resolved.library, scope)) return new UntrackedCall(NOT_ASKED, outer);
   const host = activeHost(scope);
   if (plan.remarks.length > 0)
     for (const { code, detail } of plan.remarks.splice(0)) {
@@ -257,22 +263,27 @@ function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefine
       host.diagnostics.warn(code, said, undefined, said);
     }
   const active = runInForce(scope);
-  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false) return undefined;
+  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
+    return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (!resolved.opens || resolved.nest === "join") {
     if (active) return new TrackedCall(plan, host, resolved, args, scope, active);
     if (!resolved.opens) {
-      outsideRun(host, plan, resolved.defaultName);
-      return undefined;
+      outsideRun(host, resolved.defaultName, "logs");
+      return new UntrackedCall(scope, outer);
     }
   }
   return new TrackedCall(plan, host, resolved, args, scope, undefined, given === undefined);
 }
 
 const NONE: readonly unknown[] = [];
+/** What is in force in a library's call of which the program wants no tracking. */
+const NOT_ASKED: Scope = { host: undefined, run: undefined, untracked: true };
 
-function outsideRun(host: RunHost, plan: Plan, where: string = plan.name): void {
+function outsideRun(host: RunHost, where: string, what: "logs" | "is assigned"): void {
   const { outsideRun: mode } = host.config;
-  const detail = `${where} logs, but no run is open and nothing says to open one.`;
+  const why =
+    what === "logs" ? "and nothing says to open one" : "and an assignment opens none: assign inside a tracked method or withRun()";
+  const detail = `${where} ${what}, but no run is open ${why}.`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
   if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, where);
 }

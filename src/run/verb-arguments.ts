@@ -24,7 +24,6 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
   needRun(place, verb);
   if (typeof key === "string" && count > 1) {
     if (!types.isPromise(value)) return true;
-    value.catch(() => undefined); // whoever made it hears of it where it is awaited
     wrong(place, `${verb}: the value of ${JSON.stringify(key)} is a promise, which is to be awaited; it is left out`, `${verb} ${key}`);
     return false;
   }
@@ -74,7 +73,6 @@ export function isRecordOf(place: Place, verb: string, record: unknown, count: n
   if ((record === undefined || record === null) && count > 0) return false;
   const one = Object.entries(PAIRS).find(([, several]) => several === verb)?.[0];
   const hint = typeof record === "string" && one !== undefined ? `; for a single one use ${one}()` : "";
-  if (types.isPromise(record)) record.catch(() => undefined);
   const got = types.isPromise(record) ? "Promise, which is to be awaited" : record === undefined ? "nothing" : kindName(record);
   wrong(place, `${verb}: a record of names and values is needed, got ${got}${hint}; nothing is logged`, verb);
   return false;
