@@ -1,6 +1,5 @@
 import { types } from "node:util";
 import { cutText, keyText, withoutNul } from "../capture/keys.js";
-import { isLate, LATE } from "../capture/late.js";
 import { emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
@@ -94,7 +93,6 @@ export function textOf(place: Place, key: string, value: unknown, limit: number,
   let text: string;
   try {
     text = redact(key, valueText(key, value, config.redact !== false));
-    if (isLate(text)) throw new Error(`redact ${LATE}`);
     text = typeof text === "string" ? withoutNul(text) : REDACTED;
   } catch (error) {
     const detail = `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}`;
