@@ -47,7 +47,9 @@ const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAI
 export class Run {
   /** 32 hex digits; in an embedded store also the id MLflow shows. */
   readonly id: string;
-  /** Name (or, when configured by id, the id) of the experiment. */
+  /**
+   * Name (or, when configured by id, the id) of the experiment; of a resumed run and its children what is configured or said for it: where the store has them, only that knows.
+   */
   readonly experiment: string;
   /** @internal */
   readonly experimentRef: ExperimentRef;

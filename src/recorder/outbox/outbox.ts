@@ -418,8 +418,8 @@ export class Outbox extends OutboxFile {
 /** The name of an experiment that is kept as JSON, or its id. */
 function nameIn(experiment: string): string {
   try {
-    const { name, id } = JSON.parse(experiment) as { name?: string; id?: string };
-    return name ?? `with id ${id}`;
+    const { name, id, of } = JSON.parse(experiment) as { name?: string; id?: string; of?: string };
+    return of === undefined ? (name ?? `with id ${id}`) : `of run ${of}`;
   } catch {
     return experiment; // damaged
   }
