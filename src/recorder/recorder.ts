@@ -13,6 +13,7 @@ import type { MemoryLog } from "./buffer/memory-log.js";
 import { RunBuffer } from "./buffer/run-buffer.js";
 import type { ItemKind } from "./changes/item-kinds.js";
 import { Dispatcher, MAX_TIMER_MS } from "./dispatch/dispatcher.js";
+import { LateRecords } from "./late-records.js";
 import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
 import { OutboxRecovery } from "./outbox/outbox-recovery.js";
@@ -80,6 +81,7 @@ export class Recorder {
   readonly #queue: MemoryLog;
   readonly #keeper: OutboxWriter;
   readonly #bound: MemoryBound;
+  readonly #late = new LateRecords();
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
   #heir: OutboxRecovery | undefined;
@@ -101,7 +103,7 @@ export class Recorder {
     this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
     this.accounting = new Accounting(diagnostics.stats);
-    this.#dispatcher = new Dispatcher(options);
+    this.#dispatcher = new Dispatcher({ ...options, turn: () => this.#late.settle() });
     this.#keeper = new OutboxWriter({
       folder: outboxes,
       remote: !this.writesSync,
@@ -152,6 +154,16 @@ export class Recorder {
     if (this.accounting.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
   }
 
+  /**
+   * Has something recorded when this turn is over, and at the latest when somebody waits for delivery or the process may end. `about`: what it
+   * is read from.
+   */
+  late(record: () => void, about: unknown): void {
+    const apart = (): void => this.#options.diagnostics.apart(record);
+    if (this.#ended) apart();
+    else this.#late.add(apart, about);
+  }
+
   /** Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within the call that records. */
   #handOverInTime(kind: ItemKind, items: number): void {
     const { clock, flushIntervalMs } = this.#options;
@@ -189,6 +201,7 @@ export class Recorder {
 
   /** Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<boolean> {
+    this.#late.settle();
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
     const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [log, log.recorded]);
@@ -251,6 +264,7 @@ export class Recorder {
   drainSync(end: UnfinishedEnd): void {
     if (this.#ended === "exited") return;
     this.#keeper.own.source?.outbox.abandon(); // who began it is interrupted
+    this.#late.settle();
     this.endOpenRuns(end);
     this.#writeAll();
     this.#ended = "exited";
@@ -279,6 +293,7 @@ export class Recorder {
   /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
+    this.#late.settle();
     this.#keeper.own.lastChance();
     this.#keepAll();
     this.#keeper.noteDeath(status);
@@ -299,6 +314,7 @@ export class Recorder {
     const began = performance.now();
     await this.flush(timeoutMs);
     this.#dispatcher.stop();
+    this.#late.settle();
     this.#writeAll();
     this.#ended = "closed";
     this.#heir?.stop();
@@ -358,6 +374,7 @@ export class Recorder {
     this.#keepTimer = undefined;
     this.#lookedAt = clock.now();
     if (this.#ended) return;
+    this.#late.settle();
     this.#keeper.keepFresh();
     void this.#keeper.own.safe; // a file that was removed is written anew
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
@@ -385,6 +402,7 @@ export class Recorder {
     this.#keepScheduled = true;
     soon(() => {
       this.#keepScheduled = false;
+      this.#late.settle();
       if (!this.#ended) this.#keepAll();
     });
   }

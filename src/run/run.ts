@@ -47,9 +47,7 @@ const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAI
 export class Run {
   /** 32 hex digits; in an embedded store also the id MLflow shows. */
   readonly id: string;
-  /**
-   * Name (or, when configured by id, the id) of the experiment; of a resumed run and its children what is configured or said for it: where the store has them, only that knows.
-   */
+  /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
   readonly experiment: string;
   /** @internal */
   readonly experimentRef: ExperimentRef;
