@@ -18,6 +18,7 @@ import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
 import { OutboxRecovery } from "./outbox/outbox-recovery.js";
 import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
+import { opensRun } from "./stop-signal.js";
 import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
@@ -126,6 +127,7 @@ export class Recorder {
 
   /** Opens it: its start is the first thing in it. */
   open(log: RunBuffer, start: RunStart, held: DeferredRuns | undefined): void {
+    opensRun();
     held?.opened(log);
     log.start(start);
   }
@@ -302,7 +304,18 @@ export class Recorder {
   /** Ends the runs that are still open. */
   endOpenRuns(end: UnfinishedEnd): void {
     for (const held of this.held) held.endOpen(end);
-    for (const { run } of this.#openLogs()) this.#options.diagnostics.apart(() => run.endUnfinished(end));
+    for (const log of this.#openLogs()) this.#options.diagnostics.apart(() => log.endUnfinished(end));
+  }
+
+  /** Takes note that the process was asked to stop while these runs were open, whether it does or not. */
+  askedToStop(): void {
+    for (const held of this.held) held.askedToStop?.();
+    for (const log of this.#openLogs()) log.askedToStop = true;
+  }
+
+  /** The process was asked to stop, and has gone on. */
+  forgetDeath(): void {
+    if (!this.#ended) this.#keeper.noteDeath(undefined);
   }
 
   get hasOpenRuns(): boolean {

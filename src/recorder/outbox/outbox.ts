@@ -237,7 +237,11 @@ export class Outbox extends OutboxFile {
   }
 
   /** Takes note of what open runs end as if the tracker dies. */
-  noteDeath(status: TerminalStatus): void {
+  noteDeath(status: TerminalStatus | undefined): void {
+    if (status === undefined) {
+      this.run("DELETE FROM meta WHERE name = 'death'");
+      return;
+    }
     this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
   }
 
