@@ -88,6 +88,7 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
     },
     trap: (_, self, args) => callTracked(plan, self, args, host),
   });
+  plan.wrapper = wrapper;
   plans.byFunction.set(wrapper, plan);
   metadata.defineMetadata?.("pulse-mlflow:plan", plan.parts, wrapper);
   return wrapper;
@@ -252,7 +253,7 @@ function returned(
   if (plan.nature === "generator") return observeGenerator(result as object, call, true);
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
   if (result !== self && isGenerator(result)) return observeGenerator(result, call, false);
-  return observeResult(result, call, self, args ?? NONE);
+  return observeResult(result, call, self, args ?? NONE, plan);
 }
 
 /** How many tracked calls are on the stack. */
