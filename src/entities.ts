@@ -50,7 +50,7 @@ export type ExperimentRef = ({ readonly name: string; readonly tags?: readonly T
   readonly of?: string | undefined;
 };
 
-/** An experiment's name, or what is said in its place, for messages. */
+/** @internal An experiment's name, or what is said in its place, for messages. */
 export const experimentLabel = (ref: ExperimentRef): string =>
   ref.of !== undefined ? `of run ${ref.of}` : "id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name);
 
