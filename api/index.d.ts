@@ -723,12 +723,17 @@ export interface DatasetInput {
     /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
     readonly tags: readonly Tag[];
 }
-/** The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. */
-export type ExperimentRef = {
+/**
+ * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. With `of` it is
+ * the one that the run with this id in the store is in, whatever is said beside it, which holds only where there is no such run, or a deleted one.
+ */
+export type ExperimentRef = ({
     readonly name: string;
     readonly tags?: readonly Tag[];
 } | {
     readonly id: string;
+}) & {
+    readonly of?: string | undefined;
 };
 /**
  * What MLflow accepts, kept on our side because servers truncate or corrupt silently.
@@ -1117,9 +1122,15 @@ export type ErrorClass = abstract new (...args: any[]) => unknown;
 type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
 /** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
 export interface RunPlace {
-    /** The id of a run that the store has: it is resumed, and ends as this one ends. Its default steps begin at 0 again. @default a new run */
+    /**
+     * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its children that name no experiment
+     * are created there, too. Its default steps begin at 0 again. @default a new run
+     */
     readonly runId?: string | undefined;
-    /** The id, in the store, of a run that was made elsewhere: the new one is a child of it. It should be in the same experiment. @default none */
+    /**
+     * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is named. (MLflow shows children
+     * only there; a run that the store does not know has the child in the configured experiment.) @default none
+     */
     readonly parentRunId?: string | undefined;
     /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
     readonly parent?: Run | undefined;
@@ -1135,7 +1146,7 @@ type Told<Parameters extends readonly unknown[], Returned> = {
 }["told"];
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
-    /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
+    /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
     readonly runName?: string | Told<[args: Args], string> | undefined;
@@ -1254,7 +1265,7 @@ import type { MetricOptions, MetricValue } from "./metric-value.js";
 export declare class Run {
     /** 32 hex digits; in an embedded store also the id MLflow shows. */
     readonly id: string;
-    /** Name (or, when configured by id, the id) of the experiment. */
+    /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
     readonly experiment: string;
     /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
     get ended(): boolean;
@@ -1442,7 +1453,7 @@ export interface StoredIds {
 export interface RunChange {
     /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
     readonly runKey: string;
-    /** By name, and made when there is none of that name; or by the id of one that exists. */
+    /** By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of another run (`of`). */
     readonly experiment: ExperimentRef;
     /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
     readonly ids: StoredIds | undefined;

@@ -1,5 +1,5 @@
-import { checkSelector } from "../capture/metrics.js";
 import { compileParameter, type ParamSelector } from "../capture/params.js";
+import { checkSelector } from "../capture/selector-faults.js";
 import { captureParams } from "../run/plan.js";
 import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";

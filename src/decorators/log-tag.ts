@@ -1,5 +1,6 @@
-import { checkSelector, type Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/metrics.js";
 import { compileTags } from "../capture/params.js";
+import { checkSelector } from "../capture/selector-faults.js";
 import type { Plan } from "../run/plan.js";
 import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";

@@ -2,6 +2,7 @@ import { leaving } from "../context/detached.js";
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
+import { signals, survived } from "./stop-signal.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
 import type { UnfinishedEnd } from "./unfinished.js";
 
@@ -22,12 +23,6 @@ const ENDS: readonly UnfinishedEnd[] = [PARTIAL, FAILED, KILLED];
 
 /** Signals that end a process which does not listen to them. */
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-
-/** Our listeners, and whether somebody has asked the process to stop. */
-const signals: { readonly listeners: Map<NodeJS.Signals, () => void>; stopping: boolean } = shared("signals", () => ({
-  listeners: new Map(),
-  stopping: false,
-}));
 
 /** Has what is recorded at `beforeExit` not keep the process, whatever the store. */
 export function watchLeaving(): void {
@@ -56,6 +51,9 @@ export function guardAtExit(recorder: Recorder): void {
     });
     joinThreads(leave);
     for (const signal of SIGNALS) listen(signal);
+    survived.add(() => {
+      for (const each of recorders) each.forgetDeath?.();
+    });
     return true;
   });
   // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
@@ -142,7 +140,7 @@ export function unguard(recorder: Recorder): void {
   recorders.delete(recorder);
 }
 
-/** How runs that are open when a tracker is shut down end. */
+/** How runs end that are open when a tracker is shut down; those that a signal has met end KILLED in any case. */
 export function endAt(code: number): UnfinishedEnd {
   if (signals.stopping) return KILLED;
   return code === 0 ? PARTIAL : FAILED;
@@ -161,9 +159,14 @@ function listen(signal: NodeJS.Signals): void {
       // Those that look whether anybody else listens (signal-exit) must not count it.
       process.removeListener(signal, listener);
       // Whoever listens to SIGHUP may only read its configuration anew; the others ask for the end.
-      if (signal !== "SIGHUP") signals.stopping = true;
+      if (signal !== "SIGHUP") {
+        signals.stopping = true;
+        signals.turned = false;
+        for (const each of recorders) each.askedToStop?.();
+      }
       note("KILLED");
       setImmediate(() => {
+        signals.turned = signals.stopping;
         if (!dying) process.prependListener(signal, listener);
       }).unref();
     } else void die(signal);

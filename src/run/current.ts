@@ -17,7 +17,7 @@ import {
 import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
-import { addOpening, callTracked, standIn } from "./tracked.js";
+import { addOpening, callTracked, prototypeOf, samePrototype, standIn } from "./tracked.js";
 
 /**
  * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
@@ -116,11 +116,13 @@ export function bind<F extends AnyFunction>(fn: F): F {
   needFunction("bind", "fn", fn);
   const scope = scopes.get();
   const held: Scope | undefined = scope?.run ? { ...scope, bound: true } : scope;
+  let known = prototypeOf(fn);
   const bound = standIn(fn, {
     method(this: unknown, ...args: unknown[]): unknown {
       return scopes.storage.run(held, apply, fn, this, args);
     },
     constructor: function (this: unknown, ...args: unknown[]): unknown {
+      if (bound.prototype !== known) known = samePrototype(bound, fn);
       if (new.target) return scopes.storage.run(held, construct, fn, args, new.target === bound ? fn : new.target);
       return scopes.storage.run(held, apply, fn, this, args);
     },

@@ -15,6 +15,8 @@ export type AnyFunction = (this: any, ...args: any[]) => any;
 /** @internal What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
 export interface Plan {
   readonly original: AnyFunction;
+  /** What stands in for it. */
+  wrapper: AnyFunction | undefined;
   /** Async functions give a new promise with each call; the bodies of generator functions begin at the first `next`. */
   readonly nature: "async" | "generator" | "plain";
   /** The member's name, as keys and run names show it. */
@@ -121,6 +123,7 @@ export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), 
 export function newPlan(original: AnyFunction, name: string, once = false): Plan {
   return {
     original,
+    wrapper: undefined,
     name,
     nature: natureOf(original, once),
     opens: [],

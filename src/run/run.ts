@@ -13,14 +13,14 @@ import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import { awaitedId } from "./awaited-id.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
-import { type Keyed, keyTag, MendedKeys } from "./mended-keys.js";
+import { type Keyed, MendedKeys } from "./mended-keys.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, keyTag, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
 import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
@@ -46,7 +46,7 @@ export interface RunOpening {
 export class Run {
   /** 32 hex digits; in an embedded store also the id MLflow shows. */
   readonly id: string;
-  /** Name (or, when configured by id, the id) of the experiment. */
+  /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
   readonly experiment: string;
   /** @internal */
   readonly experimentRef: ExperimentRef;
@@ -135,16 +135,16 @@ export class Run {
     if (!isRecordOf(this, "logMetrics", metrics, arguments.length) || this.#log === undefined) return;
     const given = options && metricOptions(this, "logMetrics", options);
     const timestamp = given?.timestamp ?? this.#host.clock.now();
-    eachOf(this, "logMetrics", metrics, (key, value) => this.capture(key, value, given?.step, timestamp));
+    eachOf(this, "logMetrics", metrics, (key, value, at) => this.capture(key, value, given?.step, timestamp, undefined, undefined, at));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
   logParam(key: string, value: unknown): void;
   /** @internal With the method that records it. */
-  logParam(key: string, value: unknown, method: string | undefined): void;
-  logParam(key: string, value: unknown, method: string | undefined = this?.method): void {
+  logParam(key: string, value: unknown, method: string | undefined, apart?: string): void;
+  logParam(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
     if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
-    const clean = this.#keyOf("param", key, method);
+    const clean = this.#keyOf("param", key, method, apart);
     const text = textOf(this, clean, value, LIMITS.paramValue, method);
     this.#params ??= new Map();
     const first = this.#params.get(clean);
@@ -163,18 +163,18 @@ export class Run {
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
     if (isRecordOf(this, "logParams", params, arguments.length) && this.#log)
-      eachOf(this, "logParams", params, (key, value) => this.logParam(key, value));
+      eachOf(this, "logParams", params, (key, value, apart) => this.logParam(key, value, undefined, apart));
   }
 
   /** Sets a tag; the last value stays. */
   setTag(key: string, value: unknown): void;
   /** @internal With the method that sets it. */
-  setTag(key: string, value: unknown, method: string | undefined): void;
-  setTag(key: string, value: unknown, method: string | undefined = this?.method): void {
+  setTag(key: string, value: unknown, method: string | undefined, apart?: string): void;
+  setTag(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
     if (!isPair(this, "setTag", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
-    const clean = this.#keyOf("tag", key, method);
+    const clean = this.#keyOf("tag", key, method, apart);
     this.#tags ??= new Set();
-    if (clean === key) this.#tags.add(key);
+    if (clean === key && apart === undefined) this.#tags.add(key);
     const limit = clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue;
     this.#log.tag({ key: clean, value: textOf(this, clean, value, limit, method) });
   }
@@ -187,7 +187,7 @@ export class Run {
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
     if (isRecordOf(this, "setTags", tags, arguments.length) && this.#log)
-      eachOf(this, "setTags", tags, (key, value) => this.setTag(key, value));
+      eachOf(this, "setTags", tags, (key, value, apart) => this.setTag(key, value, undefined, apart));
   }
 
   /**
@@ -262,10 +262,9 @@ export class Run {
     );
   }
 
-  /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. */
+  /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. (A selector may have recorded something meanwhile.) */
   captureWhole(keys: KeySet, values: readonly number[], time: number): void {
     const log = this.#log as RunBuffer;
-    // A selector of the user's may have recorded something meanwhile.
     if (this.takesWhole && Number.isSafeInteger(time) && time >= 0 && log.result(keys.keys, values, time)) this.#firstKeys = keys;
     else for (const [i, key] of keys.keys.entries()) this.capture(key, values[i], undefined, time);
   }
@@ -278,11 +277,12 @@ export class Run {
     timestamp: unknown,
     thinning?: Thinning,
     method: string | undefined = this.method,
+    apart?: string,
   ): void {
     const log = this.#log;
     if (log === undefined) return;
     const { clock } = this.#host;
-    const clean = this.#keyOf("metric", key, method);
+    const clean = this.#keyOf("metric", key, method, apart);
     if (!isNumeric(value)) {
       sayNoNumber(this, method, clean, value);
       return;
@@ -306,15 +306,15 @@ export class Run {
     });
   }
 
-  /** The key under which one of the user's is stored: two different ones of the run never have the same. */
-  #keyOf(kind: Keyed, key: string, method: string | undefined): string {
+  /** The key under which one of the user's is stored: two different ones of the run never have the same, and those of two places (`apart`) neither. */
+  #keyOf(kind: Keyed, key: string, method: string | undefined, apart: string | undefined): string {
     const given = typeof key === "string" ? key : keyText(key);
     const clean = sanitizeKey(given);
-    if (clean === given && this.#mended === undefined) return clean;
+    if (clean === given && apart === undefined && this.#mended === undefined) return clean;
     this.#mended ??= new MendedKeys();
-    const { key: stored, fresh } = this.#mended.take(kind, given, clean, (each) => this.#hasPlain(kind, each));
-    if (stored !== given) sayMended(this, method, given, clean, stored);
-    if (fresh) this.#log?.tag({ key: keyTag(stored), value: textOf(this, "pulse.key", keyText(given), LIMITS.tagValue, method, true) });
+    const { key: stored, fresh } = this.#mended.take(kind, apart ?? given, clean, (each) => this.#hasPlain(kind, each));
+    if (stored !== given) sayMended(this, method, apart ?? given, clean, stored, apart !== undefined);
+    if (fresh) this.#log?.tag(keyTag(this, stored, apart ?? given, method));
     return stored;
   }
 

@@ -249,13 +249,20 @@ export class TrackedCall implements CallObserver, MetricSink {
     const method = this.#resolved?.method;
     for (const capture of tags)
       guard(this.#host, `${this.#where}: capturing tags`, () =>
-        capture(result, this.#args, (key, value) => this.run?.setTag(key, value, method), this),
+        capture(result, this.#args, (key, value, apart) => this.run?.setTag(key, value, method, apart), this),
       );
   }
 
-  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
+  metric(
+    key: string,
+    value: number | bigint | boolean,
+    step: unknown,
+    timestamp: unknown,
+    thinning: Thinning | undefined,
+    apart?: string,
+  ): void {
     if (this.#keys !== undefined) {
-      const plain = step === undefined && timestamp === undefined && thinning === undefined;
+      const plain = step === undefined && timestamp === undefined && thinning === undefined && apart === undefined;
       const keys = plain ? this.#keys.with(key) : undefined;
       if (keys !== undefined) {
         this.#keys = keys;
@@ -264,7 +271,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       }
       this.#record();
     }
-    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method);
+    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method, apart);
   }
 
   /** Records what waits in `values`; what follows of this result is recorded by itself. */
@@ -296,29 +303,29 @@ export class TrackedCall implements CallObserver, MetricSink {
     const { method } = resolved;
     const limited = (what: string): void => this.limited(what);
     if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
-      const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
+      const fixed = { params: new Map<string, Taken>(), tags: new Map<string, Taken>() };
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
           guard(this.#host, `${this.#where}: ${kind}`, () =>
             emitRecord(
               typeof fields === "function" ? fields(this.#args, this) : fields,
-              (key, value) => fixed[kind].set(key, value),
+              (key, value, apart) => fixed[kind].set(apart ?? key, [key, value, apart]),
               limited,
             ),
           );
         }
       }
       // What is taken from the arguments stands above what is fixed.
-      const taken: [string, unknown][] = [];
+      const taken: Taken[] = [];
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), this));
+        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (...each) => taken.push(each), this));
       for (const [key] of taken) fixed.params.delete(key);
-      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value, method);
-      for (const [key, value] of fixed.tags) run.setTag(key, value, method);
+      for (const [key, value, apart] of [...fixed.params.values(), ...taken]) run.logParam(key, value, method, apart);
+      for (const [key, value, apart] of fixed.tags.values()) run.setTag(key, value, method, apart);
     } else {
       for (const capture of params)
         guard(this.#host, `${this.#where}: capturing params`, () =>
-          capture(this.#args, (key, value) => run.logParam(key, value, method), this),
+          capture(this.#args, (key, value, apart) => run.logParam(key, value, method, apart), this),
         );
     }
   }
@@ -327,6 +334,8 @@ export class TrackedCall implements CallObserver, MetricSink {
 /** What functions without a name are called, and the blocks of `withRun`. */
 const NAMELESS: ReadonlySet<string> = new Set(["anonymous", "run"]);
 const shown = (name: string): string => JSON.stringify(cutText(name, 60));
+/** A captured param or tag: what its capture emits. */
+type Taken = [key: string, value: unknown, apart?: string | undefined];
 
 /** A name as a text; undefined leaves it to the default. */
 const textOf = (name: unknown): string | undefined => (name === undefined || name === null ? undefined : shortText(name));

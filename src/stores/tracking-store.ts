@@ -53,7 +53,7 @@ export interface StoredIds {
 export interface RunChange {
   /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
   readonly runKey: string;
-  /** By name, and made when there is none of that name; or by the id of one that exists. */
+  /** By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of another run (`of`). */
   readonly experiment: ExperimentRef;
   /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
   readonly ids: StoredIds | undefined;

@@ -21,6 +21,8 @@ export interface DispatcherOptions<W extends Work> {
   readonly store: Target<W>;
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
+  /** Called in a turn of its own before anything is taken. */
+  readonly turn?: (() => void) | undefined;
 }
 
 /**
@@ -48,7 +50,7 @@ export class Dispatcher<W extends Work> {
     this.#breaker = new CircuitBreaker(
       store.width ?? 1,
       () => clock.random(),
-      () => this.#pump(),
+      () => this.#turn(),
     );
     this.denied = new DeniedExperiments(() => {
       for (const log of this.#logs) log.reopen();
@@ -74,8 +76,13 @@ export class Dispatcher<W extends Work> {
     // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
     soon(() => {
       this.#scheduled = false;
-      this.#pump();
+      this.#turn();
     });
+  }
+
+  #turn(): void {
+    this.#options.turn?.();
+    this.#pump();
   }
 
   /** Begins at once, cutting a wait short. */

@@ -237,7 +237,11 @@ export class Outbox extends OutboxFile {
   }
 
   /** Takes note of what open runs end as if the tracker dies. */
-  noteDeath(status: TerminalStatus): void {
+  noteDeath(status: TerminalStatus | undefined): void {
+    if (status === undefined) {
+      this.run("DELETE FROM meta WHERE name = 'death'");
+      return;
+    }
     this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
   }
 
@@ -418,8 +422,8 @@ export class Outbox extends OutboxFile {
 /** The name of an experiment that is kept as JSON, or its id. */
 function nameIn(experiment: string): string {
   try {
-    const { name, id } = JSON.parse(experiment) as { name?: string; id?: string };
-    return name ?? `with id ${id}`;
+    const { name, id, of } = JSON.parse(experiment) as { name?: string; id?: string; of?: string };
+    return of === undefined ? (name ?? `with id ${id}`) : `of run ${of}`;
   } catch {
     return experiment; // damaged
   }
