@@ -477,7 +477,7 @@ export declare const LogParam: LogParamFactory;
 export {};
 
 // decorators/log-tag.d.ts
-import { type Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/metrics.js";
 import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {

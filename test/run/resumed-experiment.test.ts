@@ -90,7 +90,7 @@ for (const away of [false, true])
     server.calls.length = 0;
     if (away) server.down();
     let expected: Record<string, string>;
-    const tracker = createTracker({ ...config, flushIntervalMs: 100, exitTimeoutMs: 300 });
+    const tracker = createTracker({ ...config, flushIntervalMs: 100, exitTimeoutMs: away ? 300 : 60_000 });
     expected = open(tracker, runId);
     if (away) {
       await tracker.shutdown();
