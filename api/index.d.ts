@@ -290,7 +290,7 @@ export interface PulseConfig {
      * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
      * @default "exit"
      */
-    readonly durability?: Durability | undefined;
+    readonly durability?: "exit" | "outbox" | "memory" | undefined;
     /** Where outboxes lie and how large one may grow. */
     readonly outbox?: OutboxOptions | undefined;
     /** See `durability`; milliseconds. @default 1000 */
@@ -306,7 +306,7 @@ export interface PulseConfig {
     /** Where warnings go. @default console */
     readonly logger?: Logger | undefined;
     /** What a `@Log…` method does outside any run. @default "warn" */
-    readonly outsideRun?: OutsideRun | undefined;
+    readonly outsideRun?: "warn" | "throw" | "ignore" | undefined;
 }
 /** What a header may hold; a line break would be another header. */
 export declare const HEADER_VALUE: RegExp;
@@ -453,10 +453,12 @@ export {};
 // decorators/log-param.d.ts
 import { type ParamSelector } from "../capture/params.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+/** What `@LogParam` is after its selector is known. */
+export type ParamDecorator<S> = ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogParamFactory = ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+    (): ParamDecorator<never>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<S>;
 };
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
@@ -475,7 +477,7 @@ export declare const LogParam: LogParamFactory;
 export {};
 
 // decorators/log-tag.d.ts
-import { type Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/metrics.js";
 import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
@@ -640,10 +642,10 @@ export interface ParameterDecorator<S> {
 }
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
-export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors";
-export type LogTagGoes = "@LogTag goes on methods, setters and accessors";
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessor fields, not on getters";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessor fields, not on getters";
 export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
-export type TrackedRunGoes = "@TrackedRun goes on methods";
+export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
 export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";
 export {};
 
@@ -721,12 +723,17 @@ export interface DatasetInput {
     /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
     readonly tags: readonly Tag[];
 }
-/** The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. */
-export type ExperimentRef = {
+/**
+ * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. With `of` it is
+ * the one that the run with this id in the store is in, whatever is said beside it, which holds only where there is no such run, or a deleted one.
+ */
+export type ExperimentRef = ({
     readonly name: string;
     readonly tags?: readonly Tag[];
 } | {
     readonly id: string;
+}) & {
+    readonly of?: string | undefined;
 };
 /**
  * What MLflow accepts, kept on our side because servers truncate or corrupt silently.
@@ -769,7 +776,7 @@ declare const PROBLEMS: {
     };
     readonly OUTSIDE_RUN: {
         readonly retry: false;
-        readonly todo: 'Put @TrackedExperiment on the class or @TrackedRun on the method, call it inside withRun(), or set outsideRun: "ignore".';
+        readonly todo: 'Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run. outsideRun: "ignore" is silent.';
     };
     readonly CLOSED: {
         readonly retry: false;
@@ -837,7 +844,7 @@ declare const PROBLEMS: {
     };
     readonly UNKNOWN_ARGUMENT: {
         readonly retry: false;
-        readonly todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".';
+        readonly todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").';
     };
     readonly THENABLE_UNTRACKED: {
         readonly retry: false;
@@ -925,7 +932,7 @@ declare const PROBLEMS: {
     };
     readonly EXPERIMENT_NOT_FOUND: {
         readonly retry: false;
-        readonly todo: "Use the id of an existing experiment, or give its name instead.";
+        readonly todo: "Check the tracking URI and MLFLOW_EXPERIMENT_ID: use the id of an existing experiment, or give its name instead (MLFLOW_EXPERIMENT_NAME).";
     };
     readonly RUN_NOT_FOUND: {
         readonly retry: false;
@@ -985,10 +992,11 @@ export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptio
 export type { RunContext } from "./context/scope-storage.js";
 export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
 export { LogMetric } from "./decorators/log-metric.js";
-export { LogParam } from "./decorators/log-param.js";
+export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
-export { TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
+export type { Applied, ClassDecoratorToo, LogMetricGoes, LogParamGoes, LogsMetrics, LogsParams, LogsTags, LogTagGoes, MemberDecorator, NamesExperiment, OpensRuns, ParameterDecorator, TrackedExperimentGoes, TrackedRunGoes, } from "./decorators/types.js";
 export type { Logger, Stats } from "./diagnostics.js";
 export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
@@ -1038,7 +1046,8 @@ export declare function startRun(options?: StartOptions): Run;
 /** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
 export declare function currentRun(): Run | undefined;
 /**
- * The run in force here; while tracking is off, one that forgets.
+ * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a library's in a program that did not
+ * ask for tracking) outside any.
  * @throws PulseError `NO_ACTIVE_RUN` outside any.
  */
 export declare function requireRun(): Run;
@@ -1121,9 +1130,15 @@ export type ErrorClass = abstract new (...args: any[]) => unknown;
 type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
 /** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
 export interface RunPlace {
-    /** The id of a run that the store has: it is resumed, and ends as this one ends. Its default steps begin at 0 again. @default a new run */
+    /**
+     * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its children that name no experiment
+     * are created there, too. Its default steps begin at 0 again. @default a new run
+     */
     readonly runId?: string | undefined;
-    /** The id, in the store, of a run that was made elsewhere: the new one is a child of it. It should be in the same experiment. @default none */
+    /**
+     * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is named. (MLflow shows children
+     * only there; a run that the store does not know has the child in the configured experiment.) @default none
+     */
     readonly parentRunId?: string | undefined;
     /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
     readonly parent?: Run | undefined;
@@ -1139,14 +1154,14 @@ type Told<Parameters extends readonly unknown[], Returned> = {
 }["told"];
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
-    /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
+    /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
     readonly runName?: string | Told<[args: Args], string> | undefined;
     /** Tags of the run. Those of a base class come first. */
     readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
     /** @default "child"; for `@Log…` methods of a tracked class "join" */
-    readonly nest?: Nest | undefined;
+    readonly nest?: "child" | "join" | "root" | undefined;
     /**
      * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
      * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
@@ -1248,7 +1263,7 @@ export interface PlanPart {
 }
 
 // run/run.d.ts
-import { type TerminalStatus } from "../entities.js";
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Dataset, type InputOptions } from "./inputs.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 /**
@@ -1256,10 +1271,9 @@ import type { MetricOptions, MetricValue } from "./metric-value.js";
  * Every verb only records and returns; delivery happens in the background.
  */
 export declare class Run {
-    #private;
     /** 32 hex digits; in an embedded store also the id MLflow shows. */
     readonly id: string;
-    /** Name (or, when configured by id, the id) of the experiment. */
+    /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
     readonly experiment: string;
     /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
     get ended(): boolean;
@@ -1294,7 +1308,7 @@ export declare class Run {
      */
     logInput(dataset: Dataset, options?: InputOptions): void;
     /** Ends the run; only the first end counts. @param status @default "FINISHED" */
-    end(status?: TerminalStatus): void;
+    end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
     /** Ends the run when an `await using` block is left. */
     [Symbol.asyncDispose](): Promise<void>;
 }
@@ -1447,7 +1461,7 @@ export interface StoredIds {
 export interface RunChange {
     /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
     readonly runKey: string;
-    /** By name, and made when there is none of that name; or by the id of one that exists. */
+    /** By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of another run (`of`). */
     readonly experiment: ExperimentRef;
     /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
     readonly ids: StoredIds | undefined;

@@ -31,6 +31,8 @@ function reach(path) {
     reach(join(dirname(path), `${next}.d.ts`));
 }
 for (const entry of entries) reach(join("dist/esm", `${entry}.d.ts`));
+// What says that a class has private fields does not compile for programs whose target is ES5, which is TypeScript 5's default.
+for (const path of reached) writeFileSync(path, readFileSync(path, "utf8").replace(/^ +#private;\n/gm, ""));
 for (const file of readdirSync("dist/esm", { recursive: true })) {
   const path = join("dist/esm", file);
   if (reached.has(path)) {
@@ -53,6 +55,7 @@ await build({
   legalComments: "none",
   minifySyntax: true,
   minifyWhitespace: true, // 15 kB of the tarball
+  lineLimit: 160, // Node shows the line that throws
   logLevel: "warning",
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
@@ -62,6 +65,7 @@ writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\
 for (const [user, path] of [
   ["stores/sql/driver.js", "../../require.cjs"],
   ["capture/sketch.js", "../require.cjs"],
+  ["run/files-in.js", "../require.cjs"],
   ["run/stack.js", "../require.cjs"],
 ]) {
   const text = readFileSync(`dist/cjs/${user}`, "utf8");
@@ -76,5 +80,8 @@ for (const folder of ["dist/cjs", "dist/esm"])
     // Not of the entries: their names are read from this very text when an ES module imports them.
     const isEntry = entries.some((entry) => join(folder, `${entry}.js`) === path);
     if (/\.c?js$/.test(file) && !isEntry)
-      writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, minifyWhitespace: true, target: "es2023" }).code);
+      writeFileSync(
+        path,
+        transformSync(readFileSync(path, "utf8"), { minifySyntax: true, minifyWhitespace: true, lineLimit: 160, target: "es2023" }).code,
+      );
   }

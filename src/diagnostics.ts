@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { detached } from "./context/detached.js";
 import { messageOf, PulseError, type PulseErrorCode } from "./errors.js";
 
@@ -163,7 +164,8 @@ export class Diagnostics {
 
   #say(text: string): void {
     try {
-      this.#logger.warn(text);
+      const given: unknown = this.#logger.warn(text);
+      if (types.isPromise(given)) given.catch(() => undefined); // one that sends it somewhere
     } catch {
       // A logger that throws must not reach the user's call.
     }

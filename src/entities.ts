@@ -42,8 +42,17 @@ export interface DatasetInput {
   readonly tags: readonly Tag[];
 }
 
-/** The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. */
-export type ExperimentRef = { readonly name: string; readonly tags?: readonly Tag[] } | { readonly id: string };
+/**
+ * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. With `of` it is
+ * the one that the run with this id in the store is in, whatever is said beside it, which holds only where there is no such run, or a deleted one.
+ */
+export type ExperimentRef = ({ readonly name: string; readonly tags?: readonly Tag[] } | { readonly id: string }) & {
+  readonly of?: string | undefined;
+};
+
+/** @internal An experiment's name, or what is said in its place, for messages. */
+export const experimentLabel = (ref: ExperimentRef): string =>
+  ref.of !== undefined ? `of run ${ref.of}` : "id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name);
 
 /**
  * What MLflow accepts, kept on our side because servers truncate or corrupt silently.

@@ -19,7 +19,7 @@ const PROBLEMS = {
   },
   OUTSIDE_RUN: {
     retry: false,
-    todo: 'Put @TrackedExperiment on the class or @TrackedRun on the method, call it inside withRun(), or set outsideRun: "ignore".',
+    todo: 'Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run. outsideRun: "ignore" is silent.',
   },
   CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
@@ -49,7 +49,7 @@ const PROBLEMS = {
     todo: "Everything but p50, p95 and p99 is there. Install it beside your bundle, or leave pulse-mlflow out of the bundle.",
   },
   MINIFIED_NAMES: { retry: false, todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").' },
-  UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of the method\'s arguments, or use an index path such as "0.lr".' },
+  UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").' },
   THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },
   MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },
   OUTBOX_FAILED: { retry: false, todo: "Recording goes on in memory; give `outbox.folder` a writable one to survive a crash." },
@@ -80,7 +80,10 @@ const PROBLEMS = {
   NOT_MLFLOW: { retry: false, todo: "Choose another file in trackingUri; this database was not touched." },
   SCHEMA_UNSUPPORTED: { retry: false, todo: "Update pulse-mlflow, or choose another file in trackingUri; this database was not touched." },
   EXPERIMENT_DELETED: { retry: false, todo: "Restore it (`mlflow experiments restore`) or choose another name." },
-  EXPERIMENT_NOT_FOUND: { retry: false, todo: "Use the id of an existing experiment, or give its name instead." },
+  EXPERIMENT_NOT_FOUND: {
+    retry: false,
+    todo: "Check the tracking URI and MLFLOW_EXPERIMENT_ID: use the id of an existing experiment, or give its name instead (MLFLOW_EXPERIMENT_NAME).",
+  },
   RUN_NOT_FOUND: {
     retry: false,
     todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",

@@ -12,10 +12,26 @@ export {
   type TypedRun,
 } from "./decorators/define-experiment.js";
 export { LogMetric } from "./decorators/log-metric.js";
-export { LogParam } from "./decorators/log-param.js";
+export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
-export { TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
+export type {
+  Applied,
+  ClassDecoratorToo,
+  LogMetricGoes,
+  LogParamGoes,
+  LogsMetrics,
+  LogsParams,
+  LogsTags,
+  LogTagGoes,
+  MemberDecorator,
+  NamesExperiment,
+  OpensRuns,
+  ParameterDecorator,
+  TrackedExperimentGoes,
+  TrackedRunGoes,
+} from "./decorators/types.js";
 export type { Logger, Stats } from "./diagnostics.js";
 export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";

@@ -1,15 +1,14 @@
-import { fileURLToPath } from "node:url";
-import type { ArtifactRepository } from "./artifacts/artifact-repository.js";
-import { LocalRepository } from "./artifacts/local.js";
+import { openArtifactRepository, repositoryOptions } from "./artifacts/registry.js";
 import type { Untyped } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
+import { oddSwitch } from "./config/off.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
-import { type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
+import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
 import { detached, later } from "./context/detached.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
-import { endAt, guardAtExit, unguard } from "./recorder/exit.js";
+import { endAt, guardAtExit, unguard, watchLeaving } from "./recorder/exit.js";
 import { OutboxFolder } from "./recorder/outbox/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
 import { shared } from "./registry.js";
@@ -55,11 +54,6 @@ export interface FlushOptions {
 /** How often a replaced tracker looks whether its last run has ended. */
 const RETIRE_CHECK_MS = 500;
 
-function openRepository(root: string, _config: ResolvedConfig): ArtifactRepository {
-  if (root.startsWith("file:")) return new LocalRepository(fileURLToPath(root));
-  throw new PulseError("ARTIFACT_ROOT", root);
-}
-
 class TrackerInstance implements Tracker, RunHost {
   readonly config: ResolvedConfig;
   readonly diagnostics: Diagnostics;
@@ -93,8 +87,9 @@ class TrackerInstance implements Tracker, RunHost {
       maxOutboxBytes,
       outboxLimits: config.outboxLimits,
       maxArtifactBytes,
-      openRepository: (root) => openRepository(root, config),
+      openRepository: (root) => openArtifactRepository(root, repositoryOptions(config, store.uri)),
     });
+    detached(watchLeaving);
     if (!store.volatile) detached(() => guardAtExit(this.recorder)); // Node's watchers of signals have a context, too
   }
 
@@ -218,7 +213,7 @@ function makeDefault(): TrackerInstance {
   } catch (error) {
     const problem = nothingStored(error);
     if (config?.strict) throw problem;
-    config ??= { ...resolveDefaults(), ...(current.given.logger && { logger: current.given.logger }) };
+    config ??= { ...NOTHING_CONFIGURED, ...(current.given.logger && { logger: current.given.logger }) };
     const { trackingUri: uri } = config;
     current.refused = { uri, make: registeredFor(uri) };
     return new TrackerInstance(config, new RefusingStore(shownUri(uri), problem), undefined);
@@ -232,34 +227,13 @@ function nothingStored(error: unknown): PulseError {
   return new PulseError("INVALID_CONFIG", `${begin} tracking cannot be set up: ${messageOf(error)}.`, error);
 }
 
-function resolveDefaults(): ResolvedConfig {
-  return {
-    trackingUri: "(not configured)",
-    store: undefined,
-    experiment: undefined,
-    runId: undefined,
-    server: { auth: undefined, headers: {}, tls: {}, workspace: undefined, requestTimeoutMs: 0, respectRetryAfter: true, env: {} },
-    durability: "memory",
-    flushIntervalMs: 1_000,
-    outboxFolder: undefined,
-    maxOutboxBytes: 0,
-    maxArtifactBytes: 0,
-    outboxLimits: { maxTotalBytes: 0, maxAgeMs: 0 },
-    exitTimeoutMs: 0,
-    maxPendingBytes: 65_536,
-    redact: true,
-    strict: false,
-    logger: undefined,
-    outsideRun: "warn",
-    origins: {},
-  };
-}
-
 function build(config: ResolvedConfig, resumeId: string | undefined): TrackerInstance {
   const store = config.store ? taken(config.store) : detached(() => openConfigured(config));
   const tracker = new TrackerInstance(config, store, resumeId);
   const doubt = config.store ? undefined : likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");
+  const odd = oddSwitch(process.env);
+  if (odd !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", odd, "switch");
   if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
   return tracker;
 }

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { shownText } from "./capture/redact.js";
 import { valueText } from "./capture/text.js";
 import { PulseError } from "./errors.js";
@@ -21,6 +22,8 @@ const SECRET = /^(auth|headers|tls)$/;
 /** A value in one short line, without secrets; under some names everything is one. */
 export function shownValue(value: unknown, name: string = ""): string {
   if (typeof value === "function") return /^class\b/.test(Function.prototype.toString.call(value)) ? "a class" : "a function";
+  if (types.isPromise(value)) return "a promise";
+  if (types.isDate(value) && Number.isNaN(value.getTime())) return "an invalid Date";
   try {
     const text = valueText(name, value, true);
     const shown = shownText(typeof value === "string" ? JSON.stringify(text) : typeof value === "bigint" ? `${text}n` : text);
@@ -44,7 +47,15 @@ export function wrongInput(
 
 /** @throws PulseError `INVALID_OPTION` for an argument that is no function. */
 export function needFunction(user: string, name: string, value: unknown): void {
-  if (typeof value !== "function") throw wrongInput(user, name, "a function", value);
+  if (typeof value === "function") return;
+  const got = types.isPromise(value) ? "a promise: give the function itself, not what a call of it gives" : undefined;
+  throw wrongInput(user, name, "a function", value, { got });
+}
+
+/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. */
+export function needAlone(user: string, args: readonly unknown[]): void {
+  if (args.length > 1 && args[1] !== undefined)
+    throw new PulseError("INVALID_OPTION", `${user} takes a selector and no options; got ${shownValue(args[1])} behind it.`);
 }
 
 /**

@@ -7,6 +7,7 @@ import { test } from "node:test";
 const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: [
     "amounts.ts",
+    "artifacts",
     "wrong-input.ts",
     "capture",
     "clock.ts",
@@ -24,6 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "require.cts": [],
   "index.ts": ["context", "capture", "config", "decorators", "diagnostics.ts", "entities.ts", "errors.ts", "run", "stores", "tracker.ts"],
   "tracker.ts": [
+    "artifacts",
     "wrong-input.ts",
     "capture",
     "clock.ts",
@@ -38,6 +40,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   decorators: ["run", "capture", "errors.ts", "registry.ts", "wrong-input.ts"],
   run: [
+    "artifacts",
     "recorder",
     "stores",
     "capture",
@@ -53,6 +56,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   recorder: [
     "amounts.ts",
+    "artifacts",
     "capture",
     "config",
     "context",
@@ -67,7 +71,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   http: ["capture", "config", "errors.ts", "stores/tracking-store.ts"],
   artifacts: ["http", "capture", "config", "clock.ts", "errors.ts", "make-folder.ts", "registry.ts", "wrong-input.ts"],
-  stores: ["http", "capture", "config", "clock.ts", "entities.ts", "errors.ts", "make-folder.ts", "registry.ts", "wrong-input.ts"],
+  stores: [
+    "artifacts",
+    "http",
+    "capture",
+    "config",
+    "clock.ts",
+    "entities.ts",
+    "errors.ts",
+    "make-folder.ts",
+    "registry.ts",
+    "wrong-input.ts",
+  ],
   config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts", "stores/tracking-store.ts", "wrong-input.ts"],
   context: [],
   capture: ["entities.ts", "errors.ts", "wrong-input.ts"],

@@ -64,7 +64,41 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(Sweep.TrackedExperiment)("x"), /^TrackedExperiment: options must be an object; got "x"\.$/],
   [() => loose(Sweep.LogMetric)("los"), /^LogMetric: "los" is no metric of Arguments\. Did you mean "loss"\? There is loss\.$/],
   [() => loose(entry.LogMetric)(5), /^LogMetric: the selector must be .*; got 5\.$/],
-  [() => loose(entry.LogMetric)(["a", 7]), /^LogMetric: the selector must be .*; got 7\.$/],
+  [() => loose(entry.LogMetric)(["a", 7]), /^LogMetric: path 2 of the selector must be a path; got 7\.$/],
+  [() => loose(entry.LogMetric)([]), /^LogMetric: the selector must be a list of paths, one at least; got \[\]\.$/],
+  [() => loose(entry.LogMetric)(""), /^LogMetric: the selector must be a path, which is not empty; got ""\.$/],
+  [() => loose(entry.LogMetric)({ a: 1 }), /^LogMetric: "a" in the selector must be a path or a function; got 1\.$/],
+  [() => loose(entry.LogParam)("lr", { prefix: "x" }), /^LogParam takes a selector and no options; got \{"prefix":"x"\} behind it\.$/],
+  [() => loose(entry.LogTag)("stage", 5), /^LogTag takes a selector and no options; got 5 behind it\.$/],
+  [() => loose(tracked)(Promise.resolve(1)), /^tracked: fn must be a function; got a promise: give the function itself/],
+  [
+    () => loose(withRun)({ params: ["lr"] }, () => 1),
+    /^withRun: params must be a record or a function: .*no arguments to take; got \["lr"\]\.$/,
+  ],
+  [() => loose(configure)({ auth: { username: "me" } }), /^configure: auth must be .*; got one without password\.$/],
+  [() => loose(configure)({ outbox: { maxBytes: "1GB" } }), /^configure: outbox must be .*; got maxBytes: "1GB"\.$/],
+  [
+    () => loose(configure)({ trackingUri: "http://h:99999" }),
+    /^Tracking URI "http:\/\/h:99999" has port 99999; ports go from 1 to 65535\. /,
+  ],
+  [() => loose(configure)({ trackingUri: "HTTP//127.0.0.1" }), /^Tracking URI .* is no URL\. Did you mean "http:\/\/127\.0\.0\.1"\? /],
+  [
+    () => loose(configure)({ trackingUri: "postgresql://h/db" }),
+    /^Tracking URI .*: databases other than SQLite are reached through a server in this version: start `mlflow server /,
+  ],
+  [() => loose(entry.TrackedRun)({})(() => 1), /^@TrackedRun was applied to a function; that is what tracked\(fn, options\) is for\.$/],
+  [
+    () =>
+      loose(entry.LogMetric)(
+        class Trainer {
+          train(): void {}
+        }.prototype,
+        "train",
+      ),
+    /^@LogMetric was applied to Trainer\.train by hand and without its descriptor.*tracked\(fn, options\)\.$/,
+  ],
+  [() => loose(tracker.startRun().logMetric)("a", 1), /^logMetric was called without its run: call it as run\.logMetric\(\)/],
+  [() => loose(tracker.startRun().setTags)({}), /^setTags was called without its run/],
   [() => loose(entry.LogMetric)("x", { everyN: 0 }), /^LogMetric: everyN must be a whole number, 1 or more; got 0\.$/],
   [() => loose(entry.LogMetric)("x")(), /@LogMetric was called with arguments no decorator gets/],
   [() => loose(entry.LogMetric)("x")(null, "key"), /@LogMetric was called with arguments no decorator gets/],

@@ -1,22 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { homeFolder } from "../config/folders.js";
+import type { S3Credentials } from "../config/options.js";
 import { messageOf, PulseError } from "../errors.js";
 import { record, text } from "../http/json.js";
 import { ObjectStoreError } from "./object-store-error.js";
-
-/**
- * What signs requests to S3.
- * @experimental
- */
-export interface S3Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Of credentials that end. */
-  readonly sessionToken?: string | undefined;
-  /** When they end; they are asked for anew a minute before. @default never */
-  readonly expiration?: Date | undefined;
-}
 
 /** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
 export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;

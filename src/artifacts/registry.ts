@@ -1,6 +1,7 @@
-import { isAbsolute, resolve } from "node:path";
+import { dirname, isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { shownUri } from "../capture/redact.js";
+import type { ArtifactsOptions } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
@@ -34,6 +35,15 @@ export interface RepositoryOptions {
   readonly credentials?: CredentialsProvider | undefined;
   /** @internal For tests. */
   readonly sizes?: PartSizes | undefined;
+}
+
+/** How the places that a store at a URI names for artifacts are spoken to. */
+export function repositoryOptions(
+  { server, artifacts }: { readonly server: ServerSettings; readonly artifacts: ArtifactsOptions },
+  uri: string,
+): RepositoryOptions {
+  const path = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
+  return { trackingUri: uri, server, folder: path === undefined ? undefined : dirname(path), ...artifacts };
 }
 
 const OWN: Readonly<Record<string, (root: string, options: RepositoryOptions) => ArtifactRepository>> = {

@@ -1,7 +1,7 @@
 import { types } from "node:util";
-import { wrongInput } from "../wrong-input.js";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
+import { isLate, LATE } from "./late.js";
 import { kindOf, sayNowhere, type Told } from "./nowhere.js";
 import {
   entriesOf,
@@ -16,6 +16,7 @@ import {
   readPath,
   writtenPath,
 } from "./path.js";
+import { type Place, TakenKeys } from "./places.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -80,8 +81,18 @@ export interface Thinning {
 
 /** @internal Where captured values go. An object, not functions: it is made for every call. */
 export interface MetricSink extends Told {
-  /** Takes one value; `step` and `timestamp` are undefined when the run is to choose. */
-  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void;
+  /**
+   * Takes one value; `step` and `timestamp` are undefined when the run is to choose. `apart`: the key is another place's of the same object, and this
+   * says which one it is meant for.
+   */
+  metric(
+    key: string,
+    value: number | bigint | boolean,
+    step: unknown,
+    timestamp: unknown,
+    thinning: Thinning | undefined,
+    apart?: string | undefined,
+  ): void;
 }
 
 /** @internal Takes metrics from one result. */
@@ -96,15 +107,17 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip" && !thinning;
   if (plain) return take;
   const one: MetricCapture = (result, args, sink) => {
-    if (when !== undefined && !when(result, args)) return;
-    const chosenStep = typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path);
+    const wanted = when === undefined || when(result, args);
+    if (!wanted) return;
+    if (isLate(wanted)) sink.lost("when", () => `when ${LATE}. All is logged.`);
+    const chosenStep = atOnce("step", typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path), sink);
     if (stepPath && !stepPath.optional && chosenStep === undefined)
       sayNowhere(sink, "step", stepPath.path, "the result", result, undefined);
-    const time = typeof timestamp === "function" ? timestamp(result, args) : timestamp;
+    const time = atOnce("timestamp", typeof timestamp === "function" ? timestamp(result, args) : timestamp, sink);
     take(result, args, {
-      metric(key, value) {
+      metric(key, value, _step, _timestamp, _thinning, apart) {
         if (nonFinite !== "skip" || typeof value !== "number" || Number.isFinite(value))
-          sink.metric(prefix + key, value, chosenStep, time, thinning);
+          sink.metric(prefix + key, value, chosenStep, time, thinning, apart && prefix + apart);
       },
       limited: (what) => sink.limited(what),
       lost: (subject, describe, mild) => sink.lost(subject, describe, mild),
@@ -118,6 +131,13 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   };
 }
 
+/** What a function of the options gave, unless that comes later. */
+function atOnce(name: string, value: unknown, sink: MetricSink): unknown {
+  if (!isLate(value)) return value;
+  sink.lost(name, () => `${name} ${LATE}.`);
+  return undefined;
+}
+
 function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptions): Thinning | undefined {
   if (everyN === 1 && minIntervalMs === 0 && aggregate === undefined) return undefined;
   return { everyN, minIntervalMs, aggregate: typeof aggregate === "string" ? [aggregate] : aggregate };
@@ -125,7 +145,12 @@ function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptio
 
 function compileTake(selector: Selector | undefined, name: string): MetricCapture {
   if (selector === undefined) return (result, _args, sink) => takeBare(name, result, sink);
-  if (typeof selector === "function") return (result, args, sink) => takeBare(name, selector(result, args), sink, "the selector gave");
+  if (typeof selector === "function")
+    return (result, args, sink) => {
+      const taken = selector(result, args);
+      if (isLate(taken)) sink.lost("bare", () => `the selector ${LATE}.`);
+      else takeBare(name, taken, sink, "the selector gave");
+    };
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
   return (result, args, sink) => {
     const listed = isList(result); // asked once, not for each path
@@ -163,13 +188,14 @@ function takePath(key: string, written: string): Take {
 function takeFunction(key: string, from: SelectorFunction): Take {
   return (result, args, sink) => {
     const value = from(result, args);
-    if (!takeValue(key, value, sink) && value !== undefined && value !== null)
+    if (isLate(value)) sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} ${LATE}.`);
+    else if (!takeValue(key, value, sink) && value !== undefined && value !== null)
       sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value, key)}, not a number.`);
   };
 }
 
-function emit(sink: MetricSink, key: string, value: number | bigint | boolean): void {
-  sink.metric(key, value, undefined, undefined, undefined);
+function emit(sink: MetricSink, key: string, value: number | bigint | boolean, apart?: string): void {
+  sink.metric(key, value, undefined, undefined, undefined, apart);
 }
 
 /**
@@ -259,47 +285,51 @@ function nothingIn(name: string, result: unknown, source: string): string {
 /** How much may still be taken of one object, and looked at of the whole result. */
 class Budget {
   leaves = MAX_LEAVES;
+  keys = new TakenKeys(false);
   looks = MAX_LOOKS;
   found = false;
   names: Map<object, readonly string[]> | undefined;
 }
 
 function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
+  if (budget.leaves < MAX_LEAVES) budget.keys = new TakenKeys(false); // one for each element of a list
   budget.leaves = MAX_LEAVES;
-  if (visitLeaves(root, "", 1, budget, sink)) return;
+  if (visitLeaves(root, "", 1, undefined, budget, sink)) return;
   sink.limited(
     budget.looks > 0 ? `only the first ${MAX_LEAVES} numbers of an object` : `only what comes before thousands of fields without a number`,
   );
 }
 
 /** Visits the numeric leaves below an object; false when the budget is spent. */
-function visitLeaves(object: Fielded, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
+function visitLeaves(object: Fielded, prefix: string, depth: number, up: Place | undefined, budget: Budget, sink: MetricSink): boolean {
   if (budget.looks-- <= 0) return false;
   if (isPlainObject(object)) {
-    for (const key of fieldNames(object, budget)) if (!visitLeaf(key, fieldOf(object, key), prefix, depth, budget, sink)) return false;
-  } else for (const [key, value] of object) if (!visitLeaf(keyText(key), value, prefix, depth, budget, sink)) return false;
+    for (const key of fieldNames(object, budget)) if (!visitLeaf(key, fieldOf(object, key), prefix, depth, up, budget, sink)) return false;
+  } else for (const [key, value] of object) if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
   return true;
 }
 
-function visitLeaf(key: string, value: unknown, prefix: string, depth: number, budget: Budget, sink: MetricSink): boolean {
+function visitLeaf(
+  key: unknown,
+  value: unknown,
+  prefix: string,
+  depth: number,
+  up: Place | undefined,
+  budget: Budget,
+  sink: MetricSink,
+): boolean {
   if (isNumeric(value)) {
     if (budget.leaves-- === 0) return false;
     budget.found = true;
     budget.looks += LOOKS_PER_NUMBER;
-    emit(sink, prefix === "" ? key : prefix + keyText(key), value);
+    budget.keys.met(key);
+    const name = prefix === "" && typeof key === "string" ? key : prefix + keyText(key);
+    emit(sink, name, value, budget.keys.take(name, up, key));
     return true;
   }
-  if (depth < MAX_DEPTH && isFielded(value)) return visitLeaves(value, `${prefix}${keyText(key)}.`, depth + 1, budget, sink);
+  if (depth < MAX_DEPTH && isFielded(value)) {
+    budget.keys.met(key);
+    return visitLeaves(value, `${prefix}${keyText(key)}.`, depth + 1, { up, key }, budget, sink);
+  }
   return budget.looks-- > 0;
-}
-
-/** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
-export function checkSelector(decorator: string, selector: unknown): void {
-  const bad = (got: unknown): never => {
-    throw wrongInput(decorator, "the selector", "a path, a list of paths, a record of paths and functions, or a function", got);
-  };
-  if (selector === undefined || typeof selector === "string" || typeof selector === "function") return;
-  if (typeof selector !== "object" || selector === null) bad(selector);
-  const parts: unknown[] = Array.isArray(selector) ? selector : Object.values(selector as object);
-  for (const part of parts) if (typeof part !== "string" && (Array.isArray(selector) || typeof part !== "function")) bad(part);
 }

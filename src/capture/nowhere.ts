@@ -19,17 +19,18 @@ const LONGEST_NAME = 100;
 
 /**
  * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null).
- * `kind` is what is looked for ("metric"), `what` where ("the result").
+ * `kind` is what is looked for ("metric"), `what` where ("the result"); `before`: how the path was written begins with it.
  */
-export function sayNowhere(told: Told, kind: string, path: string, what: string, root: unknown, value: unknown): void {
+export function sayNowhere(told: Told, kind: string, path: string, what: string, root: unknown, value: unknown, before: string = ""): void {
   if (value === null || (value === undefined && isThere(root, path))) return;
-  told.lost(`${kind} ${path}`, () => {
-    const start = `${kind} path ${JSON.stringify(path)}`;
+  told.lost(`${kind} ${before}${path}`, () => {
+    const start = `${kind} path ${JSON.stringify(before + path)}`;
     if (value !== undefined) return `${start} leads to ${kindOf(value, path)}, not to a number. Mend the path.`;
-    const names = namesIn(root);
-    const optional = ` Write ${JSON.stringify(`${path}?`)} if it may be missing.`;
+    const names = namesIn(root, before);
+    const optional = ` Write ${JSON.stringify(`${before}${path}?`)} if it may be missing.`;
+    if (isStream(root)) return `${start} found nothing; ${what} is a stream. ${STREAMS}`;
     if (names.length === 0) return `${start} found nothing; ${what} is ${kindOf(root)}.${optional}`;
-    const meant = nearest(path, names);
+    const meant = nearest(before + path, names);
     const shown = names.length > MOST_SHOWN ? `${names.slice(0, MOST_SHOWN).join(", ")}, and more` : names.join(", ");
     return `${start} found nothing; ${what} has ${shown}.${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`}${optional}`;
   });
@@ -50,6 +51,13 @@ export function kindOf(value: unknown, name = ""): string {
   return className === "" ? "an object" : `an instance of ${className}`;
 }
 
+const STREAMS = "Only generators are followed, not streams and other AsyncIterables: yield the values from an async generator.";
+
+function isStream(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
+  return typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
+}
+
 /** Whether a path leads to something that is there, also when that is empty, or lies in something empty. */
 function isThere(root: unknown, path: string): boolean {
   let at = root;
@@ -68,7 +76,7 @@ function isThere(root: unknown, path: string): boolean {
 
 /** The names of the fields in a value, those of objects in it with dots; nothing is run. */
 function namesIn(root: unknown, prefix = "", depth = 1): string[] {
-  if (isList(root) && "length" in root && depth === 1) return namesIn(root[0], "", depth + 1);
+  if (isList(root) && "length" in root && depth === 1) return namesIn(root[0], prefix, depth + 1);
   if (typeof root !== "object" || root === null || types.isProxy(root)) return [];
   const all = types.isMap(root) ? [...root.keys()].map(String) : Object.keys(root);
   const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_")); // what instances have for themselves

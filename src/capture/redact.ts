@@ -1,3 +1,4 @@
+import { isLate, LATE } from "./late.js";
 import { printable } from "./printable.js";
 import { COMMANDED, redactCommands } from "./secret-commands.js";
 import { FOREIGN, SECRETISH } from "./secret-keys.js";
@@ -89,6 +90,11 @@ export type Redactor = (key: string, value: string) => string;
 /** @internal Makes the redactor for a `redact` option: the built-in rules, then the user's own; `false` turns the built-in rules off. */
 export function makeRedactor(option: boolean | Redactor | undefined): Redactor {
   if (option === false) return (_key, value) => value;
-  if (typeof option === "function") return (key, value) => option(key, redactText(value));
+  if (typeof option === "function")
+    return (key, value) => {
+      const clean = option(key, redactText(value));
+      if (isLate(clean)) throw new Error(`redact ${LATE}`);
+      return clean;
+    };
   return (_key, value) => redactText(value);
 }

@@ -1,8 +1,8 @@
 import { amount, counted } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
 import { PulseError } from "../errors.js";
-import { adopt, closeOutbox, removeFiles } from "../recorder/outbox/outbox-folder.js";
-import { holding, type OutboxState, outboxStates, together } from "./outboxes.js";
+import { adopt, closeOutbox, outboxFolders, removeFiles } from "../recorder/outbox/outbox-folder.js";
+import { commandFor, holding, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
 
@@ -22,6 +22,7 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
     outboxStates(folder).map((box) => ({ uri: shownText(folder.uri), box, ...counts(box, setAside) })),
   );
   if (found.some(({ box }) => box.state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
+  const elsewhere = uri === undefined ? [] : othersThan(root, found, uri);
   const listed = found.filter(({ box, changes }) => box.state === "waiting" && (!setAside || changes > 0));
   const stays = {
     live: found.filter(({ box }) => box.state === "live").length,
@@ -34,6 +35,7 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
       listed.length === 0 ? `Nothing is ${what} that can be thrown away.` : `What is ${what} and ${yes ? "is" : "would be"} thrown away:`,
     );
     for (const { uri, box, changes, runs } of listed) print(`  ${uri}: ${amount(changes, runs)}, in ${box.path}`);
+    for (const other of elsewhere) print(`For ${other}, something is kept, too: ${commandFor("discard", other)}`);
     if (stays.live > 0) print(`${counted(stays.live, "outbox", "outboxes")} held by running programs will stay.`);
     for (const path of stays.foreign)
       print(styled(terminal, "yellow", `${path} will stay: it is of another version, or damaged. Remove it by hand if nobody needs it.`));
@@ -55,6 +57,14 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   else if (listed.length > 0) print(`${amount(changes, runs)} thrown away.`);
   for (const path of missed) print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; it was left alone.`));
   return missed.length > 0 ? 2 : 0;
+}
+
+/** The tracking URIs that something else is kept for. */
+function othersThan(root: string, found: readonly { readonly uri: string }[], named: string): string[] {
+  return outboxFolders(root)
+    .filter((folder) => folder.files().length > 0)
+    .map((folder) => shownText(folder.uri))
+    .filter((uri) => uri !== shownText(named) && !found.some((each) => each.uri === uri));
 }
 
 function counts(box: OutboxState, setAside: boolean): { changes: number; runs: number } {

@@ -1,14 +1,19 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { amount, counted } from "../amounts.js";
 import { shownText, shownUri } from "../capture/redact.js";
-import { isOff } from "../config/off.js";
-import type { ResolvedConfig } from "../config/resolve.js";
+import { workingFolder } from "../config/folders.js";
+import { isOff, oddSwitch } from "../config/off.js";
+import { CONFIG_FILE } from "../config/picker.js";
+import { hasConfigFile, type ResolvedConfig } from "../config/resolve.js";
 import { makeFolder } from "../make-folder.js";
 import { problem, writable } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
 import { likelyAbsolute } from "../stores/sql/database-file.js";
 import { loadSqlite } from "../stores/sql/driver.js";
 import type { Finding, ProbeOptions, ReadyStore } from "../stores/tracking-store.js";
-import { commandFor, type OutboxState, outboxStates, together } from "./outboxes.js";
+import { nearest } from "../wrong-input.js";
+import { commandFor, FOREIGN_TODO, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
 
@@ -26,8 +31,11 @@ export async function doctor(terminal: Terminal, options: ProbeOptions & { reado
     findings.push(problem("tracking URI", error));
   }
   const { problem: open } = config.server;
-  if (open) findings.push({ ...problem("credentials", open), verdict: "note", todo: "Run `chmod 600 ~/.mlflow/credentials`." });
+  if (open) findings.push({ what: "credentials", verdict: "note", ...splitAdvice(open.message) });
   if (isOff(process.env)) findings.push({ what: "tracking", verdict: "note", detail: "off: PULSE_MLFLOW says so; nothing is recorded" });
+  const odd = oddSwitch(process.env);
+  if (odd !== undefined) findings.push({ what: "tracking", verdict: "note", detail: odd, todo: "Mend PULSE_MLFLOW." });
+  findings.push(...strays());
   const doubt = likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) findings.push({ what: "tracking URI", verdict: "note", detail: doubt });
   const kept = await foldersFor(rootOf(config), store && options.uri).then((folders) =>
@@ -46,6 +54,46 @@ export async function doctor(terminal: Terminal, options: ProbeOptions & { reado
   else show(terminal, settings, findings, todo);
   return todo.length > 0 ? 2 : 0;
 }
+
+/** A message in two: what is so, and what to do. */
+function splitAdvice(message: string): { detail: string; todo: string } {
+  const at = message.lastIndexOf(". ", message.length - 2);
+  return { detail: message.slice(0, at), todo: message.slice(at + 2) };
+}
+
+/** Files and variables that look like configuration, and that nothing reads. */
+function strays(): Finding[] {
+  const folder = workingFolder();
+  const files = folder === undefined || hasConfigFile() ? [] : ODD_FILES.filter((name) => existsSync(join(folder, name)));
+  const found = files.map((name): Finding => {
+    const detail = `${name} is not read: settings are in ${CONFIG_FILE}, or given to configure()`;
+    return { what: "configuration", verdict: "note", detail, todo: `Move ${name} to ${CONFIG_FILE}.` };
+  });
+  for (const name of Object.keys(process.env)) {
+    if (!/^(MLFLOW_TRACKING_|MLFLOW_EXPERIMENT|MLFLOW_RUN|PULSE_)/.test(name) || VARIABLES.includes(name)) continue;
+    const meant = nearest(name, VARIABLES);
+    if (meant === undefined) continue;
+    const detail = `${name} is not known here; did you mean ${meant}?`;
+    found.push({
+      what: "environment",
+      verdict: "note",
+      detail,
+      todo: `Set ${meant} instead of ${name}, or leave it if it is for something else.`,
+    });
+  }
+  return found;
+}
+
+const ODD_FILES = ["js", "mjs", "cjs", "ts", "mts", "yaml", "yml", "toml"]
+  .map((ending) => `pulse-mlflow.config.${ending}`)
+  .concat("pulse-mlflow.json", ".pulse-mlflowrc", "pulse-mlflow.config");
+/** The variables of Python's client, and ours. */
+const VARIABLES = [
+  ...["URI", "USERNAME", "PASSWORD", "TOKEN", "INSECURE_TLS", "SERVER_CERT_PATH", "CLIENT_CERT_PATH", "AWS_SIGV4", "AUTH"].map(
+    (name) => `MLFLOW_TRACKING_${name}`,
+  ),
+  ...["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_TAGS", "PULSE_MLFLOW"],
+];
 
 /** Whether there is an SQLite driver. */
 function driver(): Finding {
@@ -82,7 +130,7 @@ function waiting(uri: string, boxes: readonly OutboxState[]): Finding[] {
       what: "kept",
       verdict: "note",
       detail: `${uri}: ${path} is of another version of this package, or damaged`,
-      todo: `Deliver ${path} with the version that wrote it, or remove it.`,
+      todo: `${path}: ${FOREIGN_TODO}`,
     });
   return findings;
 }
@@ -117,6 +165,7 @@ interface Setting {
 function shownSettings(config: ResolvedConfig): Setting[] {
   const { server, experiment } = config;
   const values: Record<string, string> = {
+    file: hasConfigFile() ? CONFIG_FILE : "",
     trackingUri: shownUri(config.trackingUri),
     experiment:
       experiment === undefined ? "the class's name, else Default" : "name" in experiment ? experiment.name : `id ${experiment.id}`,

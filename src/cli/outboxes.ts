@@ -58,6 +58,9 @@ export function together(states: readonly OutboxState[]): Counts {
   return sums as Counts;
 }
 
+/** What to do about a file that cannot be read. */
+export const FOREIGN_TODO = "Deliver it with the version that wrote it, or remove it by hand if nobody needs it.";
+
 /** A command for a shell, with a tracking URI. */
 export function commandFor(command: string, uri: string, ...more: string[]): string {
   const word = /^[\w:/.,@%+=~-]+$/.test(uri) ? uri : `'${uri.replaceAll("'", "'\\''")}'`;

@@ -1,13 +1,13 @@
 import { amount } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { commandFor, outboxStates } from "./outboxes.js";
+import { commandFor, FOREIGN_TODO, outboxStates } from "./outboxes.js";
 import { ago, bytes, DRIVER_MISSING, printJson, styled, type Terminal, table } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
 
 const STATES = {
   waiting: "waiting",
   live: "held by a running program",
-  foreign: "cannot be read: of another version, or damaged",
+  foreign: "cannot be read: of another version of this package, or damaged",
   unread: "cannot be read: the SQLite driver is missing",
 };
 
@@ -26,7 +26,7 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   if (uris.length === 0) {
     const whose = uri === undefined ? "" : ` for ${shownText(uri)}`;
-    print(`Nothing is kept${whose} in ${root}: everything recorded was delivered.`);
+    print(`Nothing is kept${whose} in ${root}.`);
     return 0;
   }
   for (const { uri, outboxes } of uris) {
@@ -47,6 +47,7 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
     for (const { setAside = [] } of outboxes)
       for (const { run, reason, changes } of setAside)
         print(styled(terminal, "yellow", `  set aside: run ${run}, ${amount(changes)}: ${reason}`));
+    if (outboxes.some(({ state }) => state === "foreign")) print(`  what cannot be read: ${FOREIGN_TODO}`);
     if (outboxes.some(({ state }) => state === "waiting")) {
       print(`  to deliver it:    ${commandFor("sync", uri)}`);
       print(`  to throw it away: ${commandFor("discard", uri)}`);

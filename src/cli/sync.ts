@@ -1,4 +1,5 @@
 import { amount, counted } from "../amounts.js";
+import { openArtifactRepository, repositoryOptions } from "../artifacts/registry.js";
 import { shownText } from "../capture/redact.js";
 import { systemClock } from "../clock.js";
 import { Diagnostics } from "../diagnostics.js";
@@ -6,8 +7,9 @@ import { PulseError } from "../errors.js";
 import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
 import { OutboxFolder, outboxFolders } from "../recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../recorder/outbox/outbox-recovery.js";
+import { UploadTarget } from "../recorder/uploads/upload-target.js";
 import { openConfigured } from "../stores/registry.js";
-import { commandFor, outboxStates, together } from "./outboxes.js";
+import { commandFor, FOREIGN_TODO, outboxStates, together } from "./outboxes.js";
 import { Progress, printJson, styled, type Terminal } from "./output.js";
 import { configFor, rootOf } from "./target.js";
 
@@ -41,6 +43,8 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
     },
   });
   const dispatcher = new Dispatcher({ store, diagnostics, clock: systemClock });
+  const target = new UploadTarget(store, (root) => openArtifactRepository(root, repositoryOptions(config, store.uri)));
+  const uploads = new Dispatcher({ store: target, diagnostics, clock: systemClock });
   const progress = new Progress(terminal);
   let stopped = false;
   const stop = (): void => {
@@ -56,6 +60,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
     const total = delivered + outboxStates(folder).reduce((sum, { changes = 0 }) => sum + changes, 0);
     const heir = new OutboxRecovery(folder, dispatcher, diagnostics, {
       retrySetAside: first,
+      uploads: () => uploads,
       onDelivered: (items) => {
         delivered += items;
         trouble = "";
@@ -73,6 +78,8 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   }
   progress.end();
   dispatcher.stop();
+  uploads.stop();
+  target.close();
   await store.close();
 
   const left = outboxStates(folder);
@@ -121,7 +128,7 @@ function say(terminal: Terminal, { uri, delivered, changes, runs, live, foreign,
   print(`${amount(delivered)} delivered to ${uri}.`);
   if (live > 0) print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
   for (const path of foreign)
-    print(styled(terminal, "yellow", `${path} is of another version of this package, or none of its files; it was left alone.`));
+    print(styled(terminal, "yellow", `${path} is of another version of this package, or damaged; it was left alone. ${FOREIGN_TODO}`));
   for (const { setAside = [] } of waiting)
     for (const { run, reason, changes } of setAside)
       print(styled(terminal, "yellow", `Set aside: run ${run}, ${amount(changes)}: ${reason}`));

@@ -35,7 +35,12 @@ export function environmentAuth(pick: Picker): FoundAuth {
     pick.note("auth", from("USERNAME", "PASSWORD"));
     return { auth: { username, password }, ...told };
   }
-  if (!token?.trim()) return { auth: undefined };
+  if (!token?.trim()) {
+    const [there, missing] = username ? ["USERNAME", "PASSWORD"] : ["PASSWORD", "USERNAME"];
+    if (!username && !password) return { auth: undefined };
+    const detail = `MLFLOW_TRACKING_${there} is set and MLFLOW_TRACKING_${missing} is not: no credentials are sent. Set both, or neither.`;
+    return { auth: undefined, problem: new PulseError("INVALID_CONFIG", detail) };
+  }
   pick.note("auth", from("TOKEN"));
   if (!HEADER_VALUE.test(token))
     throw new PulseError("INVALID_CONFIG", `${from("TOKEN")}: expected a text that a header can hold, without line breaks.`);

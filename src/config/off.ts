@@ -2,3 +2,10 @@
 export function isOff(env: NodeJS.ProcessEnv): boolean {
   return /^\s*(off|0|false|no)\s*$/i.test(env["PULSE_MLFLOW"] ?? "");
 }
+
+/** What is said of a `PULSE_MLFLOW` that means neither; undefined when it means something. */
+export function oddSwitch(env: NodeJS.ProcessEnv): string | undefined {
+  const value = env["PULSE_MLFLOW"]?.trim();
+  if (value === undefined || value === "" || isOff(env) || /^(on|1|true|yes)$/i.test(value)) return undefined;
+  return `PULSE_MLFLOW must be on or off (0, 1, false, true, no, yes), got ${JSON.stringify(value)}: tracking is on.`;
+}

@@ -3,7 +3,7 @@ import type { RunContext } from "../context/scope-storage.js";
 import type { Logger } from "../diagnostics.js";
 import { PulseError } from "../errors.js";
 import { storeFault, type TrackingStore } from "../stores/tracking-store.js";
-import { type Check, checkOptions, oddField } from "../wrong-input.js";
+import { type Check, checkOptions, oddField, shownValue } from "../wrong-input.js";
 
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
@@ -41,6 +41,25 @@ export interface OutboxOptions {
   readonly maxArtifactBytes?: number | undefined;
   /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
   readonly maxAgeMs?: number | undefined;
+}
+
+/** Credentials for S3, as AWS gives them. */
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
+  /** When they are to be asked for anew. @default never */
+  readonly expiration?: Date | undefined;
+}
+
+/** Where a server may have artifacts kept. It names the place of each run's files, and is not trusted with more than its own. */
+export interface ArtifactsOptions {
+  /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
+  readonly allowLocal?: boolean | undefined;
+  /** The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access to S3 */
+  readonly buckets?: readonly string[] | undefined;
+  /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
+  readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
 
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
@@ -83,7 +102,9 @@ export interface PulseConfig {
    * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
    * @default "exit"
    */
-  readonly durability?: Durability | undefined;
+  readonly durability?: "exit" | "outbox" | "memory" | undefined;
+  /** Where a server may have artifacts kept. */
+  readonly artifacts?: ArtifactsOptions | undefined;
   /** Where outboxes lie and how large one may grow. */
   readonly outbox?: OutboxOptions | undefined;
   /** See `durability`; milliseconds. @default 1000 */
@@ -99,7 +120,7 @@ export interface PulseConfig {
   /** Where warnings go. @default console */
   readonly logger?: Logger | undefined;
   /** What a `@Log…` method does outside any run. @default "warn" */
-  readonly outsideRun?: OutsideRun | undefined;
+  readonly outsideRun?: "warn" | "throw" | "ignore" | undefined;
 }
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
@@ -117,6 +138,7 @@ const isText = (value: unknown): boolean => typeof value === "string" && value !
 /** The names of what is an object itself. */
 const AUTH = ["username", "password", "token"];
 const TLS = ["ca", "cert", "key", "insecure"];
+const ARTIFACTS = ["allowLocal", "buckets", "credentials"];
 const OUTBOX = ["folder", "maxBytes", "maxTotalBytes", "maxArtifactBytes", "maxAgeMs"];
 const hasOnly = (value: object, names: readonly string[]): boolean => oddField(value, names) === undefined;
 
@@ -126,6 +148,14 @@ function isAuth(value: unknown): boolean {
   if (token !== undefined)
     return hasOnly(value, ["token"]) && (typeof token === "function" || (isText(token) && HEADER_VALUE.test(String(token))));
   return hasOnly(value, ["username", "password"]) && isText(username) && typeof password === "string";
+}
+
+/** What is missing of a login. */
+function halfOf(value: unknown): string | undefined {
+  if (!isRecord(value)) return undefined;
+  const { username, password } = value;
+  if ((username === undefined) === (password === undefined)) return undefined;
+  return `one without ${username === undefined ? "username" : "password"}`;
 }
 
 /** What a header may hold; a line break would be another header. */
@@ -143,12 +173,32 @@ function isTls(value: unknown): boolean {
   return hasOnly(value, TLS) && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca);
 }
 
+function isArtifacts(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { allowLocal, buckets, credentials } = value;
+  const listed = buckets === undefined || (Array.isArray(buckets) && buckets.every(isText));
+  return (
+    hasOnly(value, ARTIFACTS) &&
+    [undefined, false, true].includes(allowLocal as never) &&
+    listed &&
+    (credentials === undefined || isFunction(credentials))
+  );
+}
+
 function isOutbox(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { folder, maxBytes, maxTotalBytes, maxArtifactBytes, maxAgeMs } = value;
-  const enough = [maxBytes, maxTotalBytes, maxArtifactBytes].every((bytes) => bytes === undefined || (typeof bytes === "number" && bytes >= 65_536));
+  const enough = [maxBytes, maxTotalBytes, maxArtifactBytes].every(
+    (bytes) => bytes === undefined || (typeof bytes === "number" && bytes >= 65_536),
+  );
   const old = maxAgeMs === undefined || (typeof maxAgeMs === "number" && maxAgeMs >= 0);
   return hasOnly(value, OUTBOX) && (folder === undefined || isText(folder)) && enough && old;
+}
+
+/** Which of an outbox's settings is wrong. */
+function oddOutbox(value: unknown): string | undefined {
+  const odd = isRecord(value) ? Object.entries(value).find(([name, each]) => !isOutbox({ [name]: each })) : undefined;
+  return odd && `${odd[0]}: ${shownValue(odd[1])}`;
 }
 
 const CHECKS: Record<keyof PulseConfig, Check> = {
@@ -160,9 +210,9 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     storeFault,
   ],
   auth: [
-    "{ username, password } or { token } with strings a header can hold (the token may be a function)",
+    "{ username, password } or { token }, texts a header can hold (the token may be a function)",
     isAuth,
-    (value) => oddField(value, AUTH),
+    (value) => oddField(value, AUTH) ?? halfOf(value),
   ],
   headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
   tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls, (value) => oddField(value, TLS)],
@@ -172,10 +222,15 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     (value) => typeof value === "number" && value >= 1 && value <= LONGEST_MS,
   ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
+  artifacts: [
+    "{ allowLocal?: true or false, buckets?: a list of names, credentials?: a function }",
+    isArtifacts,
+    (value) => oddField(value, ARTIFACTS),
+  ],
   outbox: [
     "{ folder?: a path, maxBytes?, maxTotalBytes?, maxArtifactBytes?: 65536 or more, maxAgeMs?: 0 or more }",
     isOutbox,
-    (value) => oddField(value, OUTBOX),
+    (value) => oddField(value, OUTBOX) ?? oddOutbox(value),
   ],
   flushIntervalMs: [
     "a number of milliseconds from 10 to 2147483647",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ExperimentRef } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
 import { absolutePath, workingFolder } from "./folders.js";
-import { checkConfig, type Durability, type PulseConfig } from "./options.js";
+import { type ArtifactsOptions, checkConfig, type Durability, type PulseConfig } from "./options.js";
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
 
@@ -23,6 +23,7 @@ export interface ResolvedConfig {
   readonly outboxFolder: string | undefined;
   readonly maxOutboxBytes: number;
   readonly maxArtifactBytes: number;
+  readonly artifacts: ArtifactsOptions;
   /** Bounds of all outboxes together: their bytes, and the age of those nobody holds in milliseconds. */
   readonly outboxLimits: { readonly maxTotalBytes: number; readonly maxAgeMs: number };
   readonly exitTimeoutMs: number;
@@ -45,6 +46,32 @@ const DEFAULT_ARTIFACT_BYTES = 10 * 1024 ** 3;
 const DEFAULT_OUTBOXES_BYTES = 4 * DEFAULT_OUTBOX_BYTES;
 const DEFAULT_OUTBOX_AGE_MS = 90 * 24 * 60 * 60 * 1_000;
 const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
+
+/** Options that no file can hold. */
+const BY_CODE_ONLY = ["store", "context", "logger"];
+
+/** What is in force where a configuration cannot be used. */
+export const NOTHING_CONFIGURED: ResolvedConfig = {
+  trackingUri: "(not configured)",
+  store: undefined,
+  experiment: undefined,
+  runId: undefined,
+  server: { auth: undefined, headers: {}, tls: {}, workspace: undefined, requestTimeoutMs: 0, respectRetryAfter: true, env: {} },
+  durability: "memory",
+  flushIntervalMs: 1_000,
+  outboxFolder: undefined,
+  maxOutboxBytes: 0,
+  maxArtifactBytes: 0,
+  artifacts: {},
+  outboxLimits: { maxTotalBytes: 0, maxAgeMs: 0 },
+  exitTimeoutMs: 0,
+  maxPendingBytes: 65_536,
+  redact: true,
+  strict: false,
+  logger: undefined,
+  outsideRun: "warn",
+  origins: {},
+};
 
 let file: { readonly path: string; readonly config: PulseConfig } | undefined;
 
@@ -74,6 +101,7 @@ export function resolveConfig(
     outboxFolder: outbox?.folder === undefined ? undefined : absolutePath(outbox.folder, "INVALID_CONFIG", "outbox.folder"),
     maxOutboxBytes: outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
     maxArtifactBytes: outbox?.maxArtifactBytes ?? DEFAULT_ARTIFACT_BYTES,
+    artifacts: pick.maybe("artifacts") ?? {},
     outboxLimits: {
       maxTotalBytes: outbox?.maxTotalBytes ?? DEFAULT_OUTBOXES_BYTES,
       maxAgeMs: outbox?.maxAgeMs ?? DEFAULT_OUTBOX_AGE_MS,
@@ -88,9 +116,15 @@ export function resolveConfig(
   };
 }
 
-/** What is wrong with a file, without the piece of it that JSON.parse quotes: it may be a credential. */
-function withoutSnippet(error: SyntaxError): string {
-  return /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)?.[0] ?? "it is no JSON";
+/** What is wrong with a file's text, without the piece of it that JSON.parse quotes: it may be a credential. */
+function faultOf(text: string, error: SyntaxError): string {
+  if (text.trim() === "") return "it is empty; write {} for no settings";
+  const position = /at position (\d+)/.exec(error.message)?.[1];
+  if (position === undefined) return "it ends too early";
+  const before = text.slice(0, Number(position)).split("\n");
+  const comment = /^\s*\/[/*]/.test(text.slice(Number(position) - 1)) || /^\s*\/[/*]/.test(text.slice(Number(position)));
+  const where = `line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
+  return comment ? `${where}: JSON has no comments` : where;
 }
 
 /** Whether there is a configuration file. */
@@ -104,16 +138,19 @@ function readConfigFile(folder: string | undefined): PulseConfig {
   const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;
   let config: unknown = {};
+  let text = "";
   try {
-    config = JSON.parse(readFileSync(path, "utf8"));
+    text = readFileSync(path, "utf8").replace(/^\ufeff/, "");
+    config = JSON.parse(text);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError)
-      throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${withoutSnippet(error)}.`);
+    if (error instanceof SyntaxError) throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${faultOf(text, error)}.`);
     // What Node's permissions hide from a program is not there for it.
     if (code !== "ENOENT" && code !== "ERR_ACCESS_DENIED")
       throw new PulseError("INVALID_CONFIG", `${path} cannot be read: ${messageOf(error)}. Make it readable, or take it away.`);
   }
+  const byCode = BY_CODE_ONLY.find((name) => Object.hasOwn(Object(config), name));
+  if (byCode !== undefined) throw new PulseError("INVALID_CONFIG", `${CONFIG_FILE}: ${byCode} is given by code only, to configure().`);
   checkConfig(config, CONFIG_FILE);
   file = { path, config };
   return config;

@@ -28,7 +28,7 @@ const LONGEST_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
 export function serverSettings(pick: Picker): ServerSettings {
   const { env } = pick;
   const timeout = pick.maybe("requestTimeoutMs") ?? environmentTimeout(pick);
-  const retryAfter = pick.environment("respectRetryAfter", "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? "true";
+  const respectRetryAfter = flag(pick, "respectRetryAfter", "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? true;
   let found: FoundAuth | undefined;
   return {
     // Looked for when a server is opened: it may be in a file, which is nothing to a program without one.
@@ -46,7 +46,7 @@ export function serverSettings(pick: Picker): ServerSettings {
     tls: tlsOf(pick),
     workspace: pick.maybe("workspace", "MLFLOW_WORKSPACE"),
     requestTimeoutMs: Math.min(timeout ?? DEFAULT_REQUEST_TIMEOUT_MS, LONGEST_REQUEST_TIMEOUT_MS),
-    respectRetryAfter: !/^(false|0)$/i.test(retryAfter),
+    respectRetryAfter,
     env,
   };
 }
@@ -61,6 +61,14 @@ function environmentTimeout(pick: Picker): number | undefined {
   return seconds * 1_000;
 }
 
+/** What a variable says that is true or false, as Python's client reads it. */
+function flag(pick: Picker, name: string, variable: string): boolean | undefined {
+  const text = pick.environment(name, variable)?.trim();
+  if (text === undefined || /^(true|1)$/i.test(text)) return text === undefined ? undefined : true;
+  if (/^(false|0)$/i.test(text)) return false;
+  throw new PulseError("INVALID_CONFIG", `${variable}: expected true, false, 1 or 0, got ${JSON.stringify(text)}.`);
+}
+
 /** A client's certificate is a credential; whom to trust is not. */
 function tlsOf(pick: Picker): TlsOptions {
   const own = pick.secret("tls");
@@ -68,7 +76,7 @@ function tlsOf(pick: Picker): TlsOptions {
   if (named !== undefined) return own ?? { ca: named.ca, insecure: named.insecure };
   const ca = pick.environment("tls", "MLFLOW_TRACKING_SERVER_CERT_PATH");
   const cert = pick.maySend("environment") ? pick.environment("tls", "MLFLOW_TRACKING_CLIENT_CERT_PATH") : undefined;
-  const insecure = /^(true|1)$/i.test(pick.environment("tls", "MLFLOW_TRACKING_INSECURE_TLS") ?? "");
+  const insecure = flag(pick, "tls", "MLFLOW_TRACKING_INSECURE_TLS") ?? false;
   if (ca !== undefined && insecure)
     throw new PulseError(
       "INVALID_CONFIG",

@@ -19,7 +19,11 @@ export function later(fn: () => void, ms: number): NodeJS.Timeout {
   return outside.runInAsyncScope(setTimeout as (fn: () => void, ms: number) => NodeJS.Timeout, undefined, fn, ms);
 }
 
-/** Has a function called there at the end of this turn of the event loop. */
+/** Whether Node says `beforeExit`: a turn of the loop that is asked for now is none the program asks for, and has it said once more. */
+export const leaving: { now: boolean } = { now: false };
+
+/** Has a function called there at the end of this turn of the event loop, if there is another one. */
 export function soon(fn: () => void): NodeJS.Immediate {
-  return outside.runInAsyncScope(setImmediate as (fn: () => void) => NodeJS.Immediate, undefined, fn);
+  const immediate = outside.runInAsyncScope(setImmediate as (fn: () => void) => NodeJS.Immediate, undefined, fn);
+  return leaving.now ? immediate.unref() : immediate;
 }

@@ -59,7 +59,7 @@ export function apply(args: readonly unknown[], placement: Placement): unknown {
   const { decorator } = placement.part;
   throw new PulseError(
     "WRONG_TARGET",
-    `@${decorator} was called with arguments no decorator gets; write @${decorator} above a member of a class.`,
+    `@${decorator} was called with arguments no decorator gets; write @${decorator} above a member of a class; for a function of its own there is tracked(fn, options).`,
   );
 }
 
@@ -119,6 +119,11 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
   }
   if (descriptor?.set && placement.onAssignment) {
     return { ...descriptor, set: decorateSetter(descriptor.set as AnyFunction, member, placement.onAssignment) };
+  }
+  if (descriptor === undefined && typeof Object.getOwnPropertyDescriptor(target, key)?.value === "function") {
+    const { decorator } = placement.part;
+    const detail = `@${decorator} was applied to ${classNameOf(target)}.${member} by hand and without its descriptor, so that it cannot replace the method.`;
+    throw new PulseError("WRONG_TARGET", `${detail} Write it above the method, or use tracked(fn, options).`);
   }
   const kind = descriptor?.get && descriptor.set ? "accessor" : descriptor?.get ? "getter" : descriptor?.set ? "setter" : "field";
   throw wrongTarget(placement, kind, member, classNameOf(target));
@@ -210,7 +215,7 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
   add(plan);
   const assign = (self: unknown, assigned: unknown): void => {
     Reflect.apply(set, self, [assigned]);
-    captureAssignment(plan, assigned);
+    captureAssignment(plan, self, assigned);
   };
   const form = {
     method(this: unknown, assigned: unknown): void {
@@ -224,6 +229,10 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
 
 /** Notes what the decorator says of a class, and which of its methods it can see; the class itself is left as it is. */
 function decorateClass(target: AnyFunction, placement: Placement): undefined {
+  if (!placement.onClass && !isClass(target)) {
+    const { decorator } = placement.part;
+    throw new PulseError("WRONG_TARGET", `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`);
+  }
   if (!placement.onClass) throw wrongTarget(placement, "class", ownName(target));
   if (OFF) return undefined;
   const plan = placement.onClass();
@@ -242,17 +251,21 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   return undefined;
 }
 
+const ADVICE: Partial<Record<Kind, string>> = {
+  field: " Wrap a function in a field with tracked(fn, options); the standard dialect takes decorators on fields that hold functions.",
+  getter: " Put it below a decorator that turns the method into a getter (autobind), or log from a method.",
+};
+
 function wrongTarget(placement: Placement, kind: Kind, member: string, className?: string): PulseError {
   const { part, onClass, onAssignment, onParameter } = placement;
   const allowed = [
     "methods",
-    ...(onAssignment ? ["setters", "accessors"] : []),
+    ...(onAssignment ? ["setters", "accessor fields"] : []),
     ...(onParameter ? ["parameters of methods"] : []),
     ...(onClass ? ["classes"] : []),
   ].join(", ");
   const where = className === undefined || kind === "class" ? member : `${className}.${member}`;
-  const advice =
-    kind === "field" ? " Wrap a function in a field with tracked(fn, options); the standard dialect takes decorators there, too." : "";
+  const advice = ADVICE[kind] ?? "";
   return new PulseError("WRONG_TARGET", `@${part.decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`);
 }
 

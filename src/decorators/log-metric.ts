@@ -1,4 +1,5 @@
-import { checkSelector, compileMetrics, type LogMetricOptions, type Selector } from "../capture/metrics.js";
+import { compileMetrics, type LogMetricOptions, type Selector } from "../capture/metrics.js";
+import { checkSelector } from "../capture/selector-faults.js";
 import { checkMetricOptions } from "../run/options.js";
 import type { Plan } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";

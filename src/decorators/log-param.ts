@@ -1,14 +1,18 @@
-import { checkSelector } from "../capture/metrics.js";
 import { compileParameter, type ParamSelector } from "../capture/params.js";
+import { checkSelector } from "../capture/selector-faults.js";
 import { captureParams } from "../run/plan.js";
+import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+
+/** What `@LogParam` is after its selector is known. */
+export type ParamDecorator<S> = ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogParamFactory = ParameterDecorator<never> &
   MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParameterDecorator<never> & Applied<LogParamGoes, LogsParams<never>>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+    (): ParamDecorator<never>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<S>;
   };
 
 /**
@@ -27,6 +31,7 @@ type LogParamFactory = ParameterDecorator<never> &
 export const LogParam: LogParamFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined);
   const [selector] = args;
+  needAlone("LogParam", args);
   checkSelector("LogParam", selector);
   return (...target: unknown[]) => place(target, selector as ParamSelector | undefined);
 }) as LogParamFactory;

@@ -1,6 +1,8 @@
-import { checkSelector, type Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/metrics.js";
 import { compileTags } from "../capture/params.js";
+import { checkSelector } from "../capture/selector-faults.js";
 import type { Plan } from "../run/plan.js";
+import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 
@@ -26,6 +28,7 @@ type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
 export const LogTag: LogTagFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined);
   const [selector] = args;
+  needAlone("LogTag", args);
   checkSelector("LogTag", selector);
   return (...target: unknown[]) => place(target, selector as Selector | undefined);
 }) as LogTagFactory;

@@ -56,7 +56,7 @@ export class HttpClient {
       const answer = await this.#once(url, request).catch((error: unknown) => this.#explained(url, error, request.until));
       this.#answered = true;
       const next = redirectOf(answer, url);
-      if (next === undefined || redirects === MOST_REDIRECTS) return answer;
+      if (next === undefined || redirects === MOST_REDIRECTS) return this.#isServer(url) ? answer : { ...answer, redirectedTo: url.origin };
       // Without credentials there is nothing to be had there, and without the workspace runs would go into another one.
       if (!this.#isServer(next) && Object.keys(request.secretHeaders).length > 0) {
         const detail = `${this.#shown} redirects to ${next.origin}, which is not given the configured credentials, headers and workspace.`;
@@ -97,6 +97,11 @@ export class HttpClient {
   /** Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not tell. */
   async #explained(url: URL, error: unknown, until: number): Promise<never> {
     const cause = error instanceof Failure ? error.error.cause : undefined;
+    if (!this.#isServer(url) && error instanceof Failure) {
+      const { error: why, afterMs } = error;
+      const detail = why.message.replace(why.todo, "").replaceAll(this.#shown, url.origin).trim();
+      throw new Failure("away", new PulseError(why.code, `${this.#shown} redirects to ${url.origin}. ${detail}`, cause), afterMs);
+    }
     const mayBe = !this.#answered && url.protocol === "http:" && this.#proxy === undefined && isCutOff(cause);
     if (mayBe && (await speaksTls(url, until - performance.now()))) {
       const detail = `${this.#shown} cannot be reached: this port speaks TLS. Write https://${url.host} in the tracking URI.`;

@@ -92,7 +92,11 @@ export class MlflowApi {
   get login(): string {
     const auth = this.#auth;
     if (auth === undefined) return "requests without credentials";
-    return "username" in auth ? `user ${JSON.stringify(auth.username)}` : "this token";
+    return "username" in auth ? `user ${JSON.stringify(auth.username)}` : "the configured token";
+  }
+
+  get #unaccepted(): string {
+    return this.#auth === undefined ? "wants a login, and no credentials are configured for it" : `does not accept ${this.login}`;
   }
 
   /** What the server says of itself; asked until it has answered, and never an error. */
@@ -215,12 +219,13 @@ export class MlflowApi {
     const { status } = answer;
     const said = this.#shown(plain(answer.text));
     const words = said === "" ? "" : `: ${said}`;
-    if (status === 401) return this.#away("UNAUTHORIZED", `does not accept the credentials${words}`, answer);
+    if (status === 401) return this.#away("UNAUTHORIZED", `${this.#unaccepted}${words}`, answer);
     if (status === 403) {
       const todo = said.includes("Invalid Host header") ? " Start the server with --allowed-hosts naming this host." : "";
       if (todo !== "" || said.includes("Cross-origin request blocked"))
         return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
-      return new Failure("denied", new MlflowError("FORBIDDEN", `${this.origin} answered 403${words}.`, "", 403, said));
+      const detail = `${this.origin} refuses ${path.split("?")[0]} to ${this.login} (403)${words}.`;
+      return new Failure("denied", new MlflowError("FORBIDDEN", detail, "", 403, said));
     }
     if (status === 413 && body.length > SMALL_BODY) {
       const detail = `${this.origin} or a proxy before it refuses ${path.split("?")[0]} as too large (413).`;
@@ -234,7 +239,8 @@ export class MlflowApi {
   }
 
   #away(code: PulseErrorCode, what: string, answer: HttpAnswer): Failure {
-    return new Failure("away", new MlflowError(code, `${this.origin} ${what}.`, "", answer.status), this.#retryAfter(answer));
+    const via = answer.redirectedTo === undefined ? "" : ` redirects to ${answer.redirectedTo}, which`;
+    return new Failure("away", new MlflowError(code, `${this.origin}${via} ${what}.`, "", answer.status), this.#retryAfter(answer));
   }
 
   /** A Retry-After in milliseconds, whether it is in seconds or a date. */

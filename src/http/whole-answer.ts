@@ -9,6 +9,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  /** Another server that has given it, to which the one that was asked has sent us. */
+  readonly redirectedTo?: string | undefined;
 }
 
 /** Reads an answer to its end; of a long error only the beginning is kept, a long success (above 16 MiB) is an error. */

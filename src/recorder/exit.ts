@@ -1,6 +1,8 @@
+import { leaving } from "../context/detached.js";
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
 import type { Recorder } from "./recorder.js";
+import { signals, survived } from "./stop-signal.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
 import type { UnfinishedEnd } from "./unfinished.js";
 
@@ -22,11 +24,10 @@ const ENDS: readonly UnfinishedEnd[] = [PARTIAL, FAILED, KILLED];
 /** Signals that end a process which does not listen to them. */
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Our listeners, and whether somebody has asked the process to stop. */
-const signals: { readonly listeners: Map<NodeJS.Signals, () => void>; stopping: boolean } = shared("signals", () => ({
-  listeners: new Map(),
-  stopping: false,
-}));
+/** Has what is recorded at `beforeExit` not keep the process, whatever the store. */
+export function watchLeaving(): void {
+  shared("leaving", () => process.prependListener("beforeExit", beginLeaving));
+}
 
 /** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
 export function guardAtExit(recorder: Recorder): void {
@@ -36,7 +37,6 @@ export function guardAtExit(recorder: Recorder): void {
       for (const each of recorders) {
         // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
         if (each.idle && !each.writesSync) each.endOpenRuns(end);
-        if (!each.settled && !finishing.has(each)) void finish(each);
       }
     });
     // Only watched: whoever handles uncaught errors goes on doing so.
@@ -51,11 +51,44 @@ export function guardAtExit(recorder: Recorder): void {
     });
     joinThreads(leave);
     for (const signal of SIGNALS) listen(signal);
+    survived.add(() => {
+      for (const each of recorders) each.forgetDeath?.();
+    });
     return true;
   });
   // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
   shared("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
+}
+
+/**
+ * Delivery takes turns of the loop, and after them Node says `beforeExit` once more: whoever records something each time would keep the process for
+ * ever. So it is delivered again only when something was recorded by code that runs for a reason of its own; the rest is written down at `exit`.
+ */
+const departure = { recorded: -1 };
+
+function depart(fresh: boolean): void {
+  for (const each of recorders)
+    if (each.writesSync) each.writeSync();
+    else if (fresh && !each.settled && !finishing.has(each)) void finish(each);
+}
+
+function beginLeaving(): void {
+  const fresh = recorded() !== departure.recorded;
+  leaving.now = true;
+  // Behind all listeners, and what they have begun that needs no turn of the loop.
+  process.nextTick(() => queueMicrotask(() => process.nextTick(depart, fresh)));
+  setImmediate(() => {
+    leaving.now = false;
+    departure.recorded = recorded();
+  }).unref();
+}
+
+/** How much the trackers of stores that outlive the process have recorded. */
+function recorded(): number {
+  let sum = 0;
+  for (const { stats } of recorders) sum += stats.delivered + stats.pending + stats.dropped + stats.rejected;
+  return sum;
 }
 
 /** What Node exits with when the program's top level waits for something that never comes. */
@@ -107,7 +140,7 @@ export function unguard(recorder: Recorder): void {
   recorders.delete(recorder);
 }
 
-/** How runs that are open when a tracker is shut down end. */
+/** How runs end that are open when a tracker is shut down; those that a signal has met end KILLED in any case. */
 export function endAt(code: number): UnfinishedEnd {
   if (signals.stopping) return KILLED;
   return code === 0 ? PARTIAL : FAILED;
@@ -126,9 +159,14 @@ function listen(signal: NodeJS.Signals): void {
       // Those that look whether anybody else listens (signal-exit) must not count it.
       process.removeListener(signal, listener);
       // Whoever listens to SIGHUP may only read its configuration anew; the others ask for the end.
-      if (signal !== "SIGHUP") signals.stopping = true;
+      if (signal !== "SIGHUP") {
+        signals.stopping = true;
+        signals.turned = false;
+        for (const each of recorders) each.askedToStop?.();
+      }
       note("KILLED");
       setImmediate(() => {
+        signals.turned = signals.stopping;
         if (!dying) process.prependListener(signal, listener);
       }).unref();
     } else void die(signal);

@@ -13,10 +13,12 @@ import type { MemoryLog } from "./buffer/memory-log.js";
 import { RunBuffer } from "./buffer/run-buffer.js";
 import type { ItemKind } from "./changes/item-kinds.js";
 import { Dispatcher, MAX_TIMER_MS } from "./dispatch/dispatcher.js";
+import { LateRecords } from "./late-records.js";
 import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
 import { OutboxRecovery } from "./outbox/outbox-recovery.js";
 import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
+import { opensRun } from "./stop-signal.js";
 import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 import { type OpenRepository, UploadTarget } from "./uploads/upload-target.js";
@@ -88,6 +90,7 @@ export class Recorder {
   readonly #bound: MemoryBound;
   /** Made for the first file, of this tracker or of a dead one. */
   #uploads: Uploads | undefined;
+  readonly #late = new LateRecords();
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
   #heir: OutboxRecovery | undefined;
@@ -109,7 +112,7 @@ export class Recorder {
     this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
     this.accounting = new Accounting(diagnostics.stats);
-    this.#dispatcher = new Dispatcher(options);
+    this.#dispatcher = new Dispatcher({ ...options, turn: () => this.#late.settle() });
     this.#keeper = new OutboxWriter({
       folder: outboxes,
       remote: !this.writesSync,
@@ -132,6 +135,7 @@ export class Recorder {
 
   /** Opens it: its start is the first thing in it. */
   open(log: RunBuffer, start: RunStart, held: DeferredRuns | undefined): void {
+    opensRun();
     held?.opened(log);
     log.start(start);
   }
@@ -158,6 +162,16 @@ export class Recorder {
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
     this.#handOverInTime(kind, items);
     if (this.accounting.bytes > this.#options.maxPendingBytes) this.#bound.relieve();
+  }
+
+  /**
+   * Has something recorded when this turn is over, and at the latest when somebody waits for delivery or the process may end. `about`: what it
+   * is read from.
+   */
+  late(record: () => void, about: unknown): void {
+    const apart = (): void => this.#options.diagnostics.apart(record);
+    if (this.#ended) apart();
+    else this.#late.add(apart, about);
   }
 
   /** Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within the call that records. */
@@ -226,6 +240,7 @@ export class Recorder {
 
   /** Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last accepted something. */
   async flush(timeoutMs?: number): Promise<boolean> {
+    this.#late.settle();
     this.#keeper.keepFresh();
     let kept = this.#keeper.own.lastSeq;
     const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [log, log.recorded]);
@@ -293,6 +308,7 @@ export class Recorder {
   drainSync(end: UnfinishedEnd): void {
     if (this.#ended === "exited") return;
     this.#keeper.own.source?.outbox.abandon(); // who began it is interrupted
+    this.#late.settle();
     this.endOpenRuns(end);
     this.#writeAll();
     this.#ended = "exited";
@@ -322,6 +338,7 @@ export class Recorder {
   /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
+    this.#late.settle();
     this.#keeper.own.lastChance();
     this.#keepAll();
     this.#keeper.noteDeath(status);
@@ -330,7 +347,18 @@ export class Recorder {
   /** Ends the runs that are still open. */
   endOpenRuns(end: UnfinishedEnd): void {
     for (const held of this.held) held.endOpen(end);
-    for (const { run } of this.#openLogs()) this.#options.diagnostics.apart(() => run.endUnfinished(end));
+    for (const log of this.#openLogs()) this.#options.diagnostics.apart(() => log.endUnfinished(end));
+  }
+
+  /** Takes note that the process was asked to stop while these runs were open, whether it does or not. */
+  askedToStop(): void {
+    for (const held of this.held) held.askedToStop?.();
+    for (const log of this.#openLogs()) log.askedToStop = true;
+  }
+
+  /** The process was asked to stop, and has gone on. */
+  forgetDeath(): void {
+    if (!this.#ended) this.#keeper.noteDeath(undefined);
   }
 
   get hasOpenRuns(): boolean {
@@ -343,6 +371,7 @@ export class Recorder {
     await this.flush(timeoutMs);
     this.#dispatcher.stop();
     this.#uploads?.dispatcher.stop();
+    this.#late.settle();
     this.#writeAll();
     this.#uploads?.stop();
     this.#ended = "closed";
@@ -403,6 +432,7 @@ export class Recorder {
     this.#keepTimer = undefined;
     this.#lookedAt = clock.now();
     if (this.#ended) return;
+    this.#late.settle();
     this.#keeper.keepFresh();
     this.#uploads?.keep();
     void this.#keeper.own.safe; // a file that was removed is written anew
@@ -431,6 +461,7 @@ export class Recorder {
     this.#keepScheduled = true;
     soon(() => {
       this.#keepScheduled = false;
+      this.#late.settle();
       if (!this.#ended) this.#keepAll();
     });
   }

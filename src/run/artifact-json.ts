@@ -52,12 +52,19 @@ class PlainValue {
     if (above.includes(value)) return "[circular]";
     if (above.length > MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
     // As Python's client shows one.
-    if (value instanceof Date) return Number.isNaN(value.getTime()) ? "NaT" : value.toISOString().replace("T", " ").replace(/\.000Z$|Z$/, "");
+    if (value instanceof Date)
+      return Number.isNaN(value.getTime())
+        ? "NaT"
+        : value
+            .toISOString()
+            .replace("T", " ")
+            .replace(/\.000Z$|Z$/, "");
     const { toJSON } = value as { toJSON?: unknown };
     const inside = [...above, value];
     if (typeof toJSON === "function") return this.of(key, toJSON.call(value, key), inside);
     if (value instanceof Map) return this.#entries(value, inside);
-    if (Array.isArray(value) || value instanceof Set || isNumbers(value)) return Array.from(value, (each) => this.of(key, each, inside) ?? null);
+    if (Array.isArray(value) || value instanceof Set || isNumbers(value))
+      return Array.from(value, (each) => this.of(key, each, inside) ?? null);
     return this.#entries(Object.entries(value), inside);
   }
 

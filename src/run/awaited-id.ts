@@ -4,6 +4,8 @@ import type { StoredIds } from "../stores/tracking-store.js";
 
 /** Waits for the id under which the store knows a run. */
 export function awaitedId(recorder: Recorder, log: RunBuffer): Promise<string> {
+  if (log.ids) return Promise.resolve(log.ids.runId);
+  if (log.refused) return Promise.reject(log.refused);
   return new Promise<StoredIds>((resolve, reject) => {
     // Nothing else may be left to keep the process: sockets do not.
     const release = recorder.hold(log, reject);

@@ -17,7 +17,7 @@ import {
 import { type AnyFunction, newPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
-import { addOpening, callTracked, standIn } from "./tracked.js";
+import { addOpening, callTracked, prototypeOf, samePrototype, standIn } from "./tracked.js";
 
 /**
  * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
@@ -94,11 +94,13 @@ export function currentRun(): Run | undefined {
 }
 
 /**
- * The run in force here; while tracking is off, one that forgets.
+ * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a library's in a program that did not
+ * ask for tracking) outside any.
  * @throws PulseError `NO_ACTIVE_RUN` outside any.
  */
 export function requireRun(): Run {
-  const run = OFF ? forgettingRun({}) : currentRun();
+  const scope = scopes.get();
+  const run = OFF ? forgettingRun({}) : (runInForce(scope) ?? (scope?.untracked ? forgettingRun({}) : undefined));
   if (run === undefined) throw new PulseError("NO_ACTIVE_RUN", "No run is open here.");
   return run;
 }
@@ -114,11 +116,13 @@ export function bind<F extends AnyFunction>(fn: F): F {
   needFunction("bind", "fn", fn);
   const scope = scopes.get();
   const held: Scope | undefined = scope?.run ? { ...scope, bound: true } : scope;
+  let known = prototypeOf(fn);
   const bound = standIn(fn, {
     method(this: unknown, ...args: unknown[]): unknown {
       return scopes.storage.run(held, apply, fn, this, args);
     },
     constructor: function (this: unknown, ...args: unknown[]): unknown {
+      if (bound.prototype !== known) known = samePrototype(bound, fn);
       if (new.target) return scopes.storage.run(held, construct, fn, args, new.target === bound ? fn : new.target);
       return scopes.storage.run(held, apply, fn, this, args);
     },

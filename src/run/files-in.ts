@@ -21,7 +21,10 @@ type Matcher = (path: string) => boolean;
  * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
  * @throws the error of the file system; Error for more than 100,000 files.
  */
-export function filesIn(root: string, { include, exclude, followSymlinks = false }: ArtifactsOptions): { files: string[]; skipped: number } {
+export function filesIn(
+  root: string,
+  { include, exclude, followSymlinks = false }: ArtifactsOptions,
+): { files: string[]; skipped: number } {
   const matches = (patterns: readonly string[] | undefined, otherwise: boolean): Matcher => {
     if (patterns === undefined) return () => otherwise;
     const make = load("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;

@@ -8,8 +8,11 @@ import type { RunHost } from "./run-host.js";
 
 /** What is in force along a call: the tracker, and the run if one is open. */
 export interface Scope {
-  readonly host: RunHost;
+  /** Undefined: the default one, should anybody need it. */
+  readonly host: RunHost | undefined;
   readonly run: Run | undefined;
+  /** The code in it is a call that is not tracked, since nobody asked for it or `when` left it out: what it asks for in the way of a run forgets. */
+  readonly untracked?: boolean | undefined;
   /** The code in it was given to `bind`, and keeps its run also when that is over. */
   readonly bound?: boolean | undefined;
 }
@@ -78,9 +81,9 @@ const ASKING = ["MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIM
  */
 export function asks(library: boolean, scope: Scope | undefined): boolean {
   if (!library) application.asked = true;
-  else if (scope === undefined && !application.asked)
+  else if (scope?.host === undefined && !application.asked)
     application.asked = ASKING.some((name) => process.env[name]?.trim()) || hasConfigFile();
-  return !library || scope !== undefined || application.asked;
+  return !library || scope?.host !== undefined || application.asked;
 }
 
 const defaults: { provide: (() => RunHost) | undefined } = shared("default host", () => ({ provide: undefined }));
@@ -92,7 +95,7 @@ export function provideDefaultHost(provide: () => RunHost): void {
 
 /** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one; also where that has taken the place of one whose run is over. */
 export function activeHost(scope: Scope | undefined): RunHost {
-  if (scope && !(scope.host.replaced && runInForce(scope) === undefined)) return scope.host;
+  if (scope?.host && !(scope.host.replaced && runInForce(scope) === undefined)) return scope.host;
   if (defaults.provide === undefined) throw new Error("pulse-mlflow was loaded without its tracker module; import it from its entry.");
   return defaults.provide();
 }

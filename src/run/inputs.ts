@@ -1,8 +1,9 @@
 import { cutText, withoutNul } from "../capture/keys.js";
 import type { DatasetInput, Tag } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { shownValue } from "../wrong-input.js";
+import { nearest, shownValue } from "../wrong-input.js";
 import { type Place, textOf, warnAt } from "./values.js";
+import { optionsOf } from "./verb-arguments.js";
 
 /** A dataset that a run uses. */
 export interface Dataset {
@@ -30,6 +31,7 @@ export interface InputOptions {
 
 /** What MLflow accepts, in characters. */
 const MAX = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215, tagKey: 255, tagValue: 500 };
+const FIELDS = ["name", "digest", "sourceType", "source", "schema", "profile"];
 const CONTEXT_TAG = "mlflow.data.context";
 
 /** @internal Makes the input of a run that has the given ones, by name and digest; undefined for one that it has, and for what is none. */
@@ -39,7 +41,8 @@ export function newInput(
   dataset: Dataset,
   options: InputOptions,
 ): DatasetInput | undefined {
-  const input = datasetInput(place, dataset, options);
+  const given = optionsOf(place, "logInput", options, ["context", "tags"], '{ context: "training" }') ?? {};
+  const input = datasetInput(place, dataset, given);
   if (input === undefined) return undefined;
   const key = JSON.stringify([input.name, input.digest]);
   const context = JSON.stringify(input.tags);
@@ -63,11 +66,18 @@ function datasetInput(place: Place, dataset: Dataset, options: InputOptions): Da
     return undefined;
   };
   try {
-    if (typeof dataset !== "object" || dataset === null) return wrong("a dataset");
+    if (typeof dataset !== "object" || dataset === null)
+      return wrong(`a dataset, { name, digest, sourceType, source }, got ${shownValue(dataset)}`);
     const { name, digest, sourceType, source, schema, profile } = dataset;
+    const missing = Object.entries({ name, digest, sourceType, source }).filter(([, value]) => value === undefined || value === null);
+    if (missing.length > 0) {
+      const there = Object.keys(dataset).filter((field) => !FIELDS.includes(field));
+      const meant = there.map((field) => [field, nearest(field, FIELDS)]).find(([, near]) => near !== undefined);
+      const hint = meant ? ` (did you mean ${JSON.stringify(meant[1])} by ${shownValue(meant[0])}?)` : "";
+      return wrong(`a dataset with ${missing.map(([field]) => field).join(", ")}${hint}`);
+    }
     for (const [key, value] of Object.entries({ name, digest, sourceType }))
       if (typeof value !== "string" || value === "") return wrong(`a ${key}, got ${shownValue(value, key)}`);
-    if (source === undefined || source === null) return wrong("a source");
     const json = (key: "source" | "schema" | "profile", value: string | object): string => {
       const text = typeof value === "string" ? value : JSON.stringify(value);
       if (text === undefined) throw new TypeError(`the ${key} is ${typeof value}`);

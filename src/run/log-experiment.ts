@@ -63,11 +63,13 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
     log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
   try {
     const run = openRun(host, { experiment: log.experiment, fallbackExperiment: undefined, name: log.runName ?? "run", parent: undefined });
+    const trouble: { last?: PulseError } = {};
     const stored = new Promise<StoredIds>((resolve, reject) => {
       run.watch({
         stored: resolve,
         lost: reject,
         away: (error) => {
+          trouble.last = error;
           if (!error.retryable) reject(error);
         },
       });
@@ -82,7 +84,7 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
     } finally {
       run.end("FAILED");
     }
-    const ids = await within(timeoutMs, stored, host.recorder, run);
+    const ids = await within(timeoutMs, stored, host.recorder, run, trouble);
     const { runId, experimentId } = ids;
     const url = host.recorder.store.runUrl?.(ids);
     await release();
@@ -94,20 +96,23 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
 }
 
 /** Waits for a run to be stored, pushing delivery; an absent store is given up after `timeoutMs`. */
-async function within<T>(timeoutMs: number, stored: Promise<T>, recorder: Recorder, run: Run): Promise<T> {
+async function within<T>(
+  timeoutMs: number,
+  stored: Promise<T>,
+  recorder: Recorder,
+  run: Run,
+  trouble: { readonly last?: PulseError },
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(
-        new PulseError(
-          "STORE_UNAVAILABLE",
-          `${recorder.store.uri} did not take the run within ${timeoutMs} ms; ${
-            recorder.keep(run.log)
-              ? "it is kept on disk: the next program with this tracking URI delivers it, or `npx pulse-mlflow sync` does"
-              : "it is kept in memory until this process ends"
-          }.`,
-        ),
-      );
+      const { last } = trouble;
+      const why = last === undefined ? "" : ` (${last.message.replace(last.todo, "").trim().replace(/\.$/, "")})`;
+      const where = recorder.keep(run.log)
+        ? "it is kept on disk: the next program with this tracking URI delivers it, or `npx pulse-mlflow sync` does"
+        : "it is kept in memory until this process ends";
+      const detail = `${recorder.store.uri} did not take the run within ${timeoutMs} ms${why}; ${where}.`;
+      reject(new PulseError("STORE_UNAVAILABLE", detail, last));
     }, timeoutMs);
   });
   try {

@@ -1,4 +1,4 @@
-import { keyText, sanitizeKey, shortHash } from "../capture/keys.js";
+import { keyText, shortHash } from "../capture/keys.js";
 import { redactText } from "../capture/redact.js";
 import { LIMITS } from "../entities.js";
 
@@ -44,9 +44,6 @@ function hashed(original: string, again: number): string {
   const shown = redactText(keyText(original));
   return again === 0 && shown === original ? original : `${shown}#${again}`;
 }
-
-/** The tag that holds the key that was given. */
-export const keyTag = (key: string): string => sanitizeKey(`pulse.key.${key}`);
 
 /** A key with a hash that keeps it apart. */
 function apart(clean: string, text: string): string {

@@ -53,13 +53,17 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
   if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
-  const ref = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
+  const resumeId = place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined);
+  const named = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
+  // Only the store knows in which experiment a run is that was made elsewhere; it and its children belong there, whatever is configured here.
+  const of = resumeId ?? (experiment === undefined ? place?.parentRunId : undefined);
+  const ref = of === undefined ? named : { ...named, of };
   const at: Place = { host, method, runName: "", experiment: "name" in ref ? ref.name : ref.id };
   const run = new Run(host, {
     experiment: ref,
     name: limited(at, "run name", name === "" ? madeUpName(() => host.clock.random()) : name, LIMITS.runName),
     parent,
-    resumeId: place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined),
+    resumeId,
     held,
     startTime,
     owner: request.owner,

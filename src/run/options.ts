@@ -22,9 +22,15 @@ type RunParams<Path extends string, Args> =
 
 /** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
 export interface RunPlace {
-  /** The id of a run that the store has: it is resumed, and ends as this one ends. Its default steps begin at 0 again. @default a new run */
+  /**
+   * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its children that name no experiment
+   * are created there, too. Its default steps begin at 0 again. @default a new run
+   */
   readonly runId?: string | undefined;
-  /** The id, in the store, of a run that was made elsewhere: the new one is a child of it. It should be in the same experiment. @default none */
+  /**
+   * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is named. (MLflow shows children
+   * only there; a run that the store does not know has the child in the configured experiment.) @default none
+   */
   readonly parentRunId?: string | undefined;
   /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
   readonly parent?: Run | undefined;
@@ -40,14 +46,14 @@ type Told<Parameters extends readonly unknown[], Returned> = { told(...parameter
 
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> {
-  /** @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default" */
+  /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
   readonly runName?: string | Told<[args: Args], string> | undefined;
   /** Tags of the run. Those of a base class come first. */
   readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
-  readonly nest?: Nest | undefined;
+  readonly nest?: "child" | "join" | "root" | undefined;
   /**
    * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
    * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
@@ -206,7 +212,11 @@ export function checkOptions(user: string, options: unknown): void {
   check(user, options, CHECKS);
 }
 
-const BLOCK_CHECKS: Record<keyof CallOptions | keyof RunPlace, Check> = { ...CHECKS, ...PLACE_CHECKS };
+const BLOCK_CHECKS: Record<keyof CallOptions | keyof RunPlace, Check> = {
+  ...CHECKS,
+  ...PLACE_CHECKS,
+  params: ["a record or a function: the function of withRun has no arguments to take", (value) => isFunction(value) || isRecord(value)],
+};
 
 /** @internal Checks the options of `withRun`, likewise. */
 export function checkBlockOptions(options: unknown): asserts options is CallOptions & RunPlace {

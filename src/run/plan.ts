@@ -5,6 +5,7 @@ import type { Told } from "../capture/nowhere.js";
 import { readParameters } from "../capture/parameter-names.js";
 import { compileParams, type ParamCapture, type ParamSelector, type Signature, type TagCapture } from "../capture/params.js";
 import { shared } from "../registry.js";
+import { nearest } from "../wrong-input.js";
 import type { CallOptions, Nest, RunOptions } from "./options.js";
 
 /** Any function; arguments and `this` go through untouched. */
@@ -14,6 +15,8 @@ export type AnyFunction = (this: any, ...args: any[]) => any;
 /** @internal What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it. */
 export interface Plan {
   readonly original: AnyFunction;
+  /** What stands in for it. */
+  wrapper: AnyFunction | undefined;
   /** Async functions give a new promise with each call; the bodies of generator functions begin at the first `next`. */
   readonly nature: "async" | "generator" | "plain";
   /** The member's name, as keys and run names show it. */
@@ -120,6 +123,7 @@ export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), 
 export function newPlan(original: AnyFunction, name: string, once = false): Plan {
   return {
     original,
+    wrapper: undefined,
     name,
     nature: natureOf(original, once),
     opens: [],
@@ -168,8 +172,21 @@ export function captureParams(plan: Plan, selector: ParamSelector | undefined, c
   if (selector === undefined && signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}.`);
   return compileParams(selector, signature, (unknown) => {
     if (signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}; ${JSON.stringify(unknown)} is looked for in the first one.`);
-    else if (checked) remark(plan, "UNKNOWN_ARGUMENT", `${name} has no argument named ${JSON.stringify(unknown)}.`);
+    else if (checked) remark(plan, "UNKNOWN_ARGUMENT", unknownArgument(unknown, signature));
   });
+}
+
+/** What is said of a name that no argument has; which method it is, is said before it. */
+function unknownArgument(name: string, { names }: Signature): string {
+  const known = (names ?? []).filter((each) => each !== null);
+  const there = known.length === 0 ? "it takes none" : `it has ${known.join(", ")}`;
+  const meant = nearest(name, known);
+  const hint = meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`;
+  // One letter each, and somebody asks for a word: those are not the names that were written.
+  const [first] = known;
+  const minified = known.length > 0 && name.length > 2 && known.every((each) => each.length === 1);
+  const renamed = minified ? ` If a minifier has renamed them, give positions: { ${JSON.stringify(name)}: "0" } is ${first}.` : "";
+  return `there is no argument named ${JSON.stringify(name)}; ${there}.${hint}${renamed}`;
 }
 
 function remark(plan: Plan, code: Remark["code"], detail: string): void {

@@ -1,11 +1,26 @@
 import { types } from "node:util";
 import type { CallObserver } from "./call-observer.js";
+import { isKept } from "./kept-promises.js";
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** The function that was called, and the one in its place. */
+interface Called {
+  readonly original: AnyFunction;
+  readonly wrapper: AnyFunction | undefined;
+}
 
 /**
  * Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived by its own `then`.
- * `self` and `args`: what the call was made on and with, which may keep the promise and handle it.
+ * `self`, `args` and the functions: what the call was made on, with and of, which may keep the promise and handle it.
  */
-export function observeResult<R>(result: R, observer: CallObserver, self: unknown, args: readonly unknown[]): R {
+export function observeResult<R>(
+  result: R,
+  observer: CallObserver,
+  self: unknown,
+  args: readonly unknown[],
+  { original, wrapper }: Called,
+): R {
   if (typeof result !== "object" || result === null) {
     observer.done(result);
     return result;
@@ -13,7 +28,8 @@ export function observeResult<R>(result: R, observer: CallObserver, self: unknow
   const promise = types.isPromise(result);
   if (!promise && !isThenable(result)) observer.done(result);
   else if (promise ? derivesLikewise(result) && !hasFields(result) : isPromiseOfProgram(result)) {
-    if (!isKept(result, self, args)) return derive(result as unknown as Promise<unknown>, observer, false) as R;
+    if (!isKept(result, self, args, wrapper ? [original, wrapper] : [original]))
+      return derive(result as unknown as Promise<unknown>, observer, false) as R;
     watch(result as unknown as Promise<unknown>, observer);
   } else if (promise && runsNothing(result)) watch(result, observer);
   else observer.untouchable();
@@ -49,24 +65,6 @@ export function derive(promise: Promise<unknown>, observer: CallObserver, fresh:
 function watch(promise: Promise<unknown>, observer: CallObserver): void {
   const then = types.isPromise(promise) && !derivesLikewise(promise) ? NATIVE_THEN : promise.then;
   Reflect.apply(then, promise, [(value: unknown) => observer.done(value), (error: unknown) => observer.failed(error)]);
-}
-
-/** Most of an object's properties, and of a list or map in one of them, among which a promise is looked for. */
-const MOST_KEPT = 100;
-
-/** Whether a promise is its owner's: a property of `this`, in a list or map there, or an argument. The owner handles it, and a derived one nobody would. */
-function isKept(promise: unknown, self: unknown, args: readonly unknown[]): boolean {
-  if (args.includes(promise)) return true;
-  if ((typeof self !== "object" && typeof self !== "function") || self === null || types.isProxy(self)) return false;
-  let looked = 0;
-  for (const key of Reflect.ownKeys(self)) {
-    if (looked++ === MOST_KEPT) return false;
-    const value: unknown = Object.getOwnPropertyDescriptor(self, key)?.value;
-    if (value === promise) return true;
-    if (Array.isArray(value) && value.length <= MOST_KEPT && value.includes(promise)) return true;
-    if (types.isMap(value) && value.size <= MOST_KEPT && [...value.values()].includes(promise)) return true;
-  }
-  return false;
 }
 
 /** The prototype and `then` of native promises, whatever the program has put in place of the global ones. */

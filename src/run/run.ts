@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
 import { keyText, sanitizeKey } from "../capture/keys.js";
@@ -10,18 +11,17 @@ import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
-import { shownValue } from "../wrong-input.js";
-import { ArtifactVerbs } from "./artifact-verbs.js";
 import { awaitedId } from "./awaited-id.js";
-import { type Dataset, type InputOptions, newInput } from "./inputs.js";
-import { type Keyed, keyTag, MendedKeys } from "./mended-keys.js";
+import { DataVerbs } from "./data-verbs.js";
+import { type Keyed, MendedKeys } from "./mended-keys.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 import type { RunHost } from "./run-host.js";
 import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, type Place, sayMended, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, keyTag, type Place, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
+import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
@@ -39,16 +39,14 @@ export interface RunOpening {
   readonly method?: string | undefined;
 }
 
-const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
-
 /**
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
  * Every verb only records and returns; delivery happens in the background.
  */
-export class Run extends ArtifactVerbs {
+export class Run extends DataVerbs {
   /** 32 hex digits; in an embedded store also the id MLflow shows. */
   readonly id: string;
-  /** Name (or, when configured by id, the id) of the experiment. */
+  /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
   readonly experiment: string;
   /** @internal */
   readonly experimentRef: ExperimentRef;
@@ -71,8 +69,6 @@ export class Run extends ArtifactVerbs {
   /** The keys of tags that needed no mending. */
   #tags: Set<string> | undefined;
   #mended: MendedKeys | undefined;
-  /** The tags of each dataset logged. */
-  #inputs: Map<string, string> | undefined;
   #ended = false;
 
   /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
@@ -118,9 +114,7 @@ export class Run extends ArtifactVerbs {
   serverId(): Promise<string> {
     const log = this.#log;
     if (log === undefined) return Promise.reject(this.#unrecorded ?? new PulseError("DISABLED", "Tracking is off."));
-    if (log.ids) return Promise.resolve(log.ids.runId);
-    if (log.refused) return Promise.reject(log.refused);
-    this.held?.record();
+    if (log.uncreated) this.held?.record();
     return awaitedId(this.#host.recorder, log);
   }
 
@@ -130,23 +124,26 @@ export class Run extends ArtifactVerbs {
    * run.logMetric("loss", 0.42, { step: 3 });
    */
   logMetric(key: string, value: MetricValue, options?: MetricOptions): void {
-    this.capture(key, value, options?.step, options?.timestamp);
+    if (!isPair(this, "logMetric", key, value, arguments.length)) return;
+    const given = options && metricOptions(this, "logMetric", options);
+    this.capture(key, value, given?.step, given?.timestamp);
   }
 
   /** Logs several metrics at the same moment. */
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void {
-    if (this.#log === undefined) return;
-    const timestamp = options?.timestamp ?? this.#host.clock.now();
-    eachOf(this, "logMetrics", metrics, (key, value) => this.capture(key, value, options?.step, timestamp));
+    if (!isRecordOf(this, "logMetrics", metrics, arguments.length) || this.#log === undefined) return;
+    const given = options && metricOptions(this, "logMetrics", options);
+    const timestamp = given?.timestamp ?? this.#host.clock.now();
+    eachOf(this, "logMetrics", metrics, (key, value, at) => this.capture(key, value, given?.step, timestamp, undefined, undefined, at));
   }
 
   /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
   logParam(key: string, value: unknown): void;
   /** @internal With the method that records it. */
-  logParam(key: string, value: unknown, method: string | undefined): void;
-  logParam(key: string, value: unknown, method: string | undefined = this.method): void {
-    if (value === undefined || this.#log === undefined) return;
-    const clean = this.#keyOf("param", key, method);
+  logParam(key: string, value: unknown, method: string | undefined, apart?: string): void;
+  logParam(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
+    if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
+    const clean = this.#keyOf("param", key, method, apart);
     const text = textOf(this, clean, value, LIMITS.paramValue, method);
     this.#params ??= new Map();
     const first = this.#params.get(clean);
@@ -164,18 +161,19 @@ export class Run extends ArtifactVerbs {
 
   /** Logs several params. */
   logParams(params: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this, "logParams", params, (key, value) => this.logParam(key, value));
+    if (isRecordOf(this, "logParams", params, arguments.length) && this.#log)
+      eachOf(this, "logParams", params, (key, value, apart) => this.logParam(key, value, undefined, apart));
   }
 
   /** Sets a tag; the last value stays. */
   setTag(key: string, value: unknown): void;
   /** @internal With the method that sets it. */
-  setTag(key: string, value: unknown, method: string | undefined): void;
-  setTag(key: string, value: unknown, method: string | undefined = this.method): void {
-    if (value === undefined || this.#log === undefined) return;
-    const clean = this.#keyOf("tag", key, method);
+  setTag(key: string, value: unknown, method: string | undefined, apart?: string): void;
+  setTag(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
+    if (!isPair(this, "setTag", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
+    const clean = this.#keyOf("tag", key, method, apart);
     this.#tags ??= new Set();
-    if (clean === key) this.#tags.add(key);
+    if (clean === key && apart === undefined) this.#tags.add(key);
     const limit = clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue;
     this.#log.tag({ key: clean, value: textOf(this, clean, value, limit, method) });
   }
@@ -187,37 +185,22 @@ export class Run extends ArtifactVerbs {
 
   /** Sets several tags. */
   setTags(tags: Readonly<Record<string, unknown>>): void {
-    if (this.#log) eachOf(this, "setTags", tags, (key, value) => this.setTag(key, value));
-  }
-
-  /**
-   * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
-   * another context is warned of once.
-   * @example
-   * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
-   */
-  logInput(dataset: Dataset, options: InputOptions = {}): void {
-    if (this.#log === undefined) return;
-    this.#inputs ??= new Map();
-    const input = newInput(this, this.#inputs, dataset, options);
-    if (input !== undefined) this.#log.input(input);
+    if (isRecordOf(this, "setTags", tags, arguments.length) && this.#log)
+      eachOf(this, "setTags", tags, (key, value, apart) => this.setTag(key, value, undefined, apart));
   }
 
   /** Ends the run; only the first end counts. @param status @default "FINISHED" */
-  end(status?: TerminalStatus): void;
+  end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
   /** @internal With the moment of the end. */
   end(status: TerminalStatus, at: number): void;
   end(status: TerminalStatus = "FINISHED", at?: number): void {
+    needRun(this, "end");
     if (this.#ended || this.#log?.ended) return;
     if (this.#log === undefined) {
       this.#ended = true;
       return;
     }
-    if (status !== "FINISHED" && !TERMINAL.has(status)) {
-      const detail = `A run ends FINISHED, FAILED or KILLED, not ${shownValue(status)}; FINISHED is taken`;
-      warnAt(this, this.method, "INVALID_VALUE", detail, "status");
-      status = "FINISHED";
-    }
+    if (status !== "FINISHED") status = terminalStatus(this, status);
     try {
       const series = this.#series;
       if (series)
@@ -248,7 +231,7 @@ export class Run extends ArtifactVerbs {
     return this.#host;
   }
 
-  protected get place(): Place {
+  protected get place(): this {
     return this;
   }
 
@@ -268,10 +251,9 @@ export class Run extends ArtifactVerbs {
     );
   }
 
-  /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. */
+  /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. (A selector may have recorded something meanwhile.) */
   captureWhole(keys: KeySet, values: readonly number[], time: number): void {
     const log = this.#log as RunBuffer;
-    // A selector of the user's may have recorded something meanwhile.
     if (this.takesWhole && Number.isSafeInteger(time) && time >= 0 && log.result(keys.keys, values, time)) this.#firstKeys = keys;
     else for (const [i, key] of keys.keys.entries()) this.capture(key, values[i], undefined, time);
   }
@@ -284,14 +266,14 @@ export class Run extends ArtifactVerbs {
     timestamp: unknown,
     thinning?: Thinning,
     method: string | undefined = this.method,
+    apart?: string,
   ): void {
     const log = this.#log;
     if (log === undefined) return;
     const { clock } = this.#host;
-    const clean = this.#keyOf("metric", key, method);
+    const clean = this.#keyOf("metric", key, method, apart);
     if (!isNumeric(value)) {
-      const detail = `Metric ${JSON.stringify(clean)} needs a number, got ${shownValue(value, clean)}; it is left out`;
-      warnAt(this, method, "INVALID_VALUE", detail, clean);
+      sayNoNumber(this, method, clean, value);
       return;
     }
     const number = Number(value);
@@ -313,15 +295,15 @@ export class Run extends ArtifactVerbs {
     });
   }
 
-  /** The key under which one of the user's is stored: two different ones of the run never have the same. */
-  #keyOf(kind: Keyed, key: string, method: string | undefined): string {
+  /** The key under which one of the user's is stored: two different ones of the run never have the same, and those of two places (`apart`) neither. */
+  #keyOf(kind: Keyed, key: string, method: string | undefined, apart: string | undefined): string {
     const given = typeof key === "string" ? key : keyText(key);
     const clean = sanitizeKey(given);
-    if (clean === key && this.#mended === undefined) return clean;
+    if (clean === given && apart === undefined && this.#mended === undefined) return clean;
     this.#mended ??= new MendedKeys();
-    const { key: stored, fresh } = this.#mended.take(kind, given, clean, (each) => this.#hasPlain(kind, each));
-    if (stored !== key) sayMended(this, method, given, clean, stored);
-    if (fresh) this.#log?.tag({ key: keyTag(stored), value: textOf(this, "pulse.key", keyText(given), LIMITS.tagValue, method, true) });
+    const { key: stored, fresh } = this.#mended.take(kind, apart ?? given, clean, (each) => this.#hasPlain(kind, each));
+    if (stored !== given) sayMended(this, method, apart ?? given, clean, stored, apart !== undefined);
+    if (fresh) this.#log?.tag(keyTag(this, stored, apart ?? given, method));
     return stored;
   }
 

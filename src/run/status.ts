@@ -1,8 +1,10 @@
+import { types } from "node:util";
 import { bounded, isError, valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
 import type { RunOptions } from "./options.js";
 import type { Run } from "./run.js";
-import { storedStack } from "./stack.js";
+import type { RunHost } from "./run-host.js";
+import { failedHere, readStack, storedStack } from "./stack.js";
 
 const STACK_CHARACTERS = 4_000;
 const MESSAGE_CHARACTERS = 1_000;
@@ -26,6 +28,23 @@ class Thrown {
   get(key: string): unknown {
     if (!this.#read.has(key)) this.#read.set(key, read(this.error, key));
     return this.#read.get(key);
+  }
+
+  /** Its stack, as V8 or its class writes it. */
+  get stack(): unknown {
+    const [name, message] = [this.#asked("name"), this.#asked("message")];
+    if (name === undefined && message === undefined) return read(this.error, "stack");
+    const parts = (): string[] => [name ?? read(this.error, "name"), message ?? read(this.error, "message")].map(String);
+    return readStack(
+      () => read(this.error, "stack"),
+      () => parts().filter(Boolean).join(": "),
+    );
+  }
+
+  /** What a getter of the program's has given for a key; undefined where that is no getter. */
+  #asked(key: string): unknown {
+    const getter = getterOf(this.error as object, key);
+    return getter !== undefined && this.#read.has(key) ? (this.#read.get(key) ?? "") : undefined;
   }
 
   get type(): string {
@@ -86,8 +105,7 @@ function describe(run: Run, thrown: Thrown): void {
   const tag = run.setErrorTag.bind(run);
   tag("error.type", thrown.type, MESSAGE_CHARACTERS);
   tag("error.message", thrown.message(run), MESSAGE_CHARACTERS);
-  const stack = thrown.get("stack");
-  if (typeof stack === "string") tag("error.stack", storedStack(stack), STACK_CHARACTERS);
+  if (typeof thrown.error === "object" && thrown.error !== null) tagStack(run, thrown);
   const causes = causesOf(thrown);
   if (causes.length > 0) tag("error.cause", causes.map((cause) => told(run, cause)).join("\n"), MESSAGE_CHARACTERS);
   const errors = thrown.get("errors");
@@ -95,6 +113,21 @@ function describe(run: Run, thrown: Thrown): void {
   const lines = errors.slice(0, MOST_TOLD).map((each) => told(run, new Thrown(each)));
   if (errors.length > MOST_TOLD) lines.push(`and ${errors.length - MOST_TOLD} more`);
   tag("error.errors", lines.join("\n"), MESSAGE_CHARACTERS);
+}
+
+/**
+ * Records the stack of what was thrown when this turn is over: until then the program may give the error another message, which is in its stack
+ * only if nobody has read that before. Where the run's tracker is of an older copy of the package, at once.
+ */
+function tagStack(run: Run, thrown: Thrown): void {
+  const at = failedHere();
+  const record = (): void => {
+    const stack = thrown.stack;
+    if (typeof stack === "string") run.setErrorTag("error.stack", storedStack(stack, at), STACK_CHARACTERS);
+  };
+  const recorder: Partial<Pick<RunHost["recorder"], "late">> = run.host.recorder;
+  if (recorder.late === undefined) record();
+  else recorder.late(record, thrown.error);
 }
 
 const told = (run: Run, thrown: Thrown): string => `${bounded(thrown.type)}: ${bounded(thrown.message(run))}`;
@@ -134,4 +167,14 @@ function read(value: unknown, key: string): unknown {
   } catch {
     return undefined; // a getter that throws
   }
+}
+
+/** The getter behind a property, however far up. */
+function getterOf(value: object, key: string): (() => unknown) | undefined {
+  for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (types.isProxy(at)) return undefined;
+    const found = Object.getOwnPropertyDescriptor(at, key);
+    if (found) return found.get;
+  }
+  return undefined;
 }

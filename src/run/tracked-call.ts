@@ -1,4 +1,5 @@
 import { type KeySet, NO_KEYS } from "../capture/key-set.js";
+import { cutText } from "../capture/keys.js";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
@@ -89,9 +90,16 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#once = once;
   }
 
-  /** Class and method, as messages name them. */
+  /** Class and method, as messages name them, or the function; one without a name of its own is named by its run. */
   get #where(): string {
-    return this.#resolved?.defaultName ?? this.#plan.name;
+    const { method, defaultName = this.#plan.name } = this.#resolved ?? {};
+    const run = method === undefined && NAMELESS.has(defaultName) ? this.run : undefined;
+    return run === undefined ? defaultName : `run ${shown(run.runName)} (experiment ${shown(run.experiment)})`;
+  }
+
+  /** What tells the messages of one place from those of another: functions of the same name may be anywhere. */
+  get #about(): string {
+    return this.#resolved?.method ?? `${this.#plan.name} ${this.run?.runName} ${this.run?.experiment}`;
   }
 
   /** The run below which it opens one. */
@@ -134,9 +142,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       this.run = openRun(host, {
         experiment: resolved.experiment,
         fallbackExperiment: resolved.className,
-        name:
-          (typeof runName === "function" ? guard(host, `${this.#where}: runName`, () => textOf(runName(this.#args))) : runName) ??
-          defaultName,
+        name: (typeof runName === "function" ? this.#nameBy(runName) : runName) ?? defaultName,
         parent,
         owner: this,
         place,
@@ -147,6 +153,12 @@ export class TrackedCall implements CallObserver, MetricSink {
       this.#scope = { host, run: this.run };
     }
     this.#begin(resolved);
+  }
+
+  #nameBy(runName: (args: readonly unknown[]) => unknown): string | undefined {
+    const what = `${this.#where}: runName`;
+    const name = guard(this.#host, what, () => runName(this.#args));
+    return guard(this.#host, what, () => textOf(name));
   }
 
   step(value: unknown): void {
@@ -237,13 +249,20 @@ export class TrackedCall implements CallObserver, MetricSink {
     const method = this.#resolved?.method;
     for (const capture of tags)
       guard(this.#host, `${this.#where}: capturing tags`, () =>
-        capture(result, this.#args, (key, value) => this.run?.setTag(key, value, method), this),
+        capture(result, this.#args, (key, value, apart) => this.run?.setTag(key, value, method, apart), this),
       );
   }
 
-  metric(key: string, value: number | bigint | boolean, step: unknown, timestamp: unknown, thinning: Thinning | undefined): void {
+  metric(
+    key: string,
+    value: number | bigint | boolean,
+    step: unknown,
+    timestamp: unknown,
+    thinning: Thinning | undefined,
+    apart?: string,
+  ): void {
     if (this.#keys !== undefined) {
-      const plain = step === undefined && timestamp === undefined && thinning === undefined;
+      const plain = step === undefined && timestamp === undefined && thinning === undefined && apart === undefined;
       const keys = plain ? this.#keys.with(key) : undefined;
       if (keys !== undefined) {
         this.#keys = keys;
@@ -252,7 +271,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       }
       this.#record();
     }
-    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method);
+    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method, apart);
   }
 
   /** Records what waits in `values`; what follows of this result is recorded by itself. */
@@ -267,13 +286,14 @@ export class TrackedCall implements CallObserver, MetricSink {
     const { diagnostics } = this.#host;
     const where = this.#where;
     const detail = (): string => `${where}: ${describe()}`;
-    if (mild) diagnostics.notice("NOTHING_FOUND", detail, `${where} ${subject}`);
-    else diagnostics.warn("NOTHING_FOUND", detail, undefined, `${where} ${subject}`);
+    const about = `${this.#about} ${subject}`;
+    if (mild) diagnostics.notice("NOTHING_FOUND", detail, about);
+    else diagnostics.warn("NOTHING_FOUND", detail, undefined, about);
   }
 
   limited(what: string): void {
     const where = this.#where;
-    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, where);
+    this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, this.#about);
   }
 
   /** Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured arguments. */
@@ -283,33 +303,39 @@ export class TrackedCall implements CallObserver, MetricSink {
     const { method } = resolved;
     const limited = (what: string): void => this.limited(what);
     if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
-      const fixed = { params: new Map<string, unknown>(), tags: new Map<string, unknown>() };
+      const fixed = { params: new Map<string, Taken>(), tags: new Map<string, Taken>() };
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
           guard(this.#host, `${this.#where}: ${kind}`, () =>
             emitRecord(
               typeof fields === "function" ? fields(this.#args, this) : fields,
-              (key, value) => fixed[kind].set(key, value),
+              (key, value, apart) => fixed[kind].set(apart ?? key, [key, value, apart]),
               limited,
             ),
           );
         }
       }
       // What is taken from the arguments stands above what is fixed.
-      const taken: [string, unknown][] = [];
+      const taken: Taken[] = [];
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (key, value) => taken.push([key, value]), this));
+        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (...each) => taken.push(each), this));
       for (const [key] of taken) fixed.params.delete(key);
-      for (const [key, value] of [...fixed.params, ...taken]) run.logParam(key, value, method);
-      for (const [key, value] of fixed.tags) run.setTag(key, value, method);
+      for (const [key, value, apart] of [...fixed.params.values(), ...taken]) run.logParam(key, value, method, apart);
+      for (const [key, value, apart] of fixed.tags.values()) run.setTag(key, value, method, apart);
     } else {
       for (const capture of params)
         guard(this.#host, `${this.#where}: capturing params`, () =>
-          capture(this.#args, (key, value) => run.logParam(key, value, method), this),
+          capture(this.#args, (key, value, apart) => run.logParam(key, value, method, apart), this),
         );
     }
   }
 }
+
+/** What functions without a name are called, and the blocks of `withRun`. */
+const NAMELESS: ReadonlySet<string> = new Set(["anonymous", "run"]);
+const shown = (name: string): string => JSON.stringify(cutText(name, 60));
+/** A captured param or tag: what its capture emits. */
+type Taken = [key: string, value: unknown, apart?: string | undefined];
 
 /** A name as a text; undefined leaves it to the default. */
 const textOf = (name: unknown): string | undefined => (name === undefined || name === null ? undefined : shortText(name));

@@ -59,6 +59,7 @@ export function addOpening(plan: Plan, options: CallOptions): void {
 /** @internal Makes the function that stands in for a plan's original: the only place that wraps. */
 export function wrap(plan: Plan, host?: RunHost): AnyFunction {
   const { original } = plan;
+  let known = prototypeOf(original);
   // Both functions call the original themselves: in deep recursion, and in the stack of each error, a call has one frame of ours.
   const wrapper = standIn(original, {
     method(this: unknown, ...args: unknown[]): unknown {
@@ -73,6 +74,7 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
       return returned(call, plan, this, args, result);
     },
     constructor: function (this: unknown, ...args: unknown[]): unknown {
+      if (wrapper.prototype !== known) known = samePrototype(wrapper, original);
       if (new.target) return Reflect.construct(original, args, new.target === wrapper ? original : new.target);
       if (scopes.storage.enterWith === undefined) return callTracked(plan, this, args, host);
       const call = enter(plan, this, args, host);
@@ -86,6 +88,7 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
     },
     trap: (_, self, args) => callTracked(plan, self, args, host),
   });
+  plan.wrapper = wrapper;
   plans.byFunction.set(wrapper, plan);
   metadata.defineMetadata?.("pulse-mlflow:plan", plan.parts, wrapper);
   return wrapper;
@@ -98,9 +101,14 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
  */
 export function standIn(original: AnyFunction, forms: Forms): AnyFunction {
   if (types.isProxy(original)) return new Proxy(original, { apply: forms.trap });
-  const made = Object.hasOwn(original, "prototype") ? forms.constructor : forms.method;
+  const hasPrototype = Object.hasOwn(original, "prototype");
+  const bound = !hasPrototype && isConstructor(original);
+  const made = hasPrototype || bound ? forms.constructor : forms.method;
   Object.setPrototypeOf(made, Object.getPrototypeOf(original) as object | null);
   for (const key of Reflect.ownKeys(original)) if (key !== "arguments" && key !== "caller") share(made, original, key);
+  // What somebody has deleted there is not to be ours here.
+  for (const key of ["name", "length"]) if (!Object.hasOwn(original, key)) Reflect.deleteProperty(made, key);
+  if (bound) asBound(made, original);
   if (!Object.hasOwn(original, "toString")) {
     // Some read a function's parameters from its text (dependency injection).
     const { toString: value } = { toString: () => Function.prototype.toString.call(original) };
@@ -110,6 +118,35 @@ export function standIn(original: AnyFunction, forms: Forms): AnyFunction {
   if (getOwnMetadataKeys && getOwnMetadata && defineMetadata)
     for (const key of getOwnMetadataKeys(original)) defineMetadata(key, getOwnMetadata(key, original), made);
   return made;
+}
+
+/** Whether a function can be called with `new`: those of the language that `bind` makes can, and have no `prototype`. Calls nothing. */
+function isConstructor(fn: AnyFunction): boolean {
+  try {
+    Reflect.construct(Object, [], fn);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Has a function with a `prototype` be like one that `bind` made: without one, and `instanceof` asks the function behind it. */
+function asBound(made: AnyFunction, original: AnyFunction): void {
+  made.prototype = undefined;
+  const value = (instance: unknown): boolean => instance instanceof original;
+  if (!Object.hasOwn(original, Symbol.hasInstance)) Object.defineProperty(made, Symbol.hasInstance, { value, configurable: true });
+}
+
+/** @internal The prototype of what a function makes; a proxy is asked nothing. */
+export function prototypeOf(fn: AnyFunction): unknown {
+  return types.isProxy(fn) ? undefined : Object.getOwnPropertyDescriptor(fn, "prototype")?.value;
+}
+
+/** @internal Has the original have the prototype that somebody has given the function in its place: instances are of it, whoever makes them. Gives it. */
+export function samePrototype(made: AnyFunction, original: AnyFunction): unknown {
+  const { prototype } = made;
+  if (Object.getOwnPropertyDescriptor(original, "prototype")?.writable === true) original.prototype = prototype;
+  return prototype;
 }
 
 /** A function in three forms that do the same; whichever is needed is called directly, since a function in between is a frame in every stack. */
@@ -178,7 +215,7 @@ function enter(plan: Plan, self: unknown, args: readonly unknown[] | undefined, 
   if ((depth >= DEEP && depth % 4 === 0) || wary > 0) demandRoom();
   const outer = scopes.get();
   const scope = host === undefined || outer?.host === host ? outer : { host, run: undefined };
-  const call = prepare(plan, self, args, scope) ?? new UntrackedCall(scope, outer);
+  const call = prepare(plan, self, args, scope, outer);
   if (call instanceof TrackedCall) {
     call.outer = outer;
     // A generator function's body starts at the first `next`, and so does its run.
@@ -216,7 +253,7 @@ function returned(
   if (plan.nature === "generator") return observeGenerator(result as object, call, true);
   // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
   if (result !== self && isGenerator(result)) return observeGenerator(result, call, false);
-  return observeResult(result, call, self, args ?? NONE);
+  return observeResult(result, call, self, args ?? NONE, plan);
 }
 
 /** How many tracked calls are on the stack. */
@@ -237,39 +274,53 @@ function demandRoom(): void {
   endUnended();
 }
 /** @internal Captures an assignment: setters and accessors log, but never open a run. */
-export function captureAssignment(plan: Plan, value: unknown): void {
+export function captureAssignment(plan: Plan, self: unknown, value: unknown): void {
   const scope = scopes.get();
-  const host = activeHost(scope);
   const run = runInForce(scope);
-  if (run === undefined) outsideRun(host, plan);
-  else new TrackedCall(plan, host, undefined, [value], scope, run).capture(value);
+  const { library, defaultName } = resolvePlan(plan, self);
+  if (run !== undefined) new TrackedCall(plan, activeHost(scope), undefined, [value], scope, run).capture(value);
+  else if (!library || asks(library, scope)) outsideRun(activeHost(scope), defaultName, "is assigned");
 }
 
 /** Decides what one call is: a run of its own, part of the open run, or none of ours. */
-function prepare(plan: Plan, self: unknown, given: readonly unknown[] | undefined, scope: Scope | undefined): TrackedCall | undefined {
+function prepare(
+  plan: Plan,
+  self: unknown,
+  given: readonly unknown[] | undefined,
+  scope: Scope | undefined,
+  outer: Scope | undefined,
+): TrackedCall | UntrackedCall {
   const args = given ?? NONE;
   const resolved = resolvePlan(plan, self);
-  if (resolved.opens && !asks(resolved.library, scope)) return undefined;
+  if (resolved.opens && !asks(resolved.library, scope)) return new UntrackedCall(NOT_ASKED, outer);
   const host = activeHost(scope);
   if (plan.remarks.length > 0)
-    for (const { code, detail } of plan.remarks.splice(0)) host.diagnostics.warn(code, detail, undefined, detail);
+    for (const { code, detail } of plan.remarks.splice(0)) {
+      const said = code === "UNKNOWN_ARGUMENT" ? `${resolved.defaultName}: ${detail}` : detail;
+      host.diagnostics.warn(code, said, undefined, said);
+    }
   const active = runInForce(scope);
-  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false) return undefined;
+  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
+    return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (!resolved.opens || resolved.nest === "join") {
     if (active) return new TrackedCall(plan, host, resolved, args, scope, active);
     if (!resolved.opens) {
-      outsideRun(host, plan, resolved.defaultName);
-      return undefined;
+      outsideRun(host, resolved.defaultName, "logs");
+      return new UntrackedCall(scope, outer);
     }
   }
   return new TrackedCall(plan, host, resolved, args, scope, undefined, given === undefined);
 }
 
 const NONE: readonly unknown[] = [];
+/** What is in force in a library's call of which the program wants no tracking. */
+const NOT_ASKED: Scope = { host: undefined, run: undefined, untracked: true };
 
-function outsideRun(host: RunHost, plan: Plan, where: string = plan.name): void {
+function outsideRun(host: RunHost, where: string, what: "logs" | "is assigned"): void {
   const { outsideRun: mode } = host.config;
-  const detail = `${where} logs, but no run is open and nothing says to open one.`;
+  const why =
+    what === "logs" ? "and nothing says to open one" : "and an assignment opens none: assign inside a tracked method or withRun()";
+  const detail = `${where} ${what}, but no run is open ${why}.`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
   if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, where);
 }

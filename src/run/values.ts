@@ -1,8 +1,9 @@
 import { types } from "node:util";
-import { cutText, keyText, withoutNul } from "../capture/keys.js";
-import { emitRecord } from "../capture/params.js";
+import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
+import { type EmitValue, emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
 import { valueText } from "../capture/text.js";
+import { LIMITS, type Tag } from "../entities.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { shownValue } from "../wrong-input.js";
 import type { RunHost } from "./run-host.js";
@@ -32,7 +33,7 @@ export function warnAt(
 }
 
 /** Walks along a record of the user's, which may have getters that throw. */
-export function eachOf(place: Place, verb: string, record: object, visit: (key: string, value: unknown) => void): void {
+export function eachOf(place: Place, verb: string, record: object, visit: EmitValue): void {
   const { method, host } = place;
   try {
     emitRecord(record, visit, (what) => warnAt(place, method, "CAPTURE_LIMIT", `${verb}: ${what} logged`, verb));
@@ -42,21 +43,45 @@ export function eachOf(place: Place, verb: string, record: object, visit: (key: 
   }
 }
 
-/** Says that a key is stored under another name: mended, or because it would be what another one was mended to. */
-export function sayMended(place: Place, method: string | undefined, key: string, clean: string, stored: string): void {
+/** Says that a key is stored under another name: mended, or because it would be what another one was mended to, or that of another place (`apart`). */
+export function sayMended(place: Place, method: string | undefined, key: string, clean: string, stored: string, apart: boolean): void {
   const [from, to] = [redactText(keyText(key)), stored].map((text) => JSON.stringify(cutText(text, 60)));
-  const why = clean === key ? "is what another one of the run became" : "is none MLflow accepts";
+  const why = apart ? "is that of another place, too" : clean === key ? "is what another one of the run became" : "is none MLflow accepts";
   warnAt(place, method, "INVALID_KEY", `Key ${from} ${why}; it is stored as ${to}`, stored);
+}
+
+/** Says that a metric is none. */
+export function sayNoNumber(place: Place, method: string | undefined, key: string, value: unknown): void {
+  const got = `${shownValue(value, key)}${types.isPromise(value) ? ", which is to be awaited" : ""}`;
+  warnAt(place, method, "INVALID_VALUE", `Metric ${JSON.stringify(key)} needs a number, got ${got}; it is left out`, key);
+}
+
+/** Times that nobody means in milliseconds, all in January 1970; in seconds they are from 2001 to 2096. */
+const SECONDS = { from: 1_000_000_000, to: 4_000_000_000 };
+
+/** The tag that holds what a key was, or where it is from. */
+export function keyTag(place: Place, stored: string, given: string, method: string | undefined): Tag {
+  const value = textOf(place, "pulse.key", keyText(given), LIMITS.tagValue, method, true);
+  return { key: sanitizeKey(`pulse.key.${stored}`), value };
 }
 
 /** A step or a time as the integer it must be. */
 export function integerOf(place: Place, given: unknown, what: string, key: string, fallback: number, method: string | undefined): number {
-  if (Number.isSafeInteger(given)) return given as number; // first: to ask for a Date is dear
+  if (Number.isSafeInteger(given)) {
+    // First: to ask for a Date is dear.
+    const number = given as number;
+    if (what === "timestamp" && number >= SECONDS.from && number <= SECONDS.to) {
+      const detail = `Metric ${JSON.stringify(key)}: the timestamp ${number} looks like seconds; it is in milliseconds since 1970 (Date.now())`;
+      warnAt(place, method, "INVALID_VALUE", detail, `seconds ${key}`);
+    }
+    return number;
+  }
   const value = types.isDate(given) ? given.getTime() : typeof given === "bigint" ? Number(given) : given;
   if (Number.isSafeInteger(value)) return value as number;
   const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
   const taken = Number.isSafeInteger(whole) ? whole : fallback;
-  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be an integer, got ${shownValue(given)}; ${taken} is taken`;
+  const wanted = what === "timestamp" ? "milliseconds since 1970, a whole number, or a Date" : "a whole number";
+  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be ${wanted}, got ${shownValue(given)}; ${taken} is taken`;
   warnAt(place, method, "INVALID_VALUE", detail, `${what} ${key}`);
   return taken;
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { shownText } from "../capture/redact.js";
-import { messageOf, PulseError } from "../errors.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import type { Finding } from "./tracking-store.js";
 
 /** What an error means to somebody who looks at the configuration. */
@@ -11,12 +11,14 @@ export function problem(what: string, error: unknown): Finding {
   const text = shownText(messageOf(cause));
   if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: text };
   // A message is what happened, then what a running program is to do; here somebody can do more.
-  const todo =
-    cause.code === "STORE_UNAVAILABLE"
-      ? "Check the address in the tracking URI, that the server runs, and the proxy if there is one."
-      : cause.todo;
+  const todo = TODO[cause.code] ?? cause.todo;
   return { what, verdict: "bad", detail: todo === "" ? text : text.replace(cause.todo, "").trim(), ...(todo !== "" && { todo }) };
 }
+
+const TODO: Partial<Record<PulseErrorCode, string>> = {
+  STORE_UNAVAILABLE: "Check the address in the tracking URI, that the server runs, and the proxy if there is one.",
+  FORBIDDEN: "Have the server's administrator allow it to this user, or log in as another one.",
+};
 
 /** About as much as a database takes that begins. */
 const ROOM_BYTES = 1 << 20;

@@ -128,6 +128,8 @@ export class MemoryStore implements ReadyStore, TrackingReader {
   }
 
   #experiment(ref: ExperimentRef): string | undefined {
+    const of = ref.of === undefined ? undefined : this.runs.get(ref.of);
+    if (of) return of.experimentId;
     if ("id" in ref) return [...this.experiments.values()].includes(ref.id) ? ref.id : undefined;
     let id = this.experiments.get(ref.name);
     if (id === undefined) {

@@ -54,7 +54,7 @@ export interface StoredIds {
 export interface RunChange {
   /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
   readonly runKey: string;
-  /** By name, and made when there is none of that name; or by the id of one that exists. */
+  /** By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of another run (`of`). */
   readonly experiment: ExperimentRef;
   /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
   readonly ids: StoredIds | undefined;
@@ -218,7 +218,9 @@ export function storeFault(store: unknown): string | undefined {
   if (isPromise(store)) return "a promise (make the store at once, and open it with the first change)";
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
   if (missing.length > 0) return `an object without ${missing.join(" and ")}`;
-  const odd = Object.entries({ applySync, artifactsOf, runUrl, settle, probe }).find(([, value]) => value !== undefined && typeof value !== "function");
+  const odd = Object.entries({ applySync, artifactsOf, runUrl, settle, probe }).find(
+    ([, value]) => value !== undefined && typeof value !== "function",
+  );
   if (odd) return `one whose ${odd[0]} is no method`;
   if (uri !== undefined && (typeof uri !== "string" || uri.trim() === "")) return "one whose uri is no text";
   return undefined;

@@ -24,10 +24,16 @@ export function noStore(uri: string, scheme: string | undefined, schemes: readon
   const host = HOST.exec(uri)?.[1];
   if (host !== undefined) return wrong(" has no scheme", `http://${host}`);
   if (DATABASE.test(uri)) return wrong(" has no scheme", `sqlite:///${uri}`);
+  const slashes = /^(https?)[:/]{1,3}(?!\/)(.+)$/i.exec(uri);
+  if (slashes && !/^https?:\/\//i.test(uri)) return wrong(" is no URL", `${slashes[1]?.toLowerCase()}://${slashes[2]}`);
   if (scheme === undefined) {
     const odd = /^[^:/\\.@]{2,}(?=:)/.exec(uri)?.[0];
     if (odd !== undefined) return wrong(" begins with no scheme: that is a letter, then letters, digits, + . and -, before a colon");
     return wrong(" is a plain path: folders of the mlruns kind are not written in this version yet");
+  }
+  if (/^(postgres|postgresql|mysql|mssql)/.test(scheme)) {
+    const server = "start `mlflow server --backend-store-uri …` with it, and give the server's http:// address here";
+    return wrong(`: databases other than SQLite are reached through a server in this version: ${server}`);
   }
   if (NOT_YET.test(scheme)) return wrong(`: there is no store for ${scheme}: in this version yet; registerTrackingStore() adds one`);
   const near = nearest(scheme, schemes);

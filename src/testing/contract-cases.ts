@@ -191,6 +191,16 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     same(unknown.kind === "rejected" && unknown.error.code, "EXPERIMENT_NOT_FOUND", "that rejection has this code");
   },
 
+  "a run can be created in the experiment another run is in, and where there is no such run in the one that is named": async (store) => {
+    const [first, beside, alone] = [newRun(), newRun(), newRun()];
+    await store.deliver(change(first, { create: start() }));
+    const experiment = { name: "Another contract", of: store.idOf(first) };
+    await store.deliver(change(beside, { experiment, create: start() }));
+    await expectRun(store, beside, {}, "after its creation in the experiment of another run");
+    await store.deliver(change(alone, { experiment: { ...experiment, of: newRun() }, create: start() }));
+    await expectRun(store, alone, { experiment: "Another contract" }, "after its creation in that of a run that is not there");
+  },
+
   "applySync, where there is one, does the same before it returns": async (store, { store: { applySync } }) => {
     if (applySync === undefined) return;
     const [id, other] = [newRun(), newRun()];

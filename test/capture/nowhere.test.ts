@@ -86,8 +86,8 @@ test("paths into arguments that lead nowhere are told; arguments that were not g
   function train(_cfg?: unknown, _lr?: unknown): void {}
   const options = { params: ["_cfg.lrr", "3", "_lr"] };
   assert.deepEqual(told(train, options, [{ lr: 1, epochs: 2 }]), [
-    'train: param path "lrr" found nothing; argument _cfg has lr, epochs. Did you mean "lr"? Write "lrr?" if it may be missing.',
-    'train: param path "3" found nothing; there are 2 arguments.',
+    'train: param path "_cfg.lrr" found nothing; argument _cfg has _cfg.lr, _cfg.epochs. Did you mean "_cfg.lr"? Write "_cfg.lrr?" if it may be missing.',
+    'train: param path "3" found nothing; there are 2 arguments, counted from 0.',
   ]);
   assert.deepEqual(told(train, { params: ["_cfg.lr", "_lr"] }, []), []);
   assert.deepEqual(told(train, { params: ["_cfg.lrr?", "3?"] }, [{ lr: 1 }]), []);

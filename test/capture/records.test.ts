@@ -72,7 +72,7 @@ test("a list, a text, bytes and the like are no records: nothing is recorded, an
       assert.equal(warnings.length, 1, `${way}: ${called}`);
       assert.match(
         warnings[0] ?? "",
-        new RegExp(`${who.source}.*a record of names and values is needed, got ${called}\\b.*\\[CAPTURE_FAILED\\]`),
+        new RegExp(`${who.source}.*a record of names and values is needed, got ${called}\\b.*\\[(?:CAPTURE_FAILED|INVALID_VALUE)\\]`),
       );
     }
   for (const nothing of [undefined, null]) {

@@ -87,7 +87,7 @@ const RUNNING = { body: { run: { info: { status: "RUNNING" }, data: { metrics: [
 
 test("status says what is kept, where, how much, how old, and by whom it is held", async () => {
   const state = newState();
-  assert.match((await cli(state, ["status"])).out, /Nothing is kept in .*: everything recorded was delivered/);
+  assert.match((await cli(state, ["status"])).out, /Nothing is kept in .*\.\n$/);
   const path = leaveBehind(state, "http://mlflow:5000");
   const live = new OutboxFolder(join(state, "pulse-mlflow/outbox"), "sqlite:////x.db").create(Date.now(), systemClock.id());
   writeFileSync(
@@ -101,7 +101,7 @@ test("status says what is kept, where, how much, how old, and by whom it is held
     /http:\/\/mlflow:5000\n.*changes +runs.*\n.*waiting\s+4\s+2\s+[\d.]+ KiB\s+.*ago\s+1\n {2}to deliver it: +npx pulse-mlflow sync --uri http:\/\/mlflow:5000\n/,
   );
   assert.match(out, /sqlite:\/\/\/\/x\.db\n.*\n.*held by a running program\s+\d/);
-  assert.match(out, /cannot be read: of another version, or damaged/);
+  assert.match(out, /cannot be read: of another version of this package, or damaged/);
   const json = JSON.parse((await cli(state, ["status", "--json"])).out);
   const boxes = json.uris.flatMap((uri: { outboxes: object[] }) => uri.outboxes);
   assert.deepEqual(boxes.map((box: { state: string; changes?: number }) => [box.state, box.changes]).sort(), [
@@ -177,10 +177,10 @@ test("an outbox of a newer version is left alone, and status and sync say so", a
       const path = leaveBehind(state, url);
       execute(path, "PRAGMA user_version = 2");
       const before = readFileSync(path);
-      assert.match((await cli(state, ["status"])).out, /cannot be read: of another version, or damaged/);
+      assert.match((await cli(state, ["status"])).out, /cannot be read: of another version of this package, or damaged/);
       const { code, out } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url });
       assert.equal(code, 2, out);
-      assert.match(out, /\.outbox is of another version of this package, or none of its files; it was left alone/);
+      assert.match(out, /\.outbox is of another version of this package, or damaged; it was left alone/);
       assert.ok(readFileSync(path).equals(before));
     },
   );
@@ -562,7 +562,28 @@ test("an outbox that is damaged behind its beginning spoils no command", async (
   const bytes = readFileSync(path);
   bytes.fill(0xff, 4_096);
   writeFileSync(path, bytes);
-  assert.match((await cli(state, ["status"])).out, /cannot be read: of another version, or damaged/);
+  assert.match((await cli(state, ["status"])).out, /cannot be read: of another version of this package, or damaged/);
   assert.equal((await cli(state, ["discard", "--yes"])).code, 0);
   assert.ok(existsSync(path));
+});
+
+test("doctor names files and variables that look like configuration and are not read", async () => {
+  const folder = mkdtempSync(join(root, "strays-"));
+  writeFileSync(join(folder, "pulse-mlflow.config.js"), "export default {}");
+  const env = { MLFLOW_TRACKING_URL: "http://h", PULSE_MLFLOW: "offf", MLFLOW_TRACKING_URI: "memory:" };
+  const { code, out } = await cli(newState(), [], env, ["sh", "-c", `cd "${folder}" && exec "$0" "$1" doctor`]);
+  assert.equal(code, 2, out);
+  assert.match(out, /configuration +pulse-mlflow\.config\.js is not read: settings are in pulse-mlflow\.config\.json/);
+  assert.match(out, /environment +MLFLOW_TRACKING_URL is not known here; did you mean MLFLOW_TRACKING_URI\?/);
+  assert.match(out, /tracking +PULSE_MLFLOW must be on or off/);
+  assert.match(out, /file +none/);
+});
+
+test("discard for one URI says what is kept for others", async () => {
+  const state = newState();
+  leaveBehind(state, "http://other:5000");
+  const { code, out } = await cli(state, ["discard", "--yes", "--uri", "http://this:5000"]);
+  assert.equal(code, 0);
+  assert.match(out, /Nothing is kept that can be thrown away\.\n/);
+  assert.match(out, /For http:\/\/other:5000, something is kept, too: npx pulse-mlflow discard --uri http:\/\/other:5000/);
 });

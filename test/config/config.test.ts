@@ -110,14 +110,19 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
     [
       { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
       undefined,
-      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): there is no store for postgresql: in this version yet.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): databases other than SQLite are reached through a server.*mlflow server.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
     [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /Tracking URI "mlruns" \(from MLFLOW_TRACKING_URI\) is a plain path/],
     [{}, { trackingUri: "mlruns" }, /Tracking URI "mlruns" \(from pulse-mlflow\.config\.json\) is a plain path/],
     [{ MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }, undefined, /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
     [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/],
-    [{}, "{ not json", /could not be read as JSON.*INVALID_CONFIG/],
+    [{}, "{ not json", /could not be read as JSON: line 1, column 3\..*INVALID_CONFIG/],
+    [{}, '{\n  // where\n  "experiment": "x" }', /could not be read as JSON: line 2, column 3: JSON has no comments\./],
+    [{}, "", /could not be read as JSON: it is empty; write \{\} for no settings\./],
+    [{}, '{ "experiment": "x"', /could not be read as JSON: it ends too early|could not be read as JSON: line 1, column 20/],
+    [{}, { store: {} }, /pulse-mlflow\.config\.json: store is given by code only, to configure\(\)\./],
+    [{ MLFLOW_TRACKING_INSECURE_TLS: "maybe" }, undefined, /MLFLOW_TRACKING_INSECURE_TLS: expected true, false, 1 or 0, got "maybe"\./],
   ] as const) {
     const { code, out, stderr } = run("wrong", env as Record<string, string>, file);
     assert.equal(code, 0, stderr);
@@ -245,6 +250,26 @@ test("a password in a URI that no parser takes is in no error, and no parser tak
   assert.doesNotMatch(JSON.stringify(out) + stderr, /hun|ter2/);
   for (const uri of ["http://host:5000/team%40x", "http://host/team@x"]) assert.equal(openStore(uri, STORE_OPTIONS).uri, uri);
   assert.throws(() => openStore("http://host:5000/team@x", STORE_OPTIONS), /@ in a path, are written %23 %2F %3F %40/);
+});
+
+test("a file may begin with a byte order mark, and half a login is said", () => {
+  const { out, stderr } = run("marked", {}, `\ufeff${JSON.stringify({ experiment: "Marked" })}`);
+  assert.equal(runsIn(join(String(out["cwd"]), "mlflow.db"))[0]?.["experiment"], "Marked", stderr);
+  const half = resolveConfig(
+    { trackingUri: "http://h" },
+    { MLFLOW_TRACKING_USERNAME: "me", MLFLOW_TRACKING_URI: "http://h", HOME: folder },
+  );
+  assert.equal(half.server.auth, undefined);
+  assert.match(
+    String(half.server.problem?.message),
+    /^MLFLOW_TRACKING_USERNAME is set and MLFLOW_TRACKING_PASSWORD is not: no credentials/,
+  );
+});
+
+test("a switch that means neither on nor off is said, and tracking is on", () => {
+  const { stderr, out } = run("switch", { PULSE_MLFLOW: "offf" });
+  assert.match(stderr, /PULSE_MLFLOW must be on or off .*, got "offf": tracking is on\. \[INVALID_CONFIG\]/);
+  assert.equal(runsIn(join(String(out["cwd"]), "mlflow.db")).length > 0, true);
 });
 
 test("environment variables that mean nothing are said to", () => {

@@ -288,5 +288,5 @@ test("an unknown argument named in the options is said at the first call", () =>
   }
   const { tracker, warnings } = memoryTracker();
   tracker.run(() => new Named().go(1));
-  assert.match(warnings.join(), /go has no argument named "rate"/);
+  assert.match(warnings.join(), /Named\.go: there is no argument named "rate"; it has lr\. Name one/);
 });

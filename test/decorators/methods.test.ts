@@ -128,7 +128,7 @@ test("an unknown argument name is warned of once", async () => {
   tracker.run(() => new Fresh().go(1));
   assert.deepEqual(params(await onlyRun()), { lr: "1" });
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /go has no argument named "rate".*UNKNOWN_ARGUMENT/);
+  assert.match(warnings[0] ?? "", /Fresh\.go: there is no argument named "rate"; it has lr\. Name .*UNKNOWN_ARGUMENT/);
 });
 
 test("static methods are tracked, unmarked methods are not", async () => {

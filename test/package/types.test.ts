@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -74,4 +74,32 @@ for (const version of versions) {
 test("without strict, too, everything that compiles does", () => {
   for (const [dialect, flags] of Object.entries(dialects))
     assert.equal(compile("7", ["--strict", "false", ...flags], [...programs, dialect]), "");
+});
+
+/** Decorators that were called, as a library exports them. */
+const EXPORTED = `import { defineExperiment, LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, tracked } from "pulse-mlflow";
+export function Timed(name: string) { return LogMetric(name, { prefix: "t/" }); }
+export const [Job, Rate, Stage, Sweep] = [TrackedRun({ tags: { kind: "job" } }), LogParam("lr"), LogTag("stage"), TrackedExperiment("A")];
+export const Schema = defineExperiment({ name: "S", metrics: { loss: {} } });
+export const [Loss, InSchema, Bare] = [Schema.LogMetric("loss"), Schema.TrackedExperiment(), LogMetric()];
+export const train = tracked((lr: number) => ({ loss: lr }), { metrics: "loss" });
+`;
+
+test("decorators and tracked functions can be exported by who emits declarations", () => {
+  const user = mkdtempSync(join(folder, "user-"));
+  mkdirSync(join(user, "node_modules"));
+  symlinkSync(process.cwd(), join(user, "node_modules/pulse-mlflow"));
+  symlinkSync(join(process.cwd(), "node_modules/@types"), join(user, "node_modules/@types"));
+  writeFileSync(join(user, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(user, "exported.ts"), EXPORTED);
+  for (const version of versions)
+    for (const flags of Object.values(dialects)) {
+      const args = [
+        ...[join(typescript.get(version) ?? "", "bin/tsc"), ...(version === "5.9" ? [] : ["--ignoreConfig"]), "--declaration"],
+        ...["--emitDeclarationOnly", "--preserveSymlinks", "--strict", "--target", "es2023", "--module", "nodenext", "--types", "node"],
+      ];
+      const { stdout } = spawnSync(process.execPath, [...args, ...flags, "exported.ts"], { cwd: user, encoding: "utf8" });
+      assert.equal(stdout, "", version);
+      assert.match(readFileSync(join(user, "exported.d.ts"), "utf8"), /Timed\(name: string\): import\("pulse-mlflow"\)\.Applied</);
+    }
 });

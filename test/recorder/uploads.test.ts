@@ -19,7 +19,9 @@ function memory(config: PulseConfig = {}) {
   const warnings: string[] = [];
   const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
   const files = (): Record<string, string> =>
-    Object.fromEntries([...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
+    Object.fromEntries(
+      [...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]),
+    );
   return { tracker, store, warnings, files };
 }
 
@@ -101,7 +103,10 @@ test("an embedded store has the files beside the database, also those of a file 
   assert.equal(readFileSync(join(artifacts, "gone.bin"), "utf8"), "gone");
   await tracker.shutdown();
   const left = readdirSync(join(place, "outbox"), { recursive: true }).map(String);
-  assert.deepEqual(left.filter((name) => /files|outbox$/.test(name)), []);
+  assert.deepEqual(
+    left.filter((name) => /files|outbox$/.test(name)),
+    [],
+  );
 });
 
 const text = ({ artifacts }: StoredRun): Record<string, string> =>
@@ -111,7 +116,9 @@ const unavailable = new PulseError("STORE_UNAVAILABLE", "Away.");
 /** Everything that lies in a folder, without the names of folders. */
 const lies = (place: string): string[] =>
   existsSync(place)
-    ? readdirSync(place, { recursive: true, withFileTypes: true }).flatMap((each) => (each.isFile() && each.name !== "uri" ? [each.name] : []))
+    ? readdirSync(place, { recursive: true, withFileTypes: true }).flatMap((each) =>
+        each.isFile() && each.name !== "uri" ? [each.name] : [],
+      )
     : [];
 
 test("files wait while their place is away, and nothing is left behind once it is back", async () => {
@@ -132,7 +139,11 @@ test("files wait while their place is away, and nothing is left behind once it i
   assert.equal(tracker.stats().pending, 3);
   store.uploadFault = undefined;
   await until("files", () => tracker.stats().pending === 0);
-  assert.deepEqual(text(store.named("waits") as StoredRun), { "small.txt": "small", "in/waits.bin": "waits", "large.txt": "x".repeat(100_000) });
+  assert.deepEqual(text(store.named("waits") as StoredRun), {
+    "small.txt": "small",
+    "in/waits.bin": "waits",
+    "large.txt": "x".repeat(100_000),
+  });
   await tracker.shutdown();
   assert.deepEqual(lies(outbox), []);
   assert.match(warnings.join("\n"), /Away/);
@@ -222,8 +233,7 @@ test("a later file of the same name replaces the one that waits", async () => {
 
 test("files of a run that sampling leaves out are neither stored nor counted", async () => {
   const { store, tracker, warnings } = kit();
-  const fail = (sample: number): void =>
-    tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
+  const fail = (sample: number): void => tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
   fail(0);
   fail(1);
   assert.throws(() =>

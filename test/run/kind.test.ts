@@ -150,3 +150,58 @@ test("a function whose name is no text, or throws when read, is anonymous", asyn
     ["anonymous", "anonymous", "run"],
   );
 });
+
+test("a prototype that a wrapper is given is that of its instances", () => {
+  const { tracker } = memoryTracker();
+  for (const wrap of [tracked, tracker.tracked, bind]) {
+    function A(): void {}
+    A.prototype.greet = () => "hello";
+    // biome-ignore lint/complexity/useArrowFunction: it is to be one that makes instances
+    const B = wrap(function B(this: { n: number } | undefined, n: number) {
+      if (this) this.n = n;
+    }) as unknown as { new (n: number): { greet(): string; n: number }; prototype: object };
+    assert.equal(new B(1).n, 1);
+    B.prototype = Object.create(A.prototype as object);
+    const made = new B(2);
+    assert.ok(made instanceof B && made instanceof A);
+    assert.deepEqual([made.greet(), made.n], ["hello", 2]);
+    class C extends B {}
+    assert.ok(new C(3) instanceof B);
+    const steps = wrap(function* () {
+      yield 1;
+    });
+    (steps as { prototype: object }).prototype = Object.assign(Object.create(steps.prototype as object), { own: true });
+    assert.deepEqual([(steps() as never as { own: boolean }).own, [...steps()]], [true, [1]]);
+  }
+});
+
+test("a bound class can be called with new, and what has no name gets none", () => {
+  const { tracker } = memoryTracker();
+  class Point {
+    readonly target: unknown;
+    readonly n: number;
+    constructor(n: number) {
+      this.target = new.target;
+      this.n = n;
+    }
+  }
+  for (const wrap of [tracked, tracker.tracked, bind]) {
+    const plain = Point.bind(null, 3);
+    const made = wrap(plain as never) as unknown as { new (): Point; prototype: unknown };
+    const point = new made();
+    assert.deepEqual([point.n, point.target, point instanceof Point, point instanceof made], [3, Point, true, true]);
+    assert.equal(made.prototype, undefined);
+    assert.throws(() => class extends made {}, TypeError);
+    assert.throws(() => (made as unknown as () => void)(), TypeError);
+    class Sub extends Point {}
+    assert.equal((Reflect.construct(made as never, [], Sub) as Point).target, Sub);
+    const nameless = function old() {};
+    delete (nameless as { name?: string }).name;
+    delete (nameless as { length?: number }).length;
+    const wrapped = wrap(nameless);
+    assert.deepEqual([wrapped.name, Object.hasOwn(wrapped, "name"), Object.hasOwn(wrapped, "length")], ["", false, false]);
+    const add = wrap(((a: number, b: number) => a + b).bind(null, 1));
+    assert.throws(() => new (add as unknown as { new (): object })(), TypeError);
+    assert.equal(add(2), 3);
+  }
+});

@@ -79,7 +79,7 @@ test("a token function is asked again when the server refuses its token, once", 
   assert.equal((await sent(url, { auth })).kind, "done");
   assert.equal(asked, 2);
   valid = -1;
-  assert.match(text(await sent(url, { auth })), /^UNAUTHORIZED .*does not accept the credentials/);
+  assert.match(text(await sent(url, { auth })), /^UNAUTHORIZED .*does not accept the configured token/);
   assert.equal(asked, 4);
   for (const token of [
     () => Promise.reject(new Error("vault is sealed")),

@@ -66,7 +66,7 @@ test("what is denied says which experiment, where, to whom and what to do", asyn
   const answer = ({ url }: Seen): Scripted | undefined => (url.includes(SEARCH) ? undefined : DENIED);
   for (const [more, whom] of [
     [{ auth: { username: "ann", password: "hunter22" } }, 'user "ann"'],
-    [{ auth: { token: "hunter22" } }, "this token"],
+    [{ auth: { token: "hunter22" } }, "the configured token"],
     [{}, "requests without credentials"],
   ] as const) {
     const { store, server } = await served(answer, more);

@@ -12,6 +12,8 @@ const MOST_RUNS = 1_000;
 /** Who has runs that are not over although nobody has them queued. */
 export interface Holder {
   endOpen(end: UnfinishedEnd): void;
+  /** The process was asked to stop. */
+  askedToStop?(): void;
   /** Ends what is over by the clock. */
   endOverdue?(): void;
 }
@@ -103,7 +105,11 @@ export class DeferredRuns implements ChangeSink {
 
   /** Ends the runs that are still open, the root last. */
   endOpen(end: UnfinishedEnd): void {
-    for (const { run } of this.#logs.slice().reverse()) run.endUnfinished(end);
+    for (const log of this.#logs.slice().reverse()) log.endUnfinished(end);
+  }
+
+  askedToStop(): void {
+    for (const log of this.#logs) log.askedToStop = !log.ended;
   }
 
   #settle(fate: Verdict): void {

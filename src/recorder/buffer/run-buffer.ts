@@ -2,8 +2,11 @@ import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../enti
 import type { PulseError } from "../../errors.js";
 import { itemsOf, LIST_NAMES, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
 import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
-import type { Unfinished } from "../unfinished.js";
+import type { Unfinished, UnfinishedEnd } from "../unfinished.js";
 import { GatheredItems, type OtherLists } from "./gathered-items.js";
+
+/** How a run ends that was open when the process was asked to stop. */
+const STOPPED: UnfinishedEnd = { status: "KILLED", partial: false };
 
 const NO_BUFFERS: never[] = [];
 
@@ -44,6 +47,8 @@ export class RunBuffer extends GatheredItems {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
   readonly run: Unfinished;
+  /** A signal that asks the process to stop came while it was open. */
+  askedToStop = false;
   /** Its place in the queue's list, or -1; the list's own. */
   place = -1;
   #parent: RunBuffer | undefined;
@@ -136,6 +141,11 @@ export class RunBuffer extends GatheredItems {
   /** Children that wait for this run's creation. */
   get children(): readonly RunBuffer[] {
     return this.#children ?? NO_BUFFERS;
+  }
+
+  /** The process or the tracker ends with this run open. */
+  endUnfinished(end: UnfinishedEnd): void {
+    this.run.endUnfinished(this.askedToStop ? STOPPED : end);
   }
 
   /** Has a watcher told how the run fares. */

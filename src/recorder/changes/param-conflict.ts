@@ -1,5 +1,5 @@
 import { cutText, sanitizeKey } from "../../capture/keys.js";
-import { type ExperimentRef, LIMITS, type Param, type Tag } from "../../entities.js";
+import { type ExperimentRef, experimentLabel, LIMITS, type Param, type Tag } from "../../entities.js";
 import { PulseError } from "../../errors.js";
 import type { RunChange } from "../../stores/tracking-store.js";
 
@@ -8,7 +8,7 @@ export function conflictWarning(keys: readonly string[], runKey: string, experim
   const names = keys.map((key) => JSON.stringify(key)).join(", ");
   return new PulseError(
     "PARAM_CONFLICT",
-    `Param ${names} of run ${runKey} has another value in the store already; the new one is kept in tag pulse.conflict.* (experiment ${JSON.stringify("name" in experiment ? experiment.name : experiment.id)}).`,
+    `Param ${names} of run ${runKey} has another value in the store already; the new one is kept in tag pulse.conflict.* (experiment ${experimentLabel(experiment)}).`,
   );
 }
 

@@ -14,7 +14,8 @@ const RECENT_MS = 1_000;
 const MOST_REMEMBERED = 1_000;
 
 /** One text for an experiment, whether it is named or has an id. */
-export const experimentKey = (ref: ExperimentRef): string => JSON.stringify("id" in ref ? { id: ref.id } : { name: ref.name });
+export const experimentKey = (ref: ExperimentRef): string =>
+  JSON.stringify({ ...("id" in ref ? { id: ref.id } : { name: ref.name }), of: ref.of });
 
 /** An experiment whose runs wait. */
 interface Denied {

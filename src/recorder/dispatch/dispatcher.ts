@@ -23,6 +23,8 @@ export interface DispatcherOptions<W extends Work> {
   readonly clock: Clock;
   /** Called when outcomes are booked. */
   readonly onSettled?: (() => void) | undefined;
+  /** Called in a turn of its own before anything is taken. */
+  readonly turn?: (() => void) | undefined;
 }
 
 /**
@@ -50,7 +52,7 @@ export class Dispatcher<W extends Work> {
     this.#breaker = new CircuitBreaker(
       store.width ?? 1,
       () => clock.random(),
-      () => this.#pump(),
+      () => this.#turn(),
     );
     this.denied = new DeniedExperiments(() => {
       for (const log of this.#logs) log.reopen();
@@ -76,8 +78,13 @@ export class Dispatcher<W extends Work> {
     // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
     soon(() => {
       this.#scheduled = false;
-      this.#pump();
+      this.#turn();
     });
+  }
+
+  #turn(): void {
+    this.#options.turn?.();
+    this.#pump();
   }
 
   /** Begins at once, cutting a wait short. */

@@ -5,9 +5,9 @@ import { isDamaged } from "../../stores/sql/driver.js";
 import type { RunChange } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
-import type { Outbox } from "./outbox.js";
 import { KeptUploads } from "../uploads/kept-uploads.js";
 import type { Upload } from "../uploads/upload-target.js";
+import type { Outbox } from "./outbox.js";
 import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxLog } from "./outbox-log.js";
 

@@ -187,8 +187,8 @@ export class OutboxWriter implements Spool {
     if (log.kept) this.#live.set(log.runKey, log);
   }
 
-  /** Takes note of what open runs end as if the process dies now. */
-  noteDeath(status: TerminalStatus): void {
+  /** Takes note of what open runs end as if the process dies now; undefined: as if nothing had announced it. */
+  noteDeath(status: TerminalStatus | undefined): void {
     if (this.own.source) this.own.write((outbox) => outbox.noteDeath(status));
   }
 

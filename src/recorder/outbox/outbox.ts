@@ -244,13 +244,19 @@ export class Outbox extends OutboxFile {
          WHERE start IS NOT NULL AND run IN (SELECT key FROM runs WHERE parent IN (SELECT key FROM runs WHERE aside IS NOT NULL))`,
       );
       this.run("DELETE FROM changes WHERE aside IS NOT NULL");
-      this.run("DELETE FROM runs WHERE (aside IS NOT NULL OR ended = 1) AND key NOT IN (SELECT run FROM changes UNION SELECT run FROM files)");
+      this.run(
+        "DELETE FROM runs WHERE (aside IS NOT NULL OR ended = 1) AND key NOT IN (SELECT run FROM changes UNION SELECT run FROM files)",
+      );
     });
     this.#count();
   }
 
   /** Takes note of what open runs end as if the tracker dies. */
-  noteDeath(status: TerminalStatus): void {
+  noteDeath(status: TerminalStatus | undefined): void {
+    if (status === undefined) {
+      this.run("DELETE FROM meta WHERE name = 'death'");
+      return;
+    }
     this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
   }
 
@@ -432,8 +438,8 @@ export class Outbox extends OutboxFile {
 /** The name of an experiment that is kept as JSON, or its id. */
 function nameIn(experiment: string): string {
   try {
-    const { name, id } = JSON.parse(experiment) as { name?: string; id?: string };
-    return name ?? `with id ${id}`;
+    const { name, id, of } = JSON.parse(experiment) as { name?: string; id?: string; of?: string };
+    return of === undefined ? (name ?? `with id ${id}`) : `of run ${of}`;
   } catch {
     return experiment; // damaged
   }

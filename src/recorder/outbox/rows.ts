@@ -135,9 +135,15 @@ export function damage(what: string, error: unknown): string {
 
 /** Reads an experiment. */
 function experimentIn(column: unknown): ExperimentRef {
-  const ref = JSON.parse(String(column)) as { readonly name?: unknown; readonly id?: unknown; readonly tags?: unknown } | null;
+  const ref = JSON.parse(String(column)) as {
+    readonly name?: unknown;
+    readonly id?: unknown;
+    readonly tags?: unknown;
+    readonly of?: unknown;
+  } | null;
   hold(isText(ref?.name) || isText(ref?.id), "experiment");
   hold(ref?.tags === undefined || (Array.isArray(ref.tags) && ref.tags.every(isPair)), "experiment's tags");
+  hold(ref?.of === undefined || isText(ref.of), "run whose experiment it is");
   return ref as ExperimentRef;
 }
 

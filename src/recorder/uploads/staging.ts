@@ -11,7 +11,7 @@ const OWNER_FOLDER = 0o700;
 const SUFFIX = ".files";
 
 /** The folder of files that wait with an outbox. */
-export const stagingFolder = (outbox: string): string => outbox + SUFFIX;
+const stagingFolder = (outbox: string): string => outbox + SUFFIX;
 
 export type StagedFile = UploadSource & { readonly kind: "staged" };
 

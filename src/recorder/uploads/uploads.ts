@@ -10,8 +10,8 @@ import { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import type { OwnOutbox } from "../outbox/own-outbox.js";
 import { Staging } from "./staging.js";
-import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
 import { bytesInMemory, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
 /** What is larger does not go into rows: as rows it would hold the event loop. */

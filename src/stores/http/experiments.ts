@@ -1,4 +1,4 @@
-import type { ExperimentRef } from "../../entities.js";
+import { type ExperimentRef, experimentLabel } from "../../entities.js";
 import { MlflowError, type PulseError } from "../../errors.js";
 import { Failure, refusal, refusedAs } from "../../http/failure.js";
 import { record, text } from "../../http/json.js";
@@ -7,11 +7,15 @@ import type { MlflowApi } from "../../http/mlflow-api.js";
 /** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
 const BELIEVED_MS = 60_000;
 const MOST_TAGGED = 1_000;
+/** Most runs whose experiments are remembered. */
+const MOST_RUNS = 1_000;
 
 /** The ids of experiments, by name. */
 export class Experiments {
   readonly #api: MlflowApi;
   readonly #ids = new Map<string, { readonly id: Promise<string>; readonly until: number }>();
+  /** Those that runs are in, by the runs' ids. */
+  readonly #byRun = new Map<string, string>();
   /** Those whose tags are set, with what they were. */
   readonly #tagged = new Map<string, ExperimentRef>();
 
@@ -20,8 +24,9 @@ export class Experiments {
   }
 
   /** The id of an experiment, made when there is none of that name. */
-  id(ref: ExperimentRef): Promise<string> {
-    if ("id" in ref) return Promise.resolve(ref.id);
+  async id(ref: ExperimentRef): Promise<string> {
+    const theirs = ref.of === undefined ? undefined : await this.#idOfRuns(ref.of);
+    if (theirs !== undefined || "id" in ref) return theirs ?? (ref as { readonly id: string }).id;
     const known = this.#ids.get(ref.name);
     const now = performance.now();
     if (known && now <= known.until) return known.id;
@@ -34,6 +39,30 @@ export class Experiments {
   /** Has the ids asked for again: the server may be another one. */
   forget(): void {
     this.#ids.clear();
+    this.#byRun.clear();
+  }
+
+  /** Takes note of the experiment a run is in. */
+  know(runId: string, experimentId: string): void {
+    this.#byRun.set(runId, experimentId);
+    if (this.#byRun.size > MOST_RUNS) this.#byRun.delete(this.#byRun.keys().next().value as string);
+  }
+
+  /** The experiment a run is in; undefined where that cannot be told: there is no such run, it was deleted, or these credentials may not see it. */
+  async #idOfRuns(runId: string): Promise<string | undefined> {
+    const known = this.#byRun.get(runId);
+    if (known !== undefined) return known;
+    try {
+      const info = record(record((await this.#api.get("runs/get", { run_id: runId }))["run"])?.["info"]);
+      const id = text(info?.["experiment_id"]);
+      if (id === undefined) throw this.#api.incomplete("runs/get");
+      if (info?.["lifecycle_stage"] === "deleted") return undefined;
+      this.know(runId, id);
+      return id;
+    } catch (error) {
+      if (error instanceof Failure && (error.kind === "denied" || error.kind === "rejected")) return undefined;
+      throw error;
+    }
   }
 
   async #idOf(ref: NamedExperiment): Promise<string> {
@@ -81,17 +110,14 @@ export class Experiments {
 type NamedExperiment = Extract<ExperimentRef, { readonly name: string }>;
 type Text = string & { toWellFormed(): string };
 
-/** An experiment's name or id, for messages. */
-export const label = (ref: ExperimentRef): string => ("id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name));
-
 export function deletedExperiment(experiment: ExperimentRef, cause?: unknown): Failure {
-  return refusal("EXPERIMENT_DELETED", `Experiment ${label(experiment)} was deleted.`, cause);
+  return refusal("EXPERIMENT_DELETED", `Experiment ${experimentLabel(experiment)} was deleted.`, cause);
 }
 
 /** Says which experiment is closed to whom. */
 export function deniedExperiment(ref: ExperimentRef, uri: string, login: string, error: PulseError): PulseError {
   const { errorCode = "", serverMessage = "" } = error instanceof MlflowError ? error : {};
   const said = serverMessage === "" ? "403" : `403: ${serverMessage}`;
-  const detail = `${uri} does not let ${login} write into experiment ${label(ref)} (${said}). Have EDIT permission granted there.`;
+  const detail = `${uri} does not let ${login} write into experiment ${experimentLabel(ref)} (${said}). Have EDIT permission granted there.`;
   return new MlflowError("FORBIDDEN", detail, errorCode, 403, serverMessage);
 }

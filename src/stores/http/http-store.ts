@@ -1,6 +1,6 @@
 import { systemClock } from "../../clock.js";
 import type { ServerSettings } from "../../config/server.js";
-import type { DatasetInput, Tag } from "../../entities.js";
+import { type DatasetInput, experimentLabel, type Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { Failure, refusal, refusedAs } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
@@ -21,7 +21,7 @@ import {
   type StoredIds,
 } from "../tracking-store.js";
 import { integer } from "./batches.js";
-import { deletedExperiment, deniedExperiment, Experiments, label } from "./experiments.js";
+import { deletedExperiment, deniedExperiment, Experiments } from "./experiments.js";
 import { logInputs } from "./inputs.js";
 import { ItemWriter } from "./item-writer.js";
 import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
@@ -258,7 +258,7 @@ export class HttpStore implements ReadyStore {
     if (refused === undefined) return error;
     if (refused.errorCode === "RESOURCE_DOES_NOT_EXIST") {
       this.#experiments.forget();
-      return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${label(experiment)} on ${this.uri}.`, refused);
+      return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${experimentLabel(experiment)} on ${this.uri}.`, refused);
     }
     if (!DELETED.test(refused.message)) return error;
     this.#experiments.forget();
@@ -270,6 +270,7 @@ export class HttpStore implements ReadyStore {
       const answer = await this.api.post("runs/update", { run_id: runKey, status: "RUNNING" });
       const experimentId = text(record(answer["run_info"])?.["experiment_id"]);
       if (experimentId === undefined) throw this.api.incomplete("runs/update");
+      this.#experiments.know(runKey, experimentId);
       return { runId: runKey, experimentId };
     } catch (error) {
       throw this.#runFailure(error, runKey);

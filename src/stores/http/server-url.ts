@@ -10,6 +10,8 @@ const CUT_PASSWORD = /^https?:\/\/[^/?#@]*:\d+[/?#].*@/i;
 export function serverUrl(uri: string, origin?: string): URL {
   if (/^https?:\/\/[^/]/i.test(uri) && URL.canParse(uri) && !CUT_PASSWORD.test(uri)) return new URL(uri);
   const hint = uri.includes("@") ? "; # / ? and @ in a password, and @ in a path, are written %23 %2F %3F %40" : "";
+  const port = Number(/^https?:\/\/[^/?#]*:(\d+)(?:[/?#]|$)/i.exec(uri)?.[1]);
+  if (port > 65_535) throw wrongUri(uri, ` has port ${port}; ports go from 1 to 65535`, origin);
   const slashed = uri.replace(/^(https?):\/*(?=[^/])/i, "$1://");
   throw wrongUri(uri, ` is no URL of a server${hint}`, origin, slashed !== uri && URL.canParse(slashed) ? slashed : undefined);
 }

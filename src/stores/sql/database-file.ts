@@ -2,6 +2,7 @@ import { closeSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { shownUri } from "../../capture/redact.js";
 import { absolutePath, workingFolder } from "../../config/folders.js";
+import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
 import { wrongUri } from "../wrong-uri.js";
 
@@ -51,6 +52,7 @@ export function createFile(path: string): boolean {
     return true;
   } catch (error) {
     if (fsCode(error) !== "EEXIST") throw error;
+    if (isFolder(path)) throw new PulseError("NOT_WRITABLE", `${path} is a folder; name a file in it.`);
     return false;
   }
 }

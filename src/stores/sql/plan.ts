@@ -140,7 +140,12 @@ export class Planner {
     return [key, this.#options.double(finite(value)), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0];
   }
 
-  *#experiment(ref: ExperimentRef): Plan<Experiment | PulseError> {
+  *#experiment(given: ExperimentRef): Plan<Experiment | PulseError> {
+    let ref = given;
+    if (given.of !== undefined) {
+      const run = (yield { kind: "read", statement: "runState", rows: [[given.of]] }) as SqlRow | undefined;
+      if (run?.["lifecycle_stage"] === "active") ref = { id: String(run["experiment_id"]) };
+    }
     const label = "id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name);
     const [statement, value] = "id" in ref ? (["experimentById", ref.id] as const) : (["experimentByName", ref.name] as const);
     const read: Step = { kind: "read", statement, rows: [[value]] };
@@ -163,7 +168,7 @@ export class Planner {
       const { id } = found;
       yield { kind: "write", statement: "putExperimentTag", rows: ref.tags.map(({ key, value }) => [key, value, id]) };
     }
-    this.#experiments.set(cacheKey(ref), found);
+    this.#experiments.set(cacheKey(given), found);
     return found;
   }
 }
@@ -176,7 +181,8 @@ function withoutTables({ name }: DatasetInput): RefusedItems {
   return { what: "input", key: name, items: 1, error: new PulseError("REJECTED", detail) };
 }
 
-const cacheKey = (ref: ExperimentRef): string => ("id" in ref ? `id ${ref.id}` : `name ${ref.name}`);
+const cacheKey = (ref: ExperimentRef): string =>
+  ref.of !== undefined ? `of ${ref.of}` : "id" in ref ? `id ${ref.id}` : `name ${ref.name}`;
 
 /** Creates a run, with its end when that is known already. */
 function addRun(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined): Step {

@@ -3,7 +3,16 @@ import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { refusedTags } from "../refused-tags.js";
-import { type Finding, itemsOf, NO_CHANGE, type Outcome, type ProbeOptions, type ReadyStore, type RunChange, type StoredIds } from "../tracking-store.js";
+import {
+  type Finding,
+  itemsOf,
+  NO_CHANGE,
+  type Outcome,
+  type ProbeOptions,
+  type ReadyStore,
+  type RunChange,
+  type StoredIds,
+} from "../tracking-store.js";
 import { Apart, isRefusal, Restart } from "./apart.js";
 import { createFile, fileIdentity, fsCode, isBeingMade } from "./database-file.js";
 import { type Database, FILE, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";

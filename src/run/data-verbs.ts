@@ -7,7 +7,9 @@ import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { jsonText } from "./artifact-json.js";
 import { type ArtifactsOptions, filesIn } from "./files-in.js";
+import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
+import { needRun } from "./verb-arguments.js";
 
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
@@ -22,14 +24,30 @@ export interface ArtifactOptions {
 }
 
 /**
- * The verbs of a run that log files, in the order of arguments of Python's client. Each only records and returns: storing goes on in the
+ * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and returns: storing goes on in the
  * background, and what is wrong with a file is said once and fails nothing else. (The base of `Run`.)
  */
-export abstract class ArtifactVerbs {
-  /** @internal */
+export abstract class DataVerbs {
+  /** The tags of each dataset logged. */
+  #inputs: Map<string, string> | undefined;
+
   abstract get log(): RunBuffer | undefined;
   /** @internal Where it is, for what is said of it. */
-  protected abstract get place(): Place;
+  protected abstract get place(): Place & { readonly id: string };
+
+  /**
+   * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
+   * another context is warned of once.
+   * @example
+   * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
+   */
+  logInput(dataset: Dataset, options: InputOptions = {}): void {
+    needRun(this, "logInput");
+    if (this.log === undefined) return;
+    this.#inputs ??= new Map();
+    const input = newInput(this.place, this.#inputs, dataset, options);
+    if (input !== undefined) this.log.input(input);
+  }
 
   /**
    * Logs a file under its name, in folder `artifactPath` of the run's artifacts. It need not stay: once this returns it may be removed or
@@ -87,7 +105,8 @@ export abstract class ArtifactVerbs {
     if (this.log === undefined) return;
     this.#guard("logDict", artifactFile, () => {
       const path = artifactPath(artifactFile);
-      if (typeof value !== "object" || value === null) throw new PulseError("INVALID_VALUE", `logDict needs an object, got ${shownValue(value)}.`);
+      if (typeof value !== "object" || value === null)
+        throw new PulseError("INVALID_VALUE", `logDict needs an object, got ${shownValue(value)}.`);
       const { text, redacted } = jsonText(this.place.host, value);
       if (redacted) sayRedacted(this.place.host, JSON.stringify(path), "", text);
       this.#upload(path, Buffer.from(text));
@@ -104,7 +123,8 @@ export abstract class ArtifactVerbs {
     this.#guard("logBytes", artifactFile, () => {
       const path = artifactPath(artifactFile);
       if (bytes instanceof ArrayBuffer) this.#upload(path, new Uint8Array(bytes.slice(0)));
-      else if (ArrayBuffer.isView(bytes)) this.#upload(path, Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+      else if (ArrayBuffer.isView(bytes))
+        this.#upload(path, Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
       else throw new PulseError("INVALID_VALUE", `logBytes needs bytes, got ${shownValue(bytes)}.`);
     });
   }

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogMetric, LogParam, LogTag, requireRun, TrackedExperiment } from "../../src/index.js";
+import { memoryTracker, values } from "../support/memory.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
+type Any = any;
+
+test("code in a call that when leaves out may ask for a run, and gets one that forgets", async () => {
+  const { tracker, runs } = memoryTracker();
+  const work = tracker.tracked(
+    async () => {
+      await Promise.resolve();
+      requireRun().logMetric("loss", 1);
+      return 1;
+    },
+    { when: () => false },
+  );
+  assert.equal(await work(), 1);
+  tracker.withRun({ when: () => false }, () => requireRun().setTag("a", "b"));
+  // Inside a run it is that one.
+  await tracker.withRun({ runName: "outer" }, () => work());
+  const stored = await runs();
+  assert.deepEqual(
+    stored.map(({ name }) => name),
+    ["outer"],
+  );
+  assert.deepEqual(stored[0] && values(stored[0]), { loss: [1] });
+  assert.throws(() => requireRun(), { code: "NO_ACTIVE_RUN" });
+});
+
+test("a setter outside any run says class and member, and that an assignment opens none; of a library it says nothing", () => {
+  const { tracker, warnings } = memoryTracker();
+  @TrackedExperiment("Setters")
+  class Dial {
+    level = 0;
+    @LogMetric("level" as Any)
+    set turned(to: number) {
+      this.level = to;
+    }
+  }
+  tracker.run(() => {
+    new Dial().turned = 3;
+  });
+  assert.match(
+    warnings.join(),
+    /Dial\.turned is assigned, but no run is open and an assignment opens none: assign inside a tracked method/,
+  );
+});
+
+const later = async (): Promise<number> => {
+  await Promise.resolve();
+  throw new Error("it is away");
+};
+
+test("a function of the options that answers later is said once, ends nothing, and leaves what it was for out", async () => {
+  for (const [options, about] of [
+    [{ metrics: later }, /the selector gave a promise/],
+    [{ metrics: { quality: later } }, /the selector for "quality" gave a promise/],
+    [{ metrics: "loss", runName: later }, /runName failed: it must answer at once/],
+    [{ metrics: "loss", params: later }, /params failed/],
+    [{ metrics: "loss", tags: later }, /tags failed/],
+    [{ metrics: "loss", failOn: later }, /failOn failed/],
+  ] as const) {
+    const { tracker, warnings } = memoryTracker();
+    for (let i = 0; i < 2; i++) assert.deepEqual(tracker.tracked(() => ({ loss: 1 }), options as Any)(), { loss: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(warnings.length, 1, warnings.join());
+    assert.match(String(warnings[0]), about);
+  }
+});
+
+test("so it is with those of decorators", async () => {
+  class Scorer {
+    @LogMetric("loss", { step: later } as Any)
+    step(): object {
+      return { loss: 1 };
+    }
+    @LogMetric("loss", { timestamp: later } as Any)
+    timestamp(): object {
+      return { loss: 1 };
+    }
+    @LogMetric("loss", { when: later } as Any)
+    when(): object {
+      return { loss: 1 };
+    }
+    @LogTag(later as Any)
+    tag(): object {
+      return { stage: "a" };
+    }
+    @LogTag({ stage: later } as Any)
+    tags(): object {
+      return { stage: "a" };
+    }
+    @LogParam({ lr: later } as Any)
+    param(_lr: number): void {}
+  }
+  for (const name of ["step", "timestamp", "when", "tag", "tags", "param"] as const) {
+    const { tracker, warnings } = memoryTracker();
+    tracker.withRun({}, () => new Scorer()[name](1));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(warnings.length, 1, `${name}: ${warnings.join()}`);
+    assert.match(String(warnings[0]), new RegExp(`Scorer\\.${name}: .* gave a promise; it must answer at once`));
+  }
+});
+
+test("a promise as a value is said and left out, and a redactor or logger that answers later ends nothing", async () => {
+  const { tracker, warnings, onlyRun } = memoryTracker();
+  tracker.withRun({ params: { p: Promise.resolve(1) }, tags: { t: Promise.resolve("a") } }, () => undefined);
+  const run = await onlyRun();
+  assert.deepEqual([...run.params.keys()], []);
+  assert.equal(run.tags.has("t"), false);
+  assert.equal(warnings.filter((text) => text.includes("is a promise, which is to be awaited")).length, 2);
+  const hostile = memoryTracker({ redact: later as Any, logger: { warn: later as Any } });
+  hostile.tracker.withRun({ params: { a: "b" } }, () => undefined);
+  await hostile.tracker.flush();
+});
+
+test("two functions without a name are told apart by their runs", () => {
+  const { tracker, warnings } = memoryTracker();
+  for (const name of ["first", "second"])
+    tracker.withRun({ experiment: name.toUpperCase(), runName: name, metrics: "los" as Any }, () => ({ loss: 1 }));
+  assert.equal(warnings.length, 2);
+  assert.match(warnings.join("\n"), /run "first" \(experiment "FIRST"\): metric path "los" found nothing/);
+  assert.match(warnings.join("\n"), /run "second" \(experiment "SECOND"\): metric path "los" found nothing/);
+  for (const experiment of ["A", "B"]) tracker.withRun({ experiment }, () => named(tracker.tracked)());
+  assert.equal(warnings.length, 4);
+});
+
+function named(tracked: Any): () => unknown {
+  return tracked(
+    function train() {
+      return { loss: 1 };
+    },
+    { metrics: "los" },
+  );
+}
+
+test("a bare @LogTag on what is no text or number is said once", () => {
+  class Stage {
+    @LogTag
+    stage(): object {
+      return { stage: "test" };
+    }
+  }
+  const { tracker, warnings } = memoryTracker();
+  for (let i = 0; i < 2; i++) tracker.withRun({}, () => new Stage().stage());
+  assert.deepEqual(warnings.length, 1);
+  assert.match(
+    String(warnings[0]),
+    /Stage\.stage: no tag was found: it gave an object\. Name what is to be a tag: a path \("stage"\) or a function/,
+  );
+});

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { memoryTracker, values } from "../support/memory.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
+type Loose = Record<string, (...args: any[]) => unknown>;
+
+const HANDLED = Promise.reject(new Error("away"));
+HANDLED.catch(() => undefined);
+
+/** What is called on a run, and what is said of it, if anything. */
+const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | undefined])[] = [
+  [(run) => run["logMetric"]?.(), /logMetric: the key must be a text, got undefined; nothing is logged \(run "verbs", experiment/],
+  [(run) => run["logMetric"]?.("loss"), /logMetric needs a key and a value, got "loss" alone; nothing is logged/],
+  [(run) => run["logMetric"]?.(5, 1), /logMetric: the key must be a text, got 5; its text is taken/],
+  [
+    (run) => run["logMetric"]?.({ loss: 1 }),
+    /logMetric needs a key and a value, got \{"loss":1\}; for a record of several use logMetrics\(\)/,
+  ],
+  [
+    (run) => run["logMetric"]?.("late", Promise.resolve(1)),
+    /logMetric: the value of "late" is a promise, which is to be awaited; it is left out/,
+  ],
+  [(run) => run["logMetric"]?.("a", 1, 3), /logMetric: options must be an object, as in \{ step: 3 \}, got 3; it is left out/],
+  [(run) => run["logMetric"]?.("b", 1, { steps: 3 }), /logMetric: there is no option "steps"\. Did you mean "step"\?/],
+  [
+    (run) => run["logMetric"]?.("c", 1, { timestamp: 1_764_000_000 }),
+    /the timestamp 1764000000 looks like seconds; it is in milliseconds since 1970/,
+  ],
+  [
+    (run) => run["logMetric"]?.("d", 1, { timestamp: "2026-01-01" }),
+    /the timestamp must be milliseconds since 1970, a whole number, or a Date, got "2026-01-01"/,
+  ],
+  [(run) => run["logMetric"]?.("e", 1, { timestamp: new Date("none") }), /the timestamp must be .*, got an invalid Date/],
+  [(run) => run["logMetric"]?.("f", 1, { step: 1.5 }), /the step must be a whole number, got 1.5; 1 is taken/],
+  [(run) => run["logMetrics"]?.(), /logMetrics: a record of names and values is needed, got nothing/],
+  [(run) => run["logMetrics"]?.("loss", 1), /logMetrics: a record .*, got string; for a single one use logMetric\(\)/],
+  [(run) => run["logMetrics"]?.({ g: 1 }, { stpe: 1 }), /logMetrics: there is no option "stpe"\. Did you mean "step"\?/],
+  [(run) => run["logParam"]?.("lr"), /logParam needs a key and a value, got "lr" alone/],
+  [(run) => run["logParam"]?.({ lr: 1 }), /logParam needs .*; for a record of several use logParams\(\)/],
+  [(run) => run["logParam"]?.("model", HANDLED), /logParam: the value of "model" is a promise/],
+  [(run) => run["setTag"]?.({ a: 1 }), /setTag needs .*; for a record of several use setTags\(\)/],
+  [(run) => run["logInput"]?.("iris.csv"), /logInput needs a dataset, \{ name, digest, sourceType, source \}, got "iris.csv"/],
+  [
+    (run) => run["logInput"]?.({ name: "iris", digset: "1" }),
+    /logInput needs a dataset with digest, sourceType, source \(did you mean "digest" by "digset"\?\)/,
+  ],
+  [
+    (run) => run["logInput"]?.({ name: "i", digest: "1", sourceType: "local", source: "{}" }, "training"),
+    /logInput: options must be an object, as in \{ context: "training" \}, got "training"/,
+  ],
+  [
+    (run) => run["logInput"]?.({ name: "j", digest: "1", sourceType: "local", source: "{}" }, { contxt: "training" }),
+    /logInput: there is no option "contxt"\. Did you mean "context"\?/,
+  ],
+  [(run) => run["end"]?.("DONE"), /A run ends FINISHED, FAILED or KILLED, not "DONE"; FINISHED is taken/],
+  // What is left out on purpose.
+  [(run) => run["logParam"]?.("optional", undefined), undefined],
+  [(run) => run["setTags"]?.(undefined), undefined],
+  [(run) => run["logMetrics"]?.({}), undefined],
+  [(run) => run["logMetric"]?.("h", 1, undefined), undefined],
+  [(run) => run["logMetric"]?.("i", 1, { step: 1, timestamp: Date.now() }), undefined],
+];
+
+test("a verb says of arguments it cannot take what they are and where, and throws nothing", async () => {
+  for (const [call, said] of CASES) {
+    const { tracker, warnings } = memoryTracker();
+    const run = tracker.startRun({ runName: "verbs" });
+    call(run as unknown as Loose);
+    if (said === undefined) assert.deepEqual(warnings, [], String(call));
+    else {
+      assert.equal(warnings.length, 1, `${call}: ${warnings.join("\n")}`);
+      assert.match(String(warnings[0]), said);
+    }
+    run.end();
+    await tracker.shutdown();
+  }
+});
+
+test("what can be taken of wrong arguments is", async () => {
+  const { tracker, runs } = memoryTracker();
+  const run = tracker.startRun() as unknown as Loose;
+  run["logMetric"]?.(5, 1);
+  run["logMetric"]?.("a", 2, 3);
+  run["logMetric"]?.({ loss: 1 });
+  run["end"]?.();
+  const [stored] = await runs();
+  assert.deepEqual(stored && values(stored), { 5: [1], a: [2] });
+  assert.deepEqual(
+    [...(stored?.tags.keys() ?? [])].filter((key) => key.startsWith("pulse.")),
+    [],
+  );
+});
