@@ -159,6 +159,31 @@ def inputs(uri, run_id):
     ]
 
 
+@op
+def artifacts(uri, run_id):
+    """Each file of a run, by path: its size and SHA-256 as it is downloaded, and the size the listing says."""
+    import hashlib
+
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)  # 2.22 asks it, not its client, where a server's files are
+    found = {}
+    with beside(uri), tempfile.TemporaryDirectory() as folder:
+        api = client(uri)
+
+        def visit(path):
+            for each in api.list_artifacts(run_id, path):
+                if each.is_dir:
+                    visit(each.path)
+                    continue
+                with open(api.download_artifacts(run_id, each.path, folder), "rb") as file:
+                    content = file.read()
+                found[each.path] = [len(content), hashlib.sha256(content).hexdigest(), each.file_size]
+
+        visit(None)
+    return found
+
+
 for method in ("delete_experiment", "restore_experiment", "delete_run", "restore_run"):
     OPS[method] = lambda uri, id, method=method: getattr(client(uri), method)(id)
 

@@ -194,6 +194,11 @@ export class Peer {
     return this.#ask("inputs", { uri, run_id });
   }
 
+  /** Each file of a run as it is downloaded, by path, and the size that the listing says. */
+  artifacts(uri: string, run_id: string): Promise<Record<string, [size: number, sha256: string, listed: number | null]>> {
+    return this.#ask("artifacts", { uri, run_id });
+  }
+
   /** The ids of the active runs that match, oldest start first. */
   search(uri: string, experiment: string, filter = ""): Promise<string[]> {
     return this.#ask("search", { uri, experiment, filter });

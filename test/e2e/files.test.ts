@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { createTracker, type PulseConfig } from "../../src/index.js";
+import { startServer } from "./peer.js";
+import { startStack } from "./stack.js";
+import { startPeers, temporaryFolder, uriOf } from "./support.js";
+
+const folder = temporaryFolder("files");
+const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
+const [peers, newest, old, stack] = await Promise.all([
+  startPeers(),
+  startServer("newest", uriOf(join(folder, "newest.db")), folder),
+  startServer("old", uriOf(join(folder, "old.db")), folder),
+  startStack(stackFolder),
+]);
+after(async () => {
+  await Promise.all([newest.stop(), old.stop(), stack.stop()]);
+  rmSync(stackFolder, { recursive: true });
+});
+
+const embedded = uriOf(join(folder, "embedded.db"));
+const { username, password } = stack;
+
+for (const [name, peer, uri, config] of [
+  ["the newest MLflow with a folder", peers.newest, newest.url, {}],
+  ["MLflow 2.22 with a folder", peers.old, old.url, {}],
+  ["the newest MLflow with PostgreSQL, S3 and basic auth", peers.newest, stack.url, { auth: { username, password } }],
+  ["an embedded database", peers.newest, embedded, {}],
+] as const)
+  test(`${name}: what runs log as files, Python's client reads back byte for byte`, async () => {
+    const tracker = createTracker({ trackingUri: uri, outbox: { folder: join(folder, "outbox") }, ...(config as PulseConfig) });
+    const source = mkdtempSync(join(folder, "source-"));
+    mkdirSync(join(source, "out/deep"), { recursive: true });
+    const contents: Record<string, Buffer> = {
+      "report.md": Buffer.from("# Report\nä 🎉\n"),
+      "empty.txt": Buffer.alloc(0),
+      "config/run.json": Buffer.from('{\n  "layers": [\n    64,\n    32\n  ],\n  "name": "a"\n}'),
+      "small.bin": Buffer.from([0, 1, 2, 255]),
+      "large.bin": Buffer.alloc(3_000_000, "pulse"),
+      "model/weights.bin": Buffer.alloc(1_000_000, 7),
+      "all/a.html": Buffer.from("<p>a</p>"),
+      "all/deep/b c.csv": Buffer.from("a,b\n1,2\n"),
+    };
+    writeFileSync(join(source, "weights.bin"), contents["model/weights.bin"] as Buffer);
+    writeFileSync(join(source, "out/a.html"), contents["all/a.html"] as Buffer);
+    writeFileSync(join(source, "out/deep/b c.csv"), contents["all/deep/b c.csv"] as Buffer);
+    const run = tracker.startRun({ experiment: "Files", runName: "files" });
+    run.logText(String(contents["report.md"]), "report.md");
+    run.logText("", "empty.txt");
+    run.logDict({ layers: [64, 32], name: "a" }, "config/run.json");
+    run.logBytes(contents["small.bin"] as Buffer, "small.bin");
+    run.logBytes(contents["large.bin"] as Buffer, "large.bin");
+    run.logArtifact(join(source, "weights.bin"), "model");
+    run.logArtifacts(join(source, "out"), "all");
+    run.logMetric("loss", 0.5);
+    const id = await run.serverId();
+    run.end();
+    await tracker.flush();
+    rmSync(source, { recursive: true });
+    await tracker.shutdown();
+    const { artifacts, pending, dropped, rejected } = tracker.stats();
+    assert.deepEqual({ artifacts, pending, dropped, rejected }, { artifacts: 8, pending: 0, dropped: 0, rejected: 0 });
+    const found = await peer.artifacts(uri === stack.url ? stack.peerUri : uri, id);
+    assert.deepEqual(
+      Object.fromEntries(Object.entries(found).map(([path, [size, hash]]) => [path, [size, hash]])),
+      Object.fromEntries(
+        Object.entries(contents)
+          .sort()
+          .map(([path, bytes]) => [path, [bytes.length, createHash("sha256").update(bytes).digest("hex")]]),
+      ),
+    );
+  });
