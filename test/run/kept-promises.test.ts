@@ -11,6 +11,7 @@ type Keep = (promise: Kept) => void;
 const failing = (): Kept => sleep(1).then(() => Promise.reject(new Error("lost")));
 
 class Base {
+  name = "base";
   static shared = new Map<string, Kept>();
   static job: Kept | undefined;
 }

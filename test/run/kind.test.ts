@@ -156,7 +156,6 @@ test("a prototype that a wrapper is given is that of its instances", () => {
   for (const wrap of [tracked, tracker.tracked, bind]) {
     function A(): void {}
     A.prototype.greet = () => "hello";
-    // biome-ignore lint/complexity/useArrowFunction: it is to be one that makes instances
     const B = wrap(function B(this: { n: number } | undefined, n: number) {
       if (this) this.n = n;
     }) as unknown as { new (n: number): { greet(): string; n: number }; prototype: object };
