@@ -1,3 +1,152 @@
+// artifacts/artifact-repository.d.ts
+import type { Readable } from "node:stream";
+/**
+ * What is to be stored. It can be read as often as it takes, in parts too, and gives the same each time.
+ * @experimental
+ */
+export interface ArtifactContent {
+    /** In bytes. */
+    readonly size: number;
+    /** The bytes from `start` up to, and without, `end`. */
+    open(start: number, end: number): Readable;
+    /** All of it before it returns, where that can be done; for the process's exit. */
+    readSync?(): Uint8Array;
+}
+/**
+ * A file or folder of a repository.
+ * @experimental
+ */
+export interface ArtifactInfo {
+    /** From the repository's root, with `/`. */
+    readonly path: string;
+    readonly isDir: boolean;
+    /** In bytes; undefined for folders, and where the repository does not say. */
+    readonly size: number | undefined;
+}
+/**
+ * How an upload is done.
+ * @experimental
+ */
+export interface UploadOptions {
+    /** Ends it, and takes away what is stored of it so far, that of `state` included; the promise then rejects with the signal's reason. */
+    readonly signal?: AbortSignal | undefined;
+    /** What `onState` was told last of the same upload, by this process or an earlier one: it goes on from there. @default from the beginning */
+    readonly state?: unknown;
+    /**
+     * Called with what has to be kept to go on later (a JSON value), whenever a part is stored; with undefined when there is nothing to go on
+     * with any more. It may let in whoever has it to that one upload for an hour (addresses of parts that are signed): it is to be kept as the
+     * file itself is. Without this, an upload that fails takes away what is stored of it.
+     */
+    readonly onState?: ((state: unknown) => void) | undefined;
+    /** Called with the bytes stored so far. */
+    readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+/**
+ * Where the files of a run are kept. `upload` is idempotent: the same again ends the same, a file is there whole or not at all.
+ *
+ * What fails rejects with a `PulseError`, whose code says what follows: `STORE_UNAVAILABLE`, `STORE_BUSY`, `SERVER_ERROR`, `TLS_FAILED`,
+ * `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`, `DISK_FULL`: the same again later; `FORBIDDEN`: not with these credentials; `REJECTED`: never;
+ * `ARTIFACT_NOT_FOUND`: there is no such file. Paths are relative to the root, with `/`, already checked by `artifactPath`.
+ * @experimental It may still change in a minor version.
+ */
+export interface ArtifactRepository {
+    /** The root's URI, without credentials. */
+    readonly uri: string;
+    /** Stores a file, in place of one that is there. */
+    upload(path: string, content: ArtifactContent, options?: UploadOptions): Promise<void>;
+    /** The same before it returns; for the process's exit. */
+    uploadSync?(path: string, content: ArtifactContent): void;
+    /** What a folder holds, in the order of names, without what lies deeper; empty when there is no such folder. @default the root */
+    list(path?: string): Promise<readonly ArtifactInfo[]>;
+    /** A file's bytes, from `start` on. */
+    read(path: string, start?: number): Promise<Readable>;
+    /** Lets go of connections; idempotent. */
+    close(): void;
+}
+
+// artifacts/aws-settings.d.ts
+import type { S3Credentials } from "../config/options.js";
+/** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
+export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;
+/**
+ * Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile (`AWS_PROFILE`, else `default`) in
+ * `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines) is left to the optional peer package of the AWS SDK.
+ */
+export declare class AwsSettings {
+    constructor(env: NodeJS.ProcessEnv, given: CredentialsProvider | undefined);
+    /** An S3 of one's own, without a closing slash. */
+    get endpoint(): string | undefined;
+    /** @default us-east-1 */
+    get region(): string;
+    /**
+     * The credentials, those from before for as long as they last.
+     * @throws PulseError `UNAUTHORIZED` when there are none, saying what to set.
+     */
+    credentials(): Promise<S3Credentials>;
+    /** Has them asked for anew the next time: these were refused. Gives whether that may help. */
+    renew(): boolean;
+}
+/** Whether the environment gives this very program access to S3, rather than the machine to whoever uses it. */
+export declare function givesS3({ env }: {
+    readonly env: NodeJS.ProcessEnv;
+}): boolean;
+
+// artifacts/registry.d.ts
+import type { ArtifactsOptions } from "../config/options.js";
+import type { ServerSettings } from "../config/server.js";
+import type { ArtifactRepository } from "./artifact-repository.js";
+import { type CredentialsProvider } from "./aws-settings.js";
+/**
+ * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing before the first use.
+ * @throws an error that says what is wrong with the root.
+ * @experimental
+ */
+export type RepositoryMaker = (root: string, options: {
+    readonly requestTimeoutMs: number;
+}) => ArtifactRepository;
+/** What decides how a root is spoken to, and whether it may be. */
+export interface RepositoryOptions {
+    /** Of the run or experiment the root belongs to; that of a server is who has chosen the root. */
+    readonly trackingUri: string;
+    /** How that server is spoken to, if it is one; its credentials go to it alone. */
+    readonly server: ServerSettings;
+    /** What relative roots (`./mlruns/…`) are relative to: the folder of the database. @default none, and they are refused */
+    readonly folder?: string | undefined;
+    /** Whether a server may name folders of this machine. @default only one on this machine may */
+    readonly allowLocal?: boolean | undefined;
+    /** The buckets a server may name. @default any, if the environment gives this program access to S3 */
+    readonly buckets?: readonly string[] | undefined;
+    /** Asked for credentials for S3, instead of the environment. */
+    readonly credentials?: CredentialsProvider | undefined;
+}
+/** How the places that a store at a URI names for artifacts are spoken to. */
+export declare function repositoryOptions({ server, artifacts }: {
+    readonly server: ServerSettings;
+    readonly artifacts: ArtifactsOptions;
+}, uri: string): RepositoryOptions;
+/**
+ * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on. Registering a scheme
+ * again replaces what was there. Such a root is used whoever has chosen it, a server too: what is registered decides whom it trusts.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * @experimental
+ */
+export declare function registerArtifactRepository(scheme: string, make: RepositoryMaker): void;
+/**
+ * Makes the repository of a run's root; nothing is opened before the first use.
+ *
+ * Behind an `http(s)` tracking URI it is the server that chooses the root, and it is not trusted with more than its own files:
+ * - `mlflow-artifacts:` and `http(s)` roots only of that server itself: its credentials go nowhere else;
+ * - folders of this machine only if the server is on this machine (a loopback address), or with `allowLocal`;
+ * - S3 only to the `buckets` named; without that option, if S3 was opened to this very program: by `credentials`, or by its environment
+ *   (`MLFLOW_S3_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, or the credentials of a container). What merely lies in `~/.aws` is not
+ *   enough. The endpoint is never the server's word.
+ *
+ * A root that is one's own (behind a database, or with no server) may be any of them but the first.
+ * @throws PulseError `ARTIFACT_ROOT` for a root that cannot, or must not, be used, saying what does; `INVALID_CONFIG` when what is
+ * registered for it makes no repository.
+ */
+export declare function openArtifactRepository(root: string, options: RepositoryOptions): ArtifactRepository;
+
 // capture/aggregate.d.ts
 /** What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones, everything else is exact. */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
@@ -247,8 +396,27 @@ export interface OutboxOptions {
     readonly maxBytes?: number | undefined;
     /** Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the oldest first. @default 4294967296 (4 GiB) */
     readonly maxTotalBytes?: number | undefined;
+    /** Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not fit is left out, with a warning. @default 10737418240 (10 GiB) */
+    readonly maxArtifactBytes?: number | undefined;
     /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
     readonly maxAgeMs?: number | undefined;
+}
+/** Credentials for S3, as AWS gives them. */
+export interface S3Credentials {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string | undefined;
+    /** When they are to be asked for anew. @default never */
+    readonly expiration?: Date | undefined;
+}
+/** Where a server may have artifacts kept. It names the place of each run's files, and is not trusted with more than its own. */
+export interface ArtifactsOptions {
+    /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
+    readonly allowLocal?: boolean | undefined;
+    /** The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access to S3 */
+    readonly buckets?: readonly string[] | undefined;
+    /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
+    readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
@@ -291,6 +459,8 @@ export interface PulseConfig {
      * @default "exit"
      */
     readonly durability?: "exit" | "outbox" | "memory" | undefined;
+    /** Where a server may have artifacts kept. */
+    readonly artifacts?: ArtifactsOptions | undefined;
     /** Where outboxes lie and how large one may grow. */
     readonly outbox?: OutboxOptions | undefined;
     /** See `durability`; milliseconds. @default 1000 */
@@ -310,6 +480,63 @@ export interface PulseConfig {
 }
 /** What a header may hold; a line break would be another header. */
 export declare const HEADER_VALUE: RegExp;
+
+// config/picker.d.ts
+import type { PulseConfig } from "./options.js";
+/** The file of the working folder that is read once. */
+export declare const CONFIG_FILE = "pulse-mlflow.config.json";
+/** Where a setting comes from that code gives. */
+export declare const BY_CODE: "configure()";
+/** The server a tracking URI names; undefined for what is none. */
+export declare function originOf(uri: string | undefined): string | undefined;
+/** Takes each setting from the first that speaks, and remembers who did. */
+export declare class Picker {
+    readonly env: NodeJS.ProcessEnv;
+    readonly origins: Record<string, string>;
+    /** Where runs go. */
+    readonly trackingUri: string;
+    constructor(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv, callUri?: string);
+    /**
+     * Whether credentials may go where runs go. They belong to a server: those of options to the tracker's own, those of the file to
+     * the one it names, those of the environment to the one it names or that code names, which is trusted; a file that lies in
+     * the working folder is not, and the URI of one call is another server's.
+     */
+    maySend(whose: "options" | "file" | "environment"): boolean;
+    /** Credentials among the options, else in the file, if they may go where runs go. */
+    secret<K extends "auth" | "headers" | "tls">(name: K): PulseConfig[K];
+    /** An option, else the file's, else an environment variable's text where the option is a text. */
+    maybe<K extends keyof PulseConfig>(name: K, variable?: PulseConfig[K] extends string | undefined ? string : never): PulseConfig[K];
+    /** The same with a default. */
+    value<K extends keyof PulseConfig>(name: K, fallback: NonNullable<PulseConfig[K]>, variable?: PulseConfig[K] extends string | undefined ? string : never): NonNullable<PulseConfig[K]>;
+    /** The text of an environment variable that is not blank. */
+    environment(name: string, variable: string): string | undefined;
+    /** Takes note of where a value comes from. */
+    note(name: string, origin: string): void;
+}
+
+// config/server.d.ts
+import { PulseError } from "../errors.js";
+import type { Auth, TlsOptions } from "./options.js";
+import type { Picker } from "./picker.js";
+/** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
+export interface ServerSettings {
+    readonly auth: Auth | undefined;
+    /** What is wrong with the file the credentials come from, once they were asked for. */
+    readonly problem?: PulseError | undefined;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly tls: TlsOptions;
+    readonly workspace: string | undefined;
+    readonly requestTimeoutMs: number;
+    /** Whether a server's Retry-After is kept. */
+    readonly respectRetryAfter: boolean;
+    /** `*_PROXY` and `NO_PROXY` are read from here. */
+    readonly env: NodeJS.ProcessEnv;
+}
+/**
+ * Resolves the settings of a server.
+ * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other, or mean nothing.
+ */
+export declare function serverSettings(pick: Picker): ServerSettings;
 
 // context/scope-storage.d.ts
 /** Carries one value along a call and everything asynchronous that it starts. */
@@ -655,7 +882,7 @@ import { type PulseErrorCode } from "./errors.js";
 export interface Logger {
     warn(message: string): void;
 }
-/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag or a dataset. */
+/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag, a dataset or a file. */
 export interface Stats {
     /** Runs opened. */
     runs: number;
@@ -667,6 +894,10 @@ export interface Stats {
     tags: number;
     /** Dataset inputs recorded. */
     inputs: number;
+    /** Files recorded as artifacts. */
+    artifacts: number;
+    /** Their size, in bytes. */
+    artifactBytes: number;
     /** Runs that sampling left out, counted at their root. */
     unsampled: number;
     /** Calls that are no runs of their own but part of a folded one. */
@@ -942,6 +1173,14 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "Restore the run in MLflow to log into it.";
     };
+    readonly ARTIFACT_UNREADABLE: {
+        readonly retry: false;
+        readonly todo: "Everything else of the run goes on. Log a file when it is whole, and keep it until `await flush()` where another file system does not let it be linked.";
+    };
+    readonly ARTIFACT_REWRITTEN: {
+        readonly retry: false;
+        readonly todo: "What it holds now is stored; log it with `copy: true` to keep what it held.";
+    };
     readonly ARTIFACT_NOT_FOUND: {
         readonly retry: false;
         readonly todo: "Look at what is there with a listing of its folder.";
@@ -949,6 +1188,10 @@ declare const PROBLEMS: {
     readonly ARTIFACT_ROOT: {
         readonly retry: false;
         readonly todo: "";
+    };
+    readonly ARTIFACT_REFUSED: {
+        readonly retry: false;
+        readonly todo: "Everything else of the run goes on.";
     };
     readonly REJECTED: {
         readonly retry: false;
@@ -984,11 +1227,13 @@ export declare function messageOf(error: unknown): string;
 export {};
 
 // index.d.ts
+export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
+export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
 export type { Aggregate } from "./capture/aggregate.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
-export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptions } from "./config/options.js";
+export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
 export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
 export { LogMetric } from "./decorators/log-metric.js";
@@ -1001,6 +1246,8 @@ export type { Logger, Stats } from "./diagnostics.js";
 export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
+export type { FolderOptions } from "./run/files-in.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { MetricOptions, MetricValue } from "./run/metric-value.js";
@@ -1011,8 +1258,254 @@ export type { MetricSchema } from "./run/schema.js";
 export { tracked } from "./run/tracked.js";
 export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
 export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
-export type { Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./stores/tracking-store.js";
+export type { ArtifactPlace, Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./stores/tracking-store.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
+
+// recorder/buffer/gathered-items.d.ts
+import type { ExperimentRef, Metric } from "../../entities.js";
+import type { ListName, RunChange, RunEnd, RunStart, StoredIds } from "../../stores/tracking-store.js";
+import type { Lists } from "../changes/item-kinds.js";
+/** The lists of a change but the metrics. */
+export type OtherLists = {
+    -readonly [K in Exclude<ListName, "metrics">]: Lists[K];
+};
+/** Whose change a piece is. */
+export interface ChangeOwner {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly ids: StoredIds | undefined;
+    readonly parent: {
+        readonly ids: StoredIds | undefined;
+    } | undefined;
+}
+/**
+ * What is gathered of a run and not handed over yet: its start, its lists, its end, in pieces. The base of a run's buffer and no object of
+ * its own, since there may be a hundred thousand of them.
+ */
+export declare class GatheredItems {
+    protected putStart(start: RunStart): void;
+    protected putMetric(metric: Metric): void;
+    /** Takes the first result as a whole; false when there is something already. */
+    protected putResult(keys: readonly string[], values: readonly number[], time: number): boolean;
+    protected putItem<K extends keyof OtherLists>(name: K, item: Lists[K][number]): void;
+    protected putEnd(end: RunEnd): void;
+    protected replaceStart(change: (start: RunStart) => RunStart): void;
+    /** All of it, whatever has been handed over of the metrics. */
+    protected get everything(): Pick<RunChange, "create" | "end"> & Lists;
+    protected get holds(): boolean;
+    /** How many metrics are not handed over. */
+    get metricsLeft(): number;
+    /** How many items are no metrics. */
+    protected get othersLeft(): number;
+    /**
+     * The `count` metrics, at most, behind the first `from` of those that are left, as a change; what is no metric goes with the first of those
+     * that are left, the end with the last.
+     */
+    protected piece(from: number, count: number, { runKey, experiment, ids, parent }: ChangeOwner): RunChange;
+    /** Lets go of everything but the metrics behind the first `count` that are left, and the end behind them. */
+    protected forget(count: number): void;
+    /** Lets go of the first `count` metrics that are left: behind a store that never catches up the list would only grow. */
+    protected advance(count: number): void;
+}
+
+// recorder/buffer/run-buffer.d.ts
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
+import { type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import { type ItemKind } from "../changes/item-kinds.js";
+import type { Unfinished, UnfinishedEnd } from "../unfinished.js";
+import { GatheredItems } from "./gathered-items.js";
+/** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
+export interface ChangeSink {
+    /** Whether there is room for one more metric, param or tag. @default there always is */
+    readonly admits?: (kind: ItemKind, key: string) => boolean;
+    /** The buffer holds so many items more, of this many bytes in all. */
+    added(buffer: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
+    /** The end of a run that the store has as open is recorded. */
+    ending(buffer: RunBuffer): void;
+}
+/** How a run fares in the store, told to those who wait for it. */
+export interface RunWatcher {
+    /** Everything recorded so far is stored. */
+    stored?(ids: StoredIds): void;
+    /** The run is created in the store. */
+    created?(ids: StoredIds): void;
+    /** The store is away; `error.retryable` says whether it may come back. */
+    away?(error: PulseError): void;
+    /** Some of the run was refused or dropped. */
+    lost?(error: PulseError): void;
+}
+/**
+ * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in order.
+ * Whoever carries it further says what has happened; what that makes of its state is decided here.
+ */
+export declare class RunBuffer extends GatheredItems {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly run: Unfinished;
+    /** A signal that asks the process to stop came while it was open. */
+    askedToStop: boolean;
+    /** Its place in the queue's list, or -1; the list's own. */
+    place: number;
+    constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined);
+    /** The run it is a child of, as far as it is to be created as one. */
+    get parent(): RunBuffer | undefined;
+    /** Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares. */
+    get recorded(): number;
+    get settled(): number;
+    /** What is with the store, or to be handed to it again as it is. */
+    get head(): RunChange | undefined;
+    /** The head is with the store now. */
+    get flying(): boolean;
+    /** Where the outbox has the head, when that was written down while it was with the store. */
+    get headSeq(): number | undefined;
+    get queued(): boolean;
+    get kept(): boolean;
+    /** Since when it holds something, on the clock that is never set back. */
+    get since(): number;
+    /** The outbox knows that the run is open. */
+    get registered(): boolean;
+    /** What the store calls it, once created there. */
+    get ids(): StoredIds | undefined;
+    /** Why it never can be created. */
+    get refused(): PulseError | undefined;
+    /** Whether the creation is still to be stored. */
+    get uncreated(): boolean;
+    /** The run's end is recorded. */
+    get ended(): boolean;
+    /** Children that wait for this run's creation. */
+    get children(): readonly RunBuffer[];
+    /** The process or the tracker ends with this run open. */
+    endUnfinished(end: UnfinishedEnd): void;
+    /** Has a watcher told how the run fares. */
+    watch(watcher: RunWatcher): void;
+    /** Whether somebody waits for news of it. */
+    get watched(): boolean;
+    /** Tells the watchers, if any. */
+    tell<K extends keyof RunWatcher>(what: K, about: Parameters<Required<RunWatcher>[K]>[0]): void;
+    start(start: RunStart): void;
+    metric(metric: Metric): void;
+    /** Takes the run's first result as a whole; false when it has to come metric by metric. */
+    result(keys: readonly string[], values: readonly number[], time: number): boolean;
+    param(param: Param): void;
+    tag(tag: Tag): void;
+    input(input: DatasetInput): void;
+    /** Has `record` record what all values came to, for which there is always room; the run's end follows. */
+    closing(record: () => void): void;
+    end(end: RunEnd): void;
+    /** What of it is gathered and not handed over. */
+    get gathered(): Pick<RunChange, "metrics" | "end"> | undefined;
+    /** Goes over to another intake, with everything gathered so far. */
+    handOver(intake: ChangeSink): void;
+    /** Whether there is nothing to hand over. */
+    get empty(): boolean;
+    /** How many items there are to hand over, without what follows a head that is to be handed over again. */
+    get nextItems(): number;
+    /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
+    take(limit: number): RunChange | undefined;
+    /**
+     * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many metrics of it;
+     * the rest, and the end, stay for the next time.
+     */
+    peek(limit: number, most?: number): RunChange[];
+    /** So many more items of it are on their way. */
+    count(items: number): void;
+    /** It holds something that waits; `since` then, when anybody looks how long. */
+    enqueue(since?: number): void;
+    /** The queue has let it go: false when it holds nothing, else it is to be queued again. */
+    requeue(): boolean;
+    /** Its head is with the store from now on. */
+    fly(now: number): void;
+    /** Its head is back. */
+    land(): void;
+    /** Its head is taken back without an answer: nobody knows what has become of it. */
+    recall(): void;
+    /** Other items are to be tried in place of the head's. */
+    replaceHead(change: RunChange): void;
+    /** Nothing more is to become of its head; gives it. */
+    settleHead(): RunChange;
+    /** The run is created in the store. */
+    created(ids: StoredIds): void;
+    /** The store will not take some of it; without its creation, nothing at all. */
+    lose(error: PulseError, creation: boolean): void;
+    /** What `peek` gave with the same `most` is in the outbox, the head, if it is with the store, at `headSeq`. */
+    keep(headSeq: number | undefined, items: number, most: number): void;
+    /** The outbox need not know any more where the head is. */
+    landHead(): void;
+    /** The outbox knows that the run is open, or has forgotten it. */
+    register(registered: boolean): void;
+    /** The outbox has nothing of it any more: all is stored. */
+    drained(): void;
+    /** The outbox is no more, and what was in it is lost; `holds`: there is something in memory that goes on. */
+    abandoned(error: PulseError, holds: boolean): void;
+    /** A child waits for this run's creation. */
+    awaitedBy(child: RunBuffer): void;
+    /** Has the children that wait, or those of them, wait no more, and gives them. */
+    free(which?: (child: RunBuffer) => boolean): RunBuffer[];
+    /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
+    orphan(): void;
+    /** Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they were. */
+    dropMetrics(most?: number): number;
+    /** Forgets what is not stored, and says that it is lost. */
+    refuse(error: PulseError): void;
+}
+/** The start of a child whose parent never will be: it stands alone, with a tag that names it. */
+export declare function orphaned(create: RunStart): RunStart;
+
+// recorder/changes/item-kinds.d.ts
+import type { DatasetInput, Metric, Param, Tag } from "../../entities.js";
+import { type ListName, type RunChange } from "../../stores/tracking-store.js";
+/** The kinds of items that are recorded of a run; all but the ends have a counter of that name in `stats()`. */
+export type ItemKind = "runs" | ListName | "ends";
+/** Rough resident sizes, for the memory bound, in bytes. */
+export declare const START_BYTES = 512;
+export declare const END_BYTES = 96;
+export declare const METRIC_BYTES = 128;
+/** One kind of items of which a change may hold any number. */
+interface ListKind<T, Row> {
+    /** Rough resident size of one, in bytes. */
+    bytes(item: T): number;
+    /** How one is written into an outbox, as JSON. */
+    toRow(item: T): Row;
+    /** Whether something read from an outbox, which may be damaged, is one. */
+    isRow(row: unknown): row is Row;
+    fromRow(row: Row): T;
+}
+type Point = [key: string, value: number | string, timestamp: number, step: number];
+/** Whether something read from an outbox is a param or a tag. */
+export declare const isPair: (row: unknown) => row is Param & Tag;
+/** The one table of kinds: a new kind of items is a row here, a field of the stores' contract, and what each store does with it. */
+export declare const LIST_KINDS: {
+    readonly metrics: ListKind<Metric, Point>;
+    readonly params: ListKind<Param, Param>;
+    readonly tags: ListKind<Tag, Tag>;
+    readonly inputs: ListKind<DatasetInput, DatasetInput>;
+};
+/** The lists of a change. */
+export type Lists = Pick<RunChange, ListName>;
+/** Gives the rough resident size of a change in bytes. */
+export declare function bytesOf(change: RunChange): number;
+/** Writes a list as rows. */
+export declare function toRows<K extends ListName>(name: K, items: Lists[K]): unknown[];
+/**
+ * Reads a list that was written as rows; one that was not written is empty.
+ * @throws TypeError when it is damaged.
+ */
+export declare function fromRows(name: ListName, rows: unknown): unknown[];
+export {};
+
+// recorder/unfinished.d.ts
+import type { TerminalStatus } from "../entities.js";
+/** How runs that are still open end with the process or the tracker. */
+export interface UnfinishedEnd {
+    readonly status: TerminalStatus;
+    /** Nothing went wrong, but the run was not ended by anybody. */
+    readonly partial: boolean;
+}
+/** The run a buffer belongs to: what must be possible with it when the process or the tracker ends. */
+export interface Unfinished {
+    endUnfinished(end: UnfinishedEnd): void;
+}
 
 // run/current.d.ts
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
@@ -1059,6 +1552,86 @@ export declare function requireRun(): Run;
  * ```
  */
 export declare function bind<F extends AnyFunction>(fn: F): F;
+
+// run/data-verbs.d.ts
+import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
+import { type FolderOptions } from "./files-in.js";
+import { type Dataset, type InputOptions } from "./inputs.js";
+/** Bytes as they come. */
+export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
+/** How a file is logged. */
+export interface ArtifactOptions {
+    /**
+     * Copies it at once, so that it may be written to afterwards. Without it a file is kept by a second name (a hard link), which is quick and
+     * safe from its removal and replacement, but not from being written to in place. @default false
+     */
+    readonly copy?: boolean | undefined;
+}
+/**
+ * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and returns: storing goes on in the
+ * background, and what is wrong with a file is said once and fails nothing else. (The base of `Run`.)
+ */
+export declare abstract class DataVerbs {
+    abstract get log(): RunBuffer | undefined;
+    /**
+     * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
+     * another context is warned of once.
+     * @example
+     * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
+     */
+    logInput(dataset: Dataset, options?: InputOptions): void;
+    /**
+     * Logs a file under its name, in folder `artifactPath` of the run's artifacts. It need not stay: once this returns it may be removed or
+     * replaced, where it lies on the same file system as the outbox; else once `await flush()` has resolved.
+     * @param artifactPath @default the root
+     * @example
+     * run.logArtifact("model/weights.bin", "model");
+     */
+    logArtifact(localPath: string, artifactPath?: string, options?: ArtifactOptions): void;
+    /**
+     * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not followed unless asked for.
+     * @example
+     * run.logArtifacts("out", "reports", { include: ["**\/*.html"], exclude: ["drafts/**"] });
+     */
+    logArtifacts(localDir: string, artifactPath?: string, options?: FolderOptions & ArtifactOptions): void;
+    /**
+     * Logs a text as a file, in UTF-8. It is stored as it is, secrets too.
+     * @example
+     * run.logText("# Report", "report.md");
+     */
+    logText(text: string, artifactFile: string): void;
+    /**
+     * Logs a value as a JSON file, as Python's client writes it. What stands under a name of a secret is replaced, as in params.
+     * @example
+     * run.logDict({ layers: [64, 32] }, "config.json");
+     */
+    logDict(value: object, artifactFile: string): void;
+    /**
+     * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it.
+     * @example
+     * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
+     */
+    logBytes(bytes: ArtifactBytes, artifactFile: string): void;
+}
+
+// run/files-in.d.ts
+/** Which files of a folder are logged. */
+export interface FolderOptions {
+    /** Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default all */
+    readonly include?: readonly string[] | undefined;
+    /** No file that one of these matches. @default none */
+    readonly exclude?: readonly string[] | undefined;
+    /** Follows links to files and folders. @default false */
+    readonly followSymlinks?: boolean | undefined;
+}
+/**
+ * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
+ * @throws the error of the file system; Error for more than 100,000 files.
+ */
+export declare function filesIn(root: string, { include, exclude, followSymlinks }: FolderOptions): {
+    files: string[];
+    skipped: number;
+};
 
 // run/inputs.d.ts
 /** A dataset that a run uses. */
@@ -1264,13 +1837,13 @@ export interface PlanPart {
 
 // run/run.d.ts
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Dataset, type InputOptions } from "./inputs.js";
+import { DataVerbs } from "./data-verbs.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 /**
  * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
  * Every verb only records and returns; delivery happens in the background.
  */
-export declare class Run {
+export declare class Run extends DataVerbs {
     /** 32 hex digits; in an embedded store also the id MLflow shows. */
     readonly id: string;
     /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
@@ -1300,17 +1873,11 @@ export declare class Run {
     setTag(key: string, value: unknown): void;
     /** Sets several tags. */
     setTags(tags: Readonly<Record<string, unknown>>): void;
-    /**
-     * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
-     * another context is warned of once.
-     * @example
-     * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
-     */
-    logInput(dataset: Dataset, options?: InputOptions): void;
     /** Ends the run; only the first end counts. @param status @default "FINISHED" */
     end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
     /** Ends the run when an `await using` block is left. */
     [Symbol.asyncDispose](): Promise<void>;
+    protected get place(): this;
 }
 
 // run/schema.d.ts
@@ -1411,6 +1978,7 @@ export interface TrackingReader {
 }
 
 // stores/tracking-store.d.ts
+import type { ArtifactRepository } from "../artifacts/artifact-repository.js";
 import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 /**
@@ -1556,6 +2124,11 @@ export interface ProbeOptions {
     readonly write: boolean;
 }
 /**
+ * Where the files of a run are kept.
+ * @experimental
+ */
+export type ArtifactPlace = string | ArtifactRepository | undefined;
+/**
  * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
  * point, end in the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two changes as
  * one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step, timestamp and value, a dataset
@@ -1590,6 +2163,11 @@ export interface TrackingStore {
     apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
     /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
     applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
+    /**
+     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten.
+     * @default there is no place for files: each is refused
+     */
+    artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
     /** The page where people look at a run, when there is one. */
     runUrl?(ids: StoredIds): string;
     /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */

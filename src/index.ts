@@ -1,8 +1,19 @@
+export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
+export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
 export type { Aggregate } from "./capture/aggregate.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
-export type { Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, TlsOptions } from "./config/options.js";
+export type {
+  ArtifactsOptions,
+  Auth,
+  Durability,
+  OutboxOptions,
+  OutsideRun,
+  PulseConfig,
+  S3Credentials,
+  TlsOptions,
+} from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
 export {
   type DefinedExperiment,
@@ -36,6 +47,8 @@ export type { Logger, Stats } from "./diagnostics.js";
 export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
+export type { FolderOptions } from "./run/files-in.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { MetricOptions, MetricValue } from "./run/metric-value.js";
@@ -47,6 +60,7 @@ export { tracked } from "./run/tracked.js";
 export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
 export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
 export type {
+  ArtifactPlace,
   Finding,
   Outcome,
   ProbeOptions,

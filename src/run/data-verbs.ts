@@ -6,7 +6,7 @@ import { sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { jsonText } from "./artifact-json.js";
-import { type ArtifactsOptions, filesIn } from "./files-in.js";
+import { type FolderOptions, filesIn } from "./files-in.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
 import { needRun } from "./verb-arguments.js";
@@ -70,7 +70,7 @@ export abstract class DataVerbs {
    * @example
    * run.logArtifacts("out", "reports", { include: ["**\/*.html"], exclude: ["drafts/**"] });
    */
-  logArtifacts(localDir: string, artifactPath?: string, options: ArtifactsOptions & ArtifactOptions = {}): void {
+  logArtifacts(localDir: string, artifactPath?: string, options: FolderOptions & ArtifactOptions = {}): void {
     if (this.log === undefined) return;
     this.#guard("logArtifacts", localDir, () => {
       const root = resolve(localDir);

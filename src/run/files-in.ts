@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { load } from "#require";
 
 /** Which files of a folder are logged. */
-export interface ArtifactsOptions {
+export interface FolderOptions {
   /** Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default all */
   readonly include?: readonly string[] | undefined;
   /** No file that one of these matches. @default none */
@@ -21,10 +21,7 @@ type Matcher = (path: string) => boolean;
  * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
  * @throws the error of the file system; Error for more than 100,000 files.
  */
-export function filesIn(
-  root: string,
-  { include, exclude, followSymlinks = false }: ArtifactsOptions,
-): { files: string[]; skipped: number } {
+export function filesIn(root: string, { include, exclude, followSymlinks = false }: FolderOptions): { files: string[]; skipped: number } {
   const matches = (patterns: readonly string[] | undefined, otherwise: boolean): Matcher => {
     if (patterns === undefined) return () => otherwise;
     const make = load("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;
