@@ -680,12 +680,12 @@ export {};
 // decorators/log-param.d.ts
 import { type ParamSelector } from "../capture/params.js";
 import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
-/** What `@LogParam` is after its selector is known. */
-export type ParamDecorator<S> = ParameterDecorator<S> & Applied<LogParamGoes, LogsParams<S>>;
+/** What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler shows it. */
+export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogParamFactory = ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParamDecorator<never>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<S>;
+    (): ParamDecorator<LogParamGoes, never>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<LogParamGoes, S>;
 };
 /**
  * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
@@ -869,8 +869,8 @@ export interface ParameterDecorator<S> {
 }
 /** What the option `step` may be. */
 export type StepOption = LogMetricOptions["step"];
-export type LogMetricGoes = "@LogMetric goes on methods, setters and accessor fields, not on getters";
-export type LogTagGoes = "@LogTag goes on methods, setters and accessor fields, not on getters";
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
 export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
 export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
 export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";

@@ -260,7 +260,7 @@ function wrongTarget(placement: Placement, kind: Kind, member: string, className
   const { part, onClass, onAssignment, onParameter } = placement;
   const allowed = [
     "methods",
-    ...(onAssignment ? ["setters", "accessor fields"] : []),
+    ...(onAssignment ? ["setters", "accessors"] : []),
     ...(onParameter ? ["parameters of methods"] : []),
     ...(onClass ? ["classes"] : []),
   ].join(", ");

@@ -155,8 +155,8 @@ export type StepOption = LogMetricOptions["step"];
 
 // Where each goes. The sentence comes first in the types of decorators, so that the compiler shows it.
 
-export type LogMetricGoes = "@LogMetric goes on methods, setters and accessor fields, not on getters";
-export type LogTagGoes = "@LogTag goes on methods, setters and accessor fields, not on getters";
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
 export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
 export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
 export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";

@@ -155,7 +155,7 @@ test("a decorator on the wrong kind of member names decorator, class, member and
   const getter = Object.getOwnPropertyDescriptor(Shape.prototype, "area");
   assert.throws(() => anyMetric(Shape.prototype, "area", getter), {
     code: "WRONG_TARGET",
-    message: /@LogMetric stands on the getter Shape\.area; it goes on methods, setters, accessor fields\. Put it below/,
+    message: /@LogMetric stands on the getter Shape\.area; it goes on methods, setters, accessors\. Put it below/,
   });
   assert.throws(() => anyMetric(Shape.prototype, "side", undefined), {
     code: "WRONG_TARGET",
