@@ -18,6 +18,7 @@ const EXPORTS = [
   "defineExperiment",
   "flush",
   "logExperiment",
+  "registerArtifactRepository",
   "registerTrackingStore",
   "requireRun",
   "shutdown",
