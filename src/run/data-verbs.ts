@@ -54,7 +54,8 @@ export abstract class DataVerbs {
    * replaced, where it lies on the same file system as the outbox; else once `await flush()` has resolved.
    * @param artifactPath @default the root
    * @example
-   * run.logArtifact("model/weights.bin", "model");
+   * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
+   * run.logArtifact("weights.bin", "model"); // model/weights.bin
    */
   logArtifact(localPath: string, artifactPath?: string, options: ArtifactOptions = {}): void {
     if (this.log === undefined) return;
@@ -68,6 +69,7 @@ export abstract class DataVerbs {
   /**
    * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not followed unless asked for.
    * @example
+   * mkdirSync("out", { recursive: true });
    * run.logArtifacts("out", "reports", { include: ["**\/*.html"], exclude: ["drafts/**"] });
    */
   logArtifacts(localDir: string, artifactPath?: string, options: FolderOptions & ArtifactOptions = {}): void {

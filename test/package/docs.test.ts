@@ -35,6 +35,7 @@ function preamble(code: string): string {
     /\brun\./.test(code) && !/\brun\b[^.]*=>|run = /.test(code)
       ? 'import { startRun as open } from "pulse-mlflow";\nconst run = open();'
       : "",
+    /\b(writeFileSync|mkdirSync)\b/.test(code) && !code.includes("node:fs") ? 'import { mkdirSync, writeFileSync } from "node:fs";' : "",
     /\bsocket\b/.test(code) ? 'import { EventEmitter } from "node:events";\nconst socket = new EventEmitter();' : "",
   ];
   const imports = used.length > 0 ? `import { ${used.join(", ")} } from "pulse-mlflow";\n` : "";
