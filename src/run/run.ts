@@ -20,7 +20,7 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyTag, type Place, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, keyTag, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
 import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */

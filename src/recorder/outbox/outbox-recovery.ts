@@ -131,7 +131,14 @@ export class OutboxRecovery {
     try {
       const uploads = outbox.files.count.files > 0 ? this.#options.uploads?.() : undefined;
       const unwritten = (error: unknown): void => this.#warn(outbox, error);
-      this.#files = uploads && new KeptUploads(outbox, uploads, this.#diagnostics, { ...account, idle: look, unwritten });
+      this.#files =
+        uploads &&
+        new KeptUploads(outbox, uploads, this.#diagnostics, {
+          ...account,
+          idle: look,
+          unwritten,
+          appended: () => this.#dispatcher.schedule(),
+        });
     } catch (error) {
       this.#warn(outbox, error);
     }

@@ -20,6 +20,8 @@ export interface KeptUploadsListener extends Account {
   idle(): void;
   /** The outbox could not be written. */
   unwritten(error: unknown): void;
+  /** The outbox has a change more. */
+  appended(): void;
 }
 
 interface KeptFile extends WaitingFile {
@@ -68,9 +70,11 @@ export class KeptUploads {
     this.#queue.created(runKey, ids);
   }
 
-  /** Nothing is left of a run but files; where nobody has heard of its creation, the store knows whether there was one. */
+  /** Nothing is left of a run but files; the store has said by now whether it was created. */
   drained(runKey: string): void {
-    this.#queue.created(runKey, this.#outbox.find(runKey)?.ids ?? { runId: runKey, experimentId: "" });
+    const ids = this.#outbox.find(runKey)?.ids;
+    if (ids) this.#queue.created(runKey, ids);
+    else this.#queue.lost(runKey, new PulseError("RUN_NOT_FOUND", `Run ${runKey} was never created.`));
   }
 
   /** A run never will be created. */
@@ -119,12 +123,13 @@ export class KeptUploads {
     const { runKey, experiment, path } = file;
     this.#listener.rejected(1);
     const known = this.#outbox.find(runKey);
+    const isThere = known !== undefined && known.aside === undefined && error.code !== "RUN_NOT_FOUND";
     this.#write((outbox) => {
-      if (known && known.aside === undefined)
-        outbox.append({ ...NO_CHANGE, runKey, experiment, tags: [failureTag(path, error)] }, 1, false);
+      if (isThere) outbox.append({ ...NO_CHANGE, runKey, experiment, tags: [failureTag(path, error)] }, 1, false);
       outbox.removeFile(runKey, file.row);
     });
     this.#staging.remove(file.source);
+    if (isThere) this.#listener.appended();
     this.#more();
   }
 

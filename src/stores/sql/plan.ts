@@ -78,8 +78,9 @@ export class Planner {
       if (row["lifecycle_stage"] !== "active")
         return refusal("RUN_DELETED", `Run ${runKey} was deleted; what was logged into it since is not stored.`);
       experimentId = row["experiment_id"];
-      if (create) {
-        yield { kind: "write", statement: "reopenRun", rows: [[runKey]] };
+      if (create) yield { kind: "write", statement: "reopenRun", rows: [[runKey]] };
+      // Who asks about a run of a dead program has not heard whether it was created.
+      if (create || (end?.ifRunning && change.ids === undefined)) {
         done = { kind: "done", ids: { runId: runKey, experimentId: String(row["experiment_id"]) } };
       }
     }
