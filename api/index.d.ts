@@ -239,7 +239,6 @@ export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string>
 export {};
 
 // capture/metrics.d.ts
-import type { Aggregate } from "./aggregate.js";
 /** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
 export type Untyped = any;
 /** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
@@ -270,7 +269,7 @@ export interface LogMetricOptions<Step = string | SelectorFunction> {
      * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
      * Percentiles are within 1 % of the true ones; values that are not finite are left out.
      */
-    readonly aggregate?: Aggregate | readonly Aggregate[] | undefined;
+    readonly aggregate?: "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99" | readonly ("last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99")[] | undefined;
     /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
     readonly nonFinite?: "log" | "skip" | undefined;
 }
@@ -1261,252 +1260,6 @@ export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
 export type { ArtifactPlace, Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./stores/tracking-store.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
-// recorder/buffer/gathered-items.d.ts
-import type { ExperimentRef, Metric } from "../../entities.js";
-import type { ListName, RunChange, RunEnd, RunStart, StoredIds } from "../../stores/tracking-store.js";
-import type { Lists } from "../changes/item-kinds.js";
-/** The lists of a change but the metrics. */
-export type OtherLists = {
-    -readonly [K in Exclude<ListName, "metrics">]: Lists[K];
-};
-/** Whose change a piece is. */
-export interface ChangeOwner {
-    readonly runKey: string;
-    readonly experiment: ExperimentRef;
-    readonly ids: StoredIds | undefined;
-    readonly parent: {
-        readonly ids: StoredIds | undefined;
-    } | undefined;
-}
-/**
- * What is gathered of a run and not handed over yet: its start, its lists, its end, in pieces. The base of a run's buffer and no object of
- * its own, since there may be a hundred thousand of them.
- */
-export declare class GatheredItems {
-    protected putStart(start: RunStart): void;
-    protected putMetric(metric: Metric): void;
-    /** Takes the first result as a whole; false when there is something already. */
-    protected putResult(keys: readonly string[], values: readonly number[], time: number): boolean;
-    protected putItem<K extends keyof OtherLists>(name: K, item: Lists[K][number]): void;
-    protected putEnd(end: RunEnd): void;
-    protected replaceStart(change: (start: RunStart) => RunStart): void;
-    /** All of it, whatever has been handed over of the metrics. */
-    protected get everything(): Pick<RunChange, "create" | "end"> & Lists;
-    protected get holds(): boolean;
-    /** How many metrics are not handed over. */
-    get metricsLeft(): number;
-    /** How many items are no metrics. */
-    protected get othersLeft(): number;
-    /**
-     * The `count` metrics, at most, behind the first `from` of those that are left, as a change; what is no metric goes with the first of those
-     * that are left, the end with the last.
-     */
-    protected piece(from: number, count: number, { runKey, experiment, ids, parent }: ChangeOwner): RunChange;
-    /** Lets go of everything but the metrics behind the first `count` that are left, and the end behind them. */
-    protected forget(count: number): void;
-    /** Lets go of the first `count` metrics that are left: behind a store that never catches up the list would only grow. */
-    protected advance(count: number): void;
-}
-
-// recorder/buffer/run-buffer.d.ts
-import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
-import type { PulseError } from "../../errors.js";
-import { type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
-import { type ItemKind } from "../changes/item-kinds.js";
-import type { Unfinished, UnfinishedEnd } from "../unfinished.js";
-import { GatheredItems } from "./gathered-items.js";
-/** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
-export interface ChangeSink {
-    /** Whether there is room for one more metric, param or tag. @default there always is */
-    readonly admits?: (kind: ItemKind, key: string) => boolean;
-    /** The buffer holds so many items more, of this many bytes in all. */
-    added(buffer: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
-    /** The end of a run that the store has as open is recorded. */
-    ending(buffer: RunBuffer): void;
-}
-/** How a run fares in the store, told to those who wait for it. */
-export interface RunWatcher {
-    /** Everything recorded so far is stored. */
-    stored?(ids: StoredIds): void;
-    /** The run is created in the store. */
-    created?(ids: StoredIds): void;
-    /** The store is away; `error.retryable` says whether it may come back. */
-    away?(error: PulseError): void;
-    /** Some of the run was refused or dropped. */
-    lost?(error: PulseError): void;
-}
-/**
- * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in order.
- * Whoever carries it further says what has happened; what that makes of its state is decided here.
- */
-export declare class RunBuffer extends GatheredItems {
-    readonly runKey: string;
-    readonly experiment: ExperimentRef;
-    readonly run: Unfinished;
-    /** A signal that asks the process to stop came while it was open. */
-    askedToStop: boolean;
-    /** Its place in the queue's list, or -1; the list's own. */
-    place: number;
-    constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined);
-    /** The run it is a child of, as far as it is to be created as one. */
-    get parent(): RunBuffer | undefined;
-    /** Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares. */
-    get recorded(): number;
-    get settled(): number;
-    /** What is with the store, or to be handed to it again as it is. */
-    get head(): RunChange | undefined;
-    /** The head is with the store now. */
-    get flying(): boolean;
-    /** Where the outbox has the head, when that was written down while it was with the store. */
-    get headSeq(): number | undefined;
-    get queued(): boolean;
-    get kept(): boolean;
-    /** Since when it holds something, on the clock that is never set back. */
-    get since(): number;
-    /** The outbox knows that the run is open. */
-    get registered(): boolean;
-    /** What the store calls it, once created there. */
-    get ids(): StoredIds | undefined;
-    /** Why it never can be created. */
-    get refused(): PulseError | undefined;
-    /** Whether the creation is still to be stored. */
-    get uncreated(): boolean;
-    /** The run's end is recorded. */
-    get ended(): boolean;
-    /** Children that wait for this run's creation. */
-    get children(): readonly RunBuffer[];
-    /** The process or the tracker ends with this run open. */
-    endUnfinished(end: UnfinishedEnd): void;
-    /** Has a watcher told how the run fares. */
-    watch(watcher: RunWatcher): void;
-    /** Whether somebody waits for news of it. */
-    get watched(): boolean;
-    /** Tells the watchers, if any. */
-    tell<K extends keyof RunWatcher>(what: K, about: Parameters<Required<RunWatcher>[K]>[0]): void;
-    start(start: RunStart): void;
-    metric(metric: Metric): void;
-    /** Takes the run's first result as a whole; false when it has to come metric by metric. */
-    result(keys: readonly string[], values: readonly number[], time: number): boolean;
-    param(param: Param): void;
-    tag(tag: Tag): void;
-    input(input: DatasetInput): void;
-    /** Has `record` record what all values came to, for which there is always room; the run's end follows. */
-    closing(record: () => void): void;
-    end(end: RunEnd): void;
-    /** What of it is gathered and not handed over. */
-    get gathered(): Pick<RunChange, "metrics" | "end"> | undefined;
-    /** Goes over to another intake, with everything gathered so far. */
-    handOver(intake: ChangeSink): void;
-    /** Whether there is nothing to hand over. */
-    get empty(): boolean;
-    /** How many items there are to hand over, without what follows a head that is to be handed over again. */
-    get nextItems(): number;
-    /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
-    take(limit: number): RunChange | undefined;
-    /**
-     * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many metrics of it;
-     * the rest, and the end, stay for the next time.
-     */
-    peek(limit: number, most?: number): RunChange[];
-    /** So many more items of it are on their way. */
-    count(items: number): void;
-    /** It holds something that waits; `since` then, when anybody looks how long. */
-    enqueue(since?: number): void;
-    /** The queue has let it go: false when it holds nothing, else it is to be queued again. */
-    requeue(): boolean;
-    /** Its head is with the store from now on. */
-    fly(now: number): void;
-    /** Its head is back. */
-    land(): void;
-    /** Its head is taken back without an answer: nobody knows what has become of it. */
-    recall(): void;
-    /** Other items are to be tried in place of the head's. */
-    replaceHead(change: RunChange): void;
-    /** Nothing more is to become of its head; gives it. */
-    settleHead(): RunChange;
-    /** The run is created in the store. */
-    created(ids: StoredIds): void;
-    /** The store will not take some of it; without its creation, nothing at all. */
-    lose(error: PulseError, creation: boolean): void;
-    /** What `peek` gave with the same `most` is in the outbox, the head, if it is with the store, at `headSeq`. */
-    keep(headSeq: number | undefined, items: number, most: number): void;
-    /** The outbox need not know any more where the head is. */
-    landHead(): void;
-    /** The outbox knows that the run is open, or has forgotten it. */
-    register(registered: boolean): void;
-    /** The outbox has nothing of it any more: all is stored. */
-    drained(): void;
-    /** The outbox is no more, and what was in it is lost; `holds`: there is something in memory that goes on. */
-    abandoned(error: PulseError, holds: boolean): void;
-    /** A child waits for this run's creation. */
-    awaitedBy(child: RunBuffer): void;
-    /** Has the children that wait, or those of them, wait no more, and gives them. */
-    free(which?: (child: RunBuffer) => boolean): RunBuffer[];
-    /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
-    orphan(): void;
-    /** Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they were. */
-    dropMetrics(most?: number): number;
-    /** Forgets what is not stored, and says that it is lost. */
-    refuse(error: PulseError): void;
-}
-/** The start of a child whose parent never will be: it stands alone, with a tag that names it. */
-export declare function orphaned(create: RunStart): RunStart;
-
-// recorder/changes/item-kinds.d.ts
-import type { DatasetInput, Metric, Param, Tag } from "../../entities.js";
-import { type ListName, type RunChange } from "../../stores/tracking-store.js";
-/** The kinds of items that are recorded of a run; all but the ends have a counter of that name in `stats()`. */
-export type ItemKind = "runs" | ListName | "ends";
-/** Rough resident sizes, for the memory bound, in bytes. */
-export declare const START_BYTES = 512;
-export declare const END_BYTES = 96;
-export declare const METRIC_BYTES = 128;
-/** One kind of items of which a change may hold any number. */
-interface ListKind<T, Row> {
-    /** Rough resident size of one, in bytes. */
-    bytes(item: T): number;
-    /** How one is written into an outbox, as JSON. */
-    toRow(item: T): Row;
-    /** Whether something read from an outbox, which may be damaged, is one. */
-    isRow(row: unknown): row is Row;
-    fromRow(row: Row): T;
-}
-type Point = [key: string, value: number | string, timestamp: number, step: number];
-/** Whether something read from an outbox is a param or a tag. */
-export declare const isPair: (row: unknown) => row is Param & Tag;
-/** The one table of kinds: a new kind of items is a row here, a field of the stores' contract, and what each store does with it. */
-export declare const LIST_KINDS: {
-    readonly metrics: ListKind<Metric, Point>;
-    readonly params: ListKind<Param, Param>;
-    readonly tags: ListKind<Tag, Tag>;
-    readonly inputs: ListKind<DatasetInput, DatasetInput>;
-};
-/** The lists of a change. */
-export type Lists = Pick<RunChange, ListName>;
-/** Gives the rough resident size of a change in bytes. */
-export declare function bytesOf(change: RunChange): number;
-/** Writes a list as rows. */
-export declare function toRows<K extends ListName>(name: K, items: Lists[K]): unknown[];
-/**
- * Reads a list that was written as rows; one that was not written is empty.
- * @throws TypeError when it is damaged.
- */
-export declare function fromRows(name: ListName, rows: unknown): unknown[];
-export {};
-
-// recorder/unfinished.d.ts
-import type { TerminalStatus } from "../entities.js";
-/** How runs that are still open end with the process or the tracker. */
-export interface UnfinishedEnd {
-    readonly status: TerminalStatus;
-    /** Nothing went wrong, but the run was not ended by anybody. */
-    readonly partial: boolean;
-}
-/** The run a buffer belongs to: what must be possible with it when the process or the tracker ends. */
-export interface Unfinished {
-    endUnfinished(end: UnfinishedEnd): void;
-}
-
 // run/current.d.ts
 import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
 import type { Selector, SelectorFor, Untyped } from "../capture/metrics.js";
@@ -1554,7 +1307,6 @@ export declare function requireRun(): Run;
 export declare function bind<F extends AnyFunction>(fn: F): F;
 
 // run/data-verbs.d.ts
-import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
 import { type FolderOptions } from "./files-in.js";
 import { type Dataset, type InputOptions } from "./inputs.js";
 /** Bytes as they come. */
@@ -1572,7 +1324,6 @@ export interface ArtifactOptions {
  * background, and what is wrong with a file is said once and fails nothing else. (The base of `Run`.)
  */
 export declare abstract class DataVerbs {
-    abstract get log(): RunBuffer | undefined;
     /**
      * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
      * another context is warned of once.
@@ -1581,17 +1332,22 @@ export declare abstract class DataVerbs {
      */
     logInput(dataset: Dataset, options?: InputOptions): void;
     /**
-     * Logs a file under its name, in folder `artifactPath` of the run's artifacts. It need not stay: once this returns it may be removed or
+     * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need not stay: once this returns it may be removed or
      * replaced, where it lies on the same file system as the outbox; else once `await flush()` has resolved.
-     * @param artifactPath @default the root
      * @example
-     * run.logArtifact("model/weights.bin", "model");
+     * ```ts
+     * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
+     * run.logArtifact("weights.bin", "model"); // model/weights.bin
+     * ```
      */
     logArtifact(localPath: string, artifactPath?: string, options?: ArtifactOptions): void;
     /**
      * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not followed unless asked for.
      * @example
-     * run.logArtifacts("out", "reports", { include: ["**\/*.html"], exclude: ["drafts/**"] });
+     * ```ts
+     * mkdirSync("out", { recursive: true });
+     * run.logArtifacts("out", "reports", { exclude: ["drafts/**"] });
+     * ```
      */
     logArtifacts(localDir: string, artifactPath?: string, options?: FolderOptions & ArtifactOptions): void;
     /**
@@ -1877,7 +1633,6 @@ export declare class Run extends DataVerbs {
     end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
     /** Ends the run when an `await using` block is left. */
     [Symbol.asyncDispose](): Promise<void>;
-    protected get place(): this;
 }
 
 // run/schema.d.ts

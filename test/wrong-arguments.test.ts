@@ -86,6 +86,14 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
     () => loose(configure)({ trackingUri: "postgresql://h/db" }),
     /^Tracking URI .*: databases other than SQLite are reached through a server in this version: start `mlflow server /,
   ],
+  [
+    () => loose(entry.TrackedExperiment)({ params: { a: 1 } }, "S"),
+    /^TrackedExperiment: the experiment's name comes first, and options are an object behind it; got "S" second\.$/,
+  ],
+  [
+    () => loose(entry.LogMetric)(["loss"], "train/"),
+    /^LogMetric: the selector comes first, and options are an object behind it; got "train\/" second\.$/,
+  ],
   [() => loose(entry.TrackedRun)({})(() => 1), /^@TrackedRun was applied to a function; that is what tracked\(fn, options\) is for\.$/],
   [
     () =>

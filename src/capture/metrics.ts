@@ -67,7 +67,18 @@ export interface LogMetricOptions<Step = string | SelectorFunction> {
    * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
    * Percentiles are within 1 % of the true ones; values that are not finite are left out.
    */
-  readonly aggregate?: Aggregate | readonly Aggregate[] | undefined;
+  readonly aggregate?:
+    | "last"
+    | "mean"
+    | "min"
+    | "max"
+    | "sum"
+    | "count"
+    | "p50"
+    | "p95"
+    | "p99"
+    | readonly ("last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99")[]
+    | undefined;
   /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
   readonly nonFinite?: "log" | "skip" | undefined;
 }

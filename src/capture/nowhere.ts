@@ -28,6 +28,9 @@ export function sayNowhere(told: Told, kind: string, path: string, what: string,
     if (value !== undefined) return `${start} leads to ${kindOf(value, path)}, not to a number. Mend the path.`;
     const names = namesIn(root, before);
     const optional = ` Write ${JSON.stringify(`${before}${path}?`)} if it may be missing.`;
+    const dotted = path.replace(/\[["']?([^\]"']+)["']?\]/g, ".$1");
+    if (dotted !== path)
+      return `${start} found nothing: indexes and names are written with dots, as in ${JSON.stringify(before + dotted)}.`;
     if (isStream(root)) return `${start} found nothing; ${what} is a stream. ${STREAMS}`;
     if (names.length === 0) return `${start} found nothing; ${what} is ${kindOf(root)}.${optional}`;
     const meant = nearest(before + path, names);

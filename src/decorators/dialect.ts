@@ -5,6 +5,7 @@ import { application, OFF } from "../run/host.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
 import { resolveAnew } from "../run/resolve.js";
 import { captureAssignment, standIn, wrap } from "../run/tracked.js";
+import { shownValue } from "../wrong-input.js";
 
 /**
  * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a decorator's arguments:
@@ -119,6 +120,14 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
   }
   if (descriptor?.set && placement.onAssignment) {
     return { ...descriptor, set: decorateSetter(descriptor.set as AnyFunction, member, placement.onAssignment) };
+  }
+  if (descriptor === undefined && !Object.hasOwn(target, "constructor") && typeof target !== "function") {
+    const { decorator } = placement.part;
+    const first = decorator === "TrackedExperiment" ? "the experiment's name" : "the selector";
+    throw new PulseError(
+      "INVALID_OPTION",
+      `${decorator}: ${first} comes first, and options are an object behind it; got ${shownValue(key)} second.`,
+    );
   }
   if (descriptor === undefined && typeof Object.getOwnPropertyDescriptor(target, key)?.value === "function") {
     const { decorator } = placement.part;

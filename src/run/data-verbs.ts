@@ -31,6 +31,7 @@ export abstract class DataVerbs {
   /** The tags of each dataset logged. */
   #inputs: Map<string, string> | undefined;
 
+  /** @internal */
   abstract get log(): RunBuffer | undefined;
   /** @internal Where it is, for what is said of it. */
   protected abstract get place(): Place & { readonly id: string };
@@ -50,12 +51,13 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a file under its name, in folder `artifactPath` of the run's artifacts. It need not stay: once this returns it may be removed or
+   * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need not stay: once this returns it may be removed or
    * replaced, where it lies on the same file system as the outbox; else once `await flush()` has resolved.
-   * @param artifactPath @default the root
    * @example
+   * ```ts
    * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
    * run.logArtifact("weights.bin", "model"); // model/weights.bin
+   * ```
    */
   logArtifact(localPath: string, artifactPath?: string, options: ArtifactOptions = {}): void {
     if (this.log === undefined) return;
@@ -69,8 +71,10 @@ export abstract class DataVerbs {
   /**
    * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not followed unless asked for.
    * @example
+   * ```ts
    * mkdirSync("out", { recursive: true });
-   * run.logArtifacts("out", "reports", { include: ["**\/*.html"], exclude: ["drafts/**"] });
+   * run.logArtifacts("out", "reports", { exclude: ["drafts/**"] });
+   * ```
    */
   logArtifacts(localDir: string, artifactPath?: string, options: FolderOptions & ArtifactOptions = {}): void {
     if (this.log === undefined) return;

@@ -231,6 +231,7 @@ export class Run extends DataVerbs {
     return this.#host;
   }
 
+  /** @internal */
   protected get place(): this {
     return this;
   }

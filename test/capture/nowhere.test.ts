@@ -82,6 +82,14 @@ test("a method that gives nothing, a list whose elements lack the field, a step 
   assert.ok(warnings.some((text) => /Trainer\.train: tag path "stag" found nothing.*Did you mean "stage"/.test(text)));
 });
 
+test("a path with brackets is answered with one that has dots", () => {
+  const result = (): object => ({ history: [{ loss: 1 }] });
+  assert.match(
+    told(result, { metrics: "history[0].loss" }, [])[0] ?? "",
+    /metric path "history\[0\]\.loss" found nothing: indexes and names are written with dots, as in "history\.0\.loss"\.$/,
+  );
+});
+
 test("paths into arguments that lead nowhere are told; arguments that were not given are not", () => {
   function train(_cfg?: unknown, _lr?: unknown): void {}
   const options = { params: ["_cfg.lrr", "3", "_lr"] };
