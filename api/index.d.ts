@@ -152,7 +152,7 @@ export declare function openArtifactRepository(root: string, options: Repository
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 // capture/check.d.ts
-import type { Untyped } from "./metrics.js";
+import type { Selector, Untyped } from "./metrics.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 /** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
 /** What the compiler shows where something is wrong. */
@@ -196,6 +196,10 @@ type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y
 export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
 /** The same, of the function that is called. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
+export type SelectorFor<Result, Args> = Selector<Result, Args> | Function | {
+    readonly [key: string]: string | Function;
+};
 /** Where a value comes from, for sentences. */
 type Source = "what the method returns" | "what the function returns" | "what is assigned";
 /** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
@@ -247,10 +251,6 @@ export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result
 export type Selector<Result = Untyped, Args = Untyped> = string | readonly string[] | {
     readonly [key: string]: string | SelectorFunction<Result, Args>;
 } | SelectorFunction<Result, Args>;
-/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
-export type SelectorFor<Result, Args> = Selector<Result, Args> | Function | {
-    readonly [key: string]: string | Function;
-};
 /** Options of `@LogMetric`, second after the selector. */
 export interface LogMetricOptions<Step = string | SelectorFunction> {
     /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
@@ -562,8 +562,8 @@ export declare function asyncLocalScopes<T>(): CallStorage<T>;
 export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T>;
 
 // decorators/define-experiment.d.ts
-import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFor, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
 import type { Scalar } from "../capture/type-paths.js";
 import type { MetricOptions } from "../run/metric-value.js";
 import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
@@ -1261,8 +1261,8 @@ export type { ArtifactPlace, Finding, Outcome, ProbeOptions, RefusedItems, RunCh
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
 
 // run/current.d.ts
-import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { Selector, SelectorFor, Untyped } from "../capture/metrics.js";
+import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
+import type { Selector, Untyped } from "../capture/metrics.js";
 import { type StartOptions, type WithRunOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 import type { Run } from "./run.js";
@@ -1647,8 +1647,8 @@ export interface MetricSchema {
 }
 
 // run/tracked.d.ts
-import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf } from "../capture/check.js";
-import { type Selector, type SelectorFor } from "../capture/metrics.js";
+import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
+import { type Selector } from "../capture/metrics.js";
 import { type CheckedOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 /**

@@ -1,4 +1,4 @@
-import type { Untyped } from "./metrics.js";
+import type { Selector, Untyped } from "./metrics.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 
 /** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
@@ -67,6 +67,14 @@ export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
 
 /** The same, of the function that is called. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+
+/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
+export type SelectorFor<Result, Args> =
+  | Selector<Result, Args>
+  // biome-ignore lint/complexity/noBannedTypes: see above
+  | Function
+  // biome-ignore lint/complexity/noBannedTypes: see above
+  | { readonly [key: string]: string | Function };
 
 // The checks
 

@@ -16,7 +16,7 @@ import {
   readPath,
   writtenPath,
 } from "./path.js";
-import { type Place, TakenKeys } from "./places.js";
+import { isOwnText, type Place, TakenKeys } from "./places.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -40,14 +40,6 @@ export type Selector<Result = Untyped, Args = Untyped> =
   | readonly string[]
   | { readonly [key: string]: string | SelectorFunction<Result, Args> }
   | SelectorFunction<Result, Args>;
-
-/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
-export type SelectorFor<Result, Args> =
-  | Selector<Result, Args>
-  // biome-ignore lint/complexity/noBannedTypes: see above
-  | Function
-  // biome-ignore lint/complexity/noBannedTypes: see above
-  | { readonly [key: string]: string | Function };
 
 /** Options of `@LogMetric`, second after the selector. */
 export interface LogMetricOptions<Step = string | SelectorFunction> {
@@ -296,14 +288,24 @@ function nothingIn(name: string, result: unknown, source: string): string {
 /** How much may still be taken of one object, and looked at of the whole result. */
 class Budget {
   leaves = MAX_LEAVES;
-  keys = new TakenKeys(false);
+  /** Made when two places may be one key, which those of most results cannot. */
+  keys: TakenKeys | undefined;
+  /** The names in the root are all different. */
+  plain = false;
   looks = MAX_LOOKS;
   found = false;
   names: Map<object, readonly string[]> | undefined;
+
+  met(key: unknown): TakenKeys {
+    this.keys ??= new TakenKeys(false);
+    this.keys.met(key);
+    return this.keys;
+  }
 }
 
 function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
-  if (budget.leaves < MAX_LEAVES) budget.keys = new TakenKeys(false); // one for each element of a list
+  budget.keys = undefined; // one for each element of a list
+  budget.plain = isPlainObject(root);
   budget.leaves = MAX_LEAVES;
   if (visitLeaves(root, "", 1, undefined, budget, sink)) return;
   sink.limited(
@@ -333,13 +335,14 @@ function visitLeaf(
     if (budget.leaves-- === 0) return false;
     budget.found = true;
     budget.looks += LOOKS_PER_NUMBER;
-    budget.keys.met(key);
     const name = prefix === "" && typeof key === "string" ? key : prefix + keyText(key);
-    emit(sink, name, value, budget.keys.take(name, up, key));
+    // What lies deeper has a dot in its key: a name of the root that has none is no other's.
+    const alone = budget.plain && up === undefined && isOwnText(key);
+    emit(sink, name, value, alone ? undefined : budget.met(key).take(name, up, key));
     return true;
   }
   if (depth < MAX_DEPTH && isFielded(value)) {
-    budget.keys.met(key);
+    budget.met(key);
     return visitLeaves(value, `${prefix}${keyText(key)}.`, depth + 1, { up, key }, budget, sink);
   }
   return budget.looks-- > 0;

@@ -14,6 +14,9 @@ function textOf({ up, key }: Place): string {
 /** Characters up to which a key is its own text. */
 const SHORT = 250;
 
+/** Whether a name of an object or a map is stored as it is, and could not be the names of two that lie in each other. */
+export const isOwnText = (key: unknown): key is string => typeof key === "string" && key.length <= SHORT && !key.includes(".");
+
 /**
  * The keys that what lies in one object is stored under. The text of a key may be that of another place, too: `{ "a.b": 1, a: { b: 2 } }`, or a map
  * with 1 and "1". A key belongs to the place that came first, and what lies in another one is told apart.
@@ -25,14 +28,14 @@ export class TakenKeys {
   #texts: Set<string> | undefined;
   #doubtful: boolean;
 
-  /** `doubtful`: any two keys may be the same, whatever they look like; else only where `met` has met one that is not its own text. */
+  /** `doubtful`: any two keys may be the same, whatever they are; else they may be once `met` has met one of which `isOwnText` is false. */
   constructor(doubtful: boolean) {
     this.#doubtful = doubtful;
   }
 
   /** Takes note of a key of an object or a map on the way: one with a dot in it, say, may be what two others come to. */
   met(key: unknown): void {
-    if (!this.#doubtful && (typeof key !== "string" || key.includes(".") || key.length > SHORT)) this.#doubtful = true;
+    if (!this.#doubtful && !isOwnText(key)) this.#doubtful = true;
   }
 
   /** Takes a key for the place `own` in `up`; where another place has it, gives what is said in its stead: the key and the place. */

@@ -1,5 +1,5 @@
-import type { Checked, ResultCheck, ResultSeen } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFor, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
 import type { Scalar } from "../capture/type-paths.js";
 import { PulseError } from "../errors.js";

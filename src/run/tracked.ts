@@ -1,6 +1,6 @@
 import { types } from "node:util";
-import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf } from "../capture/check.js";
-import { compileMetrics, type Selector, type SelectorFor } from "../capture/metrics.js";
+import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
+import { compileMetrics, type Selector } from "../capture/metrics.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
