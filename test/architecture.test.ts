@@ -82,7 +82,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "stack-room.ts",
   ],
   http: ["capture", "config", "errors.ts", "stores/tracking-store.ts"],
-  artifacts: ["http", "capture", "config", "clock.ts", "errors.ts", "make-folder.ts", "registry.ts", "wrong-input.ts"],
+  artifacts: ["http", "capture", "config", "clock.ts", "errors.ts", "make-folder.ts", "registry.ts", "schemes.ts", "wrong-input.ts"],
   stores: [
     "artifacts",
     "http",
@@ -93,6 +93,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "errors.ts",
     "make-folder.ts",
     "registry.ts",
+    "schemes.ts",
     "wrong-input.ts",
   ],
   config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts", "stores/tracking-store.ts", "wrong-input.ts"],
@@ -106,6 +107,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "clock.ts": [],
   "registry.ts": [],
   "make-folder.ts": [],
+  "schemes.ts": ["errors.ts", "wrong-input.ts"],
   "stack-room.ts": [],
 };
 

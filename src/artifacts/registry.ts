@@ -5,7 +5,8 @@ import type { ArtifactsOptions } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
-import { needFunction, wrongInput } from "../wrong-input.js";
+import { needScheme, schemeOf } from "../schemes.js";
+import { needFunction } from "../wrong-input.js";
 import type { ArtifactRepository } from "./artifact-repository.js";
 import { type CredentialsProvider, givesS3 } from "./aws-settings.js";
 import { LateRepository } from "./late-repository.js";
@@ -54,9 +55,6 @@ const OWN: Readonly<Record<string, (root: string, options: RepositoryOptions) =>
   s3: s3Of,
 };
 
-const SCHEME = /^[a-z][a-z0-9+.-]+$/;
-const schemeOf = (root: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.exec(root)?.[1]?.toLowerCase();
-
 /** Of all loaded copies of the package. */
 const registered: Map<string, RepositoryMaker> = shared("artifact repositories", () => new Map<string, RepositoryMaker>());
 
@@ -68,15 +66,7 @@ const registered: Map<string, RepositoryMaker> = shared("artifact repositories",
  */
 export function registerArtifactRepository(scheme: string, make: RepositoryMaker): void {
   const user = "registerArtifactRepository";
-  if (typeof scheme !== "string" || !SCHEME.test(scheme))
-    throw wrongInput(
-      user,
-      "scheme",
-      "a lower-case letter, then one or more of lower-case letters, digits, + . and -, without the colon",
-      scheme,
-    );
-  if (Object.hasOwn(OWN, scheme))
-    throw new PulseError("INVALID_OPTION", `${user}: "${scheme}" is a scheme of this package's own; choose another name.`);
+  needScheme(user, scheme, OWN);
   needFunction(user, "make", make);
   registered.set(scheme, make);
 }

@@ -5,7 +5,8 @@ import type { ResolvedConfig } from "../config/resolve.js";
 import type { ServerSettings } from "../config/server.js";
 import { messageOf, PulseError } from "../errors.js";
 import { shared } from "../registry.js";
-import { needFunction, wrongInput } from "../wrong-input.js";
+import { needScheme, schemeOf } from "../schemes.js";
+import { needFunction } from "../wrong-input.js";
 import { takeStore } from "./checked-store.js";
 import { HttpStore } from "./http/http-store.js";
 import { serverUrl } from "./http/server-url.js";
@@ -53,10 +54,6 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 /** Of all loaded copies of the package. */
 const registered: Map<string, StoreMaker> = shared("tracking stores", () => new Map<string, StoreMaker>());
 
-/** One letter is a drive of Windows. */
-const SCHEME = /^[a-z][a-z0-9+.-]+$/;
-const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase();
-
 /**
  * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
  * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
@@ -77,15 +74,7 @@ const schemeOf = (uri: string): string | undefined => /^([a-z][a-z0-9+.-]+):/i.e
  */
 export function registerTrackingStore(scheme: string, make: StoreMaker): void {
   const user = "registerTrackingStore";
-  if (typeof scheme !== "string" || !SCHEME.test(scheme))
-    throw wrongInput(
-      user,
-      "scheme",
-      "a lower-case letter, then one or more of lower-case letters, digits, + . and -, without the colon",
-      scheme,
-    );
-  if (Object.hasOwn(OWN, scheme))
-    throw new PulseError("INVALID_OPTION", `${user}: "${scheme}" is a scheme of this package's own; choose another name.`);
+  needScheme(user, scheme, OWN);
   needFunction(user, "make", make);
   registered.set(scheme, make);
 }
