@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { ProxiedRepository } from "../../src/artifacts/proxied.js";
@@ -12,16 +10,12 @@ import { startStack } from "./stack.js";
 import { temporaryFolder, uriOf } from "./support.js";
 
 const folder = temporaryFolder("artifacts");
-const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
 const [newest, old, stack] = await Promise.all([
   startServer("newest", uriOf(join(folder, "newest.db")), folder),
   startServer("old", uriOf(join(folder, "old.db")), folder),
-  startStack(stackFolder),
+  startStack(),
 ]);
-after(async () => {
-  await Promise.all([newest.stop(), old.stop(), stack.stop()]);
-  rmSync(stackFolder, { recursive: true });
-});
+after(() => Promise.all([newest.stop(), old.stop(), stack.stop()]));
 
 const PROXY = { unfit: ["%41.txt"], sizeless: true };
 /** S3 takes no smaller ones. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createTracker, type PulseConfig } from "../../src/index.js";
@@ -10,17 +9,13 @@ import { startStack } from "./stack.js";
 import { startPeers, temporaryFolder, uriOf } from "./support.js";
 
 const folder = temporaryFolder("files");
-const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
 const [peers, newest, old, stack] = await Promise.all([
   startPeers(),
   startServer("newest", uriOf(join(folder, "newest.db")), folder),
   startServer("old", uriOf(join(folder, "old.db")), folder),
-  startStack(stackFolder),
+  startStack(),
 ]);
-after(async () => {
-  await Promise.all([newest.stop(), old.stop(), stack.stop()]);
-  rmSync(stackFolder, { recursive: true });
-});
+after(() => Promise.all([newest.stop(), old.stop(), stack.stop()]));
 
 const embedded = uriOf(join(folder, "embedded.db"));
 const { username, password } = stack;

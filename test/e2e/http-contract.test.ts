@@ -12,17 +12,16 @@ import { denials, refusals } from "./refusals.js";
 import { startStack } from "./stack.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-http-"));
-const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
 const { server: settings } = resolveConfig({}, {});
 
 const [newest, old, stack] = await Promise.all([
   startServer("newest", `sqlite:///${join(folder, "newest.db")}`, folder),
   startServer("old", `sqlite:///${join(folder, "old.db")}`, folder),
-  startStack(stackFolder),
+  startStack(),
 ]);
 after(async () => {
   await Promise.all([newest.stop(), old.stop(), stack.stop()]);
-  for (const each of [folder, stackFolder]) rmSync(each, { recursive: true });
+  rmSync(folder, { recursive: true });
 });
 
 function subject(url: string, auth?: { username: string; password: string }): () => Promise<StoreSubject> {

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { createTracker, logExperiment, type Tracker } from "../../src/index.js";
@@ -16,18 +14,14 @@ const ROUNDS = 3;
 const OPEN_RUNS = 3;
 
 const folder = temporaryFolder("servers");
-const stackFolder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
 const program = resolve("build/examples/pulse-meta-learning/main.js");
 const [peers, newest, old, stack] = await Promise.all([
   startPeers(),
   startServer("newest", uriOf(join(folder, "newest.db")), folder),
   startServer("old", uriOf(join(folder, "old.db")), folder),
-  startStack(stackFolder),
+  startStack(),
 ]);
-after(async () => {
-  await Promise.all([newest.stop(), old.stop(), stack.stop()]);
-  rmSync(stackFolder, { recursive: true });
-});
+after(() => Promise.all([newest.stop(), old.stop(), stack.stop()]));
 
 /** What the server has, with each run under our own id instead of the server's. */
 function ours(dump: Dump, model?: Model): Dump {

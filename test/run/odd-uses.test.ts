@@ -7,6 +7,7 @@ import { mock, test } from "node:test";
 import { configure, createTracker, currentRun, logExperiment, requireRun, shutdown, startRun } from "../../src/index.js";
 import { openDatabase } from "../support/database.js";
 import { memoryTracker, params, sleep, values } from "../support/memory.js";
+import { unhandled } from "../support/unhandled.js";
 
 test("an error of this package thrown by a user's own function stays out of the call", async () => {
   const { tracker, runs } = memoryTracker();
@@ -37,16 +38,10 @@ test("a kept promise that nobody handles stays unhandled, however often it was g
   const { tracker } = memoryTracker();
   const kept = Promise.reject(new Error("nobody's"));
   const load = tracker.tracked(() => kept);
-  const seen: unknown[] = [];
-  const note = (reason: unknown): void => void seen.push(reason);
-  const others = process.listeners("unhandledRejection");
-  process.removeAllListeners("unhandledRejection");
-  process.on("unhandledRejection", note);
-  void load();
-  void load();
-  await sleep(10);
-  process.removeListener("unhandledRejection", note);
-  for (const listener of others) process.on("unhandledRejection", listener);
+  const seen = await unhandled(() => {
+    void load();
+    void load();
+  });
   assert.equal(seen.length, 1);
 });
 

@@ -7,23 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { LogMetric, TrackedExperiment } from "../../src/index.js";
 import { memoryTracker, sleep, values } from "../support/memory.js";
-
-/** What the program is told of as unhandled while `body` runs. */
-async function unhandled(body: () => unknown): Promise<unknown[]> {
-  const seen: unknown[] = [];
-  const note = (reason: unknown): void => void seen.push((reason as Error).message);
-  const others = process.listeners("unhandledRejection");
-  process.removeAllListeners("unhandledRejection");
-  process.on("unhandledRejection", note);
-  try {
-    await body();
-    await sleep(10);
-  } finally {
-    process.removeListener("unhandledRejection", note);
-    for (const listener of others) process.on("unhandledRejection", listener);
-  }
-  return seen;
-}
+import { unhandled } from "../support/unhandled.js";
 
 @TrackedExperiment("Kept")
 class Service {
@@ -94,7 +78,7 @@ test("a promise among the arguments is its giver's, and handed back as it is", a
 test("a promise that nobody keeps is derived, and stays unhandled when nobody handles it", async () => {
   const { tracker, runs } = memoryTracker();
   const fail = tracker.tracked(() => Promise.reject(new Error("nobody's")));
-  assert.deepEqual(await unhandled(() => void fail()), ["nobody's"]);
+  assert.deepEqual(await unhandled(() => void fail()), [new Error("nobody's")]);
   assert.deepEqual(
     (await runs()).map((run) => run.status),
     ["FAILED"],

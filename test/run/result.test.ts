@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { currentRun, LogMetric, TrackedExperiment, tracked } from "../../src/index.js";
 import { memoryTracker, sleep, steps, values } from "../support/memory.js";
+import { unhandled } from "../support/unhandled.js";
 
 test("a promise subclass stays one, and its own then is used", async () => {
   class Lazy<T> extends Promise<T> {
@@ -26,15 +27,7 @@ test("a rejection stays the very error, and an unhandled one stays unhandled", a
     throw error;
   });
   await assert.rejects(fails(), (thrown) => thrown === error);
-  const seen: unknown[] = [];
-  const note = (reason: unknown): void => void seen.push(reason);
-  const others = process.listeners("unhandledRejection");
-  process.removeAllListeners("unhandledRejection");
-  process.on("unhandledRejection", note);
-  void fails();
-  await sleep(10);
-  process.removeListener("unhandledRejection", note);
-  for (const listener of others) process.on("unhandledRejection", listener);
+  const seen = await unhandled(() => void fails());
   assert.deepEqual(seen, [error]);
   assert.deepEqual(
     (await runs()).map((run) => run.status),
