@@ -152,7 +152,7 @@ export declare function openArtifactRepository(root: string, options: Repository
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 // capture/check.d.ts
-import type { Selector, Untyped } from "./metrics.js";
+import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 /** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
 /** What the compiler shows where something is wrong. */
@@ -242,7 +242,20 @@ export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : fa
 export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;
 export {};
 
-// capture/metrics.d.ts
+// capture/params.d.ts
+import type { Untyped } from "./selector.js";
+/** A function as params selector: gets the list of the call's arguments. */
+export type ArgumentFunction = (args: Untyped) => unknown;
+/** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
+export type ParamSelector = string | readonly string[] | {
+    readonly [key: string]: string | ArgumentFunction;
+} | ArgumentFunction;
+
+// capture/redact.d.ts
+/** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
+export type Redactor = (key: string, value: string) => string;
+
+// capture/selector.d.ts
 /** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
 export type Untyped = any;
 /** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
@@ -274,21 +287,8 @@ export interface LogMetricOptions<Step = string | SelectorFunction> {
     readonly nonFinite?: "log" | "skip" | undefined;
 }
 
-// capture/params.d.ts
-import type { Untyped } from "./metrics.js";
-/** A function as params selector: gets the list of the call's arguments. */
-export type ArgumentFunction = (args: Untyped) => unknown;
-/** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
-export type ParamSelector = string | readonly string[] | {
-    readonly [key: string]: string | ArgumentFunction;
-} | ArgumentFunction;
-
-// capture/redact.d.ts
-/** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
-export type Redactor = (key: string, value: string) => string;
-
 // capture/type-paths.d.ts
-import type { Untyped } from "./metrics.js";
+import type { Untyped } from "./selector.js";
 /** Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which would not end for recursive ones. */
 /** What a metric can be made of. */
 export type Scalar = number | bigint | boolean;
@@ -563,7 +563,7 @@ export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<
 
 // decorators/define-experiment.d.ts
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
 import type { Scalar } from "../capture/type-paths.js";
 import type { MetricOptions } from "../run/metric-value.js";
 import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
@@ -650,7 +650,7 @@ export declare function defineExperiment<const M extends Record<string, MetricSc
 export {};
 
 // decorators/log-metric.d.ts
-import { type LogMetricOptions, type Selector } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector } from "../capture/selector.js";
 import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
 /**
  * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
@@ -703,7 +703,7 @@ export declare const LogParam: LogParamFactory;
 export {};
 
 // decorators/log-tag.d.ts
-import type { Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
@@ -727,7 +727,7 @@ export declare const LogTag: LogTagFactory;
 export {};
 
 // decorators/tracked-experiment.d.ts
-import type { Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import { type PathOptions } from "../run/options.js";
 import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
 /** What `@TrackedExperiment` is after its options are known. */
@@ -744,14 +744,18 @@ type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
  * @example
  * ```ts
  * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
- * class MetaLearner {}
+ * class MetaLearner {@LogMetric
+ *   evaluate() {
+ *     return { loss: 0.42 };
+ *   }
+ * }
  * ```
  */
 export declare const TrackedExperiment: TrackedExperimentFactory;
 export {};
 
 // decorators/tracked-run.d.ts
-import type { Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import { type PathOptions } from "../run/options.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
@@ -771,7 +775,7 @@ export {};
 
 // decorators/types.d.ts
 import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
-import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
 import type { AnyFunction } from "../run/plan.js";
 /** Any class, also one whose constructor is private (which fits no constructor type). */
 interface AnyClass {
@@ -1229,9 +1233,9 @@ export {};
 export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
 export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
 export type { Aggregate } from "./capture/aggregate.js";
-export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
+export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
 export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
 export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
@@ -1262,7 +1266,7 @@ export { configure, createTracker, type FlushOptions, flush, logExperiment, shut
 
 // run/current.d.ts
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { Selector, Untyped } from "../capture/selector.js";
 import { type StartOptions, type WithRunOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 import type { Run } from "./run.js";
@@ -1448,8 +1452,8 @@ export interface MetricOptions {
 }
 
 // run/options.d.ts
-import type { ArgsOf, ResultSeen, ResultSeenOf, Unless } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
+import type { Selector, Untyped } from "../capture/selector.js";
 import type { Run } from "./run.js";
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
 export type Nest = "child" | "join" | "root";
@@ -1481,8 +1485,13 @@ export interface RunPlace {
 type Told<Parameters extends readonly unknown[], Returned> = {
     told(...parameters: Parameters): Returned;
 }["told"];
+/** What other clients call an option that is `runName` here: the compiler says so. */
+interface Misnamed {
+    /** @deprecated Write `runName`. */
+    readonly name?: Wrong<"the option is called runName"> | undefined;
+}
 /** Options without those that hold paths. */
-interface PathlessOptions<Result, Args> {
+interface PathlessOptions<Result, Args> extends Misnamed {
     /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
@@ -1562,7 +1571,7 @@ interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Unty
 /** Options of `withRun`, likewise. */
 export type WithRunOptions<Result, Metrics, BadMetric> = Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 /** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
-export interface StartOptions extends RunPlace {
+export interface StartOptions extends RunPlace, Misnamed {
     /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
     /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
@@ -1648,7 +1657,7 @@ export interface MetricSchema {
 
 // run/tracked.d.ts
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
-import { type Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import { type CheckedOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 /**

@@ -1,9 +1,9 @@
 export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
 export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
 export type { Aggregate } from "./capture/aggregate.js";
-export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/metrics.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
+export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
 export type {
   ArtifactsOptions,
   Auth,

@@ -1,10 +1,11 @@
 import { openArtifactRepository, repositoryOptions } from "./artifacts/registry.js";
-import type { Untyped } from "./capture/metrics.js";
 import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
+import type { Untyped } from "./capture/selector.js";
 import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { oddSwitch } from "./config/off.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
 import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
+import { strayUri } from "./config/variables.js";
 import { detached, later } from "./context/detached.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
@@ -232,6 +233,8 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   const tracker = new TrackerInstance(config, store, resumeId);
   const doubt = config.store ? undefined : likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");
+  const stray = config.store || config.origins["trackingUri"] !== undefined ? undefined : strayUri(process.env);
+  if (stray !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", `${stray}, ${config.trackingUri}.`, "variable");
   const odd = oddSwitch(process.env);
   if (odd !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", odd, "switch");
   if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
@@ -324,4 +327,4 @@ export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   });
 }
 
-if (!OFF) provideDefaultHost(defaultTracker);
+if (!OFF) provideDefaultHost(defaultTracker, () => current.tracker);

@@ -1,4 +1,4 @@
-import type { Selector, Untyped } from "./metrics.js";
+import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 
 /** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */

@@ -17,6 +17,8 @@ import {
   writtenPath,
 } from "./path.js";
 import { isOwnText, type Place, TakenKeys } from "./places.js";
+import type { LogMetricOptions, Selector, SelectorFunction } from "./selector.js";
+import { behindSelector, isOptions } from "./selector-faults.js";
 
 /** Bounds of what a bare `@LogMetric` takes from one result. */
 const MAX_DEPTH = 3;
@@ -26,54 +28,6 @@ const MAX_STEPS = 10_000;
 const [MAX_LOOKS, LOOKS_PER_NUMBER] = [3_000, 50];
 /** Most names in a message. */
 const MAX_SHOWN = 5;
-
-/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
-// biome-ignore lint/suspicious/noExplicitAny: see above
-export type Untyped = any;
-
-/** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
-export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
-
-/** What part of a result is taken, and under which keys. */
-export type Selector<Result = Untyped, Args = Untyped> =
-  | string
-  | readonly string[]
-  | { readonly [key: string]: string | SelectorFunction<Result, Args> }
-  | SelectorFunction<Result, Args>;
-
-/** Options of `@LogMetric`, second after the selector. */
-export interface LogMetricOptions<Step = string | SelectorFunction> {
-  /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
-  readonly step?: Step | undefined;
-  /** Put before every key, verbatim, for instance `"train/"`. @default "" */
-  readonly prefix?: string | undefined;
-  /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
-  readonly timestamp?: number | Date | SelectorFunction | undefined;
-  /** Logs only results for which this returns true. @default every result */
-  readonly when?: SelectorFunction | undefined;
-  /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
-  readonly everyN?: number | undefined;
-  /** Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they count as steps. @default 0 */
-  readonly minIntervalMs?: number | undefined;
-  /**
-   * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
-   * Percentiles are within 1 % of the true ones; values that are not finite are left out.
-   */
-  readonly aggregate?:
-    | "last"
-    | "mean"
-    | "min"
-    | "max"
-    | "sum"
-    | "count"
-    | "p50"
-    | "p95"
-    | "p99"
-    | readonly ("last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99")[]
-    | undefined;
-  /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
-  readonly nonFinite?: "log" | "skip" | undefined;
-}
 
 /** @internal What of a run's values of a key is logged. */
 export interface Thinning {
@@ -155,9 +109,20 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
       else takeBare(name, taken, sink, "the selector gave");
     };
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
+  const meant = isOptions(selector) ? behindSelector(selector) : undefined;
   return (result, args, sink) => {
     const listed = isList(result); // asked once, not for each path
-    for (const take of takes) take(result, args, sink, listed);
+    const told = meant === undefined ? sink : hinting(sink, `If that is meant as an option: ${meant}.`);
+    for (const take of takes) take(result, args, told, listed);
+  };
+}
+
+/** A sink that adds something to what is said of a selector that found nothing. */
+function hinting(sink: MetricSink, hint: string): MetricSink {
+  return {
+    metric: (...value) => sink.metric(...value),
+    limited: (what) => sink.limited(what),
+    lost: (subject, describe, mild) => sink.lost(subject, () => `${describe()} ${hint}`, mild),
   };
 }
 
@@ -245,7 +210,9 @@ function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) =
   if ("length" in list && list.length > MAX_STEPS) sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
 }
 
-function takeBare(name: string, result: unknown, sink: MetricSink, source = "it gave"): void {
+const GAVE = "it gave";
+
+function takeBare(name: string, result: unknown, sink: MetricSink, source = GAVE): void {
   if (isNumeric(result)) {
     emit(sink, name, result);
     return;
@@ -261,8 +228,9 @@ function takeBare(name: string, result: unknown, sink: MetricSink, source = "it 
       } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
     });
   }
-  if (!any && !budget.found && result !== undefined && result !== null && !isEmpty(result))
-    sink.lost("bare", () => nothingIn(name, result, source), true);
+  // A selector's function says with undefined that there is nothing to log, anybody with null.
+  if (any || budget.found || result === null || (result === undefined ? source !== GAVE : isEmpty(result))) return;
+  sink.lost("bare", () => nothingIn(name, result, source), true);
 }
 
 const isEmpty = (result: unknown): boolean =>
@@ -274,6 +242,7 @@ const isEmpty = (result: unknown): boolean =>
 
 /** What is said of a result in which no number was found. */
 function nothingIn(name: string, result: unknown, source: string): string {
+  if (result === undefined) return "there is nothing to log: it gave undefined. Return the values, or null where there are none.";
   const getters =
     isPlainObject(result) && !types.isProxy(result)
       ? Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { get }]) => (get ? [name] : []))

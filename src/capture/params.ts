@@ -1,7 +1,6 @@
 import { types } from "node:util";
 import { keyText } from "./keys.js";
 import { isLate, LATE } from "./late.js";
-import type { Selector, Untyped } from "./metrics.js";
 import { kindOf as knownAs, sayNowhere, type Told } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
 import {
@@ -18,6 +17,7 @@ import {
 } from "./path.js";
 import { type Place, TakenKeys } from "./places.js";
 import { BesideSecret, isSecretKey, nameOf } from "./redact.js";
+import type { Selector, Untyped } from "./selector.js";
 
 /** A function as params selector: gets the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;

@@ -1,4 +1,8 @@
-import { wrongInput } from "../wrong-input.js";
+import { types } from "node:util";
+import { PulseError } from "../errors.js";
+import { type Check, checkOptions, shownValue, wrongInput } from "../wrong-input.js";
+import { AGGREGATES } from "./aggregate.js";
+import type { LogMetricOptions } from "./selector.js";
 
 /** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
 export function checkSelector(decorator: string, selector: unknown): void {
@@ -12,6 +16,8 @@ export function checkSelector(decorator: string, selector: unknown): void {
   const isArray = Array.isArray(selector);
   const parts = Object.entries(selector as object);
   if (isArray && parts.length === 0) throw wrongInput(decorator, "the selector", "a list of paths, one at least", selector);
+  if (decorator === "LogMetric" && isOptions(selector) && parts.some(([, part]) => typeof part !== "string" && typeof part !== "function"))
+    throw new PulseError("INVALID_OPTION", `LogMetric: ${behindSelector(selector)}; got ${shownValue(selector)}.`);
   for (const [key, part] of parts) {
     const name = isArray ? `path ${Number(key) + 1} of the selector` : `${JSON.stringify(key)} in the selector`;
     if (typeof part === "string") checkPath(decorator, name, part);
@@ -21,4 +27,41 @@ export function checkSelector(decorator: string, selector: unknown): void {
 
 function checkPath(decorator: string, name: string, path: string): void {
   if (path.trim() === "" || path === "?") throw wrongInput(decorator, name, "a path, which is not empty", path);
+}
+
+const isFunction = (value: unknown): boolean => typeof value === "function";
+
+const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
+  step: ["a path or a function", (value) => typeof value === "string" || typeof value === "function"],
+  prefix: ["a string", (value) => typeof value === "string"],
+  timestamp: ["a number, a Date or a function", (value) => typeof value === "number" || typeof value === "function" || types.isDate(value)],
+  when: ["a function", isFunction],
+  everyN: ["a whole number, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1],
+  minIntervalMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],
+  aggregate: [
+    `one or a list of ${AGGREGATES.join(", ")}`,
+    (value) => (Array.isArray(value) ? value.length > 0 : true) && [value].flat().every((each) => AGGREGATES.includes(each as never)),
+  ],
+  nonFinite: ['"log" or "skip"', (value) => value === "log" || value === "skip"],
+};
+
+/**
+ * @internal Checks the options of `@LogMetric`.
+ * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
+ */
+export function checkMetricOptions(options: unknown): void {
+  checkOptions("LogMetric", options, METRIC_CHECKS);
+}
+
+/** @internal Whether a selector is a record that may be meant as options: all its keys are names of some. */
+export function isOptions(selector: unknown): selector is object {
+  if (typeof selector !== "object" || selector === null || Array.isArray(selector)) return false;
+  const keys = Object.keys(selector);
+  return keys.length > 0 && keys.every((key) => Object.hasOwn(METRIC_CHECKS, key));
+}
+
+/** @internal What is said where options were given in the selector's place. */
+export function behindSelector(options: object): string {
+  const text = Object.entries(options).map(([name, value]) => `${name}: ${shownValue(value, name)}`);
+  return `options stand behind the selector, as in @LogMetric(undefined, { ${text.join(", ")} })`;
 }

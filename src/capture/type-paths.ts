@@ -1,4 +1,4 @@
-import type { Untyped } from "./metrics.js";
+import type { Untyped } from "./selector.js";
 
 /** Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which would not end for recursive ones. */
 

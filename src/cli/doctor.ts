@@ -6,13 +6,13 @@ import { workingFolder } from "../config/folders.js";
 import { isOff, oddSwitch } from "../config/off.js";
 import { CONFIG_FILE } from "../config/picker.js";
 import { hasConfigFile, type ResolvedConfig } from "../config/resolve.js";
+import { misspelt } from "../config/variables.js";
 import { makeFolder } from "../make-folder.js";
 import { problem, writable } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
 import { likelyAbsolute } from "../stores/sql/database-file.js";
 import { loadSqlite } from "../stores/sql/driver.js";
 import type { Finding, ProbeOptions, ReadyStore } from "../stores/tracking-store.js";
-import { nearest } from "../wrong-input.js";
 import { commandFor, FOREIGN_TODO, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
@@ -69,17 +69,10 @@ function strays(): Finding[] {
     const detail = `${name} is not read: settings are in ${CONFIG_FILE}, or given to configure()`;
     return { what: "configuration", verdict: "note", detail, todo: `Move ${name} to ${CONFIG_FILE}.` };
   });
-  for (const name of Object.keys(process.env)) {
-    if (!/^(MLFLOW_TRACKING_|MLFLOW_EXPERIMENT|MLFLOW_RUN|PULSE_)/.test(name) || VARIABLES.includes(name)) continue;
-    const meant = nearest(name, VARIABLES);
-    if (meant === undefined) continue;
+  for (const { name, meant } of misspelt(process.env)) {
     const detail = `${name} is not known here; did you mean ${meant}?`;
-    found.push({
-      what: "environment",
-      verdict: "note",
-      detail,
-      todo: `Set ${meant} instead of ${name}, or leave it if it is for something else.`,
-    });
+    const todo = `Set ${meant} instead of ${name}, or leave it if it is for something else.`;
+    found.push({ what: "environment", verdict: "note", detail, todo });
   }
   return found;
 }
@@ -87,13 +80,6 @@ function strays(): Finding[] {
 const ODD_FILES = ["js", "mjs", "cjs", "ts", "mts", "yaml", "yml", "toml"]
   .map((ending) => `pulse-mlflow.config.${ending}`)
   .concat("pulse-mlflow.json", ".pulse-mlflowrc", "pulse-mlflow.config");
-/** The variables of Python's client, and ours. */
-const VARIABLES = [
-  ...["URI", "USERNAME", "PASSWORD", "TOKEN", "INSECURE_TLS", "SERVER_CERT_PATH", "CLIENT_CERT_PATH", "AWS_SIGV4", "AUTH"].map(
-    (name) => `MLFLOW_TRACKING_${name}`,
-  ),
-  ...["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_TAGS", "PULSE_MLFLOW"],
-];
 
 /** Whether there is an SQLite driver. */
 function driver(): Finding {

@@ -1,6 +1,6 @@
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/metrics.js";
 import { isRecord } from "../capture/params.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
 import type { Scalar } from "../capture/type-paths.js";
 import { PulseError } from "../errors.js";
 import { currentRun, startRun, withRun } from "../run/current.js";

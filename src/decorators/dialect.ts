@@ -2,8 +2,9 @@ import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
 import { application, OFF } from "../run/host.js";
+import { isBusy, isIdle } from "../run/idle-classes.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
-import { resolveAnew } from "../run/resolve.js";
+import { classesOf, resolveAnew } from "../run/resolve.js";
 import { captureAssignment, standIn, wrap } from "../run/tracked.js";
 import { shownValue } from "../wrong-input.js";
 
@@ -69,7 +70,10 @@ function standard(value: unknown, context: StandardContext, placement: Placement
   if (kind === "class") return decorateClass(value as AnyFunction, placement);
   const member = memberName(name);
   if (kind === "method") return decorateMethod(value as AnyFunction, member, placement).fn;
-  if (kind === "field") return OFF ? undefined : fieldInitializer(member, placement);
+  if (kind === "field") {
+    ofFields = true;
+    return OFF ? undefined : fieldInitializer(member, placement);
+  }
   if (kind === "setter" && placement.onAssignment) return decorateSetter(value as AnyFunction, member, placement.onAssignment);
   if (kind === "accessor" && placement.onAssignment) {
     const { get, set } = value as { get: AnyFunction; set: AnyFunction };
@@ -77,6 +81,9 @@ function standard(value: unknown, context: StandardContext, placement: Placement
   }
   throw wrongTarget(placement, kind, member);
 }
+
+/** Fields have been decorated since the last class was: theirs, whose functions are there only with an instance. */
+let ofFields = false;
 
 /** A field that holds a function is a method of its instance: each has a plan of its own. */
 function fieldInitializer(name: string, placement: Placement): (this: unknown, initial: unknown) => unknown {
@@ -116,6 +123,7 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
     const home = typeof key === "number" ? String(key) : key;
     const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, false, target, home);
     if (plan) plan.owner ??= () => (typeof target === "function" ? target : target.constructor);
+    isBusy(classesOf(target));
     return { ...descriptor, value: fn };
   }
   if (descriptor?.set && placement.onAssignment) {
@@ -257,7 +265,18 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
       if (plan) plan.owner = () => target;
     }
   }
+  const classes = classesOf(target);
+  if (classes.some(hasDecorated)) isBusy(classes);
+  else if (!ofFields && plan.options.library !== true) isIdle(target);
+  ofFields = false;
   return undefined;
+}
+
+/** Whether a class has a member of its own that one of ours stands on. */
+function hasDecorated(of: object): boolean {
+  const homes = [of, (of as AnyFunction).prototype as object | undefined].filter((home) => home !== undefined);
+  const members = homes.flatMap((home) => Object.values(Object.getOwnPropertyDescriptors(home)));
+  return members.some(({ value, set }) => planOf(value) ?? planOf(set));
 }
 
 const ADVICE: Partial<Record<Kind, string>> = {

@@ -1,6 +1,6 @@
-import { compileMetrics, type LogMetricOptions, type Selector } from "../capture/metrics.js";
-import { checkSelector } from "../capture/selector-faults.js";
-import { checkMetricOptions } from "../run/options.js";
+import { compileMetrics } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector } from "../capture/selector.js";
+import { checkMetricOptions, checkSelector } from "../capture/selector-faults.js";
 import type { Plan } from "../run/plan.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";

@@ -1,5 +1,5 @@
-import type { Selector } from "../capture/metrics.js";
 import { compileTags } from "../capture/params.js";
+import type { Selector } from "../capture/selector.js";
 import { checkSelector } from "../capture/selector-faults.js";
 import type { Plan } from "../run/plan.js";
 import { needAlone } from "../wrong-input.js";

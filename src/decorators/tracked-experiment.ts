@@ -1,4 +1,4 @@
-import type { Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import { PulseError } from "../errors.js";
 import { type CallOptions, checkOptions, type PathOptions, type RunOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
@@ -25,7 +25,11 @@ type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
  * @example
  * ```ts
  * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
- * class MetaLearner {}
+ * class MetaLearner {@LogMetric
+ *   evaluate() {
+ *     return { loss: 0.42 };
+ *   }
+ * }
  * ```
  */
 export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[]): unknown => {

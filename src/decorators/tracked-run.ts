@@ -1,4 +1,4 @@
-import type { Selector } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import { type CallOptions, checkOptions, type PathOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
 import { apply, isBare } from "./dialect.js";

@@ -1,5 +1,5 @@
 import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
-import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
+import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
 import type { AnyFunction } from "../run/plan.js";
 
 /** Any class, also one whose constructor is private (which fits no constructor type). */

@@ -1,5 +1,5 @@
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/metrics.js";
+import type { Selector, Untyped } from "../capture/selector.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";

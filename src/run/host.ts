@@ -86,12 +86,22 @@ export function asks(library: boolean, scope: Scope | undefined): boolean {
   return !library || scope?.host !== undefined || application.asked;
 }
 
-const defaults: { provide: (() => RunHost) | undefined } = shared("default host", () => ({ provide: undefined }));
+interface Defaults {
+  provide: (() => RunHost) | undefined;
+  /** Gives it only where it is made already; another version's copy may not know. */
+  made?: (() => RunHost | undefined) | undefined;
+}
 
-/** Registers how the default tracker is made; the first copy of the package wins. */
-export function provideDefaultHost(provide: () => RunHost): void {
+const defaults: Defaults = shared("default host", (): Defaults => ({ provide: undefined }));
+
+/** Registers how the default tracker is made, and how to get the one that is made; the first copy of the package wins. */
+export function provideDefaultHost(provide: () => RunHost, made: () => RunHost | undefined): void {
+  defaults.made ??= made;
   defaults.provide ??= provide;
 }
+
+/** The default tracker, where anybody has needed it. */
+export const defaultHost = (): RunHost | undefined => defaults.made?.();
 
 /** The tracker in force here: that of the enclosing run or `tracker.run`, else the default one; also where that has taken the place of one whose run is over. */
 export function activeHost(scope: Scope | undefined): RunHost {

@@ -1,8 +1,6 @@
-import { types } from "node:util";
-import { AGGREGATES } from "../capture/aggregate.js";
-import type { ArgsOf, ResultSeen, ResultSeenOf, Unless } from "../capture/check.js";
-import type { LogMetricOptions, Selector, Untyped } from "../capture/metrics.js";
+import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import { isRecord } from "../capture/params.js";
+import type { Selector, Untyped } from "../capture/selector.js";
 import { PulseError } from "../errors.js";
 import { type Check, checkOptions as check } from "../wrong-input.js";
 import type { Run } from "./run.js";
@@ -44,8 +42,14 @@ export interface RunPlace {
  */
 type Told<Parameters extends readonly unknown[], Returned> = { told(...parameters: Parameters): Returned }["told"];
 
+/** What other clients call an option that is `runName` here: the compiler says so. */
+interface Misnamed {
+  /** @deprecated Write `runName`. */
+  readonly name?: Wrong<"the option is called runName"> | undefined;
+}
+
 /** Options without those that hold paths. */
-interface PathlessOptions<Result, Args> {
+interface PathlessOptions<Result, Args> extends Misnamed {
   /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
@@ -139,7 +143,7 @@ export type WithRunOptions<Result, Metrics, BadMetric> =
   Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 
 /** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
-export interface StartOptions extends RunPlace {
+export interface StartOptions extends RunPlace, Misnamed {
   /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
   /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
@@ -160,7 +164,7 @@ const isFunction = (value: unknown): boolean => typeof value === "function";
 const isClass = (value: unknown): boolean => typeof value === "function" && typeof value.prototype === "object";
 const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
 
-const CHECKS: Record<keyof CallOptions, Check> = {
+const CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed>, Check> = {
   experiment: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
   runName: ["a string or a function", (value) => typeof value === "string" || typeof value === "function"],
   params: [
@@ -212,7 +216,7 @@ export function checkOptions(user: string, options: unknown): void {
   check(user, options, CHECKS);
 }
 
-const BLOCK_CHECKS: Record<keyof CallOptions | keyof RunPlace, Check> = {
+const BLOCK_CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed> | keyof RunPlace, Check> = {
   ...CHECKS,
   ...PLACE_CHECKS,
   params: ["a record or a function: the function of withRun has no arguments to take", (value) => isFunction(value) || isRecord(value)],
@@ -224,7 +228,7 @@ export function checkBlockOptions(options: unknown): asserts options is CallOpti
   checkPlace("withRun", options as RunPlace);
 }
 
-const START_CHECKS: Record<keyof StartOptions, Check> = {
+const START_CHECKS: Record<Exclude<keyof StartOptions, keyof Misnamed>, Check> = {
   ...PLACE_CHECKS,
   library: CHECKS.library,
   experiment: CHECKS.experiment,
@@ -239,23 +243,4 @@ const START_CHECKS: Record<keyof StartOptions, Check> = {
 export function checkStartOptions(options: unknown): void {
   check("startRun", options, START_CHECKS);
   checkPlace("startRun", options as RunPlace);
-}
-
-const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
-  step: ["a path or a function", (value) => typeof value === "string" || typeof value === "function"],
-  prefix: ["a string", (value) => typeof value === "string"],
-  timestamp: ["a number, a Date or a function", (value) => typeof value === "number" || typeof value === "function" || types.isDate(value)],
-  when: ["a function", isFunction],
-  everyN: ["a whole number, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1],
-  minIntervalMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],
-  aggregate: [
-    `one or a list of ${AGGREGATES.join(", ")}`,
-    (value) => (Array.isArray(value) ? value.length > 0 : true) && [value].flat().every((each) => AGGREGATES.includes(each as never)),
-  ],
-  nonFinite: ['"log" or "skip"', (value) => value === "log" || value === "skip"],
-};
-
-/** @internal Checks the options of `@LogMetric`, likewise. */
-export function checkMetricOptions(options: unknown): void {
-  check("LogMetric", options, METRIC_CHECKS);
 }

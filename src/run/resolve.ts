@@ -1,4 +1,5 @@
 import { ownName } from "../capture/text.js";
+import { isBusy } from "./idle-classes.js";
 import type { RunOptions } from "./options.js";
 import { type ClassPlan, captureParams, type Fields, type Plan, plans, type ResolvedPlan } from "./plan.js";
 
@@ -35,8 +36,8 @@ function lookupStart(self: unknown): object | undefined {
   }
 }
 
-/** The classes on a prototype chain, most derived first. */
-function classesOf(start: object | undefined): object[] {
+/** The classes on a prototype chain, most derived first; where it begins at a prototype, by what that names. */
+export function classesOf(start: object | undefined): object[] {
   const classes: object[] = [];
   try {
     for (let at: object | null = start ?? null; at !== null && at !== Function.prototype; at = Object.getPrototypeOf(at)) {
@@ -64,6 +65,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     const classPlan = plans.byClass.get(each);
     return classPlan ? [[each, classPlan]] : [];
   });
+  isBusy(tracked.map(([each]) => each));
   const [nearest] = tracked;
   const own: RunOptions[] = plan.opens;
   const opens = own.length > 0;

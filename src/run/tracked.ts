@@ -1,6 +1,7 @@
 import { types } from "node:util";
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
-import { compileMetrics, type Selector } from "../capture/metrics.js";
+import { compileMetrics } from "../capture/metrics.js";
+import type { Selector } from "../capture/selector.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cutText, sanitizeKey } from "../../src/capture/keys.js";
-import { compileMetrics, type LogMetricOptions, type Selector } from "../../src/capture/metrics.js";
+import { compileMetrics } from "../../src/capture/metrics.js";
 import { readParameters } from "../../src/capture/parameter-names.js";
 import { isSecretKey, redactText } from "../../src/capture/redact.js";
+import type { LogMetricOptions, Selector } from "../../src/capture/selector.js";
 import { valueText } from "../../src/capture/text.js";
 
 type Point = [key: string, value: unknown, step?: unknown];

@@ -113,6 +113,7 @@ test("a bare @LogMetric that finds no number says so: text, instances, nested li
     readonly weights = [1];
   }
   const results: [unknown, RegExp][] = [
+    [undefined, /there is nothing to log: it gave undefined\. Return the values, or null where there are none\./],
     ["text", /no number was found: it gave the text "text"\. Name what is to be logged/],
     [new Model(), /it gave an instance of Model/],
     [[[1], [2]], /it gave a list/],
@@ -186,4 +187,25 @@ test("a bare @LogParam takes the fields of a class that only holds data, with or
     warnings[0] ?? "",
     /Trainer\.serve: no param was found: the first argument is an instance of Service\. Name what is to be logged/,
   );
+});
+
+test("options in the selector's place are answered with where they stand", () => {
+  const loss = (): object => ({ loss: 1 });
+  const options = { aggregate: "mean", prefix: "train/" } as const;
+  assert.throws(() => LogMetric({ everyN: 2, ...options } as Any), {
+    code: "INVALID_OPTION",
+    message:
+      'LogMetric: options stand behind the selector, as in @LogMetric(undefined, { everyN: 2, aggregate: "mean", prefix: "train/" }); got {"everyN":2,"aggregate":"mean","prefix":"train/"}.',
+  });
+  const [first] = told(loss, { metrics: options }, []);
+  assert.match(
+    first ?? "",
+    /"mean" found nothing; .* If that is meant as an option: options stand behind the selector, as in @LogMetric\(undefined, \{ agg/,
+  );
+  // Paths all the same where they lead somewhere, or where another key is no option.
+  assert.deepEqual(
+    told(() => ({ mean: 1, s: 2 }), { metrics: { aggregate: "mean", step: "s" } }, []),
+    [],
+  );
+  assert.doesNotMatch(told(loss, { metrics: { loss: "loss", step: "los" } }, [])[0] ?? "", /option/);
 });

@@ -105,6 +105,15 @@ test("what else means no switches tracking off, and nothing else does", () => {
   for (const text of ["", "on", "1", "true", "yes", "offline", "00", undefined]) assert.equal(isOff({ PULSE_MLFLOW: text }), false, text);
 });
 
+test("a variable that looks as though it named a tracking URI is said where none is set", () => {
+  const said =
+    /MLFLOW_TRACKING_URL is not read; did you mean MLFLOW_TRACKING_URI\? No tracking URI is set, .* sqlite:\/\/\/mlflow\.db\. \[INVALID/;
+  assert.match(run("stray", { MLFLOW_TRACKING_URL: "http://127.0.0.1:5000" }).stderr, said);
+  const set = { trackingUri: `sqlite:///${join(folder, "set.db")}` };
+  assert.equal(run("stray", { MLFLOW_TRACKING_URL: "http://127.0.0.1:5000" }, set).stderr, "");
+  assert.equal(run("stray", { MLFLOW_RUN_NAME: "x", MLFLOW_TRACKING_AUTH: "y" }).stderr, "");
+});
+
 test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {
   for (const [env, file, expected] of [
     [

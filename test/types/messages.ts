@@ -6,6 +6,7 @@ import {
   LogMetric,
   LogParam,
   LogTag,
+  startRun,
   TrackedExperiment,
   TrackedRun,
   tracked,
@@ -232,6 +233,12 @@ withRun({ metrics: "los" }, async () => result);
 withRun({ metrics: "los" }, async (run) => (run.id === "" ? result : result));
 // nset says: 'nset' does not exist in type
 withRun({ nset: "child" }, async () => result);
+// name says: the option is called runName
+withRun({ name: "first" }, async () => result);
+// name says: the option is called runName
+tracked(async () => result, { name: "first" });
+// name says: the option is called runName
+startRun({ name: "first" });
 // metrics says: this path leads to no number in what the function returns … "los" … there are … "loss"
 tracker.withRun({ metrics: "los" }, async () => result);
 // metrics says: this path leads to no number in what the function returns … "los" … there are … "loss"

@@ -1,0 +1,29 @@
+import { ownName } from "../capture/text.js";
+import { Diagnostics } from "../diagnostics.js";
+import { shared } from "../registry.js";
+import { defaultHost } from "./host.js";
+
+/** Tracked classes of which no decorated method is known. A subclass may have some, so that only the process's end tells. */
+const idle = shared("idle classes", () => {
+  const classes = new Set<object>();
+  process.on("exit", () => {
+    const diagnostics = defaultHost()?.diagnostics ?? new Diagnostics();
+    for (const each of classes) {
+      const name = ownName(each) || "A class";
+      const remedy = "Put @LogMetric, @LogParam, @LogTag or @TrackedRun on them (or on those of subclasses, none of which was called)";
+      const detail = `${name} is tracked, but none of its methods is decorated: no call of them opens a run. ${remedy}.`;
+      diagnostics.notice("NOTHING_FOUND", detail, name);
+    }
+  });
+  return classes;
+});
+
+/** A tracked class has no decorated method so far. */
+export function isIdle(target: object): void {
+  idle.add(target);
+}
+
+/** A method of a class, or of one below it, is decorated, or was called. */
+export function isBusy(classes: readonly object[]): void {
+  if (idle.size > 0) for (const each of classes) idle.delete(each);
+}
