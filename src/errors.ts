@@ -135,6 +135,8 @@ export class PulseError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // A class of the user's below it is told by its prototype, as any other.
+    if (this !== PulseError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === "object" && value !== null && BRAND in value;
   }
 }
@@ -157,6 +159,7 @@ export class MlflowError extends PulseError {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== MlflowError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return value instanceof PulseError && "errorCode" in value;
   }
 }

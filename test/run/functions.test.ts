@@ -214,5 +214,9 @@ test("errors are PulseErrors with a stable code, whichever copy threw them", () 
   assert.ok(error instanceof Error && error instanceof PulseError);
   assert.ok(Object.defineProperty({}, Symbol.for("pulse-mlflow/error"), { value: true }) instanceof PulseError);
   assert.equal({} instanceof PulseError, false);
+  class Own extends PulseError {}
+  assert.equal(error instanceof Own, false);
+  const own = new Own("CLOSED", "mine.");
+  assert.ok(own instanceof Own && own instanceof PulseError);
   assert.equal(new PulseError("STORE_BUSY", "x").retryable, true);
 });
