@@ -1192,6 +1192,14 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "";
     };
+    readonly ARTIFACT_RENAMED: {
+        readonly retry: false;
+        readonly todo: "Choose another folder.";
+    };
+    readonly PACKAGE_MISSING: {
+        readonly retry: false;
+        readonly todo: "Install what is missing beside pulse-mlflow.";
+    };
     readonly ARTIFACT_REFUSED: {
         readonly retry: false;
         readonly todo: "Everything else of the run goes on.";
@@ -1250,7 +1258,7 @@ export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } 
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
-export type { FolderOptions } from "./run/files-in.js";
+export type { FolderOptions } from "./run/files/files-in.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { MetricOptions, MetricValue } from "./run/metric-value.js";
@@ -1311,8 +1319,12 @@ export declare function requireRun(): Run;
 export declare function bind<F extends AnyFunction>(fn: F): F;
 
 // run/data-verbs.d.ts
-import { type FolderOptions } from "./files-in.js";
+import { type ArtifactStream } from "./files/chunks.js";
+import { type FolderOptions } from "./files/files-in.js";
+import { type ImageSource } from "./files/image.js";
+import { type TableRows } from "./files/table.js";
 import { type Dataset, type InputOptions } from "./inputs.js";
+import type { MetricOptions } from "./metric-value.js";
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
 /** How a file is logged. */
@@ -1361,20 +1373,68 @@ export declare abstract class DataVerbs {
      */
     logText(text: string, artifactFile: string): void;
     /**
-     * Logs a value as a JSON file, as Python's client writes it. What stands under a name of a secret is replaced, as in params.
+     * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client writes them. What stands under a
+     * name of a secret is replaced, as in params.
      * @example
      * run.logDict({ layers: [64, 32] }, "config.json");
      */
     logDict(value: object, artifactFile: string): void;
     /**
-     * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it.
+     * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in the background.
      * @example
      * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
      */
-    logBytes(bytes: ArtifactBytes, artifactFile: string): void;
+    logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void;
+    /**
+     * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a stream that breaks off is
+     * warned of, and stores nothing.
+     * @example
+     * ```ts
+     * await run.logStream(createReadStream("data.csv"), "data.csv");
+     * ```
+     */
+    logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
+    /**
+     * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a record of single values is one
+     * row. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
+     * @example
+     * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
+     */
+    logTable(rows: TableRows, artifactFile: string): void;
+    /**
+     * Logs an image as a file: bytes as they are, pixels as PNG.
+     * @example
+     * run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
+     */
+    logImage(image: ImageSource, artifactFile: string): void;
+    /**
+     * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP thumbnails need `sharp`; without
+     * it files of bytes are their own thumbnail.) Without a step it is the highest so far of the key, plus one.
+     */
+    logImage(image: ImageSource, options: {
+        readonly key: string;
+    } & MetricOptions): void;
+    /**
+     * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs `plotly.js-dist-min`, or
+     * `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or HTML.
+     * @example
+     * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
+     */
+    logFigure(figure: object | string, artifactFile: string): void;
 }
 
-// run/files-in.d.ts
+// run/files/chunks.d.ts
+/** What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with `for await`. */
+export type ArtifactStream = ReadableStream<Uint8Array | string> | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>;
+/** Whether a value is a stream, without reading from it. */
+export declare function isStream(value: unknown): value is ArtifactStream;
+/**
+ * Reads a stream to its end.
+ * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself throws.
+ */
+export declare function chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void>;
+
+// run/files/files-in.d.ts
 /** Which files of a folder are logged. */
 export interface FolderOptions {
     /** Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default all */
@@ -1392,6 +1452,78 @@ export declare function filesIn(root: string, { include, exclude, followSymlinks
     files: string[];
     skipped: number;
 };
+
+// run/files/image.d.ts
+/** An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole numbers from 0 to 255; of float arrays 0 to 1. */
+export interface PixelImage {
+    readonly width: number;
+    readonly height: number;
+    readonly data: ArrayLike<number>;
+}
+/** An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas, sharp). */
+export type ImageSource = ArrayBufferView | ArrayBuffer | PixelImage | {
+    toBuffer(type?: string): ArrayBufferView | Promise<ArrayBufferView>;
+};
+/** Pixels as bytes, with so many of them for each. */
+export interface Pixels {
+    readonly width: number;
+    readonly height: number;
+    readonly channels: 1 | 3 | 4;
+    readonly data: Uint8Array;
+}
+/**
+ * Checks an image of pixels and copies it.
+ * @throws PulseError `INVALID_VALUE` that says what is wrong.
+ */
+export declare function pixelsOf({ width, height, data }: PixelImage): Pixels;
+/** An image of at most `THUMBNAIL` pixels on its longest side: each is the mean of those it stands for. */
+export declare function thumbnail(image: Pixels): Pixels;
+/** Writes an image as PNG (RFC 2083). */
+export declare function png({ width, height, channels, data }: Pixels): Uint8Array;
+/** Whether bytes are a file that browsers show as an image, by how it begins. */
+export declare function isImageFile(bytes: Uint8Array): boolean;
+/** Makes a WebP thumbnail of an image's file. @throws Error where `sharp` is not installed, or cannot read it. */
+export declare function smaller(bytes: Uint8Array): Promise<Uint8Array>;
+/** A copy of bytes; undefined for what is none. */
+export declare function copyOf(bytes: unknown): Uint8Array | undefined;
+/** A key of images, as MLflow's UI reads it back from their names. */
+export declare function checkImageKey(key: unknown): string;
+/** The two files of an image in the grid of MLflow's UI, which reads key, step and time from their names. */
+export declare function gridPaths(key: string, step: number, timestamp: number, id: string): {
+    image: string;
+    thumbnail: string;
+};
+/** Names that the grid cannot read make MLflow's UI fail for the whole run. */
+export declare const spoilsGrid: (path: string) => boolean;
+
+// run/files/table.d.ts
+/** Rows, or columns under their names; a record of single values is one row. */
+export type TableRows = readonly object[] | Readonly<Record<string, unknown>>;
+/** A table that grows, as MLflow keeps one: what a row lacks is null. */
+export declare class Table {
+    readonly columns: string[];
+    readonly rows: unknown[][];
+    /**
+     * Adds rows, each value as `plain` gives it.
+     * @throws PulseError `INVALID_VALUE` for what is no table.
+     */
+    add(given: TableRows, plain: (column: string, value: unknown) => unknown): void;
+    /**
+     * Puts the rows of a stored table before its own.
+     * @throws Error when that is no table.
+     */
+    behind(stored: unknown): Table;
+    /** As pandas reads it with orient "split". */
+    toJSON(): {
+        columns: readonly string[];
+        data: readonly (readonly unknown[])[];
+    };
+}
+/**
+ * Checks the path of a table.
+ * @throws PulseError `INVALID_VALUE`
+ */
+export declare function checkTablePath(path: string): string;
 
 // run/inputs.d.ts
 /** A dataset that a run uses. */

@@ -2,7 +2,7 @@
 // the declarations are tsc's. CommonJS into dist/cjs by plain tsc, which is fast enough; its declarations are the same ones.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transformSync } from "esbuild";
 
@@ -62,15 +62,12 @@ writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\
 
 // `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file for each.
 // In dist/cjs the alias is replaced by a path. (An `imports` map would need a second one there.)
-for (const [user, path] of [
-  ["stores/sql/driver.js", "../../require.cjs"],
-  ["capture/sketch.js", "../require.cjs"],
-  ["run/files-in.js", "../require.cjs"],
-  ["run/stack.js", "../require.cjs"],
-]) {
-  const text = readFileSync(`dist/cjs/${user}`, "utf8");
-  if (!text.includes('"#require"')) throw new Error(`${user} no longer imports "#require".`);
-  writeFileSync(`dist/cjs/${user}`, text.replace('"#require"', `"${path}"`));
+for (const file of readdirSync("dist/cjs", { recursive: true })) {
+  if (!file.endsWith(".js")) continue;
+  const text = readFileSync(join("dist/cjs", file), "utf8");
+  if (!text.includes('"#require"')) continue;
+  const path = relative(dirname(join("dist/cjs", file)), "dist/cjs/require.cjs").replaceAll("\\", "/");
+  writeFileSync(join("dist/cjs", file), text.replaceAll('"#require"', `"${path.startsWith(".") ? path : `./${path}`}"`));
 }
 
 // What the compiler writes for exports is long, and comments and white space are nobody's: the same in short.

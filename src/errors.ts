@@ -96,6 +96,8 @@ const PROBLEMS = {
   ARTIFACT_REWRITTEN: { retry: false, todo: "What it holds now is stored; log it with `copy: true` to keep what it held." },
   ARTIFACT_NOT_FOUND: { retry: false, todo: "Look at what is there with a listing of its folder." },
   ARTIFACT_ROOT: { retry: false, todo: "" },
+  ARTIFACT_RENAMED: { retry: false, todo: "Choose another folder." },
+  PACKAGE_MISSING: { retry: false, todo: "Install what is missing beside pulse-mlflow." },
   ARTIFACT_REFUSED: { retry: false, todo: "Everything else of the run goes on." },
   REJECTED: { retry: false, todo: "" },
 } as const;
@@ -136,6 +138,7 @@ export class PulseError extends Error {
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     // A class of the user's below it is told by its prototype, as any other.
+    // biome-ignore lint/complexity/noThisInStatic: a class below inherits this
     if (this !== PulseError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === "object" && value !== null && BRAND in value;
   }
@@ -159,6 +162,7 @@ export class MlflowError extends PulseError {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a class below inherits this
     if (this !== MlflowError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return value instanceof PulseError && "errorCode" in value;
   }

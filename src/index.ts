@@ -48,7 +48,7 @@ export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } 
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
-export type { FolderOptions } from "./run/files-in.js";
+export type { FolderOptions } from "./run/files/files-in.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { MetricOptions, MetricValue } from "./run/metric-value.js";

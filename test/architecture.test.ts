@@ -120,6 +120,7 @@ const LONGER = [
   "recorder/outbox/outbox-log.ts",
   "recorder/outbox/outbox.ts",
   "recorder/recorder.ts",
+  "recorder/uploads/uploads.ts",
 ];
 
 const root = join(process.cwd(), "src");

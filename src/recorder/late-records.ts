@@ -1,4 +1,4 @@
-import { detached, soon } from "../context/detached.js";
+import { detached, later, soon } from "../context/detached.js";
 
 /** So many that wait are enough; then all are recorded but those about the newest thing, which may still be on its way through the program. */
 const MOST = 1_000;
@@ -14,6 +14,26 @@ interface Late {
  */
 export class LateRecords {
   #waiting: Late[] = [];
+  /** What grows, and is recorded from time to time. */
+  readonly #growing = new Set<() => void>();
+  readonly #everyMs: number;
+
+  /** `everyMs`: how long what grows is left to. */
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
+  }
+
+  /** Has what grows recorded soon; the same function again before that changes nothing. */
+  grow(record: () => void): void {
+    if (this.#growing.size === 0) later(() => this.#grown(), this.#everyMs).unref();
+    this.#growing.add(record);
+  }
+
+  #grown(): void {
+    const due = [...this.#growing];
+    this.#growing.clear();
+    run(due.map((record) => ({ record })));
+  }
 
   add(record: () => void, about: unknown): void {
     if (this.#waiting.push({ about, record }) === 1) soon(() => this.settle()); // referenced for this one turn, as delivery is
@@ -25,11 +45,12 @@ export class LateRecords {
 
   /** Records all of it now. */
   settle(): void {
+    if (this.#growing.size > 0) this.#grown();
     if (this.#waiting.length > 0) run(this.#waiting.splice(0));
   }
 }
 
-const run = (due: readonly Late[]): void =>
+const run = (due: readonly Pick<Late, "record">[]): void =>
   detached(() => {
     for (const { record } of due) record();
   });

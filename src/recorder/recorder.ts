@@ -7,6 +7,7 @@ import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
 import type { ReadyStore, RunChange, RunStart } from "../stores/tracking-store.js";
 import { Accounting } from "./accounting.js";
+import { Activities, type Activity } from "./activities.js";
 import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
 import { MemoryBound } from "./buffer/memory-bound.js";
 import type { MemoryLog } from "./buffer/memory-log.js";
@@ -90,7 +91,8 @@ export class Recorder {
   readonly #bound: MemoryBound;
   /** Made for the first file, of this tracker or of a dead one. */
   #uploads: Uploads | undefined;
-  readonly #late = new LateRecords();
+  readonly #late: LateRecords;
+  readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
   #heir: OutboxRecovery | undefined;
@@ -106,6 +108,7 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     const { store, diagnostics, clock, outboxes, maxOutboxBytes } = options;
     this.#options = options;
+    this.#late = new LateRecords(options.flushIntervalMs / 2);
     this.store = store;
     this.writesSync = store.applySync !== undefined;
     this.exitTimeoutMs = options.exitTimeoutMs;
@@ -174,6 +177,17 @@ export class Recorder {
     else this.#late.add(apart, about);
   }
 
+  /** Has something that grows recorded from time to time, and likewise at the latest. */
+  grown(record: () => void): void {
+    if (this.#ended) this.#options.diagnostics.apart(record);
+    else this.#late.grow(record);
+  }
+
+  /** What a run's artifacts hold under a path, once the run is created; undefined where there is no such file. */
+  async storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
+    return this.#files.stored(log, path);
+  }
+
   /** Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within the call that records. */
   #handOverInTime(kind: ItemKind, items: number): void {
     const { clock, flushIntervalMs } = this.#options;
@@ -225,6 +239,25 @@ export class Recorder {
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
   }
 
+  /** Takes a file of a run as its bytes come; resolves when it is here, or never will be. */
+  receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const lost = `The program ended before all of ${JSON.stringify(path)} of run ${log.runKey} had come.`;
+    return this.during(
+      (activity) => this.#files.receive(log, path, chunks, activity),
+      (error) => this.#files.refuse(log, path, error instanceof PulseError ? error : new PulseError("LOST_AT_EXIT", lost)),
+    );
+  }
+
+  /**
+   * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for it. Should it fail, or the
+   * process end before, `otherwise` is done. Never rejects.
+   */
+  async during(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void): Promise<void> {
+    const apart = (error?: unknown): void => this.#options.diagnostics.apart(() => otherwise(error));
+    if (this.#ended) apart();
+    else await this.#activities.run(work, apart);
+  }
+
   get #files(): Uploads {
     const { store, diagnostics, clock, maxPendingBytes, maxArtifactBytes, openRepository } = this.#options;
     this.#uploads ??= new Uploads({
@@ -242,6 +275,11 @@ export class Recorder {
   async flush(timeoutMs?: number): Promise<boolean> {
     this.#late.settle();
     this.#keeper.keepFresh();
+    if (this.#activities.any) {
+      const begun = performance.now();
+      if (!(await this.#finished(timeoutMs))) return false;
+      if (timeoutMs !== undefined) timeoutMs -= performance.now() - begun;
+    }
     let kept = this.#keeper.own.lastSeq;
     const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [log, log.recorded]);
     const files = this.#uploads?.mark() ?? [];
@@ -269,6 +307,20 @@ export class Recorder {
       if (left <= 0) return false;
       await this.#dispatcher.nextSettled(left);
     }
+  }
+
+  /** Waits for what is under way, while it goes on. */
+  async #finished(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const some = this.#activities.mark();
+    const started = performance.now();
+    this.push();
+    while (this.#activities.waits(some)) {
+      const last = Math.max(started, this.#activities.lastProgress, this.#dispatcher.lastAccepted);
+      const left = Math.min(started + timeoutMs, last + this.exitTimeoutMs) - performance.now();
+      if (left <= 0) return false;
+      await this.#dispatcher.nextSettled(left);
+    }
+    return true;
   }
 
   /** Begins delivery at once, without waiting for it. */
@@ -387,7 +439,7 @@ export class Recorder {
   }
 
   get idle(): boolean {
-    return this.accounting.idle;
+    return this.accounting.idle && !this.#activities.any;
   }
 
   /** Whether nothing is left to do, for the store neither. */
@@ -488,6 +540,7 @@ export class Recorder {
   #writeAll(): void {
     if (this.idle) return;
     this.#keeper.own.lastChance();
+    this.#activities.end(); // what becomes of those belongs to their runs
     this.#writeChanges();
     this.#uploads?.writeAll(); // behind the runs they belong to
   }

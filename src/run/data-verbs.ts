@@ -1,13 +1,23 @@
 import { resolve } from "node:path";
+import { types } from "node:util";
 import { artifactPath } from "../artifacts/paths.js";
+import { REDACTED } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
 import { sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
-import { jsonText } from "./artifact-json.js";
-import { type FolderOptions, filesIn } from "./files-in.js";
+import { type ArtifactStream, chunksOf, isStream } from "./files/chunks.js";
+import { figureFile } from "./files/figure.js";
+import { type FolderOptions, filesIn } from "./files/files-in.js";
+import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
+import { RunImages } from "./files/images.js";
+import { jsonText, plainOf } from "./files/json.js";
+import { checkTablePath, type TableRows } from "./files/table.js";
+import { RunTables } from "./files/tables.js";
+import { yamlText } from "./files/yaml.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
+import type { MetricOptions } from "./metric-value.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
 import { needRun } from "./verb-arguments.js";
 
@@ -30,9 +40,13 @@ export interface ArtifactOptions {
 export abstract class DataVerbs {
   /** The tags of each dataset logged. */
   #inputs: Map<string, string> | undefined;
+  #tables: RunTables | undefined;
+  #images: RunImages | undefined;
 
   /** @internal */
   abstract get log(): RunBuffer | undefined;
+  /** @internal Whether it was there before. */
+  protected abstract get resumed(): boolean;
   /** @internal Where it is, for what is said of it. */
   protected abstract get place(): Place & { readonly id: string };
 
@@ -64,7 +78,7 @@ export abstract class DataVerbs {
     this.#guard("logArtifact", localPath, () => {
       const path = resolve(localPath);
       const name = path.split(/[\\/]/).at(-1) ?? "";
-      this.#upload(joined(artifactPath, name), { ...sourceFile(path), copy: options.copy === true });
+      this.#upload(this.#pathOf(joined(artifactPath, name)), { ...sourceFile(path), copy: options.copy === true });
     });
   }
 
@@ -83,7 +97,7 @@ export abstract class DataVerbs {
       const { files, skipped } = filesIn(root, options);
       for (const file of files)
         this.#guard("logArtifacts", file, () =>
-          this.#upload(joined(artifactPath, file), { ...sourceFile(resolve(root, file)), copy: options.copy === true }),
+          this.#upload(this.#pathOf(joined(artifactPath, file)), { ...sourceFile(resolve(root, file)), copy: options.copy === true }),
         );
       if (skipped > 0) this.#warn("CAPTURE_LIMIT", `logArtifacts: ${skipped} links or special files in ${localDir} are left out`, localDir);
     });
@@ -98,41 +112,166 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logText", artifactFile, () => {
       if (typeof text !== "string") throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
-      this.#upload(artifactPath(artifactFile), Buffer.from(text));
+      this.#upload(this.#pathOf(artifactFile), Buffer.from(text));
     });
   }
 
   /**
-   * Logs a value as a JSON file, as Python's client writes it. What stands under a name of a secret is replaced, as in params.
+   * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client writes them. What stands under a
+   * name of a secret is replaced, as in params.
    * @example
    * run.logDict({ layers: [64, 32] }, "config.json");
    */
   logDict(value: object, artifactFile: string): void {
     if (this.log === undefined) return;
     this.#guard("logDict", artifactFile, () => {
-      const path = artifactPath(artifactFile);
+      const path = this.#pathOf(artifactFile);
       if (typeof value !== "object" || value === null)
         throw new PulseError("INVALID_VALUE", `logDict needs an object, got ${shownValue(value)}.`);
-      const { text, redacted } = jsonText(this.place.host, value);
-      if (redacted) sayRedacted(this.place.host, JSON.stringify(path), "", text);
-      this.#upload(path, Buffer.from(text));
+      const plain = this.#plain(path, value);
+      this.#upload(path, Buffer.from(/\.ya?ml$/i.test(path) ? yamlText(plain) : jsonText(plain)));
     });
   }
 
   /**
-   * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it.
+   * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in the background.
    * @example
    * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
    */
-  logBytes(bytes: ArtifactBytes, artifactFile: string): void {
+  logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void {
     if (this.log === undefined) return;
     this.#guard("logBytes", artifactFile, () => {
-      const path = artifactPath(artifactFile);
-      if (bytes instanceof ArrayBuffer) this.#upload(path, new Uint8Array(bytes.slice(0)));
-      else if (ArrayBuffer.isView(bytes))
-        this.#upload(path, Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+      const path = this.#pathOf(artifactFile);
+      const copied = copyOf(bytes);
+      if (copied !== undefined) this.#upload(path, copied);
+      else if (isBlob(bytes)) void this.#receive(path, bytes.stream());
       else throw new PulseError("INVALID_VALUE", `logBytes needs bytes, got ${shownValue(bytes)}.`);
     });
+  }
+
+  /**
+   * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a stream that breaks off is
+   * warned of, and stores nothing.
+   * @example
+   * ```ts
+   * await run.logStream(createReadStream("data.csv"), "data.csv");
+   * ```
+   */
+  async logStream(stream: ArtifactStream, artifactFile: string): Promise<void> {
+    if (this.log === undefined) {
+      // Whoever writes into it waits for who reads.
+      if (isStream(stream)) for await (const _ of stream as AsyncIterable<unknown>);
+      return;
+    }
+    let read: Promise<void> | undefined;
+    this.#guard("logStream", artifactFile, () => {
+      const path = this.#pathOf(artifactFile);
+      if (!isStream(stream)) throw new PulseError("INVALID_VALUE", `logStream needs a stream, got ${shownValue(stream)}.`);
+      read = this.#receive(path, stream);
+    });
+    await read;
+  }
+
+  /**
+   * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a record of single values is one
+   * row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
+   * @example
+   * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
+   */
+  logTable(rows: TableRows, artifactFile: string): void {
+    const { log } = this;
+    if (log === undefined) return;
+    this.#guard("logTable", artifactFile, () => {
+      const path = checkTablePath(this.#pathOf(artifactFile));
+      this.#tables ??= new RunTables({
+        recorder: this.place.host.recorder,
+        log,
+        resumed: this.resumed,
+        tag: (value) => log.tag({ key: "mlflow.loggedArtifacts", value }),
+        apart: (table, other, error) => {
+          const why = error === undefined ? "was not read before the program ended" : `cannot be read (${messageOf(error)})`;
+          this.#warn(
+            "ARTIFACT_UNREADABLE",
+            `Table ${JSON.stringify(table)} of run ${this.place.id} ${why}; the new rows are in ${other}`,
+            table,
+          );
+        },
+        asJson: (table) => {
+          const other = table.replace(/parquet$/, "json");
+          this.#warn("PACKAGE_MISSING", `logTable: Parquet needs hyparquet-writer; the table is stored as ${other}`, "parquet");
+          return other;
+        },
+        newId: () => this.place.host.clock.id(),
+      });
+      this.#tables.add(path, rows, (column, value) => this.#plain(path, types.isDate(value) ? isoOf(value) : value, column));
+    });
+  }
+
+  /**
+   * Logs an image as a file: bytes as they are, pixels as PNG.
+   * @example
+   * run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
+   */
+  logImage(image: ImageSource, artifactFile: string): void;
+  /**
+   * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP thumbnails need `sharp`; without
+   * it files of bytes are their own thumbnail.) Without a step it is the highest so far of the key, plus one.
+   */
+  logImage(image: ImageSource, options: { readonly key: string } & MetricOptions): void;
+  logImage(image: ImageSource, target: string | ({ readonly key: string } & MetricOptions)): void {
+    if (this.log === undefined) return;
+    const about = typeof target === "string" ? target : target?.key;
+    this.#guard("logImage", about, () => {
+      this.#images ??= new RunImages({
+        place: this.place,
+        upload: (path, bytes) => this.#upload(path, bytes),
+        fail: (path, error) => this.#fail("logImage", path, error),
+      });
+      if (typeof target === "string") this.#images.file(image, this.#pathOf(target));
+      else this.#images.intoGrid(image, target, () => this.log?.tag({ key: "mlflow.loggedImages", value: "True" }));
+    });
+  }
+
+  /**
+   * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs `plotly.js-dist-min`, or
+   * `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or HTML.
+   * @example
+   * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
+   */
+  logFigure(figure: object | string, artifactFile: string): void {
+    if (this.log === undefined) return;
+    this.#guard("logFigure", artifactFile, () => {
+      const { host } = this.place;
+      const file = figureFile(figure, this.#pathOf(artifactFile), (value) => jsonText(plainOf(host, value, { whole: true }).value));
+      this.#upload(file.path, Buffer.from(file.text));
+      if (file.missing)
+        this.#warn("PACKAGE_MISSING", `logFigure: a page needs ${file.missing.join(", ")}; the figure is stored as ${file.path}`, "figure");
+    });
+  }
+
+  /** The path of a file of the user's: not where MLflow's UI expects only what it can read. */
+  #pathOf(artifactFile: unknown): string {
+    const path = artifactPath(artifactFile);
+    if (!spoilsGrid(path)) return path;
+    const other = path.replace(/^images/, "image-files");
+    this.#warn(
+      "ARTIFACT_RENAMED",
+      `MLflow's UI takes all images in folder "images" for those of logImage with a key; ${path} is stored as ${other}`,
+      path,
+    );
+    return other;
+  }
+
+  #plain(path: string, value: unknown, key = ""): unknown {
+    const { host } = this.place;
+    const plain = plainOf(host, value, { key });
+    if (plain.redacted) sayRedacted(host, JSON.stringify(path), "", REDACTED);
+    return plain.value;
+  }
+
+  #receive(path: string, stream: ArtifactStream): Promise<void> {
+    const { log } = this;
+    return log ? this.place.host.recorder.receive(log, path, chunksOf(stream)) : Promise.resolve();
   }
 
   #upload(path: string, content: LoggedContent): void {
@@ -146,10 +285,14 @@ export abstract class DataVerbs {
       body();
     } catch (error) {
       if (error instanceof PulseError && this.place.host.config.strict) throw error;
-      const detail = error instanceof PulseError ? error.message.replace(error.todo, "").trim().replace(/\.$/, "") : messageOf(error);
-      const code = error instanceof PulseError ? error.code : "CAPTURE_FAILED";
-      this.#warn(code, `${detail}; it is left out of the artifacts`, `${verb} ${typeof about === "string" ? about : ""}`, error);
+      this.#fail(verb, about, error);
     }
+  }
+
+  #fail(verb: string, about: unknown, error: unknown): void {
+    const detail = error instanceof PulseError ? error.message.replace(error.todo, "").trim().replace(/\.$/, "") : messageOf(error);
+    const code = error instanceof PulseError ? error.code : "CAPTURE_FAILED";
+    this.#warn(code, `${detail}; it is left out of the artifacts`, `${verb} ${typeof about === "string" ? about : ""}`, error);
   }
 
   #warn(code: PulseError["code"], detail: string, about: string, cause?: unknown): void {
@@ -160,3 +303,10 @@ export abstract class DataVerbs {
 /** A file's path in the run's artifacts. */
 const joined = (folder: string | undefined, file: string): string =>
   artifactPath(folder === undefined || folder === "" ? file : `${artifactPath(folder)}/${file}`);
+
+/** Of any realm, and from any package. */
+const isBlob = (value: unknown): value is Blob =>
+  typeof (value as Partial<Blob> | null)?.stream === "function" && typeof (value as Blob).size === "number";
+
+/** A time as tables hold it, as pandas reads it. */
+const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()) ? null : time.toISOString());

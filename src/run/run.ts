@@ -70,11 +70,13 @@ export class Run extends DataVerbs {
   #tags: Set<string> | undefined;
   #mended: MendedKeys | undefined;
   #ended = false;
+  readonly #resumed: boolean;
 
   /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
   constructor(host: RunHost | undefined, opening: RunOpening) {
     super();
     const { experiment, parent, resumeId, name, held, unrecorded } = opening;
+    this.#resumed = resumeId !== undefined;
     this.id = resumeId ?? (host?.clock ?? systemClock).id();
     this.experimentRef = experiment;
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
@@ -229,6 +231,11 @@ export class Run extends DataVerbs {
   /** @internal The tracker this run belongs to. */
   get host(): RunHost {
     return this.#host;
+  }
+
+  /** @internal */
+  protected get resumed(): boolean {
+    return this.#resumed;
   }
 
   /** @internal */

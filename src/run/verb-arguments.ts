@@ -45,9 +45,9 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
 
 const METRIC_OPTIONS: readonly (keyof MetricOptions)[] = ["step", "timestamp"];
 
-/** The options of `logMetric` and `logMetrics`, as far as they are some. */
-export function metricOptions(place: Place, verb: string, options: unknown): MetricOptions | undefined {
-  return optionsOf(place, verb, options, METRIC_OPTIONS, "{ step: 3 }") as MetricOptions | undefined;
+/** The options of `logMetric` and the like, as far as they are some; `more`: those that are only this verb's. */
+export function metricOptions(place: Place, verb: string, options: unknown, more: readonly string[] = []): MetricOptions | undefined {
+  return optionsOf(place, verb, options, [...more, ...METRIC_OPTIONS], "{ step: 3 }") as MetricOptions | undefined;
 }
 
 /** What was given as options, if it is an object; names that are none are warned of. */

@@ -292,7 +292,7 @@ export class OutboxWriter implements Spool {
   }
 }
 
-function stateOf(log: RunBuffer): Parameters<Outbox["putRun"]>[0] {
+export function stateOf(log: RunBuffer): Parameters<Outbox["putRun"]>[0] {
   const { runKey, experiment, parent, ids, ended } = log;
   return { key: runKey, experiment, parent: parent?.runKey, parentId: parent?.ids?.runId, ids, ended };
 }

@@ -6,9 +6,8 @@ import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { Staging, sweepStaged } from "./staging.js";
-import { UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import type { Upload } from "./upload-target.js";
-import { failureTag, rewritten } from "./uploads.js";
 
 /** Files read at once, and when more are. */
 const PAGE = 1_000;

@@ -1,5 +1,5 @@
 import { chmodSync, constants, copyFileSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
+import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../make-folder.js";
 import type { SourceFile, UploadSource } from "./upload-source.js";
@@ -14,6 +14,14 @@ const SUFFIX = ".files";
 const stagingFolder = (outbox: string): string => outbox + SUFFIX;
 
 export type StagedFile = UploadSource & { readonly kind: "staged" };
+
+/** A file beside the outbox that is still being written. */
+export interface StagedWriter {
+  write(bytes: Uint8Array): Promise<void>;
+  end(): Promise<StagedFile>;
+  /** Takes away what was written. */
+  abandon(): Promise<void>;
+}
 
 /** A file beside the outbox, which nobody else changes or takes away: a second name of the user's own, or a copy. */
 export class Staging {
@@ -61,6 +69,23 @@ export class Staging {
     const { name, path } = this.#next();
     writeFileSync(path, bytes, { mode: OWNER_FILE, flag: "wx" });
     return staged(name, path);
+  }
+
+  /** Begins a file that is written bit by bit. */
+  async writer(): Promise<StagedWriter> {
+    const { name, path } = this.#next();
+    const file = await open(path, "wx", OWNER_FILE);
+    return {
+      write: (bytes) => file.writeFile(bytes),
+      end: async () => {
+        await file.close();
+        return staged(name, (this.locate({ kind: "staged", name, path, size: 0, changedMs: 0 }) as StagedFile).path);
+      },
+      abandon: async () => {
+        await file.close();
+        this.remove({ kind: "staged", name, path, size: 0, changedMs: 0 });
+      },
+    };
   }
 
   remove(source: UploadSource): void {

@@ -1,6 +1,7 @@
+import { cutText, sanitizeKey } from "../../capture/keys.js";
 import { later } from "../../context/detached.js";
-import type { ExperimentRef } from "../../entities.js";
-import type { PulseError } from "../../errors.js";
+import { type ExperimentRef, LIMITS } from "../../entities.js";
+import { messageOf, PulseError } from "../../errors.js";
 import type { StoredIds } from "../../stores/tracking-store.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
 import { experimentKey } from "../dispatch/denied-experiments.js";
@@ -250,3 +251,14 @@ const nameOf = ({ runKey, path }: WaitingFile): string => `${runKey} ${path}`;
 /** Rough resident size of what waits of a file in memory, in bytes. */
 export const bytesInMemory = ({ source }: WaitingFile): number => FILE_BYTES + (source.kind === "bytes" ? sizeOf(source) : 0);
 const FILE_BYTES = 400;
+
+/** What is said of a file that was no longer what was logged. */
+export function rewritten({ source, path }: WaitingFile): PulseError {
+  const name = source.kind === "file" ? source.path : path;
+  return new PulseError("ARTIFACT_REWRITTEN", `${name} was rewritten after it was logged as ${JSON.stringify(path)}.`);
+}
+
+/** The tag that says that a file is not there. */
+export function failureTag(path: string, error: unknown): { key: string; value: string } {
+  return { key: sanitizeKey(`pulse.artifact_failed.${path}`), value: cutText(messageOf(error), LIMITS.tagValue) };
+}

@@ -71,6 +71,22 @@ export class UploadTarget implements Target<Upload> {
     return true;
   }
 
+  /**
+   * A whole file; undefined where there is none.
+   * @throws PulseError as the repository does.
+   */
+  async read(ids: StoredIds, path: string): Promise<Uint8Array | undefined> {
+    try {
+      const repository = await this.#repository(ids);
+      const parts: Uint8Array[] = [];
+      for await (const chunk of (await repository?.read(path)) ?? []) parts.push(chunk as Uint8Array);
+      return repository && Buffer.concat(parts);
+    } catch (error) {
+      if (error instanceof PulseError && error.code === "ARTIFACT_NOT_FOUND") return undefined;
+      throw error;
+    }
+  }
+
   /** Lets go of connections. */
   close(): void {
     for (const repository of this.#repositories.values()) repository?.close();

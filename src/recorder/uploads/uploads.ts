@@ -1,16 +1,18 @@
 import { counted } from "../../amounts.js";
-import { cutText, sanitizeKey } from "../../capture/keys.js";
 import type { Clock } from "../../clock.js";
 import type { Diagnostics } from "../../diagnostics.js";
-import { LIMITS } from "../../entities.js";
-import { messageOf, PulseError } from "../../errors.js";
+import { PulseError } from "../../errors.js";
+import type { StoredIds } from "../../stores/tracking-store.js";
 import type { FileAccounting } from "../accounting.js";
+import type { Activity } from "../activities.js";
 import type { RunBuffer } from "../buffer/run-buffer.js";
 import { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
+import { stateOf } from "../outbox/outbox-writer.js";
 import type { OwnOutbox } from "../outbox/own-outbox.js";
-import { Staging } from "./staging.js";
-import { bytesInMemory, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { type ArrivalRoom, arrival } from "./arrivals.js";
+import { type StagedFile, Staging } from "./staging.js";
+import { bytesInMemory, failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
@@ -36,8 +38,8 @@ export interface UploadsOptions {
   readonly maxArtifactBytes: number;
 }
 
-/** What is logged: bytes, which nobody else changes, or a file. */
-export type LoggedContent = Uint8Array | (SourceFile & { readonly copy: boolean });
+/** What is logged: bytes, which nobody else changes, a file, or what has been put beside the outbox already. */
+export type LoggedContent = Uint8Array | (SourceFile & { readonly copy: boolean }) | StagedFile;
 
 /** A file of this tracker's. */
 interface OwnFile extends WaitingFile {
@@ -51,6 +53,7 @@ export class Uploads {
   readonly #options: UploadsOptions;
   readonly #queue: UploadQueue;
   readonly #staging: Staging;
+  readonly #room: ArrivalRoom;
   /** Those that are not written down. */
   readonly #unkept = new Set<OwnFile>();
   readonly #watched = new WeakSet<RunBuffer>();
@@ -73,21 +76,56 @@ export class Uploads {
       () => own.path,
       () => clock.id(),
     );
+    this.#room = {
+      staging: this.#staging,
+      usable: () => own.write(() => undefined),
+      inMemory: options.maxPendingBytes,
+      beside: () => options.maxArtifactBytes - this.#stagedBytes,
+    };
+  }
+
+  /** Takes a file as its bytes come. */
+  async receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>, activity: Activity): Promise<void> {
+    const content = await arrival(`${JSON.stringify(path)} of run ${log.runKey}`, chunks, this.#room, activity);
+    if (content !== undefined) this.add(log, path, content);
+  }
+
+  /** A file never will be there. */
+  refuse(log: RunBuffer, path: string, error: PulseError): void {
+    const { account, diagnostics } = this.#options;
+    account.recorded(0, 0);
+    account.rejected(1);
+    diagnostics.warnLater(error, path);
+    log.tag(failureTag(path, error));
+  }
+
+  /** What is stored of a run under a path, once it is created; undefined where there is no such file. */
+  async stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
+    this.#options.follow(log);
+    const ids =
+      log.ids ??
+      (await new Promise<StoredIds>((resolve, reject) => {
+        if (log.refused) reject(log.refused);
+        log.watch({ created: resolve, lost: (error) => log.refused && reject(error) });
+      }));
+    return this.#options.target.read(ids, path);
   }
 
   /** Takes a file of a run. */
   add(log: RunBuffer, path: string, content: LoggedContent): void {
     const { account, maxArtifactBytes } = this.#options;
     const isBytes = content instanceof Uint8Array;
+    const isStaged = !isBytes && "kind" in content;
     const size = isBytes ? content.length : content.size;
-    const source: UploadSource = isBytes ? { kind: "bytes", bytes: content } : { kind: "file", ...fileOf(content) };
+    const source: UploadSource = isBytes ? { kind: "bytes", bytes: content } : isStaged ? content : { kind: "file", ...fileOf(content) };
     const file: OwnFile = { runKey: log.runKey, experiment: log.experiment, path, source, ids: log.ids, log, size };
     account.recorded(size, bytesInMemory(file));
     if (log.refused) {
       this.#failed(file, log.refused); // which is said already
       return;
     }
-    if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
+    if (isStaged) this.#stagedBytes += size;
+    else if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
       if (this.#stagedBytes + size > maxArtifactBytes) {
         const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
         const error = new PulseError("ARTIFACT_REFUSED", detail);
@@ -199,7 +237,7 @@ export class Uploads {
     const written = own.write((outbox) => {
       rows.length = 0;
       for (const { log, path, source } of files) {
-        outbox.putRun(stateOf(log), clock.now());
+        outbox.putRun({ ...stateOf(log), ended: isOver(log) }, clock.now());
         rows.push(outbox.files.put(log.runKey, path, source));
       }
     });
@@ -315,23 +353,7 @@ export class Uploads {
   }
 }
 
-/** What is said of a file that was no longer what was logged. */
-export function rewritten({ source, path }: WaitingFile): PulseError {
-  const name = source.kind === "file" ? source.path : path;
-  return new PulseError("ARTIFACT_REWRITTEN", `${name} was rewritten after it was logged as ${JSON.stringify(path)}.`);
-}
-
-/** The tag that says that a file is not there. */
-export function failureTag(path: string, error: unknown): { key: string; value: string } {
-  return { key: sanitizeKey(`pulse.artifact_failed.${path}`), value: cutText(messageOf(error), LIMITS.tagValue) };
-}
-
 /** Whether nothing of a run is left to be stored but files. */
 const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.flying && log.ids !== undefined;
-
-function stateOf(log: RunBuffer): Parameters<Outbox["putRun"]>[0] {
-  const { runKey, experiment, parent, ids } = log;
-  return { key: runKey, experiment, parent: parent?.runKey, parentId: parent?.ids?.runId, ids, ended: isOver(log) };
-}
 
 const fileOf = ({ path, size, changedMs }: SourceFile): SourceFile => ({ path, size, changedMs });

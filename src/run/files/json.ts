@@ -1,26 +1,39 @@
-import { isSecretKey, REDACTED } from "../capture/redact.js";
-import type { RunHost } from "./run-host.js";
+import { isSecretKey, REDACTED } from "../../capture/redact.js";
+import type { RunHost } from "../run-host.js";
 
 /** How deep a value may be nested. */
 const MAX_DEPTH = 100;
 
+/** What JSON can hold of a value. */
+export interface Plain {
+  readonly value: unknown;
+  /** Something in it was taken for a secret, and replaced. */
+  readonly redacted: boolean;
+}
+
 /**
- * Gives a value as JSON as Python's client writes it: two spaces, and what JSON lacks by its text. Keys that name secrets lose their values.
+ * Gives of a value what JSON can hold, as Python's client writes it: what JSON lacks by its text. Keys that name secrets lose their values,
+ * unless `whole`. `key`: the name it stands under.
  * @throws what the value's own getters and `toJSON` throw; RangeError for one that is nested too deep.
  */
-export function jsonText(host: RunHost, value: unknown): { text: string; redacted: boolean } {
-  const plain = new PlainValue(host);
-  const text = JSON.stringify(plain.of("", value, []), undefined, 2);
-  return { text: text ?? "null", redacted: plain.redacted };
+export function plainOf(host: RunHost, value: unknown, { key = "", whole = false }: { key?: string; whole?: boolean } = {}): Plain {
+  const plain = new PlainValue(host, whole || host.config.redact === false);
+  const made = plain.of(key, value, []) ?? null;
+  return { value: made, redacted: plain.redacted };
 }
+
+/** Such a value as text, as Python's client writes it. */
+export const jsonText = (plain: unknown): string => JSON.stringify(plain, undefined, 2);
 
 /** Makes what JSON can hold of a value. */
 class PlainValue {
   redacted = false;
   readonly #host: RunHost;
+  readonly #whole: boolean;
 
-  constructor(host: RunHost) {
+  constructor(host: RunHost, whole: boolean) {
     this.#host = host;
+    this.#whole = whole;
   }
 
   of(key: string, value: unknown, above: readonly object[]): unknown {
@@ -41,9 +54,8 @@ class PlainValue {
   }
 
   #text(key: string, value: string): string {
-    const { config, redact } = this.#host;
-    if (config.redact === false) return value;
-    const clean = isSecretKey(key, value) ? REDACTED : redact(key, value);
+    if (this.#whole) return value;
+    const clean = isSecretKey(key, value) ? REDACTED : this.#host.redact(key, value);
     if (clean !== value) this.redacted = true;
     return clean;
   }

@@ -1,0 +1,57 @@
+import { messageOf, PulseError } from "../../errors.js";
+import type { Activity } from "../activities.js";
+import type { StagedFile, StagedWriter, Staging } from "./staging.js";
+
+/** What arrives up to here is kept in memory, and is a row; more goes into a file beside the outbox as it comes. */
+const LARGEST_IN_MEMORY = 64 * 1024;
+
+/** Where what arrives may lie. */
+export interface ArrivalRoom {
+  readonly staging: Staging;
+  /** Whether there is an outbox, beside which files may lie. */
+  readonly usable: () => boolean;
+  /** Bound of one file that is kept in memory, in bytes. */
+  readonly inMemory: number;
+  /** How many bytes more may lie beside the outbox. */
+  readonly beside: () => number;
+}
+
+/**
+ * Takes a file as its bytes come, `what` in messages; undefined when the process has ended meanwhile.
+ * @throws PulseError `ARTIFACT_REFUSED` when there is no room for it, `ARTIFACT_UNREADABLE` when it breaks off.
+ */
+export async function arrival(
+  what: string,
+  chunks: AsyncIterable<Uint8Array>,
+  { staging, usable, inMemory, beside }: ArrivalRoom,
+  activity: Activity,
+): Promise<Uint8Array | StagedFile | undefined> {
+  let writer: StagedWriter | undefined;
+  const tooMuch = (option: string): PulseError =>
+    new PulseError("ARTIFACT_REFUSED", `There is no room for all of ${what}; it is left out. Raise ${option}, or log less at once.`);
+  try {
+    let size = 0;
+    const parts: Uint8Array[] = [];
+    for await (const chunk of chunks) {
+      if (activity.over) return undefined;
+      activity.progress();
+      size += chunk.length;
+      if (size > LARGEST_IN_MEMORY && writer === undefined && usable()) {
+        writer = await staging.writer();
+        for (const part of parts.splice(0)) await writer.write(part);
+      }
+      if (size > (writer ? beside() : inMemory)) throw tooMuch(writer ? "outbox.maxArtifactBytes" : "maxPendingBytes");
+      if (writer) await writer.write(chunk);
+      else parts.push(chunk);
+    }
+    if (activity.over) return undefined;
+    const whole = writer ? await writer.end() : Buffer.concat(parts);
+    writer = undefined;
+    return whole;
+  } catch (error) {
+    if (error instanceof PulseError && error.code === "ARTIFACT_REFUSED") throw error;
+    throw new PulseError("ARTIFACT_UNREADABLE", `${what} broke off: ${messageOf(error)}.`, error);
+  } finally {
+    await writer?.abandon().catch(() => undefined);
+  }
+}

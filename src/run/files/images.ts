@@ -1,0 +1,113 @@
+import { types } from "node:util";
+import { PulseError } from "../../errors.js";
+import { shownValue } from "../../wrong-input.js";
+import type { MetricOptions } from "../metric-value.js";
+import { Steps } from "../steps.js";
+import { integerOf, type Place } from "../values.js";
+import { metricOptions } from "../verb-arguments.js";
+import {
+  checkImageKey,
+  copyOf,
+  gridPaths,
+  type ImageSource,
+  isImageFile,
+  type Pixels,
+  pixelsOf,
+  png,
+  smaller,
+  thumbnail,
+} from "./image.js";
+
+/** What the images of a run are recorded with. */
+export interface ImagesOptions {
+  readonly place: Place;
+  readonly upload: (path: string, bytes: Uint8Array) => void;
+  /** Says that an image is left out. */
+  readonly fail: (path: string, error: unknown) => void;
+}
+
+/** Where an image goes in the grid of MLflow's UI. */
+export type ImageOptions = { readonly key: string } & MetricOptions;
+
+/** The images of one run. */
+export class RunImages {
+  readonly #options: ImagesOptions;
+  /** The steps of the images of each key. */
+  readonly #steps = new Steps();
+
+  constructor(options: ImagesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Logs one as a file.
+   * @throws PulseError `INVALID_VALUE` for what is no image.
+   */
+  file(image: ImageSource, path: string): void {
+    this.#take(image, path, (bytes) => this.#options.upload(path, bytes));
+  }
+
+  /**
+   * Logs one into the grid: the image, and a thumbnail, without which the UI shows a broken one. `shown` is called when it is there.
+   * @throws PulseError `INVALID_VALUE` for what is no image, or no key.
+   */
+  intoGrid(image: ImageSource, options: ImageOptions, shown: () => void): void {
+    const { place, upload } = this.#options;
+    const { host, method } = place;
+    const { step, timestamp } = metricOptions(place, "logImage", options, ["key"]) ?? {};
+    const key = checkImageKey((options as ImageOptions | undefined)?.key);
+    const at = step === undefined ? this.#steps.take(key) : this.#steps.given(place, step, key, method);
+    const now = host.clock.now();
+    const paths = gridPaths(
+      key,
+      at,
+      timestamp === undefined ? now : integerOf(place, timestamp, "timestamp", key, now, method),
+      host.clock.id(),
+    );
+    this.#take(image, paths.image, (bytes, pixels) => {
+      if (!isImageFile(bytes)) throw new PulseError("INVALID_VALUE", "logImage: the bytes must be a PNG, JPEG, GIF or WebP file.");
+      upload(paths.image, bytes);
+      const small = async (): Promise<void> => upload(paths.thumbnail, await smaller(bytes));
+      void host.recorder.during(small, () => upload(paths.thumbnail, pixels ? png(thumbnail(pixels)) : bytes));
+      shown();
+    });
+  }
+
+  /** Gives an image's bytes to `taken`, at once where they are there. */
+  #take(image: ImageSource, path: string, taken: (bytes: Uint8Array, pixels?: Pixels) => void): void {
+    const bytes = copyOf(image);
+    if (bytes !== undefined) taken(bytes);
+    else if (typeof (image as { toBuffer?: unknown } | null)?.toBuffer === "function") {
+      const given = (image as { toBuffer(type?: string): unknown }).toBuffer("image/png");
+      if (types.isPromise(given)) this.#takeLater(given, path, taken);
+      else taken(bytesOf(given));
+    } else if (typeof image === "object" && image !== null && "data" in image) {
+      const pixels = pixelsOf(image);
+      if (!/\.png$/i.test(path))
+        throw new PulseError("INVALID_VALUE", `logImage stores pixels as PNG: the name must end in .png, got ${shownValue(path)}.`);
+      taken(png(pixels), pixels);
+    } else
+      throw new PulseError(
+        "INVALID_VALUE",
+        `logImage needs bytes, { width, height, data } or what has toBuffer(), got ${shownValue(image)}.`,
+      );
+  }
+
+  #takeLater(given: Promise<unknown>, path: string, taken: (bytes: Uint8Array) => void): void {
+    const { place, fail } = this.#options;
+    const lost = new PulseError("LOST_AT_EXIT", `The program ended before ${JSON.stringify(path)} was made.`);
+    void place.host.recorder.during(
+      async (activity) => {
+        const bytes = bytesOf(await given);
+        if (!activity.over) taken(bytes);
+      },
+      (error) => fail(path, error ?? lost),
+    );
+  }
+}
+
+function bytesOf(made: unknown): Uint8Array {
+  const bytes = copyOf(made);
+  if (bytes === undefined) throw new PulseError("INVALID_VALUE", `logImage: toBuffer() gave ${shownValue(made)}, not bytes.`);
+  return bytes;
+}

@@ -1,0 +1,39 @@
+import { load, locate } from "#require";
+import type { Table } from "./table.js";
+
+interface Writer {
+  parquetWriteBuffer(options: { columnData: object[] }): ArrayBuffer;
+}
+
+/** Whether there is a package that writes it. */
+export function canWriteParquet(): boolean {
+  try {
+    return locate("hyparquet-writer") !== "";
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Writes a table as Parquet, each column with the type that all its values have, else as JSON texts.
+ * @throws Error where `hyparquet-writer` is not installed.
+ */
+export function parquetOf({ columns, rows }: Table): Uint8Array {
+  const { parquetWriteBuffer } = load("hyparquet-writer") as Writer;
+  const columnData = columns.map((name, i) => {
+    const values = rows.map((row) => row[i] ?? null);
+    const type = typeOf(values);
+    return { name, type, nullable: true, data: type === "STRING" ? values.map(textOf) : values };
+  });
+  return new Uint8Array(parquetWriteBuffer({ columnData }));
+}
+
+function typeOf(values: readonly unknown[]): "BOOLEAN" | "INT32" | "DOUBLE" | "STRING" {
+  const kinds = new Set(values.filter((value) => value !== null).map((value) => typeof value));
+  if (kinds.size !== 1) return "STRING";
+  if (kinds.has("boolean")) return "BOOLEAN";
+  if (!kinds.has("number")) return "STRING";
+  return values.every((value) => value === null || (Number.isInteger(value) && Math.abs(value as number) < 2 ** 31)) ? "INT32" : "DOUBLE";
+}
+
+const textOf = (value: unknown): string | null => (value === null || typeof value === "string" ? value : JSON.stringify(value));

@@ -1,0 +1,111 @@
+import { PulseError } from "../../errors.js";
+import { shownValue } from "../../wrong-input.js";
+
+/** Rows, or columns under their names; a record of single values is one row. */
+export type TableRows = readonly object[] | Readonly<Record<string, unknown>>;
+
+/** Python's client looks for tables by their names in a tag, which these would spoil. */
+const SPOILING = /["',:[\]{}]/;
+
+/** A table that grows, as MLflow keeps one: what a row lacks is null. */
+export class Table {
+  readonly columns: string[] = [];
+  readonly rows: unknown[][] = [];
+  readonly #places = new Map<string, number>();
+
+  /**
+   * Adds rows, each value as `plain` gives it.
+   * @throws PulseError `INVALID_VALUE` for what is no table.
+   */
+  add(given: TableRows, plain: (column: string, value: unknown) => unknown): void {
+    for (const fields of Array.isArray(given) ? given.map(fieldsOf) : rowsOf(given as Record<string, unknown>)) {
+      const row: unknown[] = new Array(this.columns.length).fill(null);
+      for (const [column, value] of fields) row[this.#place(column)] = plain(column, value) ?? null;
+      this.rows.push(row);
+    }
+  }
+
+  /**
+   * Puts the rows of a stored table before its own.
+   * @throws Error when that is no table.
+   */
+  behind(stored: unknown): Table {
+    const { columns, data } = Object(stored) as { columns?: unknown; data?: unknown };
+    const isTable =
+      Array.isArray(columns) && columns.every((name) => typeof name === "string") && Array.isArray(data) && data.every(Array.isArray);
+    if (!isTable) throw new Error("it is no table");
+    const whole = new Table();
+    const add = (names: readonly string[], rows: readonly (readonly unknown[])[]): void =>
+      whole.add(
+        rows.map((row) => new Map(names.map((name, i) => [name, row[i]]))),
+        (_column, value) => value,
+      );
+    for (const name of columns as string[]) whole.#place(name);
+    add(columns as string[], data as unknown[][]);
+    add(this.columns, this.rows);
+    return whole;
+  }
+
+  #place(column: string): number {
+    const known = this.#places.get(column);
+    if (known !== undefined) return known;
+    this.#places.set(column, this.columns.length);
+    for (const row of this.rows) row.push(null);
+    return this.columns.push(column) - 1;
+  }
+
+  /** As pandas reads it with orient "split". */
+  toJSON(): { columns: readonly string[]; data: readonly (readonly unknown[])[] } {
+    const { length } = this.columns;
+    return {
+      columns: this.columns,
+      data: this.rows.map((row) => (row.length < length ? [...row, ...new Array(length - row.length).fill(null)] : row)),
+    };
+  }
+}
+
+/**
+ * Checks the path of a table.
+ * @throws PulseError `INVALID_VALUE`
+ */
+export function checkTablePath(path: string): string {
+  if (SPOILING.test(path))
+    throw new PulseError(
+      "INVALID_VALUE",
+      `Table ${shownValue(path)} has one of " ' , : [ ] { } in its name, with which MLflow does not find it.`,
+    );
+  if (!/\.(json|parquet)$/.test(path)) throw new PulseError("INVALID_VALUE", `Table ${shownValue(path)} must end in .json or .parquet.`);
+  return path;
+}
+
+function fieldsOf(row: unknown): [string, unknown][] {
+  if (row instanceof Map) return [...row].map(([key, value]) => [String(key), value]);
+  if (typeof row !== "object" || row === null || Array.isArray(row))
+    throw new PulseError("INVALID_VALUE", `logTable needs rows that are objects, got ${shownValue(row)}.`);
+  return Object.entries(row);
+}
+
+const isColumn = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
+/** The rows of columns. */
+function rowsOf(columns: Record<string, unknown>): [string, unknown][][] {
+  if (typeof columns !== "object" || columns === null)
+    throw new PulseError("INVALID_VALUE", `logTable needs rows or columns, got ${shownValue(columns)}.`);
+  const entries = Object.entries(columns);
+  if (!entries.some(([, value]) => isColumn(value))) return [entries];
+  const lengths = entries.map(([name, value]) => {
+    if (!isColumn(value))
+      throw new PulseError("INVALID_VALUE", `logTable needs lists as columns, ${JSON.stringify(name)} is ${shownValue(value)}.`);
+    return value.length;
+  });
+  const odd = lengths.findIndex((length) => length !== lengths[0]);
+  if (odd > 0) {
+    const [first, other] = [entries[0]?.[0], entries[odd]?.[0]];
+    throw new PulseError(
+      "INVALID_VALUE",
+      `logTable needs columns of one length: ${JSON.stringify(first)} has ${lengths[0]} values, ${JSON.stringify(other)} ${lengths[odd]}.`,
+    );
+  }
+  return Array.from({ length: lengths[0] ?? 0 }, (_, i) => entries.map(([name, value]) => [name, (value as ArrayLike<unknown>)[i]]));
+}

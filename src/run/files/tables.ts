@@ -1,0 +1,98 @@
+import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
+import type { Recorder } from "../../recorder/recorder.js";
+import { jsonText } from "./json.js";
+import { canWriteParquet, parquetOf } from "./parquet.js";
+import { Table, type TableRows } from "./table.js";
+
+const PARQUET = ".parquet";
+
+/** What the tables of a run are written with. */
+export interface TablesOptions {
+  readonly recorder: Recorder;
+  readonly log: RunBuffer;
+  /** The run was there before: so may be its tables. */
+  readonly resumed: boolean;
+  /** Names the tables in the run's tag. */
+  readonly tag: (value: string) => void;
+  /** Says that rows go elsewhere, since the table that is stored cannot be read (why), or was not within the program's time. */
+  readonly apart: (path: string, other: string, why: unknown) => void;
+  /** Says that Parquet cannot be written here, and gives the path in its stead. */
+  readonly asJson: (path: string) => string;
+  readonly newId: () => string;
+}
+
+/** The tables of one run. What is recorded each time is the whole table, from time to time while it grows. */
+export class RunTables {
+  readonly #options: TablesOptions;
+  readonly #tables = new Map<string, GrowingTable>();
+
+  constructor(options: TablesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Adds rows to the table at a path.
+   * @throws PulseError `INVALID_VALUE` for what is no table.
+   */
+  add(wanted: string, rows: TableRows, plain: (column: string, value: unknown) => unknown): void {
+    const path = wanted.endsWith(PARQUET) && !canWriteParquet() ? this.#options.asJson(wanted) : wanted;
+    const known = this.#tables.get(path);
+    const table = known ?? new GrowingTable(path, this.#options);
+    table.rows.add(rows, plain);
+    if (known === undefined) {
+      this.#tables.set(path, table);
+      this.#options.tag(tagOf(this.#tables.keys()));
+    }
+    table.grew();
+  }
+}
+
+/** A table, and what is known of the one stored before. */
+class GrowingTable {
+  rows = new Table();
+  #path: string;
+  readonly #options: TablesOptions;
+  /** The one that is stored has been looked for, or there can be none. */
+  #known: boolean;
+  readonly #record = (): void => this.#options.recorder.upload(this.#options.log, this.#path, this.#bytes());
+
+  constructor(path: string, options: TablesOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.#known = !options.resumed;
+    if (options.resumed) void this.#lookUp();
+  }
+
+  grew(): void {
+    if (this.#known) this.#options.recorder.grown(this.#record);
+  }
+
+  #bytes(): Uint8Array {
+    if (!this.#path.endsWith(PARQUET)) return Buffer.from(jsonText(this.rows));
+    return parquetOf(this.rows);
+  }
+
+  /** Reads the stored one, whose rows come first. Where that cannot be had, the new rows are a table of their own: none is written over. */
+  #lookUp(): Promise<void> {
+    const { recorder, log, apart } = this.#options;
+    const path = this.#path;
+    const lookUp = async (): Promise<void> => {
+      const stored = await recorder.storedFile(log, path);
+      if (this.#known) return;
+      if (stored && path.endsWith(PARQUET)) throw new Error("Parquet is only written");
+      if (stored) this.rows = this.rows.behind(JSON.parse(Buffer.from(stored).toString("utf8")));
+      this.#known = true;
+      this.#record();
+    };
+    return recorder.during(lookUp, (error) => {
+      this.#path = path.replace(/(?=\.\w+$)/, `-${this.#options.newId().slice(0, 8)}`);
+      this.#known = true;
+      apart(path, this.#path, error);
+      this.#record();
+    });
+  }
+}
+
+/** The tag by which MLflow finds tables, as Python writes it. */
+const tagOf = (paths: Iterable<string>): string =>
+  `[${Array.from(paths, (path) => `{"path": ${JSON.stringify(path)}, "type": "table"}`).join(", ")}]`;

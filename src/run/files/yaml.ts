@@ -1,0 +1,31 @@
+import { load } from "#require";
+
+interface Yaml {
+  stringify(value: unknown, options: object): string;
+}
+
+/**
+ * Writes a value as YAML 1.1, as PyYAML reads it, with sorted keys, as Python's client writes it.
+ * `value` is what JSON can hold.
+ */
+export function yamlText(value: unknown): string {
+  const { stringify } = load("yaml") as Yaml;
+  return stringify(value, {
+    version: "1.1", // as 1.2, a text such as `no` would be read as false
+    indent: 2,
+    lineWidth: 0,
+    sortMapEntries: true,
+    aliasDuplicateObjects: false,
+    customTags: (tags: readonly unknown[]) => [EXPONENT, ...tags],
+  });
+}
+
+/** PyYAML takes a number with an exponent for a text unless there is a point in it. */
+const EXPONENT = {
+  tag: "tag:yaml.org,2002:float",
+  default: true,
+  test: /^[-+]?[0-9]+\.[0-9]+e[-+][0-9]+$/,
+  identify: (value: unknown): boolean => typeof value === "number" && /^-?\d+e/.test(String(value)),
+  resolve: Number,
+  stringify: ({ value }: { value: unknown }): string => String(value).replace("e", ".0e"),
+};
