@@ -89,10 +89,7 @@ const PROBLEMS = {
     todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",
   },
   RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
-  ARTIFACT_UNREADABLE: {
-    retry: false,
-    todo: "Everything else of the run goes on. Log a file when it is whole, and keep it until `await flush()` where another file system does not let it be linked.",
-  },
+  ARTIFACT_UNREADABLE: { retry: false, todo: "Everything else of the run goes on." },
   ARTIFACT_REWRITTEN: { retry: false, todo: "What it holds now is stored; log it with `copy: true` to keep what it held." },
   ARTIFACT_NOT_FOUND: { retry: false, todo: "Look at what is there with a listing of its folder." },
   ARTIFACT_ROOT: { retry: false, todo: "" },

@@ -52,6 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   decorators: ["run", "capture", "errors.ts", "registry.ts", "wrong-input.ts"],
   run: [
+    "amounts.ts",
     "artifacts",
     "recorder",
     "stores",

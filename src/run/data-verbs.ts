@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { types } from "node:util";
+import { counted } from "../amounts.js";
 import { artifactPath } from "../artifacts/paths.js";
 import { REDACTED } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -19,7 +20,7 @@ import { yamlText } from "./files/yaml.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import type { MetricOptions } from "./metric-value.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
-import { needRun } from "./verb-arguments.js";
+import { needRun, optionsOf } from "./verb-arguments.js";
 
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
@@ -76,9 +77,10 @@ export abstract class DataVerbs {
   logArtifact(localPath: string, artifactPath?: string, options: ArtifactOptions = {}): void {
     if (this.log === undefined) return;
     this.#guard("logArtifact", localPath, () => {
-      const path = resolve(localPath);
+      const path = resolve(localText("logArtifact", "a file", localPath));
       const name = path.split(/[\\/]/).at(-1) ?? "";
-      this.#upload(this.#pathOf(joined(artifactPath, name)), { ...sourceFile(path), copy: options.copy === true });
+      const { copy } = this.#options("logArtifact", options, ["copy"]);
+      this.#upload(this.#pathOf(joined(artifactPath, name)), { ...sourceFile(path), copy: copy === true });
     });
   }
 
@@ -93,13 +95,19 @@ export abstract class DataVerbs {
   logArtifacts(localDir: string, artifactPath?: string, options: FolderOptions & ArtifactOptions = {}): void {
     if (this.log === undefined) return;
     this.#guard("logArtifacts", localDir, () => {
-      const root = resolve(localDir);
-      const { files, skipped } = filesIn(root, options);
+      const root = resolve(localText("logArtifacts", "a folder", localDir));
+      const { copy, ...which } = this.#options("logArtifacts", options, ["include", "exclude", "followSymlinks", "copy"]);
+      const { files, skipped } = filesIn(root, which);
       for (const file of files)
         this.#guard("logArtifacts", file, () =>
-          this.#upload(this.#pathOf(joined(artifactPath, file)), { ...sourceFile(resolve(root, file)), copy: options.copy === true }),
+          this.#upload(this.#pathOf(joined(artifactPath, file)), { ...sourceFile(resolve(root, file)), copy: copy === true }),
         );
-      if (skipped > 0) this.#warn("CAPTURE_LIMIT", `logArtifacts: ${skipped} links or special files in ${localDir} are left out`, localDir);
+      const unread =
+        skipped.length === 0 ? "" : `: ${skipped.slice(0, MOST_SHOWN).join(", ")}${skipped.length > MOST_SHOWN ? " and more" : ""}`;
+      const left = `${counted(skipped.length, "link or special file is", "links and special files are")} left out${unread}; links are followed with { followSymlinks: true }`;
+      const none = which.include || which.exclude ? "no file in it is picked by include and exclude" : "there is no file in it";
+      if (skipped.length > 0) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${left}`, localDir);
+      else if (files.length === 0) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${none}`, localDir);
     });
   }
 
@@ -112,6 +120,12 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logText", artifactFile, () => {
       if (typeof text !== "string") throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
+      if (/^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(artifactFile))
+        this.#warn(
+          "INVALID_VALUE",
+          `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(artifactFile)}`,
+          text,
+        );
       this.#upload(this.#pathOf(artifactFile), Buffer.from(text));
     });
   }
@@ -252,6 +266,8 @@ export abstract class DataVerbs {
   /** The path of a file of the user's: not where MLflow's UI expects only what it can read. */
   #pathOf(artifactFile: unknown): string {
     const path = artifactPath(artifactFile);
+    if (/[\\/]$/.test(String(artifactFile)))
+      throw new PulseError("INVALID_VALUE", `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`);
     if (!spoilsGrid(path)) return path;
     const other = path.replace(/^images/, "image-files");
     this.#warn(
@@ -272,6 +288,10 @@ export abstract class DataVerbs {
   #receive(path: string, stream: ArtifactStream): Promise<void> {
     const { log } = this;
     return log ? this.place.host.recorder.receive(log, path, chunksOf(stream)) : Promise.resolve();
+  }
+
+  #options<T extends object>(verb: string, options: T, names: readonly (keyof T & string)[]): T {
+    return (optionsOf(this.place, verb, options, names, "{ copy: true }") ?? {}) as T;
   }
 
   #upload(path: string, content: LoggedContent): void {
@@ -299,6 +319,15 @@ export abstract class DataVerbs {
     warnAt(this.place, this.place.method, code, detail, about, cause);
   }
 }
+
+/** @throws PulseError `INVALID_VALUE` for what names no file or folder. */
+function localText(verb: string, what: string, path: unknown): string {
+  if (typeof path === "string" && path !== "") return path;
+  throw new PulseError("INVALID_VALUE", `${verb} needs the path of ${what}, got ${shownValue(path)}.`);
+}
+
+/** Most names in a message. */
+const MOST_SHOWN = 5;
 
 /** A file's path in the run's artifacts. */
 const joined = (folder: string | undefined, file: string): string =>

@@ -66,7 +66,7 @@ test("a folder is logged with what its patterns take, without links", async () =
   });
   await tracker.flush();
   assert.deepEqual(Object.keys(files()).sort(), ["all/a.html", "all/b.txt", "all/drafts/c.html", "some/a.html"]);
-  assert.match(warnings.join("\n"), /1 links or special files/);
+  assert.match(warnings.join("\n"), /1 link or special file is left out: link\.html/);
 });
 
 test("what is wrong with a file is said once and fails nothing else", async () => {

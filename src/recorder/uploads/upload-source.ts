@@ -3,6 +3,9 @@ import { Readable } from "node:stream";
 import type { ArtifactContent } from "../../artifacts/artifact-repository.js";
 import { PulseError } from "../../errors.js";
 
+/** What is said of a file that was there when it was logged. */
+const GONE = "is gone: a file that cannot be linked, since it lies on another file system, must stay until `await flush()`";
+
 /** How much of a file is read at once. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -43,7 +46,7 @@ export function openSource(source: UploadSource): OpenSource {
     return { content: { size: bytes.length, open, readSync: () => bytes }, rewritten: false, verify: () => undefined };
   }
   const { path } = source;
-  const { size, changedMs } = sourceFile(path);
+  const { size, changedMs } = sourceFile(path, GONE);
   const content: ArtifactContent = {
     size,
     // A stream cannot end before it begins.
@@ -51,32 +54,32 @@ export function openSource(source: UploadSource): OpenSource {
     readSync: () => readFileSync(path),
   };
   const verify = (): void => {
-    const now = sourceFile(path);
+    const now = sourceFile(path, GONE);
     if (now.size !== size || now.changedMs !== changedMs)
       throw new PulseError("ARTIFACT_UNREADABLE", `${path} was changed while it was read.`);
   };
   return { content, rewritten: size !== source.size || changedMs !== source.changedMs, verify };
 }
 
-function unreadable(path: string, error: unknown): PulseError {
+function unreadable(path: string, error: unknown, gone: string): PulseError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const why = code === "ENOENT" ? "is gone" : code === "EISDIR" ? "is a folder" : `cannot be read: ${message}`;
+  const why = code === "ENOENT" ? gone : code === "EISDIR" ? "is a folder: logArtifacts() logs those" : `cannot be read: ${message}`;
   return new PulseError("ARTIFACT_UNREADABLE", `${path} ${why}.`, error);
 }
 
 /**
- * Looks at a file that is logged.
+ * Looks at a file that is logged; `gone`: what is said of one that is not there.
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
  */
-export function sourceFile(path: string): SourceFile {
+export function sourceFile(path: string, gone: string = "does not exist"): SourceFile {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, "r"); // a file that is there may still be closed to us
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw Object.assign(new Error(stats.isDirectory() ? "it is a folder" : "it is no file"), { code: "" });
+    if (!stats.isFile()) throw Object.assign(new Error("it is no file"), { code: stats.isDirectory() ? "EISDIR" : "" });
     return { path, size: stats.size, changedMs: stats.mtimeMs };
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(path, error, gone);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

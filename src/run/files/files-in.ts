@@ -1,6 +1,7 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { load } from "#require";
+import { PulseError } from "../../errors.js";
 
 /** Which files of a folder are logged. */
 export interface FolderOptions {
@@ -18,10 +19,21 @@ const MOST_FILES = 100_000;
 type Matcher = (path: string) => boolean;
 
 /**
- * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
- * @throws the error of the file system; Error for more than 100,000 files.
+ * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none that can be logged.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
  */
-export function filesIn(root: string, { include, exclude, followSymlinks = false }: FolderOptions): { files: string[]; skipped: number } {
+export function filesIn(root: string, options: FolderOptions): { files: string[]; skipped: string[] } {
+  try {
+    return walk(root, options);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === "ENOENT" ? "does not exist" : code === "ENOTDIR" ? "is a file: logArtifact() logs those" : `cannot be read: ${message}`;
+    throw new PulseError("ARTIFACT_UNREADABLE", `${root} ${why}.`, error);
+  }
+}
+
+function walk(root: string, { include, exclude, followSymlinks = false }: FolderOptions): { files: string[]; skipped: string[] } {
   const matches = (patterns: readonly string[] | undefined, otherwise: boolean): Matcher => {
     if (patterns === undefined) return () => otherwise;
     const make = load("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;
@@ -29,7 +41,7 @@ export function filesIn(root: string, { include, exclude, followSymlinks = false
   };
   const [wanted, unwanted] = [matches(include, true), matches(exclude, false)];
   const files: string[] = [];
-  let skipped = 0;
+  const skipped: string[] = [];
   const visit = (folder: string, seen: readonly string[]): void => {
     const entries = readdirSync(join(root, folder), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
@@ -38,10 +50,10 @@ export function filesIn(root: string, { include, exclude, followSymlinks = false
       if (kind === "folder") {
         const real = followSymlinks ? realpathSync(join(root, path)) : path;
         if (!seen.includes(real)) visit(path, [...seen, real]);
-      } else if (kind === "other") skipped++;
+      } else if (kind === "other") skipped.push(path);
       else if (wanted(path) && !unwanted(path)) {
         files.push(path);
-        if (files.length > MOST_FILES) throw new Error(`${root} holds more than ${MOST_FILES} files`);
+        if (files.length > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} files`);
       }
     }
   };

@@ -18,7 +18,8 @@ export class Table {
    * @throws PulseError `INVALID_VALUE` for what is no table.
    */
   add(given: TableRows, plain: (column: string, value: unknown) => unknown): void {
-    for (const fields of Array.isArray(given) ? given.map(fieldsOf) : rowsOf(given as Record<string, unknown>)) {
+    const rows = Array.isArray(given) ? given.map(fieldsOf) : rowsOf(given as Record<string, unknown>);
+    for (const fields of rows) {
       const row: unknown[] = new Array(this.columns.length).fill(null);
       for (const [column, value] of fields) row[this.#place(column)] = plain(column, value) ?? null;
       this.rows.push(row);

@@ -1,0 +1,401 @@
+// What is logged as a file without being one: values as YAML, streams, tables, images, figures.
+import assert from "node:assert/strict";
+import { createReadStream, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, test } from "node:test";
+import sharp from "sharp";
+import type { PulseConfig } from "../../src/config/options.js";
+import { PulseError } from "../../src/index.js";
+import { figureFile } from "../../src/run/files/figure.js";
+import { forgettingRun } from "../../src/run/open-run.js";
+import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { trackerOn } from "../../src/tracker.js";
+import { kit } from "../support/outbox-kit.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-contents-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function memory(config: PulseConfig = {}, store = new MemoryStore()) {
+  const warnings: string[] = [];
+  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const run = (): StoredRun => [...store.runs.values()].at(-1) as StoredRun;
+  const bytes = (path: string): Uint8Array | undefined => run().artifacts.files.get(path);
+  const text = (path: string): string | undefined => bytes(path) && Buffer.from(bytes(path) as Uint8Array).toString();
+  const names = (): string[] => [...run().artifacts.files.keys()].sort();
+  return { tracker, store, warnings, run, bytes, text, names };
+}
+
+test("a value is YAML by its name: what YAML 1.1 would misread is quoted, keys are sorted, secrets replaced", async () => {
+  const { tracker, text, warnings } = memory();
+  tracker.withRun({}, (run) => {
+    run.logDict({ no: "no", big: 1e21, small: -1e-7, at: new Date(0), b: [1, { c: null }], password: "hunter2hunter2" }, "c.yml");
+    const shared = { x: 1 };
+    run.logDict({ one: shared, two: shared }, "shared.YAML");
+  });
+  await tracker.flush();
+  assert.equal(
+    text("c.yml"),
+    'at: "1970-01-01 00:00:00"\nb:\n  - 1\n  - c: null\nbig: 1.0e+21\n"no": "no"\npassword: "[redacted]"\nsmall: -1.0e-7\n',
+  );
+  assert.equal(text("shared.YAML"), "one:\n  x: 1\ntwo:\n  x: 1\n");
+  assert.match(warnings.join("\n"), /"c\.yml".*REDACTED/);
+});
+
+test("streams of every kind are read to their end, and Blobs", async () => {
+  const { tracker, text, warnings } = memory();
+  const file = join(folder, "stream.txt");
+  writeFileSync(file, "from a file");
+  await tracker.withRun({}, async (run) => {
+    const reused = Buffer.from("..");
+    async function* chunks() {
+      for (const byte of "abc") {
+        reused.fill(byte);
+        yield reused;
+      }
+    }
+    const { getReader } = new Blob(["of old"]).stream();
+    const old = new Blob(["of old"]).stream();
+    await Promise.all([
+      run.logStream(createReadStream(file), "node.txt"),
+      run.logStream(new Blob(["web"]).stream(), "web.txt"),
+      run.logStream({ getReader: () => getReader.call(old) } as never, "old.txt"),
+      run.logStream(Readable.from(["te", "xt"]), "text.txt"),
+      run.logStream(chunks(), "reused.bin"),
+    ]);
+    run.logBytes(new Blob(["blob"]), "blob.txt");
+  });
+  await tracker.flush();
+  const expected = {
+    "node.txt": "from a file",
+    "web.txt": "web",
+    "old.txt": "of old",
+    "text.txt": "text",
+    "reused.bin": "aabbcc",
+    "blob.txt": "blob",
+  };
+  for (const [path, content] of Object.entries(expected)) assert.equal(text(path), content, path);
+  assert.deepEqual(warnings, []);
+});
+
+test("a stream that breaks off, or gives no bytes, stores nothing, fails nothing and is told", async () => {
+  const { tracker, names, run: stored, warnings } = memory();
+  async function* breaks() {
+    yield "a";
+    throw new Error("the wire is cut");
+  }
+  await tracker.withRun({}, async (run) => {
+    await run.logStream(breaks(), "broken.txt");
+    await run.logStream(Readable.from([1, 2]), "numbers.txt");
+    await run.logStream("text" as never, "text.txt");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), []);
+  assert.match(String(stored().tags.get("pulse.artifact_failed.broken.txt")), /"broken\.txt" of run .* broke off: the wire is cut\./);
+  assert.match(warnings.join("\n"), /"numbers\.txt" of run .* broke off: a stream of bytes or texts is needed, this one gave 1\./);
+  assert.match(warnings.join("\n"), /logStream needs a stream, got "text"; it is left out/);
+  assert.equal(tracker.stats().rejected, 2);
+});
+
+test("a long stream lies beside the outbox while it waits, 0600, and nothing is left of it behind", async () => {
+  const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 100 });
+  store.uploadFault = () => new PulseError("STORE_UNAVAILABLE", "Away.");
+  const run = tracker.startRun({ runName: "long" });
+  async function* long() {
+    for (let i = 0; i < 40; i++) yield Buffer.alloc(10_000, i);
+  }
+  await run.logStream(long(), "long.bin");
+  const beside = readdirSync(outbox, { recursive: true })
+    .map(String)
+    .filter((name) => /\.files[\\/]/.test(name));
+  assert.equal(beside.length, 1);
+  store.uploadFault = undefined;
+  run.end();
+  await tracker.flush();
+  assert.equal(store.named("long")?.artifacts.files.get("long.bin")?.length, 400_000);
+  await tracker.shutdown();
+  assert.deepEqual(
+    readdirSync(outbox, { recursive: true }).filter((name) => /\.files[\\/]/.test(String(name))),
+    [],
+  );
+});
+
+test("a stream longer than there is room for is left out and told, and so is one that has not ended when the tracker does", async () => {
+  const { tracker, names, warnings } = memory({ maxPendingBytes: 100_000, exitTimeoutMs: 50 });
+  const run = tracker.startRun({});
+  async function* endless() {
+    yield "begins";
+    await new Promise(() => undefined);
+  }
+  await run.logStream(Readable.from([Buffer.alloc(60_000), Buffer.alloc(60_000)]), "long.bin");
+  const never = run.logStream(endless(), "never.txt");
+  run.end();
+  await tracker.shutdown();
+  assert.deepEqual(names(), []);
+  assert.match(warnings.join("\n"), /There is no room for all of "long\.bin" of run .*maxPendingBytes.*ARTIFACT_REFUSED/);
+  assert.match(warnings.join("\n"), /The program ended before all of "never\.txt" of run .* had come.*LOST_AT_EXIT/);
+  void never;
+});
+
+test("flush waits for a stream that still comes, however long as long as it comes", async () => {
+  const { tracker, text } = memory({ exitTimeoutMs: 200 });
+  async function* slow() {
+    for (let i = 0; i < 8; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      yield String(i);
+    }
+  }
+  tracker.withRun({}, (run) => void run.logStream(slow(), "slow.txt"));
+  await tracker.flush();
+  assert.equal(text("slow.txt"), "01234567");
+});
+
+test("a run that forgets reads a stream to its end, since who writes it waits", async () => {
+  let given = 0;
+  async function* counted() {
+    for (; given < 3; given++) yield "x";
+  }
+  await forgettingRun({}).logStream(counted(), "x.txt");
+  assert.equal(given, 3);
+});
+
+test("a table grows by rows and columns; what is stored is the whole, and a tag names it", async () => {
+  const { tracker, text, run: stored, warnings } = memory();
+  const run = tracker.startRun({});
+  for (let i = 0; i < 500; i++) run.logTable([{ i, square: i * i }], "t.json");
+  run.logTable({ i: [500, Number.NaN], at: [new Date(0), 5n] }, "t.json");
+  run.logTable({ i: 502, ok: true, password: "hunter2hunter2" }, "t.json");
+  run.logTable([new Map([["i", 503]])], "other/u.json");
+  await tracker.flush();
+  run.end();
+  await tracker.flush();
+  const { columns, data } = JSON.parse(text("t.json") ?? "");
+  assert.deepEqual(columns, ["i", "square", "at", "ok", "password"]);
+  assert.equal(data.length, 503);
+  assert.deepEqual(data[2], [2, 4, null, null, null]);
+  assert.deepEqual(data.slice(500), [
+    [500, null, "1970-01-01T00:00:00.000Z", null, null],
+    [null, null, 5, null, null],
+    [502, null, null, true, "[redacted]"],
+  ]);
+  assert.equal(
+    stored().tags.get("mlflow.loggedArtifacts"),
+    '[{"path": "t.json", "type": "table"}, {"path": "other/u.json", "type": "table"}]',
+  );
+  assert.ok(tracker.stats().artifacts < 10, "it is not stored once for each row");
+  assert.equal(warnings.length, 1, warnings.join("\n"));
+});
+
+test("what is no table is told and leaves the table as it was", async () => {
+  const { tracker, text, warnings } = memory();
+  tracker.withRun({}, (run) => {
+    run.logTable([{ a: 1 }], "t.json");
+    const wrong = [3, "x", [1], [[1]], { a: [1, 2], b: [1] }, { a: [1], b: 2 }];
+    for (const [i, rows] of wrong.entries()) run.logTable(rows as never, `${i}.json`);
+    run.logTable([{ a: 1 }, 2] as never, "t.json");
+    run.logTable([{ a: 1 }], "t.csv");
+    run.logTable([{ a: 1 }], "it's.json");
+  });
+  await tracker.flush();
+  assert.deepEqual(JSON.parse(text("t.json") ?? ""), { columns: ["a"], data: [[1]] });
+  const said = warnings.join("\n");
+  for (const expected of [
+    /needs rows or columns, got 3/,
+    /columns of one length: "a" has 2 values, "b" 1/,
+    /"b" is 2/,
+    /must end in \.json or \.parquet/,
+    /has one of " '/,
+  ])
+    assert.match(said, expected);
+});
+
+test("a resumed run's rows come behind those that are stored; what is stored and no table is not written over", async () => {
+  const { tracker, text, names, warnings, run: stored } = memory();
+  const first = tracker.startRun({});
+  first.logTable([{ a: 1 }, { a: 2 }], "t.json");
+  first.logText("{}", "odd.json");
+  first.end();
+  await tracker.flush();
+  const again = tracker.startRun({ runId: first.id });
+  again.logTable([{ b: 3 }], "t.json");
+  again.logTable([{ a: 4 }], "t.json");
+  again.logTable([{ x: 1 }], "odd.json");
+  again.logTable([{ x: 1 }], "new.json");
+  await tracker.flush();
+  again.logTable([{ a: 5 }], "t.json");
+  again.end();
+  await tracker.flush();
+  assert.deepEqual(JSON.parse(text("t.json") ?? ""), { columns: ["a", "b"], data: [[1, null], [2, null], [null, 3], [4, null], [5, null]] }); // biome-ignore format: rows
+  assert.equal(text("odd.json"), "{}");
+  const [apart] = names().filter((name) => /^odd-[0-9a-f]{8}\.json$/.test(name));
+  assert.deepEqual(JSON.parse(text(apart ?? "") ?? ""), { columns: ["x"], data: [[1]] });
+  assert.deepEqual(JSON.parse(text("new.json") ?? ""), { columns: ["x"], data: [[1]] });
+  assert.match(warnings.join("\n"), /Table "odd\.json" of run .* cannot be read \(it is no table\); the new rows are in odd-/);
+  assert.equal(stored().status, "FINISHED");
+});
+
+const pixels = { width: 400, height: 200, data: Uint8Array.from({ length: 400 * 200 * 3 }, (_, i) => (i * 7) % 256) };
+
+test("pixels become a PNG that others read, grey, RGB and RGBA, whole numbers and floats", async () => {
+  const { tracker, bytes } = memory();
+  tracker.withRun({}, (run) => {
+    run.logImage(pixels, "rgb.png");
+    run.logImage({ width: 2, height: 2, data: [0, 50, 100, 255] }, "grey.png");
+    run.logImage({ width: 1, height: 1, data: new Float32Array([0, 0.5, 1, 1]) }, "float.png");
+  });
+  await tracker.flush();
+  const raw = async (path: string) => sharp(bytes(path)).raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = await raw("rgb.png");
+  assert.deepEqual([info.width, info.height, info.channels], [400, 200, 3]);
+  assert.ok(data.equals(Buffer.from(pixels.data)));
+  assert.deepEqual([...(await sharp(bytes("grey.png")).toColourspace("b-w").raw().toBuffer())], [0, 50, 100, 255]);
+  assert.deepEqual([...(await raw("float.png")).data], [0, 128, 255, 255]);
+});
+
+test("images with a key are in the grid of MLflow's UI: two files each, a step more each time, and the tag", async () => {
+  const { tracker, names, bytes, run: stored } = memory();
+  const jpeg = await sharp({ create: { width: 600, height: 300, channels: 3, background: "red" } })
+    .jpeg()
+    .toBuffer();
+  tracker.withRun({}, (run) => {
+    run.logImage(pixels, { key: "digits/wrong" });
+    run.logImage(jpeg, { key: "digits/wrong", timestamp: 1_700_000_000_000 });
+    run.logImage({ toBuffer: async () => jpeg }, { key: "other", step: 7 });
+  });
+  await tracker.flush();
+  const grid = names().map((name) =>
+    /^images\/(.*)\+step\+(\d+)\+timestamp\+(\d+)\+[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.png|\+compressed\.webp)$/
+      .exec(name)
+      ?.slice(1),
+  );
+  assert.deepEqual(
+    grid.map((found) => [found?.[0], found?.[1], found?.[3]]),
+    ["digits~wrong 0", "digits~wrong 1", "other 7"].flatMap((each) =>
+      ["+compressed.webp", ".png"].map((ending) => [...each.split(" "), ending]),
+    ),
+  );
+  assert.ok(grid.some((found) => found?.[2] === "1700000000000"));
+  for (const name of names().filter((each) => each.endsWith(".webp"))) {
+    const { format, width } = await sharp(bytes(name)).metadata();
+    assert.deepEqual([format, width], ["webp", 256], name);
+  }
+  assert.equal(stored().tags.get("mlflow.loggedImages"), "True");
+});
+
+test("what is no image is told", async () => {
+  const { tracker, names, warnings } = memory();
+  tracker.withRun({}, (run) => {
+    run.logImage("x" as never, "a.png");
+    run.logImage({ width: 2, height: 2, data: [1, 2, 3] }, "b.png");
+    run.logImage({ width: 1, height: 1, data: [256] }, "c.png");
+    run.logImage({ width: 1, height: 1, data: new Float64Array([1.5]) }, "d.png");
+    run.logImage({ width: 1, height: 1, data: [1] }, "e.jpg");
+    run.logImage(Buffer.from("text"), { key: "k" });
+    run.logImage(pixels, { key: "50%" });
+    run.logImage({ toBuffer: async () => "x" as never }, "f.png");
+    run.logImage({ toBuffer: () => Promise.reject(new Error("no canvas")) }, "g.png");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), []);
+  const said = warnings.join("\n");
+  for (const expected of [
+    /logImage needs bytes, \{ width, height, data \} or what has toBuffer\(\), got "x"/,
+    /2 x 2 pixels are 1, 3 or 4 values each, so 4, 12 or 16 in all; got 3/,
+    /values are from 0 to 255; got 256/,
+    /values are from 0 to 1 in a float array; got 1\.5/,
+    /the name must end in \.png, got "e\.jpg"/,
+    /must be a PNG, JPEG, GIF or WebP file/,
+    /key must be letters, digits/,
+    /toBuffer\(\) gave "x", not bytes/,
+    /no canvas/,
+  ])
+    assert.match(said, expected);
+});
+
+test("a user's own images are kept out of the grid's folder, where MLflow's UI would fail over their names", async () => {
+  const { tracker, names, warnings } = memory();
+  tracker.withRun({}, (run) => {
+    run.logBytes(Buffer.from([1]), "images/mine.png");
+    run.logText("x", "images/notes.txt");
+    run.logBytes(Buffer.from([1]), "images/deeper/mine.png");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), ["image-files/mine.png", "images/deeper/mine.png", "images/notes.txt"]);
+  assert.match(warnings.join("\n"), /images\/mine\.png is stored as image-files\/mine\.png.*ARTIFACT_RENAMED/);
+});
+
+test("figures are JSON, or a page that loads nothing and that no text in it can end", async () => {
+  const { tracker, text, names, warnings } = memory();
+  const plotly = {
+    data: [{ x: new Float64Array([1, 2]), y: [3, Number.NaN] }],
+    layout: { title: { text: "</script><script>alert(1)</script>" } },
+  };
+  tracker.withRun({}, (run) => {
+    run.logFigure(plotly, "plot.json");
+    run.logFigure(plotly, "plot.html");
+    run.logFigure({ mark: "bar", data: { values: [] }, encoding: {} }, "vega.html");
+    run.logFigure('<svg xmlns="http://www.w3.org/2000/svg"></svg>', "a.svg");
+    run.logFigure("<p>", "page.html");
+    for (const [figure, path] of [[{ foo: 1 }, "b.json"], ["text", "b.svg"], [plotly, "b.png"]] as const) run.logFigure(figure, path); // biome-ignore format: one line
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), ["a.svg", "page.html", "plot.html", "plot.json", "vega.json"]);
+  assert.deepEqual(JSON.parse(text("plot.json") ?? "").data, [{ x: [1, 2], y: [3, null] }]);
+  const page = text("plot.html") ?? "";
+  assert.ok(page.length > 1_000_000 && page.startsWith("<!doctype html>"));
+  assert.equal(page.split("</script>").length, 3); // Plotly's and the one that shows the figure
+  assert.doesNotMatch(page, /<script[^>]+src|<link/);
+  assert.match(page, /Plotly\.newPlot\("figure", \{/);
+  assert.match(warnings.join("\n"), /a page needs vega, vega-lite, vega-embed; the figure is stored as vega\.json.*PACKAGE_MISSING/);
+  assert.match(warnings.join("\n"), /a figure of Plotly .* is needed; got \{"foo":1\}/);
+});
+
+test("a page of Vega-Lite holds its three packages in their order", () => {
+  const place = mkdtempSync(join(folder, "vega-"));
+  for (const name of ["vega", "vega-lite", "vega-embed"]) writeFileSync(join(place, `${name}.min.js`), `/* ${name} </script> */`);
+  const { text, path, missing } = figureFile({ $schema: "https://vega.github.io/schema/vega-lite/v6.json" }, "v.html", JSON.stringify, () =>
+    join(place, "index.js"),
+  );
+  assert.deepEqual([path, missing], ["v.html", undefined]);
+  assert.deepEqual(text.match(/\/\* [\w-]+ <\\\/script> \*\/|vegaEmbed\("#figure", \{.*\}\);/g)?.length, 4);
+});
+
+test("what the names and files given say wrong is answered with what is right", async () => {
+  const { tracker, names, warnings } = memory();
+  const file = join(folder, "there.txt");
+  writeFileSync(file, "x");
+  const empty = mkdtempSync(join(folder, "empty-"));
+  tracker.withRun({}, (run) => {
+    run.logArtifact(undefined as never);
+    run.logArtifacts("");
+    run.logArtifact(join(folder, "missing.txt"));
+    run.logArtifact(folder);
+    run.logArtifact(file, undefined, { cpoy: true } as never);
+    run.logArtifacts(file);
+    run.logArtifacts(join(folder, "nodir"));
+    run.logArtifacts(empty);
+    run.logArtifacts(folder, "x", { include: ["*.none"] });
+    run.logArtifacts(empty, "x", { ignore: ["*"] } as never);
+    run.logText("report.md", "This is my report");
+    run.logText("x", "reports/");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), ["This is my report", "there.txt"]);
+  const said = warnings.join("\n");
+  for (const expected of [
+    /logArtifact needs the path of a file, got undefined/,
+    /logArtifacts needs the path of a folder, got ""/,
+    /missing\.txt does not exist; it is left out/,
+    /is a folder: logArtifacts\(\) logs those/,
+    /logArtifact: there is no option "cpoy"\. Did you mean "copy"\?/,
+    /there\.txt is a file: logArtifact\(\) logs those/,
+    /nodir does not exist/,
+    /there is no file in it/,
+    /no file in it is picked by include and exclude/,
+    /logArtifacts: there is no option "ignore"/,
+    /the text comes first, then the file: "report\.md" was stored as "This is my report"/,
+    /"reports\/" is that of a folder: the file's name is missing/,
+  ])
+    assert.match(said, expected);
+});
