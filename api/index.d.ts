@@ -189,7 +189,7 @@ type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
     (...args: infer A8): unknown;
 } ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8 : never;
 /** The arguments of a function, as functions in its options get them. */
-export type ArgsOf<M> = Loose<M> extends true ? Untyped : TakenBy<M>;
+export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
 /** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
 type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
 /** What functions in the options get as the result; what is not known is `any`, so that they can do with it as they like. */
@@ -651,12 +651,12 @@ export {};
 
 // decorators/log-metric.d.ts
 import type { LogMetricOptions, Selector } from "../capture/selector.js";
-import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
+import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
 /**
  * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
  * one that is explained when none fits.
  */
-type LogMetricFactory = MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+type LogMetricFactory = Explained<"LogMetric"> & MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
     (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
     <const S extends Selector, const Step extends StepOption>(selector?: S | PublicClass, options?: LogMetricOptions<Step>): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
 };
@@ -678,11 +678,11 @@ export {};
 
 // decorators/log-param.d.ts
 import { type ParamSelector } from "../capture/params.js";
-import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+import type { Applied, Explained, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 /** What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler shows it. */
 export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogParamFactory = ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
+type LogParamFactory = Explained<"LogParam"> & ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
     (): ParamDecorator<LogParamGoes, never>;
     <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<LogParamGoes, S>;
 };
@@ -704,9 +704,9 @@ export {};
 
 // decorators/log-tag.d.ts
 import type { Selector } from "../capture/selector.js";
-import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
+import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
+type LogTagFactory = Explained<"LogTag"> & MemberDecorator<LogTagGoes, LogsTags<never>> & {
     (): Applied<LogTagGoes, LogsTags<never>>;
     <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
 };
@@ -853,6 +853,14 @@ export interface MemberDecorator<Goes extends string, Asks> {
     <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
     (target: object, key: string | symbol | undefined, index: number): Wrong<Goes>;
     (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
+}
+/**
+ * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one that the compiler takes the result of when
+ * no other fits. (Of that it says nothing more.)
+ */
+export interface Explained<Name extends string> {
+    (target: never, key: never, descriptor: never): Untyped;
+    (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
 }
 /** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
 export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> & (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
@@ -1010,7 +1018,7 @@ declare const PROBLEMS: {
     };
     readonly OUTSIDE_RUN: {
         readonly retry: false;
-        readonly todo: 'Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run. outsideRun: "ignore" is silent.';
+        readonly todo: 'outsideRun: "ignore" is silent.';
     };
     readonly CLOSED: {
         readonly retry: false;
@@ -1114,7 +1122,7 @@ declare const PROBLEMS: {
     };
     readonly TLS_FAILED: {
         readonly retry: false;
-        readonly todo: "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH; recording goes on meanwhile.";
+        readonly todo: "Recording goes on meanwhile.";
     };
     readonly UNAUTHORIZED: {
         readonly retry: false;
@@ -1122,7 +1130,7 @@ declare const PROBLEMS: {
     };
     readonly FORBIDDEN: {
         readonly retry: false;
-        readonly todo: "Recording goes on; it is delivered once the server allows it.";
+        readonly todo: "Check `auth` and what the user may do; recording goes on, and it is delivered once the server allows it.";
     };
     readonly NO_MLFLOW: {
         readonly retry: false;
@@ -1170,7 +1178,7 @@ declare const PROBLEMS: {
     };
     readonly RUN_NOT_FOUND: {
         readonly retry: false;
-        readonly todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.";
+        readonly todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.";
     };
     readonly RUN_DELETED: {
         readonly retry: false;
@@ -1178,7 +1186,7 @@ declare const PROBLEMS: {
     };
     readonly ARTIFACT_UNREADABLE: {
         readonly retry: false;
-        readonly todo: "Everything else of the run goes on. Log a file when it is whole, and keep it until `await flush()` where another file system does not let it be linked.";
+        readonly todo: "Everything else of the run goes on.";
     };
     readonly ARTIFACT_REWRITTEN: {
         readonly retry: false;
@@ -1396,7 +1404,7 @@ export declare abstract class DataVerbs {
     logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
     /**
      * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a record of single values is one
-     * row. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
+     * row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
      * @example
      * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
      */
@@ -1445,12 +1453,12 @@ export interface FolderOptions {
     readonly followSymlinks?: boolean | undefined;
 }
 /**
- * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
- * @throws the error of the file system; Error for more than 100,000 files.
+ * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none that can be logged.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
  */
-export declare function filesIn(root: string, { include, exclude, followSymlinks }: FolderOptions): {
+export declare function filesIn(root: string, options: FolderOptions): {
     files: string[];
-    skipped: number;
+    skipped: string[];
 };
 
 // run/files/image.d.ts
@@ -1617,10 +1625,10 @@ export interface RunPlace {
 type Told<Parameters extends readonly unknown[], Returned> = {
     told(...parameters: Parameters): Returned;
 }["told"];
-/** What other clients call an option that is `runName` here: the compiler says so. */
+/** What runs and experiments are not named by here: the compiler says so. */
 interface Misnamed {
     /** @deprecated Write `runName`. */
-    readonly name?: Wrong<"the option is called runName"> | undefined;
+    readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
 }
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> extends Misnamed {
@@ -1670,11 +1678,11 @@ export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOption
     readonly metrics?: Selector<Result, Args> | undefined;
 }
 /** `CallOptions` of a decorator, whose paths the compiler knows. */
-export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped> {
+export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
     /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-    readonly params?: RunParams<Param, Untyped> | undefined;
+    readonly params?: RunParams<Param, Untyped[]> | undefined;
 }
 /** Options of `tracked`, whose functions know the result and the arguments of the function. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
@@ -1789,7 +1797,7 @@ export interface MetricSchema {
 
 // run/tracked.d.ts
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
-import type { Selector } from "../capture/selector.js";
+import type { Selector, Untyped } from "../capture/selector.js";
 import { type CheckedOptions } from "./options.js";
 import { type AnyFunction } from "./plan.js";
 /**
@@ -1802,7 +1810,7 @@ import { type AnyFunction } from "./plan.js";
  * await train(0.1); // one FINISHED run: param lr, metric loss
  * ```
  */
-export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
+export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args extends readonly Untyped[] = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
 
 // stores/registry.d.ts
 import { type TrackingStore } from "./tracking-store.js";

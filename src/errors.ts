@@ -19,7 +19,7 @@ const PROBLEMS = {
   },
   OUTSIDE_RUN: {
     retry: false,
-    todo: 'Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run. outsideRun: "ignore" is silent.',
+    todo: 'outsideRun: "ignore" is silent.',
   },
   CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
@@ -61,15 +61,15 @@ const PROBLEMS = {
   },
   LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier and mend the cause named above." },
   STORE_UNAVAILABLE: { retry: true, todo: "Recording goes on; it is delivered when the store is back." },
-  TLS_FAILED: {
-    retry: false,
-    todo: "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH; recording goes on meanwhile.",
-  },
+  TLS_FAILED: { retry: false, todo: "Recording goes on meanwhile." },
   UNAUTHORIZED: {
     retry: false,
     todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (README); recording goes on meanwhile.",
   },
-  FORBIDDEN: { retry: false, todo: "Recording goes on; it is delivered once the server allows it." },
+  FORBIDDEN: {
+    retry: false,
+    todo: "Check `auth` and what the user may do; recording goes on, and it is delivered once the server allows it.",
+  },
   NO_MLFLOW: { retry: false, todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile." },
   SERVER_ERROR: { retry: true, todo: "Recording goes on; it is tried again." },
   STORE_BUSY: { retry: true, todo: "Recording goes on and is written when the database is free." },
@@ -86,7 +86,7 @@ const PROBLEMS = {
   },
   RUN_NOT_FOUND: {
     retry: false,
-    todo: "Check the tracking URI, MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",
+    todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",
   },
   RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
   ARTIFACT_UNREADABLE: { retry: false, todo: "Everything else of the run goes on." },

@@ -5,7 +5,7 @@ import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { oddSwitch } from "./config/off.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
 import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
-import { strayUri } from "./config/variables.js";
+import { strayUri } from "./config/strays.js";
 import { detached, later } from "./context/detached.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";

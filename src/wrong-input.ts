@@ -45,15 +45,27 @@ export function wrongInput(
   return new PulseError(code, `${user}: ${name} must be ${expected}${shown === undefined ? "" : `; got ${shown}`}.`);
 }
 
+/** What takes a function, and options behind it. */
+const FUNCTION_FIRST = /^(tracked|bind)$/;
+
 /** @throws PulseError `INVALID_OPTION` for an argument that is no function. */
 export function needFunction(user: string, name: string, value: unknown): void {
   if (typeof value === "function") return;
-  const got = types.isPromise(value) ? "a promise: give the function itself, not what a call of it gives" : undefined;
-  throw wrongInput(user, name, "a function", value, { got });
+  const isRecord = typeof value === "object" && value !== null && !types.isPromise(value);
+  const itself = value === undefined || value === null || isRecord ? undefined : "give the function itself, not what a call of it gives";
+  const hint = isRecord && FUNCTION_FIRST.test(user) ? "the function comes first, options behind it" : itself;
+  throw wrongInput(user, name, "a function", value, { got: hint && `${shownValue(value)}: ${hint}` });
+}
+
+/** What is said of several paths or names that are no list. */
+export function severalTexts(user: string, texts: readonly unknown[]): PulseError {
+  const list = texts.map((each) => shownValue(each)).join(", ");
+  return new PulseError("INVALID_OPTION", `${user}: several are one list, as in @${user}([${list}]).`);
 }
 
 /** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. */
 export function needAlone(user: string, args: readonly unknown[]): void {
+  if (args.length > 1 && args.every((each) => typeof each === "string")) throw severalTexts(user, args);
   if (args.length > 1 && args[1] !== undefined)
     throw new PulseError("INVALID_OPTION", `${user} takes a selector and no options; got ${shownValue(args[1])} behind it.`);
 }
@@ -89,9 +101,18 @@ export function oddField(value: unknown, names: readonly string[]): string | und
   return `one with ${shownValue(odd)}${meant === undefined ? "" : ` (did you mean ${JSON.stringify(meant)}?)`}`;
 }
 
+/** What other libraries call some options. */
+const ALIASES: Readonly<Record<string, string>> = {
+  uri: "trackingUri",
+  url: "trackingUri",
+  name: "runName",
+  run_id: "runId",
+  parent_run_id: "parentRunId",
+};
+
 /** The error for an option that there is not; where it lies stands before it, with a dot. */
 export function unknownOption(user: string, name: string, names: readonly string[], code: WrongCode = "INVALID_OPTION"): PulseError {
-  const own = name.slice(name.lastIndexOf(".") + 1);
+  const own = ALIASES[name.slice(name.lastIndexOf(".") + 1).toLowerCase()] ?? name.slice(name.lastIndexOf(".") + 1);
   return new PulseError(code, `${user}: there is no option ${shownValue(name)}.${whatThereIs(own, names)}`);
 }
 

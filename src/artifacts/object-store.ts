@@ -3,7 +3,7 @@ import { PulseError } from "../errors.js";
 import type { Connecting } from "../http/connection-choice.js";
 import { Connections } from "../http/connections.js";
 import { type Transfer, transfer } from "../http/transfer.js";
-import { unreachable } from "../http/unreachable.js";
+import { TRUST, unreachable } from "../http/unreachable.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
 /** A request to an object store. */
@@ -67,6 +67,6 @@ export class ObjectStoreClient {
   #unreachable(url: URL, error: unknown): PulseError {
     const told = unreachable(url.origin, error, this.#connections.proxyTo(url));
     if (told.code !== "TLS_FAILED") return told;
-    return new ObjectStoreError(told.code, told.message.replace(told.todo, "").trim(), error);
+    return new ObjectStoreError(told.code, told.message.replace(told.todo, "").replace(TRUST, "").trim(), error);
   }
 }

@@ -56,7 +56,7 @@ type TakenBy<M> =
       : never;
 
 /** The arguments of a function, as functions in its options get them. */
-export type ArgsOf<M> = Loose<M> extends true ? Untyped : TakenBy<M>;
+export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
 
 /** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
 type Seen<R> =

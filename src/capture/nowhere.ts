@@ -25,7 +25,13 @@ export function sayNowhere(told: Told, kind: string, path: string, what: string,
   if (value === null || (value === undefined && isThere(root, path))) return;
   told.lost(`${kind} ${before}${path}`, () => {
     const start = `${kind} path ${JSON.stringify(before + path)}`;
-    if (value !== undefined) return `${start} leads to ${kindOf(value, path)}, not to a number. Mend the path.`;
+    if (value !== undefined) {
+      const isNumber = typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
+      const todo = isNumber
+        ? `Return a number, or make one of it: { ${JSON.stringify(path)}: (r) => Number(r.${path}) }.`
+        : "Mend the path.";
+      return `${start} leads to ${kindOf(value, path)}, not to a number. ${todo}`;
+    }
     const names = namesIn(root, before);
     const optional = ` Write ${JSON.stringify(`${before}${path}?`)} if it may be missing.`;
     const dotted = path.replace(/\[["']?([^\]"']+)["']?\]/g, ".$1");

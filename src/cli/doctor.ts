@@ -1,12 +1,9 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { amount, counted } from "../amounts.js";
 import { shownText, shownUri } from "../capture/redact.js";
-import { workingFolder } from "../config/folders.js";
 import { isOff, oddSwitch } from "../config/off.js";
 import { CONFIG_FILE } from "../config/picker.js";
 import { hasConfigFile, type ResolvedConfig } from "../config/resolve.js";
-import { misspelt } from "../config/variables.js";
+import { misspelt, strayFiles } from "../config/strays.js";
 import { makeFolder } from "../make-folder.js";
 import { problem, writable } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
@@ -63,9 +60,7 @@ function splitAdvice(message: string): { detail: string; todo: string } {
 
 /** Files and variables that look like configuration, and that nothing reads. */
 function strays(): Finding[] {
-  const folder = workingFolder();
-  const files = folder === undefined || hasConfigFile() ? [] : ODD_FILES.filter((name) => existsSync(join(folder, name)));
-  const found = files.map((name): Finding => {
+  const found = strayFiles().map((name): Finding => {
     const detail = `${name} is not read: settings are in ${CONFIG_FILE}, or given to configure()`;
     return { what: "configuration", verdict: "note", detail, todo: `Move ${name} to ${CONFIG_FILE}.` };
   });
@@ -76,10 +71,6 @@ function strays(): Finding[] {
   }
   return found;
 }
-
-const ODD_FILES = ["js", "mjs", "cjs", "ts", "mts", "yaml", "yml", "toml"]
-  .map((ending) => `pulse-mlflow.config.${ending}`)
-  .concat("pulse-mlflow.json", ".pulse-mlflowrc", "pulse-mlflow.config");
 
 /** Whether there is an SQLite driver. */
 function driver(): Finding {

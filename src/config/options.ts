@@ -158,6 +158,24 @@ function halfOf(value: unknown): string | undefined {
   return `one without ${username === undefined ? "username" : "password"}`;
 }
 
+/** A token that nobody has set, as that of a variable that is not there. */
+const unsetToken = (value: unknown): string | undefined =>
+  isRecord(value) && "token" in value && (value["token"] === undefined || value["token"] === "")
+    ? `one whose token is ${shownUnset(value["token"])}`
+    : undefined;
+
+const shownUnset = (value: unknown): string => (value === undefined ? "undefined" : "empty");
+
+/** What is wrong with headers, without what they hold. */
+function oddHeader(value: unknown): string | undefined {
+  if (!isRecord(value)) return Array.isArray(value) ? "a list" : undefined;
+  const odd = Object.entries(value).find((entry) => !isHeader(entry));
+  if (odd === undefined) return undefined;
+  return isHeader([odd[0], ""])
+    ? `one with a value of ${JSON.stringify(odd[0])} that a header cannot hold`
+    : `one with the name ${shownValue(odd[0])}`;
+}
+
 /** What a header may hold; a line break would be another header. */
 export const HEADER_VALUE: RegExp = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -170,7 +188,13 @@ function isTls(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { ca, cert, key, insecure } = value;
   const paths = [ca, cert, key].every((path) => path === undefined || isText(path));
-  return hasOnly(value, TLS) && paths && [undefined, false, true].includes(insecure as never) && !(insecure && ca);
+  return (
+    hasOnly(value, TLS) &&
+    paths &&
+    !(key !== undefined && cert === undefined) &&
+    [undefined, false, true].includes(insecure as never) &&
+    !(insecure && ca)
+  );
 }
 
 function isArtifacts(value: unknown): boolean {
@@ -212,10 +236,16 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   auth: [
     "{ username, password } or { token }, texts a header can hold (the token may be a function)",
     isAuth,
-    (value) => oddField(value, AUTH) ?? halfOf(value),
+    (value) => oddField(value, AUTH) ?? halfOf(value) ?? unsetToken(value),
   ],
-  headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader)],
-  tls: ["{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both", isTls, (value) => oddField(value, TLS)],
+  headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader), oddHeader],
+  tls: [
+    "{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both, key only with cert",
+    isTls,
+    (value) =>
+      oddField(value, TLS) ??
+      (isRecord(value) && value["key"] !== undefined && value["cert"] === undefined ? "key without cert" : undefined),
+  ],
   workspace: TEXT,
   requestTimeoutMs: [
     "a number of milliseconds from 1 to 2147483647",

@@ -127,10 +127,19 @@ function faultOf(text: string, error: SyntaxError): string {
   return comment ? `${where}: JSON has no comments` : where;
 }
 
+/** Whether there is such a file; what Node's permissions hide from a program is not there for it. */
+export function isThere(path: string): boolean {
+  try {
+    return existsSync(path);
+  } catch {
+    return false;
+  }
+}
+
 /** Whether there is a configuration file. */
 export function hasConfigFile(): boolean {
   const folder = workingFolder();
-  return folder !== undefined && existsSync(join(folder, CONFIG_FILE));
+  return folder !== undefined && isThere(join(folder, CONFIG_FILE));
 }
 
 function readConfigFile(folder: string | undefined): PulseConfig {

@@ -2,20 +2,22 @@ import { compileMetrics } from "../capture/metrics.js";
 import type { LogMetricOptions, Selector } from "../capture/selector.js";
 import { checkMetricOptions, checkSelector } from "../capture/selector-faults.js";
 import type { Plan } from "../run/plan.js";
+import { severalTexts } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
-import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
+import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
 
 /**
  * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
  * one that is explained when none fits.
  */
-type LogMetricFactory = MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
-  (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
-  <const S extends Selector, const Step extends StepOption>(
-    selector?: S | PublicClass,
-    options?: LogMetricOptions<Step>,
-  ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
-};
+type LogMetricFactory = Explained<"LogMetric"> &
+  MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+    (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+    <const S extends Selector, const Step extends StepOption>(
+      selector?: S | PublicClass,
+      options?: LogMetricOptions<Step>,
+    ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+  };
 
 /**
  * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
@@ -32,6 +34,7 @@ type LogMetricFactory = MemberDecorator<LogMetricGoes, LogsMetrics<never, never>
  */
 export const LogMetric: LogMetricFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, undefined, {});
+  if (args.length > 1 && args.every((each) => typeof each === "string")) throw severalTexts("LogMetric", args);
   const [selector, options = {}] = args;
   checkSelector("LogMetric", selector);
   checkMetricOptions(options);

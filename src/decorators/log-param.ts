@@ -3,13 +3,14 @@ import { checkSelector } from "../capture/selector-faults.js";
 import { captureParams } from "../run/plan.js";
 import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
-import type { Applied, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+import type { Applied, Explained, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 
 /** What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler shows it. */
 export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogParamFactory = ParameterDecorator<never> &
+type LogParamFactory = Explained<"LogParam"> &
+  ParameterDecorator<never> &
   MemberDecorator<LogParamGoes, LogsParams<never>> & {
     (): ParamDecorator<LogParamGoes, never>;
     <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<LogParamGoes, S>;

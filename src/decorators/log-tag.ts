@@ -4,13 +4,14 @@ import { checkSelector } from "../capture/selector-faults.js";
 import type { Plan } from "../run/plan.js";
 import { needAlone } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
-import type { Applied, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
+import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogTagFactory = MemberDecorator<LogTagGoes, LogsTags<never>> & {
-  (): Applied<LogTagGoes, LogsTags<never>>;
-  <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
-};
+type LogTagFactory = Explained<"LogTag"> &
+  MemberDecorator<LogTagGoes, LogsTags<never>> & {
+    (): Applied<LogTagGoes, LogsTags<never>>;
+    <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
+  };
 
 /**
  * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a selector: a path, a list of paths,

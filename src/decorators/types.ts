@@ -122,6 +122,15 @@ export interface MemberDecorator<Goes extends string, Asks> {
   (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
 }
 
+/**
+ * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one that the compiler takes the result of when
+ * no other fits. (Of that it says nothing more.)
+ */
+export interface Explained<Name extends string> {
+  (target: never, key: never, descriptor: never): Untyped;
+  (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
+}
+
 /** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
 export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> &
   (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);

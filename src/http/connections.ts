@@ -100,6 +100,15 @@ export class Connections {
         }
       };
       const [trusted, own, ownKey] = [pem("ca", ca), pem("cert", cert), pem("key", key ?? cert)];
+      const holds = (what: string, text: Buffer | undefined): boolean =>
+        text === undefined || new RegExp(`-----BEGIN [A-Z ]*${what}-----`).test(text.toString("latin1"));
+      const lacks = (what: string): never => {
+        throw new PulseError("TLS_FAILED", `${what}.`);
+      };
+      if (!holds("CERTIFICATE", trusted)) lacks(`tls.ca holds no certificate in PEM format`);
+      if (!holds("CERTIFICATE", own)) lacks(`tls.cert holds no certificate in PEM format`);
+      if (!holds("PRIVATE KEY", ownKey))
+        lacks(key === undefined ? `tls.cert holds no private key, and there is no tls.key` : `tls.key holds no private key in PEM format`);
       this.#material = {
         ...(trusted && { ca: trusted }),
         ...(own && { cert: own }),

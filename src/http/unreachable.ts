@@ -1,16 +1,28 @@
 import { messageOf, PulseError } from "../errors.js";
 import { proxySpeaksNoTls, speaksNoTls } from "./wrong-scheme.js";
 
+/** What helps when a server's certificate is not trusted. */
+export const TRUST = "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH.";
+
 /** The error of a connection that failed: `name` is what could not be reached, through which proxy. */
 export function unreachable(name: string, error: unknown, proxy: URL | undefined): PulseError {
   if (error instanceof PulseError) return error;
   const code = String((error as { code?: unknown } | null)?.code ?? "");
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return otherName(name, error);
   const noTls = proxy?.protocol === "https:" && speaksNoTls(error);
-  return new PulseError(
-    isTlsProblem(code) && !noTls ? "TLS_FAILED" : "STORE_UNAVAILABLE",
-    `${name} cannot be reached${proxy ? ` through the proxy ${proxy.host}` : ""}: ${noTls ? proxySpeaksNoTls(proxy as URL) : firstLine(error)}.`,
-    error,
-  );
+  const isTls = isTlsProblem(code) && !noTls;
+  const why = noTls ? proxySpeaksNoTls(proxy as URL) : firstLine(error);
+  const trust = isTls ? ` ${TRUST}` : "";
+  const detail = `${name} cannot be reached${proxy ? ` through the proxy ${proxy.host}` : ""}: ${why}.${trust}`;
+  return new PulseError(isTls ? "TLS_FAILED" : "STORE_UNAVAILABLE", detail, error);
+}
+
+/** The server is trusted, but not under the name it was called by: no further certificate helps. */
+function otherName(name: string, error: unknown): PulseError {
+  const names = String((error as { cert?: { subjectaltname?: unknown } }).cert?.subjectaltname ?? "").replace(/\b(DNS|IP Address):/g, "");
+  const there = names === "" ? "" : ` (${names})`;
+  const detail = `The certificate of ${name} is for other names${there}: use one of them in the tracking URI, or a certificate that has this one.`;
+  return new PulseError("TLS_FAILED", detail, error);
 }
 
 /** A connection error's own words; Node hides them behind an AggregateError when several addresses were tried. */

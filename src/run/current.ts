@@ -101,7 +101,13 @@ export function currentRun(): Run | undefined {
 export function requireRun(): Run {
   const scope = scopes.get();
   const run = OFF ? forgettingRun({}) : (runInForce(scope) ?? (scope?.untracked ? forgettingRun({}) : undefined));
-  if (run === undefined) throw new PulseError("NO_ACTIVE_RUN", "No run is open here.");
+  if (run === undefined) {
+    const over = scope?.run;
+    const why = over
+      ? `: run ${JSON.stringify(over.runName)}, in which this was started, is over. Await the work, use the run's handle, or bind()`
+      : "";
+    throw new PulseError("NO_ACTIVE_RUN", `No run is open here${why}.`);
+  }
   return run;
 }
 

@@ -2,7 +2,7 @@ import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture
 import { isRecord } from "../capture/params.js";
 import type { Selector, Untyped } from "../capture/selector.js";
 import { PulseError } from "../errors.js";
-import { type Check, checkOptions as check } from "../wrong-input.js";
+import { type Check, checkOptions as check, shownValue, wrongInput } from "../wrong-input.js";
 import type { Run } from "./run.js";
 
 /** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
@@ -42,10 +42,10 @@ export interface RunPlace {
  */
 type Told<Parameters extends readonly unknown[], Returned> = { told(...parameters: Parameters): Returned }["told"];
 
-/** What other clients call an option that is `runName` here: the compiler says so. */
+/** What runs and experiments are not named by here: the compiler says so. */
 interface Misnamed {
   /** @deprecated Write `runName`. */
-  readonly name?: Wrong<"the option is called runName"> | undefined;
+  readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
 }
 
 /** Options without those that hold paths. */
@@ -99,11 +99,11 @@ export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOption
 }
 
 /** `CallOptions` of a decorator, whose paths the compiler knows. */
-export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped> {
+export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
   /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-  readonly params?: RunParams<Param, Untyped> | undefined;
+  readonly params?: RunParams<Param, Untyped[]> | undefined;
 }
 
 /** Options of `tracked`, whose functions know the result and the arguments of the function. */
@@ -213,7 +213,14 @@ function checkPlace(user: string, options: Partial<RunPlace>): void {
  * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
  */
 export function checkOptions(user: string, options: unknown): void {
+  needNoText(user, options, user === "TrackedRun" ? "@TrackedRun({ runName: … })" : "tracked(fn, { experiment: … })");
   check(user, options, CHECKS);
+}
+
+/** @throws PulseError `INVALID_OPTION` for a text in place of options, with what it may be meant as. */
+function needNoText(user: string, options: unknown, example: string): void {
+  if (typeof options === "string")
+    throw wrongInput(user, "options", `an object, as in ${example.replace("…", shownValue(options))}`, options);
 }
 
 const BLOCK_CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed> | keyof RunPlace, Check> = {
@@ -224,6 +231,7 @@ const BLOCK_CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed> | keyof Ru
 
 /** @internal Checks the options of `withRun`, likewise. */
 export function checkBlockOptions(options: unknown): asserts options is CallOptions & RunPlace {
+  needNoText("withRun", options, "withRun({ experiment: … }, fn)");
   check("withRun", options, BLOCK_CHECKS);
   checkPlace("withRun", options as RunPlace);
 }
@@ -241,6 +249,7 @@ const START_CHECKS: Record<Exclude<keyof StartOptions, keyof Misnamed>, Check> =
 
 /** @internal Checks the options of `startRun`, likewise. */
 export function checkStartOptions(options: unknown): void {
+  needNoText("startRun", options, "startRun({ experiment: … })");
   check("startRun", options, START_CHECKS);
   checkPlace("startRun", options as RunPlace);
 }

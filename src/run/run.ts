@@ -20,7 +20,7 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyTag, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, keyTag, numberOf, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
 import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
@@ -284,7 +284,7 @@ export class Run extends DataVerbs {
       sayNoNumber(this, method, clean, value);
       return;
     }
-    const number = Number(value);
+    const number = numberOf(this, method, clean, value);
     const fault = this.#schema && outOfRange(this.#schema, key, clean, number);
     if (fault) warnAt(this, method, "OUT_OF_RANGE", fault, clean);
     if (thinning?.aggregate) {

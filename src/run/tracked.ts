@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
 import { compileMetrics } from "../capture/metrics.js";
-import type { Selector } from "../capture/selector.js";
+import type { Selector, Untyped } from "../capture/selector.js";
 import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
@@ -33,7 +33,7 @@ export function tracked<
   A extends string = string,
   M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">,
   P extends Checked<A> = ParamCheck<A, F, "function">,
-  Args = ArgsOf<F>,
+  Args extends readonly Untyped[] = ArgsOf<F>,
 >(fn: F, options: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args> = {} as never): F {
   return trackedBy(undefined, fn, options as CallOptions);
 }
@@ -320,8 +320,10 @@ const NOT_ASKED: Scope = { host: undefined, run: undefined, untracked: true };
 function outsideRun(host: RunHost, where: string, what: "logs" | "is assigned"): void {
   const { outsideRun: mode } = host.config;
   const why =
-    what === "logs" ? "and nothing says to open one" : "and an assignment opens none: assign inside a tracked method or withRun()";
-  const detail = `${where} ${what}, but no run is open ${why}.`;
+    what === "logs"
+      ? "and nothing says to open one. Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run."
+      : "and an assignment opens none: assign inside a tracked method or withRun().";
+  const detail = `${where} ${what}, but no run is open ${why}`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
   if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, where);
 }

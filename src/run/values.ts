@@ -56,6 +56,20 @@ export function sayNoNumber(place: Place, method: string | undefined, key: strin
   warnAt(place, method, "INVALID_VALUE", `Metric ${JSON.stringify(key)} needs a number, got ${got}; it is left out`, key);
 }
 
+/** A value as the number that is stored. */
+export function numberOf(place: Place, method: string | undefined, key: string, value: number | bigint | boolean): number {
+  const number = Number(value);
+  if (typeof value === "bigint" && !Number.isFinite(number))
+    warnAt(
+      place,
+      method,
+      "INVALID_VALUE",
+      `The value of metric ${JSON.stringify(key)} is beyond what numbers reach; Infinity is taken`,
+      key,
+    );
+  return number;
+}
+
 /** Times that nobody means in milliseconds, all in January 1970; in seconds they are from 2001 to 2096. */
 const SECONDS = { from: 1_000_000_000, to: 4_000_000_000 };
 

@@ -29,6 +29,7 @@ export function noStore(uri: string, scheme: string | undefined, schemes: readon
   if (scheme === undefined) {
     const odd = /^[^:/\\.@]{2,}(?=:)/.exec(uri)?.[0];
     if (odd !== undefined) return wrong(" begins with no scheme: that is a letter, then letters, digits, + . and -, before a colon");
+    if (schemes.includes(uri)) return wrong(" has no colon", `${uri}:`);
     return wrong(" is a plain path: folders of the mlruns kind are not written in this version yet");
   }
   if (/^(postgres|postgresql|mysql|mssql)/.test(scheme)) {

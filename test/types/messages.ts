@@ -17,6 +17,38 @@ import { type Result, result, type Tree } from "./shapes.js";
 const tracker = createTracker({ trackingUri: "null:" });
 const Sweep = defineExperiment({ name: "Sweep", metrics: { loss: {}, accuracy: {} } });
 
+export class Lists {
+  // LogMetric says: several are one list: @LogMetric([
+  @LogMetric("loss", "acc", "f1")
+  three(): { loss: number; acc: number; f1: number } {
+    return { loss: 1, acc: 1, f1: 1 };
+  }
+
+  // LogMetric says: several are one list: @LogMetric([
+  @LogMetric("loss", "acc")
+  two(): { loss: number; acc: number } {
+    return { loss: 1, acc: 1 };
+  }
+
+  // LogParam says: several are one list: @LogParam([
+  @LogParam("lr", "epochs")
+  train(lr: number, epochs: number): number {
+    return lr * epochs;
+  }
+
+  // lr: says: Type 'number' is not assignable to type 'string
+  @LogParam({ lr: 0.1 })
+  fixed(lr: number): number {
+    return lr;
+  }
+
+  // runName says: Types of parameters 'lr' and 'args' are incompatible
+  @TrackedRun({ runName: (lr: number) => lr.toFixed(2) })
+  list(lr: number): number {
+    return lr;
+  }
+}
+
 export class Paths {
   // LogMetric says: this path leads to no number in what the method returns … "final.los" … there are … "final.loss"
   @LogMetric("final.los")
@@ -233,11 +265,17 @@ withRun({ metrics: "los" }, async () => result);
 withRun({ metrics: "los" }, async (run) => (run.id === "" ? result : result));
 // nset says: 'nset' does not exist in type
 withRun({ nset: "child" }, async () => result);
-// name says: the option is called runName
+// runName says: Types of parameters 'lr' and 'args' are incompatible
+tracked((lr: number) => ({ loss: lr }), { runName: (lr: number) => lr.toFixed(3) });
+// params says: Types of parameters 'lr' and 'args' are incompatible
+tracked((lr: number) => ({ loss: lr }), { params: (lr: number) => ({ rate: lr }) });
+// failOn says: Types of parameters 'lr' and 'args' are incompatible
+tracked((lr: number) => ({ loss: lr }), { failOn: (r: { loss: number }, lr: number) => r.loss > lr });
+// name says: a run is named by runName
 withRun({ name: "first" }, async () => result);
-// name says: the option is called runName
+// name says: a run is named by runName
 tracked(async () => result, { name: "first" });
-// name says: the option is called runName
+// name says: a run is named by runName
 startRun({ name: "first" });
 // metrics says: this path leads to no number in what the function returns … "los" … there are … "loss"
 tracker.withRun({ metrics: "los" }, async () => result);

@@ -8,6 +8,8 @@ const CUT_PASSWORD = /^https?:\/\/[^/?#@]*:\d+[/?#].*@/i;
  * @throws PulseError `INVALID_TRACKING_URI`
  */
 export function serverUrl(uri: string, origin?: string): URL {
+  const root = /^(https?:\/\/[^/].*?)\/(?:ajax-)?api\/\d.*$/i.exec(uri)?.[1];
+  if (root !== undefined) throw wrongUri(uri, " is an address of its API; the root of the server is needed", origin, root);
   if (/^https?:\/\/[^/]/i.test(uri) && URL.canParse(uri) && !CUT_PASSWORD.test(uri)) return new URL(uri);
   const hint = uri.includes("@") ? "; # / ? and @ in a password, and @ in a path, are written %23 %2F %3F %40" : "";
   const port = Number(/^https?:\/\/[^/?#]*:(\d+)(?:[/?#]|$)/i.exec(uri)?.[1]);

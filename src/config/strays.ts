@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { nearest } from "../wrong-input.js";
+import { workingFolder } from "./folders.js";
+import { CONFIG_FILE } from "./picker.js";
+import { hasConfigFile, isThere } from "./resolve.js";
+
+/** What looks like configuration, and nothing reads. */
+
+/** The variables of Python's client, and ours. */
+const VARIABLES = [
+  ...["URI", "USERNAME", "PASSWORD", "TOKEN", "INSECURE_TLS", "SERVER_CERT_PATH", "CLIENT_CERT_PATH", "AWS_SIGV4", "AUTH"].map(
+    (name) => `MLFLOW_TRACKING_${name}`,
+  ),
+  ...["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_TAGS", "PULSE_MLFLOW"],
+];
+
+/** Variables that nothing reads, each with the one it was probably meant to be. */
+export function misspelt(env: NodeJS.ProcessEnv): { readonly name: string; readonly meant: string }[] {
+  return Object.keys(env).flatMap((name) => {
+    if (!/^(MLFLOW_TRACKING_|MLFLOW_EXPERIMENT|MLFLOW_RUN|PULSE_)/.test(name) || VARIABLES.includes(name)) return [];
+    const meant = nearest(name, VARIABLES);
+    return meant === undefined ? [] : [{ name, meant }];
+  });
+}
+
+const ODD_FILES = ["js", "mjs", "cjs", "ts", "mts", "yaml", "yml", "toml"]
+  .map((ending) => `pulse-mlflow.config.${ending}`)
+  .concat("pulse-mlflow.json", ".pulse-mlflowrc", "pulse-mlflow.config");
+
+/** Files in the working folder that look like the configuration, where that is not there. */
+export function strayFiles(): string[] {
+  const folder = workingFolder();
+  return folder === undefined || hasConfigFile() ? [] : ODD_FILES.filter((name) => isThere(join(folder, name)));
+}
+
+/** What is said where runs go to the default place, and something looks as though it were to name another; undefined where nothing does. */
+export function strayUri(env: NodeJS.ProcessEnv): string | undefined {
+  const variable = misspelt(env).find(({ meant }) => meant === "MLFLOW_TRACKING_URI");
+  const [file] = strayFiles();
+  const stray = variable
+    ? `${variable.name} is not read; did you mean ${variable.meant}?`
+    : file && `${file} is not read: settings are in ${CONFIG_FILE}.`;
+  return stray && `${stray} No tracking URI is set, so that runs go to the default one`;
+}

@@ -1,0 +1,139 @@
+// Mistakes that newcomers have made, each with what it must be answered with: what is wrong, where, and what to do.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Connections } from "../src/http/connections.js";
+import { unreachable } from "../src/http/unreachable.js";
+import {
+  bind,
+  configure,
+  createTracker,
+  LogMetric,
+  LogParam,
+  requireRun,
+  startRun,
+  TrackedExperiment,
+  TrackedRun,
+  tracked,
+  withRun,
+} from "../src/index.js";
+import { memoryTracker } from "./support/memory.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
+type Any = any;
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-mistakes-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("arguments that are none are answered with what they may be meant as", () => {
+  const mistakes: [() => unknown, RegExp][] = [
+    [
+      () => tracked({ experiment: "S" } as Any, (() => 1) as Any),
+      /fn must be a function; got \{"experiment":"S"\}: the function comes first, options behind it/,
+    ],
+    [() => bind(3 as Any), /fn must be a function; got 3: give the function itself/],
+    [() => withRun({}, Promise.resolve(1) as Any), /got a promise: give the function itself/],
+    [() => startRun("S" as Any), /options must be an object, as in startRun\(\{ experiment: "S" \}\); got "S"/],
+    [() => withRun("S" as Any, () => 1), /as in withRun\(\{ experiment: "S" \}, fn\)/],
+    [() => tracked(() => 1, "S" as Any), /as in tracked\(fn, \{ experiment: "S" \}\)/],
+    [() => TrackedRun("my run" as Any), /as in @TrackedRun\(\{ runName: "my run" \}\)/],
+    [() => (LogMetric as Any)("loss", "acc"), /LogMetric: several are one list, as in @LogMetric\(\["loss", "acc"\]\)/],
+    [() => (LogParam as Any)("lr", "epochs", "x"), /LogParam: several are one list, as in @LogParam\(\["lr", "epochs", "x"\]\)/],
+    [() => withRun({ name: "x" } as Any, () => 1), /there is no option "name"\. Did you mean "runName"/],
+  ];
+  for (const [make, expected] of mistakes) assert.throws(make, { code: "INVALID_OPTION", message: expected });
+});
+
+test("configurations that are none are answered likewise, without what they hold", () => {
+  const mistakes: [object, RegExp][] = [
+    [{ uri: "memory:" }, /there is no option "uri"\. Did you mean "trackingUri"/],
+    [{ trackingUri: "memory" }, /has no colon\. Did you mean "memory:"/],
+    [
+      { trackingUri: "http://h:5000/api/2.0/mlflow/runs" },
+      /is an address of its API; the root of the server is needed\. Did you mean "http:\/\/h:5000"/,
+    ],
+    [{ auth: { token: process.env["NOT_SET"] } }, /got one whose token is undefined/],
+    [{ headers: { "X Y": "secret-value" } }, /got one with the name "X Y"\.$/],
+    [{ headers: { "X-A": "secret\nvalue" } }, /got one with a value of "X-A" that a header cannot hold\.$/],
+    [{ headers: ["x"] }, /got a list/],
+    [{ tls: { key: "k.pem" } }, /key only with cert; got key without cert/],
+  ];
+  for (const make of [configure, createTracker])
+    for (const [config, expected] of mistakes) assert.throws(() => make(config as Any), expected);
+});
+
+test("certificates that are none are told by the option that names them", () => {
+  const path = join(folder, "text.pem");
+  writeFileSync(path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  const empty = join(folder, "empty.pem");
+  writeFileSync(empty, "nothing");
+  const mistakes: [object, RegExp][] = [
+    [{ ca: empty }, /tls\.ca holds no certificate in PEM format/],
+    [{ cert: path }, /tls\.cert holds no private key, and there is no tls\.key/],
+    [{ cert: path, key: empty }, /tls\.key holds no private key in PEM format/],
+  ];
+  for (const [tls, expected] of mistakes) {
+    const connections = new Connections({ tls, env: {}, requestTimeoutMs: 1_000 });
+    assert.throws(() => connections.start(new URL("https://127.0.0.1:1/"), {}, "kept"), { code: "TLS_FAILED", message: expected });
+  }
+  const { code, message } = unreachable(
+    "https://10.0.0.1",
+    Object.assign(new Error("x"), { code: "ERR_TLS_CERT_ALTNAME_INVALID", cert: { subjectaltname: "DNS:mlflow.lan, DNS:m" } }),
+    undefined,
+  );
+  assert.equal(code, "TLS_FAILED");
+  assert.match(
+    message,
+    /The certificate of https:\/\/10\.0\.0\.1 is for other names \(mlflow\.lan, m\): use one of them in the tracking URI/,
+  );
+  assert.doesNotMatch(message, /tls\.ca/);
+});
+
+test("values that are left out are told, and where an assignment opens no run the advice is another one", async () => {
+  const { tracker, warnings } = memoryTracker();
+  tracker.withRun({}, (run) => {
+    run.logMetric("big", 10n ** 400n);
+  });
+  @TrackedExperiment("S")
+  class Learner {
+    #loss = 0;
+    get loss(): number {
+      return this.#loss;
+    }
+    @LogMetric
+    set loss(value: number) {
+      this.#loss = value;
+    }
+  }
+  tracker.run(() => {
+    new Learner().loss = 3;
+  });
+  tracker.tracked(() => ({ loss: "0.4" }), { runName: "r", metrics: "loss" as Any })();
+  const said = warnings.join("\n");
+  assert.equal(warnings.length, 3, said);
+  assert.match(said, /metric "big" is beyond what numbers reach; Infinity is taken/);
+  assert.match(said, /assign inside a tracked method or withRun\(\)\. outsideRun: "ignore" is silent/);
+  assert.match(
+    said,
+    /leads to the text "0\.4", not to a number\. Return a number, or make one of it: \{ "loss": \(r\) => Number\(r\.loss\) \}/,
+  );
+});
+
+test("who asks for the run of code that outlived it is told which one that was", async () => {
+  const { tracker } = memoryTracker();
+  let asked: Promise<unknown> | undefined;
+  tracker.withRun({ runName: "over" }, () => {
+    asked = new Promise((resolve) => setTimeout(() => resolve(requireRunOrError()), 5));
+  });
+  assert.match(String(await asked), /No run is open here: run "over", in which this was started, is over\. Await the work/);
+});
+
+function requireRunOrError(): unknown {
+  try {
+    return requireRun();
+  } catch (error) {
+    return error;
+  }
+}
