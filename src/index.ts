@@ -22,6 +22,7 @@ export {
   type ParamKind,
   type TypedRun,
 } from "./decorators/define-experiment.js";
+export { LogArtifact } from "./decorators/log-artifact.js";
 export { LogMetric } from "./decorators/log-metric.js";
 export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";

@@ -141,6 +141,31 @@ type TagValueCheck<P, T, From extends Source> =
       ? true
       : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
 
+/** What becomes a file as it is. */
+type FileContent =
+  | string
+  | ArrayBufferView
+  | ArrayBuffer
+  | Blob
+  | ReadableStream
+  | NodeJS.ReadableStream
+  | AsyncIterable<unknown>
+  | { readonly path: string };
+
+/** Whether what a method gives can become a file of that name, or the paths to several lead somewhere. */
+export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
+
+type ContentCheck<File extends string, T> =
+  Loose<T> extends true
+    ? true
+    : [Extract<T, FileContent>] extends [never]
+      ? File extends `${string}.${"json" | "yaml" | "yml"}`
+        ? [Extract<T, object>] extends [never]
+          ? Wrong<"what the method returns is no content: an object, a text, bytes, a Blob, a stream or { path }">
+          : true
+        : Wrong<"what the method returns is no content: a text, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)">
+      : true;
+
 /** Whether every index path of a selector leads to an argument of a function. */
 export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never]
   ? true

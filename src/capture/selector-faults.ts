@@ -53,6 +53,18 @@ export function checkMetricOptions(options: unknown): void {
   checkOptions("LogMetric", options, METRIC_CHECKS);
 }
 
+/** @internal What is wrong with a selector of files. */
+export function artifactFault(selector: unknown): string | undefined {
+  if (typeof selector === "string") return selector.trim() === "" ? "an empty text" : undefined;
+  if (typeof selector !== "object" || selector === null || Array.isArray(selector)) return shownValue(selector);
+  const parts = Object.entries(selector);
+  if (parts.length === 0) return "an empty record";
+  const [file, from] =
+    parts.find(([name, part]) => name.trim() === "" || !(typeof part === "function" || (typeof part === "string" && part.trim() !== ""))) ??
+    [];
+  return file === undefined ? undefined : `${JSON.stringify(file)}: ${shownValue(from)}`;
+}
+
 /** @internal Whether a selector is a record that may be meant as options: all its keys are names of some. */
 export function isOptions(selector: unknown): selector is object {
   if (typeof selector !== "object" || selector === null || Array.isArray(selector)) return false;

@@ -50,6 +50,11 @@ function place(args: readonly unknown[], name: string | undefined, options: Call
     part: { decorator: "TrackedExperiment", options: { ...options, experiment } },
     onMethod: (plan) => addOpening(plan, { ...options, experiment }),
     onClass: () => {
+      if (options.artifacts !== undefined)
+        throw new PulseError(
+          "INVALID_OPTION",
+          "TrackedExperiment: artifacts is an option for methods; on a class put @LogArtifact on the methods.",
+        );
       if (options.metrics !== undefined)
         throw new PulseError(
           "INVALID_OPTION",

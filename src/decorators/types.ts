@@ -1,4 +1,13 @@
-import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
+import type {
+  ArtifactCheck,
+  AssignedCheck,
+  AssignedTagCheck,
+  MetricCheck,
+  ParamCheck,
+  ParameterCheck,
+  TagCheck,
+  Wrong,
+} from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
 import type { AnyFunction } from "../run/plan.js";
 
@@ -21,6 +30,10 @@ export interface LogsTags<S> {
   readonly tags: S;
 }
 
+export interface LogsArtifacts<S> {
+  readonly artifacts: S;
+}
+
 export interface LogsParams<S> {
   readonly arguments: S;
 }
@@ -40,13 +53,15 @@ type OnMethod<Asks, M> =
     ? MetricCheck<S, Step, M>
     : Asks extends LogsTags<infer S>
       ? TagCheck<S, M>
-      : Asks extends LogsParams<infer S>
-        ? ParamCheck<S, M>
-        : Asks extends OpensRuns<infer S, infer A>
-          ? ParamCheck<A, M> extends Wrong<string>
-            ? ParamCheck<A, M>
-            : MetricCheck<S, never, M>
-          : true;
+      : Asks extends LogsArtifacts<infer S>
+        ? ArtifactCheck<S, M>
+        : Asks extends LogsParams<infer S>
+          ? ParamCheck<S, M>
+          : Asks extends OpensRuns<infer S, infer A>
+            ? ParamCheck<A, M> extends Wrong<string>
+              ? ParamCheck<A, M>
+              : MetricCheck<S, never, M>
+            : true;
 
 /** Whether a decorator fits what is assigned. */
 type OnAssignment<Goes extends string, Asks, V> =
@@ -166,6 +181,7 @@ export type StepOption = LogMetricOptions["step"];
 
 export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
 export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
+export type LogArtifactGoes = "@LogArtifact goes on methods";
 export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
 export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
 export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";

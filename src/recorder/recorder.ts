@@ -183,6 +183,19 @@ export class Recorder {
     else this.#late.grow(record);
   }
 
+  /**
+   * Brings a run's files to where it keeps them; false when that was not done within the time.
+   * @throws PulseError why one of them never will be there.
+   */
+  async flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
+    const end = performance.now() + timeoutMs;
+    const waits = (): boolean => this.#activities.any || this.#uploads?.waitsFor(log) === true;
+    while (waits() && performance.now() < end) await this.flush(end - performance.now());
+    const lost = this.#uploads?.lost.get(log);
+    if (lost) throw lost;
+    return !waits();
+  }
+
   /** What a run's artifacts hold under a path, once the run is created; undefined where there is no such file. */
   async storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
     return this.#files.stored(log, path);

@@ -1,7 +1,9 @@
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { types } from "node:util";
 import { counted } from "../amounts.js";
 import { artifactPath } from "../artifacts/paths.js";
+import { noContent } from "../capture/artifacts.js";
 import { REDACTED } from "../capture/redact.js";
 import { messageOf, PulseError } from "../errors.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
@@ -9,6 +11,7 @@ import { sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { type ArtifactStream, chunksOf, isStream } from "./files/chunks.js";
+import { isBlob, isoOf, joined, kindOf, localText } from "./files/content.js";
 import { figureFile } from "./files/figure.js";
 import { type FolderOptions, filesIn } from "./files/files-in.js";
 import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
@@ -19,8 +22,9 @@ import { RunTables } from "./files/tables.js";
 import { yamlText } from "./files/yaml.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import type { MetricOptions } from "./metric-value.js";
+import { Steps } from "./steps.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
-import { needRun, optionsOf } from "./verb-arguments.js";
+import { MOST_SHOWN, needRun, optionsOf } from "./verb-arguments.js";
 
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
@@ -43,6 +47,8 @@ export abstract class DataVerbs {
   #inputs: Map<string, string> | undefined;
   #tables: RunTables | undefined;
   #images: RunImages | undefined;
+  /** How often each name with `{step}` was logged. */
+  #contentSteps: Steps | undefined;
 
   /** @internal */
   abstract get log(): RunBuffer | undefined;
@@ -263,6 +269,28 @@ export abstract class DataVerbs {
     });
   }
 
+  /**
+   * @internal Logs what a decorated method gives as a file; `where`: which one, in messages. `{step}` in the name is how often it was logged in this run.
+   */
+  logContent(content: unknown, file: string, where: string): void {
+    if (this.log === undefined) return;
+    this.#contentSteps ??= new Steps();
+    const path = file.includes("{step}") ? file.replaceAll("{step}", String(this.#contentSteps.take(file))) : file;
+    const kind = kindOf(content, path);
+    if (kind === undefined) this.#warn("INVALID_VALUE", `${where}: ${noContent(path, content)}`, `${where} ${file}`);
+    else if (kind === "path") this.#logLocal((content as { path: string }).path, path);
+    else void this[kind](content as never, path);
+  }
+
+  /** Logs a file or folder of the user's under a path. */
+  #logLocal(localPath: string, path: string): void {
+    this.#guard("logArtifact", localPath, () => {
+      const local = resolve(localText("logArtifact", "a file or folder", localPath));
+      if (statSync(local, { throwIfNoEntry: false })?.isDirectory()) this.logArtifacts(local, path);
+      else this.#upload(this.#pathOf(path), { ...sourceFile(local), copy: false });
+    });
+  }
+
   /** The path of a file of the user's: not where MLflow's UI expects only what it can read. */
   #pathOf(artifactFile: unknown): string {
     const path = artifactPath(artifactFile);
@@ -319,23 +347,3 @@ export abstract class DataVerbs {
     warnAt(this.place, this.place.method, code, detail, about, cause);
   }
 }
-
-/** @throws PulseError `INVALID_VALUE` for what names no file or folder. */
-function localText(verb: string, what: string, path: unknown): string {
-  if (typeof path === "string" && path !== "") return path;
-  throw new PulseError("INVALID_VALUE", `${verb} needs the path of ${what}, got ${shownValue(path)}.`);
-}
-
-/** Most names in a message. */
-const MOST_SHOWN = 5;
-
-/** A file's path in the run's artifacts. */
-const joined = (folder: string | undefined, file: string): string =>
-  artifactPath(folder === undefined || folder === "" ? file : `${artifactPath(folder)}/${file}`);
-
-/** Of any realm, and from any package. */
-const isBlob = (value: unknown): value is Blob =>
-  typeof (value as Partial<Blob> | null)?.stream === "function" && typeof (value as Blob).size === "number";
-
-/** A time as tables hold it, as pandas reads it. */
-const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()) ? null : time.toISOString());

@@ -3,6 +3,7 @@ import { PulseError } from "../errors.js";
 import type { Recorder } from "../recorder/recorder.js";
 import type { StoredIds } from "../stores/tracking-store.js";
 import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
+import { checkContent } from "./files/content.js";
 import { activeHost, OFF, scopes } from "./host.js";
 import type { MetricValue } from "./metric-value.js";
 import { openRun } from "./open-run.js";
@@ -17,6 +18,11 @@ export interface ExperimentLog {
   readonly params?: Readonly<Record<string, unknown>> | undefined;
   readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
+  /**
+   * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and objects for names that end in
+   * `.json` or `.yaml`.
+   */
+  readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
   /** @default the configured one */
   readonly trackingUri?: string | undefined;
   /** How long an absent store is waited for, in milliseconds. @default 10000 */
@@ -39,6 +45,7 @@ const CHECKS: Record<keyof ExperimentLog, Check> = {
   params: RECORD,
   metrics: RECORD,
   tags: RECORD,
+  artifacts: ["a record of paths and contents", (value) => isRecord(value)],
   trackingUri: TEXT,
   timeoutMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],
 };
@@ -80,11 +87,19 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
       run.logParams({ ...log.params });
       run.logMetrics({ ...log.metrics });
       run.setTags({ ...log.tags });
+      for (const [file, content] of Object.entries({ ...log.artifacts })) {
+        checkContent(content, file);
+        run.logContent(content, file, "logExperiment");
+      }
       run.end();
     } finally {
       run.end("FAILED");
     }
+    const started = performance.now();
     const ids = await within(timeoutMs, stored, host.recorder, run, trouble);
+    const left = timeoutMs - (performance.now() - started);
+    if (log.artifacts && run.log && !(await host.recorder.flushFiles(run.log, left)))
+      throw new PulseError("STORE_UNAVAILABLE", `The files of run ${run.id} were not stored within ${timeoutMs} ms.`);
     const { runId, experimentId } = ids;
     const url = host.recorder.store.runUrl?.(ids);
     await release();

@@ -1,6 +1,8 @@
+import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import { isRecord } from "../capture/params.js";
 import type { Selector, Untyped } from "../capture/selector.js";
+import { artifactFault } from "../capture/selector-faults.js";
 import { PulseError } from "../errors.js";
 import { type Check, checkOptions as check, shownValue, wrongInput } from "../wrong-input.js";
 import type { Run } from "./run.js";
@@ -96,10 +98,14 @@ export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOp
 export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Selector<Result, Args> | undefined;
+  /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+  readonly artifacts?: ArtifactSelector<Result, Args> | undefined;
 }
 
 /** `CallOptions` of a decorator, whose paths the compiler knows. */
 export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
+  /** Files to make of what the method returns, as `@LogArtifact` does. @default none */
+  readonly artifacts?: ArtifactSelector | undefined;
   /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
@@ -108,6 +114,8 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
 
 /** Options of `tracked`, whose functions know the result and the arguments of the function. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
+  /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+  readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
@@ -116,6 +124,7 @@ interface FunctionOptions<F, Metrics, Param extends string, Args> extends Pathle
 
 /** The same where something is wrong with paths: what, stands in their place. */
 interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
+  readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
   readonly metrics?: Unless<BadMetric, Untyped>;
   readonly params?: Unless<BadParam, Untyped>;
 }
@@ -128,6 +137,8 @@ export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam
 
 /** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
+  /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+  readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or a function. */
@@ -185,6 +196,11 @@ const CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed>, Check> = {
   metrics: [
     "a selector (path, list of paths, record or function)",
     (value) => typeof value === "string" || typeof value === "function" || typeof value === "object",
+  ],
+  artifacts: [
+    "the name of a file, or a record of names with paths and functions",
+    (value) => artifactFault(value) === undefined,
+    artifactFault,
   ],
   library: ["true or false", (value) => typeof value === "boolean"],
 };

@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import type { ArtifactCapture } from "../capture/artifacts.js";
 import { isLoweredGenerator } from "../capture/lowered.js";
 import type { MetricCapture } from "../capture/metrics.js";
 import type { Told } from "../capture/nowhere.js";
@@ -24,6 +25,7 @@ export interface Plan {
   /** What makes the method open a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`; the inner one first. */
   readonly opens: CallOptions[];
   readonly metrics: MetricCapture[];
+  readonly artifacts: ArtifactCapture[];
   readonly params: ParamCapture[];
   readonly tags: TagCapture[];
   /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
@@ -128,6 +130,7 @@ export function newPlan(original: AnyFunction, name: string, once = false): Plan
     nature: natureOf(original, once),
     opens: [],
     metrics: [],
+    artifacts: [],
     params: [],
     tags: [],
     owner: undefined,

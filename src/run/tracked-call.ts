@@ -231,7 +231,7 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   /** Takes metrics and tags from a result or a yielded value. */
   capture(result: unknown): void {
-    const { metrics, tags, nature } = this.#plan;
+    const { metrics, artifacts, tags, nature } = this.#plan;
     this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
     // A run that was joined may be of another copy of the package, and what is yielded is rarely the only result.
     if (!this.#joined && nature !== "generator" && this.run?.takesWhole) this.#keys = NO_KEYS;
@@ -250,6 +250,10 @@ export class TrackedCall implements CallObserver, MetricSink {
     for (const capture of tags)
       guard(this.#host, `${this.#where}: capturing tags`, () =>
         capture(result, this.#args, (key, value, apart) => this.run?.setTag(key, value, method, apart), this),
+      );
+    for (const capture of artifacts)
+      guard(this.#host, `${this.#where}: capturing artifacts`, () =>
+        capture(result, this.#args, (file, content) => this.run?.logContent(content, file, this.#where), this),
       );
   }
 

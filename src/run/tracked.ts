@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import { compileArtifacts } from "../capture/artifacts.js";
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
 import { compileMetrics } from "../capture/metrics.js";
 import type { Selector, Untyped } from "../capture/selector.js";
@@ -55,6 +56,7 @@ export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: 
 export function addOpening(plan: Plan, options: CallOptions): void {
   plan.opens.push(options);
   if (options.metrics !== undefined) plan.metrics.push(compileMetrics(options.metrics, {}, plan.name));
+  if (options.artifacts !== undefined) plan.artifacts.push(compileArtifacts(options.artifacts));
 }
 
 /** @internal Makes the function that stands in for a plan's original: the only place that wraps. */

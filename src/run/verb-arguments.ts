@@ -8,6 +8,9 @@ import { type Place, warnAt } from "./values.js";
 
 /** What is said of arguments that a run's verbs cannot take: a verb throws nothing, so it is warned of, and left out. */
 
+/** Most names in a message. */
+export const MOST_SHOWN = 5;
+
 /** @throws PulseError for a verb that was taken out of its run, which nobody can log into. */
 export function needRun(run: unknown, verb: string): void {
   if (run === undefined)

@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import sharp from "sharp";
 import type { PulseConfig } from "../../src/config/options.js";
-import { PulseError } from "../../src/index.js";
+import { logExperiment, PulseError } from "../../src/index.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
@@ -398,4 +398,34 @@ test("what the names and files given say wrong is answered with what is right", 
     /"reports\/" is that of a folder: the file's name is missing/,
   ])
     assert.match(said, expected);
+});
+
+test("logExperiment resolves when its files are stored, and rejects for one that cannot be", async () => {
+  const place = mkdtempSync(join(folder, "log-"));
+  const path = join(place, "w.bin");
+  writeFileSync(path, "weights");
+  const trackingUri = `sqlite:///${join(place, "mlflow.db")}`;
+  const artifacts = {
+    "model.json": { lr: 0.1 },
+    "plot.svg": "<svg/>",
+    data: { path },
+    "s.txt": Readable.from(["s"]),
+    "b/x.bin": Buffer.alloc(200_000),
+  };
+  const { runId } = await logExperiment({ experiment: "Files", artifacts, trackingUri });
+  const stored = join(place, "mlruns", "1", runId, "artifacts");
+  assert.deepEqual(
+    readdirSync(stored, { recursive: true, withFileTypes: true })
+      .flatMap((each) => (each.isFile() ? [each.name] : []))
+      .sort(),
+    ["data", "model.json", "plot.svg", "s.txt", "x.bin"],
+  );
+  for (const [wrong, expected] of [
+    [{ "a.txt": { path: join(place, "none") } }, { code: "ARTIFACT_UNREADABLE", message: /none does not exist/ }],
+    [{ "a.txt": 3 }, { code: "INVALID_VALUE", message: /"a\.txt" needs a text/ }],
+    [{ "../a.txt": "x" }, { code: "INVALID_VALUE" }],
+    [{ "a.txt": Readable.from([3]) }, { code: "ARTIFACT_UNREADABLE", message: /broke off/ }],
+  ] as const)
+    await assert.rejects(logExperiment({ experiment: "Files", artifacts: wrong, trackingUri }), expected);
+  await assert.rejects(logExperiment({ experiment: "Files", artifacts: ["x"] as never, trackingUri }), { code: "INVALID_OPTION" });
 });

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import {
   createTracker,
   defineExperiment,
+  LogArtifact,
   LogMetric,
   LogParam,
   LogTag,
@@ -16,6 +17,36 @@ import { type Result, result, type Tree } from "./shapes.js";
 
 const tracker = createTracker({ trackingUri: "null:" });
 const Sweep = defineExperiment({ name: "Sweep", metrics: { loss: {}, accuracy: {} } });
+
+export class Files {
+  // LogArtifact says: what the method returns is no content: a text, bytes, a Blob, a stream or { path }
+  @LogArtifact("report.md")
+  number(): number {
+    return 1;
+  }
+
+  // LogArtifact says: what the method returns is no content: a text, bytes, a Blob, a stream or { path }
+  @LogArtifact("report.md")
+  async record(): Promise<Result> {
+    return result;
+  }
+
+  // LogArtifact says: what the method returns is no content: an object, a text
+  @LogArtifact("report.json")
+  noJson(): boolean {
+    return true;
+  }
+
+  // LogArtifact says: this path leads to no value in what the method returns … "los"
+  @LogArtifact({ "a.txt": "los" })
+  path(): Result {
+    return result;
+  }
+}
+
+// LogArtifact says: @LogArtifact goes on methods
+@LogArtifact("a.txt")
+export class NoMethod {}
 
 export class Lists {
   // LogMetric says: several are one list: @LogMetric([

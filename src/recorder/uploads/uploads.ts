@@ -57,6 +57,8 @@ export class Uploads {
   /** Those that are not written down. */
   readonly #unkept = new Set<OwnFile>();
   readonly #watched = new WeakSet<RunBuffer>();
+  /** Why the last file of a run that failed never will be there. */
+  readonly lost: WeakMap<RunBuffer, PulseError> = new WeakMap();
   #stagedBytes = 0;
 
   constructor(options: UploadsOptions) {
@@ -95,6 +97,7 @@ export class Uploads {
     const { account, diagnostics } = this.#options;
     account.recorded(0, 0);
     account.rejected(1);
+    this.lost.set(log, error);
     diagnostics.warnLater(error, path);
     log.tag(failureTag(path, error));
   }
@@ -250,6 +253,11 @@ export class Uploads {
     return true;
   }
 
+  /** Whether files of a run wait. */
+  waitsFor(log: RunBuffer): boolean {
+    return ([...this.#queue.files] as OwnFile[]).some((file) => file.log === log);
+  }
+
   /** What waits now, for `waits`. */
   mark(): WaitingFile[] {
     return [...this.#queue.files];
@@ -330,6 +338,7 @@ export class Uploads {
       return;
     }
     account.rejected(1);
+    this.lost.set(file.log, error);
     file.log.tag(failureTag(file.path, error));
   }
 

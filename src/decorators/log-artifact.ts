@@ -1,0 +1,34 @@
+import { type ArtifactSelector, compileArtifacts } from "../capture/artifacts.js";
+import { artifactFault } from "../capture/selector-faults.js";
+import { PulseError } from "../errors.js";
+import { wrongInput } from "../wrong-input.js";
+import { apply, isBare } from "./dialect.js";
+import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
+
+/**
+ * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the file's content (a text, bytes, a Blob,
+ * a stream, which is read to its end here, `{ path }` of a file or folder, or an object for `.json` and `.yaml`). With a record: each name with a path into
+ * the result, or a function of it. `{step}` in a name counts from 0, so that each yield has a file of its own.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Learner {@LogArtifact({ "confusion.json": "confusion", "report-{step}.md": (result) => `# ${result.name}` })
+ *   evaluate() {
+ *     return { name: "baseline", confusion: [[9, 1], [2, 8]] };
+ *   }
+ * }
+ * ```
+ */
+export function LogArtifact<const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>> {
+  if (isBare(Array.from(arguments)))
+    throw new PulseError("INVALID_OPTION", 'LogArtifact needs the name of the file, as in @LogArtifact("report.md").');
+  const got = artifactFault(selector);
+  if (got !== undefined)
+    throw wrongInput("LogArtifact", "the selector", "the name of a file, or a record of names with paths and functions", selector, { got });
+  const decorate = (...target: unknown[]): unknown =>
+    apply(target, {
+      part: { decorator: "LogArtifact", selector },
+      onMethod: (plan) => plan.artifacts.push(compileArtifacts(selector)),
+    });
+  return decorate as Applied<LogArtifactGoes, LogsArtifacts<S>>;
+}

@@ -1,0 +1,54 @@
+import { statSync } from "node:fs";
+import { types } from "node:util";
+import { artifactPath } from "../../artifacts/paths.js";
+import { noContent } from "../../capture/artifacts.js";
+import { PulseError } from "../../errors.js";
+import { sourceFile } from "../../recorder/uploads/upload-source.js";
+import { shownValue } from "../../wrong-input.js";
+import { isStream } from "./chunks.js";
+
+/** The verb that logs a content as a file of that name, or that it is a path; undefined where it is no content of one. */
+export function kindOf(content: unknown, path: string): "logText" | "logBytes" | "logStream" | "logDict" | "path" | undefined {
+  if (typeof content === "string") return "logText";
+  if (types.isAnyArrayBuffer(content) || ArrayBuffer.isView(content) || isBlob(content)) return "logBytes";
+  if (isStream(content)) return "logStream";
+  if (isLocal(content)) return "path";
+  return typeof content === "object" && /\.(json|ya?ml)$/i.test(path) ? "logDict" : undefined;
+}
+
+/**
+ * Checks what is to become a file of that name.
+ * @throws PulseError `INVALID_VALUE` for what is no content or no name, `ARTIFACT_UNREADABLE` for a file that cannot be read.
+ */
+export function checkContent(content: unknown, file: string): void {
+  artifactPath(file);
+  const kind = kindOf(content, file);
+  if (kind === undefined) throw new PulseError("INVALID_VALUE", `${noContent(file, content)}.`);
+  if (kind !== "path") return;
+  const { path } = content as { readonly path: string };
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) sourceFile(path);
+}
+
+/** @throws PulseError `INVALID_VALUE` for what names no file or folder. */
+export function localText(verb: string, what: string, path: unknown): string {
+  if (typeof path === "string" && path !== "") return path;
+  throw new PulseError("INVALID_VALUE", `${verb} needs the path of ${what}, got ${shownValue(path)}.`);
+}
+
+/** A file's path in the run's artifacts. */
+export const joined = (folder: string | undefined, file: string): string =>
+  artifactPath(folder === undefined || folder === "" ? file : `${artifactPath(folder)}/${file}`);
+
+/** What stands for a file or folder: an object with its path and nothing else. */
+const isLocal = (content: unknown): content is { readonly path: string } =>
+  typeof content === "object" &&
+  content !== null &&
+  typeof (content as { path?: unknown }).path === "string" &&
+  Object.keys(content).length === 1;
+
+/** Of any realm, and from any package. */
+export const isBlob = (value: unknown): value is Blob =>
+  typeof (value as Partial<Blob> | null)?.stream === "function" && typeof (value as Blob).size === "number";
+
+/** A time as tables hold it, as pandas reads it. */
+export const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()) ? null : time.toISOString());

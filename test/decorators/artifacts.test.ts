@@ -1,0 +1,198 @@
+// What decorated methods return becomes files, as the selector says.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, test } from "node:test";
+import { LogArtifact, LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { trackerOn } from "../../src/tracker.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
+type Any = any;
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-log-artifact-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function memory() {
+  const store = new MemoryStore();
+  const warnings: string[] = [];
+  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) } });
+  const files = ({ artifacts }: StoredRun): Record<string, string> =>
+    Object.fromEntries([...artifacts.files].sort().map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
+  const all = (): Record<string, string>[] => [...store.runs.values()].map(files);
+  return { tracker, warnings, all };
+}
+
+test("a result that is content becomes the file: text, bytes, a Blob, a stream, a path, an object", async () => {
+  const { tracker, warnings, all } = memory();
+  const weights = join(folder, "weights.bin");
+  writeFileSync(weights, "weights");
+  mkdirSync(join(folder, "out"), { recursive: true });
+  writeFileSync(join(folder, "out", "a.txt"), "a");
+  @TrackedExperiment("Files")
+  class Learner {
+    @LogArtifact("report.md")
+    async text(): Promise<string> {
+      return "# Report";
+    }
+    @LogArtifact("bytes.bin")
+    bytes(): Uint8Array {
+      return new Uint8Array([104, 105]);
+    }
+    @LogArtifact("blob.txt")
+    blob(): Blob {
+      return new Blob(["blob"]);
+    }
+    @LogArtifact("stream.txt")
+    stream(): Readable {
+      return Readable.from(["str", "eam"]);
+    }
+    @LogArtifact("model/w.bin")
+    file(): { path: string } {
+      return { path: weights };
+    }
+    @LogArtifact("all")
+    folder(): { path: string } {
+      return { path: join(folder, "out") };
+    }
+    @LogArtifact("config.json")
+    object(): object {
+      return { lr: 0.1 };
+    }
+    @LogArtifact("config.yaml")
+    yaml(): { lr: number; on: string } {
+      return { lr: 0.1, on: "no" };
+    }
+    @LogArtifact("none.txt")
+    none(): string | null {
+      return null;
+    }
+  }
+  await tracker.run(async () => {
+    const learner = new Learner();
+    assert.equal(await learner.text(), "# Report");
+    learner.bytes();
+    learner.blob();
+    learner.stream();
+    learner.file();
+    learner.folder();
+    learner.object();
+    learner.yaml();
+    learner.none();
+  });
+  await tracker.flush();
+  assert.deepEqual(Object.assign({}, ...all()), {
+    "report.md": "# Report",
+    "bytes.bin": "hi",
+    "blob.txt": "blob",
+    "stream.txt": "stream",
+    "model/w.bin": "weights",
+    "all/a.txt": "a",
+    "config.json": '{\n  "lr": 0.1\n}',
+    "config.yaml": 'lr: 0.1\n"on": "no"\n',
+  });
+  assert.deepEqual(warnings, []);
+});
+
+test("a record of names picks by path and function, beside metrics, and each yield has its step in the name", async () => {
+  const { tracker, warnings, all } = memory();
+  class Learner {
+    @TrackedRun
+    @LogMetric("loss")
+    @LogArtifact({ "confusion.json": "eval.confusion", "epoch-{step}.txt": ({ loss }) => `loss ${loss}`, "missing.txt": "note?" })
+    *train(): Generator<{ loss: number; eval: { confusion: number[][] }; note?: string }, void, void> {
+      for (const loss of [3, 2]) yield { loss, eval: { confusion: [[loss]] } };
+    }
+  }
+  tracker.run(() => [...new Learner().train()]);
+  await tracker.flush();
+  assert.deepEqual(all(), [{ "confusion.json": JSON.stringify([[2]], undefined, 2), "epoch-0.txt": "loss 3", "epoch-1.txt": "loss 2" }]);
+  assert.deepEqual(warnings, []);
+});
+
+test("tracked, withRun and @TrackedRun have it as option", async () => {
+  const { tracker, all } = memory();
+  const report = tracker.tracked((name: string) => ({ text: `# ${name}` }), {
+    artifacts: { "report.md": "text", "name.txt": (_, [name]) => name },
+  });
+  report("a");
+  tracker.withRun({ artifacts: "whole.json" }, () => ({ a: 1 }));
+  class Learner {
+    @TrackedRun({ artifacts: "t.txt" })
+    text(): string {
+      return "t";
+    }
+  }
+  tracker.run(() => new Learner().text());
+  await tracker.flush();
+  assert.deepEqual(all(), [{ "name.txt": "a", "report.md": "# a" }, { "whole.json": '{\n  "a": 1\n}' }, { "t.txt": "t" }]);
+});
+
+test("what is no content, a path that leads nowhere and a function that fails are told, and the call goes on", async () => {
+  const { tracker, warnings, all } = memory();
+  @TrackedExperiment("Files")
+  class Learner {
+    @LogArtifact("report.md" as Any)
+    number(): unknown {
+      return 3;
+    }
+    @LogArtifact("report.md" as Any)
+    undefined(): unknown {
+      return undefined;
+    }
+    @LogArtifact({ "a.txt": "txet" } as Any)
+    path(): unknown {
+      return { text: "x" };
+    }
+    @LogArtifact({
+      "a.txt": () => {
+        throw new Error("no report");
+      },
+    })
+    fails(): number {
+      return 7;
+    }
+    @LogArtifact("../up.txt")
+    up(): string {
+      return "x";
+    }
+    @LogArtifact({ "a.txt": async () => "late" })
+    late(): number {
+      return 1;
+    }
+  }
+  tracker.run(() => {
+    const learner = new Learner();
+    learner.number();
+    learner.undefined();
+    learner.path();
+    assert.equal(learner.fails(), 7);
+    learner.up();
+    learner.late();
+  });
+  await tracker.flush();
+  assert.deepEqual(all(), [{}, {}, {}, {}, {}, {}]);
+  const said = warnings.join("\n");
+  for (const expected of [
+    /Learner\.number: "report\.md" needs a text, bytes, a Blob, a stream or \{ path \}, .*; got a number/,
+    /Learner\.undefined: there is nothing to store as "report\.md": the method gave undefined/,
+    /Learner\.path: artifact path "txet" found nothing; the result has text\. Did you mean "text"/,
+    /Learner\.fails: capturing artifacts failed: no report/,
+    /Artifact path "\.\.\/up\.txt" has a segment/,
+    /Learner\.late: the function for "a\.txt"/,
+  ])
+    assert.match(said, expected);
+});
+
+test("selectors that are none are refused where they are written", () => {
+  const wrong = [undefined, "", {}, ["a"], 3, { "a.txt": 3 }, { "": "a" }, () => "x"];
+  for (const selector of wrong) assert.throws(() => LogArtifact(selector as Any), { code: "INVALID_OPTION" }, String(selector));
+  class Bare {}
+  assert.throws(() => (LogArtifact as Any)(Bare.prototype, "train", { value: () => 1 }), {
+    message: /LogArtifact needs the name of the file/,
+  });
+  const { tracker } = memory();
+  for (const artifacts of wrong.slice(1)) assert.throws(() => tracker.tracked(() => 1, { artifacts } as Any), { code: "INVALID_OPTION" });
+});
