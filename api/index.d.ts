@@ -151,6 +151,16 @@ export declare function openArtifactRepository(root: string, options: Repository
 /** What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones, everything else is exact. */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
+// capture/artifacts.d.ts
+import type { SelectorFunction, Untyped } from "./selector.js";
+/**
+ * Which files a result becomes: the name of one, for a result that is its content, or a record of names, each with a path into the result or a function
+ * of it. `{step}` in a name counts from 0 with each time.
+ */
+export type ArtifactSelector<Result = Untyped, Args = Untyped> = string | {
+    readonly [artifactFile: string]: string | SelectorFunction<Result, Args>;
+};
+
 // capture/check.d.ts
 import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
@@ -225,6 +235,13 @@ export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck
 /** The same, of a value that is assigned. */
 export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
 type TagValueCheck<P, T, From extends Source> = Loose<T> extends true ? true : [NonNullable<T>] extends [Scalar | string] ? true : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
+/** What becomes a file as it is. */
+type FileContent = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStream | NodeJS.ReadableStream | AsyncIterable<unknown> | {
+    readonly path: string;
+};
+/** Whether what a method gives can become a file of that name, or the paths to several lead somewhere. */
+export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
+type ContentCheck<File extends string, T> = Loose<T> extends true ? true : [Extract<T, FileContent>] extends [never] ? File extends `${string}.${"json" | "yaml" | "yml"}` ? [Extract<T, object>] extends [never] ? Wrong<"what the method returns is no content: an object, a text, bytes, a Blob, a stream or { path }"> : true : Wrong<"what the method returns is no content: a text, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)"> : true;
 /** Whether every index path of a selector leads to an argument of a function. */
 export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
 /** The same, of arguments. */
@@ -356,6 +373,27 @@ export type Found<T, Leaf> = Levels<T extends readonly unknown[] ? (number exten
 type Levels<O, Leaf> = Deepened<LeavesAt<O, Leaf> | LeavesAt<ObjectsAt<O>, Leaf>, O, Leaf>;
 type Deepened<Found, O, Leaf> = [Found] extends [never] ? LeavesAt<ObjectsAt<ObjectsAt<O>>, Leaf> : Found;
 export {};
+
+// clock.d.ts
+/** Where time, ids and chance come from; tests put their own in place. */
+export interface Clock {
+    /** Milliseconds since the epoch, an integer. */
+    now(): number;
+    /** 32 hex digits, never the same twice. */
+    id(): string;
+    /** A number in [0, 1), for jitter. */
+    random(): number;
+}
+/** A clock that remembers what it last said: whoever only needs to know roughly does not have to read it again. */
+export declare class ReadClock implements Clock {
+    last: number;
+    constructor(clock: Clock);
+    now(): number;
+    id(): string;
+    random(): number;
+}
+/** The machine's own clock. */
+export declare const systemClock: Clock;
 
 // config/options.d.ts
 import type { Redactor } from "../capture/redact.js";
@@ -513,6 +551,56 @@ export declare class Picker {
     note(name: string, origin: string): void;
 }
 
+// config/resolve.d.ts
+import type { ExperimentRef } from "../entities.js";
+import { type ArtifactsOptions, type Durability, type PulseConfig } from "./options.js";
+import { type ServerSettings } from "./server.js";
+/** A configuration with every question answered. */
+export interface ResolvedConfig {
+    readonly trackingUri: string;
+    /** Where runs go instead. */
+    readonly store: PulseConfig["store"];
+    /** Undefined when nobody named one: a class then gives its name, anything else goes to Default. */
+    readonly experiment: ExperimentRef | undefined;
+    /** The run that the first top-level run of the process resumes. */
+    readonly runId: string | undefined;
+    readonly server: ServerSettings;
+    readonly durability: Durability;
+    readonly flushIntervalMs: number;
+    /** Undefined is the user's state folder. */
+    readonly outboxFolder: string | undefined;
+    readonly maxOutboxBytes: number;
+    readonly maxArtifactBytes: number;
+    readonly artifacts: ArtifactsOptions;
+    /** Bounds of all outboxes together: their bytes, and the age of those nobody holds in milliseconds. */
+    readonly outboxLimits: {
+        readonly maxTotalBytes: number;
+        readonly maxAgeMs: number;
+    };
+    readonly exitTimeoutMs: number;
+    readonly maxPendingBytes: number;
+    readonly redact: PulseConfig["redact"];
+    readonly strict: boolean;
+    readonly logger: PulseConfig["logger"];
+    readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
+    /** Where each value that somebody set comes from, in words; what is missing is a default. */
+    readonly origins: Readonly<Record<string, string>>;
+}
+/** The variable that names a run to resume; gone as soon as that is done. */
+export declare const RUN_ID = "MLFLOW_RUN_ID";
+/** What is in force where a configuration cannot be used. */
+export declare const NOTHING_CONFIGURED: ResolvedConfig;
+/**
+ * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once),
+ * then MLflow's environment variables, then the defaults. `callUri` is where one call goes instead, without the credentials of another server.
+ * @throws PulseError `INVALID_CONFIG` for a wrong or an unreadable file, and for environment variables that mean nothing.
+ */
+export declare function resolveConfig(given?: PulseConfig, env?: NodeJS.ProcessEnv, stored?: PulseConfig, callUri?: string): ResolvedConfig;
+/** Whether there is such a file; what Node's permissions hide from a program is not there for it. */
+export declare function isThere(path: string): boolean;
+/** Whether there is a configuration file. */
+export declare function hasConfigFile(): boolean;
+
 // config/server.d.ts
 import { PulseError } from "../errors.js";
 import type { Auth, TlsOptions } from "./options.js";
@@ -649,6 +737,25 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
 export declare function defineExperiment<const M extends Record<string, MetricSchema>, const P extends Record<string, ParamKind> = Record<never, ParamKind>>(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P>;
 export {};
 
+// decorators/log-artifact.d.ts
+import { type ArtifactSelector } from "../capture/artifacts.js";
+import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
+/**
+ * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the file's content (a text, bytes, a Blob,
+ * a stream, which is read to its end here, `{ path }` of a file or folder, or an object for `.json` and `.yaml`). With a record: each name with a path into
+ * the result, or a function of it. `{step}` in a name counts from 0, so that each yield has a file of its own.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Learner {@LogArtifact({ "confusion.json": "confusion", "report-{step}.md": (result) => `# ${result.name}` })
+ *   evaluate() {
+ *     return { name: "baseline", confusion: [[9, 1], [2, 8]] };
+ *   }
+ * }
+ * ```
+ */
+export declare function LogArtifact<const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
+
 // decorators/log-metric.d.ts
 import type { LogMetricOptions, Selector } from "../capture/selector.js";
 import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
@@ -774,7 +881,7 @@ export declare const TrackedRun: TrackedRunFactory;
 export {};
 
 // decorators/types.d.ts
-import type { AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
+import type { ArtifactCheck, AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
 import type { AnyFunction } from "../run/plan.js";
 /** Any class, also one whose constructor is private (which fits no constructor type). */
@@ -790,6 +897,9 @@ export interface LogsMetrics<S, Step> {
 export interface LogsTags<S> {
     readonly tags: S;
 }
+export interface LogsArtifacts<S> {
+    readonly artifacts: S;
+}
 export interface LogsParams<S> {
     readonly arguments: S;
 }
@@ -804,7 +914,7 @@ export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Par
     readonly classes: true;
 }
 /** Whether a decorator fits a method. */
-type OnMethod<Asks, M> = Asks extends LogsMetrics<infer S, infer Step> ? MetricCheck<S, Step, M> : Asks extends LogsTags<infer S> ? TagCheck<S, M> : Asks extends LogsParams<infer S> ? ParamCheck<S, M> : Asks extends OpensRuns<infer S, infer A> ? ParamCheck<A, M> extends Wrong<string> ? ParamCheck<A, M> : MetricCheck<S, never, M> : true;
+type OnMethod<Asks, M> = Asks extends LogsMetrics<infer S, infer Step> ? MetricCheck<S, Step, M> : Asks extends LogsTags<infer S> ? TagCheck<S, M> : Asks extends LogsArtifacts<infer S> ? ArtifactCheck<S, M> : Asks extends LogsParams<infer S> ? ParamCheck<S, M> : Asks extends OpensRuns<infer S, infer A> ? ParamCheck<A, M> extends Wrong<string> ? ParamCheck<A, M> : MetricCheck<S, never, M> : true;
 /** Whether a decorator fits what is assigned. */
 type OnAssignment<Goes extends string, Asks, V> = Asks extends LogsMetrics<infer S, infer Step> ? AssignedCheck<S, Step, V> : Asks extends LogsTags<infer S> ? AssignedTagCheck<S, V> : Wrong<Goes>;
 type OnField<Goes extends string, Asks, V> = 0 extends 1 & V ? true : NonNullable<V> extends AnyFunction ? OnMethod<Asks, NonNullable<V>> : Wrong<`${Goes}; this field holds no function`>;
@@ -882,6 +992,7 @@ export interface ParameterDecorator<S> {
 export type StepOption = LogMetricOptions["step"];
 export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
 export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
+export type LogArtifactGoes = "@LogArtifact goes on methods";
 export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
 export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
 export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";
@@ -1249,12 +1360,14 @@ export {};
 export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
 export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
 export type { Aggregate } from "./capture/aggregate.js";
+export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
 export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
 export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
+export { LogArtifact } from "./decorators/log-artifact.js";
 export { LogMetric } from "./decorators/log-metric.js";
 export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
 export { LogTag } from "./decorators/log-tag.js";
@@ -1266,7 +1379,11 @@ export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } 
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
+export type { ArtifactStream } from "./run/files/chunks.js";
 export type { FolderOptions } from "./run/files/files-in.js";
+export type { ImageSource, PixelImage } from "./run/files/image.js";
+export type { ImageOptions } from "./run/files/images.js";
+export type { TableRows } from "./run/files/table.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { MetricOptions, MetricValue } from "./run/metric-value.js";
@@ -1279,6 +1396,1373 @@ export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./sto
 export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
 export type { ArtifactPlace, Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./stores/tracking-store.js";
 export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
+
+// recorder/accounting.d.ts
+import type { Stats } from "../diagnostics.js";
+import type { ItemKind } from "./changes/item-kinds.js";
+/** Who is told what became of items. */
+export interface Account {
+    /** The store took so many items, all but `refused` of them. */
+    delivered(items: number, refused: number): void;
+    /** So many were refused for what they are. */
+    rejected(items: number): void;
+    /** So many were given up. */
+    dropped(items: number): void;
+}
+/** The books of the files of runs. */
+export declare class FileAccounting implements Account {
+    /** Rough resident size of what waits in memory. */
+    bytes: number;
+    /** Files recorded and neither stored nor given up. */
+    pending: number;
+    constructor(stats: Stats);
+    /** One more, of this size, and so much of it in memory. */
+    recorded(size: number, bytes: number): void;
+    /** So many bytes are no longer in memory. */
+    released(bytes: number): void;
+    /** It belongs to a run that is not recorded. */
+    withdrawn(size: number): void;
+    delivered(items: number, refused: number): void;
+    rejected(items: number): void;
+    dropped(items: number): void;
+}
+/** The books of one tracker: nobody else writes what was recorded, what became of it, and how much of it is in memory. */
+export declare class Accounting implements Account {
+    /** Rough resident size of what waits in memory. */
+    bytes: number;
+    readonly files: FileAccounting;
+    constructor(stats: Stats);
+    /** Items recorded and neither delivered, rejected nor dropped, without files. */
+    get pending(): number;
+    /** Whether nothing waits, no file either. */
+    get idle(): boolean;
+    /** So many items more, of this size in memory in all. */
+    recorded(kind: ItemKind, bytes: number, items: number): void;
+    /** So many bytes are no longer in memory; fewer than none are more. */
+    released(bytes: number): void;
+    delivered(items: number, refused: number): void;
+    rejected(items: number): void;
+    dropped(items: number): void;
+    /** A run that sampling has left out. */
+    unsampled(): void;
+    /** A call that is part of a folded run. */
+    folded(): void;
+}
+
+// recorder/activities.d.ts
+/** Something that is still being made or read, and is recorded when it is there. */
+export interface Activity {
+    /** The process or the tracker has ended: what comes now is for nobody. */
+    readonly over: boolean;
+    /** It goes on: who waits for it waits on. */
+    progress(): void;
+}
+/** What is under way and needs turns of the event loop before it can be recorded. Who waits for delivery waits for it, too. */
+export declare class Activities {
+    /** When one of them last went on, on the clock that is never set back. */
+    lastProgress: number;
+    constructor(onSettled: () => void);
+    get any(): boolean;
+    /** Those that are under way now, for `waits`. */
+    mark(): ReadonlySet<object>;
+    /** Whether some of these are still under way. */
+    waits(some: ReadonlySet<object>): boolean;
+    /** Does `work`, or, should it fail or the process end before, `otherwise`. Resolves when one of them is done, and never rejects. */
+    run(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void): Promise<void>;
+    /** The process or the tracker ends. */
+    end(): void;
+}
+
+// recorder/buffer/deferred-runs.d.ts
+import type { Accounting } from "../accounting.js";
+import type { ItemKind } from "../changes/item-kinds.js";
+import type { UnfinishedEnd } from "../unfinished.js";
+import type { ChangeSink, RunBuffer } from "./run-buffer.js";
+/** Who has runs that are not over although nobody has them queued. */
+export interface Holder {
+    endOpen(end: UnfinishedEnd): void;
+    /** The process was asked to stop. */
+    askedToStop?(): void;
+    /** Ends what is over by the clock. */
+    endOverdue?(): void;
+}
+/** The recorder, as far as it has to do with deferred runs. */
+export interface DeferringRecorder extends ChangeSink {
+    /** Who defers runs that are not over. */
+    readonly held: Set<Holder>;
+    readonly accounting: Accounting;
+}
+/** Gives who defers a run, or has done so. */
+export declare const deferralOf: (buffer: RunBuffer) => DeferredRuns | undefined;
+/** What becomes of the runs when their root is over. */
+export type Verdict = "record" | "drop";
+/** A root run and all below it, held back in memory until the root is over: only then is it known whether they are recorded. */
+export declare class DeferredRuns implements ChangeSink {
+    /** `judge` is asked when the root is over; `failed`: it or one below it did. */
+    constructor(recorder: DeferringRecorder, judge: (root: RunBuffer, failed: boolean) => Verdict);
+    /** Whether the root is over and not recorded: what is opened below it now is a root of its own. */
+    get dropped(): boolean;
+    /** Whether nobody knows yet what becomes of the runs. */
+    get undecided(): boolean;
+    /** Has the runs recorded, whatever becomes of them. */
+    record(): void;
+    /** Who takes what a run opened now records. */
+    get intake(): ChangeSink;
+    /** Takes note of a run that was opened with that intake. */
+    opened(log: RunBuffer): void;
+    admits(kind: ItemKind, key: string): boolean;
+    added(log: RunBuffer, kind: ItemKind): void;
+    ending(): void;
+    /** Ends the runs that are still open, the root last. */
+    endOpen(end: UnfinishedEnd): void;
+    askedToStop(): void;
+}
+/** Holds a run and all below it back until one of them fails; `counts` has it counted when none does. */
+export declare function recordOnlyIfFailed(recorder: DeferringRecorder, counts?: boolean): DeferredRuns;
+
+// recorder/buffer/gathered-items.d.ts
+import type { ExperimentRef, Metric } from "../../entities.js";
+import type { ListName, RunChange, RunEnd, RunStart, StoredIds } from "../../stores/tracking-store.js";
+import type { Lists } from "../changes/item-kinds.js";
+/** The lists of a change but the metrics. */
+export type OtherLists = {
+    -readonly [K in Exclude<ListName, "metrics">]: Lists[K];
+};
+/** Whose change a piece is. */
+export interface ChangeOwner {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly ids: StoredIds | undefined;
+    readonly parent: {
+        readonly ids: StoredIds | undefined;
+    } | undefined;
+}
+/**
+ * What is gathered of a run and not handed over yet: its start, its lists, its end, in pieces. The base of a run's buffer and no object of
+ * its own, since there may be a hundred thousand of them.
+ */
+export declare class GatheredItems {
+    protected putStart(start: RunStart): void;
+    protected putMetric(metric: Metric): void;
+    /** Takes the first result as a whole; false when there is something already. */
+    protected putResult(keys: readonly string[], values: readonly number[], time: number): boolean;
+    protected putItem<K extends keyof OtherLists>(name: K, item: Lists[K][number]): void;
+    protected putEnd(end: RunEnd): void;
+    protected replaceStart(change: (start: RunStart) => RunStart): void;
+    /** All of it, whatever has been handed over of the metrics. */
+    protected get everything(): Pick<RunChange, "create" | "end"> & Lists;
+    protected get holds(): boolean;
+    /** How many metrics are not handed over. */
+    get metricsLeft(): number;
+    /** How many items are no metrics. */
+    protected get othersLeft(): number;
+    /**
+     * The `count` metrics, at most, behind the first `from` of those that are left, as a change; what is no metric goes with the first of those
+     * that are left, the end with the last.
+     */
+    protected piece(from: number, count: number, { runKey, experiment, ids, parent }: ChangeOwner): RunChange;
+    /** Lets go of everything but the metrics behind the first `count` that are left, and the end behind them. */
+    protected forget(count: number): void;
+    /** Lets go of the first `count` metrics that are left: behind a store that never catches up the list would only grow. */
+    protected advance(count: number): void;
+}
+
+// recorder/buffer/run-buffer.d.ts
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
+import { type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import { type ItemKind } from "../changes/item-kinds.js";
+import type { Unfinished, UnfinishedEnd } from "../unfinished.js";
+import { GatheredItems } from "./gathered-items.js";
+/** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
+export interface ChangeSink {
+    /** Whether there is room for one more metric, param or tag. @default there always is */
+    readonly admits?: (kind: ItemKind, key: string) => boolean;
+    /** The buffer holds so many items more, of this many bytes in all. */
+    added(buffer: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
+    /** The end of a run that the store has as open is recorded. */
+    ending(buffer: RunBuffer): void;
+}
+/** How a run fares in the store, told to those who wait for it. */
+export interface RunWatcher {
+    /** Everything recorded so far is stored. */
+    stored?(ids: StoredIds): void;
+    /** The run is created in the store. */
+    created?(ids: StoredIds): void;
+    /** The store is away; `error.retryable` says whether it may come back. */
+    away?(error: PulseError): void;
+    /** Some of the run was refused or dropped. */
+    lost?(error: PulseError): void;
+}
+/**
+ * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in order.
+ * Whoever carries it further says what has happened; what that makes of its state is decided here.
+ */
+export declare class RunBuffer extends GatheredItems {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly run: Unfinished;
+    /** A signal that asks the process to stop came while it was open. */
+    askedToStop: boolean;
+    /** Its place in the queue's list, or -1; the list's own. */
+    place: number;
+    constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined);
+    /** The run it is a child of, as far as it is to be created as one. */
+    get parent(): RunBuffer | undefined;
+    /** Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares. */
+    get recorded(): number;
+    get settled(): number;
+    /** What is with the store, or to be handed to it again as it is. */
+    get head(): RunChange | undefined;
+    /** The head is with the store now. */
+    get flying(): boolean;
+    /** Where the outbox has the head, when that was written down while it was with the store. */
+    get headSeq(): number | undefined;
+    get queued(): boolean;
+    get kept(): boolean;
+    /** Since when it holds something, on the clock that is never set back. */
+    get since(): number;
+    /** The outbox knows that the run is open. */
+    get registered(): boolean;
+    /** What the store calls it, once created there. */
+    get ids(): StoredIds | undefined;
+    /** Why it never can be created. */
+    get refused(): PulseError | undefined;
+    /** Whether the creation is still to be stored. */
+    get uncreated(): boolean;
+    /** The run's end is recorded. */
+    get ended(): boolean;
+    /** Children that wait for this run's creation. */
+    get children(): readonly RunBuffer[];
+    /** The process or the tracker ends with this run open. */
+    endUnfinished(end: UnfinishedEnd): void;
+    /** Has a watcher told how the run fares. */
+    watch(watcher: RunWatcher): void;
+    /** Whether somebody waits for news of it. */
+    get watched(): boolean;
+    /** Tells the watchers, if any. */
+    tell<K extends keyof RunWatcher>(what: K, about: Parameters<Required<RunWatcher>[K]>[0]): void;
+    start(start: RunStart): void;
+    metric(metric: Metric): void;
+    /** Takes the run's first result as a whole; false when it has to come metric by metric. */
+    result(keys: readonly string[], values: readonly number[], time: number): boolean;
+    param(param: Param): void;
+    tag(tag: Tag): void;
+    input(input: DatasetInput): void;
+    /** Has `record` record what all values came to, for which there is always room; the run's end follows. */
+    closing(record: () => void): void;
+    end(end: RunEnd): void;
+    /** What of it is gathered and not handed over. */
+    get gathered(): Pick<RunChange, "metrics" | "end"> | undefined;
+    /** Goes over to another intake, with everything gathered so far. */
+    handOver(intake: ChangeSink): void;
+    /** Whether there is nothing to hand over. */
+    get empty(): boolean;
+    /** How many items there are to hand over, without what follows a head that is to be handed over again. */
+    get nextItems(): number;
+    /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
+    take(limit: number): RunChange | undefined;
+    /**
+     * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many metrics of it;
+     * the rest, and the end, stay for the next time.
+     */
+    peek(limit: number, most?: number): RunChange[];
+    /** So many more items of it are on their way. */
+    count(items: number): void;
+    /** It holds something that waits; `since` then, when anybody looks how long. */
+    enqueue(since?: number): void;
+    /** The queue has let it go: false when it holds nothing, else it is to be queued again. */
+    requeue(): boolean;
+    /** Its head is with the store from now on. */
+    fly(now: number): void;
+    /** Its head is back. */
+    land(): void;
+    /** Its head is taken back without an answer: nobody knows what has become of it. */
+    recall(): void;
+    /** Other items are to be tried in place of the head's. */
+    replaceHead(change: RunChange): void;
+    /** Nothing more is to become of its head; gives it. */
+    settleHead(): RunChange;
+    /** The run is created in the store. */
+    created(ids: StoredIds): void;
+    /** The store will not take some of it; without its creation, nothing at all. */
+    lose(error: PulseError, creation: boolean): void;
+    /** What `peek` gave with the same `most` is in the outbox, the head, if it is with the store, at `headSeq`. */
+    keep(headSeq: number | undefined, items: number, most: number): void;
+    /** The outbox need not know any more where the head is. */
+    landHead(): void;
+    /** The outbox knows that the run is open, or has forgotten it. */
+    register(registered: boolean): void;
+    /** The outbox has nothing of it any more: all is stored. */
+    drained(): void;
+    /** The outbox is no more, and what was in it is lost; `holds`: there is something in memory that goes on. */
+    abandoned(error: PulseError, holds: boolean): void;
+    /** A child waits for this run's creation. */
+    awaitedBy(child: RunBuffer): void;
+    /** Has the children that wait, or those of them, wait no more, and gives them. */
+    free(which?: (child: RunBuffer) => boolean): RunBuffer[];
+    /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
+    orphan(): void;
+    /** Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they were. */
+    dropMetrics(most?: number): number;
+    /** Forgets what is not stored, and says that it is lost. */
+    refuse(error: PulseError): void;
+}
+/** The start of a child whose parent never will be: it stands alone, with a tag that names it. */
+export declare function orphaned(create: RunStart): RunStart;
+
+// recorder/changes/item-kinds.d.ts
+import type { DatasetInput, Metric, Param, Tag } from "../../entities.js";
+import { type ListName, type RunChange } from "../../stores/tracking-store.js";
+/** The kinds of items that are recorded of a run; all but the ends have a counter of that name in `stats()`. */
+export type ItemKind = "runs" | ListName | "ends";
+/** Rough resident sizes, for the memory bound, in bytes. */
+export declare const START_BYTES = 512;
+export declare const END_BYTES = 96;
+export declare const METRIC_BYTES = 128;
+/** One kind of items of which a change may hold any number. */
+interface ListKind<T, Row> {
+    /** Rough resident size of one, in bytes. */
+    bytes(item: T): number;
+    /** How one is written into an outbox, as JSON. */
+    toRow(item: T): Row;
+    /** Whether something read from an outbox, which may be damaged, is one. */
+    isRow(row: unknown): row is Row;
+    fromRow(row: Row): T;
+}
+type Point = [key: string, value: number | string, timestamp: number, step: number];
+/** Whether something read from an outbox is a param or a tag. */
+export declare const isPair: (row: unknown) => row is Param & Tag;
+/** The one table of kinds: a new kind of items is a row here, a field of the stores' contract, and what each store does with it. */
+export declare const LIST_KINDS: {
+    readonly metrics: ListKind<Metric, Point>;
+    readonly params: ListKind<Param, Param>;
+    readonly tags: ListKind<Tag, Tag>;
+    readonly inputs: ListKind<DatasetInput, DatasetInput>;
+};
+/** The lists of a change. */
+export type Lists = Pick<RunChange, ListName>;
+/** Gives the rough resident size of a change in bytes. */
+export declare function bytesOf(change: RunChange): number;
+/** Writes a list as rows. */
+export declare function toRows<K extends ListName>(name: K, items: Lists[K]): unknown[];
+/**
+ * Reads a list that was written as rows; one that was not written is empty.
+ * @throws TypeError when it is damaged.
+ */
+export declare function fromRows(name: ListName, rows: unknown): unknown[];
+export {};
+
+// recorder/dispatch/change-log.d.ts
+import type { ExperimentRef } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
+import type { Outcome } from "../../stores/tracking-store.js";
+/** What is dispatched: a change of a run, or anything else that belongs to one. */
+export interface Work {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    /** What is wrong with it is said once for each. @default for all that has none */
+    readonly subject?: string | undefined;
+}
+/** Where work is brought to. */
+export interface Target<W extends Work> {
+    /** Most items in one call. */
+    readonly batchItems: number;
+    /** Most runs in one call. @default as many as there are */
+    readonly batchRuns?: number | undefined;
+    /** How many calls may be under way at once. @default 1 */
+    readonly width?: number | undefined;
+    apply(work: readonly W[]): Promise<readonly Outcome[]>;
+    applySync?(work: readonly W[], waitMs: number): readonly Outcome[];
+}
+/** What is to become of one piece of work; it says so once for each that was taken. */
+export type Decision = 
+/** It is stored, all but what is `refused`; `ids` after a creation. */
+(Outcome & {
+    readonly kind: "done";
+})
+/** It goes again as soon as the store may be asked; `error` when the store is away. */
+ | {
+    readonly kind: "again";
+    readonly error: PulseError | undefined;
+}
+/** It goes again, its parts one by one, to find the one that is refused. */
+ | {
+    readonly kind: "split";
+}
+/** It goes again without these params, which become tags. */
+ | {
+    readonly kind: "withoutParams";
+    readonly params: readonly string[];
+}
+/** It goes again after so long; until then its run alone waits. */
+ | {
+    readonly kind: "later";
+    readonly afterMs: number;
+    readonly error: PulseError;
+}
+/** It waits with all others of its experiment until `reopen`. */
+ | {
+    readonly kind: "denied";
+    readonly error: PulseError;
+}
+/** It is set aside for good. */
+ | {
+    readonly kind: "rejected";
+    readonly error: PulseError;
+};
+/** Work that was handed out, in the order of a call. */
+export interface Batch<W extends Work> {
+    readonly work: readonly W[];
+    /** Somebody else has taken it over (the process is exiting, its outbox was let go): what becomes of it is of no interest any more. */
+    readonly recalled: boolean;
+    /** Whether a piece consists of parts that may go one by one. */
+    divisible(index: number): boolean;
+    /** Takes note of what is to become of each piece, in their order, and tells the account. */
+    conclude(decisions: readonly Decision[]): void;
+}
+/** Where work waits, in memory or in a file; it keeps the order within a run, and children behind their parents. */
+export interface ChangeLog<W extends Work> {
+    /** Whether `take` may give something. */
+    readonly ready: boolean;
+    /** Gives what is next, at most `items` items of at most `runs` runs; nothing although it is ready when it has to look further. */
+    take(items: number, runs: number): Batch<W> | undefined;
+    /** Looks again at what waits for its experiment. */
+    reopen(): void;
+}
+
+// recorder/dispatch/denied-experiments.d.ts
+import type { ExperimentRef } from "../../entities.js";
+import type { PulseError } from "../../errors.js";
+/** One text for an experiment, whether it is named or has an id. */
+export declare const experimentKey: (ref: ExperimentRef) => string;
+/**
+ * The experiments that the store refuses to these credentials, which it accepts elsewhere. Their runs wait apart, without a request
+ * for each: from time to time one goes as a probe, and when it is accepted all the others follow.
+ */
+export declare class DeniedExperiments {
+    /** `retry` is called when what was passed over is to be looked at again. */
+    constructor(retry: () => void);
+    /** Whether there is any: nothing has to be asked otherwise. */
+    get any(): boolean;
+    /** Why the runs of each experiment wait, by its key. */
+    get reasons(): [experiment: string, reason: string][];
+    /** Whether runs of an experiment wait. */
+    has(experiment: string): boolean;
+    /** Whether runs of an experiment wait and none of them may go now. */
+    closed(experiment: string): boolean;
+    /** Whether a change of an experiment may go now; of a denied one, one at a time when it is due. */
+    admits(experiment: string): boolean;
+    /** The one that was let through has got no answer about its experiment, or it is time again: the next may ask. */
+    undecided(experiment: string): void;
+    /** A change was refused: says whether its whole experiment waits now, or the run alone is to. */
+    refused(experiment: string, error: PulseError): "experiment" | "run";
+    /** A change was accepted: what waits of its experiment may go. */
+    accepted(experiment: string): void;
+    stop(): void;
+}
+
+// recorder/dispatch/dispatcher.d.ts
+import type { Clock } from "../../clock.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
+import type { ChangeLog, Target, Work } from "./change-log.js";
+import { DeniedExperiments } from "./denied-experiments.js";
+/** What a timer can wait at most; a longer one would fire at once. */
+export declare const MAX_TIMER_MS: number;
+/** What a dispatcher works with. */
+export interface DispatcherOptions<W extends Work> {
+    readonly store: Target<W>;
+    readonly diagnostics: Diagnostics;
+    readonly clock: Clock;
+    /** Called when outcomes are booked. */
+    readonly onSettled?: (() => void) | undefined;
+    /** Called in a turn of its own before anything is taken. */
+    readonly turn?: (() => void) | undefined;
+}
+/**
+ * Brings work from change logs to the store, as much at once as the store likes, and decides what each outcome means: attempts, back-off,
+ * what waits apart and what is set aside. The one place that does, for whichever log the work comes from.
+ */
+export declare class Dispatcher<W extends Work> {
+    /** When the store last accepted something, on the clock that is never set back. */
+    lastAccepted: number;
+    /** The experiments whose runs wait apart. */
+    readonly denied: DeniedExperiments;
+    constructor(options: DispatcherOptions<W>);
+    /** Has it also take from this log. */
+    add(log: ChangeLog<W>): void;
+    /** Lets a log go. */
+    remove(log: ChangeLog<W>): void;
+    /** Begins at the end of this turn. */
+    schedule(): void;
+    /** Begins at once, cutting a wait short. */
+    wake(): void;
+    /** Sends nothing more. */
+    stop(): void;
+    /** Resolves when outcomes are booked next, or after `withinMs` milliseconds. */
+    nextSettled(withinMs: number): Promise<void>;
+    /** Tells those who wait that something was booked, here or elsewhere. */
+    notifySettled(): void;
+    /** How long the store has been refusing, in milliseconds; 0 while it accepts. */
+    get refusingFor(): number;
+    /** Whether a run rests because the store denies it alone. */
+    isDenied(runKey: string): boolean;
+    /** Has the store write one batch before it returns, waiting for locks at most `waitMs`: true when it took it, false when there was none, else why not. */
+    writeSync(waitMs: number): boolean | PulseError;
+}
+
+// recorder/outbox/file-rows.d.ts
+import type { UploadSource } from "../uploads/upload-source.js";
+import type { OutboxFile } from "./outbox-file.js";
+/** A file as an outbox has it. */
+export interface KeptFile {
+    readonly seq: number;
+    readonly run: string;
+    readonly path: string;
+    readonly size: number;
+    readonly source: UploadSource;
+    readonly state: unknown;
+}
+/** The files that wait in an outbox: what is small in rows, what is larger beside it, and where others of the user's lie. */
+export declare class FileRows {
+    constructor(file: OutboxFile);
+    /** Writes one down and gives its number. */
+    put(run: string, path: string, source: UploadSource): number;
+    /** Writes down where else the bytes are now. */
+    move(seq: number, source: UploadSource): void;
+    /** Takes note of how far an upload in parts has come. */
+    setState(seq: number, state: unknown): void;
+    remove(seq: number): void;
+    /** The next ones behind `after`, in their order. Those that are damaged are taken out and given as how many. */
+    page(after: number, limit: number): {
+        files: KeptFile[];
+        damaged: number;
+        upTo: number;
+    };
+    /** The names of those that lie beside the outbox. */
+    get stagedNames(): Set<string>;
+    /** How many there are, and their size in bytes. */
+    get count(): {
+        files: number;
+        bytes: number;
+    };
+}
+
+// recorder/outbox/outbox-file.d.ts
+import { type SqlValue } from "../../stores/sql/driver.js";
+/** What the name of the file beside an outbox ends with that says so. */
+export declare const UNSURE = ".unsure";
+/**
+ * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a worker
+ * thread or of another version, would be given the same lock. Must be asked before the file is opened: closing it drops that lock.
+ */
+export declare function isOpenHere(path: string): boolean;
+/** An SQLite file held exclusively: whoever can lock it owns it. */
+export declare class OutboxFile {
+    readonly path: string;
+    /** Whether any of its creations may have been handed over. */
+    unsure: boolean;
+    /**
+     * Opens a file and locks it.
+     * @throws the driver's error when another tracker holds it, or it is none of ours.
+     */
+    constructor(path: string, created?: {
+        readonly uri: string;
+        readonly now: number;
+    });
+    /** Whether its files are still where they were made: what is written into removed ones nobody finds. */
+    get inPlace(): boolean;
+    /** Whether its files are where they were, and somebody has made one of them shorter. */
+    get isCut(): boolean;
+    /** Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over without being marked so. */
+    markUnsure(): void;
+    /** Writes all there is into a new file, which must be empty or absent. */
+    copyTo(path: string): void;
+    /** Does several things in one transaction. */
+    transaction<R>(body: () => R): R;
+    /** Gives up the open transaction, if there is one: the process exits from within it, and what is written now is not to be part of it. */
+    abandon(): void;
+    /** Brings the log of changes into the file, which also makes room in the log. */
+    checkpoint(): void;
+    /** Lets the file go, so that others may own it. */
+    close(): void;
+    run(sql: string, ...values: SqlValue[]): {
+        lastInsertRowid: number | bigint;
+    };
+    get(sql: string, ...values: SqlValue[]): Record<string, unknown> | undefined;
+    all(sql: string, ...values: SqlValue[]): Record<string, unknown>[];
+}
+
+// recorder/outbox/outbox-folder.d.ts
+import { Outbox } from "./outbox.js";
+/**
+ * Where a user's programs keep what is to outlive them, by the customs of the system.
+ * @throws Error where there is no such place: a user without a home.
+ */
+export declare function stateFolder(env?: NodeJS.ProcessEnv): string;
+/**
+ * The outboxes of one tracking URI: a folder with a file for each tracker that needed one. Links are not followed, and nothing is
+ * written or read where another user could change it.
+ */
+export declare class OutboxFolder {
+    /** The tracking URI, without credentials. */
+    readonly uri: string;
+    /** `root` is the user's state folder when undefined; nothing is asked of the machine before it is needed. */
+    constructor(root: string | undefined, uri: string);
+    /** Where new outboxes lie, for people too. */
+    get path(): string;
+    /** Makes a new outbox and holds it. */
+    create(now: number, id: string): Outbox;
+    /** Makes a new outbox of all that is in one whose file was removed, and empties that. */
+    recreate(removed: Outbox, now: number, id: string): Outbox;
+    /** The files of this folder, oldest first. */
+    files(): string[];
+    /** The folder of all tracking URIs; empty where the machine has none. */
+    get root(): string;
+}
+/** Removes an outbox's files, as far as that can be done. */
+export declare function removeFiles(path: string): void;
+/** The folders there are, each with its URI. */
+export declare function outboxFolders(root: string): OutboxFolder[];
+/**
+ * Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or none of ours.
+ * @throws PulseError `DRIVER_MISSING`: nothing is known of the file then.
+ */
+export declare function adopt(path: string): Outbox | "held" | "foreign";
+/** Lets go of an outbox; one that holds nothing any more is removed: only its owner gets here. */
+export declare function closeOutbox(outbox: Outbox): void;
+/** The size of an outbox's files in bytes, and when it was last written. */
+export declare function fileFacts(path: string): {
+    bytes: number;
+    changed: number;
+};
+
+// recorder/outbox/outbox-limits.d.ts
+import type { Diagnostics } from "../../diagnostics.js";
+/** Bounds of all outboxes of a state folder together. */
+export interface OutboxLimits {
+    /** Most bytes of all files. */
+    readonly maxTotalBytes: number;
+    /** An outbox of a dead tracker that was last written longer ago is removed, in milliseconds. */
+    readonly maxAgeMs: number;
+}
+/**
+ * Removes outboxes of dead trackers that are too old, and then the oldest ones until all files are small enough; says so, with what was in them.
+ * Gives how many bytes are left beside `own`, which like those of other living trackers is not touched.
+ */
+export declare function removeExpired(root: string, own: string | undefined, now: number, limits: OutboxLimits, diagnostics: Diagnostics): number;
+
+// recorder/outbox/outbox-log.d.ts
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
+import { type RunChange, type StoredIds } from "../../stores/tracking-store.js";
+import type { Account } from "../accounting.js";
+import type { Batch, ChangeLog } from "../dispatch/change-log.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import type { Outbox } from "./outbox.js";
+/** Who is told what becomes of an outbox's runs. */
+export interface OutboxListener {
+    /** A run is created in the store. */
+    created(key: string, ids: StoredIds): void;
+    /** Nothing of the run is left in the outbox. */
+    drained(key: string): void;
+    /** Something of a run was set aside. */
+    setAside(key: string, error: PulseError): void;
+    /** Nothing more can be delivered. */
+    idle?(): void;
+    /** The store is away. */
+    away(key: string, error: PulseError): void;
+    /** The outbox could not be written, or not read; then it is `paused` until somebody says otherwise. */
+    failed(error: unknown, what: "reading" | "writing"): void;
+}
+/** The runs of an outbox as a source of delivery: changes of a run in order, parents before their children. */
+export declare class OutboxLog implements ChangeLog<RunChange> {
+    outbox: Outbox;
+    /** Nothing is taken for now: the disk fails. */
+    paused: boolean;
+    constructor(outbox: Outbox, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, account: Account, listener: OutboxListener);
+    get ready(): boolean;
+    /** Whether anything is under way or may be delivered. */
+    get idle(): boolean;
+    /** Whether a change of the run is with the store, or rests. */
+    isBusy(key: string): boolean;
+    /** Leaves a run alone: a change of it is with the store already. */
+    block(key: string): void;
+    /** Goes on with a run. */
+    unblock(key: string): void;
+    /** Takes no notice of anything any more: the outbox is about to be closed. */
+    stop(): void;
+    /** Has the children of a run that is created, or never will be, follow. */
+    freeChildren(key: string): void;
+    reopen(): void;
+    take(items: number, runs: number): Batch<RunChange> | undefined;
+    /** The outbox can be written again: takes out what was passed over meanwhile. */
+    recovered(): void;
+}
+
+// recorder/outbox/outbox.d.ts
+import type { TerminalStatus } from "../../entities.js";
+import type { RunChange, StoredIds } from "../../stores/tracking-store.js";
+import type { Lists } from "../changes/item-kinds.js";
+import { FileRows } from "./file-rows.js";
+import { OutboxFile } from "./outbox-file.js";
+import { type KeptChange, type KeptRun, type KeptState, type OutboxSummary } from "./rows.js";
+/**
+ * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works while
+ * the process exits.
+ */
+export declare class Outbox extends OutboxFile {
+    /** Size of the changes it holds, in bytes. */
+    bytes: number;
+    /** The highest sequence number given so far. */
+    lastSeq: number;
+    /** The files of its runs. */
+    readonly files: FileRows;
+    constructor(path: string, created?: {
+        readonly uri: string;
+        readonly now: number;
+    });
+    transaction<R>(body: () => R): R;
+    /** Writes a run down, or what is new about it. */
+    putRun({ key, experiment, parent, parentId, ids, ended }: KeptState, now: number): void;
+    /** Writes one change down and gives its sequence number; `aside` says why the store will not take it. */
+    append(change: RunChange, items: number, attempted: boolean, aside?: string): number;
+    /** The keys of runs with changes behind `after`, oldest first, each with its experiment as JSON, and where to go on. */
+    page(after: number, limit: number): {
+        runs: Map<string, string>;
+        upTo: number;
+    };
+    find(key: string): KeptRun | undefined;
+    /**
+     * A run's next changes, in order, at most `items` items of them but at least one change. One that is damaged is set aside, with all of
+     * its run when it is the creation; gives these, too.
+     */
+    changes(key: string, items: number): {
+        found: KeptChange[];
+        damaged: {
+            items: number;
+            reason: string;
+        }[];
+    };
+    /** Marks a creation as handed over, before it is. */
+    markAttempted(seq: number): void;
+    /** Takes out the changes of a run up to `seq`, which the store has; the run goes with its end. */
+    remove(key: string, seq: number): void;
+    /** What the store has but could not be taken out, since nothing can be written now: it is passed over from here on. */
+    pass(key: string, seq: number, ids: StoredIds | undefined): void;
+    /** Takes out what was passed over. */
+    takeOutPassed(): void;
+    /** Takes out a file that is stored, or never will be. */
+    removeFile(key: string, seq: number): void;
+    /** Takes note of what the store calls a run, for itself and for its children. */
+    setIds(key: string, { runId, experimentId, recreated }: StoredIds): void;
+    /** Takes note that a run's end is stored. */
+    ended(key: string): void;
+    /** Sets the changes of a run up to `seq` aside, with the reason; `whole` does so with all there is and is to come of it. */
+    setAside(key: string, seq: number, reason: string, whole: boolean): void;
+    /** Replaces all but the start and the metrics of a change. */
+    replace(seq: number, change: Lists & Pick<RunChange, "end">): void;
+    /** Has what was set aside go again. */
+    retrySetAside(): void;
+    /** Takes out what is set aside; the children of runs that never are created by that have no parent. */
+    dropSetAside(): void;
+    /** Takes note of what open runs end as if the tracker dies. */
+    noteDeath(status: TerminalStatus | undefined): void;
+    /** Takes note that the file can be written. */
+    touch(now: number): void;
+    /** Takes note, for people, of the experiments whose runs wait because the store denies them, and why. */
+    noteDenied(reasons: readonly (readonly [experiment: string, reason: string])[]): void;
+    /** Ends the runs a dead tracker has left open: after what is kept of each, an end with the time of its last change. */
+    endOpenRuns(): void;
+    /**
+     * Drops some metrics, until `bytes` of changes are left or that is enough for once: the oldest first, those that are set aside last, and none
+     * of the runs that are `busy`. Says how many values that were waiting were dropped, and whether there may be more.
+     */
+    dropOldestMetrics(bytes: number, busy: (key: string) => boolean): {
+        items: number;
+        more: boolean;
+    };
+    /**
+     * The same for runs: what is set aside first, then whole runs that have ended and are not created yet, the oldest first. Gives those that
+     * were waiting, with their items.
+     */
+    dropOldestRuns(bytes: number, busy: (key: string) => boolean): {
+        runs: {
+            key: string;
+            items: number;
+        }[];
+        more: boolean;
+    };
+    /** Has what may be dropped looked for from the beginning again: what was with the store then may be dropped now. */
+    lookAgain(): void;
+    /** Takes everything out. */
+    clear(): void;
+    /** Whether there is nothing in it, not even an open run. */
+    get empty(): boolean;
+    /** Whether a change up to `seq` still waits, of another experiment than those. */
+    waitsUpTo(seq: number, denied?: readonly string[]): boolean;
+    /** How many items there are in all. */
+    get items(): number;
+    /** How many items of a run wait. */
+    itemsOf(key: string): number;
+    /** Whether a run has changes that wait. */
+    holds(key: string): boolean;
+    summary(): OutboxSummary;
+}
+
+// recorder/outbox/own-outbox.d.ts
+import type { Clock } from "../../clock.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
+import type { RunChange } from "../../stores/tracking-store.js";
+import type { Accounting } from "../accounting.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import type { Outbox } from "./outbox.js";
+import { type OutboxFolder } from "./outbox-folder.js";
+import { type OutboxListener, OutboxLog } from "./outbox-log.js";
+/** What a tracker's own outbox is made of. */
+export interface OwnOutboxOptions {
+    /** Undefined keeps nothing on disk. */
+    readonly folder: OutboxFolder | undefined;
+    /** Bound of the outbox in bytes. */
+    readonly maxBytes: number;
+    /** Bound of all outboxes in bytes. */
+    readonly maxTotalBytes: number;
+    readonly clock: Clock;
+    readonly diagnostics: Diagnostics;
+    readonly account: Accounting;
+    readonly dispatcher: Dispatcher<RunChange>;
+}
+/** Who is told what becomes of the runs in the own outbox, and of itself. */
+export interface OwnOutboxListener extends Omit<OutboxListener, "failed"> {
+    /** After it failed, it can be used again. */
+    recovered(): void;
+    /** What was in it cannot be read any more. */
+    lost(error: PulseError): void;
+    /** A run was dropped, since the outbox is full. */
+    dropped(key: string, error: PulseError): void;
+}
+/**
+ * The outbox of one tracker: made when first needed, and bounded. When the disk fails (it is full, the folder is gone) it is tried
+ * again after a while, and memory takes over until then; an outbox that was removed is written anew elsewhere.
+ */
+export declare class OwnOutbox {
+    source: OutboxLog | undefined;
+    /** What the outboxes of other trackers take. */
+    bytesOfOthers: number;
+    constructor(options: OwnOutboxOptions, listener: OwnOutboxListener);
+    /** Whether something may be written down, now or when the disk is well again. */
+    get usable(): boolean;
+    /** Whether what was written down is where somebody else will find it. */
+    get safe(): boolean;
+    /** Whether something is still to be written that has happened already. */
+    get owes(): boolean;
+    /** Nobody will try again later: the next write does not wait for its time. */
+    lastChance(): void;
+    /** The highest sequence number given so far. */
+    get lastSeq(): number;
+    get path(): string | undefined;
+    /** Does something in one transaction, after which it is on disk; false when it cannot be done now and nothing was. */
+    write(body: (outbox: Outbox) => void): boolean;
+    /** The same for what must be written down some time, because it has happened already. */
+    mustWrite(body: (outbox: Outbox) => void, then?: () => void): void;
+    /** Whether something written down up to `seq` still waits for the store. */
+    waitsUpTo(seq: number): boolean;
+    /** Lets go of the outbox when nothing is in it; else its file stays open, for what may still come of its runs. It can be used on. */
+    rest(): void;
+    /** Lets go of the outbox; its file stays when it holds something. */
+    close(): void;
+}
+
+// recorder/outbox/rows.d.ts
+import type { ExperimentRef } from "../../entities.js";
+import { type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import { type Lists } from "../changes/item-kinds.js";
+/** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
+export declare const OUTBOX_VERSION: 1;
+/** Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is full. */
+export declare const NO_FILES: string;
+/** The tables of an outbox. */
+export declare const TABLES: string;
+/** One run as an outbox has it. */
+export interface KeptRun {
+    readonly key: string;
+    readonly experiment: ExperimentRef;
+    readonly parent: string | undefined;
+    /** The store's id of the parent, where that was known. */
+    readonly parentId: string | undefined;
+    readonly ids: StoredIds | undefined;
+    /** Why it never can be created. */
+    readonly aside: string | undefined;
+}
+/** What is written down of a run beside its changes. */
+export interface KeptState {
+    readonly key: string;
+    readonly experiment: ExperimentRef;
+    readonly parent: string | undefined;
+    readonly parentId: string | undefined;
+    readonly ids: StoredIds | undefined;
+    readonly ended: boolean;
+}
+/** One change of a run as an outbox has it. */
+export interface KeptChange extends Lists {
+    readonly seq: number;
+    readonly items: number;
+    readonly attempted: boolean;
+    readonly create: RunStart | undefined;
+    readonly end: RunEnd | undefined;
+}
+/** What an outbox holds, for people. */
+export interface OutboxSummary {
+    readonly uri: string;
+    /** How many items there are, and in how many runs; those that are set aside, and open runs, included. */
+    readonly items: number;
+    readonly runs: number;
+    /** Runs that something waits of. */
+    readonly waitingRuns: number;
+    readonly asideItems: number;
+    readonly asideRuns: number;
+    readonly bytes: number;
+    /** When the oldest waiting change was written down, in milliseconds since the epoch. */
+    readonly oldest: number | undefined;
+    readonly openRuns: number;
+    /** Experiments that the store denied to the credentials last tried. */
+    readonly denied: readonly {
+        readonly experiment: string;
+        readonly reason: string;
+        readonly runs: number;
+    }[];
+    readonly setAside: readonly {
+        readonly run: string;
+        readonly reason: string;
+        readonly items: number;
+    }[];
+}
+/** Gives the columns of a change, and how many bytes they are. */
+export declare function keptColumns(change: RunChange): {
+    start: string | null;
+    rest: string | null;
+    metrics: string | null;
+    bytes: number;
+};
+/** Gives the column of all lists but the metrics, and the end; null when there is nothing. */
+export declare function restOf(change: Lists & Pick<RunChange, "end">): string | null;
+/** Reads a row of runs; one that is damaged is set aside for that. */
+export declare function keptRun(row: Record<string, unknown>): KeptRun;
+/** Says why a row cannot be used. */
+export declare function damage(what: string, error: unknown): string;
+/**
+ * Reads a row of changes.
+ * @throws what is wrong with it when it is damaged.
+ */
+export declare function keptChange(row: Record<string, unknown>, unsure: boolean): KeptChange;
+
+// recorder/recorder.d.ts
+import type { ReadClock } from "../clock.js";
+import type { Durability } from "../config/options.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { ExperimentRef, TerminalStatus } from "../entities.js";
+import { PulseError } from "../errors.js";
+import type { ReadyStore, RunStart } from "../stores/tracking-store.js";
+import { Accounting } from "./accounting.js";
+import { type Activity } from "./activities.js";
+import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
+import { RunBuffer } from "./buffer/run-buffer.js";
+import type { ItemKind } from "./changes/item-kinds.js";
+import type { OutboxFolder } from "./outbox/outbox-folder.js";
+import { type OutboxLimits } from "./outbox/outbox-limits.js";
+import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
+import { type OpenRepository } from "./uploads/upload-target.js";
+import { type LoggedContent } from "./uploads/uploads.js";
+interface RunOpening {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly parent: RunBuffer | undefined;
+}
+/** What a recorder is made of. */
+export interface RecorderOptions {
+    readonly store: ReadyStore;
+    readonly diagnostics: Diagnostics;
+    readonly clock: ReadClock;
+    /** Bound of what waits in memory, in bytes. */
+    readonly maxPendingBytes: number;
+    /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
+    readonly exitTimeoutMs: number;
+    /** Who waits for a run's id keeps the process for at most so long, in milliseconds. */
+    readonly patienceMs: number;
+    readonly durability: Durability;
+    /** What the store has not taken this long after it was recorded is written down, in milliseconds. */
+    readonly flushIntervalMs: number;
+    /** Where it is written down; undefined keeps everything in memory. */
+    readonly outboxes: OutboxFolder | undefined;
+    /** Bound of the outbox, in bytes. */
+    readonly maxOutboxBytes: number;
+    /** Bounds of all outboxes of the folder. */
+    readonly outboxLimits: OutboxLimits;
+    /** Bound of the files that wait beside the outbox, in bytes. */
+    readonly maxArtifactBytes: number;
+    /** Makes the repository of a run's files at the root that the store names. */
+    readonly openRepository: OpenRepository;
+}
+/**
+ * Gathers what runs record into changes and hands them to delivery in the background: the changes of one run in order,
+ * a child's creation after its parent's, memory bounded, everything written at the end.
+ */
+export declare class Recorder {
+    readonly store: ReadyStore;
+    /** Whether the store can write while the process exits. */
+    readonly writesSync: boolean;
+    /** How long a wait for delivery goes on, in milliseconds. */
+    readonly exitTimeoutMs: number;
+    /** How long all waits of the process's end may take, in milliseconds. */
+    readonly patienceMs: number;
+    readonly accounting: Accounting;
+    /** Read also by the exit of other versions of this package. */
+    readonly stats: Readonly<Diagnostics["stats"]>;
+    /** Who holds runs back that are not over. */
+    readonly held: Set<Holder>;
+    constructor(options: RecorderOptions);
+    /** Makes the log of a new run. `held` has a say in whether it is recorded at all. */
+    buffer(run: Unfinished, { runKey, experiment, parent }: RunOpening, held: DeferredRuns | undefined): RunBuffer;
+    /** Opens it: its start is the first thing in it. */
+    open(log: RunBuffer, start: RunStart, held: DeferredRuns | undefined): void;
+    /**
+     * Takes note that a run log holds something new; everything goes out at the end of the turn.
+     * There is always room: when memory is full, something else gives way.
+     */
+    added(log: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
+    /**
+     * Has something recorded when this turn is over, and at the latest when somebody waits for delivery or the process may end. `about`: what it
+     * is read from.
+     */
+    late(record: () => void, about: unknown): void;
+    /** Has something that grows recorded from time to time, and likewise at the latest. */
+    grown(record: () => void): void;
+    /**
+     * Brings a run's files to where it keeps them; false when that was not done within the time.
+     * @throws PulseError why one of them never will be there.
+     */
+    flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean>;
+    /** What a run's artifacts hold under a path, once the run is created; undefined where there is no such file. */
+    storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined>;
+    ending(log: RunBuffer): void;
+    /** Takes a file of a run. */
+    upload(log: RunBuffer, path: string, content: LoggedContent): void;
+    /** Takes a file of a run as its bytes come; resolves when it is here, or never will be. */
+    receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+    /**
+     * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for it. Should it fail, or the
+     * process end before, `otherwise` is done. Never rejects.
+     */
+    during(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void): Promise<void>;
+    /** Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last accepted something. */
+    flush(timeoutMs?: number): Promise<boolean>;
+    /** Begins delivery at once, without waiting for it. */
+    push(): void;
+    /**
+     * Keeps the process while somebody waits for news of a run, for `patienceMs` at most: then `late` is told what has become of it.
+     * Gives how to end the wait.
+     */
+    hold(log: RunBuffer, late: (error: PulseError) => void): () => void;
+    /** Whether a run is on disk, where the next program finds it. */
+    isKept(log: RunBuffer | undefined): boolean;
+    /** Writes everything down, if that can be done; true when this run is on disk. */
+    keep(log: RunBuffer | undefined): boolean;
+    /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
+    drainSync(end: UnfinishedEnd): void;
+    /** Takes nothing more: this thread is about to be torn down. */
+    seal(): void;
+    /** Says what is left to say, at the end of the process. */
+    sayAll(): void;
+    /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
+    writeDown(status: TerminalStatus): void;
+    /** Ends the runs that are still open. */
+    endOpenRuns(end: UnfinishedEnd): void;
+    /** Takes note that the process was asked to stop while these runs were open, whether it does or not. */
+    askedToStop(): void;
+    /** The process was asked to stop, and has gone on. */
+    forgetDeath(): void;
+    get hasOpenRuns(): boolean;
+    /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
+    close(timeoutMs?: number): Promise<void>;
+    get idle(): boolean;
+    /** Whether nothing is left to do, for the store neither. */
+    get settled(): boolean;
+    /** Brings everything recorded so far to the store, and has it do what it still has to; false when it gave up. */
+    settle(): Promise<boolean>;
+    /** Writes down what the store has not taken and tells those who wait for it: nobody will wait any longer. */
+    giveUp(): void;
+    /** Has a store that writes on the event loop write what is queued before it returns. */
+    writeSync(): void;
+}
+export {};
+
+// recorder/unfinished.d.ts
+import type { TerminalStatus } from "../entities.js";
+/** How runs that are still open end with the process or the tracker. */
+export interface UnfinishedEnd {
+    readonly status: TerminalStatus;
+    /** Nothing went wrong, but the run was not ended by anybody. */
+    readonly partial: boolean;
+}
+/** The run a buffer belongs to: what must be possible with it when the process or the tracker ends. */
+export interface Unfinished {
+    endUnfinished(end: UnfinishedEnd): void;
+}
+
+// recorder/uploads/staging.d.ts
+import type { SourceFile, UploadSource } from "./upload-source.js";
+export type StagedFile = UploadSource & {
+    readonly kind: "staged";
+};
+/** A file beside the outbox that is still being written. */
+export interface StagedWriter {
+    write(bytes: Uint8Array): Promise<void>;
+    end(): Promise<StagedFile>;
+    /** Takes away what was written. */
+    abandon(): Promise<void>;
+}
+/** A file beside the outbox, which nobody else changes or takes away: a second name of the user's own, or a copy. */
+export declare class Staging {
+    /** `outbox` gives where the outbox lies; undefined while there is none. */
+    constructor(outbox: () => string | undefined, newName: () => string);
+    /** Where a staged file lies now. */
+    locate(source: UploadSource): UploadSource;
+    /**
+     * Gives a file of the user's a second name here.
+     * @throws the error of the file system: another one, a file that may not be linked, or no outbox.
+     */
+    link(file: SourceFile): StagedFile;
+    /** Copies a file. */
+    copySync(file: SourceFile): StagedFile;
+    /** The same without holding the event loop. */
+    copy(file: SourceFile): Promise<StagedFile>;
+    /** Writes bytes. */
+    write(bytes: Uint8Array): StagedFile;
+    /** Begins a file that is written bit by bit. */
+    writer(): Promise<StagedWriter>;
+    remove(source: UploadSource): void;
+}
+/** Removes the folder beside an outbox that is no more, with what is in it. */
+export declare function removeStaged(outbox: string): void;
+/** Has what lies beside an outbox lie beside another one. */
+export declare function moveStaged(from: string, to: string): void;
+/** Removes what lies beside an outbox and is in none of its rows; its owner died between the two. */
+export declare function sweepStaged(outbox: string, names: ReadonlySet<string>): void;
+
+// recorder/uploads/upload-queue.d.ts
+import { type ExperimentRef } from "../../entities.js";
+import { PulseError } from "../../errors.js";
+import type { StoredIds } from "../../stores/tracking-store.js";
+import type { Batch, ChangeLog } from "../dispatch/change-log.js";
+import type { Dispatcher } from "../dispatch/dispatcher.js";
+import { type UploadSource } from "./upload-source.js";
+import type { Upload } from "./upload-target.js";
+/** One file that waits. */
+export interface WaitingFile {
+    readonly runKey: string;
+    readonly experiment: ExperimentRef;
+    readonly path: string;
+    source: UploadSource;
+    /** What the store calls the run, once it is created there. */
+    ids: StoredIds | undefined;
+    /** Its row in the outbox. */
+    row?: number | undefined;
+    /** How far an upload in parts has come. */
+    state?: unknown;
+    /** It is being copied to where it is safe: not before. */
+    copying?: Promise<void> | undefined;
+}
+/** Who is told what becomes of files. */
+export interface UploadListener {
+    stored(file: WaitingFile): void;
+    /** It never will be. */
+    failed(file: WaitingFile, error: PulseError): void;
+    /** Another file has taken its place. */
+    replaced(file: WaitingFile): void;
+    /** A part of it is stored; `kept`: what is to be known to go on from there has changed. */
+    progress(file: WaitingFile, kept: boolean): void;
+    rewritten(file: WaitingFile): void;
+    /** Where a source lies now. */
+    locate(source: UploadSource): UploadSource;
+    /** Nothing waits that can be delivered. */
+    idle?(): void;
+}
+/** The files of runs, in the order in which they are to be stored: of one run and path one at a time, none before its run is created. */
+export declare class UploadQueue implements ChangeLog<Upload> {
+    constructor(dispatcher: Dispatcher<Upload>, listener: UploadListener);
+    get ready(): boolean;
+    /** Whether nothing is under way or may be without anybody's doing. */
+    get idle(): boolean;
+    /** All that are not stored. */
+    get files(): ReadonlySet<WaitingFile>;
+    /** Whether a file waits for a permission. */
+    isDenied(file: WaitingFile): boolean;
+    /** Takes one more; gives back what waits under the same name and is not under way: nobody needs that any more. */
+    add(file: WaitingFile): WaitingFile | undefined;
+    /** A run is created: its files may go. */
+    created(runKey: string, ids: StoredIds): void;
+    /** A run never will be. */
+    lost(runKey: string, error: PulseError): void;
+    reopen(): void;
+    take(): Batch<Upload> | undefined;
+    /** What is handed over of a file whose run is created. */
+    uploadOf(file: WaitingFile, signal?: AbortSignal): Upload;
+    /** Takes one out, whatever becomes of it. */
+    drop(file: WaitingFile): void;
+    /** Takes back what is under way: nobody will hear what becomes of it. */
+    recall(): void;
+    /** Takes no notice of anything any more. */
+    stop(): void;
+}
+/** Rough resident size of what waits of a file in memory, in bytes. */
+export declare const bytesInMemory: ({ source }: WaitingFile) => number;
+/** What is said of a file that was no longer what was logged. */
+export declare function rewritten({ source, path }: WaitingFile): PulseError;
+/** The tag that says that a file is not there. */
+export declare function failureTag(path: string, error: unknown): {
+    key: string;
+    value: string;
+};
+
+// recorder/uploads/upload-source.d.ts
+import type { ArtifactContent } from "../../artifacts/artifact-repository.js";
+/** A file as it was when it was logged. */
+export interface SourceFile {
+    readonly path: string;
+    readonly size: number;
+    readonly changedMs: number;
+}
+/** Where the bytes of an artifact are until they are stored. */
+export type UploadSource = {
+    readonly kind: "bytes";
+    readonly bytes: Uint8Array;
+}
+/** A file of the user's, as it lies. */
+ | ({
+    readonly kind: "file";
+} & SourceFile)
+/** A file beside the outbox, by its name there. */
+ | ({
+    readonly kind: "staged";
+    readonly name: string;
+} & SourceFile);
+export declare const sizeOf: (source: UploadSource) => number;
+/** A source that is about to be stored, as it is now. */
+export interface OpenSource {
+    readonly content: ArtifactContent;
+    /** It is no longer what was logged. */
+    readonly rewritten: boolean;
+    /** @throws PulseError `ARTIFACT_UNREADABLE` when it has changed since it was opened. */
+    verify(): void;
+}
+/**
+ * Opens a source, to be stored as it is now.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone, or cannot be read.
+ */
+export declare function openSource(source: UploadSource): OpenSource;
+/**
+ * Looks at a file that is logged; `gone`: what is said of one that is not there.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
+ */
+export declare function sourceFile(path: string, gone?: string): SourceFile;
+
+// recorder/uploads/upload-target.d.ts
+import type { ArtifactRepository, UploadOptions } from "../../artifacts/artifact-repository.js";
+import { type Outcome, type ReadyStore, type StoredIds } from "../../stores/tracking-store.js";
+import type { Target, Work } from "../dispatch/change-log.js";
+import { type UploadSource } from "./upload-source.js";
+/** A file on its way to where the run keeps its artifacts. */
+export interface Upload extends Work {
+    readonly ids: StoredIds;
+    /** In the run's artifacts. */
+    readonly path: string;
+    readonly source: UploadSource;
+    readonly options: UploadOptions;
+    /** Told when a file is no longer what was logged: what it holds now is stored. */
+    rewritten(): void;
+}
+/** Makes the repository at a root that a store has named. */
+export type OpenRepository = (root: string) => ArtifactRepository;
+/** Where a run's files are brought to: the store says where that is. */
+export declare class UploadTarget implements Target<Upload> {
+    readonly batchItems: number;
+    readonly batchRuns: number;
+    readonly width: number;
+    constructor(store: ReadyStore, open: OpenRepository);
+    apply(uploads: readonly Upload[]): Promise<readonly Outcome[]>;
+    /** Stores one before it returns; false where that cannot be done. */
+    uploadSync({ ids, path, source, rewritten }: Upload): boolean;
+    /**
+     * A whole file; undefined where there is none.
+     * @throws PulseError as the repository does.
+     */
+    read(ids: StoredIds, path: string): Promise<Uint8Array | undefined>;
+    /** Lets go of connections. */
+    close(): void;
+}
+
+// recorder/uploads/uploads.d.ts
+import type { Clock } from "../../clock.js";
+import type { Diagnostics } from "../../diagnostics.js";
+import { PulseError } from "../../errors.js";
+import type { FileAccounting } from "../accounting.js";
+import type { Activity } from "../activities.js";
+import type { RunBuffer } from "../buffer/run-buffer.js";
+import { Dispatcher } from "../dispatch/dispatcher.js";
+import type { OwnOutbox } from "../outbox/own-outbox.js";
+import { type StagedFile } from "./staging.js";
+import { type WaitingFile } from "./upload-queue.js";
+import { type SourceFile } from "./upload-source.js";
+import type { Upload, UploadTarget } from "./upload-target.js";
+/** What uploads work with. */
+export interface UploadsOptions {
+    readonly target: UploadTarget;
+    readonly diagnostics: Diagnostics;
+    readonly clock: Clock;
+    readonly account: FileAccounting;
+    /** Where files are kept until they are stored. */
+    readonly own: OwnOutbox;
+    /** Has a run told what becomes of it, though it may lie in the outbox alone. */
+    readonly follow: (log: RunBuffer) => void;
+    readonly onSettled: () => void;
+    /** Bound of what waits in memory, in bytes. */
+    readonly maxPendingBytes: number;
+    /** Bound of what lies beside the outbox, in bytes. */
+    readonly maxArtifactBytes: number;
+}
+/** What is logged: bytes, which nobody else changes, a file, or what has been put beside the outbox already. */
+export type LoggedContent = Uint8Array | (SourceFile & {
+    readonly copy: boolean;
+}) | StagedFile;
+/** The files of this tracker's runs, until they are stored. */
+export declare class Uploads {
+    readonly dispatcher: Dispatcher<Upload>;
+    /** Why the last file of a run that failed never will be there. */
+    readonly lost: WeakMap<RunBuffer, PulseError>;
+    constructor(options: UploadsOptions);
+    /** Takes a file as its bytes come. */
+    receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>, activity: Activity): Promise<void>;
+    /** A file never will be there. */
+    refuse(log: RunBuffer, path: string, error: PulseError): void;
+    /** What is stored of a run under a path, once it is created; undefined where there is no such file. */
+    stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined>;
+    /** Takes a file of a run. */
+    add(log: RunBuffer, path: string, content: LoggedContent): void;
+    /** Writes everything down that is not; false when that cannot be done. */
+    keep(): boolean;
+    /** Whether files of a run wait. */
+    waitsFor(log: RunBuffer): boolean;
+    /** What waits now, for `waits`. */
+    mark(): WaitingFile[];
+    /** Whether some of these wait and may still be stored; those that do not are taken out. Of those that are denied it is said. */
+    waits(files: WaitingFile[]): "no" | "denied" | "yes";
+    /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
+    writeAll(): void;
+    /** Sends nothing more. */
+    stop(): void;
+}
 
 // run/current.d.ts
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
@@ -1397,9 +2881,7 @@ export declare abstract class DataVerbs {
      * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a stream that breaks off is
      * warned of, and stores nothing.
      * @example
-     * ```ts
-     * await run.logStream(createReadStream("data.csv"), "data.csv");
-     * ```
+     * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
      */
     logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
     /**
@@ -1504,6 +2986,36 @@ export declare function gridPaths(key: string, step: number, timestamp: number, 
 /** Names that the grid cannot read make MLflow's UI fail for the whole run. */
 export declare const spoilsGrid: (path: string) => boolean;
 
+// run/files/images.d.ts
+import type { MetricOptions } from "../metric-value.js";
+import { type Place } from "../values.js";
+import { type ImageSource } from "./image.js";
+/** What the images of a run are recorded with. */
+export interface ImagesOptions {
+    readonly place: Place;
+    readonly upload: (path: string, bytes: Uint8Array) => void;
+    /** Says that an image is left out. */
+    readonly fail: (path: string, error: unknown) => void;
+}
+/** Where an image goes in the grid of MLflow's UI. */
+export type ImageOptions = {
+    readonly key: string;
+} & MetricOptions;
+/** The images of one run. */
+export declare class RunImages {
+    constructor(options: ImagesOptions);
+    /**
+     * Logs one as a file.
+     * @throws PulseError `INVALID_VALUE` for what is no image.
+     */
+    file(image: ImageSource, path: string): void;
+    /**
+     * Logs one into the grid: the image, and a thumbnail, without which the UI shows a broken one. `shown` is called when it is there.
+     * @throws PulseError `INVALID_VALUE` for what is no image, or no key.
+     */
+    intoGrid(image: ImageSource, options: ImageOptions, shown: () => void): void;
+}
+
 // run/files/table.d.ts
 /** Rows, or columns under their names; a record of single values is one row. */
 export type TableRows = readonly object[] | Readonly<Record<string, unknown>>;
@@ -1567,6 +3079,11 @@ export interface ExperimentLog {
     readonly params?: Readonly<Record<string, unknown>> | undefined;
     readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
+    /**
+     * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and objects for names that end in
+     * `.json` or `.yaml`.
+     */
+    readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
     /** @default the configured one */
     readonly trackingUri?: string | undefined;
     /** How long an absent store is waited for, in milliseconds. @default 10000 */
@@ -1592,6 +3109,7 @@ export interface MetricOptions {
 }
 
 // run/options.d.ts
+import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/selector.js";
 import type { Run } from "./run.js";
@@ -1676,9 +3194,13 @@ export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOp
 export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Selector<Result, Args> | undefined;
+    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector<Result, Args> | undefined;
 }
 /** `CallOptions` of a decorator, whose paths the compiler knows. */
 export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
+    /** Files to make of what the method returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector | undefined;
     /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
@@ -1686,6 +3208,8 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
 }
 /** Options of `tracked`, whose functions know the result and the arguments of the function. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
+    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
@@ -1693,6 +3217,7 @@ interface FunctionOptions<F, Metrics, Param extends string, Args> extends Pathle
 }
 /** The same where something is wrong with paths: what, stands in their place. */
 interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
+    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
     readonly metrics?: Unless<BadMetric, Untyped>;
     readonly params?: Unless<BadParam, Untyped>;
 }
@@ -1700,6 +3225,8 @@ interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOpt
 export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param, Args> : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
 /** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
+    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
     /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or a function. */
@@ -1738,6 +3265,27 @@ export interface PlanPart {
     readonly options?: unknown;
     /** The position of the parameter it stands on. */
     readonly parameter?: number;
+}
+
+// run/run-host.d.ts
+import type { Redactor } from "../capture/redact.js";
+import type { Clock } from "../clock.js";
+import type { ResolvedConfig } from "../config/resolve.js";
+import type { Diagnostics } from "../diagnostics.js";
+import type { Recorder } from "../recorder/recorder.js";
+/** What runs need of the tracker they belong to. */
+export interface RunHost {
+    readonly config: ResolvedConfig;
+    readonly recorder: Recorder;
+    readonly diagnostics: Diagnostics;
+    readonly clock: Clock;
+    readonly redact: Redactor;
+    /** Whether it was the default one, and another is now. */
+    readonly replaced: boolean;
+    /** How many of its runs are open. */
+    opened: number;
+    /** Gives, once, the id of the run that the first top-level run of the process resumes (MLFLOW_RUN_ID). */
+    takeResumeId(): string | undefined;
 }
 
 // run/run.d.ts
@@ -1812,6 +3360,38 @@ import { type AnyFunction } from "./plan.js";
  */
 export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args extends readonly Untyped[] = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
 
+// run/values.d.ts
+import { type EmitValue } from "../capture/params.js";
+import { type Tag } from "../entities.js";
+import { type PulseErrorCode } from "../errors.js";
+import type { RunHost } from "./run-host.js";
+/** Where something is recorded, for what is said of it: a run, or one that is about to be opened. */
+export interface Place {
+    readonly host: RunHost;
+    /** Class and method that opened it. */
+    readonly method: string | undefined;
+    readonly runName: string;
+    readonly experiment: string;
+}
+/** Says, once for each method and what it is about, what is wrong; and where. `method`: the one that records, which may have joined the run. */
+export declare function warnAt(place: Place, method: string | undefined, code: PulseErrorCode, detail: string, about: string, cause?: unknown): void;
+/** Walks along a record of the user's, which may have getters that throw. */
+export declare function eachOf(place: Place, verb: string, record: object, visit: EmitValue): void;
+/** Says that a key is stored under another name: mended, or because it would be what another one was mended to, or that of another place (`apart`). */
+export declare function sayMended(place: Place, method: string | undefined, key: string, clean: string, stored: string, apart: boolean): void;
+/** Says that a metric is none. */
+export declare function sayNoNumber(place: Place, method: string | undefined, key: string, value: unknown): void;
+/** A value as the number that is stored. */
+export declare function numberOf(place: Place, method: string | undefined, key: string, value: number | bigint | boolean): number;
+/** The tag that holds what a key was, or where it is from. */
+export declare function keyTag(place: Place, stored: string, given: string, method: string | undefined): Tag;
+/** A step or a time as the integer it must be. */
+export declare function integerOf(place: Place, given: unknown, what: string, key: string, fallback: number, method: string | undefined): number;
+/** Says, once for each name, that the rules have taken something for a secret. */
+export declare function sayRedacted(host: RunHost, name: string, given: unknown, text: string): void;
+/** The text of a param or tag: redacted, then cut. That of an error may be cut, and may lose secrets, without a word. */
+export declare function textOf(place: Place, key: string, value: unknown, limit: number, method: string | undefined, ofError?: boolean): string;
+
 // stores/registry.d.ts
 import { type TrackingStore } from "./tracking-store.js";
 /**
@@ -1848,6 +3428,77 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
  * ```
  */
 export declare function registerTrackingStore(scheme: string, make: StoreMaker): void;
+
+// stores/sql/driver.d.ts
+import type { SqlValue } from "./sql-values.js";
+export type { SqlValue } from "./sql-values.js";
+/** A prepared statement, as `node:sqlite` has it. */
+export interface Statement {
+    run(...values: SqlValue[]): {
+        changes: number | bigint;
+        lastInsertRowid: number | bigint;
+    };
+    get(...values: SqlValue[]): Record<string, unknown> | undefined;
+    all(...values: SqlValue[]): Record<string, unknown>[];
+}
+/** An open database, as `node:sqlite` has it. */
+export interface Database {
+    readonly isTransaction: boolean;
+    exec(sql: string): void;
+    prepare(sql: string): Statement;
+    close(): void;
+}
+/** The name of the opened file within its connection; whatever names no table of the file must say it. */
+export declare const FILE: "file";
+/** How a file is opened. */
+export interface OpenOptions {
+    /** How long a lock is waited for, in milliseconds. @default 0 */
+    readonly waitMs?: number;
+    /** Takes the lock for as long as the file is open. */
+    readonly exclusive?: boolean;
+}
+/**
+ * Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap.
+ * It is attached to a connection that has no file of its own: @photostructure/sqlite finalizes statements only when they are
+ * collected, and a connection keeps its main file open, with its locks, until then; what is detached is closed at once.
+ */
+export declare function openDatabase(path: string, { waitMs, exclusive }?: OpenOptions): Database;
+/** Gives up the open transaction, if there is one. */
+export declare function rollback(db: Pick<Database, "exec">): void;
+/**
+ * Loads the driver, and gives its name.
+ * @throws PulseError `DRIVER_MISSING`
+ */
+export declare function loadSqlite(): string;
+/**
+ * Gives a double as it must be bound to a FLOAT column. @photostructure/sqlite 1.2.1 binds what is up to 2.2e-16
+ * above an integer as that integer, so that 1e-20 would become 0; as text the column's affinity makes it the same double.
+ */
+export declare function real(value: number): SqlValue;
+/** SQLite's primary result codes that ask for different answers. */
+export declare const SQLITE: {
+    readonly BUSY: 5;
+    readonly LOCKED: 6;
+    readonly READONLY: 8;
+    readonly IOERR: 10;
+    readonly CORRUPT: 11;
+    readonly FULL: 13;
+    readonly CANTOPEN: 14;
+    readonly TOOBIG: 18;
+    readonly CONSTRAINT: 19;
+    readonly MISMATCH: 20;
+    readonly NOTADB: 26;
+};
+/** Gives the primary result code of a driver's error, or undefined when it is none of SQLite's. */
+export declare function sqliteCode(error: unknown): number | undefined;
+/** Whether a driver's error says that the file is no database any more: what was in it cannot be read. */
+export declare function isDamaged(error: unknown): boolean;
+
+// stores/sql/sql-values.d.ts
+/** What a column can be given. */
+export type SqlValue = string | number | bigint | Uint8Array | null;
+/** A row of an answer. */
+export type SqlRow = Readonly<Record<string, unknown>>;
 
 // stores/tracking-reader.d.ts
 import type { DatasetInput } from "../entities.js";

@@ -1,6 +1,7 @@
 // Logs one experiment whose values come from the command line, for instance:
 //   node build/examples/log-experiment.js --experiment PulseMetaLearning --run-name trial-1 \
 //     --param lr=0.1 --param run_type=meta-learning --metric avg_confidence=0.85 --metric avg_fragility=0.12
+import { basename } from "node:path";
 import { parseArgs } from "node:util";
 import { logExperiment } from "pulse-mlflow";
 
@@ -10,6 +11,7 @@ const usage = `Usage: log-experiment --experiment NAME [options]
   --param KEY=VALUE     repeatable
   --metric KEY=NUMBER   repeatable
   --tag KEY=VALUE       repeatable
+  --artifact FILE       a file or folder, repeatable; NAME=FILE gives it another name
   --tracking-uri URI    for instance sqlite:///mlflow.db (the default)`;
 
 function pairs(option: string, given: readonly string[]): Record<string, string> {
@@ -33,11 +35,29 @@ function numbers(given: Record<string, string>): Record<string, number> {
   );
 }
 
+function files(given: readonly string[]): Record<string, { path: string }> {
+  return Object.fromEntries(
+    given.map((file) => {
+      const [, name = basename(file), path = file] = /^([^=]+)=(.+)$/.exec(file) ?? [];
+      return [name, { path }];
+    }),
+  );
+}
+
 try {
   const text = { type: "string" } as const;
   const list = { type: "string", multiple: true, default: [] as string[] } as const;
   const { values } = parseArgs({
-    options: { experiment: text, "run-name": text, "tracking-uri": text, param: list, metric: list, tag: list, help: { type: "boolean" } },
+    options: {
+      experiment: text,
+      "run-name": text,
+      "tracking-uri": text,
+      param: list,
+      metric: list,
+      tag: list,
+      artifact: list,
+      help: { type: "boolean" },
+    },
   });
   if (values.help || values.experiment === undefined) {
     console.log(usage);
@@ -50,6 +70,7 @@ try {
       params: pairs("param", values.param),
       metrics: numbers(pairs("metric", values.metric)),
       tags: pairs("tag", values.tag),
+      artifacts: files(values.artifact),
       trackingUri,
     });
     console.log("Logged experiment to MLflow.");

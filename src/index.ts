@@ -1,6 +1,7 @@
 export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
 export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
 export type { Aggregate } from "./capture/aggregate.js";
+export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { Redactor } from "./capture/redact.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
@@ -49,7 +50,11 @@ export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } 
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
 export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
+export type { ArtifactStream } from "./run/files/chunks.js";
 export type { FolderOptions } from "./run/files/files-in.js";
+export type { ImageSource, PixelImage } from "./run/files/image.js";
+export type { ImageOptions } from "./run/files/images.js";
+export type { TableRows } from "./run/files/table.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { MetricOptions, MetricValue } from "./run/metric-value.js";

@@ -12,6 +12,7 @@ export interface PictureClass {
 }
 
 export interface Example {
+  digit: number;
   picture: Picture;
   label: number;
 }
@@ -32,6 +33,7 @@ interface EpisodeShape {
 const DATA_LOCATIONS = ["data/digits.csv.gz", "../../../examples/pulse-meta-learning/data/digits.csv.gz"];
 const FULL_INK = 16;
 const SIDE = 8;
+const ENLARGED = 12;
 
 export function loadDigits(): PictureClass[] {
   const location = DATA_LOCATIONS.map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
@@ -65,7 +67,7 @@ export function drawEpisode(classes: readonly PictureClass[], shape: EpisodeShap
           `the data set has only ${pictures.length} pictures of it`,
       );
     }
-    const examples = random.shuffled(pictures).map((picture) => ({ picture, label }));
+    const examples = random.shuffled(pictures).map((picture) => ({ digit, picture, label }));
     episode.support.push(...examples.slice(0, shots));
     episode.query.push(...examples.slice(shots, shots + queries));
   }
@@ -74,6 +76,13 @@ export function drawEpisode(classes: readonly PictureClass[], shape: EpisodeShap
 
 export function withNoise(picture: Picture, deviation: number, random: Random): Picture {
   return picture.map((ink) => Math.min(1, Math.max(0, ink + deviation * random.normal())));
+}
+
+/** A picture large enough to look at, ink on paper. */
+export function enlarged(picture: Picture): { width: number; height: number; data: Float64Array } {
+  const side = SIDE * ENLARGED;
+  const pixel = (at: number): number => Math.floor(at / side / ENLARGED) * SIDE + Math.floor((at % side) / ENLARGED);
+  return { width: side, height: side, data: Float64Array.from({ length: side * side }, (_, at) => 1 - (picture[pixel(at)] ?? 0)) };
 }
 
 function quarterTurn(picture: Picture): Picture {

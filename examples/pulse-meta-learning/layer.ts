@@ -17,6 +17,10 @@ export class Layer {
     return new Layer(this.#rows.map((row) => row.slice()));
   }
 
+  weights(): number[] {
+    return this.#rows.flatMap((row) => [...row]);
+  }
+
   apply(inputs: Float64Array): Float64Array {
     return Float64Array.from(this.#rows, (row) => {
       let sum = row.at(-1) ?? 0;

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { LogMetric, LogParam, TrackedExperiment, TrackedRun } from "pulse-mlflow";
-import { drawEpisode, type Episode, type PictureClass, withNoise, withSideways } from "./digits.js";
+import { LogArtifact, LogMetric, LogParam, requireRun, TrackedExperiment, TrackedRun } from "pulse-mlflow";
+import { drawEpisode, type Episode, enlarged, type Picture, type PictureClass, withNoise, withSideways } from "./digits.js";
 import { Network } from "./network.js";
 import { Random } from "./random.js";
 import { START } from "./start.js";
@@ -20,12 +20,30 @@ interface Evaluation {
   avg_confidence: number;
   /** Share of predictions that a little noise on the pixels overturns. */
   avg_fragility: number;
+  /** How often each unseen digit was taken for which. */
+  confusion: Guess[];
+  /** The first pictures that were misread. */
+  misread: Misread[];
+}
+
+interface Guess {
+  digit: number;
+  guess: number;
+  times: number;
+}
+
+interface Misread {
+  digit: number;
+  guess: number;
+  picture: Picture;
 }
 
 export interface TrialResult extends Evaluation {
   /** How much of the accuracy is owed to meta-training: the same network without it is judged on the same episodes. */
   accuracy_gain: number;
   final_loss: number;
+  /** The weights that meta-training found, one after the other. */
+  weights: Float32Array;
 }
 
 interface MetaStep {
@@ -45,6 +63,7 @@ const TEST_EPISODES = 60;
 const TEST_SEED = 1;
 const NOISE = 0.2;
 const NOISY_COPIES = 5;
+const MOST_MISREAD = 12;
 
 /** Reptile: searches the initial weights from which a few examples are enough to learn digits it never saw. */
 @TrackedExperiment(EXPERIMENT, { params: { run_type: "meta-learning" }, tags: { start: START } })
@@ -62,6 +81,7 @@ export class MetaLearner {
   @TrackedRun({ runName: ([hyperparameters]) => trialName(hyperparameters), tags: { algorithm: "reptile", dataset: "optdigits" } })
   @LogParam
   @LogMetric(["accuracy", "accuracy_gain", "avg_confidence", "avg_fragility"])
+  @LogArtifact({ "weights.f32": "weights" })
   async trial(hyperparameters: Hyperparameters): Promise<TrialResult> {
     const random = new Random(hyperparameters.seed);
     const network = Network.random(PIXELS, FEATURES, WAYS, random);
@@ -75,7 +95,11 @@ export class MetaLearner {
     }
 
     const trained = await this.#evaluate(network, hyperparameters);
-    return { ...trained, accuracy_gain: trained.accuracy - untrained.accuracy, final_loss };
+    const run = requireRun();
+    run.logTable(trained.confusion, "confusion.json");
+    for (const { digit, guess, picture } of trained.misread) run.logImage(enlarged(picture), { key: `misread/${digit} as ${guess}` });
+    const weights = Float32Array.from(network.weights());
+    return { ...trained, weights, accuracy_gain: trained.accuracy - untrained.accuracy, final_loss };
   }
 
   /** Yields the mean loss on the queries of the known digits after each meta step. */
@@ -102,13 +126,19 @@ export class MetaLearner {
     let right = 0;
     let confidence = 0;
     let flips = 0;
+    const times = new Map<string, Guess>();
+    const misread: Misread[] = [];
     for (let i = 0; i < TEST_EPISODES; i++) {
       const episode = drawEpisode(this.#unseen, shape, random);
       const adapted = adapt(network, episode, hyperparameters);
-      for (const { picture, label } of episode.query) {
+      for (const { picture, label, digit } of episode.query) {
         const probabilities = adapted.predict(picture);
         const predicted = mostLikely(probabilities);
         right += Number(predicted === label);
+        const guess = digitOf(episode, predicted);
+        const counted = times.get(`${digit} ${guess}`) ?? { digit, guess, times: 0 };
+        times.set(`${digit} ${guess}`, { ...counted, times: counted.times + 1 });
+        if (guess !== digit && misread.length < MOST_MISREAD) misread.push({ digit, guess, picture });
         confidence += probabilities[predicted] ?? 0;
         for (let copy = 0; copy < NOISY_COPIES; copy++) {
           flips += Number(mostLikely(adapted.predict(withNoise(picture, NOISE, random))) !== predicted);
@@ -121,6 +151,8 @@ export class MetaLearner {
       accuracy: right / predictions,
       avg_confidence: confidence / predictions,
       avg_fragility: flips / (predictions * NOISY_COPIES),
+      confusion: [...times.values()].toSorted((a, b) => a.digit - b.digit || a.guess - b.guess),
+      misread,
     };
   }
 }
@@ -138,6 +170,11 @@ function adapt(network: Network, { support }: Episode, { inner_lr, inner_steps }
 function queryLoss(network: Network, { query }: Episode): number {
   const losses = query.map(({ picture, label }) => -Math.log(network.predict(picture)[label] ?? 0));
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+}
+
+/** The digit that a label stands for in an episode. */
+function digitOf({ support }: Episode, label: number): number {
+  return support.find((each) => each.label === label)?.digit ?? -1;
 }
 
 function mostLikely(probabilities: Float64Array): number {

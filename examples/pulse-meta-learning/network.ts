@@ -20,6 +20,11 @@ export class Network {
     return new Network(this.#features.copy(), this.#scores.copy());
   }
 
+  /** All weights, layer after layer. */
+  weights(): number[] {
+    return [...this.#features.weights(), ...this.#scores.weights()];
+  }
+
   /** The probability of each label. */
   predict(picture: Picture): Float64Array {
     return softmax(this.#scores.apply(this.#features.apply(picture).map(Math.tanh)));

@@ -34,6 +34,24 @@ export class ProgressReport {
   }
 }
 
+const [CHART_WIDTH, BAR_HEIGHT, LABEL_WIDTH] = [480, 24, 140];
+
+/** The accuracy of each trial as bars, in SVG. */
+export function accuracyChart(trials: readonly Trial[]): string {
+  const bars = trials.map(({ hyperparameters, outcome }, i) => {
+    const accuracy = outcome.status === "fulfilled" ? outcome.value.accuracy : 0;
+    const [y, width] = [i * BAR_HEIGHT, Math.round(accuracy * (CHART_WIDTH - LABEL_WIDTH - 60))];
+    const said = outcome.status === "fulfilled" ? decimals(accuracy) : "failed";
+    return (
+      `<text x="0" y="${y + 16}">${trialName(hyperparameters)}</text>` +
+      `<rect x="${LABEL_WIDTH}" y="${y + 4}" width="${width}" height="${BAR_HEIGHT - 8}" fill="steelblue"/>` +
+      `<text x="${LABEL_WIDTH + width + 6}" y="${y + 16}">${said}</text>`
+    );
+  });
+  const size = `width="${CHART_WIDTH}" height="${trials.length * BAR_HEIGHT}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">${bars.join("")}</svg>`;
+}
+
 export function tableOf(trials: readonly Trial[]): string {
   const rows = [HEADINGS, ...trials.map(rowOf)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

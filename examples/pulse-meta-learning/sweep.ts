@@ -1,5 +1,6 @@
-import { LogMetric, requireRun, TrackedExperiment, TrackedRun } from "pulse-mlflow";
+import { LogArtifact, LogMetric, requireRun, TrackedExperiment, TrackedRun } from "pulse-mlflow";
 import { EXPERIMENT, type Hyperparameters, type MetaLearner, type TrialResult } from "./learner.js";
+import { accuracyChart } from "./report.js";
 import { START } from "./start.js";
 
 // MLflow shows what is in this tag as the run's description.
@@ -15,6 +16,8 @@ interface SweepResult {
   trials: Trial[];
   best: (TrialResult & { hyperparameters: Hyperparameters }) | undefined;
   best_accuracy: number | undefined;
+  /** Each trial's accuracy, as a chart. */
+  chart: string;
 }
 
 interface SweepObserver {
@@ -35,6 +38,7 @@ export class MetaLearningSweep {
 
   @TrackedRun({ runName: `sweep of ${START}`, tags: { "mlflow.note.content": DESCRIPTION, dataset: "optdigits" } })
   @LogMetric("best_accuracy")
+  @LogArtifact({ "accuracy.svg": "chart" })
   async run(grid: readonly Hyperparameters[]): Promise<SweepResult> {
     const trials: Trial[] = [];
     for (const [step, hyperparameters] of grid.entries()) {
@@ -48,6 +52,6 @@ export class MetaLearningSweep {
     const [best] = trials
       .flatMap(({ hyperparameters, outcome }) => (outcome.status === "fulfilled" ? [{ hyperparameters, ...outcome.value }] : []))
       .toSorted((a, b) => b.accuracy - a.accuracy);
-    return { trials, best, best_accuracy: best?.accuracy };
+    return { trials, best, best_accuracy: best?.accuracy, chart: accuracyChart(trials) };
   }
 }

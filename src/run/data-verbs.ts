@@ -173,9 +173,7 @@ export abstract class DataVerbs {
    * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a stream that breaks off is
    * warned of, and stores nothing.
    * @example
-   * ```ts
-   * await run.logStream(createReadStream("data.csv"), "data.csv");
-   * ```
+   * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
    */
   async logStream(stream: ArtifactStream, artifactFile: string): Promise<void> {
     if (this.log === undefined) {

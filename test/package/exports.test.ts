@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { declarations } from "../support/declarations.js";
 
 const EXPORTS = [
+  "LogArtifact",
   "LogMetric",
   "LogParam",
   "LogTag",
