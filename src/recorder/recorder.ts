@@ -196,6 +196,11 @@ export class Recorder {
     return !waits();
   }
 
+  /** What the store has of one of a run's tags, once the run is created; undefined where it has none, or cannot say. */
+  async storedTag(log: RunBuffer, key: string): Promise<string | undefined> {
+    return this.#options.store.tagOf?.(await this.#files.created(log), key);
+  }
+
   /** What a run's artifacts hold under a path, once the run is created; undefined where there is no such file. */
   async storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
     return this.#files.stored(log, path);

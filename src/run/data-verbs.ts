@@ -18,7 +18,7 @@ import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
 import { RunImages } from "./files/images.js";
 import { jsonText, plainOf } from "./files/json.js";
 import { checkTablePath, type TableRows } from "./files/table.js";
-import { RunTables } from "./files/tables.js";
+import { RunTables, TABLES_TAG } from "./files/tables.js";
 import { yamlText } from "./files/yaml.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import type { MetricOptions } from "./metric-value.js";
@@ -205,7 +205,7 @@ export abstract class DataVerbs {
         recorder: this.place.host.recorder,
         log,
         resumed: this.resumed,
-        tag: (value) => log.tag({ key: "mlflow.loggedArtifacts", value }),
+        tag: (value) => log.tag({ key: TABLES_TAG, value }),
         apart: (table, other, error) => {
           const why = error === undefined ? "was not read before the program ended" : `cannot be read (${messageOf(error)})`;
           this.#warn(

@@ -47,6 +47,7 @@ class CheckedStore implements ReadyStore {
   readonly volatile: boolean;
   readonly applySync?: (changes: readonly RunChange[], waitMs: number) => readonly Outcome[];
   readonly artifactsOf?: (ids: StoredIds) => ArtifactPlace | Promise<ArtifactPlace>;
+  readonly tagOf?: (ids: StoredIds, key: string) => string | undefined | Promise<string | undefined>;
   readonly runUrl?: (ids: StoredIds) => string;
   readonly probe?: (options: ProbeOptions) => Promise<readonly Finding[]>;
   readonly #given: TrackingStore;
@@ -57,6 +58,7 @@ class CheckedStore implements ReadyStore {
     this.volatile = given.volatile === true;
     this.durable = given.uri !== undefined && !this.volatile;
     if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.([...changes], waitMs));
+    if (given.tagOf) this.tagOf = (ids, key) => given.tagOf?.(ids, key);
     if (given.artifactsOf) this.artifactsOf = (ids) => given.artifactsOf?.(ids);
     if (given.runUrl) this.runUrl = (ids) => String(given.runUrl?.(ids));
     if (given.probe) this.probe = async (options) => ((await given.probe?.(options)) ?? []).map(shownFinding);

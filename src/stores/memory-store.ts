@@ -60,6 +60,10 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     });
   }
 
+  tagOf({ runId }: StoredIds, key: string): string | undefined {
+    return this.runs.get(runId)?.tags.get(key);
+  }
+
   artifactsOf({ runId }: StoredIds): MemoryRepository {
     const run = this.runs.get(runId);
     if (run === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId} in this store.`);

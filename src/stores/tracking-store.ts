@@ -191,6 +191,11 @@ export interface TrackingStore {
    * @default there is no place for files: each is refused
    */
   artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
+  /**
+   * What the store has of one of a run's tags, which others may have set, too; undefined where it has none.
+   * @default not known: what a resumed run adds to such a tag takes the place of what is there
+   */
+  tagOf?(ids: StoredIds, key: string): string | undefined | Promise<string | undefined>;
   /** The page where people look at a run, when there is one. */
   runUrl?(ids: StoredIds): string;
   /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
@@ -214,11 +219,11 @@ export interface ReadyStore extends TrackingStore {
 /** @internal What a value is that is no store by this contract, in words; undefined when it is one. */
 export function storeFault(store: unknown): string | undefined {
   if (typeof store !== "object" || store === null) return shownValue(store);
-  const { apply, close, applySync, artifactsOf, runUrl, settle, probe, uri } = store as Record<string, unknown>;
+  const { apply, close, applySync, artifactsOf, tagOf, runUrl, settle, probe, uri } = store as Record<string, unknown>;
   if (isPromise(store)) return "a promise (make the store at once, and open it with the first change)";
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) => (typeof value === "function" ? [] : [name]));
   if (missing.length > 0) return `an object without ${missing.join(" and ")}`;
-  const odd = Object.entries({ applySync, artifactsOf, runUrl, settle, probe }).find(
+  const odd = Object.entries({ applySync, artifactsOf, tagOf, runUrl, settle, probe }).find(
     ([, value]) => value !== undefined && typeof value !== "function",
   );
   if (odd) return `one whose ${odd[0]} is no method`;

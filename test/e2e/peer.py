@@ -160,6 +160,24 @@ def inputs(uri, run_id):
 
 
 @op
+def tables(uri, run_id, names):
+    """Tables as `mlflow.load_table` gives them, each as its columns and rows, and a YAML file as PyYAML reads it."""
+    import mlflow
+    import yaml
+
+    mlflow.set_tracking_uri(uri)
+    with beside(uri):
+        experiment = client(uri).get_run(run_id).info.experiment_id
+        mlflow.set_experiment(experiment_id=experiment)
+        frames = {name: mlflow.load_table(name, run_ids=[run_id]) for name in names}
+        with tempfile.TemporaryDirectory() as folder:
+            with open(client(uri).download_artifacts(run_id, "config.yaml", folder)) as file:
+                value = yaml.safe_load(file)
+    rows = {name: [list(frame.columns), json.loads(frame.to_json(orient="values"))] for name, frame in frames.items()}
+    return {"tables": rows, "yaml": value}
+
+
+@op
 def artifacts(uri, run_id):
     """Each file of a run, by path: its size and SHA-256 as it is downloaded, and the size the listing says."""
     import hashlib

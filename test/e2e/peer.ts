@@ -199,6 +199,11 @@ export class Peer {
     return this.#ask("artifacts", { uri, run_id });
   }
 
+  /** Tables as `mlflow.load_table` gives them, each as its columns and rows, and `config.yaml` as PyYAML reads it. */
+  tables(uri: string, run_id: string, names: readonly string[]): Promise<{ tables: Record<string, unknown>; yaml: unknown }> {
+    return this.#ask("tables", { uri, run_id, names });
+  }
+
   /** The ids of the active runs that match, oldest start first. */
   search(uri: string, experiment: string, filter = ""): Promise<string[]> {
     return this.#ask("search", { uri, experiment, filter });

@@ -99,7 +99,7 @@ test("a stream that breaks off, or gives no bytes, stores nothing, fails nothing
 });
 
 test("a long stream lies beside the outbox while it waits, 0600, and nothing is left of it behind", async () => {
-  const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 100 });
+  const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 60_000 });
   store.uploadFault = () => new PulseError("STORE_UNAVAILABLE", "Away.");
   const run = tracker.startRun({ runName: "long" });
   async function* long() {
@@ -214,6 +214,7 @@ test("a resumed run's rows come behind those that are stored; what is stored and
   const { tracker, text, names, warnings, run: stored } = memory();
   const first = tracker.startRun({});
   first.logTable([{ a: 1 }, { a: 2 }], "t.json");
+  first.logTable([{ a: 1 }], "kept.json");
   first.logText("{}", "odd.json");
   first.end();
   await tracker.flush();
@@ -233,6 +234,8 @@ test("a resumed run's rows come behind those that are stored; what is stored and
   assert.deepEqual(JSON.parse(text("new.json") ?? ""), { columns: ["x"], data: [[1]] });
   assert.match(warnings.join("\n"), /Table "odd\.json" of run .* cannot be read \(it is no table\); the new rows are in odd-/);
   assert.equal(stored().status, "FINISHED");
+  const tables = JSON.parse(stored().tags.get("mlflow.loggedArtifacts") ?? "").map(({ path }: { path: string }) => path);
+  assert.deepEqual(tables, ["t.json", "kept.json", "odd.json", "new.json"]);
 });
 
 const pixels = { width: 400, height: 200, data: Uint8Array.from({ length: 400 * 200 * 3 }, (_, i) => (i * 7) % 256) };

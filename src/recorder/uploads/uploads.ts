@@ -104,14 +104,22 @@ export class Uploads {
 
   /** What is stored of a run under a path, once it is created; undefined where there is no such file. */
   async stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
+    return this.#options.target.read(await this.created(log), path);
+  }
+
+  /**
+   * What the store calls a run, once it is created.
+   * @throws PulseError why it never can be.
+   */
+  async created(log: RunBuffer): Promise<StoredIds> {
     this.#options.follow(log);
-    const ids =
+    return (
       log.ids ??
       (await new Promise<StoredIds>((resolve, reject) => {
         if (log.refused) reject(log.refused);
         log.watch({ created: resolve, lost: (error) => log.refused && reject(error) });
-      }));
-    return this.#options.target.read(ids, path);
+      }))
+    );
   }
 
   /** Takes a file of a run. */

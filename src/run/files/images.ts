@@ -68,13 +68,13 @@ export class RunImages {
       if (!isImageFile(bytes)) throw new PulseError("INVALID_VALUE", "logImage: the bytes must be a PNG, JPEG, GIF or WebP file.");
       upload(paths.image, bytes);
       const small = async (): Promise<void> => upload(paths.thumbnail, await smaller(bytes));
-      void host.recorder.during(small, () => upload(paths.thumbnail, pixels ? png(thumbnail(pixels)) : bytes));
       shown();
+      return host.recorder.during(small, () => upload(paths.thumbnail, pixels ? png(thumbnail(pixels)) : bytes));
     });
   }
 
   /** Gives an image's bytes to `taken`, at once where they are there. */
-  #take(image: ImageSource, path: string, taken: (bytes: Uint8Array, pixels?: Pixels) => void): void {
+  #take(image: ImageSource, path: string, taken: (bytes: Uint8Array, pixels?: Pixels) => unknown): void {
     const bytes = copyOf(image);
     if (bytes !== undefined) taken(bytes);
     else if (typeof (image as { toBuffer?: unknown } | null)?.toBuffer === "function") {
@@ -93,13 +93,13 @@ export class RunImages {
       );
   }
 
-  #takeLater(given: Promise<unknown>, path: string, taken: (bytes: Uint8Array) => void): void {
+  #takeLater(given: Promise<unknown>, path: string, taken: (bytes: Uint8Array) => unknown): void {
     const { place, fail } = this.#options;
     const lost = new PulseError("LOST_AT_EXIT", `The program ended before ${JSON.stringify(path)} was made.`);
     void place.host.recorder.during(
       async (activity) => {
         const bytes = bytesOf(await given);
-        if (!activity.over) taken(bytes);
+        if (!activity.over) await taken(bytes); // with its thumbnail, so that who waits for it waits for both
       },
       (error) => fail(path, error ?? lost),
     );

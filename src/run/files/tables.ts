@@ -5,6 +5,8 @@ import { canWriteParquet, parquetOf } from "./parquet.js";
 import { Table, type TableRows } from "./table.js";
 
 const PARQUET = ".parquet";
+/** The tag by which MLflow finds tables. */
+export const TABLES_TAG = "mlflow.loggedArtifacts";
 
 /** What the tables of a run are written with. */
 export interface TablesOptions {
@@ -41,9 +43,30 @@ export class RunTables {
     table.rows.add(rows, plain);
     if (known === undefined) {
       this.#tables.set(path, table);
-      this.#options.tag(tagOf(this.#tables.keys()));
+      if (this.#options.resumed) void this.#tagBeside();
+      else this.#options.tag(tagOf(this.#tables.keys()));
     }
     table.grew();
+  }
+
+  /** Names the tables beside those that the run had before. */
+  #tagBeside(): Promise<void> {
+    const { recorder, log, tag } = this.#options;
+    const own = (before: readonly string[]): void => tag(tagOf(new Set([...before, ...this.#tables.keys()])));
+    return recorder.during(
+      async () => own(tablesIn(await recorder.storedTag(log, TABLES_TAG))),
+      () => own([]),
+    );
+  }
+}
+
+/** The tables that a tag names. */
+function tablesIn(tag: string | undefined): string[] {
+  try {
+    const listed: unknown = JSON.parse(tag ?? "[]");
+    return Array.isArray(listed) ? listed.flatMap((each) => (typeof each?.path === "string" ? [each.path] : [])) : [];
+  } catch {
+    return []; // somebody else's, and no list
   }
 }
 
@@ -93,6 +116,6 @@ class GrowingTable {
   }
 }
 
-/** The tag by which MLflow finds tables, as Python writes it. */
+/** Its value, as Python writes it. */
 const tagOf = (paths: Iterable<string>): string =>
   `[${Array.from(paths, (path) => `{"path": ${JSON.stringify(path)}, "type": "table"}`).join(", ")}]`;

@@ -87,6 +87,15 @@ export class HttpStore implements ReadyStore {
     }
   }
 
+  async tagOf({ runId }: StoredIds, key: string): Promise<string | undefined> {
+    try {
+      const tags = record(record((await this.#run(runId))["run"])?.["data"])?.["tags"];
+      return Array.isArray(tags) ? text(record(tags.find((tag) => record(tag)?.["key"] === key))?.["value"]) : undefined;
+    } catch (error) {
+      throw error instanceof Failure ? error.error : error;
+    }
+  }
+
   runUrl({ experimentId, runId }: StoredIds): string {
     return `${this.api.origin}/#/experiments/${experimentId}/runs/${runId}`;
   }

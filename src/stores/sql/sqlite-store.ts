@@ -89,10 +89,21 @@ export class SqliteStore implements ReadyStore {
   }
 
   artifactsOf({ runId }: StoredIds): string {
+    const row = this.#read("SELECT artifact_uri FROM runs WHERE run_uuid = ?", runId);
+    if (row === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId} in ${this.#path}.`);
+    return String(row["artifact_uri"] ?? "");
+  }
+
+  tagOf({ runId }: StoredIds, key: string): string | undefined {
+    const value = this.#read("SELECT value FROM tags WHERE run_uuid = ? AND key = ?", runId, key)?.["value"];
+    return typeof value === "string" ? value : undefined;
+  }
+
+  #read(sql: string, ...values: readonly string[]): Record<string, unknown> | undefined {
     try {
-      const row = this.#connect(0).db.prepare("SELECT artifact_uri FROM runs WHERE run_uuid = ?").get(runId);
-      if (row === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId} in ${this.#path}.`);
-      return String(row["artifact_uri"] ?? "");
+      return this.#connect(0)
+        .db.prepare(sql)
+        .get(...values) as Record<string, unknown> | undefined;
     } catch (error) {
       const outcome = this.#outcomeOf(error);
       throw "error" in outcome && outcome.kind === "away" ? outcome.error : error;
