@@ -3,16 +3,14 @@ import { type FileHandle, lstat, open, readdir, rename, rm } from "node:fs/promi
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
-import { systemClock } from "../clock.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { makeFolder } from "../make-folder.js";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 import { bytesOf, checkLength } from "./content.js";
 import { isInside, leadsOut, realPath } from "./inside.js";
 import { checkedListing, type ListedEntry } from "./paths.js";
+import { isUnfinished, sweepUnfinished, unfinishedBeside } from "./unfinished.js";
 
-/** What is not whole yet; nobody else's files look so. */
-const TEMPORARY = /^\.pulse-[0-9a-f]{32}\.tmp$/;
 /** Files that are looked at at once. */
 const LOOKED_AT_ONCE = 32;
 
@@ -24,6 +22,8 @@ const LOOKED_AT_ONCE = 32;
 export class LocalRepository implements ArtifactRepository {
   readonly uri: string;
   readonly #root: string;
+  /** Folders in which it has looked for what dead programs have left. */
+  readonly #swept = new Set<string>();
 
   /** @param root an absolute path; it need not exist yet */
   constructor(root: string) {
@@ -34,7 +34,7 @@ export class LocalRepository implements ArtifactRepository {
   async upload(path: string, content: ArtifactContent, { signal, onProgress }: UploadOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     const target = this.#attempt("stored", path, () => this.#place(path));
-    const temporary = temporaryBeside(target);
+    const temporary = unfinishedBeside(target);
     let handle: FileHandle | undefined;
     try {
       handle = await open(temporary, "wx");
@@ -72,7 +72,7 @@ export class LocalRepository implements ArtifactRepository {
     checkLength(bytes.length, content.size);
     this.#attempt("stored", path, () => {
       const target = this.#place(path);
-      const temporary = temporaryBeside(target);
+      const temporary = unfinishedBeside(target);
       try {
         writeFileSync(temporary, bytes, { flag: "wx" });
         renameSync(temporary, target);
@@ -89,7 +89,7 @@ export class LocalRepository implements ArtifactRepository {
       const entries = await readdir(folder, { withFileTypes: true });
       const found: ListedEntry[] = [];
       for (let i = 0; i < entries.length; i += LOOKED_AT_ONCE) {
-        const some = entries.slice(i, i + LOOKED_AT_ONCE).filter(({ name }) => !TEMPORARY.test(name));
+        const some = entries.slice(i, i + LOOKED_AT_ONCE).filter(({ name }) => !isUnfinished(name));
         found.push(...(await Promise.all(some.map(({ name }) => this.#entry(folder, name)))).flat());
       }
       return checkedListing(this.uri, path, found);
@@ -120,6 +120,10 @@ export class LocalRepository implements ArtifactRepository {
     if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path);
     makeFolder(dirname(target));
     if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path); // what was made meanwhile
+    if (!this.#swept.has(dirname(target))) {
+      this.#swept.add(dirname(target));
+      sweepUnfinished(dirname(target));
+    }
     return target;
   }
 
@@ -183,8 +187,6 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
   EINVAL: "REJECTED",
   EFBIG: "REJECTED",
 };
-
-const temporaryBeside = (target: string): string => join(dirname(target), `.pulse-${systemClock.id()}.tmp`);
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === "ENOENT";
 

@@ -1,0 +1,30 @@
+// What killed programs leave unfinished in a folder of artifacts is taken away; what others are writing is not.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { after, test } from "node:test";
+import { isUnfinished, sweepUnfinished, unfinishedBeside } from "../../src/artifacts/unfinished.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pulse-unfinished-"));
+after(() => rmSync(folder, { recursive: true }));
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+test("those of dead processes of this machine go, those of others once nobody has written to them for a day", () => {
+  const mine = basename(unfinishedBeside(join(folder, "a.bin")));
+  assert.ok(isUnfinished(mine) && basename(unfinishedBeside(join(folder, "a.bin"))) !== mine);
+  const { pid } = spawnSync(process.execPath, ["-e", ""]);
+  const hex = (number: number): string => number.toString(16).padStart(8, "0");
+  const dead = mine.replace(/.{8}\.tmp$/, `${hex(pid)}.tmp`);
+  const elsewhere = mine.replace(/.{16}\.tmp$/, `0badcafe${hex(pid)}.tmp`);
+  const others = [".pulse-note.tmp", "a.bin"];
+  for (const name of [mine, dead, elsewhere, ...others]) writeFileSync(join(folder, name), "x");
+  sweepUnfinished(folder);
+  assert.deepEqual(readdirSync(folder).sort(), [mine, elsewhere, ...others].sort());
+  sweepUnfinished(folder, Date.now() + DAY_MS - 60_000);
+  assert.ok(readdirSync(folder).includes(elsewhere));
+  sweepUnfinished(folder, Date.now() + DAY_MS + 60_000);
+  assert.deepEqual(readdirSync(folder).sort(), others.sort());
+  sweepUnfinished(join(folder, "none"));
+});
