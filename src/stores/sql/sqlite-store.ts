@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
@@ -90,6 +91,9 @@ export class SqliteStore implements ReadyStore {
 
   artifactsOf({ runId }: StoredIds): string {
     try {
+      // Who only looks makes no file.
+      if (this.#connection === undefined && !existsSync(this.#path))
+        throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId}: there is no file ${this.#path}.`);
       const row = this.#connect(0).db.prepare("SELECT artifact_uri FROM runs WHERE run_uuid = ?").get(runId);
       if (row === undefined) throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId} in ${this.#path}.`);
       return String(row["artifact_uri"] ?? "");
