@@ -267,6 +267,12 @@ export class Uploads {
     return denied ? "denied" : "no";
   }
 
+  /** Stores what can be stored before it returns, of runs that are created. */
+  writeSync(): void {
+    this.#queue.recall();
+    while (this.#queue.ready && this.dispatcher.writeSync(0) === true);
+  }
+
   /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
   writeAll(): void {
     const { account, own, diagnostics, target } = this.#options;
