@@ -1178,7 +1178,7 @@ declare const PROBLEMS: {
     };
     readonly ARTIFACT_UNREADABLE: {
         readonly retry: false;
-        readonly todo: "Everything else of the run goes on. Log a file when it is whole, and keep it until `await flush()` where another file system does not let it be linked.";
+        readonly todo: "Everything else of the run goes on.";
     };
     readonly ARTIFACT_REWRITTEN: {
         readonly retry: false;
@@ -1396,7 +1396,7 @@ export declare abstract class DataVerbs {
     logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
     /**
      * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a record of single values is one
-     * row. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
+     * row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
      * @example
      * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
      */
@@ -1445,12 +1445,12 @@ export interface FolderOptions {
     readonly followSymlinks?: boolean | undefined;
 }
 /**
- * Gives the files of a folder and of those in it, with `/`, in the order of their names, and how many entries are none that can be logged.
- * @throws the error of the file system; Error for more than 100,000 files.
+ * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none that can be logged.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
  */
-export declare function filesIn(root: string, { include, exclude, followSymlinks }: FolderOptions): {
+export declare function filesIn(root: string, options: FolderOptions): {
     files: string[];
-    skipped: number;
+    skipped: string[];
 };
 
 // run/files/image.d.ts
@@ -2060,7 +2060,8 @@ export interface TrackingStore {
     /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
     applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
     /**
-     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten.
+     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten. Commands
+     * know a run by its id alone: `experimentId` is empty then.
      * @default there is no place for files: each is refused
      */
     artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
