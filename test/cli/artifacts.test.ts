@@ -184,6 +184,35 @@ test("a server's run, its refusal and its absence", async () => {
   assert.doesNotMatch(away.err, /recording goes on/i);
 });
 
+test("a server that keeps the files itself is asked with the credentials for it, and what it lists is not believed", async () => {
+  let files: object[] = [{ path: "a.txt", is_dir: false, file_size: 5 }];
+  const artifacts = "/api/2.0/mlflow-artifacts/artifacts";
+  const server = await scripted(({ url }) => {
+    if (url.includes("runs/get")) return { body: { run: { info: { artifact_uri: "mlflow-artifacts:/1/r/artifacts" } } } };
+    if (url.startsWith(`${artifacts}?`)) return { body: { files } };
+    return url === `${artifacts}/1/r/artifacts/a.txt` ? { body: "hello" } : undefined;
+  });
+  try {
+    const env = { MLFLOW_TRACKING_URI: server.url, MLFLOW_TRACKING_TOKEN: "for-it" };
+    const to = newFolder();
+    const { code, out, err } = await cli(["artifacts", "download", "r", "--to", to], env);
+    assert.equal(code, 0, err);
+    assert.equal(readFileSync(join(to, "a.txt"), "utf8"), "hello");
+    assert.match(out, /a\.txt\n1 file \(5 B\) written to /);
+    assert.equal(server.seen.length, 3);
+    assert.ok(server.seen.every(({ headers }) => headers.authorization === "Bearer for-it"));
+    for (const path of ["../evil.txt", "/evil.txt", "..", "a/b", "..\\evil.txt"]) {
+      files = [{ path, is_dir: false, file_size: 5 }];
+      const hostile = await cli(["artifacts", "download", "r", "--to", to], env);
+      assert.equal(hostile.code, 1);
+      assert.match(hostile.err, /^pulse-mlflow: The listing of "" in mlflow-artifacts:\S+ names .*, which does not lie in it\.\n/);
+    }
+    assert.deepEqual(readdirSync(to), ["a.txt"]);
+  } finally {
+    server.close();
+  }
+});
+
 test("what was interrupted goes on where it ended, and what is whole is left alone", async () => {
   const bytes = someBytes(200_000);
   const reads: [string, number][] = [];
