@@ -9,7 +9,7 @@ const HASH_DIGITS = 16;
 export function artifactTexts(artifacts: Readonly<Record<string, Uint8Array>>): Record<string, string> {
   const shown = (bytes: Uint8Array): string => {
     const text = bytes.length > LONGEST_TEXT * 4 ? undefined : textOf(bytes);
-    return text === undefined || text.length > LONGEST_TEXT ? sizeAndHash(bytes) : text;
+    return text === undefined || text.length > LONGEST_TEXT || text.includes("\0") ? sizeAndHash(bytes) : text;
   };
   return Object.fromEntries(Object.entries(artifacts).map(([path, bytes]) => [path, shown(bytes)]));
 }

@@ -58,19 +58,31 @@ test("files are those of their run, before its end, behind it and without lookin
   );
 });
 
-test("the last of several files of a path is the one that is there, whatever was under way", async () => {
+test("the last of several files of a path is the one that is there, also when another one is being read", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "pulse-testing-"));
+  const large = join(folder, "large.bin");
+  writeFileSync(large, new Uint8Array(17 * 1024 * 1024)); // which is not held in memory, but read when it is stored
   const tracker = createTestTracker();
   const run = tracker.startRun();
-  for (let i = 0; i < 30; i++) {
-    run.logText(String(i), "same.txt");
-    if (i % 3 === 0) await Promise.resolve();
-    if (i % 5 === 0) await new Promise(setImmediate);
-    if (i % 2 === 0) assertLoggedArtifact(tracker, "same.txt", { text: String(i) });
+  assertRun(tracker, {});
+  const folders = ["1", "2"];
+  for (const ms of folders) {
+    run.logArtifact(large, ms);
+    await sleep(Number(ms));
+    run.logText("new", `${ms}/large.bin`);
+    assertLoggedArtifact(tracker, `${ms}/large.bin`, { text: "new" });
   }
+  await tracker.flush();
+  await sleep(500); // what was being read would be there by now
+  for (const ms of folders) assertLoggedArtifact(tracker, `${ms}/large.bin`, { text: "new" });
+  assert.equal(tracker.stats().pending, 0);
+  run.logArtifact(large);
+  await sleep(1);
+  assert.equal(tracker.onlyRun.artifacts["large.bin"]?.length, 17 * 1024 * 1024);
   run.end();
   await tracker.flush();
-  await sleep(5);
-  assertLoggedArtifact(tracker, "same.txt", { text: "29" });
+  assert.deepEqual([tracker.stats().pending, tracker.warnings], [0, []]);
+  rmSync(folder, { recursive: true });
 });
 
 test("a file on disk is what it was when it was logged, though it is gone when one looks", () => {

@@ -52,17 +52,6 @@ export class UploadTarget implements Target<Upload> {
     return Promise.all(uploads.map((each) => this.#upload(each)));
   }
 
-  /** The same before it returns; what takes turns of the event loop is to come again. */
-  applySync(uploads: readonly Upload[]): readonly Outcome[] {
-    return uploads.map((each) => {
-      try {
-        return this.uploadSync(each) ? DONE : outcomeOf(new Error("it cannot be done at once"));
-      } catch (error) {
-        return outcomeOf(error);
-      }
-    });
-  }
-
   /** Stores one before it returns; false where that cannot be done. */
   uploadSync({ ids, path, source, rewritten }: Upload): boolean {
     let repository = this.#repositories.get(ids.runId);
