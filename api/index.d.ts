@@ -2422,6 +2422,8 @@ export declare class Recorder {
     readonly stats: Readonly<Diagnostics["stats"]>;
     /** Who holds runs back that are not over. */
     readonly held: Set<Holder>;
+    /** Files are read when they are logged, as far as they are not large: where nothing is on disk that they could be linked to. */
+    readsFiles: boolean;
     constructor(options: RecorderOptions);
     /** Makes the log of a new run. `held` has a say in whether it is recorded at all. */
     buffer(run: Unfinished, { runKey, experiment, parent }: RunOpening, held: DeferredRuns | undefined): RunBuffer;
@@ -2444,6 +2446,8 @@ export declare class Recorder {
      * @throws PulseError why one of them never will be there.
      */
     flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean>;
+    /** What the store has of one of a run's tags, once the run is created; undefined where it has none, or cannot say. */
+    storedTag(log: RunBuffer, key: string): Promise<string | undefined>;
     /** What a run's artifacts hold under a path, once the run is created; undefined where there is no such file. */
     storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined>;
     ending(log: RunBuffer): void;
@@ -2495,6 +2499,8 @@ export declare class Recorder {
     giveUp(): void;
     /** Has a store that writes on the event loop write what is queued before it returns. */
     writeSync(): void;
+    /** Has all that can be stored before it returns stored, files too: for tests, which look at once. */
+    storeNow(): void;
 }
 export {};
 
@@ -2662,6 +2668,8 @@ export interface OpenSource {
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone, or cannot be read.
  */
 export declare function openSource(source: UploadSource): OpenSource;
+/** What a file of the user's holds now; what is large, or no file of the user's, as it came. */
+export declare function inMemory<C extends object>(content: C): C | Uint8Array;
 /**
  * Looks at a file that is logged; `gone`: what is said of one that is not there.
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
@@ -2699,6 +2707,11 @@ export declare class UploadTarget implements Target<Upload> {
      * @throws PulseError as the repository does.
      */
     read(ids: StoredIds, path: string): Promise<Uint8Array | undefined>;
+    /**
+     * Where a run's files are kept; undefined where they are forgotten.
+     * @throws PulseError as the store does; `ARTIFACT_ROOT` where that has no place for files, or has named one that must not be used.
+     */
+    repository(ids: StoredIds): Promise<ArtifactRepository | undefined>;
     /** Lets go of connections. */
     close(): void;
 }
@@ -2707,6 +2720,7 @@ export declare class UploadTarget implements Target<Upload> {
 import type { Clock } from "../../clock.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
+import type { StoredIds } from "../../stores/tracking-store.js";
 import type { FileAccounting } from "../accounting.js";
 import type { Activity } from "../activities.js";
 import type { RunBuffer } from "../buffer/run-buffer.js";
@@ -2748,6 +2762,11 @@ export declare class Uploads {
     refuse(log: RunBuffer, path: string, error: PulseError): void;
     /** What is stored of a run under a path, once it is created; undefined where there is no such file. */
     stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined>;
+    /**
+     * What the store calls a run, once it is created.
+     * @throws PulseError why it never can be.
+     */
+    created(log: RunBuffer): Promise<StoredIds>;
     /** Takes a file of a run. */
     add(log: RunBuffer, path: string, content: LoggedContent): void;
     /** Writes everything down that is not; false when that cannot be done. */
@@ -2758,6 +2777,8 @@ export declare class Uploads {
     mark(): WaitingFile[];
     /** Whether some of these wait and may still be stored; those that do not are taken out. Of those that are denied it is said. */
     waits(files: WaitingFile[]): "no" | "denied" | "yes";
+    /** Stores what can be stored before it returns, of runs that are created, up to the first that cannot. */
+    writeSync(): void;
     /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
     writeAll(): void;
     /** Sends nothing more. */
@@ -3719,10 +3740,16 @@ export interface TrackingStore {
     /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
     applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
     /**
-     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten.
+     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten. Commands
+     * know a run by its id alone: `experimentId` is empty then.
      * @default there is no place for files: each is refused
      */
     artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
+    /**
+     * What the store has of one of a run's tags, which others may have set, too; undefined where it has none.
+     * @default not known: what a resumed run adds to such a tag takes the place of what is there
+     */
+    tagOf?(ids: StoredIds, key: string): string | undefined | Promise<string | undefined>;
     /** The page where people look at a run, when there is one. */
     runUrl?(ids: StoredIds): string;
     /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */

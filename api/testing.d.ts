@@ -1,12 +1,83 @@
+// artifacts/memory.d.ts
+import { Readable } from "node:stream";
+import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+/** Keeps files in this process. */
+export declare class MemoryRepository implements ArtifactRepository {
+    readonly uri: string;
+    /** By path. */
+    readonly files: Map<string, Uint8Array>;
+    upload(path: string, { size, open }: ArtifactContent, { signal }?: UploadOptions): Promise<void>;
+    uploadSync(path: string, content: ArtifactContent): void;
+    list(path?: string): Promise<readonly ArtifactInfo[]>;
+    read(path: string, start?: number): Promise<Readable>;
+    close(): void;
+}
+
+// stores/memory-store.d.ts
+import { MemoryRepository } from "../artifacts/memory.js";
+import type { DatasetInput, Metric, TerminalStatus } from "../entities.js";
+import type { ReadRun, TrackingReader } from "./tracking-reader.js";
+import { type Outcome, type ReadyStore, type RunChange, type StoredIds } from "./tracking-store.js";
+/** A run as the memory store keeps it. */
+export interface StoredRun {
+    readonly runId: string;
+    readonly experimentId: string;
+    name: string;
+    status: "RUNNING" | TerminalStatus;
+    readonly startTime: number;
+    endTime: number | undefined;
+    readonly params: Map<string, string>;
+    readonly tags: Map<string, string>;
+    /** Every point of every metric, in the order of arrival; a replayed point is there once. */
+    readonly metrics: Map<string, Metric[]>;
+    /** Each dataset once, as it was used first. */
+    readonly inputs: DatasetInput[];
+    readonly artifacts: MemoryRepository;
+}
+/** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
+export declare class MemoryStore implements ReadyStore, TrackingReader {
+    readonly uri: string;
+    readonly batchItems: number;
+    readonly durable: boolean;
+    readonly volatile: boolean;
+    readonly experiments: Map<string, string>;
+    readonly runs: Map<string, StoredRun>;
+    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
+    applySync(changes: readonly RunChange[]): readonly Outcome[];
+    readRun(runId: string): Promise<ReadRun | undefined>;
+    tagOf({ runId }: StoredIds, key: string): string | undefined;
+    artifactsOf({ runId }: StoredIds): MemoryRepository;
+    close(): Promise<void>;
+}
+
+// testing/artifact-faults.d.ts
+import { type Check } from "../wrong-input.js";
+import type { TestRun } from "./test-run.js";
+/** What a file is expected to hold. */
+export interface ArtifactExpectation {
+    /** All of its text, or a pattern that fits some of it. */
+    readonly text?: string | RegExp | undefined;
+    /** Its value as JSON, compared as JSON has it: a Date is its text, what is undefined is not there. */
+    readonly json?: unknown;
+    /** All of its bytes. */
+    readonly bytes?: Uint8Array | ArrayBufferView | ArrayBuffer | undefined;
+}
+export declare const OF_ARTIFACT: Record<keyof ArtifactExpectation, Check>;
+/** What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
+export declare function artifactFaults(run: TestRun, path: string, expected: ArtifactExpectation, show: (value: unknown) => string): string[];
+
 // testing/index.d.ts
-export { assertLoggedMetric, assertRun, type MatcherResult, type MetricExpectation, type PulseAssertions, pulseMatchers, type Recorded, type RunExpectation, } from "./matchers.js";
+export type { ArtifactExpectation } from "./artifact-faults.js";
+export { assertLoggedArtifact, assertLoggedMetric, assertRun, type MatcherResult, type MetricExpectation, type PulseAssertions, pulseMatchers, type Recorded, type RunExpectation, } from "./matchers.js";
 export type { MlflowCall } from "./mlflow-call.js";
 export { trackingStoreContract } from "./store-contract.js";
 export type { StoreContractCase, StoreSubject } from "./store-subject.js";
-export { createTestTracker, type MlflowCalls, type RunSnapshot, recordMlflowCalls, type TestConfig, type TestPoint, type TestRun, type TestTracker, } from "./test-tracker.js";
+export type { RunSnapshot, TestPoint, TestRun } from "./test-run.js";
+export { createTestTracker, type MlflowCalls, recordMlflowCalls, type TestConfig, type TestTracker, } from "./test-tracker.js";
 
 // testing/matchers.d.ts
-import type { TestRun } from "./test-tracker.js";
+import { type ArtifactExpectation } from "./artifact-faults.js";
+import type { TestRun } from "./test-run.js";
 /** What is looked into: a test tracker, one of its runs, or some of them. */
 export type Recorded = {
     readonly runs: readonly TestRun[];
@@ -47,12 +118,15 @@ export interface MatcherResult {
  */
 export declare const pulseMatchers: {
     toHaveLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): MatcherResult;
+    toHaveLoggedArtifact(recorded: Recorded, path: string, expected?: ArtifactExpectation): MatcherResult;
     toHaveRun(recorded: Recorded, expected?: RunExpectation): MatcherResult;
 };
 /** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Matchers<T = any> extends PulseAssertions {} }`. */
 export interface PulseAssertions {
     /** Some run has logged the metric like that. */
     toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;
+    /** Some run has that file, with what it is expected to hold. */
+    toHaveLoggedArtifact(path: string, expected?: ArtifactExpectation): void;
     /** Some run is like that. */
     toHaveRun(expected?: RunExpectation): void;
 }
@@ -64,6 +138,18 @@ export declare function assertLoggedMetric(recorded: Recorded, key: string, expe
 /**
  * The same for `node:test`, or any other runner.
  * @throws AssertionError telling what each run has instead.
+ * @example
+ * ```ts
+ * import { assertLoggedArtifact, createTestTracker } from "pulse-mlflow/testing";
+ * const tracker = createTestTracker();
+ * tracker.withRun({}, (run) => run.logDict({ layers: [64, 32] }, "config.json"));
+ * assertLoggedArtifact(tracker, "config.json", { json: { layers: [64, 32] } });
+ * ```
+ */
+export declare function assertLoggedArtifact(recorded: Recorded, path: string, expected?: ArtifactExpectation): void;
+/**
+ * The same for `node:test`, or any other runner.
+ * @throws AssertionError telling what each run has instead.
  */
 export declare function assertRun(recorded: Recorded, expected?: RunExpectation): void;
 
@@ -71,7 +157,9 @@ export declare function assertRun(recorded: Recorded, expected?: RunExpectation)
 /** One call that would have been made to MLflow, in the words of its fluent client. */
 export type MlflowCall = readonly [call: "setExperiment", name: string] | readonly [call: "startRun", name: string, options?: {
     readonly parentRunId: string;
-}] | readonly [call: "logParam", key: string, value: string] | readonly [call: "setTag", key: string, value: string] | readonly [call: "logMetric", key: string, value: number, step: number] | readonly [call: "endRun", status: string];
+}] | readonly [call: "logParam", key: string, value: string] | readonly [call: "setTag", key: string, value: string] | readonly [call: "logMetric", key: string, value: number, step: number]
+/** A file, however it was logged: its path among the run's artifacts, and how many bytes it has. */
+ | readonly [call: "logArtifact", path: string, bytes: number] | readonly [call: "endRun", status: string];
 
 // testing/store-contract.d.ts
 import type { StoreContractCase, StoreSubject } from "./store-subject.js";
@@ -119,11 +207,9 @@ export interface StoreContractCase {
     run(): Promise<void>;
 }
 
-// testing/test-tracker.d.ts
-import { type PulseConfig } from "../config/options.js";
+// testing/test-run.d.ts
 import type { TerminalStatus } from "../entities.js";
-import { type Tracker } from "../tracker.js";
-import type { MlflowCall } from "./mlflow-call.js";
+import type { StoredRun } from "../stores/memory-store.js";
 /** One value of a metric's history. */
 export interface TestPoint {
     readonly value: number;
@@ -144,6 +230,8 @@ export interface TestRun {
     /** Without those that MLflow's client sets of itself (`mlflow.*`). */
     readonly tags: Readonly<Record<string, string>>;
     readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
+    /** Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await tracker.flush()`. */
+    readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
 /** A run for a snapshot: without ids and times, its children inside it. */
 export interface RunSnapshot {
@@ -154,8 +242,20 @@ export interface RunSnapshot {
     readonly tags: Readonly<Record<string, string>>;
     /** `[step, value]` pairs. */
     readonly metrics: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
+    /** Texts up to 10,000 characters as they are, of other files size and hash; only of runs that have some. */
+    readonly artifacts?: Readonly<Record<string, string>> | undefined;
     readonly children: readonly RunSnapshot[];
 }
+/** A run as the store has it. */
+export declare function testRun(run: StoredRun, experiment: string): TestRun;
+/** Runs for a snapshot: those without a parent among them, the others inside. */
+export declare function snapshots(runs: readonly TestRun[]): RunSnapshot[];
+
+// testing/test-tracker.d.ts
+import { type PulseConfig } from "../config/options.js";
+import { type Tracker } from "../tracker.js";
+import type { MlflowCall } from "./mlflow-call.js";
+import { type RunSnapshot, type TestRun } from "./test-run.js";
 /** A tracker for tests: it keeps everything in memory, its time stands still until it is moved on, its ids count up. */
 export interface TestTracker extends Tracker {
     /** What has been recorded so far, oldest run first. Needs no waiting. */
@@ -170,10 +270,11 @@ export interface TestTracker extends Tracker {
     snapshot(): readonly RunSnapshot[];
 }
 /** Settings of a test tracker; the environment and configuration files have no say in them. */
-export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
+export type TestConfig = Omit<PulseConfig, "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption>;
+type ServerOption = "auth" | "headers" | "tls" | "workspace";
 /**
  * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may run side by side.
- * @param config like `configure`, without tracking URI and context.
+ * @param config like `configure`, without what says where things go: everything is kept in memory.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -198,7 +299,8 @@ export interface MlflowCalls {
     comeBack(): Promise<void>;
 }
 /**
- * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end.
+ * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end; and files, each
+ * as path and number of bytes, when it is stored: behind what was recorded of the run by then (what is in it says `run.artifacts`).
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -210,3 +312,41 @@ export interface MlflowCalls {
  * ```
  */
 export declare function recordMlflowCalls(config?: TestConfig): MlflowCalls;
+export {};
+
+// wrong-input.d.ts
+import { PulseError } from "./errors.js";
+/** What is said of arguments and options that cannot be what they are: name, what is expected, what was got. */
+/** What is expected, whether a value is that, and what it is instead where that can be said better than by showing it. */
+export type Check = readonly [expected: string, holds: (value: unknown) => boolean, got?: (value: unknown) => string | undefined];
+type WrongCode = "INVALID_OPTION" | "INVALID_CONFIG";
+/** A value in one short line, without secrets; under some names everything is one. */
+export declare function shownValue(value: unknown, name?: string): string;
+/** The error for an argument or option that cannot be what it is; `got` is said instead of the value. */
+export declare function wrongInput(user: string, name: string, expected: string, value: unknown, { code, got }?: {
+    code?: WrongCode;
+    got?: string | undefined;
+}): PulseError;
+/** @throws PulseError `INVALID_OPTION` for an argument that is no function. */
+export declare function needFunction(user: string, name: string, value: unknown): void;
+/** What is said of several paths or names that are no list. */
+export declare function severalTexts(user: string, texts: readonly unknown[]): PulseError;
+/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. */
+export declare function needAlone(user: string, args: readonly unknown[]): void;
+/**
+ * Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
+ * @throws PulseError naming the option, what is expected and what was got.
+ */
+export declare function checkOptions(user: string, options: unknown, checks: Readonly<Record<string, Check>>, { code, at }?: {
+    code?: WrongCode;
+    at?: string;
+}): void;
+/** What is said of an object with a field that is none of some names; undefined where all are. */
+export declare function oddField(value: unknown, names: readonly string[]): string | undefined;
+/** The error for an option that there is not; where it lies stands before it, with a dot. */
+export declare function unknownOption(user: string, name: string, names: readonly string[], code?: WrongCode): PulseError;
+/** Says which name was probably meant by one that there is not, and which there are. */
+export declare function whatThereIs(name: string, names: readonly string[]): string;
+/** The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
+export declare function nearest(word: string, words: readonly string[]): string | undefined;
+export {};

@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
+import { constants } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { addAbortSignal } from "node:stream";
 import { messageOf, PulseError } from "../errors.js";
 import { makeFolder } from "../make-folder.js";
 import type { ArtifactInfo, ArtifactRepository } from "./artifact-repository.js";
+import { DownloadJournal, NO_LINKS } from "./download-journal.js";
 import { isInside, leadsOut } from "./inside.js";
-import { MOST_ENTRIES, parted, tooMany } from "./paths.js";
+import { parted } from "./paths.js";
+import { walk } from "./walk.js";
 
-/** Folders in folders; deeper ones are a listing's lie. */
-const DEEPEST = 100;
 /** Keeps the process alive: whoever downloads waits for it. */
 const HOLD_MS = 60_000;
 
@@ -16,14 +18,18 @@ const HOLD_MS = 60_000;
 export interface DownloadOptions {
   /** Ends it; what is not whole stays, for the next time. The promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Called as it goes on: the bytes of a file so far, those of an earlier attempt included. */
-  readonly onProgress?: ((file: ArtifactInfo, bytes: number) => void) | undefined;
+  /** Called as it goes on: the bytes of a file so far, those of an earlier attempt included, and how many have just come. */
+  readonly onProgress?: ((file: ArtifactInfo, bytes: number, added: number) => void) | undefined;
+  /** Called when a file is at its place; `earlier`: an earlier attempt has brought it there. */
+  readonly onFile?: ((file: ArtifactInfo, place: string, earlier: boolean) => void) | undefined;
 }
 
 /**
  * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a name of its own
  * beside its place, and moved there when it is whole; one that an earlier attempt began goes on where that ended, if it is still as
- * large. Nothing is held in memory but one folder's listing on each level; nothing is written outside the target, whatever the repository says.
+ * large, and of a folder whose download was not finished those files are left alone that are there, if they are as large and as they were left.
+ * Nothing is held in memory but one folder's listing on each level, and what an earlier attempt has brought; nothing is written outside the
+ * target, whatever the repository says.
  * @param path `""` for everything
  * @throws PulseError `ARTIFACT_NOT_FOUND` when there is nothing of that path; `NOT_WRITABLE`, `DISK_FULL` for the target; `REJECTED` for
  * more than 100,000 files or folders 100 deep; `STORE_UNAVAILABLE` for a file that ended early; and what the repository throws.
@@ -41,7 +47,7 @@ export async function download(
     const { folder } = parted(path);
     const entry = path === "" ? undefined : (await repository.list(folder)).find((each) => each.path === path);
     if (entry !== undefined && !entry.isDir) await job.file(entry);
-    else if (path === "" || entry !== undefined) await job.folder(path, 0);
+    else if (path === "" || entry !== undefined) await job.folder(path);
     else throw new PulseError("ARTIFACT_NOT_FOUND", `There is no ${path} in ${repository.uri}.`);
     return job.place(path);
   } catch (error) {
@@ -56,7 +62,6 @@ class Download {
   readonly #repository: ArtifactRepository;
   readonly #target: string;
   readonly #options: DownloadOptions;
-  #files = 0;
 
   constructor(repository: ArtifactRepository, target: string, options: DownloadOptions) {
     this.#repository = repository;
@@ -71,22 +76,22 @@ class Download {
     throw new PulseError("REJECTED", `${path} in ${this.#repository.uri} leads out of the folder it is to be written to.`);
   }
 
-  async folder(path: string, depth: number): Promise<void> {
-    if (depth > DEEPEST)
-      throw new PulseError("REJECTED", `The folders in ${this.#repository.uri} lie more than ${DEEPEST} deep in each other.`);
+  async folder(path: string): Promise<void> {
     this.#make(this.place(path));
-    for (const entry of await this.#repository.list(path)) {
+    const journal = new DownloadJournal(
+      join(this.#target, partName(this.#repository.uri, { path: `${path}/`, isDir: true, size: undefined })),
+    );
+    for await (const entry of walk(this.#repository, path, true)) {
       this.#options.signal?.throwIfAborted();
-      // A repository of somebody's own may say anything.
-      if (parted(entry.path).folder !== path || /^\.{0,2}$/.test(parted(entry.path).name))
-        throw new PulseError(
-          "REJECTED",
-          `The listing of "${path}" in ${this.#repository.uri} names ${entry.path}, which does not lie in it.`,
-        );
-      if (++this.#files > MOST_ENTRIES) throw tooMany(this.#repository.uri, path);
-      if (entry.isDir) await this.folder(entry.path, depth + 1);
-      else await this.file(entry);
+      const place = this.place(entry.path);
+      if (entry.isDir) this.#make(place);
+      else if (!leadsOut(this.#target, dirname(place)) && journal.has(entry, place)) this.#options.onFile?.(entry, place, true);
+      else {
+        await this.file(entry);
+        journal.add(entry, place);
+      }
     }
+    journal.finish();
   }
 
   async file(entry: ArtifactInfo): Promise<void> {
@@ -94,7 +99,8 @@ class Download {
     const place = this.place(entry.path);
     this.#make(dirname(place));
     const temporary = join(dirname(place), partName(this.#repository.uri, entry));
-    const handle = await open(temporary, "a+").catch((error: unknown) => this.#unwritable(place, error));
+    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | NO_LINKS;
+    const handle = await open(temporary, flags).catch((error: unknown) => this.#unwritable(place, error));
     let bytes = 0;
     try {
       bytes = (await handle.stat()).size;
@@ -104,11 +110,11 @@ class Download {
       }
       if (bytes !== entry.size || bytes === 0) {
         const stream = await this.#repository.read(entry.path, bytes);
-        for await (const chunk of stream) {
+        for await (const chunk of signal ? addAbortSignal(signal, stream) : stream) {
           signal?.throwIfAborted();
           await handle.appendFile(chunk as Buffer).catch((error: unknown) => this.#unwritable(place, error));
           bytes += (chunk as Buffer).length;
-          onProgress?.(entry, bytes);
+          onProgress?.(entry, bytes, (chunk as Buffer).length);
           if (entry.size !== undefined && bytes > entry.size) break;
         }
       }
@@ -124,6 +130,7 @@ class Download {
       throw new PulseError("STORE_UNAVAILABLE", detail);
     }
     await rename(temporary, place).catch((error: unknown) => this.#unwritable(place, error));
+    this.#options.onFile?.(entry, place, false);
   }
 
   /** Makes a folder of the target; a link that is there and leads out of it is not followed. */

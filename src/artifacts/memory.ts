@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { PulseError } from "../errors.js";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository } from "./artifact-repository.js";
+import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 
 /** Keeps files in this process. */
 export class MemoryRepository implements ArtifactRepository {
@@ -9,8 +9,9 @@ export class MemoryRepository implements ArtifactRepository {
   /** By path. */
   readonly files: Map<string, Uint8Array> = new Map();
 
-  async upload(path: string, { size, open }: ArtifactContent): Promise<void> {
+  async upload(path: string, { size, open }: ArtifactContent, { signal }: UploadOptions = {}): Promise<void> {
     const bytes = await buffer(open(0, size));
+    signal?.throwIfAborted(); // another file may have taken its place meanwhile
     if (bytes.length !== size) throw new PulseError("REJECTED", `${path} ended after ${bytes.length} of ${size} bytes.`);
     this.files.set(path, bytes);
   }

@@ -5,6 +5,8 @@ import { nearest, shownValue } from "../wrong-input.js";
 const OPTIONS = {
   uri: { type: "string", value: "tracking URI" },
   timeout: { type: "string", value: "seconds" },
+  to: { type: "string", value: "folder" },
+  recursive: { type: "boolean", short: "r" },
   watch: { type: "boolean" },
   write: { type: "boolean" },
   "set-aside": { type: "boolean" },
@@ -18,6 +20,8 @@ type OptionName = keyof typeof OPTIONS;
 
 /** One command: what it does, in a line and in full, and its options, each with what it means there. */
 interface CommandHelp {
+  /** What it takes beside options, by name; what may be left out is in brackets. @default nothing */
+  readonly args?: readonly string[];
   readonly line: string;
   readonly text: string;
   readonly options: Partial<Record<OptionName, string>>;
@@ -26,7 +30,13 @@ interface CommandHelp {
 
 const JSON_OPTION = { json: "one JSON document on standard output" };
 
-const COMMANDS: Record<"status" | "sync" | "doctor" | "discard", CommandHelp> = {
+type Name = "status" | "sync" | "doctor" | "discard" | "artifacts list" | "artifacts download";
+
+const OF_A_RUN = ["RUN", "[PATH]"];
+const RUN_TEXT =
+  "RUN is a run's id, as its page shows it. Its store says where its files are; what a server may name there is limited as for logging.";
+
+const COMMANDS: Record<Name, CommandHelp> = {
   status: {
     line: "what is kept on disk, for every tracking URI",
     text: "Shows the outboxes: what waits in each, how old it is, what is set aside and why, and which ones running programs hold.",
@@ -65,21 +75,50 @@ const COMMANDS: Record<"status" | "sync" | "doctor" | "discard", CommandHelp> = 
     },
     codes: "0 done, or there is nothing; 2 it was not, since the answer was no or a program has taken it meanwhile",
   },
+  "artifacts list": {
+    args: OF_A_RUN,
+    line: "the files of a run",
+    text: `Lists the files that were logged in a run, with their sizes; folders end with /.\n${RUN_TEXT} PATH is a folder or a file among them.`,
+    options: {
+      uri: "looks there instead of at the configured one",
+      recursive: "also what lies in folders",
+      ...JSON_OPTION,
+    },
+    codes: "0 shown, also when there are none",
+  },
+  "artifacts download": {
+    args: OF_A_RUN,
+    line: "brings them here, or some of them",
+    text: `Downloads a file or folder of a run, or all there are, to the same path in a folder here. A file is there when it is whole;\nwhat was interrupted goes on where it ended when the same is asked for again. Nothing is written outside that folder.\n${RUN_TEXT}`,
+    options: {
+      uri: "looks there instead of at the configured one",
+      to: "the folder to write to, instead of the working folder; it is made",
+      ...JSON_OPTION,
+    },
+    codes: "0 all is there; 2 it was interrupted, or the store is away or the disk full: the same again goes on from there",
+  },
 };
 
-/** A command. */
-export type CommandName = keyof typeof COMMANDS;
+/** A command; those of two words are a group by their first one. */
+export type CommandName = Name;
+
+const NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 
 /** What was asked for. */
 export interface Asked {
   /** Undefined when none was named. */
   readonly command: CommandName | undefined;
+  /** What help is about: a command, a group of them, or all. */
+  readonly topic: readonly CommandName[] | undefined;
+  /** What was given behind the command, in the order of its `args`. */
+  readonly args: readonly string[];
   readonly help: boolean;
   readonly version: boolean;
   readonly uri: string | undefined;
   readonly timeoutMs: number | undefined;
+  readonly to: string | undefined;
   /** Which of the other options are there. */
-  readonly has: (name: "watch" | "write" | "set-aside" | "yes" | "json") => boolean;
+  readonly has: (name: "watch" | "write" | "set-aside" | "yes" | "recursive" | "json") => boolean;
 }
 
 /**
@@ -91,8 +130,7 @@ export function readArguments(args: readonly string[]): Asked {
   const { tokens } = parseArgs({ args: [...args], options: OPTIONS, strict: false, allowPositionals: true, tokens: true });
   const words = tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : []));
   const isHelp = words[0] === "help";
-  const [first, extra] = isHelp ? words.slice(1) : words;
-  const command = first === undefined ? undefined : commandOf(first);
+  const { command, group, args: given } = commandOf(isHelp ? words.slice(1) : words);
   const values = new Map<string, string | true>();
   for (const token of tokens) {
     if (token.kind !== "option") continue;
@@ -100,27 +138,73 @@ export function readArguments(args: readonly string[]): Asked {
     if (value !== true && values.has(token.name)) throw new Error(`${token.rawName} was given twice.`);
     values.set(token.name, value);
   }
+  const help = isHelp || values.has("help");
   // Behind the options: a value of one that is misspelt is no argument.
-  if (extra !== undefined) throw new Error(`${first} takes no further argument, got ${shownValue(extra)}.`);
+  if (!help && !values.has("version")) checkArguments(command, group, given);
   const timeout = values.get("timeout");
-  const uri = values.get("uri");
+  const text = (name: OptionName): string | undefined => (values.has(name) ? String(values.get(name)) : undefined);
   return {
     command,
-    help: isHelp || values.has("help"),
+    topic: command === undefined ? group : [command],
+    args: given,
+    help,
     version: values.has("version"),
-    uri: uri === undefined ? undefined : String(uri),
+    uri: text("uri"),
     timeoutMs: timeout === undefined ? undefined : seconds(String(timeout)),
+    to: text("to"),
     has: (name) => values.has(name),
   };
 }
 
-function commandOf(word: string): CommandName {
-  const names = Object.keys(COMMANDS);
-  if (names.includes(word)) return word as CommandName;
-  const meant = nearest(word, names);
-  const hint = meant === undefined ? "" : ` Did you mean ${meant}?`;
-  throw new Error(`There is no command ${shownValue(word)}.${hint} There are ${names.join(", ")}.`);
+interface FoundCommand {
+  readonly command: CommandName | undefined;
+  /** The commands that begin with the word that was given alone. */
+  readonly group: readonly CommandName[] | undefined;
+  readonly args: readonly string[];
 }
+
+/** The command that words begin with. */
+function commandOf(words: readonly string[]): FoundCommand {
+  const [first, second, ...more] = words;
+  if (first === undefined) return { command: undefined, group: undefined, args: [] };
+  const group = NAMES.filter((name) => name.startsWith(`${first} `));
+  if (group.length === 0) {
+    const command = NAMES.find((name) => name === first);
+    if (command === undefined) throw unknownCommand(first, words, NAMES);
+    return { command, group: undefined, args: words.slice(1) };
+  }
+  if (second === undefined) return { command: undefined, group, args: [] };
+  const command = group.find((name) => name === `${first} ${second}`);
+  if (command === undefined) throw unknownCommand(`${first} ${second}`, words, group);
+  return { command, group: undefined, args: more };
+}
+
+/** `artifact list`, `artifacts lsit`, `stauts`, and `download` alone are understood. */
+function unknownCommand(shown: string, [first = "", second = ""]: readonly string[], names: readonly CommandName[]): Error {
+  const lastWord = (name: string): string => name.split(" ").at(-1) as string;
+  const pair = second === "" ? undefined : nearest(`${first} ${second}`, names.filter((name) => name.includes(" "))); // biome-ignore format: one line
+  const last = nearest(lastWord(shown), names.map(lastWord)); // biome-ignore format: one line
+  const meant = pair ?? nearest(shown, names) ?? names.find((name) => lastWord(name) === last);
+  const hint = meant === undefined ? "" : ` Did you mean ${meant}?`;
+  return new Error(`There is no command ${shownValue(shown)}.${hint} There are ${names.join(", ")}.`);
+}
+
+/** @throws Error for a command that is given too little or too much. */
+function checkArguments(command: CommandName | undefined, group: readonly CommandName[] | undefined, given: readonly string[]): void {
+  if (command === undefined) {
+    if (group) throw new Error(`What is to be done? There are ${group.map((name) => usageOf(name)).join(" and ")}.`);
+    return;
+  }
+  const { args = [] } = COMMANDS[command];
+  const missing = args.slice(given.length).find((name) => !name.startsWith("["));
+  const blank = args.find((_, i) => given[i]?.trim() === "");
+  if (missing !== undefined || blank !== undefined)
+    throw new Error(`${command} needs ${missing ?? blank}, a run's id: npx pulse-mlflow ${usageOf(command)}.`);
+  const extra = given[args.length];
+  if (extra !== undefined) throw new Error(`${command} takes no further argument, got ${shownValue(extra)}.`);
+}
+
+const usageOf = (command: CommandName): string => [command, ...(COMMANDS[command].args ?? [])].join(" ");
 
 interface OptionToken {
   readonly name: string;
@@ -140,7 +224,7 @@ function valueIn({ name, rawName, value, inlineValue }: OptionToken, command: Co
     throw new Error(`There is no option ${rawName}.${hint}`);
   }
   if (!own.includes(name)) {
-    const others = (Object.keys(COMMANDS) as CommandName[]).filter((each) => Object.hasOwn(COMMANDS[each].options, name));
+    const others = NAMES.filter((each) => Object.hasOwn(COMMANDS[each].options, name));
     if (command === undefined) throw new Error(`${rawName} needs a command before it: ${others.join(", ")}.`);
     throw new Error(`${command} has no option ${rawName}; ${others.join(" and ")} ${others.length === 1 ? "has" : "have"} it.`);
   }
@@ -160,9 +244,9 @@ function seconds(text: string): number {
   return value * 1_000;
 }
 
-/** What is printed for `--help`, of a command or of all. */
-export function helpText(command: CommandName | undefined): string {
-  return command === undefined ? HELP : helpOf(command);
+/** What is printed for `--help`, of some commands or of all. */
+export function helpText(topic: readonly CommandName[] | undefined): string {
+  return topic === undefined ? HELP : topic.map(helpOf).join("\n");
 }
 
 function helpOf(command: CommandName): string {
@@ -170,7 +254,7 @@ function helpOf(command: CommandName): string {
   return `pulse-mlflow ${command}: ${COMMANDS[command].line}
 
 Usage
-  npx pulse-mlflow ${command} [options]
+  npx pulse-mlflow ${usageOf(command)} [options]
 
 ${text}
 
@@ -192,12 +276,10 @@ function optionLine(name: OptionName, meaning: string): string {
   return `  ${`${short}--${name}${value}`.padEnd(24)} ${meaning}`;
 }
 
-const HELP = `pulse-mlflow: what is recorded and not delivered yet, and whether it can be.
+const HELP = `pulse-mlflow: what is recorded and not delivered yet, and whether it can be; and the files of runs.
 
 Usage
-${Object.entries(COMMANDS)
-  .map(([name, { line }]) => `  npx pulse-mlflow ${name.padEnd(9)} ${line}`)
-  .join("\n")}
+${NAMES.map((name) => `  npx pulse-mlflow ${usageOf(name).padEnd(31)} ${COMMANDS[name].line}`).join("\n")}
 
 Options
   --uri <tracking URI>     instead of the configured one; for status and discard: only what is kept for it
@@ -220,4 +302,6 @@ Examples
   MLFLOW_TRACKING_URI=http://mlflow:5000 npx pulse-mlflow sync --timeout 60
   npx pulse-mlflow status --json | jq '.uris[].outboxes[].changes'
   npx pulse-mlflow discard --uri http://mlflow:5000 --set-aside
+  npx pulse-mlflow artifacts list 5d1c9f0e4b7a4c1f8a2b3c4d5e6f7081 --recursive
+  npx pulse-mlflow artifacts download 5d1c9f0e4b7a4c1f8a2b3c4d5e6f7081 model --to out
 `;

@@ -13,13 +13,13 @@ import { status } from "./status.js";
 import { sync } from "./sync.js";
 
 async function main(args: string[]): Promise<number> {
-  const { command, help, version: wantsVersion, uri, timeoutMs, has } = readArguments(args);
+  const { command, topic, args: given, help, version: wantsVersion, uri, timeoutMs, to, has } = readArguments(args);
   if (wantsVersion) {
     process.stdout.write(`${version()}\n`);
     return 0;
   }
   if (help || command === undefined) {
-    process.stdout.write(helpText(command));
+    process.stdout.write(helpText(topic));
     return help ? 0 : 1;
   }
   const terminal: Terminal = {
@@ -31,7 +31,11 @@ async function main(args: string[]): Promise<number> {
   if (command === "status") return status(terminal, uri);
   if (command === "doctor") return doctor(terminal, { write: has("write"), uri });
   if (command === "discard") return discard(terminal, { uri, setAside: has("set-aside"), yes: has("yes") });
-  return sync(terminal, { uri, watch: has("watch"), timeoutMs });
+  if (command === "sync") return sync(terminal, { uri, watch: has("watch"), timeoutMs });
+  const { downloadArtifacts, listArtifacts } = await import("./artifacts.js"); // most commands need none of it
+  const [run = "", path] = given;
+  if (command === "artifacts list") return listArtifacts(terminal, { uri, run, path, recursive: has("recursive") });
+  return downloadArtifacts(terminal, { uri, run, path, to });
 }
 
 async function ask(question: string): Promise<boolean> {

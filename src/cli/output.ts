@@ -62,18 +62,20 @@ export function ago(ms: number): string {
 /** A line that is drawn again and again on a terminal; elsewhere only its last state is printed. */
 export class Progress {
   readonly #terminal: Terminal;
+  readonly #counts: (done: number, total: number) => string;
   #last = "";
   #note = "";
 
-  constructor(terminal: Terminal) {
+  /** @param counts shows how much is done of how much */
+  constructor(terminal: Terminal, counts: (done: number, total: number) => string = changesOf) {
     this.#terminal = terminal;
+    this.#counts = counts;
   }
 
   show(done: number, total: number, note: string): void {
     const width = 24;
     const full = total === 0 ? width : Math.min(width, Math.floor((width * done) / total));
-    const counts = `${done.toLocaleString("en")} of ${amount(total)}`;
-    this.#last = `[${"█".repeat(full)}${"░".repeat(width - full)}] ${counts}${note === "" ? "" : `, ${note}`}`;
+    this.#last = `[${"█".repeat(full)}${"░".repeat(width - full)}] ${this.#counts(done, total)}${note === "" ? "" : `, ${note}`}`;
     const { err, json } = this.#terminal;
     if (!err.isTTY && !json && note !== this.#note && !/\/s$/.test(note)) err.write(`${this.#last}\n`); // trouble is news in a log, too
     this.#note = note;
@@ -86,3 +88,5 @@ export class Progress {
     err.write(err.isTTY ? "\n" : `${this.#last}\n`);
   }
 }
+
+const changesOf = (done: number, total: number): string => `${done.toLocaleString("en")} of ${amount(total)}`;

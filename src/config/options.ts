@@ -277,11 +277,18 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
 
 /**
  * @internal
- * Checks a configuration from `source` (shown in messages).
+ * Checks a configuration from `source` (shown in messages); `without`: options that it does not have, with the reason.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got.
  */
-export function checkConfig(config: unknown, source: string): asserts config is PulseConfig {
-  checkOptions(source, config, CHECKS, { code: "INVALID_CONFIG" });
+export function checkConfig(
+  config: unknown,
+  source: string,
+  without: Readonly<Record<string, string>> = {},
+): asserts config is PulseConfig {
+  const odd = isRecord(config) ? Object.entries(without).find(([name]) => config[name] !== undefined) : undefined;
+  if (odd !== undefined) throw new PulseError("INVALID_CONFIG", `${source}: there is no option ${JSON.stringify(odd[0])} here: ${odd[1]}.`);
+  const checks = Object.fromEntries(Object.entries(CHECKS).filter(([name]) => !Object.hasOwn(without, name)));
+  checkOptions(source, config, checks, { code: "INVALID_CONFIG" });
   const { store, trackingUri } = config as PulseConfig;
   if (store !== undefined && trackingUri !== undefined)
     throw new PulseError("INVALID_CONFIG", `${source}: store and trackingUri exclude each other; give one of them.`);

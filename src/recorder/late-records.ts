@@ -25,11 +25,12 @@ export class LateRecords {
 
   /** Has what grows recorded soon; the same function again before that changes nothing. */
   grow(record: () => void): void {
-    if (this.#growing.size === 0) later(() => this.#grown(), this.#everyMs).unref();
+    if (this.#growing.size === 0) later(() => this.settleGrowing(), this.#everyMs).unref();
     this.#growing.add(record);
   }
 
-  #grown(): void {
+  /** Records now what grows, as it is. */
+  settleGrowing(): void {
     const due = [...this.#growing];
     this.#growing.clear();
     run(due.map((record) => ({ record })));
@@ -45,7 +46,7 @@ export class LateRecords {
 
   /** Records all of it now. */
   settle(): void {
-    if (this.#growing.size > 0) this.#grown();
+    if (this.#growing.size > 0) this.settleGrowing();
     if (this.#waiting.length > 0) run(this.#waiting.splice(0));
   }
 }

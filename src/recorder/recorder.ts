@@ -22,6 +22,7 @@ import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
 import { opensRun } from "./stop-signal.js";
 import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
+import { inMemory } from "./uploads/upload-source.js";
 import { type OpenRepository, UploadTarget } from "./uploads/upload-target.js";
 import { type LoggedContent, Uploads } from "./uploads/uploads.js";
 
@@ -95,6 +96,8 @@ export class Recorder {
   readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
+  /** Files are read when they are logged, as far as they are not large: where nothing is on disk that they could be linked to. */
+  readsFiles = false;
   #heir: OutboxRecovery | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
@@ -247,7 +250,7 @@ export class Recorder {
       this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
       return;
     }
-    this.#files.add(log, path, content);
+    this.#files.add(log, path, this.readsFiles ? inMemory(content) : content);
     if (this.#ended === "exited") {
       this.#writeAll();
       this.#closeAtExit();
@@ -539,6 +542,14 @@ export class Recorder {
   /** Has a store that writes on the event loop write what is queued before it returns. */
   writeSync(): void {
     if (this.writesSync) while (this.#queue.ready && this.#dispatcher.writeSync(0) === true);
+  }
+
+  /** Has all that can be stored before it returns stored, files too: for tests, which look at once. */
+  storeNow(): void {
+    this.#late.settleGrowing();
+    this.writeSync(); // files behind the runs they belong to
+    this.#uploads?.writeSync();
+    this.writeSync(); // tags of files that cannot be stored
   }
 
   /** Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the outbox. */

@@ -187,7 +187,8 @@ export interface TrackingStore {
   /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
   /**
-   * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten.
+   * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten. Commands
+   * know a run by its id alone: `experimentId` is empty then.
    * @default there is no place for files: each is refused
    */
   artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;

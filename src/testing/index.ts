@@ -1,4 +1,6 @@
+export type { ArtifactExpectation } from "./artifact-faults.js";
 export {
+  assertLoggedArtifact,
   assertLoggedMetric,
   assertRun,
   type MatcherResult,
@@ -11,13 +13,11 @@ export {
 export type { MlflowCall } from "./mlflow-call.js";
 export { trackingStoreContract } from "./store-contract.js";
 export type { StoreContractCase, StoreSubject } from "./store-subject.js";
+export type { RunSnapshot, TestPoint, TestRun } from "./test-run.js";
 export {
   createTestTracker,
   type MlflowCalls,
-  type RunSnapshot,
   recordMlflowCalls,
   type TestConfig,
-  type TestPoint,
-  type TestRun,
   type TestTracker,
 } from "./test-tracker.js";

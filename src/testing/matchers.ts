@@ -3,7 +3,9 @@ import { inspect } from "node:util";
 import { isRecord } from "../capture/params.js";
 import { valueText } from "../capture/text.js";
 import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
-import type { TestRun } from "./test-tracker.js";
+import { type ArtifactExpectation, artifactFaults, OF_ARTIFACT } from "./artifact-faults.js";
+import { nothingRecorded } from "./nothing-recorded.js";
+import type { TestRun } from "./test-run.js";
 
 /** What is looked into: a test tracker, one of its runs, or some of them. */
 export type Recorded = { readonly runs: readonly TestRun[] } | TestRun | readonly TestRun[];
@@ -107,7 +109,9 @@ function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) 
       if (fit.length > 0) return `expected no ${what}, but there is ${fit.map(({ run }) => `${run.name} (${run.id})`).join(", ")}`;
       const lines = judged.slice(0, MOST_SHOWN).map(({ run, faults }) => `  ${run.name} (${run.status}): ${faults.join("; ")}`);
       if (judged.length > MOST_SHOWN) lines.push(`  and ${judged.length - MOST_SHOWN} more`);
-      return [`expected a ${what}`, ...(lines.length > 0 ? lines : ["  nothing was recorded"])].join("\n");
+      return [`expected ${/^[aeiou]/.test(what) ? "an" : "a"} ${what}`, ...(lines.length > 0 ? lines : [`  ${nothingRecorded()}`])].join(
+        "\n",
+      );
     },
   };
 }
@@ -125,8 +129,10 @@ function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) 
  */
 export const pulseMatchers: {
   toHaveLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): MatcherResult;
+  toHaveLoggedArtifact(recorded: Recorded, path: string, expected?: ArtifactExpectation): MatcherResult;
   toHaveRun(recorded: Recorded, expected?: RunExpectation): MatcherResult;
 } = {
+  toHaveLoggedArtifact: (recorded, path, expected) => judgeArtifact("toHaveLoggedArtifact", recorded, path, expected),
   toHaveLoggedMetric: (recorded, key, expected) => judgeMetric("toHaveLoggedMetric", recorded, key, expected),
   toHaveRun: (recorded, expected) => judgeRun("toHaveRun", recorded, expected),
 };
@@ -139,6 +145,13 @@ function judgeMetric(user: string, recorded: Recorded, key: string, expected: Me
   return judge(runs, `metric ${show(key)} ${show(expected)}`, (run) => metricFaults(run, key, expected));
 }
 
+function judgeArtifact(user: string, recorded: Recorded, path: string, expected: ArtifactExpectation = {}): MatcherResult {
+  const runs = runsOf(user, recorded);
+  if (typeof path !== "string" || path === "") throw wrongInput(user, "path", "a non-empty string", path);
+  checkOptions(user, expected, OF_ARTIFACT, { at: "expected" });
+  return judge(runs, `artifact ${show(path)} ${show(expected)}`, (run) => artifactFaults(run, path, expected, show));
+}
+
 function judgeRun(user: string, recorded: Recorded, expected: RunExpectation = {}): MatcherResult {
   const runs = runsOf(user, recorded);
   checkOptions(user, expected, OF_RUN, { at: "expected" });
@@ -149,6 +162,8 @@ function judgeRun(user: string, recorded: Recorded, expected: RunExpectation = {
 export interface PulseAssertions {
   /** Some run has logged the metric like that. */
   toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;
+  /** Some run has that file, with what it is expected to hold. */
+  toHaveLoggedArtifact(path: string, expected?: ArtifactExpectation): void;
   /** Some run is like that. */
   toHaveRun(expected?: RunExpectation): void;
 }
@@ -159,6 +174,21 @@ export interface PulseAssertions {
  */
 export function assertLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): void {
   assertPass(judgeMetric("assertLoggedMetric", recorded, key, expected));
+}
+
+/**
+ * The same for `node:test`, or any other runner.
+ * @throws AssertionError telling what each run has instead.
+ * @example
+ * ```ts
+ * import { assertLoggedArtifact, createTestTracker } from "pulse-mlflow/testing";
+ * const tracker = createTestTracker();
+ * tracker.withRun({}, (run) => run.logDict({ layers: [64, 32] }, "config.json"));
+ * assertLoggedArtifact(tracker, "config.json", { json: { layers: [64, 32] } });
+ * ```
+ */
+export function assertLoggedArtifact(recorded: Recorded, path: string, expected?: ArtifactExpectation): void {
+  assertPass(judgeArtifact("assertLoggedArtifact", recorded, path, expected));
 }
 
 /**

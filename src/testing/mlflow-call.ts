@@ -5,4 +5,6 @@ export type MlflowCall =
   | readonly [call: "logParam", key: string, value: string]
   | readonly [call: "setTag", key: string, value: string]
   | readonly [call: "logMetric", key: string, value: number, step: number]
+  /** A file, however it was logged: its path among the run's artifacts, and how many bytes it has. */
+  | readonly [call: "logArtifact", path: string, bytes: number]
   | readonly [call: "endRun", status: string];

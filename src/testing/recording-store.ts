@@ -1,6 +1,6 @@
 import { PulseError } from "../errors.js";
 import { MemoryStore } from "../stores/memory-store.js";
-import type { Outcome, ReadyStore, RunChange } from "../stores/tracking-store.js";
+import type { ArtifactPlace, Outcome, ReadyStore, RunChange, StoredIds } from "../stores/tracking-store.js";
 import type { MlflowCall } from "./mlflow-call.js";
 
 /** A call with the run it is about. */
@@ -25,10 +25,7 @@ export class RecordingStore implements ReadyStore {
   }
 
   applySync(changes: readonly RunChange[]): readonly Outcome[] {
-    if (!this.available) {
-      const error = new PulseError("STORE_UNAVAILABLE", "The test has made the server unavailable.");
-      return changes.map(() => ({ kind: "away", error }));
-    }
+    if (!this.available) return changes.map(() => ({ kind: "away", error: away() }));
     return changes.map((change) => {
       const known = this.kept.runs.has(change.runKey);
       const outcome = this.kept.applySync([change])[0] as Outcome;
@@ -37,10 +34,38 @@ export class RecordingStore implements ReadyStore {
     });
   }
 
+  /** The run's own files, each of which is a call. */
+  artifactsOf(ids: StoredIds): ArtifactPlace {
+    const kept = this.kept.artifactsOf(ids);
+    const reached = (): typeof kept => {
+      if (!this.available) throw away();
+      return kept;
+    };
+    const note = (path: string, bytes: number): void => {
+      this.calls.push({ runId: ids.runId, call: ["logArtifact", path, bytes] });
+    };
+    return {
+      uri: kept.uri,
+      async upload(path, content, options) {
+        await reached().upload(path, content, options);
+        note(path, content.size);
+      },
+      uploadSync(path, content) {
+        reached().uploadSync(path, content);
+        note(path, content.size);
+      },
+      list: async (path) => reached().list(path),
+      read: async (path, start) => reached().read(path, start),
+      close: () => kept.close(),
+    };
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
 }
+
+const away = (): PulseError => new PulseError("STORE_UNAVAILABLE", "The test has made the server unavailable.");
 
 /** The calls a change stands for, in the order of the fluent client. */
 function* callsOf({ create, experiment, params, tags, metrics, end }: RunChange, known: boolean): Generator<MlflowCall> {

@@ -1,46 +1,10 @@
 import { checkConfig, type PulseConfig } from "../config/options.js";
-import type { TerminalStatus } from "../entities.js";
-import { OFF } from "../run/host.js";
-import type { StoredRun } from "../stores/memory-store.js";
 import { type Tracker, trackerOn } from "../tracker.js";
 import { wrongInput } from "../wrong-input.js";
 import type { MlflowCall } from "./mlflow-call.js";
+import { nothingRecorded } from "./nothing-recorded.js";
 import { RecordingStore } from "./recording-store.js";
-
-/** One value of a metric's history. */
-export interface TestPoint {
-  readonly value: number;
-  readonly step: number;
-  /** Milliseconds since the epoch. */
-  readonly timestamp: number;
-}
-
-/** A run as it is recorded at the moment it is looked at. */
-export interface TestRun {
-  readonly id: string;
-  readonly name: string;
-  readonly experiment: string;
-  readonly status: "RUNNING" | TerminalStatus;
-  readonly parentId: string | undefined;
-  readonly startTime: number;
-  readonly endTime: number | undefined;
-  readonly params: Readonly<Record<string, string>>;
-  /** Without those that MLflow's client sets of itself (`mlflow.*`). */
-  readonly tags: Readonly<Record<string, string>>;
-  readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
-}
-
-/** A run for a snapshot: without ids and times, its children inside it. */
-export interface RunSnapshot {
-  readonly name: string;
-  readonly experiment: string;
-  readonly status: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly tags: Readonly<Record<string, string>>;
-  /** `[step, value]` pairs. */
-  readonly metrics: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
-  readonly children: readonly RunSnapshot[];
-}
+import { type RunSnapshot, snapshots, type TestRun, testRun } from "./test-run.js";
 
 /** A tracker for tests: it keeps everything in memory, its time stands still until it is moved on, its ids count up. */
 export interface TestTracker extends Tracker {
@@ -62,11 +26,28 @@ const ID_DIGITS = 32;
 const MIDDLE = 0.5;
 
 /** Settings of a test tracker; the environment and configuration files have no say in them. */
-export type TestConfig = Omit<PulseConfig, "trackingUri" | "context">;
+export type TestConfig = Omit<PulseConfig, "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption>;
+type ServerOption = "auth" | "headers" | "tls" | "workspace";
+
+const IN_MEMORY = "a test tracker keeps everything in memory";
+const NO_SERVER = `${IN_MEMORY} and speaks to no server`;
+/** Options that would do nothing, and why. */
+const NOT_HERE: Readonly<Record<Exclude<keyof PulseConfig, keyof TestConfig>, string>> = {
+  trackingUri: IN_MEMORY,
+  store: `${IN_MEMORY}; give a store of your own to createTracker()`,
+  context: "it is the whole process's; give it to configure() or createTracker()",
+  durability: IN_MEMORY,
+  outbox: IN_MEMORY,
+  artifacts: IN_MEMORY,
+  auth: NO_SERVER,
+  headers: NO_SERVER,
+  tls: NO_SERVER,
+  workspace: NO_SERVER,
+};
 
 /**
  * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may run side by side.
- * @param config like `configure`, without tracking URI and context.
+ * @param config like `configure`, without what says where things go: everything is kept in memory.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -95,7 +76,8 @@ export interface MlflowCalls {
 }
 
 /**
- * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end.
+ * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end; and files, each
+ * as path and number of bytes, when it is stored: behind what was recorded of the run by then (what is in it says `run.artifacts`).
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -132,7 +114,7 @@ export function recordMlflowCalls(config: TestConfig = {}): MlflowCalls {
 }
 
 function on(store: RecordingStore, config: TestConfig, user: string): TestTracker & { write(): void } {
-  checkConfig(config, user);
+  checkConfig(config, user, NOT_HERE);
   const warnings: string[] = [];
   const time = { now: BEGINNING };
   let ids = 0;
@@ -142,9 +124,10 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
     config.logger?.warn(message);
   };
   const inner = trackerOn(store, { ...config, logger: { warn } }, clock);
+  inner.recorder.readsFiles = true; // as they were when they were logged, whatever becomes of them until a test looks
   const write = (): void => {
     for (const held of inner.recorder.held) held.endOverdue?.();
-    inner.recorder.writeSync();
+    inner.recorder.storeNow();
   };
   const runs = (): TestRun[] => {
     write();
@@ -159,10 +142,9 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
     },
     get onlyRun() {
       const all = runs();
-      const why = OFF ? " (tracking is off: PULSE_MLFLOW=off)" : "";
-      if (all.length !== 1 || !all[0])
-        throw new Error(`expected one run, found ${all.length}: ${all.map(({ name }) => name).join(", ")}${why}`);
-      return all[0];
+      if (all.length === 1 && all[0]) return all[0];
+      const there = all.length === 0 ? nothingRecorded() : all.map(({ name }) => name).join(", ");
+      throw new Error(`expected one run, found ${all.length}: ${there}`);
     },
     get now() {
       return time.now;
@@ -174,43 +156,4 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
     snapshot: () => snapshots(runs()),
   };
   return Object.defineProperties(inner, Object.getOwnPropertyDescriptors(added)) as typeof inner & typeof added;
-}
-
-function testRun(run: StoredRun, experiment: string): TestRun {
-  const tags = [...run.tags].filter(([key]) => !key.startsWith("mlflow."));
-  return {
-    id: run.runId,
-    name: run.name,
-    experiment,
-    status: run.status,
-    parentId: run.tags.get("mlflow.parentRunId"),
-    startTime: run.startTime,
-    endTime: run.endTime,
-    params: Object.fromEntries(run.params),
-    tags: Object.fromEntries(tags),
-    metrics: Object.fromEntries(
-      [...run.metrics].map(([key, points]) => [key, points.map(({ value, step, timestamp }) => ({ value, step, timestamp }))]),
-    ),
-  };
-}
-
-function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
-  const known = new Set(runs.map(({ id }) => id));
-  const below = new Map<string | undefined, TestRun[]>();
-  for (const run of runs) {
-    const parent = run.parentId !== undefined && known.has(run.parentId) ? run.parentId : undefined;
-    const siblings = below.get(parent);
-    if (siblings) siblings.push(run);
-    else below.set(parent, [run]);
-  }
-  const snapshot = ({ id, name, experiment, status, params, tags, metrics }: TestRun): RunSnapshot => ({
-    name,
-    experiment,
-    status,
-    params,
-    tags,
-    metrics: Object.fromEntries(Object.entries(metrics).map(([key, points]) => [key, points.map(({ step, value }) => [step, value])])),
-    children: (below.get(id) ?? []).map(snapshot),
-  });
-  return (below.get(undefined) ?? []).map(snapshot);
 }

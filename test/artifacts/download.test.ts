@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -84,6 +84,59 @@ test("nothing is written outside the target, whatever a repository says", async 
   const repository = saying({ "": [{ path: "link", isDir: true }], link: [{ path: "link/evil.txt" }] }, evil);
   await assert.rejects(download(repository, "", place), { code: "REJECTED", message: /symbolic link/ });
   assert.deepEqual(readdirSync(outside), []);
+});
+
+test("a link in place of an unfinished file, or of what remembers finished ones, is not followed", async () => {
+  const [place, outside] = [target(), join(folder, "outside.txt")];
+  let breaks = true;
+  const read = async (): Promise<Readable> =>
+    Readable.from(
+      (function* () {
+        yield Buffer.from("e");
+        if (breaks) throw new Error("connection lost");
+        yield Buffer.from("vil");
+      })(),
+    );
+  const listing = [{ path: "a.txt", size: 4 }];
+  await assert.rejects(download(saying({ "": listing }, read), "", place), { code: "STORE_UNAVAILABLE" });
+  const [unfinished = ""] = readdirSync(place);
+  rmSync(join(place, unfinished));
+  symlinkSync(outside, join(place, unfinished));
+  breaks = false;
+  await assert.rejects(download(saying({ "": listing }, read), "", place), { code: "NOT_WRITABLE" });
+  assert.ok(!existsSync(outside));
+
+  rmSync(join(place, unfinished));
+  breaks = true;
+  const early = async (path: string): Promise<Readable> => (path === "0.txt" ? Readable.from([Buffer.from("0")]) : read());
+  const two = saying({ "": [{ path: "0.txt", size: 1 }, ...listing] }, early);
+  await assert.rejects(download(two, "", place), { code: "STORE_UNAVAILABLE" });
+  const journal = readdirSync(place).find((name) => name.startsWith(".pulse-") && name !== unfinished) ?? "";
+  rmSync(join(place, journal));
+  symlinkSync(outside, join(place, journal));
+  await assert.rejects(download(two, "", place), { code: "STORE_UNAVAILABLE" });
+  assert.ok(!existsSync(outside));
+});
+
+test("a file that was changed here, or is of another size there, is downloaded again", async () => {
+  const place = target();
+  let [breaks, text] = [true, "0"];
+  const reads: string[] = [];
+  const read = async (path: string): Promise<Readable> => {
+    reads.push(path);
+    if (path === "z" && breaks) throw new Error("connection lost");
+    return Readable.from([Buffer.from(text)]);
+  };
+  const listing = (): Record<string, Partial<ArtifactInfo>[]> => ({ "": ["a", "b", "z"].map((path) => ({ path, size: text.length })) });
+  await assert.rejects(download(saying(listing(), read), "", place), { code: "STORE_UNAVAILABLE" });
+  writeFileSync(join(place, "a"), "x");
+  utimesSync(join(place, "a"), 1, 1);
+  await assert.rejects(download(saying(listing(), read), "", place), { code: "STORE_UNAVAILABLE" });
+  assert.deepEqual(reads, ["a", "b", "z", "a", "z"]);
+  [breaks, text] = [false, "1!"];
+  await download(saying(listing(), read), "", place);
+  assert.deepEqual(reads.slice(5), ["a", "b", "z"]);
+  assert.equal(readFileSync(join(place, "b"), "utf8"), "1!");
 });
 
 test("folders without an end are refused", async () => {

@@ -46,7 +46,18 @@ const ENTRIES = { index: "index", testing: "testing/index", "cls-hooked": "integ
 
 test("the subpaths export exactly their public names, in both builds", async () => {
   for (const [entry, names] of [
-    ["testing", ["assertLoggedMetric", "assertRun", "createTestTracker", "pulseMatchers", "recordMlflowCalls", "trackingStoreContract"]],
+    [
+      "testing",
+      [
+        "assertLoggedArtifact",
+        "assertLoggedMetric",
+        "assertRun",
+        "createTestTracker",
+        "pulseMatchers",
+        "recordMlflowCalls",
+        "trackingStoreContract",
+      ],
+    ],
     ["cls-hooked", ["clsHookedContext"]],
   ] as const) {
     const path = `${ENTRIES[entry]}.js`;

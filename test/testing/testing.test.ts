@@ -41,6 +41,7 @@ test("a test tracker shows what was recorded, at once, with ids and times of its
       avg_confidence: [{ value: 0.75, step: 0, timestamp: 1_700_000_000_000 }],
       avg_fragility: [{ value: 0.25, step: 0, timestamp: 1_700_000_000_000 }],
     },
+    artifacts: {},
   });
   assert.deepEqual([trained?.startTime, trained?.status, trained?.tags["error.message"]], [1_700_000_001_000, "FAILED", "diverged"]);
   assert.throws(() => tracker.onlyRun, /expected one run, found 2: MetaLearner\.evaluate, MetaLearner\.train/);

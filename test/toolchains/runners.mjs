@@ -12,7 +12,12 @@ import { createTestTracker, pulseMatchers } from "pulse-mlflow/testing";
 expect.extend(pulseMatchers);
 test("matchers", () => {
   const tracker = createTestTracker();
-  tracker.withRun({ runName: "trial", params: { lr: 0.1 } }, (run) => run.logMetric("loss", 0.5));
+  tracker.withRun({ runName: "trial", params: { lr: 0.1 } }, (run) => {
+    run.logMetric("loss", 0.5);
+    run.logText("# Report", "report.md");
+  });
+  expect(tracker).toHaveLoggedArtifact("report.md", { text: "# Report" });
+  expect(tracker).not.toHaveLoggedArtifact("report.txt");
   expect(tracker).toHaveLoggedMetric("loss", { near: 0.5, steps: [0] });
   expect(tracker).not.toHaveLoggedMetric("accuracy");
   expect(tracker.onlyRun).toHaveRun({ status: "FINISHED", params: { lr: 0.1 } });

@@ -228,7 +228,12 @@ export class UploadQueue implements ChangeLog<Upload> {
     this.#flying.clear();
     for (const { file, controller } of flights) {
       controller.abort();
-      if (!this.#waiting.has(nameOf(file))) this.#queue(file);
+      const next = this.#waiting.get(nameOf(file)); // one that came meanwhile and takes its place
+      if (next) {
+        this.#files.delete(file);
+        this.#listener.replaced(file);
+      }
+      this.#queue(next ?? file);
     }
   }
 

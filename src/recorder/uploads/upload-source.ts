@@ -6,6 +6,8 @@ import { PulseError } from "../../errors.js";
 /** What is said of a file that was there when it was logged. */
 const GONE = "is gone: a file that cannot be linked, since it lies on another file system, must stay until `await flush()`";
 
+/** What is larger is not held in memory as a whole. */
+const LARGEST_IN_MEMORY = 16 * 1024 * 1024;
 /** How much of a file is read at once. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -59,6 +61,17 @@ export function openSource(source: UploadSource): OpenSource {
       throw new PulseError("ARTIFACT_UNREADABLE", `${path} was changed while it was read.`);
   };
   return { content, rewritten: size !== source.size || changedMs !== source.changedMs, verify };
+}
+
+/** What a file of the user's holds now; what is large, or no file of the user's, as it came. */
+export function inMemory<C extends object>(content: C): C | Uint8Array {
+  if (!("path" in content && "copy" in content && "size" in content)) return content;
+  if (Number(content.size) > LARGEST_IN_MEMORY) return content;
+  try {
+    return readFileSync(String(content.path));
+  } catch {
+    return content; // who stores it says what is wrong
+  }
 }
 
 function unreadable(path: string, error: unknown, gone: string): PulseError {

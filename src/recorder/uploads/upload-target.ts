@@ -77,7 +77,7 @@ export class UploadTarget implements Target<Upload> {
    */
   async read(ids: StoredIds, path: string): Promise<Uint8Array | undefined> {
     try {
-      const repository = await this.#repository(ids);
+      const repository = await this.repository(ids);
       const parts: Uint8Array[] = [];
       for await (const chunk of (await repository?.read(path)) ?? []) parts.push(chunk as Uint8Array);
       return repository && Buffer.concat(parts);
@@ -85,6 +85,19 @@ export class UploadTarget implements Target<Upload> {
       if (error instanceof PulseError && error.code === "ARTIFACT_NOT_FOUND") return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Where a run's files are kept; undefined where they are forgotten.
+   * @throws PulseError as the store does; `ARTIFACT_ROOT` where that has no place for files, or has named one that must not be used.
+   */
+  async repository(ids: StoredIds): Promise<ArtifactRepository | undefined> {
+    if (this.#repositories.has(ids.runId)) return this.#repositories.get(ids.runId);
+    if (this.#store.artifactsOf === undefined) {
+      const detail = `The store ${this.#store.uri} has no place for artifacts.`;
+      throw new PulseError("ARTIFACT_ROOT", detail);
+    }
+    return this.#remember(ids, await this.#store.artifactsOf(ids));
   }
 
   /** Lets go of connections. */
@@ -95,7 +108,7 @@ export class UploadTarget implements Target<Upload> {
 
   async #upload({ ids, path, source, options, rewritten }: Upload): Promise<Outcome> {
     try {
-      const repository = await this.#repository(ids);
+      const repository = await this.repository(ids);
       if (repository === undefined) return DONE; // a store that forgets
       const open = openSource(source);
       await repository.upload(path, open.content, options);
@@ -105,15 +118,6 @@ export class UploadTarget implements Target<Upload> {
     } catch (error) {
       return outcomeOf(error);
     }
-  }
-
-  async #repository(ids: StoredIds): Promise<ArtifactRepository | undefined> {
-    if (this.#repositories.has(ids.runId)) return this.#repositories.get(ids.runId);
-    if (this.#store.artifactsOf === undefined) {
-      const detail = `The store ${this.#store.uri} has no place for artifacts.`;
-      throw new PulseError("ARTIFACT_ROOT", detail);
-    }
-    return this.#remember(ids, await this.#store.artifactsOf(ids));
   }
 
   #remember({ runId }: StoredIds, place: string | ArtifactRepository | undefined): ArtifactRepository | undefined {

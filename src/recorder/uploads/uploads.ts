@@ -283,20 +283,25 @@ export class Uploads {
     return denied ? "denied" : "no";
   }
 
-  /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
-  writeAll(): void {
-    const { account, own, diagnostics, target } = this.#options;
+  /** Stores what can be stored before it returns, of runs that are created, up to the first that cannot. */
+  writeSync(): void {
     this.#queue.recall();
     for (const file of [...this.#queue.files] as OwnFile[]) {
       if (file.ids === undefined) continue;
       try {
-        if (!target.uploadSync(this.#queue.uploadOf(file))) break;
+        if (!this.#options.target.uploadSync(this.#queue.uploadOf(file))) return;
         this.#queue.drop(file);
         this.#stored(file);
       } catch {
-        break; // for the outbox, then
+        return; // it goes its usual way, or into the outbox
       }
     }
+  }
+
+  /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
+  writeAll(): void {
+    const { account, own, diagnostics } = this.#options;
+    this.writeSync();
     if (account.pending === 0) return;
     const left = [...this.#queue.files] as OwnFile[];
     for (const file of left) if (file.copying !== undefined && file.source.kind === "file") this.#copyNow(file, file.source);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../clock.js";
@@ -101,6 +102,9 @@ export class SqliteStore implements ReadyStore {
 
   #read(sql: string, ...values: readonly string[]): Record<string, unknown> | undefined {
     try {
+      // Who only looks makes no file.
+      if (this.#connection === undefined && !existsSync(this.#path))
+        throw new PulseError("RUN_NOT_FOUND", `The run is not there: there is no file ${this.#path}.`);
       return this.#connect(0)
         .db.prepare(sql)
         .get(...values) as Record<string, unknown> | undefined;

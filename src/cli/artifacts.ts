@@ -1,0 +1,111 @@
+import { resolve } from "node:path";
+import { counted } from "../amounts.js";
+import type { ArtifactInfo } from "../artifacts/artifact-repository.js";
+import { download } from "../artifacts/download.js";
+import { walk } from "../artifacts/walk.js";
+import { printable } from "../capture/printable.js";
+import { shownText } from "../capture/redact.js";
+import { messageOf } from "../errors.js";
+import { bytes, Progress, printJson, styled, type Terminal, table } from "./output.js";
+import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artifacts.js";
+
+/** How often progress is drawn. */
+const DRAW_MS = 100;
+
+/** Lists the files of a run. Gives the exit code. */
+export async function listArtifacts(terminal: Terminal, options: ArtifactsOf & { readonly recursive: boolean }): Promise<number> {
+  const { run, recursive } = options;
+  return withArtifacts(options, async ({ repository, entry }) => {
+    const found: ArtifactInfo[] = [];
+    if (!entry.isDir) found.push(entry);
+    else for await (const each of walk(repository, entry.path, recursive)) found.push(each);
+    const uri = shownText(repository.uri);
+    if (terminal.json) {
+      printJson(terminal, { run, uri, artifacts: found.map(({ path, isDir, size }) => ({ path, isDir, size })) });
+      return 0;
+    }
+    const print = (line: string): void => void terminal.out.write(`${line}\n`);
+    const folder = entry.path === "" ? "" : `${shownPath(entry)} of `;
+    if (found.length === 0) print(entry.path === "" ? `Run ${run} has no artifacts.` : `There is nothing in ${folder}run ${run}.`);
+    else {
+      print(
+        table(
+          ["path", "size"],
+          found.map((each) => [shownPath(each), each.size === undefined ? "" : bytes(each.size)]),
+        ),
+      );
+      const files = found.filter(({ isDir }) => !isDir);
+      const size = files.reduce((sum, each) => sum + (each.size ?? 0), 0);
+      const folders = found.length === files.length ? "" : `, ${counted(found.length - files.length, "folder")}`;
+      print(styled(terminal, "dim", `${counted(files.length, "file")}${folders}, ${bytes(size)} in ${uri}`));
+    }
+    return 0;
+  });
+}
+
+interface Written {
+  readonly path: string;
+  readonly place: string;
+  readonly size: number;
+  /** An earlier attempt has brought it. */
+  readonly earlier: boolean;
+}
+
+/** Downloads a file or folder of a run. Gives the exit code: 2 when the same again can go on. */
+export async function downloadArtifacts(terminal: Terminal, options: ArtifactsOf & { readonly to: string | undefined }): Promise<number> {
+  const to = resolve(options.to ?? ".");
+  const files: Written[] = [];
+  let now = "";
+  const progress = new Progress(terminal, (done, total) => `${bytes(done)} of ${bytes(total)}, ${now}`);
+  const interrupt = new AbortController();
+  const stop = (): void => interrupt.abort(new Error("It was interrupted."));
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  let problem: unknown;
+  try {
+    await withArtifacts(options, async ({ repository, entry }) => {
+      interrupt.signal.throwIfAborted();
+      const sizes = new Map<string, number>();
+      const begun = performance.now();
+      let [received, drawn] = [0, 0];
+      await download(repository, entry.path, to, {
+        signal: interrupt.signal,
+        onProgress(file, done, added) {
+          received += added;
+          sizes.set(file.path, done);
+          const at = performance.now();
+          if (at - drawn < DRAW_MS && done !== file.size) return;
+          drawn = at;
+          now = `${bytes(Math.round(received / Math.max(0.001, (at - begun) / 1_000)))}/s, ${shownPath(file)}`;
+          progress.show(done, file.size ?? done, "");
+        },
+        onFile({ path, size }, place, earlier) {
+          files.push({ path, place, size: sizes.get(path) ?? size ?? 0, earlier });
+          sizes.delete(path);
+        },
+      });
+    });
+  } catch (error) {
+    problem = error;
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+  progress.end();
+  const isLeft = interrupt.signal.aborted || mayPass(problem);
+  if (!terminal.json) say(terminal, to, files, problem === undefined);
+  if (problem !== undefined && !isLeft) throw problem;
+  const said = problem === undefined ? undefined : shownText(messageOf(problem));
+  if (terminal.json) printJson(terminal, { run: options.run, to, files, whole: !isLeft, ...(said !== undefined && { problem: said }) });
+  else if (said !== undefined) terminal.err.write(`pulse-mlflow: ${said} The same command goes on where it ended.\n`);
+  return isLeft ? 2 : 0;
+}
+
+function say(terminal: Terminal, to: string, files: readonly Written[], whole: boolean): void {
+  const print = (line: string): void => void terminal.out.write(`${line}\n`);
+  const written = files.filter(({ earlier }) => !earlier);
+  for (const { place } of written) print(printable(place));
+  const size = written.reduce((sum, each) => sum + each.size, 0);
+  const there = files.length - written.length;
+  const earlier = there === 0 ? "" : ` ${counted(there, "file was", "files were")} there from an earlier attempt.`;
+  if (whole || files.length > 0)
+    print(styled(terminal, "dim", `${counted(written.length, "file")} (${bytes(size)}) written to ${printable(to)}.${earlier}`));
+}

@@ -1,0 +1,110 @@
+import type { ArtifactInfo, ArtifactRepository } from "../artifacts/artifact-repository.js";
+import { artifactPath, parted } from "../artifacts/paths.js";
+import { openArtifactRepository, repositoryOptions } from "../artifacts/registry.js";
+import { walk } from "../artifacts/walk.js";
+import { printable } from "../capture/printable.js";
+import { PulseError } from "../errors.js";
+import { UploadTarget } from "../recorder/uploads/upload-target.js";
+import { openConfigured } from "../stores/registry.js";
+import { nearest, shownValue } from "../wrong-input.js";
+import { configFor } from "./target.js";
+
+/** Most names of what is there in a message. */
+const MOST_NAMED = 12;
+/** How long one waits for a database that a program is writing. */
+const BUSY_MS = 5_000;
+const BUSY_PAUSE_MS = 50;
+
+/** Which files of which run. */
+export interface ArtifactsOf {
+  /** Instead of the configured one. */
+  readonly uri: string | undefined;
+  /** The run's id. */
+  readonly run: string;
+  /** A file or folder of it. @default all */
+  readonly path: string | undefined;
+}
+
+/** What was asked for. */
+export interface Place {
+  readonly repository: ArtifactRepository;
+  /** `""` is the root, which is a folder. */
+  readonly entry: ArtifactInfo;
+}
+
+/** Opens the place where a run's files are kept, as uploads do, and lets go of it behind `use`. */
+export async function withArtifacts<R>({ uri, run, path }: ArtifactsOf, use: (place: Place) => Promise<R>): Promise<R> {
+  const checked = path === undefined ? "" : artifactPath(path);
+  const config = configFor(uri);
+  const store = openConfigured(config);
+  const target = new UploadTarget(store, (root) => openArtifactRepository(root, repositoryOptions(config, store.uri)));
+  try {
+    const repository = store.volatile ? undefined : await repositoryOf(target, run);
+    if (repository === undefined)
+      throw new Error(`${store.uri} keeps no files beyond the program that logs them. Name the store of the run with --uri.`);
+    return await use({ repository, entry: await entryOf(repository, run, checked) });
+  } catch (error) {
+    throw told(error, run);
+  } finally {
+    target.close();
+    await store.close();
+  }
+}
+
+async function repositoryOf(target: UploadTarget, run: string): Promise<ArtifactRepository | undefined> {
+  for (const until = performance.now() + BUSY_MS; ; )
+    try {
+      return await target.repository({ runId: run, experimentId: "" });
+    } catch (error) {
+      if (!(error instanceof PulseError) || error.code !== "STORE_BUSY" || performance.now() > until) throw error;
+      await new Promise((resolve) => {
+        setTimeout(resolve, BUSY_PAUSE_MS);
+      });
+    }
+}
+
+async function entryOf(repository: ArtifactRepository, run: string, path: string): Promise<ArtifactInfo> {
+  if (path === "") return { path, isDir: true, size: undefined };
+  let { folder } = parted(path);
+  let there = await all(walk(repository, folder, false));
+  const entry = there.find((each) => each.path === path);
+  if (entry !== undefined) return entry;
+  while (there.length === 0 && folder !== "") {
+    folder = parted(folder).folder;
+    there = await all(walk(repository, folder, false));
+  }
+  if (there.length === 0) throw new Error(`Run ${run} has no artifacts, so there is no ${shownValue(path)}.`);
+  const depth = folder === "" ? 1 : folder.split("/").length + 1;
+  const meant = nearest(path.split("/").slice(0, depth).join("/"), there.map((each) => each.path)); // biome-ignore format: one line
+  const hint = meant === undefined ? "" : ` Did you mean ${shownValue(meant)}?`;
+  const names = there.slice(0, MOST_NAMED).map(shownPath).join(", ");
+  const more = there.length > MOST_NAMED ? ` and ${(there.length - MOST_NAMED).toLocaleString("en")} more` : "";
+  throw new Error(`Run ${run} has no artifact ${shownValue(path)}.${hint} There ${there.length === 1 ? "is" : "are"} ${names}${more}.`);
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** A path on one line; that of a folder ends with a slash. */
+export const shownPath = ({ path, isDir }: ArtifactInfo): string => printable(path) + (isDir ? "/" : "");
+
+/** An error in the words of these commands: what codes advise is for who records. */
+function told(error: unknown, run: string): unknown {
+  if (!(error instanceof PulseError)) return error;
+  const said = error.message.replace(error.todo, "").trim();
+  let todo = error.todo.replace(/; recording goes on[^.]*\./, ".").replace(/\s*Recording goes on[^.]*\./, "");
+  if (error.code === "NOT_WRITABLE") todo = ""; // it may be the target
+  if (error.code === "RUN_NOT_FOUND")
+    todo = IS_ID.test(run) ? "Name its store with --uri." : "A run's id is what its page shows, mostly 32 hex digits.";
+  return new Error(`${said} ${todo}`.trim(), { cause: error });
+}
+
+const IS_ID = /^[0-9a-f]{32}$/;
+
+/** Whether the same again may help. */
+export function mayPass(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof PulseError && error.cause.retryable;
+}

@@ -1,0 +1,90 @@
+import { isDeepStrictEqual, types } from "node:util";
+import { sanitizeKey } from "../capture/keys.js";
+import { type Check, nearest } from "../wrong-input.js";
+import { sizeAndHash, textOf } from "./artifact-text.js";
+import type { TestRun } from "./test-run.js";
+
+/** What a file is expected to hold. */
+export interface ArtifactExpectation {
+  /** All of its text, or a pattern that fits some of it. */
+  readonly text?: string | RegExp | undefined;
+  /** Its value as JSON, compared as JSON has it: a Date is its text, what is undefined is not there. */
+  readonly json?: unknown;
+  /** All of its bytes. */
+  readonly bytes?: Uint8Array | ArrayBufferView | ArrayBuffer | undefined;
+}
+
+export const OF_ARTIFACT: Record<keyof ArtifactExpectation, Check> = {
+  text: ["a string or a regular expression", (value) => typeof value === "string" || types.isRegExp(value)],
+  json: ["a value that JSON can hold", (value) => jsonOf(value) !== undefined],
+  bytes: ["bytes", (value) => ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)],
+};
+
+/** Longest text in a message. */
+const LONGEST_SHOWN = 300;
+/** Most names in a message. */
+const MOST_NAMED = 12;
+
+/** What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
+export function artifactFaults(run: TestRun, path: string, expected: ArtifactExpectation, show: (value: unknown) => string): string[] {
+  const held = Object.hasOwn(run.artifacts, path) ? run.artifacts[path] : undefined;
+  if (held === undefined) return [whyMissing(run, path)];
+  const { text, json, bytes } = expected;
+  const faults: string[] = [];
+  const holds = textOf(held);
+  const shown = holds === undefined ? `it is no text: ${sizeAndHash(held)}` : `the text is ${show(shortened(holds))}`;
+  if (text !== undefined && !(holds !== undefined && (typeof text === "string" ? holds === text : fits(text, holds)))) faults.push(shown);
+  if (json !== undefined) {
+    const value = holds === undefined ? undefined : parsed(holds);
+    if (value === undefined) faults.push(holds === undefined ? shown : `it is no JSON: ${shown}`);
+    else if (!isDeepStrictEqual(value, jsonOf(json))) faults.push(`the JSON is ${shortened(show(value))}`);
+  }
+  const wanted = bytes === undefined ? undefined : bytesOf(bytes);
+  if (wanted !== undefined && !(wanted.length === held.length && Buffer.compare(wanted, held) === 0)) {
+    const at = wanted.findIndex((byte, i) => byte !== held[i]);
+    const where = at < 0 || at >= held.length ? "" : `, of which number ${at} is ${held[at]}`;
+    faults.push(`there are ${held.length} bytes${where}`);
+  }
+  return faults;
+}
+
+function whyMissing({ artifacts, tags }: TestRun, path: string): string {
+  const failed = tags[sanitizeKey(`pulse.artifact_failed.${path}`)];
+  if (failed !== undefined) return `it could not be stored: ${failed}`;
+  const paths = Object.keys(artifacts);
+  const inside = paths.filter((each) => each.startsWith(`${path.replace(/\/+$/, "")}/`));
+  if (inside.length > 0) return `that is a folder, with ${named(inside)}`;
+  const meant = nearest(path, paths) ?? paths.find((each) => each.endsWith(`/${path}`));
+  return `no such artifact, only ${named(paths)}${meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`}`;
+}
+
+function named(paths: readonly string[]): string {
+  const more = paths.length > MOST_NAMED ? ` and ${paths.length - MOST_NAMED} more` : "";
+  return `${paths.slice(0, MOST_NAMED).join(", ") || "none"}${more}`;
+}
+
+/** A pattern with a memory of its own (`/g`) is asked from its beginning. */
+const fits = (pattern: RegExp, text: string): boolean => new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")).test(text);
+
+const shortened = (text: string): string => (text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}...` : text);
+
+function bytesOf(bytes: ArrayBufferView | ArrayBuffer): Uint8Array {
+  return ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
+}
+
+/** A value as it comes back from JSON; undefined when JSON cannot hold it. */
+function jsonOf(value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch {
+    return undefined;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,90 @@
+import type { TerminalStatus } from "../entities.js";
+import type { StoredRun } from "../stores/memory-store.js";
+import { artifactTexts } from "./artifact-text.js";
+
+/** One value of a metric's history. */
+export interface TestPoint {
+  readonly value: number;
+  readonly step: number;
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number;
+}
+
+/** A run as it is recorded at the moment it is looked at. */
+export interface TestRun {
+  readonly id: string;
+  readonly name: string;
+  readonly experiment: string;
+  readonly status: "RUNNING" | TerminalStatus;
+  readonly parentId: string | undefined;
+  readonly startTime: number;
+  readonly endTime: number | undefined;
+  readonly params: Readonly<Record<string, string>>;
+  /** Without those that MLflow's client sets of itself (`mlflow.*`). */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
+  /** Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await tracker.flush()`. */
+  readonly artifacts: Readonly<Record<string, Uint8Array>>;
+}
+
+/** A run for a snapshot: without ids and times, its children inside it. */
+export interface RunSnapshot {
+  readonly name: string;
+  readonly experiment: string;
+  readonly status: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+  /** `[step, value]` pairs. */
+  readonly metrics: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
+  /** Texts up to 10,000 characters as they are, of other files size and hash; only of runs that have some. */
+  readonly artifacts?: Readonly<Record<string, string>> | undefined;
+  readonly children: readonly RunSnapshot[];
+}
+
+/** A run as the store has it. */
+export function testRun(run: StoredRun, experiment: string): TestRun {
+  const tags = [...run.tags].filter(([key]) => !key.startsWith("mlflow."));
+  return {
+    id: run.runId,
+    name: run.name,
+    experiment,
+    status: run.status,
+    parentId: run.tags.get("mlflow.parentRunId"),
+    startTime: run.startTime,
+    endTime: run.endTime,
+    params: Object.fromEntries(run.params),
+    tags: Object.fromEntries(tags),
+    metrics: Object.fromEntries(
+      [...run.metrics].map(([key, points]) => [key, points.map(({ value, step, timestamp }) => ({ value, step, timestamp }))]),
+    ),
+    artifacts: Object.fromEntries([...run.artifacts.files].sort(byPath).map(([path, bytes]) => [path, plainBytes(bytes)])),
+  };
+}
+
+const byPath = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
+
+/** Some are Buffers, which compare otherwise. */
+const plainBytes = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array => new Uint8Array(buffer, byteOffset, length);
+
+/** Runs for a snapshot: those without a parent among them, the others inside. */
+export function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
+  const known = new Set(runs.map(({ id }) => id));
+  const below = new Map<string | undefined, TestRun[]>();
+  for (const run of runs) {
+    const parent = run.parentId !== undefined && known.has(run.parentId) ? run.parentId : undefined;
+    const siblings = below.get(parent);
+    if (siblings) siblings.push(run);
+    else below.set(parent, [run]);
+  }
+  const snapshot = ({ id, name, experiment, status, params, tags, metrics, artifacts }: TestRun): RunSnapshot => ({
+    name,
+    experiment,
+    status,
+    params,
+    tags,
+    metrics: Object.fromEntries(Object.entries(metrics).map(([key, points]) => [key, points.map(({ step, value }) => [step, value])])),
+    ...(Object.keys(artifacts).length > 0 && { artifacts: artifactTexts(artifacts) }),
+    children: (below.get(id) ?? []).map(snapshot),
+  });
+  return (below.get(undefined) ?? []).map(snapshot);
+}
