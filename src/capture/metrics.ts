@@ -227,8 +227,9 @@ function takeElements(key: string, list: Listed, sink: MetricSink, passed: { lef
   return any || empty;
 }
 
-/** What can be walked along. */
+/** What can be walked along; what is in a map. */
 type Listed = ArrayLike<unknown> | ReadonlySet<unknown> | Iterable<unknown>;
+type Entries = Iterable<[key: unknown, value: unknown]>;
 
 function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) => void): void {
   let taken = 0;
@@ -251,17 +252,17 @@ function takeBare(name: string, result: unknown, sink: MetricSink, source = "it 
     return;
   }
   const budget = new Budget();
-  let any = false;
-  if (isFielded(result)) takeLeaves(result, budget, sink);
+  const plain = isPlainObject(result); // asked once, since a prototype is dear to ask for
+  if (plain || types.isMap(result)) takeLeaves(result, plain, budget, sink);
   else if (isList(result)) {
     eachElement(result, sink, (element) => {
       if (isNumeric(element)) {
-        any = true;
+        budget.found = true;
         emit(sink, name, element);
-      } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
+      } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, isPlainObject(element), budget, sink);
     });
   }
-  if (!any && !budget.found && result !== undefined && result !== null && !isEmpty(result))
+  if (!budget.found && result !== undefined && result !== null && !isEmpty(result))
     sink.lost("bare", () => nothingIn(name, result, source), true);
 }
 
@@ -290,7 +291,7 @@ class Budget {
   leaves = MAX_LEAVES;
   /** Made when two places may be one key, which those of most results cannot. */
   keys: TakenKeys | undefined;
-  /** The names in the root are all different. */
+  /** The root is no map: the names in it are all different. */
   plain = false;
   looks = MAX_LOOKS;
   found = false;
@@ -303,9 +304,9 @@ class Budget {
   }
 }
 
-function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
+function takeLeaves(root: Fielded, plain: boolean, budget: Budget, sink: MetricSink): void {
   budget.keys = undefined; // one for each element of a list
-  budget.plain = isPlainObject(root);
+  budget.plain = plain;
   budget.leaves = MAX_LEAVES;
   if (visitLeaves(root, "", 1, undefined, budget, sink)) return;
   sink.limited(
@@ -316,9 +317,9 @@ function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
 /** Visits the numeric leaves below an object; false when the budget is spent. */
 function visitLeaves(object: Fielded, prefix: string, depth: number, up: Place | undefined, budget: Budget, sink: MetricSink): boolean {
   if (budget.looks-- <= 0) return false;
-  if (isPlainObject(object)) {
+  if (depth === 1 ? budget.plain : isPlainObject(object)) {
     for (const key of fieldNames(object, budget)) if (!visitLeaf(key, fieldOf(object, key), prefix, depth, up, budget, sink)) return false;
-  } else for (const [key, value] of object) if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
+  } else for (const [key, value] of object as Entries) if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
   return true;
 }
 

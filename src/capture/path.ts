@@ -80,7 +80,7 @@ export function isFielded(value: unknown): value is Fielded {
 const WIDE = 1_000;
 
 /** The names of an object's fields; `wide` is kept for one capture. */
-export function fieldNames(value: Record<string, unknown>, wide: { names: Map<object, readonly string[]> | undefined }): readonly string[] {
+export function fieldNames(value: object, wide: { names: Map<object, readonly string[]> | undefined }): readonly string[] {
   const known = wide.names?.get(value);
   if (known) return known;
   const names = Object.keys(value);
