@@ -5,7 +5,7 @@ import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
 import type { CallObserver } from "./call-observer.js";
 import { captureFailed, guard } from "./guard.js";
-import { runInForce, type Scope, scopes } from "./host.js";
+import { runInForce, type Scope } from "./host.js";
 import { openRun, tagStart } from "./open-run.js";
 import type { RunPlace } from "./options.js";
 import type { Plan, ResolvedPlan } from "./plan.js";
@@ -105,10 +105,6 @@ export class TrackedCall implements CallObserver, MetricSink {
   /** The run below which it opens one. */
   get parent(): Run | undefined {
     return this.#resolved?.nest === "root" ? undefined : runInForce(this.#scope);
-  }
-
-  get inside(): boolean {
-    return this.#scope !== undefined && scopes.get() === this.#scope;
   }
 
   isolate(): void {
