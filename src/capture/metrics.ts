@@ -14,6 +14,7 @@ import {
   isNumeric,
   isPlainObject,
   readPath,
+  shapeOf,
   writtenPath,
 } from "./path.js";
 import { isOwnText, type Place, TakenKeys } from "./places.js";
@@ -156,21 +157,20 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
     };
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
   return (result, args, sink) => {
-    const listed = isList(result); // asked once, not for each path
-    for (const take of takes) take(result, args, sink, listed);
+    const shape = shapeOf(result); // asked once, not for each path
+    for (const take of takes) take(result, args, sink, shape);
   };
 }
 
-/** `listed`: the result is a list. */
-type Take = (result: unknown, args: readonly unknown[], sink: MetricSink, listed: boolean) => void;
+type Take = (result: unknown, args: readonly unknown[], sink: MetricSink, shape: "list" | "object" | undefined) => void;
 
 function takePath(key: string, written: string): Take {
   const { path, optional } = writtenPath(written);
-  const indexed = /^\d/.test(path);
-  return (result, _args, sink, listed) => {
+  const [indexed, direct] = [/^\d/.test(path), !path.includes(".")];
+  return (result, _args, sink, shape) => {
     // A bare number has no paths: the string is simply its key.
     if (isNumeric(result)) emit(sink, key, result);
-    else if (listed && !indexed) {
+    else if (shape === "list" && !indexed) {
       const passed = { left: MAX_STEPS };
       let any = false;
       eachElement(result as Listed, sink, (element) => {
@@ -182,7 +182,7 @@ function takePath(key: string, written: string): Take {
         sayNowhere(sink, "metric", path, "the first element of the result", first, readPath(first, path));
       }
     } else {
-      const value = readPath(result, path);
+      const value = direct && shape === "object" ? (result as Record<string, unknown>)[path] : readPath(result, path);
       if (!takeValue(key, value, sink) && !optional) sayNowhere(sink, "metric", path, "the result", result, value);
     }
   };

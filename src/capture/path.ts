@@ -18,6 +18,12 @@ export function isList(value: unknown): value is ArrayLike<unknown> | ReadonlySe
   return Array.isArray(value) || types.isSet(value) || types.isTypedArray(value);
 }
 
+/** What a value is to a path: a list, an object whose fields are its properties, or something that only `readPath` can read. */
+export function shapeOf(value: unknown): "list" | "object" | undefined {
+  if (isList(value)) return "list";
+  return typeof value === "object" && value !== null && !types.isMap(value) ? "object" : undefined;
+}
+
 /** Whether a value can be walked along more than once: what is its own iterator would be used up. */
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (typeof value !== "object" || value === null) return false;
