@@ -14,6 +14,7 @@ import {
   isNumeric,
   isPlainObject,
   readPath,
+  shapeOf,
   writtenPath,
 } from "./path.js";
 import { isOwnText, type Place, TakenKeys } from "./places.js";
@@ -111,9 +112,9 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
   const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
   const meant = isOptions(selector) ? behindSelector(selector) : undefined;
   return (result, args, sink) => {
-    const listed = isList(result); // asked once, not for each path
+    const shape = shapeOf(result); // asked once, not for each path
     const told = meant === undefined ? sink : hinting(sink, `If that is meant as an option: ${meant}.`);
-    for (const take of takes) take(result, args, told, listed);
+    for (const take of takes) take(result, args, told, shape);
   };
 }
 
@@ -126,16 +127,15 @@ function hinting(sink: MetricSink, hint: string): MetricSink {
   };
 }
 
-/** `listed`: the result is a list. */
-type Take = (result: unknown, args: readonly unknown[], sink: MetricSink, listed: boolean) => void;
+type Take = (result: unknown, args: readonly unknown[], sink: MetricSink, shape: "list" | "object" | undefined) => void;
 
 function takePath(key: string, written: string): Take {
   const { path, optional } = writtenPath(written);
-  const indexed = /^\d/.test(path);
-  return (result, _args, sink, listed) => {
+  const [indexed, direct] = [/^\d/.test(path), !path.includes(".")];
+  return (result, _args, sink, shape) => {
     // A bare number has no paths: the string is simply its key.
     if (isNumeric(result)) emit(sink, key, result);
-    else if (listed && !indexed) {
+    else if (shape === "list" && !indexed) {
       const passed = { left: MAX_STEPS };
       let any = false;
       eachElement(result as Listed, sink, (element) => {
@@ -147,7 +147,7 @@ function takePath(key: string, written: string): Take {
         sayNowhere(sink, "metric", path, "the first element of the result", first, readPath(first, path));
       }
     } else {
-      const value = readPath(result, path);
+      const value = direct && shape === "object" ? (result as Record<string, unknown>)[path] : readPath(result, path);
       if (!takeValue(key, value, sink) && !optional) sayNowhere(sink, "metric", path, "the result", result, value);
     }
   };
@@ -192,8 +192,9 @@ function takeElements(key: string, list: Listed, sink: MetricSink, passed: { lef
   return any || empty;
 }
 
-/** What can be walked along. */
+/** What can be walked along; what is in a map. */
 type Listed = ArrayLike<unknown> | ReadonlySet<unknown> | Iterable<unknown>;
+type Entries = Iterable<[key: unknown, value: unknown]>;
 
 function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) => void): void {
   let taken = 0;
@@ -218,18 +219,18 @@ function takeBare(name: string, result: unknown, sink: MetricSink, source = GAVE
     return;
   }
   const budget = new Budget();
-  let any = false;
-  if (isFielded(result)) takeLeaves(result, budget, sink);
+  const plain = isPlainObject(result); // asked once, since a prototype is dear to ask for
+  if (plain || types.isMap(result)) takeLeaves(result, plain, budget, sink);
   else if (isList(result)) {
     eachElement(result, sink, (element) => {
       if (isNumeric(element)) {
-        any = true;
+        budget.found = true;
         emit(sink, name, element);
-      } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, budget, sink);
+      } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, isPlainObject(element), budget, sink);
     });
   }
   // A selector's function says with undefined that there is nothing to log, anybody with null.
-  if (any || budget.found || result === null || (result === undefined ? source !== GAVE : isEmpty(result))) return;
+  if (budget.found || result === null || (result === undefined ? source !== GAVE : isEmpty(result))) return;
   sink.lost("bare", () => nothingIn(name, result, source), true);
 }
 
@@ -259,7 +260,7 @@ class Budget {
   leaves = MAX_LEAVES;
   /** Made when two places may be one key, which those of most results cannot. */
   keys: TakenKeys | undefined;
-  /** The names in the root are all different. */
+  /** The root is no map: the names in it are all different. */
   plain = false;
   looks = MAX_LOOKS;
   found = false;
@@ -272,9 +273,9 @@ class Budget {
   }
 }
 
-function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
+function takeLeaves(root: Fielded, plain: boolean, budget: Budget, sink: MetricSink): void {
   budget.keys = undefined; // one for each element of a list
-  budget.plain = isPlainObject(root);
+  budget.plain = plain;
   budget.leaves = MAX_LEAVES;
   if (visitLeaves(root, "", 1, undefined, budget, sink)) return;
   sink.limited(
@@ -285,9 +286,9 @@ function takeLeaves(root: Fielded, budget: Budget, sink: MetricSink): void {
 /** Visits the numeric leaves below an object; false when the budget is spent. */
 function visitLeaves(object: Fielded, prefix: string, depth: number, up: Place | undefined, budget: Budget, sink: MetricSink): boolean {
   if (budget.looks-- <= 0) return false;
-  if (isPlainObject(object)) {
+  if (depth === 1 ? budget.plain : isPlainObject(object)) {
     for (const key of fieldNames(object, budget)) if (!visitLeaf(key, fieldOf(object, key), prefix, depth, up, budget, sink)) return false;
-  } else for (const [key, value] of object) if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
+  } else for (const [key, value] of object as Entries) if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
   return true;
 }
 

@@ -18,6 +18,12 @@ export function isList(value: unknown): value is ArrayLike<unknown> | ReadonlySe
   return Array.isArray(value) || types.isSet(value) || types.isTypedArray(value);
 }
 
+/** What a value is to a path: a list, an object whose fields are its properties, or something that only `readPath` can read. */
+export function shapeOf(value: unknown): "list" | "object" | undefined {
+  if (isList(value)) return "list";
+  return typeof value === "object" && value !== null && !types.isMap(value) ? "object" : undefined;
+}
+
 /** Whether a value can be walked along more than once: what is its own iterator would be used up. */
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (typeof value !== "object" || value === null) return false;
@@ -80,7 +86,7 @@ export function isFielded(value: unknown): value is Fielded {
 const WIDE = 1_000;
 
 /** The names of an object's fields; `wide` is kept for one capture. */
-export function fieldNames(value: Record<string, unknown>, wide: { names: Map<object, readonly string[]> | undefined }): readonly string[] {
+export function fieldNames(value: object, wide: { names: Map<object, readonly string[]> | undefined }): readonly string[] {
   const known = wide.names?.get(value);
   if (known) return known;
   const names = Object.keys(value);

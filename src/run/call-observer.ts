@@ -4,8 +4,6 @@ import type { Scope } from "./host.js";
 export interface CallObserver {
   /** The call's own context. */
   readonly scope: Scope | undefined;
-  /** Whether this code runs in the call's own context, and in no further call's. */
-  readonly inside: boolean;
   /** Has the call's context be one of its own, also where it shares the caller's run. */
   isolate(): void;
   /** The call's body has begun; a generator function's begins with the first `next`. */

@@ -36,12 +36,18 @@ const carrier: { storage: CallStorage<Scope>; context: RunContext | undefined; r
 );
 
 /** What is in force along the calls of the whole process. `storage` runs what is called, itself: a function in between would be a frame in every stack. */
-export const scopes: { get(): Scope | undefined; readonly storage: CallStorage<Scope> } = {
-  get: () => carrier.storage.get(),
-  get storage() {
+class Scopes {
+  get(): Scope | undefined {
+    return carrier.storage.get();
+  }
+
+  get storage(): CallStorage<Scope> {
     return carrier.storage;
-  },
-};
+  }
+}
+
+/** Of a class: V8 does not inline the getter of an object literal. */
+export const scopes: Scopes = new Scopes();
 
 /** Makes an object, likewise. */
 export const construct: (fn: (...args: never[]) => unknown, args: readonly unknown[], newTarget: (...args: never[]) => unknown) => unknown =

@@ -181,13 +181,22 @@ function define(on: object, verb: Verb, known: Followed | undefined): void {
   // In one function, since each further one is a frame in the stack of every error below.
   const value = function (this: unknown, ...args: unknown[]): unknown {
     const followed = known ?? FollowedGenerator.follower(this);
-    // What it asks of itself while it is asked is its own affair.
-    if (followed === undefined || (followed.begun && followed.observer.inside)) return Reflect.apply(original, this, args);
+    if (followed === undefined) return Reflect.apply(original, this, args);
     const { observer } = followed;
+    const { storage } = scopes;
+    const outer = storage.get();
+    // What it asks of itself while it is asked is its own affair.
+    if (followed.begun && outer !== undefined && outer === observer.scope) return Reflect.apply(original, this, args);
     if (verb === "next" && !followed.begun) observer.begin();
     if (!followed.begun && verb !== "next") followed.over = true; // closed before its first step: there is no run, whatever follows
     followed.begun = true;
-    return scopes.storage.run(observer.scope, drive, followed, verb, original, this, args);
+    if (storage.enterWith === undefined) return storage.run(observer.scope, drive, followed, verb, original, this, args);
+    storage.enterWith(observer.scope);
+    try {
+      return drive(followed, verb, original, this, args);
+    } finally {
+      storage.enterWith(outer);
+    }
   };
   Object.defineProperty(on, verb, { value, writable: true, configurable: true });
 }

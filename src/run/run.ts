@@ -62,9 +62,10 @@ export class Run extends DataVerbs {
   /** Why it is none that is recorded, when tracking is not simply off. */
   readonly #unrecorded: PulseError | undefined;
   #series: Series | undefined;
-  /** Made when a second result comes: before, each key of the first has step 0. */
+  /** Made when something comes that is no row: before, each result was a step of all keys. */
   #steps: Steps | undefined;
-  #firstKeys: KeySet | undefined;
+  #keys: KeySet | undefined;
+  #rows = 0;
   #params: Map<string, string> | undefined;
   /** The keys of tags that needed no mending. */
   #tags: Set<string> | undefined;
@@ -248,22 +249,23 @@ export class Run extends DataVerbs {
     return this.#log;
   }
 
-  /** @internal Whether `captureWhole` can record a result: it is the first, and nothing has to be looked at in it. */
-  get takesWhole(): boolean {
-    return (
-      this.#log !== undefined &&
-      this.#firstKeys === undefined &&
-      this.#steps === undefined &&
-      this.#schema === undefined &&
-      this.#mended === undefined
-    );
+  /** @internal Whether `captureRow` can record a result: nothing else has come before it, and nothing has to be looked at in it. */
+  get takesRows(): boolean {
+    return this.#log !== undefined && this.#steps === undefined && this.#schema === undefined && this.#mended === undefined;
   }
 
-  /** @internal Records the metrics of one result, all with keys that need no mending, of one moment. (A selector may have recorded something meanwhile.) */
-  captureWhole(keys: KeySet, values: readonly number[], time: number): void {
+  /**
+   * @internal Records the metrics of one result, all with keys that need no mending: their values, and then the moment. (A selector may have
+   * recorded something meanwhile.)
+   */
+  captureRow(keys: KeySet, row: readonly number[]): void {
     const log = this.#log as RunBuffer;
-    if (this.takesWhole && Number.isSafeInteger(time) && time >= 0 && log.result(keys.keys, values, time)) this.#firstKeys = keys;
-    else for (const [i, key] of keys.keys.entries()) this.capture(key, values[i], undefined, time);
+    const time = row[keys.keys.length] as number;
+    const fits = this.takesRows && (this.#keys ?? keys) === keys && Number.isSafeInteger(time) && time >= 0;
+    if (fits && log.result(keys.keys, row, this.#rows)) {
+      this.#keys = keys;
+      this.#rows++;
+    } else for (const [i, key] of keys.keys.entries()) this.capture(key, row[i], undefined, time);
   }
 
   /** @internal Records a captured value whose step and time are not checked yet, as far as `thinning` lets it. */
@@ -291,7 +293,7 @@ export class Run extends DataVerbs {
       this.#aggregate(clean, number, thinning.aggregate, method);
       return;
     }
-    this.#steps ??= new Steps(this.#firstKeys?.keys);
+    this.#steps ??= new Steps(this.#keys?.keys, this.#rows - 1);
     const at = step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this, step, clean, method);
     this.#series ??= thinning && new Series();
     if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
@@ -318,7 +320,7 @@ export class Run extends DataVerbs {
   /** Whether a key of that kind is in the run. */
   #hasPlain(kind: Keyed, key: string): boolean {
     if (kind !== "metric") return (kind === "tag" ? this.#tags : this.#params)?.has(key) === true;
-    return this.#steps?.has(key) || this.#firstKeys?.keys.includes(key) || this.#series?.has(key) || false;
+    return this.#steps?.has(key) || this.#keys?.keys.includes(key) || this.#series?.has(key) || false;
   }
 
   /** Takes a value into what all values of a key come to when the run ends. */

@@ -18,9 +18,9 @@ export class Steps {
   #length = 0;
   #map: Map<string, Link> | undefined;
 
-  /** `keys`: those that have taken step 0 already. */
-  constructor(keys: readonly string[] = []) {
-    for (const key of keys) this.took(key, 0);
+  /** `keys`: those that have taken steps already, up to `highest`. */
+  constructor(keys: readonly string[] = [], highest = 0) {
+    for (const key of keys) this.took(key, highest);
   }
 
   /** Whether a key has taken a step. */

@@ -5,7 +5,7 @@ import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
 import type { CallObserver } from "./call-observer.js";
 import { captureFailed, guard } from "./guard.js";
-import { runInForce, type Scope, scopes } from "./host.js";
+import { runInForce, type Scope } from "./host.js";
 import { openRun, tagStart } from "./open-run.js";
 import type { RunPlace } from "./options.js";
 import type { Plan, ResolvedPlan } from "./plan.js";
@@ -18,13 +18,15 @@ import { endWithError, endWithFault } from "./status.js";
 const values: number[] = [];
 let top = 0;
 
-/** Takes the last of the values. One or two, as most results have, are not worth a copy by the library. */
-function takeLast(count: number): number[] {
+/** Takes the last of the values, with their time behind them. One or two, as most results have, are not worth a copy by the library. */
+function takeRow(count: number, time: number): number[] {
   const end = top;
   top -= count;
   const first = values[top] as number;
-  if (count === 1) return [first];
-  return count === 2 ? [first, values[top + 1] as number] : values.slice(top, end);
+  if (count === 1) return [first, time];
+  if (count === 2) return [first, values[top + 1] as number, time];
+  values[end] = time;
+  return values.slice(top, end + 1);
 }
 
 interface Unended {
@@ -105,10 +107,6 @@ export class TrackedCall implements CallObserver, MetricSink {
   /** The run below which it opens one. */
   get parent(): Run | undefined {
     return this.#resolved?.nest === "root" ? undefined : runInForce(this.#scope);
-  }
-
-  get inside(): boolean {
-    return this.#scope !== undefined && scopes.get() === this.#scope;
   }
 
   isolate(): void {
@@ -231,10 +229,10 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   /** Takes metrics and tags from a result or a yielded value. */
   capture(result: unknown): void {
-    const { metrics, artifacts, tags, nature } = this.#plan;
+    const { metrics, artifacts, tags } = this.#plan;
     this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
-    // A run that was joined may be of another copy of the package, and what is yielded is rarely the only result.
-    if (!this.#joined && nature !== "generator" && this.run?.takesWhole) this.#keys = NO_KEYS;
+    // A run that was joined may be of another copy of the package.
+    if (!this.#joined && this.run?.takesRows) this.#keys = NO_KEYS;
     try {
       for (const capture of metrics) {
         try {
@@ -283,7 +281,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     const keys = this.#keys;
     this.#keys = undefined;
     if (keys === undefined || keys === NO_KEYS) return;
-    (this.run as Run).captureWhole(keys, takeLast(keys.keys.length), this.#now);
+    (this.run as Run).captureRow(keys, takeRow(keys.keys.length, this.#now));
   }
 
   lost(subject: string, describe: () => string, mild = false): void {

@@ -19,7 +19,9 @@ function made(): { buffer: RunBuffer; told: Record<string, number> } {
   return { buffer: new RunBuffer(sink, { endUnfinished: () => undefined }, "id", { name: "X" }, undefined), told };
 }
 
-test("a result taken as a whole becomes what its metrics would, one by one, whatever is done with the buffer", () => {
+const KEY_SETS = [[], ["a"], ["a", "b"], ["a", "b", "c"]];
+
+test("results taken as rows become what their metrics would, one by one, whatever is done with the buffer", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const dice = new Random(seed);
     const [whole, single] = [made(), made()];
@@ -28,6 +30,7 @@ test("a result taken as a whole becomes what its metrics would, one by one, what
       seen = [whole, single].map(({ buffer }, i) => [...(seen[i] as unknown[]), act(buffer, i === 0)]);
     };
     let left = true;
+    let rows = 0;
     for (let step = 0; step < 30; step++) {
       const [limit, most, value] = [1 + dice.below(6), dice.pick([1, 2, 5, Number.POSITIVE_INFINITY]), dice.next()];
       const what = dice.pick(["result", "result", "start", "metric", "param", "tag", "end", "take", "sent", "keep", "drop", "orphan"]);
@@ -47,10 +50,12 @@ test("a result taken as a whole becomes what its metrics would, one by one, what
         if (what === "drop") return buffer.dropMetrics(most);
         if (what === "orphan") buffer.orphan();
         if (what !== "result") return undefined;
-        const keys = ["a", "b", "c"].slice(0, limit % 4);
+        const keys = KEY_SETS[limit % 4] as string[];
         const values = keys.map((_, i) => value + i);
-        if (isWhole) left = keys.length > 0 && buffer.result(keys, values, step);
-        else if (left) for (const [i, key] of keys.entries()) buffer.metric({ key, value: values[i] as number, timestamp: step, step: 0 });
+        if (isWhole) left = keys.length > 0 && buffer.result(keys, [...values, step], rows);
+        else if (left)
+          for (const [i, key] of keys.entries()) buffer.metric({ key, value: values[i] as number, timestamp: step, step: rows });
+        if (!isWhole && left) rows++;
         return undefined;
       });
       both((buffer) => [buffer.empty, buffer.metricsLeft]);
@@ -62,9 +67,9 @@ test("a result taken as a whole becomes what its metrics would, one by one, what
   }
 });
 
-test("a buffer that asks before each metric takes none as a whole", () => {
+test("a buffer that asks before each metric takes none as a row", () => {
   const sink: ChangeSink = { admits: () => true, added: () => undefined, ending: () => undefined };
   const buffer = new RunBuffer(sink, { endUnfinished: () => undefined }, "id", { name: "X" }, undefined);
-  assert.equal(buffer.result(["a"], [1], 0), false);
+  assert.equal(buffer.result(["a"], [1, 0], 0), false);
   assert.equal(buffer.empty, true);
 });

@@ -66,3 +66,43 @@ test("whatever comes before, in and after a result: values in their order, each 
     assert.deepEqual([metrics, pending, delivered], [got.length + 3 * points.size, 0, metrics + tags + 2 * runs]);
   }
 });
+
+test("results of one run, alike and others, with something in between and delivered in pieces: each key counted, in its order", async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const dice = new Random(seed);
+    const store = new FaultyStore(2 + dice.below(30));
+    const tracker = trackerOn(store, { logger: { warn: () => undefined } });
+    const alike = dice.pick([["a"], ["a", "b"], ["a", "b", "c"]]);
+    const oddity = dice.chance(0.5) ? 0.05 : 0;
+    const entries: Entry[] = [];
+    const add = (keys: readonly string[]): Entry[] => {
+      const fresh = keys.map((key): Entry => [key, dice.next()]);
+      entries.push(...fresh);
+      return fresh;
+    };
+    let id = "";
+    const train = tracked(
+      async function* () {
+        const run = requireRun();
+        id = run.id;
+        for (let i = dice.below(40); i >= 0; i--) {
+          if (dice.chance(oddity)) for (const [key, value] of add(["b", "x"])) run.logMetric(key, value);
+          yield Object.fromEntries(add(dice.chance(oddity) ? dice.pick([["b", "a"], ["c"]]) : alike));
+          if (dice.chance(0.05)) await tracker.flush();
+          else if (dice.chance(0.1)) await new Promise((resolve) => setImmediate(resolve));
+        }
+      },
+      { metrics: (result) => result },
+    );
+    await tracker.run(async () => {
+      for await (const _ of train());
+    });
+    await tracker.flush();
+    const points = store.batches.flat().flatMap(({ runKey, metrics }) => (runKey === id ? metrics : []));
+    const got = points.map(({ key, value, step }) => [key, value, step]);
+    assert.deepEqual(got, counted(entries), `seed ${seed}`);
+    assert.ok(points.every(({ timestamp }, i) => timestamp >= (points[i - 1]?.timestamp ?? 1)));
+    const { metrics, pending, delivered } = tracker.stats();
+    assert.deepEqual([metrics, pending, delivered], [got.length, 0, got.length + 2]);
+  }
+});

@@ -26,10 +26,11 @@ export class GatheredItems {
   #metrics: Metric[] = NONE;
   #lists = NO_LISTS;
   #end: RunEnd | undefined;
-  /** The run's first result, each key with step 0, until somebody looks at its metrics: most runs are one call and have no others. */
+  /** The keys of results that are gathered as rows, until somebody looks at their metrics: each row is a step of all of its keys. */
   #keys: readonly string[] | undefined;
-  #values: readonly number[] = NONE;
-  #time = 0;
+  /** Row after row: the values, in the order of the keys, and then their time. */
+  #rows: number[] = NONE;
+  #firstStep = 0;
   /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
   #taken = 0;
 
@@ -43,12 +44,17 @@ export class GatheredItems {
     else metrics.push(metric);
   }
 
-  /** Takes the first result as a whole; false when there is something already. */
-  protected putResult(keys: readonly string[], values: readonly number[], time: number): boolean {
-    if (this.#keys !== undefined || this.#metrics.length > 0) return false;
-    this.#keys = keys;
-    this.#values = values;
-    this.#time = time;
+  /** Takes a result as a row, the first or one that follows on those before it; false when there is something else already. */
+  protected putRow(keys: readonly string[], row: readonly number[], step: number): boolean {
+    if (this.#keys === undefined) {
+      if (this.#metrics.length > 0) return false;
+      this.#keys = keys;
+      this.#rows = row as number[];
+      this.#firstStep = step;
+      return true;
+    }
+    if (this.#keys !== keys) return false;
+    for (let i = 0; i <= keys.length; i++) this.#rows.push(row[i] as number);
     return true;
   }
 
@@ -78,7 +84,8 @@ export class GatheredItems {
 
   /** How many metrics are not handed over. */
   get metricsLeft(): number {
-    return this.#keys?.length ?? this.#metrics.length - this.#taken;
+    const keys = this.#keys;
+    return keys === undefined ? this.#metrics.length - this.#taken : (this.#rows.length / (keys.length + 1)) * keys.length;
   }
 
   /** How many items are no metrics. */
@@ -119,6 +126,7 @@ export class GatheredItems {
     if (count < this.metricsLeft) this.advance(count);
     else {
       this.#keys = undefined;
+      this.#rows = NONE;
       this.#metrics = NONE;
       this.#taken = 0;
       this.#end = undefined;
@@ -136,11 +144,20 @@ export class GatheredItems {
 
   /** The metrics gathered, those handed over and not let go of yet among them. */
   #allMetrics(): Metric[] {
-    const [keys, values, timestamp] = [this.#keys, this.#values, this.#time];
+    const keys = this.#keys;
     if (keys === undefined) return this.#metrics;
-    this.#metrics = keys.map((key, i) => ({ key, value: values[i] as number, timestamp, step: 0 }));
+    const rows = this.#rows;
+    const first = this.#firstStep;
+    const metricsOf = (from: number, step: number): Metric[] => {
+      const timestamp = rows[from + keys.length] as number;
+      return keys.map((key, i) => ({ key, value: rows[from + i] as number, timestamp, step }));
+    };
+    const metrics = metricsOf(0, first);
+    for (let row = 1; row * (keys.length + 1) < rows.length; row++)
+      for (const metric of metricsOf(row * (keys.length + 1), first + row)) metrics.push(metric);
+    this.#metrics = metrics;
     this.#keys = undefined;
-    this.#values = NONE;
-    return this.#metrics;
+    this.#rows = NONE;
+    return metrics;
   }
 }

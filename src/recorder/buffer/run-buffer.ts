@@ -176,9 +176,9 @@ export class RunBuffer extends GatheredItems {
     this.#intake.added(this, "metrics", METRIC_BYTES);
   }
 
-  /** Takes the run's first result as a whole; false when it has to come metric by metric. */
-  result(keys: readonly string[], values: readonly number[], time: number): boolean {
-    if (this.#intake.admits !== undefined || !this.putResult(keys, values, time)) return false;
+  /** Takes a result as a row, its values and then their time; false when it has to come metric by metric. */
+  result(keys: readonly string[], row: readonly number[], step: number): boolean {
+    if (this.#intake.admits !== undefined || !this.putRow(keys, row, step)) return false;
     this.#intake.added(this, "metrics", METRIC_BYTES * keys.length, keys.length);
     return true;
   }
