@@ -12,6 +12,7 @@ const MEASUREMENTS = {
   sqlite: { repetitions: 3, flags: [] },
   python: { repetitions: 1, flags: [] },
   http: { repetitions: 1, flags: [], timeoutMs: 600_000 },
+  files: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   loop: { repetitions: 3, flags: [] },
   away: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   memory: { repetitions: 1, flags: ["--expose-gc"] },

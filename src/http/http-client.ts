@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import type { ServerSettings } from "../config/server.js";
 import { PulseError } from "../errors.js";
 import { type Connecting, ConnectionChoice } from "./connection-choice.js";
@@ -10,6 +10,8 @@ import { type HttpAnswer, read } from "./whole-answer.js";
 import { isCutOff, speaksNoTls, speaksTls } from "./wrong-scheme.js";
 
 const MOST_REDIRECTS = 3;
+/** A longer body has a connection of its own, in bytes: what that costs is little beside it. */
+const KEPT_UP_TO = 1024 * 1024;
 
 /** What is sent. */
 export interface HttpRequest {
@@ -67,7 +69,7 @@ export class HttpClient {
   }
 
   /**
-   * Sends a body, or asks for a large answer, and gives the answer when it begins; its connection is made anew. A redirect is followed
+   * Sends a body, or asks for a large answer, and gives the answer when it begins; a long body has a connection of its own. A redirect is followed
    * to the same server only.
    * @throws Failure `away` when there is no answer, or the body could not be read.
    */
@@ -80,11 +82,8 @@ export class HttpClient {
         ...(this.#isServer(url) ? request.secretHeaders : {}),
         ...(body && { "content-length": String(body.length) }),
       };
-      const to = url;
-      const begin = (): ClientRequest => this.#connections.start(to, { method, headers }, "fresh");
-      const response = await transfer(this.#shown, begin, request).catch((error: unknown) => {
-        throw this.#unreachable(error);
-      });
+      const how = (body?.length ?? 0) <= KEPT_UP_TO ? this.choice.next() : "fresh";
+      const response = await this.#begin(url, request, { method, headers }, how);
       this.#answered = true;
       const next = redirectOf({ status: response.statusCode ?? 0, headers: response.headers }, url);
       if (next === undefined || redirects === MOST_REDIRECTS) return response;
@@ -92,6 +91,38 @@ export class HttpClient {
       if (!this.#isServer(next)) throw new Failure("away", new PulseError("NO_MLFLOW", `${this.#shown} redirects to ${next.origin}.`));
       url = next;
     }
+  }
+
+  async #begin(url: URL, request: HttpTransfer, options: RequestOptions, how: Connecting): Promise<IncomingMessage> {
+    let sending: ClientRequest | undefined;
+    const begin = (): ClientRequest => {
+      sending = this.#connections.start(url, options, how);
+      this.#measure(sending, url);
+      return sending;
+    };
+    try {
+      return await transfer(this.#shown, begin, request);
+    } catch (error) {
+      // The server had closed the connection that was kept. What a transfer does ends the same when it is done twice.
+      if (sending?.reusedSocket && isCutOff(error)) return this.#begin(url, request, options, "fresh");
+      throw this.#unreachable(error);
+    }
+  }
+
+  /** Takes note of what a request costs beside the server's own work. */
+  #measure(sending: ClientRequest, { protocol }: URL): void {
+    let connecting = 0;
+    sending.once("socket", (socket) => {
+      if (sending.reusedSocket) return;
+      const began = performance.now();
+      socket.once(protocol === "https:" ? "secureConnect" : "connect", () => {
+        connecting = performance.now() - began;
+      });
+    });
+    sending.once("response", (response) => {
+      const head = performance.now();
+      response.once("end", () => this.choice.measured(sending.reusedSocket ? "kept" : "fresh", connecting + performance.now() - head));
+    });
   }
 
   /** Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not tell. */

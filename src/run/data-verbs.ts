@@ -26,6 +26,9 @@ import { Steps } from "./steps.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
 import { MOST_SHOWN, needRun, optionsOf } from "./verb-arguments.js";
 
+/** A longer text is no file's name. */
+const LONGEST_FILE_NAME = 255;
+
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
 
@@ -126,7 +129,7 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logText", artifactFile, () => {
       if (typeof text !== "string") throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
-      if (/^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(artifactFile))
+      if (text.length <= LONGEST_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(artifactFile))
         this.#warn(
           "INVALID_VALUE",
           `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(artifactFile)}`,
