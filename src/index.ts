@@ -52,8 +52,7 @@ export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.j
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
 export type { ArtifactStream } from "./run/files/chunks.js";
 export type { FolderOptions } from "./run/files/files-in.js";
-export type { ImageSource, PixelImage } from "./run/files/image.js";
-export type { ImageOptions } from "./run/files/images.js";
+export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js";
 export type { TableRows } from "./run/files/table.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";

@@ -2,6 +2,7 @@ import { types } from "node:util";
 import { load } from "#require";
 import { PulseError } from "../../errors.js";
 import { shownValue } from "../../wrong-input.js";
+import type { MetricOptions } from "../metric-value.js";
 
 /** An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole numbers from 0 to 255; of float arrays 0 to 1. */
 export interface PixelImage {
@@ -16,6 +17,9 @@ export type ImageSource =
   | ArrayBuffer
   | PixelImage
   | { toBuffer(type?: string): ArrayBufferView | Promise<ArrayBufferView> };
+
+/** Where an image goes in the grid of MLflow's UI. */
+export type ImageOptions = { readonly key: string } & MetricOptions;
 
 /** Longest side of a thumbnail, as MLflow makes them. */
 const THUMBNAIL = 256;

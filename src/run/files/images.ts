@@ -1,7 +1,6 @@
 import { types } from "node:util";
 import { PulseError } from "../../errors.js";
 import { shownValue } from "../../wrong-input.js";
-import type { MetricOptions } from "../metric-value.js";
 import { Steps } from "../steps.js";
 import { integerOf, type Place } from "../values.js";
 import { metricOptions } from "../verb-arguments.js";
@@ -9,6 +8,7 @@ import {
   checkImageKey,
   copyOf,
   gridPaths,
+  type ImageOptions,
   type ImageSource,
   isImageFile,
   type Pixels,
@@ -25,9 +25,6 @@ export interface ImagesOptions {
   /** Says that an image is left out. */
   readonly fail: (path: string, error: unknown) => void;
 }
-
-/** Where an image goes in the grid of MLflow's UI. */
-export type ImageOptions = { readonly key: string } & MetricOptions;
 
 /** The images of one run. */
 export class RunImages {
