@@ -67,7 +67,7 @@ export class Lists {
     return lr * epochs;
   }
 
-  // lr: says: Type 'number' is not assignable to type 'string
+  // { says: Type 'number' is not assignable to type 'string
   @LogParam({ lr: 0.1 })
   fixed(lr: number): number {
     return lr;
