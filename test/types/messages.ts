@@ -73,7 +73,7 @@ export class Lists {
     return lr;
   }
 
-  // runName says: Types of parameters 'lr' and 'args' are incompatible
+  // (lr: says: Types of parameters 'lr' and 'args' are incompatible
   @TrackedRun({ runName: (lr: number) => lr.toFixed(2) })
   list(lr: number): number {
     return lr;
@@ -296,9 +296,9 @@ withRun({ metrics: "los" }, async () => result);
 withRun({ metrics: "los" }, async (run) => (run.id === "" ? result : result));
 // nset says: 'nset' does not exist in type
 withRun({ nset: "child" }, async () => result);
-// runName says: Types of parameters 'lr' and 'args' are incompatible
+// (lr: says: Types of parameters 'lr' and 'args' are incompatible
 tracked((lr: number) => ({ loss: lr }), { runName: (lr: number) => lr.toFixed(3) });
-// params says: Types of parameters 'lr' and 'args' are incompatible
+// (lr: says: Types of parameters 'lr' and 'args' are incompatible
 tracked((lr: number) => ({ loss: lr }), { params: (lr: number) => ({ rate: lr }) });
 // failOn says: Types of parameters 'lr' and 'args' are incompatible
 tracked((lr: number) => ({ loss: lr }), { failOn: (r: { loss: number }, lr: number) => r.loss > lr });
