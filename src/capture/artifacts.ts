@@ -28,13 +28,21 @@ export function compileArtifacts(selector: ArtifactSelector): ArtifactCapture {
     };
   const parts = Object.entries(selector).map(([file, from]) => ({ file, from, ...writtenPath(typeof from === "string" ? from : "") }));
   return (result, args, emit, told) => {
+    const failed: unknown[] = [];
     for (const { file, from, path, optional } of parts) {
-      const content = typeof from === "function" ? from(result, args) : readPath(result, path);
+      let content: unknown;
+      try {
+        content = typeof from === "function" ? from(result, args) : readPath(result, path);
+      } catch (error) {
+        failed.push(error); // the other files are there all the same
+        continue;
+      }
       if (typeof from === "function" && isLate(content))
         told.lost(`artifact ${file}`, () => `the function for ${JSON.stringify(file)} ${LATE}.`);
       else if (content !== undefined && content !== null) emit(file, content);
       else if (typeof from === "string" && !optional) sayNowhere(told, "artifact", path, "the result", result, content);
     }
+    if (failed.length > 0) throw failed[0];
   };
 }
 

@@ -34,6 +34,9 @@ const HAND_OVER_ITEMS = 2_048;
 /** The same when some of them could not be handed over at once. */
 const AGAIN_ITEMS = 256;
 
+/** Of so many runs something is kept for other handles. */
+const MOST_RUNS_KEPT = 1_000;
+
 /** What a run's buffer begins with. */
 /** Words of the stack that writing a batch takes at most. */
 const HAND_OVER_STACK = 8_000;
@@ -93,6 +96,7 @@ export class Recorder {
   /** Made for the first file, of this tracker or of a dead one. */
   #uploads: Uploads | undefined;
   readonly #late: LateRecords;
+  readonly #ofRuns = new Map<string, unknown>();
   readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
@@ -178,6 +182,17 @@ export class Recorder {
     const apart = (): void => this.#options.diagnostics.apart(record);
     if (this.#ended) apart();
     else this.#late.add(apart, about);
+  }
+
+  /** What is kept of a run, by its id, for other handles of the same run: of the last ones only. */
+  ofRun<T>(runId: string, make: () => T): T {
+    const known = this.#ofRuns.get(runId) as T | undefined;
+    if (known !== undefined) return known;
+    const made = make();
+    this.#ofRuns.set(runId, made);
+    const [oldest] = this.#ofRuns.keys();
+    if (this.#ofRuns.size > MOST_RUNS_KEPT) this.#ofRuns.delete(oldest as string);
+    return made;
   }
 
   /** Has something that grows recorded from time to time, and likewise at the latest. */

@@ -18,7 +18,7 @@ import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
 import { RunImages } from "./files/images.js";
 import { jsonText, plainOf } from "./files/json.js";
 import { checkTablePath, type TableRows } from "./files/table.js";
-import { RunTables, TABLES_TAG } from "./files/tables.js";
+import { RunTables, type TablesOptions } from "./files/tables.js";
 import { yamlText } from "./files/yaml.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import type { MetricOptions } from "./metric-value.js";
@@ -204,25 +204,11 @@ export abstract class DataVerbs {
     if (log === undefined) return;
     this.#guard("logTable", artifactFile, () => {
       const path = checkTablePath(this.#pathOf(artifactFile));
-      this.#tables ??= new RunTables({
-        recorder: this.place.host.recorder,
-        log,
-        resumed: this.resumed,
-        tag: (value) => log.tag({ key: TABLES_TAG, value }),
-        apart: (table, other, error) => {
-          const why = error === undefined ? "was not read before the program ended" : `cannot be read (${messageOf(error)})`;
-          this.#warn(
-            "ARTIFACT_UNREADABLE",
-            `Table ${JSON.stringify(table)} of run ${this.place.id} ${why}; the new rows are in ${other}`,
-            table,
-          );
-        },
-        asJson: (table) => {
-          const other = table.replace(/parquet$/, "json");
-          this.#warn("PACKAGE_MISSING", `logTable: Parquet needs hyparquet-writer; the table is stored as ${other}`, "parquet");
-          return other;
-        },
-        newId: () => this.place.host.clock.id(),
+      const { recorder } = this.place.host;
+      // Another handle of the run may have logged into its tables.
+      this.#tables ??= recorder.ofRun(this.place.id, () => {
+        const warn: TablesOptions["warn"] = (code, detail, about) => this.#warn(code, detail, about);
+        return new RunTables({ recorder, log, resumed: this.resumed, id: this.place.id, newId: () => this.place.host.clock.id(), warn });
       });
       this.#tables.add(path, rows, (column, value) => this.#plain(path, types.isDate(value) ? isoOf(value) : value, column));
     });

@@ -150,6 +150,7 @@ test("what is no content, a path that leads nowhere and a function that fails ar
       "a.txt": () => {
         throw new Error("no report");
       },
+      "b.txt": () => "there all the same",
     })
     fails(): number {
       return 7;
@@ -173,7 +174,7 @@ test("what is no content, a path that leads nowhere and a function that fails ar
     learner.late();
   });
   await tracker.flush();
-  assert.deepEqual(all(), [{}, {}, {}, {}, {}, {}]);
+  assert.deepEqual(all(), [{}, {}, {}, { "b.txt": "there all the same" }, {}, {}]);
   const said = warnings.join("\n");
   for (const expected of [
     /Learner\.number: "report\.md" needs a text, bytes, a Blob, a stream or \{ path \}, .*; got a number/,

@@ -211,22 +211,23 @@ test("what is no table is told and leaves the table as it was", async () => {
 });
 
 test("a resumed run's rows come behind those that are stored; what is stored and no table is not written over", async () => {
-  const { tracker, text, names, warnings, run: stored } = memory();
+  const { tracker, store } = memory();
+  const { tracker: later, text, names, warnings, run: stored } = memory({}, store); // as in another program
   const first = tracker.startRun({});
   first.logTable([{ a: 1 }, { a: 2 }], "t.json");
   first.logTable([{ a: 1 }], "kept.json");
   first.logText("{}", "odd.json");
   first.end();
   await tracker.flush();
-  const again = tracker.startRun({ runId: first.id });
+  const again = later.startRun({ runId: first.id });
   again.logTable([{ b: 3 }], "t.json");
   again.logTable([{ a: 4 }], "t.json");
   again.logTable([{ x: 1 }], "odd.json");
   again.logTable([{ x: 1 }], "new.json");
-  await tracker.flush();
+  await later.flush();
   again.logTable([{ a: 5 }], "t.json");
   again.end();
-  await tracker.flush();
+  await later.flush();
   assert.deepEqual(JSON.parse(text("t.json") ?? ""), { columns: ["a", "b"], data: [[1, null], [2, null], [null, 3], [4, null], [5, null]] }); // biome-ignore format: rows
   assert.equal(text("odd.json"), "{}");
   const [apart] = names().filter((name) => /^odd-[0-9a-f]{8}\.json$/.test(name));
@@ -431,4 +432,42 @@ test("logExperiment resolves when its files are stored, and rejects for one that
   ] as const)
     await assert.rejects(logExperiment({ experiment: "Files", artifacts: wrong, trackingUri }), expected);
   await assert.rejects(logExperiment({ experiment: "Files", artifacts: ["x"] as never, trackingUri }), { code: "INVALID_OPTION" });
+});
+
+test("handles of one run in a program share its tables, also one after the other", async () => {
+  const { tracker, text } = memory();
+  const first = tracker.startRun({});
+  first.logTable([{ i: 0 }], "t.json");
+  first.end();
+  const second = tracker.startRun({ runId: first.id });
+  second.logTable([{ i: 1 }], "t.json");
+  first.logTable([{ i: 2 }], "t.json");
+  second.end();
+  await tracker.flush();
+  assert.deepEqual(JSON.parse(text("t.json") ?? "").data, [[0], [1], [2]]);
+});
+
+test("what is no table by mistake is told: promises, maps, sets, generators; sparse lists are rows that fail alone", async () => {
+  const { tracker, names, warnings } = memory();
+  tracker.withRun({}, (run) => {
+    const wrong: unknown[] = [Promise.resolve([]), new Map([["a", 1]]), new Set([1]), (function* () {})(), [Promise.resolve({})]];
+    for (const [i, rows] of wrong.entries()) run.logTable(rows as never, `${i}.json`);
+    run.logFigure(null as never, "f.json");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), []);
+  assert.equal(warnings.length, 6, warnings.join("\n"));
+  assert.doesNotMatch(warnings.join("\n"), /destructure|iterable/);
+});
+
+test("YAML 1.1 readers get texts as they were", async () => {
+  const { tracker, text } = memory();
+  tracker.withRun({}, (run) =>
+    run.logDict({ a: "=", b: "<<", "<<": 1, c: "a\u2028b", d: "\x7f", e: " \n", f: "two\nlines \n", g: "é 🎉" }, "t.yaml"),
+  );
+  await tracker.flush();
+  const lines = (text("t.yaml") ?? "").trimEnd().split("\n");
+  assert.deepEqual(lines, [
+    '"<<": 1', 'a: "="', 'b: "<<"', 'c: "a\\u2028b"', 'd: "\\u007f"', 'e: "\\ \\n"', 'f: "two\\nlines\\ \\n"', "g: é 🎉",
+  ]); // biome-ignore format: a line each
 });

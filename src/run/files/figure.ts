@@ -49,7 +49,7 @@ export function figureFile(
       `a text must be SVG for a name that ends in .svg, or HTML for one in .html; got ${shownValue(figure)} for ${shownValue(path)}`,
     );
   }
-  const library = libraryOf(figure);
+  const library = typeof figure === "object" && figure !== null ? libraryOf(figure) : undefined;
   if (library === undefined)
     throw wrong(`a figure of Plotly ({ data, layout }), a specification of Vega-Lite or a text is needed; got ${shownValue(figure)}`);
   if (ending !== "html" && ending !== "json") throw wrong(`an object becomes a file that ends in .html or .json; got ${shownValue(path)}`);

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { PulseError } from "../../errors.js";
 import { shownValue } from "../../wrong-input.js";
 
@@ -18,7 +19,7 @@ export class Table {
    * @throws PulseError `INVALID_VALUE` for what is no table.
    */
   add(given: TableRows, plain: (column: string, value: unknown) => unknown): void {
-    const rows = Array.isArray(given) ? given.map(fieldsOf) : rowsOf(given as Record<string, unknown>);
+    const rows = Array.isArray(given) ? Array.from(given, fieldsOf) : rowsOf(given as Record<string, unknown>);
     for (const fields of rows) {
       const row: unknown[] = new Array(this.columns.length).fill(null);
       for (const [column, value] of fields) row[this.#place(column)] = plain(column, value) ?? null;
@@ -81,7 +82,7 @@ export function checkTablePath(path: string): string {
 
 function fieldsOf(row: unknown): [string, unknown][] {
   if (row instanceof Map) return [...row].map(([key, value]) => [String(key), value]);
-  if (typeof row !== "object" || row === null || Array.isArray(row))
+  if (typeof row !== "object" || row === null || Array.isArray(row) || types.isPromise(row))
     throw new PulseError("INVALID_VALUE", `logTable needs rows that are objects, got ${shownValue(row)}.`);
   return Object.entries(row);
 }
@@ -91,7 +92,7 @@ const isColumn = (value: unknown): value is ArrayLike<unknown> =>
 
 /** The rows of columns. */
 function rowsOf(columns: Record<string, unknown>): [string, unknown][][] {
-  if (typeof columns !== "object" || columns === null)
+  if (typeof columns !== "object" || columns === null || types.isPromise(columns) || types.isMap(columns) || Symbol.iterator in columns)
     throw new PulseError("INVALID_VALUE", `logTable needs rows or columns, got ${shownValue(columns)}.`);
   const entries = Object.entries(columns);
   if (!entries.some(([, value]) => isColumn(value))) return [entries];

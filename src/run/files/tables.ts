@@ -1,3 +1,4 @@
+import { messageOf, type PulseErrorCode } from "../../errors.js";
 import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
 import type { Recorder } from "../../recorder/recorder.js";
 import { jsonText } from "./json.js";
@@ -6,7 +7,7 @@ import { Table, type TableRows } from "./table.js";
 
 const PARQUET = ".parquet";
 /** The tag by which MLflow finds tables. */
-export const TABLES_TAG = "mlflow.loggedArtifacts";
+const TABLES_TAG = "mlflow.loggedArtifacts";
 
 /** What the tables of a run are written with. */
 export interface TablesOptions {
@@ -14,12 +15,9 @@ export interface TablesOptions {
   readonly log: RunBuffer;
   /** The run was there before: so may be its tables. */
   readonly resumed: boolean;
-  /** Names the tables in the run's tag. */
-  readonly tag: (value: string) => void;
-  /** Says that rows go elsewhere, since the table that is stored cannot be read (why), or was not within the program's time. */
-  readonly apart: (path: string, other: string, why: unknown) => void;
-  /** Says that Parquet cannot be written here, and gives the path in its stead. */
-  readonly asJson: (path: string) => string;
+  /** The run's, in messages. */
+  readonly id: string;
+  readonly warn: (code: PulseErrorCode, detail: string, about: string) => void;
   readonly newId: () => string;
 }
 
@@ -37,22 +35,32 @@ export class RunTables {
    * @throws PulseError `INVALID_VALUE` for what is no table.
    */
   add(wanted: string, rows: TableRows, plain: (column: string, value: unknown) => unknown): void {
-    const path = wanted.endsWith(PARQUET) && !canWriteParquet() ? this.#options.asJson(wanted) : wanted;
+    const path = wanted.endsWith(PARQUET) && !canWriteParquet() ? this.#asJson(wanted) : wanted;
     const known = this.#tables.get(path);
     const table = known ?? new GrowingTable(path, this.#options);
     table.rows.add(rows, plain);
     if (known === undefined) {
       this.#tables.set(path, table);
       if (this.#options.resumed) void this.#tagBeside();
-      else this.#options.tag(tagOf(this.#tables.keys()));
+      else this.#tag(this.#tables.keys());
     }
     table.grew();
   }
 
+  #tag(paths: Iterable<string>): void {
+    this.#options.log.tag({ key: TABLES_TAG, value: tagOf(paths) });
+  }
+
+  #asJson(path: string): string {
+    const other = path.replace(/parquet$/, "json");
+    this.#options.warn("PACKAGE_MISSING", `logTable: Parquet needs hyparquet-writer; the table is stored as ${other}`, "parquet");
+    return other;
+  }
+
   /** Names the tables beside those that the run had before. */
   #tagBeside(): Promise<void> {
-    const { recorder, log, tag } = this.#options;
-    const own = (before: readonly string[]): void => tag(tagOf(new Set([...before, ...this.#tables.keys()])));
+    const { recorder, log } = this.#options;
+    const own = (before: readonly string[]): void => this.#tag(new Set([...before, ...this.#tables.keys()]));
     return recorder.during(
       async () => own(tablesIn(await recorder.storedTag(log, TABLES_TAG))),
       () => own([]),
@@ -97,7 +105,7 @@ class GrowingTable {
 
   /** Reads the stored one, whose rows come first. Where that cannot be had, the new rows are a table of their own: none is written over. */
   #lookUp(): Promise<void> {
-    const { recorder, log, apart } = this.#options;
+    const { recorder, log, id, newId, warn } = this.#options;
     const path = this.#path;
     const lookUp = async (): Promise<void> => {
       const stored = await recorder.storedFile(log, path);
@@ -108,9 +116,10 @@ class GrowingTable {
       this.#record();
     };
     return recorder.during(lookUp, (error) => {
-      this.#path = path.replace(/(?=\.\w+$)/, `-${this.#options.newId().slice(0, 8)}`);
+      this.#path = path.replace(/(?=\.\w+$)/, `-${newId().slice(0, 8)}`);
       this.#known = true;
-      apart(path, this.#path, error);
+      const why = error === undefined ? "was not read before the program ended" : `cannot be read (${messageOf(error)})`;
+      warn("ARTIFACT_UNREADABLE", `Table ${JSON.stringify(path)} of run ${id} ${why}; the new rows are in ${this.#path}`, path);
       this.#record();
     });
   }

@@ -16,9 +16,23 @@ export function yamlText(value: unknown): string {
     lineWidth: 0,
     sortMapEntries: true,
     aliasDuplicateObjects: false,
-    customTags: (tags: readonly unknown[]) => [EXPONENT, ...tags],
+    blockQuote: false, // in blocks PyYAML loses spaces at the ends of lines
+    customTags: (tags: readonly unknown[]) => [EXPONENT, MISREAD, ...tags],
   });
 }
+
+const UNREADABLE = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
+
+/** Texts that PyYAML reads as something else, or not at all, unless they are quoted and escaped. */
+const MISREAD = {
+  tag: "tag:yaml.org,2002:str",
+  default: true,
+  test: /^(?!)/,
+  identify: (value: unknown): boolean => typeof value === "string" && (value === "=" || value === "<<" || value.search(UNREADABLE) >= 0),
+  resolve: String,
+  stringify: ({ value }: { value: unknown }): string =>
+    JSON.stringify(value).replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`),
+};
 
 /** PyYAML takes a number with an exponent for a text unless there is a point in it. */
 const EXPONENT = {
