@@ -1484,6 +1484,8 @@ export declare function isStream(value: unknown): value is ArtifactStream;
  * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself throws.
  */
 export declare function chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void>;
+/** Reads a stream to its end, whatever it gives, and however it ends. */
+export declare function drained(stream: ArtifactStream): Promise<void>;
 
 // run/files/files-in.d.ts
 /** Which files of a folder are logged. */

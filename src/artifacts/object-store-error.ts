@@ -1,7 +1,7 @@
 import { PulseError, type PulseErrorCode } from "../errors.js";
 
 /** What to do about it where it is an object store that is meant, and not the tracking server. */
-const TODO: Readonly<Partial<Record<PulseErrorCode, string>>> = {
+const ADVICE: Readonly<Partial<Record<PulseErrorCode, string>>> = {
   UNAUTHORIZED:
     "Check the credentials for S3 (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, or the option `credentials`) and the clock; recording goes on meanwhile.",
   TLS_FAILED: "Trust its certificate authority with AWS_CA_BUNDLE; recording goes on meanwhile.",
@@ -18,6 +18,6 @@ export class ObjectStoreError extends PulseError {
   }
 
   override get todo(): string {
-    return TODO[this.code] ?? super.todo;
+    return ADVICE[this.code] ?? super.todo;
   }
 }

@@ -2,7 +2,7 @@ import { ownName } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 import { shared } from "../registry.js";
 import { application, OFF } from "../run/host.js";
-import { isBusy, isIdle } from "../run/idle-classes.js";
+import { noteBusy, noteIdle } from "../run/idle-classes.js";
 import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
 import { classesOf, resolveAnew } from "../run/resolve.js";
 import { captureAssignment, standIn, wrap } from "../run/tracked.js";
@@ -123,7 +123,7 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
     const home = typeof key === "number" ? String(key) : key;
     const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, false, target, home);
     if (plan) plan.owner ??= () => (typeof target === "function" ? target : target.constructor);
-    isBusy(classesOf(target));
+    noteBusy(classesOf(target));
     return { ...descriptor, value: fn };
   }
   if (descriptor?.set && placement.onAssignment) {
@@ -266,8 +266,8 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
     }
   }
   const classes = classesOf(target);
-  if (classes.some(hasDecorated)) isBusy(classes);
-  else if (!ofFields && plan.options.library !== true) isIdle(target);
+  if (classes.some(hasDecorated)) noteBusy(classes);
+  else if (!ofFields && plan.options.library !== true) noteIdle(target);
   ofFields = false;
   return undefined;
 }

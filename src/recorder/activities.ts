@@ -8,6 +8,8 @@ export interface Activity {
 
 interface Running extends Activity {
   over: boolean;
+  /** What it is for. */
+  readonly of: object | undefined;
   readonly otherwise: () => void;
 }
 
@@ -26,6 +28,12 @@ export class Activities {
     return this.#running.size > 0;
   }
 
+  /** Whether one is under way for something. */
+  anyOf(of: object): boolean {
+    for (const running of this.#running) if (running.of === of) return true;
+    return false;
+  }
+
   /** Those that are under way now, for `waits`. */
   mark(): ReadonlySet<object> {
     return new Set(this.#running);
@@ -38,11 +46,11 @@ export class Activities {
   }
 
   /** Does `work`, or, should it fail or the process end before, `otherwise`. Resolves when one of them is done, and never rejects. */
-  async run(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void): Promise<void> {
+  async run(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void, of?: object): Promise<void> {
     const progress = (): void => {
       this.lastProgress = performance.now();
     };
-    const running: Running = { over: false, otherwise, progress };
+    const running: Running = { over: false, of, otherwise, progress };
     this.#running.add(running);
     try {
       await work(running);

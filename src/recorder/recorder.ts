@@ -34,13 +34,13 @@ const HAND_OVER_ITEMS = 2_048;
 /** The same when some of them could not be handed over at once. */
 const AGAIN_ITEMS = 256;
 
-/** Of so many runs something is kept for other handles. */
-const MOST_RUNS_KEPT = 1_000;
+/** Runs whose handles find what they have in common; of older ones it is read back from the store. */
+const MOST_SHARED_RUNS = 1_000;
 
-/** What a run's buffer begins with. */
 /** Words of the stack that writing a batch takes at most. */
 const HAND_OVER_STACK = 8_000;
 
+/** What a run's buffer begins with. */
 interface RunOpening {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
@@ -96,7 +96,7 @@ export class Recorder {
   /** Made for the first file, of this tracker or of a dead one. */
   #uploads: Uploads | undefined;
   readonly #late: LateRecords;
-  readonly #ofRuns = new Map<string, unknown>();
+  readonly #ofRuns = new Map<string, WeakRef<object>>();
   readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
@@ -184,14 +184,15 @@ export class Recorder {
     else this.#late.add(apart, about);
   }
 
-  /** What is kept of a run, by its id, for other handles of the same run: of the last ones only. */
-  ofRun<T>(runId: string, make: () => T): T {
-    const known = this.#ofRuns.get(runId) as T | undefined;
+  /** What the handles of one run have in common, by its id, for as long as one of them is in use. */
+  ofRun<T extends object>(runId: string, make: () => T): T {
+    const known = this.#ofRuns.get(runId)?.deref() as T | undefined;
     if (known !== undefined) return known;
     const made = make();
-    this.#ofRuns.set(runId, made);
+    this.#ofRuns.delete(runId);
+    this.#ofRuns.set(runId, new WeakRef(made));
     const [oldest] = this.#ofRuns.keys();
-    if (this.#ofRuns.size > MOST_RUNS_KEPT) this.#ofRuns.delete(oldest as string);
+    if (this.#ofRuns.size > MOST_SHARED_RUNS) this.#ofRuns.delete(oldest as string);
     return made;
   }
 
@@ -207,8 +208,8 @@ export class Recorder {
    */
   async flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
     const end = performance.now() + timeoutMs;
-    const waits = (): boolean => this.#activities.any || this.#uploads?.waitsFor(log) === true;
-    while (waits() && performance.now() < end) await this.flush(end - performance.now());
+    const waits = (): boolean => this.#activities.anyOf(log) || this.#uploads?.waitsFor(log) === true;
+    for (this.push(); waits() && performance.now() < end; this.push()) await this.#dispatcher.nextSettled(end - performance.now());
     const lost = this.#uploads?.lost.get(log);
     if (lost) throw lost;
     return !waits();
@@ -219,8 +220,9 @@ export class Recorder {
     return this.#options.store.tagOf?.(await this.#files.created(log), key);
   }
 
-  /** What a run's artifacts hold under a path, once the run is created; undefined where there is no such file. */
+  /** What a run's artifacts hold under a path, once the run is created and nothing is on its way there; undefined where there is no such file. */
   async storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
+    this.#late.settleGrowing();
     return this.#files.stored(log, path);
   }
 
@@ -281,17 +283,18 @@ export class Recorder {
     return this.during(
       (activity) => this.#files.receive(log, path, chunks, activity),
       (error) => this.#files.refuse(log, path, error instanceof PulseError ? error : new PulseError("LOST_AT_EXIT", lost)),
+      log,
     );
   }
 
   /**
    * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for it. Should it fail, or the
-   * process end before, `otherwise` is done. Never rejects.
+   * process end before, `otherwise` is done. Never rejects. `of`: the run it is for, where somebody may wait for that one alone.
    */
-  async during(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void): Promise<void> {
+  async during(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void, of?: RunBuffer): Promise<void> {
     const apart = (error?: unknown): void => this.#options.diagnostics.apart(() => otherwise(error));
     if (this.#ended) apart();
-    else await this.#activities.run(work, apart);
+    else await this.#activities.run(work, apart, of);
   }
 
   get #files(): Uploads {

@@ -10,7 +10,7 @@ import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
 import { sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
-import { type ArtifactStream, chunksOf, isStream } from "./files/chunks.js";
+import { type ArtifactStream, chunksOf, drained, isStream } from "./files/chunks.js";
 import { isBlob, isoOf, joined, kindOf, localText } from "./files/content.js";
 import { figureFile } from "./files/figure.js";
 import { type FolderOptions, filesIn } from "./files/files-in.js";
@@ -181,7 +181,7 @@ export abstract class DataVerbs {
   async logStream(stream: ArtifactStream, artifactFile: string): Promise<void> {
     if (this.log === undefined) {
       // Whoever writes into it waits for who reads.
-      if (isStream(stream)) for await (const _ of stream as AsyncIterable<unknown>);
+      if (isStream(stream)) await drained(stream);
       return;
     }
     let read: Promise<void> | undefined;

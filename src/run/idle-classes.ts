@@ -19,11 +19,11 @@ const idle = shared("idle classes", () => {
 });
 
 /** A tracked class has no decorated method so far. */
-export function isIdle(target: object): void {
+export function noteIdle(target: object): void {
   idle.add(target);
 }
 
 /** A method of a class, or of one below it, is decorated, or was called. */
-export function isBusy(classes: readonly object[]): void {
+export function noteBusy(classes: readonly object[]): void {
   if (idle.size > 0) for (const each of classes) idle.delete(each);
 }

@@ -1,5 +1,5 @@
 import { ownName } from "../capture/text.js";
-import { isBusy } from "./idle-classes.js";
+import { noteBusy } from "./idle-classes.js";
 import type { RunOptions } from "./options.js";
 import { type ClassPlan, captureParams, type Fields, type Plan, plans, type ResolvedPlan } from "./plan.js";
 
@@ -65,7 +65,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     const classPlan = plans.byClass.get(each);
     return classPlan ? [[each, classPlan]] : [];
   });
-  isBusy(tracked.map(([each]) => each));
+  noteBusy(tracked.map(([each]) => each));
   const [nearest] = tracked;
   const own: RunOptions[] = plan.opens;
   const opens = own.length > 0;

@@ -11,11 +11,11 @@ export function problem(what: string, error: unknown): Finding {
   const text = shownText(messageOf(cause));
   if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: text };
   // A message is what happened, then what a running program is to do; here somebody can do more.
-  const todo = TODO[cause.code] ?? cause.todo;
+  const todo = ADVICE[cause.code] ?? cause.todo;
   return { what, verdict: "bad", detail: todo === "" ? text : text.replace(cause.todo, "").trim(), ...(todo !== "" && { todo }) };
 }
 
-const TODO: Partial<Record<PulseErrorCode, string>> = {
+const ADVICE: Partial<Record<PulseErrorCode, string>> = {
   STORE_UNAVAILABLE: "Check the address in the tracking URI, that the server runs, and the proxy if there is one.",
   FORBIDDEN: "Have the server's administrator allow it to this user, or log in as another one.",
 };

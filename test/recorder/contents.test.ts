@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import sharp from "sharp";
 import type { PulseConfig } from "../../src/config/options.js";
-import { logExperiment, PulseError } from "../../src/index.js";
+import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
@@ -139,16 +139,16 @@ test("a stream longer than there is room for is left out and told, and so is one
 });
 
 test("flush waits for a stream that still comes, however long as long as it comes", async () => {
-  const { tracker, text } = memory({ exitTimeoutMs: 200 });
+  const { tracker, text } = memory({ exitTimeoutMs: 2_000 });
   async function* slow() {
-    for (let i = 0; i < 8; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+    for (let i = 0; i < 30; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 80));
       yield String(i);
     }
   }
   tracker.withRun({}, (run) => void run.logStream(slow(), "slow.txt"));
   await tracker.flush();
-  assert.equal(text("slow.txt"), "01234567");
+  assert.equal(text("slow.txt"), Array.from({ length: 30 }, (_, i) => i).join(""));
 });
 
 test("a run that forgets reads a stream to its end, since who writes it waits", async () => {
@@ -158,6 +158,11 @@ test("a run that forgets reads a stream to its end, since who writes it waits", 
   }
   await forgettingRun({}).logStream(counted(), "x.txt");
   assert.equal(given, 3);
+  async function* breaks() {
+    yield "x";
+    throw new Error("the wire is cut");
+  }
+  await forgettingRun({}).logStream(breaks(), "x.txt");
 });
 
 test("a table grows by rows and columns; what is stored is the whole, and a tag names it", async () => {
@@ -470,4 +475,43 @@ test("YAML 1.1 readers get texts as they were", async () => {
   assert.deepEqual(lines, [
     '"<<": 1', 'a: "="', 'b: "<<"', 'c: "a\\u2028b"', 'd: "\\u007f"', 'e: "\\ \\n"', 'f: "two\\nlines\\ \\n"', "g: é 🎉",
   ]); // biome-ignore format: a line each
+});
+
+test("a handle that finds nothing in the program waits for the rows of another one that are on their way", async () => {
+  const { tracker, text } = memory();
+  const first = tracker.startRun({});
+  first.logTable([{ i: 0 }], "t.json");
+  first.end();
+  // As when the first handle is gone, and what the two had in common with it.
+  Object.assign((tracker as unknown as { recorder: object }).recorder, { ofRun: (_id: string, make: () => object) => make() });
+  const second = tracker.startRun({ runId: first.id });
+  second.logTable([{ i: 1 }], "t.json");
+  second.end();
+  await tracker.flush();
+  assert.deepEqual(JSON.parse(text("t.json") ?? "").data, [[0], [1]]);
+});
+
+test("logExperiment does not wait for another run's stream", async () => {
+  const place = mkdtempSync(join(folder, "beside-"));
+  configure({
+    trackingUri: `sqlite:///${join(place, "mlflow.db")}`,
+    outbox: { folder: join(place, "outbox") },
+    logger: { warn: () => undefined },
+  });
+  let end = (): void => undefined;
+  async function* endless() {
+    yield "begins";
+    await new Promise<void>((resolve) => {
+      end = resolve;
+    });
+  }
+  const run = startRun({ experiment: "Beside" });
+  const read = run.logStream(endless(), "long.txt");
+  const began = performance.now();
+  await logExperiment({ experiment: "Beside", artifacts: { "a.txt": "a" }, timeoutMs: 60_000 });
+  assert.ok(performance.now() - began < 55_000, "it has waited for its whole time");
+  end();
+  await read;
+  run.end();
+  await shutdown();
 });

@@ -1,5 +1,6 @@
 import { counted } from "../../amounts.js";
 import type { Clock } from "../../clock.js";
+import { later } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { PulseError } from "../../errors.js";
 import type { StoredIds } from "../../stores/tracking-store.js";
@@ -16,6 +17,8 @@ import { bytesInMemory, failureTag, rewritten, UploadQueue, type WaitingFile } f
 import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
+/** How often it is looked whether a file has arrived. */
+const LOOK_MS = 20;
 /** What is larger does not go into rows: as rows it would hold the event loop. */
 const LARGEST_ROW = 64 * 1024;
 /** A file of the user's that cannot be linked is copied up to this size. */
@@ -102,9 +105,13 @@ export class Uploads {
     log.tag(failureTag(path, error));
   }
 
-  /** What is stored of a run under a path, once it is created; undefined where there is no such file. */
+  /** What is stored of a run under a path, once it is created and nothing is on its way there; undefined where there is no such file. */
   async stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
-    return this.#options.target.read(await this.created(log), path);
+    const ids = await this.created(log);
+    const isComing = (): boolean => [...this.#queue.files].some((file) => file.path === path && file.ids?.runId === ids.runId);
+    // Whoever waits keeps the process; this does not.
+    while (isComing()) await new Promise<void>((resolve) => later(resolve, LOOK_MS).unref());
+    return this.#options.target.read(ids, path);
   }
 
   /**

@@ -24,6 +24,15 @@ export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Arr
   }
 }
 
+/** Reads a stream to its end, whatever it gives, and however it ends. */
+export async function drained(stream: ArtifactStream): Promise<void> {
+  try {
+    for await (const _ of isIterable(stream) ? stream : read(stream as ReadableStream<unknown>));
+  } catch {
+    // It has broken off.
+  }
+}
+
 const isIterable = (stream: object): stream is AsyncIterable<unknown> =>
   typeof (stream as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
 
