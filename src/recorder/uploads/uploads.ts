@@ -63,6 +63,8 @@ export class Uploads {
   /** Why the last file of a run that failed never will be there. */
   readonly lost: WeakMap<RunBuffer, PulseError> = new WeakMap();
   #stagedBytes = 0;
+  /** What is said of files that are dropped. */
+  #full: PulseError | undefined;
 
   constructor(options: UploadsOptions) {
     const { target, diagnostics, clock, own, onSettled } = options;
@@ -230,14 +232,17 @@ export class Uploads {
     const { account, maxPendingBytes, own } = this.#options;
     if (own.usable) this.keep();
     if (account.bytes <= maxPendingBytes) return;
-    for (const file of [...this.#queue.files] as OwnFile[]) {
+    // The oldest first; a copy of the list for each file that comes would make full memory slow, too.
+    for (const file of this.#queue.files as Set<OwnFile>) {
       if (account.bytes <= maxPendingBytes) return;
       if (file.source.kind !== "bytes") continue;
       this.#queue.drop(file);
       this.#gone(file);
       account.dropped(1);
       const detail = `${maxPendingBytes} bytes of files wait; ${JSON.stringify(file.path)} of run ${file.runKey} was dropped (stats().dropped counts it).`;
-      this.#options.diagnostics.warnLater(new PulseError("MEMORY_FULL", detail), "files");
+      // It is said once, and an error is dear to make.
+      this.#full ??= new PulseError("MEMORY_FULL", detail);
+      this.#options.diagnostics.warnLater(this.#full, "files");
     }
   }
 
