@@ -259,14 +259,18 @@ export abstract class DataVerbs {
   /**
    * @internal Logs what a decorated method gives as a file; `where`: which one, in messages. `{step}` in the name is how often it was logged in this run.
    */
-  logContent(content: unknown, file: string, where: string): void {
+  logContent(content: unknown, file: string, where: () => string): void {
     if (this.log === undefined) return;
-    this.#contentSteps ??= new Steps();
-    const path = file.includes("{step}") ? file.replaceAll("{step}", String(this.#contentSteps.take(file))) : file;
+    const path = file.includes("{step}") ? file.replaceAll("{step}", String(this.#contentStep(file))) : file;
     const kind = kindOf(content, path);
-    if (kind === undefined) this.#warn("INVALID_VALUE", `${where}: ${noContent(path, content)}`, `${where} ${file}`);
+    if (kind === undefined) this.#warn("INVALID_VALUE", `${where()}: ${noContent(path, content)}`, `${where()} ${file}`);
     else if (kind === "path") this.#logLocal((content as { path: string }).path, path);
     else void this[kind](content as never, path);
+  }
+
+  #contentStep(file: string): number {
+    this.#contentSteps ??= new Steps();
+    return this.#contentSteps.take(file);
   }
 
   /** Logs a file or folder of the user's under a path. */

@@ -2,15 +2,15 @@ import { types } from "node:util";
 import { messageOf, PulseError } from "../errors.js";
 import type { RunHost } from "./run-host.js";
 
-/** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning. */
-export function guard<R>(host: RunHost, what: string, fn: () => R): R | undefined {
+/** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning, which says `what` failed. */
+export function guard<R>(host: RunHost, what: string | (() => string), fn: () => R): R | undefined {
   try {
     const given = fn();
     if (!types.isPromise(given)) return given;
     given.catch(() => undefined);
     throw new Error("it must answer at once, and gave a promise");
   } catch (error) {
-    captureFailed(host, what, error);
+    captureFailed(host, typeof what === "string" ? what : what(), error);
     return undefined;
   }
 }

@@ -89,7 +89,7 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
       run.setTags({ ...log.tags });
       for (const [file, content] of Object.entries({ ...log.artifacts })) {
         checkContent(content, file);
-        run.logContent(content, file, "logExperiment");
+        run.logContent(content, file, () => "logExperiment");
       }
       run.end();
     } finally {

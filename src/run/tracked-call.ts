@@ -185,7 +185,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     try {
       const ignore = this.#resolved?.ignore;
       const ignores =
-        typeof ignore === "function" ? () => guard(this.#host, `${this.#where}: ignore`, () => ignore(error, this.#args)) === true : ignore;
+        typeof ignore === "function" ? () => guard(this.#host, () => `${this.#where}: ignore`, () => ignore(error, this.#args)) === true : ignore;
       endWithError(this.run, error, this.#args, ignores);
     } catch (problem) {
       unended = { call: this, error, next: unended };
@@ -210,8 +210,8 @@ export class TrackedCall implements CallObserver, MetricSink {
   #judge(value: unknown): void {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
-    const given = guard(this.#host, `${this.#where}: failOn`, () => failOn(value, this.#args));
-    this.#fault = guard(this.#host, `${this.#where}: failOn`, () =>
+    const given = guard(this.#host, () => `${this.#where}: failOn`, () => failOn(value, this.#args));
+    this.#fault = guard(this.#host, () => `${this.#where}: failOn`, () =>
       given === true || (typeof given === "string" && given !== "") || isError(given) ? given : undefined,
     );
   }
@@ -246,12 +246,12 @@ export class TrackedCall implements CallObserver, MetricSink {
     }
     const method = this.#resolved?.method;
     for (const capture of tags)
-      guard(this.#host, `${this.#where}: capturing tags`, () =>
+      guard(this.#host, () => `${this.#where}: capturing tags`, () =>
         capture(result, this.#args, (key, value, apart) => this.run?.setTag(key, value, method, apart), this),
       );
     for (const capture of artifacts)
-      guard(this.#host, `${this.#where}: capturing artifacts`, () =>
-        capture(result, this.#args, (file, content) => this.run?.logContent(content, file, this.#where), this),
+      guard(this.#host, () => `${this.#where}: capturing artifacts`, () =>
+        capture(result, this.#args, (file, content) => this.run?.logContent(content, file, () => this.#where), this),
       );
   }
 
@@ -308,7 +308,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       const fixed = { params: new Map<string, Taken>(), tags: new Map<string, Taken>() };
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
-          guard(this.#host, `${this.#where}: ${kind}`, () =>
+          guard(this.#host, () => `${this.#where}: ${kind}`, () =>
             emitRecord(
               typeof fields === "function" ? fields(this.#args, this) : fields,
               (key, value, apart) => fixed[kind].set(apart ?? key, [key, value, apart]),
@@ -320,13 +320,13 @@ export class TrackedCall implements CallObserver, MetricSink {
       // What is taken from the arguments stands above what is fixed.
       const taken: Taken[] = [];
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () => capture(this.#args, (...each) => taken.push(each), this));
+        guard(this.#host, () => `${this.#where}: capturing params`, () => capture(this.#args, (...each) => taken.push(each), this));
       for (const [key] of taken) fixed.params.delete(key);
       for (const [key, value, apart] of [...fixed.params.values(), ...taken]) run.logParam(key, value, method, apart);
       for (const [key, value, apart] of fixed.tags.values()) run.setTag(key, value, method, apart);
     } else {
       for (const capture of params)
-        guard(this.#host, `${this.#where}: capturing params`, () =>
+        guard(this.#host, () => `${this.#where}: capturing params`, () =>
           capture(this.#args, (key, value, apart) => run.logParam(key, value, method, apart), this),
         );
     }

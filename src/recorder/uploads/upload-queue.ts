@@ -23,6 +23,8 @@ export interface WaitingFile {
   state?: unknown;
   /** It is being copied to where it is safe: not before. */
   copying?: Promise<void> | undefined;
+  /** Run and path in one, once it is asked for. */
+  name?: string | undefined;
 }
 
 /** Who is told what becomes of files. */
@@ -109,6 +111,11 @@ export class UploadQueue implements ChangeLog<Upload> {
   /** Goes on with a file that waited for something, if it still does. */
   #goOn(file: WaitingFile): void {
     if (!this.#over && this.#files.has(file) && !this.#ready.has(file)) this.#queue(file);
+  }
+
+  /** Whether files wait for a run to be created. */
+  expects(runKey: string): boolean {
+    return this.#uncreated.has(runKey);
   }
 
   /** A run is created: its files may go. */
@@ -251,7 +258,10 @@ interface Flight {
   readonly controller: AbortController;
 }
 
-const nameOf = ({ runKey, path }: WaitingFile): string => `${runKey} ${path}`;
+const nameOf = (file: WaitingFile): string => {
+  file.name ??= `${file.runKey} ${file.path}`;
+  return file.name;
+};
 
 /** Rough resident size of what waits of a file in memory, in bytes. */
 export const bytesInMemory = ({ source }: WaitingFile): number => FILE_BYTES + (source.kind === "bytes" ? sizeOf(source) : 0);

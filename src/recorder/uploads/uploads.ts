@@ -59,7 +59,6 @@ export class Uploads {
   readonly #room: ArrivalRoom;
   /** Those that are not written down. */
   readonly #unkept = new Set<OwnFile>();
-  readonly #watched = new WeakSet<RunBuffer>();
   /** Why the last file of a run that failed never will be there. */
   readonly lost: WeakMap<RunBuffer, PulseError> = new WeakMap();
   #stagedBytes = 0;
@@ -138,7 +137,7 @@ export class Uploads {
     const isStaged = !isBytes && "kind" in content;
     const size = isBytes ? content.length : content.size;
     const source: UploadSource = isBytes ? { kind: "bytes", bytes: content } : isStaged ? content : { kind: "file", ...fileOf(content) };
-    const file: OwnFile = { runKey: log.runKey, experiment: log.experiment, path, source, ids: log.ids, log, size };
+    const file: OwnFile = { runKey: log.runKey, experiment: log.experiment, path, source, ids: log.ids, log, size, name: undefined, row: undefined, copying: undefined };
     account.recorded(size, bytesInMemory(file));
     if (log.refused) {
       this.#failed(file, log.refused); // which is said already
@@ -164,10 +163,9 @@ export class Uploads {
   }
 
   #watch(log: RunBuffer): void {
-    this.#options.follow(log);
-    if (this.#watched.has(log)) return;
-    this.#watched.add(log);
     const { runKey } = log;
+    if (this.#queue.expects(runKey)) return;
+    this.#options.follow(log);
     log.watch({
       created: (ids) => {
         this.#queue.created(runKey, ids);
