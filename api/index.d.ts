@@ -425,8 +425,10 @@ export interface S3Credentials {
     /** When they are to be asked for anew. @default never */
     readonly expiration?: Date | undefined;
 }
-/** Where a server may have artifacts kept. It names the place of each run's files, and is not trusted with more than its own. */
+/** What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is not trusted with more than its own. */
 export interface ArtifactsOptions {
+    /** Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder `pulse`. @default true */
+    readonly longTexts?: boolean | undefined;
     /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
     readonly allowLocal?: boolean | undefined;
     /** The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access to S3 */
@@ -475,7 +477,7 @@ export interface PulseConfig {
      * @default "exit"
      */
     readonly durability?: "exit" | "outbox" | "memory" | undefined;
-    /** Where a server may have artifacts kept. */
+    /** What becomes an artifact, and where a server may have artifacts kept. */
     readonly artifacts?: ArtifactsOptions | undefined;
     /** Where outboxes lie and how large one may grow. */
     readonly outbox?: OutboxOptions | undefined;

@@ -8,8 +8,8 @@ import { BesideSecret, gradeOf, isSecretKey, nameOf, REDACTED, redactText } from
 
 /** How far an object is followed when it becomes a param's text. */
 const MAX_DEPTH = 6;
-/** Most characters of one text; the rest is left out. More than anybody stores, so that a secret is not cut in two where it would be kept. */
-const MAX_TEXT = 32_000;
+/** Most characters of one text; the rest is left out. More than a param or tag holds, so that a secret is not cut in two where it would be kept. */
+export const MAX_TEXT = 32_000;
 /** Most elements of one list, and most characters of one text in an object. */
 const MAX_ITEMS = 10_000;
 /** Most characters of a field's name. */
@@ -22,10 +22,17 @@ const HUGE = 1n << 20_000n;
 /**
  * Gives a value as a param's or tag's text: strings as they are, scalars by `String()`, objects by JSON
  * in which secret fields are replaced and cycles, depth and size are bounded. Never throws for the value's sake alone:
- * a getter or `toJSON` that throws is the caller's to report. `get` reads the object's own fields, for who has read some of them already.
+ * a getter or `toJSON` that throws is the caller's to report. `get` reads the object's own fields, for who has read some of them already;
+ * `most`: of what is a text already.
  */
-export function valueText(key: string, value: unknown, redacts: boolean, get?: (field: string) => unknown): string {
-  if (typeof value === "string") return hidden(key, bounded(value), redacts);
+export function valueText(
+  key: string,
+  value: unknown,
+  redacts: boolean,
+  get?: (field: string) => unknown,
+  most: number = MAX_TEXT,
+): string {
+  if (typeof value === "string") return hidden(key, bounded(value, most), redacts);
   if (typeof value === "symbol") return hidden(key, bounded(value.description ?? ""), redacts, scalarText(value));
   if (typeof value !== "object" || value === null) return scalarText(value);
   if (value instanceof BesideSecret) return redacts ? REDACTED : valueText(key, value.text, false);

@@ -52,8 +52,10 @@ export interface S3Credentials {
   readonly expiration?: Date | undefined;
 }
 
-/** Where a server may have artifacts kept. It names the place of each run's files, and is not trusted with more than its own. */
+/** What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is not trusted with more than its own. */
 export interface ArtifactsOptions {
+  /** Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder `pulse`. @default true */
+  readonly longTexts?: boolean | undefined;
   /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
   readonly allowLocal?: boolean | undefined;
   /** The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access to S3 */
@@ -103,7 +105,7 @@ export interface PulseConfig {
    * @default "exit"
    */
   readonly durability?: "exit" | "outbox" | "memory" | undefined;
-  /** Where a server may have artifacts kept. */
+  /** What becomes an artifact, and where a server may have artifacts kept. */
   readonly artifacts?: ArtifactsOptions | undefined;
   /** Where outboxes lie and how large one may grow. */
   readonly outbox?: OutboxOptions | undefined;
@@ -138,7 +140,7 @@ const isText = (value: unknown): boolean => typeof value === "string" && value !
 /** The names of what is an object itself. */
 const AUTH = ["username", "password", "token"];
 const TLS = ["ca", "cert", "key", "insecure"];
-const ARTIFACTS = ["allowLocal", "buckets", "credentials"];
+const ARTIFACTS = ["longTexts", "allowLocal", "buckets", "credentials"];
 const OUTBOX = ["folder", "maxBytes", "maxTotalBytes", "maxArtifactBytes", "maxAgeMs"];
 const hasOnly = (value: object, names: readonly string[]): boolean => oddField(value, names) === undefined;
 
@@ -199,11 +201,11 @@ function isTls(value: unknown): boolean {
 
 function isArtifacts(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { allowLocal, buckets, credentials } = value;
+  const { longTexts, allowLocal, buckets, credentials } = value;
   const listed = buckets === undefined || (Array.isArray(buckets) && buckets.every(isText));
   return (
     hasOnly(value, ARTIFACTS) &&
-    [undefined, false, true].includes(allowLocal as never) &&
+    [longTexts, allowLocal].every((each) => each === undefined || typeof each === "boolean") &&
     listed &&
     (credentials === undefined || isFunction(credentials))
   );
@@ -253,7 +255,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
   artifacts: [
-    "{ allowLocal?: true or false, buckets?: a list of names, credentials?: a function }",
+    "{ longTexts?, allowLocal?: true or false, buckets?: a list of names, credentials?: a function }",
     isArtifacts,
     (value) => oddField(value, ARTIFACTS),
   ],

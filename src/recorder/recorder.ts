@@ -261,6 +261,11 @@ export class Recorder {
     this.#keeper.open.delete(log);
   }
 
+  /** Whether the store has a place for files. */
+  get keepsFiles(): boolean {
+    return this.#options.store.artifactsOf !== undefined;
+  }
+
   /** Takes a file of a run. */
   upload(log: RunBuffer, path: string, content: LoggedContent): void {
     if (this.#ended === "closed") {

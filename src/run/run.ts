@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
-import { keyText, sanitizeKey } from "../capture/keys.js";
+import { cutText, keyText, sanitizeKey } from "../capture/keys.js";
 import type { Thinning } from "../capture/metrics.js";
 import { isNumeric } from "../capture/path.js";
 import { systemClock } from "../clock.js";
@@ -13,6 +13,7 @@ import { conflictTag } from "../recorder/changes/param-conflict.js";
 import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import { awaitedId } from "./awaited-id.js";
 import { DataVerbs } from "./data-verbs.js";
+import { keepLongText, longTextFile } from "./files/long-text.js";
 import { type Keyed, MendedKeys } from "./mended-keys.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 import type { RunHost } from "./run-host.js";
@@ -20,7 +21,7 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyTag, numberOf, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, keyTag, numberOf, redactedText, sayCut, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
 import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
@@ -147,7 +148,10 @@ export class Run extends DataVerbs {
   logParam(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
     if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
     const clean = this.#keyOf("param", key, method, apart);
-    const text = textOf(this, clean, value, LIMITS.paramValue, method);
+    const all = redactedText(this, clean, value, method);
+    const text = cutText(all, LIMITS.paramValue);
+    const file = text === all ? undefined : longTextFile(this, `params/${clean}`);
+    if (text !== all) sayCut(this, clean, all, LIMITS.paramValue, method, file);
     this.#params ??= new Map();
     const first = this.#params.get(clean);
     if (first === text) return;
@@ -160,6 +164,7 @@ export class Run extends DataVerbs {
     }
     this.#params.set(clean, text);
     this.#log.param({ key: clean, value: text });
+    if (text !== all) keepLongText(this, this.#log, file, clean, value, all);
   }
 
   /** Logs several params. */
@@ -179,11 +184,6 @@ export class Run extends DataVerbs {
     if (clean === key && apart === undefined) this.#tags.add(key);
     const limit = clean === "mlflow.runName" ? LIMITS.runName : LIMITS.tagValue;
     this.#log.tag({ key: clean, value: textOf(this, clean, value, limit, method) });
-  }
-
-  /** @internal Sets a tag that says what went wrong, of at most `limit` characters. */
-  setErrorTag(key: string, text: string, limit: number): void {
-    this.#log?.tag({ key, value: textOf(this, key, text, limit, this.method, true) });
   }
 
   /** Sets several tags. */

@@ -3,6 +3,8 @@ import { bounded } from "../capture/text.js";
 
 /** Most frames that are looked for above those an error has. */
 const MORE_FRAMES = 50;
+/** Most of a stack that is looked at. */
+const MOST_CHARACTERS = 120_000;
 /** Where this package's files lie, as frames name them; undefined in somebody's bundle, where they are in one file with everything else. */
 const OURS =
   home !== undefined && /(?:^|[\\/])(?:require\.[cm]js|pulse-mlflow-\w+\.js)$/.test(home) ? home.replace(/[^\\/]+$/, "") : undefined;
@@ -34,7 +36,7 @@ export function failedHere(): FailedAt {
 
 /** The stack of what a tracked call threw as it is stored: without this package's frames, and with the callers that the error's limit of frames cut off. */
 export function storedStack(stack: string, { above, limit }: FailedAt): string {
-  const lines = bounded(stack).split("\n");
+  const lines = bounded(stack, MOST_CHARACTERS).split("\n");
   const frames = lines.filter(isFrame);
   const all = frames.length > 0 && frames.length >= limit ? joined(withoutOurs(lines), framesOf(above)) : withoutOurs(lines);
   return all.join("\n");

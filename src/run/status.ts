@@ -1,10 +1,13 @@
 import { types } from "node:util";
+import { cutText } from "../capture/keys.js";
 import { bounded, isError, valueText } from "../capture/text.js";
 import { messageOf } from "../errors.js";
+import { keepLongText, longTextFile } from "./files/long-text.js";
 import type { RunOptions } from "./options.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { failedHere, readStack, storedStack } from "./stack.js";
+import { redactedText } from "./values.js";
 
 const STACK_CHARACTERS = 4_000;
 const MESSAGE_CHARACTERS = 1_000;
@@ -77,7 +80,7 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[],
   try {
     const thrown = new Thrown(error);
     if (ignored !== undefined && isIgnored(thrown, ignored)) {
-      run.setErrorTag("pulse.ignored_error", thrown.type, MESSAGE_CHARACTERS);
+      setErrorTag(run, "pulse.ignored_error", thrown.type, MESSAGE_CHARACTERS);
       run.end("FINISHED");
       return;
     }
@@ -90,19 +93,28 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[],
   }
 }
 
+/** Sets a tag that says what went wrong, of at most `limit` characters; `file`: which artifact has all of a longer text. */
+function setErrorTag(run: Run, key: string, given: string, limit: number, file?: string): void {
+  const { log } = run;
+  if (log === undefined) return;
+  const text = redactedText(run, key, given, run.method, true);
+  log.tag({ key, value: cutText(text, limit) });
+  if (file !== undefined && text.length > limit) keepLongText(run, log, longTextFile(run, file), key, given, text);
+}
+
 /** Ends a run FAILED whose call returned what `failOn` calls a failure: an error, a reason, or just true. */
 export function endWithFault(run: Run, fault: unknown): void {
   if (isError(fault)) {
     endWithError(run, fault, []);
     return;
   }
-  run.setErrorTag("error.type", "failOn", MESSAGE_CHARACTERS);
-  run.setErrorTag("error.message", fault === true ? "The result is a failure." : String(fault), MESSAGE_CHARACTERS);
+  setErrorTag(run, "error.type", "failOn", MESSAGE_CHARACTERS);
+  setErrorTag(run, "error.message", fault === true ? "The result is a failure." : String(fault), MESSAGE_CHARACTERS);
   run.end("FAILED");
 }
 
 function describe(run: Run, thrown: Thrown): void {
-  const tag = run.setErrorTag.bind(run);
+  const tag = (key: string, text: string, limit: number): void => setErrorTag(run, key, text, limit);
   tag("error.type", thrown.type, MESSAGE_CHARACTERS);
   tag("error.message", thrown.message(run), MESSAGE_CHARACTERS);
   if (typeof thrown.error === "object" && thrown.error !== null) tagStack(run, thrown);
@@ -123,7 +135,7 @@ function tagStack(run: Run, thrown: Thrown): void {
   const at = failedHere();
   const record = (): void => {
     const stack = thrown.stack;
-    if (typeof stack === "string") run.setErrorTag("error.stack", storedStack(stack, at), STACK_CHARACTERS);
+    if (typeof stack === "string") setErrorTag(run, "error.stack", storedStack(stack, at), STACK_CHARACTERS, "error.stack");
   };
   const recorder: Partial<Pick<RunHost["recorder"], "late">> = run.host.recorder;
   if (recorder.late === undefined) record();

@@ -184,8 +184,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     if (this.#joined || !this.run) return;
     try {
       const ignore = this.#resolved?.ignore;
-      const ignores =
-        typeof ignore === "function" ? () => guard(this.#host, () => `${this.#where}: ignore`, () => ignore(error, this.#args)) === true : ignore;
+      const ignores = typeof ignore === "function" ? () => this.#guarded("ignore", () => ignore(error, this.#args)) === true : ignore;
       endWithError(this.run, error, this.#args, ignores);
     } catch (problem) {
       unended = { call: this, error, next: unended };
@@ -210,8 +209,8 @@ export class TrackedCall implements CallObserver, MetricSink {
   #judge(value: unknown): void {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
-    const given = guard(this.#host, () => `${this.#where}: failOn`, () => failOn(value, this.#args));
-    this.#fault = guard(this.#host, () => `${this.#where}: failOn`, () =>
+    const given = this.#guarded("failOn", () => failOn(value, this.#args));
+    this.#fault = this.#guarded("failOn", () =>
       given === true || (typeof given === "string" && given !== "") || isError(given) ? given : undefined,
     );
   }
@@ -225,6 +224,11 @@ export class TrackedCall implements CallObserver, MetricSink {
       where,
     );
     this.exhausted();
+  }
+
+  /** Runs a function of the user's that is not the tracked one; `what` is said of it if it fails. */
+  #guarded<R>(what: string, body: () => R): R | undefined {
+    return guard(this.#host, () => `${this.#where}: ${what}`, body);
   }
 
   /** Takes metrics and tags from a result or a yielded value. */
@@ -246,11 +250,11 @@ export class TrackedCall implements CallObserver, MetricSink {
     }
     const method = this.#resolved?.method;
     for (const capture of tags)
-      guard(this.#host, () => `${this.#where}: capturing tags`, () =>
+      this.#guarded("capturing tags", () =>
         capture(result, this.#args, (key, value, apart) => this.run?.setTag(key, value, method, apart), this),
       );
     for (const capture of artifacts)
-      guard(this.#host, () => `${this.#where}: capturing artifacts`, () =>
+      this.#guarded("capturing artifacts", () =>
         capture(result, this.#args, (file, content) => this.run?.logContent(content, file, () => this.#where), this),
       );
   }
@@ -308,7 +312,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       const fixed = { params: new Map<string, Taken>(), tags: new Map<string, Taken>() };
       for (const kind of ["params", "tags"] as const) {
         for (const fields of resolved[kind]) {
-          guard(this.#host, () => `${this.#where}: ${kind}`, () =>
+          this.#guarded(kind, () =>
             emitRecord(
               typeof fields === "function" ? fields(this.#args, this) : fields,
               (key, value, apart) => fixed[kind].set(apart ?? key, [key, value, apart]),
@@ -319,16 +323,13 @@ export class TrackedCall implements CallObserver, MetricSink {
       }
       // What is taken from the arguments stands above what is fixed.
       const taken: Taken[] = [];
-      for (const capture of params)
-        guard(this.#host, () => `${this.#where}: capturing params`, () => capture(this.#args, (...each) => taken.push(each), this));
+      for (const capture of params) this.#guarded("capturing params", () => capture(this.#args, (...each) => taken.push(each), this));
       for (const [key] of taken) fixed.params.delete(key);
       for (const [key, value, apart] of [...fixed.params.values(), ...taken]) run.logParam(key, value, method, apart);
       for (const [key, value, apart] of fixed.tags.values()) run.setTag(key, value, method, apart);
     } else {
       for (const capture of params)
-        guard(this.#host, () => `${this.#where}: capturing params`, () =>
-          capture(this.#args, (key, value, apart) => run.logParam(key, value, method, apart), this),
-        );
+        this.#guarded("capturing params", () => capture(this.#args, (key, value, apart) => run.logParam(key, value, method, apart), this));
     }
   }
 }

@@ -2,7 +2,7 @@ import { types } from "node:util";
 import { cutText, keyText, sanitizeKey, withoutNul } from "../capture/keys.js";
 import { type EmitValue, emitRecord } from "../capture/params.js";
 import { REDACTED, redactText } from "../capture/redact.js";
-import { valueText } from "../capture/text.js";
+import { MAX_TEXT, valueText } from "../capture/text.js";
 import { LIMITS, type Tag } from "../entities.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { shownValue } from "../wrong-input.js";
@@ -109,21 +109,37 @@ export function sayRedacted(host: RunHost, name: string, given: unknown, text: s
 
 /** The text of a param or tag: redacted, then cut. That of an error may be cut, and may lose secrets, without a word. */
 export function textOf(place: Place, key: string, value: unknown, limit: number, method: string | undefined, ofError = false): string {
+  const text = redactedText(place, key, value, method, ofError);
+  if (text.length > limit && !ofError) sayCut(place, key, text, limit, method);
+  return cutText(text, limit);
+}
+
+/** Says that a text is cut; `file`: the artifact that has all of it. */
+export function sayCut(place: Place, key: string, text: string, limit: number, method: string | undefined, file?: string): void {
+  const whole = file === undefined ? "" : `, and is stored whole as artifact ${JSON.stringify(file)}`;
+  const detail = `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash${whole}`;
+  warnAt(place, method, "VALUE_CUT", detail, key);
+}
+
+/** The text of a value without its secrets; `most`: so many characters of what is a text. */
+export function redactedText(
+  place: Place,
+  key: string,
+  value: unknown,
+  method: string | undefined,
+  ofError = false,
+  most: number = MAX_TEXT,
+): string {
   const { host } = place;
   const { redact, config } = host;
-  let text: string;
   try {
-    text = redact(key, valueText(key, value, config.redact !== false));
-    text = typeof text === "string" ? withoutNul(text) : REDACTED;
+    const given = redact(key, valueText(key, value, config.redact !== false, undefined, most));
+    const text = typeof given === "string" ? withoutNul(given) : REDACTED;
+    if (!ofError) sayRedacted(host, JSON.stringify(key), value, text);
+    return text;
   } catch (error) {
     const detail = `The value of ${JSON.stringify(key)} could not be turned into text: ${messageOf(error)}`;
     warnAt(place, method, "CAPTURE_FAILED", detail, key, error);
     return "[unreadable]";
   }
-  if (!ofError) sayRedacted(host, JSON.stringify(key), value, text);
-  if (text.length > limit && !ofError) {
-    const detail = `The value of ${JSON.stringify(key)} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash`;
-    warnAt(place, method, "VALUE_CUT", detail, key);
-  }
-  return cutText(text, limit);
 }

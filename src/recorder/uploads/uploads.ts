@@ -137,7 +137,18 @@ export class Uploads {
     const isStaged = !isBytes && "kind" in content;
     const size = isBytes ? content.length : content.size;
     const source: UploadSource = isBytes ? { kind: "bytes", bytes: content } : isStaged ? content : { kind: "file", ...fileOf(content) };
-    const file: OwnFile = { runKey: log.runKey, experiment: log.experiment, path, source, ids: log.ids, log, size, name: undefined, row: undefined, copying: undefined };
+    const file: OwnFile = {
+      runKey: log.runKey,
+      experiment: log.experiment,
+      path,
+      source,
+      ids: log.ids,
+      log,
+      size,
+      name: undefined,
+      row: undefined,
+      copying: undefined,
+    };
     account.recorded(size, bytesInMemory(file));
     if (log.refused) {
       this.#failed(file, log.refused); // which is said already
