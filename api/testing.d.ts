@@ -13,11 +13,9 @@ export declare class MemoryRepository implements ArtifactRepository {
     close(): void;
 }
 
-// stores/memory-store.d.ts
-import { MemoryRepository } from "../artifacts/memory.js";
+// stores/stored-run.d.ts
+import type { MemoryRepository } from "../artifacts/memory.js";
 import type { DatasetInput, Metric, TerminalStatus } from "../entities.js";
-import type { ReadRun, TrackingReader } from "./tracking-reader.js";
-import { type Outcome, type ReadyStore, type RunChange, type StoredIds } from "./tracking-store.js";
 /** A run as the memory store keeps it. */
 export interface StoredRun {
     readonly runId: string;
@@ -33,21 +31,6 @@ export interface StoredRun {
     /** Each dataset once, as it was used first. */
     readonly inputs: DatasetInput[];
     readonly artifacts: MemoryRepository;
-}
-/** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
-export declare class MemoryStore implements ReadyStore, TrackingReader {
-    readonly uri: string;
-    readonly batchItems: number;
-    readonly durable: boolean;
-    readonly volatile: boolean;
-    readonly experiments: Map<string, string>;
-    readonly runs: Map<string, StoredRun>;
-    apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-    applySync(changes: readonly RunChange[]): readonly Outcome[];
-    readRun(runId: string): Promise<ReadRun | undefined>;
-    tagOf({ runId }: StoredIds, key: string): string | undefined;
-    artifactsOf({ runId }: StoredIds): MemoryRepository;
-    close(): Promise<void>;
 }
 
 // testing/artifact-faults.d.ts
@@ -209,7 +192,7 @@ export interface StoreContractCase {
 
 // testing/test-run.d.ts
 import type { TerminalStatus } from "../entities.js";
-import type { StoredRun } from "../stores/memory-store.js";
+import type { StoredRun } from "../stores/stored-run.js";
 /** One value of a metric's history. */
 export interface TestPoint {
     readonly value: number;

@@ -1,25 +1,9 @@
 import { MemoryRepository } from "../artifacts/memory.js";
-import type { DatasetInput, ExperimentRef, Metric, Tag, TerminalStatus } from "../entities.js";
+import type { ExperimentRef, Metric, Tag } from "../entities.js";
 import { PulseError } from "../errors.js";
+import type { StoredRun } from "./stored-run.js";
 import type { ReadRun, TrackingReader } from "./tracking-reader.js";
 import { DONE, type Outcome, type ReadyStore, type RunChange, type StoredIds } from "./tracking-store.js";
-
-/** A run as the memory store keeps it. */
-export interface StoredRun {
-  readonly runId: string;
-  readonly experimentId: string;
-  name: string;
-  status: "RUNNING" | TerminalStatus;
-  readonly startTime: number;
-  endTime: number | undefined;
-  readonly params: Map<string, string>;
-  readonly tags: Map<string, string>;
-  /** Every point of every metric, in the order of arrival; a replayed point is there once. */
-  readonly metrics: Map<string, Metric[]>;
-  /** Each dataset once, as it was used first. */
-  readonly inputs: DatasetInput[];
-  readonly artifacts: MemoryRepository;
-}
 
 const BATCH_ITEMS = 10_000;
 

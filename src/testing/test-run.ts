@@ -1,5 +1,5 @@
 import type { TerminalStatus } from "../entities.js";
-import type { StoredRun } from "../stores/memory-store.js";
+import type { StoredRun } from "../stores/stored-run.js";
 import { artifactTexts } from "./artifact-text.js";
 
 /** One value of a metric's history. */

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { LogArtifact, LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { trackerOn } from "../../src/tracker.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through

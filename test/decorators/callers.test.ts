@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { memoryTracker, params, values } from "../support/memory.js";
 
 const named = (runs: readonly StoredRun[]) => runs.map((run) => [run.name, values(run)]);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, withRun } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { memoryTracker, params, values } from "../support/memory.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "reflect-metadata";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { memoryTracker, params, values } from "../support/memory.js";
 
 type AnyFunction = (this: unknown, ...args: any[]) => any;

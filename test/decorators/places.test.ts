@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { memoryTracker, params, values } from "../support/memory.js";
 
 type Tree = readonly [name: string, values: Record<string, number[]>, ...children: Tree[]];

@@ -71,6 +71,18 @@ for (const version of versions) {
   }
 }
 
+test("the declarations of every entry compile by themselves", () => {
+  const exported = JSON.parse(readFileSync("package.json", "utf8")).exports as Record<string, Record<string, { types: string }>>;
+  const entries = Object.values(exported).flatMap((entry) => [entry["import"], entry["require"]].flatMap((way) => way?.types ?? []));
+  assert.ok(entries.length >= 6);
+  entries.forEach((entry, i) => {
+    writeFileSync(join(folder, `entry${i}.ts`), `export * from "${process.cwd()}/${entry.replace(/d\.(c?)ts$/, "$1js")}";\n`);
+  });
+  const programs = entries.map((_, i) => `entry${i}`);
+  for (const version of versions)
+    assert.equal(compile(version, ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false"], programs), "");
+});
+
 test("without strict, too, everything that compiles does", () => {
   for (const [dialect, flags] of Object.entries(dialects))
     assert.equal(compile("7", ["--strict", "false", ...flags], [...programs, dialect]), "");

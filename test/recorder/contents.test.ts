@@ -10,7 +10,8 @@ import type { PulseConfig } from "../../src/config/options.js";
 import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { trackerOn } from "../../src/tracker.js";
 import { kit } from "../support/outbox-kit.js";
 

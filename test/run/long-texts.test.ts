@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PulseConfig } from "../../src/config/options.js";
 import { createTracker } from "../../src/index.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import type { TrackingStore } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { currentRun, LogMetric, startRun, tracked } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { assertBalanced, clockwork, named, params, sleep, values } from "../support/memory.js";
 
 describe("sample", () => {

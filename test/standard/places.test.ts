@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { memoryTracker, values } from "../support/memory.js";
 
 const named = (runs: readonly StoredRun[]) => runs.map((run) => [run.name, values(run)]);

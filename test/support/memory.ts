@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type Clock, systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 
 /** A tracker on a memory store that can be looked into, with the warnings it gave. */

@@ -1,6 +1,7 @@
 import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import { PulseError } from "../../src/errors.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import type { Outcome, RunChange, StoredIds, TrackingStore } from "../../src/stores/tracking-store.js";
 
 /** A store like a server: it answers later, gives ids of its own, and fails as told. */

@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { inspect, isDeepStrictEqual } from "node:util";
 import type { Metric } from "../../src/entities.js";
-import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import type { StoredRun } from "../../src/stores/stored-run.js";
 import { NO_CHANGE, type Outcome, type RunChange, type TrackingStore } from "../../src/stores/tracking-store.js";
 import { type StoreSubject, trackingStoreContract } from "../../src/testing/index.js";
 
