@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { resolveConfig } from "../src/config/resolve.js";
+import { doubleExperiment } from "../src/config/strays.js";
 import { Connections } from "../src/http/connections.js";
 import { unreachable } from "../src/http/unreachable.js";
 import {
@@ -12,6 +14,8 @@ import {
   createTracker,
   LogMetric,
   LogParam,
+  logExperiment,
+  PulseError,
   requireRun,
   startRun,
   TrackedExperiment,
@@ -41,6 +45,10 @@ test("arguments that are none are answered with what they may be meant as", () =
     [() => TrackedRun("my run" as Any), /as in @TrackedRun\(\{ runName: "my run" \}\)/],
     [() => (LogMetric as Any)("loss", "acc"), /LogMetric: several are one list, as in @LogMetric\(\["loss", "acc"\]\)/],
     [() => (LogParam as Any)("lr", "epochs", "x"), /LogParam: several are one list, as in @LogParam\(\["lr", "epochs", "x"\]\)/],
+    [
+      () => TrackedExperiment({ name: "x" } as Any),
+      /The experiment's name is the first argument, or option "experiment"; that of a run is "runName"/,
+    ],
     [() => withRun({ name: "x" } as Any, () => 1), /there is no option "name"\. Did you mean "runName"/],
   ];
   for (const [make, expected] of mistakes) assert.throws(make, { code: "INVALID_OPTION", message: expected });
@@ -137,3 +145,54 @@ function requireRunOrError(): unknown {
     return error;
   }
 }
+
+test("a decorator of classes that is given a function says what there is for those", () => {
+  for (const decorate of [TrackedExperiment, TrackedExperiment("E")] as Any[])
+    assert.throws(() => decorate(() => 1), {
+      code: "WRONG_TARGET",
+      message: /was applied to a function; that is what tracked\(fn, options\) is for/,
+    });
+});
+
+test("two @TrackedExperiment on a class are told", async () => {
+  const { tracker, warnings } = memoryTracker();
+  class Twice {
+    evaluate() {
+      return { loss: 1 };
+    }
+  }
+  const method = Object.getOwnPropertyDescriptor(Twice.prototype, "evaluate") as PropertyDescriptor;
+  Object.defineProperty(Twice.prototype, "evaluate", (LogMetric as Any)(Twice.prototype, "evaluate", method));
+  (TrackedExperiment("inner") as Any)(Twice);
+  (TrackedExperiment("outer") as Any)(Twice);
+  tracker.run(() => new Twice().evaluate());
+  await tracker.flush();
+  assert.match(warnings.join("\n"), /Class Twice has two @TrackedExperiment: the upper one counts/);
+});
+
+test("both variables of an experiment, credentials that are withheld, and what comes after shutdown() are told", async () => {
+  assert.match(
+    doubleExperiment({ MLFLOW_EXPERIMENT_NAME: "foo", MLFLOW_EXPERIMENT_ID: "1" }) ?? "",
+    /are both set: the name counts, "foo", and the id is not read/,
+  );
+  assert.equal(doubleExperiment({ MLFLOW_EXPERIMENT_NAME: "foo" }), undefined);
+  const env = { MLFLOW_TRACKING_USERNAME: "u", MLFLOW_TRACKING_PASSWORD: "p" };
+  const { server } = resolveConfig({}, env, { trackingUri: "http://elsewhere:5000" });
+  assert.equal(server.auth, undefined);
+  assert.equal(server.withheld, true);
+  const { tracker, warnings } = memoryTracker();
+  const run = tracker.startRun({ experiment: "E" });
+  await tracker.shutdown();
+  run.logMetric("loss", 1);
+  assert.match(warnings.join("\n"), new RegExp(`After shutdown\\(\\), something was recorded for run ${run.id} of experiment "E"`));
+});
+
+test("the files of logExperiment are looked at before there is a run", async () => {
+  const { tracker, store } = memoryTracker();
+  for (const artifacts of [{ "m.bin": { path: "/nope/m.bin" } }, { "../m.txt": "x" }, { "m.txt": { a: 1 } }] as Any[])
+    await assert.rejects(
+      tracker.run(() => logExperiment({ experiment: "E", artifacts })),
+      PulseError,
+    );
+  assert.equal(store.runs.size, 0);
+});

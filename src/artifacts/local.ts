@@ -166,7 +166,8 @@ export class LocalRepository implements ArtifactRepository {
   #problem(done: string, path: string, error: unknown): PulseError {
     if (error instanceof PulseError) return error;
     const code = CODES[String((error as NodeJS.ErrnoException).code)] ?? "NOT_WRITABLE";
-    return new PulseError(code, `${path === "" ? "The root" : path} cannot be ${done} in ${this.uri}: ${messageOf(error)}.`, error);
+    const why = REASONS[String((error as NodeJS.ErrnoException).code)] ?? messageOf(error);
+    return new PulseError(code, `${path === "" ? "The root" : path} cannot be ${done} in ${this.uri}: ${why}.`, error);
   }
 }
 
@@ -186,6 +187,12 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
   ENOTEMPTY: "REJECTED",
   EINVAL: "REJECTED",
   EFBIG: "REJECTED",
+};
+
+/** What stands in the way of a file, in words. */
+const REASONS: Readonly<Record<string, string>> = {
+  EISDIR: "a folder has that name",
+  ENOTDIR: "a file has the name of a folder above it",
 };
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === "ENOENT";

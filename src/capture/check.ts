@@ -16,7 +16,7 @@ interface WrongPath<Sentence extends string, Path, There extends string, Paths> 
 }
 
 type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never]
-  ? WrongPath<Sentence, Path, "there are none", never>
+  ? WrongPath<Sentence, Path, "there are none, up to three levels deep", never>
   : WrongPath<Sentence, Path, "there are", Paths>;
 
 // What is called

@@ -9,7 +9,11 @@ import { originOf, type Picker } from "./picker.js";
 export interface FoundAuth {
   readonly auth: Auth | undefined;
   readonly problem?: PulseError | undefined;
+  /** There are some in the environment, which may not go to this server. */
+  readonly withheld?: boolean | undefined;
 }
+
+const WITHHELD = ["USERNAME", "PASSWORD", "TOKEN"];
 
 const FILE = "~/.mlflow/credentials";
 /** Of group and others. */
@@ -37,7 +41,10 @@ export function environmentAuth(pick: Picker): FoundAuth {
   }
   if (!token?.trim()) {
     const [there, missing] = username ? ["USERNAME", "PASSWORD"] : ["PASSWORD", "USERNAME"];
-    if (!username && !password) return { auth: undefined };
+    if (!username && !password) {
+      const withheld = !trusted && WITHHELD.some((part) => pick.env[`MLFLOW_TRACKING_${part}`]);
+      return { auth: undefined, ...(withheld && { withheld }) };
+    }
     const detail = `MLFLOW_TRACKING_${there} is set and MLFLOW_TRACKING_${missing} is not: no credentials are sent. Set both, or neither.`;
     return { auth: undefined, problem: new PulseError("INVALID_CONFIG", detail) };
   }

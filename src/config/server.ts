@@ -6,6 +6,8 @@ import type { Picker } from "./picker.js";
 /** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
 export interface ServerSettings {
   readonly auth: Auth | undefined;
+  /** Whether the environment has credentials that may not go to this server. */
+  readonly withheld?: boolean | undefined;
   /** What is wrong with the file the credentials come from, once they were asked for. */
   readonly problem?: PulseError | undefined;
   readonly headers: Readonly<Record<string, string>>;
@@ -38,6 +40,9 @@ export function serverSettings(pick: Picker): ServerSettings {
         found = auth === undefined ? environmentAuth(pick) : { auth };
       }
       return found.auth;
+    },
+    get withheld() {
+      return found?.withheld;
     },
     get problem() {
       return found?.problem;

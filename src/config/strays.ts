@@ -33,6 +33,13 @@ export function strayFiles(): string[] {
   return folder === undefined || hasConfigFile() ? [] : ODD_FILES.filter((name) => isThere(join(folder, name)));
 }
 
+/** What is said of two variables of which only one counts; undefined where there are none. */
+export function doubleExperiment(env: NodeJS.ProcessEnv): string | undefined {
+  const [name, id] = [env["MLFLOW_EXPERIMENT_NAME"], env["MLFLOW_EXPERIMENT_ID"]];
+  if (!name || !id) return undefined;
+  return `MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID are both set: the name counts, ${JSON.stringify(name)}, and the id is not read. Unset one.`;
+}
+
 /** What is said where runs go to the default place, and something looks as though it were to name another; undefined where nothing does. */
 export function strayUri(env: NodeJS.ProcessEnv): string | undefined {
   const variable = misspelt(env).find(({ meant }) => meant === "MLFLOW_TRACKING_URI");

@@ -251,9 +251,14 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
     throw new PulseError("WRONG_TARGET", `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`);
   }
   if (!placement.onClass) throw wrongTarget(placement, "class", ownName(target));
+  if (typeof target.prototype !== "object" || target.prototype === null) {
+    const { decorator } = placement.part;
+    throw new PulseError("WRONG_TARGET", `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`);
+  }
   if (OFF) return undefined;
   const plan = placement.onClass();
   if (plan.options.library !== true) application.asked = true;
+  const twice = plans.byClass.has(target);
   plans.byClass.set(target, plan);
   const { prototype } = target;
   // The class that a proxy stands for: its instances name that one.
@@ -262,7 +267,9 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   for (const home of [target.prototype as object, target]) {
     for (const key of Reflect.ownKeys(home)) {
       const plan = wrapDecoratedParameters(home, key) ?? planOf(Object.getOwnPropertyDescriptor(home, key)?.value);
-      if (plan) plan.owner = () => target;
+      if (plan === undefined) continue;
+      plan.owner = () => target;
+      if (twice) plan.remarks.push({ code: "INVALID_OPTION", detail: `Class ${ownName(target)} ${TWICE}` });
     }
   }
   const classes = classesOf(target);
@@ -278,6 +285,8 @@ function hasDecorated(of: object): boolean {
   const members = homes.flatMap((home) => Object.values(Object.getOwnPropertyDescriptors(home)));
   return members.some(({ value, set }) => planOf(value) ?? planOf(set));
 }
+
+const TWICE = "has two @TrackedExperiment: the upper one counts. Put all options into one.";
 
 const ADVICE: Partial<Record<Kind, string>> = {
   field: " Wrap a function in a field with tracked(fn, options); the standard dialect takes decorators on fields that hold functions.",

@@ -1,9 +1,21 @@
 import { type ArtifactSelector, compileArtifacts } from "../capture/artifacts.js";
+import type { Wrong } from "../capture/check.js";
 import { artifactFault } from "../capture/selector-faults.js";
 import { PulseError } from "../errors.js";
+import type { AnyFunction } from "../run/plan.js";
 import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
+
+interface LogArtifactFactory {
+  (value: AnyFunction, context: ClassMethodDecoratorContext): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
+  (
+    target: object,
+    key: string | symbol,
+    descriptor: PropertyDescriptor,
+  ): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
+  <const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
+}
 
 /**
  * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the file's content (a text, bytes, a Blob,
@@ -19,16 +31,15 @@ import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
  * }
  * ```
  */
-export function LogArtifact<const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>> {
-  if (isBare(Array.from(arguments)))
-    throw new PulseError("INVALID_OPTION", 'LogArtifact needs the name of the file, as in @LogArtifact("report.md").');
+export const LogArtifact: LogArtifactFactory = ((...args: unknown[]): unknown => {
+  if (isBare(args)) throw new PulseError("INVALID_OPTION", 'LogArtifact needs the name of the file, as in @LogArtifact("report.md").');
+  const selector = args[0] as ArtifactSelector;
   const got = artifactFault(selector);
   if (got !== undefined)
     throw wrongInput("LogArtifact", "the selector", "the name of a file, or a record of names with paths and functions", selector, { got });
-  const decorate = (...target: unknown[]): unknown =>
+  return (...target: unknown[]): unknown =>
     apply(target, {
       part: { decorator: "LogArtifact", selector },
       onMethod: (plan) => plan.artifacts.push(compileArtifacts(selector)),
     });
-  return decorate as Applied<LogArtifactGoes, LogsArtifacts<S>>;
-}
+}) as LogArtifactFactory;

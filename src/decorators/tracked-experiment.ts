@@ -40,9 +40,13 @@ export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[])
   if (first === null || (first !== undefined && !named && typeof first !== "object")) throw badName(first);
   if (named && first.trim() === "") throw badName(first);
   const options = ((named || first === undefined ? second : first) ?? {}) as CallOptions;
+  if (Object.hasOwn(options, "name")) throw new PulseError("INVALID_OPTION", NAMES);
   checkOptions("TrackedExperiment", options);
   return (...target: unknown[]) => place(target, named ? first : undefined, options);
 }) as TrackedExperimentFactory;
+
+const NAMES =
+  'TrackedExperiment: there is no option "name". The experiment\'s name is the first argument, or option "experiment"; that of a run is "runName".';
 
 function place(args: readonly unknown[], name: string | undefined, options: CallOptions): unknown {
   const experiment = name ?? options.experiment;

@@ -143,6 +143,7 @@ export interface MemberDecorator<Goes extends string, Asks> {
  */
 export interface Explained<Name extends string> {
   (target: never, key: never, descriptor: never): Untyped;
+  (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
   (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
 }
 

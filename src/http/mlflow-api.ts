@@ -42,6 +42,7 @@ export class MlflowApi {
   readonly origin: string;
   readonly #settings: ServerSettings;
   readonly #auth: Auth | undefined;
+  readonly #withheld: boolean;
   readonly #headers: Readonly<Record<string, string>>;
   /** Credentials that were sent. */
   readonly #secrets = new Set<string>();
@@ -61,6 +62,7 @@ export class MlflowApi {
     this.origin = bare.href.replace(/\/+$/, "");
     this.#settings = settings;
     this.#auth = username === "" ? settings.auth : { username: decode(username), password: decode(password) };
+    this.#withheld = settings.withheld === true; // which is known behind that
     this.client = new HttpClient(bare, settings);
     for (const value of Object.values(settings.headers)) this.#secret("", value);
     this.#headers = { accept: "application/json", "user-agent": userAgent };
@@ -96,7 +98,9 @@ export class MlflowApi {
   }
 
   get #unaccepted(): string {
-    return this.#auth === undefined ? "wants a login, and no credentials are configured for it" : `does not accept ${this.login}`;
+    if (this.#auth !== undefined) return `does not accept ${this.login}`;
+    if (!this.#withheld) return "wants a login, and no credentials are configured for it";
+    return "wants a login, and those of the environment go only to the server that MLFLOW_TRACKING_URI or an option names, this one is named by pulse-mlflow.config.json: give it a section in ~/.mlflow/credentials, or the option auth";
   }
 
   /** What the server says of itself; asked until it has answered, and never an error. */

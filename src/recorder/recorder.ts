@@ -269,7 +269,7 @@ export class Recorder {
   /** Takes a file of a run. */
   upload(log: RunBuffer, path: string, content: LoggedContent): void {
     if (this.#ended === "closed") {
-      this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
+      this.#sayClosed(log, `file ${JSON.stringify(path)}`);
       return;
     }
     this.#files.add(log, path, this.readsFiles ? inMemory(content) : content);
@@ -626,6 +626,12 @@ export class Recorder {
     log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
     this.accounting.released(bytes);
     this.accounting.dropped(items);
-    this.#options.diagnostics.warn("CLOSED", "Something was recorded after shutdown().");
+    this.#sayClosed(log, "something");
+  }
+
+  #sayClosed({ runKey, experiment }: RunBuffer, what: string): void {
+    const name = "name" in experiment ? experiment.name : experiment.id;
+    const detail = `After shutdown(), ${what} was recorded for run ${runKey} of experiment ${JSON.stringify(name)}, and is lost.`;
+    this.#options.diagnostics.warn("CLOSED", detail);
   }
 }

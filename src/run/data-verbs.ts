@@ -5,13 +5,13 @@ import { counted } from "../amounts.js";
 import { artifactPath } from "../artifacts/paths.js";
 import { noContent } from "../capture/artifacts.js";
 import { REDACTED } from "../capture/redact.js";
-import { messageOf, PulseError } from "../errors.js";
+import { PulseError } from "../errors.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
 import { sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { type ArtifactStream, chunksOf, drained, isStream } from "./files/chunks.js";
-import { isBlob, isoOf, joined, kindOf, localText } from "./files/content.js";
+import { isBlob, isoOf, joined, kindOf, localText, looksSwapped, refusal } from "./files/content.js";
 import { figureFile } from "./files/figure.js";
 import { type FolderOptions, filesIn } from "./files/files-in.js";
 import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
@@ -25,9 +25,6 @@ import type { MetricOptions } from "./metric-value.js";
 import { Steps } from "./steps.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
 import { MOST_SHOWN, needRun, optionsOf } from "./verb-arguments.js";
-
-/** A longer text is no file's name. */
-const LONGEST_FILE_NAME = 255;
 
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
@@ -129,13 +126,14 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logText", artifactFile, () => {
       if (typeof text !== "string") throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
-      if (text.length <= LONGEST_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(artifactFile))
+      const path = this.#pathOf(artifactFile);
+      if (looksSwapped(text, path))
         this.#warn(
           "INVALID_VALUE",
-          `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(artifactFile)}`,
+          `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(path)}`,
           text,
         );
-      this.#upload(this.#pathOf(artifactFile), Buffer.from(text));
+      this.#upload(path, Buffer.from(text));
     });
   }
 
@@ -227,7 +225,7 @@ export abstract class DataVerbs {
   logImage(image: ImageSource, options: { readonly key: string } & MetricOptions): void;
   logImage(image: ImageSource, target: string | ({ readonly key: string } & MetricOptions)): void {
     if (this.log === undefined) return;
-    const about = typeof target === "string" ? target : target?.key;
+    const about = typeof target === "string" ? target : (target?.key ?? image);
     this.#guard("logImage", about, () => {
       this.#images ??= new RunImages({
         place: this.place,
@@ -235,6 +233,8 @@ export abstract class DataVerbs {
         fail: (path, error) => this.#fail("logImage", path, error),
       });
       if (typeof target === "string") this.#images.file(image, this.#pathOf(target));
+      else if (typeof image === "string")
+        throw new PulseError("INVALID_VALUE", `logImage: the image comes first, then its file or options.`);
       else this.#images.intoGrid(image, target, () => this.log?.tag({ key: "mlflow.loggedImages", value: "True" }));
     });
   }
@@ -261,16 +261,11 @@ export abstract class DataVerbs {
    */
   logContent(content: unknown, file: string, where: () => string): void {
     if (this.log === undefined) return;
-    const path = file.includes("{step}") ? file.replaceAll("{step}", String(this.#contentStep(file))) : file;
+    const path = file.includes("{step}") ? file.replaceAll("{step}", String((this.#contentSteps ??= new Steps()).take(file))) : file;
     const kind = kindOf(content, path);
     if (kind === undefined) this.#warn("INVALID_VALUE", `${where()}: ${noContent(path, content)}`, `${where()} ${file}`);
     else if (kind === "path") this.#logLocal((content as { path: string }).path, path);
     else void this[kind](content as never, path);
-  }
-
-  #contentStep(file: string): number {
-    this.#contentSteps ??= new Steps();
-    return this.#contentSteps.take(file);
   }
 
   /** Logs a file or folder of the user's under a path. */
@@ -284,7 +279,12 @@ export abstract class DataVerbs {
 
   /** The path of a file of the user's: not where MLflow's UI expects only what it can read. */
   #pathOf(artifactFile: unknown): string {
-    const path = artifactPath(artifactFile);
+    if (typeof artifactFile !== "string")
+      throw new PulseError(
+        "INVALID_VALUE",
+        `What is logged comes first, then the name of its file; got ${shownValue(artifactFile)} for that.`,
+      );
+    const path = this.#withSlashes(artifactPath(artifactFile));
     if (/[\\/]$/.test(String(artifactFile)))
       throw new PulseError("INVALID_VALUE", `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`);
     if (!spoilsGrid(path)) return path;
@@ -294,6 +294,14 @@ export abstract class DataVerbs {
       `MLflow's UI takes all images in folder "images" for those of logImage with a key; ${path} is stored as ${other}`,
       path,
     );
+    return other;
+  }
+
+  /** A path of Windows, as `join` makes them. */
+  #withSlashes(path: string): string {
+    if (!path.includes("\\")) return path;
+    const other = path.replaceAll("\\", "/");
+    this.#warn("ARTIFACT_RENAMED", `The paths of artifacts have /; ${JSON.stringify(path)} is stored as ${JSON.stringify(other)}`, path);
     return other;
   }
 
@@ -329,8 +337,7 @@ export abstract class DataVerbs {
   }
 
   #fail(verb: string, about: unknown, error: unknown): void {
-    const detail = error instanceof PulseError ? error.message.replace(error.todo, "").trim().replace(/\.$/, "") : messageOf(error);
-    const code = error instanceof PulseError ? error.code : "CAPTURE_FAILED";
+    const { code, detail } = refusal(verb, about, error);
     this.#warn(code, `${detail}; it is left out of the artifacts`, `${verb} ${typeof about === "string" ? about : ""}`, error);
   }
 

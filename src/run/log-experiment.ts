@@ -65,6 +65,7 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
   checkOptions("logExperiment", log, CHECKS);
   if (log.experiment === undefined) throw wrongInput("logExperiment", "experiment", CHECKS.experiment[0], undefined);
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
+  for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file); // before there is a run
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);
   const { host, release } =
     log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
@@ -88,7 +89,6 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
       run.logMetrics({ ...log.metrics });
       run.setTags({ ...log.tags });
       for (const [file, content] of Object.entries({ ...log.artifacts })) {
-        checkContent(content, file);
         run.logContent(content, file, () => "logExperiment");
       }
       run.end();

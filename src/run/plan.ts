@@ -90,7 +90,7 @@ interface ResolvedPlans {
 }
 
 interface Remark {
-  readonly code: "UNKNOWN_ARGUMENT" | "MINIFIED_NAMES";
+  readonly code: "UNKNOWN_ARGUMENT" | "MINIFIED_NAMES" | "INVALID_OPTION";
   readonly detail: string;
 }
 

@@ -26,10 +26,14 @@ export function warnAt(
   about: string,
   cause?: unknown,
 ): void {
+  place.host.diagnostics.warn(code, `${detail} (${placeName(place, method)}).`, cause, `${method ?? ""} ${about}`);
+}
+
+/** A place in words: the method, or the run, and the experiment. */
+export function placeName({ runName, experiment, method: opener }: Place, method: string | undefined = opener): string {
   const shown = (text: string): string => JSON.stringify(cutText(text, 60));
-  const where = method ?? (place.runName === "" ? "" : `run ${shown(place.runName)}`);
-  const at = where === "" ? "" : `${where}, `;
-  place.host.diagnostics.warn(code, `${detail} (${at}experiment ${shown(place.experiment)}).`, cause, `${method ?? ""} ${about}`);
+  const where = method ?? (runName === "" ? "" : `run ${shown(runName)}`);
+  return `${where === "" ? "" : `${where}, `}experiment ${shown(experiment)}`;
 }
 
 /** Walks along a record of the user's, which may have getters that throw. */

@@ -4,7 +4,7 @@ import type { TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 import { nearest, shownValue } from "../wrong-input.js";
 import type { MetricOptions } from "./metric-value.js";
-import { type Place, warnAt } from "./values.js";
+import { type Place, placeName, warnAt } from "./values.js";
 
 /** What is said of arguments that a run's verbs cannot take: a verb throws nothing, so it is warned of, and left out. */
 
@@ -26,6 +26,8 @@ const PAIRS = { logMetric: "logMetrics", logParam: "logParams", setTag: "setTags
 export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, value: unknown, count: number): boolean {
   needRun(place, verb);
   if (typeof key === "string" && count > 1) {
+    // Of two arguments: who gives more has taken the value from somewhere, where nothing may be meant.
+    if (value === undefined && count === 2 && verb !== "logMetric") sayUndefined(place, verb, key);
     if (!types.isPromise(value)) return true;
     wrong(place, `${verb}: the value of ${JSON.stringify(key)} is a promise, which is to be awaited; it is left out`, `${verb} ${key}`);
     return false;
@@ -34,7 +36,7 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
   const hint = isRecord ? `; for a record of several use ${PAIRS[verb]}()` : "";
   if (typeof key === "string" || isRecord) {
     const got = isRecord ? shownValue(key) : `${shownValue(key)} alone`;
-    wrong(place, `${verb} needs a key and a value, got ${got}${hint}; nothing is logged`, verb);
+    wrong(place, `${verb} needs a key and a value, got ${got}${hint}; nothing is logged`, `${verb} ${typeof key}`);
     return false;
   }
   const isName = typeof key === "number" || typeof key === "bigint" || typeof key === "boolean" || typeof key === "symbol";
@@ -44,6 +46,14 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
     `${verb} key`,
   );
   return isName && count > 1;
+}
+
+/** Says that nothing is logged; options that are not set may be meant, so that nothing is thrown. */
+function sayUndefined(place: Place, verb: keyof typeof PAIRS, key: string): void {
+  if ((place.host as Place["host"] | undefined) === undefined) return;
+  const detail = (): string =>
+    `${verb}: the value of ${shownValue(key)} is undefined, and nothing is logged (${placeName(place)}). Log null, or a text, to see that.`;
+  place.host.diagnostics.notice("NOTHING_FOUND", detail, `${verb} ${key} ${place.method ?? ""}`);
 }
 
 const METRIC_OPTIONS: readonly (keyof MetricOptions)[] = ["step", "timestamp"];

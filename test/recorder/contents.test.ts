@@ -95,7 +95,7 @@ test("a stream that breaks off, or gives no bytes, stores nothing, fails nothing
   assert.deepEqual(names(), []);
   assert.match(String(stored().tags.get("pulse.artifact_failed.broken.txt")), /"broken\.txt" of run .* broke off: the wire is cut\./);
   assert.match(warnings.join("\n"), /"numbers\.txt" of run .* broke off: a stream of bytes or texts is needed, this one gave 1\./);
-  assert.match(warnings.join("\n"), /logStream needs a stream, got "text"; it is left out/);
+  assert.match(warnings.join("\n"), /logStream "text\.txt" needs a stream, got "text"; it is left out/);
   assert.equal(tracker.stats().rejected, 2);
 });
 
@@ -310,7 +310,7 @@ test("what is no image is told", async () => {
   assert.deepEqual(names(), []);
   const said = warnings.join("\n");
   for (const expected of [
-    /logImage needs bytes, \{ width, height, data \} or what has toBuffer\(\), got "x"/,
+    /logImage "a\.png" takes bytes or pixels, not a path: readFileSync\("x"\) gives bytes/,
     /2 x 2 pixels are 1, 3 or 4 values each, so 4, 12 or 16 in all; got 3/,
     /values are from 0 to 255; got 256/,
     /values are from 0 to 1 in a float array; got 1\.5/,

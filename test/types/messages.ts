@@ -48,6 +48,26 @@ export class Files {
 @LogArtifact("a.txt")
 export class NoMethod {}
 
+export class Bare {
+  // LogArtifact says: @LogArtifact needs the name of the file
+  @LogArtifact
+  report(): string {
+    return "";
+  }
+
+  // LogMetric says: options are an object, behind the list
+  @LogMetric(["loss"], "train/")
+  prefixed(): { loss: number } {
+    return { loss: 1 };
+  }
+
+  // TrackedRun says: options are an object: @TrackedRun({ runName
+  @TrackedRun("evaluate")
+  named(): number {
+    return 1;
+  }
+}
+
 export class Lists {
   // LogMetric says: several are one list: @LogMetric([
   @LogMetric("loss", "acc", "f1")

@@ -1,7 +1,8 @@
 import type { Clock } from "../../clock.js";
 import { detached, soon } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
-import { messageOf, PulseError } from "../../errors.js";
+import { experimentLabel } from "../../entities.js";
+import { MlflowError, messageOf, PulseError } from "../../errors.js";
 import { NO_ANSWER, type Outcome } from "../../stores/tracking-store.js";
 import { conflictWarning } from "../changes/param-conflict.js";
 import { backOff, CircuitBreaker } from "./breaker.js";
@@ -256,9 +257,9 @@ export class Dispatcher<W extends Work> {
     return { kind: "later", afterMs: this.#backOff(failures), error };
   }
 
-  #reject({ runKey, subject }: W, error: PulseError): Decision {
+  #reject({ runKey, experiment, subject }: W, error: PulseError): Decision {
     this.#failures.delete(runKey);
-    this.#options.diagnostics.warnLater(error, subject);
+    this.#options.diagnostics.warnLater(ofRun(error, `run ${runKey}, experiment ${experimentLabel(experiment)}`), subject);
     return { kind: "rejected", error };
   }
 
@@ -279,6 +280,14 @@ export class Dispatcher<W extends Work> {
 }
 
 /** Whether an outcome says that the store cannot keep up. (One that is locked is asked again soon anyway.) */
+/** An error with what it is about: a server's refusal of one run does not say so. */
+function ofRun(error: PulseError, place: string): PulseError {
+  if (error.code !== "REJECTED" || error.message.includes("experiment ")) return error;
+  const detail = `${error.message.replace(/\.$/, "")} (${place}).`;
+  if (!(error instanceof MlflowError)) return new PulseError(error.code, detail, error.cause);
+  return new MlflowError(error.code, detail, error.errorCode, error.httpStatus, error.serverMessage);
+}
+
 function isTrouble(outcome: Outcome): boolean {
   return outcome.kind === "retry" || (outcome.kind === "away" && outcome.error.code !== "STORE_BUSY");
 }

@@ -33,34 +33,41 @@ export interface OpenSource {
   readonly content: ArtifactContent;
   /** It is no longer what was logged. */
   readonly rewritten: boolean;
-  /** @throws PulseError `ARTIFACT_UNREADABLE` when it has changed since it was opened. */
-  verify(): void;
+  /**
+   * Whether it has grown since it was opened: what it held then is stored.
+   * @throws PulseError `ARTIFACT_UNREADABLE` when it was changed otherwise.
+   */
+  grown(): boolean;
 }
 
 /**
- * Opens a source, to be stored as it is now.
+ * Opens a source, to be stored as it is now, under `artifact`.
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone, or cannot be read.
  */
-export function openSource(source: UploadSource): OpenSource {
+export function openSource(source: UploadSource, artifact: string): OpenSource {
   if (source.kind === "bytes") {
     const { bytes } = source;
     const open = (start: number, end: number): Readable => Readable.from([bytes.subarray(start, end)]);
-    return { content: { size: bytes.length, open, readSync: () => bytes }, rewritten: false, verify: () => undefined };
+    return { content: { size: bytes.length, open, readSync: () => bytes }, rewritten: false, grown: () => false };
   }
   const { path } = source;
-  const { size, changedMs } = sourceFile(path, GONE);
+  // Nobody knows the names of files beside the outbox.
+  const shown = source.kind === "staged" ? `The file logged as ${JSON.stringify(artifact)}` : path;
+  const { size, changedMs } = sourceFile(path, GONE, shown);
   const content: ArtifactContent = {
     size,
     // A stream cannot end before it begins.
     open: (start, end) => (start >= end ? Readable.from([]) : createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK_BYTES })),
     readSync: () => readFileSync(path),
   };
-  const verify = (): void => {
-    const now = sourceFile(path, GONE);
+  const grown = (): boolean => {
+    const now = sourceFile(path, GONE, shown);
+    if (now.size > size) return true;
     if (now.size !== size || now.changedMs !== changedMs)
-      throw new PulseError("ARTIFACT_UNREADABLE", `${path} was changed while it was read.`);
+      throw new PulseError("ARTIFACT_UNREADABLE", `${shown} was changed while it was read.`);
+    return false;
   };
-  return { content, rewritten: size !== source.size || changedMs !== source.changedMs, verify };
+  return { content, rewritten: size !== source.size || changedMs !== source.changedMs, grown };
 }
 
 /** What a file of the user's holds now; what is large, or no file of the user's, as it came. */
@@ -81,10 +88,10 @@ function unreadable(path: string, error: unknown, gone: string): PulseError {
 }
 
 /**
- * Looks at a file that is logged; `gone`: what is said of one that is not there.
+ * Looks at a file that is logged; `gone`: what is said of one that is not there, `shown`: what it is called.
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
  */
-export function sourceFile(path: string, gone: string = "does not exist"): SourceFile {
+export function sourceFile(path: string, gone: string = "does not exist", shown: string = path): SourceFile {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, "r"); // a file that is there may still be closed to us
@@ -92,7 +99,7 @@ export function sourceFile(path: string, gone: string = "does not exist"): Sourc
     if (!stats.isFile()) throw Object.assign(new Error("it is no file"), { code: stats.isDirectory() ? "EISDIR" : "" });
     return { path, size: stats.size, changedMs: stats.mtimeMs };
   } catch (error) {
-    throw unreadable(path, error, gone);
+    throw unreadable(shown, error, gone);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

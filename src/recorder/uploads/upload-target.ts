@@ -65,7 +65,7 @@ export class UploadTarget implements Target<Upload> {
     }
     if (repository !== undefined && repository.uploadSync === undefined) return false;
     if (repository === undefined) return true;
-    const open = openSource(source);
+    const open = openSource(source, path);
     if (open.rewritten) rewritten();
     repository.uploadSync?.(path, open.content);
     return true;
@@ -110,10 +110,9 @@ export class UploadTarget implements Target<Upload> {
     try {
       const repository = await this.repository(ids);
       if (repository === undefined) return DONE; // a store that forgets
-      const open = openSource(source);
+      const open = openSource(source, path);
       await repository.upload(path, open.content, options);
-      open.verify();
-      if (open.rewritten) rewritten();
+      if (open.grown() || open.rewritten) rewritten();
       return DONE;
     } catch (error) {
       return outcomeOf(error);

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { types } from "node:util";
 import { artifactPath } from "../../artifacts/paths.js";
 import { noContent } from "../../capture/artifacts.js";
-import { PulseError } from "../../errors.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
 import { sourceFile } from "../../recorder/uploads/upload-source.js";
 import { shownValue } from "../../wrong-input.js";
 import { isStream } from "./chunks.js";
@@ -52,3 +52,18 @@ export const isBlob = (value: unknown): value is Blob =>
 
 /** A time as tables hold it, as pandas reads it. */
 export const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()) ? null : time.toISOString());
+
+/** What is said of a file that a verb leaves out. */
+export function refusal(verb: string, about: unknown, error: unknown): { readonly code: PulseErrorCode; readonly detail: string } {
+  const said = error instanceof PulseError ? error.message.replace(error.todo, "").trim().replace(/\.$/, "") : messageOf(error);
+  const where = typeof about !== "string" || about === "" || said.includes(about) ? verb : `${verb} ${shownValue(about)}`;
+  const detail = `${where}${said.startsWith(verb) ? said.slice(verb.length) : `: ${said}`}`;
+  return { code: error instanceof PulseError ? error.code : "CAPTURE_FAILED", detail };
+}
+
+/** A longer text is no file's name. */
+const LONGEST_FILE_NAME = 255;
+
+/** Whether a text is a file's name, and its file's name a text. */
+export const looksSwapped = (text: string, file: string): boolean =>
+  text.length <= LONGEST_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(file);

@@ -53,6 +53,8 @@ export function pixelsOf({ width, height, data }: PixelImage): Pixels {
     const value = data[i] as number;
     if (!(value >= 0 && value <= (isFloat ? 1 : 255)))
       throw wrong(`values are from 0 to ${isFloat ? "1 in a float array" : "255"}; got ${shownValue(value)}`);
+    if (!isFloat && !Number.isInteger(value))
+      throw wrong(`values are whole numbers from 0 to 255, or from 0 to 1 in a Float32Array; got ${shownValue(value)}`);
     bytes[i] = isFloat ? Math.round(value * 255) : value;
   }
   return { width, height, channels, data: bytes };

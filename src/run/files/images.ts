@@ -72,6 +72,8 @@ export class RunImages {
 
   /** Gives an image's bytes to `taken`, at once where they are there. */
   #take(image: ImageSource, path: string, taken: (bytes: Uint8Array, pixels?: Pixels) => unknown): void {
+    if (typeof image === "string")
+      throw new PulseError("INVALID_VALUE", `logImage takes bytes or pixels, not a path: readFileSync(${shownValue(image)}) gives bytes.`);
     const bytes = copyOf(image);
     if (bytes !== undefined) taken(bytes);
     else if (typeof (image as { toBuffer?: unknown } | null)?.toBuffer === "function") {

@@ -1,5 +1,5 @@
 import { load } from "#require";
-import { PulseError } from "../../errors.js";
+import { messageOf, PulseError } from "../../errors.js";
 import { shared } from "../../registry.js";
 import type { SqlValue } from "./sql-values.js";
 
@@ -85,7 +85,10 @@ function loadDriver(): Driver {
   try {
     return load(name) as Driver;
   } catch (error) {
-    throw new PulseError("DRIVER_MISSING", `The SQLite driver ${name} could not be loaded on Node ${process.versions.node}.`, error);
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === "MODULE_NOT_FOUND" || code === "ERR_MODULE_NOT_FOUND" ? "" : `: ${messageOf(error).split("\n")[0]?.replace(/\.$/, "")}`;
+    throw new PulseError("DRIVER_MISSING", `The SQLite driver ${name} could not be loaded on Node ${process.versions.node}${why}.`, error);
   }
 }
 
