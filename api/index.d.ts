@@ -38,7 +38,7 @@ export interface UploadOptions {
      * file itself is. Without this, an upload that fails takes away what is stored of it.
      */
     readonly onState?: ((state: unknown) => void) | undefined;
-    /** Called with the bytes stored so far. */
+    /** Called with the bytes stored so far, or sent to be stored. */
     readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 /**

@@ -8,6 +8,19 @@ export function bodyOf(content: ArtifactContent, start: number = 0, end: number 
   return { length: end - start, open: (signal) => bytesOf(content, start, end, signal) };
 }
 
+/** All of a content as the body of a request; `onSent` is told how much of it is sent, as it goes on. */
+export function bodyTold(content: ArtifactContent, onSent: (bytes: number) => void = () => undefined): Body {
+  async function* told(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
+    let sent = 0;
+    for await (const bytes of bytesOf(content, 0, content.size, signal)) {
+      yield bytes;
+      sent += bytes.length;
+      onSent(sent);
+    }
+  }
+  return { length: content.size, open: told };
+}
+
 /**
  * The bytes of a content from `start` up to `end`: exactly so many.
  * @throws PulseError `REJECTED` when it cannot be read, or gives fewer or more: then it has changed since it was given.

@@ -22,7 +22,12 @@ export interface DownloadOptions {
   readonly onProgress?: ((file: ArtifactInfo, bytes: number, added: number) => void) | undefined;
   /** Called when a file is at its place; `earlier`: an earlier attempt has brought it there. */
   readonly onFile?: ((file: ArtifactInfo, place: string, earlier: boolean) => void) | undefined;
+  /** Called for what lies in a folder and is refused: the others go on. @default that ends the download */
+  readonly onRefused?: ((path: string, error: PulseError) => void) | undefined;
 }
+
+/** What of the file system's errors is about one name alone. */
+const OF_ONE_NAME: ReadonlySet<unknown> = new Set(["EISDIR", "ENOTDIR", "EEXIST", "ENOTEMPTY", "ENAMETOOLONG", "EINVAL", "ELOOP"]);
 
 /**
  * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a name of its own
@@ -81,17 +86,30 @@ class Download {
     const journal = new DownloadJournal(
       join(this.#target, partName(this.#repository.uri, { path: `${path}/`, isDir: true, size: undefined })),
     );
-    for await (const entry of walk(this.#repository, path, true)) {
-      this.#options.signal?.throwIfAborted();
-      const place = this.place(entry.path);
-      if (entry.isDir) this.#make(place);
-      else if (!leadsOut(this.#target, dirname(place)) && journal.has(entry, place)) this.#options.onFile?.(entry, place, true);
-      else {
-        await this.file(entry);
-        journal.add(entry, place);
+    const { signal, onRefused } = this.#options;
+    const refused: string[] = [];
+    for await (const entry of walk(this.#repository, path, true, onRefused)) {
+      signal?.throwIfAborted();
+      if (refused.some((folder) => entry.path.startsWith(`${folder}/`))) continue;
+      try {
+        await this.#entry(entry, journal);
+      } catch (error) {
+        if (onRefused === undefined || !isRefusal(error)) throw error;
+        onRefused(entry.path, error);
+        if (entry.isDir) refused.push(entry.path);
       }
     }
     journal.finish();
+  }
+
+  async #entry(entry: ArtifactInfo, journal: DownloadJournal): Promise<void> {
+    const place = this.place(entry.path);
+    if (entry.isDir) this.#make(place);
+    else if (!leadsOut(this.#target, dirname(place)) && journal.has(entry, place)) this.#options.onFile?.(entry, place, true);
+    else {
+      await this.file(entry);
+      journal.add(entry, place);
+    }
   }
 
   async file(entry: ArtifactInfo): Promise<void> {
@@ -148,6 +166,13 @@ class Download {
     const code = /^(ENOSPC|EDQUOT)$/.test(String((error as NodeJS.ErrnoException).code)) ? "DISK_FULL" : "NOT_WRITABLE";
     throw new PulseError(code, `${place} cannot be written: ${messageOf(error)}.`, error);
   }
+}
+
+/** Whether an error is about one file or folder, and not about all of them. */
+function isRefusal(error: unknown): error is PulseError {
+  if (!(error instanceof PulseError)) return false;
+  if (error.code !== "NOT_WRITABLE") return error.code === "REJECTED";
+  return OF_ONE_NAME.has((error.cause as NodeJS.ErrnoException | undefined)?.code);
 }
 
 /** What an unfinished file is called: the same for the same file of the same size, whoever goes on with it. */

@@ -6,7 +6,7 @@ import { list, objectIn } from "../http/json.js";
 import { MlflowApi } from "../http/mlflow-api.js";
 import { wholeAnswer } from "../http/whole-answer.js";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
-import { bodyOf } from "./content.js";
+import { bodyTold } from "./content.js";
 import { ObjectStoreClient } from "./object-store.js";
 import { PART_SIZES, type PartSizes, problemOf } from "./parts.js";
 import { below, checkedListing, encoded, parted } from "./paths.js";
@@ -120,7 +120,7 @@ export class ProxiedRepository implements ArtifactRepository {
       const onSent = (): void => {
         sent = true;
       };
-      const answer = await wholeAnswer(await this.#api.transfer({ ...request, body: bodyOf(content), signal, onSent }));
+      const answer = await wholeAnswer(await this.#api.transfer({ ...request, body: bodyTold(content, onProgress), signal, onSent }));
       const odd = answer.text.trim() !== "" && objectIn(answer.text) === undefined;
       if (answer.status >= 300) failure = this.#api.failureOf(request, answer);
       else if (answer.status < 200 || odd) failure = this.#api.incomplete("a PUT of an artifact");
@@ -133,7 +133,6 @@ export class ProxiedRepository implements ArtifactRepository {
     const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has taken ${path}, but it is not there.`);
     if (failure !== undefined || !this.#confirmed || content.size >= ALWAYS_CONFIRMED)
       await this.#confirm(path, content.size, failure ?? lost);
-    onProgress?.(content.size);
   }
 
   /** @throws `otherwise` when there is no such file of that size. */

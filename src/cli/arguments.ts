@@ -39,20 +39,22 @@ const RUN_TEXT =
 const COMMANDS: Record<Name, CommandHelp> = {
   status: {
     line: "what is kept on disk, for every tracking URI",
-    text: "Shows the outboxes: what waits in each, how old it is, what is set aside and why, and which ones running programs hold.",
+    text: "Shows the outboxes: what waits in each, files too, how old it is, what is set aside and why, and which ones running programs hold.",
     options: { uri: "only what is kept for it", ...JSON_OPTION },
     codes: "0 shown; 2 what is kept cannot be read, since the SQLite driver is missing",
   },
   sync: {
     line: "delivers it to the configured tracking URI",
-    text: "Delivers what earlier programs have left for a tracking URI, and tries once more what was set aside. Runs they left open end FAILED.",
+    text: "Delivers what earlier programs have left for a tracking URI, files too, and tries once more what was set aside. Runs they left open end FAILED.\nA server that is not reachable is waited for; where waiting helps nobody (credentials, a certificate, an address without MLflow), it ends in a few seconds.",
     options: {
       uri: "delivers what is kept for it, instead of for the configured one",
-      timeout: "gives up after that long; without it, it goes on until only what is set aside is left",
+      timeout:
+        "gives up after that long; without it, it goes on until only what is set aside is left, or somebody must mend something first",
       watch: "goes on, for outboxes to come, until it is interrupted",
       ...JSON_OPTION,
     },
-    codes: "0 nothing is left; 2 something is: the server is away, or refused it, or it is for other URIs and none is configured",
+    codes:
+      "0 nothing is left; 2 something is: the server is away, or refused it (a file that it never takes is left out then), or it is for other URIs and none is configured",
   },
   doctor: {
     line: "looks at the configuration, the store and what waits, and says what to do",
@@ -95,7 +97,8 @@ const COMMANDS: Record<Name, CommandHelp> = {
       to: "the folder to write to, instead of the working folder; it is made",
       ...JSON_OPTION,
     },
-    codes: "0 all is there; 2 it was interrupted, or the store is away or the disk full: the same again goes on from there",
+    codes:
+      "0 all is there; 2 it was interrupted, or the store is away or the disk full: the same again goes on from there; or something was refused",
   },
 };
 
@@ -287,7 +290,7 @@ Options
   -h, --help               also of one command: npx pulse-mlflow sync --help
   -v, --version
 
-What is counted are changes: a run's start or end, a metric value, a param, a tag or a dataset is one.
+What is counted are changes: a run's start or end, a metric value, a param, a tag or a dataset is one. Files are counted apart.
 
 The configuration is that of a program started in this folder: pulse-mlflow.config.json, then MLFLOW_TRACKING_URI and
 the other variables of Python's client. Credentials go to that URI and nowhere else; those of the environment to

@@ -1,12 +1,14 @@
-import { resolve } from "node:path";
-import { counted } from "../amounts.js";
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { bytes, counted } from "../amounts.js";
 import type { ArtifactInfo } from "../artifacts/artifact-repository.js";
 import { download } from "../artifacts/download.js";
 import { walk } from "../artifacts/walk.js";
 import { printable } from "../capture/printable.js";
 import { shownText } from "../capture/redact.js";
 import { messageOf } from "../errors.js";
-import { bytes, Progress, printJson, styled, type Terminal, table } from "./output.js";
+import { advised } from "../stores/finding.js";
+import { Progress, printJson, styled, type Terminal, table } from "./output.js";
 import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artifacts.js";
 
 /** How often progress is drawn. */
@@ -43,6 +45,12 @@ export async function listArtifacts(terminal: Terminal, options: ArtifactsOf & {
   });
 }
 
+/** What was left out. */
+interface Refusal {
+  readonly path: string;
+  readonly reason: string;
+}
+
 interface Written {
   readonly path: string;
   readonly place: string;
@@ -51,12 +59,14 @@ interface Written {
   readonly earlier: boolean;
 }
 
-/** Downloads a file or folder of a run. Gives the exit code: 2 when the same again can go on. */
+/** Downloads a file or folder of a run. Gives the exit code: 2 when the same again can go on, or something was refused. */
 export async function downloadArtifacts(terminal: Terminal, options: ArtifactsOf & { readonly to: string | undefined }): Promise<number> {
   const to = resolve(options.to ?? ".");
+  const file = fileOn(to);
+  if (file !== undefined) throw new Error(`--to needs a folder to write into, and ${printable(file)} is a file.`);
+  const refused: Refusal[] = [];
   const files: Written[] = [];
-  let now = "";
-  const progress = new Progress(terminal, (done, total) => `${bytes(done)} of ${bytes(total)}, ${now}`);
+  const progress = new Progress(terminal);
   const interrupt = new AbortController();
   const stop = (): void => interrupt.abort(new Error("It was interrupted."));
   process.once("SIGINT", stop).once("SIGTERM", stop);
@@ -75,12 +85,16 @@ export async function downloadArtifacts(terminal: Terminal, options: ArtifactsOf
           const at = performance.now();
           if (at - drawn < DRAW_MS && done !== file.size) return;
           drawn = at;
-          now = `${bytes(Math.round(received / Math.max(0.001, (at - begun) / 1_000)))}/s, ${shownPath(file)}`;
-          progress.show(done, file.size ?? done, "");
+          const { size = done } = file;
+          const speed = `${bytes(Math.round(received / Math.max(0.001, (at - begun) / 1_000)))}/s`;
+          progress.show(size === 0 ? 1 : done / size, `${bytes(done)} of ${bytes(size)}, ${speed}, ${shownPath(file)}`);
         },
         onFile({ path, size }, place, earlier) {
           files.push({ path, place, size: sizes.get(path) ?? size ?? 0, earlier });
           sizes.delete(path);
+        },
+        onRefused(path, error) {
+          refused.push({ path: printable(path), reason: advised(error).detail });
         },
       });
     });
@@ -91,15 +105,26 @@ export async function downloadArtifacts(terminal: Terminal, options: ArtifactsOf
   }
   progress.end();
   const isLeft = interrupt.signal.aborted || mayPass(problem);
-  if (!terminal.json) say(terminal, to, files, problem === undefined);
+  if (!terminal.json) say(terminal, to, files, refused, problem === undefined);
   if (problem !== undefined && !isLeft) throw problem;
   const said = problem === undefined ? undefined : shownText(messageOf(problem));
-  if (terminal.json) printJson(terminal, { run: options.run, to, files, whole: !isLeft, ...(said !== undefined && { problem: said }) });
+  const whole = !isLeft && refused.length === 0;
+  const odd = { ...(refused.length > 0 && { refused }), ...(said !== undefined && { problem: said }) };
+  if (terminal.json) printJson(terminal, { run: options.run, to, files, whole, ...odd });
   else if (said !== undefined) terminal.err.write(`pulse-mlflow: ${said} The same command goes on where it ended.\n`);
-  return isLeft ? 2 : 0;
+  return whole ? 0 : 2;
 }
 
-function say(terminal: Terminal, to: string, files: readonly Written[], whole: boolean): void {
+/** What lies on a path and is no folder; undefined when nothing does. */
+function fileOn(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : path;
+  } catch {
+    return dirname(path) === path ? undefined : fileOn(dirname(path));
+  }
+}
+
+function say(terminal: Terminal, to: string, files: readonly Written[], refused: readonly Refusal[], whole: boolean): void {
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   const written = files.filter(({ earlier }) => !earlier);
   for (const { place } of written) print(printable(place));
@@ -108,4 +133,5 @@ function say(terminal: Terminal, to: string, files: readonly Written[], whole: b
   const earlier = there === 0 ? "" : ` ${counted(there, "file was", "files were")} there from an earlier attempt.`;
   if (whole || files.length > 0)
     print(styled(terminal, "dim", `${counted(written.length, "file")} (${bytes(size)}) written to ${printable(to)}.${earlier}`));
+  for (const { path, reason } of refused) print(styled(terminal, "yellow", `Refused: ${path === "" ? "the root" : path}: ${reason}`));
 }

@@ -1,8 +1,9 @@
-import { amount, counted } from "../amounts.js";
+import { amount, counted, type Files } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
 import { PulseError } from "../errors.js";
 import { adopt, closeOutbox, outboxFolders, removeFiles } from "../recorder/outbox/outbox-folder.js";
-import { commandFor, holding, type OutboxState, outboxStates, together } from "./outboxes.js";
+import { sweepStaged } from "../recorder/uploads/staging.js";
+import { commandFor, holding, isSome, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
 
@@ -23,7 +24,7 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   );
   if (found.some(({ box }) => box.state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
   const elsewhere = uri === undefined ? [] : othersThan(root, found, uri);
-  const listed = found.filter(({ box, changes }) => box.state === "waiting" && (!setAside || changes > 0));
+  const listed = found.filter((each) => each.box.state === "waiting" && (!setAside || isSome(each)));
   const stays = {
     live: found.filter(({ box }) => box.state === "live").length,
     foreign: found.flatMap(({ box }) => (box.state === "foreign" ? [box.path] : [])),
@@ -34,7 +35,7 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
     print(
       listed.length === 0 ? `Nothing is ${what} that can be thrown away.` : `What is ${what} and ${yes ? "is" : "would be"} thrown away:`,
     );
-    for (const { uri, box, changes, runs } of listed) print(`  ${uri}: ${amount(changes, runs)}, in ${box.path}`);
+    for (const { uri, box, ...what } of listed) print(`  ${uri}: ${amount(what.changes, what.runs, what)}, in ${box.path}`);
     for (const other of elsewhere) print(`For ${other}, something is kept, too: ${commandFor("discard", other)}`);
     if (stays.live > 0) print(`${counted(stays.live, "outbox", "outboxes")} held by running programs will stay.`);
     for (const path of stays.foreign)
@@ -49,12 +50,12 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
     }
   }
   const gone = listed.map(({ box }) => throwAway(box.path, setAside));
-  const changes = gone.reduce((sum, each) => sum + (each?.changes ?? 0), 0);
-  const runs = gone.reduce((sum, each) => sum + (each?.runs ?? 0), 0);
+  const total = (name: keyof Thrown): number => gone.reduce((sum, each) => sum + (each?.[name] ?? 0), 0);
+  const all: Thrown = { changes: total("changes"), runs: total("runs"), artifacts: total("artifacts"), artifactBytes: total("artifactBytes") }; // biome-ignore format: one line
   const missed = listed.filter((_, i) => gone[i] === undefined).map(({ box }) => box.path);
   if (terminal.json)
-    printJson(terminal, { changes, runs, outboxes: gone.length - missed.length, live: stays.live, foreign: stays.foreign, missed });
-  else if (listed.length > 0) print(`${amount(changes, runs)} thrown away.`);
+    printJson(terminal, { ...all, outboxes: gone.length - missed.length, live: stays.live, foreign: stays.foreign, missed });
+  else if (listed.length > 0) print(`${amount(all.changes, all.runs, all)} thrown away.`);
   for (const path of missed) print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; it was left alone.`));
   return missed.length > 0 ? 2 : 0;
 }
@@ -67,19 +68,29 @@ function othersThan(root: string, found: readonly { readonly uri: string }[], na
     .filter((uri) => uri !== shownText(named) && !found.some((each) => each.uri === uri));
 }
 
-function counts(box: OutboxState, setAside: boolean): { changes: number; runs: number } {
-  const { changes, runs, changesSetAside, runsSetAside } = together([box]);
-  return setAside ? { changes: changesSetAside, runs: runsSetAside } : { changes, runs };
+/** How much is thrown away. */
+interface Thrown extends Files {
+  readonly changes: number;
+  readonly runs: number;
+}
+
+function counts(box: OutboxState, setAside: boolean): Thrown {
+  const sums = together([box]);
+  if (!setAside) return { changes: sums.changes, runs: sums.runs, artifacts: sums.artifacts, artifactBytes: sums.artifactBytes };
+  const { changesSetAside: changes, runsSetAside: runs, artifactsSetAside: artifacts, artifactBytesSetAside: artifactBytes } = sums;
+  return { changes, runs, artifacts, artifactBytes };
 }
 
 /** Throws away what is in an outbox, and says what that was; undefined when somebody else has it by now. */
-function throwAway(path: string, setAside: boolean): { changes: number; runs: number } | undefined {
+function throwAway(path: string, setAside: boolean): Thrown | undefined {
   const outbox = adopt(path);
   if (typeof outbox === "string") return undefined;
-  const { changes, runs } = counts({ path, state: "waiting", fileBytes: 0, changed: 0, ...holding(outbox.summary()) }, setAside);
-  if (setAside) outbox.dropSetAside();
-  else removeFiles(path); // while it is held, so that nobody else can begin with it
+  const thrown = counts({ path, state: "waiting", fileBytes: 0, changed: 0, ...holding(outbox.summary()) }, setAside);
+  if (setAside) {
+    outbox.dropSetAside();
+    sweepStaged(path, outbox.files.stagedNames);
+  } else removeFiles(path); // while it is held, so that nobody else can begin with it
   if (setAside) closeOutbox(outbox);
   else outbox.close();
-  return { changes, runs };
+  return thrown;
 }

@@ -12,7 +12,7 @@ import { loadSqlite } from "../stores/sql/driver.js";
 import type { Finding, ProbeOptions, ReadyStore } from "../stores/tracking-store.js";
 import { commandFor, FOREIGN_TODO, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
-import { configFor, foldersFor, rootOf } from "./target.js";
+import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 
 const HIDDEN = "(hidden)";
 
@@ -36,14 +36,16 @@ export async function doctor(terminal: Terminal, options: ProbeOptions & { reado
   const doubt = likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) findings.push({ what: "tracking URI", verdict: "note", detail: doubt });
   const kept = await foldersFor(rootOf(config), store && options.uri).then((folders) =>
-    folders.map((folder) => ({ uri: shownText(folder.uri), boxes: outboxStates(folder) })).filter(({ boxes }) => boxes.length > 0),
+    folders
+      .map((folder) => ({ uri: shownText(folder.uri), boxes: outboxStates(folder), obstacle: obstacle(folder.uri) }))
+      .filter(({ boxes }) => boxes.length > 0),
   );
   const isDatabase = store?.uri.startsWith("sqlite:") === true;
   const sqlite = isDatabase || kept.length > 0 || (store?.durable && config.durability !== "memory") ? driver() : undefined;
   if (sqlite) findings.push(sqlite);
   if (store && !(isDatabase && sqlite?.verdict === "bad")) findings.push(...(await probe(store, options)));
   findings.push(outbox(config));
-  for (const { uri, boxes } of kept) findings.push(...waiting(uri, boxes));
+  for (const { uri, boxes, obstacle } of kept) findings.push(...waiting(uri, boxes, obstacle));
   await store?.close();
 
   const todo = findings.flatMap(({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Mend what is said of ${what}.` : []));
@@ -83,23 +85,32 @@ function driver(): Finding {
 }
 
 /** What is kept for one tracking URI: what waits for somebody to deliver it, and what is set aside. */
-function waiting(uri: string, boxes: readonly OutboxState[]): Finding[] {
+function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | undefined): Finding[] {
   const of = (state: OutboxState["state"]): readonly OutboxState[] => boxes.filter((box) => box.state === state);
-  const { changes, runs, runsWaiting, changesSetAside, runsSetAside } = together(of("waiting"));
+  const sums = together(of("waiting"));
+  const { changes, runs, runsWaiting, changesSetAside, runsSetAside, artifactsSetAside, artifactBytesSetAside } = sums;
+  const artifacts = sums.artifacts - artifactsSetAside;
+  const sync = commandFor("sync", uri);
+  const mend =
+    obstacle &&
+    `Move away what lies there (${obstacle}), or put a database of MLflow's in its place: until then nothing can be delivered to ${uri}.`;
   const findings: Finding[] = [];
   if (of("live").length > 0) {
     const detail = `${uri}: ${counted(of("live").length, "outbox is", "outboxes are")} held by running programs, which deliver them`;
     findings.push({ what: "kept", verdict: "ok", detail });
   }
-  if (changes > changesSetAside || (changes === 0 && runs > 0)) {
+  if (changes > changesSetAside || artifacts > 0 || (changes === 0 && artifactsSetAside === 0 && runs > 0)) {
     const count = changes - changesSetAside;
-    const detail = `${uri}: ${amount(count, runsWaiting)} ${count === 1 ? "waits" : "wait"}`;
-    findings.push({ what: "kept", verdict: "note", detail, todo: `Deliver what waits for ${uri}: \`${commandFor("sync", uri)}\`.` });
+    const files = { artifacts, artifactBytes: sums.artifactBytes - artifactBytesSetAside };
+    const detail = `${uri}: ${amount(count, runsWaiting, files)} ${count + artifacts === 1 ? "waits" : "wait"}`;
+    findings.push({ what: "kept", verdict: "note", detail, todo: mend ?? `Deliver what waits for ${uri}: \`${sync}\`.` });
   }
-  if (changesSetAside > 0) {
+  if (changesSetAside + artifactsSetAside > 0) {
     const reasons = new Set(of("waiting").flatMap(({ setAside = [] }) => setAside.map(({ reason }) => reason)));
-    const detail = `${uri}: ${amount(changesSetAside, runsSetAside)} ${changesSetAside === 1 ? "is" : "are"} set aside: ${[...reasons].slice(0, MOST_REASONS).join(" ")}`;
-    const todo = `Mend the reason and try again: \`${commandFor("sync", uri)}\`. Or throw it away: \`${commandFor("discard", uri, "--set-aside")}\`.`;
+    const files = { artifacts: artifactsSetAside, artifactBytes: artifactBytesSetAside };
+    const are = changesSetAside + artifactsSetAside === 1 ? "is" : "are";
+    const detail = `${uri}: ${amount(changesSetAside, runsSetAside, files)} ${are} set aside: ${[...reasons].slice(0, MOST_REASONS).join(" ")}`;
+    const todo = `${mend ?? `Mend the reason and try again: \`${sync}\`.`} Or throw it away: \`${commandFor("discard", uri, "--set-aside")}\`.`;
     findings.push({ what: "kept", verdict: "note", detail, todo });
   }
   for (const { path } of of("foreign"))

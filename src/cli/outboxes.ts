@@ -1,31 +1,47 @@
+import { amount, bytes, counted, type Files } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
 import { PulseError } from "../errors.js";
 import { adopt, fileFacts, type OutboxFolder } from "../recorder/outbox/outbox-folder.js";
-import type { OutboxSummary } from "../recorder/outbox/rows.js";
+import type { FileCount, OutboxSummary } from "../recorder/outbox/rows.js";
+import { stagedBytes } from "../recorder/uploads/staging.js";
+import { withoutRecording } from "../stores/finding.js";
 
 /** One outbox file as commands show it; what is in it is known of those that could be read. */
 export interface OutboxState extends Partial<Holding> {
   readonly path: string;
   /** `waiting`: its program is gone. `live`: a running program holds it and delivers it. `foreign`: of another version, damaged, or none of ours. `unread`: there is no SQLite driver. */
   readonly state: "waiting" | "live" | "foreign" | "unread";
+  /** On disk, with the files that lie beside it. */
   readonly fileBytes: number;
   readonly changed: number;
 }
 
-const COUNTS = ["changes", "runs", "runsWaiting", "changesSetAside", "runsSetAside"] as const;
+const COUNTS = [
+  "changes",
+  "runs",
+  "runsWaiting",
+  "changesSetAside",
+  "runsSetAside",
+  "artifacts",
+  "artifactBytes",
+  "artifactsSetAside",
+  "artifactBytesSetAside",
+] as const;
 
 /** How much an outbox holds. */
 type Counts = Readonly<Record<(typeof COUNTS)[number], number>>;
 
 /** What an outbox holds. */
-interface Holding extends Counts, Pick<OutboxSummary, "uri" | "bytes" | "oldest" | "openRuns" | "denied"> {
-  readonly setAside: readonly { readonly run: string; readonly reason: string; readonly changes: number }[];
+interface Holding extends Counts, Pick<OutboxSummary, "uri" | "bytes" | "oldest" | "openRuns"> {
+  readonly denied: readonly (Files & { readonly experiment: string; readonly reason: string; readonly runs: number })[];
+  readonly setAside: readonly (Files & { readonly run: string; readonly reason: string; readonly changes: number })[];
 }
 
 /** Looks into the outboxes of a folder. One that a running program holds is only known by its size. */
 export function outboxStates(folder: OutboxFolder): OutboxState[] {
   return folder.files().map((path): OutboxState => {
-    const { bytes: fileBytes, changed } = fileFacts(path);
+    const { bytes: own, changed } = fileFacts(path);
+    const fileBytes = own + stagedBytes(path);
     const state = (kind: OutboxState["state"]): OutboxState => ({ path, state: kind, fileBytes, changed });
     try {
       const outbox = adopt(path);
@@ -44,11 +60,39 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
 /** What is in an outbox, in the words of commands. */
 export function holding(summary: OutboxSummary): Holding {
   const { items, runs, waitingRuns, asideItems, asideRuns, setAside, uri, bytes, oldest, openRuns, denied } = summary;
+  const { asideFiles, asideFileBytes } = summary;
   return {
     ...{ uri, bytes, oldest, openRuns },
-    denied: denied.map((each) => ({ ...each, reason: shownText(each.reason) })),
+    denied: denied.map(({ experiment, reason, runs, ...some }) => ({
+      experiment,
+      reason: withoutRecording(shownText(reason)),
+      runs,
+      ...filesOf(some),
+    })),
     ...{ changes: items, runs, runsWaiting: waitingRuns, changesSetAside: asideItems, runsSetAside: asideRuns },
-    setAside: setAside.map(({ run, reason, items }) => ({ run, reason: shownText(reason), changes: items })), // a server's words
+    ...filesOf(summary),
+    ...{ artifactsSetAside: asideFiles, artifactBytesSetAside: asideFileBytes },
+    setAside: setAside.map(({ run, reason, items, ...some }) => ({
+      ...{ run, reason: withoutRecording(shownText(reason)), changes: items }, // a server's words
+      ...filesOf(some),
+    })),
+  };
+}
+
+/** In the words of `stats()`. */
+const filesOf = ({ files, fileBytes }: FileCount): Files => ({ artifacts: files, artifactBytes: fileBytes });
+
+/** Whether there is anything. */
+export const isSome = ({ changes, artifacts }: Pick<Counts, "changes" | "artifacts">): boolean => changes > 0 || artifacts > 0;
+
+/** What waits for a permission, or for somebody to mend what it is set aside for: a line for each reason. */
+export function held({ denied = [], setAside = [] }: OutboxState): { denied: string[]; setAside: string[] } {
+  return {
+    denied: denied.map((each) => {
+      const files = each.artifacts === 0 ? "" : ` with ${counted(each.artifacts, "file")} (${bytes(each.artifactBytes)})`;
+      return `waiting for permission: experiment ${each.experiment}, ${counted(each.runs, "run")}${files}: ${each.reason}`;
+    }),
+    setAside: setAside.map((each) => `set aside: run ${each.run}, ${amount(each.changes, undefined, each)}: ${each.reason}`),
   };
 }
 

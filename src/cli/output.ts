@@ -1,5 +1,4 @@
 import { styleText } from "node:util";
-import { amount } from "../amounts.js";
 import { printableJson } from "../capture/printable.js";
 import { PulseError } from "../errors.js";
 
@@ -39,47 +38,45 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   return lines.map((line) => line.trimEnd()).join("\n");
 }
 
-/** Shows bytes as people read them. */
-export function bytes(count: number): string {
-  const units = ["B", "KiB", "MiB", "GiB"];
-  let value = count;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+/** Shows how long ago something was. */
+export const ago = (ms: number): string => `${duration(ms)} ago`;
+
+/** Shows how long something takes. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
-/** Shows how long ago something was. */
-export function ago(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  if (seconds < 120) return `${seconds} s ago`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min ago`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} days ago`;
-}
+/** The widest bar, and the narrowest that is worth its place. */
+const WIDEST = 24;
+const NARROWEST = 5;
 
 /** A line that is drawn again and again on a terminal; elsewhere only its last state is printed. */
 export class Progress {
   readonly #terminal: Terminal;
-  readonly #counts: (done: number, total: number) => string;
   #last = "";
-  #note = "";
 
-  /** @param counts shows how much is done of how much */
-  constructor(terminal: Terminal, counts: (done: number, total: number) => string = changesOf) {
+  constructor(terminal: Terminal) {
     this.#terminal = terminal;
-    this.#counts = counts;
   }
 
-  show(done: number, total: number, note: string): void {
-    const width = 24;
-    const full = total === 0 ? width : Math.min(width, Math.floor((width * done) / total));
-    this.#last = `[${"█".repeat(full)}${"░".repeat(width - full)}] ${this.#counts(done, total)}${note === "" ? "" : `, ${note}`}`;
+  /** Shows how much is done, from 0 to 1, and a text that is cut where the terminal ends. */
+  show(done: number, text: string): void {
     const { err, json } = this.#terminal;
-    if (!err.isTTY && !json && note !== this.#note && !/\/s$/.test(note)) err.write(`${this.#last}\n`); // trouble is news in a log, too
-    this.#note = note;
-    if (err.isTTY && !json) err.write(`\r\x1b[2K${this.#last.slice(0, (err.columns ?? 80) - 1)}`);
+    this.#last = `${bar(done, WIDEST)} ${text}`;
+    if (!err.isTTY || json) return;
+    const columns = (err.columns ?? 80) - 1;
+    const room = columns - text.length - 3;
+    const line = room < NARROWEST ? text : `${bar(done, Math.min(WIDEST, room))} ${text}`;
+    err.write(`\r\x1b[2K${line.slice(0, columns)}`);
+  }
+
+  /** Says something above it; in a log, too. */
+  say(text: string): void {
+    const { err, json } = this.#terminal;
+    if (!json) err.write(`${err.isTTY ? "\r\x1b[2K" : ""}${text}\n`);
   }
 
   end(): void {
@@ -89,4 +86,7 @@ export class Progress {
   }
 }
 
-const changesOf = (done: number, total: number): string => `${done.toLocaleString("en")} of ${amount(total)}`;
+function bar(done: number, width: number): string {
+  const full = Math.max(0, Math.min(width, Math.floor(width * done)));
+  return `[${"█".repeat(full)}${"░".repeat(width - full)}]`;
+}

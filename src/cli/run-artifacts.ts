@@ -3,11 +3,14 @@ import { artifactPath, parted } from "../artifacts/paths.js";
 import { openArtifactRepository, repositoryOptions } from "../artifacts/registry.js";
 import { walk } from "../artifacts/walk.js";
 import { printable } from "../capture/printable.js";
+import { shownText } from "../capture/redact.js";
 import { PulseError } from "../errors.js";
 import { UploadTarget } from "../recorder/uploads/upload-target.js";
+import { advised } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
 import { nearest, shownValue } from "../wrong-input.js";
 import { configFor } from "./target.js";
+import { told } from "./told.js";
 
 /** Most names of what is there in a message. */
 const MOST_NAMED = 12;
@@ -44,7 +47,7 @@ export async function withArtifacts<R>({ uri, run, path }: ArtifactsOf, use: (pl
       throw new Error(`${store.uri} keeps no files beyond the program that logs them. Name the store of the run with --uri.`);
     return await use({ repository, entry: await entryOf(repository, run, checked) });
   } catch (error) {
-    throw told(error, run);
+    throw inWords(error, run, shownText(store.uri));
   } finally {
     target.close();
     await store.close();
@@ -91,15 +94,15 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 /** A path on one line; that of a folder ends with a slash. */
 export const shownPath = ({ path, isDir }: ArtifactInfo): string => printable(path) + (isDir ? "/" : "");
 
-/** An error in the words of these commands: what codes advise is for who records. */
-function told(error: unknown, run: string): unknown {
+/** An error in the words of these commands. */
+function inWords(error: unknown, run: string, uri: string): unknown {
   if (!(error instanceof PulseError)) return error;
-  const said = error.message.replace(error.todo, "").trim();
-  let todo = error.todo.replace(/; recording goes on[^.]*\./, ".").replace(/\s*Recording goes on[^.]*\./, "");
-  if (error.code === "NOT_WRITABLE") todo = ""; // it may be the target
+  const { detail } = advised(error);
+  let text = told(error, uri);
+  if (error.code === "NOT_WRITABLE") text = detail; // it may be the target
   if (error.code === "RUN_NOT_FOUND")
-    todo = IS_ID.test(run) ? "Name its store with --uri." : "A run's id is what its page shows, mostly 32 hex digits.";
-  return new Error(`${said} ${todo}`.trim(), { cause: error });
+    text = `${detail} ${IS_ID.test(run) ? "Name its store with --uri." : "A run's id is what its page shows, mostly 32 hex digits."}`;
+  return new Error(text, { cause: error });
 }
 
 const IS_ID = /^[0-9a-f]{32}$/;

@@ -1,8 +1,8 @@
-import { amount } from "../amounts.js";
+import { bytes } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { commandFor, FOREIGN_TODO, outboxStates } from "./outboxes.js";
-import { ago, bytes, DRIVER_MISSING, printJson, styled, type Terminal, table } from "./output.js";
-import { configFor, foldersFor, rootOf } from "./target.js";
+import { commandFor, FOREIGN_TODO, held, outboxStates } from "./outboxes.js";
+import { ago, DRIVER_MISSING, printJson, styled, type Terminal, table } from "./output.js";
+import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 
 const STATES = {
   waiting: "waiting",
@@ -15,7 +15,7 @@ const STATES = {
 export async function status(terminal: Terminal, uri: string | undefined): Promise<number> {
   const root = rootOf(configFor(undefined));
   const uris = (await foldersFor(root, uri))
-    .map((folder) => ({ uri: shownText(folder.uri), outboxes: outboxStates(folder) }))
+    .map((folder) => ({ uri: shownText(folder.uri), outboxes: outboxStates(folder), obstacle: obstacle(folder.uri) }))
     .filter(({ outboxes }) => outboxes.length > 0);
   const unread = uris.some(({ outboxes }) => outboxes.some(({ state }) => state === "unread"));
   const code = unread ? 2 : 0;
@@ -29,34 +29,33 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
     print(`Nothing is kept${whose} in ${root}.`);
     return 0;
   }
-  for (const { uri, outboxes } of uris) {
+  for (const { uri, outboxes, obstacle } of uris) {
     print(styled(terminal, "bold", uri));
+    const anyFiles = outboxes.some(({ artifacts = 0 }) => artifacts > 0);
     const rows = outboxes.map((box) => [
       box.path.split(/[\\/]/).at(-1) ?? "",
       STATES[box.state],
       box.changes ?? "",
       box.runs ?? "",
-      bytes(box.bytes ?? box.fileBytes),
+      ...(anyFiles ? [box.artifacts ?? ""] : []),
+      bytes(box.bytes === undefined ? box.fileBytes : box.bytes + (box.artifactBytes ?? 0)),
       box.oldest === undefined ? "" : ago(Date.now() - box.oldest),
       box.openRuns ?? "",
     ]);
-    print(table(["outbox", "state", "changes", "runs", "size", "oldest", "open runs"], rows));
-    for (const { denied = [] } of outboxes)
-      for (const { experiment, reason, runs } of denied)
-        print(styled(terminal, "yellow", `  waiting for permission: experiment ${experiment}, ${runs} runs: ${reason}`));
-    for (const { setAside = [] } of outboxes)
-      for (const { run, reason, changes } of setAside)
-        print(styled(terminal, "yellow", `  set aside: run ${run}, ${amount(changes)}: ${reason}`));
+    print(table(["outbox", "state", "changes", "runs", ...(anyFiles ? ["files"] : []), "size", "oldest", "open runs"], rows));
+    for (const line of [...outboxes.flatMap((box) => held(box).denied), ...outboxes.flatMap((box) => held(box).setAside)])
+      print(styled(terminal, "yellow", `  ${line}`));
     if (outboxes.some(({ state }) => state === "foreign")) print(`  what cannot be read: ${FOREIGN_TODO}`);
     if (outboxes.some(({ state }) => state === "waiting")) {
-      print(`  to deliver it:    ${commandFor("sync", uri)}`);
+      if (obstacle === undefined) print(`  to deliver it:    ${commandFor("sync", uri)}`);
+      else print(styled(terminal, "yellow", `  cannot be delivered: ${obstacle}. Move that away, or put one of MLflow's in its place.`));
       print(`  to throw it away: ${commandFor("discard", uri)}`);
     }
     print("");
   }
   if (unread) print(styled(terminal, "red", DRIVER_MISSING));
   print(
-    "A program that uses the tracking URI delivers what waits, too. A change is a run's start or end, a metric value, a param, a tag or a dataset.",
+    "A program that uses the tracking URI delivers what waits, too. A change is a run's start or end, a metric value, a param, a tag or a dataset; files are counted apart.",
   );
   return code;
 }

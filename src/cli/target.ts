@@ -1,7 +1,9 @@
+import { printable } from "../capture/printable.js";
 import { originOf } from "../config/picker.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import { OutboxFolder, outboxFolders, stateFolder } from "../recorder/outbox/outbox-folder.js";
 import { openConfigured } from "../stores/registry.js";
+import { isOtherFile } from "../stores/sql/database-file.js";
 
 /** The configuration a command goes by: with `uri`, which somebody has typed, in place of the configured tracking URI. */
 export function configFor(uri: string | undefined): ResolvedConfig {
@@ -20,6 +22,12 @@ export function configFor(uri: string | undefined): ResolvedConfig {
 
 /** The folder of all outboxes. */
 export const rootOf = ({ outboxFolder }: ResolvedConfig): string => outboxFolder ?? stateFolder();
+
+/** What stands in the way of delivering to a tracking URI, whoever tries, as far as that is seen without asking anybody; undefined when nothing does. */
+export function obstacle(uri: string): string | undefined {
+  const path = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
+  return path !== undefined && isOtherFile(path) ? `${printable(path)} is no database` : undefined;
+}
 
 /** The outboxes of each tracking URI, or of one alone. */
 export async function foldersFor(root: string, uri: string | undefined): Promise<readonly OutboxFolder[]> {

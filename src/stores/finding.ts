@@ -8,16 +8,30 @@ import type { Finding } from "./tracking-store.js";
 /** What an error means to somebody who looks at the configuration. */
 export function problem(what: string, error: unknown): Finding {
   const cause = (error as { error?: unknown } | null)?.error ?? error;
-  const text = shownText(messageOf(cause));
-  if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: text };
-  // A message is what happened, then what a running program is to do; here somebody can do more.
-  const todo = ADVICE[cause.code] ?? cause.todo;
-  return { what, verdict: "bad", detail: todo === "" ? text : text.replace(cause.todo, "").trim(), ...(todo !== "" && { todo }) };
+  if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: shownText(messageOf(cause)) };
+  const { detail, todo } = advised(cause);
+  return { what, verdict: "bad", detail, ...(todo !== "" && { todo }) };
+}
+
+/** A message is what happened, then what a running program is to do; somebody at a command can do more, and nothing is recorded there. */
+export function advised(error: PulseError): { detail: string; todo: string } {
+  const detail = shownText(messageOf(error)).replace(error.todo, "").trim();
+  return { detail, todo: ADVICE[error.code] ?? withoutRecording(error.todo) };
+}
+
+/** A text without what it ends with for programs alone. */
+export function withoutRecording(text: string): string {
+  return text.replace(/;?\s*\brecording goes on\b.*/i, (cut) => (cut.startsWith(";") ? "." : ""));
 }
 
 const ADVICE: Partial<Record<PulseErrorCode, string>> = {
   STORE_UNAVAILABLE: "Check the address in the tracking URI, that the server runs, and the proxy if there is one.",
   FORBIDDEN: "Have the server's administrator allow it to this user, or log in as another one.",
+  SERVER_ERROR: "Look into the server's log, and try again.",
+  STORE_BUSY: "Try again when no other program writes to it.",
+  OUTBOX_FAILED: "Make the folder of the outboxes writable.",
+  ARTIFACT_UNREADABLE: "",
+  ARTIFACT_REFUSED: "",
 };
 
 /** About as much as a database takes that begins. */

@@ -60,6 +60,16 @@ test("of a server that has kept a file, another is believed up to 1 MiB", async 
   await assert.rejects(repository.upload("large.bin", contentOf(someBytes(1024 * 1024))), { code: "SERVER_ERROR" });
 });
 
+test("of an upload in one piece it is told how it goes on", async () => {
+  const { server } = await started(false);
+  const bytes = someBytes(500_000);
+  const open = (start: number, end: number): Readable =>
+    Readable.from([bytes.subarray(start, 200_000), bytes.subarray(200_000, 400_000), bytes.subarray(400_000, end)]);
+  const told: number[] = [];
+  await repositoryAt(server.url).upload("f.bin", { size: bytes.length, open }, { onProgress: (sent) => told.push(sent) });
+  assert.deepEqual(told, [200_000, 400_000, 500_000]);
+});
+
 test("something that only looks like MLflow is not believed", async () => {
   const portal = await scripted(() => ({ body: "<html>Welcome to our wireless network</html>" }));
   closing.push(() => portal.close());

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { ArtifactInfo, ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import { downloadArtifacts, listArtifacts } from "../../src/cli/artifacts.js";
 import type { Terminal } from "../../src/cli/output.js";
-import { createTracker, registerArtifactRepository, registerTrackingStore } from "../../src/index.js";
+import { createTracker, PulseError, registerArtifactRepository, registerTrackingStore } from "../../src/index.js";
 import { allOf, someBytes } from "../support/contents.js";
 import { scripted } from "../support/scripted-server.js";
 
@@ -116,7 +116,7 @@ test("download brings a file, a folder or everything, and says what it wrote", a
   assert.deepEqual(rest, { run: id, to: some, whole: true });
   assert.deepEqual(files, [{ path: "model/more/notes.txt", place: join(some, "model/more/notes.txt"), size: 4, earlier: false }]);
   const drawn = await fetched({ path: "model/weights.bin", to: some }, { isTTY: true });
-  assert.match(drawn.err, /\[█{24}\] 293\.0 KiB of 293\.0 KiB, [\d.]+ \w+\/s, model\/w/);
+  assert.match(drawn.err, /\[█+\] 293\.0 KiB of 293\.0 KiB, [\d.]+ \w+\/s, model\/w/);
   assert.ok(readFileSync(join(some, "model/weights.bin")).equals(weights));
   assert.equal((await fetched({ run: empty, to: newFolder() })).out.includes("0 files (0 B) written"), true);
 });
@@ -157,7 +157,34 @@ test("what is not there is one line that says what there is", async () => {
   await assert.rejects(list({ uri: "bare:x" }), { message: "The store bare:x has no place for artifacts." });
   const file = join(root, "a file");
   writeFileSync(file, "");
-  await assert.rejects(fetched({ to: file }), { message: /a file cannot be written: .*EEXIST[^.]*\.?[^.]*$/ });
+  for (const to of [file, join(file, "deep", "er")])
+    await assert.rejects(fetched({ to }), { message: `--to needs a folder to write into, and ${file} is a file.` });
+});
+
+test("what is refused of a folder is said, and all the rest of it comes", async () => {
+  const refusal = new PulseError("REJECTED", "a-link leads out of the folder.");
+  const { uri } = odd(
+    {
+      "": [{ path: "../up" }, { path: "a-link" }, { path: "b.txt" }, { path: "c", isDir: true }, { path: "d", isDir: true }],
+      c: [{ path: "c/c.txt" }],
+      d: [{ path: "d/d.txt" }],
+    },
+    async (path) => {
+      if (path === "a-link") throw refusal;
+      return Readable.from([Buffer.from(path)]);
+    },
+  );
+  const to = newFolder();
+  mkdirSync(join(to, "b.txt"), { recursive: true });
+  writeFileSync(join(to, "c"), "a file");
+  const { code, out, err } = await fetched({ uri, to });
+  assert.equal(code, 2, err);
+  assert.match(out, /d\.txt\n1 file \(7 B\) written to /);
+  const refused = out.match(/^Refused: .*$/gm) ?? [];
+  assert.deepEqual(refused.map((line) => line.split(":")[1]?.trim()), ["the root", "a-link", "b.txt", "c"]); // biome-ignore format: one list
+  const { whole, refused: said } = JSON.parse((await fetched({ uri, to }, { json: true })).out);
+  assert.deepEqual([whole, said.length, said[1]], [false, 4, { path: "a-link", reason: refusal.message }]);
+  assert.deepEqual(readdirSync(to).sort(), ["b.txt", "c", "d"].concat(readdirSync(to).filter((name) => name.endsWith(".part"))).sort());
 });
 
 test("a server's run, its refusal and its absence", async () => {
@@ -179,7 +206,7 @@ test("a server's run, its refusal and its absence", async () => {
   assert.equal(away.code, 2);
   assert.match(
     away.err,
-    /^pulse-mlflow: http:\/\/127\.0\.0\.1:1 cannot be reached: [^\n]*ECONNREFUSED [^\n]*The same command goes on where it ended\.\n$/,
+    /^pulse-mlflow: http:\/\/127\.0\.0\.1:1 cannot be reached: [^\n]*ECONNREFUSED [^\n]*Check the address in the tracking URI, that the server runs, and [^\n]*The same command goes on where it ended\.\n$/,
   );
   assert.doesNotMatch(away.err, /recording goes on/i);
 });
@@ -266,10 +293,11 @@ test("nothing is written outside the folder, whatever a repository says", async 
     const { uri } = odd({ "": [{ path }] }, evil);
     for (const recursive of [false, true])
       await assert.rejects(list({ uri, recursive }), { message: /The listing of "" in \S+ names .*, which does not lie in it\.$/ });
-    await assert.rejects(fetched({ uri, to: newFolder() }), { message: /does not lie in it/ });
+    const { code, out } = await fetched({ uri, to: newFolder() });
+    assert.deepEqual([code, out.match(/^Refused: .* names .*, which does not lie in it\.$/gm)?.length], [2, 1], out);
   }
   const { uri } = odd({ "": [{ path: "d", isDir: true }], d: [{ path: "../evil.txt" }] }, evil);
-  await assert.rejects(fetched({ uri, path: "d", to: newFolder() }), { message: /does not lie in it/ });
+  assert.equal((await fetched({ uri, path: "d", to: newFolder() })).code, 2);
   assert.ok(!existsSync(join(root, "evil.txt")));
 });
 
@@ -280,7 +308,9 @@ test("links in the folder that lead out of it are not followed", async () => {
   symlinkSync(outside, join(to, "link"));
   symlinkSync(join(outside, "kept.txt"), join(to, "file.txt"));
   const { uri } = odd({ "": [{ path: "file.txt", size: 4 }, { path: "link", isDir: true }], link: [{ path: "link/kept.txt" }] }, evil); // biome-ignore format: one listing
-  await assert.rejects(fetched({ uri, to }), { message: /link leads out of \S+ by a symbolic link, which is not followed\.$/ });
+  const { code, out } = await fetched({ uri, to });
+  assert.equal(code, 2);
+  assert.match(out, /1 file \(4 B\) written to .*\nRefused: link: \S+link leads out of \S+ by a symbolic link, which is not followed\.\n$/);
   assert.equal(readFileSync(join(to, "file.txt"), "utf8"), "evil"); // in the link's place
   assert.deepEqual([readdirSync(outside), readFileSync(join(outside, "kept.txt"), "utf8")], [["kept.txt"], "kept"]);
 });

@@ -512,7 +512,16 @@ test("discard lists, asks or refuses, and never touches what somebody holds", as
 
   const all = await cli(state, ["discard", "--yes", "--json"]);
   assert.equal(all.code, 0, all.err);
-  assert.deepEqual(JSON.parse(all.out), { changes: 1, runs: 1, outboxes: 1, live: 1, foreign: [newer], missed: [] });
+  assert.deepEqual(JSON.parse(all.out), {
+    changes: 1,
+    runs: 1,
+    artifacts: 0,
+    artifactBytes: 0,
+    outboxes: 1,
+    live: 1,
+    foreign: [newer],
+    missed: [],
+  });
   assert.deepEqual([existsSync(path), existsSync(live.path), existsSync(newer)], [false, true, true]);
   live.close();
 });

@@ -112,7 +112,9 @@ test("an outbox that is left says which experiment is denied, and the next track
   await first.tracker.shutdown({ timeoutMs: 50 });
   const outbox = adopt(first.files()[0] as string);
   assert.ok(typeof outbox === "object");
-  assert.deepEqual(outbox.summary().denied, [{ experiment: "theirs", reason: problem("FORBIDDEN").message, runs: 3 }]);
+  assert.deepEqual(outbox.summary().denied, [
+    { experiment: "theirs", reason: problem("FORBIDDEN").message, runs: 3, files: 0, fileBytes: 0 },
+  ]);
   outbox.close();
   const second = kit({ durability: "outbox" }, first.store, first.folder);
   second.store.fault = undefined;

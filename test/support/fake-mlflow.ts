@@ -68,6 +68,8 @@ export class FakeMlflow {
   readonly closed: Set<string> = new Set();
   /** What it answers instead of doing anything; with `refuse` a refusal in these words. */
   instead: ((call: string) => object | undefined) | undefined;
+  /** Where it says that runs keep their files: below it, by their ids. */
+  artifactRoot = "";
   /** What a gateway adds to each answer. */
   added: object = {};
   readonly #server: Server;
@@ -175,7 +177,7 @@ export class FakeMlflow {
       case "POST runs/create":
         return this.#create(body);
       case "GET runs/get":
-        return { run: shown(this.#run(body)) };
+        return { run: this.#located(this.#run(body)) };
       case "POST runs/log-batch":
         return this.#log(this.#run(body), body);
       case "POST runs/update":
@@ -221,6 +223,11 @@ export class FakeMlflow {
     };
     this.runs.set(run.id, run);
     return { run: shown(run) };
+  }
+
+  #located(run: FakeRun): object {
+    const { info, data } = shown(run);
+    return { info: { ...info, ...(this.artifactRoot !== "" && { artifact_uri: `${this.artifactRoot}/${run.id}` }) }, data };
   }
 
   #run({ run_id }: Body): FakeRun {

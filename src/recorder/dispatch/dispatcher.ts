@@ -22,6 +22,8 @@ export interface DispatcherOptions<W extends Work> {
   readonly store: Target<W>;
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
+  /** Called whenever the store takes nothing, with the reason. */
+  readonly onAway?: ((error: PulseError) => void) | undefined;
   /** Called when outcomes are booked. */
   readonly onSettled?: (() => void) | undefined;
   /** Called in a turn of its own before anything is taken. */
@@ -275,6 +277,7 @@ export class Dispatcher<W extends Work> {
 
   #away({ error, afterMs }: Outcome & { kind: "away" }): void {
     this.#breaker.away(error, afterMs);
+    this.#options.onAway?.(error);
     if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
   }
 }

@@ -47,9 +47,14 @@ export class FileRows {
     this.#file.run("DELETE FROM files WHERE seq = ?", seq);
   }
 
-  /** The next ones behind `after`, in their order. Those that are damaged are taken out and given as how many. */
+  /** Takes note of why one cannot be stored before somebody mends something. */
+  setAside(seq: number, reason: string): void {
+    this.#file.run("UPDATE files SET aside = ? WHERE seq = ?", reason, seq);
+  }
+
+  /** The next ones behind `after` that are not set aside, in their order. Those that are damaged are taken out and given as how many. */
   page(after: number, limit: number): { files: KeptFile[]; damaged: number; upTo: number } {
-    const rows = this.#file.all("SELECT * FROM files WHERE seq > ? ORDER BY seq LIMIT ?", after, limit);
+    const rows = this.#file.all("SELECT * FROM files WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?", after, limit);
     const files = rows.flatMap((row) => keptFile(row) ?? []);
     const whole = new Set(files.map(({ seq }) => seq));
     const damaged = rows.map((row) => Number(row["seq"])).filter((seq) => !whole.has(seq));

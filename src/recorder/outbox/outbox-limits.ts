@@ -35,26 +35,27 @@ export function removeExpired(root: string, own: string | undefined, now: number
   for (const { path, bytes, changed } of files) {
     const old = now - changed > limits.maxAgeMs && changed > CLOCKS_SET;
     if (!old && left <= room) break; // those that follow are younger
-    const items = remove(path);
-    if (items === undefined) continue;
+    const removed = remove(path);
+    if (removed === undefined) continue;
     left -= bytes;
     const why = old
       ? `were last written more than ${limits.maxAgeMs} ms ago`
       : `with others filled more than ${limits.maxTotalBytes} bytes`;
-    const detail = `${amount(items)} of an earlier program in ${path} ${why}; they were removed.`;
+    const detail = `${removed} of an earlier program in ${path} ${why}; they were removed.`;
     diagnostics.warnLater(new PulseError(old ? "OUTBOX_EXPIRED" : "OUTBOX_FULL", detail), path);
   }
   return left;
 }
 
-/** Removes an outbox whose tracker is dead, and says how many items were in it; undefined when it lives, or is none of ours. */
-function remove(path: string): number | undefined {
+/** Removes an outbox whose tracker is dead, and says how much was in it; undefined when it lives, or is none of ours. */
+function remove(path: string): string | undefined {
   const outbox = adopt(path);
   if (typeof outbox === "string") return undefined;
   try {
-    const { items } = outbox;
+    const { files, bytes: artifactBytes } = outbox.files.count;
+    const what = amount(outbox.items, undefined, { artifacts: files, artifactBytes });
     removeFiles(path);
-    return items;
+    return what;
   } catch {
     return undefined; // it is for the next one to try
   } finally {

@@ -5,7 +5,7 @@ import { isDamaged } from "../../stores/sql/driver.js";
 import type { RunChange } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
-import { KeptUploads } from "../uploads/kept-uploads.js";
+import { KeptUploads, type KeptUploadsListener } from "../uploads/kept-uploads.js";
 import type { Upload } from "../uploads/upload-target.js";
 import type { Outbox } from "./outbox.js";
 import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
@@ -20,6 +20,8 @@ const FIRST_LOOK_MS = 500;
 const LATER = 4;
 const LONGEST_LOOK_MS = 60_000;
 
+const ignore = (): void => undefined;
+
 /** How an heir goes about it. */
 export interface OutboxRecoveryOptions {
   /** Has what was set aside go once more. @default false */
@@ -28,6 +30,8 @@ export interface OutboxRecoveryOptions {
   readonly uploads?: (() => Dispatcher<Upload>) | undefined;
   /** Told of each item the store took. */
   readonly onDelivered?: (items: number) => void;
+  /** Told what becomes of files. */
+  readonly files?: Partial<Pick<KeptUploadsListener, "moved" | "stored" | "refused">>;
 }
 
 /** Delivers what dead trackers have left in a folder, and ends the runs they left open; one outbox after the other. */
@@ -42,6 +46,7 @@ export class OutboxRecovery {
   readonly #options: OutboxRecoveryOptions;
   #current: OutboxLog | undefined;
   #files: KeptUploads | undefined;
+  #uploads: Dispatcher<Upload> | undefined;
   #paths: string[] | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -130,11 +135,13 @@ export class OutboxRecovery {
     this.#dispatcher.add(source);
     try {
       const uploads = outbox.files.count.files > 0 ? this.#options.uploads?.() : undefined;
+      const { moved = ignore, stored = ignore, refused = ignore } = this.#options.files ?? {};
+      this.#uploads = uploads;
       const unwritten = (error: unknown): void => this.#warn(outbox, error);
       this.#files =
         uploads &&
         new KeptUploads(outbox, uploads, this.#diagnostics, {
-          ...account,
+          ...{ rejected: account.rejected, moved, stored, refused },
           idle: look,
           unwritten,
           appended: () => this.#dispatcher.schedule(),
@@ -177,7 +184,9 @@ export class OutboxRecovery {
     this.#dispatcher.remove(source);
     source.stop();
     try {
-      source.outbox.noteDenied(this.#dispatcher.denied.reasons);
+      // Where both are denied, the run is first.
+      const reasons = new Map([...(this.#uploads?.denied.reasons ?? []), ...this.#dispatcher.denied.reasons]);
+      source.outbox.noteDenied([...reasons]);
     } catch {
       // It only is for people.
     }

@@ -3,7 +3,9 @@ import type { RunChange, StoredIds } from "../../stores/tracking-store.js";
 import type { Lists } from "../changes/item-kinds.js";
 import { FileRows } from "./file-rows.js";
 import { OutboxFile } from "./outbox-file.js";
+import { summaryOf } from "./outbox-summary.js";
 import {
+  DENIED,
   damage,
   type KeptChange,
   type KeptRun,
@@ -20,8 +22,6 @@ const PAGE_ROWS = 200;
 /** Rows looked at at once for something to drop: it is inside the user's call. */
 const WALK_ROWS = 150;
 const SELECT_CHANGES = "SELECT * FROM changes WHERE run = ? AND seq > ? AND aside IS NULL ORDER BY seq LIMIT ?";
-/** What the names of notes on denied experiments begin with. */
-const DENIED = "denied ";
 
 /**
  * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works while
@@ -234,6 +234,7 @@ export class Outbox extends OutboxFile {
   retrySetAside(): void {
     this.run("UPDATE changes SET aside = NULL WHERE aside IS NOT NULL");
     this.run("UPDATE runs SET aside = NULL WHERE aside IS NOT NULL");
+    this.run("UPDATE files SET aside = NULL WHERE aside IS NOT NULL");
   }
 
   /** Takes out what is set aside; the children of runs that never are created by that have no parent. */
@@ -244,6 +245,7 @@ export class Outbox extends OutboxFile {
          WHERE start IS NOT NULL AND run IN (SELECT key FROM runs WHERE parent IN (SELECT key FROM runs WHERE aside IS NOT NULL))`,
       );
       this.run("DELETE FROM changes WHERE aside IS NOT NULL");
+      this.run("DELETE FROM files WHERE aside IS NOT NULL OR run IN (SELECT key FROM runs WHERE aside IS NOT NULL)");
       this.run(
         "DELETE FROM runs WHERE (aside IS NOT NULL OR ended = 1) AND key NOT IN (SELECT run FROM changes UNION SELECT run FROM files)",
       );
@@ -409,38 +411,6 @@ export class Outbox extends OutboxFile {
   }
 
   summary(): OutboxSummary {
-    const count = (sql: string): number => Number(this.get(sql)?.["n"]);
-    const oldest = this.get("SELECT min(last) AS t FROM runs")?.["t"];
-    const aside = this.all(
-      "SELECT run, aside, sum(items) AS items FROM changes WHERE aside IS NOT NULL GROUP BY run, aside ORDER BY min(seq) LIMIT 1000",
-    );
-    return {
-      uri: String(this.get("SELECT value FROM meta WHERE name = 'uri'")?.["value"]),
-      items: this.items,
-      runs: count("SELECT count(*) AS n FROM (SELECT run FROM changes UNION SELECT key FROM runs WHERE ended = 0)"),
-      waitingRuns: count(
-        "SELECT count(*) AS n FROM (SELECT run FROM changes WHERE aside IS NULL UNION SELECT key FROM runs WHERE ended = 0 AND aside IS NULL)",
-      ),
-      asideItems: count("SELECT total(items) AS n FROM changes WHERE aside IS NOT NULL"),
-      asideRuns: count("SELECT count(DISTINCT run) AS n FROM changes WHERE aside IS NOT NULL"),
-      bytes: this.bytes,
-      oldest: oldest === null || oldest === undefined ? undefined : Number(oldest),
-      openRuns: count("SELECT count(*) AS n FROM runs WHERE ended = 0"),
-      denied: this.all(
-        `SELECT substr(name, ${DENIED.length + 1}) AS experiment, value, count(*) AS runs FROM meta JOIN runs ON experiment = substr(name, ${DENIED.length + 1})
-         WHERE name LIKE '${DENIED}%' GROUP BY name LIMIT 1000`,
-      ).map((row) => ({ experiment: nameIn(String(row["experiment"])), reason: String(row["value"]), runs: Number(row["runs"]) })),
-      setAside: aside.map((row) => ({ run: String(row["run"]), reason: String(row["aside"]), items: Number(row["items"]) })),
-    };
-  }
-}
-
-/** The name of an experiment that is kept as JSON, or its id. */
-function nameIn(experiment: string): string {
-  try {
-    const { name, id, of } = JSON.parse(experiment) as { name?: string; id?: string; of?: string };
-    return of === undefined ? (name ?? `with id ${id}`) : `of run ${of}`;
-  } catch {
-    return experiment; // damaged
+    return summaryOf(this);
   }
 }

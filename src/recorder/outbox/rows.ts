@@ -8,10 +8,13 @@ import { fromRows, isPair, type Lists, toRows } from "../changes/item-kinds.js";
 export const OUTBOX_VERSION = 1 as const;
 
 const FILE_COLUMNS = `seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, kind TEXT NOT NULL,
-  bytes BLOB, place TEXT, changed REAL, state TEXT`;
+  bytes BLOB, place TEXT, changed REAL, state TEXT, aside TEXT`;
 
 /** Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is full. */
 export const NO_FILES: string = `PRAGMA temp_store = MEMORY; CREATE TEMP TABLE files (${FILE_COLUMNS.replace(" AUTOINCREMENT", "")})`;
+
+/** What the names of notes on denied experiments begin with. */
+export const DENIED = "denied " as const;
 
 /** The tables of an outbox. */
 export const TABLES: string = `
@@ -64,6 +67,12 @@ export interface KeptChange extends Lists {
   readonly end: RunEnd | undefined;
 }
 
+/** How many files, and their size in bytes. */
+export interface FileCount {
+  readonly files: number;
+  readonly fileBytes: number;
+}
+
 /** What an outbox holds, for people. */
 export interface OutboxSummary {
   readonly uri: string;
@@ -74,13 +83,19 @@ export interface OutboxSummary {
   readonly waitingRuns: number;
   readonly asideItems: number;
   readonly asideRuns: number;
+  /** How many files there are and their size in bytes, those that are set aside included. */
+  readonly files: number;
+  readonly fileBytes: number;
+  readonly asideFiles: number;
+  readonly asideFileBytes: number;
+  /** Size of the changes. */
   readonly bytes: number;
   /** When the oldest waiting change was written down, in milliseconds since the epoch. */
   readonly oldest: number | undefined;
   readonly openRuns: number;
   /** Experiments that the store denied to the credentials last tried. */
-  readonly denied: readonly { readonly experiment: string; readonly reason: string; readonly runs: number }[];
-  readonly setAside: readonly { readonly run: string; readonly reason: string; readonly items: number }[];
+  readonly denied: readonly ({ readonly experiment: string; readonly reason: string; readonly runs: number } & FileCount)[];
+  readonly setAside: readonly ({ readonly run: string; readonly reason: string; readonly items: number } & FileCount)[];
 }
 
 const text = (value: unknown): string | undefined => (value === null || value === undefined ? undefined : String(value));

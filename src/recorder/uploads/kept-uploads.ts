@@ -7,14 +7,23 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { Staging, sweepStaged } from "./staging.js";
 import { failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { sizeOf } from "./upload-source.js";
 import type { Upload } from "./upload-target.js";
 
+/** What is wrong with the settings, and not with a file: another program, or a command, may have others. */
+const OF_SETTINGS: ReadonlySet<string> = new Set(["ARTIFACT_ROOT", "PACKAGE_MISSING", "INVALID_CONFIG"]);
 /** Files read at once, and when more are. */
 const PAGE = 1_000;
 const FEW = 100;
 
 /** Who is told what becomes of the files of a dead tracker. */
-export interface KeptUploadsListener extends Account {
+export interface KeptUploadsListener extends Pick<Account, "rejected"> {
+  /** So many bytes more are sent; fewer when an upload begins anew. */
+  moved(bytes: number): void;
+  /** One is stored, of so many bytes. */
+  stored(bytes: number): void;
+  /** One is not stored, and will not be; `kept`: it is set aside. */
+  refused(path: string, runKey: string, error: PulseError, kept: boolean): void;
   /** None can be delivered any more. */
   idle(): void;
   /** The outbox could not be written. */
@@ -25,6 +34,8 @@ export interface KeptUploadsListener extends Account {
 
 interface KeptFile extends WaitingFile {
   readonly row: number;
+  /** Bytes of it that are sent. */
+  sent: number;
 }
 
 /** The files that wait in the outbox of a dead tracker. */
@@ -49,7 +60,7 @@ export class KeptUploads {
       stored: (file) => this.#stored(file as KeptFile),
       replaced: (file) => this.#stored(file as KeptFile),
       failed: (file, error) => this.#failed(file as KeptFile, error),
-      progress: (file, kept) => this.#progress(file as KeptFile, kept),
+      progress: (file, kept, bytes) => this.#progress(file as KeptFile, kept, bytes),
       rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
       locate: (source) => this.#staging.locate(source),
       idle: () => this.#more(),
@@ -98,30 +109,48 @@ export class KeptUploads {
         const experiment: ExperimentRef = run?.experiment ?? { name: "" };
         const waits = run !== undefined && run.ids === undefined && this.#outbox.holds(runKey);
         const ids = waits ? undefined : (run?.ids ?? { runId: runKey, experimentId: "" });
-        const file: KeptFile = { runKey, experiment, path, source, ids, row, state };
+        const file: KeptFile = { runKey, experiment, path, source, ids, row, state, sent: 0 };
+        if (run?.aside !== undefined) {
+          this.#setAside(file, new PulseError("REJECTED", run.aside));
+          continue;
+        }
         const replaced = this.#queue.add(file);
         if (replaced) this.#stored(replaced as KeptFile);
-        if (run?.aside !== undefined) this.#queue.lost(runKey, new PulseError("REJECTED", run.aside));
       }
     }
     if (this.idle) this.#listener.idle();
   }
 
-  #progress({ row, state }: KeptFile, kept: boolean): void {
+  #progress(file: KeptFile, kept: boolean, bytes: number | undefined): void {
     this.#dispatcher.lastAccepted = performance.now();
-    if (kept) this.#write((outbox) => outbox.files.setState(row, state));
+    if (bytes !== undefined) this.#sent(file, bytes);
+    if (kept) this.#write((outbox) => outbox.files.setState(file.row, file.state));
+  }
+
+  #sent(file: KeptFile, bytes: number): void {
+    this.#listener.moved(bytes - file.sent);
+    file.sent = bytes;
   }
 
   #stored(file: KeptFile): void {
+    const bytes = sizeOf(file.source);
     this.#gone(file);
-    this.#listener.delivered(1, 0);
+    this.#sent(file, bytes);
+    this.#listener.stored(bytes);
     this.#more();
   }
 
   #failed(file: KeptFile, error: PulseError): void {
     const { runKey, experiment, path } = file;
-    this.#listener.rejected(1);
     const known = this.#outbox.find(runKey);
+    if (known?.aside !== undefined || OF_SETTINGS.has(error.code)) {
+      this.#setAside(file, error);
+      this.#more();
+      return;
+    }
+    this.#listener.rejected(1);
+    this.#listener.refused(path, runKey, error, false);
+    this.#sent(file, 0);
     const isThere = known !== undefined && known.aside === undefined && error.code !== "RUN_NOT_FOUND";
     this.#write((outbox) => {
       if (isThere) outbox.append({ ...NO_CHANGE, runKey, experiment, tags: [failureTag(path, error)] }, 1, false);
@@ -130,6 +159,13 @@ export class KeptUploads {
     this.#staging.remove(file.source);
     if (isThere) this.#listener.appended();
     this.#more();
+  }
+
+  #setAside(file: KeptFile, error: PulseError): void {
+    this.#listener.rejected(1);
+    this.#listener.refused(file.path, file.runKey, error, true);
+    this.#sent(file, 0);
+    this.#write((outbox) => outbox.files.setAside(file.row, error.message));
   }
 
   #gone({ runKey, row, source }: KeptFile): void {

@@ -1,4 +1,16 @@
-import { chmodSync, constants, copyFileSync, linkSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../make-folder.js";
@@ -129,6 +141,16 @@ export function moveStaged(from: string, to: string): void {
     renameSync(stagingFolder(from), stagingFolder(to));
   } catch {
     // There is none, or it was removed with the outbox.
+  }
+}
+
+/** The size of what lies beside an outbox, in bytes. */
+export function stagedBytes(outbox: string): number {
+  const folder = stagingFolder(outbox);
+  try {
+    return readdirSync(folder).reduce((sum, name) => sum + (lstatSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+  } catch {
+    return 0; // there is none
   }
 }
 

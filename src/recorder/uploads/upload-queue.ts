@@ -34,8 +34,8 @@ export interface UploadListener {
   failed(file: WaitingFile, error: PulseError): void;
   /** Another file has taken its place. */
   replaced(file: WaitingFile): void;
-  /** A part of it is stored; `kept`: what is to be known to go on from there has changed. */
-  progress(file: WaitingFile, kept: boolean): void;
+  /** A part of it is stored; `kept`: what is to be known to go on from there has changed; `bytes`: how much is sent so far. */
+  progress(file: WaitingFile, kept: boolean, bytes?: number): void;
   rewritten(file: WaitingFile): void;
   /** Where a source lies now. */
   locate(source: UploadSource): UploadSource;
@@ -172,14 +172,18 @@ export class UploadQueue implements ChangeLog<Upload> {
   /** What is handed over of a file whose run is created. */
   uploadOf(file: WaitingFile, signal?: AbortSignal): Upload {
     const onState = (state: unknown): void => {
+      if (this.#over) return; // it goes on from what was written down last
       file.state = state;
       this.#listener.progress(file, true);
+    };
+    const onProgress = (bytes: number): void => {
+      if (!this.#over) this.#listener.progress(file, false, bytes);
     };
     const { runKey, experiment, path, ids, state } = file;
     const source = this.#listener.locate(file.source);
     return {
       ...{ runKey, experiment, path, source, ids: ids as StoredIds, subject: path },
-      options: { signal, state, onState, onProgress: () => this.#listener.progress(file, false) },
+      options: { signal, state, onState, onProgress },
       rewritten: () => this.#listener.rewritten(file),
     };
   }
@@ -244,10 +248,10 @@ export class UploadQueue implements ChangeLog<Upload> {
     }
   }
 
-  /** Takes no notice of anything any more. */
+  /** Takes no notice of anything any more. What has come in parts so far stays there, for the next one to go on: that ends with its connection. */
   stop(): void {
     this.#over = true;
-    for (const { controller } of this.#flying.values()) controller.abort();
+    for (const { file, controller } of this.#flying.values()) if (file.state === undefined) controller.abort();
     this.#flying.clear();
   }
 }

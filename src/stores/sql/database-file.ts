@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { shownUri } from "../../capture/redact.js";
 import { absolutePath, workingFolder } from "../../config/folders.js";
@@ -64,6 +64,25 @@ export function createFile(path: string): boolean {
 export function isBeingMade(path: string, first: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS && performance.now() - first < MAKING_MS;
+}
+
+/** What every database file begins with. */
+const BEGINNING = "SQLite format 3\0";
+
+/** Whether there is something at a path that is no database file; an empty file becomes one. */
+export function isOtherFile(path: string): boolean {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, "r");
+    if (!fstatSync(descriptor).isFile()) return true;
+    const found = Buffer.alloc(BEGINNING.length);
+    const length = readSync(descriptor, found, 0, found.length, 0);
+    return length > 0 && found.toString("latin1", 0, length) !== BEGINNING;
+  } catch {
+    return false; // there is none, or it may not be looked at
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
 }
 
 /** Which file lies at a path; empty when none does. */
