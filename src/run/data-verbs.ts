@@ -261,7 +261,11 @@ export abstract class DataVerbs {
    */
   logContent(content: unknown, file: string, where: () => string): void {
     if (this.log === undefined) return;
-    const path = file.includes("{step}") ? file.replaceAll("{step}", String((this.#contentSteps ??= new Steps()).take(file))) : file;
+    let path = file;
+    if (file.includes("{step}")) {
+      this.#contentSteps ??= new Steps();
+      path = file.replaceAll("{step}", String(this.#contentSteps.take(file)));
+    }
     const kind = kindOf(content, path);
     if (kind === undefined) this.#warn("INVALID_VALUE", `${where()}: ${noContent(path, content)}`, `${where()} ${file}`);
     else if (kind === "path") this.#logLocal((content as { path: string }).path, path);
