@@ -175,7 +175,7 @@ interface WrongPath<Sentence extends string, Path, There extends string, Paths> 
     readonly there: There;
     readonly paths: Paths;
 }
-type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never] ? WrongPath<Sentence, Path, "there are none", never> : WrongPath<Sentence, Path, "there are", Paths>;
+type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never] ? WrongPath<Sentence, Path, "there are none, up to three levels deep", never> : WrongPath<Sentence, Path, "there are", Paths>;
 /** What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the first). */
 type ResultOf<M> = Loose<M> extends true ? unknown : M extends {
     (...args: never): infer R1;
@@ -539,6 +539,8 @@ import type { Picker } from "./picker.js";
 /** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
 export interface ServerSettings {
     readonly auth: Auth | undefined;
+    /** Whether the environment has credentials that may not go to this server. */
+    readonly withheld?: boolean | undefined;
     /** What is wrong with the file the credentials come from, once they were asked for. */
     readonly problem?: PulseError | undefined;
     readonly headers: Readonly<Record<string, string>>;
@@ -670,7 +672,14 @@ export {};
 
 // decorators/log-artifact.d.ts
 import { type ArtifactSelector } from "../capture/artifacts.js";
+import type { Wrong } from "../capture/check.js";
+import type { AnyFunction } from "../run/plan.js";
 import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
+interface LogArtifactFactory {
+    (value: AnyFunction, context: ClassMethodDecoratorContext): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
+    (target: object, key: string | symbol, descriptor: PropertyDescriptor): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
+    <const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
+}
 /**
  * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the file's content (a text, bytes, a Blob,
  * a stream, which is read to its end here, `{ path }` of a file or folder, or an object for `.json` and `.yaml`). With a record: each name with a path into
@@ -685,7 +694,8 @@ import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
  * }
  * ```
  */
-export declare function LogArtifact<const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
+export declare const LogArtifact: LogArtifactFactory;
+export {};
 
 // decorators/log-metric.d.ts
 import type { LogMetricOptions, Selector } from "../capture/selector.js";
@@ -793,11 +803,12 @@ export declare const TrackedExperiment: TrackedExperimentFactory;
 export {};
 
 // decorators/tracked-run.d.ts
+import type { Wrong } from "../capture/check.js";
 import type { Selector } from "../capture/selector.js";
 import { type PathOptions } from "../run/options.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> & (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
+type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> & (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>) & ((runName: string) => Wrong<"options are an object: @TrackedRun({ runName: … })">);
 /**
  * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
@@ -901,6 +912,7 @@ export interface MemberDecorator<Goes extends string, Asks> {
  */
 export interface Explained<Name extends string> {
     (target: never, key: never, descriptor: never): Untyped;
+    (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
     (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
 }
 /** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
@@ -1072,7 +1084,7 @@ declare const PROBLEMS: {
     };
     readonly INVALID_KEY: {
         readonly retry: false;
-        readonly todo: "Use letters, digits, and _ - . / : or space, at most 250 characters.";
+        readonly todo: "Use letters, digits, and _ - . / : or space, at most 250 characters, with no / at either end and no two side by side.";
     };
     readonly INVALID_VALUE: {
         readonly retry: false;
@@ -1228,7 +1240,7 @@ declare const PROBLEMS: {
     };
     readonly ARTIFACT_UNREADABLE: {
         readonly retry: false;
-        readonly todo: "Everything else of the run goes on.";
+        readonly todo: "Mend what is named above; nothing else is held up by it.";
     };
     readonly ARTIFACT_REWRITTEN: {
         readonly retry: false;
@@ -1244,7 +1256,7 @@ declare const PROBLEMS: {
     };
     readonly ARTIFACT_RENAMED: {
         readonly retry: false;
-        readonly todo: "Choose another folder.";
+        readonly todo: "Log it under a name that fits.";
     };
     readonly PACKAGE_MISSING: {
         readonly retry: false;

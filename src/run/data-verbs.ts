@@ -317,8 +317,7 @@ export abstract class DataVerbs {
   }
 
   #receive(path: string, stream: ArtifactStream): Promise<void> {
-    const { log } = this;
-    return log ? this.place.host.recorder.receive(log, path, chunksOf(stream)) : Promise.resolve();
+    return this.log ? this.place.host.recorder.receive(this.log, path, chunksOf(stream)) : Promise.resolve();
   }
 
   #options<T extends object>(verb: string, options: T, names: readonly (keyof T & string)[]): T {
