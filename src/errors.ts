@@ -55,7 +55,10 @@ const PROBLEMS = {
   UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").' },
   THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },
   MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },
-  OUTBOX_FAILED: { retry: false, todo: "Recording goes on in memory; give `outbox.folder` a writable one to survive a crash." },
+  OUTBOX_FAILED: {
+    retry: false,
+    todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.",
+  },
   OUTBOX_FULL: { retry: true, todo: "Log less often, or raise `outbox.maxBytes` and `outbox.maxTotalBytes`." },
   OUTBOX_EXPIRED: { retry: false, todo: "Deliver earlier with `npx pulse-mlflow sync`, or raise `outbox.maxAgeMs`." },
   KEPT_FOR_LATER: {

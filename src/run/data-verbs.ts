@@ -1,19 +1,18 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { types } from "node:util";
-import { counted } from "../amounts.js";
-import { artifactPath } from "../artifacts/paths.js";
 import { noContent } from "../capture/artifacts.js";
 import { REDACTED } from "../capture/redact.js";
 import { PulseError } from "../errors.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
+import { failureTag } from "../recorder/uploads/upload-queue.js";
 import { sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { type ArtifactStream, chunksOf, drained, isStream } from "./files/chunks.js";
-import { isBlob, isoOf, joined, kindOf, localText, looksSwapped, refusal } from "./files/content.js";
+import { givenPath, isBlob, isoOf, joined, kindOf, localText, looksSwapped, refusal } from "./files/content.js";
 import { figureFile } from "./files/figure.js";
-import { type FolderOptions, filesIn } from "./files/files-in.js";
+import { type FolderOptions, filesIn, leftOut } from "./files/files-in.js";
 import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
 import { RunImages } from "./files/images.js";
 import { jsonText, plainOf } from "./files/json.js";
@@ -24,7 +23,7 @@ import { type Dataset, type InputOptions, newInput } from "./inputs.js";
 import type { MetricOptions } from "./metric-value.js";
 import { Steps } from "./steps.js";
 import { type Place, sayRedacted, warnAt } from "./values.js";
-import { MOST_SHOWN, needRun, optionsOf } from "./verb-arguments.js";
+import { needRun, optionsOf } from "./verb-arguments.js";
 
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
@@ -85,8 +84,7 @@ export abstract class DataVerbs {
     this.#guard("logArtifact", localPath, () => {
       const path = resolve(localText("logArtifact", "a file", localPath));
       const name = path.split(/[\\/]/).at(-1) ?? "";
-      const { copy } = this.#options("logArtifact", options, ["copy"]);
-      this.#upload(this.#pathOf(joined(artifactPath, name)), { ...sourceFile(path), copy: copy === true });
+      this.#file(path, joined(artifactPath, name), this.#options("logArtifact", options, ["copy"]).copy);
     });
   }
 
@@ -104,16 +102,9 @@ export abstract class DataVerbs {
       const root = resolve(localText("logArtifacts", "a folder", localDir));
       const { copy, ...which } = this.#options("logArtifacts", options, ["include", "exclude", "followSymlinks", "copy"]);
       const { files, skipped } = filesIn(root, which);
-      for (const file of files)
-        this.#guard("logArtifacts", file, () =>
-          this.#upload(this.#pathOf(joined(artifactPath, file)), { ...sourceFile(resolve(root, file)), copy: copy === true }),
-        );
-      const unread =
-        skipped.length === 0 ? "" : `: ${skipped.slice(0, MOST_SHOWN).join(", ")}${skipped.length > MOST_SHOWN ? " and more" : ""}`;
-      const left = `${counted(skipped.length, "link or special file is", "links and special files are")} left out${unread}; links are followed with { followSymlinks: true }`;
-      const none = which.include || which.exclude ? "no file in it is picked by include and exclude" : "there is no file in it";
-      if (skipped.length > 0) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${left}`, localDir);
-      else if (files.length === 0) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${none}`, localDir);
+      for (const file of files) this.#guard("logArtifacts", file, () => this.#file(resolve(root, file), joined(artifactPath, file), copy));
+      const left = leftOut(which, files, skipped);
+      if (left !== undefined) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${left}`, localDir);
     });
   }
 
@@ -277,20 +268,24 @@ export abstract class DataVerbs {
     this.#guard("logArtifact", localPath, () => {
       const local = resolve(localText("logArtifact", "a file or folder", localPath));
       if (statSync(local, { throwIfNoEntry: false })?.isDirectory()) this.logArtifacts(local, path);
-      else this.#upload(this.#pathOf(path), { ...sourceFile(local), copy: false });
+      else this.#file(local, path);
     });
+  }
+
+  /** Logs a file of the user's; one that cannot be read has a tag that says so. */
+  #file(localPath: string, artifactFile: string, copy = false): void {
+    const path = this.#pathOf(artifactFile);
+    try {
+      this.#upload(path, { ...sourceFile(localPath), copy });
+    } catch (error) {
+      this.log?.tag(failureTag(path, error));
+      throw error;
+    }
   }
 
   /** The path of a file of the user's: not where MLflow's UI expects only what it can read. */
   #pathOf(artifactFile: unknown): string {
-    if (typeof artifactFile !== "string")
-      throw new PulseError(
-        "INVALID_VALUE",
-        `What is logged comes first, then the name of its file; got ${shownValue(artifactFile)} for that.`,
-      );
-    const path = this.#withSlashes(artifactPath(artifactFile));
-    if (/[\\/]$/.test(String(artifactFile)))
-      throw new PulseError("INVALID_VALUE", `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`);
+    const path = this.#withSlashes(givenPath(artifactFile));
     if (!spoilsGrid(path)) return path;
     const other = path.replace(/^images/, "image-files");
     this.#warn(

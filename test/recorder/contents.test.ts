@@ -64,6 +64,7 @@ test("streams of every kind are read to their end, and Blobs", async () => {
       run.logStream({ getReader: () => getReader.call(old) } as never, "old.txt"),
       run.logStream(Readable.from(["te", "xt"]), "text.txt"),
       run.logStream(chunks(), "reused.bin"),
+      run.logStream(Readable.from(["a \u{1F600}".slice(0, 3), "\u{1F600} b".slice(1)]), "halves.txt"),
     ]);
     run.logBytes(new Blob(["blob"]), "blob.txt");
   });
@@ -75,6 +76,7 @@ test("streams of every kind are read to their end, and Blobs", async () => {
     "text.txt": "text",
     "reused.bin": "aabbcc",
     "blob.txt": "blob",
+    "halves.txt": "a \u{1F600} b",
   };
   for (const [path, content] of Object.entries(expected)) assert.equal(text(path), content, path);
   assert.deepEqual(warnings, []);
@@ -515,4 +517,39 @@ test("logExperiment does not wait for another run's stream", async () => {
   await read;
   run.end();
   await shutdown();
+});
+
+test("a stream that was read before is told, one that is empty is an empty file", async () => {
+  const { tracker, names, warnings } = memory();
+  await tracker.withRun({}, async (run) => {
+    const web = new Blob(["gone"]).stream();
+    for await (const _ of web as unknown as AsyncIterable<unknown>);
+    await run.logStream(web, "used.txt");
+    await run.logStream(new Blob([]).stream(), "empty.txt");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), ["empty.txt"]);
+  assert.match(warnings.join("\n"), /"used\.txt".*the stream was read to its end before it was logged/);
+});
+
+test("a file that cannot be read has a tag, and one of bytes that are no image a word", async () => {
+  const { tracker, run, warnings, names } = memory();
+  interface Row {
+    digit: number;
+  }
+  const rows: Row[] = [{ digit: 1 }];
+  interface Columns {
+    digit: number[];
+  }
+  const columns: Columns = { digit: [2, 3] };
+  tracker.withRun({}, (run) => {
+    run.logArtifact("/nope/m.bin", "models");
+    run.logImage(new Uint8Array([1, 2, 3]), "odd.png");
+    run.logTable(rows, "t.json");
+    run.logTable(columns, "t.json");
+  });
+  await tracker.flush();
+  assert.match(run().tags.get("pulse.artifact_failed.models/m.bin") ?? "", /\/nope\/m\.bin does not exist/);
+  assert.match(warnings.join("\n"), /logImage "odd\.png": the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are/);
+  assert.deepEqual(names(), ["odd.png", "t.json"]);
 });

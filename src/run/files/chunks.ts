@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { PulseError } from "../../errors.js";
 import { shownValue } from "../../wrong-input.js";
 
@@ -16,12 +17,22 @@ export function isStream(value: unknown): value is ArtifactStream {
  * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself throws.
  */
 export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void> {
+  let wasRead = Readable.isDisturbed(stream as NodeJS.ReadableStream);
+  /** Half a character, whose other half comes with the next text. */
+  let half = "";
   for await (const chunk of isIterable(stream) ? stream : read(stream as ReadableStream<unknown>)) {
-    if (typeof chunk === "string") yield Buffer.from(chunk);
+    wasRead = false;
+    if (typeof chunk === "string") {
+      const text = half + chunk;
+      half = /[\uD800-\uDBFF]$/.test(text) ? text.slice(-1) : "";
+      yield Buffer.from(half === "" ? text : text.slice(0, -1));
+    }
     // A copy: who gives it may use the memory for what comes next.
     else if (ArrayBuffer.isView(chunk)) yield Uint8Array.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     else throw new PulseError("INVALID_VALUE", `a stream of bytes or texts is needed, this one gave ${shownValue(chunk)}.`);
   }
+  if (wasRead) throw new PulseError("INVALID_VALUE", "the stream was read to its end before it was logged.");
+  if (half !== "") yield Buffer.from(half);
 }
 
 /** Reads a stream to its end, whatever it gives, and however it ends. */

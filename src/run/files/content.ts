@@ -29,6 +29,21 @@ export function checkContent(content: unknown, file: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) sourceFile(path);
 }
 
+/**
+ * The path that a verb was given for a file.
+ * @throws PulseError `INVALID_VALUE` for what is none.
+ */
+export function givenPath(artifactFile: unknown): string {
+  if (typeof artifactFile !== "string")
+    throw new PulseError(
+      "INVALID_VALUE",
+      `What is logged comes first, then the name of its file; got ${shownValue(artifactFile)} for that.`,
+    );
+  const path = artifactPath(artifactFile);
+  if (!/[\\/]$/.test(artifactFile)) return path;
+  throw new PulseError("INVALID_VALUE", `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`);
+}
+
 /** @throws PulseError `INVALID_VALUE` for what names no file or folder. */
 export function localText(verb: string, what: string, path: unknown): string {
   if (typeof path === "string" && path !== "") return path;

@@ -1,7 +1,9 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { load } from "#require";
+import { counted } from "../../amounts.js";
 import { PulseError } from "../../errors.js";
+import { MOST_SHOWN } from "../verb-arguments.js";
 
 /** Which files of a folder are logged. */
 export interface FolderOptions {
@@ -72,4 +74,14 @@ function kindOf(entry: Dirent, path: string, followSymlinks: boolean): "file" | 
     }
   }
   return stats.isFile() ? "file" : stats.isDirectory() ? "folder" : "other";
+}
+
+/** What is said of a folder of which something is left out, or everything. */
+export function leftOut({ include, exclude }: FolderOptions, files: readonly string[], skipped: readonly string[]): string | undefined {
+  if (skipped.length > 0) {
+    const shown = `${skipped.slice(0, MOST_SHOWN).join(", ")}${skipped.length > MOST_SHOWN ? " and more" : ""}`;
+    return `${counted(skipped.length, "link or special file is", "links and special files are")} left out: ${shown}; links are followed with { followSymlinks: true }`;
+  }
+  if (files.length > 0) return undefined;
+  return include || exclude ? "no file in it is picked by include and exclude" : "there is no file in it";
 }

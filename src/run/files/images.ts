@@ -2,7 +2,7 @@ import { types } from "node:util";
 import { PulseError } from "../../errors.js";
 import { shownValue } from "../../wrong-input.js";
 import { Steps } from "../steps.js";
-import { integerOf, type Place } from "../values.js";
+import { integerOf, type Place, warnAt } from "../values.js";
 import { metricOptions } from "../verb-arguments.js";
 import {
   checkImageKey,
@@ -41,7 +41,12 @@ export class RunImages {
    * @throws PulseError `INVALID_VALUE` for what is no image.
    */
   file(image: ImageSource, path: string): void {
-    this.#take(image, path, (bytes) => this.#options.upload(path, bytes));
+    this.#take(image, path, (bytes) => {
+      const { place, upload } = this.#options;
+      const detail = `logImage ${shownValue(path)}: the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are`;
+      if (!isImageFile(bytes)) warnAt(place, place.method, "INVALID_VALUE", detail, `logImage ${path}`);
+      upload(path, bytes);
+    });
   }
 
   /**

@@ -3,7 +3,7 @@ import { PulseError } from "../../errors.js";
 import { shownValue } from "../../wrong-input.js";
 
 /** Rows, or columns under their names; a record of single values is one row. */
-export type TableRows = readonly object[] | Readonly<Record<string, unknown>>;
+export type TableRows = readonly object[] | object;
 
 /** Python's client looks for tables by their names in a tag, which these would spoil. */
 const SPOILING = /["',:[\]{}]/;
