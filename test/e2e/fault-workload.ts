@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CallOptions, Run, TerminalStatus, Tracker } from "../../src/index.js";
 import type { Package } from "./fault-copy.js";
+import { type FileHabits, FileLog } from "./fault-files.js";
 import { Dice, Twin } from "./wide-model.js";
 
 const VALUES = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-300, Number.MAX_VALUE, 0.1 + 0.2, 2n ** 64n, true];
@@ -23,6 +24,10 @@ export interface Place {
   readonly copy: Package;
   /** Whether some keys are such as the server refuses. */
   readonly refused: boolean;
+  /** How files are logged; none are where it is undefined. */
+  readonly files: FileHabits | undefined;
+  /** Files may be lost, each with a tag that says so. */
+  readonly mayLoseFiles: boolean;
 }
 
 /** The runs of one tracker. */
@@ -30,12 +35,14 @@ export class Workload {
   readonly twins: Twin[] = [];
   /** How many items the server is to refuse. */
   refused = 0;
+  readonly files: FileLog | undefined;
   readonly #place: Place;
   readonly #since = Date.now();
   #over = false;
 
   constructor(place: Place) {
     this.#place = place;
+    this.files = place.files && new FileLog(place.files);
   }
 
   /** Several programs beside each other; resolves when all have ended. */
@@ -67,6 +74,9 @@ export class Workload {
       metrics: {},
       inputs: new Set(),
       refused: new Set(),
+      files: {},
+      cut: new Set(),
+      mayFail: this.#place.mayLoseFiles,
     });
     this.twins.push(twin);
     return twin;
@@ -185,6 +195,7 @@ export class Workload {
   /** A few params, tags, metrics and inputs, also such as the server refuses. */
   #fill(twin: Twin, dice: Dice): void {
     fill(twin, dice);
+    this.files?.fill(twin);
     const own = new Dice(dice.below(2 ** 31));
     for (let i = own.below(3) === 0 ? 1 + own.below(3) : 0; i > 0; i--) twin.input(`data ${own.below(4)}`, `digest ${own.below(2)}`);
     if (!this.#place.refused) return;
