@@ -317,7 +317,7 @@ class Play {
       const missing = [...lost, ...running, ...wrong];
       if (missing.length === 0 && this.#schedule.files)
         missing.push(...compare(free, await this.#stage.first.withFiles(ours), experiments, runs).wrong);
-      if (missing.length === 0 || this.#dropped > 0) return [];
+      if (missing.length === 0 || this.#dropped > 0 || actors.some(({ tracker }) => tracker.stats().dropped > 0)) return [];
       if (time.isOver(CALM_MS)) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
     }
   }

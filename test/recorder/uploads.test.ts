@@ -267,6 +267,26 @@ test("with durability memory nothing is written, and what does not fit is droppe
   assert.match(warnings.join("\n"), /MEMORY_FULL/);
 });
 
+test("what is in the outbox is not dropped when memory is full", async () => {
+  const { store, tracker, folder: outbox } = kit({ maxPendingBytes: 65_536 });
+  store.uploadFault = () => unavailable;
+  const run = tracker.startRun({ runName: "small" });
+  await run.serverId();
+  for (let i = 0; i < 20; i++) run.logBytes(Buffer.alloc(10_000, i), `${i}.bin`);
+  run.end();
+  const { dropped, pending } = tracker.stats();
+  assert.ok(dropped === 0 && pending >= 20, `${dropped} dropped, ${pending} pending`);
+  store.uploadFault = undefined;
+  await tracker.flush({ timeoutMs: 5_000 });
+  await tracker.shutdown();
+  const files = store.named("small")?.artifacts.files;
+  assert.deepEqual(
+    Array.from({ length: 20 }, (_, i) => files?.get(`${i}.bin`)?.at(-1)),
+    Array.from({ length: 20 }, (_, i) => i),
+  );
+  assert.deepEqual(lies(outbox), []);
+});
+
 test("what does not fit beside the outbox is left out, with a warning", async () => {
   const { store, tracker, warnings } = kit({ outbox: { folder: newFolder(), maxArtifactBytes: 150_000 } });
   store.uploadFault = () => unavailable;

@@ -144,7 +144,7 @@ export class Uploads {
     }
     if (isStaged) this.#stagedBytes += size;
     else if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
-      if (this.#stagedBytes + size > maxArtifactBytes) {
+      if (!this.#hasRoomFor(size)) {
         const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
         const error = new PulseError("ARTIFACT_REFUSED", detail);
         this.#options.diagnostics.warnLater(error, path);
@@ -159,6 +159,10 @@ export class Uploads {
     if (replaced) this.#stored(replaced as OwnFile);
     if (file.source.kind === "staged") this.#write([file]);
     if (account.bytes > this.#options.maxPendingBytes) this.#relieve();
+  }
+
+  #hasRoomFor(size: number): boolean {
+    return this.#stagedBytes + size <= this.#options.maxArtifactBytes;
   }
 
   #watch(log: RunBuffer): void {
@@ -225,13 +229,14 @@ export class Uploads {
     }
   }
 
-  /** Memory is full: what waits there is written down, or given up. */
+  /** Memory is full: the oldest of what waits there goes beside the outbox, where it was not written down before, too, or is given up. */
   #relieve(): void {
     const { account, maxPendingBytes, own } = this.#options;
     if (own.usable) this.keep();
-    if (account.bytes <= maxPendingBytes) return;
     for (const file of [...this.#queue.files] as OwnFile[]) {
       if (account.bytes <= maxPendingBytes) return;
+      if (file.source.kind !== "bytes") continue;
+      if (file.row !== undefined && this.#hasRoomFor(file.size)) this.#writeBytes(file);
       if (file.source.kind !== "bytes") continue;
       this.#queue.drop(file);
       this.#gone(file);
@@ -359,7 +364,7 @@ export class Uploads {
     }
     account.rejected(1);
     this.lost.set(file.log, error);
-    file.log.tag(failureTag(file.path, error));
+    if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // else nobody ever sees it
   }
 
   /** Lets go of a file, whatever has become of it. */
