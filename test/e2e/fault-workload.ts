@@ -104,6 +104,7 @@ export class Workload {
       this.#fill(twin, dice);
       if (dice.below(2) === 0 && !(await this.#pause(dice, 300))) return;
       end(twin, dice.of(["FINISHED", "FINISHED", "FAILED", "KILLED"]));
+      this.files?.fill(twin);
       if (dice.below(4) === 0) twin.metric("late", dice.next(), { step: 1, timestamp: 1_800_000_000_000 });
       if (!(await this.#pause(dice))) return;
     }
@@ -117,6 +118,7 @@ export class Workload {
     for (let turn = 0; turn < turns; turn++) {
       if (!(await this.#pause(dice, 150))) return;
       for (let i = 0; i < each; i++) point(twin, "epoch", dice, turn * each + i);
+      if (turn % 3 === 2) this.files?.fill(twin);
       if (turn % 3 === 0) twin.tag("progress", `turn ${turn}`);
       if (turn % 4 === 1) twin.input(`part ${turn % 3}`, "digest");
       if (dice.below(5) === 0) twin.param(`late/${turn}`, [turn, String(turn)]);
@@ -141,6 +143,7 @@ export class Workload {
         }
         if (!(await this.#pause(dice))) return;
         point(twin, "loss", dice, 1_000);
+        this.files?.fill(twin);
         if (dice.below(4) !== 0) return;
         const forgotten = this.#place.copy.startRun({ ...options, runName: "child that outlives its parent" });
         const child = this.twin(forgotten, { ...options, runName: "child that outlives its parent" }, run);

@@ -3,13 +3,16 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { createTracker, PulseError } from "../../src/index.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
+import type { RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
 import { sleep } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { RemoteStore } from "../support/remote-store.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-uploads-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -229,6 +232,66 @@ test("a later file of the same name replaces the one that waits", async () => {
   await until("the last version", () => tracker.stats().pending === 0);
   assert.deepEqual(text(store.named("same") as StoredRun), { "same.txt": "version 49" });
   await tracker.shutdown();
+});
+
+/** A store that another one takes the place of, which makes runs anew that it is told something of. */
+class ReplacedStore extends RemoteStore {
+  isReplaced = false;
+
+  override apply(changes: readonly RunChange[]): ReturnType<RemoteStore["apply"]> {
+    if (this.fault === undefined && changes.some(({ tags }) => tags.length > 0)) this.isReplaced = false;
+    return super.apply(changes);
+  }
+
+  override async artifactsOf(ids: StoredIds): Promise<ArtifactRepository> {
+    if (this.isReplaced) throw new PulseError("RUN_NOT_FOUND", `There is no run ${ids.runId}.`);
+    return super.artifactsOf(ids);
+  }
+}
+
+test("files of a run that a replaced server does not know have it made anew, by this program or the next", async () => {
+  for (const isKept of [false, true]) {
+    const [store, outbox] = [new ReplacedStore(), newFolder()];
+    const first = kit({ exitTimeoutMs: 2_000 }, store, outbox);
+    const run = first.tracker.startRun({ runName: "moved" });
+    run.logText("before", "before.txt");
+    await first.tracker.flush();
+    store.fault = () => away;
+    if (isKept) store.uploadFault = () => unavailable;
+    run.logMetric("m", 1);
+    await until("it was away", () => first.warnings.length > 0);
+    store.isReplaced = true;
+    for (const name of ["a", "b"]) run.logText(name, `${name}.txt`);
+    run.end();
+    if (isKept) await first.tracker.shutdown({ timeoutMs: 50 });
+    store.fault = store.uploadFault = undefined;
+    const { tracker } = isKept ? kit({ exitTimeoutMs: 2_000 }, store, outbox) : first;
+    if (isKept) tracker.withRun({ runName: "next" }, () => 1);
+    const stored = (): StoredRun => store.named("moved") as StoredRun;
+    await until("the files", () => stored().artifacts.files.size === 3);
+    assert.deepEqual(text(stored()), { "before.txt": "before", "a.txt": "a", "b.txt": "b" });
+    assert.notEqual(stored().tags.get("pulse.recreated"), undefined);
+    await tracker.flush();
+    assert.deepEqual([tracker.stats().rejected, tracker.stats().pending], [0, 0]);
+    await tracker.shutdown();
+    assert.deepEqual(lies(outbox), []);
+  }
+});
+
+test("a file is lost with its run, where that is not made anew", async () => {
+  const { store, tracker, warnings } = kit({ exitTimeoutMs: 2_000 }, new ReplacedStore());
+  const run = tracker.startRun({ runName: "purged" });
+  await run.serverId();
+  store.artifactsOf = async ({ runId }) => {
+    throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId}.`);
+  };
+  run.logText("text", "a.txt");
+  run.end();
+  await tracker.flush();
+  await tracker.shutdown();
+  assert.deepEqual([tracker.stats().rejected, tracker.stats().pending], [1, 0]);
+  assert.match(String(store.named("purged")?.tags.get("pulse.artifact_failed.a.txt")), /There is no run/);
+  assert.match(warnings.join("\n"), /RUN_NOT_FOUND/);
 });
 
 test("files of a run that sampling leaves out are neither stored nor counted", async () => {

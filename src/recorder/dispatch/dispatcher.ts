@@ -23,6 +23,8 @@ export interface DispatcherOptions<W extends Work> {
   readonly clock: Clock;
   /** Called when outcomes are booked. */
   readonly onSettled?: (() => void) | undefined;
+  /** Called when the store takes nothing now. */
+  readonly onAway?: (() => void) | undefined;
   /** Called in a turn of its own before anything is taken. */
   readonly turn?: (() => void) | undefined;
 }
@@ -273,6 +275,7 @@ export class Dispatcher<W extends Work> {
   }
 
   #away({ error, afterMs }: Outcome & { kind: "away" }): void {
+    this.#options.onAway?.();
     this.#breaker.away(error, afterMs);
     if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
   }

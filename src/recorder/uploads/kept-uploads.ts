@@ -6,7 +6,7 @@ import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { Staging, sweepStaged } from "./staging.js";
-import { failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import type { Upload } from "./upload-target.js";
 
 /** Files read at once, and when more are. */
@@ -49,6 +49,7 @@ export class KeptUploads {
       stored: (file) => this.#stored(file as KeptFile),
       replaced: (file) => this.#stored(file as KeptFile),
       failed: (file, error) => this.#failed(file as KeptFile, error),
+      missing: (file, first) => this.#missing(file as KeptFile, first),
       progress: (file, kept) => this.#progress(file as KeptFile, kept),
       rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
       locate: (source) => this.#staging.locate(source),
@@ -132,6 +133,16 @@ export class KeptUploads {
     this.#more();
   }
 
+  #missing(file: KeptFile, first: boolean): boolean {
+    const { runKey, experiment } = file;
+    const run = this.#outbox.find(runKey);
+    if (run === undefined || run.aside !== undefined) return false;
+    if (!first) return true;
+    const isWritten = this.#write((outbox) => outbox.append({ ...NO_CHANGE, runKey, experiment, tags: [recreatedTag(file)] }, 1, false));
+    if (isWritten) this.#listener.appended();
+    return isWritten;
+  }
+
   #gone({ runKey, row, source }: KeptFile): void {
     this.#write((outbox) => outbox.removeFile(runKey, row));
     try {
@@ -141,11 +152,13 @@ export class KeptUploads {
     }
   }
 
-  #write(body: (outbox: Outbox) => void): void {
+  #write(body: (outbox: Outbox) => void): boolean {
     try {
       this.#outbox.transaction(() => body(this.#outbox));
+      return true;
     } catch (error) {
       this.#listener.unwritten(error);
+      return false;
     }
   }
 }

@@ -13,7 +13,7 @@ import { stateOf } from "../outbox/outbox-writer.js";
 import type { OwnOutbox } from "../outbox/own-outbox.js";
 import { type ArrivalRoom, arrival } from "./arrivals.js";
 import { type StagedFile, Staging } from "./staging.js";
-import { bytesInMemory, failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { bytesInMemory, failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
@@ -71,6 +71,7 @@ export class Uploads {
     this.#queue = new UploadQueue(this.dispatcher, {
       stored: (file) => this.#stored(file as OwnFile),
       failed: (file, error) => this.#failed(file as OwnFile, error),
+      missing: (file, first) => this.#missing(file as OwnFile, first),
       replaced: (file) => this.#stored(file as OwnFile),
       progress: (file, kept) => this.#progress(file as OwnFile, kept),
       locate: (source) => this.#staging.locate(source),
@@ -87,6 +88,11 @@ export class Uploads {
       inMemory: options.maxPendingBytes,
       beside: () => options.maxArtifactBytes - this.#stagedBytes,
     };
+  }
+
+  /** The store was away, and may be another one when it comes back. */
+  doubt(): void {
+    this.#options.target.doubt();
   }
 
   /** Takes a file as its bytes come. */
@@ -175,10 +181,19 @@ export class Uploads {
         this.#queue.created(runKey, ids);
         if (this.#options.own.source) this.#options.own.mustWrite((outbox) => outbox.setIds(runKey, ids));
       },
+      stored: (ids) => this.#queue.created(runKey, ids), // it is made anew, where that was waited for
       lost: (error) => {
         if (log.refused) this.#queue.lost(runKey, error);
       },
     });
+  }
+
+  #missing(file: OwnFile, first: boolean): boolean {
+    const { log } = file;
+    if (log.refused) return false;
+    this.#watch(log);
+    if (first) log.tag(recreatedTag(file)); // which the store can only take once it has the run
+    return true;
   }
 
   /** Has a file where nobody else changes or takes it; what cannot be linked or copied at once is copied in the background. */

@@ -62,6 +62,8 @@ export class HttpStore implements ReadyStore {
   /** Ids of runs that somebody deleted: once they are purged, they are not to come back. */
   readonly #deleted = new Set<string>();
   readonly #known = new Map<string, Known>();
+  /** Of runs that were made anew, the id they have by the one they had. */
+  readonly #moved = new Map<string, string>();
 
   constructor(url: URL, settings: ServerSettings) {
     this.api = new MlflowApi(url, settings, "pulse-mlflow");
@@ -78,8 +80,10 @@ export class HttpStore implements ReadyStore {
   }
 
   async artifactsOf({ runId }: StoredIds): Promise<string> {
+    let id = runId;
+    for (let now: string | undefined = id; now !== undefined; now = this.#moved.get(now)) id = now;
     try {
-      const root = text(record(record((await this.#run(runId))["run"])?.["info"])?.["artifact_uri"]);
+      const root = text(record(record((await this.#run(id))["run"])?.["info"])?.["artifact_uri"]);
       if (root === undefined) throw this.api.incomplete("runs/get");
       return root;
     } catch (error) {
@@ -144,6 +148,7 @@ export class HttpStore implements ReadyStore {
         if (!lost || this.#deleted.has(known.runId)) throw error;
         this.#experiments.forget();
         const ids = await this.#recreate(change, known);
+        if (ids) this.#move(known, ids);
         return ids ? await this.#deliver(change, ids) : DONE;
       }
     }
@@ -193,6 +198,12 @@ export class HttpStore implements ReadyStore {
   #remember(runKey: string, known: Known): void {
     this.#known.set(runKey, known);
     if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
+  }
+
+  #move({ runId }: StoredIds, now: StoredIds): void {
+    this.#moved.delete(now.runId); // a server that was restored may have it again
+    this.#moved.set(runId, now.runId);
+    if (this.#moved.size > MOST_KNOWN) this.#moved.delete(this.#moved.keys().next().value as string);
   }
 
   /**
