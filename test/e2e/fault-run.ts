@@ -27,6 +27,8 @@ const LOOK_MS = 300;
 export interface Played extends Verdict {
   readonly schedule: string;
   readonly runs: number;
+  /** Files that were logged. */
+  readonly files: number;
   readonly requests: number;
   readonly faults: readonly { readonly kind: string; readonly path: string }[];
   /** What the trackers say that cannot be. */
@@ -191,8 +193,8 @@ class Play {
 
   /** Where somebody takes away what lies beside an outbox, or neither disk nor memory has room, some cannot be stored. */
   get #mayLoseFiles(): boolean {
-    const { disk, durability, maxPendingBytes } = this.#schedule;
-    return disk !== undefined || (durability === "memory" && maxPendingBytes !== undefined);
+    const { files, disk, durability, maxPendingBytes } = this.#schedule;
+    return files && (disk !== undefined || (durability === "memory" && maxPendingBytes !== undefined));
   }
 
   #config(client: string, keeps: boolean = false): PulseConfig {
@@ -385,6 +387,7 @@ class Play {
       ...missing,
       schedule: JSON.stringify(this.#schedule),
       runs: twins.length,
+      files: this.#workloads.reduce((sum, { files }) => sum + (files?.count ?? 0), 0),
       requests: this.#proxy.requests,
       faults: [...this.#proxy.faults, ...(this.#tunnels?.faults ?? []).map((kind) => ({ kind, path: "" }))],
       unbalanced: this.#unbalanced,

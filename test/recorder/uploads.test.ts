@@ -6,8 +6,9 @@ import { after, test } from "node:test";
 import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { createTracker, PulseError } from "../../src/index.js";
+import { UploadTarget } from "../../src/recorder/uploads/upload-target.js";
 import { MemoryStore, type StoredRun } from "../../src/stores/memory-store.js";
-import type { RunChange, StoredIds } from "../../src/stores/tracking-store.js";
+import type { ReadyStore, RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
 import { sleep } from "../support/memory.js";
@@ -254,28 +255,55 @@ test("files of a run that a replaced server does not know have it made anew, by 
     const [store, outbox] = [new ReplacedStore(), newFolder()];
     const first = kit({ exitTimeoutMs: 2_000 }, store, outbox);
     const run = first.tracker.startRun({ runName: "moved" });
-    run.logText("before", "before.txt");
-    await first.tracker.flush();
-    store.fault = () => away;
-    if (isKept) store.uploadFault = () => unavailable;
-    run.logMetric("m", 1);
-    await until("it was away", () => first.warnings.length > 0);
+    await run.serverId();
     store.isReplaced = true;
+    if (isKept) store.fault = () => away;
     for (const name of ["a", "b"]) run.logText(name, `${name}.txt`);
     run.end();
     if (isKept) await first.tracker.shutdown({ timeoutMs: 50 });
-    store.fault = store.uploadFault = undefined;
+    const [left = ""] = isKept ? first.files() : [];
+    assert.equal(left !== "", isKept);
+    store.fault = undefined;
     const { tracker } = isKept ? kit({ exitTimeoutMs: 2_000 }, store, outbox) : first;
     if (isKept) tracker.withRun({ runName: "next" }, () => 1);
     const stored = (): StoredRun => store.named("moved") as StoredRun;
-    await until("the files", () => stored().artifacts.files.size === 3);
-    assert.deepEqual(text(stored()), { "before.txt": "before", "a.txt": "a", "b.txt": "b" });
+    await until("the files", () => stored()?.artifacts.files.size === 2 && !existsSync(left));
+    assert.deepEqual(text(stored()), { "a.txt": "a", "b.txt": "b" });
     assert.notEqual(stored().tags.get("pulse.recreated"), undefined);
     await tracker.flush();
     assert.deepEqual([tracker.stats().rejected, tracker.stats().pending], [0, 0]);
     await tracker.shutdown();
     assert.deepEqual(lies(outbox), []);
   }
+});
+
+test("after a failure a store is asked again where files go, unless it has given a repository of its own", async () => {
+  const closed: string[] = [];
+  const repositoryAt = (uri: string) => ({ uri, close: () => closed.push(uri) }) as unknown as ArtifactRepository;
+  let place: string | ArtifactRepository = "a:";
+  let asked = 0;
+  const artifactsOf = async (): Promise<string | ArtifactRepository> => {
+    asked++;
+    return place;
+  };
+  const target = new UploadTarget({ artifactsOf } as unknown as ReadyStore, repositoryAt);
+  const ids = { runId: "1", experimentId: "" };
+  const first = await target.repository(ids);
+  assert.equal(await target.repository(ids), first);
+  assert.equal(asked, 1);
+  target.doubt();
+  assert.equal(await target.repository(ids), first);
+  assert.equal(asked, 2);
+  target.doubt();
+  place = "b:";
+  assert.equal((await target.repository(ids))?.uri, "b:");
+  assert.deepEqual([asked, closed], [3, ["a:"]]);
+  place = repositoryAt("c:");
+  const other = { runId: "2", experimentId: "" };
+  assert.equal(await target.repository(other), place);
+  target.doubt();
+  assert.equal(await target.repository(other), place);
+  assert.equal(asked, 4);
 });
 
 test("a file is lost with its run, where that is not made anew", async () => {
@@ -328,6 +356,22 @@ test("with durability memory nothing is written, and what does not fit is droppe
   await tracker.shutdown();
   assert.equal(store.named("memory")?.artifacts.files.size, 20 - dropped);
   assert.match(warnings.join("\n"), /MEMORY_FULL/);
+});
+
+test("a file that another one has replaced while it was copied does not come back", async () => {
+  const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 2_000 });
+  const source = join(folder, "copied.bin");
+  const run = tracker.startRun({ runName: "copied" });
+  await run.serverId();
+  for (const content of ["first", "second"]) {
+    writeFileSync(source, content);
+    run.logArtifact(source, undefined, { copy: true });
+  }
+  run.end();
+  await until("the file", () => tracker.stats().pending === 0);
+  await tracker.shutdown();
+  assert.deepEqual(text(store.named("copied") as StoredRun), { "copied.bin": "second" });
+  assert.deepEqual(lies(outbox), []);
 });
 
 test("what is in the outbox is not dropped when memory is full", async () => {

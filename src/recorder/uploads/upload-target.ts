@@ -110,9 +110,12 @@ export class UploadTarget implements Target<Upload> {
     return this.#remember(ids, await this.#store.artifactsOf(ids));
   }
 
-  /** The store was away, and may be another one when it comes back: it is asked again where each run's files are. */
+  /**
+   * The store was away, and may be another one when it comes back: it is asked again where each run's files are. (One that has given a
+   * repository of its own is asked no more.)
+   */
   doubt(): void {
-    for (const known of this.#repositories.values()) known.stale = true;
+    for (const known of this.#repositories.values()) known.stale = typeof known.place === "string";
   }
 
   /** Lets go of connections. */

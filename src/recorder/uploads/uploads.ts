@@ -214,7 +214,8 @@ export class Uploads {
     if (source.kind !== "file") return;
     file.copying = this.#staging.copy(source).then(
       (staged) => {
-        if (file.source === source) {
+        // Meanwhile it may have been copied at the end, or given up for another one.
+        if (file.source === source && this.#queue.files.has(file)) {
           this.#staged(file, staged);
           if (file.row === undefined) this.#write([file]);
         } else this.#staging.remove(staged);
