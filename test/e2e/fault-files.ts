@@ -46,6 +46,14 @@ export class FileLog {
     for (let i = dice.below(2) === 0 ? 1 + dice.below(4) : 0; i > 0; i--) this.#one(twin, dice);
   }
 
+  /** A file that comes again and again, while one before it may be on its way; all are as long. */
+  again(twin: Twin): void {
+    const bytes = someBytes(17, 1 + this.#dice.below(2 ** 20));
+    this.count++;
+    twin.run.logBytes(bytes, "progress.bin");
+    expectFile(twin, "progress.bin", bytes);
+  }
+
   #one(twin: Twin, dice: Dice): void {
     const { run } = twin;
     const { folder, removes, isCut } = this.#habits;

@@ -119,6 +119,7 @@ export class Workload {
       if (!(await this.#pause(dice, 150))) return;
       for (let i = 0; i < each; i++) point(twin, "epoch", dice, turn * each + i);
       if (turn % 3 === 2) this.files?.fill(twin);
+      this.files?.again(twin);
       if (turn % 3 === 0) twin.tag("progress", `turn ${turn}`);
       if (turn % 4 === 1) twin.input(`part ${turn % 3}`, "digest");
       if (dice.below(5) === 0) twin.param(`late/${turn}`, [turn, String(turn)]);
