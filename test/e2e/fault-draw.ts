@@ -78,8 +78,8 @@ export interface Schedule {
   readonly awaits: { readonly afterMs: number } | undefined;
   /** Memory holds next to nothing. */
   readonly maxPendingBytes: number | undefined;
-  /** Runs have files. */
-  readonly files: boolean;
+  /** Runs have files, and so many requests about them meet a fault. */
+  readonly fileFaults: number | undefined;
 }
 
 /** Which kinds a seed draws: about half of them. */
@@ -136,6 +136,6 @@ export function drawSchedule(seed: number): Schedule {
     copies: kinds.has("copies"),
     awaits: of("awaits", (own) => ({ afterMs: own.below(1_000) })),
     maxPendingBytes: of("tight", () => 65_536),
-    files: kinds.has("files"),
+    fileFaults: of("files", (own) => 4 + own.below(10)),
   };
 }

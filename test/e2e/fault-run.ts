@@ -56,6 +56,7 @@ export async function play(seed: number, stage: Stage): Promise<Played> {
     rate: schedule.rate,
     retryAfter: schedule.retryAfter,
     kinds: schedule.faults,
+    fileFaults: schedule.fileFaults,
     tls: schedule.tunnelRate === undefined ? undefined : stage.tls.server,
     denial,
   });
@@ -169,7 +170,7 @@ class Play {
     });
     const seed = this.#seed + this.#workloads.length * 1_000_003;
     const url = replaced ? undefined : this.#stage.first.url;
-    const files = this.#schedule.files ? this.#habits(seed) : undefined;
+    const files = this.#hasFiles ? this.#habits(seed) : undefined;
     const workload = new Workload({
       seed,
       tracker,
@@ -191,10 +192,14 @@ class Play {
     return { seed, folder: this.#userFolder, removes, isCut: shutdown !== undefined && this.#workloads.length === 0 };
   }
 
+  get #hasFiles(): boolean {
+    return this.#schedule.fileFaults !== undefined;
+  }
+
   /** Where somebody takes away what lies beside an outbox, or neither disk nor memory has room, some cannot be stored. */
   get #mayLoseFiles(): boolean {
-    const { files, disk, durability, maxPendingBytes } = this.#schedule;
-    return files && (disk !== undefined || (durability === "memory" && maxPendingBytes !== undefined));
+    const { disk, durability, maxPendingBytes } = this.#schedule;
+    return this.#hasFiles && (disk !== undefined || (durability === "memory" && maxPendingBytes !== undefined));
   }
 
   #config(client: string, keeps: boolean = false): PulseConfig {
@@ -317,7 +322,7 @@ class Play {
       const ours = this.#children(runs).filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
       const { lost, running, wrong } = compare(free, ours, experiments, runs);
       const missing = [...lost, ...running, ...wrong];
-      if (missing.length === 0 && this.#schedule.files)
+      if (missing.length === 0 && this.#hasFiles)
         missing.push(...compare(free, await this.#stage.first.withFiles(ours), experiments, runs).wrong);
       if (missing.length === 0 || this.#dropped > 0 || actors.some(({ tracker }) => tracker.stats().dropped > 0)) return [];
       if (time.isOver(CALM_MS)) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
@@ -374,7 +379,7 @@ class Play {
     const { first, second } = this.#stage;
     const look = async (place: Stage["first"]): Promise<View> => {
       const view = await place.view(this.#experiments, keys);
-      return this.#schedule.files ? { ...view, runs: await place.withFiles(view.runs) } : view;
+      return this.#hasFiles ? { ...view, runs: await place.withFiles(view.runs) } : view;
     };
     const there = await look(first);
     const here = this.#schedule.replaced && (await look(second));

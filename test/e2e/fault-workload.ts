@@ -102,7 +102,9 @@ export class Workload {
     for (let i = 1 + dice.below(4); i > 0 && !this.#over; i--) {
       const twin = this.#start(dice, `short ${i}`);
       this.#fill(twin, dice);
+      this.files?.again(twin);
       if (dice.below(2) === 0 && !(await this.#pause(dice, 300))) return;
+      this.files?.again(twin);
       end(twin, dice.of(["FINISHED", "FINISHED", "FAILED", "KILLED"]));
       this.files?.fill(twin);
       if (dice.below(4) === 0) twin.metric("late", dice.next(), { step: 1, timestamp: 1_800_000_000_000 });
