@@ -136,6 +136,6 @@ export function drawSchedule(seed: number): Schedule {
     copies: kinds.has("copies"),
     awaits: of("awaits", (own) => ({ afterMs: own.below(1_000) })),
     maxPendingBytes: of("tight", () => 65_536),
-    fileFaults: of("files", (own) => 4 + own.below(10)),
+    fileFaults: of("files", (own) => 3 + own.below(6)),
   };
 }
