@@ -2,12 +2,16 @@ import { spawnSync } from "node:child_process";
 import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "../support/database.js";
 
 /** Room for the outboxes of a schedule where the disk may be full. */
 const DISK = "size=12m";
 const PIECE = Buffer.alloc(64 * 1024);
 const BALLAST = "ballast";
+/** How long a stream that was cut off may take to give its next piece. */
+const TRY_MS = 50;
+const MOST_TRIES = 200;
 
 type DiskTrouble = "full" | "gone" | "barred";
 
@@ -51,6 +55,12 @@ export class OutboxDisk {
   /** The outboxes there are, and what lies beside them. */
   outboxes(): string[] {
     return outboxesIn(this.folder);
+  }
+
+  /** Waits for what a stream has left that was cut off: it goes when the next piece comes. */
+  async quiet(): Promise<void> {
+    const outboxes = this.outboxes().filter((path) => path.endsWith(".outbox"));
+    for (let tries = 0; tries < MOST_TRIES && outboxes.some((path) => keptIn(path).unnamed.length > 0); tries++) await sleep(TRY_MS);
   }
 
   /** What these warnings promise to be kept here, and is not; and the outboxes they name. */

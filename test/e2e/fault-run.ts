@@ -120,6 +120,7 @@ class Play {
       actor.workload.stop();
       await actor.tracker.shutdown({ timeoutMs: schedule.shutdown.withinMs });
       await playing;
+      if (this.#hasFiles) await this.#disk.quiet();
       left.push(...this.#isOver("the first tracker", actor));
       await troubles.disk; // an heir that finds a full disk comes back a minute later
       actor = this.#begin();
