@@ -240,7 +240,7 @@ class ReplacedStore extends RemoteStore {
   isReplaced = false;
 
   override apply(changes: readonly RunChange[]): ReturnType<RemoteStore["apply"]> {
-    if (this.fault === undefined && changes.some(({ tags }) => tags.length > 0)) this.isReplaced = false;
+    if (this.fault === undefined && changes.some(({ tags }) => tags.some(({ key }) => key === "pulse.recreated"))) this.isReplaced = false;
     return super.apply(changes);
   }
 
@@ -275,6 +275,27 @@ test("files of a run that a replaced server does not know have it made anew, by 
     await tracker.shutdown();
     assert.deepEqual(lies(outbox), []);
   }
+});
+
+test("a run that is made anew for its files alone ends as it had, also by the next program", async () => {
+  const [store, outbox] = [new ReplacedStore(), newFolder()];
+  const first = kit({}, store, outbox);
+  store.uploadFault = () => unavailable;
+  const run = first.tracker.startRun({ runName: "failed" });
+  run.logText("text", "a.txt");
+  run.end("FAILED");
+  await until("the run", () => store.named("failed")?.status === "FAILED");
+  await first.tracker.shutdown({ timeoutMs: 50 });
+  assert.equal(first.files().length, 1);
+  store.isReplaced = true;
+  store.uploadFault = undefined;
+  const second = kit({ exitTimeoutMs: 2_000 }, store, outbox);
+  second.tracker.withRun({ runName: "next" }, () => 1);
+  store.isReplaced = true;
+  await until("the file", () => store.named("failed")?.artifacts.files.size === 1);
+  const [anew] = store.given.filter(({ tags }) => tags.some(({ key }) => key === "pulse.recreated"));
+  assert.deepEqual([anew?.end?.status, anew?.end?.ifRunning], ["FAILED", true]);
+  await second.tracker.shutdown();
 });
 
 test("after a failure a store is asked again where files go, unless it has given a repository of its own", async () => {

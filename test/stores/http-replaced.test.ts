@@ -91,6 +91,15 @@ test("a run the server has no more is made again with what is left, as it was cr
   );
 });
 
+test("what comes behind the end of a run leaves none open that is made again", async () => {
+  const { store, server, later } = await opened();
+  await sent(store, later);
+  server.replace("Theirs", "Ours");
+  await sent(store, { ...later, metrics: [], tags: [{ key: "late", value: "1" }], end: undefined });
+  const [run] = runs(server);
+  assert.deepEqual([run?.tags.get("late"), run?.status, run?.endTime], ["1", "FINISHED", 9]);
+});
+
 test("files of a run that is made again go where it is now, however often that happens", async () => {
   const { store, server, later } = await opened();
   const ids = later.ids as StoredIds;

@@ -1,7 +1,7 @@
 import type { Diagnostics } from "../../diagnostics.js";
 import type { ExperimentRef } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
-import { NO_CHANGE, type StoredIds } from "../../stores/tracking-store.js";
+import { itemsOf, NO_CHANGE, type RunEnd, type StoredIds } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
@@ -25,6 +25,7 @@ export interface KeptUploadsListener extends Account {
 
 interface KeptFile extends WaitingFile {
   readonly row: number;
+  readonly end: RunEnd | undefined;
 }
 
 /** The files that wait in the outbox of a dead tracker. */
@@ -94,12 +95,12 @@ export class KeptUploads {
       this.#all = upTo === this.#upTo;
       this.#upTo = upTo;
       this.#listener.rejected(damaged);
-      for (const { seq: row, run: runKey, path, source, state } of files) {
+      for (const { seq: row, run: runKey, path, source, state, end } of files) {
         const run = this.#outbox.find(runKey);
         const experiment: ExperimentRef = run?.experiment ?? { name: "" };
         const waits = run !== undefined && run.ids === undefined && this.#outbox.holds(runKey);
         const ids = waits ? undefined : (run?.ids ?? { runId: runKey, experimentId: "" });
-        const file: KeptFile = { runKey, experiment, path, source, ids, row, state };
+        const file: KeptFile = { runKey, experiment, path, source, ids, row, state, end };
         const replaced = this.#queue.add(file);
         if (replaced) this.#stored(replaced as KeptFile);
         if (run?.aside !== undefined) this.#queue.lost(runKey, new PulseError("REJECTED", run.aside));
@@ -136,9 +137,12 @@ export class KeptUploads {
   #missing(file: KeptFile, first: boolean): boolean {
     const { runKey, experiment } = file;
     const run = this.#outbox.find(runKey);
-    if (run === undefined || run.aside !== undefined) return false;
+    // One that had ended, nobody knows how, would stay open.
+    if (run === undefined || run.aside !== undefined || (file.end === undefined && !this.#outbox.holds(runKey))) return false;
     if (!first) return true;
-    const isWritten = this.#write((outbox) => outbox.append({ ...NO_CHANGE, runKey, experiment, tags: [recreatedTag(file)] }, 1, false));
+    const end = file.end && { ...file.end, ifRunning: true };
+    const change = { ...NO_CHANGE, runKey, experiment, tags: [recreatedTag(file)], end };
+    const isWritten = this.#write((outbox) => outbox.append(change, itemsOf(change), false));
     if (isWritten) this.#listener.appended();
     return isWritten;
   }

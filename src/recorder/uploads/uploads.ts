@@ -334,7 +334,7 @@ export class Uploads {
     const left = [...this.#queue.files] as OwnFile[];
     for (const file of left) if (file.copying !== undefined && file.source.kind === "file") this.#copyNow(file, file.source);
     const what = `${counted(left.length, "file", "files")} (${left.reduce((sum, { size }) => sum + size, 0)} bytes)`;
-    if (this.keep() && own.safe) {
+    if (this.keep() && this.#keepEnds(left) && own.safe) {
       const detail = `${what} that ${account.pending === 1 ? "is" : "are"} not stored yet ${account.pending === 1 ? "is" : "are"} kept in ${own.path}.`;
       diagnostics.warnLater(new PulseError("KEPT_FOR_LATER", detail), "files");
       return;
@@ -345,6 +345,12 @@ export class Uploads {
       this.#gone(file);
     }
     diagnostics.warnLater(new PulseError("LOST_AT_EXIT", `${what} could not be stored.`), "files");
+  }
+
+  #keepEnds(files: readonly OwnFile[]): boolean {
+    return this.#options.own.write((outbox) => {
+      for (const { runKey, ending } of new Set(files.map(({ log }) => log))) if (ending) outbox.files.setEnd(runKey, ending);
+    });
   }
 
   #copyNow(file: OwnFile, source: UploadSource & { kind: "file" }): void {
