@@ -1152,7 +1152,7 @@ declare const PROBLEMS: {
     };
     readonly OUTBOX_FAILED: {
         readonly retry: false;
-        readonly todo: "Recording goes on in memory; give `outbox.folder` a writable one to survive a crash.";
+        readonly todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.";
     };
     readonly OUTBOX_FULL: {
         readonly retry: true;
@@ -1519,6 +1519,8 @@ export declare function filesIn(root: string, options: FolderOptions): {
     files: string[];
     skipped: string[];
 };
+/** What is said of a folder of which something is left out, or everything. */
+export declare function leftOut({ include, exclude }: FolderOptions, files: readonly string[], skipped: readonly string[]): string | undefined;
 
 // run/files/image.d.ts
 import type { MetricOptions } from "../metric-value.js";
@@ -1570,7 +1572,7 @@ export declare const spoilsGrid: (path: string) => boolean;
 
 // run/files/table.d.ts
 /** Rows, or columns under their names; a record of single values is one row. */
-export type TableRows = readonly object[] | Readonly<Record<string, unknown>>;
+export type TableRows = readonly object[] | object;
 /** A table that grows, as MLflow keeps one: what a row lacks is null. */
 export declare class Table {
     readonly columns: string[];

@@ -7,6 +7,7 @@ import { MlflowApi } from "../http/mlflow-api.js";
 import { wholeAnswer } from "../http/whole-answer.js";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 import { bodyTold } from "./content.js";
+import { Doubts, digestOf } from "./doubts.js";
 import { ObjectStoreClient } from "./object-store.js";
 import { PART_SIZES, type PartSizes, problemOf } from "./parts.js";
 import { below, checkedListing, encoded, parted } from "./paths.js";
@@ -24,7 +25,8 @@ const ALWAYS_CONFIRMED = 1024 * 1024;
  *
  * Whether a file is there with its size is confirmed by a listing: for the first upload, since what answers 200 need not be MLflow;
  * for each from 1 MiB on; after each upload in parts; and when it is not known what became of a request (the connection was lost or the
- * server failed after all had been sent): a file of that size is the file then, an old one of the same size cannot be told from it.
+ * server failed after all had been sent): then it is read back as well, since an older one may be as long, and another file of that name
+ * waits until the request can hardly be under way any more.
  *
  * MLflow 2 with a folder as its destination keeps what it got of an upload that was cut off, until the next attempt takes its place.
  */
@@ -36,6 +38,7 @@ export class ProxiedRepository implements ArtifactRepository {
   readonly #sizes: PartSizes;
   readonly #objects: ObjectStoreClient;
   readonly #parts: ProxiedParts;
+  readonly #doubts: Doubts;
   #confirmed = false;
 
   constructor(root: string, server: URL, settings: ServerSettings, sizes: PartSizes = PART_SIZES) {
@@ -45,6 +48,7 @@ export class ProxiedRepository implements ArtifactRepository {
     this.uri = `mlflow-artifacts:/${root}`;
     this.#objects = new ObjectStoreClient(settings.env, settings.requestTimeoutMs);
     this.#parts = new ProxiedParts(this.#api, this.#objects, sizes);
+    this.#doubts = new Doubts(settings.requestTimeoutMs);
   }
 
   async upload(path: string, content: ArtifactContent, options: UploadOptions = {}): Promise<void> {
@@ -54,6 +58,7 @@ export class ProxiedRepository implements ArtifactRepository {
       throw new PulseError("REJECTED", detail);
     }
     try {
+      await this.#doubts.settled(path, content, signal);
       const parts = content.size >= this.#sizes.from && (await this.#parts.offered());
       if (parts && (await this.#parts.upload(below(this.#root, path), content, options))) {
         const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has put the parts of ${path} together, but it is not there.`);
@@ -115,13 +120,20 @@ export class ProxiedRepository implements ArtifactRepository {
   async #put(path: string, content: ArtifactContent, { signal, onProgress }: UploadOptions): Promise<void> {
     const request = { method: "PUT", path: this.#file(path) } as const;
     let sent = false;
+    let repeated = false;
     let failure: unknown;
     try {
       const onSent = (): void => {
         sent = true;
       };
-      const answer = await wholeAnswer(await this.#api.transfer({ ...request, body: bodyTold(content, onProgress), signal, onSent }));
-      const odd = answer.text.trim() !== "" && objectIn(answer.text) === undefined;
+      const onRepeat = (): void => {
+        repeated = true;
+      };
+      const answer = await wholeAnswer(
+        await this.#api.transfer({ ...request, body: bodyTold(content, onProgress), signal, onSent, onRepeat }),
+      );
+      // MLflow says nothing of a file that it has taken; who does may be somebody else.
+      const odd = answer.text.trim() !== "" && Object.keys(objectIn(answer.text) ?? { text: "" }).length > 0;
       if (answer.status >= 300) failure = this.#api.failureOf(request, answer);
       else if (answer.status < 200 || odd) failure = this.#api.incomplete("a PUT of an artifact");
       sent &&= answer.status < 300 || answer.status >= 500;
@@ -131,8 +143,10 @@ export class ProxiedRepository implements ArtifactRepository {
     // Of a body that was cut off nothing is kept.
     if (failure !== undefined && (!sent || signal?.aborted)) throw failure;
     const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has taken ${path}, but it is not there.`);
+    const digest = failure !== undefined || repeated ? await this.#doubts.note(path, content) : undefined;
     if (failure !== undefined || !this.#confirmed || content.size >= ALWAYS_CONFIRMED)
       await this.#confirm(path, content.size, failure ?? lost);
+    if (failure !== undefined && (digest === undefined || (await this.#digestAt(path, signal)) !== digest)) throw failure;
   }
 
   /** @throws `otherwise` when there is no such file of that size. */
@@ -143,6 +157,17 @@ export class ProxiedRepository implements ArtifactRepository {
     // Of an empty file MLflow names no size.
     if (entry === undefined || entry.isDir || (entry.size ?? 0) !== size) throw otherwise;
     this.#confirmed = true;
+  }
+
+  /** What tells a file's bytes from others; undefined when it cannot be read now. */
+  async #digestAt(path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+    try {
+      const response = await this.#api.transfer({ method: "GET", path: this.#file(path), signal });
+      const digest = await digestOf(response);
+      return response.statusCode === 200 ? digest : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   async #entry(path: string): Promise<ArtifactInfo | undefined> {

@@ -104,7 +104,10 @@ export class HttpClient {
       return await transfer(this.#shown, begin, request);
     } catch (error) {
       // The server had closed the connection that was kept. What a transfer does ends the same when it is done twice.
-      if (sending?.reusedSocket && isCutOff(error)) return this.#begin(url, request, options, "fresh");
+      if (sending?.reusedSocket && isCutOff(error)) {
+        request.onRepeat?.();
+        return this.#begin(url, request, options, "fresh");
+      }
       throw this.#unreachable(error);
     }
   }

@@ -22,6 +22,8 @@ export interface Transfer {
   readonly hold?: boolean | undefined;
   /** Called when all of the body was sent: from then on nobody knows what became of it, until there is an answer. */
   readonly onSent?: (() => void) | undefined;
+  /** Called when it is sent once more, over another connection; the server may have got it both times. */
+  readonly onRepeat?: (() => void) | undefined;
 }
 
 /** After a body has ended its receiver may still be handing it on, at such a pace at least: bytes in a millisecond. */

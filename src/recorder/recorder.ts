@@ -122,7 +122,7 @@ export class Recorder {
     this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
     this.accounting = new Accounting(diagnostics.stats);
-    this.#dispatcher = new Dispatcher({ ...options, turn: () => this.#late.settle() });
+    this.#dispatcher = new Dispatcher({ ...options, turn: () => this.#late.settle(), onAway: () => this.#uploads?.doubt() });
     this.#keeper = new OutboxWriter({
       folder: outboxes,
       remote: !this.writesSync,

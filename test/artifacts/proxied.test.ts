@@ -89,6 +89,41 @@ test("what became of an upload without an answer, the listing says", async () =>
   await assert.rejects(repositoryAt(server.url).upload("f.txt", contentOf("x")), { code: "SERVER_ERROR", message: /busy/ });
 });
 
+test("a file that is as long is not taken for one of which nobody knows whether it has arrived", async () => {
+  const { server, s3 } = await started();
+  const repository = repositoryAt(server.url, { requestTimeoutMs: 1_000 });
+  await repository.upload("f.txt", contentOf("one"));
+  for (const fault of [{ status: 503, body: '{"error_code":"TEMPORARILY_UNAVAILABLE","message":"busy"}' }, { status: 504 }]) {
+    faultyPuts(server, fault);
+    await assert.rejects(repository.upload("f.txt", contentOf("two")), { code: "SERVER_ERROR" });
+  }
+  faultyPuts(server, undefined);
+  await repository.upload("f.txt", contentOf("two"));
+  assert.equal(String(s3.objects.get("1/r/artifacts/f.txt")), "two");
+});
+
+test("what is answered with words that MLflow does not say is looked for", async () => {
+  const { server, s3 } = await started();
+  const repository = repositoryAt(server.url);
+  await repository.upload("f.txt", contentOf("x"));
+  faultyPuts(server, { status: 200, body: '{"status":"maintenance"}' });
+  await assert.rejects(repository.upload("g.txt", contentOf("x")), { code: "NO_MLFLOW" });
+  assert.equal(s3.objects.has("1/r/artifacts/g.txt"), false);
+});
+
+test("a request that is carried out late does not undo a later file of the same name", async () => {
+  const { server, s3 } = await started();
+  const repository = repositoryAt(server.url, { requestTimeoutMs: 3_000 });
+  const place = "1/r/artifacts/f.txt";
+  faultyPuts(server, { status: 504 });
+  await assert.rejects(repository.upload("f.txt", contentOf("old")), { code: "SERVER_ERROR" });
+  const late = sleep(300).then(() => s3.objects.set(place, Buffer.from("old")));
+  faultyPuts(server, undefined);
+  await repository.upload("f.txt", contentOf("new"));
+  await late;
+  assert.equal(String(s3.objects.get(place)), "new");
+});
+
 test("refusals say what follows", async () => {
   const { server } = await started();
   for (const [status, body, code] of [

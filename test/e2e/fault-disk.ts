@@ -2,12 +2,16 @@ import { spawnSync } from "node:child_process";
 import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "../support/database.js";
 
 /** Room for the outboxes of a schedule where the disk may be full. */
 const DISK = "size=12m";
 const PIECE = Buffer.alloc(64 * 1024);
 const BALLAST = "ballast";
+/** How long a stream that was cut off may take to give its next piece. */
+const TRY_MS = 50;
+const MOST_TRIES = 200;
 
 type DiskTrouble = "full" | "gone" | "barred";
 
@@ -43,9 +47,20 @@ export class OutboxDisk {
     this.#barred = [];
   }
 
-  /** The outboxes there are. */
+  /** Whether it is a disk of its own. */
+  get isOwn(): boolean {
+    return this.#mounted;
+  }
+
+  /** The outboxes there are, and what lies beside them. */
   outboxes(): string[] {
     return outboxesIn(this.folder);
+  }
+
+  /** Waits for what a stream has left that was cut off: it goes when the next piece comes. */
+  async quiet(): Promise<void> {
+    const outboxes = this.outboxes().filter((path) => path.endsWith(".outbox"));
+    for (let tries = 0; tries < MOST_TRIES && outboxes.some((path) => keptIn(path).unnamed.length > 0); tries++) await sleep(TRY_MS);
   }
 
   /** What these warnings promise to be kept here, and is not; and the outboxes they name. */
@@ -56,7 +71,10 @@ export class OutboxDisk {
       .flatMap((warning) => {
         const from = warning.indexOf(this.folder);
         const path = from < 0 ? "" : (warning.slice(from).split(/\.?(?:\s|$)/)[0] ?? "");
-        const [said, kept] = [Number(/([\d,]+) changes?/.exec(warning)?.[1]?.replaceAll(",", "")), itemsKept(path)];
+        const [, count = "", what] = /([\d,]+) (change|file)/.exec(warning) ?? [];
+        const { items, files, unnamed } = keptIn(path);
+        const [said, kept] = [Number(count.replaceAll(",", "")), what === "file" ? files : items];
+        untrue.push(...unnamed.map((name) => `${name} lies beside ${basename(path)}, which does not name it`));
         // From a full disk what was delivered cannot be taken out: it comes again, which does no harm.
         if (this.wasFull ? kept < said : kept !== said)
           untrue.push(`${kept} items are kept in ${basename(path)}, not what was said: ${warning}`);
@@ -78,13 +96,24 @@ export function outboxesIn(folder: string): string[] {
   return files.map(({ parentPath, name }) => join(parentPath, name));
 }
 
-/** How many items wait in an outbox. Read from a copy: a look would be in the way of who takes it over, and where the disk is full there is none. */
-export function itemsKept(path: string): number {
+/** How many items wait in an outbox. */
+export const itemsKept = (path: string): number => keptIn(path).items;
+
+/**
+ * How many items and files wait in an outbox, and what lies beside it without being named in it. Read from a copy: a look would be in the way of
+ * who takes it over, and where the disk is full there is none.
+ */
+function keptIn(path: string): { items: number; files: number; unnamed: string[] } {
   const folder = mkdtempSync(join(tmpdir(), "pulse-kept-"));
   try {
     const copy = join(folder, "outbox");
     for (const suffix of ["", "-wal"]) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    return existsSync(copy) ? Number(query(copy, "SELECT total(items) AS n FROM changes WHERE aside IS NULL")[0]?.["n"]) : 0;
+    if (!existsSync(copy)) return { items: 0, files: 0, unnamed: [] };
+    const items = Number(query(copy, "SELECT total(items) AS n FROM changes WHERE aside IS NULL")[0]?.["n"]);
+    const files = query(copy, "SELECT place FROM files");
+    const named = new Set(files.map(({ place }) => place));
+    const beside = existsSync(`${path}.files`) ? readdirSync(`${path}.files`) : [];
+    return { items, files: files.length, unnamed: beside.filter((name) => !named.has(name)) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -3,7 +3,19 @@ import { FAULTS, type FaultKind } from "../support/fault-schedule.js";
 import { Dice } from "./wide-model.js";
 
 /** What a schedule may have beside everyday faults. `PULSE_FAULT_KINDS=denied,disk` leaves out all others of what a seed draws. */
-export const KINDS = ["denied", "replaced", "maintenance", "upgrade", "connect", "refused", "disk", "copies", "awaits", "tight"] as const;
+export const KINDS = [
+  "denied",
+  "replaced",
+  "maintenance",
+  "upgrade",
+  "connect",
+  "refused",
+  "disk",
+  "copies",
+  "awaits",
+  "tight",
+  "files",
+] as const;
 
 export type Kind = (typeof KINDS)[number];
 
@@ -66,6 +78,8 @@ export interface Schedule {
   readonly awaits: { readonly afterMs: number } | undefined;
   /** Memory holds next to nothing. */
   readonly maxPendingBytes: number | undefined;
+  /** Runs have files, and so many requests about them meet a fault. */
+  readonly fileFaults: number | undefined;
 }
 
 /** Which kinds a seed draws: about half of them. */
@@ -122,5 +136,6 @@ export function drawSchedule(seed: number): Schedule {
     copies: kinds.has("copies"),
     awaits: of("awaits", (own) => ({ afterMs: own.below(1_000) })),
     maxPendingBytes: of("tight", () => 65_536),
+    fileFaults: of("files", (own) => 3 + own.below(6)),
   };
 }

@@ -1,3 +1,4 @@
+import { fileDifferences, withoutFailures } from "./fault-files.js";
 import type { DumpRun, Num } from "./peer.js";
 import { type ExpectedPoint, type ExpectedRun, inputText, type Twin } from "./wide-model.js";
 
@@ -65,7 +66,7 @@ function differencesOf(
   experiments: ReadonlyMap<string, string>,
   keys: ReadonlyMap<string, string | undefined>,
 ): string[] {
-  const all = Object.entries(run.tags).filter(([key]) => !COMMON.has(key));
+  const all = Object.entries(withoutFailures(run.tags)).filter(([key]) => !COMMON.has(key));
   const { "mlflow.parentRunId": parent, ...tags } = Object.fromEntries(all.filter(([key]) => !REFUSED.test(key)));
   const refused = all.filter(([key]) => REFUSED.test(key)).map(([key]) => key);
   const { start_time: start, end_time: end } = run;
@@ -77,6 +78,7 @@ function differencesOf(
     ...recordDifferences("param", run.params, expected.params),
     ...difference(`tags of refused items (${refused.join(", ")})`, refused.length, expected.refused?.size ?? 0),
     ...inputDifferences(run.inputs.map(inputText), [...(expected.inputs ?? [])]),
+    ...fileDifferences(run, expected),
     ...recordDifferences("tag", tags, { "mlflow.runName": expected.name, ...expected.tags }),
   ];
   if (start === null || end === null || start < expected.since || end < start) differences.push(`times: from ${start} to ${end}`);

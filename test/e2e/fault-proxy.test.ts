@@ -245,16 +245,18 @@ test("a denied experiment is refused by its name, by the ids the server gave it 
     ["/experiments/create", json({ name })],
     ["/runs/create", json({ experiment_id: id })],
     ["/runs/log-batch", json({ run_id: run })],
+    [`/mlflow-artifacts/artifacts?path=${id}%2F${run}%2Fartifacts`, json({})],
+    [`/mlflow-artifacts/artifacts/${id}/${run}/artifacts/mine.txt`, Buffer.from("text")],
   ];
   const refused = (what: Denial["denied"], ...about: [string, string, string]): boolean[] => {
     denial.denied = what;
     return calls(...about).map((call) => denial.denies(...call));
   };
-  const [no, yes] = [Array(6).fill(false), Array(6).fill(true)];
+  const [no, yes] = [Array(8).fill(false), Array(8).fill(true)];
   assert.deepEqual(refused("everything", "mine", "7", "a"), yes);
-  assert.deepEqual(refused("writing", "mine", "7", "a"), [false, false, false, true, true, true]);
+  assert.deepEqual(refused("writing", "mine", "7", "a"), [false, false, false, true, true, true, false, true]);
   assert.deepEqual(refused(undefined, "mine", "7", "a"), no);
   assert.deepEqual(refused("everything", "other", "8", "b"), no);
   denial.forget();
-  assert.deepEqual(refused("everything", "mine", "7", "a"), [true, false, true, true, false, true]);
+  assert.deepEqual(refused("everything", "mine", "7", "a"), [true, false, true, true, false, true, false, false]);
 });

@@ -88,6 +88,7 @@ function joined(old: DumpRun, now: DumpRun, { expected }: Twin): DumpRun {
     start_time: old.start_time, // the new one begins with the earliest of what was left, which may be dated back
     params: { ...now.params, ...old.params },
     tags: { ...old.tags, ...now.tags, "mlflow.runName": name ?? "" },
+    ...(now.files && { files: { ...old.files, ...now.files } }),
     inputs: [...new Map([...old.inputs, ...now.inputs].map((each) => [inputText(each), each])).values()],
     history,
   };

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,8 +10,9 @@ import { runAwaiting } from "./fault-awaits.js";
 import type { Package } from "./fault-copy.js";
 import { OutboxDisk } from "./fault-disk.js";
 import { drawSchedule, type Schedule } from "./fault-draw.js";
+import type { FileHabits } from "./fault-files.js";
 import { compare, type Verdict } from "./fault-model.js";
-import { compareReplaced, withParent } from "./fault-replaced.js";
+import { compareReplaced, type View, withParent } from "./fault-replaced.js";
 import type { Stage } from "./fault-stage.js";
 import { Workload } from "./fault-workload.js";
 import type { DumpRun } from "./peer.js";
@@ -26,6 +27,8 @@ const LOOK_MS = 300;
 export interface Played extends Verdict {
   readonly schedule: string;
   readonly runs: number;
+  /** Files that were logged. */
+  readonly files: number;
   readonly requests: number;
   readonly faults: readonly { readonly kind: string; readonly path: string }[];
   /** What the trackers say that cannot be. */
@@ -53,15 +56,21 @@ export async function play(seed: number, stage: Stage): Promise<Played> {
     rate: schedule.rate,
     retryAfter: schedule.retryAfter,
     kinds: schedule.faults,
+    fileFaults: schedule.fileFaults,
     tls: schedule.tunnelRate === undefined ? undefined : stage.tls.server,
     denial,
   });
   const disk = new OutboxDisk(mkdtempSync(join(tmpdir(), `pulse-faults-${seed}-`)), schedule.disk?.what === "full");
+  const userFolder = mkdtempSync(join(tmpdir(), "pulse-users-"));
   try {
-    return { ...(await new Play(seed, schedule, stage, proxy, denial, disk).played()), seconds: (Date.now() - started) / 1_000 };
+    return {
+      ...(await new Play(seed, schedule, stage, proxy, denial, disk, userFolder).played()),
+      seconds: (Date.now() - started) / 1_000,
+    };
   } finally {
     await proxy.close();
     disk.close();
+    rmSync(userFolder, { recursive: true, force: true });
   }
 }
 
@@ -75,6 +84,8 @@ class Play {
   readonly #denial: Denial;
   readonly #disk: OutboxDisk;
   readonly #experiment: string;
+  /** Where files of the user's lie: beside the outboxes, where that is no disk of its own. */
+  readonly #userFolder: string;
   readonly #workloads: Workload[] = [];
   readonly #programs: Twin[] = [];
   readonly #warnings: string[] = [];
@@ -83,13 +94,14 @@ class Play {
   #dropped = 0;
   #tokens = 0;
 
-  constructor(seed: number, schedule: Schedule, stage: Stage, proxy: Proxy, denial: Denial, disk: OutboxDisk) {
+  constructor(seed: number, schedule: Schedule, stage: Stage, proxy: Proxy, denial: Denial, disk: OutboxDisk, userFolder: string) {
     this.#seed = seed;
     this.#schedule = schedule;
     this.#stage = stage;
     this.#proxy = proxy;
     this.#denial = denial;
     this.#disk = disk;
+    this.#userFolder = userFolder;
     this.#experiment = `faults-${seed}`;
     this.#tunnels = schedule.tunnelRate === undefined ? undefined : stage.tunnels(proxy.url, seed, schedule.tunnelRate);
   }
@@ -108,6 +120,7 @@ class Play {
       actor.workload.stop();
       await actor.tracker.shutdown({ timeoutMs: schedule.shutdown.withinMs });
       await playing;
+      if (this.#hasFiles) await this.#disk.quiet();
       left.push(...this.#isOver("the first tracker", actor));
       await troubles.disk; // an heir that finds a full disk comes back a minute later
       actor = this.#begin();
@@ -158,9 +171,36 @@ class Play {
     });
     const seed = this.#seed + this.#workloads.length * 1_000_003;
     const url = replaced ? undefined : this.#stage.first.url;
-    const workload = new Workload({ seed, tracker, experiment: this.#experiment, url, copy, refused });
+    const files = this.#hasFiles ? this.#habits(seed) : undefined;
+    const workload = new Workload({
+      seed,
+      tracker,
+      experiment: this.#experiment,
+      url,
+      copy,
+      refused,
+      files,
+      mayLoseFiles: this.#mayLoseFiles,
+    });
     this.#workloads.push(workload);
     return { tracker, workload };
+  }
+
+  /** A file can be linked from the disk of the outboxes only; where there are none, or on another disk, it has to stay. */
+  #habits(seed: number): FileHabits {
+    const { durability, shutdown } = this.#schedule;
+    const removes = durability !== "memory" && !this.#disk.isOwn;
+    return { seed, folder: this.#userFolder, removes, isCut: shutdown !== undefined && this.#workloads.length === 0 };
+  }
+
+  get #hasFiles(): boolean {
+    return this.#schedule.fileFaults !== undefined;
+  }
+
+  /** Where somebody takes away what lies beside an outbox, or neither disk nor memory has room, some cannot be stored. */
+  get #mayLoseFiles(): boolean {
+    const { disk, durability, maxPendingBytes } = this.#schedule;
+    return this.#hasFiles && (disk !== undefined || (durability === "memory" && maxPendingBytes !== undefined));
   }
 
   #config(client: string, keeps: boolean = false): PulseConfig {
@@ -283,17 +323,20 @@ class Play {
       const ours = this.#children(runs).filter(({ tags }) => keys.has(tags["pulse.run_key"] ?? ""));
       const { lost, running, wrong } = compare(free, ours, experiments, runs);
       const missing = [...lost, ...running, ...wrong];
-      if (missing.length === 0 || this.#dropped > 0) return [];
+      if (missing.length === 0 && this.#hasFiles)
+        missing.push(...compare(free, await this.#stage.first.withFiles(ours), experiments, runs).wrong);
+      if (missing.length === 0 || this.#dropped > 0 || actors.some(({ tracker }) => tracker.stats().dropped > 0)) return [];
       if (time.isOver(CALM_MS)) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
     }
   }
 
   /** A tracker is shut down: is what it says so? Gives the outboxes it leaves. */
   #isOver(who: string, { tracker, workload }: Actor): string[] {
-    const { runs, metrics, params, tags, inputs, delivered, pending, dropped, rejected } = tracker.stats();
+    const { runs, metrics, params, tags, inputs, artifacts, delivered, pending, dropped, rejected } = tracker.stats();
     const { disk, shutdown, maxPendingBytes, durability } = this.#schedule;
     const first = who === "the first tracker";
-    const recorded = 2 * runs + metrics + params + tags + inputs;
+    const recorded = 2 * runs + metrics + params + tags + inputs + artifacts;
+    const most = workload.refused + (first || this.#mayLoseFiles ? (workload.files?.count ?? 0) : 0);
     // Where there is no room, neither in memory nor on disk, something goes; and it says so.
     const mayDrop = disk
       ? first || shutdown !== undefined || maxPendingBytes !== undefined
@@ -301,7 +344,7 @@ class Play {
     const balanced =
       delivered + pending + dropped + rejected === recorded &&
       (mayDrop || dropped === 0) &&
-      (first || dropped > 0 ? rejected <= workload.refused : rejected === workload.refused) &&
+      (first || dropped > 0 || this.#mayLoseFiles ? rejected <= most : rejected === workload.refused) &&
       (first || pending === 0);
     this.#dropped += dropped;
     const counts = `${delivered} delivered, ${pending} pending, ${dropped} dropped, ${rejected} of ${workload.refused} rejected`;
@@ -335,10 +378,14 @@ class Play {
     const twins = this.#twins;
     const keys = twins.map(({ run }) => run.id);
     const { first, second } = this.#stage;
-    const there = await first.view(this.#experiments, keys);
-    const verdict = this.#schedule.replaced
-      ? compareReplaced(twins, there, await second.view(this.#experiments, keys))
-      : compare(twins, this.#children(there.runs), there.experiments);
+    const look = async (place: Stage["first"]): Promise<View> => {
+      const view = await place.view(this.#experiments, keys);
+      return this.#hasFiles ? { ...view, runs: await place.withFiles(view.runs) } : view;
+    };
+    const there = await look(first);
+    const here = this.#schedule.replaced && (await look(second));
+    const verdict = here ? compareReplaced(twins, there, here) : compare(twins, this.#children(there.runs), there.experiments);
+    verdict.wrong.push(...first.strays(there, here ? here.runs : []), ...(here ? second.strays(here, there.runs) : []));
     // What was dropped, and counted, is missing somewhere.
     const missing = this.#dropped > 0 ? { lost: [], wrong: [], running: [] } : {};
     return {
@@ -346,6 +393,7 @@ class Play {
       ...missing,
       schedule: JSON.stringify(this.#schedule),
       runs: twins.length,
+      files: this.#workloads.reduce((sum, { files }) => sum + (files?.count ?? 0), 0),
       requests: this.#proxy.requests,
       faults: [...this.#proxy.faults, ...(this.#tunnels?.faults ?? []).map((kind) => ({ kind, path: "" }))],
       unbalanced: this.#unbalanced,

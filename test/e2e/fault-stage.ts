@@ -5,9 +5,10 @@ import * as own from "../../src/index.js";
 import { startConnectProxy } from "../support/connect-proxy.js";
 import { execute, query } from "../support/database.js";
 import { type Package, secondCopy } from "./fault-copy.js";
+import { filesOf, strayFiles } from "./fault-files.js";
 import { RUN_KEY } from "./fault-model.js";
 import type { View } from "./fault-replaced.js";
-import { Peer, startServer } from "./peer.js";
+import { type DumpRun, Peer, startServer } from "./peer.js";
 import { uriOf } from "./support.js";
 
 /** A server without faults, and its database. */
@@ -15,6 +16,10 @@ interface Place {
   readonly url: string;
   /** What is there of experiments of these names, and which runs of ours are in others. */
   view(experiments: readonly string[], keys: readonly string[]): Promise<View>;
+  /** Runs with what their files hold. */
+  withFiles(runs: readonly DumpRun[]): Promise<DumpRun[]>;
+  /** Files that belong to no run of a view; `others` are runs of another server, which can have none here. */
+  strays(view: View, others: readonly DumpRun[]): string[];
 }
 
 /** What schedules share. */
@@ -34,6 +39,9 @@ export interface Stage {
 /** Experiments a schedule makes. */
 const EACH = 2;
 
+/** Where the server with this database keeps files. */
+const filesAt = (path: string): string => `${path}.files`;
+
 /** Starts what so many schedules share: two servers, who reads their databases, and a proxy for those who come over TLS. */
 export async function startStage(schedules: number, folder: string, settings: Record<string, string>): Promise<Stage> {
   const paths = ["first.db", "second.db"].map((name) => join(folder, name)) as [string, string];
@@ -41,7 +49,7 @@ export async function startStage(schedules: number, folder: string, settings: Re
     Peer.start("newest"),
     startConnectProxy(),
     secondCopy(folder),
-    ...paths.map((path) => startServer("newest", uriOf(path), folder, [], settings)),
+    ...paths.map((path) => startServer("newest", uriOf(path), folder, ["--artifacts-destination", filesAt(path)], settings)),
   ]);
   crowd(paths[1], EACH * schedules);
   await Promise.all([...servers.map(({ url }) => warmUp(url)), ...paths.map((path) => peer.dump(uriOf(path)))]);
@@ -108,5 +116,15 @@ class Server implements Place {
       experiments: new Map(experiments.map(({ experiment_id, name }) => [experiment_id, name])),
       astray: astray.map(({ run, experiment }) => `run ${run} is in the experiment ${experiment}`),
     };
+  }
+
+  withFiles(runs: readonly DumpRun[]): Promise<DumpRun[]> {
+    const isActive = ({ lifecycle_stage }: DumpRun): boolean => lifecycle_stage === "active";
+    return Promise.all(runs.map(async (run) => (isActive(run) ? { ...run, files: await filesOf(this.url, run.run_id) } : run)));
+  }
+
+  strays({ runs, experiments }: View, others: readonly DumpRun[]): string[] {
+    const ids = (list: readonly DumpRun[]): Set<string> => new Set(list.map(({ run_id }) => run_id));
+    return strayFiles(filesAt(this.#path), [...experiments.keys()], ids(runs), ids(others));
   }
 }

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CallOptions, Run, TerminalStatus, Tracker } from "../../src/index.js";
 import type { Package } from "./fault-copy.js";
+import { type FileHabits, FileLog } from "./fault-files.js";
 import { Dice, Twin } from "./wide-model.js";
 
 const VALUES = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-300, Number.MAX_VALUE, 0.1 + 0.2, 2n ** 64n, true];
@@ -23,6 +24,10 @@ export interface Place {
   readonly copy: Package;
   /** Whether some keys are such as the server refuses. */
   readonly refused: boolean;
+  /** How files are logged; none are where it is undefined. */
+  readonly files: FileHabits | undefined;
+  /** Files may be lost, each with a tag that says so. */
+  readonly mayLoseFiles: boolean;
 }
 
 /** The runs of one tracker. */
@@ -30,12 +35,14 @@ export class Workload {
   readonly twins: Twin[] = [];
   /** How many items the server is to refuse. */
   refused = 0;
+  readonly files: FileLog | undefined;
   readonly #place: Place;
   readonly #since = Date.now();
   #over = false;
 
   constructor(place: Place) {
     this.#place = place;
+    this.files = place.files && new FileLog(place.files);
   }
 
   /** Several programs beside each other; resolves when all have ended. */
@@ -67,6 +74,9 @@ export class Workload {
       metrics: {},
       inputs: new Set(),
       refused: new Set(),
+      files: {},
+      cut: new Set(),
+      mayFail: this.#place.mayLoseFiles,
     });
     this.twins.push(twin);
     return twin;
@@ -92,8 +102,11 @@ export class Workload {
     for (let i = 1 + dice.below(4); i > 0 && !this.#over; i--) {
       const twin = this.#start(dice, `short ${i}`);
       this.#fill(twin, dice);
+      this.files?.again(twin);
       if (dice.below(2) === 0 && !(await this.#pause(dice, 300))) return;
+      this.files?.again(twin);
       end(twin, dice.of(["FINISHED", "FINISHED", "FAILED", "KILLED"]));
+      this.files?.fill(twin);
       if (dice.below(4) === 0) twin.metric("late", dice.next(), { step: 1, timestamp: 1_800_000_000_000 });
       if (!(await this.#pause(dice))) return;
     }
@@ -107,6 +120,8 @@ export class Workload {
     for (let turn = 0; turn < turns; turn++) {
       if (!(await this.#pause(dice, 150))) return;
       for (let i = 0; i < each; i++) point(twin, "epoch", dice, turn * each + i);
+      if (turn % 3 === 2) this.files?.fill(twin);
+      this.files?.again(twin);
       if (turn % 3 === 0) twin.tag("progress", `turn ${turn}`);
       if (turn % 4 === 1) twin.input(`part ${turn % 3}`, "digest");
       if (dice.below(5) === 0) twin.param(`late/${turn}`, [turn, String(turn)]);
@@ -131,6 +146,7 @@ export class Workload {
         }
         if (!(await this.#pause(dice))) return;
         point(twin, "loss", dice, 1_000);
+        this.files?.fill(twin);
         if (dice.below(4) !== 0) return;
         const forgotten = this.#place.copy.startRun({ ...options, runName: "child that outlives its parent" });
         const child = this.twin(forgotten, { ...options, runName: "child that outlives its parent" }, run);
@@ -185,6 +201,7 @@ export class Workload {
   /** A few params, tags, metrics and inputs, also such as the server refuses. */
   #fill(twin: Twin, dice: Dice): void {
     fill(twin, dice);
+    this.files?.fill(twin);
     const own = new Dice(dice.below(2 ** 31));
     for (let i = own.below(3) === 0 ? 1 + own.below(3) : 0; i > 0; i--) twin.input(`data ${own.below(4)}`, `digest ${own.below(2)}`);
     if (!this.#place.refused) return;

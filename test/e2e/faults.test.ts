@@ -64,8 +64,10 @@ function summary(played: readonly Played[]): string {
   for (const { kind } of played.flatMap((each) => each.faults)) faults[kind] = (faults[kind] ?? 0) + 1;
   const counts = {
     runs: sum((each) => each.runs),
+    files: sum((each) => each.files),
     requests: sum((each) => each.requests),
     faults: Object.values(faults).reduce((total, n) => total + n, 0),
+    "of them on files": sum((each) => each.faults.filter(({ path }) => path.includes("/mlflow-artifacts/")).length),
     lost: sum((each) => each.lost.length),
     doubled: sum((each) => each.doubled.length),
     running: sum((each) => each.running.length),

@@ -37,6 +37,8 @@ export interface DumpRun {
   history?: Record<string, [value: Num, timestamp: number, step: number][]>;
   /** The datasets it uses, in no order. */
   inputs: { name: string; digest: string; source: string; tags: Record<string, string> }[];
+  /** What its files hold, by path, where that was looked at. */
+  files?: Record<string, string>;
 }
 
 export interface Dump {

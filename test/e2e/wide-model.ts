@@ -26,6 +26,12 @@ export interface ExpectedRun {
   readonly inputs?: Set<string>;
   /** Keys the server refuses: each leaves a tag `pulse.refused.…`. */
   readonly refused?: Set<string>;
+  /** What the files hold that were logged last, by path. */
+  readonly files?: Record<string, string>;
+  /** Files that may not have come to their end. */
+  readonly cut?: Set<string>;
+  /** Files may be lost, each with a tag that says so. */
+  readonly mayFail?: boolean;
 }
 
 export type Model = Map<string, ExpectedRun>;

@@ -132,6 +132,19 @@ for (const [what, spoil] of [
   });
 }
 
+test("a file of a run that is lost is counted with it, and leaves no tag that nobody can store", async () => {
+  const { store, tracker, warnings } = kit({ durability: "outbox", exitTimeoutMs: 50 });
+  store.fault = () => away;
+  tracker.withRun({ runName: "kept" }, () => 1);
+  await sleep(30);
+  disk(["append"], SQLITE.FULL);
+  tracker.withRun({ runName: "lost" }, (run) => run.logText("text", "a.txt"));
+  await tracker.shutdown();
+  const { pending, dropped, rejected } = tracker.stats();
+  assert.deepEqual({ pending, dropped, rejected }, { pending: 2, dropped: 2, rejected: 1 });
+  assert.match(warnings.join("\n"), /2 changes .* kept in .*KEPT_FOR_LATER/);
+});
+
 test("an outbox that was removed and cannot be made again is delivered all the same", async () => {
   const subject = kit({ durability: "outbox", exitTimeoutMs: 2_000 });
   const { store, tracker, files, folder } = subject;

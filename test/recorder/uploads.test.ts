@@ -3,14 +3,18 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { createTracker, PulseError } from "../../src/index.js";
+import { UploadTarget } from "../../src/recorder/uploads/upload-target.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
+import type { ReadyStore, RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
 import { sleep } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { RemoteStore } from "../support/remote-store.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-uploads-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -232,6 +236,114 @@ test("a later file of the same name replaces the one that waits", async () => {
   await tracker.shutdown();
 });
 
+/** A store that another one takes the place of, which makes runs anew that it is told something of. */
+class ReplacedStore extends RemoteStore {
+  isReplaced = false;
+
+  override apply(changes: readonly RunChange[]): ReturnType<RemoteStore["apply"]> {
+    if (this.fault === undefined && changes.some(({ tags }) => tags.some(({ key }) => key === "pulse.recreated"))) this.isReplaced = false;
+    return super.apply(changes);
+  }
+
+  override async artifactsOf(ids: StoredIds): Promise<ArtifactRepository> {
+    if (this.isReplaced) throw new PulseError("RUN_NOT_FOUND", `There is no run ${ids.runId}.`);
+    return super.artifactsOf(ids);
+  }
+}
+
+test("files of a run that a replaced server does not know have it made anew, by this program or the next", async () => {
+  for (const isKept of [false, true]) {
+    const [store, outbox] = [new ReplacedStore(), newFolder()];
+    const first = kit({ exitTimeoutMs: 2_000 }, store, outbox);
+    const run = first.tracker.startRun({ runName: "moved" });
+    await run.serverId();
+    store.isReplaced = true;
+    if (isKept) store.fault = () => away;
+    for (const name of ["a", "b"]) run.logText(name, `${name}.txt`);
+    run.end();
+    if (isKept) await first.tracker.shutdown({ timeoutMs: 50 });
+    const [left = ""] = isKept ? first.files() : [];
+    assert.equal(left !== "", isKept);
+    store.fault = undefined;
+    const { tracker } = isKept ? kit({ exitTimeoutMs: 2_000 }, store, outbox) : first;
+    if (isKept) tracker.withRun({ runName: "next" }, () => 1);
+    const stored = (): StoredRun => store.named("moved") as StoredRun;
+    await until("the files", () => stored()?.artifacts.files.size === 2 && !existsSync(left));
+    assert.deepEqual(text(stored()), { "a.txt": "a", "b.txt": "b" });
+    assert.notEqual(stored().tags.get("pulse.recreated"), undefined);
+    await tracker.flush();
+    assert.deepEqual([tracker.stats().rejected, tracker.stats().pending], [0, 0]);
+    await tracker.shutdown();
+    assert.deepEqual(lies(outbox), []);
+  }
+});
+
+test("a run that is made anew for its files alone ends as it had, also by the next program", async () => {
+  const [store, outbox] = [new ReplacedStore(), newFolder()];
+  const first = kit({}, store, outbox);
+  store.uploadFault = () => unavailable;
+  const run = first.tracker.startRun({ runName: "failed" });
+  run.logText("text", "a.txt");
+  run.end("FAILED");
+  await until("the run", () => store.named("failed")?.status === "FAILED");
+  await first.tracker.shutdown({ timeoutMs: 50 });
+  assert.equal(first.files().length, 1);
+  store.isReplaced = true;
+  store.uploadFault = undefined;
+  const second = kit({ exitTimeoutMs: 2_000 }, store, outbox);
+  second.tracker.withRun({ runName: "next" }, () => 1);
+  store.isReplaced = true;
+  await until("the file", () => store.named("failed")?.artifacts.files.size === 1);
+  const [anew] = store.given.filter(({ tags }) => tags.some(({ key }) => key === "pulse.recreated"));
+  assert.deepEqual([anew?.end?.status, anew?.end?.ifRunning], ["FAILED", true]);
+  await second.tracker.shutdown();
+});
+
+test("after a failure a store is asked again where files go, unless it has given a repository of its own", async () => {
+  const closed: string[] = [];
+  const repositoryAt = (uri: string) => ({ uri, close: () => closed.push(uri) }) as unknown as ArtifactRepository;
+  let place: string | ArtifactRepository = "a:";
+  let asked = 0;
+  const artifactsOf = async (): Promise<string | ArtifactRepository> => {
+    asked++;
+    return place;
+  };
+  const target = new UploadTarget({ artifactsOf } as unknown as ReadyStore, repositoryAt);
+  const ids = { runId: "1", experimentId: "" };
+  const first = await target.repository(ids);
+  assert.equal(await target.repository(ids), first);
+  assert.equal(asked, 1);
+  target.doubt();
+  assert.equal(await target.repository(ids), first);
+  assert.equal(asked, 2);
+  target.doubt();
+  place = "b:";
+  assert.equal((await target.repository(ids))?.uri, "b:");
+  assert.deepEqual([asked, closed], [3, ["a:"]]);
+  place = repositoryAt("c:");
+  const other = { runId: "2", experimentId: "" };
+  assert.equal(await target.repository(other), place);
+  target.doubt();
+  assert.equal(await target.repository(other), place);
+  assert.equal(asked, 4);
+});
+
+test("a file is lost with its run, where that is not made anew", async () => {
+  const { store, tracker, warnings } = kit({ exitTimeoutMs: 2_000 }, new ReplacedStore());
+  const run = tracker.startRun({ runName: "purged" });
+  await run.serverId();
+  store.artifactsOf = async ({ runId }) => {
+    throw new PulseError("RUN_NOT_FOUND", `There is no run ${runId}.`);
+  };
+  run.logText("text", "a.txt");
+  run.end();
+  await tracker.flush();
+  await tracker.shutdown();
+  assert.deepEqual([tracker.stats().rejected, tracker.stats().pending], [1, 0]);
+  assert.match(String(store.named("purged")?.tags.get("pulse.artifact_failed.a.txt")), /There is no run/);
+  assert.match(warnings.join("\n"), /RUN_NOT_FOUND/);
+});
+
 test("files of a run that sampling leaves out are neither stored nor counted", async () => {
   const { store, tracker, warnings } = kit();
   const fail = (sample: number): void => tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
@@ -266,6 +378,42 @@ test("with durability memory nothing is written, and what does not fit is droppe
   await tracker.shutdown();
   assert.equal(store.named("memory")?.artifacts.files.size, 20 - dropped);
   assert.match(warnings.join("\n"), /MEMORY_FULL/);
+});
+
+test("a file that another one has replaced while it was copied does not come back", async () => {
+  const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 2_000 });
+  const source = join(folder, "copied.bin");
+  const run = tracker.startRun({ runName: "copied" });
+  await run.serverId();
+  for (const content of ["first", "second"]) {
+    writeFileSync(source, content);
+    run.logArtifact(source, undefined, { copy: true });
+  }
+  run.end();
+  await until("the file", () => tracker.stats().pending === 0);
+  await tracker.shutdown();
+  assert.deepEqual(text(store.named("copied") as StoredRun), { "copied.bin": "second" });
+  assert.deepEqual(lies(outbox), []);
+});
+
+test("what is in the outbox is not dropped when memory is full", async () => {
+  const { store, tracker, folder: outbox } = kit({ maxPendingBytes: 65_536 });
+  store.uploadFault = () => unavailable;
+  const run = tracker.startRun({ runName: "small" });
+  await run.serverId();
+  for (let i = 0; i < 20; i++) run.logBytes(Buffer.alloc(10_000, i), `${i}.bin`);
+  run.end();
+  const { dropped, pending } = tracker.stats();
+  assert.ok(dropped === 0 && pending >= 20, `${dropped} dropped, ${pending} pending`);
+  store.uploadFault = undefined;
+  await tracker.flush({ timeoutMs: 5_000 });
+  await tracker.shutdown();
+  const files = store.named("small")?.artifacts.files;
+  assert.deepEqual(
+    Array.from({ length: 20 }, (_, i) => files?.get(`${i}.bin`)?.at(-1)),
+    Array.from({ length: 20 }, (_, i) => i),
+  );
+  assert.deepEqual(lies(outbox), []);
 });
 
 test("what does not fit beside the outbox is left out, with a warning", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
+import type { Outcome, RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeMlflow, FakeRun } from "../support/fake-mlflow.js";
 import { served, storeOf } from "../support/fake-store.js";
@@ -89,6 +89,26 @@ test("a run the server has no more is made again with what is left, as it was cr
     [...run.metrics.values()].map(({ step }) => step),
     [1, 2],
   );
+});
+
+test("what comes behind the end of a run leaves none open that is made again", async () => {
+  const { store, server, later } = await opened();
+  await sent(store, later);
+  server.replace("Theirs", "Ours");
+  await sent(store, { ...later, metrics: [], tags: [{ key: "late", value: "1" }], end: undefined });
+  const [run] = runs(server);
+  assert.deepEqual([run?.tags.get("late"), run?.status, run?.endTime], ["1", "FINISHED", 9]);
+});
+
+test("files of a run that is made again go where it is now, however often that happens", async () => {
+  const { store, server, later } = await opened();
+  const ids = later.ids as StoredIds;
+  for (let times = 0; times < 3; times++) {
+    server.replace("Theirs", "Ours");
+    await assert.rejects(store.artifactsOf(ids), { code: "RUN_NOT_FOUND" });
+    await sent(store, later);
+    assert.match(await store.artifactsOf(ids), new RegExp(`/${runs(server)[0]?.id}/artifacts$`));
+  }
 });
 
 test("what another process has left is made again, too: under a made-up name, from its oldest point, and only once", async () => {

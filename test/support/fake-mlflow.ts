@@ -267,7 +267,10 @@ export class FakeMlflow {
 }
 
 function shown({ id, experimentId, name, status, metrics, params, tags, deleted }: FakeRun) {
-  const info = { run_id: id, experiment_id: experimentId, run_name: name, status, lifecycle_stage: deleted ? "deleted" : "active" };
+  const info = {
+    ...{ run_id: id, experiment_id: experimentId, run_name: name, status, lifecycle_stage: deleted ? "deleted" : "active" },
+    artifact_uri: `mlflow-artifacts:/${experimentId}/${id}/artifacts`,
+  };
   const pairs = (map: ReadonlyMap<string, string>): Pair[] => [...map].map(([key, value]) => ({ key, value }));
   return { info, data: { metrics: [...metrics.values()], params: pairs(params), tags: pairs(tags) } };
 }

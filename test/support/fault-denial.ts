@@ -39,11 +39,14 @@ export class Denial {
   }
 }
 
-const isReading = (url: string): boolean => /\/(get|search|get-by-name|get-history)(\?|$)/.test(url);
+const isReading = (url: string): boolean => /\/(get|search|get-by-name|get-history|artifacts)(\?|$)/.test(url);
 
-/** The query and the body of a call together. */
+/** The query and the body of a call together; of files, which lie below their experiment's id, what that is. */
 function asked(url: string, body: Buffer): Json {
-  return { ...Object.fromEntries(new URL(url, "http://server").searchParams), ...objectIn(body.toString()) };
+  const { pathname, searchParams } = new URL(url, "http://server");
+  const place = /\/mlflow-artifacts\/artifacts\/?(.*)$/.exec(pathname)?.[1];
+  if (place !== undefined) return { experiment_id: (place || searchParams.get("path") || "").split("/")[0] };
+  return { ...Object.fromEntries(searchParams), ...objectIn(body.toString()) };
 }
 
 function objectIn(text: string): Json {

@@ -16,6 +16,8 @@ interface FaultProxyOptions {
   readonly rate: number;
   /** @default every kind */
   readonly kinds?: readonly FaultKind[];
+  /** So many requests about files meet a fault, of two about one, even when everything else works: most come late. @default as the rate says */
+  readonly fileFaults?: number | undefined;
   /** How long the port stays closed after `refuse`. @default 200 */
   readonly refuseMs?: number;
   /** The pause before each byte of `slow-drip`. @default 5 */
@@ -40,6 +42,8 @@ interface Exchange {
   readonly body: Buffer;
 }
 
+/** The share of requests about files that meet a fault, while some are to. */
+const FILE_RATE = 0.5;
 const LARGEST_BODY = 2 * 1024 * 1024;
 /** What a client sends at once, before it hears of the first failure. */
 const NOTICE_MS = 200;
@@ -69,6 +73,7 @@ class FaultProxy {
   readonly #closing = new AbortController();
   readonly #forwarding = new Set<Promise<unknown>>();
   #target: string;
+  #fileFaults: number;
   /** When each client (header `x-client`) first asked since the server was replaced. */
   #met: Map<unknown, number> | undefined;
   #requests = 0;
@@ -83,6 +88,7 @@ class FaultProxy {
     this.url = `${options.tls ? "https" : "http"}://127.0.0.1:${this.#port}`;
     this.rate = options.rate;
     this.#target = options.target;
+    this.#fileFaults = options.fileFaults ?? 0;
     setMaxListeners(0, this.#closing.signal);
     server.on("clientError", (_error, socket) => socket.destroy());
     server.on("request", (incoming, response) => {
@@ -97,7 +103,7 @@ class FaultProxy {
     return this.#requests;
   }
 
-  /** From now on everything works, but for missing permissions; requests in a black hole stay there. */
+  /** From now on everything works, but for missing permissions and what files are to meet; requests in a black hole stay there. */
   calm(): void {
     this.rate = 0;
     this.delayMs = 0;
@@ -147,7 +153,10 @@ class FaultProxy {
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { kind, degree } = drawFault(this.#options.seed, this.#requests++, this.rate, this.#options.kinds ?? FAULTS);
+    const isFile = this.#fileFaults > 0 && incoming.url?.includes("/mlflow-artifacts/") === true;
+    const rate = isFile ? FILE_RATE : this.rate;
+    const { kind, degree } = drawFault(this.#options.seed, this.#requests++, rate, this.#options.kinds ?? FAULTS);
+    if (isFile && kind !== undefined) this.#fileFaults--;
     const chunks: Buffer[] = [];
     let length = 0;
     for await (const chunk of incoming as AsyncIterable<Buffer>) {

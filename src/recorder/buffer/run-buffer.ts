@@ -64,7 +64,7 @@ export class RunBuffer extends GatheredItems {
   #takenAt = 0;
   #ids: StoredIds | undefined;
   #refused: PulseError | undefined;
-  #ended = false;
+  #end: RunEnd | undefined;
   /** It is about to end: what is recorded now is what all values came to. */
   #closing = false;
   #watchers: Set<RunWatcher> | undefined;
@@ -135,7 +135,11 @@ export class RunBuffer extends GatheredItems {
   }
   /** The run's end is recorded. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#end !== undefined;
+  }
+  /** How it has ended. */
+  get ending(): RunEnd | undefined {
+    return this.#end;
   }
 
   /** Children that wait for this run's creation. */
@@ -213,7 +217,7 @@ export class RunBuffer extends GatheredItems {
 
   end(end: RunEnd): void {
     this.putEnd(end);
-    this.#ended = true;
+    this.#end = end;
     if (this.#ids) this.#intake.ending(this);
     this.#intake.added(this, "ends", END_BYTES);
   }

@@ -276,13 +276,12 @@ export class Dispatcher<W extends Work> {
   }
 
   #away({ error, afterMs }: Outcome & { kind: "away" }): void {
-    this.#breaker.away(error, afterMs);
     this.#options.onAway?.(error);
+    this.#breaker.away(error, afterMs);
     if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
   }
 }
 
-/** Whether an outcome says that the store cannot keep up. (One that is locked is asked again soon anyway.) */
 /** An error with what it is about: a server's refusal of one run does not say so. */
 function ofRun(error: PulseError, place: string): PulseError {
   if (error.code !== "REJECTED" || error.message.includes("experiment ")) return error;
@@ -291,6 +290,7 @@ function ofRun(error: PulseError, place: string): PulseError {
   return new MlflowError(error.code, detail, error.errorCode, error.httpStatus, error.serverMessage);
 }
 
+/** Whether an outcome says that the store cannot keep up. (One that is locked is asked again soon anyway.) */
 function isTrouble(outcome: Outcome): boolean {
   return outcome.kind === "retry" || (outcome.kind === "away" && outcome.error.code !== "STORE_BUSY");
 }

@@ -1,3 +1,4 @@
+import type { RunEnd } from "../../stores/tracking-store.js";
 import type { UploadSource } from "../uploads/upload-source.js";
 import type { OutboxFile } from "./outbox-file.js";
 
@@ -9,6 +10,8 @@ export interface KeptFile {
   readonly size: number;
   readonly source: UploadSource;
   readonly state: unknown;
+  /** How its run has ended, where that was known. */
+  readonly end: RunEnd | undefined;
 }
 
 /** The files that wait in an outbox: what is small in rows, what is larger beside it, and where others of the user's lie. */
@@ -41,6 +44,11 @@ export class FileRows {
   /** Takes note of how far an upload in parts has come. */
   setState(seq: number, state: unknown): void {
     this.#file.run("UPDATE files SET state = ? WHERE seq = ?", JSON.stringify(state), seq);
+  }
+
+  /** Takes note of how a run has ended: the store may have lost it when its files come. */
+  setEnd(run: string, end: RunEnd): void {
+    this.#file.run("UPDATE files SET run_end = ? WHERE run = ?", JSON.stringify(end), run);
   }
 
   remove(seq: number): void {
@@ -79,8 +87,9 @@ function placeOf(source: Exclude<UploadSource, { kind: "bytes" }>): [number, nul
 }
 
 function keptFile(row: Record<string, unknown>): KeptFile | undefined {
-  const { seq, run, path, size, kind, bytes, place, changed, state } = row;
-  const known = { seq: Number(seq), run: String(run), path: String(path), size: Number(size), state: stateIn(state) };
+  const { seq, run, path, size, kind, bytes, place, changed, state, run_end } = row;
+  const end = stateIn(run_end) as RunEnd | undefined;
+  const known = { seq: Number(seq), run: String(run), path: String(path), size: Number(size), state: stateIn(state), end };
   if (kind === "bytes" && bytes instanceof Uint8Array) return { ...known, source: { kind, bytes } };
   if (typeof place !== "string" || !Number.isFinite(changed)) return undefined;
   const file = { size: known.size, changedMs: Number(changed) };

@@ -8,7 +8,7 @@ import { fromRows, isPair, type Lists, toRows } from "../changes/item-kinds.js";
 export const OUTBOX_VERSION = 1 as const;
 
 const FILE_COLUMNS = `seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, kind TEXT NOT NULL,
-  bytes BLOB, place TEXT, changed REAL, state TEXT, aside TEXT`;
+  bytes BLOB, place TEXT, changed REAL, state TEXT, aside TEXT, run_end TEXT`;
 
 /** Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is full. */
 export const NO_FILES: string = `PRAGMA temp_store = MEMORY; CREATE TEMP TABLE files (${FILE_COLUMNS.replace(" AUTOINCREMENT", "")})`;

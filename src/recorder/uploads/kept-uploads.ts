@@ -1,12 +1,12 @@
 import type { Diagnostics } from "../../diagnostics.js";
 import type { ExperimentRef } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
-import { NO_CHANGE, type StoredIds } from "../../stores/tracking-store.js";
+import { itemsOf, NO_CHANGE, type RunEnd, type StoredIds } from "../../stores/tracking-store.js";
 import type { Account } from "../accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { Staging, sweepStaged } from "./staging.js";
-import { failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import { sizeOf } from "./upload-source.js";
 import type { Upload } from "./upload-target.js";
 
@@ -36,6 +36,7 @@ interface KeptFile extends WaitingFile {
   readonly row: number;
   /** Bytes of it that are sent. */
   sent: number;
+  readonly end: RunEnd | undefined;
 }
 
 /** The files that wait in the outbox of a dead tracker. */
@@ -60,6 +61,7 @@ export class KeptUploads {
       stored: (file) => this.#stored(file as KeptFile),
       replaced: (file) => this.#stored(file as KeptFile),
       failed: (file, error) => this.#failed(file as KeptFile, error),
+      missing: (file, first) => this.#missing(file as KeptFile, first),
       progress: (file, kept, bytes) => this.#progress(file as KeptFile, kept, bytes),
       rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
       locate: (source) => this.#staging.locate(source),
@@ -104,12 +106,12 @@ export class KeptUploads {
       this.#all = upTo === this.#upTo;
       this.#upTo = upTo;
       this.#listener.rejected(damaged);
-      for (const { seq: row, run: runKey, path, source, state } of files) {
+      for (const { seq: row, run: runKey, path, source, state, end } of files) {
         const run = this.#outbox.find(runKey);
         const experiment: ExperimentRef = run?.experiment ?? { name: "" };
         const waits = run !== undefined && run.ids === undefined && this.#outbox.holds(runKey);
         const ids = waits ? undefined : (run?.ids ?? { runId: runKey, experimentId: "" });
-        const file: KeptFile = { runKey, experiment, path, source, ids, row, state, sent: 0 };
+        const file: KeptFile = { runKey, experiment, path, source, ids, row, state, end, sent: 0 };
         if (run?.aside !== undefined) {
           this.#setAside(file, new PulseError("REJECTED", run.aside));
           continue;
@@ -168,6 +170,19 @@ export class KeptUploads {
     this.#write((outbox) => outbox.files.setAside(file.row, error.message));
   }
 
+  #missing(file: KeptFile, first: boolean): boolean {
+    const { runKey, experiment } = file;
+    const run = this.#outbox.find(runKey);
+    // One that had ended, nobody knows how, would stay open.
+    if (run === undefined || run.aside !== undefined || (file.end === undefined && !this.#outbox.holds(runKey))) return false;
+    if (!first) return true;
+    const end = file.end && { ...file.end, ifRunning: true };
+    const change = { ...NO_CHANGE, runKey, experiment, tags: [recreatedTag(file)], end };
+    const isWritten = this.#write((outbox) => outbox.append(change, itemsOf(change), false));
+    if (isWritten) this.#listener.appended();
+    return isWritten;
+  }
+
   #gone({ runKey, row, source }: KeptFile): void {
     this.#write((outbox) => outbox.removeFile(runKey, row));
     try {
@@ -177,11 +192,13 @@ export class KeptUploads {
     }
   }
 
-  #write(body: (outbox: Outbox) => void): void {
+  #write(body: (outbox: Outbox) => void): boolean {
     try {
       this.#outbox.transaction(() => body(this.#outbox));
+      return true;
     } catch (error) {
       this.#listener.unwritten(error);
+      return false;
     }
   }
 }

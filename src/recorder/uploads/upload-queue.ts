@@ -19,6 +19,8 @@ export interface WaitingFile {
   ids: StoredIds | undefined;
   /** Its row in the outbox. */
   row?: number | undefined;
+  /** The store had its run no more once, and was told of it. */
+  missed?: boolean | undefined;
   /** How far an upload in parts has come. */
   state?: unknown;
   /** It is being copied to where it is safe: not before. */
@@ -32,6 +34,11 @@ export interface UploadListener {
   stored(file: WaitingFile): void;
   /** It never will be. */
   failed(file: WaitingFile, error: PulseError): void;
+  /**
+   * The store has its run no more: true when it is made anew, for which the file waits as for any creation. `first`: no other file of the run
+   * does yet.
+   */
+  missing(file: WaitingFile, first: boolean): boolean;
   /** Another file has taken its place. */
   replaced(file: WaitingFile): void;
   /** A part of it is stored; `kept`: what is to be known to go on from there has changed; `bytes`: how much is sent so far. */
@@ -198,13 +205,12 @@ export class UploadQueue implements ChangeLog<Upload> {
         this.#listener.stored(file);
         break;
       case "rejected":
-        this.#fail(file, decision.error);
+        if (next && decision.error.code === "RUN_NOT_FOUND") this.#replace(file);
+        else if (!this.#isAwaited(file, decision.error)) this.#fail(file, decision.error);
         break;
       default:
-        if (next) {
-          this.#files.delete(file);
-          this.#listener.replaced(file);
-        } else if (decision.kind === "denied") {
+        if (next) this.#replace(file);
+        else if (decision.kind === "denied") {
           this.#waiting.set(name, file);
           this.#denied.add(file);
         } else if (decision.kind === "later") {
@@ -214,6 +220,23 @@ export class UploadQueue implements ChangeLog<Upload> {
     }
     if (next) this.#queue(next);
     if (this.idle) this.#listener.idle?.();
+  }
+
+  #replace(file: WaitingFile): void {
+    this.#files.delete(file);
+    this.#listener.replaced(file);
+  }
+
+  /** Whether a file whose run the store has no more waits until that is made anew. */
+  #isAwaited(file: WaitingFile, { code }: PulseError): boolean {
+    const { runKey, ids, missed } = file;
+    // A run that was resumed (its key is its id) is somebody else's.
+    if (code !== "RUN_NOT_FOUND" || missed || ids?.runId === runKey) return false;
+    if (!this.#listener.missing(file, !this.#uncreated.has(runKey))) return false;
+    file.missed = true;
+    file.ids = undefined;
+    this.#queue(file);
+    return true;
   }
 
   #fail(file: WaitingFile, error: PulseError): void {
@@ -240,10 +263,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     for (const { file, controller } of flights) {
       controller.abort();
       const next = this.#waiting.get(nameOf(file)); // one that came meanwhile and takes its place
-      if (next) {
-        this.#files.delete(file);
-        this.#listener.replaced(file);
-      }
+      if (next) this.#replace(file);
       this.#queue(next ?? file);
     }
   }
@@ -276,6 +296,12 @@ export function rewritten({ source, path }: WaitingFile): PulseError {
   const name = source.kind === "file" ? source.path : path;
   return new PulseError("ARTIFACT_REWRITTEN", `${name} was rewritten after it was logged as ${JSON.stringify(path)}.`);
 }
+
+/** The tag of a run that is made anew, as far as a store does so, with the id it had. */
+export const recreatedTag = (file: WaitingFile): { key: string; value: string } => ({
+  key: "pulse.recreated",
+  value: file.ids?.runId ?? "",
+});
 
 /** The tag that says that a file is not there. */
 export function failureTag(path: string, error: unknown): { key: string; value: string } {

@@ -31,6 +31,14 @@ const AWAY: ReadonlySet<string> = new Set([
   "SERVER_ERROR",
 ]);
 
+/** Where a run's files are. */
+interface Known {
+  readonly place: string | ArtifactRepository | undefined;
+  readonly repository: ArtifactRepository | undefined;
+  /** The store may be another one by now, without this run. */
+  stale?: boolean;
+}
+
 /** Makes the repository at a root that a store has named. */
 export type OpenRepository = (root: string) => ArtifactRepository;
 
@@ -41,7 +49,7 @@ export class UploadTarget implements Target<Upload> {
   readonly width: number = WIDTH;
   readonly #store: ReadyStore;
   readonly #open: OpenRepository;
-  readonly #repositories = new Map<string, ArtifactRepository | undefined>();
+  readonly #repositories = new Map<string, Known>();
 
   constructor(store: ReadyStore, open: OpenRepository) {
     this.#store = store;
@@ -54,8 +62,9 @@ export class UploadTarget implements Target<Upload> {
 
   /** Stores one before it returns; false where that cannot be done. */
   uploadSync({ ids, path, source, rewritten }: Upload): boolean {
-    let repository = this.#repositories.get(ids.runId);
-    if (repository === undefined && !this.#repositories.has(ids.runId)) {
+    const known = this.#repositories.get(ids.runId);
+    let repository = known?.repository;
+    if (known === undefined || known.stale) {
       const root = this.#store.artifactsOf?.(ids);
       if (root instanceof Promise) {
         root.catch(() => undefined);
@@ -92,7 +101,8 @@ export class UploadTarget implements Target<Upload> {
    * @throws PulseError as the store does; `ARTIFACT_ROOT` where that has no place for files, or has named one that must not be used.
    */
   async repository(ids: StoredIds): Promise<ArtifactRepository | undefined> {
-    if (this.#repositories.has(ids.runId)) return this.#repositories.get(ids.runId);
+    const known = this.#repositories.get(ids.runId);
+    if (known && !known.stale) return known.repository;
     if (this.#store.artifactsOf === undefined) {
       const detail = `The store ${this.#store.uri} has no place for artifacts.`;
       throw new PulseError("ARTIFACT_ROOT", detail);
@@ -100,9 +110,17 @@ export class UploadTarget implements Target<Upload> {
     return this.#remember(ids, await this.#store.artifactsOf(ids));
   }
 
+  /**
+   * The store was away, and may be another one when it comes back: it is asked again where each run's files are. (One that has given a
+   * repository of its own is asked no more.)
+   */
+  doubt(): void {
+    for (const known of this.#repositories.values()) known.stale = typeof known.place === "string";
+  }
+
   /** Lets go of connections. */
   close(): void {
-    for (const repository of this.#repositories.values()) repository?.close();
+    for (const { repository } of this.#repositories.values()) repository?.close();
     this.#repositories.clear();
   }
 
@@ -115,17 +133,25 @@ export class UploadTarget implements Target<Upload> {
       if (open.grown() || open.rewritten) rewritten();
       return DONE;
     } catch (error) {
-      return outcomeOf(error);
+      const outcome = outcomeOf(error);
+      if (outcome.kind === "away") this.doubt();
+      return outcome;
     }
   }
 
   #remember({ runId }: StoredIds, place: string | ArtifactRepository | undefined): ArtifactRepository | undefined {
+    const known = this.#repositories.get(runId);
+    if (known && known.place === place) {
+      known.stale = false;
+      return known.repository;
+    }
+    known?.repository?.close();
     const repository = typeof place === "string" ? this.#open(place) : place;
-    this.#repositories.set(runId, repository);
+    this.#repositories.set(runId, { place, repository });
     if (this.#repositories.size > MOST_KNOWN) {
-      const [oldest] = this.#repositories.keys();
-      this.#repositories.get(oldest as string)?.close();
-      this.#repositories.delete(oldest as string);
+      const [[oldest, { repository: least }] = ["", { repository }]] = this.#repositories;
+      least?.close();
+      this.#repositories.delete(oldest);
     }
     return repository;
   }

@@ -13,7 +13,7 @@ import { stateOf } from "../outbox/outbox-writer.js";
 import type { OwnOutbox } from "../outbox/own-outbox.js";
 import { type ArrivalRoom, arrival } from "./arrivals.js";
 import { type StagedFile, Staging } from "./staging.js";
-import { bytesInMemory, failureTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
+import { bytesInMemory, failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
@@ -72,6 +72,7 @@ export class Uploads {
     this.#queue = new UploadQueue(this.dispatcher, {
       stored: (file) => this.#stored(file as OwnFile),
       failed: (file, error) => this.#failed(file as OwnFile, error),
+      missing: (file, first) => this.#missing(file as OwnFile, first),
       replaced: (file) => this.#stored(file as OwnFile),
       progress: (file, kept) => this.#progress(file as OwnFile, kept),
       locate: (source) => this.#staging.locate(source),
@@ -88,6 +89,11 @@ export class Uploads {
       inMemory: options.maxPendingBytes,
       beside: () => options.maxArtifactBytes - this.#stagedBytes,
     };
+  }
+
+  /** The store was away, and may be another one when it comes back. */
+  doubt(): void {
+    this.#options.target.doubt();
   }
 
   /** Takes a file as its bytes come. */
@@ -156,7 +162,7 @@ export class Uploads {
     }
     if (isStaged) this.#stagedBytes += size;
     else if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
-      if (this.#stagedBytes + size > maxArtifactBytes) {
+      if (!this.#hasRoomFor(size)) {
         const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
         const error = new PulseError("ARTIFACT_REFUSED", detail);
         this.#options.diagnostics.warnLater(error, path);
@@ -173,6 +179,10 @@ export class Uploads {
     if (account.bytes > this.#options.maxPendingBytes) this.#relieve();
   }
 
+  #hasRoomFor(size: number): boolean {
+    return this.#stagedBytes + size <= this.#options.maxArtifactBytes;
+  }
+
   #watch(log: RunBuffer): void {
     const { runKey } = log;
     if (this.#queue.expects(runKey)) return;
@@ -182,10 +192,19 @@ export class Uploads {
         this.#queue.created(runKey, ids);
         if (this.#options.own.source) this.#options.own.mustWrite((outbox) => outbox.setIds(runKey, ids));
       },
+      stored: (ids) => this.#queue.created(runKey, ids), // it is made anew, where that was waited for
       lost: (error) => {
         if (log.refused) this.#queue.lost(runKey, error);
       },
     });
+  }
+
+  #missing(file: OwnFile, first: boolean): boolean {
+    const { log } = file;
+    if (log.refused) return false;
+    this.#watch(log);
+    if (first) log.tag(recreatedTag(file)); // which the store can only take once it has the run
+    return true;
   }
 
   /** Has a file where nobody else changes or takes it; what cannot be linked or copied at once is copied in the background. */
@@ -206,7 +225,8 @@ export class Uploads {
     if (source.kind !== "file") return;
     file.copying = this.#staging.copy(source).then(
       (staged) => {
-        if (file.source === source) {
+        // Meanwhile it may have been copied at the end, or given up for another one.
+        if (file.source === source && this.#queue.files.has(file)) {
           this.#staged(file, staged);
           if (file.row === undefined) this.#write([file]);
         } else this.#staging.remove(staged);
@@ -236,7 +256,7 @@ export class Uploads {
     }
   }
 
-  /** Memory is full: what waits there is written down, or given up. */
+  /** Memory is full: the oldest of what waits there goes beside the outbox, where it was not written down before, too, or is given up. */
   #relieve(): void {
     const { account, maxPendingBytes, own } = this.#options;
     if (own.usable) this.keep();
@@ -244,6 +264,8 @@ export class Uploads {
     // The oldest first; a copy of the list for each file that comes would make full memory slow, too.
     for (const file of this.#queue.files as Set<OwnFile>) {
       if (account.bytes <= maxPendingBytes) return;
+      if (file.source.kind !== "bytes") continue;
+      if (file.row !== undefined && this.#hasRoomFor(file.size)) this.#writeBytes(file);
       if (file.source.kind !== "bytes") continue;
       this.#queue.drop(file);
       this.#gone(file);
@@ -327,7 +349,7 @@ export class Uploads {
     const left = [...this.#queue.files] as OwnFile[];
     for (const file of left) if (file.copying !== undefined && file.source.kind === "file") this.#copyNow(file, file.source);
     const what = `${counted(left.length, "file", "files")} (${left.reduce((sum, { size }) => sum + size, 0)} bytes)`;
-    if (this.keep() && own.safe) {
+    if (this.keep() && this.#keepEnds(left) && own.safe) {
       const detail = `${what} that ${account.pending === 1 ? "is" : "are"} not stored yet ${account.pending === 1 ? "is" : "are"} kept in ${own.path}.`;
       diagnostics.warnLater(new PulseError("KEPT_FOR_LATER", detail), "files");
       return;
@@ -338,6 +360,12 @@ export class Uploads {
       this.#gone(file);
     }
     diagnostics.warnLater(new PulseError("LOST_AT_EXIT", `${what} could not be stored.`), "files");
+  }
+
+  #keepEnds(files: readonly OwnFile[]): boolean {
+    return this.#options.own.write((outbox) => {
+      for (const { runKey, ending } of new Set(files.map(({ log }) => log))) if (ending) outbox.files.setEnd(runKey, ending);
+    });
   }
 
   #copyNow(file: OwnFile, source: UploadSource & { kind: "file" }): void {
@@ -373,7 +401,7 @@ export class Uploads {
     }
     account.rejected(1);
     this.lost.set(file.log, error);
-    file.log.tag(failureTag(file.path, error));
+    if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // else nobody ever sees it
   }
 
   /** Lets go of a file, whatever has become of it. */

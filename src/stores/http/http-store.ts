@@ -44,6 +44,8 @@ interface Known {
   readonly ids: StoredIds;
   /** As it was created, if it was by this process. */
   readonly start?: RunStart | undefined;
+  /** How it has ended. */
+  readonly end?: RunEnd | undefined;
   /** The server has refused something of its start: all of it that may be refused follows by itself. */
   readonly bare?: boolean;
 }
@@ -62,6 +64,8 @@ export class HttpStore implements ReadyStore {
   /** Ids of runs that somebody deleted: once they are purged, they are not to come back. */
   readonly #deleted = new Set<string>();
   readonly #known = new Map<string, Known>();
+  /** Of runs that were made anew, the id they have by the one they had. */
+  readonly #moved = new Map<string, string>();
 
   constructor(url: URL, settings: ServerSettings) {
     this.api = new MlflowApi(url, settings, "pulse-mlflow");
@@ -78,6 +82,8 @@ export class HttpStore implements ReadyStore {
   }
 
   async artifactsOf({ runId }: StoredIds): Promise<string> {
+    const now = this.#moved.get(runId);
+    if (now !== undefined) return this.artifactsOf({ runId: now, experimentId: "" });
     try {
       const root = text(record(record((await this.#run(runId))["run"])?.["info"])?.["artifact_uri"]);
       if (root === undefined) throw this.api.incomplete("runs/get");
@@ -143,8 +149,14 @@ export class HttpStore implements ReadyStore {
         const lost = error instanceof Failure && error.error.code === "RUN_NOT_FOUND" && known.runId !== runKey;
         if (!lost || this.#deleted.has(known.runId)) throw error;
         this.#experiments.forget();
+        const ended = this.#known.get(runKey)?.end;
         const ids = await this.#recreate(change, known);
-        return ids ? await this.#deliver(change, ids) : DONE;
+        if (ids === undefined) return DONE;
+        this.#moved.delete(ids.runId); // a server that was restored may have it again
+        this.#moved.set(known.runId, ids.runId);
+        if (this.#moved.size > MOST_KNOWN) this.#moved.delete(this.#moved.keys().next().value as string);
+        // What comes behind the end opens no run.
+        return await this.#deliver({ ...change, end: change.end ?? (ended && { ...ended, ifRunning: true }) }, ids);
       }
     }
     let ids: StoredIds | undefined;
@@ -173,6 +185,7 @@ export class HttpStore implements ReadyStore {
     if (end) {
       if (ids.recreated) await this.#late.removeTwins(runKey, ids);
       await this.#end(ids, end);
+      this.#remember(runKey, { ...this.#known.get(runKey), ids, end });
       this.#late.ended(runKey, ids);
     }
     // Who has not heard of the creation is told, too.
