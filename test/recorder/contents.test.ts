@@ -553,3 +553,25 @@ test("a file that cannot be read has a tag, and one of bytes that are no image a
   assert.match(warnings.join("\n"), /logImage "odd\.png": the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are/);
   assert.deepEqual(names(), ["odd.png", "t.json"]);
 });
+
+test("of a path the last call counts, however long a stream takes", async () => {
+  const { tracker, text } = memory();
+  async function* slow(content: string) {
+    yield content;
+    await new Promise(setImmediate);
+    yield "!";
+  }
+  await tracker.withRun({}, async (run) => {
+    const all = [run.logStream(slow("old"), "a.txt"), run.logStream(slow("older"), "b.txt"), run.logStream(slow("new"), "b.txt")];
+    run.logBytes(new Blob(["from a blob"]), "c.txt");
+    run.logText("last", "a.txt");
+    run.logText("last", "c.txt");
+    run.logText("first", "d.txt");
+    all.push(run.logStream(slow("last"), "d.txt"));
+    await Promise.all(all);
+  });
+  await tracker.flush();
+  assert.deepEqual(["a.txt", "b.txt", "c.txt", "d.txt"].map(text), ["last", "new!", "last", "last!"]);
+  const { artifacts, delivered, pending } = tracker.stats();
+  assert.deepEqual([artifacts, delivered, pending], [8, 10, 0]);
+});

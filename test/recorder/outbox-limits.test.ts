@@ -54,13 +54,13 @@ test("a full outbox drops whole runs once there are no metrics left, the oldest 
   assertBalanced(tracker, 201);
   assert.equal(store.named("open")?.params.get("lr"), "1");
   assert.equal(store.runs.length + lost.length, 201);
-  // Those that may have been created already are not dropped, however old they are.
+  // Those that may have been created already are not dropped, however old they are; nor are those of a batch that is being read.
   const named = Array.from({ length: 200 }, (_, i) => ({ i, name: `run ${i}` }));
   const gone = named.filter(({ name }) => store.named(name) === undefined);
   const kept = named.filter(({ name }) => store.named(name) !== undefined && !asked.has(name));
   const youngest = Math.max(...gone.map(({ i }) => i));
   const passedOver = kept.filter(({ i }) => i < youngest).length;
-  assert.ok(store.named("run 199") !== undefined && passedOver <= 5, `${passedOver} older ones than run ${youngest} were not dropped`);
+  assert.ok(store.named("run 199") !== undefined && passedOver <= 10, `${passedOver} older ones than run ${youngest} were not dropped`);
   assert.deepEqual([...new Set(store.runs.map(({ status }) => status))], ["FINISHED"]);
   await tracker.shutdown();
 });

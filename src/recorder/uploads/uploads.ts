@@ -59,6 +59,8 @@ export class Uploads {
   readonly #room: ArrivalRoom;
   /** Those that are not written down. */
   readonly #unkept = new Set<OwnFile>();
+  /** The paths for which streams are read: how many, and how often something was logged there meanwhile. */
+  readonly #arriving = new Map<string, { streams: number; calls: number }>();
   /** Why the last file of a run that failed never will be there. */
   readonly lost: WeakMap<RunBuffer, PulseError> = new WeakMap();
   #stagedBytes = 0;
@@ -96,10 +98,29 @@ export class Uploads {
     this.#options.target.doubt();
   }
 
-  /** Takes a file as its bytes come. */
+  /** Takes a file as its bytes come, unless something else is logged under its path meanwhile: of a path the last call counts. */
   async receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>, activity: Activity): Promise<void> {
-    const content = await arrival(`${JSON.stringify(path)} of run ${log.runKey}`, chunks, this.#room, activity);
-    if (content !== undefined) this.add(log, path, content);
+    const name = `${log.runKey} ${path}`;
+    const arriving = this.#arriving.get(name) ?? { streams: 0, calls: 0 };
+    this.#arriving.set(name, arriving);
+    arriving.streams++;
+    const call = ++arriving.calls;
+    try {
+      const content = await arrival(`${JSON.stringify(path)} of run ${log.runKey}`, chunks, this.#room, activity);
+      if (content === undefined) return;
+      if (arriving.calls === call) this.#take(log, path, content);
+      else this.#overtaken(content);
+    } finally {
+      arriving.streams--;
+      if (arriving.streams === 0) this.#arriving.delete(name);
+    }
+  }
+
+  #overtaken(content: LoggedContent): void {
+    const { account } = this.#options;
+    account.recorded(content instanceof Uint8Array ? content.length : content.size, 0);
+    account.delivered(1, 0);
+    if (!(content instanceof Uint8Array) && "kind" in content) this.#staging.remove(content);
   }
 
   /** A file never will be there. */
@@ -138,6 +159,12 @@ export class Uploads {
 
   /** Takes a file of a run. */
   add(log: RunBuffer, path: string, content: LoggedContent): void {
+    const arriving = this.#arriving.size > 0 ? this.#arriving.get(`${log.runKey} ${path}`) : undefined;
+    if (arriving) arriving.calls++;
+    this.#take(log, path, content);
+  }
+
+  #take(log: RunBuffer, path: string, content: LoggedContent): void {
     const { account, maxArtifactBytes } = this.#options;
     const isBytes = content instanceof Uint8Array;
     const isStaged = !isBytes && "kind" in content;
