@@ -1074,10 +1074,6 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: 'outsideRun: "ignore" is silent.';
     };
-    readonly NOT_ENDED: {
-        readonly retry: false;
-        readonly todo: "Call end() when it is over, or use withRun() or `await using`.";
-    };
     readonly CLOSED: {
         readonly retry: false;
         readonly todo: "Record before shutdown(), or make a new tracker.";

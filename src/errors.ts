@@ -21,7 +21,6 @@ const PROBLEMS = {
     retry: false,
     todo: 'outsideRun: "ignore" is silent.',
   },
-  NOT_ENDED: { retry: false, todo: "Call end() when it is over, or use withRun() or `await using`." },
   CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
   INVALID_KEY: {

@@ -196,20 +196,3 @@ test("the files of logExperiment are looked at before there is a run", async () 
     );
   assert.equal(store.runs.size, 0);
 });
-
-test("a parent that the store does not have, and a run that nobody ends, are told", async () => {
-  const { tracker, warnings } = memoryTracker();
-  const parent = tracker.startRun({ runName: "parent" });
-  parent.end();
-  await tracker.flush();
-  tracker.startRun({ parentRunId: parent.id }).end();
-  tracker.startRun({ runName: "child", experiment: "E", parentRunId: "a".repeat(32) }).end();
-  tracker.startRun({ parentRunId: "a".repeat(32) }).end();
-  tracker.startRun({ runName: "handle" });
-  await tracker.flush();
-  await new Promise(setImmediate);
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /The store has no run "a{32}" to be the parent \(run "child", experiment "E"\)/);
-  await tracker.shutdown();
-  assert.match(warnings[1] ?? "", /A run was open when the program or its tracker ended, .*\(run "handle", .*end\(\).*NOT_ENDED/);
-});

@@ -69,38 +69,9 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     owner: request.owner,
     method,
   });
-  if (place?.parentRunId !== undefined) {
-    run.setTag("mlflow.parentRunId", place.parentRunId);
-    lookForParent(run, place.parentRunId);
-  }
+  if (place?.parentRunId !== undefined) run.setTag("mlflow.parentRunId", place.parentRunId);
   if (place?.description !== undefined) run.setTag("mlflow.note.content", place.description);
   return run;
-}
-
-/** The parents, by their ids, that were looked for. */
-const askedParents = new WeakMap<RunHost, Set<string>>();
-
-/** The store takes any text for a parent: whether there is one is looked at once the run is there, and said if not. */
-function lookForParent(run: Run, id: string): void {
-  const { host, log } = run;
-  const known = askedParents.get(host) ?? new Set();
-  askedParents.set(host, known);
-  if (log === undefined || known.has(id) || known.size >= MAX_NAMES) return;
-  known.add(id);
-  const say = (): void => {
-    const detail = `The store has no run ${JSON.stringify(cutText(id, 60))} to be the parent`;
-    host.diagnostics.apart(() => warnAt(run, run.method, "RUN_NOT_FOUND", detail, `parent ${id}`));
-  };
-  run.watch({
-    created: ({ experimentId }) => {
-      const ask = async (): Promise<string | undefined> => host.recorder.store.tagOf?.({ runId: id, experimentId }, "mlflow.runName");
-      if (host.recorder.store.tagOf !== undefined)
-        ask().then(
-          (name) => name === undefined && say(),
-          (error: unknown) => error instanceof PulseError && /^(RUN_NOT_FOUND|REJECTED)$/.test(error.code) && say(),
-        );
-    },
-  });
 }
 
 /** Says in which run, over by now, the code was started that opened this one outside any. */

@@ -21,7 +21,7 @@ import { outOfRange, type Schema, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyTag, numberOf, redactedText, sayCut, sayMended, sayNoNumber, sayUnended, textOf, warnAt } from "./values.js";
+import { eachOf, integerOf, keyTag, numberOf, redactedText, sayCut, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
 import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
@@ -344,6 +344,5 @@ export class Run extends DataVerbs {
     if (this.#ended) return;
     if (partial) this.setTag("pulse.partial", "true");
     this.end(status);
-    if (partial && this.method === undefined) sayUnended(this);
   }
 }

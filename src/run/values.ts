@@ -54,12 +54,6 @@ export function sayMended(place: Place, method: string | undefined, key: string,
   warnAt(place, method, "INVALID_KEY", `Key ${from} ${why}; it is stored as ${to}`, stored);
 }
 
-/** Says that somebody's own run was open to the last. */
-export function sayUnended(place: Place): void {
-  const detail = (): string => `A run was open when the program or its tracker ended, and has tag pulse.partial (${placeName(place)}).`;
-  place.host.diagnostics.notice("NOT_ENDED", detail, placeName(place));
-}
-
 /** Says that a metric is none. */
 export function sayNoNumber(place: Place, method: string | undefined, key: string, value: unknown): void {
   const got = `${shownValue(value, key)}${types.isPromise(value) ? ", which is to be awaited" : ""}`;
