@@ -1,4 +1,3 @@
-import type { Wrong } from "../capture/check.js";
 import type { Selector } from "../capture/selector.js";
 import { type CallOptions, checkOptions, type PathOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
@@ -7,8 +6,7 @@ import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes }
 
 /** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
 type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> &
-  (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>) &
-  ((runName: string) => Wrong<"options are an object: @TrackedRun({ runName: … })">);
+  (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
 
 /**
  * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.

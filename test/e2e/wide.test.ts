@@ -31,7 +31,7 @@ test("everything the program recorded was delivered, with a warning of each kind
   assert.ok(model.size > 150);
   assert.equal(runs, model.size - ROUNDS);
   assert.deepEqual({ pending, dropped, rejected }, { pending: 0, dropped: 0, rejected: 0 });
-  assert.deepEqual(Object.keys(warnings).sort(), ["INVALID_KEY", "PARAM_CONFLICT", "VALUE_CUT"]);
+  assert.deepEqual(Object.keys(warnings).sort(), ["INVALID_KEY", "NOTHING_FOUND", "PARAM_CONFLICT", "VALUE_CUT"]);
 });
 
 for (const which of ["old", "newest"] as const) {

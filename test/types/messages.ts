@@ -60,12 +60,6 @@ export class Bare {
   prefixed(): { loss: number } {
     return { loss: 1 };
   }
-
-  // TrackedRun says: options are an object: @TrackedRun({ runName
-  @TrackedRun("evaluate")
-  named(): number {
-    return 1;
-  }
 }
 
 export class Lists {
