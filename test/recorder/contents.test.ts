@@ -8,6 +8,7 @@ import { after, test } from "node:test";
 import sharp from "sharp";
 import type { PulseConfig } from "../../src/config/options.js";
 import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
+import { openSource, sourceFile } from "../../src/recorder/uploads/upload-source.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
@@ -574,4 +575,21 @@ test("of a path the last call counts, however long a stream takes", async () => 
   assert.deepEqual(["a.txt", "b.txt", "c.txt", "d.txt"].map(text), ["last", "new!", "last", "last!"]);
   const { artifacts, delivered, pending } = tracker.stats();
   assert.deepEqual([artifacts, delivered, pending], [8, 10, 0]);
+});
+
+test("a file that grows while it is read is stored as it was then, one that is cut is not", () => {
+  const path = join(folder, "growing.log");
+  const source = (): Parameters<typeof openSource>[0] => ({ kind: "staged", name: "n", ...sourceFile(path) });
+  writeFileSync(path, "one");
+  const growing = openSource(source(), "all/err.txt");
+  assert.equal(growing.grown(), false);
+  writeFileSync(path, " two", { flag: "a" });
+  assert.equal(growing.grown(), true);
+  assert.equal(growing.content.size, 3);
+  const cut = openSource(source(), "all/err.txt");
+  writeFileSync(path, "");
+  assert.throws(() => cut.grown(), {
+    code: "ARTIFACT_UNREADABLE",
+    message: /^The file logged as "all\/err\.txt" was changed while it was read\./,
+  });
 });

@@ -120,7 +120,12 @@ export class Uploads {
     const { account } = this.#options;
     account.recorded(content instanceof Uint8Array ? content.length : content.size, 0);
     account.delivered(1, 0);
-    if (!(content instanceof Uint8Array) && "kind" in content) this.#staging.remove(content);
+    if (content instanceof Uint8Array || !("kind" in content)) return;
+    try {
+      this.#staging.remove(content);
+    } catch {
+      // It is swept later.
+    }
   }
 
   /** A file never will be there. */
