@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, test } from "node:test";
+import { LocalRepository } from "../src/artifacts/local.js";
 import { resolveConfig } from "../src/config/resolve.js";
 import { doubleExperiment } from "../src/config/strays.js";
 import { Connections } from "../src/http/connections.js";
@@ -195,4 +197,26 @@ test("the files of logExperiment are looked at before there is a run", async () 
       PulseError,
     );
   assert.equal(store.runs.size, 0);
+});
+
+test("what a store refuses is told with its run and experiment, and a file in a folder's place by that", async () => {
+  const warnings: string[] = [];
+  const refused = async (changes: readonly unknown[]) =>
+    changes.map(() => ({ kind: "rejected", error: new PulseError("REJECTED", "No room for it.") }) as const);
+  const tracker = createTracker({
+    store: { apply: refused, close: async () => undefined },
+    logger: { warn: (text) => warnings.push(text) },
+  });
+  const run = tracker.startRun({ experiment: "E" });
+  run.end();
+  await tracker.shutdown();
+  assert.match(warnings.join("\n"), new RegExp(`No room for it \\(run ${run.id}, experiment "E"\\)`));
+  const repository = new LocalRepository(join(folder, "artifacts"));
+  const content = (text: string) => ({ size: text.length, open: () => Readable.from([Buffer.from(text)]) });
+  await repository.upload("dir/x.txt", content("x"));
+  await assert.rejects(repository.upload("dir", content("y")), {
+    code: "REJECTED",
+    message: /dir cannot be stored in .*: a folder has that name/,
+  });
+  await assert.rejects(repository.upload("dir/x.txt/z", content("z")), { message: /a file has the name of a folder above it/ });
 });

@@ -193,6 +193,7 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
 const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "a folder has that name",
   ENOTDIR: "a file has the name of a folder above it",
+  EEXIST: "a file has the name of a folder above it", // of a folder that was to be made: unfinished files have names of their own
 };
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === "ENOENT";
