@@ -67,7 +67,7 @@ export class RunBuffer extends GatheredItems {
   #end: RunEnd | undefined;
   /** It is about to end: what is recorded now is what all values came to. */
   #closing = false;
-  #watchers: Set<RunWatcher> | undefined;
+  #watchers: RunWatcher[] | undefined;
   #intake: ChangeSink;
 
   constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined) {
@@ -154,13 +154,13 @@ export class RunBuffer extends GatheredItems {
 
   /** Has a watcher told how the run fares. */
   watch(watcher: RunWatcher): void {
-    this.#watchers ??= new Set();
-    this.#watchers.add(watcher);
+    this.#watchers ??= [];
+    this.#watchers.push(watcher);
   }
 
   /** Whether somebody waits for news of it. */
   get watched(): boolean {
-    return (this.#watchers?.size ?? 0) > 0;
+    return this.#watchers !== undefined;
   }
 
   /** Tells the watchers, if any. */

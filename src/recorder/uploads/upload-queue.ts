@@ -1,3 +1,4 @@
+import type { UploadOptions } from "../../artifacts/artifact-repository.js";
 import { cutText, sanitizeKey } from "../../capture/keys.js";
 import { later } from "../../context/detached.js";
 import { type ExperimentRef, LIMITS } from "../../entities.js";
@@ -60,7 +61,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   readonly #flying = new Map<string, Flight>();
   readonly #ready = new Set<WaitingFile>();
   /** Those whose run is not created yet, by its key. */
-  readonly #uncreated = new Map<string, Set<WaitingFile>>();
+  readonly #uncreated = new Map<string, WaitingFile[]>();
   readonly #denied = new Set<WaitingFile>();
   #over = false;
 
@@ -75,7 +76,7 @@ export class UploadQueue implements ChangeLog<Upload> {
 
   /** Whether nothing is under way or may be without anybody's doing. */
   get idle(): boolean {
-    return this.#over || this.#files.size === this.#denied.size + [...this.#uncreated.values()].reduce((sum, { size }) => sum + size, 0);
+    return this.#over || this.#files.size === this.#denied.size + [...this.#uncreated.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
   /** All that are not stored. */
@@ -101,8 +102,8 @@ export class UploadQueue implements ChangeLog<Upload> {
     this.#waiting.set(nameOf(file), file);
     if (file.ids === undefined) {
       const others = this.#uncreated.get(file.runKey);
-      if (others) others.add(file);
-      else this.#uncreated.set(file.runKey, new Set([file]));
+      if (others) others.push(file);
+      else this.#uncreated.set(file.runKey, [file]);
     } else if (file.copying !== undefined) {
       const goOn = (): void => {
         file.copying = undefined;
@@ -139,7 +140,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   }
 
   #takeUncreated(runKey: string): WaitingFile[] {
-    const files = [...(this.#uncreated.get(runKey) ?? [])];
+    const files = this.#uncreated.get(runKey) ?? [];
     this.#uncreated.delete(runKey);
     return files;
   }
@@ -162,12 +163,12 @@ export class UploadQueue implements ChangeLog<Upload> {
 
   #send(file: WaitingFile): Batch<Upload> {
     const name = nameOf(file);
-    const flight: Flight = { file, controller: new AbortController() };
+    const flight = new Flight(file);
     this.#waiting.delete(name);
     this.#flying.set(name, flight);
     const isOver = (): boolean => this.#flying.get(name) !== flight;
     return {
-      work: [this.uploadOf(file, flight.controller.signal)],
+      work: [this.uploadOf(file, flight)],
       get recalled() {
         return isOver();
       },
@@ -177,7 +178,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   }
 
   /** What is handed over of a file whose run is created. */
-  uploadOf(file: WaitingFile, signal?: AbortSignal): Upload {
+  uploadOf(file: WaitingFile, flight?: Flight): Upload {
     const onState = (state: unknown): void => {
       if (this.#over) return; // it goes on from what was written down last
       file.state = state;
@@ -188,9 +189,16 @@ export class UploadQueue implements ChangeLog<Upload> {
     };
     const { runKey, experiment, path, ids, state } = file;
     const source = this.#listener.locate(file.source);
+    const options: UploadOptions = {
+      get signal() {
+        return flight?.signal;
+      },
+      state,
+      onState,
+      onProgress,
+    };
     return {
-      ...{ runKey, experiment, path, source, ids: ids as StoredIds, subject: path },
-      options: { signal, state, onState, onProgress },
+      ...{ runKey, experiment, path, source, ids: ids as StoredIds, subject: path, options },
       rewritten: () => this.#listener.rewritten(file),
     };
   }
@@ -250,18 +258,22 @@ export class UploadQueue implements ChangeLog<Upload> {
     const flight = this.#flying.get(name);
     if (flight?.file === file) {
       this.#flying.delete(name);
-      flight.controller.abort();
+      flight.abort();
     }
     if (this.#waiting.get(name) === file) this.#waiting.delete(name);
-    for (const files of [this.#files, this.#ready, this.#denied, this.#uncreated.get(file.runKey)]) files?.delete(file);
+    for (const files of [this.#files, this.#ready, this.#denied]) files.delete(file);
+    const uncreated = this.#uncreated.get(file.runKey);
+    const at = uncreated?.indexOf(file) ?? -1;
+    if (at >= 0) uncreated?.splice(at, 1);
   }
 
   /** Takes back what is under way: nobody will hear what becomes of it. */
   recall(): void {
     const flights = [...this.#flying.values()];
     this.#flying.clear();
-    for (const { file, controller } of flights) {
-      controller.abort();
+    for (const flight of flights) {
+      const { file } = flight;
+      flight.abort();
       const next = this.#waiting.get(nameOf(file)); // one that came meanwhile and takes its place
       if (next) this.#replace(file);
       this.#queue(next ?? file);
@@ -271,15 +283,34 @@ export class UploadQueue implements ChangeLog<Upload> {
   /** Takes no notice of anything any more. What has come in parts so far stays there, for the next one to go on: that ends with its connection. */
   stop(): void {
     this.#over = true;
-    for (const { file, controller } of this.#flying.values()) if (file.state === undefined) controller.abort();
+    for (const flight of this.#flying.values()) if (flight.file.state === undefined) flight.abort();
     this.#flying.clear();
   }
 }
 
 /** A file that is on its way. */
-interface Flight {
+class Flight {
   readonly file: WaitingFile;
-  readonly controller: AbortController;
+  #controller: AbortController | undefined;
+  #aborted = false;
+
+  constructor(file: WaitingFile) {
+    this.file = file;
+  }
+
+  /** Made when it is asked for: for a small file it would be the dearest part. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.#aborted = true;
+    this.#controller?.abort();
+  }
 }
 
 const nameOf = (file: WaitingFile): string => {
