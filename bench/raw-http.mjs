@@ -8,14 +8,11 @@ import { fileURLToPath } from "node:url";
 
 const START_MS = 120_000;
 
-/** Brings up `mlflow server` over SQLite in `folder`; it also ends when this process is killed. */
-export async function startServer(python, folder) {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const port = String(probe.address().port);
-  await new Promise((resolve) => probe.close(resolve));
+/** Brings up `mlflow server` over SQLite in `folder`, with further arguments; it also ends when this process is killed. */
+export async function startServer(python, folder, ...more) {
+  const port = await freePort();
   const peer = fileURLToPath(new URL("../test/e2e/peer.py", import.meta.url));
-  const args = ["--host", "127.0.0.1", "--port", port, "--workers", "2", "--backend-store-uri", `sqlite:///${folder}/mlflow.db`];
+  const args = ["--host", "127.0.0.1", "--port", port, "--workers", "2", "--backend-store-uri", `sqlite:///${folder}/mlflow.db`, ...more];
   const { PYTHONPATH: _path, PYTHONHOME: _home, ...kept } = process.env;
   const env = { ...kept, DO_NOT_TRACK: "true", MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" };
   const child = spawn(python, [peer, "server", ...args], { cwd: folder, env, detached: true, stdio: ["pipe", "pipe", "pipe"] });
@@ -41,6 +38,34 @@ export async function startServer(python, folder) {
   }
   await stop();
   throw new Error(`mlflow server did not start:\n${log}`);
+}
+
+/** Brings up an S3 with an empty bucket. */
+export async function startS3(python, folder, bucket) {
+  const port = await freePort();
+  const child = spawn(python, ["-m", "moto.server", "-H", "127.0.0.1", "-p", port], { cwd: folder, stdio: "ignore" });
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const ended = once(child, "close");
+  const stop = async () => {
+    kill();
+    await ended;
+  };
+  const url = `http://127.0.0.1:${port}`;
+  for (const deadline = Date.now() + START_MS; Date.now() < deadline && child.exitCode === null; await sleep(100)) {
+    const made = await fetch(`${url}/${bucket}`, { method: "PUT", signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    if (made?.ok) return { url, stop };
+  }
+  await stop();
+  throw new Error("moto did not start");
+}
+
+async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return String(port);
 }
 
 /** A client that keeps up to `width` things going at once, on kept connections or a fresh one for each request. */

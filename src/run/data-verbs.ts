@@ -6,7 +6,7 @@ import { REDACTED } from "../capture/redact.js";
 import { PulseError } from "../errors.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
 import { failureTag } from "../recorder/uploads/upload-queue.js";
-import { sourceFile } from "../recorder/uploads/upload-source.js";
+import { heldText, sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { type ArtifactStream, chunksOf, drained, isStream } from "./files/chunks.js";
@@ -124,7 +124,7 @@ export abstract class DataVerbs {
           `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(path)}`,
           text,
         );
-      this.#upload(path, Buffer.from(text));
+      this.#upload(path, heldText(text));
     });
   }
 

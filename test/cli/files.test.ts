@@ -39,7 +39,7 @@ function leaveBehind(home: string, uri: string, more: (outbox: Outbox) => void =
     () => outbox.path,
     () => systemClock.id(),
   );
-  outbox.files.put(A, "small.txt", { kind: "bytes", bytes: SMALL });
+  outbox.files.put(A, "small.txt", heldBytes(SMALL));
   outbox.files.put(A, "deep/large.txt", staging.write(LARGE));
   more(outbox);
   outbox.close();

@@ -166,7 +166,7 @@ export class RunBuffer extends GatheredItems {
   /** Tells the watchers, if any. */
   tell<K extends keyof RunWatcher>(what: K, about: Parameters<Required<RunWatcher>[K]>[0]): void {
     if (this.#watchers === undefined) return;
-    for (const watcher of this.#watchers) (watcher[what] as ((about: unknown) => void) | undefined)?.(about);
+    for (const watcher of this.#watchers) (watcher as { [each in K]?: (about: unknown) => void })[what]?.(about);
   }
 
   start(start: RunStart): void {

@@ -1,5 +1,5 @@
 import type { RunEnd } from "../../stores/tracking-store.js";
-import type { UploadSource } from "../uploads/upload-source.js";
+import { heldBytes, type UploadSource } from "../uploads/upload-source.js";
 import type { OutboxFile } from "./outbox-file.js";
 
 /** A file as an outbox has it. */
@@ -24,7 +24,7 @@ export class FileRows {
 
   /** Writes one down and gives its number. */
   put(run: string, path: string, source: UploadSource): number {
-    const columns = source.kind === "bytes" ? [source.bytes.length, source.bytes, null, null] : placeOf(source);
+    const columns = source.kind === "bytes" ? [source.size, source.bytes, null, null] : placeOf(source);
     const { lastInsertRowid } = this.#file.run(
       "INSERT INTO files (run, path, kind, size, bytes, place, changed) VALUES (?, ?, ?, ?, ?, ?, ?)",
       ...([run, path, source.kind, ...columns] as never[]),
@@ -34,7 +34,7 @@ export class FileRows {
 
   /** Writes down where else the bytes are now. */
   move(seq: number, source: UploadSource): void {
-    const [size, , place, changed] = source.kind === "bytes" ? [source.bytes.length, null, null, null] : placeOf(source);
+    const [size, , place, changed] = source.kind === "bytes" ? [source.size, null, null, null] : placeOf(source);
     this.#file.run(
       "UPDATE files SET kind = ?, size = ?, bytes = NULL, place = ?, changed = ? WHERE seq = ?",
       ...([source.kind, size, place, changed, seq] as never[]),
@@ -90,7 +90,7 @@ function keptFile(row: Record<string, unknown>): KeptFile | undefined {
   const { seq, run, path, size, kind, bytes, place, changed, state, run_end } = row;
   const end = stateIn(run_end) as RunEnd | undefined;
   const known = { seq: Number(seq), run: String(run), path: String(path), size: Number(size), state: stateIn(state), end };
-  if (kind === "bytes" && bytes instanceof Uint8Array) return { ...known, source: { kind, bytes } };
+  if (kind === "bytes" && bytes instanceof Uint8Array) return { ...known, source: heldBytes(bytes) };
   if (typeof place !== "string" || !Number.isFinite(changed)) return undefined;
   const file = { size: known.size, changedMs: Number(changed) };
   if (kind === "file") return { ...known, source: { kind, path: place, ...file } };

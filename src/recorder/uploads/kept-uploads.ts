@@ -7,7 +7,6 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { Staging, sweepStaged } from "./staging.js";
 import { failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
-import { sizeOf } from "./upload-source.js";
 import type { Upload } from "./upload-target.js";
 
 /** What is wrong with the settings, and not with a file: another program, or a command, may have others. */
@@ -135,7 +134,7 @@ export class KeptUploads {
   }
 
   #stored(file: KeptFile): void {
-    const bytes = sizeOf(file.source);
+    const bytes = file.source.size;
     this.#gone(file);
     this.#sent(file, bytes);
     this.#listener.stored(bytes);

@@ -7,7 +7,7 @@ import type { StoredIds } from "../../stores/tracking-store.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
 import { experimentKey } from "../dispatch/denied-experiments.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
-import { sizeOf, type UploadSource } from "./upload-source.js";
+import type { UploadSource } from "./upload-source.js";
 import type { Upload } from "./upload-target.js";
 
 /** One file that waits. */
@@ -76,7 +76,9 @@ export class UploadQueue implements ChangeLog<Upload> {
 
   /** Whether nothing is under way or may be without anybody's doing. */
   get idle(): boolean {
-    return this.#over || this.#files.size === this.#denied.size + [...this.#uncreated.values()].reduce((sum, { length }) => sum + length, 0);
+    return (
+      this.#over || this.#files.size === this.#denied.size + [...this.#uncreated.values()].reduce((sum, { length }) => sum + length, 0)
+    );
   }
 
   /** All that are not stored. */
@@ -319,7 +321,7 @@ const nameOf = (file: WaitingFile): string => {
 };
 
 /** Rough resident size of what waits of a file in memory, in bytes. */
-export const bytesInMemory = ({ source }: WaitingFile): number => FILE_BYTES + (source.kind === "bytes" ? sizeOf(source) : 0);
+export const bytesInMemory = ({ source }: WaitingFile): number => FILE_BYTES + (source.kind === "bytes" ? source.size : 0);
 const FILE_BYTES = 400;
 
 /** What is said of a file that was no longer what was logged. */

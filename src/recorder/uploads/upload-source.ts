@@ -18,15 +18,43 @@ export interface SourceFile {
   readonly changedMs: number;
 }
 
+/** Bytes in memory, which nobody else changes. */
+export interface HeldBytes {
+  readonly kind: "bytes";
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Longer texts are encoded at once: a text may be a piece of a much longer one, and hold that. */
+const LONGEST_TEXT = 4096;
+
+/** A short text, encoded when it is stored or written down: in the call, that would be the dearest part. */
+class ShortText implements HeldBytes {
+  readonly kind = "bytes";
+  readonly size: number;
+  #held: string | Uint8Array;
+
+  constructor(text: string) {
+    this.size = Buffer.byteLength(text);
+    this.#held = text;
+  }
+
+  get bytes(): Uint8Array {
+    if (typeof this.#held === "string") this.#held = Buffer.from(this.#held);
+    return this.#held;
+  }
+}
+
+export const heldBytes = (bytes: Uint8Array): HeldBytes => ({ kind: "bytes", size: bytes.length, bytes });
+export const heldText = (text: string): HeldBytes => (text.length <= LONGEST_TEXT ? new ShortText(text) : heldBytes(Buffer.from(text)));
+
 /** Where the bytes of an artifact are until they are stored. */
 export type UploadSource =
-  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | HeldBytes
   /** A file of the user's, as it lies. */
   | ({ readonly kind: "file" } & SourceFile)
   /** A file beside the outbox, by its name there. */
   | ({ readonly kind: "staged"; readonly name: string } & SourceFile);
-
-export const sizeOf = (source: UploadSource): number => (source.kind === "bytes" ? source.bytes.length : source.size);
 
 /** A source that is about to be stored, as it is now. */
 export interface OpenSource {
@@ -46,9 +74,9 @@ export interface OpenSource {
  */
 export function openSource(source: UploadSource, artifact: string): OpenSource {
   if (source.kind === "bytes") {
-    const { bytes } = source;
+    const { bytes, size } = source;
     const open = (start: number, end: number): Readable => Readable.from([bytes.subarray(start, end)]);
-    return { content: { size: bytes.length, open, readSync: () => bytes }, rewritten: false, grown: () => false };
+    return { content: { size, open, readSync: () => bytes }, rewritten: false, grown: () => false };
   }
   const { path } = source;
   // Nobody knows the names of files beside the outbox.

@@ -6,7 +6,7 @@ import { PulseError } from "../../errors.js";
 import type { StoredIds } from "../../stores/tracking-store.js";
 import type { FileAccounting } from "../accounting.js";
 import type { Activity } from "../activities.js";
-import type { RunBuffer } from "../buffer/run-buffer.js";
+import type { RunBuffer, RunWatcher } from "../buffer/run-buffer.js";
 import { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { stateOf } from "../outbox/outbox-writer.js";
@@ -14,7 +14,7 @@ import type { OwnOutbox } from "../outbox/own-outbox.js";
 import { type ArrivalRoom, arrival } from "./arrivals.js";
 import { type StagedFile, Staging } from "./staging.js";
 import { bytesInMemory, failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
-import { type SourceFile, sizeOf, type UploadSource } from "./upload-source.js";
+import { type HeldBytes, heldBytes, type SourceFile, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
 /** How often it is looked whether a file has arrived. */
@@ -41,8 +41,8 @@ export interface UploadsOptions {
   readonly maxArtifactBytes: number;
 }
 
-/** What is logged: bytes, which nobody else changes, a file, or what has been put beside the outbox already. */
-export type LoggedContent = Uint8Array | (SourceFile & { readonly copy: boolean }) | StagedFile;
+/** What is logged: bytes or a text, which nobody else changes, a file, or what has been put beside the outbox already. */
+export type LoggedContent = Uint8Array | HeldBytes | (SourceFile & { readonly copy: boolean }) | StagedFile;
 
 /** A file of this tracker's. */
 interface OwnFile extends WaitingFile {
@@ -118,11 +118,12 @@ export class Uploads {
 
   #overtaken(content: LoggedContent): void {
     const { account } = this.#options;
-    account.recorded(content instanceof Uint8Array ? content.length : content.size, 0);
+    const source = sourceOf(content);
+    account.recorded(source.size, 0);
     account.delivered(1, 0);
-    if (content instanceof Uint8Array || !("kind" in content)) return;
+    if (source.kind !== "staged") return;
     try {
-      this.#staging.remove(content);
+      this.#staging.remove(source);
     } catch {
       // It is swept later.
     }
@@ -171,10 +172,8 @@ export class Uploads {
 
   #take(log: RunBuffer, path: string, content: LoggedContent): void {
     const { account, maxArtifactBytes } = this.#options;
-    const isBytes = content instanceof Uint8Array;
-    const isStaged = !isBytes && "kind" in content;
-    const size = isBytes ? content.length : content.size;
-    const source: UploadSource = isBytes ? { kind: "bytes", bytes: content } : isStaged ? content : { kind: "file", ...fileOf(content) };
+    const source = sourceOf(content);
+    const { kind, size } = source;
     const file: OwnFile = {
       runKey: log.runKey,
       experiment: log.experiment,
@@ -192,8 +191,8 @@ export class Uploads {
       this.#failed(file, log.refused); // which is said already
       return;
     }
-    if (isStaged) this.#stagedBytes += size;
-    else if (this.#options.own.usable && (!isBytes || size > LARGEST_ROW)) {
+    if (kind === "staged") this.#stagedBytes += size;
+    else if (this.#options.own.usable && (kind === "file" || size > LARGEST_ROW)) {
       if (!this.#hasRoomFor(size)) {
         const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
         const error = new PulseError("ARTIFACT_REFUSED", detail);
@@ -201,7 +200,7 @@ export class Uploads {
         this.#failed(file, error);
         return;
       }
-      this.#stage(file, isBytes ? "copy" : content.copy ? "copy" : "link");
+      this.#stage(file, "copy" in content && !content.copy ? "link" : "copy");
     }
     if (log.ids === undefined) this.#watch(log);
     this.#unkept.add(file);
@@ -219,16 +218,7 @@ export class Uploads {
     const { runKey } = log;
     if (this.#queue.expects(runKey)) return;
     this.#options.follow(log);
-    log.watch({
-      created: (ids) => {
-        this.#queue.created(runKey, ids);
-        if (this.#options.own.source) this.#options.own.mustWrite((outbox) => outbox.setIds(runKey, ids));
-      },
-      stored: (ids) => this.#queue.created(runKey, ids), // it is made anew, where that was waited for
-      lost: (error) => {
-        if (log.refused) this.#queue.lost(runKey, error);
-      },
-    });
+    log.watch(new RunOfFiles(log, this.#queue, this.#options.own));
   }
 
   #missing(file: OwnFile, first: boolean): boolean {
@@ -280,7 +270,7 @@ export class Uploads {
   #staged(file: OwnFile, source: UploadSource): void {
     const before = bytesInMemory(file);
     file.source = source;
-    this.#stagedBytes += sizeOf(source);
+    this.#stagedBytes += source.size;
     this.#options.account.released(before - bytesInMemory(file));
     if (file.row !== undefined) {
       const { row } = file;
@@ -318,7 +308,7 @@ export class Uploads {
 
   #write(files: readonly OwnFile[]): boolean {
     const { own, clock } = this.#options;
-    for (const file of files) if (file.source.kind === "bytes" && sizeOf(file.source) > LARGEST_ROW) this.#stage(file, "copy");
+    for (const file of files) if (file.source.kind === "bytes" && file.source.size > LARGEST_ROW) this.#stage(file, "copy");
     const rows: number[] = [];
     const written = own.write((outbox) => {
       rows.length = 0;
@@ -459,4 +449,37 @@ export class Uploads {
 /** Whether nothing of a run is left to be stored but files. */
 const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.flying && log.ids !== undefined;
 
-const fileOf = ({ path, size, changedMs }: SourceFile): SourceFile => ({ path, size, changedMs });
+function sourceOf(content: LoggedContent): UploadSource {
+  if (content instanceof Uint8Array) return heldBytes(content);
+  if ("kind" in content) return content;
+  const { path, size, changedMs } = content;
+  return { kind: "file", path, size, changedMs };
+}
+
+/** Tells the files of a run how it fares; an object literal of closures would be the largest part of what waits for a small file. */
+class RunOfFiles implements RunWatcher {
+  readonly #log: RunBuffer;
+  readonly #queue: UploadQueue;
+  readonly #own: OwnOutbox;
+
+  constructor(log: RunBuffer, queue: UploadQueue, own: OwnOutbox) {
+    this.#log = log;
+    this.#queue = queue;
+    this.#own = own;
+  }
+
+  created(ids: StoredIds): void {
+    const { runKey } = this.#log;
+    this.#queue.created(runKey, ids);
+    if (this.#own.source) this.#own.mustWrite((outbox) => outbox.setIds(runKey, ids));
+  }
+
+  /** It is made anew, where that was waited for. */
+  stored(ids: StoredIds): void {
+    this.#queue.created(this.#log.runKey, ids);
+  }
+
+  lost(error: PulseError): void {
+    if (this.#log.refused) this.#queue.lost(this.#log.runKey, error);
+  }
+}
