@@ -12,6 +12,7 @@ import { createTracker, PulseError, registerArtifactRepository, registerTracking
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { Staging } from "../../src/recorder/uploads/staging.js";
+import { heldBytes } from "../../src/recorder/uploads/upload-source.js";
 import { itemsOf } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { command } from "../support/command.js";
