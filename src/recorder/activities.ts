@@ -10,6 +10,8 @@ interface Running extends Activity {
   over: boolean;
   /** What it is for. */
   readonly of: object | undefined;
+  /** What it waits for, in messages. */
+  readonly source: string | undefined;
   readonly otherwise: () => void;
 }
 
@@ -45,12 +47,22 @@ export class Activities {
     return false;
   }
 
+  /** What some of these wait for that are still under way, in messages. */
+  sources(some: ReadonlySet<object>): string[] {
+    return [...this.#running].flatMap((each) => (some.has(each) && each.source !== undefined ? [each.source] : []));
+  }
+
   /** Does `work`, or, should it fail or the process end before, `otherwise`. Resolves when one of them is done, and never rejects. */
-  async run(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void, of?: object): Promise<void> {
+  async run(
+    work: (activity: Activity) => Promise<void>,
+    otherwise: (error?: unknown) => void,
+    of?: object,
+    source?: string,
+  ): Promise<void> {
     const progress = (): void => {
       this.lastProgress = performance.now();
     };
-    const running: Running = { over: false, of, otherwise, progress };
+    const running: Running = { over: false, of, source, otherwise, progress };
     this.#running.add(running);
     try {
       await work(running);

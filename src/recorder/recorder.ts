@@ -289,17 +289,24 @@ export class Recorder {
       (activity) => this.#files.receive(log, path, chunks, activity),
       (error) => this.#files.refuse(log, path, error instanceof PulseError ? error : new PulseError("LOST_AT_EXIT", lost)),
       log,
+      `the stream logged as ${JSON.stringify(path)} in run ${log.runKey}`,
     );
   }
 
   /**
    * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for it. Should it fail, or the
-   * process end before, `otherwise` is done. Never rejects. `of`: the run it is for, where somebody may wait for that one alone.
+   * process end before, `otherwise` is done. Never rejects. `of`: the run it is for, where somebody may wait for that one alone; `source`: what
+   * somebody else has to give, in messages.
    */
-  async during(work: (activity: Activity) => Promise<void>, otherwise: (error?: unknown) => void, of?: RunBuffer): Promise<void> {
+  async during(
+    work: (activity: Activity) => Promise<void>,
+    otherwise: (error?: unknown) => void,
+    of?: RunBuffer,
+    source?: string,
+  ): Promise<void> {
     const apart = (error?: unknown): void => this.#options.diagnostics.apart(() => otherwise(error));
     if (this.#ended) apart();
-    else await this.#activities.run(work, apart, of);
+    else await this.#activities.run(work, apart, of, source);
   }
 
   get #files(): Uploads {
@@ -361,10 +368,18 @@ export class Recorder {
     while (this.#activities.waits(some)) {
       const last = Math.max(started, this.#activities.lastProgress, this.#dispatcher.lastAccepted);
       const left = Math.min(started + timeoutMs, last + this.exitTimeoutMs) - performance.now();
-      if (left <= 0) return false;
+      if (left <= 0) {
+        for (const source of this.#activities.sources(some)) this.#saySilent(source, Math.round(performance.now() - last));
+        return false;
+      }
       await this.#dispatcher.nextSettled(left);
     }
     return true;
+  }
+
+  #saySilent(source: string, ms: number): void {
+    const detail = `flush() gave up: ${source} has not ended, and nothing came for ${ms} ms.`;
+    this.#options.diagnostics.warnLater(new PulseError("ARTIFACT_UNREADABLE", detail), source);
   }
 
   /** Begins delivery at once, without waiting for it. */

@@ -140,8 +140,9 @@ export abstract class DataVerbs {
       const path = this.#pathOf(artifactFile);
       if (typeof value !== "object" || value === null)
         throw new PulseError("INVALID_VALUE", `logDict needs an object, got ${shownValue(value)}.`);
-      const plain = this.#plain(path, value);
-      this.#upload(path, Buffer.from(/\.ya?ml$/i.test(path) ? yamlText(plain) : jsonText(plain)));
+      const isYaml = /\.ya?ml$/i.test(path);
+      const plain = this.#plain(path, value, { numbers: isYaml });
+      this.#upload(path, Buffer.from(isYaml ? yamlText(plain) : jsonText(plain)));
     });
   }
 
@@ -199,7 +200,7 @@ export abstract class DataVerbs {
         const warn: TablesOptions["warn"] = (code, detail, about) => this.#warn(code, detail, about);
         return new RunTables({ recorder, log, resumed: this.resumed, id: this.place.id, newId: () => this.place.host.clock.id(), warn });
       });
-      this.#tables.add(path, rows, (column, value) => this.#plain(path, types.isDate(value) ? isoOf(value) : value, column));
+      this.#tables.add(path, rows, (column, value) => this.#plain(path, types.isDate(value) ? isoOf(value) : value, { key: column }));
     });
   }
 
@@ -304,9 +305,9 @@ export abstract class DataVerbs {
     return other;
   }
 
-  #plain(path: string, value: unknown, key = ""): unknown {
+  #plain(path: string, value: unknown, options: { key?: string; numbers?: boolean }): unknown {
     const { host } = this.place;
-    const plain = plainOf(host, value, { key });
+    const plain = plainOf(host, value, options);
     if (plain.redacted) sayRedacted(host, JSON.stringify(path), "", REDACTED);
     return plain.value;
   }

@@ -8,6 +8,8 @@ import { after, test } from "node:test";
 import sharp from "sharp";
 import type { PulseConfig } from "../../src/config/options.js";
 import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
+import { arrival } from "../../src/recorder/uploads/arrivals.js";
+import { Staging } from "../../src/recorder/uploads/staging.js";
 import { openSource, sourceFile } from "../../src/recorder/uploads/upload-source.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
@@ -35,8 +37,13 @@ test("a value is YAML by its name: what YAML 1.1 would misread is quoted, keys a
     run.logDict({ no: "no", big: 1e21, small: -1e-7, at: new Date(0), b: [1, { c: null }], password: "hunter2hunter2" }, "c.yml");
     const shared = { x: 1 };
     run.logDict({ one: shared, two: shared }, "shared.YAML");
+    run.logDict({ loss: Number.NaN, most: Infinity, least: -Infinity }, "numbers.yaml");
+    run.logDict({ loss: Number.NaN }, "numbers.json");
   });
   await tracker.flush();
+  // As PyYAML writes and reads them; JSON has no word for them.
+  assert.equal(text("numbers.yaml"), "least: -.inf\nloss: .nan\nmost: .inf\n");
+  assert.equal(text("numbers.json"), '{\n  "loss": null\n}');
   assert.equal(
     text("c.yml"),
     'at: "1970-01-01 00:00:00"\nb:\n  - 1\n  - c: null\nbig: 1.0e+21\n"no": "no"\npassword: "[redacted]"\nsmall: -1.0e-7\n',
@@ -153,6 +160,94 @@ test("flush waits for a stream that still comes, however long as long as it come
   tracker.withRun({}, (run) => void run.logStream(slow(), "slow.txt"));
   await tracker.flush();
   assert.equal(text("slow.txt"), Array.from({ length: 30 }, (_, i) => i).join(""));
+});
+
+test("flush names the stream that it gave up waiting for", async () => {
+  const { tracker, warnings } = memory({ exitTimeoutMs: 40 });
+  const run = tracker.startRun({ runName: "waits" });
+  let close: () => void = () => undefined;
+  async function* silent() {
+    yield "begins";
+    await new Promise<void>((resolve) => {
+      close = resolve;
+    });
+  }
+  const read = run.logStream(silent(), "socket.log");
+  await tracker.flush();
+  assert.match(
+    warnings.join("\n"),
+    /flush\(\) gave up: the stream logged as "socket\.log" in run [\da-f]{32} has not ended, and nothing came for \d+ ms\./,
+  );
+  close();
+  await read;
+  run.end();
+  await tracker.shutdown();
+});
+
+test("a stream that breaks off when another file has taken its path is no loss", async () => {
+  const { tracker, text, run, warnings } = memory();
+  async function* broken() {
+    yield "half";
+    await new Promise(setImmediate);
+    throw new Error("gone");
+  }
+  await tracker.withRun({}, async (run) => {
+    const read = run.logStream(broken(), "a.txt");
+    run.logText("whole", "a.txt");
+    await read;
+  });
+  await tracker.flush();
+  assert.equal(text("a.txt"), "whole");
+  assert.deepEqual(
+    [...run().tags.keys()].filter((key) => key.startsWith("pulse.")),
+    [],
+  );
+  assert.deepEqual(warnings, []);
+  const { artifacts, rejected, pending } = tracker.stats();
+  assert.deepEqual([artifacts, rejected, pending], [2, 0, 0]);
+});
+
+/** Takes chunks of 50,000 bytes while the disk has room for so many bytes; what is beside the outbox afterwards comes with it. */
+async function arriving(chunks: number, { disk, inMemory }: { disk: number; inMemory: number }) {
+  const outbox = join(mkdtempSync(join(folder, "arrivals-")), "a.outbox");
+  let id = 0;
+  const staging = new Staging(
+    () => outbox,
+    () => `s${id++}`,
+  );
+  const begin = staging.writer.bind(staging);
+  staging.writer = async () => {
+    const writer = await begin();
+    let written = 0;
+    const write = async (bytes: Uint8Array): Promise<void> => {
+      const room = Math.max(0, disk - written);
+      written += bytes.length;
+      if (bytes.length > room) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+      await writer.write(bytes);
+    };
+    return { ...writer, write };
+  };
+  async function* source() {
+    for (let i = 0; i < chunks; i++) yield Buffer.alloc(50_000, i);
+  }
+  const room = { staging, usable: () => true, inMemory, beside: () => 1e9 };
+  const came = await arrival("x", source(), room, { over: false, progress: () => undefined }).catch((error: unknown) => error);
+  return { came, left: readdirSync(`${outbox}.files`) };
+}
+
+test("a stream that the disk has no room for goes on in memory, and is left out when that is full too", async () => {
+  const whole = Buffer.concat(Array.from({ length: 6 }, (_, i) => Buffer.alloc(50_000, i)));
+  for (const disk of [0, 120_000]) {
+    const { came, left } = await arriving(6, { disk, inMemory: 1e6 });
+    assert.ok(came instanceof Uint8Array && whole.equals(came), String(came));
+    assert.deepEqual(left, []);
+  }
+  const { came, left } = await arriving(6, { disk: 120_000, inMemory: 200_000 });
+  assert.match(
+    String(came),
+    /There is no room for all of x beside the outbox \(ENOSPC: .*\), nor in memory; it is left out\. Free space on that disk, or raise maxPendingBytes\./,
+  );
+  assert.deepEqual(left, []);
 });
 
 test("a run that forgets reads a stream to its end, since who writes it waits", async () => {

@@ -27,22 +27,38 @@ export async function arrival(
   activity: Activity,
 ): Promise<Uint8Array | StagedFile | undefined> {
   let writer: StagedWriter | undefined;
-  const tooMuch = (option: string): PulseError =>
-    new PulseError("ARTIFACT_REFUSED", `There is no room for all of ${what}; it is left out. Raise ${option}, or log less at once.`);
+  const tooMuch = (option: string, cause?: unknown): PulseError => {
+    const why = cause === undefined ? "" : ` beside the outbox (${messageOf(cause)}), nor in memory`;
+    const todo = cause === undefined ? `Raise ${option}, or log less at once.` : `Free space on that disk, or raise ${option}.`;
+    return new PulseError("ARTIFACT_REFUSED", `There is no room for all of ${what}${why}; it is left out. ${todo}`, cause);
+  };
   try {
     let size = 0;
     const parts: Uint8Array[] = [];
+    let failed: { readonly error: unknown } | undefined;
     for await (const chunk of chunks) {
       if (activity.over) return undefined;
       activity.progress();
       size += chunk.length;
-      if (size > LARGEST_IN_MEMORY && writer === undefined && usable()) {
-        writer = await staging.writer();
-        for (const part of parts.splice(0)) await writer.write(part);
+      parts.push(chunk);
+      if (size > LARGEST_IN_MEMORY && failed === undefined && (writer !== undefined || usable())) {
+        if (size > beside()) throw tooMuch("outbox.maxArtifactBytes");
+        try {
+          writer ??= await staging.writer();
+          for (let part = parts[0]; part !== undefined; part = parts[0]) {
+            await writer.write(part);
+            parts.shift();
+          }
+        } catch (error) {
+          failed = { error }; // the disk may be full: memory may have room
+          if (size <= inMemory && writer !== undefined) {
+            const staged = writer;
+            writer = undefined;
+            parts.unshift(await staged.takeBack());
+          }
+        }
       }
-      if (size > (writer ? beside() : inMemory)) throw tooMuch(writer ? "outbox.maxArtifactBytes" : "maxPendingBytes");
-      if (writer) await writer.write(chunk);
-      else parts.push(chunk);
+      if (size > inMemory && (writer === undefined || failed !== undefined)) throw tooMuch("maxPendingBytes", failed?.error);
     }
     if (activity.over) return undefined;
     const whole = writer ? await writer.end() : Buffer.concat(parts);

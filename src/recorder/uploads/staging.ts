@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { copyFile, open } from "node:fs/promises";
+import { copyFile, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder } from "../../make-folder.js";
 import type { SourceFile, UploadSource } from "./upload-source.js";
@@ -31,6 +31,8 @@ export type StagedFile = UploadSource & { readonly kind: "staged" };
 export interface StagedWriter {
   write(bytes: Uint8Array): Promise<void>;
   end(): Promise<StagedFile>;
+  /** Gives back what was written, as far as that went well, and takes the file away. */
+  takeBack(): Promise<Uint8Array>;
   /** Takes away what was written. */
   abandon(): Promise<void>;
 }
@@ -71,27 +73,49 @@ export class Staging {
   /** The same without holding the event loop. */
   async copy(file: SourceFile): Promise<StagedFile> {
     const { name, path } = this.#next();
-    await copyFile(file.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    chmodSync(path, OWNER_FILE);
-    return staged(name, path);
+    try {
+      await copyFile(file.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      chmodSync(path, OWNER_FILE);
+      return staged(name, path);
+    } catch (error) {
+      discard(path);
+      throw error;
+    }
   }
 
   /** Writes bytes. */
   write(bytes: Uint8Array): StagedFile {
     const { name, path } = this.#next();
-    writeFileSync(path, bytes, { mode: OWNER_FILE, flag: "wx" });
-    return staged(name, path);
+    try {
+      writeFileSync(path, bytes, { mode: OWNER_FILE, flag: "wx" });
+      return staged(name, path);
+    } catch (error) {
+      discard(path);
+      throw error;
+    }
   }
 
   /** Begins a file that is written bit by bit. */
   async writer(): Promise<StagedWriter> {
     const { name, path } = this.#next();
     const file = await open(path, "wx", OWNER_FILE);
+    let written = 0;
     return {
-      write: (bytes) => file.writeFile(bytes),
+      write: async (bytes) => {
+        await file.writeFile(bytes);
+        written += bytes.length;
+      },
       end: async () => {
         await file.close();
         return staged(name, (this.locate({ kind: "staged", name, path, size: 0, changedMs: 0 }) as StagedFile).path);
+      },
+      takeBack: async () => {
+        await file.close();
+        try {
+          return (await readFile(path)).subarray(0, written);
+        } finally {
+          discard(path);
+        }
       },
       abandon: async () => {
         await file.close();
@@ -107,7 +131,12 @@ export class Staging {
 
   #place(file: SourceFile, put: (to: string) => void): StagedFile {
     const { name, path } = this.#next();
-    put(path);
+    try {
+      put(path);
+    } catch (error) {
+      discard(path);
+      throw error;
+    }
     return { ...file, kind: "staged", name, path };
   }
 
@@ -124,6 +153,15 @@ export class Staging {
 function staged(name: string, path: string): StagedFile {
   const { size, mtimeMs } = statSync(path);
   return { kind: "staged", name, path, size, changedMs: mtimeMs };
+}
+
+/** Takes away what came of a file before something failed: the disk may be full. Its name is new, so it is nobody else's. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // It is swept later.
+  }
 }
 
 /** Removes the folder beside an outbox that is no more, with what is in it. */

@@ -110,6 +110,9 @@ export class Uploads {
       if (content === undefined) return;
       if (arriving.calls === call) this.#take(log, path, content);
       else this.#overtaken(content);
+    } catch (error) {
+      if (arriving.calls === call) throw error;
+      this.#overtaken(new Uint8Array()); // it broke off, but another one counts
     } finally {
       arriving.streams--;
       if (arriving.streams === 0) this.#arriving.delete(name);

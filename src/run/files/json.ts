@@ -13,11 +13,12 @@ export interface Plain {
 
 /**
  * Gives of a value what JSON can hold, as Python's client writes it: what JSON lacks by its text. Keys that name secrets lose their values,
- * unless `whole`. `key`: the name it stands under.
+ * unless `whole`. `key`: the name it stands under. `numbers`: NaN and the infinities stay, for who can write them.
  * @throws what the value's own getters and `toJSON` throw; RangeError for one that is nested too deep.
  */
-export function plainOf(host: RunHost, value: unknown, { key = "", whole = false }: { key?: string; whole?: boolean } = {}): Plain {
-  const plain = new PlainValue(host, whole || host.config.redact === false);
+export function plainOf(host: RunHost, value: unknown, options: { key?: string; whole?: boolean; numbers?: boolean } = {}): Plain {
+  const { key = "", whole = false, numbers = false } = options;
+  const plain = new PlainValue(host, whole || host.config.redact === false, numbers);
   const made = plain.of(key, value, []) ?? null;
   return { value: made, redacted: plain.redacted };
 }
@@ -30,10 +31,12 @@ class PlainValue {
   redacted = false;
   readonly #host: RunHost;
   readonly #whole: boolean;
+  readonly #numbers: boolean;
 
-  constructor(host: RunHost, whole: boolean) {
+  constructor(host: RunHost, whole: boolean, numbers: boolean) {
     this.#host = host;
     this.#whole = whole;
+    this.#numbers = numbers;
   }
 
   of(key: string, value: unknown, above: readonly object[]): unknown {
@@ -43,7 +46,7 @@ class PlainValue {
       case "bigint":
         return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
       case "number":
-        return Number.isFinite(value) ? value : null;
+        return this.#numbers || Number.isFinite(value) ? value : null;
       case "symbol":
         return String(value);
       case "object":
