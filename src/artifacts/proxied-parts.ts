@@ -2,6 +2,7 @@ import { PulseError } from "../errors.js";
 import { Failure } from "../http/failure.js";
 import { list, record, text } from "../http/json.js";
 import type { MlflowApi } from "../http/mlflow-api.js";
+import { receiverMs } from "../http/transfer.js";
 import { wholeAnswer } from "../http/whole-answer.js";
 import type { ArtifactContent, UploadOptions } from "./artifact-repository.js";
 import { bodyOf } from "./content.js";
@@ -78,10 +79,8 @@ export class ProxiedParts {
     }
     try {
       const parts = await uploadParts({ ...job, upload });
-      await this.#call("complete", path, {
-        upload_id: upload.uploadId,
-        parts: parts.map((part) => ({ part_number: part.number, etag: part.etag })),
-      });
+      const named = parts.map((part) => ({ part_number: part.number, etag: part.etag }));
+      await this.#call("complete", path, { upload_id: upload.uploadId, parts: named }, receiverMs(content.size));
       return true;
     } catch (error) {
       if (Date.now() - upload.began >= URLS_LIVE_MS && !signal?.aborted && isPassing(error)) {
@@ -142,11 +141,11 @@ export class ProxiedParts {
     await this.#call("abort", path, { upload_id: uploadId }).catch(() => {});
   }
 
-  async #call(call: "create" | "complete" | "abort", path: string, more: object): Promise<Record<string, unknown>> {
+  async #call(call: "create" | "complete" | "abort", path: string, more: object, moreMs: number = 0): Promise<Record<string, unknown>> {
     const { folder, name } = parted(path);
     const body = JSON.stringify({ path: name, ...more });
     const request = { method: "POST", path: `${CALLS}${call}/${encoded(folder)}`, body } as const;
-    const answer = await this.#api.send(request);
+    const answer = await this.#api.send(request, moreMs);
     if (answer.status < 200 || answer.status >= 300) throw this.#api.failureOf(request, answer);
     const json = objectOf(answer.text);
     if (json === undefined) throw this.#api.incomplete(`mpu/${call}`);

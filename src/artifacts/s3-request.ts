@@ -16,6 +16,8 @@ export interface S3Request {
   readonly body?: Body | string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly hold?: boolean;
+  /** What the store has to work through beside the body, in bytes. */
+  readonly handles?: number;
   /** For messages: what was asked for. */
   readonly what: string;
 }
@@ -78,7 +80,7 @@ export class S3Bucket {
     return true;
   }
 
-  async #send({ method, key, query = {}, headers = {}, body, signal, hold = false }: S3Request): Promise<IncomingMessage> {
+  async #send({ method, key, query = {}, headers = {}, body, signal, hold = false, handles }: S3Request): Promise<IncomingMessage> {
     const region = this.#region ?? this.#settings.region;
     const url = this.#url(region, key, query);
     const { accessKeyId, secretAccessKey, sessionToken } = await this.#settings.credentials();
@@ -97,7 +99,7 @@ export class S3Bucket {
     const signed = await signer.sign();
     const bytes = typeof body === "string" ? Buffer.from(body) : undefined;
     const sent = bytes ? { length: bytes.length, open: () => once(bytes) } : (body as Body | undefined);
-    return this.#client.send({ url, method, headers: Object.fromEntries(signed.headers), body: sent, signal, hold });
+    return this.#client.send({ url, method, headers: Object.fromEntries(signed.headers), body: sent, signal, hold, handles });
   }
 
   /** A custom endpoint, and a name with dots (no certificate fits it), have the bucket in the path; AWS has it in the host. */

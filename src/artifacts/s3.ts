@@ -141,11 +141,11 @@ export class S3Repository implements ArtifactRepository {
     return { uploadId, size, partSize: partSizeFor(size, this.#sizes), parts: [] };
   }
 
-  async #complete(path: string, { uploadId }: PartedUpload, parts: readonly Part[]): Promise<void> {
+  async #complete(path: string, { uploadId, size }: PartedUpload, parts: readonly Part[]): Promise<void> {
     const named = parts.map(({ number, etag }) => `<Part><PartNumber>${number}</PartNumber><ETag>${xmlEscaped(etag)}</ETag></Part>`);
     const body = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${named.join("")}</CompleteMultipartUpload>`;
     const what = `to put the parts of ${path} together`;
-    await this.#bucket.ask({ method: "POST", key: this.#key(path), query: { uploadId }, body, what });
+    await this.#bucket.ask({ method: "POST", key: this.#key(path), query: { uploadId }, body, handles: size, what });
   }
 
   /** Best effort: what is left is for a rule of the bucket to clean up. */

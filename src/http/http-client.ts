@@ -24,6 +24,8 @@ export interface HttpRequest {
   readonly secretHeaders: Readonly<Record<string, string>>;
   /** When it has failed if it is not over, by `performance.now()`. */
   readonly until: number;
+  /** How long that was, for messages. */
+  readonly timeoutMs: number;
 }
 
 /** A request whose body, or whose answer, is not held in memory. */
@@ -35,7 +37,6 @@ export interface HttpTransfer extends Transfer, Pick<HttpRequest, "path" | "head
 export class HttpClient {
   readonly choice: ConnectionChoice = new ConnectionChoice();
   readonly #base: URL;
-  readonly #settings: ServerSettings;
   readonly #connections: Connections;
   readonly #proxy: URL | undefined;
   /** Whether anything was ever answered: then the scheme is right. */
@@ -43,7 +44,6 @@ export class HttpClient {
 
   constructor(base: URL, settings: ServerSettings) {
     this.#base = base;
-    this.#settings = settings;
     this.#connections = new Connections(settings);
     this.#proxy = this.#connections.proxyTo(base);
   }
@@ -176,8 +176,7 @@ export class HttpClient {
         reject(this.#unreachable(error));
       };
       const timer = setTimeout(() => {
-        const { requestTimeoutMs } = this.#settings;
-        fail(new PulseError("STORE_UNAVAILABLE", `${this.#shown} has not answered within ${requestTimeoutMs} ms.`));
+        fail(new PulseError("STORE_UNAVAILABLE", `${this.#shown} has not answered within ${request.timeoutMs} ms.`));
         started?.destroy();
       }, request.until - performance.now()).unref();
       try {

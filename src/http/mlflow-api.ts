@@ -109,12 +109,16 @@ export class MlflowApi {
     return this.#facts;
   }
 
-  /** Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. */
-  send(request: Pick<HttpRequest, "method" | "path" | "body">): Promise<HttpAnswer> {
-    const until = performance.now() + this.#settings.requestTimeoutMs;
+  /**
+   * Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. `moreMs`: what the server
+   * may need beside the usual time.
+   */
+  send(request: Pick<HttpRequest, "method" | "path" | "body">, moreMs: number = 0): Promise<HttpAnswer> {
+    const timeoutMs = this.#settings.requestTimeoutMs + Math.round(moreMs);
+    const until = performance.now() + timeoutMs;
     return this.#authorized(
       until,
-      (secretHeaders) => this.client.send({ ...request, headers: this.#headers, secretHeaders, until }),
+      (secretHeaders) => this.client.send({ ...request, headers: this.#headers, secretHeaders, until, timeoutMs }),
       ({ status }) => status,
     );
   }

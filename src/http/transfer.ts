@@ -16,6 +16,8 @@ export interface Transfer {
   readonly body?: Body | undefined;
   /** Most milliseconds without a byte in either direction. */
   readonly idleMs: number;
+  /** What the receiver has to work through, where that is more than the body: bytes. */
+  readonly handles?: number | undefined;
   /** Ends it: the promise is rejected with the signal's reason, an answer that has begun is cut off. */
   readonly signal?: AbortSignal | undefined;
   /** Whether the process lives until it is over. @default false */
@@ -26,8 +28,10 @@ export interface Transfer {
   readonly onRepeat?: (() => void) | undefined;
 }
 
-/** After a body has ended its receiver may still be handing it on, at such a pace at least: bytes in a millisecond. */
+/** Bytes in a millisecond. */
 const SLOWEST_RECEIVER = 2 * 1024;
+/** How long a receiver may be silent after a body has ended, since it is still handing on or putting together so many bytes: milliseconds. */
+export const receiverMs = (bytes: number): number => bytes / SLOWEST_RECEIVER;
 /** How often it is looked whether there was progress. */
 const LOOK_MS = 1_000;
 
@@ -37,7 +41,7 @@ const LOOK_MS = 1_000;
  * @throws what has ended it: the connection's error, that of reading the body, the signal's reason, or PulseError `STORE_UNAVAILABLE`.
  */
 export function transfer(name: string, begin: () => ClientRequest, options: Transfer): Promise<IncomingMessage> {
-  const { body, idleMs, signal, hold = false, onSent } = options;
+  const { body, handles = 0, idleMs, signal, hold = false, onSent } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const request = begin();
@@ -98,7 +102,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
         if (!request.write(chunk)) await drained(request);
       }
       request.end();
-      allowedMs = idleMs + body.length / SLOWEST_RECEIVER;
+      allowedMs = idleMs + receiverMs(Math.max(body.length, handles));
       since = performance.now();
       onSent?.();
     };

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
 
 /** A request as the store saw it. */
@@ -22,6 +23,8 @@ export interface FakeS3 {
   readonly seen: S3Seen[];
   /** Asked before each request. */
   fault: (seen: S3Seen) => S3Fault;
+  /** How long it works at a request before it answers, in milliseconds. */
+  worksMs: (seen: S3Seen) => number;
   /** Asked when a request was carried out: its answer is lost. */
   loses: (seen: S3Seen) => boolean;
   close(): void;
@@ -56,6 +59,7 @@ export async function fakeS3(): Promise<FakeS3> {
     uploads,
     seen,
     fault: () => undefined,
+    worksMs: () => 0,
     loses: () => false,
     close() {
       server.close();
@@ -71,6 +75,7 @@ export async function fakeS3(): Promise<FakeS3> {
       if (fake.loses(one)) return void request.socket.destroy();
       response.writeHead(status, headers).end(body);
     };
+    await sleep(fake.worksMs(one));
     const fault = fake.fault(one);
     if (fault === "cut") return void request.socket.destroy();
     const chunks: Buffer[] = [];
