@@ -34,7 +34,7 @@ export function artifactPath(text: unknown): string {
   const path = text.split("/").filter((segment) => segment !== "");
   if (path.length === 0) throw wrong("is empty");
   if (path.some((segment) => Buffer.byteLength(segment) > LONGEST_NAME)) throw wrong(`has a name of more than ${LONGEST_NAME} bytes`);
-  if (!isHarmless(path)) throw wrong("has a segment . or ..");
+  if (!isHarmless(path)) throw wrong('has a segment "." or ".."');
   return path.join("/");
 }
 

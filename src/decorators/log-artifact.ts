@@ -1,7 +1,7 @@
 import { type ArtifactSelector, compileArtifacts } from "../capture/artifacts.js";
 import type { Wrong } from "../capture/check.js";
-import { artifactFault } from "../capture/selector-faults.js";
 import { PulseError } from "../errors.js";
+import { filesFault } from "../run/files/content.js";
 import type { AnyFunction } from "../run/plan.js";
 import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
@@ -34,7 +34,7 @@ interface LogArtifactFactory {
 export const LogArtifact: LogArtifactFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) throw new PulseError("INVALID_OPTION", 'LogArtifact needs the name of the file, as in @LogArtifact("report.md").');
   const selector = args[0] as ArtifactSelector;
-  const got = artifactFault(selector);
+  const got = filesFault(selector);
   if (got !== undefined)
     throw wrongInput("LogArtifact", "the selector", "the name of a file, or a record of names with paths and functions", selector, { got });
   return (...target: unknown[]): unknown =>

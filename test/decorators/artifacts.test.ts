@@ -156,7 +156,7 @@ test("what is no content, a path that leads nowhere and a function that fails ar
     fails(): number {
       return 7;
     }
-    @LogArtifact("../up.txt")
+    @TrackedRun({ artifacts: "../up.txt" })
     up(): string {
       return "x";
     }
@@ -191,6 +191,12 @@ test("what is no content, a path that leads nowhere and a function that fails ar
 test("selectors that are none are refused where they are written", () => {
   const wrong = [undefined, "", {}, ["a"], 3, { "a.txt": 3 }, { "": "a" }, () => "x"];
   for (const selector of wrong) assert.throws(() => LogArtifact(selector as Any), { code: "INVALID_OPTION" }, String(selector));
+  for (const [selector, why] of [
+    ["../notes.md", /; got "\.\.\/notes\.md", which has a segment "\." or "\.\."\.$/],
+    [{ "a.txt": "a", "/b.txt": "b" }, /; got "\/b\.txt", which is absolute; it must be relative to the run's artifacts\.$/],
+    ["run#1.md", /; got "run#1\.md", which has a #/],
+  ] as const)
+    assert.throws(() => LogArtifact(selector), { code: "INVALID_OPTION", message: why });
   class Bare {}
   assert.throws(() => (LogArtifact as Any)(Bare.prototype, "train", { value: () => 1 }), {
     message: /LogArtifact needs the name of the file/,

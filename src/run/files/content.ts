@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { types } from "node:util";
 import { artifactPath } from "../../artifacts/paths.js";
 import { noContent } from "../../capture/artifacts.js";
+import { artifactFault } from "../../capture/selector-faults.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
 import { sourceFile } from "../../recorder/uploads/upload-source.js";
 import { shownValue } from "../../wrong-input.js";
@@ -42,6 +43,19 @@ export function givenPath(artifactFile: unknown): string {
   const path = artifactPath(artifactFile);
   if (!/[\\/]$/.test(artifactFile)) return path;
   throw new PulseError("INVALID_VALUE", `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`);
+}
+
+/** What is wrong with a selector of files, for messages: with the paths it names, too. */
+export function filesFault(selector: unknown): string | undefined {
+  const fault = artifactFault(selector);
+  if (fault !== undefined) return fault;
+  for (const file of typeof selector === "string" ? [selector] : Object.keys(selector as object))
+    try {
+      artifactPath(file);
+    } catch (error) {
+      return messageOf(error).replace(/^Artifact path ("(?:[^"\\]|\\.)*") (.*)\.$/, "$1, which $2");
+    }
+  return undefined;
 }
 
 /** @throws PulseError `INVALID_VALUE` for what names no file or folder. */
