@@ -313,6 +313,7 @@ export abstract class DataVerbs {
   }
 
   #receive(path: string, stream: ArtifactStream): Promise<void> {
+    this.#tables?.overtaken(path);
     return this.log ? this.place.host.recorder.receive(this.log, path, chunksOf(stream)) : Promise.resolve();
   }
 
@@ -321,6 +322,7 @@ export abstract class DataVerbs {
   }
 
   #upload(path: string, content: LoggedContent): void {
+    this.#tables?.overtaken(path);
     const { log } = this;
     if (log) this.place.host.recorder.upload(log, path, content);
   }

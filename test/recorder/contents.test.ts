@@ -162,6 +162,20 @@ test("flush waits for a stream that still comes, however long as long as it come
   assert.equal(text("slow.txt"), Array.from({ length: 30 }, (_, i) => i).join(""));
 });
 
+test("of a path the last call counts, also where a table is one of them", async () => {
+  const { tracker, text } = memory();
+  const both = '{\n  "columns": [\n    "a"\n  ],\n  "data": [\n    [\n      1\n    ],\n    [\n      2\n    ]\n  ]\n}';
+  await tracker.withRun({}, async (run) => {
+    for (const path of ["text.json", "stream.json", "again.json"]) run.logTable([{ a: 1 }], path);
+    run.logText("x", "text.json");
+    run.logText("x", "again.json");
+    await run.logStream(Readable.from(["s"]), "stream.json");
+    run.logTable([{ a: 2 }], "again.json");
+  });
+  await tracker.flush();
+  assert.deepEqual(["text.json", "stream.json", "again.json"].map(text), ["x", "s", both]);
+});
+
 test("flush names the stream that it gave up waiting for", async () => {
   const { tracker, warnings } = memory({ exitTimeoutMs: 40 });
   const run = tracker.startRun({ runName: "waits" });

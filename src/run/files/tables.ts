@@ -47,6 +47,11 @@ export class RunTables {
     table.grew();
   }
 
+  /** Another file is logged at a path: a table there is not recorded unless it grows again. */
+  overtaken(path: string): void {
+    this.#tables.get(path)?.overtaken();
+  }
+
   #tag(paths: Iterable<string>): void {
     this.#options.log.tag({ key: TABLES_TAG, value: tagOf(paths) });
   }
@@ -85,7 +90,13 @@ class GrowingTable {
   readonly #options: TablesOptions;
   /** The one that is stored has been looked for, or there can be none. */
   #known: boolean;
-  readonly #record = (): void => this.#options.recorder.upload(this.#options.log, this.#path, this.#bytes());
+  /** It has grown since it was recorded. */
+  #due = false;
+  readonly #record = (): void => {
+    if (!this.#due) return;
+    this.#due = false;
+    this.#options.recorder.upload(this.#options.log, this.#path, this.#bytes());
+  };
 
   constructor(path: string, options: TablesOptions) {
     this.#path = path;
@@ -95,7 +106,12 @@ class GrowingTable {
   }
 
   grew(): void {
+    this.#due = true;
     if (this.#known) this.#options.recorder.grown(this.#record);
+  }
+
+  overtaken(): void {
+    this.#due = false;
   }
 
   #bytes(): Uint8Array {
