@@ -52,6 +52,40 @@ test("a value is YAML by its name: what YAML 1.1 would misread is quoted, keys a
   assert.match(warnings.join("\n"), /"c\.yml".*REDACTED/);
 });
 
+test("secrets in pairs, in named values and behind options are replaced in values, and their neighbours stay", async () => {
+  const { tracker, text } = memory();
+  tracker.withRun({}, (run) =>
+    run.logDict(
+      {
+        pairs: [
+          ["password", "hunter2hunter2"],
+          ["user", "ann"],
+        ],
+        named: [
+          { name: "api_key", value: "zzzzzzzzzzzz" },
+          { value: "plain", name: "HOME" },
+        ],
+        command: ["train", "--password", "hunter3hunter3", "--epochs", "3"],
+        words: ["password", "username", "email"],
+      },
+      "c.json",
+    ),
+  );
+  await tracker.flush();
+  assert.deepEqual(JSON.parse(text("c.json") ?? ""), {
+    pairs: [
+      ["password", "[redacted]"],
+      ["user", "ann"],
+    ],
+    named: [
+      { name: "api_key", value: "[redacted]" },
+      { value: "plain", name: "HOME" },
+    ],
+    command: ["train", "--password", "[redacted]", "--epochs", "3"],
+    words: ["password", "username", "email"],
+  });
+});
+
 test("streams of every kind are read to their end, and Blobs", async () => {
   const { tracker, text, warnings } = memory();
   const file = join(folder, "stream.txt");

@@ -4,6 +4,11 @@ import type { RunHost } from "../run-host.js";
 /** How deep a value may be nested. */
 const MAX_DEPTH = 100;
 
+/** What may be the name of a secret at the head of a pair, before it in a list of arguments, and under which key names stand in records. */
+const NAME = /^-{0,2}[A-Za-z][\w.-]{0,200}$/;
+const FLAG = /^--?[A-Za-z][\w.-]{0,200}$/;
+const NAMING = /^(?:name|key|header|field|variable)$/i;
+
 /** What JSON can hold of a value. */
 export interface Plain {
   readonly value: unknown;
@@ -79,15 +84,32 @@ class PlainValue {
     if (typeof toJSON === "function") return this.of(key, toJSON.call(value, key), inside);
     if (value instanceof Map) return this.#entries(value, inside);
     if (Array.isArray(value) || value instanceof Set || isNumbers(value))
-      return Array.from(value, (each) => this.of(key, each, inside) ?? null);
+      return Array.from(value as Iterable<unknown>, (each, i) => this.of(this.#nameIn(value, i) ?? key, each, inside) ?? null);
     return this.#entries(Object.entries(value), inside);
+  }
+
+  /** The name of a secret that stands before an item of a list: `["password", "…"]`, `["--password", "…"]`. */
+  #nameIn(list: object, i: number): string | undefined {
+    if (this.#whole || i === 0 || !Array.isArray(list)) return undefined;
+    const before: unknown = list[i - 1];
+    if (typeof before !== "string" || !(list.length === 2 ? NAME : FLAG).test(before)) return undefined;
+    const name = before.replace(/^-+/, "");
+    return typeof list[i] === "string" && isSecretKey(name, list[i]) ? name : undefined;
+  }
+
+  /** The name of a secret that stands beside its value: `{ name: "password", value: "…" }`, as in lists of headers and variables. */
+  #nameBeside(entries: readonly [unknown, unknown][], value: unknown): string | undefined {
+    if (this.#whole || typeof value !== "string") return undefined;
+    const name = entries.find(([key, named]) => typeof named === "string" && NAMING.test(String(key)))?.[1] as string | undefined;
+    return name !== undefined && isSecretKey(name, value) ? name : undefined;
   }
 
   #entries(entries: Iterable<[unknown, unknown]>, inside: readonly object[]): Record<string, unknown> {
     const found: Record<string, unknown> = {};
-    for (const [key, value] of entries)
+    const all = [...entries];
+    for (const [key, value] of all)
       Object.defineProperty(found, String(key), {
-        value: this.of(String(key), value, inside),
+        value: this.of((key === "value" && this.#nameBeside(all, value)) || String(key), value, inside),
         enumerable: true,
         configurable: true,
         writable: true,
