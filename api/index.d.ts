@@ -591,7 +591,7 @@ import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.j
 import type { Run } from "../run/run.js";
 import { type MetricSchema } from "../run/schema.js";
 import { type ExperimentDecorator } from "./tracked-experiment.js";
-import type { Applied, LogMetricGoes, LogsMetrics, StepOption } from "./types.js";
+import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, StepOption } from "./types.js";
 /** What a param's values are. */
 export type ParamKind = "number" | "string" | "boolean";
 type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
@@ -634,10 +634,16 @@ export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
 export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
     readonly name: string;
     readonly metrics: M;
-    /** `@TrackedExperiment` with this experiment's name. */
-    TrackedExperiment<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">): ExperimentDecorator<S, A>;
-    /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
-    LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+    /** `@TrackedExperiment` with this experiment's name, bare or called. */
+    readonly TrackedExperiment: ExperimentDecorator<never, never> & (<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">) => ExperimentDecorator<S, A>);
+    /**
+     * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. Bare, it takes all numbers, whatever
+     * their keys.
+     */
+    readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+        (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+        <const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+    };
     /** `withRun` in this experiment. */
     withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
         readonly experiment?: never;
@@ -1152,6 +1158,10 @@ declare const PROBLEMS: {
     readonly OUTBOX_FAILED: {
         readonly retry: false;
         readonly todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.";
+    };
+    readonly OUTBOX_LEFT: {
+        readonly retry: false;
+        readonly todo: "Deliver it as the user, and with the version, that wrote it; remove it by hand only if nobody needs it.";
     };
     readonly OUTBOX_FULL: {
         readonly retry: true;

@@ -314,8 +314,8 @@ export declare function wrongInput(user: string, name: string, expected: string,
 export declare function needFunction(user: string, name: string, value: unknown): void;
 /** What is said of several paths or names that are no list. */
 export declare function severalTexts(user: string, texts: readonly unknown[]): PulseError;
-/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. */
-export declare function needAlone(user: string, args: readonly unknown[]): void;
+/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. `otherwise`: what stands in their place. */
+export declare function needAlone(user: string, args: readonly unknown[], otherwise?: string): void;
 /**
  * Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
  * @throws PulseError naming the option, what is expected and what was got.

@@ -59,6 +59,10 @@ const PROBLEMS = {
     retry: false,
     todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.",
   },
+  OUTBOX_LEFT: {
+    retry: false,
+    todo: "Deliver it as the user, and with the version, that wrote it; remove it by hand only if nobody needs it.",
+  },
   OUTBOX_FULL: { retry: true, todo: "Log less often, or raise `outbox.maxBytes` and `outbox.maxTotalBytes`." },
   OUTBOX_EXPIRED: { retry: false, todo: "Deliver earlier with `npx pulse-mlflow sync`, or raise `outbox.maxAgeMs`." },
   KEPT_FOR_LATER: {

@@ -5,7 +5,7 @@ import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { oddSwitch } from "./config/off.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
 import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
-import { doubleExperiment, strayUri } from "./config/strays.js";
+import { doubleExperiment, strayExperiment, strayUri } from "./config/strays.js";
 import { detached, later } from "./context/detached.js";
 import { Diagnostics, type Stats } from "./diagnostics.js";
 import { messageOf, PulseError } from "./errors.js";
@@ -235,6 +235,8 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   if (doubt !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", doubt, "path");
   const stray = config.store || config.origins["trackingUri"] !== undefined ? undefined : strayUri(process.env);
   if (stray !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", `${stray}, ${config.trackingUri}.`, "variable");
+  const unnamed = config.origins["experiment"] === undefined ? strayExperiment(process.env) : undefined;
+  if (unnamed !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", unnamed, "experiment");
   const double = config.origins["experiment"] === "MLFLOW_EXPERIMENT_NAME" ? doubleExperiment(process.env) : undefined;
   if (double !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", double, "experiment");
   const odd = oddSwitch(process.env);

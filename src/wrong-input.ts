@@ -53,7 +53,8 @@ export function needFunction(user: string, name: string, value: unknown): void {
   if (typeof value === "function") return;
   const isRecord = typeof value === "object" && value !== null && !types.isPromise(value);
   const itself = value === undefined || value === null || isRecord ? undefined : "give the function itself, not what a call of it gives";
-  const hint = isRecord && FUNCTION_FIRST.test(user) ? "the function comes first, options behind it" : itself;
+  const first = (isRecord || typeof value === "string") && FUNCTION_FIRST.test(user);
+  const hint = first ? 'the function comes first, options behind it, as in tracked(fn, { experiment: "Sweep" })' : itself;
   throw wrongInput(user, name, "a function", value, { got: hint && `${shownValue(value)}: ${hint}` });
 }
 
@@ -63,8 +64,10 @@ export function severalTexts(user: string, texts: readonly unknown[]): PulseErro
   return new PulseError("INVALID_OPTION", `${user}: several are one list, as in @${user}([${list}]).`);
 }
 
-/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. */
-export function needAlone(user: string, args: readonly unknown[]): void {
+/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. `otherwise`: what stands in their place. */
+export function needAlone(user: string, args: readonly unknown[], otherwise?: string): void {
+  if (otherwise !== undefined && args.length > 1 && args[1] !== undefined)
+    throw new PulseError("INVALID_OPTION", `${user} takes one argument; got ${shownValue(args[1])} behind it: ${otherwise}.`);
   if (args.length > 1 && args.every((each) => typeof each === "string")) throw severalTexts(user, args);
   if (args.length > 1 && args[1] !== undefined)
     throw new PulseError("INVALID_OPTION", `${user} takes a selector and no options; got ${shownValue(args[1])} behind it.`);

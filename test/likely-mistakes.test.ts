@@ -7,13 +7,15 @@ import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { LocalRepository } from "../src/artifacts/local.js";
 import { resolveConfig } from "../src/config/resolve.js";
-import { doubleExperiment } from "../src/config/strays.js";
+import { doubleExperiment, misspelt, strayExperiment } from "../src/config/strays.js";
 import { Connections } from "../src/http/connections.js";
 import { unreachable } from "../src/http/unreachable.js";
 import {
   bind,
   configure,
   createTracker,
+  defineExperiment,
+  LogArtifact,
   LogMetric,
   LogParam,
   logExperiment,
@@ -25,7 +27,7 @@ import {
   tracked,
   withRun,
 } from "../src/index.js";
-import { memoryTracker } from "./support/memory.js";
+import { memoryTracker, values } from "./support/memory.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
 type Any = any;
@@ -52,6 +54,22 @@ test("arguments that are none are answered with what they may be meant as", () =
       /The experiment's name is the first argument, or option "experiment"; that of a run is "runName"/,
     ],
     [() => withRun({ name: "x" } as Any, () => 1), /there is no option "name"\. Did you mean "runName"/],
+    [
+      () => tracked("E" as Any, (() => 1) as Any),
+      /fn must be a function; got "E": the function comes first, options behind it, as in tracked\(/,
+    ],
+    [
+      () => withRun({ metrics: { loss: 0.42 } } as Any, () => 1),
+      /withRun: metrics must be .*; got "loss": 0\.42 \(values are taken from the result/,
+    ],
+    [() => TrackedRun({ metrics: ["loss", 3] } as Any), /TrackedRun: metrics must be .*; got 3\./],
+    [() => TrackedExperiment("E", "about it" as Any), /options must be an object, as in @TrackedExperiment\(.*got "about it"\./],
+    [() => TrackedRun((() => 1) as Any), /to wrap a function use tracked\(fn, options\)/],
+    [
+      () => (LogArtifact as Any)("out.json", "conf"),
+      /LogArtifact takes one argument; got "conf" behind it: the content is picked by a record/,
+    ],
+    [() => LogArtifact("s-{epoch}.txt"), /of what stands in braces only \{step\} is filled in, not \{epoch\}/],
   ];
   for (const [make, expected] of mistakes) assert.throws(make, { code: "INVALID_OPTION", message: expected });
 });
@@ -219,4 +237,157 @@ test("what a store refuses is told with its run and experiment, and a file in a 
     message: /dir cannot be stored in .*: a folder has that name/,
   });
   await assert.rejects(repository.upload("dir/x.txt/z", content("z")), { message: /a file has the name of a folder above it/ });
+});
+
+test("what is logged of nothing, and promises, are told, and what is meant is said", async () => {
+  const { tracker, onlyRun, warnings } = memoryTracker();
+  writeFileSync(join(folder, "model.bin"), "weights");
+  tracker.withRun({ runName: "r" }, (run) => {
+    run.logDict(Promise.resolve({ a: 1 }) as Any, "late.json");
+    run.logDict({ a: Promise.resolve(1) }, "some.json");
+    run.logMetrics(undefined as Any);
+    run.logMetrics({ loss: undefined } as Any);
+    run.logParams({ lr: undefined });
+    run.setTags(undefined as Any);
+    run.logFigure("plots/loss.html", "loss.html");
+    run.logText(join(folder, "model.bin"), "model.bin");
+    run.logInput({ name: "a", digest: "d", sourceType: "local", source: { uri: "x" }, context: "training" } as Any);
+  });
+  await onlyRun();
+  const said = warnings.join("\n");
+  for (const expected of [
+    /logDict "late\.json" needs an object, got a promise/,
+    /"a" in some\.json is a promise, which is to be awaited; null is stored/,
+    /logMetrics: a record of names and values is needed, got undefined, and nothing is logged \(run "r"/,
+    /logMetrics: the value of "loss" is undefined, and nothing is logged/,
+    /logParams: the value of "lr" is undefined, and nothing is logged .*Log null, or a text/,
+    /setTags: a record of names and values is needed, got undefined/,
+    /logFigure: a text must be SVG .* or HTML for one in \.html; got "plots\/loss\.html"/,
+    /The text stored as "model\.bin" is the path of a file; to store that file, use run\.logArtifact\(\), or give \{ path \}/,
+    /a dataset has no field "context"\. It goes behind the dataset: logInput\(dataset, \{ context: \.\.\. \}\)/,
+  ])
+    assert.match(said, expected);
+});
+
+test("options of a call that joins a run are that run's, those of its class are not", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const fit = tracked((lr: number) => lr, { nest: "join", params: ["lr"], tags: { stage: "fit" } });
+  @TrackedExperiment("E", { params: { of: "class" } })
+  class Joined {
+    @TrackedRun({ nest: "join", params: { of: "method" } })
+    train(): number {
+      return 1;
+    }
+
+    @LogMetric
+    loss(): number {
+      return 2;
+    }
+  }
+  tracker.withRun({ runName: "outer" }, () => {
+    fit(0.1);
+    withRun({ nest: "join", params: { bs: 3 } }, () => 1);
+    new Joined().loss();
+    new Joined().train();
+  });
+  const { params, tags, name } = await onlyRun();
+  assert.deepEqual([Object.fromEntries(params), tags.get("stage"), name], [{ lr: "0.1", bs: "3", of: "method" }, "fit", "outer"]);
+});
+
+test("functions of options that give nothing, or no text, are told", async () => {
+  const { tracker, runs, warnings } = memoryTracker();
+  tracker.run(() => {
+    tracked((o: Any) => o.lr, { params: ((o: Any) => ({ lr: o.lr })) as Any })({ lr: 1 });
+    tracked(
+      function nothing(n: number) {
+        return n;
+      },
+      { params: (() => undefined) as Any },
+    )(1);
+    tracked(
+      function named(n: number) {
+        return n;
+      },
+      { runName: (([n]: Any) => ({ n })) as Any },
+    )(1);
+    class Trainer {}
+    const Made = tracked(Trainer as Any, { experiment: "E" }) as Any;
+    new Made();
+    new Made();
+  });
+  assert.equal(
+    (await runs()).some(({ name }) => name === "named"),
+    true,
+  );
+  const said = warnings.join("\n");
+  assert.match(
+    said,
+    /option params has undefined for "lr", and nothing is logged\. It gets the list of the arguments: \(\[first, second\]\) => /,
+  );
+  assert.match(said, /nothing: the function of option params gave undefined\. Return a record/);
+  assert.match(said, /named: option runName must give a text; got \{"n":1\}\. The default name is taken/);
+  assert.equal(said.match(/tracked\(Trainer\): a class is made with new, not called/g)?.length, 1);
+});
+
+test("bare decorators of a schema are as good as called ones", async () => {
+  const Sweep = defineExperiment({ name: "Bare", metrics: { loss: {} } });
+  @(Sweep.TrackedExperiment as Any)
+  class Trainer {
+    @(Sweep.LogMetric as Any)
+    train() {
+      return { loss: 1 };
+    }
+  }
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => new Trainer().train());
+  const run = await onlyRun();
+  assert.deepEqual([run.name, values(run)], ["Trainer.train", { loss: [1] }]);
+});
+
+test("numbers that are texts, and streams, are named where no number was found", async () => {
+  class Odd {
+    @LogMetric
+    texts() {
+      return { loss: "0.1", name: "x" } as Any;
+    }
+
+    @LogMetric
+    stream() {
+      return new Blob(["a"]).stream() as Any;
+    }
+  }
+  const { tracker, warnings } = memoryTracker();
+  tracker.withRun({}, () => {
+    new Odd().texts();
+    void (new Odd().stream() as ReadableStream).cancel();
+  });
+  await tracker.flush();
+  const said = warnings.join("\n");
+  assert.match(
+    said,
+    /Odd\.texts: no number was found: it gave an object whose loss is a text\. Return it as numbers, or give a function: \(result\) => Number\(result\.loss\)/,
+  );
+  assert.match(said, /Odd\.stream: no number was found: it gave a stream\. Only generators are followed/);
+});
+
+test("variables that nothing reads, and proxies that nobody can go through, are named", () => {
+  const meant = misspelt({ MLFLOW_EXPERIMENT: "x", MLFLOW_URI: "x", MLFLOW_TOKEN: "x" }).map((each) => each.meant);
+  assert.deepEqual(meant, ["MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN"]);
+  assert.match(
+    strayExperiment({ MLFLOW_EXPERIMENT: "Foo" }) ?? "",
+    /^MLFLOW_EXPERIMENT is not read; did you mean MLFLOW_EXPERIMENT_NAME\?/,
+  );
+  const url = new URL("http://mlflow.invalid:1");
+  for (const [env, variable] of [
+    [{ HTTP_PROXY: "socks5://proxy:1080" }, "HTTP_PROXY"],
+    [{ http_proxy: "proxy host:80" }, "http_proxy"],
+  ] as const) {
+    const useless = new Connections({ tls: {}, env, requestTimeoutMs: 1 } as Any).uselessProxy(url);
+    assert.equal(useless, variable);
+    const { message } = unreachable(url.origin, new Error("getaddrinfo ENOTFOUND"), undefined, useless);
+    assert.match(
+      message,
+      /ENOTFOUND\. It was tried without a proxy: (http_proxy|HTTP_PROXY) is not the address of an http or https proxy\./,
+    );
+  }
 });

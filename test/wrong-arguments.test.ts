@@ -43,7 +43,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(bind)(), /^bind: fn must be a function; got undefined\.$/],
   [
     () => loose(tracked)({ password: "hunter2" }),
-    /^tracked: fn must be a function; got \{"password":"\[redacted\]"\}: the function comes first, options behind it\.$/,
+    /^tracked: fn must be a function; got \{"password":"\[redacted\]"\}: the function comes first, options behind it, as in tracked\(fn, \{ experiment: "Sweep" \}\)\.$/,
   ],
   [() => loose(tracked)(() => 1, { smaple: 1 }), /^tracked: there is no option "smaple"\. Did you mean "sample"\?/],
   [() => loose(tracked)(() => 1, { sample: 2 }), /^tracked: sample must be a number from 0 to 1, or a function; got 2\.$/],

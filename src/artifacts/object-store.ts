@@ -65,7 +65,7 @@ export class ObjectStoreClient {
 
   /** Names the origin only: a query may hold a signature. */
   #unreachable(url: URL, error: unknown): PulseError {
-    const told = unreachable(url.origin, error, this.#connections.proxyTo(url));
+    const told = unreachable(url.origin, error, this.#connections.proxyTo(url), this.#connections.uselessProxy(url));
     if (told.code !== "TLS_FAILED") return told;
     return new ObjectStoreError(told.code, told.message.replace(told.todo, "").replace(TRUST, "").trim(), error);
   }

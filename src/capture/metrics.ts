@@ -2,7 +2,7 @@ import { types } from "node:util";
 import type { Aggregate } from "./aggregate.js";
 import { keyText } from "./keys.js";
 import { isLate, LATE } from "./late.js";
-import { kindOf, sayNowhere, type Told } from "./nowhere.js";
+import { isStream, kindOf, STREAMS, sayNowhere, type Told } from "./nowhere.js";
 import {
   entriesOf,
   type Fielded,
@@ -241,6 +241,14 @@ const isEmpty = (result: unknown): boolean =>
       ? result.size === 0
       : isPlainObject(result) && Object.keys(result).length === 0;
 
+/** The fields of an object that are texts of numbers. */
+const textNumbers = (result: object): string[] =>
+  types.isProxy(result)
+    ? []
+    : Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { value }]) =>
+        typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)) ? [name] : [],
+      );
+
 /** What is said of a result in which no number was found. */
 function nothingIn(name: string, result: unknown, source: string): string {
   if (result === undefined) return "there is nothing to log: it gave undefined. Return the values, or null where there are none.";
@@ -248,6 +256,12 @@ function nothingIn(name: string, result: unknown, source: string): string {
     isPlainObject(result) && !types.isProxy(result)
       ? Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { get }]) => (get ? [name] : []))
       : [];
+  const texts = isPlainObject(result) && getters.length === 0 ? textNumbers(result) : [];
+  if (texts.length > 0) {
+    const [many, them] = texts.length === 1 ? ["is a text", "it"] : ["are texts", "them"];
+    return `no number was found: ${source} ${kindOf(result, name)} whose ${texts.slice(0, MAX_SHOWN).join(", ")} ${many}. Return ${them} as numbers, or give a function: (result) => Number(result.${texts[0]}).`;
+  }
+  if (isStream(result)) return `no number was found: ${source} a stream. ${STREAMS}`;
   const why =
     getters.length > 0
       ? ` whose ${getters.slice(0, MAX_SHOWN).join(", ")} ${getters.length === 1 ? "is a getter" : "are getters"}, and those are not run`

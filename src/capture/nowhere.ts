@@ -60,9 +60,9 @@ export function kindOf(value: unknown, name = ""): string {
   return className === "" ? "an object" : `an instance of ${className}`;
 }
 
-const STREAMS = "Only generators are followed, not streams and other AsyncIterables: yield the values from an async generator.";
+export const STREAMS = "Only generators are followed, not streams and other AsyncIterables: yield the values from an async generator.";
 
-function isStream(value: unknown): boolean {
+export function isStream(value: unknown): boolean {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
   return typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
 }

@@ -112,7 +112,7 @@ function takeFunction(key: string, from: ArgumentFunction): PlacedCapture {
  * @internal Emits the first fields of a record (also a class instance's own) or entries of a map; nothing at all stands for none.
  * @throws TypeError for anything else, such as a list or a buffer.
  */
-export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited): void {
+export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited, unset?: (name: string) => void): void {
   if (record === undefined || record === null) return;
   if (types.isPromise(record)) record.catch(() => undefined);
   if (!isRecord(record)) throw new TypeError(`a record of names and values is needed, got ${kindName(record)}`);
@@ -126,6 +126,7 @@ export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited):
     const value: unknown = map ? map.get(name) : (record as Record<string, unknown>)[name as string];
     if (one) one(keyText(name), value, undefined, name);
     else if (value !== undefined) emit(name as string, value);
+    else unset?.(name as string);
   }
   if (size > MAX_RECORD)
     limited?.(`${size - MAX_RECORD} of the ${size} fields of a record were left out, only the first ${MAX_RECORD} are`);

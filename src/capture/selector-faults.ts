@@ -53,6 +53,18 @@ export function checkMetricOptions(options: unknown): void {
   checkOptions("LogMetric", options, METRIC_CHECKS);
 }
 
+/** @internal What is wrong with a record of metrics, for messages: a part that is no path and no function. */
+export function metricsFault(selector: unknown): string | undefined {
+  if (typeof selector !== "object" || selector === null) return undefined;
+  const found = Object.entries(selector).find(
+    ([, part]) => typeof part !== "string" && (Array.isArray(selector) || typeof part !== "function"),
+  );
+  if (found === undefined) return undefined;
+  return Array.isArray(selector)
+    ? shownValue(found[1])
+    : `${JSON.stringify(found[0])}: ${shownValue(found[1])} (values are taken from the result, by a path or a function)`;
+}
+
 /** @internal What is wrong with a selector of files. */
 export function artifactFault(selector: unknown): string | undefined {
   if (typeof selector === "string") return selector.trim() === "" ? "an empty text" : undefined;

@@ -15,7 +15,7 @@ import { outboxStates, together } from "./outboxes.js";
 import { Progress, type Terminal } from "./output.js";
 import { Patience } from "./patience.js";
 import { type Refused, report } from "./sync-report.js";
-import { configFor, rootOf } from "./target.js";
+import { configFor, needReadable, rootOf } from "./target.js";
 import { told } from "./told.js";
 
 /** How `sync` goes about it. */
@@ -37,6 +37,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   const store = openConfigured(config);
   const folder = new OutboxFolder(root, store.uri);
   if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
+  needReadable(root);
   const kept = outboxFolders(root).flatMap(outboxStates);
   if (kept.some(({ state }) => state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
   const progress = new Progress(terminal);

@@ -1,7 +1,8 @@
 import { printable } from "../capture/printable.js";
 import { originOf } from "../config/picker.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
-import { OutboxFolder, outboxFolders, stateFolder } from "../recorder/outbox/outbox-folder.js";
+import { PulseError } from "../errors.js";
+import { OutboxFolder, outboxFolders, stateFolder, unreadable } from "../recorder/outbox/outbox-folder.js";
 import { openConfigured } from "../stores/registry.js";
 import { isOtherFile } from "../stores/sql/database-file.js";
 
@@ -32,10 +33,19 @@ export function obstacle(uri: string): string | undefined {
 /** The outboxes of each tracking URI, or of one alone. */
 export async function foldersFor(root: string, uri: string | undefined): Promise<readonly OutboxFolder[]> {
   const folders = outboxFolders(root);
+  needReadable(root);
   if (uri === undefined) return folders;
   const exact = folders.filter((folder) => folder.uri === uri);
   if (exact.length > 0) return exact;
   const store = openConfigured(configFor(uri)); // says what is wrong with it, too
   await store.close();
   return [new OutboxFolder(root, store.uri)];
+}
+
+/** @throws PulseError `OUTBOX_LEFT` where all there is may not be read by this user: a command would say that there is nothing. */
+export function needReadable(root: string): void {
+  const hidden = unreadable(root);
+  if (hidden.length === 0 || outboxFolders(root).some((folder) => folder.files().some((path) => !hidden.includes(path)))) return;
+  const detail = `${hidden[0]} may not be read by this user, so that nobody knows what is kept there.`;
+  throw new PulseError("OUTBOX_LEFT", detail);
 }

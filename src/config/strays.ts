@@ -14,9 +14,22 @@ const VARIABLES = [
   ...["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_TAGS", "PULSE_MLFLOW"],
 ];
 
+/** What is too far from the name of a variable to be told by its letters. */
+const MEANT: Readonly<Record<string, string>> = {
+  MLFLOW_URI: "MLFLOW_TRACKING_URI",
+  MLFLOW_URL: "MLFLOW_TRACKING_URI",
+  MLFLOW_SERVER: "MLFLOW_TRACKING_URI",
+  MLFLOW_HOST: "MLFLOW_TRACKING_URI",
+  MLFLOW_USERNAME: "MLFLOW_TRACKING_USERNAME",
+  MLFLOW_PASSWORD: "MLFLOW_TRACKING_PASSWORD",
+  MLFLOW_TOKEN: "MLFLOW_TRACKING_TOKEN",
+  MLFLOW_EXPERIMENT: "MLFLOW_EXPERIMENT_NAME",
+};
+
 /** Variables that nothing reads, each with the one it was probably meant to be. */
 export function misspelt(env: NodeJS.ProcessEnv): { readonly name: string; readonly meant: string }[] {
   return Object.keys(env).flatMap((name) => {
+    if (Object.hasOwn(MEANT, name)) return [{ name, meant: String(MEANT[name]) }];
     if (!/^(MLFLOW_TRACKING_|MLFLOW_EXPERIMENT|MLFLOW_RUN|PULSE_)/.test(name) || VARIABLES.includes(name)) return [];
     const meant = nearest(name, VARIABLES);
     return meant === undefined ? [] : [{ name, meant }];
@@ -38,6 +51,12 @@ export function doubleExperiment(env: NodeJS.ProcessEnv): string | undefined {
   const [name, id] = [env["MLFLOW_EXPERIMENT_NAME"], env["MLFLOW_EXPERIMENT_ID"]];
   if (!name || !id) return undefined;
   return `MLFLOW_EXPERIMENT_NAME and MLFLOW_EXPERIMENT_ID are both set: the name counts, ${JSON.stringify(name)}, and the id is not read. Unset one.`;
+}
+
+/** What is said where no experiment is named, and a variable looks as though it were to; undefined where none does. */
+export function strayExperiment(env: NodeJS.ProcessEnv): string | undefined {
+  const found = misspelt(env).find(({ meant }) => meant.startsWith("MLFLOW_EXPERIMENT_"));
+  return found && `${found.name} is not read; did you mean ${found.meant}? No experiment is set by it.`;
 }
 
 /** What is said where runs go to the default place, and something looks as though it were to name another; undefined where nothing does. */

@@ -6,12 +6,14 @@ import { PulseError } from "../errors.js";
 import { currentRun, startRun, withRun } from "../run/current.js";
 import type { MetricOptions } from "../run/metric-value.js";
 import type { CallOptions, PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
+import type { AnyFunction } from "../run/plan.js";
 import type { Run } from "../run/run.js";
 import { addSchema, describeExperiment, type MetricSchema } from "../run/schema.js";
 import { type Check, checkOptions, whatThereIs, wrongInput } from "../wrong-input.js";
+import { isBare } from "./dialect.js";
 import { LogMetric } from "./log-metric.js";
 import { type ExperimentDecorator, TrackedExperiment } from "./tracked-experiment.js";
-import type { Applied, LogMetricGoes, LogsMetrics, StepOption } from "./types.js";
+import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, StepOption } from "./types.js";
 
 /** What a param's values are. */
 export type ParamKind = "number" | "string" | "boolean";
@@ -64,13 +66,20 @@ export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
 export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
   readonly name: string;
   readonly metrics: M;
-  /** `@TrackedExperiment` with this experiment's name. */
-  TrackedExperiment<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">): ExperimentDecorator<S, A>;
-  /** `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. */
-  LogMetric<const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(
-    selector: S & OnlyKeys<S, keyof M & string>,
-    options?: Omit<LogMetricOptions<Step>, "prefix">,
-  ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+  /** `@TrackedExperiment` with this experiment's name, bare or called. */
+  readonly TrackedExperiment: ExperimentDecorator<never, never> &
+    (<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">) => ExperimentDecorator<S, A>);
+  /**
+   * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. Bare, it takes all numbers, whatever
+   * their keys.
+   */
+  readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+    (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+    <const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(
+      selector: S & OnlyKeys<S, keyof M & string>,
+      options?: Omit<LogMetricOptions<Step>, "prefix">,
+    ): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+  };
   /** `withRun` in this experiment. */
   withRun<
     R,
@@ -126,11 +135,15 @@ export function defineExperiment<
   return {
     name,
     metrics,
-    TrackedExperiment: (options) => TrackedExperiment(name, options as CallOptions) as never,
-    LogMetric: (selector: unknown, options?: unknown) => {
-      checkKeys(name, metrics, selector);
-      return LogMetric(selector as never, options as LogMetricOptions) as never;
-    },
+    TrackedExperiment: ((...args: unknown[]) => {
+      const isPlaced = isBare(args) || (args.length === 1 && typeof args[0] === "function");
+      const placed = TrackedExperiment(name, isPlaced ? {} : (args[0] as CallOptions)) as unknown as AnyFunction;
+      return isPlaced ? placed(...args) : placed;
+    }) as never,
+    LogMetric: ((...args: unknown[]) => {
+      if (!isBare(args)) checkKeys(name, metrics, args[0]);
+      return (LogMetric as AnyFunction)(...args);
+    }) as never,
     withRun: (options, fn) =>
       withRun(within(options) as CallOptions, typeof fn === "function" ? (run) => fn(typed(run)) : (fn as never)) as never,
     startRun: (options) => typed(startRun(within(options) as StartOptions)),

@@ -3,7 +3,7 @@ import type { Wrong } from "../capture/check.js";
 import { PulseError } from "../errors.js";
 import { filesFault } from "../run/files/content.js";
 import type { AnyFunction } from "../run/plan.js";
-import { wrongInput } from "../wrong-input.js";
+import { needAlone, wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
 
@@ -33,6 +33,7 @@ interface LogArtifactFactory {
  */
 export const LogArtifact: LogArtifactFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) throw new PulseError("INVALID_OPTION", 'LogArtifact needs the name of the file, as in @LogArtifact("report.md").');
+  needAlone("LogArtifact", args, 'the content is picked by a record, as in @LogArtifact({ "report.md": "report" })');
   const selector = args[0] as ArtifactSelector;
   const got = filesFault(selector);
   if (got !== undefined)

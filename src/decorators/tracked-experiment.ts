@@ -40,6 +40,8 @@ export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[])
   if (first === null || (first !== undefined && !named && typeof first !== "object")) throw badName(first);
   if (named && first.trim() === "") throw badName(first);
   const options = ((named || first === undefined ? second : first) ?? {}) as CallOptions;
+  if (typeof options !== "object")
+    throw wrongInput("TrackedExperiment", "options", 'an object, as in @TrackedExperiment("Sweep", { params: { seed: 1 } })', options);
   if (Object.hasOwn(options, "name")) throw new PulseError("INVALID_OPTION", NAMES);
   checkOptions("TrackedExperiment", options);
   return (...target: unknown[]) => place(target, named ? first : undefined, options);

@@ -1,6 +1,7 @@
 import type { Selector } from "../capture/selector.js";
 import { type CallOptions, checkOptions, type PathOptions } from "../run/options.js";
 import { addOpening } from "../run/tracked.js";
+import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 
@@ -21,6 +22,13 @@ type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>
 export const TrackedRun: TrackedRunFactory = ((...args: unknown[]): unknown => {
   if (isBare(args)) return place(args, {});
   const options = (args[0] ?? {}) as CallOptions;
+  if (typeof options === "function")
+    throw wrongInput(
+      "TrackedRun",
+      "what stands in its parentheses",
+      "an object of options; to wrap a function use tracked(fn, options)",
+      options,
+    );
   checkOptions("TrackedRun", options);
   return (...target: unknown[]) => place(target, options);
 }) as TrackedRunFactory;

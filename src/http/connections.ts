@@ -3,7 +3,7 @@ import type { AgentOptions } from "node:https";
 import type { TlsOptions } from "../config/options.js";
 import { messageOf, PulseError } from "../errors.js";
 import type { Connecting } from "./connection-choice.js";
-import { proxyAddress, proxyFor } from "./proxy.js";
+import { proxyAddress, proxyFor, uselessProxy } from "./proxy.js";
 import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
 
 // Loaded at the first need: importing the package stays cheap for those who have no server.
@@ -43,6 +43,11 @@ export class Connections {
   /** The proxy on the way to an address. */
   proxyTo(url: URL): URL | undefined {
     return proxyFor(url, this.#settings.env);
+  }
+
+  /** The variable of a proxy that could not be used for it. */
+  uselessProxy(url: URL): string | undefined {
+    return uselessProxy(url, this.#settings.env);
   }
 
   /**

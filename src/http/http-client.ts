@@ -229,7 +229,7 @@ export class HttpClient {
       const detail = `${this.#shown} cannot be reached: this port does not speak TLS. Write http://${this.#base.host} in the tracking URI.`;
       return new Failure("away", new PulseError("NO_MLFLOW", detail, error));
     }
-    return new Failure("away", unreachable(this.#shown, error, this.#proxy));
+    return new Failure("away", unreachable(this.#shown, error, this.#proxy, this.#connections.uselessProxy(this.#base)));
   }
 }
 

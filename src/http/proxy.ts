@@ -2,13 +2,22 @@
 const net = (): typeof import("node:net") => process.getBuiltinModule("node:net");
 
 /** Which proxy a request goes through, by the variables that curl, Python and others read. */
-export function proxyFor(target: URL, env: NodeJS.ProcessEnv): URL | undefined {
-  const read = (name: string): string | undefined => env[name.toLowerCase()] || env[name.toUpperCase()] || undefined;
-  const proxy = read(`${target.protocol.slice(0, -1)}_proxy`) ?? read("all_proxy");
-  if (proxy === undefined || isExempt(target, read("no_proxy") ?? "")) return undefined;
+export const proxyFor = (target: URL, env: NodeJS.ProcessEnv): URL | undefined => choice(target, env)?.url;
+
+/** The variable of a proxy that nobody can go through, since it is no address, or not one of http or https; undefined where there is none. */
+export function uselessProxy(target: URL, env: NodeJS.ProcessEnv): string | undefined {
+  const chosen = choice(target, env);
+  return chosen && chosen.url === undefined ? chosen.variable : undefined;
+}
+
+function choice(target: URL, env: NodeJS.ProcessEnv): { readonly variable: string; readonly url: URL | undefined } | undefined {
+  const names = [`${target.protocol.slice(0, -1)}_proxy`, "all_proxy"].flatMap((name) => [name, name.toUpperCase()]);
+  const variable = names.find((name) => env[name]);
+  if (variable === undefined || isExempt(target, env["no_proxy"] || env["NO_PROXY"] || "")) return undefined;
+  const proxy = String(env[variable]);
   const text = proxy.includes("://") ? proxy : `http://${proxy}`;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;
+  return { variable, url: url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined };
 }
 
 /**

@@ -4,8 +4,8 @@ import { proxySpeaksNoTls, speaksNoTls } from "./wrong-scheme.js";
 /** What helps when a server's certificate is not trusted. */
 export const TRUST = "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH.";
 
-/** The error of a connection that failed: `name` is what could not be reached, through which proxy. */
-export function unreachable(name: string, error: unknown, proxy: URL | undefined): PulseError {
+/** The error of a connection that failed: `name` is what could not be reached, through which proxy; `useless`: the variable of one that was not used. */
+export function unreachable(name: string, error: unknown, proxy: URL | undefined, useless?: string): PulseError {
   if (error instanceof PulseError) return error;
   const code = String((error as { code?: unknown } | null)?.code ?? "");
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return otherName(name, error);
@@ -13,7 +13,8 @@ export function unreachable(name: string, error: unknown, proxy: URL | undefined
   const isTls = isTlsProblem(code) && !noTls;
   const why = noTls ? proxySpeaksNoTls(proxy as URL) : firstLine(error);
   const trust = isTls ? ` ${TRUST}` : "";
-  const detail = `${name} cannot be reached${proxy ? ` through the proxy ${proxy.host}` : ""}: ${why}.${trust}`;
+  const direct = useless === undefined ? "" : ` It was tried without a proxy: ${useless} is not the address of an http or https proxy.`;
+  const detail = `${name} cannot be reached${proxy ? ` through the proxy ${proxy.host}` : ""}: ${why}.${direct}${trust}`;
   return new PulseError(isTls ? "TLS_FAILED" : "STORE_UNAVAILABLE", detail, error);
 }
 

@@ -10,7 +10,7 @@ import { heldText, sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
 import { shownValue } from "../wrong-input.js";
 import { type ArtifactStream, chunksOf, drained, isStream } from "./files/chunks.js";
-import { givenPath, isBlob, isoOf, joined, kindOf, localText, looksSwapped, refusal } from "./files/content.js";
+import { givenPath, isBlob, isoOf, joined, kindOf, localText, refusal, textDoubt } from "./files/content.js";
 import { figureFile } from "./files/figure.js";
 import { type FolderOptions, filesIn, leftOut } from "./files/files-in.js";
 import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
@@ -118,12 +118,8 @@ export abstract class DataVerbs {
     this.#guard("logText", artifactFile, () => {
       if (typeof text !== "string") throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
       const path = this.#pathOf(artifactFile);
-      if (looksSwapped(text, path))
-        this.#warn(
-          "INVALID_VALUE",
-          `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(path)}`,
-          text,
-        );
+      const doubt = textDoubt(text, path);
+      if (doubt !== undefined) this.#warn("INVALID_VALUE", doubt, path);
       this.#upload(path, heldText(text));
     });
   }
@@ -138,7 +134,7 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logDict", artifactFile, () => {
       const path = this.#pathOf(artifactFile);
-      if (typeof value !== "object" || value === null)
+      if (typeof value !== "object" || value === null || types.isPromise(value))
         throw new PulseError("INVALID_VALUE", `logDict needs an object, got ${shownValue(value)}.`);
       const isYaml = /\.ya?ml$/i.test(path);
       const plain = this.#plain(path, value, { numbers: isYaml });
@@ -308,6 +304,8 @@ export abstract class DataVerbs {
   #plain(path: string, value: unknown, options: { key?: string; numbers?: boolean }): unknown {
     const { host } = this.place;
     const plain = plainOf(host, value, options);
+    for (const name of plain.promises)
+      this.#warn("INVALID_VALUE", `${shownValue(name)} in ${path} is a promise, which is to be awaited; null is stored`, `${path} ${name}`);
     if (plain.redacted) sayRedacted(host, JSON.stringify(path), "", REDACTED);
     return plain.value;
   }

@@ -76,6 +76,14 @@ function datasetInput(place: Place, dataset: Dataset, options: InputOptions): Da
       const hint = meant ? ` (did you mean ${JSON.stringify(meant[1])} by ${shownValue(meant[0])}?)` : "";
       return wrong(`a dataset with ${missing.map(([field]) => field).join(", ")}${hint}`);
     }
+    const odd = Object.keys(dataset).find((field) => !FIELDS.includes(field) && Object.getPrototypeOf(dataset) === Object.prototype);
+    if (odd !== undefined) {
+      const todo =
+        odd === "context" || odd === "tags"
+          ? `It goes behind the dataset: logInput(dataset, { ${odd}: ... })`
+          : `There are ${FIELDS.join(", ")}`;
+      warnAt(place, method, "INVALID_VALUE", `logInput: a dataset has no field ${shownValue(odd)}. ${todo}`, odd);
+    }
     for (const [key, value] of Object.entries({ name, digest, sourceType }))
       if (typeof value !== "string" || value === "") return wrong(`a ${key}, got ${shownValue(value, key)}`);
     const json = (key: "source" | "schema" | "profile", value: string | object): string => {

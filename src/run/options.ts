@@ -2,7 +2,7 @@ import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import { isRecord } from "../capture/params.js";
 import type { Selector, Untyped } from "../capture/selector.js";
-import { artifactFault } from "../capture/selector-faults.js";
+import { artifactFault, metricsFault } from "../capture/selector-faults.js";
 import { PulseError } from "../errors.js";
 import { type Check, checkOptions as check, shownValue, wrongInput } from "../wrong-input.js";
 import type { Run } from "./run.js";
@@ -195,7 +195,8 @@ const CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed>, Check> = {
   ],
   metrics: [
     "a selector (path, list of paths, record or function)",
-    (value) => typeof value === "string" || typeof value === "function" || typeof value === "object",
+    (value) => typeof value === "string" || typeof value === "function" || (typeof value === "object" && metricsFault(value) === undefined),
+    metricsFault,
   ],
   artifacts: [
     "the name of a file, or a record of names with paths and functions",

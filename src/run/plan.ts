@@ -71,6 +71,8 @@ export interface ResolvedPlan {
   /** Base class first, then derived, then the method's own. */
   readonly params: readonly Fields[];
   readonly tags: readonly Fields[];
+  /** Those of the call itself, without its class's: a call that joins a run adds them to that. */
+  readonly own: { readonly params: readonly Fields[]; readonly tags: readonly Fields[] };
 }
 
 /** @internal Fixed values, or those of one call. */

@@ -73,6 +73,10 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
   const last = <K extends keyof RunOptions>(name: K, among = layers): RunOptions[K] =>
     among.findLast((layer) => layer[name] !== undefined)?.[name];
   const [sample, maxRunsPerSecond] = [last("sample"), last("maxRunsPerSecond")];
+  const fixed = (among: readonly RunOptions[]): Pick<ResolvedPlan, "params" | "tags"> => ({
+    params: among.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, own.includes(layer))])),
+    tags: among.flatMap((layer) => (layer.tags === undefined ? [] : [layer.tags])),
+  });
   const className = classes.map(ownName).find((name) => name !== "");
   const method = className === undefined ? undefined : `${className}.${plan.name}`;
   return {
@@ -92,20 +96,30 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     foldKey: last("foldKey"),
     failOn: last("failOn"),
     ignore: last("ignore"),
-    params: layers.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, own.includes(layer))])),
-    tags: layers.flatMap((layer) => (layer.tags === undefined ? [] : [layer.tags])),
+    ...fixed(layers),
+    own: fixed(own),
   };
 }
 
 function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: boolean): Fields {
-  if (typeof params === "function") return (args) => params(args);
+  if (typeof params === "function")
+    return (args, told) => {
+      const given: unknown = params(args);
+      if (given === undefined)
+        told?.lost(
+          "params",
+          () => `the function of option params gave undefined. Return a record of names and values, or null where there is none.`,
+          true,
+        );
+      return given as Record<string, unknown>;
+    };
   if (!Array.isArray(params)) return params as Fields;
   // A class's list names arguments of some of its methods; only the method's own list must fit.
   const capture = captureParams(plan, params as readonly string[], own);
   return (args, told) => {
     const record: Record<string, unknown> = {};
     const add = (key: string, value: unknown): void => {
-      record[key] = value;
+      if (value !== undefined) record[key] = value; // an argument that may be left out
     };
     capture(args, add, own ? told : undefined);
     return record;

@@ -1,8 +1,10 @@
 import { type KeySet, NO_KEYS } from "../capture/key-set.js";
 import { cutText } from "../capture/keys.js";
+import { isLate } from "../capture/late.js";
 import type { MetricSink, Thinning } from "../capture/metrics.js";
 import { emitRecord } from "../capture/params.js";
 import { isError, shortText } from "../capture/text.js";
+import { shownValue } from "../wrong-input.js";
 import type { CallObserver } from "./call-observer.js";
 import { captureFailed, guard } from "./guard.js";
 import { runInForce, type Scope } from "./host.js";
@@ -13,6 +15,7 @@ import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { holdBack } from "./sampling.js";
 import { endWithError, endWithFault } from "./status.js";
+import { unset } from "./values.js";
 
 /** The values of the result that is being looked at; above them those of one that a selector of the user's has come to meanwhile. */
 const values: number[] = [];
@@ -156,7 +159,8 @@ export class TrackedCall implements CallObserver, MetricSink {
   #nameBy(runName: (args: readonly unknown[]) => unknown): string | undefined {
     const what = `${this.#where}: runName`;
     const name = guard(this.#host, what, () => runName(this.#args));
-    return guard(this.#host, what, () => textOf(name));
+    if (typeof name !== "object" || name === null || isLate(name)) return guard(this.#host, what, () => textOf(name));
+    return this.lost("runName", () => `option runName must give a text; got ${shownValue(name)}. The default name is taken.`);
   }
 
   step(value: unknown): void {
@@ -288,7 +292,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     (this.run as Run).captureRow(keys, takeRow(keys.keys.length, this.#now));
   }
 
-  lost(subject: string, describe: () => string, mild = false): void {
+  lost(subject: string, describe: () => string, mild = false): undefined {
     const { diagnostics } = this.#host;
     const where = this.#where;
     const detail = (): string => `${where}: ${describe()}`;
@@ -308,15 +312,17 @@ export class TrackedCall implements CallObserver, MetricSink {
     const run = this.run as Run;
     const { method } = resolved;
     const limited = (what: string): void => this.limited(what);
-    if (!this.#joined && resolved.params.length + resolved.tags.length > 0) {
+    const given = this.#joined ? resolved.own : resolved;
+    if (given.params.length + given.tags.length > 0) {
       const fixed = { params: new Map<string, Taken>(), tags: new Map<string, Taken>() };
       for (const kind of ["params", "tags"] as const) {
-        for (const fields of resolved[kind]) {
+        for (const fields of given[kind]) {
           this.#guarded(kind, () =>
             emitRecord(
               typeof fields === "function" ? fields(this.#args, this) : fields,
               (key, value, apart) => fixed[kind].set(apart ?? key, [key, value, apart]),
               limited,
+              (name) => this.lost(`${kind} ${name}`, () => unset(kind, name, typeof fields === "function"), true),
             ),
           );
         }

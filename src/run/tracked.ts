@@ -78,6 +78,7 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
     },
     constructor: function (this: unknown, ...args: unknown[]): unknown {
       if (wrapper.prototype !== known) known = samePrototype(wrapper, original);
+      if (new.target) sayConstructed(plan, host);
       if (new.target) return Reflect.construct(original, args, new.target === wrapper ? original : new.target);
       if (scopes.storage.enterWith === undefined) return callTracked(plan, this, args, host);
       const call = enter(plan, this, args, host);
@@ -95,6 +96,19 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
   plans.byFunction.set(wrapper, plan);
   metadata.defineMetadata?.("pulse-mlflow:plan", plan.parts, wrapper);
   return wrapper;
+}
+
+const CLASS = /^class\b/;
+const constructed = new WeakSet<Plan>();
+
+/** Says once that what `tracked` was given is a class, which is constructed and not called. */
+function sayConstructed(plan: Plan, host: RunHost | undefined): void {
+  if (constructed.has(plan)) return;
+  constructed.add(plan);
+  if (!CLASS.test(Function.prototype.toString.call(plan.original))) return;
+  const { diagnostics } = host ?? activeHost(scopes.get());
+  const detail = `tracked(${plan.name}): a class is made with new, not called, so that nothing of it is recorded. Put @TrackedExperiment on it, or give tracked() its functions.`;
+  diagnostics.notice("WRONG_TARGET", detail, plan.name);
 }
 
 /**

@@ -36,11 +36,25 @@ export function placeName({ runName, experiment, method: opener }: Place, method
   return `${where === "" ? "" : `${where}, `}experiment ${shown(experiment)}`;
 }
 
+/** Says that nothing is logged; options that are not set may be meant, so that nothing is thrown. */
+export function sayUndefined(place: Place, verb: string, key: string): void {
+  const detail = `${verb}: the value of ${shownValue(key)} is undefined`;
+  sayNothing(place, `${verb} ${key}`, detail, verb === "logMetrics" ? "" : " Log null, or a text, to see that.");
+}
+
+/** Says that nothing is logged, and where; `about` tells it from others. */
+export function sayNothing(place: Place, about: string, detail: string, todo: string = ""): void {
+  if ((place.host as Place["host"] | undefined) === undefined) return;
+  const whole = (): string => `${detail}, and nothing is logged (${placeName(place)}).${todo}`;
+  place.host.diagnostics.notice("NOTHING_FOUND", whole, `${about} ${place.method ?? ""}`);
+}
+
 /** Walks along a record of the user's, which may have getters that throw. */
 export function eachOf(place: Place, verb: string, record: object, visit: EmitValue): void {
   const { method, host } = place;
   try {
-    emitRecord(record, visit, (what) => warnAt(place, method, "CAPTURE_LIMIT", `${verb}: ${what} logged`, verb));
+    const limited = (what: string): void => warnAt(place, method, "CAPTURE_LIMIT", `${verb}: ${what} logged`, verb);
+    emitRecord(record, visit, limited, (name) => sayUndefined(place, verb, name));
   } catch (error) {
     if (host.config.strict && error instanceof PulseError) throw error;
     warnAt(place, method, "CAPTURE_FAILED", `${verb}: the record could not be read: ${messageOf(error)}`, verb, error);
@@ -146,4 +160,10 @@ export function redactedText(
     warnAt(place, method, "CAPTURE_FAILED", detail, key, error);
     return "[unreadable]";
   }
+}
+
+/** What is said of a field of an option that has no value; `given`: by a function. */
+export function unset(option: string, name: string, given: boolean): string {
+  const todo = given ? " It gets the list of the arguments: ([first, second]) => ..." : "";
+  return `option ${option} has undefined for ${JSON.stringify(cutText(name, 60))}, and nothing is logged.${todo}`;
 }

@@ -4,7 +4,7 @@ import type { TerminalStatus } from "../entities.js";
 import { PulseError } from "../errors.js";
 import { nearest, shownValue } from "../wrong-input.js";
 import type { MetricOptions } from "./metric-value.js";
-import { type Place, placeName, warnAt } from "./values.js";
+import { type Place, sayNothing, sayUndefined, warnAt } from "./values.js";
 
 /** What is said of arguments that a run's verbs cannot take: a verb throws nothing, so it is warned of, and left out. */
 
@@ -48,14 +48,6 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
   return isName && count > 1;
 }
 
-/** Says that nothing is logged; options that are not set may be meant, so that nothing is thrown. */
-function sayUndefined(place: Place, verb: keyof typeof PAIRS, key: string): void {
-  if ((place.host as Place["host"] | undefined) === undefined) return;
-  const detail = (): string =>
-    `${verb}: the value of ${shownValue(key)} is undefined, and nothing is logged (${placeName(place)}). Log null, or a text, to see that.`;
-  place.host.diagnostics.notice("NOTHING_FOUND", detail, `${verb} ${key} ${place.method ?? ""}`);
-}
-
 const METRIC_OPTIONS: readonly (keyof MetricOptions)[] = ["step", "timestamp"];
 
 /** The options of `logMetric` and the like, as far as they are some; `more`: those that are only this verb's. */
@@ -83,6 +75,7 @@ export function optionsOf(place: Place, verb: string, options: unknown, names: r
 export function isRecordOf(place: Place, verb: string, record: unknown, count: number): record is object {
   needRun(place, verb);
   if (isRecord(record)) return true;
+  if (record === undefined && count === 1) sayNothing(place, verb, `${verb}: a record of names and values is needed, got undefined`);
   if ((record === undefined || record === null) && count > 0) return false;
   const one = Object.entries(PAIRS).find(([, several]) => several === verb)?.[0];
   const hint = typeof record === "string" && one !== undefined ? `; for a single one use ${one}()` : "";

@@ -2,7 +2,7 @@ import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
 import { isRecord } from "../capture/params.js";
 import { valueText } from "../capture/text.js";
-import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
+import { type Check, checkOptions, shownValue, wrongInput } from "../wrong-input.js";
 import { type ArtifactExpectation, artifactFaults, OF_ARTIFACT } from "./artifact-faults.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import type { TestRun } from "./test-run.js";
@@ -141,13 +141,21 @@ export const pulseMatchers: {
 function judgeMetric(user: string, recorded: Recorded, key: string, expected: MetricExpectation = {}): MatcherResult {
   const runs = runsOf(user, recorded);
   if (typeof key !== "string") throw wrongInput(user, "key", "a string", key);
+  needExpected(user, expected, `{ near: ${typeof expected === "number" ? expected : "0.42"} }`);
   checkOptions(user, expected, OF_METRIC, { at: "expected" });
   return judge(runs, `metric ${show(key)} ${show(expected)}`, (run) => metricFaults(run, key, expected));
+}
+
+/** @throws PulseError `INVALID_OPTION` with the right form, for a value in the place of what is expected of it. */
+function needExpected(user: string, expected: unknown, form: string): void {
+  if (typeof expected === "object" && expected !== null) return;
+  throw wrongInput(user, "expected", `an object, as in ${form}`, expected);
 }
 
 function judgeArtifact(user: string, recorded: Recorded, path: string, expected: ArtifactExpectation = {}): MatcherResult {
   const runs = runsOf(user, recorded);
   if (typeof path !== "string" || path === "") throw wrongInput(user, "path", "a non-empty string", path);
+  needExpected(user, expected, `{ text: ${typeof expected === "string" ? shownValue(expected) : '"# Report"'} }`);
   checkOptions(user, expected, OF_ARTIFACT, { at: "expected" });
   return judge(runs, `artifact ${show(path)} ${show(expected)}`, (run) => artifactFaults(run, path, expected, show));
 }

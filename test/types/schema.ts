@@ -9,6 +9,26 @@ const Sweep = defineExperiment({
   params: { lr: "number", optimizer: "string", nesterov: "boolean" },
 });
 
+@Sweep.TrackedExperiment
+class Bare {
+  @Sweep.LogMetric
+  bare(): Result {
+    return result;
+  }
+
+  @Sweep.LogMetric()
+  called(): Result {
+    return result;
+  }
+
+  // @ts-expect-error: there is no number in it
+  @Sweep.LogMetric
+  nothing(): string {
+    return "";
+  }
+}
+void Bare;
+
 @Sweep.TrackedExperiment({ tags: { a: 1 } })
 class Swept {
   @Sweep.LogMetric("loss", { everyN: 2 })

@@ -1,4 +1,16 @@
-import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { platform } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { homeFolder } from "../../config/folders.js";
@@ -177,6 +189,30 @@ function lookAt(path: string, mayBeLink = false): Stats {
 /** Whether others than its owner can write into a folder, as far as POSIX modes tell. */
 function isShared(stats: Stats | undefined): boolean {
   return stats?.isDirectory() === true && process.getuid !== undefined && (stats.mode & (GROUP_WRITE | OTHERS_WRITE)) !== 0;
+}
+
+/** What in a folder of outboxes this user may not read: itself, folders of URIs in it, or their outboxes. */
+export function unreadable(root: string): string[] {
+  const inside = (path: string): string[] => {
+    try {
+      return readdirSync(path).map((name) => join(path, name));
+    } catch {
+      return [];
+    }
+  };
+  if (isDenied(root)) return [root];
+  const folders = inside(root).filter((path) => isDenied(path) || statOf(path)?.isDirectory());
+  return folders.flatMap((folder) => (isDenied(folder) ? [folder] : inside(folder).filter(isDenied)));
+}
+
+/** Whether this user may not read a file, or look into a folder. */
+export function isDenied(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | (statOf(path)?.isDirectory() ? constants.X_OK : 0));
+    return false;
+  } catch (error) {
+    return /^(EACCES|EPERM)$/.test(String((error as NodeJS.ErrnoException).code));
+  }
 }
 
 /** The folders there are, each with its URI. */

@@ -8,7 +8,7 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import { KeptUploads, type KeptUploadsListener } from "../uploads/kept-uploads.js";
 import type { Upload } from "../uploads/upload-target.js";
 import type { Outbox } from "./outbox.js";
-import { adopt, closeOutbox, type OutboxFolder } from "./outbox-folder.js";
+import { adopt, closeOutbox, isDenied, type OutboxFolder } from "./outbox-folder.js";
 import { OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
@@ -159,8 +159,8 @@ export class OutboxRecovery {
 
   #leave(path: string): void {
     this.foreign.push(path);
-    const detail = `${path} was written by another version of this package, or is damaged; it was left untouched.`;
-    this.#diagnostics.warnLater(new PulseError("OUTBOX_FAILED", detail), path);
+    const why = isDenied(path) ? "may not be read by this user" : "was written by another version of this package, or is damaged";
+    this.#diagnostics.warnLater(new PulseError("OUTBOX_LEFT", `${path} ${why}; it was left untouched.`), path);
   }
 
   #warn({ path }: Outbox, error: unknown): void {

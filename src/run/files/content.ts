@@ -52,6 +52,8 @@ export function filesFault(selector: unknown): string | undefined {
   for (const file of typeof selector === "string" ? [selector] : Object.keys(selector as object))
     try {
       artifactPath(file);
+      const other = /\{(?!step\})[A-Za-z]\w*\}/.exec(file)?.[0];
+      if (other !== undefined) return `${JSON.stringify(file)}: of what stands in braces only {step} is filled in, not ${other}`;
     } catch (error) {
       return messageOf(error).replace(/^Artifact path ("(?:[^"\\]|\\.)*") (.*)\.$/, "$1, which $2");
     }
@@ -93,6 +95,24 @@ export function refusal(verb: string, about: unknown, error: unknown): { readonl
 /** A longer text is no file's name. */
 const LONGEST_FILE_NAME = 255;
 
+/** Whether a text is the path of a file of this machine; only what looks like one is looked up. */
+function isLocalFile(text: string): boolean {
+  if (text.length > LONGEST_FILE_NAME || !/^[\w./\\:@~ -]*[\w-]\.\w{1,8}$/.test(text)) return false;
+  try {
+    return statSync(text, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether a text is a file's name, and its file's name a text. */
-export const looksSwapped = (text: string, file: string): boolean =>
+const looksSwapped = (text: string, file: string): boolean =>
   text.length <= LONGEST_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(file);
+
+/** What is odd about a text that is stored as a file; undefined where nothing is. */
+export function textDoubt(text: string, path: string): string | undefined {
+  if (looksSwapped(text, path))
+    return `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(path)}`;
+  if (!isLocalFile(text)) return undefined;
+  return `The text stored as ${JSON.stringify(path)} is the path of a file; to store that file, use run.logArtifact(), or give { path }`;
+}

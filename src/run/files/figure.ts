@@ -44,7 +44,7 @@ export function figureFile(
   const ending = /\.(html|svg|json)$/i.exec(path)?.[1]?.toLowerCase();
   const wrong = (what: string): PulseError => new PulseError("INVALID_VALUE", `logFigure: ${what}.`);
   if (typeof figure === "string") {
-    if (ending === "svg" ? /<svg[\s>]/i.test(figure) : ending === "html") return { path, text: figure };
+    if (ending === "svg" ? /<svg[\s>]/i.test(figure) : ending === "html" && figure.includes("<")) return { path, text: figure };
     throw wrong(
       `a text must be SVG for a name that ends in .svg, or HTML for one in .html; got ${shownValue(figure)} for ${shownValue(path)}`,
     );

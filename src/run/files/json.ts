@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { isSecretKey, REDACTED } from "../../capture/redact.js";
 import type { RunHost } from "../run-host.js";
 
@@ -14,6 +15,8 @@ export interface Plain {
   readonly value: unknown;
   /** Something in it was taken for a secret, and replaced. */
   readonly redacted: boolean;
+  /** Under which names promises stood, which are null in it. */
+  readonly promises: readonly string[];
 }
 
 /**
@@ -25,7 +28,7 @@ export function plainOf(host: RunHost, value: unknown, options: { key?: string; 
   const { key = "", whole = false, numbers = false } = options;
   const plain = new PlainValue(host, whole || host.config.redact === false, numbers);
   const made = plain.of(key, value, []) ?? null;
-  return { value: made, redacted: plain.redacted };
+  return { value: made, redacted: plain.redacted, promises: plain.promises };
 }
 
 /** Such a value as text, as Python's client writes it. */
@@ -34,6 +37,7 @@ export const jsonText = (plain: unknown): string => JSON.stringify(plain, undefi
 /** Makes what JSON can hold of a value. */
 class PlainValue {
   redacted = false;
+  readonly promises: string[] = [];
   readonly #host: RunHost;
   readonly #whole: boolean;
   readonly #numbers: boolean;
@@ -70,6 +74,10 @@ class PlainValue {
 
   #object(key: string, value: object, above: readonly object[]): unknown {
     if (above.includes(value)) return "[circular]";
+    if (types.isPromise(value)) {
+      this.promises.push(key);
+      return null;
+    }
     if (above.length > MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
     // As Python's client shows one.
     if (value instanceof Date)
