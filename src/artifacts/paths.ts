@@ -28,6 +28,7 @@ export function artifactPath(text: unknown): string {
   if (PLAIN.test(text)) return text;
   if (text.length > LONGEST_PATH) throw wrong(`is longer than ${LONGEST_PATH} characters`);
   if (/^[\\/]/.test(text) || DRIVE.test(text)) throw wrong("is absolute; it must be relative to the run's artifacts");
+  if (/^file:/i.test(text)) throw wrong("begins as a file: URI, for which MLflow would take it");
   if (CONTROL.test(text)) throw wrong("has a control character");
   if (text.includes("#")) throw wrong("has a #, which MLflow cannot give back");
   if (/\p{Surrogate}/u.test(text)) throw wrong("has half a character in it");

@@ -14,7 +14,7 @@ import { givenPath, isBlob, isoOf, joined, kindOf, localText, refusal, textDoubt
 import { figureFile } from "./files/figure.js";
 import { type FolderOptions, filesIn, leftOut } from "./files/files-in.js";
 import { copyOf, type ImageSource, spoilsGrid } from "./files/image.js";
-import { RunImages } from "./files/images.js";
+import { nameOf, RunImages } from "./files/images.js";
 import { jsonText, plainOf } from "./files/json.js";
 import { checkTablePath, type TableRows } from "./files/table.js";
 import { RunTables, type TablesOptions } from "./files/tables.js";
@@ -213,8 +213,7 @@ export abstract class DataVerbs {
   logImage(image: ImageSource, options: { readonly key: string } & MetricOptions): void;
   logImage(image: ImageSource, target: string | ({ readonly key: string } & MetricOptions)): void {
     if (this.log === undefined) return;
-    const about = typeof target === "string" ? target : (target?.key ?? image);
-    this.#guard("logImage", about, () => {
+    this.#guard("logImage", nameOf(target) ?? image, () => {
       this.#images ??= new RunImages({
         place: this.place,
         upload: (path, bytes) => this.#upload(path, bytes),

@@ -1,6 +1,7 @@
 // What is logged as a file without being one: values as YAML, streams, tables, images, figures.
 import assert from "node:assert/strict";
-import { createReadStream, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { createReadStream, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -19,7 +20,10 @@ import { trackerOn } from "../../src/tracker.js";
 import { kit } from "../support/outbox-kit.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-contents-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const apart = mkdtempSync(join(tmpdir(), "pulse-links-"));
+after(() => {
+  for (const each of [folder, apart]) rmSync(each, { recursive: true, force: true });
+});
 
 function memory(config: PulseConfig = {}, store = new MemoryStore()) {
   const warnings: string[] = [];
@@ -208,6 +212,81 @@ test("of a path the last call counts, also where a table is one of them", async 
   });
   await tracker.flush();
   assert.deepEqual(["text.json", "stream.json", "again.json"].map(text), ["x", "s", both]);
+});
+
+test("a file that is copied is the one of that moment, and of a link it is the file that counts", async () => {
+  const { store, tracker } = kit({ exitTimeoutMs: 60_000 });
+  const inside = mkdtempSync(join(apart, "links-"));
+  const [copied, target, link] = ["copied.bin", "v1.bin", "latest.bin"].map((name) => join(inside, name)) as [string, string, string];
+  tracker.withRun({ runName: "files" }, (run) => {
+    for (let i = 0; i < 20; i++) {
+      writeFileSync(copied, `OLD${"x".repeat(i * 20_000)}`);
+      run.logArtifact(copied, String(i), { copy: true });
+      writeFileSync(copied, `NEW${"y".repeat(i * 20_000)}`);
+    }
+    writeFileSync(target, "version1");
+    symlinkSync("v1.bin", link);
+    run.logArtifact(link);
+    rmSync(target);
+    writeFileSync(target, "VERSION2");
+  });
+  await tracker.flush();
+  const { files } = store.named("files")?.artifacts ?? { files: new Map<string, Uint8Array>() };
+  for (let i = 0; i < 20; i++)
+    assert.equal(Buffer.from(files.get(`${i}/copied.bin`) ?? "").toString(), `OLD${"x".repeat(i * 20_000)}`, String(i));
+  assert.equal(Buffer.from(files.get("latest.bin") ?? "").toString(), "version1");
+  await tracker.shutdown();
+});
+
+test("a pipe is no file, and nobody waits for who writes it", { skip: process.platform === "win32" }, async () => {
+  const { tracker, names, warnings } = memory();
+  const pipe = join(mkdtempSync(join(apart, "pipes-")), "pipe");
+  execFileSync("mkfifo", [pipe]);
+  tracker.withRun({}, (run) => {
+    run.logArtifact(pipe);
+    run.logText("after", "after.txt");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), ["after.txt"]);
+  assert.match(warnings.join("\n"), /pipe cannot be read: it is no file/);
+});
+
+test("a stream that is whole stays when one that was logged later breaks off", async () => {
+  const { tracker, text, warnings } = memory();
+  async function* good() {
+    yield "good";
+    await new Promise(setImmediate);
+  }
+  async function* bad() {
+    yield "bad";
+    for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+    throw new Error("broke");
+  }
+  await tracker.withRun({}, (run) => Promise.all([run.logStream(good(), "s.txt"), run.logStream(bad(), "s.txt")]));
+  await tracker.flush();
+  assert.equal(text("s.txt"), "good");
+  assert.match(warnings.join("\n"), /"s\.txt" of run .* broke off: broke/);
+});
+
+test("a promise, a reader of options that throws and a name that is a file: URI are refused, and nothing is thrown", async () => {
+  const { tracker, names, warnings } = memory();
+  const evil = {
+    get key(): string {
+      throw new Error("evil");
+    },
+  };
+  tracker.withRun({}, (run) => {
+    run.logImage(Buffer.from("x"), evil);
+    run.logText("x", "file:x");
+  });
+  await tracker.flush();
+  assert.deepEqual(names(), []);
+  assert.match(warnings.join("\n"), /logImage.*evil/);
+  assert.match(warnings.join("\n"), /"file:x" begins as a file: URI/);
+  configure({ trackingUri: "memory:" });
+  const artifacts = { "a.json": Promise.resolve({ a: 1 }) } as never;
+  await assert.rejects(logExperiment({ experiment: "x", artifacts }), /"a\.json" needs a text, bytes, .*; got a promise/);
+  await shutdown();
 });
 
 test("flush names the stream that it gave up waiting for", async () => {
@@ -615,12 +694,13 @@ test("what is no table by mistake is told: promises, maps, sets, generators; spa
 test("YAML 1.1 readers get texts as they were", async () => {
   const { tracker, text } = memory();
   tracker.withRun({}, (run) =>
-    run.logDict({ a: "=", b: "<<", "<<": 1, c: "a\u2028b", d: "\x7f", e: " \n", f: "two\nlines \n", g: "é 🎉" }, "t.yaml"),
+    run.logDict({ a: "=", b: "<<", "<<": 1, c: "a\u2028b", d: "\x7f", e: " \n", f: "two\nlines \n", g: "é 🎉", "h\t": "a\tb" }, "t.yaml"),
   );
   await tracker.flush();
   const lines = (text("t.yaml") ?? "").trimEnd().split("\n");
   assert.deepEqual(lines, [
     '"<<": 1', 'a: "="', 'b: "<<"', 'c: "a\\u2028b"', 'd: "\\u007f"', 'e: "\\ \\n"', 'f: "two\\nlines\\ \\n"', "g: é 🎉",
+    '"h\\t": "a\\tb"',
   ]); // biome-ignore format: a line each
 });
 

@@ -5,6 +5,7 @@ import {
   linkSync,
   lstatSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -59,7 +60,7 @@ export class Staging {
    * @throws the error of the file system: another one, a file that may not be linked, or no outbox.
    */
   link(file: SourceFile): StagedFile {
-    return this.#place(file, (to) => linkSync(file.path, to));
+    return this.#place(file, (to) => linkSync(realpathSync(file.path), to)); // of a link it is the file that counts
   }
 
   /** Copies a file. */

@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync, statSync } from "node:fs";
 import { Readable } from "node:stream";
 import type { ArtifactContent } from "../../artifacts/artifact-repository.js";
 import { PulseError } from "../../errors.js";
@@ -122,6 +122,7 @@ function unreadable(path: string, error: unknown, gone: string): PulseError {
 export function sourceFile(path: string, gone: string = "does not exist", shown: string = path): SourceFile {
   let descriptor: number | undefined;
   try {
+    if (statSync(path).isFIFO()) throw new Error("it is no file"); // opening one waits for who writes it
     descriptor = openSync(path, "r"); // a file that is there may still be closed to us
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) throw Object.assign(new Error("it is no file"), { code: stats.isDirectory() ? "EISDIR" : "" });

@@ -60,7 +60,7 @@ export class Uploads {
   /** Those that are not written down. */
   readonly #unkept = new Set<OwnFile>();
   /** The paths for which streams are read: how many, and how often something was logged there meanwhile. */
-  readonly #arriving = new Map<string, { streams: number; calls: number }>();
+  readonly #arriving = new Map<string, { streams: number; calls: number; taken: number }>();
   /** Why the last file of a run that failed never will be there. */
   readonly lost: WeakMap<RunBuffer, PulseError> = new WeakMap();
   #stagedBytes = 0;
@@ -101,17 +101,19 @@ export class Uploads {
   /** Takes a file as its bytes come, unless something else is logged under its path meanwhile: of a path the last call counts. */
   async receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>, activity: Activity): Promise<void> {
     const name = `${log.runKey} ${path}`;
-    const arriving = this.#arriving.get(name) ?? { streams: 0, calls: 0 };
+    const arriving = this.#arriving.get(name) ?? { streams: 0, calls: 0, taken: 0 };
     this.#arriving.set(name, arriving);
     arriving.streams++;
     const call = ++arriving.calls;
     try {
       const content = await arrival(`${JSON.stringify(path)} of run ${log.runKey}`, chunks, this.#room, activity);
       if (content === undefined) return;
-      if (arriving.calls === call) this.#take(log, path, content);
-      else this.#overtaken(content);
+      if (arriving.taken < call) {
+        arriving.taken = call; // one that was logged later may still come, or break off
+        this.#take(log, path, content);
+      } else this.#overtaken(content);
     } catch (error) {
-      if (arriving.calls === call) throw error;
+      if (arriving.taken < call) throw error;
       this.#overtaken(new Uint8Array()); // it broke off, but another one counts
     } finally {
       arriving.streams--;
@@ -169,7 +171,7 @@ export class Uploads {
   /** Takes a file of a run. */
   add(log: RunBuffer, path: string, content: LoggedContent): void {
     const arriving = this.#arriving.size > 0 ? this.#arriving.get(`${log.runKey} ${path}`) : undefined;
-    if (arriving) arriving.calls++;
+    if (arriving) arriving.taken = ++arriving.calls;
     this.#take(log, path, content);
   }
 
@@ -248,6 +250,10 @@ export class Uploads {
       return;
     }
     if (source.kind !== "file") return;
+    if (how === "copy" && source.size <= LARGEST_COPY) {
+      this.#copyNow(file, source); // at once: it may be rewritten in the next line
+      return;
+    }
     file.copying = this.#staging.copy(source).then(
       (staged) => {
         // Meanwhile it may have been copied at the end, or given up for another one.

@@ -12,6 +12,7 @@ import { isStream } from "./chunks.js";
 export function kindOf(content: unknown, path: string): "logText" | "logBytes" | "logStream" | "logDict" | "path" | undefined {
   if (typeof content === "string") return "logText";
   if (types.isAnyArrayBuffer(content) || ArrayBuffer.isView(content) || isBlob(content)) return "logBytes";
+  if (types.isPromise(content)) return undefined;
   if (isStream(content)) return "logStream";
   if (isLocal(content)) return "path";
   return typeof content === "object" && /\.(json|ya?ml)$/i.test(path) ? "logDict" : undefined;

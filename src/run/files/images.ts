@@ -115,3 +115,12 @@ function bytesOf(made: unknown): Uint8Array {
   if (bytes === undefined) throw new PulseError("INVALID_VALUE", `logImage: toBuffer() gave ${shownValue(made)}, not bytes.`);
   return bytes;
 }
+
+/** The file or key an image is logged under; undefined where the options do not say. */
+export function nameOf(target: unknown): unknown {
+  try {
+    return typeof target === "string" ? target : (target as ImageOptions | undefined)?.key;
+  } catch {
+    return undefined; // a getter that throws is met again, where that is said
+  }
+}

@@ -21,7 +21,7 @@ export function yamlText(value: unknown): string {
   });
 }
 
-const UNREADABLE = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
+const UNREADABLE = /[\t\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
 /** Texts that PyYAML reads as something else, or not at all, unless they are quoted and escaped. */
 const MISREAD = {
