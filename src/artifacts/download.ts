@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
 import { messageOf, PulseError } from "../errors.js";
@@ -32,7 +32,7 @@ const OF_ONE_NAME: ReadonlySet<unknown> = new Set(["EISDIR", "ENOTDIR", "EEXIST"
 /**
  * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a name of its own
  * beside its place, and moved there when it is whole; one that an earlier attempt began goes on where that ended, if it is still as
- * large, and of a folder whose download was not finished those files are left alone that are there, if they are as large and as they were left.
+ * large and the last 64 KiB of what is there are the same, and of a folder whose download was not finished those files are left alone that are there, if they are as large and as they were left.
  * Nothing is held in memory but one folder's listing on each level, and what an earlier attempt has brought; nothing is written outside the
  * target, whatever the repository says.
  * @param path `""` for everything
@@ -120,22 +120,37 @@ class Download {
     const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | NO_LINKS;
     const handle = await open(temporary, flags).catch((error: unknown) => this.#unwritable(place, error));
     let bytes = 0;
+    let written = 0;
     try {
       bytes = (await handle.stat()).size;
       if (entry.size === undefined || bytes > entry.size) {
         await handle.truncate(0); // it cannot be told whether it is the same file
         bytes = 0;
       }
-      if (bytes !== entry.size || bytes === 0) {
-        const stream = await this.#repository.read(entry.path, bytes);
-        for await (const chunk of signal ? addAbortSignal(signal, stream) : stream) {
+      // What is there may be of another file of that size, which the last of it tells.
+      let known: Buffer = await lastOf(handle, bytes);
+      let isOther = false;
+      do {
+        if (isOther) {
+          await handle.truncate(0);
+          [bytes, known, isOther] = [0, Buffer.alloc(0), false];
+        }
+        const stream = await this.#repository.read(entry.path, bytes - known.length);
+        for await (const all of signal ? addAbortSignal(signal, stream) : stream) {
           signal?.throwIfAborted();
-          await handle.appendFile(chunk as Buffer).catch((error: unknown) => this.#unwritable(place, error));
-          bytes += (chunk as Buffer).length;
-          onProgress?.(entry, bytes, (chunk as Buffer).length);
+          const same = Math.min(known.length, (all as Buffer).length);
+          isOther = !known.subarray(0, same).equals((all as Buffer).subarray(0, same));
+          if (isOther) break;
+          known = known.subarray(same);
+          const chunk = (all as Buffer).subarray(same);
+          if (chunk.length === 0) continue;
+          await handle.appendFile(chunk).catch((error: unknown) => this.#unwritable(place, error));
+          bytes += chunk.length;
+          onProgress?.(entry, bytes, chunk.length);
           if (entry.size !== undefined && bytes > entry.size) break;
         }
-      }
+      } while (isOther);
+      written = (await handle.stat()).size;
     } catch (error) {
       if (error instanceof PulseError || signal?.aborted) throw error;
       throw new PulseError("STORE_UNAVAILABLE", `${entry.path} has ended early: ${messageOf(error)}.`, error);
@@ -146,6 +161,10 @@ class Download {
       if (bytes > entry.size) await rm(temporary, { force: true });
       const detail = `${entry.path} in ${this.#repository.uri} was to have ${entry.size} bytes, and has given ${bytes}${bytes > entry.size ? " or more" : ""}.`;
       throw new PulseError("STORE_UNAVAILABLE", detail);
+    }
+    if (written !== bytes) {
+      await rm(temporary, { force: true });
+      throw new PulseError("NOT_WRITABLE", `${place} is being written by another download, too.`);
     }
     await rename(temporary, place).catch((error: unknown) => this.#unwritable(place, error));
     this.#options.onFile?.(entry, place, false);
@@ -166,6 +185,16 @@ class Download {
     const code = /^(ENOSPC|EDQUOT)$/.test(String((error as NodeJS.ErrnoException).code)) ? "DISK_FULL" : "NOT_WRITABLE";
     throw new PulseError(code, `${place} cannot be written: ${messageOf(error)}.`, error);
   }
+}
+
+/** How much of what is there is compared with the repository before it is gone on with, in bytes. */
+const COMPARED = 64 * 1024;
+
+/** The last bytes of a file that has so many. */
+async function lastOf(handle: FileHandle, bytes: number): Promise<Buffer> {
+  const last = Buffer.alloc(Math.min(bytes, COMPARED));
+  await handle.read(last, 0, last.length, bytes - last.length);
+  return last;
 }
 
 /** Whether an error is about one file or folder, and not about all of them. */

@@ -56,9 +56,36 @@ test("a download goes on where an earlier one ended", async () => {
   assert.ok(!existsSync(join(place, "f.bin")));
   breaks = false;
   await download(repository, "f.bin", place);
-  assert.deepEqual(starts, [0, 200_000]);
+  assert.deepEqual(starts, [0, 200_000 - 65_536]); // the last 64 KiB are compared
   assert.ok(readFileSync(join(place, "f.bin")).equals(bytes));
   assert.deepEqual(readdirSync(place), ["f.bin"]);
+});
+
+test("what was begun of another file of that size is not gone on with, and two downloads of one file do not mix", async () => {
+  const [old, bytes] = [someBytes(300_000), Buffer.alloc(300_000, "new")];
+  let given: Buffer = old;
+  let breaks = true;
+  const repository = saying({ "": [{ path: "f.bin", size: bytes.length }] }, async (_path, start = 0) => {
+    const now = given;
+    return Readable.from(
+      (async function* () {
+        yield now.subarray(start, 200_000);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        if (breaks) throw new Error("connection lost");
+        yield now.subarray(200_000);
+      })(),
+    );
+  });
+  const place = target();
+  await assert.rejects(download(repository, "f.bin", place), { message: /connection lost/ });
+  [given, breaks] = [bytes, false];
+  await download(repository, "f.bin", place);
+  assert.ok(readFileSync(join(place, "f.bin")).equals(bytes));
+  const shared = target();
+  const both = await Promise.allSettled([download(repository, "f.bin", shared), download(repository, "f.bin", shared)]);
+  if (both.some(({ status }) => status === "fulfilled")) assert.ok(readFileSync(join(shared, "f.bin")).equals(bytes));
+  for (const each of both)
+    if (each.status === "rejected") assert.match(String(each.reason), /is being written by another download, too|cannot be written/);
 });
 
 test("a file that is not as large as was said is not there", async () => {
