@@ -4,9 +4,10 @@ import { syncBuiltinESMExports } from "node:module";
 import os from "node:os";
 import { basename, dirname, join } from "node:path";
 import { mock, test } from "node:test";
+import { needReadable } from "../../src/cli/target.js";
 import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
-import { adopt, closeOutbox, OutboxFolder, outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
+import { adopt, closeOutbox, isDenied, OutboxFolder, outboxFolders, unreadable } from "../../src/recorder/outbox/outbox-folder.js";
 import { createFile } from "../../src/stores/sql/database-file.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
@@ -39,6 +40,19 @@ function givenAway(path: string, body: () => void): void {
     body();
   } finally {
     if (getuid) process.getuid = getuid;
+  }
+}
+
+/** Does something as a user who may not read what has these rights for its owner alone. */
+function asOther(path: string, body: () => void): void {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  else chmodSync(path, 0);
+  try {
+    body();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    else chmodSync(path, 0o700);
   }
 }
 
@@ -175,4 +189,25 @@ test("a folder in which none can be made is an error, also where Node itself wou
   createFile(join(root, "a", "b", "mlflow.db"));
   createFile(join(root, "a", "b", "other.db"));
   assert.deepEqual(readdirSync(join(root, "a", "b")), ["mlflow.db", "other.db"]);
+});
+
+test("commands say that outboxes may not be read, and not that there are none", { skip: process.platform === "win32" }, () => {
+  const root = made(0o755);
+  for (let above = root; above.startsWith(os.tmpdir()) && above !== os.tmpdir(); above = dirname(above)) chmodSync(above, 0o755);
+  const path = leave(new OutboxFolder(root, URI));
+  needReadable(root);
+  asOther(dirname(path), () => {
+    assert.deepEqual(unreadable(root), [dirname(path)]);
+    assert.throws(() => needReadable(root), {
+      code: "OUTBOX_LEFT",
+      message: /may not be read by this user, so that nobody knows what is kept/,
+    });
+  });
+  chmodSync(dirname(path), 0o755);
+  asOther(path, () => {
+    assert.ok(unreadable(root).includes(path));
+    assert.equal(isDenied(path), true);
+  });
+  const other = made(0o755);
+  needReadable(other); // there is nothing
 });

@@ -1,16 +1,4 @@
-import {
-  accessSync,
-  closeSync,
-  constants,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  type Stats,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { platform } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { homeFolder } from "../../config/folders.js";
@@ -208,7 +196,9 @@ export function unreadable(root: string): string[] {
 /** Whether this user may not read a file, or look into a folder. */
 export function isDenied(path: string): boolean {
   try {
-    accessSync(path, constants.R_OK | (statOf(path)?.isDirectory() ? constants.X_OK : 0));
+    const stats = statSync(path);
+    if (stats.isDirectory()) readdirSync(path);
+    else if (stats.isFile()) closeSync(openSync(path, "r"));
     return false;
   } catch (error) {
     return /^(EACCES|EPERM)$/.test(String((error as NodeJS.ErrnoException).code));
