@@ -355,9 +355,19 @@ export class Recorder {
         accepted + this.exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
       );
-      if (left <= 0) return false;
+      if (left <= 0) {
+        if (now - accepted >= this.exitTimeoutMs) this.#saySlow(now - accepted);
+        return false;
+      }
       await this.#dispatcher.nextSettled(left);
     }
+  }
+
+  /** Says that flush() gave up, unless it is said already why nothing is taken. */
+  #saySlow(ms: number): void {
+    if (this.#dispatcher.refusingFor > 0 || (this.#uploads?.dispatcher.refusingFor ?? 0) > 0) return;
+    const detail = `flush() gave up: ${this.store.uri} has taken nothing for ${Math.round(ms)} ms (exitTimeoutMs), and ${this.accounting.pending} changes wait.`;
+    this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", detail), "flush");
   }
 
   /** Waits for what is under way, while it goes on. */

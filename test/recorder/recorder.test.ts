@@ -147,6 +147,27 @@ test("flush gives up exitTimeoutMs after the last accepted change, and keeps wha
   assert.equal(tracker.stats().pending, 0);
 });
 
+test("flush says that it gave up where nothing else says why: a store that takes its time has refused nothing", async () => {
+  const { tracker, store, warnings } = faulty({ exitTimeoutMs: 50 });
+  let answer: () => void = () => undefined;
+  const apply = store.apply.bind(store);
+  store.apply = async (changes) => {
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    return apply(changes);
+  };
+  tracker.withRun({}, (run) => run.logMetric("m", 1));
+  await tracker.flush();
+  assert.match(
+    warnings.join("\n"),
+    /flush\(\) gave up: .* has taken nothing for \d+ ms \(exitTimeoutMs\), and 3 changes wait\..*\[STORE_UNAVAILABLE\]/,
+  );
+  answer();
+  await tracker.shutdown();
+  assertBalanced(tracker, 1);
+});
+
 test("flush waits for what was recorded before it, not for what goes on being recorded", async () => {
   const { tracker, store } = faulty();
   store.delayMs = 2;
