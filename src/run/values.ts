@@ -30,7 +30,7 @@ export function warnAt(
 }
 
 /** A place in words: the method, or the run, and the experiment. */
-export function placeName({ runName, experiment, method: opener }: Place, method: string | undefined = opener): string {
+function placeName({ runName, experiment, method: opener }: Place, method: string | undefined = opener): string {
   const shown = (text: string): string => JSON.stringify(cutText(text, 60));
   const where = method ?? (runName === "" ? "" : `run ${shown(runName)}`);
   return `${where === "" ? "" : `${where}, `}experiment ${shown(experiment)}`;

@@ -20,12 +20,6 @@ class Bare {
   called(): Result {
     return result;
   }
-
-  // @ts-expect-error: there is no number in it
-  @Sweep.LogMetric
-  nothing(): string {
-    return "";
-  }
 }
 void Bare;
 
