@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { LocalRepository } from "../src/artifacts/local.js";
 import { resolveConfig } from "../src/config/resolve.js";
-import { doubleExperiment, misspelt, strayExperiment } from "../src/config/strays.js";
+import { doubleExperiment, misspelt, strayExperiment, strayUri } from "../src/config/strays.js";
 import { Connections } from "../src/http/connections.js";
 import { unreachable } from "../src/http/unreachable.js";
 import {
@@ -370,6 +370,24 @@ test("numbers that are texts, and streams, are named where no number was found",
   assert.match(said, /Odd\.stream: no number was found: it gave a stream\. Only generators are followed/);
 });
 
+test("a metric that is close to one of a schema's is told, others are not", async () => {
+  const Sweep = defineExperiment({ name: "Slips", metrics: { loss: {}, accuracy: {} } });
+  const { tracker, warnings } = memoryTracker();
+  tracker.run(() =>
+    Sweep.withRun({}, (run: Any) => {
+      for (let i = 0; i < 3; i++) run.logMetric("lss", 5);
+      run.logMetric("epoch_seconds", 5);
+      run.logMetric("loss", 5);
+    }),
+  );
+  await tracker.flush();
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0] ?? "",
+    /Metric "lss" is none that defineExperiment\(\) names; did you mean "loss"\? It is logged as it is \(.*experiment "Slips"/,
+  );
+});
+
 test("variables that nothing reads, and proxies that nobody can go through, are named", () => {
   const meant = misspelt({ MLFLOW_EXPERIMENT: "x", MLFLOW_URI: "x", MLFLOW_TOKEN: "x" }).map((each) => each.meant);
   assert.deepEqual(meant, ["MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN"]);
@@ -377,6 +395,7 @@ test("variables that nothing reads, and proxies that nobody can go through, are 
     strayExperiment({ MLFLOW_EXPERIMENT: "Foo" }) ?? "",
     /^MLFLOW_EXPERIMENT is not read; did you mean MLFLOW_EXPERIMENT_NAME\?/,
   );
+  assert.match(strayUri({ MLFLOW_TRACKING_URI: "" }) ?? "", /^MLFLOW_TRACKING_URI is empty, which counts as not set/);
   const url = new URL("http://mlflow.invalid:1");
   for (const [env, variable] of [
     [{ HTTP_PROXY: "socks5://proxy:1080" }, "HTTP_PROXY"],

@@ -63,6 +63,8 @@ export function strayExperiment(env: NodeJS.ProcessEnv): string | undefined {
 export function strayUri(env: NodeJS.ProcessEnv): string | undefined {
   const variable = misspelt(env).find(({ meant }) => meant === "MLFLOW_TRACKING_URI");
   const [file] = strayFiles();
+  if (env["MLFLOW_TRACKING_URI"] === "")
+    return "MLFLOW_TRACKING_URI is empty, which counts as not set, so that runs go to the default place";
   const stray = variable
     ? `${variable.name} is not read; did you mean ${variable.meant}?`
     : file && `${file} is not read: settings are in ${CONFIG_FILE}.`;

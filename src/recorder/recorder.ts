@@ -363,9 +363,10 @@ export class Recorder {
     }
   }
 
-  /** Says that flush() gave up, unless it is said already why nothing is taken. */
+  /** Says that flush() gave up on a store that does not answer; of one that refuses it is said already why. */
   #saySlow(ms: number): void {
-    if (this.#dispatcher.refusingFor > 0 || (this.#uploads?.dispatcher.refusingFor ?? 0) > 0) return;
+    const all = [this.#dispatcher, this.#uploads?.dispatcher];
+    if (this.exitTimeoutMs === 0 || all.some((each) => (each?.refusingFor ?? 0) > 0) || !all.some((each) => each?.unanswered)) return;
     const detail = `flush() gave up: ${this.store.uri} has taken nothing for ${Math.round(ms)} ms (exitTimeoutMs), and ${this.accounting.pending} changes wait.`;
     this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", detail), "flush");
   }

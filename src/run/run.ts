@@ -17,7 +17,7 @@ import { keepLongText, longTextFile } from "./files/long-text.js";
 import { type Keyed, MendedKeys } from "./mended-keys.js";
 import type { MetricOptions, MetricValue } from "./metric-value.js";
 import type { RunHost } from "./run-host.js";
-import { outOfRange, type Schema, schemaOf } from "./schema.js";
+import { type Schema, schemaFault, schemaOf } from "./schema.js";
 import { Series } from "./series.js";
 import { processSource } from "./source-tags.js";
 import { Steps } from "./steps.js";
@@ -287,8 +287,8 @@ export class Run extends DataVerbs {
       return;
     }
     const number = numberOf(this, method, clean, value);
-    const fault = this.#schema && outOfRange(this.#schema, key, clean, number);
-    if (fault) warnAt(this, method, "OUT_OF_RANGE", fault, clean);
+    const fault = this.#schema && schemaFault(this.#schema, key, clean, number);
+    if (fault) warnAt(this, method, fault.code, fault.detail, clean);
     if (thinning?.aggregate) {
       this.#aggregate(clean, number, thinning.aggregate, method);
       return;

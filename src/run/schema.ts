@@ -1,7 +1,7 @@
 import { cutText, sanitizeKey } from "../capture/keys.js";
 import { LIMITS } from "../entities.js";
 import { shared } from "../registry.js";
-import { type Check, checkOptions } from "../wrong-input.js";
+import { type Check, checkOptions, nearest } from "../wrong-input.js";
 
 /** What is known of a metric beforehand. */
 export interface MetricSchema {
@@ -72,10 +72,36 @@ function isRange(value: unknown): boolean {
   return typeof min === "number" && typeof max === "number" && min <= max;
 }
 
-/** @internal What is wrong with a value, in words, or undefined. */
-export function outOfRange({ metrics }: Schema, given: string, mended: string, value: number): string | undefined {
+/** What is wrong with a value. */
+interface SchemaFault {
+  readonly code: "OUT_OF_RANGE" | "NOTHING_FOUND";
+  readonly detail: string;
+}
+
+/** Of keys that a schema does not have, the one that was probably meant; other code may log others on purpose. */
+const meant = new WeakMap<Schema, Map<string, string | undefined>>();
+const MOST_KEYS = 1_000;
+
+/** @internal What is wrong with a value; undefined where nothing is. A key that is close to one of the schema's is a slip of who has no compiler. */
+export function schemaFault(schema: Schema, given: string, mended: string, value: number): SchemaFault | undefined {
+  const { metrics } = schema;
   const key = Object.hasOwn(metrics, given) ? given : mended;
-  const range = Object.hasOwn(metrics, key) ? metrics[key]?.range : undefined;
+  if (!Object.hasOwn(metrics, key)) {
+    const near = slipOf(schema, given);
+    if (near === undefined) return undefined;
+    const detail = `Metric ${JSON.stringify(given)} is none that defineExperiment() names; did you mean ${JSON.stringify(near)}? It is logged as it is`;
+    return { code: "NOTHING_FOUND", detail };
+  }
+  const range = metrics[key]?.range;
   if (range === undefined || (value >= range[0] && value <= range[1])) return undefined;
-  return `Metric ${JSON.stringify(key)} is ${value}, not from ${range[0]} to ${range[1]}`;
+  return { code: "OUT_OF_RANGE", detail: `Metric ${JSON.stringify(key)} is ${value}, not from ${range[0]} to ${range[1]}` };
+}
+
+function slipOf(schema: Schema, key: string): string | undefined {
+  const known = meant.get(schema) ?? new Map<string, string | undefined>();
+  meant.set(schema, known);
+  if (known.has(key) || known.size >= MOST_KEYS) return known.get(key);
+  const near = nearest(key, Object.keys(schema.metrics));
+  known.set(key, near);
+  return near;
 }

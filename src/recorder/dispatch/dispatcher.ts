@@ -143,6 +143,11 @@ export class Dispatcher<W extends Work> {
     return this.#book(batch, outcomes) ?? true;
   }
 
+  /** Whether something was sent that is not answered. */
+  get unanswered(): boolean {
+    return this.#underWay.size > 0;
+  }
+
   get #full(): boolean {
     return this.#stopped || this.#underWay.size >= this.#breaker.concurrency;
   }
