@@ -31,8 +31,9 @@ const OF_ONE_NAME: ReadonlySet<unknown> = new Set(["EISDIR", "ENOTDIR", "EEXIST"
 
 /**
  * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a name of its own
- * beside its place, and moved there when it is whole; one that an earlier attempt began goes on where that ended, if it is still as
- * large and the last 64 KiB of what is there are the same, and of a folder whose download was not finished those files are left alone that are there, if they are as large and as they were left.
+ * beside its place, and moved there when it is whole. One that an earlier attempt began goes on where that ended, if it is still as large and
+ * the last 64 KiB of what is there are the same. Of a folder whose download was not finished, files that are there are left alone if they are as
+ * large and as they were left.
  * Nothing is held in memory but one folder's listing on each level, and what an earlier attempt has brought; nothing is written outside the
  * target, whatever the repository says.
  * @param path `""` for everything

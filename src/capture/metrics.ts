@@ -241,22 +241,14 @@ const isEmpty = (result: unknown): boolean =>
       ? result.size === 0
       : isPlainObject(result) && Object.keys(result).length === 0;
 
-/** The fields of an object that are texts of numbers. */
-const textNumbers = (result: object): string[] =>
-  types.isProxy(result)
-    ? []
-    : Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { value }]) =>
-        typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)) ? [name] : [],
-      );
+const isNumberText = (value: unknown): boolean => typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
 
 /** What is said of a result in which no number was found. */
 function nothingIn(name: string, result: unknown, source: string): string {
   if (result === undefined) return "there is nothing to log: it gave undefined. Return the values, or null where there are none.";
-  const getters =
-    isPlainObject(result) && !types.isProxy(result)
-      ? Object.entries(Object.getOwnPropertyDescriptors(result)).flatMap(([name, { get }]) => (get ? [name] : []))
-      : [];
-  const texts = isPlainObject(result) && getters.length === 0 ? textNumbers(result) : [];
+  const fields = isPlainObject(result) && !types.isProxy(result) ? Object.entries(Object.getOwnPropertyDescriptors(result)) : [];
+  const getters = fields.flatMap(([name, { get }]) => (get ? [name] : []));
+  const texts = getters.length > 0 ? [] : fields.flatMap(([name, { value }]) => (isNumberText(value) ? [name] : []));
   if (texts.length > 0) {
     const [many, them] = texts.length === 1 ? ["is a text", "it"] : ["are texts", "them"];
     return `no number was found: ${source} ${kindOf(result, name)} whose ${texts.slice(0, MAX_SHOWN).join(", ")} ${many}. Return ${them} as numbers, or give a function: (result) => Number(result.${texts[0]}).`;

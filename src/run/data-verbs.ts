@@ -31,7 +31,7 @@ export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
 /** How a file is logged. */
 export interface ArtifactOptions {
   /**
-   * Copies it at once, so that it may be written to afterwards. Without it a file is kept by a second name (a hard link), which is quick and
+   * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is kept by a second name (a hard link), which is quick and
    * safe from its removal and replacement, but not from being written to in place. @default false
    */
   readonly copy?: boolean | undefined;

@@ -176,9 +176,9 @@ test("an upload that was put together without our knowing is done", async () => 
 test("a store that takes long to put many bytes together is waited for", async () => {
   const s3 = await started();
   const bytes = someBytes(20_000_000);
-  s3.worksMs = ({ method, query }) => (method === "POST" && query.has("uploadId") ? 2_500 : 0);
+  s3.worksMs = ({ method, query }) => (method === "POST" && query.has("uploadId") ? 6_000 : 0);
   const sizes = { from: 1_000_000, size: 10_000_000 };
-  await repositoryAt(s3.env, { requestTimeoutMs: 2_000, sizes }).upload("f.bin", contentOf(bytes));
+  await repositoryAt(s3.env, { requestTimeoutMs: 5_000, sizes }).upload("f.bin", contentOf(bytes));
   assert.equal(s3.seen.filter(({ query }) => query.has("uploadId") && !query.has("partNumber")).length, 1);
   assert.equal(s3.objects.get("p/f.bin")?.length, bytes.length);
 });

@@ -254,7 +254,7 @@ class ReplacedStore extends RemoteStore {
 test("files of a run that a replaced server does not know have it made anew, by this program or the next", async () => {
   for (const isKept of [false, true]) {
     const [store, outbox] = [new ReplacedStore(), newFolder()];
-    const first = kit({ exitTimeoutMs: 2_000 }, store, outbox);
+    const first = kit({ exitTimeoutMs: 60_000 }, store, outbox);
     const run = first.tracker.startRun({ runName: "moved" });
     await run.serverId();
     store.isReplaced = true;
@@ -265,7 +265,7 @@ test("files of a run that a replaced server does not know have it made anew, by 
     const [left = ""] = isKept ? first.files() : [];
     assert.equal(left !== "", isKept);
     store.fault = undefined;
-    const { tracker } = isKept ? kit({ exitTimeoutMs: 2_000 }, store, outbox) : first;
+    const { tracker } = isKept ? kit({ exitTimeoutMs: 60_000 }, store, outbox) : first;
     if (isKept) tracker.withRun({ runName: "next" }, () => 1);
     const stored = (): StoredRun => store.named("moved") as StoredRun;
     await until("the files", () => stored()?.artifacts.files.size === 2 && !existsSync(left));
@@ -290,7 +290,7 @@ test("a run that is made anew for its files alone ends as it had, also by the ne
   assert.equal(first.files().length, 1);
   store.isReplaced = true;
   store.uploadFault = undefined;
-  const second = kit({ exitTimeoutMs: 2_000 }, store, outbox);
+  const second = kit({ exitTimeoutMs: 60_000 }, store, outbox);
   second.tracker.withRun({ runName: "next" }, () => 1);
   store.isReplaced = true;
   await until("the file", () => store.named("failed")?.artifacts.files.size === 1);

@@ -60,15 +60,17 @@ export class Staging {
    * @throws the error of the file system: another one, a file that may not be linked, or no outbox.
    */
   link(file: SourceFile): StagedFile {
-    return this.#place(file, (to) => linkSync(realpathSync(file.path), to)); // of a link it is the file that counts
+    // Of a link it is the file that counts.
+    return { ...file, kind: "staged", ...this.#made((to) => linkSync(realpathSync(file.path), to)) };
   }
 
   /** Copies a file. */
   copySync(file: SourceFile): StagedFile {
-    return this.#place(file, (to) => {
+    const made = this.#made((to) => {
       copyFileSync(file.path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       chmodSync(to, OWNER_FILE);
     });
+    return { ...file, kind: "staged", ...made };
   }
 
   /** The same without holding the event loop. */
@@ -86,14 +88,8 @@ export class Staging {
 
   /** Writes bytes. */
   write(bytes: Uint8Array): StagedFile {
-    const { name, path } = this.#next();
-    try {
-      writeFileSync(path, bytes, { mode: OWNER_FILE, flag: "wx" });
-      return staged(name, path);
-    } catch (error) {
-      discard(path);
-      throw error;
-    }
+    const { name, path } = this.#made((to) => writeFileSync(to, bytes, { mode: OWNER_FILE, flag: "wx" }));
+    return staged(name, path);
   }
 
   /** Begins a file that is written bit by bit. */
@@ -130,15 +126,16 @@ export class Staging {
     if (kind === "staged") rmSync(path, { force: true });
   }
 
-  #place(file: SourceFile, put: (to: string) => void): StagedFile {
-    const { name, path } = this.#next();
+  /** Makes a file by `put`; of one that fails nothing stays. */
+  #made(put: (to: string) => void): { name: string; path: string } {
+    const made = this.#next();
     try {
-      put(path);
+      put(made.path);
     } catch (error) {
-      discard(path);
+      discard(made.path);
       throw error;
     }
-    return { ...file, kind: "staged", name, path };
+    return made;
   }
 
   #next(): { name: string; path: string } {
