@@ -10,7 +10,7 @@ const PROBLEMS = {
   INVALID_OPTION: { retry: false, todo: "" },
   INVALID_TRACKING_URI: {
     retry: false,
-    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
+    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
   },
   WRONG_TARGET: { retry: false, todo: "" },
   NO_ACTIVE_RUN: {

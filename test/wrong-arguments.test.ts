@@ -90,7 +90,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(configure)({ trackingUri: "HTTP//127.0.0.1" }), /^Tracking URI .* is no URL\. Did you mean "http:\/\/127\.0\.0\.1"\? /],
   [
     () => loose(configure)({ trackingUri: "postgresql://h/db" }),
-    /^Tracking URI .*: databases other than SQLite are reached through a server in this version: start `mlflow server /,
+    /^Tracking URI .*: PostgreSQL is reached through a server, not directly: start `mlflow server /,
   ],
   [
     () => loose(entry.TrackedExperiment)({ params: { a: 1 } }, "S"),

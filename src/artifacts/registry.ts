@@ -26,7 +26,7 @@ export interface RepositoryOptions {
   readonly trackingUri: string;
   /** How that server is spoken to, if it is one; its credentials go to it alone. */
   readonly server: ServerSettings;
-  /** What relative roots (`./mlruns/…`) are relative to: the folder of the database. @default none, and they are refused */
+  /** What relative roots (`./mlruns/…`) are relative to: the folder in which the database or `mlruns` lies. @default none, and they are refused */
   readonly folder?: string | undefined;
   /** Whether a server may name folders of this machine. @default only one on this machine may */
   readonly allowLocal?: boolean | undefined;
@@ -43,7 +43,7 @@ export function repositoryOptions(
   { server, artifacts }: { readonly server: ServerSettings; readonly artifacts: ArtifactsOptions },
   uri: string,
 ): RepositoryOptions {
-  const path = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
+  const path = uri.startsWith("file:") ? pathOf(uri) : /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
   return { trackingUri: uri, server, folder: path === undefined ? undefined : dirname(path), ...artifacts };
 }
 

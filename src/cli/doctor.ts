@@ -3,7 +3,7 @@ import { shownText, shownUri } from "../capture/redact.js";
 import { isOff, oddSwitch } from "../config/off.js";
 import { CONFIG_FILE } from "../config/picker.js";
 import { hasConfigFile, type ResolvedConfig } from "../config/resolve.js";
-import { misspelt, strayFiles } from "../config/strays.js";
+import { misspelt, strayFiles, strayRuns } from "../config/strays.js";
 import { makeFolder } from "../make-folder.js";
 import { problem, writable } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
@@ -33,6 +33,8 @@ export async function doctor(terminal: Terminal, options: ProbeOptions & { reado
   const odd = oddSwitch(process.env);
   if (odd !== undefined) findings.push({ what: "tracking", verdict: "note", detail: odd, todo: "Mend PULSE_MLFLOW." });
   findings.push(...strays());
+  const older = config.origins["trackingUri"] === undefined ? strayRuns(config.trackingUri) : undefined;
+  if (older !== undefined) findings.push({ what: "mlruns", verdict: "note", detail: older });
   const doubt = likelyAbsolute(config.trackingUri);
   if (doubt !== undefined) findings.push({ what: "tracking URI", verdict: "note", detail: doubt });
   const kept = await foldersFor(rootOf(config), store && options.uri).then((folders) =>

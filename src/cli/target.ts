@@ -1,8 +1,10 @@
+import { statSync } from "node:fs";
 import { printable } from "../capture/printable.js";
 import { originOf } from "../config/picker.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import { PulseError } from "../errors.js";
 import { OutboxFolder, outboxFolders, stateFolder, unreadable } from "../recorder/outbox/outbox-folder.js";
+import { mlrunsPath } from "../stores/mlruns/folder-path.js";
 import { openConfigured } from "../stores/registry.js";
 import { isOtherFile } from "../stores/sql/database-file.js";
 
@@ -27,7 +29,11 @@ export const rootOf = ({ outboxFolder }: ResolvedConfig): string => outboxFolder
 /** What stands in the way of delivering to a tracking URI, whoever tries, as far as that is seen without asking anybody; undefined when nothing does. */
 export function obstacle(uri: string): string | undefined {
   const path = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
-  return path !== undefined && isOtherFile(path) ? `${printable(path)} is no database` : undefined;
+  if (path !== undefined) return isOtherFile(path) ? `${printable(path)} is no database` : undefined;
+  const folder = uri.startsWith("file:") ? mlrunsPath(uri) : undefined;
+  return folder !== undefined && statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false
+    ? `${printable(folder)} is no folder`
+    : undefined;
 }
 
 /** The outboxes of each tracking URI, or of one alone. */

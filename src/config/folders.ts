@@ -1,5 +1,6 @@
+import { existsSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { PulseError, type PulseErrorCode } from "../errors.js";
 
 // What the machine says of the user's folders. It may say nothing: a container's user without an entry, a folder that was removed.
@@ -33,4 +34,22 @@ export function absolutePath(path: string, code: PulseErrorCode, what: string): 
   if (!isAbsolute(path) && workingFolder() === undefined)
     throw new PulseError(code, `${what} is relative, and the working folder was removed; give an absolute path.`);
   return resolve(path);
+}
+
+/** Whether there is something at a path; what Node's permissions hide from a program is not there for it. */
+export function isThere(path: string): boolean {
+  try {
+    return existsSync(path);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a folder holds experiments of MLflow's file store, as MLflow itself looks for its default: a number's folder with a `meta.yaml`. */
+export function holdsExperiments(folder: string): boolean {
+  try {
+    return readdirSync(folder).some((name) => /^\d+$/.test(name) && existsSync(join(folder, name, "meta.yaml")));
+  } catch {
+    return false; // there is none, or it may not be looked at
+  }
 }

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { holdsExperiments, isThere, workingFolder } from "./folders.js";
 import type { PulseConfig } from "./options.js";
 
 /** The file of the working folder that is read once. */
@@ -6,7 +8,17 @@ export const CONFIG_FILE = "pulse-mlflow.config.json";
 /** Where a setting comes from that code gives. */
 export const BY_CODE = "configure()" as const;
 
-const DEFAULT_URI = "sqlite:///mlflow.db";
+/** The database of MLflow's default, in the working folder, and the folder it had for that before. */
+export const DATABASE = "mlflow.db" as const;
+export const MLRUNS = "mlruns" as const;
+export const DEFAULT_URI = "sqlite:///mlflow.db" as const;
+
+/** Where runs go when nobody says where: the folder only where MLflow itself would still take it. */
+function defaultUri(env: NodeJS.ProcessEnv): string {
+  if (!/^\s*(true|1)\s*$/i.test(env["MLFLOW_ALLOW_FILE_STORE"] ?? "")) return DEFAULT_URI;
+  const folder = workingFolder();
+  return folder !== undefined && !isThere(join(folder, DATABASE)) && holdsExperiments(join(folder, MLRUNS)) ? MLRUNS : DEFAULT_URI;
+}
 
 /** The server a tracking URI names; undefined for what is none. */
 export function originOf(uri: string | undefined): string | undefined {
@@ -29,7 +41,7 @@ export class Picker {
     this.#given = given;
     this.#stored = stored;
     this.env = env;
-    if (given.store === undefined) this.#ownUri = this.value("trackingUri", DEFAULT_URI, "MLFLOW_TRACKING_URI");
+    if (given.store === undefined) this.#ownUri = this.maybe("trackingUri", "MLFLOW_TRACKING_URI") ?? defaultUri(env);
     else this.#ownUri = this.#from("trackingUri", given.store.uri ?? "(a store without an address)", BY_CODE);
     this.trackingUri = callUri ?? this.#ownUri;
     if (callUri !== undefined) this.note("trackingUri", BY_CODE);

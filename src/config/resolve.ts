@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExperimentRef } from "../entities.js";
 import { messageOf, PulseError } from "../errors.js";
-import { absolutePath, workingFolder } from "./folders.js";
+import { absolutePath, isThere, workingFolder } from "./folders.js";
 import { type ArtifactsOptions, checkConfig, type Durability, type PulseConfig } from "./options.js";
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
@@ -125,15 +125,6 @@ function faultOf(text: string, error: SyntaxError): string {
   const comment = /^\s*\/[/*]/.test(text.slice(Number(position) - 1)) || /^\s*\/[/*]/.test(text.slice(Number(position)));
   const where = `line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
   return comment ? `${where}: JSON has no comments` : where;
-}
-
-/** Whether there is such a file; what Node's permissions hide from a program is not there for it. */
-export function isThere(path: string): boolean {
-  try {
-    return existsSync(path);
-  } catch {
-    return false;
-  }
 }
 
 /** Whether there is a configuration file. */

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { nearest } from "../wrong-input.js";
-import { workingFolder } from "./folders.js";
-import { CONFIG_FILE } from "./picker.js";
-import { hasConfigFile, isThere } from "./resolve.js";
+import { holdsExperiments, isThere, workingFolder } from "./folders.js";
+import { CONFIG_FILE, DATABASE, DEFAULT_URI, MLRUNS } from "./picker.js";
+import { hasConfigFile } from "./resolve.js";
 
 /** What looks like configuration, and nothing reads. */
 
@@ -69,4 +69,17 @@ export function strayUri(env: NodeJS.ProcessEnv): string | undefined {
     ? `${variable.name} is not read; did you mean ${variable.meant}?`
     : file && `${file} is not read: settings are in ${CONFIG_FILE}.`;
   return stray && `${stray} No tracking URI is set, so that runs go to the default one`;
+}
+
+/** What is said where runs go to the default database, and there are some in a folder that was MLflow's default before; undefined where there are none. */
+export function strayRuns(trackingUri: string): string | undefined {
+  const folder = workingFolder();
+  if (trackingUri !== DEFAULT_URI || folder === undefined || !holdsExperiments(join(folder, MLRUNS))) return undefined;
+  const both = isThere(join(folder, DATABASE));
+  const migrate = `\`mlflow migrate-filestore --source ${MLRUNS} --target ${DEFAULT_URI}\``;
+  const instead = both ? "" : ", or set MLFLOW_ALLOW_FILE_STORE=true as MLflow itself wants it for that folder";
+  return (
+    `The folder ${MLRUNS} here holds experiments, and runs go to ${DATABASE} beside it: ${migrate}${both ? " has made that database, or can make another" : " brings the old ones there"}. ` +
+    `To go on with the folder, set trackingUri: "${MLRUNS}"${instead}.`
+  );
 }

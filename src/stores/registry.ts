@@ -11,6 +11,8 @@ import { takeStore } from "./checked-store.js";
 import { HttpStore } from "./http/http-store.js";
 import { serverUrl } from "./http/server-url.js";
 import { MemoryStore } from "./memory-store.js";
+import { mlrunsPath } from "./mlruns/folder-path.js";
+import { MlrunsStore } from "./mlruns/mlruns-store.js";
 import { NullStore } from "./null-store.js";
 import { databasePath } from "./sql/database-file.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
@@ -30,6 +32,7 @@ const OWN: Readonly<Record<string, (uri: string, options: OwnStoreOptions) => Re
   http: (uri, { server, origin }) => new HttpStore(serverUrl(uri, origin), server),
   https: (uri, { server, origin }) => new HttpStore(serverUrl(uri, origin), server),
   sqlite: (uri, options) => new SqliteStore(databasePath(uri, options.origin), options),
+  file: (uri, options) => new MlrunsStore(mlrunsPath(uri, options.origin), options),
   memory: (uri, { origin }) => only("memory:", uri, new MemoryStore(), origin),
   null: (uri, { origin }) => only("null:", uri, new NullStore(), origin),
 };
@@ -57,7 +60,7 @@ const registered: Map<string, StoreMaker> = shared("tracking stores", () => new 
 /**
  * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
  * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
- * trackers that exist keep their store. Schemes of MLflow that are not there yet (`file`, `s3`, `postgresql`, …) may be registered until a
+ * trackers that exist keep their store. Schemes of MLflow that are not there yet (`postgresql`, `databricks`, …) may be registered until a
  * later release brings its own store for them.
  * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
  * @experimental
@@ -90,7 +93,9 @@ export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
   if (own) return own(uri, options);
   const make = registered.get(scheme ?? "");
   if (make) return made(uri, scheme as string, make, options);
-  throw noStore(uri, scheme, [...Object.keys(OWN), ...registered.keys()], options.origin);
+  const none = noStore(uri, scheme, [...Object.keys(OWN), ...registered.keys()], options.origin);
+  if (none !== undefined) throw none;
+  return new MlrunsStore(mlrunsPath(uri, options.origin), options);
 }
 
 /** @internal Makes the store of a configuration; in messages, the variable or the file that names its URI is said. */

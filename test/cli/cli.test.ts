@@ -346,7 +346,7 @@ test("wrong arguments are one line that says what there is, and exit code 1", as
     [["discard", "--watch"], /discard has no option --watch; sync has it/],
     [["help", "snyc"], /Did you mean sync\?/],
     [["sync", "--uri", "localhost:5000"], /"localhost:5000" \(from --uri\) has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
-    [["status", "--uri", "mlruns"], /"mlruns" \(from --uri\) is a plain path/],
+    [["status", "--uri", "~/mlruns"], /"~\/mlruns" \(from --uri\) begins with ~/],
   ] as const) {
     const { code, out, err } = await cli(newState(), args);
     assert.equal(code, 1, err);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemClock } from "../../src/clock.js";
 import { isOff } from "../../src/config/off.js";
 import { resolveConfig } from "../../src/config/resolve.js";
@@ -119,10 +119,14 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
     [
       { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
       undefined,
-      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): databases other than SQLite are reached through a server.*mlflow server.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): PostgreSQL is reached through a server, not directly: start `mlflow server --backend-store-uri "postgresql:.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
-    [{ MLFLOW_TRACKING_URI: "mlruns" }, undefined, /Tracking URI "mlruns" \(from MLFLOW_TRACKING_URI\) is a plain path/],
-    [{}, { trackingUri: "mlruns" }, /Tracking URI "mlruns" \(from pulse-mlflow\.config\.json\) is a plain path/],
+    [
+      { MLFLOW_TRACKING_URI: "~/mlruns" },
+      undefined,
+      /Tracking URI "~\/mlruns" \(from MLFLOW_TRACKING_URI\) begins with ~, which only a shell/,
+    ],
+    [{}, { trackingUri: "http//x" }, /Tracking URI "http\/\/x" \(from pulse-mlflow\.config\.json\) is no URL\. Did you mean "http:\/\/x"/],
     [{ MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }, undefined, /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
     [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/],
@@ -152,7 +156,10 @@ test("a working folder that is gone does not reach the user's call either", () =
 test("configure and createTracker throw a typed error that names option, expected and got", () => {
   const anyConfigure = configure as (config: unknown) => void;
   for (const [config, message] of [
-    [{ trackingUri: "file:///x" }, /no store for file: in this version yet; registerTrackingStore\(\) adds one\. Use http/],
+    [
+      { trackingUri: "file://host/x" },
+      /names the machine "host"; a folder of this one has three slashes\. Did you mean "file:\/\/\/host\/x"/,
+    ],
     [{ trackingUri: "sqlite://oops.db" }, /sqlite:\/\/oops\.db" names no database file/],
     [{ trackingUri: 5 }, /: trackingUri must be a non-empty string; got 5/],
     [{ exitTimeoutMs: -1 }, /: exitTimeoutMs must be a number of milliseconds from 0 to 2147483647; got -1/],
@@ -165,18 +172,24 @@ test("configure and createTracker throw a typed error that names option, expecte
   }
 });
 
-test("every URI of the contract opens or says it does not yet", () => {
+test("every URI of the contract opens, or says what it needs instead", () => {
   const options = STORE_OPTIONS;
   assert.equal(openStore("memory:", options).uri, "memory:");
   assert.equal(openStore("null:", options).uri, "null:");
   assert.equal(openStore("sqlite:///a/b.db", options).uri, `sqlite:///${join(process.cwd(), "a/b.db")}`);
   assert.equal(openStore("sqlite:////a/b.db", options).uri, "sqlite:////a/b.db");
+  const mlruns = pathToFileURL(join(process.cwd(), "mlruns")).href;
+  for (const uri of ["mlruns", "./mlruns", "mlruns/", "file:mlruns", "file:./mlruns", "FILE:mlruns", mlruns, `${mlruns}/`])
+    assert.equal(openStore(uri, options).uri, mlruns, uri);
+  for (const uri of ["/a b/c", "/a%20b/c", "file:/a b/c", "file:/a%20b/c", "file:///a%20b/c", "file://localhost/a%20b/c"])
+    assert.equal(openStore(uri, options).uri, "file:///a%20b/c", uri);
+  assert.equal(openStore("/100%", options).uri, "file:///100%25");
   for (const uri of [
     "http://",
     "https:x",
-    "file:///x",
-    "mlruns",
-    "./mlruns",
+    "file:",
+    "file://host/x",
+    "file:///x?y",
     "postgresql://u:p@h/db",
     "databricks",
     "databricks://profile",
@@ -189,8 +202,17 @@ test("every URI of the contract opens or says it does not yet", () => {
 
 test("what is nearly a tracking URI is answered with the one that was probably meant", () => {
   for (const [uri, message] of [
-    ["databricks", /"databricks": Databricks is not supported yet\. Use http/],
-    ["databricks://profile", /: Databricks is not supported yet\./],
+    ["databricks", /"databricks": profiles of Databricks are not read\. Give the workspace's own URL.* MLFLOW_TRACKING_TOKEN/],
+    ["databricks://profile", /: profiles of Databricks are not read\. .* https:\/\/<workspace host>/],
+    ["databricks-uc", /: Unity Catalog holds models, not runs/],
+    ["uc:http://localhost:8080", /: Unity Catalog holds models, not runs/],
+    [
+      "mysql+pymysql://h/db",
+      /: MySQL is reached through a server, not directly: start `mlflow server --backend-store-uri "mysql\+pymysql:/,
+    ],
+    ["mssql://h/db", /: Microsoft SQL Server is reached through a server/],
+    ["postgres://h/db", /: PostgreSQL is reached through a server/],
+    ["s3://bucket/runs", /: s3: keeps files, not runs\. .*--artifacts-destination s3:/],
     ["localhost:5000", /"localhost:5000" has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
     ["127.0.0.1:5000", /Did you mean "http:\/\/127\.0\.0\.1:5000"\?/],
     ["127.0.0.1", /Did you mean "http:\/\/127\.0\.0\.1"\?/],
@@ -211,7 +233,11 @@ test("what is nearly a tracking URI is answered with the one that was probably m
     ["'memory:'", /quotation mark\. Did you mean "memory:"\?/],
     ["memry:", /Did you mean "memory:"\?/],
     ["gopher:x", /no store for gopher:; registerTrackingStore\(\) adds one\. Use http/],
-    ["mlruns", /is a plain path: folders of the mlruns kind are not written in this version yet\. Use http/],
+    ["~/mlruns", /begins with ~, which only a shell replaces\. Did you mean "\/.*\/mlruns"/],
+    ["mlflow.example.com/team", /no such folder \(a new one is written "\.\/mlflow\.example\.com\/team"\)\. Did you mean "http:\/\/mlflow/],
+    ["sqlite//x.db", /has no scheme|has no colon/],
+    ["gopher//x", /has no colon behind its scheme\. Did you mean "gopher:\/\/x"/],
+    ["C:\\mlruns", /is a path of Windows/],
   ] as const)
     assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
 });
@@ -242,6 +268,8 @@ test("a password in a URI that no parser takes is in no error, and no parser tak
     "postgres://me:hun#ter2@host/db",
     "postgresql+psycopg2://me:hun ter2@host/db",
     "me:ter2@host",
+    "://me:ter2@host",
+    "./me:ter2@host",
     "gopher://host?token=ter2",
     "sqlite:///x.db?key=ter2",
     "http://h:x?token=ter2",

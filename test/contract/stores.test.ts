@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
+import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { readRun } from "../support/database.js";
+import { readRun as readMlrun } from "../support/mlruns.js";
 import { storeContract } from "./store-contract.js";
 
 storeContract("memory", async () => {
@@ -19,6 +21,18 @@ storeContract("sqlite", async () => {
   return {
     store: open(),
     reader: { readRun: async (runId) => readRun(path, runId) },
+    reopen: open,
+    dispose: () => rmSync(folder, { recursive: true }),
+  };
+});
+
+storeContract("mlruns", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "pulse-contract-"));
+  const root = join(folder, "mlruns");
+  const open = (): MlrunsStore => new MlrunsStore(root, { clock: systemClock });
+  return {
+    store: open(),
+    reader: { readRun: async (runId) => readMlrun(root, runId) },
     reopen: open,
     dispose: () => rmSync(folder, { recursive: true }),
   };

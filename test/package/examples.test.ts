@@ -52,7 +52,7 @@ test("log-experiment prints the run's page on a server", async () => {
 
 test("log-experiment ends with a clear error and exit code 1 for what it cannot use", () => {
   for (const [args, message] of [
-    [["--tracking-uri", "postgresql://localhost/x"], /databases other than SQLite are reached through a server/],
+    [["--tracking-uri", "postgresql://localhost/x"], /PostgreSQL is reached through a server/],
     [["--tracking-uri", `sqlite:///${folder}`], /NOT_WRITABLE|Make the folder and file writable/],
     [["--metric", "loss=high"], /--metric loss needs a number, got "high"/],
     [["--param", "lr"], /--param needs KEY=VALUE, got "lr"/],

@@ -1,0 +1,205 @@
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type ExperimentRef, experimentLabel, type Tag } from "../../entities.js";
+import { messageOf, PulseError } from "../../errors.js";
+import { makeFolder } from "../../make-folder.js";
+import { addFolder, codeOf, digest, fileOf, isKey, makeFolders, replaceFile, textOf } from "./files.js";
+import { META, mlrunsUri } from "./folder-path.js";
+import { Meta, metaText } from "./meta.js";
+
+/** Where MLflow puts deleted experiments. */
+export const TRASH = ".trash" as const;
+/** What MLflow takes for an experiment's id; other folders in its root are none. */
+const ID = /^[a-z0-9][\w-]{0,63}$/i;
+const DEFAULT = { id: "0", name: "Default" } as const;
+const MOST_TAGGED = 1_000;
+
+/** An experiment's folder. */
+export interface Experiment {
+  readonly id: string;
+  readonly folder: string;
+  readonly artifactLocation: string;
+}
+
+interface Known extends Experiment {
+  /** Which file, and of when, this was read from. */
+  readonly stamp: string;
+  readonly name: string | undefined;
+  readonly deleted: boolean;
+}
+
+/** The experiments of an `mlruns` folder: by name, by id, or made. */
+export class Experiments {
+  readonly #root: string;
+  readonly #now: () => number;
+  readonly #known = new Map<string, Known>();
+  readonly #names = new Map<string, string>();
+  /** Those whose tags are set, with what they were. */
+  readonly #tagged = new Map<string, ExperimentRef>();
+  /** What was looked at since the last `begin`. */
+  readonly #found = new Map<string, Experiment>();
+
+  constructor(root: string, now: () => number) {
+    this.#root = root;
+    this.#now = now;
+  }
+
+  /** Others may have changed, moved or removed what was found before. */
+  begin(): void {
+    this.#found.clear();
+  }
+
+  /** The experiment that is meant, made when there is none of that name; or why there is none. */
+  find(ref: ExperimentRef): Experiment | PulseError {
+    const key = "id" in ref ? `id ${ref.id}` : `name ${ref.name}`;
+    const before = this.#found.get(key);
+    if (before !== undefined && !("tags" in ref && ref.tags)) return before;
+    const found = "id" in ref ? this.#byId(ref) : this.#byName(ref.name);
+    if (found instanceof PulseError) return found;
+    if ("tags" in ref && ref.tags) this.#setTags(found, ref, ref.tags);
+    this.#found.set(key, found);
+    return found;
+  }
+
+  /** The folders of all experiments, deleted ones behind the others. */
+  folders(): string[] {
+    return [this.#root, join(this.#root, TRASH)].flatMap((place) => idsIn(place).map((id) => join(place, id)));
+  }
+
+  /** The two places where the folder of an experiment may be. */
+  placesOf(id: string): string[] {
+    return ID.test(id) ? [join(this.#root, id), join(this.#root, TRASH, id)] : [];
+  }
+
+  #byId(ref: Extract<ExperimentRef, { id: string }>): Experiment | PulseError {
+    const { id } = ref;
+    this.#makeRoot();
+    const found = ID.test(id) ? this.#read(this.#root, id) : undefined;
+    if (found) return found.deleted ? deleted(ref) : found;
+    if (id === DEFAULT.id && !isFolder(join(this.#root, TRASH, id))) return this.#make(DEFAULT.name, id);
+    if (ID.test(id) && this.#read(join(this.#root, TRASH), id)) return deleted(ref);
+    return new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment ${experimentLabel(ref)} in ${this.#root}.`);
+  }
+
+  #byName(name: string): Experiment | PulseError {
+    const wanted = (name as string & { toWellFormed(): string }).toWellFormed();
+    const id = this.#names.get(wanted);
+    const known = id === undefined ? undefined : this.#read(this.#root, id);
+    if (known?.name === wanted && !known.deleted) return known;
+    this.#makeRoot();
+    let gone = false;
+    for (const place of [this.#root, join(this.#root, TRASH)])
+      for (const each of idsIn(place)) {
+        const found = this.#read(place, each);
+        if (found?.name !== wanted) continue;
+        gone ||= found.deleted || place !== this.#root;
+        if (!found.deleted && place === this.#root) return this.#remembered(wanted, found);
+      }
+    if (gone) return deleted({ name });
+    return this.#remembered(wanted, this.#made(wanted));
+  }
+
+  #remembered(name: string, experiment: Experiment): Experiment {
+    this.#names.set(name, experiment.id);
+    return experiment;
+  }
+
+  #made(name: string): Experiment {
+    if (name === DEFAULT.name && this.#isFree(DEFAULT.id)) return this.#make(name, DEFAULT.id);
+    // By the name, so that of two programs that make it at the same time each makes the same one.
+    for (let again = 0; ; again++) {
+      const id = idOf(name, again);
+      if (this.#isFree(id)) return this.#make(name, id);
+    }
+  }
+
+  /** Whether no experiment has an id; a folder that a killed program has left without its file is none. */
+  #isFree(id: string): boolean {
+    return this.placesOf(id).every((folder) => !statSync(join(folder, META), { throwIfNoEntry: false }));
+  }
+
+  #make(name: string, id: string): Experiment {
+    const folder = join(this.#root, id);
+    addFolder(folder);
+    const now = this.#now();
+    const artifactLocation = mlrunsUri(folder);
+    const fields = { artifact_location: artifactLocation, creation_time: now, experiment_id: id };
+    replaceFile(join(folder, META), metaText({ ...fields, last_update_time: now, lifecycle_stage: "active", name }), folder);
+    return { id, folder, artifactLocation };
+  }
+
+  /** Makes the folder itself as MLflow does, with the experiment Default in it. */
+  #makeRoot(): void {
+    const isNew = !isFolder(this.#root);
+    if (isNew) makeFolder(this.#root);
+    if (!isNew && isFolder(join(this.#root, TRASH))) return;
+    const isEmpty = idsIn(this.#root).length === 0;
+    addFolder(join(this.#root, TRASH));
+    if (isEmpty) this.#make(DEFAULT.name, DEFAULT.id);
+  }
+
+  /** An experiment's file, read again when it is another; undefined where there is none. One that cannot be read is nobody's. */
+  #read(place: string, id: string): Known | undefined {
+    const folder = join(place, id);
+    const path = join(folder, META);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    const stamp = `${folder} ${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+    const before = this.#known.get(id);
+    if (before?.stamp === stamp) return before;
+    let meta: Meta;
+    try {
+      meta = new Meta(textOf(path) ?? "");
+    } catch (error) {
+      if (codeOf(error) !== "undefined") throw error;
+      return { id, folder, artifactLocation: "", stamp: messageOf(error), name: undefined, deleted: false };
+    }
+    const known = {
+      id,
+      folder,
+      artifactLocation: meta.text("artifact_location") ?? mlrunsUri(folder),
+      stamp,
+      name: meta.text("name"),
+      deleted: meta.text("lifecycle_stage") === "deleted",
+    };
+    this.#known.set(id, known);
+    return known;
+  }
+
+  #setTags(experiment: Experiment, ref: ExperimentRef, tags: readonly Tag[]): void {
+    if (this.#tagged.get(experiment.folder) === ref) return;
+    const folder = join(experiment.folder, "tags");
+    for (const { key, value } of tags) {
+      if (!isKey(key)) continue;
+      const path = join(folder, fileOf(key));
+      if (textOf(path) === value) continue;
+      makeFolders(experiment.folder, join(path, ".."));
+      replaceFile(path, value, experiment.folder);
+    }
+    if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(experiment.folder, ref);
+  }
+}
+
+function deleted(ref: ExperimentRef): PulseError {
+  return new PulseError("EXPERIMENT_DELETED", `Experiment ${experimentLabel(ref)} was deleted.`);
+}
+
+/** The folders that may be experiments. */
+function idsIn(place: string): string[] {
+  try {
+    return readdirSync(place).filter((name) => ID.test(name) && name !== "models");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** 18 digits, as MLflow's ids are, the same for a name each time. */
+function idOf(name: string, again: number): string {
+  const number = BigInt(`0x${digest("sha256", `${again} ${name}`).slice(0, 16)}`);
+  return String((number % (9n * 10n ** 17n)) + 10n ** 17n);
+}

@@ -1,0 +1,148 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { load } from "#require";
+import { unfinishedBeside } from "../../artifacts/unfinished.js";
+import { shortHash } from "../../capture/keys.js";
+
+/** The hash of a text in hex digits; loading node:crypto is dear. */
+export function digest(algorithm: "md5" | "sha256", text: string): string {
+  const { createHash } = load("node:crypto") as typeof import("node:crypto");
+  return createHash(algorithm).update(text).digest("hex");
+}
+
+/** What an error of the file system is called. */
+export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | null)?.code);
+
+/** Not through a link that somebody has put in a file's place, and not waiting for the other end of a pipe. */
+export const PLAIN: number = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+const [NAME_BYTES, MENDED_CHARACTERS] = [255, 60];
+
+/** Whether MLflow has a file for such a key: it stays as it is when it is read as a path, and leads nowhere else. */
+export function isKey(key: string): boolean {
+  return key !== "" && !key.includes("\0") && key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}
+
+/** The name of a key's file: MLflow's own is the key. One whose parts are longer than names may be has another, always the same. */
+export function fileOf(key: string): string {
+  if (key.length * 3 <= NAME_BYTES || key.split("/").every((part) => Buffer.byteLength(part) <= NAME_BYTES)) return key;
+  return apartFrom(key);
+}
+
+/** The name of a key's file where its own is a folder, or a part of it is a file: `loss` beside `loss/train`. */
+export function apartFrom(key: string): string {
+  const characters = [...key.replaceAll("/", "_")].slice(0, MENDED_CHARACTERS);
+  return `${characters.join("")}_${shortHash(key)}`;
+}
+
+/** Makes a folder below one that is there; false when it was there. */
+export function addFolder(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/**
+ * Makes the folders of a path below `root`, which itself must be there: what was moved away meanwhile is not made anew.
+ * @throws the error of the file system: ENOENT when `root` is gone, EEXIST or ENOTDIR when a file is in the way
+ */
+export function makeFolders(root: string, path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" && statSync(path).isDirectory()) return;
+    if (codeOf(error) !== "ENOENT" || dirname(path) === root || path === root) throw error;
+    makeFolders(root, dirname(path));
+    makeFolders(root, path);
+  }
+}
+
+/** The text of a plain file; undefined when there is none. */
+export function textOf(path: string): string | undefined {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    if (!fstatSync(descriptor).isFile()) return undefined;
+    return readFileSync(descriptor, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR" || codeOf(error) === "EISDIR") return undefined;
+    throw error;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** Writes a file whole: whoever reads it sees what was there or what is there now. It is written in `folder` first, on the same disk. */
+export function replaceFile(path: string, text: string, folder: string): void {
+  const temporary = writeBeside(text, folder);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The same for a file that must not be there; false when it is, and stays. */
+export function addFile(path: string, text: string, folder: string): boolean {
+  const temporary = writeBeside(text, folder);
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST" && !statSync(path).isDirectory()) return false;
+    if (!NO_LINKS.includes(codeOf(error))) throw error;
+    if (statSync(path, { throwIfNoEntry: false })) return false;
+    renameSync(temporary, path);
+    return true;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** What file systems without hard links answer. */
+const NO_LINKS: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
+
+function writeBeside(text: string, folder: string): string {
+  const temporary = unfinishedBeside(join(folder, META_LIKE));
+  try {
+    writeFile(temporary, text, constants.O_EXCL);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") rmSync(temporary, { force: true });
+    throw error;
+  }
+  return temporary;
+}
+
+const META_LIKE = "file";
+
+/** Writes a file in its place, for where nobody looks yet. */
+export function writeFile(path: string, text: string, flags: number = constants.O_TRUNC): void {
+  const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | flags | PLAIN);
+  try {
+    writeAll(descriptor, Buffer.from(text));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Writes all of some bytes; a full disk takes a part of them first. */
+export function writeAll(descriptor: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done, null);
+}

@@ -1,0 +1,88 @@
+import { load } from "#require";
+import { messageOf } from "../../errors.js";
+
+/** What a `meta.yaml` holds: texts, integers, nothing; in the files of datasets' inputs, a few pairs. */
+export type MetaValue = string | number | null | readonly [] | Readonly<Record<string, string>>;
+
+/** A larger file is no `meta.yaml`: those of runs and experiments are a few hundred bytes. */
+const LARGEST_META = 256 * 1024;
+
+interface Scalar {
+  value: unknown;
+  source?: string;
+}
+
+interface YamlDocument {
+  readonly errors: readonly { readonly message: string }[];
+  readonly contents: unknown;
+  get(key: string, keepScalar: true): Scalar | undefined;
+  set(key: string, value: unknown): void;
+  toString(options: object): string;
+}
+
+interface Yaml {
+  parseDocument(text: string, options: object): YamlDocument;
+  isMap(node: unknown): boolean;
+  isScalar(node: unknown): boolean;
+}
+
+/** PyYAML refuses these raw, or takes them for the end of a line. */
+const UNREADABLE = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
+
+/** The text of a new file, which PyYAML reads as it was given: keys in their order, texts in quotation marks. */
+export function metaText(fields: Readonly<Record<string, MetaValue>>): string {
+  let text = "";
+  for (const key in fields) text += metaLine(key, fields[key] as MetaValue);
+  return text;
+}
+
+function metaLine(key: string, value: MetaValue): string {
+  if (typeof value === "string") return `${key}: ${quoted(value)}\n`;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return `${key}: ${JSON.stringify(value)}\n`;
+  const pairs = Object.entries(value).map(([name, text]) => `${quoted(name)}: ${quoted(text)}`);
+  return `${key}: {${pairs.join(", ")}}\n`;
+}
+
+function quoted(text: string): string {
+  const whole = (text as string & { toWellFormed(): string }).toWellFormed();
+  return JSON.stringify(whole).replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** The file of a run or an experiment that may be anybody's; nothing in it is more than a text or a number. */
+export class Meta {
+  readonly #document: YamlDocument;
+
+  /** @throws Error for what is no such file */
+  constructor(text: string) {
+    if (text.length > LARGEST_META) throw new Error(`it has ${text.length} characters`);
+    const yaml = load("yaml") as Yaml;
+    const options = { version: "1.1", logLevel: "silent", resolveKnownTags: false, uniqueKeys: true, keepSourceTokens: false };
+    try {
+      this.#document = yaml.parseDocument(text, options);
+    } catch (error) {
+      throw new Error(messageOf(error)); // too deep for the stack, for example
+    }
+    const [error] = this.#document.errors;
+    if (error) throw new Error(error.message.split("\n")[0]);
+    if (!yaml.isMap(this.#document.contents)) throw new Error(text.trim() === "" ? "it is empty" : "it holds no fields");
+  }
+
+  /** A field as text, as it is written: of a number its digits. Undefined when there is none, or it is no scalar. */
+  text(key: string): string | undefined {
+    const found = this.#document.get(key, true);
+    if (found === undefined || found === null || !("value" in found) || found.value === null) return undefined;
+    const { value, source } = found;
+    return typeof value === "string" ? value : typeof value === "object" ? undefined : (source ?? String(value));
+  }
+
+  number(key: string): number | undefined {
+    const number = Number(this.text(key) ?? Number.NaN);
+    return Number.isFinite(number) ? number : undefined;
+  }
+
+  /** The file with other values in it; everything else stays as it is. */
+  with(fields: Readonly<Record<string, string | number | null>>): string {
+    for (const [key, value] of Object.entries(fields)) this.#document.set(key, value);
+    return this.#document.toString({ lineWidth: 0 });
+  }
+}

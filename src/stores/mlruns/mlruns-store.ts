@@ -1,0 +1,290 @@
+import { accessSync, constants, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../clock.js";
+import type { Metric } from "../../entities.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import { refusedTags } from "../refused-tags.js";
+import {
+  DONE,
+  type Finding,
+  type Outcome,
+  type ProbeOptions,
+  type ReadyStore,
+  type RefusedItems,
+  type RunChange,
+  type RunStart,
+  type StoredIds,
+} from "../tracking-store.js";
+import { type Experiment, Experiments } from "./experiments.js";
+import { codeOf } from "./files.js";
+import { META, mlrunsUri } from "./folder-path.js";
+import { Gone, isAboutItem, Refused, RunFolder, Unreadable } from "./run-folder.js";
+
+/** Bounds of what one call writes, and the milliseconds of the event loop it may take: a run is some twenty files. */
+const BATCH_ITEMS = 2_000;
+const [FEWEST_RUNS, MOST_RUNS] = [4, 64];
+const [QUICK_MS, SLOW_MS] = [2, 4];
+/** Runs that are remembered, with how their files were left. */
+const MOST_KNOWN = 1_000;
+/** What MLflow takes for a run's id; nothing else is the name of a run's folder. */
+const RUN_ID = /^[a-z0-9][\w-]{0,255}$/i;
+/** How long a file that cannot be read is left to whoever may be writing it: MLflow writes it in its place. */
+const SETTLING_MS = 2_000;
+
+/**
+ * MLflow's own `mlruns` folder as a store: the files that its file store writes, in their places. Runs of others are gone on with, and
+ * theirs of ours. Nothing waits for the disk itself: what a program has written is there when it is killed, not when the power fails.
+ */
+export class MlrunsStore implements ReadyStore {
+  readonly uri: string;
+  readonly batchItems: number = BATCH_ITEMS;
+  batchRuns: number = FEWEST_RUNS;
+  readonly durable: boolean = true;
+  readonly #root: string;
+  readonly #experiments: Experiments;
+  readonly #runs = new Map<string, RunFolder>();
+
+  /** @param root an absolute path; it need not exist yet */
+  constructor(root: string, { clock }: { readonly clock: Clock }) {
+    this.#root = root;
+    this.uri = mlrunsUri(root);
+    this.#experiments = new Experiments(root, () => clock.now());
+  }
+
+  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return Promise.resolve(this.applySync(changes));
+  }
+
+  applySync(changes: readonly RunChange[]): readonly Outcome[] {
+    const began = performance.now();
+    this.#experiments.begin();
+    let away: Outcome | undefined;
+    const outcomes = changes.map((change): Outcome => {
+      const outcome = away ?? this.#apply(change);
+      if (outcome.kind === "away") away = outcome; // the disk is full or closed to us for all of them
+      return outcome;
+    });
+    const ms = performance.now() - began;
+    if (ms > SLOW_MS) this.batchRuns = Math.max(FEWEST_RUNS, Math.floor(this.batchRuns * 0.7));
+    else if (ms < QUICK_MS && changes.length > this.batchRuns * 0.8) this.batchRuns = Math.min(MOST_RUNS, Math.ceil(this.batchRuns * 1.3));
+    return outcomes;
+  }
+
+  artifactsOf({ runId }: StoredIds): string {
+    return this.#looked(runId, (run) => run.artifactUri ?? "");
+  }
+
+  tagOf({ runId }: StoredIds, key: string): string | undefined {
+    return this.#looked(runId, (run) => run.tag(key));
+  }
+
+  /** Loaded at the need: only `doctor` asks. */
+  async probe(_options: ProbeOptions): Promise<readonly Finding[]> {
+    const { probeFolder } = await import("./probe.js");
+    return probeFolder(this.#root);
+  }
+
+  close(): Promise<void> {
+    this.#runs.clear();
+    return Promise.resolve();
+  }
+
+  #looked<R>(runId: string, look: (run: RunFolder) => R): R {
+    try {
+      const run = this.#find(runId);
+      if (run === undefined) throw this.#noRun(runId);
+      return look(run);
+    } catch (error) {
+      if (error instanceof PulseError) throw error;
+      const outcome = this.#outcomeOf(error, runId);
+      throw "error" in outcome ? outcome.error : error;
+    }
+  }
+
+  #apply(change: RunChange): Outcome {
+    for (let again = false; ; again = true)
+      try {
+        return this.#write(change);
+      } catch (error) {
+        this.#runs.delete(change.runKey); // how its files were left is not known any more
+        if (!(error instanceof Gone) || again) return this.#outcomeOf(error, change.runKey);
+      }
+  }
+
+  #write(change: RunChange): Outcome {
+    const { runKey, create, end, ids } = change;
+    let run: RunFolder | undefined;
+    let experiment: Experiment | undefined;
+    let isNew = false;
+    if (create && !create.resume) {
+      const found = this.#experimentOf(change);
+      if (found instanceof PulseError) return { kind: "rejected", error: found };
+      if (!RUN_ID.test(runKey)) return { kind: "rejected", error: this.#noRun(runKey) };
+      experiment = found;
+      run = this.#at(runKey, join(found.folder, runKey));
+      isNew = run === undefined;
+      run ??= RunFolder.make(found, runKey);
+    } else {
+      run = this.#find(runKey, ids?.experimentId);
+      if (run === undefined) return end?.ifRunning ? DONE : { kind: "rejected", error: this.#noRun(runKey) }; // it never was created
+    }
+    if (!isNew && run.deleted) {
+      const detail = `Run ${runKey} was deleted; what was logged into it since is not stored.`;
+      return { kind: "rejected", error: new PulseError("RUN_DELETED", detail) };
+    }
+    if (create?.resume) run.reopen();
+    const refused: RefusedItems[] = [];
+    if (create && !create.resume) writeTags(run, startTags(create), refused, 0);
+    const conflicts = writeParams(run, change, refused);
+    if (conflicts.length > 0) return { kind: "conflict", params: conflicts };
+    writeTags(run, change.tags, refused);
+    writeMetrics(run, change.metrics, refused);
+    for (const input of change.inputs) attempt(refused, "input", input.name, 1, () => run.addInput(input));
+    if (refused.length > 0) writeTags(run, refusedTags(refused), []);
+    const name = change.tags.findLast(({ key }) => key === "mlflow.runName")?.value;
+    if (isNew && create && experiment) {
+      run.create(experiment, create, end, name ?? create.name);
+      this.#remember(runKey, run);
+    } else {
+      if (name !== undefined) run.rename(name);
+      if (end) run.end(end);
+    }
+    // Who asks about a run of a dead program has not heard whether it was created.
+    const told = create || (end?.ifRunning && ids === undefined);
+    return {
+      kind: "done",
+      ...(told && { ids: { runId: runKey, experimentId: run.experimentId } }),
+      ...(refused.length > 0 && { refused }),
+    };
+  }
+
+  #experimentOf({ experiment: ref }: RunChange): Experiment | PulseError {
+    const beside = ref.of === undefined ? undefined : this.#find(ref.of);
+    return this.#experiments.find(beside && !beside.deleted ? { id: beside.experimentId } : ref);
+  }
+
+  /** A run that is there, whoever has made it; also one whose experiment was deleted. */
+  #find(runKey: string, experimentId?: string): RunFolder | undefined {
+    if (!RUN_ID.test(runKey)) return undefined;
+    const known = this.#runs.get(runKey);
+    if (known?.exists) return known;
+    const places = experimentId === undefined ? [] : this.#experiments.placesOf(experimentId);
+    for (const folder of [...places, ...this.#experiments.folders()])
+      if (statSync(join(folder, runKey, META), { throwIfNoEntry: false })) return this.#at(runKey, join(folder, runKey));
+    return undefined;
+  }
+
+  #at(runKey: string, folder: string): RunFolder | undefined {
+    const known = this.#runs.get(runKey);
+    if (known?.exists) return known;
+    const run = RunFolder.at(folder);
+    if (run) this.#remember(runKey, run);
+    return run;
+  }
+
+  #remember(runKey: string, run: RunFolder): void {
+    this.#runs.delete(runKey);
+    this.#runs.set(runKey, run);
+    if (this.#runs.size > MOST_KNOWN) this.#runs.delete(this.#runs.keys().next().value as string);
+  }
+
+  #noRun(runKey: string): PulseError {
+    return new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in ${this.#root}.`);
+  }
+
+  #outcomeOf(error: unknown, runKey: string): Outcome {
+    if (error instanceof PulseError) return { kind: "away", error };
+    if (error instanceof Gone) return { kind: "rejected", error: this.#noRun(runKey) };
+    if (error instanceof Unreadable) return unreadable(error);
+    const code = CODES[codeOf(error)];
+    const detail = `${this.#root} cannot be written: ${messageOf(error)}.`;
+    if (code === undefined) return { kind: "rejected", error: new PulseError("REJECTED", detail, error) };
+    // What belongs to another user is closed, and the rest goes on.
+    const kind = code === "NOT_WRITABLE" && isWritable(this.#root) ? "denied" : "away";
+    return { kind, error: new PulseError(code, detail, error) };
+  }
+}
+
+/** A file that is being written just now is whole in a moment; another one stays as it is. */
+function unreadable(error: Unreadable): Outcome {
+  const { mtimeMs = 0 } = statSync(error.path, { throwIfNoEntry: false }) ?? {};
+  if (Date.now() - mtimeMs < SETTLING_MS) return { kind: "retry", error: new PulseError("STORE_BUSY", `${error.message}.`, error) };
+  return { kind: "rejected", error: new PulseError("REJECTED", `${error.message}. Mend the file, or remove its folder.`, error) };
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What an error of the file system means for the whole folder. */
+const CODES: Readonly<Record<string, PulseErrorCode>> = {
+  ENOSPC: "DISK_FULL",
+  EDQUOT: "DISK_FULL",
+  EACCES: "NOT_WRITABLE",
+  EPERM: "NOT_WRITABLE",
+  EROFS: "NOT_WRITABLE",
+  ENOTDIR: "NOT_WRITABLE",
+  EEXIST: "NOT_WRITABLE",
+  ERR_ACCESS_DENIED: "NOT_WRITABLE",
+  EMFILE: "STORE_UNAVAILABLE",
+  ENFILE: "STORE_UNAVAILABLE",
+  EIO: "STORE_UNAVAILABLE",
+  ESTALE: "STORE_UNAVAILABLE",
+  ETIMEDOUT: "STORE_UNAVAILABLE",
+  ENOENT: "STORE_UNAVAILABLE",
+};
+
+/** The tags of a run's start. */
+function startTags({ sourceTags, name, parentKey }: RunStart): RunChange["tags"] {
+  const tags = [...sourceTags, { key: "mlflow.runName", value: name }];
+  if (parentKey !== undefined) tags.push({ key: "mlflow.parentRunId", value: parentKey });
+  return tags;
+}
+
+/** Does something for one item; what cannot be stored of it costs no other. */
+function attempt<R>(refused: RefusedItems[], what: RefusedItems["what"], key: string, items: number, write: () => R): R | undefined {
+  try {
+    return write();
+  } catch (error) {
+    if (!(error instanceof Refused) && !isAboutItem(error)) throw error;
+    const detail = `${what} ${JSON.stringify(key.slice(0, 100))} is not stored: ${messageOf(error)}. Everything else is.`;
+    refused.push({ what, key, items, error: error instanceof Refused ? error.error : new PulseError("REJECTED", detail, error) });
+    return undefined;
+  }
+}
+
+function writeTags(run: RunFolder, tags: RunChange["tags"], refused: RefusedItems[], items = 1): void {
+  for (const tag of tags) attempt(refused, "tag", tag.key, items, () => run.setTag(tag));
+}
+
+/** Gives the keys of those that have another value, be it from this very change. */
+function writeParams(run: RunFolder, { params }: RunChange, refused: RefusedItems[]): string[] {
+  const values = new Map<string, string>();
+  return params.flatMap((param) => {
+    const before = values.get(param.key);
+    values.set(param.key, before ?? param.value);
+    const same = before === undefined ? attempt(refused, "param", param.key, 1, () => run.addParam(param)) : before === param.value;
+    return same === false ? [param.key] : [];
+  });
+}
+
+function writeMetrics(run: RunFolder, metrics: readonly Metric[], refused: RefusedItems[]): void {
+  const byKey = new Map<string, Metric[]>();
+  for (const metric of metrics) {
+    const series = byKey.get(metric.key);
+    if (series) series.push(metric);
+    else byKey.set(metric.key, [metric]);
+  }
+  for (const [key, series] of byKey) {
+    const whole = series.filter(({ timestamp, step }) => Number.isSafeInteger(timestamp) && Number.isSafeInteger(step));
+    const bad = series.length - whole.length;
+    const detail = `metric ${JSON.stringify(key.slice(0, 100))} is not stored: its timestamp and step must be integers.`;
+    if (bad > 0) refused.push({ what: "metric", key, items: bad, error: new PulseError("INVALID_VALUE", detail) });
+    if (whole.length > 0) attempt(refused, "metric", key, whole.length, () => run.addPoints(key, whole));
+  }
+}

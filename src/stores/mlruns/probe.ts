@@ -1,0 +1,26 @@
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import { holdsExperiments } from "../../config/folders.js";
+import { writable } from "../finding.js";
+import type { Finding } from "../tracking-store.js";
+
+/** Looks at an `mlruns` folder, without making one. */
+export function probeFolder(root: string): Finding[] {
+  const stats = statSync(root, { throwIfNoEntry: false });
+  if (stats && !stats.isDirectory())
+    return [{ what: "store", verdict: "bad", detail: `${root} is no folder`, todo: `Choose another folder, or move ${root} away.` }];
+  const what = holdsExperiments(root)
+    ? "is a folder of MLflow's and can be written"
+    : stats
+      ? "can be written"
+      : "is made at the first run";
+  return [
+    writable("store", stats ? root : dirname(root), `${root} ${what}`),
+    {
+      what: "file store",
+      verdict: "note",
+      detail:
+        "MLflow 3.18 and newer open such a folder only with MLFLOW_ALLOW_FILE_STORE=true; `mlflow migrate-filestore` makes a database of it, which loses nothing",
+    },
+  ];
+}

@@ -1,0 +1,307 @@
+import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { sweepUnfinished, unfinishedBeside } from "../../artifacts/unfinished.js";
+import { type DatasetInput, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
+import { messageOf, PulseError } from "../../errors.js";
+import type { RefusedItems, RunEnd, RunStart } from "../tracking-store.js";
+import type { Experiment } from "./experiments.js";
+import { addFile, addFolder, apartFrom, codeOf, digest, fileOf, isKey, makeFolders, replaceFile, textOf, writeFile } from "./files.js";
+import { META } from "./folder-path.js";
+import { Meta, type MetaValue, metaText } from "./meta.js";
+import { addPoints, latestTime, NoMetricFile, type Written } from "./metric-file.js";
+
+/** MLflow's numbers for how a run stands. */
+const STATUS = { RUNNING: 1, FINISHED: 3, FAILED: 4, KILLED: 5 } as const;
+/** `SourceType.LOCAL`, which MLflow writes for every run. */
+const LOCAL = 4;
+/** What tags about mended keys begin with, as those of keys that were mended before. */
+const KEY_TAG = "pulse.key.";
+/** Without these MLflow takes no folder for a run. */
+const FOLDERS = ["metrics", "params", "artifacts", "tags"] as const;
+
+type Kind = "metrics" | "params" | "tags";
+type Fields = Readonly<Record<string, string | number | null>>;
+
+/** `meta.yaml` as it was last read or written. */
+interface MetaFile {
+  readonly stamp: string;
+  /** What we have written, field by field. */
+  readonly own?: Readonly<Record<string, MetaValue>>;
+  /** What somebody else has. */
+  readonly read?: Meta;
+}
+
+/** One run of an `mlruns` folder, as MLflow keeps it: a file for each metric, param and tag, and `meta.yaml`. */
+export class RunFolder {
+  readonly experimentId: string;
+  readonly #folder: string;
+  /** The run is being made: nobody sees it before its `meta.yaml` is there, and files may be written in their places. */
+  #unseen: boolean;
+  #meta: MetaFile = { stamp: "" };
+  /** How each metric's file was left. */
+  readonly #written = new Map<string, Written>();
+
+  private constructor(folder: string, unseen: boolean) {
+    this.#folder = folder;
+    this.experimentId = basename(dirname(folder));
+    this.#unseen = unseen;
+  }
+
+  /** The run in a folder, if one is there. */
+  static at(folder: string): RunFolder | undefined {
+    if (!statSync(join(folder, META), { throwIfNoEntry: false })) return undefined;
+    sweepUnfinished(folder);
+    return new RunFolder(folder, false);
+  }
+
+  /** A folder for a run that is not there; a killed program may have left a part of it, which nobody takes for a run. */
+  static make(experiment: Experiment, runKey: string): RunFolder {
+    const folder = join(experiment.folder, runKey);
+    if (!addFolder(folder)) sweepUnfinished(folder);
+    for (const name of FOLDERS) addFolder(join(folder, name));
+    return new RunFolder(folder, true);
+  }
+
+  /** Whether it is there still, and where it was. */
+  get exists(): boolean {
+    return statSync(join(this.#folder, META), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** @throws PulseError when nobody can read the file */
+  get deleted(): boolean {
+    const { own, read } = this.#current();
+    return own === undefined && read?.text("lifecycle_stage") === "deleted";
+  }
+
+  get status(): number {
+    const { own, read } = this.#current();
+    return Number(own?.["status"] ?? read?.number("status") ?? STATUS.RUNNING);
+  }
+
+  get artifactUri(): string | undefined {
+    const { own, read } = this.#current();
+    return own === undefined ? read?.text("artifact_uri") : String(own["artifact_uri"]);
+  }
+
+  tag(key: string): string | undefined {
+    return isKey(key) ? textOf(join(this.#folder, "tags", fileOf(key))) : undefined;
+  }
+
+  /** Makes it a run, with its end when that is known already. Behind all else: nothing of it is seen before. */
+  create(experiment: Experiment, start: RunStart, end: RunEnd | undefined, name: string): void {
+    const own = {
+      artifact_uri: `${experiment.artifactLocation.replace(/\/+$/, "")}/${basename(this.#folder)}/artifacts`,
+      deleted_time: null,
+      end_time: end?.endTime ?? null,
+      entry_point_name: "",
+      experiment_id: experiment.id,
+      lifecycle_stage: "active",
+      run_id: basename(this.#folder),
+      run_name: name.slice(0, LIMITS.runName),
+      run_uuid: basename(this.#folder),
+      source_name: "",
+      source_type: LOCAL,
+      source_version: "",
+      start_time: start.startTime,
+      status: STATUS[end?.status ?? "RUNNING"],
+      tags: [] as const,
+      user_id: start.userId,
+    };
+    this.#writeMeta(own);
+    this.#unseen = false;
+  }
+
+  reopen(): void {
+    this.#edit({ status: STATUS.RUNNING, end_time: null });
+  }
+
+  end({ status, endTime, ifRunning }: RunEnd): void {
+    if (ifRunning && this.status !== STATUS.RUNNING) return;
+    this.#edit({ status: STATUS[status], end_time: ifRunning ? Math.max(endTime, this.#latestTime()) : endTime });
+  }
+
+  rename(name: string): void {
+    this.#edit({ run_name: name.slice(0, LIMITS.runName) });
+  }
+
+  /** Adds a param; false when it has another value. */
+  addParam({ key, value }: Param): boolean {
+    return this.#place("params", key, (path) => {
+      if (this.#unseen) this.#inFolder(path, () => writeFile(path, value));
+      else if (textOf(path) === undefined && this.#inFolder(path, () => addFile(path, value, this.#folder))) return true;
+      return this.#unseen || textOf(path) === wellFormed(value);
+    });
+  }
+
+  setTag({ key, value }: Tag): void {
+    this.#place("tags", key, (path) => {
+      if (this.#unseen) this.#inFolder(path, () => writeFile(path, value));
+      else if (textOf(path) !== wellFormed(value)) this.#inFolder(path, () => replaceFile(path, value, this.#folder));
+    });
+  }
+
+  addPoints(key: string, metrics: readonly Metric[]): void {
+    this.#place("metrics", key, (path) => {
+      this.#written.set(
+        path,
+        this.#inFolder(path, () => addPoints(path, metrics, this.#written.get(path))),
+      );
+    });
+  }
+
+  /** Has the run use a dataset. The tags of the first use stay, as in MLflow. */
+  addInput({ name, digest: of, sourceType, source, schema, profile, tags }: DatasetInput): void {
+    const datasetId = digest("md5", name + of);
+    const dataset = { digest: of, name, profile: profile ?? null, schema: schema ?? null, source, source_type: sourceType };
+    this.#addMeta(dirname(this.#folder), join("datasets", datasetId), dataset);
+    const input = {
+      destination_id: datasetId, // as MLflow has it
+      destination_type: "RUN",
+      source_id: datasetId,
+      source_type: "DATASET",
+      tags: Object.fromEntries(tags.map(({ key, value }) => [key, value])),
+    };
+    this.#addMeta(this.#folder, join("inputs", digest("md5", datasetId + basename(this.#folder))), input);
+  }
+
+  /** Adds a folder with a `meta.yaml` to another one, whole or not at all; one that is there stays. */
+  #addMeta(root: string, path: string, fields: Readonly<Record<string, MetaValue>>): void {
+    const target = join(root, path);
+    if (statSync(join(target, META), { throwIfNoEntry: false })) return;
+    const temporary = unfinishedBeside(join(this.#folder, META));
+    addFolder(temporary);
+    try {
+      writeFile(join(temporary, META), metaText(fields));
+      makeFolders(root, dirname(target));
+      try {
+        renameSync(temporary, target);
+      } catch (error) {
+        if (!statSync(target, { throwIfNoEntry: false })) throw error;
+        // It is there, whole by now or without its file.
+        addFile(join(target, META), metaText(fields), this.#folder);
+      }
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }
+
+  /** Does something with the file of a key: its own, or another one where that cannot be. */
+  #place<R>(kind: Kind, key: string, use: (path: string) => R): R {
+    if (!isKey(key)) throw refusedKey(kind, key);
+    const [own, apart] = [fileOf(key), apartFrom(key)];
+    try {
+      const done = use(join(this.#folder, kind, own));
+      if (own !== key) this.#sayKey(own, key);
+      return done;
+    } catch (error) {
+      if (!IN_THE_WAY.includes(codeOf(error))) throw error;
+      const done = use(join(this.#folder, kind, apart));
+      this.#sayKey(apart, key);
+      return done;
+    }
+  }
+
+  /** Says what a file's name stands for, as of keys that were mended before. */
+  #sayKey(file: string, key: string): void {
+    const tag = join(this.#folder, "tags", KEY_TAG + file);
+    if (textOf(tag) === undefined) this.#inFolder(tag, () => replaceFile(tag, key, this.#folder));
+  }
+
+  /** Writes a file, and makes the folders above it when they are missing. */
+  #inFolder<R>(path: string, write: () => R): R {
+    try {
+      return write();
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw error;
+      if (!this.#unseen && !this.exists) throw new Gone();
+      makeFolders(this.#folder, dirname(path));
+      return write();
+    }
+  }
+
+  #latestTime(): number {
+    const walk = (folder: string): number => {
+      let latest = 0;
+      for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        const path = join(folder, entry.name);
+        if (entry.isDirectory()) latest = Math.max(latest, walk(path));
+        else if (entry.isFile()) latest = Math.max(latest, latestTime(path));
+      }
+      return latest;
+    };
+    const folder = join(this.#folder, "metrics");
+    return statSync(folder, { throwIfNoEntry: false }) ? walk(folder) : 0;
+  }
+
+  /** The file as it is now. */
+  #current(): MetaFile {
+    const path = join(this.#folder, META);
+    const stamp = stampOf(path);
+    if (stamp === undefined) throw new Gone();
+    if (stamp === this.#meta.stamp) return this.#meta;
+    const text = textOf(path) ?? "";
+    try {
+      this.#meta = { stamp, read: new Meta(text) };
+    } catch (error) {
+      throw new Unreadable(path, messageOf(error));
+    }
+    return this.#meta;
+  }
+
+  #edit(fields: Fields): void {
+    const { own, read } = this.#current();
+    if (own) this.#writeMeta({ ...own, ...fields });
+    else if (read) replaceFile(join(this.#folder, META), read.with(fields), this.#folder);
+  }
+
+  #writeMeta(own: Readonly<Record<string, MetaValue>>): void {
+    const path = join(this.#folder, META);
+    replaceFile(path, metaText(own), this.#folder);
+    this.#meta = { stamp: stampOf(path) ?? "", own };
+  }
+}
+
+/** The run is not where it was. */
+export class Gone extends Error {}
+
+/** A run's file that is no such file, or not yet. */
+export class Unreadable extends Error {
+  readonly path: string;
+
+  constructor(path: string, why: string) {
+    super(`${path} cannot be read: ${why}`);
+    this.path = path;
+  }
+}
+
+/** An item that no file can be made for. */
+export class Refused extends Error {
+  readonly error: PulseError;
+
+  constructor(error: PulseError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** What is in the way of a file: a folder of that name, or a file where a folder is to be. */
+const IN_THE_WAY: readonly string[] = ["EISDIR", "ENOTDIR", "EEXIST"];
+
+/** Whether an error is about one item's own file, in whose place something else is. */
+export function isAboutItem(error: unknown): boolean {
+  return error instanceof NoMetricFile || ["ELOOP", "ENXIO", "ENAMETOOLONG", "EILSEQ", ...IN_THE_WAY].includes(codeOf(error));
+}
+
+function refusedKey(kind: Kind, key: string): Refused {
+  const what = kind.slice(0, -1) as RefusedItems["what"];
+  return new Refused(new PulseError("INVALID_KEY", `The ${what} key ${JSON.stringify(key)} is no path below a run's folder.`));
+}
+
+function stampOf(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
+}
+
+function wellFormed(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed();
+}
