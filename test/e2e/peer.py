@@ -226,6 +226,16 @@ def canonical(uri, experiment, runs):
 
 
 @op
+def migrate(folder, path):
+    command = [sys.executable, "-m", "mlflow", "migrate-filestore", "--source", folder, "--target", f"sqlite:///{path}"]
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_ALLOW_FILE_STORE"}
+    done = subprocess.run(command, cwd=os.path.dirname(path), env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout + done.stderr)
+    return done.stdout + done.stderr
+
+
+@op
 def integrity(path):
     # A mode without "create": a wrong path must fail, not leave an empty database behind.
     address = pathlib.Path(path).absolute().as_uri() + "?mode=rw"

@@ -96,6 +96,7 @@ export async function launch(
     GIT_PYTHON_REFRESH: "quiet",
     MLFLOW_DISABLE_TELEMETRY: "true",
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false",
+    MLFLOW_ALLOW_FILE_STORE: "true",
     ...settings,
   };
   const path = join(process.cwd(), "test", "e2e", script);
@@ -218,6 +219,11 @@ export class Peer {
   /** Times runs of the canonical script, after one to warm up. */
   canonical(uri: string, experiment: string, runs: number): Promise<{ seconds: number; runs: number }> {
     return this.#ask("canonical", { uri, experiment, runs });
+  }
+
+  /** Makes a database of an `mlruns` folder, as `mlflow migrate-filestore` does; gives what it says. */
+  migrate(folder: string, path: string): Promise<string> {
+    return this.#ask("migrate", { folder, path });
   }
 
   integrity(path: string): Promise<Integrity> {

@@ -104,18 +104,15 @@ export class Experiments {
     return experiment;
   }
 
+  /** By the name, so that of programs that make it at the same time each makes the same one. */
   #made(name: string): Experiment {
-    if (name === DEFAULT.name && this.#isFree(DEFAULT.id)) return this.#make(name, DEFAULT.id);
-    // By the name, so that of two programs that make it at the same time each makes the same one.
-    for (let again = 0; ; again++) {
-      const id = idOf(name, again);
-      if (this.#isFree(id)) return this.#make(name, id);
+    for (let again = name === DEFAULT.name ? -1 : 0; ; again++) {
+      const id = again < 0 ? DEFAULT.id : idOf(name, again);
+      const [there, gone] = [this.#read(this.#root, id), this.#read(join(this.#root, TRASH), id)];
+      if (there?.name === name && !there.deleted) return there; // somebody has made it just now
+      // A folder that a killed program has left without its file is no experiment.
+      if (there === undefined && gone === undefined) return this.#make(name, id);
     }
-  }
-
-  /** Whether no experiment has an id; a folder that a killed program has left without its file is none. */
-  #isFree(id: string): boolean {
-    return this.placesOf(id).every((folder) => !statSync(join(folder, META), { throwIfNoEntry: false }));
   }
 
   #make(name: string, id: string): Experiment {

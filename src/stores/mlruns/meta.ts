@@ -16,6 +16,7 @@ interface YamlDocument {
   readonly errors: readonly { readonly message: string }[];
   readonly contents: unknown;
   get(key: string, keepScalar: true): Scalar | undefined;
+  createNode(value: unknown): { type?: string };
   set(key: string, value: unknown): void;
   toString(options: object): string;
 }
@@ -45,7 +46,11 @@ function metaLine(key: string, value: MetaValue): string {
 
 function quoted(text: string): string {
   const whole = (text as string & { toWellFormed(): string }).toWellFormed();
-  return JSON.stringify(whole).replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return escaped(JSON.stringify(whole));
+}
+
+function escaped(text: string): string {
+  return text.replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** The file of a run or an experiment that may be anybody's; nothing in it is more than a text or a number. */
@@ -82,7 +87,12 @@ export class Meta {
 
   /** The file with other values in it; everything else stays as it is. */
   with(fields: Readonly<Record<string, string | number | null>>): string {
-    for (const [key, value] of Object.entries(fields)) this.#document.set(key, value);
-    return this.#document.toString({ lineWidth: 0 });
+    for (const [key, value] of Object.entries(fields)) {
+      const node = this.#document.createNode(value);
+      if (typeof value === "string") node.type = "QUOTE_DOUBLE";
+      this.#document.set(key, node);
+    }
+    // What is refused raw stands in quotation marks: PyYAML has written it so, and so have we.
+    return escaped(this.#document.toString({ lineWidth: 0 }));
   }
 }
