@@ -10,6 +10,7 @@ import { median } from "./lib.mjs";
 const MEASUREMENTS = {
   overhead: { repetitions: 3, flags: [] },
   sqlite: { repetitions: 3, flags: [] },
+  mlruns: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   python: { repetitions: 1, flags: [] },
   http: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   files: { repetitions: 1, flags: [], timeoutMs: 600_000 },

@@ -215,7 +215,7 @@ function unreadable(error: Unreadable): Outcome {
 function isWritable(folder: string): boolean {
   try {
     accessSync(folder, constants.W_OK);
-    return true;
+    return statSync(folder).isDirectory();
   } catch {
     return false;
   }
