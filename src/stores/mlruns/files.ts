@@ -136,7 +136,9 @@ const META_LIKE = "file";
 export function writeFile(path: string, text: string, flags: number = constants.O_TRUNC): void {
   const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | flags | PLAIN);
   try {
-    writeAll(descriptor, Buffer.from(text));
+    const written = writeSync(descriptor, text);
+    const bytes = Buffer.byteLength(text);
+    if (written < bytes) writeAll(descriptor, Buffer.from(text).subarray(written)); // a full disk says so then
   } finally {
     closeSync(descriptor);
   }

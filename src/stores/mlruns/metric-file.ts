@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { Metric } from "../../entities.js";
 import { PLAIN, writeAll } from "./files.js";
 
@@ -48,9 +48,9 @@ export function addPoints(path: string, metrics: readonly Metric[], last: Writte
       added = [...wanted.values()];
     }
     if (added.length > 0) {
-      const bytes = Buffer.from(linesOf(added));
-      append(descriptor, bytes, size);
-      size += bytes.length;
+      const lines = linesOf(added);
+      append(descriptor, lines, size);
+      size += lines.length; // each character is a byte
     }
     for (const point of added) raise(top, point.step, point.timestamp);
     return { size, ...top };
@@ -134,7 +134,7 @@ function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top
   }
   wanted.delete(nameOf(point.timestamp, point.value, point.step));
   raise(top, point.step, point.timestamp);
-  append(descriptor, Buffer.from("\n"), length);
+  append(descriptor, "\n", length);
   return length + 1;
 }
 
@@ -180,14 +180,15 @@ function readLines(descriptor: number, take: (line: string) => void): { end: num
   }
 }
 
-/** Adds bytes at the end of a file that has `size`; of what does not fit, nothing stays. */
-function append(descriptor: number, bytes: Buffer, size: number): void {
+/** Adds lines at the end of a file that has `size`, in one piece; of what does not fit, nothing stays. */
+function append(descriptor: number, lines: string, size: number): void {
   try {
-    writeAll(descriptor, bytes);
+    const written = writeSync(descriptor, lines, null, "latin1");
+    if (written < lines.length) writeAll(descriptor, Buffer.from(lines.slice(written), "latin1")); // a full disk says so then
   } catch (error) {
     try {
       // Not what others have added meanwhile.
-      if (fstatSync(descriptor).size < size + bytes.length) ftruncateSync(descriptor, size);
+      if (fstatSync(descriptor).size < size + lines.length) ftruncateSync(descriptor, size);
     } catch {
       // Half a line stays, which the next to come takes away.
     }

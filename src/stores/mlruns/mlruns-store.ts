@@ -276,15 +276,15 @@ function writeParams(run: RunFolder, { params }: RunChange, refused: RefusedItem
 function writeMetrics(run: RunFolder, metrics: readonly Metric[], refused: RefusedItems[]): void {
   const byKey = new Map<string, Metric[]>();
   for (const metric of metrics) {
-    const series = byKey.get(metric.key);
+    const { key, timestamp, step } = metric;
+    if (!Number.isSafeInteger(timestamp) || !Number.isSafeInteger(step)) {
+      const detail = `metric ${JSON.stringify(key.slice(0, 100))} is not stored: its timestamp and step must be integers.`;
+      refused.push({ what: "metric", key, items: 1, error: new PulseError("INVALID_VALUE", detail) });
+      continue;
+    }
+    const series = byKey.get(key);
     if (series) series.push(metric);
-    else byKey.set(metric.key, [metric]);
+    else byKey.set(key, [metric]);
   }
-  for (const [key, series] of byKey) {
-    const whole = series.filter(({ timestamp, step }) => Number.isSafeInteger(timestamp) && Number.isSafeInteger(step));
-    const bad = series.length - whole.length;
-    const detail = `metric ${JSON.stringify(key.slice(0, 100))} is not stored: its timestamp and step must be integers.`;
-    if (bad > 0) refused.push({ what: "metric", key, items: bad, error: new PulseError("INVALID_VALUE", detail) });
-    if (whole.length > 0) attempt(refused, "metric", key, whole.length, () => run.addPoints(key, whole));
-  }
+  for (const [key, series] of byKey) attempt(refused, "metric", key, series.length, () => run.addPoints(key, series));
 }

@@ -188,17 +188,17 @@ export class RunFolder {
   /** Does something with the file of a key: its own, or another one where that cannot be. */
   #place<R>(kind: Kind, key: string, use: (path: string) => R): R {
     if (!isKey(key)) throw refusedKey(kind, key);
-    const [own, apart] = [fileOf(key), apartFrom(key)];
+    let name = fileOf(key);
+    let done: R;
     try {
-      const done = use(join(this.#folder, kind, own));
-      if (own !== key) this.#sayKey(own, key);
-      return done;
+      done = use(`${this.#folder}/${kind}/${name}`); // `join` costs a tenth of writing it
     } catch (error) {
       if (!IN_THE_WAY.includes(codeOf(error))) throw error;
-      const done = use(join(this.#folder, kind, apart));
-      this.#sayKey(apart, key);
-      return done;
+      name = apartFrom(key);
+      done = use(`${this.#folder}/${kind}/${name}`);
     }
+    if (name !== key) this.#sayKey(name, key);
+    return done;
   }
 
   /** Says what a file's name stands for, as of keys that were mended before. */
