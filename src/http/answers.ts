@@ -1,6 +1,7 @@
 import type { RunChange } from "../stores/tracking-store.js";
 import { Failure } from "./failure.js";
 import { list, record, text } from "./json.js";
+import type { TrackingApi } from "./tracking-api.js";
 
 /** What MLflow's success may hold, for the calls where it may also be empty. (Others have fields whoever calls asks for.) */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -38,22 +39,16 @@ export function addedFields(call: string, answer: Readonly<Record<string, unknow
   return added.length === 0 ? undefined : added.sort().join();
 }
 
-/** Calls of MLflow's API. */
-interface Calls {
-  post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>>;
-  get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>>;
-}
-
 /** What `log-batch` sends. */
 export type Items = Pick<RunChange, "metrics" | "params" | "tags">;
 
 /** Sends a batch; what only looks like its success is believed when the run has what was sent. */
-export async function logBatch(api: Calls, runId: string, body: string | object, items: Items): Promise<void> {
+export async function logBatch(api: Pick<TrackingApi, "post" | "get">, runId: string, body: string | object, items: Items): Promise<void> {
   await api.post("runs/log-batch", body, () => has(api, runId, items));
 }
 
 /** Deletes a run, if that is permitted: who may write may not always delete, and nothing else is to wait for that. */
-export async function deleteRun(api: Calls, runId: string): Promise<void> {
+export async function deleteRun(api: Pick<TrackingApi, "post" | "get">, runId: string): Promise<void> {
   const deleted = async (): Promise<boolean> => {
     const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
     return record(run?.["info"])?.["lifecycle_stage"] === "deleted";
@@ -63,7 +58,14 @@ export async function deleteRun(api: Calls, runId: string): Promise<void> {
   });
 }
 
-async function has(api: Calls, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
+/** Servers before MLflow 3 cut params after 500 characters; none cuts before that. */
+const LEAST_CUT = 250;
+
+function isStored(there: string, value: string): boolean {
+  return there === value || (there.length >= LEAST_CUT && value.startsWith(there));
+}
+
+async function has(api: Pick<TrackingApi, "post" | "get">, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
   const data = record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["data"]);
   if (data === undefined) return false;
   const stored = (name: string): Map<string, Record<string, unknown>> =>
@@ -71,7 +73,9 @@ async function has(api: Calls, runId: string, { metrics, params, tags }: Items):
   const points = stored("metrics");
   for (const [name, pairs] of Object.entries({ params, tags })) {
     const there = stored(name);
-    if (pairs.some(({ key, value }) => !there.has(key) || (there.get(key)?.["value"] ?? "") !== value)) return false;
+    // Of a tag that comes twice the last one stays.
+    const wanted = new Map(pairs.map(({ key, value }) => [key, value]));
+    for (const [key, value] of wanted) if (!there.has(key) || !isStored(text(there.get(key)?.["value"]) ?? "", value)) return false;
   }
   const last = new Map<string, Items["metrics"][number]>();
   for (const point of metrics) if (point.step >= (last.get(point.key)?.step ?? Number.NEGATIVE_INFINITY)) last.set(point.key, point);

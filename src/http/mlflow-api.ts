@@ -4,9 +4,10 @@ import { type Auth, HEADER_VALUE } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { addedFields, foreignFields } from "./answers.js";
-import { Failure } from "./failure.js";
+import { Failure, failureSaid, withoutFields } from "./failure.js";
 import { HttpClient, type HttpRequest, type HttpTransfer } from "./http-client.js";
 import { objectIn } from "./json.js";
+import type { TrackingApi } from "./tracking-api.js";
 import type { HttpAnswer } from "./whole-answer.js";
 
 const ROOT = "/api/2.0/mlflow/";
@@ -17,14 +18,6 @@ const MOST_ADDED = 100;
 const ACCEPTED_MS = 10_000;
 /** What is shorter may be a word of the message. */
 const SHORTEST_SECRET = 4;
-/** Errors that mean the server as a whole, in MLflow's words. */
-const STORE_WIDE = new Set(["TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]);
-/**
- * Errors that another try may not meet: what the server did not expect itself. BAD_REQUEST is its word for whatever its database
- * said, be it a value too long or two requests for one run that met inside the server.
- */
-const TRANSIENT = new Set(["BAD_REQUEST", "INTERNAL_ERROR", "ABORTED", "RESOURCE_CONFLICT", "CANCELLED", "DATA_LOSS", "INVALID_STATE"]);
-
 /** What a server says of itself. */
 export interface ServerFacts {
   /** MLflow's version, such as `3.17.2`. */
@@ -36,7 +29,7 @@ export interface ServerFacts {
 }
 
 /** MLflow's REST API: one call for each request, its answer checked, every refusal a `Failure` that says what follows. */
-export class MlflowApi {
+export class MlflowApi implements TrackingApi {
   readonly client: HttpClient;
   /** The server's address without credentials. */
   readonly origin: string;
@@ -59,7 +52,7 @@ export class MlflowApi {
     bare.password = "";
     bare.search = "";
     bare.hash = "";
-    this.origin = bare.href.replace(/\/+$/, "");
+    this.origin = rootOf(bare);
     this.#settings = settings;
     this.#auth = username === "" ? settings.auth : { username: decode(username), password: decode(password) };
     this.#withheld = settings.withheld === true; // which is known behind that
@@ -68,10 +61,6 @@ export class MlflowApi {
     this.#headers = { accept: "application/json", "user-agent": userAgent };
   }
 
-  /**
-   * A POST to `/api/2.0/mlflow/…` with a JSON body; gives the answer's object. One with fields MLflow has not there is no answer, unless
-   * `done` finds that what was asked for is done.
-   */
   post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
     return this.#call(
       call,
@@ -80,17 +69,18 @@ export class MlflowApi {
     );
   }
 
-  /** A GET of `/api/2.0/mlflow/…`. */
   get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
     return this.#call(call, { method: "GET", path: `${ROOT}${call}?${new URLSearchParams(query)}` });
   }
 
-  /** The failure of a success that is not what MLflow answers: it comes from something that only looks like MLflow. */
   incomplete(call: string): Failure {
-    return new Failure("away", new PulseError("NO_MLFLOW", `${this.origin} answered ${call} without the fields MLflow has there.`));
+    return withoutFields(this.origin, call);
   }
 
-  /** With whose permissions requests are made, for messages. */
+  close(): void {
+    this.client.close();
+  }
+
   get login(): string {
     const auth = this.#auth;
     if (auth === undefined) return "requests without credentials";
@@ -203,23 +193,8 @@ export class MlflowApi {
     const errorCode = json?.["error_code"];
     if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(request, answer);
     const message = typeof json?.["message"] === "string" ? json["message"] : "";
-    const said = (code: PulseErrorCode): MlflowError =>
-      new MlflowError(
-        code,
-        `${this.origin} refused ${path.split("?")[0]}: ${this.#shown(message)} (${errorCode}).`,
-        errorCode,
-        status,
-        this.#shown(message),
-      );
-    if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
-    if (errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
-    if (status === 403 || errorCode === "PERMISSION_DENIED") return new Failure("denied", said("FORBIDDEN"));
-    if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)
-      return new Failure("away", said("SERVER_ERROR"), this.#retryAfter(answer));
-    // A server whose database takes no more connections has stood still for half a minute when it says so.
-    if (/QueuePool limit|too many clients|remaining connection slots/i.test(message)) return new Failure("away", said("SERVER_ERROR"));
-    if (TRANSIENT.has(errorCode) || status >= 500) return new Failure("retry", said("SERVER_ERROR"));
-    return new Failure("rejected", said("REJECTED"));
+    const said = { call: path.split("?")[0] as string, status, errorCode, message, shown: this.#shown(message) };
+    return failureSaid(this.origin, said, this.#retryAfter(answer));
   }
 
   /** An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was sent. */
@@ -304,6 +279,11 @@ export class MlflowApi {
       clockSkewMs: Number.isNaN(date) ? undefined : date - Date.now(),
     };
   }
+}
+
+/** The address of a server, always the same for the same one. */
+export function rootOf(url: URL): string {
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
 /** A body of so many characters is too large for nobody: a 413 for it, or for none, is a gateway's mistake. */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PulseConfig, Tracker } from "../../src/index.js";
+import type { PulseConfig, Tracker, TrackingStore } from "../../src/index.js";
 import { Denial } from "../support/fault-denial.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
 import { FairTime } from "./fair-time.js";
@@ -44,8 +44,11 @@ interface Actor {
   readonly workload: Workload;
 }
 
+/** Gives the store by which a tracker speaks to a URL, where it is not the URI's own. */
+type StoreMaker = (url: string, requestTimeoutMs: number) => TrackingStore;
+
 /** Plays one schedule between trackers and a server, and says what became of it. */
-export async function play(seed: number, stage: Stage): Promise<Played> {
+export async function play(seed: number, stage: Stage, makeStore?: StoreMaker): Promise<Played> {
   const started = Date.now();
   const schedule = drawSchedule(seed);
   const experiment = `faults-${seed}`;
@@ -64,7 +67,7 @@ export async function play(seed: number, stage: Stage): Promise<Played> {
   const userFolder = mkdtempSync(join(tmpdir(), "pulse-users-"));
   try {
     return {
-      ...(await new Play(seed, schedule, stage, proxy, denial, disk, userFolder).played()),
+      ...(await new Play({ seed, schedule, stage, proxy, denial, disk, userFolder, makeStore }).played()),
       seconds: (Date.now() - started) / 1_000,
     };
   } finally {
@@ -76,6 +79,17 @@ export async function play(seed: number, stage: Stage): Promise<Played> {
 
 type Proxy = Awaited<ReturnType<typeof startFaultProxy>>;
 
+interface Scene {
+  readonly seed: number;
+  readonly schedule: Schedule;
+  readonly stage: Stage;
+  readonly proxy: Proxy;
+  readonly denial: Denial;
+  readonly disk: OutboxDisk;
+  readonly userFolder: string;
+  readonly makeStore: StoreMaker | undefined;
+}
+
 class Play {
   readonly #seed: number;
   readonly #schedule: Schedule;
@@ -86,6 +100,7 @@ class Play {
   readonly #experiment: string;
   /** Where files of the user's lie: beside the outboxes, where that is no disk of its own. */
   readonly #userFolder: string;
+  readonly #makeStore: StoreMaker | undefined;
   readonly #workloads: Workload[] = [];
   readonly #programs: Twin[] = [];
   readonly #warnings: string[] = [];
@@ -94,7 +109,8 @@ class Play {
   #dropped = 0;
   #tokens = 0;
 
-  constructor(seed: number, schedule: Schedule, stage: Stage, proxy: Proxy, denial: Denial, disk: OutboxDisk, userFolder: string) {
+  constructor({ seed, schedule, stage, proxy, denial, disk, userFolder, makeStore }: Scene) {
+    this.#makeStore = makeStore;
     this.#seed = seed;
     this.#schedule = schedule;
     this.#stage = stage;
@@ -162,9 +178,12 @@ class Play {
 
   /** A tracker and what it is to record; whether it cares for what others left behind, which it does not where all is in memory. */
   #begin(copy: Package = this.#stage.own, inherits: boolean = false): Actor {
-    const { replaced, refused, maxPendingBytes } = this.#schedule;
+    const { replaced, refused, maxPendingBytes, requestTimeoutMs } = this.#schedule;
+    const { trackingUri = "", ...config } = this.#config(`tracker ${this.#workloads.length}`, inherits);
+    const makeStore = copy === this.#stage.own ? this.#makeStore : undefined; // another copy has stores of its own
     const tracker = copy.createTracker({
-      ...this.#config(`tracker ${this.#workloads.length}`, inherits),
+      ...config,
+      ...(makeStore ? { store: makeStore(trackingUri, requestTimeoutMs) } : { trackingUri }),
       maxPendingBytes,
       auth: { token: () => `token ${this.#tokens++}` },
       logger: { warn: (message) => this.#warnings.push(message) },

@@ -42,7 +42,12 @@ test("both builds export exactly the public names, and the same ones", async () 
   );
 });
 
-const ENTRIES = { index: "index", testing: "testing/index", "cls-hooked": "integrations/cls-hooked" };
+const ENTRIES = {
+  index: "index",
+  testing: "testing/index",
+  "cls-hooked": "integrations/cls-hooked",
+  "mlflow-js": "integrations/mlflow-js/index",
+};
 
 test("the subpaths export exactly their public names, in both builds", async () => {
   for (const [entry, names] of [
@@ -59,6 +64,7 @@ test("the subpaths export exactly their public names, in both builds", async () 
       ],
     ],
     ["cls-hooked", ["clsHookedContext"]],
+    ["mlflow-js", ["mlflowJsStore", "mlflowNpmStore"]],
   ] as const) {
     const path = `${ENTRIES[entry]}.js`;
     const esm = (await import(`${process.cwd()}/dist/esm/${path}`)) as object;

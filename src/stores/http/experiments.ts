@@ -2,7 +2,7 @@ import { type ExperimentRef, experimentLabel } from "../../entities.js";
 import { MlflowError, type PulseError } from "../../errors.js";
 import { Failure, refusal, refusedAs } from "../../http/failure.js";
 import { record, text } from "../../http/json.js";
-import type { MlflowApi } from "../../http/mlflow-api.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
 
 /** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
 const BELIEVED_MS = 60_000;
@@ -12,14 +12,14 @@ const MOST_RUNS = 1_000;
 
 /** The ids of experiments, by name. */
 export class Experiments {
-  readonly #api: MlflowApi;
+  readonly #api: TrackingApi;
   readonly #ids = new Map<string, { readonly id: Promise<string>; readonly until: number }>();
   /** Those that runs are in, by the runs' ids. */
   readonly #byRun = new Map<string, string>();
   /** Those whose tags are set, with what they were. */
   readonly #tagged = new Map<string, ExperimentRef>();
 
-  constructor(api: MlflowApi) {
+  constructor(api: TrackingApi) {
     this.#api = api;
   }
 

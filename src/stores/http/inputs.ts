@@ -1,7 +1,8 @@
 import type { DatasetInput } from "../../entities.js";
 import { MlflowError, PulseError } from "../../errors.js";
 import { Failure, refusedAs } from "../../http/failure.js";
-import type { MlflowApi } from "../../http/mlflow-api.js";
+import { list, record } from "../../http/json.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
 import type { RefusedItems } from "../tracking-store.js";
 import { isAboutItems } from "./refused-items.js";
 
@@ -13,7 +14,7 @@ const TOO_LARGE = 413;
 
 /** Sends the dataset inputs of a run that is there; those the server will never take are added to `refused`. Sent again, MLflow keeps the first. */
 export async function logInputs(
-  api: MlflowApi,
+  api: TrackingApi,
   uri: string,
   runId: string,
   inputs: readonly DatasetInput[],
@@ -21,7 +22,7 @@ export async function logInputs(
 ): Promise<void> {
   for (const some of bodies(inputs)) {
     try {
-      await api.post(CALL, { run_id: runId, datasets: some.map(datasetOf) });
+      await api.post(CALL, { run_id: runId, datasets: some.map(datasetOf) }, () => hasInputs(api, runId, some));
     } catch (error) {
       const why = await reasonOf(error, api, runId);
       const [only] = some;
@@ -35,8 +36,15 @@ export async function logInputs(
   }
 }
 
+/** Whether a run uses datasets, where something has only looked like MLflow's answer. */
+async function hasInputs(api: TrackingApi, runId: string, inputs: readonly DatasetInput[]): Promise<boolean> {
+  const found = list(record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["inputs"])?.["dataset_inputs"]);
+  const there = found.map((each) => record(each["dataset"]));
+  return inputs.every(({ name, digest }) => there.some((dataset) => dataset?.["name"] === name && dataset["digest"] === digest));
+}
+
 /** Why the server will never take an input; undefined when it is not about that. */
-async function reasonOf(error: unknown, api: MlflowApi, runId: string): Promise<string | undefined> {
+async function reasonOf(error: unknown, api: TrackingApi, runId: string): Promise<string | undefined> {
   const why = refusedAs(error);
   if (why?.httpStatus === TOO_LARGE || isAboutItems(why)) return why.message;
   if (!(error instanceof Failure && error.error instanceof MlflowError && error.error.httpStatus === NOT_FOUND && error.kind === "away"))

@@ -1,7 +1,7 @@
 import type { MlflowError } from "../../errors.js";
 import { type Items, logBatch } from "../../http/answers.js";
 import { Failure, refusedAs } from "../../http/failure.js";
-import type { MlflowApi } from "../../http/mlflow-api.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
 import { refusedTags } from "../refused-tags.js";
 import type { RefusedItems } from "../tracking-store.js";
 import { type Batch, batches } from "./batches.js";
@@ -15,13 +15,13 @@ const LEAST_BYTES = 30_000;
 
 /** Sends the metrics, params and tags of runs that are there. */
 export class ItemWriter {
-  readonly #api: MlflowApi;
+  readonly #api: TrackingApi;
   readonly #late: LateRequests;
   readonly #runFailure: (error: unknown, runId: string) => unknown;
   readonly #finder: RefusedItemsFinder;
   #maxBytes = MAX_BYTES;
 
-  constructor(api: MlflowApi, uri: string, late: LateRequests, runFailure: (error: unknown, runId: string) => unknown) {
+  constructor(api: TrackingApi, uri: string, late: LateRequests, runFailure: (error: unknown, runId: string) => unknown) {
     this.#api = api;
     this.#late = late;
     this.#runFailure = runFailure;

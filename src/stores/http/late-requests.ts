@@ -2,7 +2,7 @@ import type { Tag } from "../../entities.js";
 import { deleteRun, logBatch } from "../../http/answers.js";
 import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
-import type { MlflowApi } from "../../http/mlflow-api.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
 import type { RunEnd, StoredIds } from "../tracking-store.js";
 
 /** The tag by which a run is found whose creation nobody heard back from. */
@@ -34,13 +34,13 @@ interface Doubtful {
  * same key; a batch undoes tags that were overwritten meanwhile. (Metrics, params and ends may come as often as they like.)
  */
 export class LateRequests {
-  readonly #api: MlflowApi;
+  readonly #api: TrackingApi;
   readonly #requestTimeoutMs: number;
   readonly #doubtful = new Map<string, Doubtful>();
   /** By run id, the last values of tags that a batch without an answer has set, too. */
   readonly #tags = new Map<string, Map<string, string>>();
 
-  constructor(api: MlflowApi, requestTimeoutMs: number) {
+  constructor(api: TrackingApi, requestTimeoutMs: number) {
     this.#api = api;
     this.#requestTimeoutMs = requestTimeoutMs;
   }

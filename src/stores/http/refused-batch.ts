@@ -2,7 +2,7 @@ import { MlflowError } from "../../errors.js";
 import type { Items } from "../../http/answers.js";
 import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
-import type { MlflowApi } from "../../http/mlflow-api.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
 
 /** What can be done about a `log-batch` the server has refused as a whole. */
 export type Remedy =
@@ -14,7 +14,7 @@ export type Remedy =
   | { readonly kind: "rest"; readonly items: Items };
 
 /** Looks why a batch was refused; undefined when nothing but the refusal itself remains. */
-export async function remedyFor(error: unknown, api: MlflowApi, runId: string, items: Items): Promise<Remedy | undefined> {
+export async function remedyFor(error: unknown, api: TrackingApi, runId: string, items: Items): Promise<Remedy | undefined> {
   if (!(error instanceof Failure) || !(error.error instanceof MlflowError)) return undefined;
   if (error.error.httpStatus === 413) return { kind: "smaller" };
   if (error.kind === "rejected" && items.params.length > 0) {
@@ -29,7 +29,7 @@ export async function remedyFor(error: unknown, api: MlflowApi, runId: string, i
   return undefined;
 }
 
-async function conflicts(api: MlflowApi, runId: string, { params }: Items): Promise<string[]> {
+async function conflicts(api: TrackingApi, runId: string, { params }: Items): Promise<string[]> {
   const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
   if (run === undefined) throw api.incomplete("runs/get");
   const stored = new Map<string, string>();
@@ -40,7 +40,7 @@ async function conflicts(api: MlflowApi, runId: string, { params }: Items): Prom
   return params.filter(({ key, value }) => (stored.get(key) ?? value) !== value).map(({ key }) => key);
 }
 
-async function withoutStoredNaN(api: MlflowApi, runId: string, { metrics }: Items): Promise<Items["metrics"]> {
+async function withoutStoredNaN(api: TrackingApi, runId: string, { metrics }: Items): Promise<Items["metrics"]> {
   const stored = new Set<string>();
   for (const key of new Set(metrics.filter(({ value }) => Number.isNaN(value)).map(({ key }) => key))) {
     for (const point of list((await api.get("metrics/get-history", { run_id: runId, metric_key: key }))["metrics"])) {

@@ -1,0 +1,102 @@
+import { MlflowError, PulseError } from "../../errors.js";
+import { foreignFields } from "../../http/answers.js";
+import { Failure, withoutFields } from "../../http/failure.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
+
+/** What a call is given, as MLflow's REST API has it. */
+export type Fields = Readonly<Record<string, never>>;
+
+/** Stands for an answer that a client keeps to itself: it may have been anything. */
+export const UNSEEN: object = {};
+
+/** MLflow's calls by what a client has for them: each gives what MLflow answers, or `UNSEEN`. */
+export type ClientCalls = Readonly<Record<string, (fields: Fields) => unknown>>;
+
+/** Somebody else's client, as stores need it. */
+export interface ForeignClient {
+  /** The client, for messages. */
+  readonly name: string;
+  /** Where it sends to, without credentials; undefined when it does not say. */
+  readonly origin: string | undefined;
+  readonly calls: ClientCalls;
+  /** What an error of its means, thrown by a call. */
+  failure(error: unknown, call: string, origin: string): Failure;
+}
+
+/** MLflow's API through a user's own client object. */
+export class ClientApi implements TrackingApi {
+  readonly origin: string;
+  readonly #client: ForeignClient;
+  readonly #timeoutMs: number;
+  /** Whether the server has accepted anything: then a refusal is about what was asked for. */
+  #accepted = false;
+
+  constructor(client: ForeignClient, timeoutMs: number) {
+    this.#client = client;
+    this.#timeoutMs = timeoutMs;
+    this.origin = client.origin ?? `the server of ${client.name}`;
+  }
+
+  get login(): string {
+    return `the client ${this.#client.name}`;
+  }
+
+  async post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
+    const answer = await this.#send(call, (typeof body === "string" ? JSON.parse(body) : body) as Fields);
+    // Something in between may have answered in the server's place: what nobody has seen is looked after.
+    if (answer === UNSEEN) {
+      if (done !== undefined && !(await done(""))) throw this.incomplete(call);
+      return answer;
+    }
+    const foreign = foreignFields(call, answer);
+    if (foreign !== undefined && !(await done?.(foreign))) throw this.incomplete(call);
+    return answer;
+  }
+
+  get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+    return this.#send(call, query as unknown as Fields);
+  }
+
+  incomplete(call: string): Failure {
+    return withoutFields(this.origin, call);
+  }
+
+  /** The client is the user's. */
+  close(): void {}
+
+  async #send(call: string, fields: Fields): Promise<Record<string, unknown>> {
+    const send = this.#client.calls[call];
+    if (send === undefined) {
+      const what = `${this.#client.name} has no call ${call}`;
+      throw new Failure("rejected", new MlflowError("REJECTED", `${what}.`, "INVALID_PARAMETER_VALUE", 400, what));
+    }
+    let answer: unknown;
+    try {
+      answer = await this.#within(
+        call,
+        Promise.resolve().then(() => send(fields)),
+      );
+    } catch (error) {
+      const failure = error instanceof Failure ? error : this.#client.failure(error, call, this.origin);
+      if (failure.kind === "denied" && !this.#accepted) throw new Failure("away", failure.error);
+      if (failure.kind === "rejected") this.#accepted = true;
+      throw failure;
+    }
+    if (typeof answer !== "object" || answer === null || Array.isArray(answer)) throw this.incomplete(call);
+    this.#accepted = true;
+    return answer as Record<string, unknown>;
+  }
+
+  /** Neither client gives up a request; what it does later is found out as for any request without an answer. */
+  #within<T>(call: string, request: Promise<T>): Promise<T> {
+    const { name } = this.#client;
+    return new Promise((resolve, reject) => {
+      const late = (): void => {
+        const detail = `${this.origin} did not answer ${call} of ${name} within ${this.#timeoutMs} ms.`;
+        reject(new Failure("away", new PulseError("STORE_UNAVAILABLE", detail)));
+      };
+      const timer = setTimeout(late, this.#timeoutMs).unref();
+      request.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+}

@@ -1,0 +1,54 @@
+import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import { Failure, failureSaid } from "../../http/failure.js";
+import { rootOf } from "../../http/mlflow-api.js";
+
+/** The server behind a client's URL, without credentials; undefined for what is no URL. */
+export function originOf(url: unknown): string | undefined {
+  return typeof url === "string" && /^https?:/i.test(url) && URL.canParse(url) ? rootOf(new URL(url)) : undefined;
+}
+
+/** What follows from an error of MLflow's of which the code is known, or is told by the words. */
+export function mlflowFailure(
+  origin: string,
+  call: string,
+  status: number,
+  message: string,
+  errorCode: string = codeOf(status, message),
+): Failure {
+  return failureSaid(origin, { call, status, errorCode, message, shown: message.split("\n")[0] ?? "" });
+}
+
+/** An answer that is not MLflow's, of which there is only the status: a gateway, a login page, another server. */
+export function foreignFailure(origin: string, call: string, status: number): Failure {
+  if (status === 403) return new Failure("denied", new PulseError("FORBIDDEN", `${origin} refuses ${call} (403).`));
+  const code: PulseErrorCode =
+    status === 401 ? "UNAUTHORIZED" : status === 408 || status === 429 || status >= 500 ? "SERVER_ERROR" : "NO_MLFLOW";
+  return new Failure("away", new PulseError(code, `${origin} answered ${call} with status ${status}, and not as MLflow does.`));
+}
+
+/** An error that says nothing of the request: nobody knows whether it has arrived. */
+export function unknownFailure(origin: string, call: string, error: unknown, what: string): Failure {
+  const reason = (error as { cause?: unknown } | null)?.cause;
+  const why = reason === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(reason)}`;
+  return new Failure("away", new PulseError("STORE_UNAVAILABLE", `${origin} ${what} ${call} (${why}).`, error));
+}
+
+/** What a database says, in MLflow's words of which it is not known whether trying again helps: as the code that comes with them. */
+const OF_DATABASE = /\b(IntegrityError|OperationalError|sqlalchemy|psycopg|sqlite3\.|UNIQUE constraint|\(Background on this error)/i;
+
+/** MLflow's code for an error of which there are only the status and the words. */
+function codeOf(status: number, message: string): string {
+  if (/already exists\b/i.test(message) && status === 400) return "RESOURCE_ALREADY_EXISTS";
+  if (status === 400) return OF_DATABASE.test(message) ? "BAD_REQUEST" : "INVALID_PARAMETER_VALUE";
+  return CODES[status] ?? (status >= 500 ? "INTERNAL_ERROR" : "INVALID_PARAMETER_VALUE");
+}
+
+const CODES: Readonly<Record<number, string>> = {
+  401: "UNAUTHENTICATED",
+  403: "PERMISSION_DENIED",
+  404: "RESOURCE_DOES_NOT_EXIST",
+  409: "RESOURCE_CONFLICT",
+  429: "REQUEST_LIMIT_EXCEEDED",
+  503: "TEMPORARILY_UNAVAILABLE",
+  504: "DEADLINE_EXCEEDED",
+};

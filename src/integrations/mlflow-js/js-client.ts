@@ -1,0 +1,127 @@
+import { messageOf } from "../../errors.js";
+import type { Failure } from "../../http/failure.js";
+import { type ForeignClient, UNSEEN } from "./client-api.js";
+import { foreignFailure, mlflowFailure, originOf, unknownFailure } from "./failures.js";
+
+/** A key and its value, as MLflow has params and tags. */
+export interface KeyValue {
+  key: string;
+  value: string;
+}
+
+/** A point of a metric, as MLflow has it. */
+export interface MetricPoint {
+  key: string;
+  /** MLflow's word for what is no finite number is a text: `"NaN"`. */
+  value: number;
+  timestamp: number;
+  step?: number;
+}
+
+/** What is used of mlflow-js's `RunClient`. */
+export interface MlflowJsRunClient {
+  createRun(experiment_id: string, run_name?: string, start_time?: number, tags?: KeyValue[]): Promise<object>;
+  getRun(run_id: string): Promise<object>;
+  updateRun(run_id: string, status?: never, end_time?: number, run_name?: string): Promise<object>;
+  logBatch(run_id: string, metrics?: MetricPoint[], params?: KeyValue[], tags?: KeyValue[]): Promise<void>;
+  searchRuns(experiment_ids: string[], filter?: string, run_view_type?: never, max_results?: number): Promise<object>;
+  /** Without it twins of runs, which a request without an answer may make, are not deleted. */
+  deleteRun?(run_id: string): Promise<void>;
+  /** Without it datasets are refused. */
+  logInputs?(run_id: string, datasets: never[]): Promise<void>;
+  /** Without it a server before MLflow 3 may refuse a NaN that comes twice. */
+  getMetricHistory?(run_id: string, metric_key: string): Promise<object>;
+}
+
+/** What is used of mlflow-js's `ExperimentClient`. */
+export interface MlflowJsExperimentClient {
+  getExperimentByName(name: string): Promise<object>;
+  createExperiment(name: string): Promise<string>;
+  getExperiment?(experiment_id: string): Promise<object>;
+  /** mlflow-js prints a line for each. Without it experiments get no tags. */
+  setExperimentTag?(experiment_id: string, key: string, value: string): Promise<void>;
+}
+
+/** The clients of mlflow-js. */
+export interface MlflowJsClients {
+  readonly runClient: MlflowJsRunClient;
+  readonly experimentClient: MlflowJsExperimentClient;
+}
+
+/** An `Mlflow` of mlflow-js. */
+export interface MlflowJs {
+  getRunClient(): MlflowJsRunClient;
+  getExperimentClient(): MlflowJsExperimentClient;
+}
+
+type Loose = Record<string, ((...args: unknown[]) => Promise<unknown>) | undefined>;
+
+/** @internal The calls of mlflow-js's clients by those of MLflow's API. */
+export function jsClient({ runClient, experimentClient }: MlflowJsClients): ForeignClient {
+  const runs = runClient as unknown as Loose;
+  const experiments = experimentClient as unknown as Loose;
+  const { baseUrl } = runClient as { baseUrl?: unknown };
+  const { trackingUri } = experimentClient as { trackingUri?: unknown };
+  const unseen = async (request: Promise<unknown> | undefined): Promise<object> => {
+    await request;
+    return UNSEEN;
+  };
+  const call = (client: Loose, name: string, ...args: unknown[]): Promise<unknown> | undefined => client[name]?.call(client, ...args);
+  const all = {
+    "runs/create": async (f: F) => ({ run: await call(runs, "createRun", f["experiment_id"], f["run_name"], f["start_time"], f["tags"]) }),
+    "runs/get": async (f: F) => ({ run: await call(runs, "getRun", f["run_id"]) }),
+    "runs/update": (f: F) => call(runs, "updateRun", f["run_id"], f["status"], f["end_time"], f["run_name"]),
+    "runs/log-batch": (f: F) => unseen(call(runs, "logBatch", f["run_id"], f["metrics"], f["params"], f["tags"])),
+    "runs/log-inputs": (f: F) => unseen(call(runs, "logInputs", f["run_id"], f["datasets"])),
+    "runs/delete": (f: F) => unseen(call(runs, "deleteRun", f["run_id"])),
+    "runs/search": (f: F) => call(runs, "searchRuns", f["experiment_ids"], f["filter"], undefined, f["max_results"]),
+    "metrics/get-history": (f: F) => call(runs, "getMetricHistory", f["run_id"], f["metric_key"]),
+    "experiments/get-by-name": async (f: F) => ({ experiment: await call(experiments, "getExperimentByName", f["experiment_name"]) }),
+    "experiments/get": async (f: F) => ({ experiment: await call(experiments, "getExperiment", f["experiment_id"]) }),
+    "experiments/create": async (f: F) => ({ experiment_id: await call(experiments, "createExperiment", f["name"]) }),
+    "experiments/set-experiment-tag": (f: F) => unseen(call(experiments, "setExperimentTag", f["experiment_id"], f["key"], f["value"])),
+  };
+  return {
+    name: "mlflow-js",
+    origin: originOf(baseUrl) ?? originOf(trackingUri),
+    calls: Object.fromEntries(Object.entries(all).filter(([name]) => NAMES[name] === undefined || has(runs, experiments, NAMES[name]))),
+    failure: jsFailure,
+  };
+}
+
+type F = Readonly<Record<string, unknown>>;
+
+/** The methods that a client may lack. */
+const NAMES: Readonly<Record<string, string>> = {
+  "runs/log-inputs": "logInputs",
+  "runs/delete": "deleteRun",
+  "metrics/get-history": "getMetricHistory",
+  "experiments/get": "getExperiment",
+  "experiments/set-experiment-tag": "setExperimentTag",
+};
+
+const has = (runs: Loose, experiments: Loose, name: string): boolean =>
+  typeof runs[name] === "function" || typeof experiments[name] === "function";
+
+/** Texts that stand for the status where a server's JSON has no message: it is not MLflow's. */
+const STATUS_TEXT =
+  /^(unauthorized|forbidden|not found|method not allowed|bad gateway|service unavailable|gateway time-?out|internal server error|)$/i;
+
+/**
+ * mlflow-js gives a message and a status for what was JSON, and nothing but a `SyntaxError` for everything else: a login that was refused, a
+ * wrong address and a gateway's error look the same. Nothing is rejected for it.
+ */
+function jsFailure(error: unknown, call: string, origin: string): Failure {
+  const { name, statusCode: status } = (error ?? {}) as { name?: unknown; statusCode?: unknown };
+  if (name === "ApiError" && typeof status === "number") {
+    // Its own words for the call are before it.
+    const said = messageOf(error).replace(/^[^:]*: ?/, "");
+    return STATUS_TEXT.test(said.trim()) ? foreignFailure(origin, call, status) : mlflowFailure(origin, call, status, said);
+  }
+  if (error instanceof SyntaxError || name === "SyntaxError") {
+    const hint =
+      "with something that is no JSON: a refused login, a wrong address or a gateway's error, which mlflow-js does not tell apart; configure({ trackingUri, auth }) does. It was";
+    return unknownFailure(origin, call, error, `answered ${hint}`);
+  }
+  return unknownFailure(origin, call, error, "was not reached by mlflow-js for");
+}

@@ -1,0 +1,67 @@
+import { messageOf } from "../../errors.js";
+import type { Failure } from "../../http/failure.js";
+import { objectIn } from "../../http/json.js";
+import type { ForeignClient } from "./client-api.js";
+import { foreignFailure, mlflowFailure, originOf, unknownFailure } from "./failures.js";
+
+/** What is used of a client of the npm package `mlflow` 2.0.7. */
+export interface MlflowNpmClient {
+  readonly endpoint?: string;
+  readonly Runs: {
+    create(run: never): Promise<unknown>;
+    get(run: never): Promise<unknown>;
+    update(run: never): Promise<unknown>;
+    logBatch(batch: never): Promise<unknown>;
+    search(search: never): Promise<unknown>;
+    delete(run: never): Promise<unknown>;
+  };
+  readonly Experiments: { get(experiment: never): Promise<unknown> };
+  readonly Metrics: { getHistory(metric: never): Promise<unknown> };
+}
+
+type Loose = Readonly<Record<"Runs" | "Experiments" | "Metrics", Record<string, (fields: object) => Promise<unknown>>>>;
+type F = Readonly<Record<string, unknown>>;
+
+/** @internal The calls of the npm package by those of MLflow's API; it cannot look an experiment up by its name: all runs go to one. */
+export function npmClient(client: MlflowNpmClient, experimentId: string): ForeignClient {
+  const loose = client as unknown as Loose;
+  const call = (of: keyof Loose, name: string, fields: object): Promise<unknown> => {
+    const group = loose[of]; // made anew each time it is asked for
+    return (group[name] as (fields: object) => Promise<unknown>).call(group, fields);
+  };
+  return {
+    name: "npm mlflow",
+    origin: originOf(client.endpoint),
+    calls: {
+      "runs/create": ({ run_name, tags, ...fields }: F) => {
+        // It sends no name: the tag is one.
+        const named = run_name === undefined ? [] : [{ key: "mlflow.runName", value: run_name }];
+        return call("Runs", "create", { ...fields, tags: [...((tags as object[] | undefined) ?? []), ...named] });
+      },
+      "runs/get": (fields: F) => call("Runs", "get", fields),
+      "runs/update": (fields: F) => call("Runs", "update", fields),
+      "runs/log-batch": (fields: F) => call("Runs", "logBatch", fields),
+      "runs/search": (fields: F) => call("Runs", "search", fields),
+      "runs/delete": (fields: F) => call("Runs", "delete", fields),
+      "metrics/get-history": (fields: F) => call("Metrics", "getHistory", fields),
+      "experiments/get": (fields: F) => call("Experiments", "get", fields),
+      "experiments/get-by-name": () => ({ experiment: { experiment_id: experimentId, lifecycle_stage: "active" } }),
+    },
+    failure: npmFailure,
+  };
+}
+
+/** The npm package's errors are texts: the status, and what JSON there was. */
+function npmFailure(error: unknown, call: string, origin: string): Failure {
+  const said = objectIn(/^(?:Error: )*(\{.*)$/s.exec(messageWhole(error))?.[1] ?? "");
+  const { status, data } = (said ?? {}) as { status?: unknown; data?: { error_code?: unknown; message?: unknown } | null };
+  if (typeof status !== "number") return unknownFailure(origin, call, error, "was not reached by npm mlflow for");
+  const { error_code: code, message } = data ?? {};
+  if (typeof code !== "string" || code === "ENDPOINT_NOT_FOUND") return foreignFailure(origin, call, status);
+  return mlflowFailure(origin, call, status, typeof message === "string" ? message : "", code);
+}
+
+function messageWhole(error: unknown): string {
+  const { message } = (error ?? {}) as { message?: unknown };
+  return typeof message === "string" ? message : messageOf(error);
+}

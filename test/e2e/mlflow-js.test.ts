@@ -1,0 +1,114 @@
+// Stores over other people's clients: doubles of theirs, or the clients themselves where `PULSE_MLFLOW_JS` and `PULSE_MLFLOW_NPM` say where
+// they are (`PULSE_FAULT_SEEDS=1-100` for the long version of the schedules).
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { createTracker } from "../../src/index.js";
+import { type MlflowJs, type MlflowNpmClient, mlflowJsStore, mlflowNpmStore } from "../../src/integrations/mlflow-js/index.js";
+import type { StoreSubject } from "../../src/testing/index.js";
+import { storeContract } from "../contract/store-contract.js";
+import { readRun } from "../support/rest.js";
+import { startServer, type Which } from "./peer.js";
+import { temporaryFolder, uriOf } from "./support.js";
+
+/** What a schedule may have beside everyday faults: what neither TLS, nor the text of a refusal, nor files of ours are in. */
+process.env["PULSE_FAULT_KINDS"] ??= "maintenance,upgrade,refused,disk,copies,awaits,tight";
+const { kindsOf } = await import("./fault-draw.js");
+const { play } = await import("./fault-run.js");
+const { startStage } = await import("./fault-stage.js");
+
+const [FIRST = 1, LAST = FIRST] = (process.env["PULSE_FAULT_SEEDS"] ?? "1-10").split("-").map(Number);
+const WIDTH = 4;
+
+const given = (name: string, double: string): string => {
+  const path = process.env[name];
+  return path === undefined ? double : pathToFileURL(path).href;
+};
+const { default: Mlflow } = (await import(given("PULSE_MLFLOW_JS", "../support/mlflow-js-double.js"))) as {
+  default: new (uri: string) => MlflowJs;
+};
+const npm = (await import(given("PULSE_MLFLOW_NPM", "../support/mlflow-npm-double.js"))) as { default: unknown };
+type Npm = new (options: { endpoint: string }) => MlflowNpmClient;
+// Of a CommonJS module the default is all of it.
+const MLflow = (typeof npm.default === "function" ? npm.default : (npm.default as { default: unknown }).default) as Npm;
+
+// What the clients print is theirs.
+const { log } = console;
+console.log = (...values: unknown[]): void => {
+  if (!/^(\{"|Set tag to experiment|Experiment ID)/.test(String(values[0]))) log(...values);
+};
+
+const folder = temporaryFolder("mlflow-js");
+const [newest, old] = await Promise.all([
+  startServer("newest", uriOf(`${folder}/newest.db`), folder),
+  startServer("old", uriOf(`${folder}/old.db`), folder),
+]);
+after(() => Promise.all([newest.stop(), old.stop()]));
+
+for (const [which, { url }] of Object.entries({ newest, old } satisfies Record<Which, { url: string }>)) {
+  const reader = { readRun: (runId: string) => readRun(url, runId) };
+  storeContract(`mlflow-js on MLflow (${which})`, async (): Promise<StoreSubject> => {
+    const open = () => mlflowJsStore(new Mlflow(url));
+    return { store: open(), keepsEndTime: true, reader, reopen: open, dispose: () => undefined };
+  });
+}
+
+test("through the npm client runs have all but their experiment's name, and datasets, which are refused", async () => {
+  const { url } = newest;
+  const headers = { "content-type": "application/json" };
+  const created = await fetch(`${url}/api/2.0/mlflow/experiments/create`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ name: "for npm" }),
+  });
+  const { experiment_id: experimentId } = (await created.json()) as { experiment_id: string };
+  const said: string[] = [];
+  const store = mlflowNpmStore(new MLflow({ endpoint: url }), { experimentId });
+  const tracker = createTracker({ store, experiment: "whatever", durability: "memory", logger: { warn: (text) => said.push(text) } });
+  const run = tracker.startRun({ runName: "é", params: { lr: 0.1 }, tags: { t: "x" } });
+  run.logMetric("loss", Number.NaN);
+  run.logMetric("loss", 0.5);
+  run.logInput({ name: "train", digest: "d", source: { uri: "a.csv" }, sourceType: "local" });
+  const child = tracker.withRun({ runName: "child" }, (each) => each);
+  run.logText("kept by requests of ours", "notes.txt");
+  run.end("FAILED");
+  const [id, childId] = [await run.serverId(), await child.serverId()];
+  await tracker.shutdown();
+  const stored = await readRun(url, id);
+  assert.deepEqual(
+    [
+      stored?.experiment,
+      stored?.name,
+      stored?.status,
+      stored?.params,
+      stored?.tags["t"],
+      stored?.metrics["loss"]?.map(([step, , value]) => [step, value]),
+    ],
+    ["for npm", "é", "FAILED", { lr: "0.1" }, "x", [[0, Number.NaN], [1, 0.5]]], // biome-ignore format: one row
+  );
+  assert.equal((await readRun(url, childId))?.status, "FINISHED");
+  assert.match(said.join("\n"), /Dataset "train" is not stored.*npm mlflow has no call runs\/log-inputs/);
+  const { pending, dropped, rejected } = tracker.stats();
+  assert.deepEqual({ pending, dropped, rejected }, { pending: 0, dropped: 0, rejected: 1 });
+});
+
+const stage = await startStage(LAST - FIRST + 1, temporaryFolder("mlflow-js-faults"), { MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100" });
+after(() => stage.close());
+
+describe("whatever goes wrong between mlflow-js and a server, what was recorded is there in the end, once", { concurrency: WIDTH }, () => {
+  let [requests, faults, runs] = [0, 0, 0];
+  for (let seed = FIRST; seed <= LAST; seed++)
+    test(`schedule ${seed}: ${[...kindsOf(seed)].join(", ")}`, async () => {
+      const played = await play(seed, stage, (url, requestTimeoutMs) => mlflowJsStore(new Mlflow(url), { requestTimeoutMs }));
+      requests += played.requests;
+      faults += played.faults.length;
+      runs += played.runs;
+      const { lost, doubled, running, wrong, unbalanced, heldUp } = played;
+      const found = Object.entries({ lost, doubled, running, wrong, unbalanced, heldUp }).flatMap(([what, list]) =>
+        list.map((each) => `${what}: ${each}`),
+      );
+      const story = [...found, ...played.warnings].join("\n");
+      assert.equal(found.length, 0, `PULSE_FAULT_SEEDS=${seed}, ${played.schedule}\n${story}`);
+    });
+  after(() => log(`${LAST - FIRST + 1} schedules by mlflow-js: ${runs} runs, ${requests} requests, ${faults} faults`));
+});
