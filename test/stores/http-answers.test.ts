@@ -100,6 +100,15 @@ test("an answer that looks like success is believed of what was there before, an
   assert.equal(await sent(store, { ...repeated, metrics: [point(8)] }), "done");
 });
 
+test("an unknown 200 is believed of tags of which one was set twice: the last one is there", async () => {
+  const { store, server } = await served();
+  assert.equal(await sent(store), "done");
+  const twice = { ...RUN, create: undefined, tags: ["first", "last"].map((value) => ({ key: "twice", value })) };
+  assert.equal(await sent(store, twice), "done");
+  server.instead = (call) => (call.includes("log-batch") ? MAINTENANCE : undefined);
+  assert.equal(await sent(store, twice), "done");
+});
+
 test("a gateway that adds fields to every answer stands in nobody's way", async () => {
   const { store, server } = await served();
   server.added = { request: "x" };

@@ -1,5 +1,5 @@
 import { messageOf } from "../../errors.js";
-import type { Failure } from "../../http/failure.js";
+import { type Failure, refusal } from "../../http/failure.js";
 import { objectIn } from "../../http/json.js";
 import type { ForeignClient } from "./client-api.js";
 import { foreignFailure, mlflowFailure, originOf, unknownFailure } from "./failures.js";
@@ -45,7 +45,10 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
       "runs/delete": (fields: F) => call("Runs", "delete", fields),
       "metrics/get-history": (fields: F) => call("Metrics", "getHistory", fields),
       "experiments/get": (fields: F) => call("Experiments", "get", fields),
-      "experiments/get-by-name": () => ({ experiment: { experiment_id: experimentId, lifecycle_stage: "active" } }),
+      "experiments/get-by-name": () => call("Experiments", "get", { experiment_id: experimentId }),
+      "experiments/create": () => {
+        throw refusal("EXPERIMENT_NOT_FOUND", `There is no experiment with id ${experimentId}, to which npm mlflow is to send all runs.`);
+      },
     },
     failure: npmFailure,
   };
