@@ -110,7 +110,7 @@ export interface RepositoryOptions {
     readonly trackingUri: string;
     /** How that server is spoken to, if it is one; its credentials go to it alone. */
     readonly server: ServerSettings;
-    /** What relative roots (`./mlruns/…`) are relative to: the folder of the database. @default none, and they are refused */
+    /** What relative roots (`./mlruns/…`) are relative to: the folder in which the database or `mlruns` lies. @default none, and they are refused */
     readonly folder?: string | undefined;
     /** Whether a server may name folders of this machine. @default only one on this machine may */
     readonly allowLocal?: boolean | undefined;
@@ -505,6 +505,10 @@ import type { PulseConfig } from "./options.js";
 export declare const CONFIG_FILE = "pulse-mlflow.config.json";
 /** Where a setting comes from that code gives. */
 export declare const BY_CODE: "configure()";
+/** The database of MLflow's default, in the working folder, and the folder it had for that before. */
+export declare const DATABASE: "mlflow.db";
+export declare const MLRUNS: "mlruns";
+export declare const DEFAULT_URI: "sqlite:///mlflow.db";
 /** The server a tracking URI names; undefined for what is none. */
 export declare function originOf(uri: string | undefined): string | undefined;
 /** Takes each setting from the first that speaks, and remembers who did. */
@@ -1065,7 +1069,7 @@ declare const PROBLEMS: {
     };
     readonly INVALID_TRACKING_URI: {
         readonly retry: false;
-        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").';
+        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").';
     };
     readonly WRONG_TARGET: {
         readonly retry: false;
@@ -1922,7 +1926,7 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 /**
  * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
  * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
- * trackers that exist keep their store. Schemes of MLflow that are not there yet (`file`, `s3`, `postgresql`, …) may be registered until a
+ * trackers that exist keep their store. Schemes of MLflow that are not there yet (`postgresql`, `databricks`, …) may be registered until a
  * later release brings its own store for them.
  * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
  * @experimental

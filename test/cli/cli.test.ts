@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -416,6 +416,26 @@ test("without the SQLite driver commands say so, and call no outbox damaged", as
     assert.match(out, /- Run `npm install @photostructure\/sqlite@1`/);
   }
   assert.match((await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out, /Nothing is to be done\./);
+});
+
+test("doctor looks at an mlruns folder, and names one that is not used", async () => {
+  const place = join(root, "with mlruns");
+  const folder = join(place, "mlruns");
+  const env = { MLFLOW_TRACKING_URI: folder };
+  mkdirSync(place, { recursive: true });
+  assert.match(
+    (await cli(newState(), ["doctor"], env)).out,
+    /ok +store +.*mlruns is made at the first run\n.*note +file store +MLflow 3\.18/s,
+  );
+  assert.equal(existsSync(folder), false);
+  const tracker = createTracker({ trackingUri: folder, durability: "memory" });
+  tracker.startRun().end();
+  await tracker.shutdown();
+  assert.match((await cli(newState(), ["doctor"], env)).out, /ok +store +.*mlruns is a folder of MLflow's and can be written/);
+  writeFileSync(join(place, "file"), "");
+  const { code, out } = await cli(newState(), ["doctor"], { MLFLOW_TRACKING_URI: join(place, "file") });
+  assert.equal(code, 2);
+  assert.match(out, /BAD +store +.*file is no folder/);
 });
 
 test("doctor counts what waits and what is set aside for each URI, with what to do", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -9,9 +9,12 @@ import { systemClock } from "../../src/clock.js";
 import { isOff } from "../../src/config/off.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
+import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
 import { openStore } from "../../src/stores/registry.js";
 import { likelyAbsolute } from "../../src/stores/sql/database-file.js";
+import { change, newRun, start } from "../../src/testing/contract-change.js";
 import { query } from "../support/database.js";
+import { runFolders } from "../support/mlruns.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -23,9 +26,10 @@ interface Said {
   readonly stderr: string;
 }
 
-/** Runs the fixture with its configuration from file and environment only. */
-function run(name: string, env: Record<string, string>, file?: object | string): Said {
+/** Runs the fixture with its configuration from file and environment only, in a folder that `prepare` may put something into. */
+function run(name: string, env: Record<string, string>, file?: object | string, prepare?: (folder: string) => void): Said {
   const cwd = mkdtempSync(join(folder, `${name}-`));
+  prepare?.(cwd);
   if (file !== undefined) writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
   const child = spawnSync(process.execPath, [program], {
     cwd,
@@ -50,6 +54,43 @@ test("without any setting, runs go to mlflow.db in the working folder, into Defa
     runsIn(join(String(out["cwd"]), "mlflow.db")).map(({ experiment, status, user }) => [experiment, status, user]),
     [["Default", "FINISHED", "tester"]],
   );
+});
+
+test("the folder mlruns is the default where MLflow itself would take it; where it is not, and holds experiments, that is said once", () => {
+  const ALLOWED = { MLFLOW_ALLOW_FILE_STORE: "true" };
+  const holds = (cwd: string): void => {
+    new MlrunsStore(join(cwd, "mlruns"), { clock: systemClock }).applySync([change(newRun(), { create: start({ name: "older" }) })]);
+  };
+  const both = (cwd: string): void => {
+    holds(cwd);
+    writeFileSync(join(cwd, "mlflow.db"), "");
+  };
+  const artifacts = (cwd: string): void => void mkdirSync(join(cwd, "mlruns", "1", "a".repeat(32), "artifacts"), { recursive: true });
+  for (const [prepare, env, inFolder, said] of [
+    [holds, ALLOWED, true, undefined],
+    [holds, { MLFLOW_ALLOW_FILE_STORE: "1" }, true, undefined],
+    [
+      holds,
+      {},
+      false,
+      /The folder mlruns here holds experiments, and runs go to mlflow\.db beside it: `mlflow migrate-filestore --source mlruns --target sqlite:\/\/\/mlflow\.db` .*MLFLOW_ALLOW_FILE_STORE=true/,
+    ],
+    [holds, { MLFLOW_ALLOW_FILE_STORE: "false" }, false, /mlflow migrate-filestore/],
+    [both, ALLOWED, false, /mlflow migrate-filestore .* has made that database.* set trackingUri: "mlruns"\./],
+    [artifacts, ALLOWED, false, undefined],
+    [undefined, ALLOWED, false, undefined],
+  ] as const) {
+    const { code, out, stderr } = run("mlruns", env as Record<string, string>, undefined, prepare);
+    assert.equal(code, 0, stderr);
+    const cwd = String(out["cwd"]);
+    assert.equal(runFolders(join(cwd, "mlruns")).length, (prepare === holds || prepare === both ? 1 : 0) + (inFolder ? 1 : 0));
+    assert.equal(existsSync(join(cwd, "mlflow.db")) && runsIn(join(cwd, "mlflow.db")).length === 1, !inFolder);
+    if (said === undefined) assert.equal(stderr, "");
+    else assert.match(stderr, said);
+    assert.ok(stderr.trim().split("\n").length <= 1, stderr);
+  }
+  const named = run("named", { MLFLOW_TRACKING_URI: "sqlite:///mlflow.db" }, undefined, holds);
+  assert.equal(named.stderr, "", "who has said where runs go is told nothing");
 });
 
 test("MLflow's environment variables count, and the file wins over them", () => {
