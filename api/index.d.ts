@@ -439,9 +439,10 @@ export interface ArtifactsOptions {
 /** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
     /**
-     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, another form of the README, or a scheme
-     * of `registerTrackingStore()`.
-     * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"
+     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file store (`./mlruns`, any
+     * plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
+     * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"; "mlruns" where that folder holds experiments, no `mlflow.db` lies beside it and
+     * MLFLOW_ALLOW_FILE_STORE is true
      */
     readonly trackingUri?: string | undefined;
     /**

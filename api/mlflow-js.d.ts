@@ -17,7 +17,6 @@ export interface ClientStoreOptions {
  * @throws PulseError `INVALID_OPTION` for what is neither
  * @example
  * ```ts
- * import { configure } from "pulse-mlflow";
  * import { type MlflowJs, mlflowJsStore } from "pulse-mlflow/mlflow-js";
  * const use = (mlflow: MlflowJs): void => configure({ store: mlflowJsStore(mlflow) });
  * ```
@@ -29,7 +28,6 @@ export declare function mlflowJsStore(mlflow: MlflowJs | MlflowJsClients, option
  * @throws PulseError `INVALID_OPTION` for what is no such client, and for an `experimentId` that is none
  * @example
  * ```ts
- * import { configure } from "pulse-mlflow";
  * import { type MlflowNpmClient, mlflowNpmStore } from "pulse-mlflow/mlflow-js";
  * const use = (client: MlflowNpmClient): void => configure({ store: mlflowNpmStore(client, { experimentId: "1" }) });
  * ```

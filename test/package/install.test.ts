@@ -56,7 +56,7 @@ class Learner {
 new Learner().evaluate(4).then(() => flush());
 `;
 
-test("the tarball holds the two builds, the texts and nothing else, in under 500 kB", () => {
+test("the tarball holds the two builds, the texts and nothing else, in under 600 kB", () => {
   const names = run("tar", ["-tzf", tarball], folder).trim().split("\n");
   const odd = names.filter(
     (name) =>
@@ -65,7 +65,7 @@ test("the tarball holds the two builds, the texts and nothing else, in under 500
       ),
   );
   assert.deepEqual(odd, []);
-  assert.ok(statSync(tarball).size < 500_000, `${statSync(tarball).size} bytes`);
+  assert.ok(statSync(tarball).size < 600_000, `${statSync(tarball).size} bytes`);
 });
 
 for (const [dialect, flags] of [

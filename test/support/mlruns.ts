@@ -44,7 +44,7 @@ function numberOf(text: string): number {
 }
 
 /** The lines of a metric's file; one that is no point, or has no end, fails. */
-export function pointsOf(text: string): [step: number, timestamp: number, value: number][] {
+function pointsOf(text: string): [step: number, timestamp: number, value: number][] {
   if (!text.endsWith("\n")) throw new Error(`A line has no end: ${text.slice(-100)}`);
   const lines = text.slice(0, -1).split("\n");
   return lines.map((line) => {

@@ -10,7 +10,7 @@ export type Fields = Readonly<Record<string, never>>;
 export const UNSEEN: object = {};
 
 /** MLflow's calls by what a client has for them: each gives what MLflow answers, or `UNSEEN`. */
-export type ClientCalls = Readonly<Record<string, (fields: Fields) => unknown>>;
+type ClientCalls = Readonly<Record<string, (fields: Fields) => unknown>>;
 
 /** Somebody else's client, as stores need it. */
 export interface ForeignClient {

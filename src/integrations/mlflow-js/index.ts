@@ -32,7 +32,6 @@ const DEFAULT_TIMEOUT_MS = 30_000;
  * @throws PulseError `INVALID_OPTION` for what is neither
  * @example
  * ```ts
- * import { configure } from "pulse-mlflow";
  * import { type MlflowJs, mlflowJsStore } from "pulse-mlflow/mlflow-js";
  * const use = (mlflow: MlflowJs): void => configure({ store: mlflowJsStore(mlflow) });
  * ```
@@ -54,7 +53,6 @@ export function mlflowJsStore(mlflow: MlflowJs | MlflowJsClients, options?: Clie
  * @throws PulseError `INVALID_OPTION` for what is no such client, and for an `experimentId` that is none
  * @example
  * ```ts
- * import { configure } from "pulse-mlflow";
  * import { type MlflowNpmClient, mlflowNpmStore } from "pulse-mlflow/mlflow-js";
  * const use = (client: MlflowNpmClient): void => configure({ store: mlflowNpmStore(client, { experimentId: "1" }) });
  * ```

@@ -8,7 +8,7 @@ import { META, mlrunsUri } from "./folder-path.js";
 import { Meta, metaText } from "./meta.js";
 
 /** Where MLflow puts deleted experiments. */
-export const TRASH = ".trash" as const;
+const TRASH = ".trash" as const;
 /** What MLflow takes for an experiment's id; other folders in its root are none. */
 const ID = /^[a-z0-9][\w-]{0,63}$/i;
 const DEFAULT = { id: "0", name: "Default" } as const;

@@ -77,7 +77,7 @@ export function latestTime(path: string): number {
 }
 
 /** Lines as MLflow writes them; Python's words for what is no number, and one zero: databases have one. */
-export function linesOf(metrics: readonly Metric[]): string {
+function linesOf(metrics: readonly Metric[]): string {
   let text = "";
   for (const { timestamp, value, step } of metrics) text += `${timestamp} ${pointValue(value)} ${step}\n`;
   return text;
