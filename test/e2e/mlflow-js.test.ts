@@ -1,6 +1,8 @@
 // Stores over other people's clients: doubles of theirs, or the clients themselves where `PULSE_MLFLOW_JS` and `PULSE_MLFLOW_NPM` say where
 // they are (`PULSE_FAULT_SEEDS=1-100` for the long version of the schedules).
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { createTracker } from "../../src/index.js";
@@ -20,14 +22,15 @@ const { startStage } = await import("./fault-stage.js");
 const [FIRST = 1, LAST = FIRST] = (process.env["PULSE_FAULT_SEEDS"] ?? "1-10").split("-").map(Number);
 const WIDTH = 4;
 
-const given = (name: string, double: string): string => {
+const given = (name: string, double: string): URL => {
   const path = process.env[name];
-  return path === undefined ? double : pathToFileURL(path).href;
+  return path === undefined ? new URL(double, import.meta.url) : pathToFileURL(path);
 };
-const { default: Mlflow } = (await import(given("PULSE_MLFLOW_JS", "../support/mlflow-js-double.js"))) as {
+const CLIENT = given("PULSE_MLFLOW_JS", "../support/mlflow-js-double.js");
+const { default: Mlflow } = (await import(CLIENT.href)) as {
   default: new (uri: string) => MlflowJs;
 };
-const npm = (await import(given("PULSE_MLFLOW_NPM", "../support/mlflow-npm-double.js"))) as { default: unknown };
+const npm = (await import(given("PULSE_MLFLOW_NPM", "../support/mlflow-npm-double.js").href)) as { default: unknown };
 type Npm = new (options: { endpoint: string }) => MlflowNpmClient;
 // Of a CommonJS module the default is all of it.
 const MLflow = (typeof npm.default === "function" ? npm.default : (npm.default as { default: unknown }).default) as Npm;
@@ -52,6 +55,28 @@ for (const [which, { url }] of Object.entries({ newest, old } satisfies Record<W
     return { store: open(), keepsEndTime: true, reader, reopen: open, dispose: () => undefined };
   });
 }
+
+test("the script that the example starts from logs the same curve, by its client", async () => {
+  const program = pathToFileURL(join(process.cwd(), "build/examples/from-mlflow-js.js")).href;
+  const script = `const { before } = await import(${JSON.stringify(program)});
+    const { default: Mlflow } = await import(${JSON.stringify(CLIENT.href)});
+    await before(new Mlflow(${JSON.stringify(newest.url)}), 0.1, 20);`;
+  const args = ["--input-type=module", "-e", script];
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: "utf8", timeout: 60_000 });
+  assert.equal(status, 0, stderr);
+  const headers = { "content-type": "application/json" };
+  const found = await fetch(`${newest.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=Line`);
+  const { experiment } = (await found.json()) as { experiment: { experiment_id: string } };
+  const body = JSON.stringify({ experiment_ids: [experiment.experiment_id] });
+  const answer = await fetch(`${newest.url}/api/2.0/mlflow/runs/search`, { method: "POST", headers, body });
+  const { runs } = (await answer.json()) as { runs: { info: { run_id: string } }[] };
+  assert.equal(runs.length, 1);
+  const run = await readRun(newest.url, runs[0]?.info.run_id ?? "");
+  assert.deepEqual(
+    [run?.name, run?.status, run?.params, run?.metrics["loss"]?.length],
+    ["before", "FINISHED", { lr: "0.1", epochs: "20" }, 20],
+  );
+});
 
 test("through the npm client runs have all but their experiment's name, and datasets, which are refused", async () => {
   const { url } = newest;

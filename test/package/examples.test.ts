@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { readRun } from "../support/database.js";
+import { readRun, readRuns } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-examples-"));
@@ -65,4 +65,17 @@ test("log-experiment ends with a clear error and exit code 1 for what it cannot 
   }
   assert.equal(logExperiment().status, 1);
   assert.match(logExperiment("--help").stdout, /Usage/);
+});
+
+test("from-mlflow-js: both steps away from mlflow-js store the same curve", () => {
+  const program = join(process.cwd(), "build/examples/from-mlflow-js.js");
+  const place = mkdtempSync(join(folder, "from-"));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { cwd: place, encoding: "utf8", timeout: 30_000 });
+  assert.equal(status, 0, stderr);
+  assert.equal(stderr, "");
+  assert.match(stdout, /2 runs with 4 params and 40 metric values\.\nAll \d+ changes are stored\./);
+  const runs = readRuns(join(place, "mlflow.db"), "Line");
+  assert.deepEqual(runs.map(({ name, params }) => [name, params]).sort(), [["Trainer.train", { lr: "0.1", epochs: "20" }], ["with an open run", { lr: "0.1", epochs: "20" }]]); // biome-ignore format: two runs
+  const curves = runs.map(({ metrics }) => (metrics["loss"] ?? []).map(([step, , value]) => [step, value]));
+  assert.deepEqual(curves[0], curves[1]);
 });
