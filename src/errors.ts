@@ -82,7 +82,7 @@ const PROBLEMS = {
   },
   NO_MLFLOW: { retry: false, todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile." },
   SERVER_ERROR: { retry: true, todo: "Recording goes on; it is tried again." },
-  STORE_BUSY: { retry: true, todo: "Recording goes on and is written when the database is free." },
+  STORE_BUSY: { retry: true, todo: "Recording goes on and is written when it is free." },
   DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
   DRIVER_MISSING: { retry: false, todo: "Run `npm install @photostructure/sqlite@1`, or use Node 24 or newer." },
   NOT_WRITABLE: { retry: false, todo: "Make the folder and file writable, or choose another trackingUri." },
@@ -96,7 +96,7 @@ const PROBLEMS = {
   },
   RUN_NOT_FOUND: {
     retry: false,
-    todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.",
+    todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database or folder was removed or replaced while the run was open.",
   },
   RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
   ARTIFACT_UNREADABLE: {

@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "recorder",
     "stores",
   ],
-  integrations: ["index.ts", "entities.ts", "errors.ts", "http", "stores/http/rest-store.ts", "wrong-input.ts"],
+  integrations: ["index.ts", "capture/redact.ts", "entities.ts", "errors.ts", "http", "stores/http/rest-store.ts", "wrong-input.ts"],
   testing: ["wrong-input.ts", "capture", "config", "run", "entities.ts", "errors.ts", "stores", "tracker.ts"],
   "require.mts": [],
   "require.cts": [],

@@ -24,10 +24,15 @@ export class LocalRepository implements ArtifactRepository {
   readonly #root: string;
   /** Folders in which it has looked for what dead programs have left. */
   readonly #swept = new Set<string>();
+  readonly #needPlace: (() => void) | undefined;
 
-  /** @param root an absolute path; it need not exist yet */
-  constructor(root: string) {
+  /**
+   * @param root an absolute path; it need not exist yet
+   * @param needPlace throws where nothing is to be made there any more
+   */
+  constructor(root: string, needPlace?: () => void) {
     this.#root = root;
+    this.#needPlace = needPlace;
     this.uri = pathToFileURL(root).href;
   }
 
@@ -116,6 +121,7 @@ export class LocalRepository implements ArtifactRepository {
 
   /** Where a file is to be written, in a folder that is there then. */
   #place(path: string): string {
+    this.#needPlace?.();
     const target = join(this.#root, ...path.split("/"));
     if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path);
     makeFolder(dirname(target));

@@ -23,10 +23,12 @@ function thisMachine(): string {
   return machine;
 }
 
-/** The name under which a file is written before it is moved to its place. */
-export function unfinishedBeside(target: string): string {
+/** The path under which a file is written before it is moved to its place. */
+export const unfinishedBeside = (target: string): string => unfinishedIn(dirname(target));
+
+export function unfinishedIn(folder: string): string {
   const owner = thisMachine() + process.pid.toString(16).padStart(8, "0");
-  return join(dirname(target), `.pulse-${systemClock.id().slice(0, 16)}${owner}.tmp`);
+  return join(folder, `.pulse-${systemClock.id().slice(0, 16)}${owner}.tmp`);
 }
 
 export const isUnfinished = (name: string): boolean => UNFINISHED.test(name);
@@ -39,7 +41,7 @@ export function sweepUnfinished(folder: string, now: number = Date.now()): void 
       if (host === undefined) continue;
       const path = join(folder, name);
       const isDead = host === thisMachine() && !isRunning(Number.parseInt(String(pid), 16));
-      if (isDead || now - statSync(path).mtimeMs > ABANDONED_MS) rmSync(path, { force: true });
+      if (isDead || now - statSync(path).mtimeMs > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
     }
   } catch {
     // Whoever may not look there cannot have left anything either.

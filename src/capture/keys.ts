@@ -57,6 +57,11 @@ export function withoutNul(text: string): string {
   return text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
 }
 
+/** A text as UTF-8 can hold it: half a surrogate pair is no character. */
+export function wellFormed(text: string): string {
+  return (text as string & { toWellFormed(): string }).toWellFormed();
+}
+
 /** Cuts a text to `limit` characters; what is cut ends in `...#` and a hash of the whole, so that two long values stay apart. */
 export function cutText(text: string, limit: number): string {
   if (text.length <= limit) return text;

@@ -1,3 +1,4 @@
+import { wellFormed } from "../capture/keys.js";
 import type { RunChange } from "../stores/tracking-store.js";
 import { Failure } from "./failure.js";
 import { list, record, text } from "./json.js";
@@ -43,7 +44,12 @@ export function addedFields(call: string, answer: Readonly<Record<string, unknow
 export type Items = Pick<RunChange, "metrics" | "params" | "tags">;
 
 /** Sends a batch; what only looks like its success is believed when the run has what was sent. */
-export async function logBatch(api: Pick<TrackingApi, "post" | "get">, runId: string, body: string | object, items: Items): Promise<void> {
+export async function logBatch(
+  api: Pick<TrackingApi, "post" | "get" | "lacks">,
+  runId: string,
+  body: string | object,
+  items: Items,
+): Promise<void> {
   await api.post("runs/log-batch", body, () => has(api, runId, items));
 }
 
@@ -65,7 +71,7 @@ function isStored(there: string, value: string): boolean {
   return there === value || (there.length >= LEAST_CUT && value.startsWith(there));
 }
 
-async function has(api: Pick<TrackingApi, "post" | "get">, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
+async function has(api: Pick<TrackingApi, "post" | "get" | "lacks">, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
   const data = record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["data"]);
   if (data === undefined) return false;
   const stored = (name: string): Map<string, Record<string, unknown>> =>
@@ -74,16 +80,18 @@ async function has(api: Pick<TrackingApi, "post" | "get">, runId: string, { metr
   for (const [name, pairs] of Object.entries({ params, tags })) {
     const there = stored(name);
     // Of a tag that comes twice the last one stays.
-    const wanted = new Map(pairs.map(({ key, value }) => [key, value]));
+    const wanted = new Map(pairs.map(({ key, value }) => [wellFormed(key), wellFormed(value)]));
     for (const [key, value] of wanted) if (!there.has(key) || !isStored(text(there.get(key)?.["value"]) ?? "", value)) return false;
   }
   const last = new Map<string, Items["metrics"][number]>();
-  for (const point of metrics) if (point.step >= (last.get(point.key)?.step ?? Number.NEGATIVE_INFINITY)) last.set(point.key, point);
+  for (const { key, ...point } of metrics)
+    if (point.step >= (last.get(key)?.step ?? Number.NEGATIVE_INFINITY)) last.set(wellFormed(key), { key, ...point });
   for (const [key, { step, timestamp }] of last) {
     const latest = points.get(key);
     if (latest === undefined || Number(latest["step"] ?? 0) < step) return false;
     // A later point is no sign of this one.
     if (Number(latest["step"] ?? 0) === step && Number(latest["timestamp"]) === timestamp) continue;
+    if (api.lacks?.("metrics/get-history")) continue;
     const history = list((await api.get("metrics/get-history", { run_id: runId, metric_key: key }))["metrics"]);
     if (!history.some((point) => Number(point["step"] ?? 0) === step && Number(point["timestamp"]) === timestamp)) return false;
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { wellFormed } from "../capture/keys.js";
 import { REDACTED, shownText } from "../capture/redact.js";
 import { type Auth, HEADER_VALUE } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
@@ -64,7 +65,7 @@ export class MlflowApi implements TrackingApi {
   post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
     return this.#call(
       call,
-      { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body, wellFormed) },
+      { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body, mended) },
       done,
     );
   }
@@ -320,6 +321,6 @@ function within<T>(ms: number, promise: Promise<T>): Promise<T> {
 }
 
 /** Half a surrogate pair is no character: MLflow loses such a text, and what follows it, without a word. */
-function wellFormed(_key: string, value: unknown): unknown {
-  return typeof value === "string" ? (value as string & { toWellFormed(): string }).toWellFormed() : value;
+function mended(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? wellFormed(value) : value;
 }

@@ -16,6 +16,8 @@ export interface TrackingApi {
   post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>>;
   /** A GET of `/api/2.0/mlflow/…`. */
   get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>>;
+  /** Whether it has no such call. @default it has all */
+  lacks?(call: string): boolean;
   /** The failure of a success that is not what MLflow answers: it comes from something that only looks like MLflow. */
   incomplete(call: string): Failure;
   /** Lets go of connections. */

@@ -77,7 +77,9 @@ function plainPathFault(uri: string, wrong: (what: string, meant?: string) => Pu
   const scheme = COLONLESS.exec(uri)?.[1];
   if (scheme !== undefined) return wrong(" has no colon behind its scheme", `${scheme}:${uri.slice(scheme.length)}`);
   if (/:\/\/|:[^/\\]*@/.test(uri)) return wrong(" is neither a URL nor a path");
-  if (/^[a-z]:[\\/]/i.test(uri) && process.platform !== "win32") return wrong(" is a path of Windows, and this is another system");
+  if (/^\$\{?\w/.test(uri)) return wrong(" begins with a variable, which only a shell replaces");
+  if (process.platform !== "win32" && /^[a-z]:|\\/i.test(uri)) return wrong(" is a path of Windows, and this is another system");
+  if (/^\/\/[^/]/.test(uri)) return wrong(" begins with two slashes", `http:${uri}`);
   if (DOMAIN.test(uri) && !existsSync(uri))
     return wrong(` is no URL, and there is no such folder (a new one is written "./${uri}")`, `http://${uri}`);
   return undefined;

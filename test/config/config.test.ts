@@ -279,6 +279,11 @@ test("what is nearly a tracking URI is answered with the one that was probably m
     ["sqlite//x.db", /has no scheme|has no colon/],
     ["gopher//x", /has no colon behind its scheme\. Did you mean "gopher:\/\/x"/],
     ["C:\\mlruns", /is a path of Windows/],
+    ["\\\\server\\mlruns", /is a path of Windows/],
+    ["file:C:/mlruns", /is a path of Windows/],
+    ["file:///C:/mlruns", /is a path of Windows/],
+    ["//host/share", /begins with two slashes\. Did you mean "http:\/\/host\/share"/],
+    ["$HOME/mlruns", /begins with a variable, which only a shell replaces/],
   ] as const)
     assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
 });

@@ -169,7 +169,8 @@ test(`${PROGRAMS} programs log ${RUNS} runs each into one new folder and experim
   };
   const program = fileURLToPath(new URL("../fixtures/crowd.js", import.meta.url));
   const crowd = names.map((name) => startProgram(program, [JSON.stringify({ config, name, runs: RUNS } satisfies Crowd)], folder).ended);
-  while (!existsSync(join(place, "0", "meta.yaml"))) await sleep(10); // MLflow makes no experiment Default in a folder that is there
+  const over = Promise.all(crowd).then(() => true);
+  while (!existsSync(join(place, "0", "meta.yaml")) && !(await Promise.race([over, sleep(10)]))); // MLflow makes no experiment Default in a folder that is there
   const theirs = await peers.newest.canonical(there, "theirs", 5);
   for (const { code, stdout, stderr } of await Promise.all(crowd)) {
     assert.equal(code, 0, stderr);

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { inspect } from "node:util";
 import { createTracker, type TrackingStore } from "../../src/index.js";
 import { type MlflowJs, mlflowJsStore, mlflowNpmStore } from "../../src/integrations/mlflow-js/index.js";
 import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
@@ -56,6 +57,11 @@ describe("what an answer means that comes through another client", () => {
     [403, json("PERMISSION_DENIED", "not yours"), "denied FORBIDDEN", "denied FORBIDDEN"],
     [404, html, "away STORE_UNAVAILABLE", "away NO_MLFLOW"],
     [404, { detail: "Not Found" }, "away NO_MLFLOW", "away NO_MLFLOW"],
+    [404, { message: "no Route matched with those values" }, "away NO_MLFLOW", "away NO_MLFLOW"],
+    [400, { message: "Bad Request" }, "away NO_MLFLOW", "away NO_MLFLOW"],
+    [408, { message: "Request Timeout" }, "away SERVER_ERROR", "away SERVER_ERROR"],
+    [410, { message: "gone for good" }, "away NO_MLFLOW", "away NO_MLFLOW"],
+    [422, { message: "field required" }, "away NO_MLFLOW", "away NO_MLFLOW"],
     [404, json("RESOURCE_DOES_NOT_EXIST", "Run with id=x not found"), "rejected RUN_NOT_FOUND", "rejected RUN_NOT_FOUND"],
     [
       400,
@@ -114,7 +120,7 @@ describe("what an answer means that comes through another client", () => {
     assert.equal(store.uri, "http://127.0.0.1:1/base");
     const away = await outcomeOf(store);
     assert.ok(away.kind === "away");
-    assert.doesNotMatch(away.error.message + String((away.error.cause as Error).message === away.error.message), /hunter22/);
+    assert.doesNotMatch(inspect(away.error, { depth: 10, showHidden: true }), /hunter22/);
   });
 });
 
@@ -153,8 +159,7 @@ test("what is left at the end is kept under the client's address, and delivered 
 
 test("clients that do not say where they send to have a store whose changes wait in memory alone", async () => {
   const clients = new Mlflow("http://127.0.0.1:1");
-  const runClient = Object.assign(Object.create(clients.getRunClient()), { baseUrl: undefined });
-  const experimentClient = Object.assign(Object.create(clients.getExperimentClient()), { trackingUri: undefined });
+  const [runClient, experimentClient] = [Object.create(clients.getRunClient()), Object.create(clients.getExperimentClient())];
   const store = mlflowJsStore({ runClient, experimentClient });
   assert.equal(store.uri, undefined);
   const outcome = await outcomeOf(store);
@@ -203,6 +208,9 @@ test("what is no client is said, with what is missing", () => {
       () => mlflowJsStore(new Mlflow("http://x"), { requestTimeoutMs: -1 }),
       /^mlflowJsStore: requestTimeoutMs must be a number of milliseconds above 0; got -1/,
     ],
+    [() => mlflowJsStore(new Mlflow("ftp://x")), /the address of the client must be the URL of a server .*; got "ftp:\/\/x"/],
+    [() => mlflowJsStore(new Mlflow(undefined as never)), /the address of the client must be .*; got undefined/],
+    [() => npm(new MLflow({ endpoint: "nonsense" }), { experimentId: "1" }), /the address of the client must be .*; got "nonsense"/],
     [() => npm({}), /^mlflowNpmStore: client must be a client of the npm package mlflow, with Runs, Experiments and Metrics/],
     [
       () => npm(new MLflow({ endpoint: "http://x" })),

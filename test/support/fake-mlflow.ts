@@ -42,7 +42,7 @@ class Refusal extends Error {
   }
 }
 
-const missing = (what: string): Refusal => new Refusal(404, "RESOURCE_DOES_NOT_EXIST", `No ${what}.`);
+const missing = (what: string): Refusal => new Refusal(404, "RESOURCE_DOES_NOT_EXIST", `Could not find ${what}.`);
 
 /**
  * An MLflow server in memory with the few calls the HTTP store makes: for faults and speed. What MLflow really does, the

@@ -57,6 +57,10 @@ export class ClientApi implements TrackingApi {
     return this.#send(call, query as unknown as Fields);
   }
 
+  lacks(call: string): boolean {
+    return this.#client.calls[call] === undefined;
+  }
+
   incomplete(call: string): Failure {
     return withoutFields(this.origin, call);
   }

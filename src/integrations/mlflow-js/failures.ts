@@ -1,10 +1,24 @@
+import { STATUS_CODES } from "node:http";
+import { shownText, shownUri } from "../../capture/redact.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
 import { Failure, failureSaid } from "../../http/failure.js";
 import { rootOf } from "../../http/mlflow-api.js";
+import { wrongInput } from "../../wrong-input.js";
 
-/** The server behind a client's URL, without credentials; undefined for what is no URL. */
-export function originOf(url: unknown): string | undefined {
-  return typeof url === "string" && /^https?:/i.test(url) && URL.canParse(url) ? rootOf(new URL(url)) : undefined;
+/**
+ * The server a client sends to, without credentials, by the field that holds its URL; undefined when it has no such field.
+ * @throws PulseError `INVALID_OPTION` for what is no URL of a server: nothing it sends would ever arrive
+ */
+export function originOf(client: object, field: string, user: string): string | undefined {
+  if (!Object.hasOwn(client, field)) return undefined;
+  const url = (client as Record<string, unknown>)[field];
+  if (typeof url === "string" && /^https?:\/\//i.test(url) && URL.canParse(url)) return rootOf(new URL(url));
+  throw wrongInput(
+    user,
+    "the address of the client",
+    "the URL of a server (http://host:port)",
+    typeof url === "string" ? shownUri(url) : url,
+  );
 }
 
 /** What follows from an error of MLflow's of which the code is known, or is told by the words. */
@@ -30,7 +44,26 @@ export function foreignFailure(origin: string, call: string, status: number): Fa
 export function unknownFailure(origin: string, call: string, error: unknown, what: string): Failure {
   const reason = (error as { cause?: unknown } | null)?.cause;
   const why = reason === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(reason)}`;
-  return new Failure("away", new PulseError("STORE_UNAVAILABLE", `${origin} ${what} ${call} (${why}).`, error));
+  return new Failure("away", new PulseError("STORE_UNAVAILABLE", `${origin} ${what} ${call} (${why}).`, withoutSecrets(error)));
+}
+
+/** An error as it may be printed: that of a URL with a password holds it. */
+function withoutSecrets(error: unknown): Error {
+  const shown = new Error(shownText(messageOf(error)));
+  if (error instanceof Error) shown.name = error.name;
+  return shown;
+}
+
+/** The statuses of MLflow's own errors. Others are a gateway's, whatever is in them. */
+const OF_MLFLOW: readonly number[] = [400, 401, 403, 404, 409, 429, 500, 501, 503, 504];
+/** What MLflow says where something is not there; gateways say that there is no route. */
+const NOT_THERE = /not found|does not exist|no .+ exists|could not find/i;
+
+/** Whether an error of which there are only the status and the words is MLflow's. */
+export function isOfMlflow(status: number, message: string): boolean {
+  const text = message.trim().toLowerCase();
+  if (!OF_MLFLOW.includes(status) || text === "" || text === STATUS_CODES[status]?.toLowerCase()) return false;
+  return status !== 404 || (NOT_THERE.test(text) && !/\broute\b/.test(text));
 }
 
 /** What a database says, in MLflow's words of which it is not known whether trying again helps: as the code that comes with them. */

@@ -13,6 +13,7 @@ export type {
   MlflowJsClients,
   MlflowJsExperimentClient,
   MlflowJsRunClient,
+  UsedDataset,
 } from "./js-client.js";
 export type { MlflowNpmClient } from "./npm-client.js";
 
@@ -61,7 +62,9 @@ export function mlflowNpmStore(client: MlflowNpmClient, options: ClientStoreOpti
   const { Runs, Experiments, Metrics } = (client ?? {}) as Partial<MlflowNpmClient>;
   if (!Runs || !Experiments || !Metrics)
     throw wrongInput("mlflowNpmStore", "client", "a client of the npm package mlflow, with Runs, Experiments and Metrics", client);
-  needMethods("mlflowNpmStore", "client.Runs", Runs, ["create", "get", "update", "logBatch", "search"]);
+  needMethods("mlflowNpmStore", "client.Runs", Runs, ["create", "get", "update", "logBatch", "search", "delete"]);
+  needMethods("mlflowNpmStore", "client.Experiments", Experiments, ["get"]);
+  needMethods("mlflowNpmStore", "client.Metrics", Metrics, ["getHistory"]);
   const { experimentId } = (options ?? {}) as Partial<typeof options>;
   if (typeof experimentId !== "string" || experimentId.trim() === "" || experimentId.length > LIMITS.key)
     throw wrongInput("mlflowNpmStore", "experimentId", "the id of an experiment that exists, a text", experimentId);
@@ -79,6 +82,20 @@ function storeOf(user: string, client: ForeignClient, { requestTimeoutMs = DEFAU
     throw wrongInput(user, "requestTimeoutMs", "a number of milliseconds above 0", requestTimeoutMs);
   const api = new ClientApi(client, Math.min(requestTimeoutMs, 2 ** 31 - 1));
   const store = new RestStore(api, api.origin, requestTimeoutMs);
-  // Without an address nothing is kept on disk for it.
-  return client.origin === undefined ? Object.defineProperty(store as TrackingStore, "uri", { value: undefined }) : store;
+  if (client.origin !== undefined) return store;
+  // Without an address nothing is kept on disk for it, and there is no page of a run.
+  const { batchItems, batchRuns, width } = store;
+  return {
+    batchItems,
+    batchRuns,
+    width,
+    apply: (changes) => store.apply(changes),
+    artifactsOf: (ids) => store.artifactsOf(ids),
+    tagOf: (ids, key) => store.tagOf(ids, key),
+    get unsettled() {
+      return store.unsettled;
+    },
+    settle: () => store.settle(),
+    close: () => store.close(),
+  };
 }

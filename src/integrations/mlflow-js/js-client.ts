@@ -1,7 +1,7 @@
 import { messageOf } from "../../errors.js";
 import type { Failure } from "../../http/failure.js";
 import { type ForeignClient, UNSEEN } from "./client-api.js";
-import { foreignFailure, mlflowFailure, originOf, unknownFailure } from "./failures.js";
+import { foreignFailure, isOfMlflow, mlflowFailure, originOf, unknownFailure } from "./failures.js";
 
 /** A key and its value, as MLflow has params and tags. */
 export interface KeyValue {
@@ -12,24 +12,32 @@ export interface KeyValue {
 /** A point of a metric, as MLflow has it. */
 export interface MetricPoint {
   key: string;
-  /** MLflow's word for what is no finite number is a text: `"NaN"`. */
   value: number;
   timestamp: number;
   step?: number;
+}
+
+type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
+type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
+
+/** A dataset that a run has used, as MLflow has it. */
+export interface UsedDataset {
+  tags?: KeyValue[];
+  dataset: { name: string; digest: string; source_type: string; source: string; schema?: string; profile?: string };
 }
 
 /** What is used of mlflow-js's `RunClient`. */
 export interface MlflowJsRunClient {
   createRun(experiment_id: string, run_name?: string, start_time?: number, tags?: KeyValue[]): Promise<object>;
   getRun(run_id: string): Promise<object>;
-  updateRun(run_id: string, status?: never, end_time?: number, run_name?: string): Promise<object>;
+  updateRun(run_id: string, status?: RunStatus, end_time?: number, run_name?: string): Promise<object>;
   logBatch(run_id: string, metrics?: MetricPoint[], params?: KeyValue[], tags?: KeyValue[]): Promise<void>;
-  searchRuns(experiment_ids: string[], filter?: string, run_view_type?: never, max_results?: number): Promise<object>;
+  searchRuns(experiment_ids: string[], filter?: string, run_view_type?: ViewType, max_results?: number): Promise<object>;
   /** Without it twins of runs, which a request without an answer may make, are not deleted. */
   deleteRun?(run_id: string): Promise<void>;
   /** Without it datasets are refused. */
-  logInputs?(run_id: string, datasets: never[]): Promise<void>;
-  /** Without it a server before MLflow 3 may refuse a NaN that comes twice. */
+  logInputs?(run_id: string, datasets: UsedDataset[]): Promise<void>;
+  /** Without it a point behind the latest one of its metric is believed to be stored. */
   getMetricHistory?(run_id: string, metric_key: string): Promise<object>;
 }
 
@@ -60,8 +68,7 @@ type Loose = Record<string, ((...args: unknown[]) => Promise<unknown>) | undefin
 export function jsClient({ runClient, experimentClient }: MlflowJsClients): ForeignClient {
   const runs = runClient as unknown as Loose;
   const experiments = experimentClient as unknown as Loose;
-  const { baseUrl } = runClient as { baseUrl?: unknown };
-  const { trackingUri } = experimentClient as { trackingUri?: unknown };
+  const user = "mlflowJsStore";
   const unseen = async (request: Promise<unknown> | undefined): Promise<object> => {
     await request;
     return UNSEEN;
@@ -83,7 +90,7 @@ export function jsClient({ runClient, experimentClient }: MlflowJsClients): Fore
   };
   return {
     name: "mlflow-js",
-    origin: originOf(baseUrl) ?? originOf(trackingUri),
+    origin: originOf(runClient, "baseUrl", user) ?? originOf(experimentClient, "trackingUri", user),
     calls: Object.fromEntries(Object.entries(all).filter(([name]) => NAMES[name] === undefined || has(runs, experiments, NAMES[name]))),
     failure: jsFailure,
   };
@@ -103,10 +110,6 @@ const NAMES: Readonly<Record<string, string>> = {
 const has = (runs: Loose, experiments: Loose, name: string): boolean =>
   typeof runs[name] === "function" || typeof experiments[name] === "function";
 
-/** Texts that stand for the status where a server's JSON has no message: it is not MLflow's. */
-const STATUS_TEXT =
-  /^(unauthorized|forbidden|not found|method not allowed|bad gateway|service unavailable|gateway time-?out|internal server error|)$/i;
-
 /**
  * mlflow-js gives a message and a status for what was JSON, and nothing but a `SyntaxError` for everything else: a login that was refused, a
  * wrong address and a gateway's error look the same. Nothing is rejected for it.
@@ -116,7 +119,7 @@ function jsFailure(error: unknown, call: string, origin: string): Failure {
   if (name === "ApiError" && typeof status === "number") {
     // Its own words for the call are before it.
     const said = messageOf(error).replace(/^[^:]*: ?/, "");
-    return STATUS_TEXT.test(said.trim()) ? foreignFailure(origin, call, status) : mlflowFailure(origin, call, status, said);
+    return isOfMlflow(status, said) ? mlflowFailure(origin, call, status, said) : foreignFailure(origin, call, status);
   }
   if (error instanceof SyntaxError || name === "SyntaxError") {
     const hint =

@@ -4,20 +4,16 @@ import { objectIn } from "../../http/json.js";
 import type { ForeignClient } from "./client-api.js";
 import { foreignFailure, mlflowFailure, originOf, unknownFailure } from "./failures.js";
 
-/** What is used of a client of the npm package `mlflow` 2.0.7. */
+/** What is used of a client of the npm package `mlflow` 2.0.7: each call takes one object, and gives the answer's. */
 export interface MlflowNpmClient {
   readonly endpoint?: string;
-  readonly Runs: {
-    create(run: never): Promise<unknown>;
-    get(run: never): Promise<unknown>;
-    update(run: never): Promise<unknown>;
-    logBatch(batch: never): Promise<unknown>;
-    search(search: never): Promise<unknown>;
-    delete(run: never): Promise<unknown>;
-  };
-  readonly Experiments: { get(experiment: never): Promise<unknown> };
-  readonly Metrics: { getHistory(metric: never): Promise<unknown> };
+  readonly Runs: Calls<"create" | "get" | "update" | "logBatch" | "search" | "delete">;
+  readonly Experiments: Calls<"get">;
+  readonly Metrics: Calls<"getHistory">;
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: its own types differ from call to call
+type Calls<Name extends string> = { [name in Name]: (fields: any) => Promise<unknown> };
 
 type Loose = Readonly<Record<"Runs" | "Experiments" | "Metrics", Record<string, (fields: object) => Promise<unknown>>>>;
 type F = Readonly<Record<string, unknown>>;
@@ -31,7 +27,7 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
   };
   return {
     name: "npm mlflow",
-    origin: originOf(client.endpoint),
+    origin: originOf(client, "endpoint", "mlflowNpmStore"),
     calls: {
       "runs/create": ({ run_name, tags, ...fields }: F) => {
         // It sends no name: the tag is one.

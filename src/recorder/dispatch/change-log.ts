@@ -18,6 +18,8 @@ export interface Target<W extends Work> {
   readonly batchRuns?: number | undefined;
   /** How many calls may be under way at once. @default 1 */
   readonly width?: number | undefined;
+  /** What it holds is gone with the process. @default false */
+  readonly volatile?: boolean | undefined;
   apply(work: readonly W[]): Promise<readonly Outcome[]>;
   applySync?(work: readonly W[], waitMs: number): readonly Outcome[];
 }

@@ -229,8 +229,8 @@ export class Dispatcher<W extends Work> {
     switch (outcome.kind) {
       case "done":
         if (this.#failures.size > 0) this.#failures.delete(runKey);
-        // A store that writes on the event loop denies nothing.
-        if (this.#options.store.applySync === undefined) denied.accepted(experimentKey(experiment));
+        // What is only in memory denies nothing.
+        if (this.#options.store.volatile !== true) denied.accepted(experimentKey(experiment));
         if (outcome.refused) this.#options.diagnostics.refused(outcome.refused);
         return outcome;
       case "away":

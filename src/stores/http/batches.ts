@@ -1,3 +1,4 @@
+import { wellFormed } from "../../capture/keys.js";
 import type { Metric } from "../../entities.js";
 import type { Items } from "../../http/answers.js";
 import { refusal } from "../../http/failure.js";
@@ -47,7 +48,7 @@ export function batches(runId: string, { params, tags, metrics }: Items, maxByte
 
 /** Gives a text as JSON; half a surrogate pair, which is no character, would make the server fail. */
 function text(value: string): string {
-  return JSON.stringify((value as string & { toWellFormed(): string }).toWellFormed());
+  return JSON.stringify(wellFormed(value));
 }
 
 function pair(key: string, value: string): string {

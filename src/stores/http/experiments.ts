@@ -1,3 +1,4 @@
+import { wellFormed } from "../../capture/keys.js";
 import { type ExperimentRef, experimentLabel } from "../../entities.js";
 import { MlflowError, type PulseError } from "../../errors.js";
 import { Failure, refusal, refusedAs } from "../../http/failure.js";
@@ -66,7 +67,7 @@ export class Experiments {
   }
 
   async #idOf(ref: NamedExperiment): Promise<string> {
-    const id = await this.#getOrCreate((ref.name as Text).toWellFormed());
+    const id = await this.#getOrCreate(wellFormed(ref.name));
     if (ref.tags === undefined || this.#tagged.get(ref.name) === ref) return id;
     for (const { key, value } of ref.tags)
       await this.#api.post("experiments/set-experiment-tag", { experiment_id: id, key, value }).catch((error: unknown) => {
@@ -108,7 +109,6 @@ export class Experiments {
 }
 
 type NamedExperiment = Extract<ExperimentRef, { readonly name: string }>;
-type Text = string & { toWellFormed(): string };
 
 export function deletedExperiment(experiment: ExperimentRef, cause?: unknown): Failure {
   return refusal("EXPERIMENT_DELETED", `Experiment ${experimentLabel(experiment)} was deleted.`, cause);

@@ -1,3 +1,4 @@
+import { wellFormed } from "../../capture/keys.js";
 import type { DatasetInput } from "../../entities.js";
 import { MlflowError, PulseError } from "../../errors.js";
 import { Failure, refusedAs } from "../../http/failure.js";
@@ -40,7 +41,9 @@ export async function logInputs(
 async function hasInputs(api: TrackingApi, runId: string, inputs: readonly DatasetInput[]): Promise<boolean> {
   const found = list(record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["inputs"])?.["dataset_inputs"]);
   const there = found.map((each) => record(each["dataset"]));
-  return inputs.every(({ name, digest }) => there.some((dataset) => dataset?.["name"] === name && dataset["digest"] === digest));
+  return inputs.every(({ name, digest }) =>
+    there.some((dataset) => dataset?.["name"] === wellFormed(name) && dataset["digest"] === wellFormed(digest)),
+  );
 }
 
 /** Why the server will never take an input; undefined when it is not about that. */

@@ -1,3 +1,4 @@
+import { wellFormed } from "../../capture/keys.js";
 import { MlflowError } from "../../errors.js";
 import type { Items } from "../../http/answers.js";
 import { Failure } from "../../http/failure.js";
@@ -37,7 +38,7 @@ async function conflicts(api: TrackingApi, runId: string, { params }: Items): Pr
     const key = text(param["key"]);
     if (key !== undefined) stored.set(key, text(param["value"]) ?? "");
   }
-  return params.filter(({ key, value }) => (stored.get(key) ?? value) !== value).map(({ key }) => key);
+  return params.filter(({ key, value }) => (stored.get(wellFormed(key)) ?? wellFormed(value)) !== wellFormed(value)).map(({ key }) => key);
 }
 
 async function withoutStoredNaN(api: TrackingApi, runId: string, { metrics }: Items): Promise<Items["metrics"]> {

@@ -1,14 +1,31 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { sweepUnfinished } from "../../artifacts/unfinished.js";
+import { wellFormed } from "../../capture/keys.js";
 import { type ExperimentRef, experimentLabel, type Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
-import { addFolder, codeOf, digest, fileOf, isKey, makeFolders, replaceFile, textOf } from "./files.js";
+import {
+  addFolder,
+  apartFrom,
+  CLOSED,
+  codeOf,
+  digest,
+  fileOf,
+  isAboutItem,
+  isFolder,
+  isKey,
+  makeFolders,
+  replaceFile,
+  statOf,
+  textOf,
+  Unreadable,
+} from "./files.js";
 import { META, mlrunsUri } from "./folder-path.js";
 import { Meta, metaText } from "./meta.js";
 
 /** Where MLflow puts deleted experiments. */
-const TRASH = ".trash" as const;
+export const TRASH = ".trash" as const;
 /** What MLflow takes for an experiment's id; other folders in its root are none. */
 const ID = /^[a-z0-9][\w-]{0,63}$/i;
 const DEFAULT = { id: "0", name: "Default" } as const;
@@ -36,6 +53,8 @@ export class Experiments {
   readonly #names = new Map<string, string>();
   /** Those whose tags are set, with what they were. */
   readonly #tagged = new Map<string, ExperimentRef>();
+  /** One that could not be read when all were looked at. */
+  #unreadable: Unreadable | undefined;
   /** What was looked at since the last `begin`. */
   readonly #found = new Map<string, Experiment>();
 
@@ -82,15 +101,16 @@ export class Experiments {
   }
 
   #byName(name: string): Experiment | PulseError {
-    const wanted = (name as string & { toWellFormed(): string }).toWellFormed();
+    const wanted = wellFormed(name);
     const id = this.#names.get(wanted);
     const known = id === undefined ? undefined : this.#read(this.#root, id);
     if (known?.name === wanted && !known.deleted) return known;
     this.#makeRoot();
+    this.#unreadable = undefined;
     let gone = false;
     for (const place of [this.#root, join(this.#root, TRASH)])
       for (const each of idsIn(place)) {
-        const found = this.#read(place, each);
+        const found = this.#scanned(place, each);
         if (found?.name !== wanted) continue;
         gone ||= found.deleted || place !== this.#root;
         if (!found.deleted && place === this.#root) return this.#remembered(wanted, found);
@@ -104,8 +124,12 @@ export class Experiments {
     return experiment;
   }
 
-  /** By the name, so that of programs that make it at the same time each makes the same one. */
+  /**
+   * By the name, so that of programs that make it at the same time each makes the same one.
+   * @throws Unreadable while somebody may be writing one of that name just now
+   */
   #made(name: string): Experiment {
+    if (this.#unreadable?.isNew) throw this.#unreadable;
     for (let again = name === DEFAULT.name ? -1 : 0; ; again++) {
       const id = again < 0 ? DEFAULT.id : idOf(name, again);
       const [there, gone] = [this.#read(this.#root, id), this.#read(join(this.#root, TRASH), id)];
@@ -117,7 +141,7 @@ export class Experiments {
 
   #make(name: string, id: string): Experiment {
     const folder = join(this.#root, id);
-    addFolder(folder);
+    if (!addFolder(folder)) sweepUnfinished(folder);
     const now = this.#now();
     const artifactLocation = mlrunsUri(folder);
     const fields = { artifact_location: artifactLocation, creation_time: now, experiment_id: id };
@@ -130,16 +154,26 @@ export class Experiments {
     const isNew = !isFolder(this.#root);
     if (isNew) makeFolder(this.#root);
     if (!isNew && isFolder(join(this.#root, TRASH))) return;
-    const isEmpty = idsIn(this.#root).length === 0;
+    // The trash is there when all is.
+    if (idsIn(this.#root).length === 0) this.#make(DEFAULT.name, DEFAULT.id);
     addFolder(join(this.#root, TRASH));
-    if (isEmpty) this.#make(DEFAULT.name, DEFAULT.id);
+  }
+
+  /** One of many that are looked at: what is closed to us holds nothing up. */
+  #scanned(place: string, id: string): Known | undefined {
+    try {
+      return this.#read(place, id);
+    } catch (error) {
+      if (CLOSED.includes(codeOf(error))) return undefined;
+      throw error;
+    }
   }
 
   /** An experiment's file, read again when it is another; undefined where there is none. One that cannot be read is nobody's. */
   #read(place: string, id: string): Known | undefined {
     const folder = join(place, id);
     const path = join(folder, META);
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = statOf(path);
     if (stats === undefined) return undefined;
     const stamp = `${folder} ${stats.ino} ${stats.size} ${stats.mtimeMs}`;
     const before = this.#known.get(id);
@@ -148,9 +182,12 @@ export class Experiments {
     try {
       meta = new Meta(textOf(path) ?? "");
     } catch (error) {
-      if (codeOf(error) !== "undefined") throw error;
+      if (codeOf(error) !== "undefined" && !isAboutItem(error)) throw error;
+      this.#unreadable = new Unreadable(path, messageOf(error), stats.mtimeMs);
       return { id, folder, artifactLocation: "", stamp: messageOf(error), name: undefined, deleted: false };
     }
+    // MLflow, too, takes no folder for an experiment whose file names another one: a copy.
+    if (meta.text("experiment_id") !== id) return undefined;
     const known = {
       id,
       folder,
@@ -163,17 +200,33 @@ export class Experiments {
     return known;
   }
 
+  /** Who may log runs may not always describe the experiment, and nothing is to wait for that. */
   #setTags(experiment: Experiment, ref: ExperimentRef, tags: readonly Tag[]): void {
-    if (this.#tagged.get(experiment.folder) === ref) return;
-    const folder = join(experiment.folder, "tags");
-    for (const { key, value } of tags) {
-      if (!isKey(key)) continue;
-      const path = join(folder, fileOf(key));
-      if (textOf(path) === value) continue;
-      makeFolders(experiment.folder, join(path, ".."));
-      replaceFile(path, value, experiment.folder);
+    const { stamp } = this.#read(join(experiment.folder, ".."), experiment.id) ?? {};
+    if (stamp === undefined || this.#tagged.get(stamp) === ref) return;
+    for (const { key, value } of tags)
+      try {
+        this.#setTag(experiment.folder, key, value);
+      } catch (error) {
+        if (!isAboutItem(error) && !CLOSED.includes(codeOf(error))) throw error;
+      }
+    if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(stamp, ref);
+  }
+
+  #setTag(experiment: string, key: string, value: string): void {
+    if (!isKey(key)) return;
+    const set = (file: string): void => {
+      const path = join(experiment, "tags", file);
+      if (textOf(path) === value) return;
+      makeFolders(experiment, join(path, ".."));
+      replaceFile(path, value, experiment);
+    };
+    try {
+      set(fileOf(key));
+    } catch (error) {
+      if (!isAboutItem(error)) throw error;
+      set(apartFrom(key)); // a folder has that name, or a file that of a folder above it
     }
-    if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(experiment.folder, ref);
   }
 }
 
@@ -186,13 +239,10 @@ function idsIn(place: string): string[] {
   try {
     return readdirSync(place).filter((name) => ID.test(name) && name !== "models");
   } catch (error) {
+    if (["ENOENT", "ENOTDIR", ...CLOSED].includes(codeOf(error)) && place.endsWith(TRASH)) return [];
     if (codeOf(error) === "ENOENT") return [];
     throw error;
   }
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** 18 digits, as MLflow's ids are, the same for a name each time. */

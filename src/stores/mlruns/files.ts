@@ -3,17 +3,19 @@ import {
   constants,
   fstatSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, sep } from "node:path";
 import { load } from "#require";
-import { unfinishedBeside } from "../../artifacts/unfinished.js";
+import { unfinishedIn } from "../../artifacts/unfinished.js";
 import { shortHash } from "../../capture/keys.js";
 
 /** The hash of a text in hex digits; loading node:crypto is dear. */
@@ -28,10 +30,36 @@ export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoE
 /** Not through a link that somebody has put in a file's place, and not waiting for the other end of a pipe. */
 export const PLAIN: number = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-const [NAME_BYTES, MENDED_CHARACTERS] = [255, 60];
+/** Most bytes of a file's name, and of a mended one: tag `pulse.key.<name>` has a file, too. */
+/** What is in the way of a file: a folder of that name, or a file where a folder is to be. */
+export const IN_THE_WAY: readonly string[] = ["EISDIR", "ENOTDIR", "EEXIST"];
+/** What may not be looked at, or written. */
+export const CLOSED: readonly string[] = ["EACCES", "EPERM"];
+/** And what is no file, or can have none of that name. */
+const ODD: readonly string[] = ["ELOOP", "ENXIO", "ENAMETOOLONG", "EILSEQ", ...IN_THE_WAY];
+
+/** Whether an error of the file system is about one file, in whose place something else is. */
+export const isAboutItem = (error: unknown): boolean => ODD.includes(codeOf(error));
+
+/** How long a file that cannot be read is left to whoever may be writing it: MLflow writes it in its place. */
+const SETTLING_MS = 2_000;
+
+/** A `meta.yaml` that is no such file, or not yet. */
+export class Unreadable extends Error {
+  /** Whether somebody may be writing it just now. */
+  readonly isNew: boolean;
+
+  constructor(path: string, why: string, changedAt: number) {
+    super(`${path} cannot be read: ${why}`);
+    this.isNew = Date.now() - changedAt < SETTLING_MS;
+  }
+}
+
+const [NAME_BYTES, MENDED_BYTES] = [255, 200];
 
 /** Whether MLflow has a file for such a key: it stays as it is when it is read as a path, and leads nowhere else. */
 export function isKey(key: string): boolean {
+  if (sep === "\\" && /[\\:]/.test(key)) return false;
   return key !== "" && !key.includes("\0") && key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
@@ -43,8 +71,12 @@ export function fileOf(key: string): string {
 
 /** The name of a key's file where its own is a folder, or a part of it is a file: `loss` beside `loss/train`. */
 export function apartFrom(key: string): string {
-  const characters = [...key.replaceAll("/", "_")].slice(0, MENDED_CHARACTERS);
-  return `${characters.join("")}_${shortHash(key)}`;
+  let name = "";
+  for (const character of key.replaceAll("/", "_")) {
+    if (Buffer.byteLength(name + character) > MENDED_BYTES) break;
+    name += character;
+  }
+  return `${name}_${shortHash(key)}`;
 }
 
 /** Makes a folder below one that is there; false when it was there. */
@@ -66,18 +98,31 @@ export function makeFolders(root: string, path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    if (codeOf(error) === "EEXIST" && statSync(path).isDirectory()) return;
+    if (codeOf(error) === "EEXIST" && isFolder(path)) return;
     if (codeOf(error) !== "ENOENT" || dirname(path) === root || path === root) throw error;
     makeFolders(root, dirname(path));
     makeFolders(root, path);
   }
 }
 
+/** What is at a path, or behind a link there; undefined when there is nothing, or no way to it. */
+export function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (codeOf(error) === "ENOTDIR" || codeOf(error) === "ELOOP") return undefined;
+    throw error;
+  }
+}
+
+export const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+export const isFolder = (path: string): boolean => statOf(path)?.isDirectory() === true;
+
 /** The text of a plain file; undefined when there is none. */
 export function textOf(path: string): string | undefined {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    descriptor = openSync(path, constants.O_RDONLY | PLAIN);
     if (!fstatSync(descriptor).isFile()) return undefined;
     return readFileSync(descriptor, "utf8");
   } catch (error) {
@@ -106,9 +151,9 @@ export function addFile(path: string, text: string, folder: string): boolean {
     linkSync(temporary, path);
     return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST" && !statSync(path).isDirectory()) return false;
+    if (codeOf(error) === "EEXIST" && !isFolder(path)) return false;
     if (!NO_LINKS.includes(codeOf(error))) throw error;
-    if (statSync(path, { throwIfNoEntry: false })) return false;
+    if (statOf(path)) return false;
     renameSync(temporary, path);
     return true;
   } finally {
@@ -120,7 +165,7 @@ export function addFile(path: string, text: string, folder: string): boolean {
 const NO_LINKS: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
 function writeBeside(text: string, folder: string): string {
-  const temporary = unfinishedBeside(join(folder, META_LIKE));
+  const temporary = unfinishedIn(folder);
   try {
     writeFile(temporary, text, constants.O_EXCL);
   } catch (error) {
@@ -130,21 +175,15 @@ function writeBeside(text: string, folder: string): string {
   return temporary;
 }
 
-const META_LIKE = "file";
-
 /** Writes a file in its place, for where nobody looks yet. */
 export function writeFile(path: string, text: string, flags: number = constants.O_TRUNC): void {
   const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | flags | PLAIN);
   try {
     const written = writeSync(descriptor, text);
     const bytes = Buffer.byteLength(text);
-    if (written < bytes) writeAll(descriptor, Buffer.from(text).subarray(written)); // a full disk says so then
+    // A full disk takes a part first.
+    for (let done = written; done < bytes; ) done += writeSync(descriptor, Buffer.from(text), done, bytes - done, null);
   } finally {
     closeSync(descriptor);
   }
-}
-
-/** Writes all of some bytes; a full disk takes a part of them first. */
-export function writeAll(descriptor: number, bytes: Buffer): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done, bytes.length - done, null);
 }

@@ -32,6 +32,8 @@ export function mlrunsUri(path: string): string {
 function pathOfFileUri(uri: string, origin: string | undefined): string {
   const rest = uri.slice("file:".length);
   if (/[?#]/.test(rest)) throw wrongUri(uri, " has a ? or #; in a path they are written %3F and %23", origin);
+  if (process.platform !== "win32" && /^\/*[a-z]:|\\/i.test(rest))
+    throw wrongUri(uri, " is a path of Windows, and this is another system", origin);
   if (!rest.startsWith("/")) return decoded(rest);
   const host = /^\/\/([^/]*)/.exec(rest)?.[1];
   if (host === undefined) return decoded(rest);

@@ -1,4 +1,5 @@
 import { load } from "#require";
+import { wellFormed } from "../../capture/keys.js";
 import { messageOf } from "../../errors.js";
 
 /** What a `meta.yaml` holds: texts, integers, nothing; in the files of datasets' inputs, a few pairs. */
@@ -45,8 +46,7 @@ function metaLine(key: string, value: MetaValue): string {
 }
 
 function quoted(text: string): string {
-  const whole = (text as string & { toWellFormed(): string }).toWellFormed();
-  return escaped(JSON.stringify(whole));
+  return escaped(JSON.stringify(wellFormed(text)));
 }
 
 function escaped(text: string): string {

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { Metric } from "../../entities.js";
-import { PLAIN, writeAll } from "./files.js";
+import { PLAIN } from "./files.js";
 
 /** How long a line without an end is left to whoever may be writing it just now. */
 const SETTLING_MS = 20;
@@ -8,9 +8,9 @@ const CHUNK_BYTES = 256 * 1024;
 /** A longer line is no point. */
 const LONGEST_LINE = 4_096;
 
-/** How a file was left: what lies behind its last step, or is later than all of it, is not in it. */
+/** How a file was left: a point is not in it whose step is greater, or whose time is later, than those of all in it. */
 export interface Written {
-  /** In bytes. */
+  /** In bytes; whole lines, or the file is read the next time. */
   readonly size: number;
   /** The greatest step, and the latest time of a point with it. */
   readonly step: number;
@@ -22,7 +22,11 @@ export interface Written {
 type Top = { -readonly [name in Exclude<keyof Written, "size">]: number };
 
 /** A place in which there is something else than a file of points. */
-export class NoMetricFile extends Error {}
+export class NoMetricFile extends Error {
+  constructor() {
+    super("there is something else than points in its place");
+  }
+}
 
 /**
  * Adds points to the file of a metric, as MLflow does: a line `timestamp value step` each, at its end and in one piece, so that programs
@@ -44,7 +48,10 @@ export function addPoints(path: string, metrics: readonly Metric[], last: Writte
     let added = metrics;
     if (!asLeft || !rises(metrics, top)) {
       const wanted = new Map(metrics.map((metric) => [nameOf(metric.timestamp, pointValue(metric.value), metric.step), metric]));
-      if (!asLeft || metrics.some((metric) => metric.timestamp <= latest)) size = sift(descriptor, size, wanted, top);
+      // What is behind all that was there can only be in what has come since.
+      const isLater = rises(metrics, top) || metrics.every((metric) => metric.timestamp > latest);
+      const from = last !== undefined && isLater && last.size >= 0 && last.size <= size ? last.size : 0;
+      if (!asLeft || from === 0) size = sift(descriptor, size, wanted, top, from);
       added = [...wanted.values()];
     }
     if (added.length > 0) {
@@ -67,7 +74,7 @@ export function latestTime(path: string): number {
   try {
     let latest = 0;
     if (fstatSync(descriptor).isFile())
-      readLines(descriptor, (line) => {
+      readLines(descriptor, 0, (line) => {
         latest = Math.max(latest, Number(/^\d+/.exec(line)?.[0] ?? 0));
       });
     return latest;
@@ -108,13 +115,16 @@ function raise(top: Top, step: number, timestamp: number): void {
   top.timestamp = timestamp;
 }
 
+/** Stands for the size of a file that is to be read the next time: its last line has no end. */
+const TORN = -1;
+
 /**
- * Takes from the points that are `wanted` those that are in the file, and mends what a killed program has left at its end; gives the size
- * the file has then.
+ * Takes from the points that are `wanted` those that are in the file, of which `from` bytes are known, and mends what a killed program has left
+ * at its end, if there is anything to be added; gives the size the file has then.
  */
-function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top: Top): number {
+function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top: Top, from: number): number {
   let fields = 0;
-  const { end, rest } = readLines(descriptor, (line) => {
+  const { end, rest } = readLines(descriptor, from, (line) => {
     const point = pointOf(line);
     if (point === undefined) return;
     fields = point.fields;
@@ -122,10 +132,11 @@ function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top
     wanted.delete(nameOf(point.timestamp, point.value, point.step));
   });
   const length = end + rest.length;
-  if (rest === "" || wanted.size === 0) return wanted.size === 0 ? size : length;
+  if (rest === "") return length;
+  if (wanted.size === 0) return TORN;
   // Somebody may be writing it just now: a large piece comes page by page.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
-  if (fstatSync(descriptor).size !== length) return sift(descriptor, length, wanted, top);
+  if (fstatSync(descriptor).size !== length) return sift(descriptor, size, wanted, top, from);
   const point = pointOf(rest);
   const isOurs = [...wanted.values()].some((metric) => linesOf([metric]).startsWith(rest));
   if (point === undefined || isOurs || (fields !== 0 && point.fields !== fields)) {
@@ -164,11 +175,11 @@ function numberOf(text: string): string | undefined {
   return Number.isNaN(number) ? undefined : pointValue(number);
 }
 
-/** Reads a file line by line; gives where the last whole line ends, and what comes behind it. */
-function readLines(descriptor: number, take: (line: string) => void): { end: number; rest: string } {
+/** Reads a file line by line, `from` the end of one on; gives where the last whole line ends, and what comes behind it. */
+function readLines(descriptor: number, from: number, take: (line: string) => void): { end: number; rest: string } {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let rest = "";
-  let read = 0;
+  let read = from;
   for (;;) {
     const length = readSync(descriptor, chunk, 0, chunk.length, read);
     if (length === 0) return { end: read - rest.length, rest };
@@ -182,13 +193,13 @@ function readLines(descriptor: number, take: (line: string) => void): { end: num
 
 /** Adds lines at the end of a file that has `size`, in one piece; of what does not fit, nothing stays. */
 function append(descriptor: number, lines: string, size: number): void {
+  let written = 0;
   try {
-    const written = writeSync(descriptor, lines, null, "latin1");
-    if (written < lines.length) writeAll(descriptor, Buffer.from(lines.slice(written), "latin1")); // a full disk says so then
+    while (written < lines.length) written += writeSync(descriptor, written === 0 ? lines : lines.slice(written), null, "latin1");
   } catch (error) {
     try {
-      // Not what others have added meanwhile.
-      if (fstatSync(descriptor).size < size + lines.length) ftruncateSync(descriptor, size);
+      // Only where nobody else has added anything.
+      if (written > 0 && fstatSync(descriptor).size === size + written) ftruncateSync(descriptor, size);
     } catch {
       // Half a line stays, which the next to come takes away.
     }

@@ -1,10 +1,10 @@
-import { accessSync, constants, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import type { Clock } from "../../clock.js";
 import type { Metric } from "../../entities.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
 import { refusedTags } from "../refused-tags.js";
 import {
+  type ArtifactPlace,
   DONE,
   type Finding,
   type Outcome,
@@ -15,10 +15,10 @@ import {
   type RunStart,
   type StoredIds,
 } from "../tracking-store.js";
-import { type Experiment, Experiments } from "./experiments.js";
-import { codeOf } from "./files.js";
+import { type Experiment, Experiments, TRASH } from "./experiments.js";
+import { CLOSED, codeOf, isFolder, statOf, Unreadable } from "./files.js";
 import { META, mlrunsUri } from "./folder-path.js";
-import { Gone, isAboutItem, Refused, RunFolder, Unreadable } from "./run-folder.js";
+import { Gone, isOdd, Refused, RunFolder } from "./run-folder.js";
 
 /** Bounds of what one call writes, and the milliseconds of the event loop it may take: a run is some twenty files. */
 const BATCH_ITEMS = 2_000;
@@ -28,8 +28,6 @@ const [QUICK_MS, SLOW_MS] = [2, 4];
 const MOST_KNOWN = 1_000;
 /** What MLflow takes for a run's id; nothing else is the name of a run's folder. */
 const RUN_ID = /^[a-z0-9][\w-]{0,255}$/i;
-/** How long a file that cannot be read is left to whoever may be writing it: MLflow writes it in its place. */
-const SETTLING_MS = 2_000;
 
 /**
  * MLflow's own `mlruns` folder as a store: the files that its file store writes, in their places. Runs of others are gone on with, and
@@ -51,8 +49,8 @@ export class MlrunsStore implements ReadyStore {
     this.#experiments = new Experiments(root, () => clock.now());
   }
 
-  apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
-    return Promise.resolve(this.applySync(changes));
+  async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
+    return this.applySync(changes);
   }
 
   applySync(changes: readonly RunChange[]): readonly Outcome[] {
@@ -70,8 +68,8 @@ export class MlrunsStore implements ReadyStore {
     return outcomes;
   }
 
-  artifactsOf({ runId }: StoredIds): string {
-    return this.#looked(runId, (run) => run.artifactUri ?? "");
+  artifactsOf({ runId }: StoredIds): ArtifactPlace {
+    return this.#looked(runId, (run) => run.artifacts);
   }
 
   tagOf({ runId }: StoredIds, key: string): string | undefined {
@@ -116,7 +114,9 @@ export class MlrunsStore implements ReadyStore {
     let run: RunFolder | undefined;
     let experiment: Experiment | undefined;
     let isNew = false;
-    if (create && !create.resume) {
+    // A creation that was handed over before may have been for an experiment that is called otherwise now, or is gone.
+    const made = create && !create.resume && change.attempted ? this.#find(runKey) : undefined;
+    if (create && !create.resume && made === undefined) {
       const found = this.#experimentOf(change);
       if (found instanceof PulseError) return { kind: "rejected", error: found };
       if (!RUN_ID.test(runKey)) return { kind: "rejected", error: this.#noRun(runKey) };
@@ -125,7 +125,7 @@ export class MlrunsStore implements ReadyStore {
       isNew = run === undefined;
       run ??= RunFolder.make(found, runKey);
     } else {
-      run = this.#find(runKey, ids?.experimentId);
+      run = made ?? this.#find(runKey, ids?.experimentId);
       if (run === undefined) return end?.ifRunning ? DONE : { kind: "rejected", error: this.#noRun(runKey) }; // it never was created
     }
     if (!isNew && run.deleted) {
@@ -134,7 +134,8 @@ export class MlrunsStore implements ReadyStore {
     }
     if (create?.resume) run.reopen();
     const refused: RefusedItems[] = [];
-    if (create && !create.resume) writeTags(run, startTags(create), refused, 0);
+    // One that is there has them, and others may have changed them since.
+    if (isNew && create) writeTags(run, startTags(create), refused, 0);
     const conflicts = writeParams(run, change, refused);
     if (conflicts.length > 0) return { kind: "conflict", params: conflicts };
     writeTags(run, change.tags, refused);
@@ -170,7 +171,7 @@ export class MlrunsStore implements ReadyStore {
     if (known?.exists) return known;
     const places = experimentId === undefined ? [] : this.#experiments.placesOf(experimentId);
     for (const folder of [...places, ...this.#experiments.folders()])
-      if (statSync(join(folder, runKey, META), { throwIfNoEntry: false })) return this.#at(runKey, join(folder, runKey));
+      if (isThere(join(folder, runKey, META))) return this.#at(runKey, join(folder, runKey));
     return undefined;
   }
 
@@ -195,29 +196,34 @@ export class MlrunsStore implements ReadyStore {
   #outcomeOf(error: unknown, runKey: string): Outcome {
     if (error instanceof PulseError) return { kind: "away", error };
     if (error instanceof Gone) return { kind: "rejected", error: this.#noRun(runKey) };
-    if (error instanceof Unreadable) return unreadable(error);
+    // A file that is being written just now is whole in a moment; another one stays as it is.
+    if (error instanceof Unreadable)
+      return error.isNew
+        ? { kind: "retry", error: new PulseError("STORE_BUSY", `${error.message}.`, error) }
+        : { kind: "rejected", error: new PulseError("REJECTED", `${error.message}. Mend the file, or remove its folder.`, error) };
     const code = CODES[codeOf(error)];
     const detail = `${this.#root} cannot be written: ${messageOf(error)}.`;
     if (code === undefined) return { kind: "rejected", error: new PulseError("REJECTED", detail, error) };
     // What belongs to another user is closed, and the rest goes on.
-    const kind = code === "NOT_WRITABLE" && isWritable(this.#root) ? "denied" : "away";
-    return { kind, error: new PulseError(code, detail, error) };
+    const { path = "" } = error as { path?: string };
+    const isOfOne = code === "NOT_WRITABLE" && codeOf(error) !== "EROFS" && this.#isBelow(dirname(path));
+    return { kind: isOfOne ? "denied" : "away", error: new PulseError(code, detail, error) };
+  }
+
+  /** Whether a folder is that of an experiment or lies in one, and not the root or its trash. */
+  #isBelow(folder: string): boolean {
+    const [first, ...others] = relative(this.#root, folder).split(sep);
+    return first !== "" && first !== ".." && (first !== TRASH || others.length > 0) && isFolder(this.#root);
   }
 }
 
-/** A file that is being written just now is whole in a moment; another one stays as it is. */
-function unreadable(error: Unreadable): Outcome {
-  const { mtimeMs = 0 } = statSync(error.path, { throwIfNoEntry: false }) ?? {};
-  if (Date.now() - mtimeMs < SETTLING_MS) return { kind: "retry", error: new PulseError("STORE_BUSY", `${error.message}.`, error) };
-  return { kind: "rejected", error: new PulseError("REJECTED", `${error.message}. Mend the file, or remove its folder.`, error) };
-}
-
-function isWritable(folder: string): boolean {
+/** Whether there is something; what is closed to us is not there for us. */
+function isThere(path: string): boolean {
   try {
-    accessSync(folder, constants.W_OK);
-    return statSync(folder).isDirectory();
-  } catch {
-    return false;
+    return statOf(path) !== undefined;
+  } catch (error) {
+    if (CLOSED.includes(codeOf(error))) return false;
+    throw error;
   }
 }
 
@@ -251,7 +257,7 @@ function attempt<R>(refused: RefusedItems[], what: RefusedItems["what"], key: st
   try {
     return write();
   } catch (error) {
-    if (!(error instanceof Refused) && !isAboutItem(error)) throw error;
+    if (!(error instanceof Refused) && !isOdd(error)) throw error;
     const detail = `${what} ${JSON.stringify(key.slice(0, 100))} is not stored: ${messageOf(error)}. Everything else is.`;
     refused.push({ what, key, items, error: error instanceof Refused ? error.error : new PulseError("REJECTED", detail, error) });
     return undefined;

@@ -1,12 +1,12 @@
-import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { holdsExperiments } from "../../config/folders.js";
 import { writable } from "../finding.js";
 import type { Finding } from "../tracking-store.js";
+import { statOf } from "./files.js";
 
 /** Looks at an `mlruns` folder, without making one. */
 export function probeFolder(root: string): Finding[] {
-  const stats = statSync(root, { throwIfNoEntry: false });
+  const stats = statOf(root);
   if (stats && !stats.isDirectory())
     return [{ what: "store", verdict: "bad", detail: `${root} is no folder`, todo: `Choose another folder, or move ${root} away.` }];
   const what = holdsExperiments(root)

@@ -1,12 +1,32 @@
-import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { sweepUnfinished, unfinishedBeside } from "../../artifacts/unfinished.js";
+import { LocalRepository } from "../../artifacts/local.js";
+import { sweepUnfinished, unfinishedIn } from "../../artifacts/unfinished.js";
+import { wellFormed } from "../../capture/keys.js";
 import { type DatasetInput, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
-import type { RefusedItems, RunEnd, RunStart } from "../tracking-store.js";
+import type { ArtifactPlace, RefusedItems, RunEnd, RunStart } from "../tracking-store.js";
 import type { Experiment } from "./experiments.js";
-import { addFile, addFolder, apartFrom, codeOf, digest, fileOf, isKey, makeFolders, replaceFile, textOf, writeFile } from "./files.js";
-import { META } from "./folder-path.js";
+import {
+  addFile,
+  addFolder,
+  apartFrom,
+  CLOSED,
+  codeOf,
+  digest,
+  fileOf,
+  IN_THE_WAY,
+  isAboutItem,
+  isKey,
+  isLink,
+  makeFolders,
+  replaceFile,
+  statOf,
+  textOf,
+  Unreadable,
+  writeFile,
+} from "./files.js";
+import { META, mlrunsUri } from "./folder-path.js";
 import { Meta, type MetaValue, metaText } from "./meta.js";
 import { addPoints, latestTime, NoMetricFile, type Written } from "./metric-file.js";
 
@@ -49,7 +69,7 @@ export class RunFolder {
 
   /** The run in a folder, if one is there. */
   static at(folder: string): RunFolder | undefined {
-    if (!statSync(join(folder, META), { throwIfNoEntry: false })) return undefined;
+    if (!statOf(join(folder, META))) return undefined;
     sweepUnfinished(folder);
     return new RunFolder(folder, false);
   }
@@ -64,7 +84,7 @@ export class RunFolder {
 
   /** Whether it is there still, and where it was. */
   get exists(): boolean {
-    return statSync(join(this.#folder, META), { throwIfNoEntry: false }) !== undefined;
+    return statOf(join(this.#folder, META)) !== undefined;
   }
 
   /** @throws PulseError when nobody can read the file */
@@ -78,13 +98,25 @@ export class RunFolder {
     return Number(own?.["status"] ?? read?.number("status") ?? STATUS.RUNNING);
   }
 
-  get artifactUri(): string | undefined {
+  /** Where its files are kept: a place of their own, or in its folder, as long as that is there. */
+  get artifacts(): ArtifactPlace {
     const { own, read } = this.#current();
-    return own === undefined ? read?.text("artifact_uri") : String(own["artifact_uri"]);
+    const uri = own === undefined ? read?.text("artifact_uri") : String(own["artifact_uri"]);
+    const folder = join(this.#folder, "artifacts");
+    return uri === mlrunsUri(folder) ? new LocalRepository(folder, () => this.#needThere()) : uri;
+  }
+
+  /** @throws PulseError where it was moved or removed: MLflow takes what would be made anew there for a broken run */
+  #needThere(): void {
+    const id = basename(this.#folder);
+    if (!this.exists) throw new PulseError("RUN_NOT_FOUND", `Run ${id} is no longer in ${dirname(this.#folder)}.`);
+    if (this.deleted) throw new PulseError("RUN_DELETED", `Run ${id} was deleted.`);
   }
 
   tag(key: string): string | undefined {
-    return isKey(key) ? textOf(join(this.#folder, "tags", fileOf(key))) : undefined;
+    if (!isKey(key)) return undefined;
+    const [own, apart] = [fileOf(key), apartFrom(key)].map((file) => textOf(join(this.#folder, "tags", file)));
+    return own ?? apart;
   }
 
   /** Makes it a run, with its end when that is known already. Behind all else: nothing of it is seen before. */
@@ -92,7 +124,7 @@ export class RunFolder {
     const own = {
       artifact_uri: `${experiment.artifactLocation.replace(/\/+$/, "")}/${basename(this.#folder)}/artifacts`,
       deleted_time: null,
-      end_time: end?.endTime ?? null,
+      end_time: end ? Math.max(end.endTime, end.ifRunning ? this.#latestTime() : 0) : null,
       entry_point_name: "",
       experiment_id: experiment.id,
       lifecycle_stage: "active",
@@ -109,6 +141,7 @@ export class RunFolder {
     };
     this.#writeMeta(own);
     this.#unseen = false;
+    if (end) this.#written.clear();
   }
 
   reopen(): void {
@@ -118,6 +151,7 @@ export class RunFolder {
   end({ status, endTime, ifRunning }: RunEnd): void {
     if (ifRunning && this.status !== STATUS.RUNNING) return;
     this.#edit({ status: STATUS[status], end_time: ifRunning ? Math.max(endTime, this.#latestTime()) : endTime });
+    this.#written.clear(); // for what comes behind it the files are read
   }
 
   rename(name: string): void {
@@ -136,15 +170,15 @@ export class RunFolder {
   setTag({ key, value }: Tag): void {
     this.#place("tags", key, (path) => {
       if (this.#unseen) this.#inFolder(path, () => writeFile(path, value));
-      else if (textOf(path) !== wellFormed(value)) this.#inFolder(path, () => replaceFile(path, value, this.#folder));
+      else if (!isText(path, value)) this.#inFolder(path, () => replaceFile(path, value, this.#folder));
     });
   }
 
   addPoints(key: string, metrics: readonly Metric[]): void {
     this.#place("metrics", key, (path) => {
       this.#written.set(
-        path,
-        this.#inFolder(path, () => addPoints(path, metrics, this.#written.get(path))),
+        key,
+        this.#inFolder(path, () => addPoints(path, metrics, this.#written.get(key))),
       );
     });
   }
@@ -167,8 +201,8 @@ export class RunFolder {
   /** Adds a folder with a `meta.yaml` to another one, whole or not at all; one that is there stays. */
   #addMeta(root: string, path: string, fields: Readonly<Record<string, MetaValue>>): void {
     const target = join(root, path);
-    if (statSync(join(target, META), { throwIfNoEntry: false })) return;
-    const temporary = unfinishedBeside(join(this.#folder, META));
+    if (statOf(join(target, META))) return;
+    const temporary = unfinishedIn(this.#folder);
     addFolder(temporary);
     try {
       writeFile(join(temporary, META), metaText(fields));
@@ -176,7 +210,7 @@ export class RunFolder {
       try {
         renameSync(temporary, target);
       } catch (error) {
-        if (!statSync(target, { throwIfNoEntry: false })) throw error;
+        if (!statOf(target)) throw error;
         // It is there, whole by now or without its file.
         addFile(join(target, META), metaText(fields), this.#folder);
       }
@@ -188,6 +222,7 @@ export class RunFolder {
   /** Does something with the file of a key: its own, or another one where that cannot be. */
   #place<R>(kind: Kind, key: string, use: (path: string) => R): R {
     if (!isKey(key)) throw refusedKey(kind, key);
+    if (key.includes("/")) this.#needOwnFolders(kind, key);
     let name = fileOf(key);
     let done: R;
     try {
@@ -199,6 +234,15 @@ export class RunFolder {
     }
     if (name !== key) this.#sayKey(name, key);
     return done;
+  }
+
+  /** Folders of others' are not written into through a link that somebody has put in the place of a key's. */
+  #needOwnFolders(kind: Kind, key: string): void {
+    for (let folder = dirname(key); folder !== "."; folder = dirname(folder))
+      if (isLink(join(this.#folder, kind, folder))) {
+        const detail = `The ${kind.slice(0, -1)} ${JSON.stringify(key)} is not stored: ${join(kind, folder)} in the run's folder is a link.`;
+        throw new Refused(new PulseError("REJECTED", detail));
+      }
   }
 
   /** Says what a file's name stands for, as of keys that were mended before. */
@@ -220,17 +264,25 @@ export class RunFolder {
   }
 
   #latestTime(): number {
+    const timeIn = (path: string): number => {
+      try {
+        return latestTime(path);
+      } catch (error) {
+        if (isOdd(error)) return 0;
+        throw error;
+      }
+    };
     const walk = (folder: string): number => {
       let latest = 0;
       for (const entry of readdirSync(folder, { withFileTypes: true })) {
         const path = join(folder, entry.name);
         if (entry.isDirectory()) latest = Math.max(latest, walk(path));
-        else if (entry.isFile()) latest = Math.max(latest, latestTime(path));
+        else if (entry.isFile()) latest = Math.max(latest, timeIn(path));
       }
       return latest;
     };
     const folder = join(this.#folder, "metrics");
-    return statSync(folder, { throwIfNoEntry: false }) ? walk(folder) : 0;
+    return statOf(folder) ? walk(folder) : 0;
   }
 
   /** The file as it is now. */
@@ -243,7 +295,7 @@ export class RunFolder {
     try {
       this.#meta = { stamp, read: new Meta(text) };
     } catch (error) {
-      throw new Unreadable(path, messageOf(error));
+      throw new Unreadable(path, messageOf(error), statOf(path)?.mtimeMs ?? 0);
     }
     return this.#meta;
   }
@@ -264,16 +316,6 @@ export class RunFolder {
 /** The run is not where it was. */
 export class Gone extends Error {}
 
-/** A run's file that is no such file, or not yet. */
-export class Unreadable extends Error {
-  readonly path: string;
-
-  constructor(path: string, why: string) {
-    super(`${path} cannot be read: ${why}`);
-    this.path = path;
-  }
-}
-
 /** An item that no file can be made for. */
 export class Refused extends Error {
   readonly error: PulseError;
@@ -284,24 +326,25 @@ export class Refused extends Error {
   }
 }
 
-/** What is in the way of a file: a folder of that name, or a file where a folder is to be. */
-const IN_THE_WAY: readonly string[] = ["EISDIR", "ENOTDIR", "EEXIST"];
-
-/** Whether an error is about one item's own file, in whose place something else is. */
-export function isAboutItem(error: unknown): boolean {
-  return error instanceof NoMetricFile || ["ELOOP", "ENXIO", "ENAMETOOLONG", "EILSEQ", ...IN_THE_WAY].includes(codeOf(error));
-}
+/** Whether an error is about one item's own file. */
+export const isOdd = (error: unknown): boolean => error instanceof NoMetricFile || isAboutItem(error);
 
 function refusedKey(kind: Kind, key: string): Refused {
   const what = kind.slice(0, -1) as RefusedItems["what"];
   return new Refused(new PulseError("INVALID_KEY", `The ${what} key ${JSON.stringify(key)} is no path below a run's folder.`));
 }
 
-function stampOf(path: string): string | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
+/** Whether a file holds a text; one that may not be read has to be replaced. */
+function isText(path: string, text: string): boolean {
+  try {
+    return textOf(path) === wellFormed(text);
+  } catch (error) {
+    if (CLOSED.includes(codeOf(error))) return false;
+    throw error;
+  }
 }
 
-function wellFormed(text: string): string {
-  return (text as string & { toWellFormed(): string }).toWellFormed();
+function stampOf(path: string): string | undefined {
+  const stats = statOf(path);
+  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}`;
 }
