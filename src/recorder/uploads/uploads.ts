@@ -425,14 +425,31 @@ export class Uploads {
 
   #failed(file: OwnFile, error: PulseError): void {
     const { account } = this.#options;
-    this.#gone(file);
     if (error.code === "NOT_RECORDED") {
+      this.#gone(file);
       account.withdrawn(file.size);
       return;
     }
+    if (!this.#setAside(file, error)) this.#gone(file);
     account.rejected(1);
     this.lost.set(file.log, error);
     if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // else nobody ever sees it
+  }
+
+  /** Keeps a file beside the changes of its run that are set aside: somebody may mend the reason, and have all of it go again. */
+  #setAside(file: OwnFile, error: PulseError): boolean {
+    const { account, own } = this.#options;
+    const { log, runKey } = file;
+    if (log.refused === undefined || !own.usable) return false;
+    let isAside = false;
+    own.write((outbox) => {
+      isAside = outbox.find(runKey)?.aside !== undefined;
+    });
+    if (!isAside || (file.row === undefined && !this.#write([file]))) return false;
+    const { row } = file;
+    if (row === undefined || !own.write((outbox) => outbox.files.setAside(row, error.message))) return false;
+    account.released(bytesInMemory(file));
+    return true;
   }
 
   /** Lets go of a file, whatever has become of it. */
