@@ -1210,7 +1210,7 @@ declare const PROBLEMS: {
     };
     readonly STORE_BUSY: {
         readonly retry: true;
-        readonly todo: "Recording goes on and is written when the database is free.";
+        readonly todo: "Recording goes on and is written when it is free.";
     };
     readonly DISK_FULL: {
         readonly retry: true;
@@ -1246,7 +1246,7 @@ declare const PROBLEMS: {
     };
     readonly RUN_NOT_FOUND: {
         readonly retry: false;
-        readonly todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database was removed or replaced while the run was open.";
+        readonly todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database or folder was removed or replaced while the run was open.";
     };
     readonly RUN_DELETED: {
         readonly retry: false;

@@ -2,7 +2,7 @@
 import type { TrackingStore } from "../../index.js";
 import { type MlflowJs, type MlflowJsClients } from "./js-client.js";
 import { type MlflowNpmClient } from "./npm-client.js";
-export type { KeyValue, MetricPoint, MlflowJs, MlflowJsClients, MlflowJsExperimentClient, MlflowJsRunClient, } from "./js-client.js";
+export type { KeyValue, MetricPoint, MlflowJs, MlflowJsClients, MlflowJsExperimentClient, MlflowJsRunClient, UsedDataset, } from "./js-client.js";
 export type { MlflowNpmClient } from "./npm-client.js";
 /** How a client of somebody else's is used. */
 export interface ClientStoreOptions {
@@ -45,23 +45,36 @@ export interface KeyValue {
 /** A point of a metric, as MLflow has it. */
 export interface MetricPoint {
     key: string;
-    /** MLflow's word for what is no finite number is a text: `"NaN"`. */
     value: number;
     timestamp: number;
     step?: number;
+}
+type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
+type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
+/** A dataset that a run has used, as MLflow has it. */
+export interface UsedDataset {
+    tags?: KeyValue[];
+    dataset: {
+        name: string;
+        digest: string;
+        source_type: string;
+        source: string;
+        schema?: string;
+        profile?: string;
+    };
 }
 /** What is used of mlflow-js's `RunClient`. */
 export interface MlflowJsRunClient {
     createRun(experiment_id: string, run_name?: string, start_time?: number, tags?: KeyValue[]): Promise<object>;
     getRun(run_id: string): Promise<object>;
-    updateRun(run_id: string, status?: never, end_time?: number, run_name?: string): Promise<object>;
+    updateRun(run_id: string, status?: RunStatus, end_time?: number, run_name?: string): Promise<object>;
     logBatch(run_id: string, metrics?: MetricPoint[], params?: KeyValue[], tags?: KeyValue[]): Promise<void>;
-    searchRuns(experiment_ids: string[], filter?: string, run_view_type?: never, max_results?: number): Promise<object>;
+    searchRuns(experiment_ids: string[], filter?: string, run_view_type?: ViewType, max_results?: number): Promise<object>;
     /** Without it twins of runs, which a request without an answer may make, are not deleted. */
     deleteRun?(run_id: string): Promise<void>;
     /** Without it datasets are refused. */
-    logInputs?(run_id: string, datasets: never[]): Promise<void>;
-    /** Without it a server before MLflow 3 may refuse a NaN that comes twice. */
+    logInputs?(run_id: string, datasets: UsedDataset[]): Promise<void>;
+    /** Without it a point behind the latest one of its metric is believed to be stored. */
     getMetricHistory?(run_id: string, metric_key: string): Promise<object>;
 }
 /** What is used of mlflow-js's `ExperimentClient`. */
@@ -82,23 +95,17 @@ export interface MlflowJs {
     getRunClient(): MlflowJsRunClient;
     getExperimentClient(): MlflowJsExperimentClient;
 }
+export {};
 
 // integrations/mlflow-js/npm-client.d.ts
-/** What is used of a client of the npm package `mlflow` 2.0.7. */
+/** What is used of a client of the npm package `mlflow` 2.0.7: each call takes one object, and gives the answer's. */
 export interface MlflowNpmClient {
     readonly endpoint?: string;
-    readonly Runs: {
-        create(run: never): Promise<unknown>;
-        get(run: never): Promise<unknown>;
-        update(run: never): Promise<unknown>;
-        logBatch(batch: never): Promise<unknown>;
-        search(search: never): Promise<unknown>;
-        delete(run: never): Promise<unknown>;
-    };
-    readonly Experiments: {
-        get(experiment: never): Promise<unknown>;
-    };
-    readonly Metrics: {
-        getHistory(metric: never): Promise<unknown>;
-    };
+    readonly Runs: Calls<"create" | "get" | "update" | "logBatch" | "search" | "delete">;
+    readonly Experiments: Calls<"get">;
+    readonly Metrics: Calls<"getHistory">;
 }
+type Calls<Name extends string> = {
+    [name in Name]: (fields: any) => Promise<unknown>;
+};
+export {};

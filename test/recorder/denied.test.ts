@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { createTracker } from "../../src/index.js";
 import { adopt } from "../../src/recorder/outbox/outbox-folder.js";
 import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
+import { runFolders } from "../support/mlruns.js";
 import { type Kit, kit, until } from "../support/outbox-kit.js";
 
 const denied: Outcome = { kind: "denied", error: problem("FORBIDDEN") };
@@ -149,4 +154,28 @@ test("calls under way fall to one when a store does not keep up, and rise again 
   record(subject, "d", 60);
   await until("stored", () => stored(subject, "d") === 60);
   assert.equal(most, 4);
+});
+
+test("runs of an experiment's folder that is closed for a while are all stored soon after it is opened again", async () => {
+  const place = mkdtempSync(join(tmpdir(), "pulse-denied-"));
+  const root = join(place, "mlruns");
+  const isRoot = process.getuid?.() === 0; // who may write everywhere
+  const tracker = createTracker({ trackingUri: root, experiment: "closed", durability: "memory", logger: { warn: () => {} } });
+  tracker.startRun().end();
+  await tracker.flush();
+  for (const each of [place, root]) chmodSync(each, 0o777);
+  const [experiment = ""] = readdirSync(root).filter((name) => name.length > 10);
+  chmodSync(join(root, experiment), 0o555);
+  if (isRoot) process.seteuid?.(65_534);
+  try {
+    for (let i = 0; i < 5; i++) tracker.withRun({ runName: `run ${i}` }, (run) => run.logMetric("m", i));
+    await until("it is denied", () => (tracker.stats().warnings as Record<string, number>)["NOT_WRITABLE"] !== undefined);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(join(root, experiment), 0o777);
+  }
+  await until("all are stored", () => tracker.stats().pending === 0);
+  assert.equal(runFolders(root).length, 6);
+  await tracker.shutdown();
+  rmSync(place, { recursive: true });
 });
