@@ -53,9 +53,7 @@ await build({
   platform: "node",
   target: "es2023",
   legalComments: "none",
-  minifySyntax: true,
-  minifyWhitespace: true, // 15 kB of the tarball
-  lineLimit: 160, // Node shows the line that throws
+  minifySyntax: true, // not white space: Node shows the line that throws, and esbuild breaks long ones within strings, which other bundlers indent
   logLevel: "warning",
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
@@ -70,15 +68,12 @@ for (const file of readdirSync("dist/cjs", { recursive: true })) {
   writeFileSync(join("dist/cjs", file), text.replaceAll('"#require"', `"${path.startsWith(".") ? path : `./${path}`}"`));
 }
 
-// What the compiler writes for exports is long, and comments and white space are nobody's: the same in short.
+// What the compiler writes for exports is long, and comments are nobody's: the same in short.
 for (const folder of ["dist/cjs", "dist/esm"])
   for (const file of readdirSync(folder, { recursive: true })) {
     const path = join(folder, file);
     // Not of the entries: their names are read from this very text when an ES module imports them.
     const isEntry = entries.some((entry) => join(folder, `${entry}.js`) === path);
     if (/\.c?js$/.test(file) && !isEntry)
-      writeFileSync(
-        path,
-        transformSync(readFileSync(path, "utf8"), { minifySyntax: true, minifyWhitespace: true, lineLimit: 160, target: "es2023" }).code,
-      );
+      writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, target: "es2023" }).code);
   }

@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   integrations: ["index.ts", "capture/redact.ts", "entities.ts", "errors.ts", "http", "stores/http/rest-store.ts", "wrong-input.ts"],
   testing: ["wrong-input.ts", "capture", "config", "run", "entities.ts", "errors.ts", "stores", "tracker.ts"],
+  "loading.ts": [],
   "require.mts": [],
   "require.cts": [],
   "index.ts": [
@@ -53,6 +54,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   decorators: ["run", "capture", "errors.ts", "registry.ts", "wrong-input.ts"],
   run: [
     "amounts.ts",
+    "loading.ts",
     "artifacts",
     "recorder",
     "stores",
@@ -86,6 +88,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   artifacts: ["http", "capture", "config", "clock.ts", "errors.ts", "make-folder.ts", "registry.ts", "schemes.ts", "wrong-input.ts"],
   stores: [
     "artifacts",
+    "loading.ts",
     "http",
     "capture",
     "config",
@@ -99,7 +102,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   config: ["capture", "context", "diagnostics.ts", "entities.ts", "errors.ts", "stores/tracking-store.ts", "wrong-input.ts"],
   context: [],
-  capture: ["entities.ts", "errors.ts", "wrong-input.ts"],
+  capture: ["entities.ts", "errors.ts", "loading.ts", "wrong-input.ts"],
   "diagnostics.ts": ["context", "errors.ts"],
   "wrong-input.ts": ["capture", "errors.ts"],
   "amounts.ts": [],

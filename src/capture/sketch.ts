@@ -1,5 +1,5 @@
-import { load } from "#require";
 import { PulseError } from "../errors.js";
+import { load } from "../loading.js";
 
 /** A streaming sketch of a distribution. */
 export interface Sketch {

@@ -1,3 +1,4 @@
+import timers from "node:timers";
 import { leaving } from "../context/detached.js";
 import type { TerminalStatus } from "../entities.js";
 import { shared } from "../registry.js";
@@ -6,7 +7,7 @@ import { signals, survived } from "./stop-signal.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
 import type { UnfinishedEnd } from "./unfinished.js";
 
-const { setImmediate } = globalThis;
+const { setImmediate, setTimeout } = timers;
 
 /**
  * The recorders that still may hold something when the process ends. One set of listeners serves them all, in every
@@ -78,10 +79,13 @@ function beginLeaving(): void {
   leaving.now = true;
   // Behind all listeners, and what they have begun that needs no turn of the loop.
   process.nextTick(() => queueMicrotask(() => process.nextTick(depart, fresh)));
-  setImmediate(() => {
+  const after = (): void => {
     leaving.now = false;
     departure.recorded = recorded();
-  }).unref();
+  };
+  // Bun comes round for an immediate that nobody waits for, and says `beforeExit` again, for ever.
+  if (process.versions["bun"] === undefined) setImmediate(after).unref();
+  else setTimeout(after, 0).unref();
 }
 
 /** How much the trackers of stores that outlive the process have recorded. */

@@ -1,3 +1,4 @@
+import timers from "node:timers";
 import type { ReadClock } from "../clock.js";
 import type { Durability } from "../config/options.js";
 import { later, soon } from "../context/detached.js";
@@ -27,7 +28,7 @@ import { type OpenRepository, UploadTarget } from "./uploads/upload-target.js";
 import { type LoggedContent, Uploads } from "./uploads/uploads.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setTimeout, clearTimeout } = globalThis;
+const { setTimeout, clearTimeout } = timers;
 
 /** So many items recorded without anything being taken are handed over from within the call that records the last of them. */
 const HAND_OVER_ITEMS = 2_048;

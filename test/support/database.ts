@@ -1,5 +1,5 @@
 import type { DatasetInput } from "../../src/entities.js";
-import { load } from "../../src/require.mjs";
+import { load } from "../../src/loading.js";
 import type { Database, SqlValue } from "../../src/stores/sql/driver.js";
 import type { ReadRun } from "../../src/stores/tracking-reader.js";
 

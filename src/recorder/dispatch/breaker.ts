@@ -1,8 +1,9 @@
+import timers from "node:timers";
 import { later } from "../../context/detached.js";
 import type { PulseError } from "../../errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { clearTimeout } = globalThis;
+const { clearTimeout } = timers;
 
 /** Bounds of the wait between two tries, doubled each time, with full jitter. */
 const MIN_WAIT_MS = 100;

@@ -1,9 +1,10 @@
+import timers from "node:timers";
 import { later } from "../../context/detached.js";
 import type { ExperimentRef } from "../../entities.js";
 import type { PulseError } from "../../errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { clearTimeout } = globalThis;
+const { clearTimeout } = timers;
 
 /** Bounds of the wait before a denied experiment is tried again, doubled each time. */
 const FIRST_WAIT_MS = 1_000;

@@ -1,3 +1,4 @@
+import timers from "node:timers";
 import type { Clock } from "../../clock.js";
 import { detached, soon } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
@@ -11,7 +12,7 @@ import { DeniedExperiments, experimentKey } from "./denied-experiments.js";
 import { Failures } from "./failures.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { setTimeout, clearTimeout } = globalThis;
+const { setTimeout, clearTimeout } = timers;
 /** What a timer can wait at most; a longer one would fire at once. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 /** A store that has been busy this long is worth a warning; shorter is everyday contention. */

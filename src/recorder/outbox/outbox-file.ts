@@ -1,10 +1,11 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
+import timers from "node:timers";
 import { soon } from "../../context/detached.js";
 import { shared } from "../../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../../stores/sql/driver.js";
 import { NO_FILES, OUTBOX_VERSION, TABLES } from "./rows.js";
 
-const { clearImmediate } = globalThis;
+const { clearImmediate } = timers;
 /** Its files. */
 const SUFFIXES = ["", "-wal"];
 /** What the name of the file beside an outbox ends with that says so. */

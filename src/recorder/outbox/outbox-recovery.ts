@@ -1,3 +1,4 @@
+import timers from "node:timers";
 import { later, soon } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
 import { messageOf, PulseError } from "../../errors.js";
@@ -12,7 +13,7 @@ import { adopt, closeOutbox, isDenied, type OutboxFolder } from "./outbox-folder
 import { OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
-const { clearTimeout } = globalThis;
+const { clearTimeout } = timers;
 
 /** How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them. */
 const FIRST_LOOK_MS = 500;

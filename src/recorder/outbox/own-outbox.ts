@@ -1,3 +1,4 @@
+import timers from "node:timers";
 import type { Clock } from "../../clock.js";
 import { later } from "../../context/detached.js";
 import type { Diagnostics } from "../../diagnostics.js";
@@ -11,7 +12,7 @@ import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { type OutboxListener, OutboxLog } from "./outbox-log.js";
 
 // Taken now: a test that later puts fake timers in place must not stop recording.
-const { clearTimeout } = globalThis;
+const { clearTimeout } = timers;
 
 /** What a tracker's own outbox is made of. */
 export interface OwnOutboxOptions {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { locate } from "#require";
 import { PulseError } from "../../errors.js";
+import { locate } from "../../loading.js";
 import { shownValue } from "../../wrong-input.js";
 
 /** A figure of Plotly, or a specification of Vega-Lite or Vega. */

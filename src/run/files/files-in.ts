@@ -1,8 +1,8 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { load } from "#require";
 import { counted } from "../../amounts.js";
 import { PulseError } from "../../errors.js";
+import { load } from "../../loading.js";
 import { MOST_SHOWN } from "../verb-arguments.js";
 
 /** Which files of a folder are logged. */

@@ -1,6 +1,6 @@
 import { types } from "node:util";
-import { load } from "#require";
 import { PulseError } from "../../errors.js";
+import { load } from "../../loading.js";
 import { shownValue } from "../../wrong-input.js";
 import type { MetricOptions } from "../metric-value.js";
 

@@ -1,4 +1,4 @@
-import { load, locate } from "#require";
+import { load, locate } from "../../loading.js";
 import type { Table } from "./table.js";
 
 interface Writer {

@@ -1,4 +1,4 @@
-import { load } from "#require";
+import { load } from "../../loading.js";
 
 interface Yaml {
   stringify(value: unknown, options: object): string;

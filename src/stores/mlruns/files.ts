@@ -14,9 +14,9 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, sep } from "node:path";
-import { load } from "#require";
 import { unfinishedIn } from "../../artifacts/unfinished.js";
 import { shortHash } from "../../capture/keys.js";
+import { load } from "../../loading.js";
 
 /** The hash of a text in hex digits; loading node:crypto is dear. */
 export function digest(algorithm: "md5" | "sha256", text: string): string {

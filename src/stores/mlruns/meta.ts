@@ -1,6 +1,6 @@
-import { load } from "#require";
 import { wellFormed } from "../../capture/keys.js";
 import { messageOf } from "../../errors.js";
+import { load } from "../../loading.js";
 
 /** What a `meta.yaml` holds: texts, integers, nothing; in the files of datasets' inputs, a few pairs. */
 export type MetaValue = string | number | null | readonly [] | Readonly<Record<string, string>>;

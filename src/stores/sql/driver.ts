@@ -1,5 +1,5 @@
-import { load } from "#require";
 import { messageOf, PulseError } from "../../errors.js";
+import { load } from "../../loading.js";
 import { shared } from "../../registry.js";
 import type { SqlValue } from "./sql-values.js";
 
@@ -83,7 +83,9 @@ export function rollback(db: Pick<Database, "exec">): void {
 function loadDriver(): Driver {
   const name = driverName();
   try {
-    return load(name) as Driver;
+    const driver = load(name) as Driver;
+    if (typeof driver.DatabaseSync !== "function") throw new Error("it is no driver");
+    return driver;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why =

@@ -1,0 +1,61 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runInThisContext } from "node:vm";
+import { home } from "#require";
+
+/**
+ * Node's own process object. Jest gives tests another one, whose loader refuses everything as soon as the test is over, while what was recorded
+ * still has to be written.
+ */
+function realProcess(): NodeJS.Process {
+  return process.env["JEST_WORKER_ID"] === undefined ? process : (runInThisContext("process") as NodeJS.Process);
+}
+
+let requires: readonly NodeJS.Require[] | undefined;
+
+/**
+ * Where modules are looked for: from this package's place, then from the program's, for a bundle is another program's file. (Some bundlers write
+ * the path of the machine that built it into it.) The working folder is one only where neither is known. What a bundler or test runner has in the
+ * place of `require` is not asked: it does not know what is outside.
+ */
+function places(): readonly NodeJS.Require[] {
+  if (requires === undefined) {
+    const { createRequire } = realProcess().getBuiltinModule("node:module");
+    const [program] = process.argv.slice(1, 2);
+    const froms = [home, program].filter((from) => from !== undefined);
+    const isThere = (from: string): boolean => {
+      try {
+        return existsSync(from.startsWith("file:") ? fileURLToPath(from) : from);
+      } catch {
+        return false; // Node's permissions hide it
+      }
+    };
+    requires = [...froms, ...(froms.some(isThere) ? [] : [""])].flatMap((from) => {
+      try {
+        return createRequire(from || join(process.cwd(), "index.js"));
+      } catch {
+        return []; // no path: a program that was given as text, or a working folder that was removed
+      }
+    });
+  }
+  return requires;
+}
+
+function first<R>(look: (require: NodeJS.Require) => R): R {
+  let missing: unknown;
+  for (const require of places())
+    try {
+      return look(require);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
+      missing ??= error;
+    }
+  throw missing;
+}
+
+/** Loads a module of somebody else's before it returns. @throws the error of Node's loader */
+export const load = (name: string): unknown => first((require) => require(name));
+
+/** Where a module of somebody else's lies. @throws the error of Node's loader */
+export const locate = (name: string): string => first((require) => require.resolve(name));

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { build, type Format } from "esbuild";
+import { query } from "../support/database.js";
+
+const root = process.cwd();
+const folder = mkdtempSync(join(tmpdir(), "pulse-bundled-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** Records a run and is over: the driver is loaded at its end. */
+const PROGRAM = (load: string): string => `${load}
+withRun({ experiment: "Bundled", runName: "bundled", params: { lr: 0.1 } }, (run) => {
+  run.logMetric("loss", 0.25);
+  run.logDict({ a: 1 }, "a.yaml");
+});`;
+
+for (const [source, load] of [
+  ["esm", 'import { withRun } from "pulse-mlflow";'],
+  ["cjs", 'const { withRun } = require("pulse-mlflow");'],
+] as const)
+  for (const format of ["esm", "cjs"] satisfies Format[]) {
+    if (source === "cjs" && format === "esm") continue; // \`require\` of Node's own modules is no part of ES modules
+    test(`a program in ${source}, bundled as ${format}, finds the driver that is installed beside it, from whatever folder it is started`, async () => {
+      const built = mkdtempSync(join(folder, "built-"));
+      mkdirSync(join(built, "node_modules"));
+      symlinkSync(root, join(built, "node_modules", "pulse-mlflow"));
+      const entry = join(built, source === "esm" ? "program.mjs" : "program.cjs");
+      writeFileSync(entry, PROGRAM(load));
+      const place = mkdtempSync(join(folder, "installed-"));
+      const outfile = join(place, format === "esm" ? "app.mjs" : "app.cjs");
+      await build({ entryPoints: [entry], outfile, bundle: true, format, platform: "node", logLevel: "silent", minify: true });
+      rmSync(built, { recursive: true });
+      mkdirSync(join(place, "node_modules", "@photostructure"), { recursive: true });
+      for (const name of ["@photostructure/sqlite", "node-gyp-build", "yaml"])
+        symlinkSync(join(root, "node_modules", name), join(place, "node_modules", name));
+      const cwd = mkdtempSync(join(folder, "started-"));
+      const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder };
+      const { status, stderr } = spawnSync(process.execPath, [outfile], { cwd, env, encoding: "utf8", timeout: 60_000 });
+      assert.equal(status, 0, stderr);
+      assert.equal(stderr, "");
+      assert.deepEqual(query(join(cwd, "mlflow.db"), "SELECT name, status FROM runs"), [{ name: "bundled", status: "FINISHED" }]);
+    });
+  }
