@@ -1,9 +1,9 @@
-import { statSync } from "node:fs";
 import { printable } from "../capture/printable.js";
 import { originOf } from "../config/picker.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import { PulseError } from "../errors.js";
 import { OutboxFolder, outboxFolders, stateFolder, unreadable } from "../recorder/outbox/outbox-folder.js";
+import { isNoFolder } from "../stores/mlruns/files.js";
 import { mlrunsPath } from "../stores/mlruns/folder-path.js";
 import { openConfigured } from "../stores/registry.js";
 import { isOtherFile } from "../stores/sql/database-file.js";
@@ -31,9 +31,7 @@ export function obstacle(uri: string): string | undefined {
   const path = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
   if (path !== undefined) return isOtherFile(path) ? `${printable(path)} is no database` : undefined;
   const folder = uri.startsWith("file:") ? mlrunsPath(uri) : undefined;
-  return folder !== undefined && statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false
-    ? `${printable(folder)} is no folder`
-    : undefined;
+  return folder !== undefined && isNoFolder(folder) ? `${printable(folder)} is no folder` : undefined;
 }
 
 /** The outboxes of each tracking URI, or of one alone. */

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { shownText } from "../capture/redact.js";
+import { isThere } from "../config/folders.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import type { Finding } from "./tracking-store.js";
 
@@ -37,8 +38,13 @@ const ADVICE: Partial<Record<PulseErrorCode, string>> = {
 /** About as much as a database takes that begins. */
 const ROOM_BYTES = 1 << 20;
 
-/** Whether a folder can be written and has room, which only a write tells; `detail` is said when it can. */
-export function writable(what: string, folder: string, detail: string): Finding {
+/**
+ * Whether a folder can be written and has room, which only a write tells; `detail` is said when it can. One that is not there yet is made when
+ * it is needed, in the nearest that is.
+ */
+export function writable(what: string, wanted: string, detail: string): Finding {
+  let folder = wanted;
+  while (!isThere(folder) && dirname(folder) !== folder) folder = dirname(folder);
   const path = join(folder, `.pulse-mlflow-doctor-${randomUUID()}`);
   try {
     writeFileSync(path, Buffer.alloc(ROOM_BYTES, 1), { mode: 0o600, flag: "wx", flush: true });
@@ -48,8 +54,8 @@ export function writable(what: string, folder: string, detail: string): Finding 
     return {
       what,
       verdict: "bad",
-      detail: `${folder} cannot be written: ${shownText(messageOf(error)).split(",")[0]}`,
-      todo: full ? `Make room in ${folder}, or choose another folder.` : `Make ${folder} writable, or choose another folder.`,
+      detail: `${wanted} cannot be written: ${shownText(messageOf(error)).split(",")[0]}`,
+      todo: full ? `Make room in ${wanted}, or choose another folder.` : `Make ${wanted} writable, or choose another folder.`,
     };
   } finally {
     rmSync(path, { force: true });

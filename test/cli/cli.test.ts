@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { discard } from "../../src/cli/discard.js";
+import { obstacle } from "../../src/cli/target.js";
 import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
@@ -433,6 +434,9 @@ test("doctor looks at an mlruns folder, and names one that is not used", async (
   await tracker.shutdown();
   assert.match((await cli(newState(), ["doctor"], env)).out, /ok +store +.*mlruns is a folder of MLflow's and can be written/);
   writeFileSync(join(place, "file"), "");
+  assert.equal(obstacle(pathToFileURL(join(place, "file", "mlruns")).href), undefined, "what cannot be looked at is no error");
+  const deep = { MLFLOW_TRACKING_URI: join(place, "not", "there", "yet", "mlruns") };
+  assert.match((await cli(newState(), ["doctor"], deep)).out, /ok +store +.*mlruns is made at the first run/);
   const { code, out } = await cli(newState(), ["doctor"], { MLFLOW_TRACKING_URI: join(place, "file") });
   assert.equal(code, 2);
   assert.match(out, /BAD +store +.*file is no folder/);

@@ -30,7 +30,6 @@ export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoE
 /** Not through a link that somebody has put in a file's place, and not waiting for the other end of a pipe. */
 export const PLAIN: number = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** Most bytes of a file's name, and of a mended one: tag `pulse.key.<name>` has a file, too. */
 /** What is in the way of a file: a folder of that name, or a file where a folder is to be. */
 export const IN_THE_WAY: readonly string[] = ["EISDIR", "ENOTDIR", "EEXIST"];
 /** What may not be looked at, or written. */
@@ -55,6 +54,7 @@ export class Unreadable extends Error {
   }
 }
 
+/** Most bytes of a file's name, and of a mended one: tag `pulse.key.<name>` has a file, too. */
 const [NAME_BYTES, MENDED_BYTES] = [255, 200];
 
 /** Whether MLflow has a file for such a key: it stays as it is when it is read as a path, and leads nowhere else. */
@@ -117,6 +117,15 @@ export function statOf(path: string): Stats | undefined {
 
 export const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 export const isFolder = (path: string): boolean => statOf(path)?.isDirectory() === true;
+
+/** Whether something else than a folder is at a path; what may not be looked at is none. */
+export function isNoFolder(path: string): boolean {
+  try {
+    return statOf(path)?.isDirectory() === false;
+  } catch {
+    return false;
+  }
+}
 
 /** The text of a plain file; undefined when there is none. */
 export function textOf(path: string): string | undefined {
