@@ -40,21 +40,18 @@ export function addedFields(call: string, answer: Readonly<Record<string, unknow
   return added.length === 0 ? undefined : added.sort().join();
 }
 
+type Calls = Pick<TrackingApi, "post" | "get" | "lacks">;
+
 /** What `log-batch` sends. */
 export type Items = Pick<RunChange, "metrics" | "params" | "tags">;
 
 /** Sends a batch; what only looks like its success is believed when the run has what was sent. */
-export async function logBatch(
-  api: Pick<TrackingApi, "post" | "get" | "lacks">,
-  runId: string,
-  body: string | object,
-  items: Items,
-): Promise<void> {
+export async function logBatch(api: Calls, runId: string, body: string | object, items: Items): Promise<void> {
   await api.post("runs/log-batch", body, () => has(api, runId, items));
 }
 
 /** Deletes a run, if that is permitted: who may write may not always delete, and nothing else is to wait for that. */
-export async function deleteRun(api: Pick<TrackingApi, "post" | "get">, runId: string): Promise<void> {
+export async function deleteRun(api: Calls, runId: string): Promise<void> {
   const deleted = async (): Promise<boolean> => {
     const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
     return record(run?.["info"])?.["lifecycle_stage"] === "deleted";
@@ -71,7 +68,7 @@ function isStored(there: string, value: string): boolean {
   return there === value || (there.length >= LEAST_CUT && value.startsWith(there));
 }
 
-async function has(api: Pick<TrackingApi, "post" | "get" | "lacks">, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
+async function has(api: Calls, runId: string, { metrics, params, tags }: Items): Promise<boolean> {
   const data = record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["data"]);
   if (data === undefined) return false;
   const stored = (name: string): Map<string, Record<string, unknown>> =>
@@ -84,8 +81,10 @@ async function has(api: Pick<TrackingApi, "post" | "get" | "lacks">, runId: stri
     for (const [key, value] of wanted) if (!there.has(key) || !isStored(text(there.get(key)?.["value"]) ?? "", value)) return false;
   }
   const last = new Map<string, Items["metrics"][number]>();
-  for (const { key, ...point } of metrics)
-    if (point.step >= (last.get(key)?.step ?? Number.NEGATIVE_INFINITY)) last.set(wellFormed(key), { key, ...point });
+  for (const point of metrics) {
+    const key = wellFormed(point.key);
+    if (point.step >= (last.get(key)?.step ?? Number.NEGATIVE_INFINITY)) last.set(key, point);
+  }
   for (const [key, { step, timestamp }] of last) {
     const latest = points.get(key);
     if (latest === undefined || Number(latest["step"] ?? 0) < step) return false;

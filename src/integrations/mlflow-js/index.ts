@@ -1,4 +1,3 @@
-import { LIMITS } from "../../entities.js";
 import type { TrackingStore } from "../../index.js";
 import { RestStore } from "../../stores/http/rest-store.js";
 import { wrongInput } from "../../wrong-input.js";
@@ -66,7 +65,7 @@ export function mlflowNpmStore(client: MlflowNpmClient, options: ClientStoreOpti
   needMethods("mlflowNpmStore", "client.Experiments", Experiments, ["get"]);
   needMethods("mlflowNpmStore", "client.Metrics", Metrics, ["getHistory"]);
   const { experimentId } = (options ?? {}) as Partial<typeof options>;
-  if (typeof experimentId !== "string" || experimentId.trim() === "" || experimentId.length > LIMITS.key)
+  if (typeof experimentId !== "string" || experimentId.trim() === "")
     throw wrongInput("mlflowNpmStore", "experimentId", "the id of an experiment that exists, a text", experimentId);
   return storeOf("mlflowNpmStore", npmClient(client, experimentId), options);
 }

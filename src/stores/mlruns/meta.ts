@@ -25,7 +25,6 @@ interface YamlDocument {
 interface Yaml {
   parseDocument(text: string, options: object): YamlDocument;
   isMap(node: unknown): boolean;
-  isScalar(node: unknown): boolean;
 }
 
 /** PyYAML refuses these raw, or takes them for the end of a line. */

@@ -36,7 +36,6 @@ export class NoMetricFile extends Error {
  * @throws the error of the file system; NoMetricFile
  */
 export function addPoints(path: string, metrics: readonly Metric[], last: Written | undefined): Written {
-  // `O_EXCL` is not needed: what somebody else has put there meanwhile has a size.
   const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | PLAIN);
   try {
     const stats = fstatSync(descriptor);
