@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTracker } from "../../src/index.js";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
-import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { adopt, OutboxFolder, removeFiles } from "../../src/recorder/outbox/outbox-folder.js";
 import { change } from "../contract/store-contract.js";
 import { openDatabase } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
@@ -45,6 +45,34 @@ test("a file of another version, and one that is no outbox, are left alone", asy
     assert.deepEqual(readFileSync(path), before);
   }
 });
+
+for (const [title, make] of [
+  ["an empty file", () => undefined],
+  [
+    "a file without tables",
+    (path: string) => {
+      const db = openDatabase(path);
+      db.exec("PRAGMA journal_mode = WAL");
+      db.close();
+    },
+  ],
+] as const)
+  test(`${title}, which is left of a program that was killed while it made an outbox, is removed without a word`, async () => {
+    const { store, tracker, warnings, folder, files } = kit();
+    const outbox = new OutboxFolder(folder, store.uri).create(Date.now(), "2".repeat(32));
+    outbox.close();
+    const lone = outbox.path.replace("222222222222", "333333333333");
+    writeFileSync(lone, "");
+    make(lone);
+    removeFiles(outbox.path);
+    const before = new Date(Date.now() - 60_000);
+    utimesSync(lone, before, before);
+    assert.deepEqual(files(), [lone]);
+    tracker.startRun().end();
+    await until("it is gone", () => !existsSync(lone));
+    await tracker.shutdown();
+    assert.deepEqual(warnings, []);
+  });
 
 test("a full outbox drops the oldest metrics, counted and said once, never a run's creation, params or end", async () => {
   const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: newFolder(), maxBytes: 65_536 } });

@@ -76,20 +76,23 @@ export class OutboxFile {
     try {
       // Looked at before anything is changed: what is not ours stays as it is.
       const version = Number(this.#db.prepare(`PRAGMA ${FILE}.user_version`).get()?.["user_version"]);
-      if (version !== (created ? 0 : OUTBOX_VERSION)) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
+      // Whoever made it may have been killed over it: then it is finished here, and found to hold nothing.
+      const isBlank = version === 0 && this.#db.prepare(`SELECT 1 FROM ${FILE}.sqlite_master`).get() === undefined;
+      if (version !== OUTBOX_VERSION && !isBlank) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
       this.#db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
       // A crash of the process loses nothing that is written; only a power cut may.
       this.#db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
       // A checkpoint waits for the disk: it is made between turns, not within whosever call writes the thousandth page.
       this.#db.exec("PRAGMA wal_autocheckpoint = 0");
       this.#db.exec("BEGIN IMMEDIATE");
-      if (created) {
+      if (isBlank) {
         this.#db.exec(TABLES);
-        this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created.uri, String(created.now));
+        this.run("INSERT INTO meta VALUES ('uri', ?), ('created', ?)", created?.uri ?? "", String(created?.now ?? ""));
       }
       this.#db.exec("COMMIT");
       if (this.get(`SELECT 1 FROM ${FILE}.sqlite_master WHERE name = 'files'`) === undefined) this.#db.exec(NO_FILES);
       this.#files = this.#look();
+      if (this.#files[0]?.identity === "") throw new Error(`${path} was removed while it was opened`);
       this.#realPath = realPath(path);
       owned.add(this.#realPath);
     } catch (error) {

@@ -16,6 +16,8 @@ const URI_FILE = "uri";
 /** Version 0.1.0 takes over whatever `.db` it can lock, also one that another copy in its own process holds; its own are still delivered. */
 const SUFFIX = ".outbox";
 const SUFFIXES = /\.(db|outbox)$/;
+/** An empty file that is older than this, in milliseconds, is not just being made: its maker was killed over it. */
+const MAKING_MS = 5_000;
 
 /**
  * Where a user's programs keep what is to outlive them, by the customs of the system.
@@ -112,7 +114,7 @@ export class OutboxFolder {
           return []; // there has been no outbox yet, or none of ours
         }
       })
-      .filter((path, i, all) => SUFFIXES.test(path) && all.indexOf(path) === i && fileFacts(path).bytes > 0) // an empty one is just being made, or its maker died over it
+      .filter((path, i, all) => SUFFIXES.test(path) && all.indexOf(path) === i && !isBeingMade(path))
       .sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
   }
 
@@ -230,7 +232,7 @@ export function outboxFolders(root: string): OutboxFolder[] {
  */
 export function adopt(path: string): Outbox | "held" | "foreign" {
   // Opening one that its owner has just removed would make an empty file.
-  if (isOpenHere(path) || fileFacts(path).bytes === 0) return "held";
+  if (isOpenHere(path) || isBeingMade(path)) return "held";
   try {
     return new Outbox(path);
   } catch (error) {
@@ -249,6 +251,12 @@ export function closeOutbox(outbox: Outbox): void {
   } catch {
     // What cannot be closed or removed now is found by the next one.
   }
+}
+
+/** Whether a file is still empty because somebody is making it, or is gone. */
+function isBeingMade(path: string): boolean {
+  const { bytes, changed } = fileFacts(path);
+  return bytes === 0 && (changed === 0 || Date.now() - changed < MAKING_MS);
 }
 
 /** The size of an outbox's files in bytes, and when it was last written. */

@@ -38,6 +38,7 @@ export function removeExpired(root: string, own: string | undefined, now: number
     const removed = remove(path);
     if (removed === undefined) continue;
     left -= bytes;
+    if (removed === "") continue;
     const why = old
       ? `were last written more than ${limits.maxAgeMs} ms ago`
       : `with others filled more than ${limits.maxTotalBytes} bytes`;
@@ -47,13 +48,13 @@ export function removeExpired(root: string, own: string | undefined, now: number
   return left;
 }
 
-/** Removes an outbox whose tracker is dead, and says how much was in it; undefined when it lives, or is none of ours. */
+/** Removes an outbox whose tracker is dead, and says how much was in it, if anything was; undefined when it lives, or is none of ours. */
 function remove(path: string): string | undefined {
   const outbox = adopt(path);
   if (typeof outbox === "string") return undefined;
   try {
     const { files, bytes: artifactBytes } = outbox.files.count;
-    const what = amount(outbox.items, undefined, { artifacts: files, artifactBytes });
+    const what = outbox.empty ? "" : amount(outbox.items, undefined, { artifacts: files, artifactBytes });
     removeFiles(path);
     return what;
   } catch {
