@@ -4,10 +4,13 @@ import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { bundlers } from "../test/toolchains/bundlers.mjs";
 import { babel, commonJsOptions, esbuild, rolldown, stripped, swc, tsc, tsconfig } from "../test/toolchains/compilers.mjs";
 import { expected } from "../test/toolchains/expected.mjs";
 import { installPackage, installTools, nodePaths, root, run, tool, work } from "../test/toolchains/install.mjs";
-import { jest, vitest } from "../test/toolchains/runners.mjs";
+import { managers } from "../test/toolchains/managers.mjs";
+import { jest, vitest } from "../test/toolchains/matchers.mjs";
+import { runners } from "../test/toolchains/runners.mjs";
 
 const dialects = ["standard", "legacy"];
 const formats = ["esm", "cjs"];
@@ -48,29 +51,42 @@ function* cases() {
   }
 }
 
-/** Runs everything, one case after the other. */
-export async function toolchains() {
+/** Runs every case whose name has one of the parts in it, one after the other. */
+export async function toolchains(parts = []) {
   await installTools();
   await installPackage();
-  const FakeMlflow = await loadFakeMlflow();
   const count = { passed: 0, failed: 0 };
-  for (const each of cases()) {
-    const { tool: by, dialect, format, node, refusal } = each;
-    const name = [by, dialect, format, node && `Node ${node}`, refusal && "refused"].filter(Boolean).join(", ");
+  for (const [name, play] of [...(await compilers()), ...bundlers(), ...runners(), ...managers()]) {
+    if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const started = performance.now();
-    const server = await FakeMlflow.start();
     try {
-      await check(each, server);
+      await play();
       count.passed++;
       console.log(`ok      ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
     } catch (error) {
       count.failed++;
       console.log(`FAILED  ${name}\n${error.stack}`);
-    } finally {
-      server.close();
     }
   }
   return count;
+}
+
+/** The cases of decorators, each with its name and what plays it. */
+async function compilers() {
+  const FakeMlflow = await loadFakeMlflow();
+  return [...cases()].map((each) => {
+    const { tool: by, dialect, format, node, refusal } = each;
+    const name = [by, dialect, format, node && `Node ${node}`, refusal && "refused"].filter(Boolean).join(", ");
+    const play = async () => {
+      const server = await FakeMlflow.start();
+      try {
+        await check(each, server);
+      } finally {
+        server.close();
+      }
+    };
+    return [name, play];
+  });
 }
 
 async function check(each, server) {
@@ -141,7 +157,7 @@ async function loadFakeMlflow() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { passed, failed } = await toolchains();
+  const { passed, failed } = await toolchains(process.argv.slice(2));
   console.log(`${passed} passed, ${failed} failed, 0 skipped`);
   process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }

@@ -81,6 +81,13 @@ export async function installTools() {
   for (const [major, version] of Object.entries(nodes)) await install(join(folder, `node-${major}`), { node: version });
 }
 
+/** Installs a set of other tools; gives where their packages are. */
+export async function toolset(name, dependencies) {
+  const prefix = join(folder, name);
+  await install(prefix, dependencies);
+  return join(prefix, "node_modules");
+}
+
 /** Installs only the compilers, for the tests of types; gives each package's folder by its version. */
 export async function installCompilers() {
   const prefix = join(root, ".cache/compilers");
