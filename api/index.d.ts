@@ -1142,7 +1142,7 @@ declare const PROBLEMS: {
     };
     readonly SKETCH_MISSING: {
         readonly retry: false;
-        readonly todo: "Everything but p50, p95 and p99 is there. Install it beside your bundle, or leave pulse-mlflow out of the bundle.";
+        readonly todo: "Everything but p50, p95 and p99 is there. Install pulse-mlflow again, or leave it out of the bundle.";
     };
     readonly MINIFIED_NAMES: {
         readonly retry: false;

@@ -5,6 +5,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transformSync } from "esbuild";
+import { writeParts } from "./parts.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
@@ -20,6 +21,9 @@ for (const [project, ...flags] of [
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
 }
+
+/** What the chunks in dist/esm call them. */
+const PARTS = "../parts/index.cjs";
 
 // Declarations that no entry leads to are nobody's.
 const entries = ["index", "testing/index", "integrations/cls-hooked", "integrations/mlflow-js/index"];
@@ -49,6 +53,7 @@ await build({
   splitting: true, // what the entries share is there once
   chunkNames: "pulse-mlflow-[hash]", // run/stack.ts knows its own files by it
   packages: "external",
+  plugins: [{ name: "parts", setup: ({ onResolve }) => onResolve({ filter: /^#parts$/ }, () => ({ path: PARTS, external: true })) }],
   format: "esm",
   platform: "node",
   target: "es2023",
@@ -58,14 +63,18 @@ await build({
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
 
+await writeParts("dist/parts");
+
 // `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file for each.
 // In dist/cjs the alias is replaced by a path. (An `imports` map would need a second one there.)
 for (const file of readdirSync("dist/cjs", { recursive: true })) {
   if (!file.endsWith(".js")) continue;
   const text = readFileSync(join("dist/cjs", file), "utf8");
-  if (!text.includes('"#require"')) continue;
-  const path = relative(dirname(join("dist/cjs", file)), "dist/cjs/require.cjs").replaceAll("\\", "/");
-  writeFileSync(join("dist/cjs", file), text.replaceAll('"#require"', `"${path.startsWith(".") ? path : `./${path}`}"`));
+  const pathTo = (target) => `./${relative(dirname(join("dist/cjs", file)), target).replaceAll("\\", "/")}`;
+  const mended = text
+    .replaceAll('"#require"', `"${pathTo("dist/cjs/require.cjs")}"`)
+    .replaceAll('"#parts"', `"${pathTo("dist/parts/index.cjs")}"`);
+  if (mended !== text) writeFileSync(join("dist/cjs", file), mended);
 }
 
 // What the compiler writes for exports is long, and comments are nobody's: the same in short.

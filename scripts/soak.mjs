@@ -4,9 +4,10 @@
 // schedule only what is of these kinds.
 // Has a build folder of its own, so that one can go on working meanwhile.
 import { spawnSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writeImports } from "./parts.mjs";
 import { environments } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -22,7 +23,7 @@ function run(args, env = process.env) {
 if (!(await environments())) throw new Error("There is no python3 3.10 or newer on the PATH.");
 rmSync(out, { recursive: true, force: true });
 run([join(root, "node_modules/typescript/bin/tsc"), "-p", "test/tsconfig.json", "--outDir", out]);
-writeFileSync(`${out}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }));
+await writeImports(out);
 
 const seeds = given.find((each) => /^\d/.test(each));
 /** Each part, and what makes it long. */

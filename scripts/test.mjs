@@ -1,11 +1,12 @@
 // Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of
 // file names to pick; without any, everything runs, and with --toolchains (as continuous integration does) the matrix of toolchains, too.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "node:test";
 import { fileURLToPath } from "node:url";
+import { writeImports } from "./parts.mjs";
 import { environments, stackEnvironment } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -24,8 +25,7 @@ for (const [dialect, project] of Object.entries(dialects)) {
   rmSync(`build/${dialect}`, { recursive: true, force: true });
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], { stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
-  // `#require` is found through the nearest package.json.
-  writeFileSync(`build/${dialect}/package.json`, JSON.stringify({ type: "module", imports: { "#require": "./src/require.mjs" } }));
+  await writeImports(`build/${dialect}`);
 }
 
 /** Where a test file does not depend on the dialect, it runs once. */

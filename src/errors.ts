@@ -49,7 +49,7 @@ const PROBLEMS = {
   },
   SKETCH_MISSING: {
     retry: false,
-    todo: "Everything but p50, p95 and p99 is there. Install it beside your bundle, or leave pulse-mlflow out of the bundle.",
+    todo: "Everything but p50, p95 and p99 is there. Install pulse-mlflow again, or leave it out of the bundle.",
   },
   MINIFIED_NAMES: { retry: false, todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").' },
   UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").' },

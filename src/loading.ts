@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runInThisContext } from "node:vm";
+import { parts } from "#parts";
 import { home } from "#require";
 
 /**
@@ -56,6 +57,18 @@ function first<R>(look: (require: NodeJS.Require) => R): R {
 
 /** Loads a module of somebody else's before it returns. @throws the error of Node's loader */
 export const load = (name: string): unknown => first((require) => require(name));
+
+/**
+ * What this package needs of others, and brings along. By Node itself where it lies in a file of its own: a test runner's `require` is of no use
+ * any more when the test is over. In a bundle it is a part of that.
+ */
+export function part(name: keyof typeof parts): unknown {
+  try {
+    return load(`../parts/${name}.cjs`);
+  } catch {
+    return parts[name]();
+  }
+}
 
 /** Where a module of somebody else's lies. @throws the error of Node's loader */
 export const locate = (name: string): string => first((require) => require.resolve(name));

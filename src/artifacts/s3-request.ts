@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Body } from "../http/transfer.js";
 import { type HttpAnswer, wholeAnswer } from "../http/whole-answer.js";
+import { part } from "../loading.js";
 import type { AwsSettings } from "./aws-settings.js";
 import { ObjectStoreClient } from "./object-store.js";
 import { encoded } from "./paths.js";
@@ -84,7 +85,7 @@ export class S3Bucket {
     const region = this.#region ?? this.#settings.region;
     const url = this.#url(region, key, query);
     const { accessKeyId, secretAccessKey, sessionToken } = await this.#settings.credentials();
-    const { AwsV4Signer } = await import("aws4fetch");
+    const { AwsV4Signer } = part("aws4fetch") as typeof import("aws4fetch");
     const signer = new AwsV4Signer({
       method,
       url: url.href,

@@ -1,5 +1,5 @@
 import { PulseError } from "../errors.js";
-import { load } from "../loading.js";
+import { part } from "../loading.js";
 
 /** A streaming sketch of a distribution. */
 export interface Sketch {
@@ -15,14 +15,18 @@ type SketchClass = new (options: { relativeAccuracy: number }) => Sketch;
 let sketchClass: SketchClass | undefined;
 
 /**
- * Makes a sketch (DDSketch), whose percentiles are within 1 % of the true ones. The package is loaded at the first need.
+ * Makes a sketch (DDSketch), whose percentiles are within 1 % of the true ones. Its code is loaded at the first need.
  * @throws PulseError `SKETCH_MISSING`.
  */
 export function newSketch(): Sketch {
   try {
-    sketchClass ??= (load("@datadog/sketches-js") as { DDSketch: SketchClass }).DDSketch;
+    sketchClass ??= (part("sketches") as { DDSketch: SketchClass }).DDSketch;
   } catch (error) {
-    throw new PulseError("SKETCH_MISSING", "Percentiles need the package @datadog/sketches-js, which is not there.", error);
+    throw new PulseError(
+      "SKETCH_MISSING",
+      "The code of percentiles could not be loaded: pulse-mlflow was installed or bundled without its folder dist/parts.",
+      error,
+    );
   }
   return new sketchClass({ relativeAccuracy: RELATIVE_ERROR });
 }

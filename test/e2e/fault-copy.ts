@@ -8,9 +8,9 @@ export type Package = Pick<typeof import("../../src/index.js"), "createTracker" 
 export async function secondCopy(folder: string): Promise<Package> {
   const built = fileURLToPath(new URL("../..", import.meta.url));
   const copy = join(folder, "copy");
-  for (const part of ["src", "package.json"]) cpSync(join(built, part), join(copy, part), { recursive: true });
+  for (const part of ["src", "parts", "package.json"]) cpSync(join(built, part), join(copy, part), { recursive: true });
   const foreign = new RegExp(`prebuilds.(?!${process.platform}-)`);
-  for (const name of ["@photostructure/sqlite", "node-gyp-build", "@datadog/sketches-js"]) {
+  for (const name of ["@photostructure/sqlite", "node-gyp-build"]) {
     const [from, to] = [join(process.cwd(), "node_modules", name), join(copy, "node_modules", name)];
     mkdirSync(dirname(to), { recursive: true });
     cpSync(from, to, { recursive: true, filter: (path) => !foreign.test(path) });

@@ -35,7 +35,7 @@ for (const [source, load] of [
       await build({ entryPoints: [entry], outfile, bundle: true, format, platform: "node", logLevel: "silent", minify: true });
       rmSync(built, { recursive: true });
       mkdirSync(join(place, "node_modules", "@photostructure"), { recursive: true });
-      for (const name of ["@photostructure/sqlite", "node-gyp-build", "yaml"])
+      for (const name of ["@photostructure/sqlite", "node-gyp-build"])
         symlinkSync(join(root, "node_modules", name), join(place, "node_modules", name));
       const cwd = mkdtempSync(join(folder, "started-"));
       const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder };

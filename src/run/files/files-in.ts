@@ -2,7 +2,7 @@ import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { counted } from "../../amounts.js";
 import { PulseError } from "../../errors.js";
-import { load } from "../../loading.js";
+import { part } from "../../loading.js";
 import { MOST_SHOWN } from "../verb-arguments.js";
 
 /** Which files of a folder are logged. */
@@ -38,7 +38,7 @@ export function filesIn(root: string, options: FolderOptions): { files: string[]
 function walk(root: string, { include, exclude, followSymlinks = false }: FolderOptions): { files: string[]; skipped: string[] } {
   const matches = (patterns: readonly string[] | undefined, otherwise: boolean): Matcher => {
     if (patterns === undefined) return () => otherwise;
-    const make = load("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;
+    const make = part("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;
     return make(patterns, { dot: true });
   };
   const [wanted, unwanted] = [matches(include, true), matches(exclude, false)];

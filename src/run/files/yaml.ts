@@ -1,4 +1,4 @@
-import { load } from "../../loading.js";
+import { part } from "../../loading.js";
 
 interface Yaml {
   stringify(value: unknown, options: object): string;
@@ -9,7 +9,7 @@ interface Yaml {
  * `value` is what JSON can hold.
  */
 export function yamlText(value: unknown): string {
-  const { stringify } = load("yaml") as Yaml;
+  const { stringify } = part("yaml") as Yaml;
   return stringify(value, {
     version: "1.1", // as 1.2, a text such as `no` would be read as false
     indent: 2,

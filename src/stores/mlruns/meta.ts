@@ -1,6 +1,6 @@
 import { wellFormed } from "../../capture/keys.js";
 import { messageOf } from "../../errors.js";
-import { load } from "../../loading.js";
+import { part } from "../../loading.js";
 
 /** What a `meta.yaml` holds: texts, integers, nothing; in the files of datasets' inputs, a few pairs. */
 export type MetaValue = string | number | null | readonly [] | Readonly<Record<string, string>>;
@@ -59,7 +59,7 @@ export class Meta {
   /** @throws Error for what is no such file */
   constructor(text: string) {
     if (text.length > LARGEST_META) throw new Error(`it has ${text.length} characters`);
-    const yaml = load("yaml") as Yaml;
+    const yaml = part("yaml") as Yaml;
     const options = { version: "1.1", logLevel: "silent", resolveKnownTags: false, uniqueKeys: true, keepSourceTokens: false };
     try {
       this.#document = yaml.parseDocument(text, options);
