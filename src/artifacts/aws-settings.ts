@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { types } from "node:util";
 import { homeFolder } from "../config/folders.js";
 import type { S3Credentials } from "../config/options.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -146,7 +147,7 @@ function checked(given: unknown): S3Credentials {
   const found = keys(accessKeyId, secretAccessKey, text(credentials?.["sessionToken"]));
   if (found === undefined)
     throw new ObjectStoreError("UNAUTHORIZED", "What gives the credentials for S3 gave none with accessKeyId and secretAccessKey.");
-  return { ...found, expiration: expiration instanceof Date && !Number.isNaN(expiration.getTime()) ? expiration : undefined };
+  return { ...found, expiration: types.isDate(expiration) && !Number.isNaN(expiration.getTime()) ? expiration : undefined };
 }
 
 /** The settings of a section of an INI file; none where there is no file. Nested ones (`s3 =` and what is indented below) are left out. */

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { isError } from "../capture/text.js";
 import { PulseError } from "../errors.js";
 
 /** What is sent, of a known length; it is opened anew for each attempt. */
@@ -60,7 +61,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
     const fail = (error: unknown): void => {
       over();
       reject(error);
-      request.destroy(error instanceof Error ? error : undefined);
+      request.destroy(isError(error) ? error : undefined);
     };
     const aborted = (): void => fail(signal?.reason);
     signal?.addEventListener("abort", aborted);

@@ -1,3 +1,5 @@
+import { types } from "node:util";
+
 /**
  * The threads of a process share these cells. When the process exits, its workers are torn down wherever they are; a worker that is in the
  * middle of a write then has the SQLite driver abort the process (Node 20, exit code 134), and what it holds in memory is lost. So the
@@ -34,7 +36,7 @@ export const isMain = (): boolean => threads().isMainThread;
 function findCells(): Int32Array | undefined {
   const { getEnvironmentData, isMainThread, setEnvironmentData } = threads();
   const known = getEnvironmentData(KEY);
-  if (known instanceof Int32Array) return known;
+  if (types.isInt32Array(known)) return known;
   if (!isMainThread) return undefined;
   const cells = new Int32Array(new SharedArrayBuffer(CELLS * Int32Array.BYTES_PER_ELEMENT));
   setEnvironmentData(KEY, cells);

@@ -168,8 +168,9 @@ function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
   return args.slice(0, MOST_ARGUMENTS).some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
 }
 
+/** Also of a signal of another realm, as jsdom has them. */
 function isAborted(value: unknown): boolean {
-  return value instanceof AbortSignal && value.aborted;
+  return Object.prototype.toString.call(value) === "[object AbortSignal]" && read(value, "aborted") === true;
 }
 
 function read(value: unknown, key: string): unknown {

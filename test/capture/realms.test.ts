@@ -78,6 +78,10 @@ async function recorded(make: () => unknown): Promise<unknown> {
         run.setTag("value", make());
         run.logMetric("m", 1, { step: 1, timestamp: make() as never });
         run.setTags(make() as never);
+        run.logDict({ value: make() }, "value.json");
+        run.logBytes(make() as never, "value.bin");
+        run.logTable(make() as never, "value-table.json");
+        run.logImage({ width: 3, height: 1, data: make() as never }, "value.png");
       }),
   ];
   await tracker.run(async () => {
@@ -92,7 +96,16 @@ async function recorded(make: () => unknown): Promise<unknown> {
     const tags = Object.fromEntries(run.tags);
     delete tags["error.stack"];
     const metrics = values(run);
-    return { name: run.name, status: run.status, params: params(run), tags, metrics, times: run.metrics.get("m")?.[0]?.timestamp === 0 };
+    const files = [...run.artifacts.files].map(([path, bytes]) => [path, Buffer.from(bytes).toString("base64")]);
+    return {
+      files,
+      name: run.name,
+      status: run.status,
+      params: params(run),
+      tags,
+      metrics,
+      times: run.metrics.get("m")?.[0]?.timestamp === 0,
+    };
   });
   return { all, warnings: warnings.map((text) => text.replace(/[0-9a-f]{32}/g, "id")) };
 }

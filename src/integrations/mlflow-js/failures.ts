@@ -50,7 +50,8 @@ export function unknownFailure(origin: string, call: string, error: unknown, wha
 /** An error as it may be printed: that of a URL with a password holds it. */
 function withoutSecrets(error: unknown): Error {
   const shown = new Error(shownText(messageOf(error)));
-  if (error instanceof Error) shown.name = error.name;
+  const name: unknown = (error as Partial<Error> | null)?.name;
+  if (typeof name === "string") shown.name = name;
   return shown;
 }
 

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import type { RunEnd } from "../../stores/tracking-store.js";
 import { heldBytes, type UploadSource } from "../uploads/upload-source.js";
 import type { OutboxFile } from "./outbox-file.js";
@@ -90,7 +91,7 @@ function keptFile(row: Record<string, unknown>): KeptFile | undefined {
   const { seq, run, path, size, kind, bytes, place, changed, state, run_end } = row;
   const end = stateIn(run_end) as RunEnd | undefined;
   const known = { seq: Number(seq), run: String(run), path: String(path), size: Number(size), state: stateIn(state), end };
-  if (kind === "bytes" && bytes instanceof Uint8Array) return { ...known, source: heldBytes(bytes) };
+  if (kind === "bytes" && types.isUint8Array(bytes)) return { ...known, source: heldBytes(bytes) };
   if (typeof place !== "string" || !Number.isFinite(changed)) return undefined;
   const file = { size: known.size, changedMs: Number(changed) };
   if (kind === "file") return { ...known, source: { kind, path: place, ...file } };

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import type { ArtifactRepository, UploadOptions } from "../../artifacts/artifact-repository.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { DONE, type Outcome, type ReadyStore, type StoredIds } from "../../stores/tracking-store.js";
@@ -66,7 +67,7 @@ export class UploadTarget implements Target<Upload> {
     let repository = known?.repository;
     if (known === undefined || known.stale) {
       const root = this.#store.artifactsOf?.(ids);
-      if (root instanceof Promise) {
+      if (types.isPromise(root)) {
         root.catch(() => undefined);
         return false;
       }

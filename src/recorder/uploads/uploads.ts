@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { counted } from "../../amounts.js";
 import type { Clock } from "../../clock.js";
 import { later } from "../../context/detached.js";
@@ -476,7 +477,7 @@ export class Uploads {
 const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.flying && log.ids !== undefined;
 
 function sourceOf(content: LoggedContent): UploadSource {
-  if (content instanceof Uint8Array) return heldBytes(content);
+  if (types.isUint8Array(content)) return heldBytes(content);
   if ("kind" in content) return content;
   const { path, size, changedMs } = content;
   return { kind: "file", path, size, changedMs };

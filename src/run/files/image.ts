@@ -47,7 +47,7 @@ export function pixelsOf({ width, height, data }: PixelImage): Pixels {
     throw wrong(
       `${width} x ${height} pixels are 1, 3 or 4 values each, so ${width * height}, ${3 * width * height} or ${4 * width * height} in all; got ${data.length}`,
     );
-  const isFloat = data instanceof Float32Array || data instanceof Float64Array;
+  const isFloat = types.isFloat32Array(data) || types.isFloat64Array(data);
   const bytes = new Uint8Array(data.length);
   for (let i = 0; i < bytes.length; i++) {
     const value = data[i] as number;

@@ -80,7 +80,7 @@ class PlainValue {
     }
     if (above.length > MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
     // As Python's client shows one.
-    if (value instanceof Date)
+    if (types.isDate(value))
       return Number.isNaN(value.getTime())
         ? "NaT"
         : value
@@ -90,8 +90,8 @@ class PlainValue {
     const { toJSON } = value as { toJSON?: unknown };
     const inside = [...above, value];
     if (typeof toJSON === "function") return this.of(key, toJSON.call(value, key), inside);
-    if (value instanceof Map) return this.#entries(value, inside);
-    if (Array.isArray(value) || value instanceof Set || isNumbers(value))
+    if (types.isMap(value)) return this.#entries(value, inside);
+    if (Array.isArray(value) || types.isSet(value) || isNumbers(value))
       return Array.from(value as Iterable<unknown>, (each, i) => this.of(this.#nameIn(value, i) ?? key, each, inside) ?? null);
     return this.#entries(Object.entries(value), inside);
   }
@@ -126,4 +126,4 @@ class PlainValue {
   }
 }
 
-const isNumbers = (value: object): value is Float64Array => ArrayBuffer.isView(value) && !(value instanceof DataView);
+const isNumbers = (value: object): value is Float64Array => ArrayBuffer.isView(value) && !types.isDataView(value);

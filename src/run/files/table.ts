@@ -81,14 +81,14 @@ export function checkTablePath(path: string): string {
 }
 
 function fieldsOf(row: unknown): [string, unknown][] {
-  if (row instanceof Map) return [...row].map(([key, value]) => [String(key), value]);
+  if (types.isMap(row)) return [...row].map(([key, value]) => [String(key), value]);
   if (typeof row !== "object" || row === null || Array.isArray(row) || types.isPromise(row))
     throw new PulseError("INVALID_VALUE", `logTable needs rows that are objects, got ${shownValue(row)}.`);
   return Object.entries(row);
 }
 
 const isColumn = (value: unknown): value is ArrayLike<unknown> =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !types.isDataView(value));
 
 /** The rows of columns. */
 function rowsOf(columns: Record<string, unknown>): [string, unknown][][] {
