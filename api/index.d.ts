@@ -1120,6 +1120,10 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.";
     };
+    readonly INTERNAL: {
+        readonly retry: false;
+        readonly todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.";
+    };
     readonly NOTHING_FOUND: {
         readonly retry: false;
         readonly todo: "";

@@ -39,6 +39,10 @@ const PROBLEMS = {
     retry: false,
     todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.",
   },
+  INTERNAL: {
+    retry: false,
+    todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.",
+  },
   NOTHING_FOUND: { retry: false, todo: "" },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
   NOT_RECORDED: { retry: false, todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more." },

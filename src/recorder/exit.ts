@@ -51,6 +51,7 @@ export function guardAtExit(recorder: Recorder): void {
       sayLeft();
     });
     joinThreads(leave);
+    joinTestRunner();
     for (const signal of SIGNALS) listen(signal);
     survived.add(() => {
       for (const each of recorders) each.forgetDeath?.();
@@ -101,6 +102,12 @@ const UNSETTLED_CODE = 13;
 /** Whether the program's top level has not ended: Node keeps a listener for that case until then. */
 function isEntryUnsettled(): boolean {
   return process.listeners("exit").some(({ name }) => name === "handleProcessExit");
+}
+
+/** Vitest ends the threads of its pools without an exit; what it calls back before that, it waits for. */
+function joinTestRunner(): void {
+  const { __vitest_worker__: runner } = globalThis as { __vitest_worker__?: { onCleanup?(callback: () => Promise<unknown>): void } };
+  runner?.onCleanup?.(() => Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs))));
 }
 
 /** This is a worker whose process exits: writes everything, and nothing more from then on. */

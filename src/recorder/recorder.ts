@@ -4,7 +4,7 @@ import type { Durability } from "../config/options.js";
 import { later, soon } from "../context/detached.js";
 import type { Diagnostics } from "../diagnostics.js";
 import type { ExperimentRef, TerminalStatus } from "../entities.js";
-import { PulseError } from "../errors.js";
+import { messageOf, PulseError } from "../errors.js";
 import { demandStack } from "../stack-room.js";
 import type { ReadyStore, RunChange, RunStart } from "../stores/tracking-store.js";
 import { Accounting } from "./accounting.js";
@@ -162,6 +162,16 @@ export class Recorder {
       this.#tooLate(log, bytes, items);
       return;
     }
+    try {
+      this.#goesOn(log, kind, items);
+    } catch (error) {
+      // The user's call must not fail of it; the next one tries again, for the item is in its log already.
+      const detail = `Something recorded could not be handed on: ${messageOf(error)}.`;
+      this.#options.diagnostics.warnLater(new PulseError("INTERNAL", detail, error));
+    }
+  }
+
+  #goesOn(log: RunBuffer, kind: ItemKind, items: number): void {
     if (log.kept) this.#addedToKept(log);
     else if (!log.queued) {
       const { usable } = this.#keeper.own;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { systemClock } from "../../src/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { Diagnostics } from "../../src/diagnostics.js";
-import { currentRun } from "../../src/index.js";
+import { currentRun, tracked } from "../../src/index.js";
 import { RunBuffer } from "../../src/recorder/buffer/run-buffer.js";
 import type { ChangeLog } from "../../src/recorder/dispatch/change-log.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
@@ -295,4 +295,19 @@ test("a store that throws is a store that is away", async () => {
   await tracker.flush();
   assert.equal(tracker.stats().pending, 0);
   assert.equal(tracker.stats().warnings.STORE_UNAVAILABLE, 1);
+});
+
+test("a call whose recording fails inside is not touched; that is said once, and what it recorded is delivered later", async (t) => {
+  const { tracker, store, warnings } = faulty();
+  const failing = t.mock.method(Dispatcher.prototype, "schedule", () => {
+    throw new TypeError("setImmediate is not a function");
+  });
+  const result = tracker.run(() => tracked(() => ({ loss: 1 }), { metrics: "loss" })());
+  assert.deepEqual(result, { loss: 1 });
+  failing.mock.restore();
+  await tracker.flush();
+  assert.equal(store.runs.size, 1);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? "", /setImmediate is not a function.*please report it\. \[INTERNAL\]$/);
+  assertBalanced(tracker, 1);
 });
