@@ -88,7 +88,10 @@ const PROBLEMS = {
   SERVER_ERROR: { retry: true, todo: "Recording goes on; it is tried again." },
   STORE_BUSY: { retry: true, todo: "Recording goes on and is written when it is free." },
   DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
-  DRIVER_MISSING: { retry: false, todo: "Run `npm install @photostructure/sqlite@1`, or use Node 24 or newer." },
+  DRIVER_MISSING: {
+    retry: false,
+    todo: "Run `npm install @photostructure/sqlite@1` (or `pnpm add --allow-build=@photostructure/sqlite @photostructure/sqlite@1`) where the program runs: a bundle needs it beside it, outside of the bundle. Or use Node 24 or newer.",
+  },
   NOT_WRITABLE: { retry: false, todo: "Make the folder and file writable, or choose another trackingUri." },
   NOT_A_DATABASE: { retry: false, todo: "Choose another file in trackingUri; this one was not touched." },
   NOT_MLFLOW: { retry: false, todo: "Choose another file in trackingUri; this database was not touched." },

@@ -14,6 +14,20 @@ function realProcess(): NodeJS.Process {
 }
 
 let requires: readonly NodeJS.Require[] | undefined;
+let froms: readonly string[] = [];
+
+/** The places from which modules are looked for, as far as they are there: for people. */
+export const searched = (): readonly string[] => froms.filter(isThere).map(pathOf);
+
+const pathOf = (from: string): string => (from.startsWith("file:") ? fileURLToPath(from) : from);
+
+function isThere(from: string): boolean {
+  try {
+    return existsSync(pathOf(from));
+  } catch {
+    return false; // no path of this machine, or Node's permissions hide it
+  }
+}
 
 /**
  * Where modules are looked for: from this package's place, then from the program's, for a bundle is another program's file. (Some bundlers write
@@ -24,19 +38,13 @@ function places(): readonly NodeJS.Require[] {
   if (requires === undefined) {
     const { createRequire } = realProcess().getBuiltinModule("node:module");
     const [program] = process.argv.slice(1, 2);
-    const froms = [home, program].filter((from) => from !== undefined);
-    const isThere = (from: string): boolean => {
+    const known = [home, program].flatMap((from) => from ?? []);
+    froms = known.some(isThere) ? known : [...known, join(process.cwd(), "index.js")];
+    requires = froms.flatMap((from) => {
       try {
-        return existsSync(from.startsWith("file:") ? fileURLToPath(from) : from);
+        return createRequire(from);
       } catch {
-        return false; // Node's permissions hide it
-      }
-    };
-    requires = [...froms, ...(froms.some(isThere) ? [] : [""])].flatMap((from) => {
-      try {
-        return createRequire(from || join(process.cwd(), "index.js"));
-      } catch {
-        return []; // no path: a program that was given as text, or a working folder that was removed
+        return []; // no path: a program that was given as text
       }
     });
   }

@@ -1,9 +1,8 @@
 import { amount, counted, type Files } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { PulseError } from "../errors.js";
 import { adopt, closeOutbox, outboxFolders, removeFiles } from "../recorder/outbox/outbox-folder.js";
 import { sweepStaged } from "../recorder/uploads/staging.js";
-import { commandFor, holding, isSome, type OutboxState, outboxStates, together } from "./outboxes.js";
+import { commandFor, driverProblem, holding, isSome, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
 
@@ -22,7 +21,8 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   const found = (await foldersFor(root, uri)).flatMap((folder) =>
     outboxStates(folder).map((box) => ({ uri: shownText(folder.uri), box, ...counts(box, setAside) })),
   );
-  if (found.some(({ box }) => box.state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
+  const problem = driverProblem(found.map(({ box }) => box));
+  if (problem !== undefined) throw problem;
   const elsewhere = uri === undefined ? [] : othersThan(root, found, uri);
   const listed = found.filter((each) => each.box.state === "waiting" && (!setAside || isSome(each)));
   const stays = {

@@ -8,7 +8,7 @@ import { makeFolder } from "../make-folder.js";
 import { problem, writable } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
 import { likelyAbsolute } from "../stores/sql/database-file.js";
-import { loadSqlite } from "../stores/sql/driver.js";
+import { trySqlite } from "../stores/sql/driver.js";
 import type { Finding, ProbeOptions, ReadyStore } from "../stores/tracking-store.js";
 import { commandFor, FOREIGN_TODO, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
@@ -80,7 +80,10 @@ function strays(): Finding[] {
 function driver(): Finding {
   const what = "SQLite driver";
   try {
-    return { what, verdict: "ok", detail: `${loadSqlite()} is there` };
+    const { name, version, path } = trySqlite();
+    const isPnpm = /[\\/]\.pnpm[\\/]/.test(path);
+    const asked = `; should pnpm ask for its install script, that is not needed: have \`allowBuilds: { "${name}": false }\` in pnpm-workspace.yaml`;
+    return { what, verdict: "ok", detail: `${name} works (SQLite ${version})${isPnpm ? asked : ""}` };
   } catch (error) {
     return problem(what, error);
   }

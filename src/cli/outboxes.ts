@@ -1,10 +1,11 @@
 import { amount, bytes, counted, type Files } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { PulseError } from "../errors.js";
+import { messageOf, PulseError } from "../errors.js";
 import { adopt, fileFacts, type OutboxFolder } from "../recorder/outbox/outbox-folder.js";
 import type { FileCount, OutboxSummary } from "../recorder/outbox/rows.js";
 import { stagedBytes } from "../recorder/uploads/staging.js";
 import { withoutRecording } from "../stores/finding.js";
+import { trySqlite } from "../stores/sql/driver.js";
 
 /** One outbox file as commands show it; what is in it is known of those that could be read. */
 export interface OutboxState extends Partial<Holding> {
@@ -55,6 +56,19 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
       return state(error instanceof PulseError ? "unread" : "foreign"); // damaged behind its beginning
     }
   });
+}
+
+/** Why outboxes cannot be read, where it is for want of a driver. */
+export function driverProblem(boxes: readonly OutboxState[]): PulseError | undefined {
+  if (!boxes.some(({ state }) => state === "unread")) return undefined;
+  try {
+    trySqlite();
+    return undefined;
+  } catch (error) {
+    return error instanceof PulseError
+      ? error
+      : new PulseError("DRIVER_MISSING", `What is kept cannot be read: ${messageOf(error)}.`, error);
+  }
 }
 
 /** What is in an outbox, in the words of commands. */

@@ -1,6 +1,5 @@
 import { styleText } from "node:util";
 import { printableJson } from "../capture/printable.js";
-import { PulseError } from "../errors.js";
 
 /** Where a command writes, and how it looks there. */
 export interface Terminal {
@@ -10,10 +9,6 @@ export interface Terminal {
   /** Asks a question that is answered yes or no; undefined where nobody sits at it. */
   readonly ask?: ((question: string) => Promise<boolean>) | undefined;
 }
-
-/** What is to be done where outboxes cannot be read. */
-export const DRIVER_MISSING: string = new PulseError("DRIVER_MISSING", "The SQLite driver is missing, so what is kept cannot be read.")
-  .message;
 
 type Style = "bold" | "dim" | "green" | "red" | "yellow";
 

@@ -1,7 +1,7 @@
 import { bytes } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { commandFor, FOREIGN_TODO, held, outboxStates } from "./outboxes.js";
-import { ago, DRIVER_MISSING, printJson, styled, type Terminal, table } from "./output.js";
+import { commandFor, driverProblem, FOREIGN_TODO, held, outboxStates } from "./outboxes.js";
+import { ago, printJson, styled, type Terminal, table } from "./output.js";
 import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 
 const STATES = {
@@ -17,10 +17,10 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
   const uris = (await foldersFor(root, uri))
     .map((folder) => ({ uri: shownText(folder.uri), outboxes: outboxStates(folder), obstacle: obstacle(folder.uri) }))
     .filter(({ outboxes }) => outboxes.length > 0);
-  const unread = uris.some(({ outboxes }) => outboxes.some(({ state }) => state === "unread"));
-  const code = unread ? 2 : 0;
+  const problem = driverProblem(uris.flatMap(({ outboxes }) => outboxes))?.message;
+  const code = problem === undefined ? 0 : 2;
   if (terminal.json) {
-    printJson(terminal, { folder: root, uris, ...(unread && { problem: DRIVER_MISSING }) });
+    printJson(terminal, { folder: root, uris, ...(problem !== undefined && { problem }) });
     return code;
   }
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
@@ -53,7 +53,7 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
     }
     print("");
   }
-  if (unread) print(styled(terminal, "red", DRIVER_MISSING));
+  if (problem !== undefined) print(styled(terminal, "red", problem));
   print(
     "A program that uses the tracking URI delivers what waits, too. A change is a run's start or end, a metric value, a param, a tag or a dataset; files are counted apart.",
   );

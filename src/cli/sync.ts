@@ -11,7 +11,7 @@ import { UploadTarget } from "../recorder/uploads/upload-target.js";
 import { advised } from "../stores/finding.js";
 import { openConfigured } from "../stores/registry.js";
 import { Meter } from "./meter.js";
-import { outboxStates, together } from "./outboxes.js";
+import { driverProblem, outboxStates, together } from "./outboxes.js";
 import { Progress, type Terminal } from "./output.js";
 import { Patience } from "./patience.js";
 import { type Refused, report } from "./sync-report.js";
@@ -39,7 +39,8 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
   needReadable(root);
   const kept = outboxFolders(root).flatMap(outboxStates);
-  if (kept.some(({ state }) => state === "unread")) throw new PulseError("DRIVER_MISSING", "What is kept cannot be read.");
+  const problem = driverProblem(kept);
+  if (problem !== undefined) throw problem;
   const progress = new Progress(terminal);
   const meter = new Meter();
   const troubles = new Troubles(progress, shownText(store.uri), options);

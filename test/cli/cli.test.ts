@@ -402,9 +402,9 @@ test("without the SQLite driver commands say so, and call no outbox damaged", as
   const shown = await cli(state, ["status"], env);
   assert.equal(shown.code, 2, shown.err);
   assert.match(shown.out, /cannot be read: the SQLite driver is missing/);
-  assert.match(shown.out, /Run `npm install @photostructure\/sqlite@1`, or use Node 24/);
+  assert.match(shown.out, /Run `npm install @photostructure\/sqlite@1` .*where the program runs/);
   assert.doesNotMatch(shown.out, /damaged|another version/);
-  assert.match(JSON.parse((await cli(state, ["status", "--json"], env)).out).problem, /driver is missing/);
+  assert.match(JSON.parse((await cli(state, ["status", "--json"], env)).out).problem, /could not be loaded/);
   for (const args of [["sync"], ["discard", "--yes"]]) {
     const { code, err } = await cli(state, args, env);
     assert.equal(code, 1);
@@ -413,7 +413,10 @@ test("without the SQLite driver commands say so, and call no outbox damaged", as
   for (const uri of ["http://127.0.0.1:1", `sqlite:///${join(root, "none.db")}`]) {
     const { code, out } = await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: uri });
     assert.equal(code, 2);
-    assert.match(out, /BAD +SQLite driver +The SQLite driver \S+ could not be loaded/);
+    assert.match(
+      out,
+      /BAD +SQLite driver +The SQLite driver @photostructure\/sqlite is at \S+ and could not be loaded: Cannot find module/,
+    );
     assert.match(out, /- Run `npm install @photostructure\/sqlite@1`/);
   }
   assert.match((await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out, /Nothing is to be done\./);

@@ -1,5 +1,5 @@
 import { messageOf, PulseError } from "../../errors.js";
-import { load } from "../../loading.js";
+import { load, locate, searched } from "../../loading.js";
 import { shared } from "../../registry.js";
 import type { SqlValue } from "./sql-values.js";
 
@@ -24,6 +24,8 @@ interface Driver {
   DatabaseSync: new (path: string, options?: { timeout?: number }) => Database;
 }
 
+/** The driver where Node has none of its own. */
+const PACKAGE = "@photostructure/sqlite";
 /** The first Node where `node:sqlite` exists and does not print a warning. */
 const BUILT_IN_SINCE = 24;
 
@@ -79,30 +81,48 @@ export function rollback(db: Pick<Database, "exec">): void {
   }
 }
 
+/** Node's own where it has one that prints no warning, and the package: a Node may have been built without. */
+const driverNames = (): readonly string[] =>
+  Number.parseInt(process.versions.node, 10) >= BUILT_IN_SINCE ? ["node:sqlite", PACKAGE] : [PACKAGE];
+
 /** One for all copies of this package: a POSIX lock is the process's, so two drivers would not see each other's. */
 function loadDriver(): Driver {
-  const name = driverName();
+  let failure: unknown;
+  for (const name of driverNames())
+    try {
+      const driver = load(name) as Driver;
+      if (typeof driver.DatabaseSync !== "function") throw new Error("it has no DatabaseSync");
+      return driver;
+    } catch (error) {
+      failure = error;
+    }
+  throw new PulseError("DRIVER_MISSING", `The SQLite driver ${PACKAGE} ${whyMissing(failure)} (Node ${process.versions.node}).`, failure);
+}
+
+/** Whether it is not installed where the program can see it, or is and does not load. */
+function whyMissing(error: unknown): string {
   try {
-    const driver = load(name) as Driver;
-    if (typeof driver.DatabaseSync !== "function") throw new Error("it is no driver");
-    return driver;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why =
-      code === "MODULE_NOT_FOUND" || code === "ERR_MODULE_NOT_FOUND" ? "" : `: ${messageOf(error).split("\n")[0]?.replace(/\.$/, "")}`;
-    throw new PulseError("DRIVER_MISSING", `The SQLite driver ${name} could not be loaded on Node ${process.versions.node}${why}.`, error);
+    const path = locate(PACKAGE);
+    return `is at ${path} and could not be loaded: ${messageOf(error).split("\n")[0]?.replace(/\.$/, "")}`;
+  } catch {
+    return `is not found from ${searched().join(" or ") || process.cwd()}`;
   }
 }
 
-const driverName = (): string => (Number.parseInt(process.versions.node, 10) >= BUILT_IN_SINCE ? "node:sqlite" : "@photostructure/sqlite");
-
 /**
- * Loads the driver, and gives its name.
- * @throws PulseError `DRIVER_MISSING`
+ * Loads the driver and opens a database in memory; gives its name, SQLite's version, and where it lies ("" for Node's own).
+ * @throws PulseError `DRIVER_MISSING`, or the driver's own error.
  */
-export function loadSqlite(): string {
-  shared("sqlite driver", loadDriver);
-  return driverName();
+export function trySqlite(): { readonly name: string; readonly version: string; readonly path: string } {
+  const driver = shared("sqlite driver", loadDriver);
+  const db = new driver.DatabaseSync(":memory:");
+  try {
+    const version = String(db.prepare("SELECT sqlite_version() AS version").get()?.["version"]);
+    const name = driverNames().find((each) => load(each) === driver) ?? PACKAGE;
+    return { name, version, path: name === PACKAGE ? locate(name) : "" };
+  } finally {
+    db.close();
+  }
 }
 
 /**
