@@ -1,4 +1,5 @@
 // artifacts/artifact-repository.d.ts
+/// <reference types="node" />
 import type { Readable } from "node:stream";
 /**
  * What is to be stored. It can be read as often as it takes, in parts too, and gives the same each time.
@@ -65,6 +66,7 @@ export interface ArtifactRepository {
 }
 
 // artifacts/aws-settings.d.ts
+/// <reference types="node" />
 import type { S3Credentials } from "../config/options.js";
 /** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
 export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;
@@ -162,6 +164,7 @@ export type ArtifactSelector<Result = Untyped, Args = Untyped> = string | {
 };
 
 // capture/check.d.ts
+/// <reference types="node" />
 import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 /** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
@@ -501,6 +504,7 @@ export interface PulseConfig {
 export declare const HEADER_VALUE: RegExp;
 
 // config/picker.d.ts
+/// <reference types="node" />
 import type { PulseConfig } from "./options.js";
 /** The file of the working folder that is read once. */
 export declare const CONFIG_FILE = "pulse-mlflow.config.json";
@@ -538,6 +542,7 @@ export declare class Picker {
 }
 
 // config/server.d.ts
+/// <reference types="node" />
 import { PulseError } from "../errors.js";
 import type { Auth, TlsOptions } from "./options.js";
 import type { Picker } from "./picker.js";
@@ -1507,6 +1512,7 @@ export declare abstract class DataVerbs {
 }
 
 // run/files/chunks.d.ts
+/// <reference types="node" />
 /** What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with `for await`. */
 export type ArtifactStream = ReadableStream<Uint8Array | string> | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>;
 /** Whether a value is a stream, without reading from it. */

@@ -1,4 +1,5 @@
 // artifacts/memory.d.ts
+/// <reference types="node" />
 import { Readable } from "node:stream";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 /** Keeps files in this process. */
@@ -145,6 +146,7 @@ export type MlflowCall = readonly [call: "setExperiment", name: string] | readon
  | readonly [call: "logArtifact", path: string, bytes: number] | readonly [call: "endRun", status: string];
 
 // testing/store-contract.d.ts
+/// <reference types="node" />
 import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 /**
  * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an empty place.

@@ -35,8 +35,12 @@ function reach(path) {
     reach(join(dirname(path), `${next}.d.ts`));
 }
 for (const entry of entries) reach(join("dist/esm", `${entry}.d.ts`));
-// What says that a class has private fields does not compile for programs whose target is ES5, which is TypeScript 5's default.
-for (const path of reached) writeFileSync(path, readFileSync(path, "utf8").replace(/^ +#private;\n/gm, ""));
+for (const path of reached) {
+  // What says that a class has private fields does not compile for programs whose target is ES5, which is TypeScript 5's default.
+  const text = readFileSync(path, "utf8").replace(/^ +#private;\n/gm, "");
+  // Node's types are there only for programs that name them; `tsc --init` writes `"types": []`.
+  writeFileSync(path, /"node:|\bNodeJS\./.test(text) ? `/// <reference types="node" />\n${text}` : text);
+}
 for (const file of readdirSync("dist/esm", { recursive: true })) {
   const path = join("dist/esm", file);
   if (reached.has(path)) {
