@@ -1155,7 +1155,7 @@ declare const PROBLEMS: {
     };
     readonly MINIFIED_NAMES: {
         readonly retry: false;
-        readonly todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").';
+        readonly todo: 'Have names kept (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or give them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).';
     };
     readonly UNKNOWN_ARGUMENT: {
         readonly retry: false;

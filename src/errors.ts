@@ -55,7 +55,10 @@ const PROBLEMS = {
     retry: false,
     todo: "Everything but p50, p95 and p99 is there. Install pulse-mlflow again, or leave it out of the bundle.",
   },
-  MINIFIED_NAMES: { retry: false, todo: 'Name the arguments: @LogParam({ lr: "0" }), or a parameter decorator @LogParam("lr").' },
+  MINIFIED_NAMES: {
+    retry: false,
+    todo: 'Have names kept (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or give them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).',
+  },
   UNKNOWN_ARGUMENT: { retry: false, todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").' },
   THENABLE_UNTRACKED: { retry: false, todo: "Await it inside the tracked method to have its result and its time tracked." },
   MEMORY_FULL: { retry: true, todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes." },

@@ -42,9 +42,23 @@ export function readParameters(fn: (...args: never[]) => unknown): Parameters {
   return {
     names: lost ? names.map((name) => (name !== null && HANDED_ON.test(name) ? null : name)) : names,
     rest: /^\s*\.\.\./.test(parts.at(-1) ?? ""),
-    minified: single === null && !lost && written.length > 1 && written.every(made),
+    minified:
+      single === null &&
+      !lost &&
+      (written.length > 1 ? written.every(made) : /^[a-z]$/.test(written[0] ?? "") && isCompact(text, outer.end)),
     lost,
   };
+}
+
+/** Whether a function's body begins without the space that people, formatters and compilers put before it. */
+const isCompact = (text: string, at: number): boolean => /^\S(?:\{|=>)/.test(text.slice(at - 1, at + 2));
+
+/** Whether a minifier has given a function or class the name it has, or taken it. */
+export function isRenamed(fn: object, name: string): boolean {
+  if (name !== "" && !SHORT.test(name)) return false;
+  const text = typeof fn === "function" ? functionText(fn as (...args: never[]) => unknown) : undefined;
+  if (text === undefined) return false;
+  return /^class\b/.test(text) ? /^[a-z]/.test(name) || /^class[^{]*\S\{/.test(text) : /^[^{=]*[^\s{=](?:\{|=>)/.test(text);
 }
 
 /** Whether a name stands for a parameter that was destructured: a compiler has moved that into the body. */

@@ -123,6 +123,9 @@ interface Plans {
 /** @internal All plans of the process. */
 export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), byClass: new WeakMap(), version: 0 }));
 
+/** @internal What a function without a name is called. */
+export const NAMELESS = "anonymous";
+
 /** @internal Makes an empty plan for a function. `once`: for one call, which begins the run itself. */
 export function newPlan(original: AnyFunction, name: string, once = false): Plan {
   return {
@@ -194,6 +197,7 @@ function unknownArgument(name: string, { names }: Signature): string {
   return `there is no argument named ${JSON.stringify(name)}; ${there}.${hint}${renamed}`;
 }
 
-function remark(plan: Plan, code: Remark["code"], detail: string): void {
+/** @internal Notes what is to be said at the plan's next call. */
+export function remark(plan: Plan, code: Remark["code"], detail: string): void {
   if (!plan.remarks.some((each) => each.detail === detail)) plan.remarks.push({ code, detail });
 }

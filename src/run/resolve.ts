@@ -1,7 +1,8 @@
+import { isRenamed } from "../capture/parameter-names.js";
 import { ownName } from "../capture/text.js";
 import { noteBusy } from "./idle-classes.js";
 import type { RunOptions } from "./options.js";
-import { type ClassPlan, captureParams, type Fields, type Plan, plans, type ResolvedPlan } from "./plan.js";
+import { type ClassPlan, captureParams, type Fields, NAMELESS, type Plan, plans, type ResolvedPlan, remark } from "./plan.js";
 
 const DETACHED = {};
 
@@ -77,8 +78,11 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     params: among.flatMap((layer) => (layer.params === undefined ? [] : [fields(layer.params, plan, own.includes(layer))])),
     tags: among.flatMap((layer) => (layer.tags === undefined ? [] : [layer.tags])),
   });
-  const className = classes.map(ownName).find((name) => name !== "");
+  const namesake = classes.find((each) => ownName(each) !== "");
+  const className = namesake && ownName(namesake);
   const method = className === undefined ? undefined : `${className}.${plan.name}`;
+  if ((opens || nearest !== undefined) && last("runName") === undefined)
+    remarkNames(plan, namesake, last("experiment") ?? nearest?.[1].experiment);
   return {
     opens: opens || nearest !== undefined,
     nest: opens ? (last("nest", own) ?? "child") : (last("nest") ?? "join"),
@@ -99,6 +103,16 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     ...fixed(layers),
     own: fixed(own),
   };
+}
+
+/** Notes that runs, and perhaps their experiment, are called as a minifier has named what they are of. */
+function remarkNames(plan: Plan, namesake: object | undefined, experiment: string | undefined): void {
+  const name = namesake && ownName(namesake);
+  if (namesake !== undefined && isRenamed(namesake, String(name))) {
+    const its = experiment === undefined ? ", and their experiment after it where none is named" : "";
+    remark(plan, "MINIFIED_NAMES", `A minifier has renamed a class: its runs are called ${JSON.stringify(`${name}.…`)}${its}.`);
+  } else if (namesake === undefined && isRenamed(plan.original, plan.name === NAMELESS ? "" : plan.name))
+    remark(plan, "MINIFIED_NAMES", `A minifier has renamed a function: its runs are called ${JSON.stringify(plan.name)}.`);
 }
 
 function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: boolean): Fields {

@@ -170,7 +170,7 @@ function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
 
 /** Also of a signal of another realm, as jsdom has them. */
 function isAborted(value: unknown): boolean {
-  return Object.prototype.toString.call(value) === "[object AbortSignal]" && read(value, "aborted") === true;
+  return !types.isProxy(value) && Object.prototype.toString.call(value) === "[object AbortSignal]" && read(value, "aborted") === true;
 }
 
 function read(value: unknown, key: string): unknown {

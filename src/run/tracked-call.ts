@@ -10,7 +10,7 @@ import { captureFailed, guard } from "./guard.js";
 import { runInForce, type Scope } from "./host.js";
 import { openRun, tagStart } from "./open-run.js";
 import type { RunPlace } from "./options.js";
-import type { Plan, ResolvedPlan } from "./plan.js";
+import { NAMELESS, type Plan, type ResolvedPlan } from "./plan.js";
 import type { Run } from "./run.js";
 import type { RunHost } from "./run-host.js";
 import { holdBack } from "./sampling.js";
@@ -98,7 +98,7 @@ export class TrackedCall implements CallObserver, MetricSink {
   /** Class and method, as messages name them, or the function; one without a name of its own is named by its run. */
   get #where(): string {
     const { method, defaultName = this.#plan.name } = this.#resolved ?? {};
-    const run = method === undefined && NAMELESS.has(defaultName) ? this.run : undefined;
+    const run = method === undefined && MADE_UP.has(defaultName) ? this.run : undefined;
     return run === undefined ? defaultName : `run ${shown(run.runName)} (experiment ${shown(run.experiment)})`;
   }
 
@@ -341,7 +341,7 @@ export class TrackedCall implements CallObserver, MetricSink {
 }
 
 /** What functions without a name are called, and the blocks of `withRun`. */
-const NAMELESS: ReadonlySet<string> = new Set(["anonymous", "run"]);
+const MADE_UP: ReadonlySet<string> = new Set([NAMELESS, "run"]);
 const shown = (name: string): string => JSON.stringify(cutText(name, 60));
 /** A captured param or tag: what its capture emits. */
 type Taken = [key: string, value: unknown, apart?: string | undefined];

@@ -11,7 +11,7 @@ import { guard } from "./guard.js";
 import { activeHost, application, apply, asks, OFF, runInForce, type Scope, scopes } from "./host.js";
 import { forgettingRun } from "./open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "./options.js";
-import { type AnyFunction, newPlan, type Plan, plans } from "./plan.js";
+import { type AnyFunction, NAMELESS, newPlan, type Plan, plans } from "./plan.js";
 import { derive, observeResult } from "./promises.js";
 import { resolvePlan } from "./resolve.js";
 import { isGenerator, observeGenerator } from "./result.js";
@@ -45,7 +45,7 @@ export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: 
   checkOptions("tracked", options);
   if (OFF) return fn;
   if (options.library !== true) application.asked = true;
-  const plan = newPlan(fn, ownName(fn) || "anonymous");
+  const plan = newPlan(fn, ownName(fn) || NAMELESS);
   addOpening(plan, options);
   plan.closed = true;
   plan.parts.push({ decorator: "tracked", options });
