@@ -1,8 +1,9 @@
 // Folders for programs that are bundled, tested or installed, outside of this one so that they find nothing of it, and what they have stored.
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { root, run, work } from "./install.mjs";
 
 const top = realpathSync(mkdtempSync(join(tmpdir(), "pulse-toolchains-")));
@@ -50,22 +51,33 @@ export function start(command, args, { cwd, env = {} }) {
   });
 }
 
-/** The runs of a database, oldest first, with what is compared of them. */
-export function storedRuns(database) {
+/** The runs of a database, oldest first, with what is compared of them; `artifacts` adds the files that were logged. */
+export function storedRuns(database, { artifacts = false } = {}) {
   const { DatabaseSync } = createRequire(join(root, "package.json"))(
     Number.parseInt(process.versions.node, 10) >= 24 ? "node:sqlite" : "@photostructure/sqlite",
   );
   const db = new DatabaseSync(database);
   try {
     const all = (sql, ...values) => db.prepare(sql).all(...values);
-    return all("SELECT run_uuid AS id, name, status FROM runs ORDER BY start_time, name").map(({ id, name, status }) => ({
-      ...{ name, status },
-      params: Object.fromEntries(all("SELECT key, value FROM params WHERE run_uuid = ?", id).map(({ key, value }) => [key, value])),
-      metrics: Object.fromEntries(
-        all("SELECT key, value FROM latest_metrics WHERE run_uuid = ? ORDER BY key", id).map(({ key, value }) => [key, value]),
-      ),
-    }));
+    return all("SELECT run_uuid AS id, name, status, artifact_uri AS uri FROM runs ORDER BY start_time, name").map(
+      ({ id, name, status, uri }) => ({
+        ...{ name, status },
+        params: Object.fromEntries(all("SELECT key, value FROM params WHERE run_uuid = ?", id).map(({ key, value }) => [key, value])),
+        metrics: Object.fromEntries(
+          all("SELECT key, value FROM latest_metrics WHERE run_uuid = ? ORDER BY key", id).map(({ key, value }) => [key, value]),
+        ),
+        ...(artifacts && { artifacts: filesBelow(fileURLToPath(uri)) }),
+      }),
+    );
   } finally {
     db.close();
   }
+}
+
+/** The files below a folder, with `/`, in the order of their names. */
+function filesBelow(folder) {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+  return files.map((path) => path.replaceAll("\\", "/")).sort();
 }
