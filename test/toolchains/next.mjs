@@ -1,1 +1,105 @@
-export function* nextApps() {}
+// Next.js, whose standalone server is built in one folder and started in another.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { checkStored, LOGGED, putAll, recorder } from "./bundled.mjs";
+import { toolset } from "./install.mjs";
+import { folderOf, start } from "./places.mjs";
+
+/** The last versions that run on Node 20. */
+const tools = { next: "15.5.29", react: "19.2.9", "react-dom": "19.2.9" };
+
+/** Next.js takes along only files whose names it finds in the code, and the driver is loaded by a name that it does not see. */
+const tracing = {
+  output: "standalone",
+  outputFileTracingIncludes: { "/*": ["./node_modules/@photostructure/sqlite/**/*", "./node_modules/node-gyp-build/**/*"] },
+};
+
+export function* nextApps() {
+  yield ["Next.js 15, package in the bundle", () => checkNext(tracing)];
+  yield ["Next.js 15, package outside of the bundle", () => checkNext({ ...tracing, serverExternalPackages: ["pulse-mlflow"] })];
+}
+
+/** The files of the app. A client component that shares code with the server belongs in here, with a page that shows it. */
+const appOf = (settings) => ({
+  "package.json": { private: true },
+  "next.config.mjs": `export default ${JSON.stringify(settings)};`,
+  "app/record/route.js": `${recorder("esm")}
+export const dynamic = "force-dynamic";
+export function GET() {
+  record();
+  return new Response("recorded");
+}
+`,
+});
+
+/** Builds the app, starts its server in a folder of its own, asks for the route once, ends the server, and compares what is stored. */
+async function checkNext(settings) {
+  const modules = await toolset("next", tools);
+  const project = folderOf(appOf(settings), "project");
+  cpSync(modules, join(project, "node_modules"), { recursive: true, verbatimSymlinks: true });
+  putAll(project);
+  const env = { NEXT_TELEMETRY_DISABLED: "1" };
+  const built = await start(process.execPath, [join(project, "node_modules/next/dist/bin/next"), "build"], { cwd: project, env });
+  assert.equal(built.status, 0, built.output);
+  const server = folderOf(LOGGED); // Next.js makes it the working folder
+  cpSync(join(project, ".next/standalone"), server, { recursive: true, verbatimSymlinks: true });
+  rmSync(project, { recursive: true });
+
+  const output = await serve(join(server, "server.js"), async (url) => {
+    const answer = await fetch(`${url}/record`);
+    assert.equal(await answer.text(), "recorded");
+  });
+  assert.doesNotMatch(output, /pulse-mlflow/);
+  checkStored(server);
+  assert.doesNotMatch(built.output, /pulse-mlflow|warn/i);
+}
+
+/** Starts a server on a free port, lets `use` ask it, and ends it; gives what it printed. */
+async function serve(file, use) {
+  const home = folderOf({}, "home");
+  const port = await freePort();
+  const child = spawn(process.execPath, [file], {
+    cwd: folderOf({}, "started"),
+    env: {
+      PATH: process.env.PATH,
+      HOME: home,
+      XDG_STATE_HOME: join(home, "state"),
+      NO_COLOR: "1",
+      HOSTNAME: "127.0.0.1",
+      PORT: String(port),
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 120_000,
+  });
+  const closed = once(child, "close");
+  let output = "";
+  try {
+    await new Promise((resolve, reject) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding("utf8").on("data", (text) => {
+          output += text;
+          if (output.includes("Ready in")) resolve();
+        });
+      }
+      child.on("close", (status, signal) => reject(new Error(`The server ended (${status ?? signal}):\n${output}`)));
+    });
+    await use(`http://127.0.0.1:${port}`);
+  } finally {
+    child.kill("SIGTERM");
+    await closed;
+  }
+  return output;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
