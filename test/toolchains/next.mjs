@@ -9,18 +9,23 @@ import { checkStored, LOGGED, putAll, recorder } from "./bundled.mjs";
 import { toolset } from "./install.mjs";
 import { folderOf, start } from "./places.mjs";
 
-/** The last versions that run on Node 20. */
-const tools = { next: "15.5.29", react: "19.2.9", "react-dom": "19.2.9" };
+/** Version 15 bundles with webpack, version 16 with Turbopack. */
+const versions = { 15: "15.5.29", 16: "16.4.6" };
 
-/** Next.js takes along only files whose names it finds in the code, and the driver is loaded by a name that it does not see. */
+/** Next.js takes along only files whose names it finds in the code; the driver's binaries are none of them, whoever loads it. */
 const tracing = {
   output: "standalone",
   outputFileTracingIncludes: { "/*": ["./node_modules/@photostructure/sqlite/**/*", "./node_modules/node-gyp-build/**/*"] },
 };
 
 export function* nextApps() {
-  yield ["Next.js 15, package in the bundle", () => checkNext(tracing)];
-  yield ["Next.js 15, package outside of the bundle", () => checkNext({ ...tracing, serverExternalPackages: ["pulse-mlflow"] })];
+  for (const major of Object.keys(versions)) {
+    yield [`Next.js ${major}, package in the bundle`, () => checkNext(major, tracing)];
+    yield [
+      `Next.js ${major}, package outside of the bundle`,
+      () => checkNext(major, { ...tracing, serverExternalPackages: ["pulse-mlflow"] }),
+    ];
+  }
 }
 
 /** The files of the app. A client component that shares code with the server belongs in here, with a page that shows it. */
@@ -37,8 +42,8 @@ export function GET() {
 });
 
 /** Builds the app, starts its server in a folder of its own, asks for the route once, ends the server, and compares what is stored. */
-async function checkNext(settings) {
-  const modules = await toolset("next", tools);
+async function checkNext(major, settings) {
+  const modules = await toolset(`next-${major}`, { next: versions[major], react: "19.2.9", "react-dom": "19.2.9" });
   const project = folderOf(appOf(settings), "project");
   cpSync(modules, join(project, "node_modules"), { recursive: true, verbatimSymlinks: true });
   putAll(project);
