@@ -21,7 +21,7 @@ const HELPED = `
   run.logDict({ a: 1 }, "a.yaml");
   run.logArtifacts("out", "all", { exclude: ["**/*.tmp"] });`;
 
-/** What records a run, without `flush`: as text of a module or, with `inside`, of a function in one. */
+/** A function that records a run, without `flush`. */
 const recording = (helped) => `
 class Cache {
   lookUp(ms) {

@@ -35,7 +35,7 @@ const both = [
 export function* bundlers() {
   for (const [name, build] of [
     ["webpack 5.113", webpack("webpack-5.113")],
-    ["webpack 5.90", webpack("webpack-5.90")],
+    ["webpack 5.90", webpack("webpack-5.90", { minimize: false })],
     ["Rspack 1.6", webpack("@rspack/core")],
     ["esbuild", esbuild()],
     ["esbuild --minify", esbuild({ minify: true })],
@@ -60,7 +60,7 @@ export function* bundlers() {
   );
   yield* bundled("Vite 8 SSR, noExternal", [["esm", "esm"]], vite({ noExternal: true }));
   yield* bundled("Vite 8 SSR", [["esm", "esm"]], vite({}), { installed: true });
-  yield* bundled("webpack 5.113, no driver", [["esm", "cjs"]], webpack("webpack-5.113"), { driver: false });
+  yield* bundled("webpack 5.113, no driver", [["esm", "cjs"]], webpack("webpack-5.113", { minimize: false }), { driver: false });
   yield* bundled("esbuild, no driver", [["esm", "esm"]], esbuild(), { driver: false });
   yield* nextApps();
 }
@@ -74,8 +74,8 @@ function* bundled(name, formats, build, place) {
     ];
 }
 
-/** webpack, and Rspack, which takes the same settings. */
-function webpack(name) {
+/** webpack, and Rspack, which takes the same settings. Minifying takes webpack ten seconds: once for each pair of formats is enough. */
+function webpack(name, optimization = {}) {
   return async (project, { source, format }) => {
     const compile = await load(name);
     const path = outputOf(project);
@@ -86,6 +86,7 @@ function webpack(name) {
           context: project,
           entry: "./program.js",
           mode: "production",
+          optimization,
           target: "node20",
           output: { path, filename: "app.js", library },
           ...(format === "esm" && { experiments: { outputModule: true } }),
@@ -119,11 +120,9 @@ function esbuild(options) {
 }
 
 async function rollup(project, { format }) {
-  const [{ rollup: make }, { nodeResolve }, commonjs] = await Promise.all([
-    load("rollup"),
-    load("@rollup/plugin-node-resolve"),
-    load("@rollup/plugin-commonjs"),
-  ]);
+  const { rollup: make } = await load("rollup");
+  const { nodeResolve } = await load("@rollup/plugin-node-resolve");
+  const commonjs = await load("@rollup/plugin-commonjs");
   const said = [];
   const dir = outputOf(project);
   const bundle = await make({
