@@ -1,1 +1,271 @@
-export function* runners() {}
+// Test runners and other runtimes: tests call tracked code and nothing else. No test waits for the tracker, and every run must be stored.
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { tool, toolset } from "./install.mjs";
+import { folderOf, putLinks, putPackage, start, storedRuns } from "./places.mjs";
+
+/** The last versions that run on Node 20. */
+const sets = {
+  runners: {
+    "@playwright/test": "1.65.1",
+    ava: "6.4.1",
+    "happy-dom": "21.0.4",
+    jest: "30.5.2",
+    "jest-environment-jsdom": "30.5.2",
+    jsdom: "26.1.0",
+    mocha: "11.8.0",
+    vite: "8.3.8",
+    vitest: "4.1.12",
+  },
+  "runners-before": { jest: "29.7.0", "jest-environment-jsdom": "29.7.0", vite: "7.3.8", vitest: "3.2.4" },
+  runtimes: { bun: "1.4.5", deno: "2.9.6" },
+};
+
+const DEPENDENCIES = ["@datadog/sketches-js", "aws4fetch", "picomatch", "yaml"];
+
+/** The code under test. `work` makes two runs; what `leave` makes is ended by nobody. */
+const body = `
+const experiment = "Runners";
+const train = tracked(
+  async function train(file, index) {
+    await new Promise((resolve) => setTimeout(resolve));
+    return { loss: index };
+  },
+  { experiment, runName: ([file, index]) => \`train \${file} \${index}\`, params: ["file", "index"], metrics: "loss" },
+);
+class Watch {
+  read() {
+    return { ms: 20 };
+  }
+}
+const read = Object.getOwnPropertyDescriptor(Watch.prototype, "read");
+Object.defineProperty(Watch.prototype, "read", LogMetric("ms", { aggregate: ["count", "p95"] })(Watch.prototype, "read", read));
+const leave = (file) => void startRun({ experiment, runName: \`open \${file}\`, params: { file } });
+const work = (file, index) =>
+  withRun({ experiment, runName: \`work \${file} \${index}\`, params: { index } }, async (run) => {
+    const watch = new Watch();
+    for (let i = 0; i < 3; i++) watch.read();
+    run.logText("# Note", "note.md");
+    run.logBytes(index % 2 === 0 ? new Uint8Array([1, 2, 3]) : Buffer.from("123"), "note.bin");
+    run.logDict({ index }, "note.yaml");
+    await train(file, index);
+  });
+`;
+const names = "LogMetric, shutdown, startRun, tracked, withRun";
+const code = {
+  esm: `import { ${names} } from "pulse-mlflow";${body}export { leave, shutdown, work };\n`,
+  cjs: `const { ${names} } = require("pulse-mlflow");${body}module.exports = { leave, shutdown, work };\n`,
+};
+
+/** What is left of so many such files with so many tests each: the names of the runs with what is in them. */
+function expected({ files, tests }) {
+  const runs = {};
+  for (let file = 0; file < files; file++) {
+    runs[`open ${file}`] = { params: { file: `${file}` }, metrics: {} };
+    for (let index = 0; index < tests; index++) {
+      runs[`work ${file} ${index}`] = { params: { index: `${index}` }, metrics: { "ms.count": 3, "ms.p95": 20 } };
+      runs[`train ${file} ${index}`] = { params: { file: `${file}`, index: `${index}` }, metrics: { loss: index } };
+    }
+  }
+  return runs;
+}
+
+const imported = 'import { leave, shutdown, work } from "./code.mjs";\n';
+const required = 'const { leave, shutdown, work } = require("./code.cjs");\n';
+
+/** A test file; `define` is what defines a test there. */
+const testFile = (head, file, tests, { define = "test", end = "" }) => `${head}
+for (let index = 0; index < ${tests}; index++) ${define}(\`work \${index}\`, () => work(${file}, index));
+${define}("open", () => leave(${file}));
+${end}`;
+
+/** The program of a runtime, with the same runs as one test file. */
+const program = (tests) => `${imported}
+for (let index = 0; index < ${tests}; index++) await work(0, index);
+leave(0);
+`;
+
+/**
+ * Makes a project of so many test files, runs the runner (`command` with the toolset's packages) and looks at what is stored. Where `killed`, the
+ * runner may end its processes without a word to them: what they had not stored yet is in outboxes, and `sync` brings it.
+ */
+async function play({
+  set = "runners",
+  files = 3,
+  tests = 3,
+  name = "test.mjs",
+  head,
+  settings,
+  links = [],
+  command,
+  killed = false,
+  torn = killed,
+  env,
+  ...rest
+}) {
+  const modules = await toolset(set, sets[set]);
+  const own = { "package.json": { private: true }, "code.mjs": code.esm, "code.cjs": code.cjs, ...settings };
+  for (let file = 0; file < files; file++) if (head !== undefined) own[`part${file}.${name}`] = testFile(head, file, tests, rest);
+  const folder = folderOf(own, "runner");
+  putPackage(folder);
+  putLinks(folder, tool(""), ...DEPENDENCIES);
+  putLinks(folder, modules, ...links);
+  const home = folderOf({}, "home");
+  const place = { cwd: folder, env: { HOME: home, XDG_STATE_HOME: join(home, "state"), ...env } };
+  const [executable, ...args] = command(modules);
+
+  const { status, output } = await start(executable, args, place);
+  const early = stored(folder, home);
+  const told = `\n--- the runner, ${status}:\n${output.slice(-6_000)}\n--- its files: ${JSON.stringify(early.files)}`;
+  assert.equal(status, 0, told);
+  assert.doesNotMatch(
+    output,
+    /torn down|open handle|unhandled|uncaught|did not exit|fail(ed|ing) to exit|MaxListeners|pulse-mlflow: /i,
+    told,
+  );
+  const made = expected({ files, tests });
+  // No event says that an environment is torn down: what is open then is ended by whoever comes next.
+  if (torn) for (const run of Object.values(early.runs)) delete run.status;
+  if (!killed) assert.deepEqual(early.runs, made, `after the runner${told}`);
+
+  const sync = await start(process.execPath, ["node_modules/pulse-mlflow/dist/esm/cli/main.js", "sync"], place);
+  assert.equal(sync.status, 0, `${sync.output}${told}`);
+  const { runs, files: left } = stored(folder, home);
+  assert.deepEqual(runs, made, `after sync: ${sync.output}${told}`);
+  const notes = left.filter(([path, size]) => NOTES.some(([name, bytes]) => path.endsWith(name) && size === bytes));
+  assert.equal(notes.length, files * tests * NOTES.length, `${sync.output}${told}`);
+  assert.deepEqual(
+    left.filter(([path, size]) => size === 0 || /\.(outbox|db)$/.test(path)),
+    left.filter(([path]) => path === "mlflow.db"),
+    `${sync.output}${told}`,
+  );
+}
+
+/** The files of each run, with their sizes. */
+const NOTES = [
+  ["note.md", 6],
+  ["note.bin", 3],
+  ["note.yaml", 9],
+];
+
+/** What is stored of a project: its runs by name, all over, and its files with their sizes. */
+function stored(folder, home) {
+  const runs = {};
+  const database = join(folder, "mlflow.db");
+  for (const { name, status, params, metrics } of existsSync(database) ? storedRuns(database) : []) {
+    const state = status === "RUNNING" ? { status } : {};
+    const twice = name in runs ? { twice: true } : {};
+    // Percentiles are within 1 %.
+    const rounded = Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, Math.round(value)]));
+    runs[name] = { params, metrics: rounded, ...state, ...twice };
+  }
+  const files = [folder, home].flatMap((top) =>
+    readdirSync(top, { recursive: true, withFileTypes: true })
+      .filter((each) => each.isFile())
+      .map((each) => join(each.parentPath ?? each.path, each.name))
+      .filter((path) => !relative(top, path).startsWith("node_modules"))
+      .map((path) => [relative(top, path), statSync(path).size])
+      .filter(([path]) => /mlflow\.db$|note\.\w+$|state/.test(path)),
+  );
+  return { runs, files };
+}
+
+const jest = ({ environment = "node", args = [], flags = [], settings, ...rest } = {}) => ({
+  settings: {
+    "jest.config.json": {
+      testEnvironment: environment,
+      transform: {},
+      watchman: false,
+      cacheDirectory: "<rootDir>/cache",
+      testMatch: ["**/*.test.*js"],
+    },
+  },
+  head: required,
+  name: "test.js",
+  links: ["jest", "jest-environment-jsdom"],
+  torn: true,
+  command: (modules) => [process.execPath, ...flags, join(modules, "jest/bin/jest.js"), ...args],
+  ...rest,
+});
+
+const vitest = ({ pool, environment = "node", server, ...rest }) => ({
+  settings: { "vitest.config.mjs": `export default ${JSON.stringify({ test: { pool, environment, server, include: ["*.test.mjs"] } })};` },
+  head: `import { test } from "vitest";\n${imported}`,
+  links: ["vitest", "jsdom", "happy-dom"],
+  command: (modules) => [process.execPath, join(modules, "vitest/vitest.mjs"), "run"],
+  files: 10,
+  tests: 10,
+  ...rest,
+});
+
+const POOLS = ["forks", "threads", "vmThreads"];
+
+function* specs() {
+  for (const [version, set] of [
+    ["29", "runners-before"],
+    ["30", "runners"],
+  ]) {
+    yield [`Jest ${version}, CommonJS, two workers`, jest({ set, args: ["-w", "2"], killed: true })];
+    yield [`Jest ${version}, in band`, jest({ set, args: ["--runInBand"] })];
+    const esm = { flags: ["--experimental-vm-modules"], head: imported, name: "test.mjs" };
+    yield [`Jest ${version}, ESM`, jest({ set, ...esm, args: ["-w", "2"], killed: true })];
+    yield [`Jest ${version}, jsdom`, jest({ set, environment: "jsdom", args: ["--runInBand"] })];
+    yield [`Jest ${version}, open handles`, jest({ set, args: ["--detectOpenHandles"], end: "afterAll(() => shutdown());\n" })];
+  }
+  for (const pool of POOLS) yield [`Vitest 4, ${pool}`, vitest({ pool, killed: pool !== "forks" })];
+  for (const environment of ["jsdom", "happy-dom"]) yield [`Vitest 4, ${environment}`, vitest({ pool: "forks", environment, files: 2 })];
+  yield ["Vitest 4, jsdom in vmThreads", vitest({ pool: "vmThreads", environment: "jsdom", files: 2, killed: true })];
+  yield ["Vitest 4, inlined", vitest({ pool: "forks", server: { deps: { inline: ["pulse-mlflow"] } }, files: 2 })];
+  for (const pool of POOLS)
+    yield [`Vitest 3, ${pool}`, vitest({ set: "runners-before", pool, links: ["vitest"], killed: pool !== "forks" })];
+
+  const mocha = (...args) => ({
+    head: imported,
+    define: "it",
+    links: ["mocha"],
+    command: (modules) => [process.execPath, join(modules, "mocha/bin/mocha.js"), ...args, "*.test.mjs"],
+  });
+  yield ["mocha", mocha()];
+  yield ["mocha, --exit", mocha("--exit")];
+  yield ["mocha, --parallel", { ...mocha("--parallel"), killed: true }];
+  yield [
+    "ava",
+    {
+      head: `import test from "ava";\n${imported}const define = (name, fn) => test(name, async (t) => { await fn(); t.pass(); });\n`,
+      define: "define",
+      links: ["ava"],
+      command: (modules) => [process.execPath, join(modules, "ava/entrypoints/cli.mjs")],
+    },
+  ];
+  const node = { head: `import { test } from "node:test";\n${imported}`, command: () => [process.execPath, "--test"] };
+  yield ["node:test", node];
+  yield [
+    "Playwright",
+    {
+      head: `import { test } from "@playwright/test";\n${imported}`,
+      links: ["@playwright/test"],
+      command: (modules) => [process.execPath, join(modules, "@playwright/test/cli.js"), "test", "--workers=2", "--reporter=line"],
+    },
+  ];
+
+  const runtimes = "runtimes";
+  const bun = (modules) => join(modules, "bun/bin/bun.exe");
+  const deno = (modules) => join(modules, "deno/deno");
+  const settings = { "deno.json": { nodeModulesDir: "manual" } };
+  const bunTests = { head: `import { test } from "bun:test";\n${imported}`, command: (modules) => [bun(modules), "test"] };
+  yield ["Bun, tests", { set: runtimes, ...bunTests, killed: true }];
+  const bunProgram = { settings: { "program.js": program(3) }, command: (modules) => [bun(modules), "program.js"] };
+  yield ["Bun, program", { set: runtimes, files: 1, ...bunProgram }];
+  const denoTests = { settings, head: imported, define: "Deno.test", command: (modules) => [deno(modules), "test", "-A"] };
+  yield ["Deno, tests", { set: runtimes, ...denoTests, killed: true }];
+  const denoProgram = {
+    settings: { ...settings, "program.ts": program(3) },
+    command: (modules) => [deno(modules), "run", "-A", "program.ts"],
+  };
+  yield ["Deno, program", { set: runtimes, files: 1, ...denoProgram }];
+}
+
+export function* runners() {
+  for (const [name, spec] of specs()) yield [name, () => play(spec)];
+}
