@@ -163,7 +163,7 @@ function stored(folder, home) {
   const files = [folder, home].flatMap((top) =>
     readdirSync(top, { recursive: true, withFileTypes: true })
       .filter((each) => each.isFile())
-      .map((each) => join(each.parentPath ?? each.path, each.name))
+      .map((each) => join(each.parentPath, each.name))
       .filter((path) => !relative(top, path).startsWith("node_modules"))
       .map((path) => [relative(top, path), statSync(path).size])
       .filter(([path]) => /mlflow\.db$|note\.\w+$|state/.test(path)),
