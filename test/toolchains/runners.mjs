@@ -86,9 +86,16 @@ for (let index = 0; index < ${tests}; index++) await work(0, index);
 leave(0);
 `;
 
+const CLI = "node_modules/pulse-mlflow/dist/esm/cli/main.js";
+
+/** A program that comes after the tests, and stays long enough to look for what they have left. */
+const NEXT = "next.mjs";
+const next =
+  'import { withRun } from "pulse-mlflow";\nwithRun({ experiment: "Runners", runName: "next" }, () => {});\nsetTimeout(() => {}, 2_000);\n';
+
 /**
  * Makes a project of so many test files, runs the runner (`command` with the toolset's packages) and looks at what is stored. Where `killed`, the
- * runner may end its processes without a word to them: what they had not stored yet is in outboxes, and `sync` brings it.
+ * runner may end its processes without a word to them: what they had not stored yet is in outboxes. Then `sync`, or the next program, brings the rest.
  */
 async function play({
   set = "runners",
@@ -101,11 +108,12 @@ async function play({
   command,
   killed = false,
   torn = killed,
+  after = "sync",
   env,
   ...rest
 }) {
   const modules = await toolset(set, sets[set]);
-  const own = { "package.json": { private: true }, "code.mjs": code.esm, "code.cjs": code.cjs, ...settings };
+  const own = { "package.json": { private: true }, "code.mjs": code.esm, "code.cjs": code.cjs, [NEXT]: next, ...settings };
   for (let file = 0; file < files; file++) if (head !== undefined) own[`part${file}.${name}`] = testFile(head, file, tests, rest);
   const folder = folderOf(own, "runner");
   putPackage(folder);
@@ -129,10 +137,11 @@ async function play({
   if (torn) for (const run of Object.values(early.runs)) delete run.status;
   if (!killed) assert.deepEqual(early.runs, made, `after the runner${told}`);
 
-  const sync = await start(process.execPath, ["node_modules/pulse-mlflow/dist/esm/cli/main.js", "sync"], place);
+  const sync = await start(process.execPath, after === "sync" ? [CLI, "sync"] : [after], place);
+  if (after === NEXT) made.next = { params: {}, metrics: {} };
   assert.equal(sync.status, 0, `${sync.output}${told}`);
   const { runs, files: left } = stored(folder, home);
-  assert.deepEqual(runs, made, `after sync: ${sync.output}${told}`);
+  assert.deepEqual(runs, made, `after ${after}: ${sync.output}${told}`);
   const notes = left.filter(([path, size]) => NOTES.some(([name, bytes]) => path.endsWith(name) && size === bytes));
   assert.equal(notes.length, files * tests * NOTES.length, `${sync.output}${told}`);
   assert.deepEqual(
@@ -206,10 +215,10 @@ function* specs() {
     ["29", "runners-before"],
     ["30", "runners"],
   ]) {
-    yield [`Jest ${version}, CommonJS, two workers`, jest({ set, args: ["-w", "2"], killed: true })];
-    yield [`Jest ${version}, in band`, jest({ set, args: ["--runInBand"] })];
+    yield [`Jest ${version}, CommonJS, two workers`, jest({ set, args: ["-w", "2"] })];
+    yield [`Jest ${version}, in band`, jest({ set, args: ["--runInBand"], after: NEXT })];
     const esm = { flags: ["--experimental-vm-modules"], head: imported, name: "test.mjs" };
-    yield [`Jest ${version}, ESM`, jest({ set, ...esm, args: ["-w", "2"], killed: true })];
+    yield [`Jest ${version}, ESM`, jest({ set, ...esm, args: ["-w", "2"] })];
     yield [`Jest ${version}, jsdom`, jest({ set, environment: "jsdom", args: ["--runInBand"] })];
     yield [`Jest ${version}, open handles`, jest({ set, args: ["--detectOpenHandles"], end: "afterAll(() => shutdown());\n" })];
   }
@@ -254,11 +263,11 @@ function* specs() {
   const deno = (modules) => join(modules, "deno/deno");
   const settings = { "deno.json": { nodeModulesDir: "manual" } };
   const bunTests = { head: `import { test } from "bun:test";\n${imported}`, command: (modules) => [bun(modules), "test"] };
-  yield ["Bun, tests", { set: runtimes, ...bunTests, killed: true }];
+  yield ["Bun, tests", { set: runtimes, ...bunTests, tests: 10, killed: true }];
   const bunProgram = { settings: { "program.js": program(3) }, command: (modules) => [bun(modules), "program.js"] };
   yield ["Bun, program", { set: runtimes, files: 1, ...bunProgram }];
   const denoTests = { settings, head: imported, define: "Deno.test", command: (modules) => [deno(modules), "test", "-A"] };
-  yield ["Deno, tests", { set: runtimes, ...denoTests, killed: true }];
+  yield ["Deno, tests", { set: runtimes, ...denoTests, tests: 10, killed: true }];
   const denoProgram = {
     settings: { ...settings, "program.ts": program(3) },
     command: (modules) => [deno(modules), "run", "-A", "program.ts"],
