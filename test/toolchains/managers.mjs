@@ -9,7 +9,7 @@ import { folderOf, start, storedRuns } from "./places.mjs";
 /** The last versions that run on Node 20. */
 const tools = { "@yarnpkg/cli-dist": "4.18.1", bun: "1.4.5", pnpm: "12.21.0", "pnpm-10": "npm:pnpm@10.34.8", yarn: "1.22.22" };
 
-/** A run that needs what the package depends on for percentiles, YAML and patterns. */
+/** A run that needs what the package brings along for percentiles, YAML and patterns. */
 const body = `
 class Watch {
   read() {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { tool, toolset } from "./install.mjs";
+import { toolset } from "./install.mjs";
 import { folderOf, putLinks, putPackage, start, storedRuns } from "./places.mjs";
 
 /** The last versions that run on Node 20. */
@@ -21,8 +21,6 @@ const sets = {
   "runners-before": { jest: "29.7.0", "jest-environment-jsdom": "29.7.0", vite: "7.3.8", vitest: "3.2.4" },
   runtimes: { bun: "1.4.5", deno: "2.9.6" },
 };
-
-const DEPENDENCIES = ["@datadog/sketches-js", "aws4fetch", "picomatch", "yaml"];
 
 /** The code under test. `work` makes two runs; what `leave` makes is ended by nobody. */
 const body = `
@@ -117,7 +115,6 @@ async function play({
   for (let file = 0; file < files; file++) if (head !== undefined) own[`part${file}.${name}`] = testFile(head, file, tests, rest);
   const folder = folderOf(own, "runner");
   putPackage(folder);
-  putLinks(folder, tool(""), ...DEPENDENCIES);
   putLinks(folder, modules, ...links);
   const home = folderOf({}, "home");
   const place = { cwd: folder, env: { HOME: home, XDG_STATE_HOME: join(home, "state"), ...env } };
