@@ -50,7 +50,7 @@ for (const file of readdirSync("dist/esm", { recursive: true })) {
 }
 
 await build({
-  entryPoints: [...entries, "cli/main"].map((entry) => `src/${entry}.ts`),
+  entryPoints: [...entries, "cli/main", "browser/index"].map((entry) => `src/${entry}.ts`),
   outdir: "dist/esm",
   outbase: "src",
   bundle: true,
