@@ -5,8 +5,16 @@
 const KEY = Symbol.for("pulse-mlflow/1");
 
 /** Gives the shared slot of that name, made by the first copy that asks. */
-export function shared<T>(name: string, make: () => T): T {
-  const home = globalThis as { [KEY]?: Map<string, unknown> };
+export const shared = <T>(name: string, make: () => T): T => slot(globalThis, name, make);
+
+/**
+ * Likewise for all of a process, also where a test runner gives each file a `globalThis` of its own: listeners to the process's end, and what it has
+ * but once.
+ */
+export const sharedByProcess = <T>(name: string, make: () => T): T => shared(name, () => slot(process, name, make));
+
+function slot<T>(place: object, name: string, make: () => T): T {
+  const home = place as { [KEY]?: Map<string, unknown> };
   home[KEY] ??= new Map();
   const slots = home[KEY];
   if (!slots.has(name)) slots.set(name, make());

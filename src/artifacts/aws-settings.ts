@@ -5,6 +5,7 @@ import { homeFolder } from "../config/folders.js";
 import type { S3Credentials } from "../config/options.js";
 import { messageOf, PulseError } from "../errors.js";
 import { record, text } from "../http/json.js";
+import { load } from "../loading.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
 /** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
@@ -82,7 +83,7 @@ export class AwsSettings {
     const files = this.#files();
     const filed = keys(files.get("aws_access_key_id"), files.get("aws_secret_access_key"), files.get("aws_session_token"));
     if (filed) return filed;
-    return checked(await this.#ask(await this.#peer(), PEER));
+    return checked(await this.#ask(this.#peer(), PEER));
   }
 
   async #ask(provider: CredentialsProvider, who: string): Promise<unknown> {
@@ -94,10 +95,9 @@ export class AwsSettings {
   }
 
   /** Node's chain of the AWS SDK, if it is installed. */
-  async #peer(): Promise<CredentialsProvider> {
-    const name: string = PEER; // bundlers are not to look for it
+  #peer(): CredentialsProvider {
     try {
-      const { fromNodeProviderChain } = (await import(name)) as { fromNodeProviderChain: () => CredentialsProvider };
+      const { fromNodeProviderChain } = load(PEER) as { fromNodeProviderChain: () => CredentialsProvider };
       return fromNodeProviderChain();
     } catch (error) {
       throw new ObjectStoreError("UNAUTHORIZED", `There are no credentials for S3. ${HOW}`, error);

@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
 import { messageOf, PulseError } from "../errors.js";
+import { throwIfAborted } from "../http/aborts.js";
 import { makeFolder } from "../make-folder.js";
 import type { ArtifactInfo, ArtifactRepository } from "./artifact-repository.js";
 import { DownloadJournal, NO_LINKS } from "./download-journal.js";
@@ -48,7 +49,7 @@ export async function download(
 ): Promise<string> {
   const hold = setInterval(() => {}, HOLD_MS);
   try {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     const job = new Download(repository, resolve(target), options);
     const { folder } = parted(path);
     const entry = path === "" ? undefined : (await repository.list(folder)).find((each) => each.path === path);
@@ -57,7 +58,7 @@ export async function download(
     else throw new PulseError("ARTIFACT_NOT_FOUND", `There is no ${path} in ${repository.uri}.`);
     return job.place(path);
   } catch (error) {
-    if (options.signal?.aborted) throw options.signal.reason;
+    throwIfAborted(options.signal);
     throw error;
   } finally {
     clearInterval(hold);
@@ -90,7 +91,7 @@ class Download {
     const { signal, onRefused } = this.#options;
     const refused: string[] = [];
     for await (const entry of walk(this.#repository, path, true, onRefused)) {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       if (refused.some((folder) => entry.path.startsWith(`${folder}/`))) continue;
       try {
         await this.#entry(entry, journal);
@@ -138,7 +139,7 @@ class Download {
         }
         const stream = await this.#repository.read(entry.path, bytes - known.length);
         for await (const all of signal ? addAbortSignal(signal, stream) : stream) {
-          signal?.throwIfAborted();
+          throwIfAborted(signal);
           const same = Math.min(known.length, (all as Buffer).length);
           isOther = !known.subarray(0, same).equals((all as Buffer).subarray(0, same));
           if (isOther) break;

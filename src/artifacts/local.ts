@@ -1,9 +1,11 @@
-import { constants, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { constants, fdatasync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, lstat, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
+import { throwIfAborted } from "../http/aborts.js";
 import { makeFolder } from "../make-folder.js";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 import { bytesOf, checkLength } from "./content.js";
@@ -11,6 +13,7 @@ import { isInside, leadsOut, realPath } from "./inside.js";
 import { checkedListing, type ListedEntry } from "./paths.js";
 import { isUnfinished, sweepUnfinished, unfinishedBeside } from "./unfinished.js";
 
+const flushed = promisify(fdatasync);
 /** Files that are looked at at once. */
 const LOOKED_AT_ONCE = 32;
 
@@ -25,6 +28,8 @@ export class LocalRepository implements ArtifactRepository {
   /** Folders in which it has looked for what dead programs have left. */
   readonly #swept = new Set<string>();
   readonly #needPlace: (() => void) | undefined;
+  /** What is being written, by its place. */
+  readonly #unfinished = new Map<string, string>();
 
   /**
    * @param root an absolute path; it need not exist yet
@@ -37,30 +42,33 @@ export class LocalRepository implements ArtifactRepository {
   }
 
   async upload(path: string, content: ArtifactContent, { signal, onProgress }: UploadOptions = {}): Promise<void> {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const target = this.#attempt("stored", path, () => this.#place(path));
     const temporary = unfinishedBeside(target);
     let handle: FileHandle | undefined;
+    this.#unfinished.set(target, temporary);
     try {
       handle = await open(temporary, "wx");
       let written = 0;
       for await (const chunk of bytesOf(content, 0, content.size, signal)) {
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
         await writeAll(handle, chunk, written);
         written += chunk.length;
         onProgress?.(written);
       }
       // Who is told that it is stored lets go of the original.
-      await handle.datasync();
+      await flushed(handle.fd); // not the handle's own: Yarn's, which also reads in archives, has none
       await handle.close();
       handle = undefined;
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       await rename(temporary, target);
     } catch (error) {
       await handle?.close().catch(() => {});
       await rm(temporary, { force: true }).catch(() => {});
-      if (signal?.aborted) throw signal.reason;
+      throwIfAborted(signal);
       throw this.#problem("stored", path, error);
+    } finally {
+      if (this.#unfinished.get(target) === temporary) this.#unfinished.delete(target);
     }
   }
 
@@ -81,6 +89,8 @@ export class LocalRepository implements ArtifactRepository {
       try {
         writeFileSync(temporary, bytes, { flag: "wx" });
         renameSync(temporary, target);
+        const begun = this.#unfinished.get(target);
+        if (begun !== undefined) rmSync(begun, { force: true }); // the process exits: nobody will go on with it
       } catch (error) {
         rmSync(temporary, { force: true });
         throw error;

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { PulseError } from "../errors.js";
+import { throwIfAborted } from "../http/aborts.js";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 
 /** Keeps files in this process. */
@@ -11,7 +12,7 @@ export class MemoryRepository implements ArtifactRepository {
 
   async upload(path: string, { size, open }: ArtifactContent, { signal }: UploadOptions = {}): Promise<void> {
     const bytes = await buffer(open(0, size));
-    signal?.throwIfAborted(); // another file may have taken its place meanwhile
+    throwIfAborted(signal); // another file may have taken its place meanwhile
     if (bytes.length !== size) throw new PulseError("REJECTED", `${path} ended after ${bytes.length} of ${size} bytes.`);
     this.files.set(path, bytes);
   }

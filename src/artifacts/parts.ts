@@ -1,4 +1,5 @@
 import { messageOf, PulseError } from "../errors.js";
+import { reasonOf } from "../http/aborts.js";
 import { Failure } from "../http/failure.js";
 import { list, record, text } from "../http/json.js";
 import type { ArtifactContent, UploadOptions } from "./artifact-repository.js";
@@ -78,7 +79,9 @@ export async function uploadParts({ upload, put, onParts, onProgress, signal, on
   const all = Array.from({ length: partCount(upload) }, (_, i) => i + 1);
   const missing = all.filter((number) => !done.has(number) && (only === undefined || number === only));
   const giveUp = new AbortController();
-  const either = signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal;
+  const stop = (): void => giveUp.abort(signal && reasonOf(signal));
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop, { once: true });
   const range = (number: number) => ({
     number,
     start: (number - 1) * upload.partSize,
@@ -88,7 +91,7 @@ export async function uploadParts({ upload, put, onParts, onProgress, signal, on
   const work = async (): Promise<void> => {
     for (let number = missing.shift(); number !== undefined && failed === undefined; number = missing.shift()) {
       try {
-        done.set(number, { number, etag: await put(range(number), either) });
+        done.set(number, { number, etag: await put(range(number), giveUp.signal) });
       } catch (error) {
         failed ??= { error };
         return giveUp.abort();
@@ -99,6 +102,7 @@ export async function uploadParts({ upload, put, onParts, onProgress, signal, on
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+  signal?.removeEventListener("abort", stop);
   if (failed) throw failed.error;
   return [...done.values()].sort((a, b) => a.number - b.number);
 }

@@ -1,4 +1,5 @@
 import { PulseError } from "../errors.js";
+import { reasonOf } from "../http/aborts.js";
 import { Failure } from "../http/failure.js";
 import { list, record, text } from "../http/json.js";
 import type { MlflowApi } from "../http/mlflow-api.js";
@@ -53,7 +54,7 @@ export class ProxiedParts {
     const kept = keptAt(state, content.size);
     if (signal?.aborted) {
       if (kept) await this.#abort(path, kept);
-      throw signal.reason;
+      throw reasonOf(signal);
     }
     const fresh = kept !== undefined && Date.now() - kept.began < URLS_LIVE_MS ? kept : undefined;
     if (kept && !fresh) await this.#abort(path, kept);

@@ -1,6 +1,7 @@
 import { Readable, Transform } from "node:stream";
 import type { ServerSettings } from "../config/server.js";
 import { PulseError } from "../errors.js";
+import { throwIfAborted } from "../http/aborts.js";
 import { Failure } from "../http/failure.js";
 import { list, objectIn } from "../http/json.js";
 import { MlflowApi } from "../http/mlflow-api.js";
@@ -64,10 +65,10 @@ export class ProxiedRepository implements ArtifactRepository {
         const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has put the parts of ${path} together, but it is not there.`);
         return await this.#confirm(path, content.size, lost);
       }
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       await this.#put(path, content, options);
     } catch (error) {
-      if (signal?.aborted) throw signal.reason;
+      throwIfAborted(signal);
       throw problemOf(error);
     }
   }

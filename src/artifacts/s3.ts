@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { PulseError } from "../errors.js";
+import { reasonOf, throwIfAborted } from "../http/aborts.js";
 import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 import { AwsSettings, type CredentialsProvider } from "./aws-settings.js";
 import { bodyOf } from "./content.js";
@@ -41,11 +42,11 @@ export class S3Repository implements ArtifactRepository {
     const { signal, onProgress } = options;
     try {
       if (content.size >= this.#sizes.from) return await this.#inParts(path, content, options);
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       await this.#bucket.ask({ method: "PUT", key: this.#key(path), body: bodyOf(content), signal, what: `a PUT of ${path}` });
       onProgress?.(content.size);
     } catch (error) {
-      if (signal?.aborted) throw signal.reason;
+      throwIfAborted(signal);
       throw problemOf(error);
     }
   }
@@ -99,7 +100,7 @@ export class S3Repository implements ArtifactRepository {
     const kept = keptUpload(state, content.size);
     if (signal?.aborted) {
       if (kept) await this.#abort(key, kept);
-      throw signal.reason;
+      throw reasonOf(signal);
     }
     let upload = kept ?? (await this.#begin(path, content.size));
     const onParts = (parts: readonly Part[]): void => {

@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { isError } from "../capture/text.js";
 import { PulseError } from "../errors.js";
+import { reasonOf } from "./aborts.js";
 
 /** What is sent, of a known length; it is opened anew for each attempt. */
 export interface Body {
@@ -44,7 +45,7 @@ const LOOK_MS = 1_000;
 export function transfer(name: string, begin: () => ClientRequest, options: Transfer): Promise<IncomingMessage> {
   const { body, handles = 0, idleMs, signal, hold = false, onSent } = options;
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
+    if (signal?.aborted) return reject(reasonOf(signal));
     const request = begin();
     let socket: Socket | undefined;
     let response: IncomingMessage | undefined;
@@ -63,7 +64,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
       reject(error);
       request.destroy(isError(error) ? error : undefined);
     };
-    const aborted = (): void => fail(signal?.reason);
+    const aborted = (): void => fail(signal && reasonOf(signal));
     signal?.addEventListener("abort", aborted);
     const look = (): void => {
       const now = performance.now();

@@ -1,7 +1,7 @@
 import timers from "node:timers";
 import { leaving } from "../context/detached.js";
 import type { TerminalStatus } from "../entities.js";
-import { shared } from "../registry.js";
+import { sharedByProcess } from "../registry.js";
 import type { Recorder } from "./recorder.js";
 import { signals, survived } from "./stop-signal.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
@@ -13,7 +13,7 @@ const { setImmediate, setTimeout } = timers;
  * The recorders that still may hold something when the process ends. One set of listeners serves them all, in every
  * loaded copy of the package; exit codes and other people's handlers are left alone.
  */
-const recorders: Set<Recorder> = shared("recorders", () => new Set<Recorder>());
+const recorders: Set<Recorder> = sharedByProcess("recorders", () => new Set<Recorder>());
 
 const KILLED: UnfinishedEnd = { status: "KILLED", partial: false };
 const FAILED: UnfinishedEnd = { status: "FAILED", partial: false };
@@ -27,12 +27,12 @@ const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /** Has what is recorded at `beforeExit` not keep the process, whatever the store. */
 export function watchLeaving(): void {
-  shared("leaving", () => process.prependListener("beforeExit", beginLeaving));
+  sharedByProcess("leaving", () => process.prependListener("beforeExit", beginLeaving));
 }
 
 /** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
 export function guardAtExit(recorder: Recorder): void {
-  shared("exit listeners", () => {
+  sharedByProcess("exit listeners", () => {
     process.on("beforeExit", () => {
       const end = endAt(Number(process.exitCode ?? (isEntryUnsettled() ? UNSETTLED_CODE : 0)));
       for (const each of recorders) {
@@ -42,14 +42,17 @@ export function guardAtExit(recorder: Recorder): void {
     });
     // Only watched: whoever handles uncaught errors goes on doing so.
     process.on("uncaughtExceptionMonitor", () => note("FAILED"));
-    process.on("exit", (code) => {
+    const exit = (code: unknown): void => {
       // Node itself may set it in a listener before this one.
       const end = endAt(Number(process.exitCode ?? code));
       askWorkers(ENDS.indexOf(end) + 1);
       for (const each of recorders) each.drainSync(end);
       awaitWorkers();
       sayLeft();
-    });
+    };
+    process.on("exit", exit);
+    // Tests of Deno end with the event of browsers alone.
+    if ("Deno" in globalThis) (globalThis as Partial<EventTarget>).addEventListener?.("unload", () => exit(0));
     joinThreads(leave);
     joinTestRunner();
     for (const signal of SIGNALS) listen(signal);
@@ -59,7 +62,7 @@ export function guardAtExit(recorder: Recorder): void {
     return true;
   });
   // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
-  shared("last warnings", () => process.on("exit", sayAll));
+  sharedByProcess("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
 }
 

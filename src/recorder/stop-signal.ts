@@ -1,4 +1,4 @@
-import { shared } from "../registry.js";
+import { sharedByProcess } from "../registry.js";
 
 /** Our listeners of signals, and what has come of them. Of all loaded copies of the package. */
 interface Signals {
@@ -9,10 +9,10 @@ interface Signals {
   turned?: boolean;
 }
 
-export const signals: Signals = shared("signals", () => ({ listeners: new Map(), stopping: false }));
+export const signals: Signals = sharedByProcess("signals", () => ({ listeners: new Map(), stopping: false }));
 
 /** Told when the process goes on. */
-export const survived: Set<() => void> = shared("survived signals", () => new Set<() => void>());
+export const survived: Set<() => void> = sharedByProcess("survived signals", () => new Set<() => void>());
 
 /**
  * A run is opened: a program that does so in a later turn than the one in which a signal came has survived it. The signal still counts for the

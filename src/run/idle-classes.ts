@@ -1,10 +1,10 @@
 import { ownName } from "../capture/text.js";
 import { Diagnostics } from "../diagnostics.js";
-import { shared } from "../registry.js";
+import { sharedByProcess } from "../registry.js";
 import { defaultHost } from "./host.js";
 
 /** Tracked classes of which no decorated method is known. A subclass may have some, so that only the process's end tells. */
-const idle = shared("idle classes", () => {
+const idle = sharedByProcess("idle classes", () => {
   const classes = new Set<object>();
   process.on("exit", () => {
     const diagnostics = defaultHost()?.diagnostics ?? new Diagnostics();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { LocalRepository } from "../../src/artifacts/local.js";
-import { allOf, contentOf, someBytes } from "../support/contents.js";
+import { allOf, contentOf, someBytes, stalling } from "../support/contents.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-local-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -90,4 +90,25 @@ test("what stands in the way is said, with what may help", async () => {
   if (process.getuid?.() === 0) return; // root may write everywhere
   chmodSync(join(root, "folder"), 0o500);
   await assert.rejects(repository.upload("folder/x.txt", contentOf("x")), { code: "NOT_WRITABLE" });
+});
+
+test("a file that is stored at once, since the process exits, leaves nothing of the upload that was under way", async () => {
+  const { root, repository } = place();
+  let stalled = (): void => undefined;
+  const begun = new Promise<void>((resolve) => {
+    stalled = resolve;
+  });
+  const abort = new AbortController();
+  const upload = repository.upload(
+    "a/f.txt",
+    stalling(someBytes(100), 10, () => stalled()),
+    { signal: abort.signal },
+  );
+  await begun;
+  assert.equal(readdirSync(join(root, "a")).length, 1);
+  repository.uploadSync("a/f.txt", contentOf("whole"));
+  assert.deepEqual(readdirSync(join(root, "a")), ["f.txt"]);
+  abort.abort(new Error("over"));
+  await assert.rejects(upload, /over/);
+  assert.equal(readFileSync(join(root, "a/f.txt"), "utf8"), "whole");
 });

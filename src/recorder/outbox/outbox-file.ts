@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
 import timers from "node:timers";
 import { soon } from "../../context/detached.js";
-import { shared } from "../../registry.js";
+import { sharedByProcess } from "../../registry.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../../stores/sql/driver.js";
 import { NO_FILES, OUTBOX_VERSION, TABLES } from "./rows.js";
 
@@ -17,7 +17,7 @@ const HUGE_WAL = 16 * 1024 * 1024;
 const LOOK_EVERY = 16;
 
 /** The outboxes that trackers of this thread hold, whatever the copy of the package. */
-const owned: Set<string> = shared("outboxes", () => new Set<string>());
+const owned: Set<string> = sharedByProcess("outboxes", () => new Set<string>());
 
 /**
  * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a worker

@@ -1,6 +1,6 @@
 import { messageOf, PulseError } from "../../errors.js";
 import { load, locate, searched } from "../../loading.js";
-import { shared } from "../../registry.js";
+import { sharedByProcess } from "../../registry.js";
 import type { SqlValue } from "./sql-values.js";
 
 export type { SqlValue } from "./sql-values.js";
@@ -46,7 +46,7 @@ export interface OpenOptions {
  * collected, and a connection keeps its main file open, with its locks, until then; what is detached is closed at once.
  */
 export function openDatabase(path: string, { waitMs = 0, exclusive = false }: OpenOptions = {}): Database {
-  const { DatabaseSync } = shared("sqlite driver", loadDriver);
+  const { DatabaseSync } = sharedByProcess("sqlite driver", loadDriver);
   const db = new DatabaseSync(":memory:", { timeout: waitMs });
   try {
     if (exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE");
@@ -109,12 +109,15 @@ function whyMissing(error: unknown): string {
   }
 }
 
+/** Loads the driver. @throws PulseError `DRIVER_MISSING` */
+export const needSqlite = (): void => void sharedByProcess("sqlite driver", loadDriver);
+
 /**
  * Loads the driver and opens a database in memory; gives its name, SQLite's version, and where it lies ("" for Node's own).
  * @throws PulseError `DRIVER_MISSING`, or the driver's own error.
  */
 export function trySqlite(): { readonly name: string; readonly version: string; readonly path: string } {
-  const driver = shared("sqlite driver", loadDriver);
+  const driver = sharedByProcess("sqlite driver", loadDriver);
   const db = new driver.DatabaseSync(":memory:");
   try {
     const version = String(db.prepare("SELECT sqlite_version() AS version").get()?.["version"]);

@@ -16,7 +16,7 @@ import {
 } from "../tracking-store.js";
 import { Apart, isRefusal, Restart } from "./apart.js";
 import { createFile, fileIdentity, fsCode, isBeingMade } from "./database-file.js";
-import { type Database, FILE, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";
+import { type Database, FILE, needSqlite, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";
 import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
 
@@ -222,6 +222,7 @@ export class SqliteStore implements ReadyStore {
       if (fileIdentity(this.#path) === open.file) return open;
       this.#disconnect(); // the file was removed or replaced: writing on would go into a file nobody can open
     }
+    needSqlite(); // before there is an empty file that nobody fills
     if (!createFile(this.#path)) this.#seen ??= performance.now();
     if (this.#seen !== undefined && isBeingMade(this.#path, this.#seen)) {
       throw new PulseError("STORE_BUSY", `${this.#path} is empty and new: another program seems to be making it just now.`);
