@@ -1,19 +1,10 @@
 // The program that the bundlers get, and what must be there after it has run where only the SQLite driver is installed.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { tool } from "./install.mjs";
 import { folderOf, putDriver, putPackage, start, storedRuns } from "./places.mjs";
 
-/**
- * Whether the four packages that this one needs are part of its `dist`. As long as they are not, what uses them (YAML, patterns, percentiles)
- * works only where the package stays in `node_modules`.
- */
-const DEPENDENCIES_ARE_BUILT_IN = false;
-
-const DEPENDENCIES = ["@datadog/sketches-js", "aws4fetch", "picomatch", "yaml"];
-
-/** What is logged with the help of other packages. A decorator is applied by hand, as compilers do: this is plain JavaScript. */
+/** What is logged with the help of what the package brings along of others. A decorator is applied by hand, as compilers do: this is plain JavaScript. */
 const HELPED = `
   const own = Object.getOwnPropertyDescriptor(Cache.prototype, "lookUp");
   const { value } = LogMetric("ms", { aggregate: ["p50"] })(Cache.prototype, "lookUp", own) ?? own;
@@ -22,7 +13,7 @@ const HELPED = `
   run.logArtifacts("out", "all", { exclude: ["**/*.tmp"] });`;
 
 /** A function that records a run, without `flush`. */
-const recording = (helped) => `
+const RECORDING = `
 class Cache {
   lookUp(ms) {
     return { ms };
@@ -30,7 +21,7 @@ class Cache {
 }
 const record = () => withRun({ experiment: "Bundled", runName: "bundled", params: { lr: 0.1 } }, (run) => {
   run.logMetric("loss", 0.25);
-  run.logText("x", "a.txt");${helped ? HELPED : ""}
+  run.logText("x", "a.txt");${HELPED}
 });
 `;
 
@@ -39,24 +30,13 @@ const IMPORTS = {
   cjs: 'const { LogMetric, withRun } = require("pulse-mlflow");',
 };
 
-/** Whether the program can use everything: `installed` says that the package stays in `node_modules`. */
-const isHelped = (installed) => DEPENDENCIES_ARE_BUILT_IN || installed;
-
 /** The start of a program that records one run whenever `record()` is called. */
-export const recorder = (format, { installed = false } = {}) => `${IMPORTS[format]}${recording(isHelped(installed))}`;
+export const recorder = (format) => `${IMPORTS[format]}${RECORDING}`;
 
 /** The folder that is logged; it lies in the working folder. */
 export const LOGGED = { "out/deep/kept.txt": "kept", "out/left.tmp": "left" };
 
 const manifest = (format) => JSON.stringify({ private: true, type: format === "esm" ? "module" : "commonjs" });
-
-/** Puts the package and what it needs into a folder's `node_modules`. */
-export function putAll(folder, options) {
-  putPackage(folder, options);
-  if (DEPENDENCIES_ARE_BUILT_IN) return;
-  // Copies, not links: Next.js takes along only what lies below the project.
-  for (const name of DEPENDENCIES) cpSync(tool(name), join(folder, "node_modules", name), { recursive: true });
-}
 
 /**
  * Bundles a program and starts what came out in a place of its own, when the folder that it was built in is gone.
@@ -64,13 +44,13 @@ export function putAll(folder, options) {
  * warnings that were `said`: there may be none.
  */
 export async function checkBundled({ source, format, installed = false, driver = true }, build) {
-  const project = folderOf({ "package.json": manifest(source), "program.js": `${recorder(source, { installed })}record();\n` }, "project");
-  putAll(project, { driver: false });
+  const project = folderOf({ "package.json": manifest(source), "program.js": `${recorder(source)}record();\n` }, "project");
+  putPackage(project, { driver: false });
   const place = folderOf({ "package.json": manifest(format) });
   const { folder, said } = await build(project);
   cpSync(folder, place, { recursive: true });
   rmSync(project, { recursive: true });
-  if (installed) putAll(place);
+  if (installed) putPackage(place);
   else if (driver) putDriver(place);
 
   const cwd = folderOf(LOGGED, "started");
@@ -80,21 +60,20 @@ export async function checkBundled({ source, format, installed = false, driver =
     assert.equal(status, 0, output);
   } else {
     assert.deepEqual({ status, output }, { status: 0, output: "" });
-    checkStored(cwd, { installed });
+    checkStored(cwd);
   }
   assert.deepEqual(said, []);
 }
 
 /** Compares what is stored in a folder. */
-export function checkStored(folder, { installed = false } = {}) {
-  const helped = isHelped(installed);
+export function checkStored(folder) {
   assert.deepEqual(storedRuns(join(folder, "mlflow.db"), { artifacts: true }), [
     {
       name: "bundled",
       status: "FINISHED",
       params: { lr: "0.1" },
-      metrics: { loss: 0.25, ...(helped && { "ms.p50": 1 }) },
-      artifacts: ["a.txt", ...(helped ? ["a.yaml", "all/deep/kept.txt"] : [])],
+      metrics: { loss: 0.25, "ms.p50": 1 },
+      artifacts: ["a.txt", "a.yaml", "all/deep/kept.txt"],
     },
   ]);
 }
@@ -104,4 +83,36 @@ export function outputOf(project) {
   const folder = join(project, "output");
   mkdirSync(folder);
   return folder;
+}
+
+/** Code that is shared with a browser. */
+const SHARED = `import { LogMetric, tracked, withRun } from "pulse-mlflow";
+const train = tracked((lr) => ({ loss: lr / 2 }), { experiment: "Shared", metrics: "loss" });
+class Model {
+  score() {
+    return 3;
+  }
+}
+const score = Object.getOwnPropertyDescriptor(Model.prototype, "score");
+LogMetric(Model.prototype, "score", score);
+const loss = withRun({ experiment: "Shared" }, (run) => {
+  run.logMetric("loss", 1);
+  return train(0.5).loss + new Model().score();
+});
+console.log("loss", loss);
+`;
+
+/** Bundles code for a browser; what came out needs nothing of Node, does its work, and says once that nothing is recorded. */
+export async function checkForBrowser(build) {
+  const project = folderOf({ "package.json": manifest("esm"), "program.js": SHARED }, "project");
+  putPackage(project);
+  const { folder, said } = await build(project);
+  assert.deepEqual(said, []);
+  const text = readFileSync(join(folder, "app.js"), "utf8");
+  assert.doesNotMatch(text, /["'`](?:node:|fs|path|process)/);
+  const place = folderOf({ "package.json": manifest("esm"), "app.js": text });
+  const { status, output } = await start(process.execPath, [join(place, "app.js")], { cwd: place });
+  assert.deepEqual({ status, lines: output.trim().split("\n").length }, { status: 0, lines: 2 }, output);
+  assert.match(output, /^pulse-mlflow records nothing here.*\nloss 3\.25$|^loss 3\.25\npulse-mlflow records nothing here/m);
+  assert.deepEqual(readdirSync(place).sort(), ["app.js", "package.json"]);
 }

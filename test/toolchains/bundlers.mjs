@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { checkBundled, outputOf } from "./bundled.mjs";
+import { checkBundled, checkForBrowser, outputOf } from "./bundled.mjs";
 import { must, tool, toolset } from "./install.mjs";
 import { nextApps } from "./next.mjs";
 
@@ -62,6 +62,13 @@ export function* bundlers() {
   yield* bundled("Vite 8 SSR", [["esm", "esm"]], vite({}), { installed: true });
   yield* bundled("webpack 5.113, no driver", [["esm", "cjs"]], webpack("webpack-5.113", { minimize: false }), { driver: false });
   yield* bundled("esbuild, no driver", [["esm", "esm"]], esbuild(), { driver: false });
+  for (const [name, build] of [
+    ["Vite 8", vite({}, { ssr: false, rollupOptions: { input: "program.js", output: { entryFileNames: "app.js" } } })],
+    ["webpack 5.113", webpack("webpack-5.113", { minimize: false }, "web")],
+    ["Rspack 1.6", webpack("@rspack/core", {}, "web")],
+    ["esbuild", esbuild({ platform: "browser" })],
+  ])
+    yield [`${name}, for a browser`, () => checkForBrowser((project) => build(project, { source: "esm", format: "esm" }))];
   yield* nextApps();
 }
 
@@ -75,7 +82,7 @@ function* bundled(name, formats, build, place) {
 }
 
 /** webpack, and Rspack, which takes the same settings. Minifying takes webpack ten seconds: once for each pair of formats is enough. */
-function webpack(name, optimization = {}) {
+function webpack(name, optimization = {}, target = "node20") {
   return async (project, { source, format }) => {
     const compile = await load(name);
     const path = outputOf(project);
@@ -87,7 +94,7 @@ function webpack(name, optimization = {}) {
           entry: "./program.js",
           mode: "production",
           optimization,
-          target: "node20",
+          target,
           output: { path, filename: "app.js", library },
           ...(format === "esm" && { experiments: { outputModule: true } }),
         },
@@ -149,8 +156,9 @@ async function rolldown(project, { format }) {
   return { folder: dir, said };
 }
 
-const vite = (ssr) => async (project) => {
-  const build = { ssr: "program.js", outDir: "output", target: "node20", rollupOptions: { output: { entryFileNames: "app.js" } } };
+const vite = (ssr, more) => async (project) => {
+  const rollupOptions = { output: { entryFileNames: "app.js" } };
+  const build = { ssr: "program.js", outDir: "output", target: "node20", rollupOptions, ...more };
   writeFileSync(join(project, "vite.config.js"), `export default ${JSON.stringify({ build, ssr })};`);
   const output = await must(process.execPath, [tool("vite/bin/vite.js"), "build", "--logLevel", "warn"], { cwd: project });
   return { folder: join(project, "output"), said: output === "" ? [] : [output] };
