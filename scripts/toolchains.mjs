@@ -1,7 +1,7 @@
 // The matrix of toolchains: the packed package, its decorators compiled by every tool in every dialect and run on every Node, must leave the
 // very same runs behind, told by a server that only remembers. What README.md says cannot work must fail as it says.
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { bundlers } from "../test/toolchains/bundlers.mjs";
@@ -56,7 +56,9 @@ export async function toolchains(parts = []) {
   await installTools();
   await installPackage();
   const count = { passed: 0, failed: 0 };
-  for (const [name, play] of [...(await compilers()), ...bundlers(), ...runners(), ...managers()]) {
+  const all = [...(await compilers()), ...bundlers(), ...runners(), ...managers()];
+  const documented = ["docs/where-it-runs.md has a case for each row", () => checkRows(all.map(([name]) => name))];
+  for (const [name, play] of [documented, ...all]) {
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const started = performance.now();
     try {
@@ -69,6 +71,23 @@ export async function toolchains(parts = []) {
     }
   }
   return count;
+}
+
+/** What stands in the first cell of each row begins or ends the name of a case, and each case has one. */
+function checkRows(names) {
+  const text = readFileSync(join(root, "docs/where-it-runs.md"), "utf8");
+  const tools = [...text.matchAll(/^\| (?!tool|runtime)([^|]+) \|/gm)].flatMap(([, cell]) => cell.split("; "));
+  const isOf = (tool) => (name) => name.startsWith(tool) || name.endsWith(tool);
+  assert.deepEqual(
+    tools.filter((tool) => !names.some(isOf(tool))),
+    [],
+    "rows without a case",
+  );
+  assert.deepEqual(
+    names.filter((name) => !tools.some((tool) => isOf(tool)(name))),
+    [],
+    "cases without a row",
+  );
 }
 
 /** The cases of decorators, each with its name and what plays it. */

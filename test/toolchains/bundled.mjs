@@ -116,3 +116,39 @@ export async function checkForBrowser(build) {
   assert.match(output, /^pulse-mlflow records nothing here.*\nloss 3\.25$|^loss 3\.25\npulse-mlflow records nothing here/m);
   assert.deepEqual(readdirSync(place).sort(), ["app.js", "package.json"]);
 }
+
+/** Decorators whose runs and experiment are called after the class, and a function after which runs are called. */
+const NAMED = `import { LogMetric, TrackedExperiment, tracked } from "pulse-mlflow";
+@TrackedExperiment()
+class MetaLearner {
+  @LogMetric("loss")
+  evaluate(rate: number) {
+    return { loss: rate };
+  }
+}
+new MetaLearner().evaluate(0.1);
+new MetaLearner().evaluate(0.2);
+tracked(function trainModel(rate: number) { return { loss: rate }; }, { metrics: "loss" })(0.1);
+`;
+
+/** Bundles and minifies decorators of the legacy dialect: names are kept, or it is said once of what they were lost, with the way out. */
+export async function checkNames(build, kept = false) {
+  const tsconfig = { compilerOptions: { experimentalDecorators: true, target: "es2022" } };
+  const project = folderOf({ "package.json": manifest("esm"), "program.ts": NAMED, "tsconfig.json": tsconfig }, "project");
+  putPackage(project, { driver: false });
+  const { folder } = await build(project);
+  const place = folderOf({ "package.json": manifest("esm"), "app.js": readFileSync(join(folder, "app.js"), "utf8") });
+  putDriver(place);
+  const { status, output } = await start(process.execPath, [join(place, "app.js")], { cwd: place });
+  assert.equal(status, 0, output);
+  const names = storedRuns(join(place, "mlflow.db")).map(({ name }) => name);
+  if (kept) {
+    assert.equal(output, "");
+    assert.deepEqual(names.toSorted(), ["MetaLearner.evaluate", "MetaLearner.evaluate", "trainModel"]);
+  } else {
+    assert.equal(names.length, 3);
+    assert.match(output, /A minifier has renamed a class: its runs are called "\w+\.…".*keepNames/);
+    assert.match(output, /A minifier has renamed a function: its runs are called "anonymous"/);
+    assert.equal(output.trim().split("\n").length, 2, output);
+  }
+}

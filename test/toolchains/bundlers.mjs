@@ -1,9 +1,9 @@
 // Bundlers, each set up as a service on Node would be: nothing is external but Node's own modules.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { checkBundled, checkForBrowser, outputOf } from "./bundled.mjs";
+import { checkBundled, checkForBrowser, checkNames, outputOf } from "./bundled.mjs";
 import { must, tool, toolset } from "./install.mjs";
 import { nextApps } from "./next.mjs";
 
@@ -69,6 +69,11 @@ export function* bundlers() {
     ["esbuild", esbuild({ platform: "browser" })],
   ])
     yield [`${name}, for a browser`, () => checkForBrowser((project) => build(project, { source: "esm", format: "esm" }))];
+  yield ["esbuild --minify, names", () => checkNames((project) => esbuild({ minify: true })(project, { format: "esm" }))];
+  yield [
+    "esbuild --minify, names kept",
+    () => checkNames((project) => esbuild({ minify: true, keepNames: true })(project, { format: "esm" }), true),
+  ];
   yield* nextApps();
 }
 
@@ -113,7 +118,7 @@ function esbuild(options) {
     const outdir = outputOf(project);
     const { warnings } = await loadCompiler("esbuild").build({
       absWorkingDir: project,
-      entryPoints: { app: "program.js" },
+      entryPoints: { app: existsSync(join(project, "program.ts")) ? "program.ts" : "program.js" },
       outdir,
       bundle: true,
       platform: "node",

@@ -182,5 +182,5 @@ const filesOf = (cwd) =>
     .sort();
 
 export function* managers() {
-  for (const [name, spec] of specs()) yield [`Installed by ${name}`, () => play(name, spec)];
+  for (const [name, spec] of specs()) yield [name, () => play(name, spec)];
 }

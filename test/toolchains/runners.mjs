@@ -19,6 +19,7 @@ const sets = {
     vitest: "4.1.12",
   },
   "runners-before": { jest: "29.7.0", "jest-environment-jsdom": "29.7.0", vite: "7.3.8", vitest: "3.2.4" },
+  "ts-jest": { "@types/jest": "30.0.0", "@types/node": "20.19.43", jest: "30.5.2", "ts-jest": "29.4.15", typescript: "5.9.3" },
   runtimes: { bun: "1.4.5", deno: "2.9.6" },
 };
 
@@ -278,6 +279,52 @@ function* specs() {
   yield ["Deno, program", { set: runtimes, files: 1, ...denoProgram }];
 }
 
+/** What ts-jest checks: decorators of a dialect, and matchers that the globals of `@types/jest` know. */
+const CHECKED = `import { LogMetric, TrackedExperiment } from "pulse-mlflow";
+import { createTestTracker, type PulseAssertions, pulseMatchers } from "pulse-mlflow/testing";
+
+declare global {
+  namespace jest {
+    interface Matchers<R, T> extends PulseAssertions {}
+  }
+}
+expect.extend(pulseMatchers);
+
+@TrackedExperiment("Runners")
+class Trainer {
+  @LogMetric("loss")
+  train(lr: number): { loss: number } {
+    return { loss: lr };
+  }
+}
+
+test("matchers are typed", () => {
+  const tracker = createTestTracker();
+  tracker.run(() => new Trainer().train(0.5));
+  expect(tracker).toHaveLoggedMetric("loss", { near: 0.5 });
+  // @ts-expect-error near is a number
+  expect(() => expect(tracker).toHaveLoggedMetric("loss", { near: "0.5" })).toThrow();
+});
+`;
+
+async function playTyped(experimentalDecorators) {
+  const modules = await toolset("ts-jest", sets["ts-jest"]);
+  const folder = folderOf({
+    "package.json": { private: true },
+    "jest.config.json": { transform: { "\\.ts$": ["ts-jest"] }, watchman: false, cacheDirectory: "<rootDir>/cache" },
+    "tsconfig.json": {
+      compilerOptions: { target: "es2022", module: "commonjs", strict: true, experimentalDecorators, types: ["node", "jest"] },
+    },
+    "trainer.test.ts": CHECKED,
+  });
+  putPackage(folder);
+  putLinks(folder, modules, ...Object.keys(sets["ts-jest"]));
+  const { status, output } = await start(process.execPath, [join(modules, "jest/bin/jest.js")], { cwd: folder });
+  assert.equal(status, 0, output);
+  assert.match(output, /1 passed, 1 total/);
+}
+
 export function* runners() {
+  for (const dialect of ["standard", "legacy"]) yield [`ts-jest, ${dialect}`, () => playTyped(dialect === "legacy")];
   for (const [name, spec] of specs()) yield [name, () => play(spec)];
 }
