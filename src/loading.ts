@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runInThisContext } from "node:vm";
 import { parts } from "#parts";
@@ -16,8 +16,8 @@ function realProcess(): NodeJS.Process {
 let requires: readonly NodeJS.Require[] | undefined;
 let froms: readonly string[] = [];
 
-/** The places from which modules are looked for, as far as they are there: for people. */
-export const searched = (): readonly string[] => froms.filter(isThere).map(pathOf);
+/** The folders from which modules are looked for, as far as they are there: for people. */
+export const searched = (): readonly string[] => [...new Set(froms.filter(isThere).map((from) => dirname(pathOf(from))))];
 
 const pathOf = (from: string): string => (from.startsWith("file:") ? fileURLToPath(from) : from);
 

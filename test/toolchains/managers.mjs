@@ -139,6 +139,8 @@ async function withoutDriver(cwd, play, doctor) {
     const { status, output } = await play(onNode(program));
     assert.equal(status, 0, output);
     assert.match(output, /\[DRIVER_MISSING\]/);
+    assert.doesNotMatch(output, /OUTBOX_FAILED/);
+    assert.equal(output.match(/npm install/g).length, 1, output);
   }
   const empty = existsSync(join(cwd, "mlflow.db"));
   const told = await play(doctor);

@@ -218,7 +218,11 @@ export class OwnOutbox {
     if (this.#closed) return;
     const { folder, diagnostics } = this.#options;
     const detail = `Nothing can be written down in ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
-    const problem = new PulseError("OUTBOX_FAILED", detail, error);
+    // Without a driver no folder is any better; a database has said it already.
+    const problem =
+      error instanceof PulseError && error.code === "DRIVER_MISSING"
+        ? new PulseError("DRIVER_MISSING", `There is no outbox: ${error.message.replace(error.todo, "").trimEnd()}`, error)
+        : new PulseError("OUTBOX_FAILED", detail, error);
     diagnostics.warnLater(problem);
     if (isDamaged(error) || this.source?.outbox.isCut) {
       const { outbox } = this.source ?? {};
