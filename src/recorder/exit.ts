@@ -107,10 +107,16 @@ function isEntryUnsettled(): boolean {
   return process.listeners("exit").some(({ name }) => name === "handleProcessExit");
 }
 
-/** Vitest ends the threads of its pools without an exit; what it calls back before that, it waits for. */
+/**
+ * Vitest ends the threads of its pools without an exit; what it calls back before that, it waits for. Nothing is written from then on: a thread that is
+ * ended in the middle of a write has the SQLite driver abort the process, as above.
+ */
 function joinTestRunner(): void {
   const { __vitest_worker__: runner } = globalThis as { __vitest_worker__?: { onCleanup?(callback: () => Promise<unknown>): void } };
-  runner?.onCleanup?.(() => Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs))));
+  runner?.onCleanup?.(async () => {
+    await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
+    leave(ENDS.indexOf(PARTIAL) + 1);
+  });
 }
 
 /** This is a worker whose process exits: writes everything, and nothing more from then on. */
