@@ -1,5 +1,6 @@
 // The matrix of toolchains: the packed package, its decorators compiled by every tool in every dialect and run on every Node, must leave the
-// very same runs behind, told by a server that only remembers. What README.md says cannot work must fail as it says.
+// very same runs behind, told by a server that only remembers; bundlers, test runners and package managers leave theirs in files. What
+// docs/where-it-runs.md says cannot work must fail as it says.
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -56,9 +57,9 @@ export async function toolchains(parts = []) {
   await installTools();
   await installPackage();
   const count = { passed: 0, failed: 0 };
-  const all = [...(await compilers()), ...bundlers(), ...runners(), ...managers()];
-  const documented = ["docs/where-it-runs.md has a case for each row", () => checkRows(all.map(([name]) => name))];
-  for (const [name, play] of [documented, ...all]) {
+  const groups = { compilers: await compilers(), bundlers: [...bundlers()], runners: [...runners()], managers: [...managers()] };
+  const documented = ["docs/where-it-runs.md has a case for each row", () => checkRows(groups)];
+  for (const [name, play] of [documented, ...Object.values(groups).flat()]) {
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const started = performance.now();
     try {
@@ -73,18 +74,33 @@ export async function toolchains(parts = []) {
   return count;
 }
 
-/** What stands in the first cell of each row begins or ends the name of a case, and each case has one. */
-function checkRows(names) {
+/** Whose cases the rows of each section are. */
+const SECTIONS = {
+  Compilers: "compilers",
+  Bundlers: "bundlers",
+  "Browsers and edge runtimes": "bundlers",
+  "Test runners": "runners",
+  Runtimes: "runners",
+  "Package managers": "managers",
+};
+
+/** What stands in the first cell of each row begins the name of a case of its section, and each case has one. */
+function checkRows(groups) {
   const text = readFileSync(join(root, "docs/where-it-runs.md"), "utf8");
-  const tools = [...text.matchAll(/^\| (?!tool|runtime)([^|]+) \|/gm)].flatMap(([, cell]) => cell.split("; "));
-  const isOf = (tool) => (name) => name.startsWith(tool) || name.endsWith(tool);
+  const rows = text.split(/^## /m).flatMap((section) => {
+    const group = SECTIONS[section.split("\n", 1)[0]];
+    const tools = [...section.matchAll(/^\| (?!tool|runtime)([^|]+) \|/gm)].flatMap(([, cell]) => cell.split("; "));
+    return tools.map((tool) => ({ group, tool }));
+  });
+  const isOf = ({ group, tool }, of, name) => group === of && name.startsWith(tool);
+  const cases = Object.entries(groups).flatMap(([group, list]) => list.map(([name]) => ({ group, name })));
   assert.deepEqual(
-    tools.filter((tool) => !names.some(isOf(tool))),
+    rows.filter((row) => !cases.some(({ group, name }) => isOf(row, group, name))),
     [],
     "rows without a case",
   );
   assert.deepEqual(
-    names.filter((name) => !tools.some((tool) => isOf(tool)(name))),
+    cases.filter(({ group, name }) => !rows.some((row) => isOf(row, group, name))),
     [],
     "cases without a row",
   );

@@ -93,7 +93,7 @@ const PROBLEMS = {
   DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
   DRIVER_MISSING: {
     retry: false,
-    todo: "Run `npm install @photostructure/sqlite@1` (or `pnpm add --allow-build=@photostructure/sqlite @photostructure/sqlite@1`) where the program runs: a bundle needs it beside it, outside of the bundle. Or use Node 24 or newer.",
+    todo: "Run `npm install @photostructure/sqlite@1` (or `pnpm add --allow-build=@photostructure/sqlite @photostructure/sqlite@1`) in the folder where the program runs; it cannot be part of a bundle. Or use Node 24 or newer.",
   },
   NOT_WRITABLE: { retry: false, todo: "Make the folder and file writable, or choose another trackingUri." },
   NOT_A_DATABASE: { retry: false, todo: "Choose another file in trackingUri; this one was not touched." },
@@ -144,6 +144,11 @@ export class PulseError extends Error {
     super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = known ? code : "INVALID_OPTION";
     Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** @internal What has happened: the message without what to do about it. */
+  get detail(): string {
+    return this.todo === "" ? this.message : this.message.replace(this.todo, "").trim();
   }
 
   /** @internal What to do about it, as the message ends. */

@@ -16,6 +16,15 @@ function realProcess(): NodeJS.Process {
 let requires: readonly NodeJS.Require[] | undefined;
 let froms: readonly string[] = [];
 
+/** A file in the working folder, which may have been removed. */
+function workingFolder(): string[] {
+  try {
+    return [join(process.cwd(), "index.js")];
+  } catch {
+    return [];
+  }
+}
+
 /** The folders from which modules are looked for, as far as they are there: for people. */
 export const searched = (): readonly string[] => [...new Set(froms.filter(isThere).map((from) => dirname(pathOf(from))))];
 
@@ -39,7 +48,7 @@ function places(): readonly NodeJS.Require[] {
     const { createRequire } = realProcess().getBuiltinModule("node:module");
     const [program] = process.argv.slice(1, 2);
     const known = [home, program].flatMap((from) => from ?? []);
-    froms = known.some(isThere) ? known : [...known, join(process.cwd(), "index.js")];
+    froms = known.some(isThere) ? known : [...known, ...workingFolder()];
     requires = froms.flatMap((from) => {
       try {
         return createRequire(from);
@@ -66,16 +75,16 @@ function first<R>(look: (require: NodeJS.Require) => R): R {
 /** Loads a module of somebody else's before it returns. @throws the error of Node's loader */
 export const load = (name: string): unknown => first((require) => require(name));
 
+/** What the file is called that knows where this package lies; in a bundle it is the bundle's. */
+const OWN_FILE = /[\\/]dist[\\/](?:cjs[\\/]require\.cjs|esm[\\/]pulse-mlflow-\w+\.js)$/;
+
 /**
- * What this package needs of others, and brings along. By Node itself where it lies in a file of its own: a test runner's `require` is of no use
- * any more when the test is over. In a bundle it is a part of that.
+ * What this package needs of others, and brings along. In Jest it is loaded by Node itself, for Jest's `require` refuses when the test is over; not
+ * in a bundle, beside which there may be anybody's file of that name.
  */
 export function part(name: keyof typeof parts): unknown {
-  try {
-    return load(`../parts/${name}.cjs`);
-  } catch {
-    return parts[name]();
-  }
+  if (process.env["JEST_WORKER_ID"] === undefined || !OWN_FILE.test(home ?? "")) return parts[name]();
+  return load(join(dirname(pathOf(home ?? "")), `../parts/${name}.cjs`));
 }
 
 /** Where a module of somebody else's lies. @throws the error of Node's loader */

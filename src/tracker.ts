@@ -224,7 +224,7 @@ function makeDefault(): TrackerInstance {
 /** What is wrong with a configuration that no call of `configure` has checked. */
 function nothingStored(error: unknown): PulseError {
   const begin = "Nothing is stored until this is mended:";
-  if (error instanceof PulseError) return new PulseError(error.code, `${begin} ${error.message.replace(error.todo, "").trim()}`, error);
+  if (error instanceof PulseError) return new PulseError(error.code, `${begin} ${error.detail}`, error);
   return new PulseError("INVALID_CONFIG", `${begin} tracking cannot be set up: ${messageOf(error)}.`, error);
 }
 

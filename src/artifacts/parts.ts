@@ -101,8 +101,11 @@ export async function uploadParts({ upload, put, onParts, onProgress, signal, on
       onProgress?.(parts.map(({ number: each }) => range(each)).reduce((sum, { start, end }) => sum + end - start, 0));
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  signal?.removeEventListener("abort", stop);
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
   if (failed) throw failed.error;
   return [...done.values()].sort((a, b) => a.number - b.number);
 }

@@ -5,7 +5,8 @@
  */
 import type * as pulse from "../index.js";
 
-const NOTHING = "pulse-mlflow records nothing here: this is what browsers and edge runtimes get of it. Track where Node runs.";
+const NOTHING =
+  'pulse-mlflow records nothing here: browsers and edge runtimes get a version that does nothing. If this is Node, as in a test with jsdom, set the export condition "node".';
 
 const said = { already: false };
 
@@ -63,16 +64,18 @@ function forgettingRun({ experiment = "Default" }: { readonly experiment?: strin
   say();
   const id = Array.from({ length: 32 }, () => Math.floor(Math.random() * 16).toString(16)).join("");
   const known: Record<PropertyKey, unknown> = {
-    ...{ id, experiment, experimentRef: { name: experiment }, children: 0, method: undefined, runName: "", ended: true },
+    ...{ id, experiment, experimentRef: { name: experiment }, children: 0, method: undefined, runName: "", ended: false },
     ...LATER,
-    [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]: async () => undefined,
+    end: () => {
+      known["ended"] = true;
+    },
+    [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]: async () => {
+      known["ended"] = true;
+    },
   };
-  const verbs: ProxyHandler<typeof known> = {
-    // A promise asks for `then`.
-    get: (target, key) => (key in target || typeof key === "symbol" || key === "then" ? target[key] : ignore),
-    has: (target, key) => key in target || /^(?:log|set|end)/.test(String(key)),
-  };
-  return new Proxy(known, verbs) as never;
+  return new Proxy(known, {
+    get: (target, key) => (/^(?:log|set)[A-Z]/.test(String(key)) && !(key in target) ? ignore : target[key]),
+  }) as never;
 }
 
 /** Whether a decorator stands without parentheses: it is given a member and its context, or its class or prototype, its name and more. */

@@ -10,7 +10,7 @@ export interface Parameters {
   readonly names: readonly ParameterName[] | null;
   /** The last one takes all the arguments that are left. */
   readonly rest: boolean;
-  /** The names look as if nobody had written them: there are several, all are made up, and no space stands between them. */
+  /** The names look as if nobody had written them: all are made up, and no space stands between them, or before the body of a function that has one. */
   readonly minified: boolean;
   /** A compiler has put made-up names in place of those that were written, which stand elsewhere. */
   readonly lost: boolean;
@@ -53,12 +53,13 @@ export function readParameters(fn: (...args: never[]) => unknown): Parameters {
 /** Whether a function's body begins without the space that people, formatters and compilers put before it. */
 const isCompact = (text: string, at: number): boolean => /^\S(?:\{|=>)/.test(text.slice(at - 1, at + 2));
 
-/** Whether a minifier has given a function or class the name it has, or taken it. */
+/** Whether a minifier seems to have given a function or class the name it has, or taken it; an arrow function may never have had one. */
 export function isRenamed(fn: object, name: string): boolean {
   if (name !== "" && !SHORT.test(name)) return false;
   const text = typeof fn === "function" ? functionText(fn as (...args: never[]) => unknown) : undefined;
   if (text === undefined) return false;
-  return /^class\b/.test(text) ? /^[a-z]/.test(name) || /^class[^{]*\S\{/.test(text) : /^[^{=]*[^\s{=](?:\{|=>)/.test(text);
+  if (/^class\b/.test(text)) return /^[a-z]/.test(name) || /^class[^{]*\S\{/.test(text);
+  return name === "" ? /^(?:async )?function[^{=]*\)\{/.test(text) : /^[^{=]*[^\s{=](?:\{|=>)/.test(text);
 }
 
 /** Whether a name stands for a parameter that was destructured: a compiler has moved that into the body. */

@@ -82,7 +82,7 @@ function driver(): Finding {
   try {
     const { name, version, path } = trySqlite();
     const isPnpm = /[\\/]\.pnpm[\\/]/.test(path);
-    const asked = `; should pnpm ask for its install script, that is not needed: have \`allowBuilds: { "${name}": false }\` in pnpm-workspace.yaml`;
+    const asked = `; its install script is not needed: if pnpm asks about it, put \`allowBuilds: { "${name}": false }\` into pnpm-workspace.yaml`;
     return { what, verdict: "ok", detail: `${name} works (SQLite ${version})${isPnpm ? asked : ""}` };
   } catch (error) {
     return problem(what, error);

@@ -1,11 +1,11 @@
 import { amount, bytes, counted, type Files } from "../amounts.js";
 import { shownText } from "../capture/redact.js";
-import { messageOf, PulseError } from "../errors.js";
-import { adopt, fileFacts, type OutboxFolder } from "../recorder/outbox/outbox-folder.js";
+import { PulseError } from "../errors.js";
+import { adopt, closeOutbox, fileFacts, type OutboxFolder } from "../recorder/outbox/outbox-folder.js";
 import type { FileCount, OutboxSummary } from "../recorder/outbox/rows.js";
 import { stagedBytes } from "../recorder/uploads/staging.js";
 import { withoutRecording } from "../stores/finding.js";
-import { trySqlite } from "../stores/sql/driver.js";
+import { needSqlite } from "../stores/sql/driver.js";
 
 /** One outbox file as commands show it; what is in it is known of those that could be read. */
 export interface OutboxState extends Partial<Holding> {
@@ -40,17 +40,18 @@ interface Holding extends Counts, Pick<OutboxSummary, "uri" | "bytes" | "oldest"
 
 /** Looks into the outboxes of a folder. One that a running program holds is only known by its size. */
 export function outboxStates(folder: OutboxFolder): OutboxState[] {
-  return folder.files().map((path): OutboxState => {
+  return folder.files().flatMap((path): OutboxState | [] => {
     const { bytes: own, changed } = fileFacts(path);
     const fileBytes = own + stagedBytes(path);
     const state = (kind: OutboxState["state"]): OutboxState => ({ path, state: kind, fileBytes, changed });
     try {
       const outbox = adopt(path);
       if (typeof outbox === "string") return state(outbox === "held" ? "live" : "foreign");
+      const { empty } = outbox;
       try {
-        return { ...state("waiting"), ...holding(outbox.summary()) };
+        return empty ? [] : { ...state("waiting"), ...holding(outbox.summary()) };
       } finally {
-        outbox.close();
+        closeOutbox(outbox); // one that its maker was killed over is nobody's
       }
     } catch (error) {
       return state(error instanceof PulseError ? "unread" : "foreign"); // damaged behind its beginning
@@ -62,12 +63,10 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
 export function driverProblem(boxes: readonly OutboxState[]): PulseError | undefined {
   if (!boxes.some(({ state }) => state === "unread")) return undefined;
   try {
-    trySqlite();
+    needSqlite();
     return undefined;
   } catch (error) {
-    return error instanceof PulseError
-      ? error
-      : new PulseError("DRIVER_MISSING", `What is kept cannot be read: ${messageOf(error)}.`, error);
+    return error as PulseError;
   }
 }
 

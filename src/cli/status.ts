@@ -8,7 +8,7 @@ const STATES = {
   waiting: "waiting",
   live: "held by a running program",
   foreign: "cannot be read: of another version of this package, or damaged",
-  unread: "cannot be read: the SQLite driver is missing",
+  unread: "cannot be read without the SQLite driver",
 };
 
 /** Shows what is kept on disk, for every tracking URI or one. Gives the exit code: 2 when it could not be read. */

@@ -51,8 +51,9 @@ export function guardAtExit(recorder: Recorder): void {
       sayLeft();
     };
     process.on("exit", exit);
-    // Tests of Deno end with the event of browsers alone.
-    if ("Deno" in globalThis) (globalThis as Partial<EventTarget>).addEventListener?.("unload", () => exit(0));
+    // `deno test` ends without `exit`; it only fires `unload`.
+    const { Deno: deno, addEventListener } = globalThis as { Deno?: { exitCode?: number } } & Partial<EventTarget>;
+    if (deno) addEventListener?.("unload", () => exit(deno.exitCode ?? 0));
     joinThreads(leave);
     joinTestRunner();
     for (const signal of SIGNALS) listen(signal);

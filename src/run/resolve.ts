@@ -110,9 +110,9 @@ function remarkNames(plan: Plan, namesake: object | undefined, experiment: strin
   const name = namesake && ownName(namesake);
   if (namesake !== undefined && isRenamed(namesake, String(name))) {
     const its = experiment === undefined ? ", and their experiment after it where none is named" : "";
-    remark(plan, "MINIFIED_NAMES", `A minifier has renamed a class: its runs are called ${JSON.stringify(`${name}.…`)}${its}.`);
+    remark(plan, "MINIFIED_NAMES", `A minifier seems to have renamed a class: its runs are called ${JSON.stringify(`${name}.…`)}${its}.`);
   } else if (namesake === undefined && isRenamed(plan.original, plan.name === NAMELESS ? "" : plan.name))
-    remark(plan, "MINIFIED_NAMES", `A minifier has renamed a function: its runs are called ${JSON.stringify(plan.name)}.`);
+    remark(plan, "MINIFIED_NAMES", `A minifier seems to have renamed a function: its runs are called ${JSON.stringify(plan.name)}.`);
 }
 
 function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: boolean): Fields {

@@ -170,13 +170,13 @@ function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
 
 /** Also of a signal of another realm, as jsdom has them. */
 function isAborted(value: unknown): boolean {
-  return !types.isProxy(value) && Object.prototype.toString.call(value) === "[object AbortSignal]" && read(value, "aborted") === true;
+  return !types.isProxy(value) && read(value, "aborted") === true && read(value, Symbol.toStringTag) === "AbortSignal";
 }
 
-function read(value: unknown, key: string): unknown {
+function read(value: unknown, key: PropertyKey): unknown {
   if (typeof value !== "object" || value === null) return undefined;
   try {
-    return (value as Record<string, unknown>)[key];
+    return (value as Record<PropertyKey, unknown>)[key];
   } catch {
     return undefined; // a getter that throws
   }

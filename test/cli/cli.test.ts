@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -395,14 +395,26 @@ const withoutDriver = (): NodeJS.ProcessEnv => {
 
 const setSomeAside = (outbox: Outbox): void => outbox.setAside("a".repeat(32), Number.MAX_SAFE_INTEGER, "The experiment is gone.", true);
 
+test("an outbox whose maker was killed over it is not shown", async () => {
+  const state = newState();
+  const path = leaveBehind(state, "http://127.0.0.1:1");
+  rmSync(path);
+  writeFileSync(path, "");
+  const before = new Date(Date.now() - 60_000);
+  utimesSync(path, before, before);
+  const { code, out } = await cli(state, ["status"]);
+  assert.equal(code, 0);
+  assert.match(out, /^Nothing is kept in /);
+});
+
 test("without the SQLite driver commands say so, and call no outbox damaged", async () => {
   const state = newState();
   leaveBehind(state, "http://127.0.0.1:1");
   const env = { ...withoutDriver(), MLFLOW_TRACKING_URI: "http://127.0.0.1:1" };
   const shown = await cli(state, ["status"], env);
   assert.equal(shown.code, 2, shown.err);
-  assert.match(shown.out, /cannot be read: the SQLite driver is missing/);
-  assert.match(shown.out, /Run `npm install @photostructure\/sqlite@1` .*where the program runs/);
+  assert.match(shown.out, /cannot be read without the SQLite driver/);
+  assert.match(shown.out, /Run `npm install @photostructure\/sqlite@1` .*in the folder where the program runs/);
   assert.doesNotMatch(shown.out, /damaged|another version/);
   assert.match(JSON.parse((await cli(state, ["status", "--json"], env)).out).problem, /could not be loaded/);
   for (const args of [["sync"], ["discard", "--yes"]]) {

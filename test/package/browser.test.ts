@@ -32,13 +32,15 @@ await see("logExperiment", pulse.logExperiment({ experiment: "E", metrics: { a: 
 await see("withRun", pulse.withRun({ experiment: "E", runName: "r" }, (run) => [run.experiment, run.runName, run.id.length].join()));
 await see("nested", pulse.withRun({}, () => outcome(pulse.currentRun())));
 for (const [place, run] of [["startRun", pulse.startRun({ experiment: "E" })], ["requireRun", pulse.requireRun()]]) {
+  await see(place + ".ended before", run.ended);
+  await see(place + " in JSON", () => Object.keys(JSON.parse(JSON.stringify(run))).includes("id"));
   for (const [verb, ...args] of [
     ["logMetric", "a", 1], ["logMetrics", { a: 1 }], ["logParam", "a", 1], ["logParams", { a: 1 }], ["setTag", "a", "b"], ["setTags", { a: "b" }],
     ["logText", "a", "a.txt"], ["logDict", {}, "a.json"], ["logBytes", new Uint8Array(1), "a.bin"], ["logArtifact", "a"], ["logArtifacts", "a"],
     ["logTable", [{ a: 1 }], "t.json"], ["logImage", { width: 1, height: 1, data: [0] }, "a.png"], ["logFigure", { data: [] }, "a.html"],
     ["logInput", { name: "d" }], ["logStream", new Blob(["a"]).stream(), "s.txt"], ["serverId"], ["end"], [Symbol.asyncDispose ?? Symbol.for("nodejs.asyncDispose")],
   ]) await see(place + "." + String(verb), () => run[verb](...args));
-  for (const key of ["then", "ended", "children", "experiment", "method"]) await see(place + "." + key, run[key]);
+  for (const key of ["then", "toJSON", "ended", "children", "experiment", "method"]) await see(place + "." + key, run[key]);
 }
 const tracker = pulse.createTracker({ trackingUri: "null:" });
 for (const name of ["run", "withRun", "startRun", "tracked", "flush", "shutdown", "stats"]) await see("tracker." + name, typeof tracker[name]);

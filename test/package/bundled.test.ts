@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -37,6 +37,9 @@ for (const [source, load] of [
       mkdirSync(join(place, "node_modules", "@photostructure"), { recursive: true });
       for (const name of ["@photostructure/sqlite", "node-gyp-build"])
         symlinkSync(join(root, "node_modules", name), join(place, "node_modules", name));
+      // Anybody's file beside the bundle's folder is not taken for the package's own.
+      mkdirSync(join(folder, "parts"), { recursive: true });
+      writeFileSync(join(folder, "parts", "yaml.cjs"), 'throw new Error("somebody else\'s file was loaded");');
       const cwd = mkdtempSync(join(folder, "started-"));
       const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder };
       const { status, stderr } = spawnSync(process.execPath, [outfile], { cwd, env, encoding: "utf8", timeout: 60_000 });
@@ -45,3 +48,19 @@ for (const [source, load] of [
       assert.deepEqual(query(join(cwd, "mlflow.db"), "SELECT name, status FROM runs"), [{ name: "bundled", status: "FINISHED" }]);
     });
   }
+
+test("a program without the driver ends as if nothing were, and is told from where it was looked for", async () => {
+  const built = mkdtempSync(join(folder, "built-"));
+  mkdirSync(join(built, "node_modules"));
+  symlinkSync(root, join(built, "node_modules", "pulse-mlflow"));
+  writeFileSync(join(built, "program.mjs"), PROGRAM('import { withRun } from "pulse-mlflow";'));
+  const place = mkdtempSync(join(folder, "without-"));
+  const outfile = join(place, "app.mjs");
+  await build({ entryPoints: [join(built, "program.mjs")], outfile, bundle: true, format: "esm", platform: "node", logLevel: "silent" });
+  const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: join(place, "state") };
+  const { status, stderr } = spawnSync(process.execPath, [outfile], { cwd: place, env, encoding: "utf8", timeout: 60_000 });
+  assert.equal(status, 0, stderr);
+  assert.ok(stderr.includes(`@photostructure/sqlite is not found from ${realpathSync(place)} (Node `), stderr);
+  assert.equal(stderr.match(/npm install/g)?.length, 1, stderr);
+  assert.deepEqual(readdirSync(place).sort(), ["app.mjs", "state"]);
+});

@@ -85,7 +85,6 @@ const SETTINGS: Record<string, Record<string, unknown>> = {
     noUncheckedIndexedAccess: true,
     noImplicitOverride: true,
     noPropertyAccessFromIndexSignature: true,
-    isolatedDeclarations: false,
     skipLibCheck: false,
   },
 };

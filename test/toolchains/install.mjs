@@ -74,9 +74,7 @@ const npm = (args, cwd) => must("npm", [...args, "--loglevel=error"], { cwd, she
 
 /** Installs what is missing or of other versions. */
 export async function installTools() {
-  // What the package itself needs at run time lies beside the tools: its tarball is only unpacked, which asks no registry.
-  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  await install(toolsFolder, { ...dependencies, ...tools });
+  await install(toolsFolder, tools);
   // Each in a folder of its own: they are versions of one package.
   for (const [major, version] of Object.entries(nodes)) await install(join(folder, `node-${major}`), { node: version });
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { toolset } from "./install.mjs";
+import { nodePaths, toolset } from "./install.mjs";
 import { folderOf, putLinks, putPackage, start, storedRuns } from "./places.mjs";
 
 /** The last versions that run on Node 20. */
@@ -87,10 +87,17 @@ leave(0);
 
 const CLI = "node_modules/pulse-mlflow/dist/esm/cli/main.js";
 
-/** A program that comes after the tests, and stays long enough to look for what they have left. */
+/** A program that comes after the tests, and stays until it has found what they have left. */
 const NEXT = "next.mjs";
-const next =
-  'import { withRun } from "pulse-mlflow";\nwithRun({ experiment: "Runners", runName: "next" }, () => {});\nsetTimeout(() => {}, 2_000);\n';
+const next = `import { existsSync, readdirSync } from "node:fs";
+import { shutdown, withRun } from "pulse-mlflow";
+withRun({ experiment: "Runners", runName: "next" }, () => {});
+const state = process.env.XDG_STATE_HOME;
+const left = () => (existsSync(state) ? readdirSync(state, { recursive: true }).filter((name) => name.endsWith(".outbox")) : []);
+const before = left();
+for (const end = Date.now() + 60_000; left().some((name) => before.includes(name)) && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 50));
+await shutdown();
+`;
 
 /**
  * Makes a project of so many test files, runs the runner (`command` with the toolset's packages) and looks at what is stored. Where `killed`, the
@@ -110,7 +117,7 @@ async function play({
   after = "sync",
   ...rest
 }) {
-  const modules = await toolset(set, sets[set]);
+  const modules = set && (await toolset(set, sets[set]));
   const own = { "package.json": { private: true }, "code.mjs": code.esm, "code.cjs": code.cjs, [NEXT]: next, ...settings };
   for (let file = 0; file < files; file++) if (head !== undefined) own[`part${file}.${name}`] = testFile(head, file, tests, rest);
   const folder = folderOf(own, "runner");
@@ -180,10 +187,11 @@ function stored(folder, home) {
   return { runs, files };
 }
 
-const jest = ({ environment = "node", args = [], flags = [], ...rest }) => ({
+const jest = ({ environment = "node", conditions, args = [], flags = [], ...rest }) => ({
   settings: {
     "jest.config.json": {
       testEnvironment: environment,
+      ...(conditions && { testEnvironmentOptions: { customExportConditions: conditions } }),
       transform: {},
       watchman: false,
       cacheDirectory: "<rootDir>/cache",
@@ -219,6 +227,7 @@ function* specs() {
     yield [`Jest ${version}, in band`, jest({ set, args: ["--runInBand"], after: NEXT })];
     const esm = { flags: ["--experimental-vm-modules"], head: imported, name: "test.mjs" };
     yield [`Jest ${version}, ESM`, jest({ set, ...esm, args: ["-w", "2"] })];
+    yield [`Jest ${version}, ESM in jsdom`, jest({ set, ...esm, environment: "jsdom", conditions: ["node"], args: ["--runInBand"] })];
     yield [`Jest ${version}, jsdom`, jest({ set, environment: "jsdom", args: ["--runInBand"] })];
     yield [`Jest ${version}, open handles`, jest({ set, args: ["--detectOpenHandles"], end: "afterAll(() => shutdown());\n" })];
   }
@@ -262,6 +271,8 @@ function* specs() {
     },
   ];
 
+  for (const [major, node] of Object.entries(nodePaths))
+    yield [`Node ${major}`, { set: undefined, files: 1, settings: { "program.mjs": program(3) }, command: () => [node, "program.mjs"] }];
   const runtimes = "runtimes";
   const bun = (modules) => join(modules, "bun/bin/bun.exe");
   const deno = (modules) => join(modules, "deno/deno");
@@ -277,6 +288,20 @@ function* specs() {
     command: (modules) => [deno(modules), "run", "-A", "program.ts"],
   };
   yield ["Deno, program", { set: runtimes, files: 1, ...denoProgram }];
+}
+
+/** What is open when a program ends with a code of failure has failed. */
+async function playExit() {
+  const modules = await toolset("runtimes", sets.runtimes);
+  const text = 'import { startRun } from "pulse-mlflow";\nstartRun({ runName: "open" });\nDeno.exit(3);\n';
+  const folder = folderOf({ "package.json": { private: true }, "deno.json": { nodeModulesDir: "manual" }, "program.ts": text });
+  putPackage(folder);
+  const { status, output } = await start(join(modules, "deno/deno"), ["run", "-A", "program.ts"], { cwd: folder });
+  assert.deepEqual({ status, output }, { status: 3, output: "" });
+  assert.deepEqual(
+    storedRuns(join(folder, "mlflow.db")).map(({ name, status }) => [name, status]),
+    [["open", "FAILED"]],
+  );
 }
 
 /** What ts-jest checks: decorators of a dialect, and matchers that the globals of `@types/jest` know. */
@@ -326,5 +351,6 @@ async function playTyped(experimentalDecorators) {
 
 export function* runners() {
   for (const dialect of ["standard", "legacy"]) yield [`ts-jest, ${dialect}`, () => playTyped(dialect === "legacy")];
+  yield ["Deno, program, exit code", playExit];
   for (const [name, spec] of specs()) yield [name, () => play(spec)];
 }

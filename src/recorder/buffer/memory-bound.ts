@@ -161,7 +161,7 @@ export class MemoryBound {
     const count = lost.reduce((sum, log) => sum + log.recorded - log.settled, 0);
     if (count === 0) return;
     const runs = lost.filter((log) => log.recorded > log.settled).length;
-    const detail = `${amount(count, runs)} could not be stored in ${store.uri}${reason ? `: ${reason.message.replace(reason.todo, "").trimEnd()}` : "."}`;
+    const detail = `${amount(count, runs)} could not be stored in ${store.uri}${reason ? `: ${reason.detail}` : "."}`;
     const error = new PulseError("LOST_AT_EXIT", detail, reason);
     for (const log of lost) log.refuse(error);
     this.#account.dropped(count);

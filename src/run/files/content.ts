@@ -87,7 +87,7 @@ export const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()
 
 /** What is said of a file that a verb leaves out. */
 export function refusal(verb: string, about: unknown, error: unknown): { readonly code: PulseErrorCode; readonly detail: string } {
-  const said = error instanceof PulseError ? error.message.replace(error.todo, "").trim().replace(/\.$/, "") : messageOf(error);
+  const said = error instanceof PulseError ? error.detail.replace(/\.$/, "") : messageOf(error);
   const where = typeof about !== "string" || about === "" || said.includes(about) ? verb : `${verb} ${shownValue(about)}`;
   const detail = `${where}${said.startsWith(verb) ? said.slice(verb.length) : `: ${said}`}`;
   return { code: error instanceof PulseError ? error.code : "CAPTURE_FAILED", detail };

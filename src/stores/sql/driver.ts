@@ -46,7 +46,7 @@ export interface OpenOptions {
  * collected, and a connection keeps its main file open, with its locks, until then; what is detached is closed at once.
  */
 export function openDatabase(path: string, { waitMs = 0, exclusive = false }: OpenOptions = {}): Database {
-  const { DatabaseSync } = sharedByProcess("sqlite driver", loadDriver);
+  const { DatabaseSync } = needSqlite();
   const db = new DatabaseSync(":memory:", { timeout: waitMs });
   try {
     if (exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE");
@@ -105,26 +105,35 @@ function whyMissing(error: unknown): string {
     const path = locate(PACKAGE);
     return `is at ${path} and could not be loaded: ${messageOf(error).split("\n")[0]?.replace(/\.$/, "")}`;
   } catch {
-    return `is not found from ${searched().join(" or ") || process.cwd()}`;
+    return `is not found from ${searched().join(" or ") || "any place"}`;
   }
 }
 
 /** Loads the driver. @throws PulseError `DRIVER_MISSING` */
-export const needSqlite = (): void => void sharedByProcess("sqlite driver", loadDriver);
+export const needSqlite = (): Driver => sharedByProcess("sqlite driver", loadDriver);
 
 /**
  * Loads the driver and opens a database in memory; gives its name, SQLite's version, and where it lies ("" for Node's own).
  * @throws PulseError `DRIVER_MISSING`, or the driver's own error.
  */
 export function trySqlite(): { readonly name: string; readonly version: string; readonly path: string } {
-  const driver = sharedByProcess("sqlite driver", loadDriver);
+  const driver = needSqlite();
   const db = new driver.DatabaseSync(":memory:");
   try {
     const version = String(db.prepare("SELECT sqlite_version() AS version").get()?.["version"]);
-    const name = driverNames().find((each) => load(each) === driver) ?? PACKAGE;
-    return { name, version, path: name === PACKAGE ? locate(name) : "" };
+    return { version, ...placeOf(driver) };
   } finally {
     db.close();
+  }
+}
+
+/** Another copy of this package may have loaded it, from a place that this one does not see. */
+function placeOf(driver: Driver): { readonly name: string; readonly path: string } {
+  try {
+    const name = driverNames().find((each) => load(each) === driver) ?? PACKAGE;
+    return { name, path: name === PACKAGE ? locate(name) : "" };
+  } catch {
+    return { name: PACKAGE, path: "" };
   }
 }
 
