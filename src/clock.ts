@@ -1,3 +1,5 @@
+import { realm } from "./realm.js";
+
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const BLOCK = 65_536;
 const TAIL_BYTES = 14;
@@ -55,4 +57,4 @@ export class ReadClock implements Clock {
 }
 
 /** The machine's own clock. */
-export const systemClock: Clock = { now: Date.now, id: nextId, random: Math.random };
+export const systemClock: Clock = { now: realm.Date.now, id: nextId, random: Math.random };

@@ -1,27 +1,26 @@
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runInThisContext } from "node:vm";
 import { parts } from "#parts";
 import { home } from "#require";
-
-/**
- * Node's own process object. Jest gives tests another one, whose loader refuses everything as soon as the test is over, while what was recorded
- * still has to be written.
- */
-function realProcess(): NodeJS.Process {
-  return process.env["JEST_WORKER_ID"] === undefined ? process : (runInThisContext("process") as NodeJS.Process);
-}
+import { realm } from "./realm.js";
 
 let requires: readonly NodeJS.Require[] | undefined;
 let froms: readonly string[] = [];
 
-/** A file in the working folder, which may have been removed. */
-function workingFolder(): string[] {
+/** The file that this runs in, also in a bundle whose format says nothing of it, or what it was called when it was bundled. */
+function ownFile(): string | undefined {
+  const stack: unknown = new Error().stack; // a text, unless somebody has replaced how it is made
+  const [, frame = ""] = typeof stack === "string" ? stack.split("\n") : [];
+  return /(?:\(|at )((?:file:|[A-Za-z]:[\\/]|\/).*):\d+:\d+\)?$/.exec(frame)?.[1];
+}
+
+/** A path as it is meant; undefined where the working folder was removed. */
+function inWorkingFolder(path: string): string | undefined {
   try {
-    return [join(process.cwd(), "index.js")];
+    return resolve(path);
   } catch {
-    return [];
+    return undefined;
   }
 }
 
@@ -39,16 +38,18 @@ function isThere(from: string): boolean {
 }
 
 /**
- * Where modules are looked for: from this package's place, then from the program's, for a bundle is another program's file. (Some bundlers write
- * the path of the machine that built it into it.) The working folder is one only where neither is known. What a bundler or test runner has in the
+ * Where modules are looked for: from this package's place, from the bundle's, then from the program's. (Some bundlers write the path of the machine that
+ * built it in the place of the first.) The working folder is one only where neither is known. What a bundler or test runner has in the
  * place of `require` is not asked: it does not know what is outside.
  */
 function places(): readonly NodeJS.Require[] {
   if (requires === undefined) {
-    const { createRequire } = realProcess().getBuiltinModule("node:module");
-    const [program] = process.argv.slice(1, 2);
-    const known = [home, program].flatMap((from) => from ?? []);
-    froms = known.some(isThere) ? known : [...known, ...workingFolder()];
+    const { createRequire } = realm.process.getBuiltinModule("node:module");
+    const application = process.getBuiltinModule("node:sea")?.isSea() ? process.execPath : undefined; // a single executable
+    const [given] = process.argv.slice(1, 2);
+    const program = given === undefined ? undefined : inWorkingFolder(given);
+    const known = [...new Set([home, ownFile(), application, program].flatMap((from) => from ?? []))];
+    froms = known.some(isThere) ? known : [...known, ...[inWorkingFolder("index.js")].flatMap((from) => from ?? [])];
     requires = froms.flatMap((from) => {
       try {
         return createRequire(from);

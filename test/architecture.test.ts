@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   integrations: ["index.ts", "capture/redact.ts", "entities.ts", "errors.ts", "http", "stores/http/rest-store.ts", "wrong-input.ts"],
   testing: ["wrong-input.ts", "capture", "config", "run", "entities.ts", "errors.ts", "stores", "tracker.ts"],
   browser: ["index.ts"],
-  "loading.ts": [],
+  "loading.ts": ["realm.ts"],
   "require.mts": [],
   "require.cts": [],
   "index.ts": [
@@ -85,7 +85,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "registry.ts",
     "stack-room.ts",
   ],
-  http: ["capture", "config", "errors.ts", "stores/tracking-store.ts"],
+  http: ["capture", "config", "clock.ts", "errors.ts", "stores/tracking-store.ts"],
   artifacts: [
     "http",
     "capture",
@@ -120,10 +120,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "amounts.ts": [],
   "entities.ts": [],
   "errors.ts": ["capture"],
-  "clock.ts": [],
+  "clock.ts": ["realm.ts"],
   "registry.ts": [],
   "make-folder.ts": [],
   "parts.d.ts": [],
+  "realm.ts": [],
   "schemes.ts": ["errors.ts", "wrong-input.ts"],
   "stack-room.ts": [],
 };
@@ -212,6 +213,10 @@ test("what a value is, is not asked of the classes of one realm: test runners an
     (file) => room(file) !== "cli" && /\.throwIfAborted\(|AbortSignal\./.test(readFileSync(join(root, file), "utf8")),
   );
   assert.deepEqual(lacking, []);
+  const clocks = files.filter(
+    (file) => !["cli", "testing"].includes(room(file)) && /\bDate\.now\(/.test(readFileSync(join(root, file), "utf8")),
+  );
+  assert.deepEqual(clocks, ["run/values.ts"]); // in a message
   const asked = files.filter((file) => room(file) !== "cli" && BUILT_IN.test(readFileSync(join(root, file), "utf8")));
   assert.deepEqual(asked, ["capture/text.ts"]); // isError(), which knows those of other realms, too
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { types } from "node:util";
+import { systemClock } from "../clock.js";
 import { homeFolder } from "../config/folders.js";
 import type { S3Credentials } from "../config/options.js";
 import { messageOf, PulseError } from "../errors.js";
@@ -54,7 +55,7 @@ export class AwsSettings {
     const asked = this.#found;
     try {
       const found = await asked;
-      if (found.expiration === undefined || found.expiration.getTime() - Date.now() > RENEW_MS) return found;
+      if (found.expiration === undefined || found.expiration.getTime() - systemClock.now() > RENEW_MS) return found;
     } catch (error) {
       this.#forget(asked);
       throw error;

@@ -1,3 +1,4 @@
+import { systemClock } from "../clock.js";
 import { PulseError } from "../errors.js";
 import { reasonOf } from "../http/aborts.js";
 import { Failure } from "../http/failure.js";
@@ -56,7 +57,7 @@ export class ProxiedParts {
       if (kept) await this.#abort(path, kept);
       throw reasonOf(signal);
     }
-    const fresh = kept !== undefined && Date.now() - kept.began < URLS_LIVE_MS ? kept : undefined;
+    const fresh = kept !== undefined && systemClock.now() - kept.began < URLS_LIVE_MS ? kept : undefined;
     if (kept && !fresh) await this.#abort(path, kept);
     let upload = fresh ?? (await this.#begin(path, content.size));
     if (upload === undefined) return false;
@@ -84,7 +85,7 @@ export class ProxiedParts {
       await this.#call("complete", path, { upload_id: upload.uploadId, parts: named }, receiverMs(content.size));
       return true;
     } catch (error) {
-      if (Date.now() - upload.began >= URLS_LIVE_MS && !signal?.aborted && isPassing(error)) {
+      if (systemClock.now() - upload.began >= URLS_LIVE_MS && !signal?.aborted && isPassing(error)) {
         // An hour was too short for it, and would be again.
         await this.#abort(path, upload);
         onState?.(undefined);
@@ -104,7 +105,7 @@ export class ProxiedParts {
   async #begin(path: string, size: number): Promise<KeptUpload | undefined> {
     const partSize = partSizeFor(size, this.#sizes);
     const count = partCount({ size, partSize });
-    const began = Date.now();
+    const began = systemClock.now();
     const answer = await this.#call("create", path, { num_parts: count }).catch((error: unknown) => {
       if (error instanceof Failure && (error.kind === "rejected" || error.error.code === "NO_MLFLOW")) return undefined;
       throw error;

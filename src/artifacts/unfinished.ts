@@ -34,7 +34,7 @@ export function unfinishedIn(folder: string): string {
 export const isUnfinished = (name: string): boolean => UNFINISHED.test(name);
 
 /** Removes from a folder what programs that were killed have left unfinished; what cannot be removed stays. */
-export function sweepUnfinished(folder: string, now: number = Date.now()): void {
+export function sweepUnfinished(folder: string, now: number = systemClock.now()): void {
   try {
     for (const name of readdirSync(folder)) {
       const [, host, pid] = UNFINISHED.exec(name) ?? [];

@@ -14,6 +14,7 @@ const said = { already: false };
 function say(): void {
   if (said.already) return;
   said.already = true;
+  (globalThis as Record<symbol, unknown>)[Symbol.for("pulse-mlflow/browser")] = true; // for `pulse-mlflow/testing`
   console.warn(NOTHING);
 }
 

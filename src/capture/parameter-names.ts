@@ -50,6 +50,9 @@ export function readParameters(fn: (...args: never[]) => unknown): Parameters {
   };
 }
 
+/** So many characters show whether there are spaces where people, formatters and compilers put them. */
+const FIRST_OF_TEXT = 80;
+
 /** Whether a function's body begins without the space that people, formatters and compilers put before it. */
 const isCompact = (text: string, at: number): boolean => /^\S(?:\{|=>)/.test(text.slice(at - 1, at + 2));
 
@@ -58,8 +61,8 @@ export function isRenamed(fn: object, name: string): boolean {
   if (name !== "" && !SHORT.test(name)) return false;
   const text = typeof fn === "function" ? functionText(fn as (...args: never[]) => unknown) : undefined;
   if (text === undefined) return false;
-  if (/^class\b/.test(text)) return /^[a-z]/.test(name) || /^class[^{]*\S\{/.test(text);
-  return name === "" ? /^(?:async )?function[^{=]*\)\{/.test(text) : /^[^{=]*[^\s{=](?:\{|=>)/.test(text);
+  if (/^class\b/.test(text) && /^[a-z]/.test(name)) return true;
+  return (name !== "" || /^(?:async )?function\b/.test(text)) && !/\n|[^\w$] |\s[^\w$]/.test(text.slice(0, FIRST_OF_TEXT));
 }
 
 /** Whether a name stands for a parameter that was destructured: a compiler has moved that into the body. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { wellFormed } from "../capture/keys.js";
 import { REDACTED, shownText } from "../capture/redact.js";
+import { systemClock } from "../clock.js";
 import { type Auth, HEADER_VALUE } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
 import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../errors.js";
@@ -231,7 +232,7 @@ export class MlflowApi implements TrackingApi {
   #retryAfter({ headers }: HttpAnswer): number | undefined {
     const given = headers["retry-after"];
     if (given === undefined || !this.#settings.respectRetryAfter) return undefined;
-    const ms = /^\d+$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - Date.now();
+    const ms = /^\d+$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - systemClock.now();
     return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS) : undefined;
   }
 
@@ -277,7 +278,7 @@ export class MlflowApi implements TrackingApi {
     return {
       version: version?.status === 200 ? /^\s*(\d+\.\d+[\w.]*)\s*$/.exec(version.text)?.[1] : undefined,
       info: info?.status === 200 ? objectIn(info.text) : undefined,
-      clockSkewMs: Number.isNaN(date) ? undefined : date - Date.now(),
+      clockSkewMs: Number.isNaN(date) ? undefined : date - systemClock.now(),
     };
   }
 }

@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import { systemClock } from "../clock.js";
 
 /**
  * The threads of a process share these cells. When the process exits, its workers are torn down wherever they are; a worker that is in the
@@ -24,7 +25,7 @@ const MAX_LEAVING_MS = 10_000;
 /** How often one looks whether those that are at it are done. */
 const LOOK_MS = 50;
 
-const seconds = (): number => Math.floor(Date.now() / 1_000);
+const seconds = (): number => Math.floor(systemClock.now() / 1_000);
 
 /** Node's module, which is loaded at the first need: importing the package is to stay cheap. */
 const threads = (): typeof import("node:worker_threads") => process.getBuiltinModule("node:worker_threads");

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { build, type Format } from "esbuild";
 import { query } from "../support/database.js";
 
@@ -42,10 +43,16 @@ for (const [source, load] of [
       writeFileSync(join(folder, "parts", "yaml.cjs"), 'throw new Error("somebody else\'s file was loaded");');
       const cwd = mkdtempSync(join(folder, "started-"));
       const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder };
-      const { status, stderr } = spawnSync(process.execPath, [outfile], { cwd, env, encoding: "utf8", timeout: 60_000 });
-      assert.equal(status, 0, stderr);
-      assert.equal(stderr, "");
-      assert.deepEqual(query(join(cwd, "mlflow.db"), "SELECT name, status FROM runs"), [{ name: "bundled", status: "FINISHED" }]);
+      // As the program, by a path as people type it, and loaded by another program that lies elsewhere, as functions in a cloud are.
+      const launcher = join(mkdtempSync(join(folder, "launcher-")), "launch.mjs");
+      writeFileSync(launcher, `await import(${JSON.stringify(pathToFileURL(outfile).href)});`);
+      for (const program of [outfile, relative(realpathSync(cwd), realpathSync(outfile)), launcher]) {
+        const { status, stderr } = spawnSync(process.execPath, [program], { cwd, env, encoding: "utf8", timeout: 60_000 });
+        assert.equal(status, 0, stderr);
+        assert.equal(stderr, "");
+        assert.deepEqual(query(join(cwd, "mlflow.db"), "SELECT name, status FROM runs"), [{ name: "bundled", status: "FINISHED" }]);
+        for (const name of readdirSync(cwd)) rmSync(join(cwd, name), { recursive: true });
+      }
     });
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { folderOf, putDriver, putPackage, start, storedRuns } from "./places.mjs";
 
 /** What is logged with the help of what the package brings along of others. A decorator is applied by hand, as compilers do: this is plain JavaScript. */
@@ -54,7 +55,12 @@ export async function checkBundled({ source, format, installed = false, driver =
   else if (driver) putDriver(place);
 
   const cwd = folderOf(LOGGED, "started");
-  const { status, output } = await start(process.execPath, [join(place, "app.js")], { cwd });
+  // Another program loads it, as clouds do with functions: the program's own place says nothing of the bundle's.
+  const launcher = join(
+    folderOf({ "launch.mjs": `await import(${JSON.stringify(pathToFileURL(join(place, "app.js")).href)});` }),
+    "launch.mjs",
+  );
+  const { status, output } = await start(process.execPath, [launcher], { cwd });
   if (!driver) {
     assert.match(output, /DRIVER_MISSING/);
     assert.equal(status, 0, output);

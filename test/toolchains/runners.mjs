@@ -187,11 +187,11 @@ function stored(folder, home) {
   return { runs, files };
 }
 
-const jest = ({ environment = "node", conditions, args = [], flags = [], ...rest }) => ({
+const jest = ({ environment = "node", options, args = [], flags = [], ...rest }) => ({
   settings: {
     "jest.config.json": {
       testEnvironment: environment,
-      ...(conditions && { testEnvironmentOptions: { customExportConditions: conditions } }),
+      ...(options && { testEnvironmentOptions: options }),
       transform: {},
       watchman: false,
       cacheDirectory: "<rootDir>/cache",
@@ -227,7 +227,14 @@ function* specs() {
     yield [`Jest ${version}, in band`, jest({ set, args: ["--runInBand"], after: NEXT })];
     const esm = { flags: ["--experimental-vm-modules"], head: imported, name: "test.mjs" };
     yield [`Jest ${version}, ESM`, jest({ set, ...esm, args: ["-w", "2"] })];
-    yield [`Jest ${version}, ESM in jsdom`, jest({ set, ...esm, environment: "jsdom", conditions: ["node"], args: ["--runInBand"] })];
+    yield [
+      `Jest ${version}, ESM in jsdom`,
+      jest({ set, ...esm, environment: "jsdom", options: { customExportConditions: ["node"] }, args: ["--runInBand"] }),
+    ];
+    // A clock that is taken away with the globals of a test that is over.
+    const clock =
+      'jest.useFakeTimers({ now: 1_500_000_000_000, doNotFake: ["setTimeout", "setImmediate", "nextTick", "queueMicrotask"] });\n';
+    yield [`Jest ${version}, fake clock`, jest({ set, head: clock + required, options: { globalsCleanup: "on" }, args: ["--runInBand"] })];
     yield [`Jest ${version}, jsdom`, jest({ set, environment: "jsdom", args: ["--runInBand"] })];
     yield [`Jest ${version}, open handles`, jest({ set, args: ["--detectOpenHandles"], end: "afterAll(() => shutdown());\n" })];
   }

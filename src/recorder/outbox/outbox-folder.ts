@@ -1,6 +1,7 @@
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { platform } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
+import { systemClock } from "../../clock.js";
 import { homeFolder } from "../../config/folders.js";
 import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
@@ -256,7 +257,7 @@ export function closeOutbox(outbox: Outbox): void {
 /** Whether a file is still empty because somebody is making it, or is gone. */
 function isBeingMade(path: string): boolean {
   const { bytes, changed } = fileFacts(path);
-  return bytes === 0 && (changed === 0 || Date.now() - changed < MAKING_MS);
+  return bytes === 0 && (changed === 0 || systemClock.now() - changed < MAKING_MS);
 }
 
 /** The size of an outbox's files in bytes, and when it was last written. */

@@ -52,8 +52,9 @@ function walk(root: string, { include, exclude, followSymlinks = false }: Folder
       if (kind === "folder") {
         const real = followSymlinks ? realpathSync(join(root, path)) : path;
         if (!seen.includes(real)) visit(path, [...seen, real]);
-      } else if (kind === "other") skipped.push(path);
-      else if (wanted(path) && !unwanted(path)) {
+      } else if (!wanted(path) || unwanted(path)) continue;
+      else if (kind === "other") skipped.push(path);
+      else {
         files.push(path);
         if (files.length > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} files`);
       }

@@ -1,3 +1,4 @@
+import { systemClock } from "../../clock.js";
 import { LIMITS } from "../../entities.js";
 import type { ServerFacts } from "../../http/mlflow-api.js";
 import { problem } from "../finding.js";
@@ -73,7 +74,7 @@ function clockFindings({ clockSkewMs }: ServerFacts): Finding[] {
 
 /** Writes a run of our own and takes it away again. */
 async function dryWrite(store: HttpStore, runKey: string): Promise<Finding> {
-  const now = Date.now();
+  const now = systemClock.now();
   const create = { name: "doctor", startTime: now, userId: "pulse-mlflow", sourceTags: [], parentKey: undefined, resume: false };
   const metrics = [{ key: "doctor", value: 1, timestamp: now, step: 0 }];
   const end = { status: "FINISHED", endTime: now } as const;

@@ -1,3 +1,4 @@
+import { systemClock } from "../../clock.js";
 import { type DatasetInput, experimentLabel, type Tag } from "../../entities.js";
 import { messageOf, PulseError } from "../../errors.js";
 import { Failure, refusal, refusedAs } from "../../http/failure.js";
@@ -212,7 +213,7 @@ export class RestStore implements ReadyStore {
     const start = change.create ??
       this.#known.get(runKey)?.start ?? {
         name: `recreated-${runKey.slice(0, 8)}`,
-        startTime: Math.min(...metrics.map(({ timestamp }) => timestamp), end?.endTime ?? Date.now()),
+        startTime: Math.min(...metrics.map(({ timestamp }) => timestamp), end?.endTime ?? systemClock.now()),
         userId: "",
         sourceTags: [],
         parentKey: undefined,

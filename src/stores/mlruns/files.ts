@@ -16,6 +16,7 @@ import {
 import { dirname, sep } from "node:path";
 import { unfinishedIn } from "../../artifacts/unfinished.js";
 import { shortHash } from "../../capture/keys.js";
+import { systemClock } from "../../clock.js";
 import { load } from "../../loading.js";
 
 /** The hash of a text in hex digits; loading node:crypto is dear. */
@@ -50,7 +51,7 @@ export class Unreadable extends Error {
 
   constructor(path: string, why: string, changedAt: number) {
     super(`${path} cannot be read: ${why}`);
-    this.isNew = Date.now() - changedAt < SETTLING_MS;
+    this.isNew = systemClock.now() - changedAt < SETTLING_MS;
   }
 }
 

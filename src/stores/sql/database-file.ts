@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { shownUri } from "../../capture/redact.js";
+import { systemClock } from "../../clock.js";
 import { absolutePath, workingFolder } from "../../config/folders.js";
 import { PulseError } from "../../errors.js";
 import { makeFolder } from "../../make-folder.js";
@@ -63,7 +64,7 @@ export function createFile(path: string): boolean {
  */
 export function isBeingMade(path: string, first: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && stat.size === 0 && Date.now() - stat.mtimeMs < MAKING_MS && performance.now() - first < MAKING_MS;
+  return stat !== undefined && stat.size === 0 && systemClock.now() - stat.mtimeMs < MAKING_MS && performance.now() - first < MAKING_MS;
 }
 
 /** What every database file begins with. */

@@ -103,7 +103,9 @@ function loadDriver(): Driver {
 function whyMissing(error: unknown): string {
   try {
     const path = locate(PACKAGE);
-    return `is at ${path} and could not be loaded: ${messageOf(error).split("\n")[0]?.replace(/\.$/, "")}`;
+    const denied = /^ERR_(?:ACCESS_DENIED|DLOPEN_DISABLED)$/.test(String((error as NodeJS.ErrnoException).code));
+    const rights = denied ? "; start Node with --allow-addons, and --allow-fs-read for its files" : "";
+    return `is at ${path} and could not be loaded: ${messageOf(error).split("\n")[0]?.replace(/\.$/, "")}${rights}`;
   } catch {
     return `is not found from ${searched().join(" or ") || "any place"}`;
   }
