@@ -1227,7 +1227,7 @@ declare const PROBLEMS: {
     };
     readonly DRIVER_MISSING: {
         readonly retry: false;
-        readonly todo: "Run `npm install @photostructure/sqlite@1` (or `pnpm add --allow-build=@photostructure/sqlite @photostructure/sqlite@1`) where the program runs: a bundle needs it beside it, outside of the bundle. Or use Node 24 or newer.";
+        readonly todo: "Run `npm install @photostructure/sqlite@1` (or `pnpm add --allow-build=@photostructure/sqlite @photostructure/sqlite@1`) in the folder where the program runs; it cannot be part of a bundle. Or use Node 24 or newer.";
     };
     readonly NOT_WRITABLE: {
         readonly retry: false;
