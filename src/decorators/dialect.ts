@@ -118,7 +118,8 @@ function familyOf(home: object, name: string): object {
 
 function legacy(target: object, key: string | symbol | number, third: unknown, placement: Placement): unknown {
   const member = memberName(key);
-  const descriptor = third as PropertyDescriptor | undefined;
+  // A compiler may put a decorator beside ours that gives back what it stands on (jiti does, in the place of metadata).
+  const descriptor = third === target ? Object.getOwnPropertyDescriptor(target, key) : (third as PropertyDescriptor | undefined);
   if (typeof descriptor?.value === "function") {
     const home = typeof key === "number" ? String(key) : key;
     const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, false, target, home);

@@ -293,3 +293,21 @@ test("what stands on a parameter is logged, wherever a foreign decorator stands 
   }
   assert.deepEqual((await runs()).map(params), Array(3).fill({ lr: "0.5" }));
 });
+
+test("a legacy decorator below that gives back the prototype takes nothing away", async () => {
+  const { tracker, runs } = memoryTracker();
+  class Learner {
+    evaluate(): { loss: number } {
+      return { loss: 0.5 };
+    }
+  }
+  // As a compiler's helper calls them: what one gives is the descriptor of the next.
+  const below = (target: object): object => target;
+  const given = below(Learner.prototype) as PropertyDescriptor;
+  const decorate = LogMetric("loss") as unknown as (target: object, key: string, descriptor: object) => PropertyDescriptor;
+  const experiment = TrackedExperiment("Foreign") as unknown as (target: object) => unknown;
+  Object.defineProperty(Learner.prototype, "evaluate", decorate(Learner.prototype, "evaluate", given));
+  experiment(Learner);
+  tracker.run(() => new Learner().evaluate());
+  assert.deepEqual((await runs()).map(values), [{ loss: [0.5] }]);
+});
