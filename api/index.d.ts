@@ -1075,7 +1075,7 @@ declare const PROBLEMS: {
     };
     readonly INVALID_TRACKING_URI: {
         readonly retry: false;
-        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").';
+        readonly todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of docs/configuration.md, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").';
     };
     readonly WRONG_TARGET: {
         readonly retry: false;
@@ -1203,7 +1203,7 @@ declare const PROBLEMS: {
     };
     readonly UNAUTHORIZED: {
         readonly retry: false;
-        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (README); recording goes on meanwhile.";
+        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (docs/configuration.md); recording goes on meanwhile.";
     };
     readonly FORBIDDEN: {
         readonly retry: false;

@@ -10,7 +10,7 @@ const PROBLEMS = {
   INVALID_OPTION: { retry: false, todo: "" },
   INVALID_TRACKING_URI: {
     retry: false,
-    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of the README, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
+    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of docs/configuration.md, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
   },
   WRONG_TARGET: { retry: false, todo: "" },
   NO_ACTIVE_RUN: {
@@ -81,7 +81,7 @@ const PROBLEMS = {
   TLS_FAILED: { retry: false, todo: "Recording goes on meanwhile." },
   UNAUTHORIZED: {
     retry: false,
-    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (README); recording goes on meanwhile.",
+    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (docs/configuration.md); recording goes on meanwhile.",
   },
   FORBIDDEN: {
     retry: false,

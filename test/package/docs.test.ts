@@ -12,7 +12,7 @@ after(() => rmSync(folder, { recursive: true }));
 /** Every TypeScript block of the README and the guides, and every `@example` of a docstring, as a program of its own. */
 function examples(dialect: string): Map<string, string> {
   const found = new Map<string, string>();
-  for (const file of ["README.md", "docs/cookbook.md", "docs/where-it-runs.md", "docs/from-mlflow-js.md"])
+  for (const file of ["README.md", ...readdirSync("docs").map((name) => `docs/${name}`)])
     for (const [, only, code] of readFileSync(file, "utf8").matchAll(/```ts(?: (\w+))?\n([\s\S]*?)```/g))
       if (only === undefined || only === dialect) found.set(`${file.replace(/\W/g, "-")}-${found.size + 1}`, String(code));
   for (const file of readdirSync("src", { recursive: true }).map(String)) {
@@ -85,3 +85,8 @@ for (const [dialect, flags] of [
     }
   });
 }
+
+test("the README is short: what it is, two minutes, and where to read on", () => {
+  const words = readFileSync("README.md", "utf8").split(/\s+/).length;
+  assert.ok(words <= 1_300, `${words} words`);
+});
