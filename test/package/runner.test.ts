@@ -10,6 +10,11 @@ after(() => rmSync(folder, { recursive: true }));
 
 for (const name of ["scripts", "node_modules/typescript/bin"]) mkdirSync(join(folder, name), { recursive: true });
 for (const name of ["test.mjs", "python.mjs", "needs.mjs"]) copyFileSync(join("scripts", name), join(folder, "scripts", name));
+writeFileSync(
+  join(folder, "scripts/parts.mjs"),
+  `import { writeFileSync } from "node:fs";
+   export const writeImports = async (folder) => writeFileSync(folder + "/package.json", '{ "type": "module" }');`,
+);
 // Two files "compiled" in each dialect: one with two tests, one whose only test fails.
 writeFileSync(
   join(folder, "node_modules/typescript/bin/tsc"),
