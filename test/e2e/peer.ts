@@ -275,6 +275,7 @@ export async function startServer(
   dir: string,
   more: string[] = [],
   settings: Record<string, string> = {},
+  tries = 3,
 ): Promise<Server> {
   const port = String(await freePort());
   const args = ["--host", "127.0.0.1", "--port", port, "--workers", "1", "--backend-store-uri", sqliteUri, ...more];
@@ -295,6 +296,8 @@ export async function startServer(
     );
     if (healthy) return { url, log, stop };
   }
+  const hasEnded = child.exitCode !== null; // somebody else may have taken the port meanwhile
   await stop();
+  if (hasEnded && tries > 1) return startServer(which, sqliteUri, dir, more, settings, tries - 1);
   throw new Error(`mlflow server did not start:\n${log()}`);
 }
