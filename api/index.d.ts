@@ -439,7 +439,7 @@ export interface ArtifactsOptions {
     /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
     readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
-/** Settings of a tracker. First that speaks wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
+/** Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
 export interface PulseConfig {
     /**
      * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file store (`./mlruns`, any

@@ -8,14 +8,14 @@ import { realm } from "./realm.js";
 let requires: readonly NodeJS.Require[] | undefined;
 let froms: readonly string[] = [];
 
-/** The file that this runs in, also in a bundle whose format says nothing of it, or what it was called when it was bundled. */
+/** The file that this code is in, read from a stack: a bundle may not know its own path, or have that of the machine that built it. */
 function ownFile(): string | undefined {
   const stack: unknown = new Error().stack; // a text, unless somebody has replaced how it is made
   const [, frame = ""] = typeof stack === "string" ? stack.split("\n") : [];
   return /(?:\(|at )((?:file:|[A-Za-z]:[\\/]|\/).*):\d+:\d+\)?$/.exec(frame)?.[1];
 }
 
-/** A path as it is meant; undefined where the working folder was removed. */
+/** A path as an absolute one; undefined where the working folder was removed. */
 function inWorkingFolder(path: string): string | undefined {
   try {
     return resolve(path);
@@ -76,7 +76,7 @@ function first<R>(look: (require: NodeJS.Require) => R): R {
 /** Loads a module of somebody else's before it returns. @throws the error of Node's loader */
 export const load = (name: string): unknown => first((require) => require(name));
 
-/** What the file is called that knows where this package lies; in a bundle it is the bundle's. */
+/** The path that `home` has in the installed package; in a bundle it has another. */
 const OWN_FILE = /[\\/]dist[\\/](?:cjs[\\/]require\.cjs|esm[\\/]pulse-mlflow-\w+\.js)$/;
 
 /**

@@ -89,13 +89,22 @@ export class LocalRepository implements ArtifactRepository {
       try {
         writeFileSync(temporary, bytes, { flag: "wx" });
         renameSync(temporary, target);
-        const begun = this.#unfinished.get(target);
-        if (begun !== undefined) rmSync(begun, { force: true }); // the process exits: nobody will go on with it
       } catch (error) {
         rmSync(temporary, { force: true });
         throw error;
       }
+      this.#dropUnfinished(target);
     });
+  }
+
+  /** The process exits: nobody will go on with an upload that is under way. */
+  #dropUnfinished(target: string): void {
+    const begun = this.#unfinished.get(target);
+    try {
+      if (begun !== undefined) rmSync(begun, { force: true });
+    } catch {
+      // Windows does not remove what is open; the next upload into this folder does.
+    }
   }
 
   async list(path: string = ""): Promise<readonly ArtifactInfo[]> {

@@ -47,9 +47,8 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
     try {
       const outbox = adopt(path);
       if (typeof outbox === "string") return state(outbox === "held" ? "live" : "foreign");
-      const { empty } = outbox;
       try {
-        return empty ? [] : { ...state("waiting"), ...holding(outbox.summary()) };
+        return outbox.empty ? [] : { ...state("waiting"), ...holding(outbox.summary()) };
       } finally {
         closeOutbox(outbox); // one that its maker was killed over is nobody's
       }

@@ -16,8 +16,7 @@ export function problem(what: string, error: unknown): Finding {
 
 /** A message is what happened, then what a running program is to do; somebody at a command can do more, and nothing is recorded there. */
 export function advised(error: PulseError): { detail: string; todo: string } {
-  const detail = shownText(messageOf(error)).replace(error.todo, "").trim();
-  return { detail, todo: ADVICE[error.code] ?? withoutRecording(error.todo) };
+  return { detail: shownText(error.detail), todo: ADVICE[error.code] ?? withoutRecording(error.todo) };
 }
 
 /** A text without what it ends with for programs alone. */

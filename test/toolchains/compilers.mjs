@@ -1,4 +1,4 @@
-// How each tool turns the programs of a project folder into JavaScript beside them, set up as the README says.
+// How each tool turns the programs of a project folder into JavaScript beside them, set up as docs/where-it-runs.md says.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";

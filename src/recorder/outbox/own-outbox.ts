@@ -221,7 +221,7 @@ export class OwnOutbox {
     // Without a driver no folder is any better; a database has said it already.
     const problem =
       error instanceof PulseError && error.code === "DRIVER_MISSING"
-        ? new PulseError("DRIVER_MISSING", `There is no outbox, which durability: "memory" does without: ${error.detail}`, error)
+        ? new PulseError("DRIVER_MISSING", `Without a driver there is no outbox (durability: "memory" needs none). ${error.detail}`, error)
         : new PulseError("OUTBOX_FAILED", detail, error);
     diagnostics.warnLater(problem);
     if (isDamaged(error) || this.source?.outbox.isCut) {
