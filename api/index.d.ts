@@ -1343,7 +1343,8 @@ export type { Applied, ClassDecoratorToo, LogMetricGoes, LogParamGoes, LogsMetri
 export type { Logger, Stats } from "./diagnostics.js";
 export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
 export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
-export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export { bind, withRun } from "./run/call/with-run.js";
+export { currentRun, requireRun, startRun } from "./run/current.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
 export type { ArtifactStream } from "./run/files/chunks.js";
 export type { FolderOptions } from "./run/files/files-in.js";
@@ -2197,7 +2198,7 @@ export interface TrackingStore {
 // tracker.d.ts
 import { type PulseConfig } from "./config/options.js";
 import { type Stats } from "./diagnostics.js";
-import { type withRun } from "./run/current.js";
+import { type withRun } from "./run/call/with-run.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";

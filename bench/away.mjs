@@ -1,5 +1,5 @@
-// What a program feels of a server that is up, slow, silent or down: the time a tracked call takes more, how long the event loop
-// is held, how memory grows in an outage (PULSE_OUTAGE_S seconds of it), and what is lost.
+// What a program feels of a server that is up, slow, silent or down: the time a tracked call takes more, how long the
+// event loop is held, how memory grows in an outage (PULSE_OUTAGE_S seconds of it), and what is lost.
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -55,7 +55,9 @@ for (const durability of ["exit", "outbox"]) {
 }
 server.stop();
 
-/** One state of the server: what calls and the loop feel of it, after a while in which it works and the code gets warm. */
+/**
+ * One state of the server: what calls and the loop feel of it, after a while in which it works and the code gets warm.
+ */
 async function feel(durability, { set = {}, down = false }) {
   const before = await server.ask("contents");
   const tracker = makeTracker(durability);
@@ -225,9 +227,13 @@ async function startFake() {
     join(root, "node_modules/@types"),
   ];
   const source = join(root, "test/support/fake-mlflow.ts");
-  execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...options, "--outDir", folder, source], {
-    stdio: "inherit",
-  });
+  execFileSync(
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), ...options, "--outDir", folder, source],
+    {
+      stdio: "inherit",
+    },
+  );
   const child = fork(fileURLToPath(new URL("fake-server.mjs", import.meta.url)), [join(folder, "fake-mlflow.js")]);
   const [{ answer: url }] = await once(child, "message");
   const ask = async (deed, argument) => {

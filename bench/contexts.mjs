@@ -1,4 +1,5 @@
-// What carrying the run in a cls-hooked namespace costs beside AsyncLocalStorage, each in a process of its own: cls-hooked taxes every await of the process.
+// What carrying the run in a cls-hooked namespace costs beside AsyncLocalStorage, each in a process of its own:
+// cls-hooked taxes every await of the process.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { configure, flush, tracked } from "pulse-mlflow";
@@ -15,7 +16,9 @@ const [kind] = process.argv.slice(2);
 if (kind !== undefined) console.log(JSON.stringify(await measure()));
 else {
   const [als, cls] = ["als", "cls"].map((each) => {
-    const { status, stdout } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), each], { encoding: "utf8" });
+    const { status, stdout } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), each], {
+      encoding: "utf8",
+    });
     if (status !== 0) throw new Error(`The case ${each} failed.`);
     return JSON.parse(stdout);
   });

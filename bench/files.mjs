@@ -1,5 +1,6 @@
-// Files through a real MLflow server's proxy, beside bare PUTs of the same bytes: many small ones, one large one, and one to an S3 (moto's)
-// without the proxy; and what a call that logs a text adds beside one that logs a metric. What arrived is counted by listing it.
+// Files through a real MLflow server's proxy, beside bare PUTs of the same bytes: many small ones, one large one, and
+// one to an S3 (moto's) without the proxy; and what a call that logs a text adds beside one that logs a metric. What
+// arrived is counted by listing it.
 import { createReadStream, statSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
@@ -61,7 +62,13 @@ async function onS3() {
   const { accessKeyId, secretAccessKey, region } = KEYS;
   const keys = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_DEFAULT_REGION: region };
   Object.assign(process.env, keys, { MLFLOW_S3_ENDPOINT_URL: s3.url });
-  const server = await startServer(python, temporaryFolder(), "--no-serve-artifacts", "--default-artifact-root", `s3://${BUCKET}`);
+  const server = await startServer(
+    python,
+    temporaryFolder(),
+    "--no-serve-artifacts",
+    "--default-artifact-root",
+    `s3://${BUCKET}`,
+  );
   const tracker = trackerOf(server);
   const ask = async (method, key, length, body) => {
     const headers = { "x-amz-content-sha256": "UNSIGNED-PAYLOAD" };
@@ -103,7 +110,12 @@ async function onS3() {
 }
 
 function trackerOf({ url }) {
-  return createTracker({ trackingUri: url, experiment: "Files", exitTimeoutMs: 60_000, outbox: { folder: join(folder, "outbox") } });
+  return createTracker({
+    trackingUri: url,
+    experiment: "Files",
+    exitTimeoutMs: 60_000,
+    outbox: { folder: join(folder, "outbox") },
+  });
 }
 
 function send(url, { method, headers, agent }, length, body) {
@@ -225,7 +237,10 @@ async function compareLarge(where, server, tracker, bare, beside) {
     mustEqual("the large file", (await listed(server, id))[0]?.file_size, size);
   };
   const raw = () => bare(`raw${number++}/large.bin`, size, path);
-  const times = await interleave({ ours: watched("ours", ours), raw: watched("raw", raw) }, { rounds: ROUNDS, warmup: 1 });
+  const times = await interleave(
+    { ours: watched("ours", ours), raw: watched("raw", raw) },
+    { rounds: ROUNDS, warmup: 1 },
+  );
   const [mine, peer] = [times.ours, times.raw].map((each) => LARGE_MB / median(each));
   report({
     measurement: `files: ${where}one of ${LARGE_MB} MB`,

@@ -1,5 +1,5 @@
-// Runs and metrics a second into a real MLflow server, end to end, beside the fastest of some bare clients that send the
-// fewest requests, and runs beside Python's own client. What arrived is counted by asking the server.
+// Runs and metrics a second into a real MLflow server, end to end, beside the fastest of some bare clients that send
+// the fewest requests, and runs beside Python's own client. What arrived is counted by asking the server.
 import { configure, flush, shutdown, startRun, stats } from "pulse-mlflow";
 import { environments } from "../scripts/python.mjs";
 import { ourRuns, PYTHON_WARMUP, pythonSeconds } from "./canonical.mjs";
@@ -63,11 +63,16 @@ async function compareRuns() {
   await mustHold("Bench", canonical(rounds * (PYTHON_RUNS + PYTHON_WARMUP)));
   const rates = ratesOf(times, counts);
   judge("http: runs", "runs/s", rates.ours, rates.raw, { beside: client.name, bar: 0.9 });
-  judge("http: runs, Python", "runs/s", rates.ours, rates.python, { beside: `Python MLflow ${made.newest.version}`, bar: 6 });
+  judge("http: runs, Python", "runs/s", rates.ours, rates.python, {
+    beside: `Python MLflow ${made.newest.version}`,
+    bar: 6,
+  });
 }
 
 async function compareMetrics() {
-  const client = await fastest("metrics", (candidate, experiment) => rawMetrics(candidate, experiment, { ...METRICS, values: 1_000 }));
+  const client = await fastest("metrics", (candidate, experiment) =>
+    rawMetrics(candidate, experiment, { ...METRICS, values: 1_000 }),
+  );
   const experiment = await createExperiment(experiments, "Raw metrics");
   const count = METRICS.runs * METRICS.values;
   const times = await interleave(
@@ -87,7 +92,9 @@ async function compareMetrics() {
 async function fastest(what, work) {
   const clients = CANDIDATES.map((options) => rawClient(server.url, options));
   const experiment = await createExperiment(experiments, `Trials of ${what}`);
-  const trials = Object.fromEntries(clients.map((client) => [client.name, () => seconds(() => work(client, experiment))]));
+  const trials = Object.fromEntries(
+    clients.map((client) => [client.name, () => seconds(() => work(client, experiment))]),
+  );
   const times = await interleave(trials, { rounds: TRIALS, warmup: 1 });
   const [best, ...others] = clients.toSorted((a, b) => median(times[a.name]) - median(times[b.name]));
   for (const client of others) client.close();
@@ -106,7 +113,11 @@ async function ourMetrics() {
 
 function mustHaveLostNothing() {
   const { pending, dropped, rejected, warnings } = stats();
-  mustEqual("not stored", { pending, dropped, rejected, warnings }, { pending: 0, dropped: 0, rejected: 0, warnings: {} });
+  mustEqual(
+    "not stored",
+    { pending, dropped, rejected, warnings },
+    { pending: 0, dropped: 0, rejected: 0, warnings: {} },
+  );
 }
 
 function canonical(runs) {
@@ -123,5 +134,15 @@ function ratesOf(times, counts) {
 
 function judge(measurement, unit, ours, peer, { beside, bar }) {
   const judged = median(ours.map((rate, round) => rate / peer[round]));
-  report({ measurement, unit, ours: median(ours), peer: median(peer), beside, judged, times: true, bar, atMost: false });
+  report({
+    measurement,
+    unit,
+    ours: median(ours),
+    peer: median(peer),
+    beside,
+    judged,
+    times: true,
+    bar,
+    atMost: false,
+  });
 }

@@ -1,4 +1,5 @@
-// What importing the built package takes beside an empty module, in fresh processes; and that it loads no SQLite driver.
+// What importing the built package takes beside an empty module, in fresh processes; and that it loads no SQLite
+// driver.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

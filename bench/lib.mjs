@@ -65,7 +65,10 @@ export function percentile(values, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))];
 }
 
-/** The row of what single calls take that may have to do more than record: of `times` in milliseconds, the 99.9th percentile. */
+/**
+ * The row of what single calls take that may have to do more than record: of `times` in milliseconds, the 99.9th
+ * percentile.
+ */
 export function slowestCalls(times) {
   const most = percentile(times, 99.9);
   return { unit: "ms", ours: most, peer: percentile(times, 50), beside: "median", judged: most, bar: 5, atMost: true };

@@ -1,6 +1,7 @@
-// Runs and metrics a second into an `mlruns` folder, end to end, beside plain calls of node:fs that make the same files with the same
-// lines, and beside Python's own file store. Every round has a folder of its own: MLflow's grows slower with each run in it. None is removed before
-// the end: file systems make new files slowly where many were removed a moment ago.
+// Runs and metrics a second into an `mlruns` folder, end to end, beside plain calls of node:fs that make the same files
+// with the same lines, and beside Python's own file store. Every round has a folder of its own: MLflow's grows slower
+// with each run in it. None is removed before the end: file systems make new files slowly where many were removed a
+// moment ago.
 import { randomBytes } from "node:crypto";
 import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +30,8 @@ function canonicalRun(start, i) {
   run.end();
 }
 
-// The folder that every other is a copy of: ours, with one run, whose experiment, tags and fields the plain calls repeat.
+// The folder that every other is a copy of: ours, with one run, whose experiment, tags and fields the plain calls
+// repeat.
 const model = join(folder, "model");
 const tracker = createTracker({ trackingUri: pathToFileURL(model).href });
 canonicalRun((options) => tracker.startRun(options), 1);
@@ -37,7 +39,10 @@ await tracker.shutdown();
 const experiment = readdirSync(model).find((name) => /^\d{2,}$/.test(name));
 const modelId = readdirSync(join(model, experiment)).find((name) => name.length === 32);
 const modelRun = join(model, experiment, modelId);
-const tags = readdirSync(join(modelRun, "tags")).map((name) => [name, readFileSync(join(modelRun, "tags", name), "utf8")]);
+const tags = readdirSync(join(modelRun, "tags")).map((name) => [
+  name,
+  readFileSync(join(modelRun, "tags", name), "utf8"),
+]);
 const meta = readFileSync(join(modelRun, "meta.yaml"), "utf8");
 
 function rawStart(root, name) {
@@ -135,7 +140,11 @@ async function compare(measurement, unit, count, ours, raw) {
         await flush();
       });
       const { pending, dropped, rejected, warnings } = stats();
-      mustEqual("not stored", { pending, dropped, rejected, warnings }, { pending: 0, dropped: 0, rejected: 0, warnings: {} });
+      mustEqual(
+        "not stored",
+        { pending, dropped, rejected, warnings },
+        { pending: 0, dropped: 0, rejected: 0, warnings: {} },
+      );
       await shutdown();
       contents.ours.push(contentsOf(root));
       return time;

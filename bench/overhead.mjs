@@ -1,6 +1,6 @@
-// What tracking adds to a call, beside an OpenTelemetry span that notes as much; each case in a process of its own, so that none
-// spoils another's call sites. Both deliver, and the time of the background work counts. The loop comes round every 100 calls, in a
-// burst only after all of them.
+// What tracking adds to a call, beside an OpenTelemetry span that notes as much; each case in a process of its own, so
+// that none spoils another's call sites. Both deliver, and the time of the background work counts. The loop comes round
+// every 100 calls, in a burst only after all of them.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { context, trace } from "@opentelemetry/api";
@@ -19,7 +19,10 @@ const one = (i) => ({ loss: i / 3 });
 const two = (i) => ({ loss: i / 3, accuracy: i / 7 });
 const ten = (i) => ({ a: i, b: i + 1, c: i + 2, d: i + 3, e: i + 4, f: i + 5, g: i + 6, h: i + 7, i: i + 8, j: i + 9 });
 
-/** What a method gives back, what it is tracked by, what a span notes of it; `items` are what a call records beside its run's start and end. */
+/**
+ * What a method gives back, what it is tracked by, what a span notes of it; `items` are what a call records beside its
+ * run's start and end.
+ */
 const CASES = {
   "one metric": { result: one, items: 1, bar: 0.55, goal: 0.45 },
   "one metric, burst": { result: one, items: 1, burst: true, bar: 0.6, goal: 0.45 },
@@ -45,13 +48,33 @@ else await measure(CASES[name]);
 /** Switched off, there is nothing to measure: what comes back is the very function. */
 function sameFunction() {
   const method = Object.getOwnPropertyDescriptor({ evaluate() {} }, "evaluate");
-  const functions = [LogMetric({}, "evaluate", { ...method }).value, LogMetric(method.value, standardContext()), tracked(method.value)];
+  const functions = [
+    LogMetric({}, "evaluate", { ...method }).value,
+    LogMetric(method.value, standardContext()),
+    tracked(method.value),
+  ];
   for (const fn of functions) if (fn !== method.value) throw new Error("Switched off, the function is another one.");
-  report({ measurement: "overhead: off", unit: "µs", ours: 0, peer: 0, beside: "the very function", judged: 0, bar: 0, atMost: true });
+  report({
+    measurement: "overhead: off",
+    unit: "µs",
+    ours: 0,
+    peer: 0,
+    beside: "the very function",
+    judged: 0,
+    bar: 0,
+    atMost: true,
+  });
 }
 
 function standardContext() {
-  return { kind: "method", name: "evaluate", static: false, private: false, metadata: undefined, addInitializer: () => undefined };
+  return {
+    kind: "method",
+    name: "evaluate",
+    static: false,
+    private: false,
+    metadata: undefined,
+    addInitializer: () => undefined,
+  };
 }
 
 async function measure({ result, selector, items, generator, outside, burst, bar, goal }) {

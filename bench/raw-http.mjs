@@ -8,14 +8,36 @@ import { fileURLToPath } from "node:url";
 
 const START_MS = 120_000;
 
-/** Brings up `mlflow server` over SQLite in `folder`, with further arguments; it also ends when this process is killed. */
+/**
+ * Brings up `mlflow server` over SQLite in `folder`, with further arguments; it also ends when this process is killed.
+ */
 export async function startServer(python, folder, ...more) {
   const port = await freePort();
   const peer = fileURLToPath(new URL("../test/e2e/peer.py", import.meta.url));
-  const args = ["--host", "127.0.0.1", "--port", port, "--workers", "2", "--backend-store-uri", `sqlite:///${folder}/mlflow.db`, ...more];
+  const args = [
+    "--host",
+    "127.0.0.1",
+    "--port",
+    port,
+    "--workers",
+    "2",
+    "--backend-store-uri",
+    `sqlite:///${folder}/mlflow.db`,
+    ...more,
+  ];
   const { PYTHONPATH: _path, PYTHONHOME: _home, ...kept } = process.env;
-  const env = { ...kept, DO_NOT_TRACK: "true", MLFLOW_DISABLE_TELEMETRY: "true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false" };
-  const child = spawn(python, [peer, "server", ...args], { cwd: folder, env, detached: true, stdio: ["pipe", "pipe", "pipe"] });
+  const env = {
+    ...kept,
+    DO_NOT_TRACK: "true",
+    MLFLOW_DISABLE_TELEMETRY: "true",
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false",
+  };
+  const child = spawn(python, [peer, "server", ...args], {
+    cwd: folder,
+    env,
+    detached: true,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   let log = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
@@ -53,7 +75,9 @@ export async function startS3(python, folder, bucket) {
   };
   const url = `http://127.0.0.1:${port}`;
   for (const deadline = Date.now() + START_MS; Date.now() < deadline && child.exitCode === null; await sleep(100)) {
-    const made = await fetch(`${url}/${bucket}`, { method: "PUT", signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+    const made = await fetch(`${url}/${bucket}`, { method: "PUT", signal: AbortSignal.timeout(2_000) }).catch(
+      () => undefined,
+    );
     if (made?.ok) return { url, stop };
   }
   await stop();
@@ -71,22 +95,27 @@ async function freePort() {
 /** A client that keeps up to `width` things going at once, on kept connections or a fresh one for each request. */
 export function rawClient(url, { width, keepAlive }) {
   const { hostname, port } = new URL(url);
-  const agent = keepAlive ? new Agent({ keepAlive: true, maxSockets: width, timeout: 4_000 }) : new Agent({ keepAlive: false });
+  const agent = keepAlive
+    ? new Agent({ keepAlive: true, maxSockets: width, timeout: 4_000 })
+    : new Agent({ keepAlive: false });
 
   function post(path, body) {
     const text = JSON.stringify(body);
     const headers = { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
     return new Promise((resolve, reject) => {
-      const call = request({ hostname, port, agent, method: "POST", path: `/api/2.0/mlflow/${path}`, headers }, (response) => {
-        let answer = "";
-        response.setEncoding("utf8").on("data", (chunk) => {
-          answer += chunk;
-        });
-        response.on("error", reject).on("end", () => {
-          if (response.statusCode === 200) resolve(answer);
-          else reject(new Error(`${path}: ${response.statusCode} ${answer}`));
-        });
-      });
+      const call = request(
+        { hostname, port, agent, method: "POST", path: `/api/2.0/mlflow/${path}`, headers },
+        (response) => {
+          let answer = "";
+          response.setEncoding("utf8").on("data", (chunk) => {
+            answer += chunk;
+          });
+          response.on("error", reject).on("end", () => {
+            if (response.statusCode === 200) resolve(answer);
+            else reject(new Error(`${path}: ${response.statusCode} ${answer}`));
+          });
+        },
+      );
       call.on("error", reject).end(text);
     }).then(JSON.parse);
   }
@@ -183,7 +212,12 @@ async function stored(get, run_id, metric_key) {
   let count = 0;
   let page_token = "";
   do {
-    const page = await get("metrics/get-history", { run_id, metric_key, max_results: "25000", ...(page_token && { page_token }) });
+    const page = await get("metrics/get-history", {
+      run_id,
+      metric_key,
+      max_results: "25000",
+      ...(page_token && { page_token }),
+    });
     count += page.metrics?.length ?? 0;
     page_token = page.next_page_token ?? "";
   } while (page_token !== "");

@@ -60,7 +60,10 @@ for (const [name, { repetitions, flags, timeoutMs }] of Object.entries(MEASUREME
 }
 console.log(`\n${table(rows)}\n\n${((Date.now() - started) / 1000).toFixed(0)} s, ${load()}`);
 // These measurements make a load of about 1.2 themselves.
-if (highest > 2) console.log("The machine was busy with other work: take times that are no ratios (loop, import) again when it is not.");
+if (highest > 2)
+  console.log(
+    "The machine was busy with other work: take times that are no ratios (loop, import) again when it is not.",
+  );
 process.exitCode = rows.some(({ verdict }) => verdict !== "ok" && verdict !== "skipped") ? 1 : 0;
 
 /** Runs one measurement in a process of its own and gives the rows it reports. */
@@ -105,7 +108,10 @@ function merged(reports) {
 
 function table(all) {
   const head = ["measurement", "ours", "beside it", "ratio", "bar", "goal", "verdict"];
-  const lines = [head, ...all.map((row) => (row.unit === undefined ? [row.measurement, "", "", "", "", "", row.verdict] : cells(row)))];
+  const lines = [
+    head,
+    ...all.map((row) => (row.unit === undefined ? [row.measurement, "", "", "", "", "", row.verdict] : cells(row))),
+  ];
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   const padded = lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column])));
   return padded.map((line) => line.join("  ").trimEnd()).join("\n");

@@ -1,5 +1,6 @@
-// A service method at 10,000 calls a second for PULSE_SERVICE_S seconds with `maxRunsPerSecond: 5`, into SQLite: what a call costs more,
-// whether memory stays flat, and whether every call is in the database, once, with the exact figures. Needs --expose-gc.
+// A service method at 10,000 calls a second for PULSE_SERVICE_S seconds with `maxRunsPerSecond: 5`, into SQLite: what a
+// call costs more, whether memory stays flat, and whether every call is in the database, once, with the exact figures.
+// Needs --expose-gc.
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,7 +20,10 @@ const WARMUP_ROUNDS = 4;
 const SPREAD = 2_654_435_769; // 2 ** 32 / golden ratio: consecutive numbers land far apart
 const ALLOWED_MEAN_ERROR = 1e-9;
 
-/** What call `n` takes, in made-up milliseconds: from 1 to 500, most of them small. Made again from `n` when it is checked. */
+/**
+ * What call `n` takes, in made-up milliseconds: from 1 to 500, most of them small. Made again from `n` when it is
+ * checked.
+ */
 const took = (n) => 500 ** ((Math.imul(n, SPREAD) >>> 0) / 2 ** 32);
 
 class Plain {
@@ -66,7 +70,11 @@ const times = await interleave(
 
 await shutdown();
 const { folded, pending, dropped, rejected, warnings } = stats();
-mustEqual("what we lost", { pending, dropped, rejected, warnings }, { pending: 0, dropped: 0, rejected: 0, warnings: {} });
+mustEqual(
+  "what we lost",
+  { pending, dropped, rejected, warnings },
+  { pending: 0, dropped: 0, rejected: 0, warnings: {} },
+);
 mustEqual("calls answered", answered, calls);
 const checked = await check(path);
 mustEqual("calls in the database", { own: checked.own, folded: checked.folded }, { own: calls - folded, folded });
@@ -123,7 +131,8 @@ async function load(ms) {
   const [start, from] = [performance.now(), calls];
   for (let elapsed = 0; elapsed < ms; await sleep(TICK_MS)) {
     elapsed = Math.min(ms, performance.now() - start);
-    for (const upTo = from + Math.floor(elapsed * PER_MS); calls < upTo; calls++) void service.handle(calls).then(count);
+    for (const upTo = from + Math.floor(elapsed * PER_MS); calls < upTo; calls++)
+      void service.handle(calls).then(count);
   }
   while (answered < calls) await turn();
 }
@@ -146,17 +155,17 @@ async function burst(target) {
 }
 
 /**
- * Holds the database against the exact figures. Calls end in the order in which they were made: the numbers that are no runs of
- * their own, cut into pieces as long as `pulse.folded` says, are the calls of the folded runs.
+ * Holds the database against the exact figures. Calls end in the order in which they were made: the numbers that are no
+ * runs of their own, cut into pieces as long as `pulse.folded` says, are the calls of the folded runs.
  */
 async function check(file) {
   const db = await openRaw(file);
   const rows = (sql) => db.prepare(sql).all();
   mustEqual("runs not finished", rows("SELECT name FROM runs WHERE status <> 'FINISHED'"), []);
   const own = new Set(
-    rows("SELECT p.value FROM params p JOIN runs r USING (run_uuid) WHERE p.key = 'n' AND r.name = 'Service.handle'").map(({ value }) =>
-      Number(value),
-    ),
+    rows(
+      "SELECT p.value FROM params p JOIN runs r USING (run_uuid) WHERE p.key = 'n' AND r.name = 'Service.handle'",
+    ).map(({ value }) => Number(value)),
   );
   const windows = rows(
     `SELECT run_uuid AS id, value AS calls FROM tags JOIN runs r USING (run_uuid)
@@ -186,8 +195,13 @@ function compare(metrics, values) {
   values.sort(); // the smallest first: the sum loses least
   exact.mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const { "ms.count": count, "ms.min": min, "ms.max": max, "ms.mean": mean, errors } = metrics;
-  mustEqual("aggregates", { count, min, max, errors }, { count: exact.count, min: exact.min, max: exact.max, errors: 0 });
-  if (!(Math.abs(mean / exact.mean - 1) <= ALLOWED_MEAN_ERROR)) throw new Error(`mean: got ${mean}, expected ${exact.mean}.`);
+  mustEqual(
+    "aggregates",
+    { count, min, max, errors },
+    { count: exact.count, min: exact.min, max: exact.max, errors: 0 },
+  );
+  if (!(Math.abs(mean / exact.mean - 1) <= ALLOWED_MEAN_ERROR))
+    throw new Error(`mean: got ${mean}, expected ${exact.mean}.`);
   const offs = [50, 95, 99].map((percent) =>
     Math.abs(metrics[`ms.p${percent}`] / values[Math.floor((percent / 100) * (values.length - 1))] - 1),
   );

@@ -3,7 +3,17 @@
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { configure, createTracker, flush, shutdown, startRun, stats } from "pulse-mlflow";
-import { interleave, median, mustEqual, percentile, report, seconds, slowestCalls, temporaryFolder, turn } from "./lib.mjs";
+import {
+  interleave,
+  median,
+  mustEqual,
+  percentile,
+  report,
+  seconds,
+  slowestCalls,
+  temporaryFolder,
+  turn,
+} from "./lib.mjs";
 import { contentsOf, openRaw, rawWriter } from "./raw-sqlite.mjs";
 
 const RUNS = 3_000;
@@ -28,7 +38,8 @@ function canonicalRun(start, i) {
   run.end();
 }
 
-// The file that every other is a copy of: ours, with one run, from which the raw statements take user, tags and experiment.
+// The file that every other is a copy of: ours, with one run, from which the raw statements take user, tags and
+// experiment.
 const model = join(folder, "model.db");
 const tracker = createTracker({ trackingUri: `sqlite:///${model}` });
 canonicalRun((options) => tracker.startRun(options), 1);
@@ -135,7 +146,11 @@ async function compare(measurement, unit, count, ours, raw) {
         await flush();
       });
       const { pending, dropped, rejected, warnings } = stats();
-      mustEqual("not stored", { pending, dropped, rejected, warnings }, { pending: 0, dropped: 0, rejected: 0, warnings: {} });
+      mustEqual(
+        "not stored",
+        { pending, dropped, rejected, warnings },
+        { pending: 0, dropped: 0, rejected: 0, warnings: {} },
+      );
       await shutdown();
       contents.ours.push(await contentsOf(path));
       rmSync(path);

@@ -1,6 +1,7 @@
 // The same training script three times: as it is with mlflow-js, with a run that is open, and with decorators.
 //   node build/examples/from-mlflow-js.js
-// Writes two runs into mlflow.db, or to MLFLOW_TRACKING_URI. docs/from-mlflow-js.md has what each call of mlflow-js becomes.
+// Writes two runs into mlflow.db, or to MLFLOW_TRACKING_URI. docs/from-mlflow-js.md has what each call of mlflow-js
+// becomes.
 import { flush, LogMetric, LogParam, stats, TrackedExperiment, withRun } from "pulse-mlflow";
 
 interface Epoch {
@@ -30,8 +31,9 @@ interface MlflowJs {
 }
 
 /**
- * Before. Every call is a request that training waits for, and that fails it when the server does not answer; so does the experiment on the second
- * day, when there is one of that name. (Nobody calls this here: mlflow-js is on no registry.)
+ * Before. Every call is a request that training waits for, and that fails it when the server does not answer; so does
+ * the experiment on the second day, when there is one of that name. (Nobody calls this here: mlflow-js is on no
+ * registry.)
  */
 export async function before(mlflow: MlflowJs, lr: number, epochs: number): Promise<void> {
   const experimentId = await mlflow.createExperiment("Line");
@@ -48,7 +50,10 @@ export async function before(mlflow: MlflowJs, lr: number, epochs: number): Prom
   }
 }
 
-/** Step one: call by call. The experiment is found or made, nothing is waited for, and the run ends as the function does. */
+/**
+ * Step one: call by call. The experiment is found or made, nothing is waited for, and the run ends as the function
+ * does.
+ */
 function withAnOpenRun(lr: number, epochs: number): void {
   withRun({ experiment: "Line", runName: "with an open run", params: { lr, epochs } }, (run) => {
     for (const { epoch, loss } of descend(lr, epochs)) run.logMetric("loss", loss, { step: epoch });
@@ -71,5 +76,7 @@ for (const { loss } of new Trainer().train(0.1, 20)) last = loss;
 
 await flush(); // no program has to: this one wants to say what is stored
 const { runs, params, metrics, delivered, pending } = stats();
-console.log(`loss ${last.toFixed(4)} after 20 epochs; ${runs} runs with ${params} params and ${metrics} metric values.`);
+console.log(
+  `loss ${last.toFixed(4)} after 20 epochs; ${runs} runs with ${params} params and ${metrics} metric values.`,
+);
 console.log(pending === 0 ? `All ${delivered} changes are stored.` : `${pending} changes wait for the store.`);

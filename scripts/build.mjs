@@ -1,5 +1,6 @@
-// Builds the package twice. ES modules into dist/esm: bundled, because each file costs an importing program half a millisecond;
-// the declarations are tsc's. CommonJS into dist/cjs by plain tsc, which is fast enough; its declarations are the same ones.
+// Builds the package twice. ES modules into dist/esm: bundled, because each file costs an importing program half a
+// millisecond; the declarations are tsc's. CommonJS into dist/cjs by plain tsc, which is fast enough; its declarations
+// are the same ones.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -36,7 +37,8 @@ function reach(path) {
 }
 for (const entry of entries) reach(join("dist/esm", `${entry}.d.ts`));
 for (const path of reached) {
-  // What says that a class has private fields does not compile for programs whose target is ES5, which is TypeScript 5's default.
+  // What says that a class has private fields does not compile for programs whose target is ES5, which is TypeScript
+  // 5's default.
   const text = readFileSync(path, "utf8").replace(/^ +#private;\n/gm, "");
   // Node's types are there only for programs that name them; `tsc --init` writes `"types": []`.
   writeFileSync(path, /"node:|\bNodeJS\./.test(text) ? `/// <reference types="node" />\n${text}` : text);
@@ -55,22 +57,29 @@ await build({
   outbase: "src",
   bundle: true,
   splitting: true, // what the entries share is there once
-  chunkNames: "pulse-mlflow-[hash]", // run/stack.ts knows its own files by it
+  chunkNames: "pulse-mlflow-[hash]", // run/call/stack.ts knows its own files by it
   packages: "external",
-  plugins: [{ name: "parts", setup: ({ onResolve }) => onResolve({ filter: /^#parts$/ }, () => ({ path: PARTS, external: true })) }],
+  plugins: [
+    {
+      name: "parts",
+      setup: ({ onResolve }) => onResolve({ filter: /^#parts$/ }, () => ({ path: PARTS, external: true })),
+    },
+  ],
   format: "esm",
   platform: "node",
   target: "es2023",
   legalComments: "none",
-  minifySyntax: true, // not white space: Node shows the line that throws, and esbuild breaks long ones within strings, which other bundlers indent
+  // Not white space: Node shows the line that throws, and esbuild breaks long ones within strings, which other bundlers
+  // indent
+  minifySyntax: true,
   logLevel: "warning",
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
 
 await writeParts("dist/parts");
 
-// `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file for each.
-// In dist/cjs the alias is replaced by a path. (An `imports` map would need a second one there.)
+// `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file
+// for each. In dist/cjs the alias is replaced by a path. (An `imports` map would need a second one there.)
 for (const file of readdirSync("dist/cjs", { recursive: true })) {
   if (!file.endsWith(".js")) continue;
   const text = readFileSync(join("dist/cjs", file), "utf8");

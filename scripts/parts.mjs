@@ -1,5 +1,6 @@
-// What this package needs of others becomes files of its own, one for each of them: a program may be bundled, and a bundler finds nothing that
-// is loaded by name when it is needed. They are whole: no part of Node's own is required in them, since not every format of a bundle has that.
+// What this package needs of others becomes files of its own, one for each of them: a program may be bundled, and a
+// bundler finds nothing that is loaded by name when it is needed. They are whole: no part of Node's own is required in
+// them, since not every format of a bundle has that.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +8,7 @@ import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** The packages, by the names that `src/loading.ts` has for them. */
+/** The packages, by the names that `src/base/loading.ts` has for them. */
 const parts = { aws4fetch: "aws4fetch", picomatch: "picomatch", sketches: "@datadog/sketches-js", yaml: "yaml" };
 
 /** Protocol buffers of sketches need a package that theirs does not bring along; nothing here writes any. */

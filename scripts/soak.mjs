@@ -1,8 +1,8 @@
-// The long versions of what `npm test` has in short: 1,000 schedules of the fault suite, 200 crashes, a crowd of programs on one file, a
-// server that stands still, and outages of ten minutes; well over an hour. `npm run test:soak -- 17` or `-- 1-100` plays only those
-// schedules, each drawn from its seed; `-- hardships` or `-- crowd pool` only those parts. PULSE_FAULT_KINDS=denied,disk plays of each
-// schedule only what is of these kinds.
-// Has a build folder of its own, so that one can go on working meanwhile.
+// The long versions of what `npm test` has in short: 1,000 schedules of the fault suite, 200 crashes, a crowd of
+// programs on one file, a server that stands still, and outages of ten minutes; well over an hour. `npm run test:soak
+// -- 17` or `-- 1-100` plays only those schedules, each drawn from its seed; `-- hardships` or `-- crowd pool` only
+// those parts. PULSE_FAULT_KINDS=denied,disk plays of each schedule only what is of these kinds. Has a build folder of
+// its own, so that one can go on working meanwhile.
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of
-// file names to pick; without any, everything runs, and with --toolchains (as continuous integration does) the matrix of toolchains, too.
+// Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of file names
+// to pick; without any, everything runs, and with --toolchains (as continuous integration does) the matrix of
+// toolchains, too.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,7 +71,9 @@ run({ files, concurrency: 2, timeout: 600_000 })
     if (!isFile(event)) return;
     const count = String(++ended).padStart(String(files.length).length);
     const seconds = (event.details.duration_ms / 1000).toFixed(1);
-    console.log(`${count}/${files.length}  ${label(event.name)}  ${seconds} s${event.details.passed ? "" : "  FAILED"}`);
+    console.log(
+      `${count}/${files.length}  ${label(event.name)}  ${seconds} s${event.details.passed ? "" : "  FAILED"}`,
+    );
   })
   .on("test:pass", (event) => {
     if (event.details.type === "suite" || isFile(event)) return;

@@ -1,12 +1,21 @@
-// The matrix of toolchains: the packed package, its decorators compiled by every tool in every dialect and run on every Node, must leave the
-// very same runs behind, told by a server that only remembers; bundlers, test runners and package managers leave theirs in files. What
-// docs/where-it-runs.md says cannot work must fail as it says.
+// The matrix of toolchains: the packed package, its decorators compiled by every tool in every dialect and run on every
+// Node, must leave the very same runs behind, told by a server that only remembers; bundlers, test runners and package
+// managers leave theirs in files. What docs/where-it-runs.md says cannot work must fail as it says.
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { bundlers } from "../test/toolchains/bundlers.mjs";
-import { babel, commonJsOptions, esbuild, rolldown, stripped, swc, tsc, tsconfig } from "../test/toolchains/compilers.mjs";
+import {
+  babel,
+  commonJsOptions,
+  esbuild,
+  rolldown,
+  stripped,
+  swc,
+  tsc,
+  tsconfig,
+} from "../test/toolchains/compilers.mjs";
 import { expected } from "../test/toolchains/expected.mjs";
 import { installPackage, installTools, nodePaths, root, run, tool, work } from "../test/toolchains/install.mjs";
 import { managers } from "../test/toolchains/managers.mjs";
@@ -29,9 +38,22 @@ function* cases() {
       yield { tool: "swc", dialect, format, compile: swc, without: "corners" };
       // The metadata that its plugin emits for legacy decorators takes for granted that reflect-metadata is there.
       const reflect = dialect === "legacy" ? ["--require", tool("reflect-metadata/Reflect.js")] : [];
-      yield { tool: "Babel", dialect, format, compile: babel, command: (program) => [...reflect, `${program}.js`], without: "corners" };
+      yield {
+        tool: "Babel",
+        dialect,
+        format,
+        compile: babel,
+        command: (program) => [...reflect, `${program}.js`],
+        without: "corners",
+      };
       yield { tool: "esbuild", dialect, format, compile: esbuild, types: "none" };
-      yield { tool: "tsx", dialect, format, command: (program) => [tool("tsx/dist/cli.mjs"), `${program}.ts`], types: "none" };
+      yield {
+        tool: "tsx",
+        dialect,
+        format,
+        command: (program) => [tool("tsx/dist/cli.mjs"), `${program}.ts`],
+        types: "none",
+      };
     }
     yield { tool: "Jest with swc", dialect, format: "cjs", runner: jest, without: "corners" };
     yield { tool: "Vitest with swc", dialect, runner: vitest("swc"), without: "corners" };
@@ -57,7 +79,12 @@ export async function toolchains(parts = []) {
   await installTools();
   await installPackage();
   const count = { passed: 0, failed: 0 };
-  const groups = { compilers: await compilers(), bundlers: [...bundlers()], runners: [...runners()], managers: [...managers()] };
+  const groups = {
+    compilers: await compilers(),
+    bundlers: [...bundlers()],
+    runners: [...runners()],
+    managers: [...managers()],
+  };
   const documented = ["docs/where-it-runs.md has a case for each row", () => checkRows(groups)];
   for (const [name, play] of [documented, ...Object.values(groups).flat()]) {
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
@@ -127,11 +154,18 @@ async function compilers() {
 async function check(each, server) {
   const { dialect, node, command, runner, refusal, types, without } = each;
   const own = { standard: ["standard", "corners"], legacy: ["legacy"] };
-  const programs = each.programs ?? ["behaviour", "functions", ...own[dialect]].filter((program) => program !== without);
+  const programs =
+    each.programs ?? ["behaviour", "functions", ...own[dialect]].filter((program) => program !== without);
   const project = await prepare({ ...each, programs });
   const commands = runner ? [runner(project)] : programs.map((program) => command?.(program) ?? [`${program}.js`]);
   // Nothing of the developer's own settings.
-  const env = { PATH: process.env.PATH, HOME: work, NO_COLOR: "1", MLFLOW_TRACKING_URI: server.url, DESIGN_TYPES: types ?? "emitted" };
+  const env = {
+    PATH: process.env.PATH,
+    HOME: work,
+    NO_COLOR: "1",
+    MLFLOW_TRACKING_URI: server.url,
+    DESIGN_TYPES: types ?? "emitted",
+  };
   for (const args of commands) {
     const { status, output } = await run(nodePaths[node] ?? process.execPath, args, { cwd: project.folder, env });
     if (refusal) assert.match(output, refusal);
@@ -150,7 +184,8 @@ async function prepare({ tool: by, dialect, format = "esm", programs, options, c
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig({ dialect, programs, options })));
   // Otherwise an outbox on disk is wanted, and with it the optional SQLite driver.
   writeFileSync(join(folder, "pulse-mlflow.config.json"), JSON.stringify({ durability: "memory" }));
-  for (const program of programs) copyFileSync(join(root, `test/toolchains/${program}.ts`), join(folder, `${program}.ts`));
+  for (const program of programs)
+    copyFileSync(join(root, `test/toolchains/${program}.ts`), join(folder, `${program}.ts`));
   await compile?.(project);
   return project;
 }
@@ -175,7 +210,9 @@ async function recorded({ url, runs }) {
         status: each.status,
         parent: runs.get(each.tags.get("mlflow.parentRunId"))?.name ?? null,
         params: Object.fromEntries(each.params),
-        tags: Object.fromEntries([...each.tags].filter(([key]) => !/^mlflow\.|^pulse\.run_key$|^error\.stack$/.test(key))),
+        tags: Object.fromEntries(
+          [...each.tags].filter(([key]) => !/^mlflow\.|^pulse\.run_key$|^error\.stack$/.test(key)),
+        ),
         metrics,
       };
     }),

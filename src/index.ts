@@ -1,9 +1,11 @@
-export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
 export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
+export type { Logger, Stats } from "./base/diagnostics.js";
+export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./base/entities.js";
+export { MlflowError, PulseError, type PulseErrorCode } from "./base/errors.js";
+export type { Redactor } from "./base/text/redact.js";
 export type { Aggregate } from "./capture/aggregate.js";
 export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
-export type { Redactor } from "./capture/redact.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
 export type {
   ArtifactsOptions,
@@ -16,6 +18,25 @@ export type {
   TlsOptions,
 } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
+export type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "./contracts/artifact-repository.js";
+export type { ReadRun, TrackingReader } from "./contracts/tracking-reader.js";
+export type {
+  ArtifactPlace,
+  Finding,
+  Outcome,
+  ProbeOptions,
+  RefusedItems,
+  RunChange,
+  RunEnd,
+  RunStart,
+  StoredIds,
+  TrackingStore,
+} from "./contracts/tracking-store.js";
 export {
   type DefinedExperiment,
   defineExperiment,
@@ -45,10 +66,10 @@ export type {
   TrackedExperimentGoes,
   TrackedRunGoes,
 } from "./decorators/types.js";
-export type { Logger, Stats } from "./diagnostics.js";
-export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
-export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
-export { bind, currentRun, requireRun, startRun, withRun } from "./run/current.js";
+export type { PlanPart } from "./run/call/plan.js";
+export { tracked } from "./run/call/tracked.js";
+export { bind, withRun } from "./run/call/with-run.js";
+export { currentRun, requireRun, startRun } from "./run/current.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
 export type { ArtifactStream } from "./run/files/chunks.js";
 export type { FolderOptions } from "./run/files/files-in.js";
@@ -56,24 +77,18 @@ export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js
 export type { TableRows } from "./run/files/table.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { MetricOptions, MetricValue } from "./run/metric-value.js";
+export type { MetricSchema } from "./run/metrics/schema.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
-export type { PlanPart } from "./run/plan.js";
 export type { Run } from "./run/run.js";
-export type { MetricSchema } from "./run/schema.js";
-export { tracked } from "./run/tracked.js";
+export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
 export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
-export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
-export type {
-  ArtifactPlace,
-  Finding,
-  Outcome,
-  ProbeOptions,
-  RefusedItems,
-  RunChange,
-  RunEnd,
-  RunStart,
-  StoredIds,
-  TrackingStore,
-} from "./stores/tracking-store.js";
-export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
+export {
+  configure,
+  createTracker,
+  type FlushOptions,
+  flush,
+  logExperiment,
+  shutdown,
+  stats,
+  type Tracker,
+} from "./tracker.js";

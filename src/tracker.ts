@@ -1,32 +1,34 @@
 import { openArtifactRepository, repositoryOptions } from "./artifacts/registry.js";
-import { makeRedactor, type Redactor, shownUri } from "./capture/redact.js";
+import { type Clock, ReadClock, systemClock } from "./base/clock.js";
+import { detached, later } from "./base/detached.js";
+import { Diagnostics, type Stats } from "./base/diagnostics.js";
+import { messageOf, PulseError } from "./base/errors.js";
+import { shared } from "./base/shared-state.js";
+import { makeRedactor, type Redactor, shownUri } from "./base/text/redact.js";
+import { needFunction, unknownOption, wrongInput } from "./base/wrong-input.js";
 import type { Untyped } from "./capture/selector.js";
-import { type Clock, ReadClock, systemClock } from "./clock.js";
 import { oddSwitch } from "./config/off.js";
 import { checkConfig, type PulseConfig } from "./config/options.js";
 import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
 import { doubleExperiment, strayExperiment, strayRuns, strayUri } from "./config/strays.js";
-import { detached, later } from "./context/detached.js";
-import { Diagnostics, type Stats } from "./diagnostics.js";
-import { messageOf, PulseError } from "./errors.js";
+import type { ReadyStore, TrackingStore } from "./contracts/tracking-store.js";
 import { endAt, guardAtExit, unguard, watchLeaving } from "./recorder/exit.js";
 import { OutboxFolder } from "./recorder/outbox/outbox-folder.js";
 import { Recorder } from "./recorder/recorder.js";
-import { shared } from "./registry.js";
-import { runBlock, startRun, type withRun } from "./run/current.js";
-import { application, carryBy, OFF, provideDefaultHost, scopes } from "./run/host.js";
+import { type tracked, trackedBy } from "./run/call/tracked.js";
+import { endUnended } from "./run/call/tracked-call.js";
+import { runBlock, type withRun } from "./run/call/with-run.js";
+import { startRun } from "./run/current.js";
+import { application, OFF, provideDefaultHost } from "./run/default-host.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
-import type { RunHost } from "./run/run-host.js";
-import { type tracked, trackedBy } from "./run/tracked.js";
-import { endUnended } from "./run/tracked-call.js";
+import { carryBy, scopes } from "./run/scope.js";
+import type { RunHost } from "./run/verbs/run-host.js";
 import { takeStore } from "./stores/checked-store.js";
 import { RefusingStore } from "./stores/refusing-store.js";
 import { openConfigured, registeredFor, type StoreMaker } from "./stores/registry.js";
 import { likelyAbsolute } from "./stores/sql/database-file.js";
-import type { ReadyStore, TrackingStore } from "./stores/tracking-store.js";
-import { needFunction, unknownOption, wrongInput } from "./wrong-input.js";
 
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
@@ -40,7 +42,9 @@ export interface Tracker {
   run<R>(fn: () => R): R;
   /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
   flush(options?: FlushOptions): Promise<void>;
-  /** Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent. */
+  /**
+   * Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent.
+   */
   shutdown(options?: FlushOptions): Promise<void>;
   /** What has been recorded and what became of it; a snapshot. */
   stats(): Stats;
@@ -73,7 +77,15 @@ class TrackerInstance implements Tracker, RunHost {
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
     const { diagnostics } = this;
-    const { maxPendingBytes, exitTimeoutMs, durability, flushIntervalMs, maxOutboxBytes, maxArtifactBytes, outboxFolder } = config;
+    const {
+      maxPendingBytes,
+      exitTimeoutMs,
+      durability,
+      flushIntervalMs,
+      maxOutboxBytes,
+      maxArtifactBytes,
+      outboxFolder,
+    } = config;
     const outboxes = store.durable && durability !== "memory" ? new OutboxFolder(outboxFolder, store.uri) : undefined;
     this.recorder = new Recorder({
       store,
@@ -171,13 +183,14 @@ class TrackerInstance implements Tracker, RunHost {
 }
 
 /**
- * Reads how long to wait. What is no options object is let pass: `flush` and `shutdown` are handed to emitters as listeners, which give them a
- * signal, a code or an event.
+ * Reads how long to wait. What is no options object is let pass: `flush` and `shutdown` are handed to emitters as
+ * listeners, which give them a signal, a code or an event.
  */
 function limitOf(user: string, options: unknown): number | undefined {
   if (typeof options !== "object" || options === null) return undefined;
   const { timeoutMs } = options as FlushOptions;
-  const meant = timeoutMs === undefined && Object.hasOwn(options, "timeout") && Object.getPrototypeOf(options) === Object.prototype;
+  const meant =
+    timeoutMs === undefined && Object.hasOwn(options, "timeout") && Object.getPrototypeOf(options) === Object.prototype;
   if (meant) throw unknownOption(user, "timeout", ["timeoutMs"]);
   if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs >= 0))
     throw wrongInput(user, "timeoutMs", "a number of milliseconds, 0 or more", timeoutMs);
@@ -193,7 +206,10 @@ interface Current {
 
 const current: Current = shared("default tracker", (): Current => ({ tracker: undefined, given: {} }));
 
-/** Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is warned of, and the runs are refused. */
+/**
+ * Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is
+ * warned of, and the runs are refused.
+ */
 function defaultTracker(): TrackerInstance {
   const { refused } = current;
   if (refused && registeredFor(refused.uri) !== refused.make) {
@@ -255,7 +271,10 @@ function taken(store: TrackingStore): ReadyStore {
   return ready;
 }
 
-/** @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look into it or have it fail. */
+/**
+ * @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look
+ * into it or have it fail.
+ */
 export function trackerOn(
   store: ReadyStore,
   config: PulseConfig = {},
@@ -302,7 +321,10 @@ export function createTracker(config: PulseConfig = {}): Tracker {
   return build(resolved, undefined);
 }
 
-/** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
+/**
+ * Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for
+ * `exitTimeoutMs`.
+ */
 export async function flush(options?: FlushOptions): Promise<void> {
   limitOf("flush", options);
   await current.tracker?.flush(options);
@@ -321,7 +343,8 @@ export function stats(): Stats {
 
 /**
  * Logs one whole run and resolves once it is stored.
- * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is absent.
+ * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is
+ * absent.
  * @example
  * ```ts
  * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });

@@ -45,21 +45,25 @@ class Hostile {
 }
 
 /** What a hostile value leaves behind: the call's result is the very value, its metrics, and the kinds of warnings. */
-const cases: readonly (readonly [name: string, value: unknown, metrics: Record<string, number[]>, warnings: readonly PulseErrorCode[]])[] =
+const cases: readonly (readonly [
+  name: string,
+  value: unknown,
+  metrics: Record<string, number[]>,
+  warnings: readonly PulseErrorCode[],
+])[] = [
+  ["a proxy that refuses to be listed", hostile, {}, ["CAPTURE_FAILED"]],
+  ["a revoked proxy", revoked.proxy, {}, ["CAPTURE_FAILED"]],
+  ["an object with a getter that throws", getters, { n: [1] }, ["CAPTURE_FAILED"]],
+  ["a circular object", circular, { n: [1], "self.n": [1], "self.self.n": [1] }, ["CAPTURE_FAILED"]],
+  ["a text of 10 MB", "x".repeat(10_000_000), {}, ["CAPTURE_FAILED", "NOTHING_FOUND", "VALUE_CUT"]],
   [
-    ["a proxy that refuses to be listed", hostile, {}, ["CAPTURE_FAILED"]],
-    ["a revoked proxy", revoked.proxy, {}, ["CAPTURE_FAILED"]],
-    ["an object with a getter that throws", getters, { n: [1] }, ["CAPTURE_FAILED"]],
-    ["a circular object", circular, { n: [1], "self.n": [1], "self.self.n": [1] }, ["CAPTURE_FAILED"]],
-    ["a text of 10 MB", "x".repeat(10_000_000), {}, ["CAPTURE_FAILED", "NOTHING_FOUND", "VALUE_CUT"]],
-    [
-      "an object of a million numbers",
-      Object.fromEntries(Array.from({ length: 1_000_000 }, (_, i) => [`k${i}`, i])),
-      {},
-      ["CAPTURE_FAILED", "CAPTURE_LIMIT"],
-    ],
-    ["a key with forbidden characters", { "acc@5": 1 }, { acc_5: [1] }, ["CAPTURE_FAILED", "INVALID_KEY"]],
-  ];
+    "an object of a million numbers",
+    Object.fromEntries(Array.from({ length: 1_000_000 }, (_, i) => [`k${i}`, i])),
+    {},
+    ["CAPTURE_FAILED", "CAPTURE_LIMIT"],
+  ],
+  ["a key with forbidden characters", { "acc@5": 1 }, { acc_5: [1] }, ["CAPTURE_FAILED", "INVALID_KEY"]],
+];
 
 for (const [name, value, metrics, expected] of cases) {
   test(`${name}: the call is unaffected, each kind of problem is said once and counted`, async () => {

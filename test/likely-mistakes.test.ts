@@ -48,7 +48,10 @@ test("arguments that are none are answered with what they may be meant as", () =
     [() => tracked(() => 1, "S" as Any), /as in tracked\(fn, \{ experiment: "S" \}\)/],
     [() => TrackedRun("my run" as Any), /as in @TrackedRun\(\{ runName: "my run" \}\)/],
     [() => (LogMetric as Any)("loss", "acc"), /LogMetric: several are one list, as in @LogMetric\(\["loss", "acc"\]\)/],
-    [() => (LogParam as Any)("lr", "epochs", "x"), /LogParam: several are one list, as in @LogParam\(\["lr", "epochs", "x"\]\)/],
+    [
+      () => (LogParam as Any)("lr", "epochs", "x"),
+      /LogParam: several are one list, as in @LogParam\(\["lr", "epochs", "x"\]\)/,
+    ],
     [
       () => TrackedExperiment({ name: "x" } as Any),
       /The experiment's name is the first argument, or option "experiment"; that of a run is "runName"/,
@@ -63,7 +66,10 @@ test("arguments that are none are answered with what they may be meant as", () =
       /withRun: metrics must be .*; got "loss": 0\.42 \(values are taken from the result/,
     ],
     [() => TrackedRun({ metrics: ["loss", 3] } as Any), /TrackedRun: metrics must be .*; got 3\./],
-    [() => TrackedExperiment("E", "about it" as Any), /options must be an object, as in @TrackedExperiment\(.*got "about it"\./],
+    [
+      () => TrackedExperiment("E", "about it" as Any),
+      /options must be an object, as in @TrackedExperiment\(.*got "about it"\./,
+    ],
     [() => TrackedRun((() => 1) as Any), /to wrap a function use tracked\(fn, options\)/],
     [
       () => (LogArtifact as Any)("out.json", "conf"),
@@ -104,11 +110,17 @@ test("certificates that are none are told by the option that names them", () => 
   ];
   for (const [tls, expected] of mistakes) {
     const connections = new Connections({ tls, env: {}, requestTimeoutMs: 1_000 });
-    assert.throws(() => connections.start(new URL("https://127.0.0.1:1/"), {}, "kept"), { code: "TLS_FAILED", message: expected });
+    assert.throws(() => connections.start(new URL("https://127.0.0.1:1/"), {}, "kept"), {
+      code: "TLS_FAILED",
+      message: expected,
+    });
   }
   const { code, message } = unreachable(
     "https://10.0.0.1",
-    Object.assign(new Error("x"), { code: "ERR_TLS_CERT_ALTNAME_INVALID", cert: { subjectaltname: "DNS:mlflow.lan, DNS:m" } }),
+    Object.assign(new Error("x"), {
+      code: "ERR_TLS_CERT_ALTNAME_INVALID",
+      cert: { subjectaltname: "DNS:mlflow.lan, DNS:m" },
+    }),
     undefined,
   );
   assert.equal(code, "TLS_FAILED");
@@ -155,7 +167,10 @@ test("who asks for the run of code that outlived it is told which one that was",
   tracker.withRun({ runName: "over" }, () => {
     asked = new Promise((resolve) => setTimeout(() => resolve(requireRunOrError()), 5));
   });
-  assert.match(String(await asked), /No run is open here: run "over", in which this was started, is over\. Await the work/);
+  assert.match(
+    String(await asked),
+    /No run is open here: run "over", in which this was started, is over\. Await the work/,
+  );
 });
 
 function requireRunOrError(): unknown {
@@ -204,7 +219,10 @@ test("both variables of an experiment, credentials that are withheld, and what c
   const run = tracker.startRun({ experiment: "E" });
   await tracker.shutdown();
   run.logMetric("loss", 1);
-  assert.match(warnings.join("\n"), new RegExp(`After shutdown\\(\\), something was recorded for run ${run.id} of experiment "E"`));
+  assert.match(
+    warnings.join("\n"),
+    new RegExp(`After shutdown\\(\\), something was recorded for run ${run.id} of experiment "E"`),
+  );
 });
 
 test("the files of logExperiment are looked at before there is a run", async () => {
@@ -236,7 +254,9 @@ test("what a store refuses is told with its run and experiment, and a file in a 
     code: "REJECTED",
     message: /dir cannot be stored in .*: a folder has that name/,
   });
-  await assert.rejects(repository.upload("dir/x.txt/z", content("z")), { message: /a file has the name of a folder above it/ });
+  await assert.rejects(repository.upload("dir/x.txt/z", content("z")), {
+    message: /a file has the name of a folder above it/,
+  });
 });
 
 test("what is logged of nothing, and promises, are told, and what is meant is said", async () => {
@@ -291,7 +311,10 @@ test("options of a call that joins a run are that run's, those of its class are 
     new Joined().train();
   });
   const { params, tags, name } = await onlyRun();
-  assert.deepEqual([Object.fromEntries(params), tags.get("stage"), name], [{ lr: "0.1", bs: "3", of: "method" }, "fit", "outer"]);
+  assert.deepEqual(
+    [Object.fromEntries(params), tags.get("stage"), name],
+    [{ lr: "0.1", bs: "3", of: "method" }, "fit", "outer"],
+  );
 });
 
 test("functions of options that give nothing, or no text, are told", async () => {

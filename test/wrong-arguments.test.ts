@@ -1,11 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nearest, shownValue } from "../src/base/wrong-input.js";
 import * as entry from "../src/index.js";
-import { bind, configure, createTracker, defineExperiment, logExperiment, PulseError, startRun, tracked, withRun } from "../src/index.js";
+import {
+  bind,
+  configure,
+  createTracker,
+  defineExperiment,
+  logExperiment,
+  PulseError,
+  startRun,
+  tracked,
+  withRun,
+} from "../src/index.js";
 import { clsHookedContext } from "../src/integrations/cls-hooked.js";
 import * as testing from "../src/testing/index.js";
-import { assertLoggedMetric, assertRun, createTestTracker, recordMlflowCalls, trackingStoreContract } from "../src/testing/index.js";
-import { nearest, shownValue } from "../src/wrong-input.js";
+import {
+  assertLoggedMetric,
+  assertRun,
+  createTestTracker,
+  recordMlflowCalls,
+  trackingStoreContract,
+} from "../src/testing/index.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
 type Loose = (...args: any[]) => any;
@@ -39,44 +55,77 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   ],
   [() => loose(createTracker)(null), /^createTracker: options must be an object; got null\.$/],
   [() => loose(createTracker)({ strict: 1 }), /^createTracker: strict must be true or false; got 1\.$/],
-  [() => loose(bind)(3), /^bind: fn must be a function; got 3: give the function itself, not what a call of it gives\.$/],
+  [
+    () => loose(bind)(3),
+    /^bind: fn must be a function; got 3: give the function itself, not what a call of it gives\.$/,
+  ],
   [() => loose(bind)(), /^bind: fn must be a function; got undefined\.$/],
   [
     () => loose(tracked)({ password: "hunter2" }),
     /^tracked: fn must be a function; got \{"password":"\[redacted\]"\}: the function comes first, options behind it, as in tracked\(fn, \{ experiment: "Sweep" \}\)\.$/,
   ],
   [() => loose(tracked)(() => 1, { smaple: 1 }), /^tracked: there is no option "smaple"\. Did you mean "sample"\?/],
-  [() => loose(tracked)(() => 1, { sample: 2 }), /^tracked: sample must be a number from 0 to 1, or a function; got 2\.$/],
+  [
+    () => loose(tracked)(() => 1, { sample: 2 }),
+    /^tracked: sample must be a number from 0 to 1, or a function; got 2\.$/,
+  ],
   [() => loose(withRun)(() => 1), /^withRun: options must be an object, as in withRun\(\{\}, fn\); got a function\.$/],
   [() => loose(withRun)({}), /^withRun: fn must be a function; got undefined\.$/],
   [() => loose(withRun)(), /^withRun: options must be an object; got undefined\.$/],
-  [() => loose(startRun)("sweep"), /^startRun: options must be an object, as in startRun\(\{ experiment: "sweep" \}\); got "sweep"\.$/],
+  [
+    () => loose(startRun)("sweep"),
+    /^startRun: options must be an object, as in startRun\(\{ experiment: "sweep" \}\); got "sweep"\.$/,
+  ],
   [() => loose(startRun)({ runName: 5 }), /^startRun: runName must be a string; got 5\.$/],
-  [() => loose(tracker.run)(5), /^tracker\.run: fn must be a function; got 5: give the function itself, not what a call of it gives\.$/],
+  [
+    () => loose(tracker.run)(5),
+    /^tracker\.run: fn must be a function; got 5: give the function itself, not what a call of it gives\.$/,
+  ],
   [() => loose(tracker.withRun)({}), /^withRun: fn must be a function/],
   [() => loose(tracker.tracked)(), /^tracked: fn must be a function/],
   [() => loose(defineExperiment)(), /^defineExperiment: options must be an object; got undefined\.$/],
-  [() => loose(defineExperiment)({ name: "X" }), /^defineExperiment: metrics must be an object of .*; got undefined\.$/],
+  [
+    () => loose(defineExperiment)({ name: "X" }),
+    /^defineExperiment: metrics must be an object of .*; got undefined\.$/,
+  ],
   [() => loose(defineExperiment)({ name: "X", metrics: [] }), /^defineExperiment: metrics must be .*; got \[\]\.$/],
-  [() => loose(defineExperiment)({ name: "X", metrics: {}, params: null }), /^defineExperiment: params must be .*; got null\.$/],
-  [() => loose(defineExperiment)({ name: "X", metrics: { loss: 1 } }), /^defineExperiment: metrics\.loss must be an object; got 1\.$/],
+  [
+    () => loose(defineExperiment)({ name: "X", metrics: {}, params: null }),
+    /^defineExperiment: params must be .*; got null\.$/,
+  ],
+  [
+    () => loose(defineExperiment)({ name: "X", metrics: { loss: 1 } }),
+    /^defineExperiment: metrics\.loss must be an object; got 1\.$/,
+  ],
   [
     () => loose(defineExperiment)({ name: "X", metrics: { loss: { gaol: 1 } } }),
     /^defineExperiment: there is no option "metrics\.loss\.gaol"\. Did you mean "goal"\? There are unit, goal, range\.$/,
   ],
   [() => loose(Sweep.withRun)({}), /^withRun: fn must be a function/],
   [() => loose(Sweep.withRun)(() => 1), /^withRun: options must be an object/],
-  [() => loose(Sweep.startRun)("x"), /^startRun: options must be an object, as in startRun\(\{ experiment: "x" \}\); got "x"\.$/],
+  [
+    () => loose(Sweep.startRun)("x"),
+    /^startRun: options must be an object, as in startRun\(\{ experiment: "x" \}\); got "x"\.$/,
+  ],
   [() => loose(Sweep.TrackedExperiment)("x"), /^TrackedExperiment: options must be an object, as in .*; got "x"\.$/],
-  [() => loose(Sweep.LogMetric)("los"), /^LogMetric: "los" is no metric of Arguments\. Did you mean "loss"\? There is loss\.$/],
+  [
+    () => loose(Sweep.LogMetric)("los"),
+    /^LogMetric: "los" is no metric of Arguments\. Did you mean "loss"\? There is loss\.$/,
+  ],
   [() => loose(entry.LogMetric)(5), /^LogMetric: the selector must be .*; got 5\.$/],
   [() => loose(entry.LogMetric)(["a", 7]), /^LogMetric: path 2 of the selector must be a path; got 7\.$/],
   [() => loose(entry.LogMetric)([]), /^LogMetric: the selector must be a list of paths, one at least; got \[\]\.$/],
   [() => loose(entry.LogMetric)(""), /^LogMetric: the selector must be a path, which is not empty; got ""\.$/],
   [() => loose(entry.LogMetric)({ a: 1 }), /^LogMetric: "a" in the selector must be a path or a function; got 1\.$/],
-  [() => loose(entry.LogParam)("lr", { prefix: "x" }), /^LogParam takes a selector and no options; got \{"prefix":"x"\} behind it\.$/],
+  [
+    () => loose(entry.LogParam)("lr", { prefix: "x" }),
+    /^LogParam takes a selector and no options; got \{"prefix":"x"\} behind it\.$/,
+  ],
   [() => loose(entry.LogTag)("stage", 5), /^LogTag takes a selector and no options; got 5 behind it\.$/],
-  [() => loose(tracked)(Promise.resolve(1)), /^tracked: fn must be a function; got a promise: give the function itself/],
+  [
+    () => loose(tracked)(Promise.resolve(1)),
+    /^tracked: fn must be a function; got a promise: give the function itself/,
+  ],
   [
     () => loose(withRun)({ params: ["lr"] }, () => 1),
     /^withRun: params must be a record or a function: .*no arguments to take; got \["lr"\]\.$/,
@@ -87,7 +136,10 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
     () => loose(configure)({ trackingUri: "http://h:99999" }),
     /^Tracking URI "http:\/\/h:99999" has port 99999; ports go from 1 to 65535\. /,
   ],
-  [() => loose(configure)({ trackingUri: "HTTP//127.0.0.1" }), /^Tracking URI .* is no URL\. Did you mean "http:\/\/127\.0\.0\.1"\? /],
+  [
+    () => loose(configure)({ trackingUri: "HTTP//127.0.0.1" }),
+    /^Tracking URI .* is no URL\. Did you mean "http:\/\/127\.0\.0\.1"\? /,
+  ],
   [
     () => loose(configure)({ trackingUri: "postgresql://h/db" }),
     /^Tracking URI .*: PostgreSQL is reached through a server, not directly: start `mlflow server /,
@@ -100,7 +152,10 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
     () => loose(entry.LogMetric)(["loss"], "train/"),
     /^LogMetric: the selector comes first, and options are an object behind it; got "train\/" second\.$/,
   ],
-  [() => loose(entry.TrackedRun)({})(() => 1), /^@TrackedRun was applied to a function; that is what tracked\(fn, options\) is for\.$/],
+  [
+    () => loose(entry.TrackedRun)({})(() => 1),
+    /^@TrackedRun was applied to a function; that is what tracked\(fn, options\) is for\.$/,
+  ],
   [
     () =>
       loose(entry.LogMetric)(
@@ -111,25 +166,46 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
       ),
     /^@LogMetric was applied to Trainer\.train by hand and without its descriptor.*tracked\(fn, options\)\.$/,
   ],
-  [() => loose(tracker.startRun().logMetric)("a", 1), /^logMetric was called without its run: call it as run\.logMetric\(\)/],
+  [
+    () => loose(tracker.startRun().logMetric)("a", 1),
+    /^logMetric was called without its run: call it as run\.logMetric\(\)/,
+  ],
   [() => loose(tracker.startRun().setTags)({}), /^setTags was called without its run/],
   [() => loose(entry.LogMetric)("x", { everyN: 0 }), /^LogMetric: everyN must be a whole number, 1 or more; got 0\.$/],
   [() => loose(entry.LogMetric)("x")(), /@LogMetric was called with arguments no decorator gets/],
   [() => loose(entry.LogMetric)("x")(null, "key"), /@LogMetric was called with arguments no decorator gets/],
   [() => loose(entry.LogParam)(null), /^LogParam: the selector must be .*; got null\.$/],
   [() => loose(entry.LogTag)(true), /^LogTag: the selector must be .*; got true\.$/],
-  [() => loose(entry.TrackedRun)("x"), /^TrackedRun: options must be an object, as in @TrackedRun\(\{ runName: "x" \}\); got "x"\.$/],
-  [() => loose(entry.TrackedExperiment)(5), /^TrackedExperiment: the experiment's name must be a non-empty string; got 5\.$/],
+  [
+    () => loose(entry.TrackedRun)("x"),
+    /^TrackedRun: options must be an object, as in @TrackedRun\(\{ runName: "x" \}\); got "x"\.$/,
+  ],
+  [
+    () => loose(entry.TrackedExperiment)(5),
+    /^TrackedExperiment: the experiment's name must be a non-empty string; got 5\.$/,
+  ],
   [() => loose(entry.TrackedExperiment)(null), /^TrackedExperiment: the experiment's name must be .*; got null\.$/],
   [() => loose(entry.registerTrackingStore)(), /^registerTrackingStore: scheme must be .*; got undefined\.$/],
-  [() => loose(entry.registerTrackingStore)("mine"), /^registerTrackingStore: make must be a function; got undefined\.$/],
+  [
+    () => loose(entry.registerTrackingStore)("mine"),
+    /^registerTrackingStore: make must be a function; got undefined\.$/,
+  ],
   [() => loose(createTestTracker)(null), /^createTestTracker: options must be an object; got null\.$/],
-  [() => loose(createTestTracker)({ logger: {} }), /^createTestTracker: logger must be an object with a warn method; got \{\}\.$/],
+  [
+    () => loose(createTestTracker)({ logger: {} }),
+    /^createTestTracker: logger must be an object with a warn method; got \{\}\.$/,
+  ],
   [() => loose(recordMlflowCalls)(5), /^recordMlflowCalls: options must be an object; got 5\.$/],
-  [() => Object.assign(createTestTracker(), { now: "noon" }), /^TestTracker: now must be a number of milliseconds .*; got "noon"\.$/],
+  [
+    () => Object.assign(createTestTracker(), { now: "noon" }),
+    /^TestTracker: now must be a number of milliseconds .*; got "noon"\.$/,
+  ],
   [() => loose(assertLoggedMetric)(), /^assertLoggedMetric: recorded must be a test tracker, .*; got undefined\.$/],
   [() => loose(assertLoggedMetric)(tracker), /^assertLoggedMetric: key must be a string; got undefined\.$/],
-  [() => loose(assertLoggedMetric)(tracker, "loss", { nera: 1 }), /there is no option "expected\.nera"\. Did you mean "near"\?/],
+  [
+    () => loose(assertLoggedMetric)(tracker, "loss", { nera: 1 }),
+    /there is no option "expected\.nera"\. Did you mean "near"\?/,
+  ],
   [
     () => loose(assertLoggedMetric)(tracker, "loss", { near: "1" }),
     /^assertLoggedMetric: expected\.near must be a number or .*; got "1"\.$/,
@@ -137,9 +213,15 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(assertRun)([5]), /^assertRun: recorded must be .*; got \[5\]\.$/],
   [() => loose(assertRun)(tracker, 5), /^assertRun: expected must be an object; got 5\.$/],
   [() => loose(testing.pulseMatchers.toHaveRun)(undefined), /^toHaveRun: recorded must be/],
-  [() => loose(testing.pulseMatchers.toHaveLoggedMetric)(tracker, 1), /^toHaveLoggedMetric: key must be a string; got 1\.$/],
+  [
+    () => loose(testing.pulseMatchers.toHaveLoggedMetric)(tracker, 1),
+    /^toHaveLoggedMetric: key must be a string; got 1\.$/,
+  ],
   [() => loose(trackingStoreContract)(), /^trackingStoreContract: makeSubject must be a function; got undefined\.$/],
-  [() => loose(clsHookedContext)(5), /^clsHookedContext: namespace must be one of cls-hooked's; this one has no method get\.$/],
+  [
+    () => loose(clsHookedContext)(5),
+    /^clsHookedContext: namespace must be one of cls-hooked's; this one has no method get\.$/,
+  ],
 ];
 
 test("a wrong argument is an error that names function, argument and value, no secret", () => {
@@ -158,7 +240,18 @@ test("no function of the entries throws a raw error, whatever it is given", asyn
   const lenient = createTestTracker();
   for (const [name, fn] of names) {
     if (typeof fn !== "function" || /Error$|^configure$/.test(name)) continue;
-    for (const args of [[], [null], [5], ["x"], [[]], [Symbol("s")], [{}, null], [null, null], [() => 1, null], [{ length: 1 }, "x", 5]])
+    for (const args of [
+      [],
+      [null],
+      [5],
+      ["x"],
+      [[]],
+      [Symbol("s")],
+      [{}, null],
+      [null, null],
+      [() => 1, null],
+      [{ length: 1 }, "x", 5],
+    ])
       try {
         const given = lenient.run(() => loose(fn)(...args));
         if (given instanceof Promise) await given;
@@ -177,14 +270,20 @@ test("logExperiment names the option, what it must be and what was got", async (
     [{}, /^logExperiment: experiment must be a non-empty string; got undefined\.$/],
     [{ experiment: "E", metric: {} }, /^logExperiment: there is no option "metric"\. Did you mean "metrics"\?/],
     [{ experiment: "E", runName: 5 }, /^logExperiment: runName must be a string; got 5\.$/],
-    [{ experiment: "E", timeoutMs: "5" }, /^logExperiment: timeoutMs must be a number of milliseconds, 0 or more; got "5"\.$/],
+    [
+      { experiment: "E", timeoutMs: "5" },
+      /^logExperiment: timeoutMs must be a number of milliseconds, 0 or more; got "5"\.$/,
+    ],
   ] as const)
     await assert.rejects(logExperiment(log as never), { code: "INVALID_OPTION", message });
 });
 
 test("flush and shutdown check their limit, and take what emitters give to listeners", async () => {
   for (const end of [entry.flush, entry.shutdown, tracker.flush.bind(tracker), tracker.shutdown.bind(tracker)]) {
-    await assert.rejects(loose(end)({ timeoutMs: "5" }), /: timeoutMs must be a number of milliseconds, 0 or more; got "5"\.$/);
+    await assert.rejects(
+      loose(end)({ timeoutMs: "5" }),
+      /: timeoutMs must be a number of milliseconds, 0 or more; got "5"\.$/,
+    );
     await assert.rejects(loose(end)({ timeout: 5 }), /: there is no option "timeout"\. Did you mean "timeoutMs"\?/);
   }
   for (const given of [null, 0, "SIGTERM", new Event("abort")]) {

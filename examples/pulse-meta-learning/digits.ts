@@ -82,7 +82,11 @@ export function withNoise(picture: Picture, deviation: number, random: Random): 
 export function enlarged(picture: Picture): { width: number; height: number; data: Float64Array } {
   const side = SIDE * ENLARGED;
   const pixel = (at: number): number => Math.floor(at / side / ENLARGED) * SIDE + Math.floor((at % side) / ENLARGED);
-  return { width: side, height: side, data: Float64Array.from({ length: side * side }, (_, at) => 1 - (picture[pixel(at)] ?? 0)) };
+  return {
+    width: side,
+    height: side,
+    data: Float64Array.from({ length: side * side }, (_, at) => 1 - (picture[pixel(at)] ?? 0)),
+  };
 }
 
 function quarterTurn(picture: Picture): Picture {

@@ -10,7 +10,9 @@ export class Layer {
 
   static random(inputs: number, outputs: number, random: Random): Layer {
     const scale = 1 / Math.sqrt(inputs);
-    return new Layer(Array.from({ length: outputs }, () => new Float64Array(inputs + 1).map(() => scale * random.normal())));
+    return new Layer(
+      Array.from({ length: outputs }, () => new Float64Array(inputs + 1).map(() => scale * random.normal())),
+    );
   }
 
   copy(): Layer {

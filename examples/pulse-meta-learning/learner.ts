@@ -1,6 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { LogArtifact, LogMetric, LogParam, requireRun, TrackedExperiment, TrackedRun } from "pulse-mlflow";
-import { drawEpisode, type Episode, enlarged, type Picture, type PictureClass, withNoise, withSideways } from "./digits.js";
+import {
+  drawEpisode,
+  type Episode,
+  enlarged,
+  type Picture,
+  type PictureClass,
+  withNoise,
+  withSideways,
+} from "./digits.js";
 import { Network } from "./network.js";
 import { Random } from "./random.js";
 import { START } from "./start.js";
@@ -78,7 +86,10 @@ export class MetaLearner {
     this.#onProgress = onProgress;
   }
 
-  @TrackedRun({ runName: ([hyperparameters]) => trialName(hyperparameters), tags: { algorithm: "reptile", dataset: "optdigits" } })
+  @TrackedRun({
+    runName: ([hyperparameters]) => trialName(hyperparameters),
+    tags: { algorithm: "reptile", dataset: "optdigits" },
+  })
   @LogParam
   @LogMetric(["accuracy", "accuracy_gain", "avg_confidence", "avg_fragility"])
   @LogArtifact({ "weights.f32": "weights" })
@@ -97,7 +108,8 @@ export class MetaLearner {
     const trained = await this.#evaluate(network, hyperparameters);
     const run = requireRun();
     run.logTable(trained.confusion, "confusion.json");
-    for (const { digit, guess, picture } of trained.misread) run.logImage(enlarged(picture), { key: `misread/${digit} as ${guess}` });
+    for (const { digit, guess, picture } of trained.misread)
+      run.logImage(enlarged(picture), { key: `misread/${digit} as ${guess}` });
     const weights = Float32Array.from(network.weights());
     return { ...trained, weights, accuracy_gain: trained.accuracy - untrained.accuracy, final_loss };
   }

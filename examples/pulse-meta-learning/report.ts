@@ -55,7 +55,9 @@ export function accuracyChart(trials: readonly Trial[]): string {
 export function tableOf(trials: readonly Trial[]): string {
   const rows = [HEADINGS, ...trials.map(rowOf)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => alignCell(cell, column, widths[column] ?? 0)).join("  ")).join("\n");
+  return rows
+    .map((row) => row.map((cell, column) => alignCell(cell, column, widths[column] ?? 0)).join("  "))
+    .join("\n");
 }
 
 export function decimals(value: number): string {

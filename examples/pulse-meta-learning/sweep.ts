@@ -50,7 +50,9 @@ export class MetaLearningSweep {
       this.#observer.ended(trial);
     }
     const [best] = trials
-      .flatMap(({ hyperparameters, outcome }) => (outcome.status === "fulfilled" ? [{ hyperparameters, ...outcome.value }] : []))
+      .flatMap(({ hyperparameters, outcome }) =>
+        outcome.status === "fulfilled" ? [{ hyperparameters, ...outcome.value }] : [],
+      )
       .toSorted((a, b) => b.accuracy - a.accuracy);
     return { trials, best, best_accuracy: best?.accuracy, chart: accuracyChart(trials) };
   }

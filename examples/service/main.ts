@@ -1,4 +1,5 @@
-// A scoring service under load: its method is called a thousand times a second, of which MLflow gets seven runs, and MLflow goes away meanwhile.
+// A scoring service under load: its method is called a thousand times a second, of which MLflow gets seven runs, and
+// MLflow goes away meanwhile.
 //   node build/examples/service/main.js [--seconds 6] [--rate 1000] [--json]
 // With MLFLOW_TRACKING_URI set, the runs go there; else to a stand-in of its own. SIGTERM and Ctrl+C end it in order.
 import { once } from "node:events";
@@ -15,7 +16,11 @@ import { ScoringService } from "./service.js";
 import { StandIn } from "./stand-in.js";
 
 const { values: flags } = parseArgs({
-  options: { seconds: { type: "string", default: "6" }, rate: { type: "string", default: "1000" }, json: { type: "boolean" } },
+  options: {
+    seconds: { type: "string", default: "6" },
+    rate: { type: "string", default: "1000" },
+    json: { type: "boolean" },
+  },
 });
 const seconds = Number(flags.seconds);
 const perSecond = Number(flags.rate);
@@ -23,7 +28,8 @@ const say = (line: string): void => {
   if (!flags.json) console.log(line);
 };
 
-// In order: no new requests, those under way are answered, everything is stored, and the process ends by itself with code 0.
+// In order: no new requests, those under way are answered, everything is stored, and the process ends by itself with
+// code 0.
 const stopping = new AbortController();
 const stopped = once(stopping.signal, "abort");
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.abort());
@@ -36,7 +42,9 @@ configure({ trackingUri, outbox: { folder: outboxes } });
 const service = new ScoringService(new Scorer());
 const address = await service.listen();
 say(`A scoring service at ${address}, called ${count(perSecond)} times a second for ${seconds} s`);
-say(`MLflow ${trackingUri ? `at ${trackingUri}: a stand-in, since MLFLOW_TRACKING_URI is not set` : "where MLFLOW_TRACKING_URI says"}\n`);
+say(
+  `MLflow ${trackingUri ? `at ${trackingUri}: a stand-in, since MLFLOW_TRACKING_URI is not set` : "where MLFLOW_TRACKING_URI says"}\n`,
+);
 
 const waiting: Waiting = { values: 0, outboxBytes: 0 };
 const watching = setInterval(watch, 100);
@@ -73,7 +81,9 @@ async function goAway(server: StandIn): Promise<void> {
 function watch(): void {
   waiting.values = Math.max(waiting.values, stats().pending);
   // Looked at from outside only: to open and close such a file in the process that holds it would release its lock.
-  const files = readdirSync(outboxes, { recursive: true }).map((name) => statSync(join(outboxes, String(name)), { throwIfNoEntry: false }));
+  const files = readdirSync(outboxes, { recursive: true }).map((name) =>
+    statSync(join(outboxes, String(name)), { throwIfNoEntry: false }),
+  );
   const bytes = files.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
   waiting.outboxBytes = Math.max(waiting.outboxBytes, bytes);
 }

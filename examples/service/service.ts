@@ -44,7 +44,8 @@ export class ScoringService {
   }
 
   #send(response: ServerResponse, status: number, body: object): void {
-    if (!this.#server.listening) response.setHeader("connection", "close"); // else the connection is kept for a next request, and closing waits for it
+    // Else the connection is kept for a next request, and closing waits for it
+    if (!this.#server.listening) response.setHeader("connection", "close");
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   }
 }

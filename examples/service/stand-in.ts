@@ -16,8 +16,8 @@ export interface StoredRun {
 type Body = any;
 
 /**
- * Stands in for an MLflow server, so that the example needs none: the few calls the package makes, one experiment, everything in memory,
- * nothing checked. It exists to go away and come back. For real runs: `mlflow server`.
+ * Stands in for an MLflow server, so that the example needs none: the few calls the package makes, one experiment,
+ * everything in memory, nothing checked. It exists to go away and come back. For real runs: `mlflow server`.
  */
 export class StandIn {
   readonly runs = new Map<string, StoredRun>();
@@ -45,7 +45,9 @@ export class StandIn {
     const call = request.url?.replace(/^\/api\/2\.0\/mlflow\/|\?.*$/g, "");
     const answer = this.#call(text === "" ? {} : JSON.parse(text), call);
     const status = answer === undefined ? 404 : 200;
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer ?? { error_code: "ENDPOINT_NOT_FOUND" }));
+    response
+      .writeHead(status, { "content-type": "application/json" })
+      .end(JSON.stringify(answer ?? { error_code: "ENDPOINT_NOT_FOUND" }));
   }
 
   #call(body: Body, call: string | undefined): object | undefined {
@@ -67,7 +69,11 @@ export class StandIn {
         this.runs.delete(body.run_id);
         return {};
       case "runs/search": // by the key that a creation nobody heard back from is looked up with
-        return { runs: [...this.runs.values()].filter(({ tags }) => body.filter.includes(`'${tags.get("pulse.run_key")}'`)).map(shown) };
+        return {
+          runs: [...this.runs.values()]
+            .filter(({ tags }) => body.filter.includes(`'${tags.get("pulse.run_key")}'`))
+            .map(shown),
+        };
       default:
         return undefined;
     }

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { types } from "node:util";
-import { systemClock } from "../clock.js";
-import { homeFolder } from "../config/folders.js";
+import { systemClock } from "../base/clock.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { homeFolder } from "../base/folders.js";
+import { load } from "../base/loading.js";
 import type { S3Credentials } from "../config/options.js";
-import { messageOf, PulseError } from "../errors.js";
 import { record, text } from "../http/json.js";
-import { load } from "../loading.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
 /** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
@@ -18,8 +18,9 @@ const RENEW_MS = 60_000;
 const HOW = `For SSO, roles and the credentials of machines, npm install ${PEER}.`;
 
 /**
- * Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile (`AWS_PROFILE`, else `default`) in
- * `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines) is left to the optional peer package of the AWS SDK.
+ * Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile (`AWS_PROFILE`, else
+ * `default`) in `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines) is left to the
+ * optional peer package of the AWS SDK.
  */
 export class AwsSettings {
   readonly #env: NodeJS.ProcessEnv;
@@ -34,10 +35,14 @@ export class AwsSettings {
 
   /** An S3 of one's own, without a closing slash. */
   get endpoint(): string | undefined {
-    const given = this.#env["MLFLOW_S3_ENDPOINT_URL"] || this.#env["AWS_ENDPOINT_URL_S3"] || this.#env["AWS_ENDPOINT_URL"];
+    const given =
+      this.#env["MLFLOW_S3_ENDPOINT_URL"] || this.#env["AWS_ENDPOINT_URL_S3"] || this.#env["AWS_ENDPOINT_URL"];
     if (!given) return undefined;
     if (!/^https?:\/\/[^/]/i.test(given) || !URL.canParse(given))
-      throw new PulseError("INVALID_CONFIG", "MLFLOW_S3_ENDPOINT_URL: expected a URL that begins with http:// or https://.");
+      throw new PulseError(
+        "INVALID_CONFIG",
+        "MLFLOW_S3_ENDPOINT_URL: expected a URL that begins with http:// or https://.",
+      );
     return given.replace(/\/+$/, "");
   }
 
@@ -82,7 +87,11 @@ export class AwsSettings {
     const own = keys(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"]);
     if (own) return own;
     const files = this.#files();
-    const filed = keys(files.get("aws_access_key_id"), files.get("aws_secret_access_key"), files.get("aws_session_token"));
+    const filed = keys(
+      files.get("aws_access_key_id"),
+      files.get("aws_secret_access_key"),
+      files.get("aws_session_token"),
+    );
     if (filed) return filed;
     return checked(await this.#ask(this.#peer(), PEER));
   }
@@ -115,7 +124,8 @@ export class AwsSettings {
       const env = this.#env;
       const home = homeFolder(env);
       const name = env["AWS_PROFILE"] || env["AWS_DEFAULT_PROFILE"] || "default";
-      const file = (variable: string, usual: string): string | undefined => env[variable] || (home && join(home, ".aws", usual));
+      const file = (variable: string, usual: string): string | undefined =>
+        env[variable] || (home && join(home, ".aws", usual));
       this.#profile = new Map([
         ...section(file("AWS_CONFIG_FILE", "config"), [`profile ${name}`, ...(name === "default" ? [name] : [])]),
         ...section(file("AWS_SHARED_CREDENTIALS_FILE", "credentials"), [name]),
@@ -138,7 +148,9 @@ export function givesS3({ env }: { readonly env: NodeJS.ProcessEnv }): boolean {
 }
 
 function keys(accessKeyId: string | undefined, secretAccessKey: string | undefined, sessionToken: string | undefined) {
-  return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey, sessionToken: sessionToken || undefined } : undefined;
+  return accessKeyId && secretAccessKey
+    ? { accessKeyId, secretAccessKey, sessionToken: sessionToken || undefined }
+    : undefined;
 }
 
 function checked(given: unknown): S3Credentials {
@@ -147,11 +159,20 @@ function checked(given: unknown): S3Credentials {
   const expiration = credentials?.["expiration"];
   const found = keys(accessKeyId, secretAccessKey, text(credentials?.["sessionToken"]));
   if (found === undefined)
-    throw new ObjectStoreError("UNAUTHORIZED", "What gives the credentials for S3 gave none with accessKeyId and secretAccessKey.");
-  return { ...found, expiration: types.isDate(expiration) && !Number.isNaN(expiration.getTime()) ? expiration : undefined };
+    throw new ObjectStoreError(
+      "UNAUTHORIZED",
+      "What gives the credentials for S3 gave none with accessKeyId and secretAccessKey.",
+    );
+  return {
+    ...found,
+    expiration: types.isDate(expiration) && !Number.isNaN(expiration.getTime()) ? expiration : undefined,
+  };
 }
 
-/** The settings of a section of an INI file; none where there is no file. Nested ones (`s3 =` and what is indented below) are left out. */
+/**
+ * The settings of a section of an INI file; none where there is no file. Nested ones (`s3 =` and what is indented
+ * below) are left out.
+ */
 function section(path: string | undefined, names: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
   let content: string;

@@ -1,7 +1,7 @@
 import { addAbortSignal } from "node:stream";
-import { messageOf, PulseError } from "../errors.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import type { ArtifactContent } from "../contracts/artifact-repository.js";
 import type { Body } from "../http/transfer.js";
-import type { ArtifactContent } from "./artifact-repository.js";
 
 /** A part of a content as the body of a request. */
 export function bodyOf(content: ArtifactContent, start: number = 0, end: number = content.size): Body {
@@ -55,5 +55,8 @@ export async function* bytesOf(
 export function checkLength(given: number, length: number): void {
   if (given === length) return;
   const found = given > length ? "longer" : `${given} bytes`;
-  throw new PulseError("REJECTED", `What was to be stored has changed meanwhile: ${length} bytes were expected, it has ${found}.`);
+  throw new PulseError(
+    "REJECTED",
+    `What was to be stored has changed meanwhile: ${length} bytes were expected, it has ${found}.`,
+  );
 }

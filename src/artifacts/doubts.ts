@@ -1,9 +1,12 @@
-import type { ArtifactContent } from "./artifact-repository.js";
+import type { ArtifactContent } from "../contracts/artifact-repository.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setTimeout, clearTimeout } = globalThis;
 
-/** A server that carries out a request later than this, though nobody waits for its answer any more, is not reckoned with. */
+/**
+ * A server that carries out a request later than this, though nobody waits for its answer any more, is not reckoned
+ * with.
+ */
 const LATEST_MS = 5_000;
 
 interface Doubt {
@@ -12,7 +15,10 @@ interface Doubt {
   readonly until: number;
 }
 
-/** Uploads of which nobody knows what became: the server may carry them out late, and put an older file in the place of a newer one. */
+/**
+ * Uploads of which nobody knows what became: the server may carry them out late, and put an older file in the place of
+ * a newer one.
+ */
 export class Doubts {
   readonly #latestMs: number;
   readonly #doubts = new Map<string, Doubt>();
@@ -30,7 +36,10 @@ export class Doubts {
     return digest;
   }
 
-  /** Resolves when nothing else that was sent before can take the place of this under a path, or when the signal ends it. */
+  /**
+   * Resolves when nothing else that was sent before can take the place of this under a path, or when the signal ends
+   * it.
+   */
   async settled(path: string, content: ArtifactContent, signal: AbortSignal | undefined): Promise<void> {
     const doubt = this.#doubts.get(path);
     if (doubt === undefined || doubt.until <= performance.now()) return;

@@ -1,9 +1,9 @@
 import { appendFileSync, closeSync, constants, lstatSync, openSync, readFileSync, rmSync } from "node:fs";
-import type { ArtifactInfo } from "./artifact-repository.js";
+import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 
 /**
- * Which files of a folder an unfinished download has brought: the next attempt need not bring them again. A file counts as long as it is in
- * the repository as large as it was, and here as it was left.
+ * Which files of a folder an unfinished download has brought: the next attempt need not bring them again. A file counts
+ * as long as it is in the repository as large as it was, and here as it was left.
  */
 export class DownloadJournal {
   readonly #path: string;
@@ -32,7 +32,9 @@ export class DownloadJournal {
     if (entry.size === undefined) return;
     try {
       const line = JSON.stringify([keyOf(entry), lstatSync(place).mtimeMs]);
-      this.#with(constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, (file) => appendFileSync(file, `${line}\n`));
+      this.#with(constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, (file) =>
+        appendFileSync(file, `${line}\n`),
+      );
     } catch {
       // As if it had not been brought.
     }

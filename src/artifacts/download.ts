@@ -3,10 +3,10 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
-import { messageOf, PulseError } from "../errors.js";
-import { throwIfAborted } from "../http/aborts.js";
-import { makeFolder } from "../make-folder.js";
-import type { ArtifactInfo, ArtifactRepository } from "./artifact-repository.js";
+import { throwIfAborted } from "../base/aborts.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { makeFolder } from "../base/folders.js";
+import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-repository.js";
 import { DownloadJournal, NO_LINKS } from "./download-journal.js";
 import { isInside, leadsOut } from "./inside.js";
 import { parted } from "./paths.js";
@@ -19,7 +19,10 @@ const HOLD_MS = 60_000;
 export interface DownloadOptions {
   /** Ends it; what is not whole stays, for the next time. The promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Called as it goes on: the bytes of a file so far, those of an earlier attempt included, and how many have just come. */
+  /**
+   * Called as it goes on: the bytes of a file so far, those of an earlier attempt included, and how many have just
+   * come.
+   */
   readonly onProgress?: ((file: ArtifactInfo, bytes: number, added: number) => void) | undefined;
   /** Called when a file is at its place; `earlier`: an earlier attempt has brought it there. */
   readonly onFile?: ((file: ArtifactInfo, place: string, earlier: boolean) => void) | undefined;
@@ -28,18 +31,27 @@ export interface DownloadOptions {
 }
 
 /** What of the file system's errors is about one name alone. */
-const OF_ONE_NAME: ReadonlySet<unknown> = new Set(["EISDIR", "ENOTDIR", "EEXIST", "ENOTEMPTY", "ENAMETOOLONG", "EINVAL", "ELOOP"]);
+const OF_ONE_NAME: ReadonlySet<unknown> = new Set([
+  "EISDIR",
+  "ENOTDIR",
+  "EEXIST",
+  "ENOTEMPTY",
+  "ENAMETOOLONG",
+  "EINVAL",
+  "ELOOP",
+]);
 
 /**
- * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a name of its own
- * beside its place, and moved there when it is whole. One that an earlier attempt began goes on where that ended, if it is still as large and
- * the last 64 KiB of what is there are the same. Of a folder whose download was not finished, files that are there are left alone if they are as
- * large and as they were left.
- * Nothing is held in memory but one folder's listing on each level, and what an earlier attempt has brought; nothing is written outside the
- * target, whatever the repository says.
+ * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a
+ * name of its own beside its place, and moved there when it is whole. One that an earlier attempt began goes on where
+ * that ended, if it is still as large and the last 64 KiB of what is there are the same. Of a folder whose download was
+ * not finished, files that are there are left alone if they are as large and as they were left. Nothing is held in
+ * memory but one folder's listing on each level, and what an earlier attempt has brought; nothing is written outside
+ * the target, whatever the repository says.
  * @param path `""` for everything
- * @throws PulseError `ARTIFACT_NOT_FOUND` when there is nothing of that path; `NOT_WRITABLE`, `DISK_FULL` for the target; `REJECTED` for
- * more than 100,000 files or folders 100 deep; `STORE_UNAVAILABLE` for a file that ended early; and what the repository throws.
+ * @throws PulseError `ARTIFACT_NOT_FOUND` when there is nothing of that path; `NOT_WRITABLE`, `DISK_FULL` for the
+ * target; `REJECTED` for more than 100,000 files or folders 100 deep; `STORE_UNAVAILABLE` for a file that ended early;
+ * and what the repository throws.
  */
 export async function download(
   repository: ArtifactRepository,
@@ -80,7 +92,10 @@ class Download {
   place(path: string): string {
     const place = join(this.#target, ...path.split("/"));
     if (isInside(place, this.#target)) return place;
-    throw new PulseError("REJECTED", `${path} in ${this.#repository.uri} leads out of the folder it is to be written to.`);
+    throw new PulseError(
+      "REJECTED",
+      `${path} in ${this.#repository.uri} leads out of the folder it is to be written to.`,
+    );
   }
 
   async folder(path: string): Promise<void> {
@@ -107,7 +122,8 @@ class Download {
   async #entry(entry: ArtifactInfo, journal: DownloadJournal): Promise<void> {
     const place = this.place(entry.path);
     if (entry.isDir) this.#make(place);
-    else if (!leadsOut(this.#target, dirname(place)) && journal.has(entry, place)) this.#options.onFile?.(entry, place, true);
+    else if (!leadsOut(this.#target, dirname(place)) && journal.has(entry, place))
+      this.#options.onFile?.(entry, place, true);
     else {
       await this.file(entry);
       journal.add(entry, place);
@@ -175,7 +191,10 @@ class Download {
   /** Makes a folder of the target; a link that is there and leads out of it is not followed. */
   #make(folder: string): void {
     if (leadsOut(this.#target, folder))
-      throw new PulseError("REJECTED", `${folder} leads out of ${this.#target} by a symbolic link, which is not followed.`);
+      throw new PulseError(
+        "REJECTED",
+        `${folder} leads out of ${this.#target} by a symbolic link, which is not followed.`,
+      );
     try {
       makeFolder(folder);
     } catch (error) {

@@ -16,7 +16,9 @@ export function realPath(path: string): string | undefined {
   }
 }
 
-/** Whether what there is already of the way from a root to a folder below it leads out of the root by a symbolic link. */
+/**
+ * Whether what there is already of the way from a root to a folder below it leads out of the root by a symbolic link.
+ */
 export function leadsOut(root: string, folder: string): boolean {
   const real = realPath(root);
   if (real === undefined) return false; // nothing is there yet

@@ -1,5 +1,10 @@
 import type { Readable } from "node:stream";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+import type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "../contracts/artifact-repository.js";
 
 /** A repository whose code is loaded at the first use: those who have none do not pay for it. */
 export class LateRepository implements ArtifactRepository {

@@ -4,10 +4,15 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { messageOf, PulseError, type PulseErrorCode } from "../errors.js";
-import { throwIfAborted } from "../http/aborts.js";
-import { makeFolder } from "../make-folder.js";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+import { throwIfAborted } from "../base/aborts.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../base/errors.js";
+import { makeFolder } from "../base/folders.js";
+import type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "../contracts/artifact-repository.js";
 import { bytesOf, checkLength } from "./content.js";
 import { isInside, leadsOut, realPath } from "./inside.js";
 import { checkedListing, type ListedEntry } from "./paths.js";
@@ -18,9 +23,9 @@ const flushed = promisify(fdatasync);
 const LOOKED_AT_ONCE = 32;
 
 /**
- * A folder of this machine. A file is written under a name of its own beside its place and then moved there, so that it is there whole
- * or not at all; folders are made as needed, rights are those of the process (umask). Links that lead out of the folder are followed
- * neither to write nor to read.
+ * A folder of this machine. A file is written under a name of its own beside its place and then moved there, so that it
+ * is there whole or not at all; folders are made as needed, rights are those of the process (umask). Links that lead
+ * out of the folder are followed neither to write nor to read.
  */
 export class LocalRepository implements ArtifactRepository {
   readonly uri: string;
@@ -72,7 +77,10 @@ export class LocalRepository implements ArtifactRepository {
     }
   }
 
-  /** The same at once, not waiting for the disk itself: at the process's exit there are milliseconds, and the machine lives on. */
+  /**
+   * The same at once, not waiting for the disk itself: at the process's exit there are milliseconds, and the machine
+   * lives on.
+   */
   uploadSync(path: string, content: ArtifactContent): void {
     if (content.readSync === undefined)
       throw new PulseError("REJECTED", `${path} cannot be stored at once: it can only be read piecemeal.`);
@@ -218,7 +226,8 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
 const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "a folder has that name",
   ENOTDIR: "a file has the name of a folder above it",
-  EEXIST: "a file has the name of a folder above it", // of a folder that was to be made: unfinished files have names of their own
+  // Of a folder that was to be made: unfinished files have names of their own
+  EEXIST: "a file has the name of a folder above it",
 };
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException | null)?.code === "ENOENT";

@@ -1,8 +1,13 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { PulseError } from "../errors.js";
-import { throwIfAborted } from "../http/aborts.js";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+import { throwIfAborted } from "../base/aborts.js";
+import { PulseError } from "../base/errors.js";
+import type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "../contracts/artifact-repository.js";
 
 /** Keeps files in this process. */
 export class MemoryRepository implements ArtifactRepository {
@@ -13,7 +18,8 @@ export class MemoryRepository implements ArtifactRepository {
   async upload(path: string, { size, open }: ArtifactContent, { signal }: UploadOptions = {}): Promise<void> {
     const bytes = await buffer(open(0, size));
     throwIfAborted(signal); // another file may have taken its place meanwhile
-    if (bytes.length !== size) throw new PulseError("REJECTED", `${path} ended after ${bytes.length} of ${size} bytes.`);
+    if (bytes.length !== size)
+      throw new PulseError("REJECTED", `${path} ended after ${bytes.length} of ${size} bytes.`);
     this.files.set(path, bytes);
   }
 
@@ -35,7 +41,8 @@ export class MemoryRepository implements ArtifactRepository {
 
   read(path: string, start = 0): Promise<Readable> {
     const bytes = this.files.get(path);
-    if (bytes === undefined) return Promise.reject(new PulseError("ARTIFACT_NOT_FOUND", `There is no file ${JSON.stringify(path)}.`));
+    if (bytes === undefined)
+      return Promise.reject(new PulseError("ARTIFACT_NOT_FOUND", `There is no file ${JSON.stringify(path)}.`));
     return Promise.resolve(Readable.from([bytes.subarray(start)]));
   }
 

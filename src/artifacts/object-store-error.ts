@@ -1,4 +1,4 @@
-import { PulseError, type PulseErrorCode } from "../errors.js";
+import { PulseError, type PulseErrorCode } from "../base/errors.js";
 
 /** What to do about it where it is an object store that is meant, and not the tracking server. */
 const ADVICE: Readonly<Partial<Record<PulseErrorCode, string>>> = {

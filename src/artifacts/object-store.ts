@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
-import { PulseError } from "../errors.js";
+import { PulseError } from "../base/errors.js";
 import type { Connecting } from "../http/connection-choice.js";
 import { Connections } from "../http/connections.js";
 import { type Transfer, transfer } from "../http/transfer.js";
@@ -13,8 +13,9 @@ export interface ObjectRequest extends Omit<Transfer, "idleMs"> {
 }
 
 /**
- * Speaks to object stores, signed or by URLs that are signed already: with the environment's TLS settings for S3 (`AWS_CA_BUNDLE`,
- * `MLFLOW_S3_IGNORE_TLS`) and proxies, and nothing of what belongs to the tracking server: no credentials, headers or client certificate.
+ * Speaks to object stores, signed or by URLs that are signed already: with the environment's TLS settings for S3
+ * (`AWS_CA_BUNDLE`, `MLFLOW_S3_IGNORE_TLS`) and proxies, and nothing of what belongs to the tracking server: no
+ * credentials, headers or client certificate.
  */
 export class ObjectStoreClient {
   readonly #connections: Connections;
@@ -22,13 +23,18 @@ export class ObjectStoreClient {
 
   constructor(env: NodeJS.ProcessEnv, requestTimeoutMs: number) {
     const insecure = /^(true|1)$/i.test(env["MLFLOW_S3_IGNORE_TLS"] ?? "");
-    this.#connections = new Connections({ tls: { ca: env["AWS_CA_BUNDLE"] || undefined, insecure }, env, requestTimeoutMs });
+    this.#connections = new Connections({
+      tls: { ca: env["AWS_CA_BUNDLE"] || undefined, insecure },
+      env,
+      requestTimeoutMs,
+    });
     this.#idleMs = requestTimeoutMs;
   }
 
   /**
    * Carries out a request and gives the answer when it begins, whatever its status.
-   * @throws PulseError `STORE_UNAVAILABLE` or `TLS_FAILED` when there is none; what reading the body, or the signal, gave.
+   * @throws PulseError `STORE_UNAVAILABLE` or `TLS_FAILED` when there is none; what reading the body, or the signal,
+   * gave.
    */
   async send(request: ObjectRequest): Promise<IncomingMessage> {
     try {

@@ -1,8 +1,8 @@
-import { messageOf, PulseError } from "../errors.js";
-import { reasonOf } from "../http/aborts.js";
+import { reasonOf } from "../base/aborts.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import type { ArtifactContent, UploadOptions } from "../contracts/artifact-repository.js";
 import { Failure } from "../http/failure.js";
 import { list, record, text } from "../http/json.js";
-import type { ArtifactContent, UploadOptions } from "./artifact-repository.js";
 
 /** From which size on a file goes up in parts, and how large those are, in bytes; tests set them lower. */
 export interface PartSizes {
@@ -41,7 +41,8 @@ export function partSizeFor(bytes: number, { size }: PartSizes): number {
   return Math.max(size, Math.ceil(bytes / MOST_PARTS / MIB) * (bytes > size * MOST_PARTS ? MIB : 0));
 }
 
-export const partCount = ({ size, partSize }: Pick<PartedUpload, "size" | "partSize">): number => Math.ceil(size / partSize);
+export const partCount = ({ size, partSize }: Pick<PartedUpload, "size" | "partSize">): number =>
+  Math.ceil(size / partSize);
 
 /** Reads what was kept of an upload of a file that is so large; undefined when it is not that. */
 export function keptUpload(state: unknown, bytes: number): PartedUpload | undefined {
@@ -74,7 +75,14 @@ export interface PartsJob extends Pick<UploadOptions, "signal" | "onProgress"> {
  * Stores the parts that are missing, four at a time, and gives all of them in their order.
  * @throws the first error, once the other parts under way have ended.
  */
-export async function uploadParts({ upload, put, onParts, onProgress, signal, only }: PartsJob): Promise<readonly Part[]> {
+export async function uploadParts({
+  upload,
+  put,
+  onParts,
+  onProgress,
+  signal,
+  only,
+}: PartsJob): Promise<readonly Part[]> {
   const done = new Map(upload.parts.map((part) => [part.number, part]));
   const all = Array.from({ length: partCount(upload) }, (_, i) => i + 1);
   const missing = all.filter((number) => !done.has(number) && (only === undefined || number === only));

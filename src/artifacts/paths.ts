@@ -1,6 +1,6 @@
-import { PulseError } from "../errors.js";
-import { shownValue } from "../wrong-input.js";
-import type { ArtifactInfo } from "./artifact-repository.js";
+import { PulseError } from "../base/errors.js";
+import { shownValue } from "../base/wrong-input.js";
+import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 
 /** S3 takes keys of 1,024 bytes, with the root before the path. */
 const LONGEST_PATH = 800;
@@ -18,12 +18,14 @@ const CONTROL = /[\0-\x1f\x7f]/;
 const PLAIN = /^(?:[\w-][\w.-]{0,99}\/){0,3}[\w-][\w.-]{0,99}$/;
 
 /**
- * Checks the path of an artifact and gives it without doubled and closing slashes: relative, with `/`, at most 800 characters
- * and 255 bytes for each name, no segments `.` and `..` (also between backslashes), no `#` (MLflow refuses to give such a file back), no control characters.
+ * Checks the path of an artifact and gives it without doubled and closing slashes: relative, with `/`, at most 800
+ * characters and 255 bytes for each name, no segments `.` and `..` (also between backslashes), no `#` (MLflow refuses
+ * to give such a file back), no control characters.
  * @throws PulseError `INVALID_VALUE` that says what is wrong.
  */
 export function artifactPath(text: unknown): string {
-  const wrong = (what: string): PulseError => new PulseError("INVALID_VALUE", `Artifact path ${shownValue(text)} ${what}.`);
+  const wrong = (what: string): PulseError =>
+    new PulseError("INVALID_VALUE", `Artifact path ${shownValue(text)} ${what}.`);
   if (typeof text !== "string") throw wrong("is no text");
   if (PLAIN.test(text)) return text;
   if (text.length > LONGEST_PATH) throw wrong(`is longer than ${LONGEST_PATH} characters`);
@@ -34,7 +36,8 @@ export function artifactPath(text: unknown): string {
   if (/\p{Surrogate}/u.test(text)) throw wrong("has half a character in it");
   const path = text.split("/").filter((segment) => segment !== "");
   if (path.length === 0) throw wrong("is empty");
-  if (path.some((segment) => Buffer.byteLength(segment) > LONGEST_NAME)) throw wrong(`has a name of more than ${LONGEST_NAME} bytes`);
+  if (path.some((segment) => Buffer.byteLength(segment) > LONGEST_NAME))
+    throw wrong(`has a name of more than ${LONGEST_NAME} bytes`);
   if (!isHarmless(path)) throw wrong('has a segment "." or ".."');
   return path.join("/");
 }

@@ -1,19 +1,21 @@
-import { systemClock } from "../clock.js";
-import { PulseError } from "../errors.js";
-import { reasonOf } from "../http/aborts.js";
+import { reasonOf } from "../base/aborts.js";
+import { systemClock } from "../base/clock.js";
+import { PulseError } from "../base/errors.js";
+import type { ArtifactContent, UploadOptions } from "../contracts/artifact-repository.js";
 import { Failure } from "../http/failure.js";
 import { list, record, text } from "../http/json.js";
 import type { MlflowApi } from "../http/mlflow-api.js";
 import { receiverMs } from "../http/transfer.js";
 import { wholeAnswer } from "../http/whole-answer.js";
-import type { ArtifactContent, UploadOptions } from "./artifact-repository.js";
 import { bodyOf } from "./content.js";
 import type { ObjectStoreClient } from "./object-store.js";
 import { keptUpload, type PartedUpload, type PartSizes, partCount, partSizeFor, uploadParts } from "./parts.js";
 import { encoded, parted } from "./paths.js";
 
 const CALLS = "/api/2.0/mlflow-artifacts/mpu/";
-/** The URLs of parts live for an hour and cannot be renewed; one that is used in the last minute might end under way. */
+/**
+ * The URLs of parts live for an hour and cannot be renewed; one that is used in the last minute might end under way.
+ */
 const URLS_LIVE_MS = 59 * 60_000;
 
 /** Where a part is put. */
@@ -22,7 +24,10 @@ interface PartTarget {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** An upload as it is kept: with the parts' URLs, which for an hour let in whoever has them. They are to be kept as the file itself is. */
+/**
+ * An upload as it is kept: with the parts' URLs, which for an hour let in whoever has them. They are to be kept as the
+ * file itself is.
+ */
 interface KeptUpload extends PartedUpload {
   /** When it was begun, in milliseconds since the epoch. */
   readonly began: number;
@@ -117,7 +122,8 @@ export class ProxiedParts {
     }
     const targets = targetsIn(answer?.["credentials"], count);
     const upload = { uploadId, size, partSize, parts: [], began, targets: targets ?? [] };
-    const isPlain = targets?.some(({ url }) => new URL(url).protocol === "http:") && this.#api.origin.startsWith("https:");
+    const isPlain =
+      targets?.some(({ url }) => new URL(url).protocol === "http:") && this.#api.origin.startsWith("https:");
     if (targets !== undefined && !isPlain) return upload;
     // What goes to the server over TLS does not go on its word to somebody else without.
     this.#useless = true;
@@ -126,10 +132,19 @@ export class ProxiedParts {
   }
 
   #put(content: ArtifactContent, targets: readonly PartTarget[]) {
-    return async ({ number, start, end }: { number: number; start: number; end: number }, signal: AbortSignal): Promise<string> => {
+    return async (
+      { number, start, end }: { number: number; start: number; end: number },
+      signal: AbortSignal,
+    ): Promise<string> => {
       const { url, headers } = targets[number - 1] as PartTarget;
       const to = new URL(url);
-      const response = await this.#objects.send({ url: to, method: "PUT", headers, body: bodyOf(content, start, end), signal });
+      const response = await this.#objects.send({
+        url: to,
+        method: "PUT",
+        headers,
+        body: bodyOf(content, start, end),
+        signal,
+      });
       const { status } = await wholeAnswer(response);
       const etag = response.headers.etag;
       if (status >= 200 && status < 300 && etag !== undefined) return etag;
@@ -143,7 +158,12 @@ export class ProxiedParts {
     await this.#call("abort", path, { upload_id: uploadId }).catch(() => {});
   }
 
-  async #call(call: "create" | "complete" | "abort", path: string, more: object, moreMs: number = 0): Promise<Record<string, unknown>> {
+  async #call(
+    call: "create" | "complete" | "abort",
+    path: string,
+    more: object,
+    moreMs: number = 0,
+  ): Promise<Record<string, unknown>> {
     const { folder, name } = parted(path);
     const body = JSON.stringify({ path: name, ...more });
     const request = { method: "POST", path: `${CALLS}${call}/${encoded(folder)}`, body } as const;
@@ -175,7 +195,9 @@ function targetsIn(credentials: unknown, count: number): PartTarget[] | undefine
     const at = Number(number);
     if (typeof url !== "string" || !/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : "")) return undefined;
     if (!Number.isInteger(at) || at < 1 || at > count) return undefined;
-    const named = Object.entries(record(headers) ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+    const named = Object.entries(record(headers) ?? {}).filter(
+      (entry): entry is [string, string] => typeof entry[1] === "string",
+    );
     targets[at - 1] = { url, headers: Object.fromEntries(named) };
   }
   return targets.length === count && !targets.includes(undefined as never) ? targets : undefined;

@@ -1,12 +1,17 @@
 import { Readable, Transform } from "node:stream";
+import { throwIfAborted } from "../base/aborts.js";
+import { PulseError } from "../base/errors.js";
 import type { ServerSettings } from "../config/server.js";
-import { PulseError } from "../errors.js";
-import { throwIfAborted } from "../http/aborts.js";
+import type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "../contracts/artifact-repository.js";
 import { Failure } from "../http/failure.js";
 import { list, objectIn } from "../http/json.js";
 import { MlflowApi } from "../http/mlflow-api.js";
 import { wholeAnswer } from "../http/whole-answer.js";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
 import { bodyTold } from "./content.js";
 import { Doubts, digestOf } from "./doubts.js";
 import { ObjectStoreClient } from "./object-store.js";
@@ -21,15 +26,16 @@ const DECODED = /%[\da-f]{2}/i;
 const ALWAYS_CONFIRMED = 1024 * 1024;
 
 /**
- * Artifacts that go through an MLflow server, which keeps them where it likes. Below 64 MiB a file is one PUT, above it goes in parts
- * straight to the server's object store where the server offers that and the store can be reached.
+ * Artifacts that go through an MLflow server, which keeps them where it likes. Below 64 MiB a file is one PUT, above it
+ * goes in parts straight to the server's object store where the server offers that and the store can be reached.
  *
- * Whether a file is there with its size is confirmed by a listing: for the first upload, since what answers 200 need not be MLflow;
- * for each from 1 MiB on; after each upload in parts; and when it is not known what became of a request (the connection was lost or the
- * server failed after all had been sent): then it is read back as well, since an older one may be as long, and another file of that name
- * waits until the request can hardly be under way any more.
+ * Whether a file is there with its size is confirmed by a listing: for the first upload, since what answers 200 need
+ * not be MLflow; for each from 1 MiB on; after each upload in parts; and when it is not known what became of a request
+ * (the connection was lost or the server failed after all had been sent): then it is read back as well, since an older
+ * one may be as long, and another file of that name waits until the request can hardly be under way any more.
  *
- * MLflow 2 with a folder as its destination keeps what it got of an upload that was cut off, until the next attempt takes its place.
+ * MLflow 2 with a folder as its destination keeps what it got of an upload that was cut off, until the next attempt
+ * takes its place.
  */
 export class ProxiedRepository implements ArtifactRepository {
   readonly uri: string;
@@ -62,7 +68,10 @@ export class ProxiedRepository implements ArtifactRepository {
       await this.#doubts.settled(path, content, signal);
       const parts = content.size >= this.#sizes.from && (await this.#parts.offered());
       if (parts && (await this.#parts.upload(below(this.#root, path), content, options))) {
-        const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has put the parts of ${path} together, but it is not there.`);
+        const lost = new PulseError(
+          "SERVER_ERROR",
+          `${this.#api.origin} has put the parts of ${path} together, but it is not there.`,
+        );
         return await this.#confirm(path, content.size, lost);
       }
       throwIfAborted(signal);
@@ -75,7 +84,10 @@ export class ProxiedRepository implements ArtifactRepository {
 
   async list(path: string = ""): Promise<readonly ArtifactInfo[]> {
     try {
-      const request = { method: "GET", path: `${FILES}?${new URLSearchParams({ path: below(this.#root, path) })}` } as const;
+      const request = {
+        method: "GET",
+        path: `${FILES}?${new URLSearchParams({ path: below(this.#root, path) })}`,
+      } as const;
       const answer = await this.#api.send(request);
       if (answer.status !== 200) {
         const failure = this.#api.failureOf(request, answer);
@@ -85,7 +97,11 @@ export class ProxiedRepository implements ArtifactRepository {
       const json = objectIn(answer.text);
       if (json === undefined || ("files" in json && !Array.isArray(json["files"])))
         throw this.#api.incomplete("mlflow-artifacts/artifacts");
-      const entries = list(json["files"]).map((file) => ({ name: file["path"], isDir: file["is_dir"] === true, size: file["file_size"] }));
+      const entries = list(json["files"]).map((file) => ({
+        name: file["path"],
+        isDir: file["is_dir"] === true,
+        size: file["file_size"],
+      }));
       return checkedListing(this.uri, path, entries);
     } catch (error) {
       throw problemOf(error);
@@ -106,7 +122,8 @@ export class ProxiedRepository implements ArtifactRepository {
       }
       const failure = this.#api.failureOf(request, await wholeAnswer(response));
       // Of what is not there, or a folder, it says 400, 404 or, with a destination on S3, 500: the listing knows.
-      if ((status !== 400 && status !== 404 && status < 500) || (await this.#entry(path))?.isDir === false) throw failure;
+      if ((status !== 400 && status !== 404 && status < 500) || (await this.#entry(path))?.isDir === false)
+        throw failure;
       throw this.#notFound(path, failure.error);
     } catch (error) {
       throw problemOf(error);
@@ -147,7 +164,8 @@ export class ProxiedRepository implements ArtifactRepository {
     const digest = failure !== undefined || repeated ? await this.#doubts.note(path, content) : undefined;
     if (failure !== undefined || !this.#confirmed || content.size >= ALWAYS_CONFIRMED)
       await this.#confirm(path, content.size, failure ?? lost);
-    if (failure !== undefined && (digest === undefined || (await this.#digestAt(path, signal)) !== digest)) throw failure;
+    if (failure !== undefined && (digest === undefined || (await this.#digestAt(path, signal)) !== digest))
+      throw failure;
   }
 
   /** @throws `otherwise` when there is no such file of that size. */

@@ -1,20 +1,21 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { shownUri } from "../capture/redact.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { shared } from "../base/shared-state.js";
+import { shownUri } from "../base/text/redact.js";
+import { needScheme, schemeOf } from "../base/uri.js";
+import { needFunction } from "../base/wrong-input.js";
 import type { ArtifactsOptions } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
-import { messageOf, PulseError } from "../errors.js";
-import { shared } from "../registry.js";
-import { needScheme, schemeOf } from "../schemes.js";
-import { needFunction } from "../wrong-input.js";
-import type { ArtifactRepository } from "./artifact-repository.js";
+import type { ArtifactRepository } from "../contracts/artifact-repository.js";
 import { type CredentialsProvider, givesS3 } from "./aws-settings.js";
 import { LateRepository } from "./late-repository.js";
 import { LocalRepository } from "./local.js";
 import type { PartSizes } from "./parts.js";
 
 /**
- * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing before the first use.
+ * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing
+ * before the first use.
  * @throws an error that says what is wrong with the root.
  * @experimental
  */
@@ -26,7 +27,10 @@ export interface RepositoryOptions {
   readonly trackingUri: string;
   /** How that server is spoken to, if it is one; its credentials go to it alone. */
   readonly server: ServerSettings;
-  /** What relative roots (`./mlruns/…`) are relative to: the folder in which the database or `mlruns` lies. @default none, and they are refused */
+  /**
+   * What relative roots (`./mlruns/…`) are relative to: the folder in which the database or `mlruns` lies. @default
+   * none, and they are refused
+   */
   readonly folder?: string | undefined;
   /** Whether a server may name folders of this machine. @default only one on this machine may */
   readonly allowLocal?: boolean | undefined;
@@ -56,12 +60,17 @@ const OWN: Readonly<Record<string, (root: string, options: RepositoryOptions) =>
 };
 
 /** Of all loaded copies of the package. */
-const registered: Map<string, RepositoryMaker> = shared("artifact repositories", () => new Map<string, RepositoryMaker>());
+const registered: Map<string, RepositoryMaker> = shared(
+  "artifact repositories",
+  () => new Map<string, RepositoryMaker>(),
+);
 
 /**
- * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on. Registering a scheme
- * again replaces what was there. Such a root is used whoever has chosen it, a server too: what is registered decides whom it trusts.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on.
+ * Registering a scheme again replaces what was there. Such a root is used whoever has chosen it, a server too: what is
+ * registered decides whom it trusts.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
+ * no function.
  * @experimental
  */
 export function registerArtifactRepository(scheme: string, make: RepositoryMaker): void {
@@ -74,16 +83,19 @@ export function registerArtifactRepository(scheme: string, make: RepositoryMaker
 /**
  * Makes the repository of a run's root; nothing is opened before the first use.
  *
- * Behind an `http(s)` tracking URI it is the server that chooses the root, and it is not trusted with more than its own files:
+ * Behind an `http(s)` tracking URI it is the server that chooses the root, and it is not trusted with more than its own
+ * files:
  * - `mlflow-artifacts:` and `http(s)` roots only of that server itself: its credentials go nowhere else;
  * - folders of this machine only if the server is on this machine (a loopback address), or with `allowLocal`;
- * - S3 only to the `buckets` named; without that option, if S3 was opened to this very program: by `credentials`, or by its environment
- *   (`MLFLOW_S3_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, or the credentials of a container). What merely lies in `~/.aws` is not
+ * - S3 only to the `buckets` named; without that option, if S3 was opened to this very program: by `credentials`, or by
+ * its environment
+ *   (`MLFLOW_S3_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, or the credentials of a container). What merely lies
+ * in `~/.aws` is not
  *   enough. The endpoint is never the server's word.
  *
  * A root that is one's own (behind a database, or with no server) may be any of them but the first.
- * @throws PulseError `ARTIFACT_ROOT` for a root that cannot, or must not, be used, saying what does; `INVALID_CONFIG` when what is
- * registered for it makes no repository.
+ * @throws PulseError `ARTIFACT_ROOT` for a root that cannot, or must not, be used, saying what does; `INVALID_CONFIG`
+ * when what is registered for it makes no repository.
  */
 export function openArtifactRepository(root: string, options: RepositoryOptions): ArtifactRepository {
   const scheme = schemeOf(root);
@@ -108,7 +120,9 @@ function made(root: string, scheme: string, make: RepositoryMaker, { server }: R
     if (error instanceof PulseError) throw error;
     throw wrong(root, `cannot be used: ${messageOf(error)}.`, error);
   }
-  const missing = (["upload", "list", "read", "close"] as const).filter((name) => typeof (repository as never)?.[name] !== "function");
+  const missing = (["upload", "list", "read", "close"] as const).filter(
+    (name) => typeof (repository as never)?.[name] !== "function",
+  );
   if (missing.length === 0) return repository;
   throw new PulseError(
     "INVALID_CONFIG",
@@ -127,7 +141,10 @@ function localOf(root: string, options: RepositoryOptions): ArtifactRepository {
   const path = pathOf(root);
   if (isAbsolute(path)) return new LocalRepository(resolve(path));
   if (options.folder === undefined || !isAbsolute(options.folder))
-    throw wrong(root, "is relative, and it is not known to which folder. Give new experiments an absolute artifactUri.");
+    throw wrong(
+      root,
+      "is relative, and it is not known to which folder. Give new experiments an absolute artifactUri.",
+    );
   return new LocalRepository(resolve(options.folder, path));
 }
 
@@ -164,7 +181,8 @@ function servedPath(root: string, server: URL): string {
   const [, host, path = ""] = /^[^:]*:(?:\/\/([^/?#]*))?(.*)$/s.exec(root) ?? [];
   // Its scheme is that of the tracking URI, and so are the ports that go without saying.
   const usual = server.protocol === "https:" ? /:443$/ : /:80$/;
-  if (host !== undefined && host !== "" && host.toLowerCase().replace(usual, "") !== server.host) throw anotherServer(root, server);
+  if (host !== undefined && host !== "" && host.toLowerCase().replace(usual, "") !== server.host)
+    throw anotherServer(root, server);
   return pieces(root, path);
 }
 
@@ -185,7 +203,9 @@ function s3Of(root: string, options: RepositoryOptions): ArtifactRepository {
   const server = serverOf(options);
   const mayBe =
     server === undefined ||
-    (options.buckets === undefined ? options.credentials !== undefined || givesS3({ env }) : options.buckets.includes(bucket));
+    (options.buckets === undefined
+      ? options.credentials !== undefined || givesS3({ env })
+      : options.buckets.includes(bucket));
   if (!mayBe)
     throw wrong(
       root,
@@ -203,7 +223,8 @@ function s3Of(root: string, options: RepositoryOptions): ArtifactRepository {
 /** A root's path without slashes at its ends. */
 function pieces(root: string, path: string): string {
   const segments = path.split("/").filter((segment) => segment !== "");
-  if (segments.some((segment) => segment === "." || segment === "..") || /[\0?#]/.test(path)) throw wrong(root, "is no path at its store.");
+  if (segments.some((segment) => segment === "." || segment === "..") || /[\0?#]/.test(path))
+    throw wrong(root, "is no path at its store.");
   return segments.join("/");
 }
 

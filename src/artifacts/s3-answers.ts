@@ -1,11 +1,11 @@
-import { PulseError, type PulseErrorCode } from "../errors.js";
+import { PulseError, type PulseErrorCode } from "../base/errors.js";
 import type { HttpAnswer } from "../http/whole-answer.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
 const MOST_SHOWN = 300;
 
-// S3's answers are small and flat: elements without attributes that matter. They are read by looking for them; nothing is ever expanded but
-// the five entities and character references, so that no answer can grow.
+// S3's answers are small and flat: elements without attributes that matter. They are read by looking for them; nothing
+// is ever expanded but the five entities and character references, so that no answer can grow.
 
 /** The text of an XML document's first element of that name. */
 export function xmlText(xml: string, name: string): string | undefined {
@@ -43,11 +43,14 @@ function opening(xml: string, name: string, from: number): number {
 const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 function unescaped(text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(amp|lt|gt|quot|apos));/gi, (all, decimal?: string, hex?: string, name?: string) => {
-    if (name !== undefined) return ENTITIES[name.toLowerCase()] ?? all;
-    const code = decimal === undefined ? Number.parseInt(hex as string, 16) : Number(decimal);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : all;
-  });
+  return text.replace(
+    /&(?:#(\d{1,7})|#x([\da-f]{1,6})|(amp|lt|gt|quot|apos));/gi,
+    (all, decimal?: string, hex?: string, name?: string) => {
+      if (name !== undefined) return ENTITIES[name.toLowerCase()] ?? all;
+      const code = decimal === undefined ? Number.parseInt(hex as string, 16) : Number(decimal);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : all;
+    },
+  );
 }
 
 /** Escapes a text for an XML document. */
@@ -89,10 +92,13 @@ export class S3Error extends ObjectStoreError {
     const said = (xmlText(text, "Message") ?? "").slice(0, MOST_SHOWN);
     const code = CODES[s3Code] ?? codeOf(status);
     // Its message for a wrong signature goes on to quote what was signed; that is not taken over.
-    const why = s3Code === "" ? `${status}` : `${s3Code}${said === "" ? "" : `: ${said.replace(/\.$/, "")}`} (${status})`;
+    const why =
+      s3Code === "" ? `${status}` : `${s3Code}${said === "" ? "" : `: ${said.replace(/\.$/, "")}`} (${status})`;
     const region = headers["x-amz-bucket-region"];
     const elsewhere =
-      region !== undefined && (status === 301 || status === 400) ? ` The bucket is in ${String(region)}: set AWS_REGION.` : "";
+      region !== undefined && (status === 301 || status === 400)
+        ? ` The bucket is in ${String(region)}: set AWS_REGION.`
+        : "";
     super(code, `${where} refused ${what}: ${why}.${elsewhere}`);
     this.s3Code = s3Code;
     this.status = status;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { part } from "../base/loading.js";
 import type { Body } from "../http/transfer.js";
 import { type HttpAnswer, wholeAnswer } from "../http/whole-answer.js";
-import { part } from "../loading.js";
 import type { AwsSettings } from "./aws-settings.js";
 import { ObjectStoreClient } from "./object-store.js";
 import { encoded } from "./paths.js";
@@ -24,10 +24,19 @@ export interface S3Request {
 }
 
 /** Refusals that are over once there are new credentials. */
-const STALE = new Set(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidAccessKeyId", "InvalidToken"]);
+const STALE = new Set([
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "TokenRefreshRequired",
+  "InvalidAccessKeyId",
+  "InvalidToken",
+]);
 const REGION = /^[a-z0-9-]{1,40}$/;
 
-/** A bucket of S3, or of what speaks like it: signs requests (SigV4, the payload unsigned) and sends them with Node's own client. */
+/**
+ * A bucket of S3, or of what speaks like it: signs requests (SigV4, the payload unsigned) and sends them with Node's
+ * own client.
+ */
 export class S3Bucket {
   readonly name: string;
   readonly #settings: AwsSettings;
@@ -43,8 +52,8 @@ export class S3Bucket {
   }
 
   /**
-   * Sends a request and gives the answer when it begins, a success. Credentials that have ended are asked for anew once, and a bucket of
-   * another region is asked there.
+   * Sends a request and gives the answer when it begins, a success. Credentials that have ended are asked for anew
+   * once, and a bucket of another region is asked there.
    * @throws PulseError, for a refusal an `S3Error`
    */
   async open(request: S3Request): Promise<IncomingMessage> {
@@ -81,7 +90,16 @@ export class S3Bucket {
     return true;
   }
 
-  async #send({ method, key, query = {}, headers = {}, body, signal, hold = false, handles }: S3Request): Promise<IncomingMessage> {
+  async #send({
+    method,
+    key,
+    query = {},
+    headers = {},
+    body,
+    signal,
+    hold = false,
+    handles,
+  }: S3Request): Promise<IncomingMessage> {
     const region = this.#region ?? this.#settings.region;
     const url = this.#url(region, key, query);
     const { accessKeyId, secretAccessKey, sessionToken } = await this.#settings.credentials();
@@ -100,10 +118,21 @@ export class S3Bucket {
     const signed = await signer.sign();
     const bytes = typeof body === "string" ? Buffer.from(body) : undefined;
     const sent = bytes ? { length: bytes.length, open: () => once(bytes) } : (body as Body | undefined);
-    return this.#client.send({ url, method, headers: Object.fromEntries(signed.headers), body: sent, signal, hold, handles });
+    return this.#client.send({
+      url,
+      method,
+      headers: Object.fromEntries(signed.headers),
+      body: sent,
+      signal,
+      hold,
+      handles,
+    });
   }
 
-  /** A custom endpoint, and a name with dots (no certificate fits it), have the bucket in the path; AWS has it in the host. */
+  /**
+   * A custom endpoint, and a name with dots (no certificate fits it), have the bucket in the path; AWS has it in the
+   * host.
+   */
   #url(region: string, key: string | undefined, query: Readonly<Record<string, string>>): URL {
     const endpoint = this.#settings.endpoint;
     const amazon = `s3.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`;

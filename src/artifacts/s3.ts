@@ -1,10 +1,24 @@
 import { Readable } from "node:stream";
-import { PulseError } from "../errors.js";
-import { reasonOf, throwIfAborted } from "../http/aborts.js";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
+import { reasonOf, throwIfAborted } from "../base/aborts.js";
+import { PulseError } from "../base/errors.js";
+import type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "../contracts/artifact-repository.js";
 import { AwsSettings, type CredentialsProvider } from "./aws-settings.js";
 import { bodyOf } from "./content.js";
-import { keptUpload, PART_SIZES, type Part, type PartedUpload, type PartSizes, partSizeFor, problemOf, uploadParts } from "./parts.js";
+import {
+  keptUpload,
+  PART_SIZES,
+  type Part,
+  type PartedUpload,
+  type PartSizes,
+  partSizeFor,
+  problemOf,
+  uploadParts,
+} from "./parts.js";
 import { below, checkedListing, type ListedEntry, MOST_ENTRIES, tooMany } from "./paths.js";
 import { S3Error, xmlElements, xmlEscaped, xmlText } from "./s3-answers.js";
 import { S3Bucket } from "./s3-request.js";
@@ -20,9 +34,10 @@ export interface S3Options {
 }
 
 /**
- * Artifacts in a bucket of S3, or of what speaks like it (`MLFLOW_S3_ENDPOINT_URL`): below 64 MiB one PUT, above it parts of 16 MiB, four at
- * a time. An object is there whole or not at all, and S3 says itself what it has: nothing is confirmed by listing. An upload in parts that
- * fails stays for the next attempt if somebody keeps its state; without, and when its signal ends it, S3 is told to forget it.
+ * Artifacts in a bucket of S3, or of what speaks like it (`MLFLOW_S3_ENDPOINT_URL`): below 64 MiB one PUT, above it
+ * parts of 16 MiB, four at a time. An object is there whole or not at all, and S3 says itself what it has: nothing is
+ * confirmed by listing. An upload in parts that fails stays for the next attempt if somebody keeps its state; without,
+ * and when its signal ends it, S3 is told to forget it.
  */
 export class S3Repository implements ArtifactRepository {
   readonly uri: string;
@@ -43,7 +58,13 @@ export class S3Repository implements ArtifactRepository {
     try {
       if (content.size >= this.#sizes.from) return await this.#inParts(path, content, options);
       throwIfAborted(signal);
-      await this.#bucket.ask({ method: "PUT", key: this.#key(path), body: bodyOf(content), signal, what: `a PUT of ${path}` });
+      await this.#bucket.ask({
+        method: "PUT",
+        key: this.#key(path),
+        body: bodyOf(content),
+        signal,
+        what: `a PUT of ${path}`,
+      });
       onProgress?.(content.size);
     } catch (error) {
       throwIfAborted(signal);
@@ -58,7 +79,12 @@ export class S3Repository implements ArtifactRepository {
       const found: ListedEntry[] = [];
       let token: string | undefined;
       do {
-        const query = { "list-type": "2", delimiter: "/", prefix: start, ...(token !== undefined && { "continuation-token": token }) };
+        const query = {
+          "list-type": "2",
+          delimiter: "/",
+          prefix: start,
+          ...(token !== undefined && { "continuation-token": token }),
+        };
         const { text } = await this.#bucket.ask({ method: "GET", query, what: `a listing of ${path || "the root"}` });
         if (!text.includes("<ListBucketResult"))
           throw new PulseError("SERVER_ERROR", `${this.uri} has answered a listing with something else.`);
@@ -80,7 +106,13 @@ export class S3Repository implements ArtifactRepository {
   async read(path: string, start: number = 0): Promise<Readable> {
     const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
     try {
-      const response = await this.#bucket.open({ method: "GET", key: this.#key(path), headers, hold: true, what: `a GET of ${path}` });
+      const response = await this.#bucket.open({
+        method: "GET",
+        key: this.#key(path),
+        headers,
+        hold: true,
+        what: `a GET of ${path}`,
+      });
       if (start === 0 || response.statusCode === 206) return response;
       response.destroy();
       throw new PulseError("SERVER_ERROR", `${this.uri} does not give a file from an offset.`);
@@ -108,11 +140,22 @@ export class S3Repository implements ArtifactRepository {
       onState?.(upload);
     };
     onParts(upload.parts);
-    const put = async ({ number, start, end }: { number: number; start: number; end: number }, either: AbortSignal): Promise<string> => {
+    const put = async (
+      { number, start, end }: { number: number; start: number; end: number },
+      either: AbortSignal,
+    ): Promise<string> => {
       const query = { partNumber: String(number), uploadId: upload.uploadId };
       const what = `part ${number} of ${path}`;
-      const { headers } = await this.#bucket.ask({ method: "PUT", key, query, body: bodyOf(content, start, end), signal: either, what });
-      if (headers.etag === undefined) throw new PulseError("SERVER_ERROR", `${this.uri} has taken ${what} without naming its ETag.`);
+      const { headers } = await this.#bucket.ask({
+        method: "PUT",
+        key,
+        query,
+        body: bodyOf(content, start, end),
+        signal: either,
+        what,
+      });
+      if (headers.etag === undefined)
+        throw new PulseError("SERVER_ERROR", `${this.uri} has taken ${what} without naming its ETag.`);
       return headers.etag;
     };
     try {
@@ -122,7 +165,11 @@ export class S3Repository implements ArtifactRepository {
       if (gone && kept !== undefined && !signal?.aborted) {
         onState?.(undefined);
         // Perhaps it was put together the last time, and only the answer was lost.
-        if ((await this.#sizeOf(path)) === content.size && kept.parts.length > 0 && upload.parts.length * upload.partSize >= content.size)
+        if (
+          (await this.#sizeOf(path)) === content.size &&
+          kept.parts.length > 0 &&
+          upload.parts.length * upload.partSize >= content.size
+        )
           return;
         return await this.#inParts(path, content, { ...options, state: undefined });
       }
@@ -136,14 +183,22 @@ export class S3Repository implements ArtifactRepository {
 
   async #begin(path: string, size: number): Promise<PartedUpload> {
     const what = `to begin an upload of ${path} in parts`;
-    const { text } = await this.#bucket.ask({ method: "POST", key: this.#key(path), query: { uploads: "" }, body: "", what });
+    const { text } = await this.#bucket.ask({
+      method: "POST",
+      key: this.#key(path),
+      query: { uploads: "" },
+      body: "",
+      what,
+    });
     const uploadId = xmlText(text, "UploadId");
     if (!uploadId) throw new PulseError("SERVER_ERROR", `${this.uri} has not named the upload it was to begin.`);
     return { uploadId, size, partSize: partSizeFor(size, this.#sizes), parts: [] };
   }
 
   async #complete(path: string, { uploadId, size }: PartedUpload, parts: readonly Part[]): Promise<void> {
-    const named = parts.map(({ number, etag }) => `<Part><PartNumber>${number}</PartNumber><ETag>${xmlEscaped(etag)}</ETag></Part>`);
+    const named = parts.map(
+      ({ number, etag }) => `<Part><PartNumber>${number}</PartNumber><ETag>${xmlEscaped(etag)}</ETag></Part>`,
+    );
     const body = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${named.join("")}</CompleteMultipartUpload>`;
     const what = `to put the parts of ${path} together`;
     await this.#bucket.ask({ method: "POST", key: this.#key(path), query: { uploadId }, body, handles: size, what });
@@ -161,7 +216,9 @@ export class S3Repository implements ArtifactRepository {
       what: `a look at ${path}`,
     });
     const [entry] = xmlElements(text, "Contents", 1);
-    return entry !== undefined && xmlText(entry, "Key") === this.#key(path) ? Number(xmlText(entry, "Size")) : undefined;
+    return entry !== undefined && xmlText(entry, "Key") === this.#key(path)
+      ? Number(xmlText(entry, "Size"))
+      : undefined;
   }
 
   #key(path: string): string {
@@ -176,7 +233,8 @@ function isPassing(error: unknown): boolean {
 
 /** The files and folders of one page; what does not begin as asked is named as it is, and so found out. */
 function entriesIn(xml: string, start: string): ListedEntry[] {
-  const name = (key: string | undefined): string | undefined => (key?.startsWith(start) ? key.slice(start.length) : key);
+  const name = (key: string | undefined): string | undefined =>
+    key?.startsWith(start) ? key.slice(start.length) : key;
   const files = xmlElements(xml, "Contents").map((each) => ({
     name: name(xmlText(each, "Key")),
     isDir: false,

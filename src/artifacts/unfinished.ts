@@ -1,10 +1,13 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
-import { shortHash } from "../capture/keys.js";
-import { systemClock } from "../clock.js";
+import { systemClock } from "../base/clock.js";
+import { shortHash } from "../base/text/keys.js";
 
-/** Files that are not whole yet, which say who writes them: 16 digits at random, 8 of the machine, 8 of the process. Nobody else's files look so. */
+/**
+ * Files that are not whole yet, which say who writes them: 16 digits at random, 8 of the machine, 8 of the process.
+ * Nobody else's files look so.
+ */
 const UNFINISHED = /^\.pulse-[0-9a-f]{16}([0-9a-f]{8})([0-9a-f]{8})\.tmp$/;
 /** One that nobody has written to for so long is nobody's, wherever it was begun. */
 const ABANDONED_MS = 24 * 60 * 60 * 1_000;

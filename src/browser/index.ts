@@ -1,7 +1,7 @@
 /**
- * What browsers and edge runtimes get in the place of this package, by the conditions `browser`, `edge-light` and `workerd` of `exports`: code that is
- * shared with a server loads and does its own work, and nothing is recorded. It behaves as the package does with `PULSE_MLFLOW=off`, says so once, and
- * imports nothing.
+ * What browsers and edge runtimes get in the place of this package, by the conditions `browser`, `edge-light` and
+ * `workerd` of `exports`: code that is shared with a server loads and does its own work, and nothing is recorded. It
+ * behaves as the package does with `PULSE_MLFLOW=off`, says so once, and imports nothing.
  */
 import type * as pulse from "../index.js";
 
@@ -65,7 +65,15 @@ function forgettingRun({ experiment = "Default" }: { readonly experiment?: strin
   say();
   const id = Array.from({ length: 32 }, () => Math.floor(Math.random() * 16).toString(16)).join("");
   const known: Record<PropertyKey, unknown> = {
-    ...{ id, experiment, experimentRef: { name: experiment }, children: 0, method: undefined, runName: "", ended: false },
+    ...{
+      id,
+      experiment,
+      experimentRef: { name: experiment },
+      children: 0,
+      method: undefined,
+      runName: "",
+      ended: false,
+    },
     ...LATER,
     end: () => {
       known["ended"] = true;
@@ -79,10 +87,16 @@ function forgettingRun({ experiment = "Default" }: { readonly experiment?: strin
   }) as never;
 }
 
-/** Whether a decorator stands without parentheses: it is given a member and its context, or its class or prototype, its name and more. */
+/**
+ * Whether a decorator stands without parentheses: it is given a member and its context, or its class or prototype, its
+ * name and more.
+ */
 function isBare([target, second]: readonly unknown[]): boolean {
   if (typeof second === "object" && second !== null) return "kind" in second;
-  return (typeof target === "object" || typeof target === "function") && (typeof second === "string" || typeof second === "symbol");
+  return (
+    (typeof target === "object" || typeof target === "function") &&
+    (typeof second === "string" || typeof second === "symbol")
+  );
 }
 
 /** A decorator of members, or of arguments, in both dialects: what it stands on stays as it is. */
@@ -110,7 +124,8 @@ export const tracked: typeof pulse.tracked = ((fn: unknown) => {
   return fn;
 }) as never;
 
-export const withRun: typeof pulse.withRun = ((options: object, fn: (run: pulse.Run) => unknown) => fn(forgettingRun(options))) as never;
+export const withRun: typeof pulse.withRun = ((options: object, fn: (run: pulse.Run) => unknown) =>
+  fn(forgettingRun(options))) as never;
 export const startRun: typeof pulse.startRun = (options) => forgettingRun(options);
 export const currentRun: typeof pulse.currentRun = () => undefined;
 export const requireRun: typeof pulse.requireRun = () => forgettingRun();
@@ -131,9 +146,23 @@ export const stats: typeof pulse.stats = () => ({
   ...{ delivered: 0, pending: 0, dropped: 0, rejected: 0, warnings: {} },
 });
 
-export const createTracker: typeof pulse.createTracker = () => ({ withRun, startRun, tracked, run: (fn) => fn(), flush, shutdown, stats });
+export const createTracker: typeof pulse.createTracker = () => ({
+  withRun,
+  startRun,
+  tracked,
+  run: (fn) => fn(),
+  flush,
+  shutdown,
+  stats,
+});
 
-export const defineExperiment: typeof pulse.defineExperiment = (({ name, metrics }: { name: string; metrics: unknown }) => ({
+export const defineExperiment: typeof pulse.defineExperiment = (({
+  name,
+  metrics,
+}: {
+  name: string;
+  metrics: unknown;
+}) => ({
   ...{ name, metrics, TrackedExperiment, LogMetric, withRun, currentRun },
   startRun: (options?: object) => forgettingRun({ ...options, experiment: name }),
 })) as never;

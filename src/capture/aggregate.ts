@@ -1,6 +1,9 @@
 import { newSketch, type Sketch } from "./sketch.js";
 
-/** What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones, everything else is exact. */
+/**
+ * What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones,
+ * everything else is exact.
+ */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 /** @internal All of them. */

@@ -1,11 +1,11 @@
-import { isLate, LATE } from "./late.js";
+import { isLate, LATE } from "../base/text/late.js";
 import { kindOf, sayNowhere, type Told } from "./nowhere.js";
 import { readPath, writtenPath } from "./path.js";
 import type { SelectorFunction, Untyped } from "./selector.js";
 
 /**
- * Which files a result becomes: the name of one, for a result that is its content, or a record of names, each with a path into the result or a function
- * of it. `{step}` in a name counts from 0 with each time.
+ * Which files a result becomes: the name of one, for a result that is its content, or a record of names, each with a
+ * path into the result or a function of it. `{step}` in a name counts from 0 with each time.
  */
 export type ArtifactSelector<Result = Untyped, Args = Untyped> =
   | string
@@ -23,10 +23,15 @@ export type ArtifactCapture = (
 export function compileArtifacts(selector: ArtifactSelector): ArtifactCapture {
   if (typeof selector === "string")
     return (result, _args, emit, told) => {
-      if (result === undefined) told.lost(`artifact ${selector}`, () => nothing(selector, "the method gave undefined"), true);
+      if (result === undefined)
+        told.lost(`artifact ${selector}`, () => nothing(selector, "the method gave undefined"), true);
       else if (result !== null) emit(selector, result);
     };
-  const parts = Object.entries(selector).map(([file, from]) => ({ file, from, ...writtenPath(typeof from === "string" ? from : "") }));
+  const parts = Object.entries(selector).map(([file, from]) => ({
+    file,
+    from,
+    ...writtenPath(typeof from === "string" ? from : ""),
+  }));
   return (result, args, emit, told) => {
     const failed: unknown[] = [];
     for (const { file, from, path, optional } of parts) {

@@ -1,7 +1,10 @@
 import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 
-/** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
+/**
+ * The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or
+ * what is wrong as a sentence.
+ */
 
 /** What the compiler shows where something is wrong. */
 export interface Wrong<Sentence extends string> {
@@ -21,7 +24,10 @@ type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never]
 
 // What is called
 
-/** What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the first). */
+/**
+ * What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the
+ * first).
+ */
 type ResultOf<M> =
   Loose<M> extends true
     ? unknown
@@ -56,19 +62,30 @@ type TakenBy<M> =
       : never;
 
 /** The arguments of a function, as functions in its options get them. */
-export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
+export type ArgsOf<M> =
+  Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
 
 /** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
 type Seen<R> =
-  Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
+  Loose<R> extends true
+    ? unknown
+    : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never>
+      ? Y
+      : Awaited<R>;
 
-/** What functions in the options get as the result; what is not known is `any`, so that they can do with it as they like. */
+/**
+ * What functions in the options get as the result; what is not known is `any`, so that they can do with it as they
+ * like.
+ */
 export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
 
 /** The same, of the function that is called. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
 
-/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
+/**
+ * A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others
+ * about as it is.
+ */
 export type SelectorFor<Result, Args> =
   | Selector<Result, Args>
   // biome-ignore lint/complexity/noBannedTypes: see above
@@ -82,14 +99,18 @@ export type SelectorFor<Result, Args> =
 type Source = "what the method returns" | "what the function returns" | "what is assigned";
 
 /** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
-export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [PathsOf<S> | PathsOf<Step>] extends [never]
+export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [
+  PathsOf<S> | PathsOf<Step>,
+] extends [never]
   ? [S] extends [never]
     ? BareCheck<ResultOf<M>>
     : true
   : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
 
 /** The same, of what a function gives that is not known itself. */
-export type ResultCheck<S, R> = [PathsOf<S>] extends [never] ? true : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
+export type ResultCheck<S, R> = [PathsOf<S>] extends [never]
+  ? true
+  : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
 
 /** The same, of a value that is assigned. */
 export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never]
@@ -108,31 +129,47 @@ type ValueCheck<P, Step, T, From extends Source> =
     : // A bare number has no paths: the text is simply its key.
       [NonNullable<T>] extends [Scalar]
       ? Said<"number", BadPath<Step, T, "step">, never, T, From>
-      : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
+      : Said<
+          "number",
+          BadPath<P, NonNullable<T>, "metric">,
+          BadPath<Step, NonNullable<T>, "step">,
+          NonNullable<T>,
+          From
+        >;
 
 type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never]
   ? true
   : [T] extends [Stream]
     ? Wrong<Unfollowed>
-    : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
+    : Misses<
+        `this path leads to no ${Wanted} in ${From}`,
+        Bad | BadStep,
+        Found<T, Wanted extends "number" ? Scalar : Scalar | string>
+      >;
 
 /** What is not its own iterator is handed on as it is. */
 interface Stream {
   [Symbol.asyncIterator](): unknown;
 }
 
-type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
+type Unfollowed =
+  "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
 
 /** What a bare decorator can take nothing of. */
-type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
+type BareCheck<R> =
+  Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
 
 type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
 
 /** Whether every path of a tag selector leads somewhere in what a function gives. */
-export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
+export type TagCheck<S, M> = [PathsOf<S>] extends [never]
+  ? true
+  : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
 
 /** The same, of a value that is assigned. */
-export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
+export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never]
+  ? true
+  : TagValueCheck<PathsOf<S>, V, "what is assigned">;
 
 type TagValueCheck<P, T, From extends Source> =
   Loose<T> extends true
@@ -177,9 +214,16 @@ type ArgumentCheck<P, A, Whose extends "method" | "function"> =
     ? true
     : [BadPath<P, A, "param">] extends [never]
       ? true
-      : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
+      : Misses<
+          `this index path leads to no argument of the ${Whose}`,
+          BadPath<P, A, "param">,
+          Found<A, Scalar | string>
+        >;
 
-/** Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest of the arguments nothing is said. */
+/**
+ * Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest
+ * of the arguments nothing is said.
+ */
 export type ParameterCheck<S, M, Index extends number> = [S] extends [never]
   ? true
   : S extends string
@@ -202,11 +246,14 @@ type InArgument<P, T> =
 // Accepting what cannot be decided
 
 /**
- * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for certain. Otherwise (it is `true`, or depends on a
- * type parameter of the code around) TypeScript takes the constraint instead, `Wrong<string>`, which stands for "nothing to say".
- * As long as `S` is a type parameter itself, the constraint is `unknown`, so that any default may be written.
+ * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for
+ * certain. Otherwise (it is `true`, or depends on a type parameter of the code around) TypeScript takes the constraint
+ * instead, `Wrong<string>`, which stands for "nothing to say". As long as `S` is a type parameter itself, the
+ * constraint is `unknown`, so that any default may be written.
  */
-export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false ? Wrong<string> : unknown;
+export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false
+  ? Wrong<string>
+  : unknown;
 
 /** What is wrong when something is for certain, else `T`. */
 export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;

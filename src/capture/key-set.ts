@@ -1,4 +1,4 @@
-import { sanitizeKey } from "./keys.js";
+import { sanitizeKey } from "../base/text/keys.js";
 
 /** Most sets that are kept: keys can be made up without end. */
 const MOST_SETS = 10_000;
@@ -15,7 +15,10 @@ export class KeySet {
     this.keys = keys;
   }
 
-  /** Gives the set with one key more; undefined for a key that has to be mended or is in it already, and when there are too many sets. */
+  /**
+   * Gives the set with one key more; undefined for a key that has to be mended or is in it already, and when there are
+   * too many sets.
+   */
   with(key: string): KeySet | undefined {
     const last = this.#last;
     if (last !== undefined && last.keys[this.keys.length] === key) return last;

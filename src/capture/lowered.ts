@@ -1,6 +1,9 @@
 import { CLOSES, closing, functionText, openingParenthesis, skip } from "./function-text.js";
 
-/** What a compiler for an older target has made of an async or a generator function: a plain one that hands the body to a helper. */
+/**
+ * What a compiler for an older target has made of an async or a generator function: a plain one that hands the body to
+ * a helper.
+ */
 export interface Lowered {
   /** Calls give a generator, whose body begins at the first `next`. */
   readonly generator: boolean;
@@ -8,11 +11,15 @@ export interface Lowered {
   readonly inner: number | undefined;
 }
 
-/** The helpers of tsc, esbuild, swc and Babel (oxc has Babel's): for async functions, and for generators. They may come from a module. */
+/**
+ * The helpers of tsc, esbuild, swc and Babel (oxc has Babel's): for async functions, and for generators. They may come
+ * from a module.
+ */
 const HELPER =
   /(?:\(\s*0\s*,\s*)?(?:[\w$]+\.)*(?:(__awaiter|__async|_?async(?:ToGenerator|_to_generator))|(__asyncGenerator|__generator|_?wrap(?:AsyncGenerator|_async_generator)))\d*(?:\.(?:_|default))?\s*\)?\s*\(/y;
 /** One without a name that can be told, which is given the arguments. */
-const MINIFIED = /[\w$.]+\(\s*(?:this|void 0|null)\s*,\s*(?:arguments|\[[^\]]*\])\s*,\s*(?:void 0\s*,\s*)?\(?(?=function\s*\*)/y;
+const MINIFIED =
+  /[\w$.]+\(\s*(?:this|void 0|null)\s*,\s*(?:arguments|\[[^\]]*\])\s*,\s*(?:void 0\s*,\s*)?\(?(?=function\s*\*)/y;
 const FUNCTION = /\bfunction\b/g;
 /** Where none of these stands, nobody has to look closer. */
 const HINT = /\b(?:__|_?async(?:To|_to)|_?wrap(?:Async|_async))|\barguments\b/;
@@ -42,7 +49,9 @@ export function loweredBody(text: string, from: number): Lowered | undefined {
   return MINIFIED.test(text) ? { generator: false, inner: MINIFIED.lastIndex } : undefined;
 }
 
-/** Whether a function does nothing but hand its arguments to another one, as Babel has declared functions and arrows do. */
+/**
+ * Whether a function does nothing but hand its arguments to another one, as Babel has declared functions and arrows do.
+ */
 export function isForwarder(text: string, from: number): boolean {
   return /^\s*\{\s*return\s+[\w$]+\.apply\(this,\s*arguments\);?\s*\}$/.test(text.slice(from));
 }
@@ -52,7 +61,10 @@ function functionFrom(text: string, from: number): number | undefined {
   return FUNCTION.exec(text)?.index;
 }
 
-/** Where the expression begins that a body, or an arrow without one, returns first, not counting what stands in brackets. */
+/**
+ * Where the expression begins that a body, or an arrow without one, returns first, not counting what stands in
+ * brackets.
+ */
 function firstReturned(text: string, from: number): number | undefined {
   let i = behindSpace(text, from);
   if (text.startsWith("=>", i)) {

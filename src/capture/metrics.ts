@@ -1,13 +1,12 @@
 import { types } from "node:util";
+import { type Fielded, fieldOf } from "../base/text/fields.js";
+import { keyText } from "../base/text/keys.js";
+import { isLate, LATE } from "../base/text/late.js";
 import type { Aggregate } from "./aggregate.js";
-import { keyText } from "./keys.js";
-import { isLate, LATE } from "./late.js";
 import { isStream, kindOf, STREAMS, sayNowhere, type Told } from "./nowhere.js";
 import {
   entriesOf,
-  type Fielded,
   fieldNames,
-  fieldOf,
   isFielded,
   isIterable,
   isList,
@@ -40,8 +39,8 @@ export interface Thinning {
 /** @internal Where captured values go. An object, not functions: it is made for every call. */
 export interface MetricSink extends Told {
   /**
-   * Takes one value; `step` and `timestamp` are undefined when the run is to choose. `apart`: the key is another place's of the same object, and this
-   * says which one it is meant for.
+   * Takes one value; `step` and `timestamp` are undefined when the run is to choose. `apart`: the key is another
+   * place's of the same object, and this says which one it is meant for.
    */
   metric(
     key: string,
@@ -62,13 +61,23 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   const thinning = thinningOf(options);
   const take = compileTake(selector, name);
   const stepPath = typeof step === "string" ? writtenPath(step) : undefined;
-  const plain = prefix === "" && step === undefined && timestamp === undefined && when === undefined && nonFinite !== "skip" && !thinning;
+  const plain =
+    prefix === "" &&
+    step === undefined &&
+    timestamp === undefined &&
+    when === undefined &&
+    nonFinite !== "skip" &&
+    !thinning;
   if (plain) return take;
   const one: MetricCapture = (result, args, sink) => {
     const wanted = when === undefined || when(result, args);
     if (!wanted) return;
     if (isLate(wanted)) sink.lost("when", () => `when ${LATE}. All is logged.`);
-    const chosenStep = atOnce("step", typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path), sink);
+    const chosenStep = atOnce(
+      "step",
+      typeof step === "function" ? step(result, args) : stepPath && readPath(result, stepPath.path),
+      sink,
+    );
     if (stepPath && !stepPath.optional && chosenStep === undefined)
       sayNowhere(sink, "step", stepPath.path, "the result", result, undefined);
     const time = atOnce("timestamp", typeof timestamp === "function" ? timestamp(result, args) : timestamp, sink);
@@ -109,7 +118,9 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
       if (isLate(taken)) sink.lost("bare", () => `the selector ${LATE}.`);
       else takeBare(name, taken, sink, "the selector gave");
     };
-  const takes = entriesOf(selector).map(([key, from]) => (typeof from === "string" ? takePath(key, from) : takeFunction(key, from)));
+  const takes = entriesOf(selector).map(([key, from]) =>
+    typeof from === "string" ? takePath(key, from) : takeFunction(key, from),
+  );
   const meant = isOptions(selector) ? behindSelector(selector) : undefined;
   return (result, args, sink) => {
     const shape = shapeOf(result); // asked once, not for each path
@@ -141,7 +152,8 @@ function takePath(key: string, written: string): Take {
       eachElement(result as Listed, sink, (element) => {
         if (takeValue(key, isNumeric(element) ? element : readPath(element, path), sink, passed)) any = true;
       });
-      const size = "length" in (result as Listed) ? (result as ArrayLike<unknown>).length : (result as ReadonlySet<unknown>).size;
+      const size =
+        "length" in (result as Listed) ? (result as ArrayLike<unknown>).length : (result as ReadonlySet<unknown>).size;
       if (!any && !optional && size > 0) {
         const [first] = result as Iterable<unknown>;
         sayNowhere(sink, "metric", path, "the first element of the result", first, readPath(first, path));
@@ -158,7 +170,10 @@ function takeFunction(key: string, from: SelectorFunction): Take {
     const value = from(result, args);
     if (isLate(value)) sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} ${LATE}.`);
     else if (!takeValue(key, value, sink) && value !== undefined && value !== null)
-      sink.lost(`function ${key}`, () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value, key)}, not a number.`);
+      sink.lost(
+        `function ${key}`,
+        () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value, key)}, not a number.`,
+      );
   };
 }
 
@@ -168,7 +183,8 @@ function emit(sink: MetricSink, key: string, value: number | bigint | boolean, a
 
 /**
  * Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along.
- * `passed`: how many elements of all lists of a result may still be passed over because they are none. False for anything that is neither.
+ * `passed`: how many elements of all lists of a result may still be passed over because they are none. False for
+ * anything that is neither.
  */
 function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { left: number }): boolean {
   if (isNumeric(value)) {
@@ -176,7 +192,9 @@ function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { lef
     return true;
   }
   if (!isList(value) && !isIterable(value)) return false;
-  return passed !== undefined && passed.left <= 0 ? true : takeElements(key, value, sink, passed ?? { left: MAX_STEPS });
+  return passed !== undefined && passed.left <= 0
+    ? true
+    : takeElements(key, value, sink, passed ?? { left: MAX_STEPS });
 }
 
 /** False when there are elements, and none is a number. */
@@ -208,7 +226,8 @@ function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) =
       taken++;
       visit(element);
     }
-  if ("length" in list && list.length > MAX_STEPS) sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
+  if ("length" in list && list.length > MAX_STEPS)
+    sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
 }
 
 const GAVE = "it gave";
@@ -241,12 +260,15 @@ const isEmpty = (result: unknown): boolean =>
       ? result.size === 0
       : isPlainObject(result) && Object.keys(result).length === 0;
 
-const isNumberText = (value: unknown): boolean => typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
+const isNumberText = (value: unknown): boolean =>
+  typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
 
 /** What is said of a result in which no number was found. */
 function nothingIn(name: string, result: unknown, source: string): string {
-  if (result === undefined) return "there is nothing to log: it gave undefined. Return the values, or null where there are none.";
-  const fields = isPlainObject(result) && !types.isProxy(result) ? Object.entries(Object.getOwnPropertyDescriptors(result)) : [];
+  if (result === undefined)
+    return "there is nothing to log: it gave undefined. Return the values, or null where there are none.";
+  const fields =
+    isPlainObject(result) && !types.isProxy(result) ? Object.entries(Object.getOwnPropertyDescriptors(result)) : [];
   const getters = fields.flatMap(([name, { get }]) => (get ? [name] : []));
   const texts = getters.length > 0 ? [] : fields.flatMap(([name, { value }]) => (isNumberText(value) ? [name] : []));
   if (texts.length > 0) {
@@ -285,16 +307,28 @@ function takeLeaves(root: Fielded, plain: boolean, budget: Budget, sink: MetricS
   budget.leaves = MAX_LEAVES;
   if (visitLeaves(root, "", 1, undefined, budget, sink)) return;
   sink.limited(
-    budget.looks > 0 ? `only the first ${MAX_LEAVES} numbers of an object` : `only what comes before thousands of fields without a number`,
+    budget.looks > 0
+      ? `only the first ${MAX_LEAVES} numbers of an object`
+      : `only what comes before thousands of fields without a number`,
   );
 }
 
 /** Visits the numeric leaves below an object; false when the budget is spent. */
-function visitLeaves(object: Fielded, prefix: string, depth: number, up: Place | undefined, budget: Budget, sink: MetricSink): boolean {
+function visitLeaves(
+  object: Fielded,
+  prefix: string,
+  depth: number,
+  up: Place | undefined,
+  budget: Budget,
+  sink: MetricSink,
+): boolean {
   if (budget.looks-- <= 0) return false;
   if (depth === 1 ? budget.plain : isPlainObject(object)) {
-    for (const key of fieldNames(object, budget)) if (!visitLeaf(key, fieldOf(object, key), prefix, depth, up, budget, sink)) return false;
-  } else for (const [key, value] of object as Entries) if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
+    for (const key of fieldNames(object, budget))
+      if (!visitLeaf(key, fieldOf(object, key), prefix, depth, up, budget, sink)) return false;
+  } else
+    for (const [key, value] of object as Entries)
+      if (!visitLeaf(key, value, prefix, depth, up, budget, sink)) return false;
   return true;
 }
 

@@ -1,7 +1,7 @@
 import { types } from "node:util";
-import { nearest, shownValue } from "../wrong-input.js";
+import { ownName } from "../base/text/text.js";
+import { nearest, shownValue } from "../base/wrong-input.js";
 import { isFielded, isList, isPlainObject } from "./path.js";
-import { ownName } from "./text.js";
 
 /** Told what a capture could not take. An object, not functions: it is made for every call. */
 export interface Told {
@@ -18,10 +18,18 @@ const MAX_DEPTH = 3;
 const LONGEST_NAME = 100;
 
 /**
- * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null).
- * `kind` is what is looked for ("metric"), `what` where ("the result"); `before`: how the path was written begins with it.
+ * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null). `kind` is what
+ * is looked for ("metric"), `what` where ("the result"); `before`: how the path was written begins with it.
  */
-export function sayNowhere(told: Told, kind: string, path: string, what: string, root: unknown, value: unknown, before: string = ""): void {
+export function sayNowhere(
+  told: Told,
+  kind: string,
+  path: string,
+  what: string,
+  root: unknown,
+  value: unknown,
+  before: string = "",
+): void {
   if (value === null || (value === undefined && isThere(root, path))) return;
   told.lost(`${kind} ${before}${path}`, () => {
     const start = `${kind} path ${JSON.stringify(before + path)}`;
@@ -60,7 +68,8 @@ export function kindOf(value: unknown, name = ""): string {
   return className === "" ? "an object" : `an instance of ${className}`;
 }
 
-export const STREAMS = "Only generators are followed, not streams and other AsyncIterables: yield the values from an async generator.";
+export const STREAMS =
+  "Only generators are followed, not streams and other AsyncIterables: yield the values from an async generator.";
 
 export function isStream(value: unknown): boolean {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
@@ -88,7 +97,8 @@ function namesIn(root: unknown, prefix = "", depth = 1): string[] {
   if (isList(root) && "length" in root && depth === 1) return namesIn(root[0], prefix, depth + 1);
   if (typeof root !== "object" || root === null || types.isProxy(root)) return [];
   const all = types.isMap(root) ? [...root.keys()].map(String) : Object.keys(root);
-  const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_")); // what instances have for themselves
+  // What instances have for themselves
+  const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_"));
   return names
     .slice(0, MOST_NAMES)
     .filter((name) => name.length <= LONGEST_NAME)

@@ -1,13 +1,13 @@
 import { types } from "node:util";
-import { keyText } from "./keys.js";
-import { isLate, LATE } from "./late.js";
+import { type Fielded, fieldOf } from "../base/text/fields.js";
+import { keyText } from "../base/text/keys.js";
+import { isLate, LATE } from "../base/text/late.js";
+import { BesideSecret, isSecretKey, nameOf } from "../base/text/redact.js";
 import { kindOf as knownAs, sayNowhere, type Told } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
 import {
   entriesOf,
-  type Fielded,
   fieldNames,
-  fieldOf,
   isDataObject,
   isFielded,
   isNumeric,
@@ -16,16 +16,25 @@ import {
   writtenPath,
 } from "./path.js";
 import { type Place, TakenKeys } from "./places.js";
-import { BesideSecret, isSecretKey, nameOf } from "./redact.js";
 import type { Selector, Untyped } from "./selector.js";
 
 /** A function as params selector: gets the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
 
-/** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
-export type ParamSelector = string | readonly string[] | { readonly [key: string]: string | ArgumentFunction } | ArgumentFunction;
+/**
+ * What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a
+ * function.
+ */
+export type ParamSelector =
+  | string
+  | readonly string[]
+  | { readonly [key: string]: string | ArgumentFunction }
+  | ArgumentFunction;
 
-/** @internal Takes one captured value, not yet text. `apart`: the key is another place's of the same capture, and this says which one it is meant for. */
+/**
+ * @internal Takes one captured value, not yet text. `apart`: the key is another place's of the same capture, and this
+ * says which one it is meant for.
+ */
 export type EmitValue = (key: string, value: unknown, apart?: string | undefined) => void;
 
 /** Takes one value of a place; without one its key is where it is from. */
@@ -51,7 +60,10 @@ export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitV
 
 /** @internal What is known of a function's arguments. */
 export interface Signature {
-  /** Their names: explicit ones first, then those of the function's text; null where there is none; null as a whole: nothing is known. */
+  /**
+   * Their names: explicit ones first, then those of the function's text; null where there is none; null as a whole:
+   * nothing is known.
+   */
   readonly names: readonly ParameterName[] | null;
   /** The last one takes all the arguments that are left. */
   readonly rest: boolean;
@@ -71,26 +83,39 @@ const MAX_RECORD = 10_000;
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
 /** @internal Compiles a params selector for a function's arguments; `unknown` is told each name none of them has. */
-export function compileParams(selector: ParamSelector | undefined, signature: Signature, unknown: (name: string) => void): ParamCapture {
+export function compileParams(
+  selector: ParamSelector | undefined,
+  signature: Signature,
+  unknown: (name: string) => void,
+): ParamCapture {
   if (selector === undefined) return (args, emit, told) => takeBare(signature, args, placed(emit), told);
   return compilePaths(selector, (key, path) => takeArgument(key, path, signature, unknown));
 }
 
-/** @internal Compiles the selector of a parameter decorator: a text is the argument's name, paths lead into its value. */
-export function compileParameter(selector: ParamSelector | undefined, index: number, signature: Signature | undefined): ParamCapture {
+/**
+ * @internal Compiles the selector of a parameter decorator: a text is the argument's name, paths lead into its value.
+ */
+export function compileParameter(
+  selector: ParamSelector | undefined,
+  index: number,
+  signature: Signature | undefined,
+): ParamCapture {
   const names = signature?.names;
   const name = names?.[index] ?? `arg${index}`;
   const isRest = signature?.rest === true && index === (names?.length ?? 0) - 1;
   const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
-  if (selector === undefined || typeof selector === "string") return (args, emit) => emitValue(name, argument(args), placed(emit));
+  if (selector === undefined || typeof selector === "string")
+    return (args, emit) => emitValue(name, argument(args), placed(emit));
   return compilePaths(selector, (key, written) => {
     const { path, optional } = writtenPath(written);
-    return (args, emit, told) => pickParam(key, path, `argument ${name}`, argument(args), emit, optional ? undefined : told);
+    return (args, emit, told) =>
+      pickParam(key, path, `argument ${name}`, argument(args), emit, optional ? undefined : told);
   });
 }
 
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => PlacedCapture): ParamCapture {
-  if (typeof selector === "function") return (args, emit, told) => emitRecord(selector(args), emit, (what) => told?.limited(what));
+  if (typeof selector === "function")
+    return (args, emit, told) => emitRecord(selector(args), emit, (what) => told?.limited(what));
   const takes = entriesOf(selector).map(
     ([key, from]): PlacedCapture => (typeof from === "string" ? take(key, from) : takeFunction(key, from)),
   );
@@ -109,7 +134,8 @@ function takeFunction(key: string, from: ArgumentFunction): PlacedCapture {
 }
 
 /**
- * @internal Emits the first fields of a record (also a class instance's own) or entries of a map; nothing at all stands for none.
+ * @internal Emits the first fields of a record (also a class instance's own) or entries of a map; nothing at all stands
+ * for none.
  * @throws TypeError for anything else, such as a list or a buffer.
  */
 export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited, unset?: (name: string) => void): void {
@@ -132,7 +158,10 @@ export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited, 
     limited?.(`${size - MAX_RECORD} of the ${size} fields of a record were left out, only the first ${MAX_RECORD} are`);
 }
 
-/** @internal Whether a value has fields with names of their own; lists, texts and bytes have only numbers, dates and functions no fields at all. */
+/**
+ * @internal Whether a value has fields with names of their own; lists, texts and bytes have only numbers, dates and
+ * functions no fields at all.
+ */
 export function isRecord(value: unknown): value is object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return !(ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isBoxedPrimitive(value) || types.isPromise(value) || types.isSet(value) || types.isDate(value) || types.isRegExp(value)); // biome-ignore format: one list
@@ -140,7 +169,11 @@ export function isRecord(value: unknown): value is object {
 
 /** @internal What a value is called. */
 export const kindName = (value: unknown): string =>
-  Buffer.isBuffer(value) ? "Buffer" : typeof value === "object" ? Object.prototype.toString.call(value).slice(8, -1) : typeof value;
+  Buffer.isBuffer(value)
+    ? "Buffer"
+    : typeof value === "object"
+      ? Object.prototype.toString.call(value).slice(8, -1)
+      : typeof value;
 
 /** Emits what a path leads to in an argument, or says that it leads nowhere. */
 function pickParam(
@@ -158,7 +191,12 @@ function pickParam(
   } else emitValue(key, value, emit);
 }
 
-function takeArgument(key: string, written: string, signature: Signature, unknown: (name: string) => void): PlacedCapture {
+function takeArgument(
+  key: string,
+  written: string,
+  signature: Signature,
+  unknown: (name: string) => void,
+): PlacedCapture {
   const { names, minified, lost } = signature;
   const { path, optional } = writtenPath(written);
   const dot = path.indexOf(".");
@@ -170,7 +208,8 @@ function takeArgument(key: string, written: string, signature: Signature, unknow
   const beyond = names !== null && !signature.rest && index >= names.length;
   if (index >= 0)
     return (args, emit, told) => {
-      if (rest !== undefined) pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : told, `${head}.`);
+      if (rest !== undefined)
+        pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : told, `${head}.`);
       else if (beyond && index >= args.length && !optional)
         told?.lost(
           `param ${path}`,
@@ -182,7 +221,8 @@ function takeArgument(key: string, written: string, signature: Signature, unknow
   // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
   const isField = !lost && (names === null || names[0] === null || minified);
   if (!isField) unknown(head);
-  return (args, emit, told) => pickParam(key, path, "the first argument", args[0], emit, optional || !isField ? undefined : told);
+  return (args, emit, told) =>
+    pickParam(key, path, "the first argument", args[0], emit, optional || !isField ? undefined : told);
 }
 
 /** How much of one object may still be taken, and looked at. */
@@ -197,10 +237,14 @@ const wholeBudget = (): Budget => ({ left: MAX_FIELDS, looks: MAX_LOOKS, names: 
 /** Emits what was picked: of an object its fields, under dotted keys; anything else as it is. */
 function emitValue(key: string, value: unknown, emit: EmitPlaced): void {
   if (value === undefined) return;
-  if (!isFielded(value) || !emitFields(value, `${key}.`, 1, { up: undefined, key }, wholeBudget(), () => true, emit)) emit(key, value);
+  if (!isFielded(value) || !emitFields(value, `${key}.`, 1, { up: undefined, key }, wholeBudget(), () => true, emit))
+    emit(key, value);
 }
 
-/** Emits the fields of an object that are wanted, those of objects in it under dotted keys, as far as the budget goes; false when there are none. */
+/**
+ * Emits the fields of an object that are wanted, those of objects in it under dotted keys, as far as the budget goes;
+ * false when there are none.
+ */
 function emitFields(
   object: Fielded,
   prefix: string,
@@ -216,7 +260,11 @@ function emitFields(
     if (budget.left <= 0 || budget.looks-- <= 0) break;
     const value = map ? map.get(name) : fieldOf(object, name as string);
     const key = prefix + keyText(name);
-    if (isFielded(value) && depth < MAX_DEPTH && emitFields(value, `${key}.`, depth + 1, { up, key: name }, budget, wants, emit))
+    if (
+      isFielded(value) &&
+      depth < MAX_DEPTH &&
+      emitFields(value, `${key}.`, depth + 1, { up, key: name }, budget, wants, emit)
+    )
       any = true;
     else if (value !== undefined && wants(value)) {
       budget.left--;
@@ -228,8 +276,16 @@ function emitFields(
   return any;
 }
 
-/** Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object, also of a class that only holds data. */
-function takeBare({ names, rest }: Signature, args: readonly unknown[], emit: EmitPlaced, told: Told | undefined): void {
+/**
+ * Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object, also of a
+ * class that only holds data.
+ */
+function takeBare(
+  { names, rest }: Signature,
+  args: readonly unknown[],
+  emit: EmitPlaced,
+  told: Told | undefined,
+): void {
   let any = false;
   const first: Place = { up: undefined, key: names?.[0] ?? 0 };
   for (let i = 0; i < args.length; i++) {
@@ -242,7 +298,11 @@ function takeBare({ names, rest }: Signature, args: readonly unknown[], emit: Em
     if (isScalar(value)) {
       any = true;
       emit(names?.[i] ?? `arg${i}`, value);
-    } else if (i === 0 && (isFielded(value) || isDataObject(value)) && emitFields(value, "", 1, first, wholeBudget(), isScalar, emit))
+    } else if (
+      i === 0 &&
+      (isFielded(value) || isDataObject(value)) &&
+      emitFields(value, "", 1, first, wholeBudget(), isScalar, emit)
+    )
       any = true;
   }
   const [given] = args;
@@ -263,7 +323,8 @@ export function compileTags(selector: Selector | undefined, name: string): TagCa
       else if (result !== undefined && result !== null)
         told?.lost(
           "bare tags",
-          () => `no tag was found: it gave ${knownAs(result)}. Name what is to be a tag: a path ("stage") or a function.`,
+          () =>
+            `no tag was found: it gave ${knownAs(result)}. Name what is to be a tag: a path ("stage") or a function.`,
           true,
         );
     };
@@ -276,14 +337,20 @@ export function compileTags(selector: Selector | undefined, name: string): TagCa
       else if (taken !== undefined) emit(name, taken);
     };
   }
-  const entries = entriesOf(selector).map(([key, from]) => ({ key, from, ...writtenPath(typeof from === "string" ? from : "") }));
+  const entries = entriesOf(selector).map(([key, from]) => ({
+    key,
+    from,
+    ...writtenPath(typeof from === "string" ? from : ""),
+  }));
   return (result, args, emit, told) => {
     for (const { key, from, path, optional } of entries) {
-      const value: unknown = typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, path);
+      const value: unknown =
+        typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, path);
       if (typeof from === "function" && isLate(value))
         told?.lost(`tag ${key}`, () => `the selector for tag ${JSON.stringify(key)} ${LATE}.`);
       else if (value !== undefined) emit(key, value);
-      else if (told && typeof from === "string" && !optional) sayNowhere(told, "tag", path, "the result", result, undefined);
+      else if (told && typeof from === "string" && !optional)
+        sayNowhere(told, "tag", path, "the result", result, undefined);
     }
   };
 }

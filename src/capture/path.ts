@@ -1,4 +1,5 @@
 import { types } from "node:util";
+import type { Fielded } from "../base/text/fields.js";
 
 /** Whether a value can be a metric: MLflow metrics are doubles; booleans are 1 and 0. */
 export function isNumeric(value: unknown): value is number | bigint | boolean {
@@ -18,7 +19,10 @@ export function isList(value: unknown): value is ArrayLike<unknown> | ReadonlySe
   return Array.isArray(value) || types.isSet(value) || types.isTypedArray(value);
 }
 
-/** What a value is to a path: a list, an object whose fields are its properties, or something that only `readPath` can read. */
+/**
+ * What a value is to a path: a list, an object whose fields are its properties, or something that only `readPath` can
+ * read.
+ */
 export function shapeOf(value: unknown): "list" | "object" | undefined {
   if (isList(value)) return "list";
   return typeof value === "object" && value !== null && !types.isMap(value) ? "object" : undefined;
@@ -33,7 +37,9 @@ export function isIterable(value: unknown): value is Iterable<unknown> {
 
 /** A path as it was written: `"val.acc?"` may lead nowhere without a word. */
 export function writtenPath(written: string): { readonly path: string; readonly optional: boolean } {
-  return written.length > 1 && written.endsWith("?") ? { path: written.slice(0, -1), optional: true } : { path: written, optional: false };
+  return written.length > 1 && written.endsWith("?")
+    ? { path: written.slice(0, -1), optional: true }
+    : { path: written, optional: false };
 }
 
 /** Reads a selector that is a path, a list of paths or a record: each key with what it is taken from. */
@@ -42,19 +48,17 @@ export function entriesOf<F>(
 ): (readonly [key: string, from: string | F])[] {
   // A path that may lead nowhere (`"val.acc?"`) is no other key.
   if (typeof selector === "string") return [[writtenPath(selector).path, selector]];
-  if (Array.isArray(selector)) return (selector as readonly string[]).map((written) => [writtenPath(written).path, written]);
+  if (Array.isArray(selector))
+    return (selector as readonly string[]).map((written) => [writtenPath(written).path, written]);
   return Object.entries(selector as { readonly [key: string]: string | F });
 }
-
-/** What has fields that may be looked into: a plain object or a map. */
-export type Fielded = Record<string, unknown> | ReadonlyMap<unknown, unknown>;
 
 /** Most properties of an instance that are looked at to know whether it only holds data. */
 const MAX_DATA = 200;
 
 /**
- * Whether an instance of a class only holds data, as those of DTO classes do: own fields with scalars, dates, lists and plain objects, and nothing else.
- * Services, models and requests hold functions, maps or further instances.
+ * Whether an instance of a class only holds data, as those of DTO classes do: own fields with scalars, dates, lists and
+ * plain objects, and nothing else. Services, models and requests hold functions, maps or further instances.
  */
 export function isDataObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || types.isProxy(value) || isOfLanguage(value)) return false;
@@ -66,10 +70,17 @@ function holdsData(value: object, budget: { left: number }, depth: number): bool
   for (const key of Reflect.ownKeys(value)) {
     if (key === "length" && Array.isArray(value)) continue;
     const { enumerable, value: field, get } = Object.getOwnPropertyDescriptor(value, key) ?? {};
-    if (budget.left-- <= 0 || typeof key === "symbol" || enumerable !== true || get !== undefined || typeof field === "function")
+    if (
+      budget.left-- <= 0 ||
+      typeof key === "symbol" ||
+      enumerable !== true ||
+      get !== undefined ||
+      typeof field === "function"
+    )
       return false;
     if (typeof field !== "object" || field === null || types.isDate(field)) continue;
-    if (depth > 3 || !(Array.isArray(field) || isPlainObject(field)) || !holdsData(field, budget, depth + 1)) return false;
+    if (depth > 3 || !(Array.isArray(field) || isPlainObject(field)) || !holdsData(field, budget, depth + 1))
+      return false;
   }
   return true;
 }
@@ -82,11 +93,17 @@ export function isFielded(value: unknown): value is Fielded {
   return isPlainObject(value) || types.isMap(value);
 }
 
-/** From so many fields on the names of an object are listed once in a capture, however often it is met: nothing else about it costs as much. */
+/**
+ * From so many fields on the names of an object are listed once in a capture, however often it is met: nothing else
+ * about it costs as much.
+ */
 const WIDE = 1_000;
 
 /** The names of an object's fields; `wide` is kept for one capture. */
-export function fieldNames(value: object, wide: { names: Map<object, readonly string[]> | undefined }): readonly string[] {
+export function fieldNames(
+  value: object,
+  wide: { names: Map<object, readonly string[]> | undefined },
+): readonly string[] {
   const known = wide.names?.get(value);
   if (known) return known;
   const names = Object.keys(value);
@@ -97,15 +114,11 @@ export function fieldNames(value: object, wide: { names: Map<object, readonly st
   return names;
 }
 
-/** A field as it lies there: a getter is never run. */
-export function fieldOf(value: object, name: string): unknown {
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
-}
-
 /** Reads a dotted path. A field that itself has dots in its name wins over the path. Absent is undefined. */
 export function readPath(root: unknown, path: string): unknown {
   if (root === null || (typeof root !== "object" && typeof root !== "function")) return undefined;
-  if (!path.includes(".") || (types.isMap(root) ? root.has(path) : Object.hasOwn(root, path))) return readField(root, path);
+  if (!path.includes(".") || (types.isMap(root) ? root.has(path) : Object.hasOwn(root, path)))
+    return readField(root, path);
   let value: unknown = root;
   for (const part of path.split(".")) {
     if (value === null || value === undefined) return undefined;

@@ -1,4 +1,4 @@
-import { keyText } from "./keys.js";
+import { keyText } from "../base/text/keys.js";
 
 /** Where in an object something lies: a key, and those that lead there. */
 export interface Place {
@@ -14,12 +14,16 @@ function textOf({ up, key }: Place): string {
 /** Characters up to which a key is its own text. */
 const SHORT = 250;
 
-/** Whether a name of an object or a map is stored as it is, and could not be the names of two that lie in each other. */
-export const isOwnText = (key: unknown): key is string => typeof key === "string" && key.length <= SHORT && !key.includes(".");
+/**
+ * Whether a name of an object or a map is stored as it is, and could not be the names of two that lie in each other.
+ */
+export const isOwnText = (key: unknown): key is string =>
+  typeof key === "string" && key.length <= SHORT && !key.includes(".");
 
 /**
- * The keys that what lies in one object is stored under. The text of a key may be that of another place, too: `{ "a.b": 1, a: { b: 2 } }`, or a map
- * with 1 and "1". A key belongs to the place that came first, and what lies in another one is told apart.
+ * The keys that what lies in one object is stored under. The text of a key may be that of another place, too: `{ "a.b":
+ * 1, a: { b: 2 } }`, or a map with 1 and "1". A key belongs to the place that came first, and what lies in another one
+ * is told apart.
  */
 export class TakenKeys {
   readonly #keys: string[] = [];
@@ -28,17 +32,25 @@ export class TakenKeys {
   #texts: Set<string> | undefined;
   #doubtful: boolean;
 
-  /** `doubtful`: any two keys may be the same, whatever they are; else they may be once `met` has met one of which `isOwnText` is false. */
+  /**
+   * `doubtful`: any two keys may be the same, whatever they are; else they may be once `met` has met one of which
+   * `isOwnText` is false.
+   */
   constructor(doubtful: boolean) {
     this.#doubtful = doubtful;
   }
 
-  /** Takes note of a key of an object or a map on the way: one with a dot in it, say, may be what two others come to. */
+  /**
+   * Takes note of a key of an object or a map on the way: one with a dot in it, say, may be what two others come to.
+   */
   met(key: unknown): void {
     if (!this.#doubtful && !isOwnText(key)) this.#doubtful = true;
   }
 
-  /** Takes a key for the place `own` in `up`; where another place has it, gives what is said in its stead: the key and the place. */
+  /**
+   * Takes a key for the place `own` in `up`; where another place has it, gives what is said in its stead: the key and
+   * the place.
+   */
   take(key: string, up: Place | undefined, own: unknown): string | undefined {
     const first = this.#doubtful ? this.#keys.indexOf(key) : -1;
     if (first < 0) {

@@ -1,10 +1,13 @@
 import { types } from "node:util";
-import { PulseError } from "../errors.js";
-import { type Check, checkOptions, shownValue, wrongInput } from "../wrong-input.js";
+import { PulseError } from "../base/errors.js";
+import { type Check, checkOptions, shownValue, wrongInput } from "../base/wrong-input.js";
 import { AGGREGATES } from "./aggregate.js";
 import type { LogMetricOptions } from "./selector.js";
 
-/** @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at once. */
+/**
+ * @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at
+ * once.
+ */
 export function checkSelector(decorator: string, selector: unknown): void {
   if (selector === undefined || typeof selector === "function") return;
   if (typeof selector === "string") {
@@ -12,16 +15,27 @@ export function checkSelector(decorator: string, selector: unknown): void {
     return;
   }
   if (typeof selector !== "object" || selector === null)
-    throw wrongInput(decorator, "the selector", "a path, a list of paths, a record of paths and functions, or a function", selector);
+    throw wrongInput(
+      decorator,
+      "the selector",
+      "a path, a list of paths, a record of paths and functions, or a function",
+      selector,
+    );
   const isArray = Array.isArray(selector);
   const parts = Object.entries(selector as object);
-  if (isArray && parts.length === 0) throw wrongInput(decorator, "the selector", "a list of paths, one at least", selector);
-  if (decorator === "LogMetric" && isOptions(selector) && parts.some(([, part]) => typeof part !== "string" && typeof part !== "function"))
+  if (isArray && parts.length === 0)
+    throw wrongInput(decorator, "the selector", "a list of paths, one at least", selector);
+  if (
+    decorator === "LogMetric" &&
+    isOptions(selector) &&
+    parts.some(([, part]) => typeof part !== "string" && typeof part !== "function")
+  )
     throw new PulseError("INVALID_OPTION", `LogMetric: ${behindSelector(selector)}; got ${shownValue(selector)}.`);
   for (const [key, part] of parts) {
     const name = isArray ? `path ${Number(key) + 1} of the selector` : `${JSON.stringify(key)} in the selector`;
     if (typeof part === "string") checkPath(decorator, name, part);
-    else if (isArray || typeof part !== "function") throw wrongInput(decorator, name, isArray ? "a path" : "a path or a function", part);
+    else if (isArray || typeof part !== "function")
+      throw wrongInput(decorator, name, isArray ? "a path" : "a path or a function", part);
   }
 }
 
@@ -34,13 +48,18 @@ const isFunction = (value: unknown): boolean => typeof value === "function";
 const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
   step: ["a path or a function", (value) => typeof value === "string" || typeof value === "function"],
   prefix: ["a string", (value) => typeof value === "string"],
-  timestamp: ["a number, a Date or a function", (value) => typeof value === "number" || typeof value === "function" || types.isDate(value)],
+  timestamp: [
+    "a number, a Date or a function",
+    (value) => typeof value === "number" || typeof value === "function" || types.isDate(value),
+  ],
   when: ["a function", isFunction],
   everyN: ["a whole number, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1],
   minIntervalMs: ["a number of milliseconds, 0 or more", (value) => typeof value === "number" && value >= 0],
   aggregate: [
     `one or a list of ${AGGREGATES.join(", ")}`,
-    (value) => (Array.isArray(value) ? value.length > 0 : true) && [value].flat().every((each) => AGGREGATES.includes(each as never)),
+    (value) =>
+      (Array.isArray(value) ? value.length > 0 : true) &&
+      [value].flat().every((each) => AGGREGATES.includes(each as never)),
   ],
   nonFinite: ['"log" or "skip"', (value) => value === "log" || value === "skip"],
 };
@@ -72,8 +91,10 @@ export function artifactFault(selector: unknown): string | undefined {
   const parts = Object.entries(selector);
   if (parts.length === 0) return "an empty record";
   const [file, from] =
-    parts.find(([name, part]) => name.trim() === "" || !(typeof part === "function" || (typeof part === "string" && part.trim() !== ""))) ??
-    [];
+    parts.find(
+      ([name, part]) =>
+        name.trim() === "" || !(typeof part === "function" || (typeof part === "string" && part.trim() !== "")),
+    ) ?? [];
   return file === undefined ? undefined : `${JSON.stringify(file)}: ${shownValue(from)}`;
 }
 

@@ -14,7 +14,10 @@ export type Selector<Result = Untyped, Args = Untyped> =
 
 /** Options of `@LogMetric`, second after the selector. */
 export interface LogMetricOptions<Step = string | SelectorFunction> {
-  /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
+  /**
+   * The step of each value: a path into the result or a function of it. @default the highest step so far of this run
+   * and key, plus one
+   */
   readonly step?: Step | undefined;
   /** Put before every key, verbatim, for instance `"train/"`. @default "" */
   readonly prefix?: string | undefined;
@@ -24,11 +27,14 @@ export interface LogMetricOptions<Step = string | SelectorFunction> {
   readonly when?: SelectorFunction | undefined;
   /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
   readonly everyN?: number | undefined;
-  /** Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they count as steps. @default 0 */
+  /**
+   * Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they
+   * count as steps. @default 0
+   */
   readonly minIntervalMs?: number | undefined;
   /**
-   * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
-   * Percentiles are within 1 % of the true ones; values that are not finite are left out.
+   * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list
+   * such as `["mean", "p95"]`. Percentiles are within 1 % of the true ones; values that are not finite are left out.
    */
   readonly aggregate?:
     | "last"

@@ -1,5 +1,5 @@
-import { PulseError } from "../errors.js";
-import { part } from "../loading.js";
+import { PulseError } from "../base/errors.js";
+import { part } from "../base/loading.js";
 
 /** A streaming sketch of a distribution. */
 export interface Sketch {

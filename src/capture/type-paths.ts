@@ -1,6 +1,9 @@
 import type { Untyped } from "./selector.js";
 
-/** Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which would not end for recursive ones. */
+/**
+ * Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which
+ * would not end for recursive ones.
+ */
 
 /** What a metric can be made of. */
 export type Scalar = number | bigint | boolean;
@@ -16,9 +19,14 @@ export type Loose<T> = unknown extends T
         : false
       : false;
 
-/** What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member that has it is enough. */
+/**
+ * What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member
+ * that has it is enough.
+ */
 type Reach<T, P extends string> =
-  Loose<T> extends true ? unknown : PartOf<T, P> | (P extends `${infer K}.${infer Rest}` ? Deeper<NonNullable<PartOf<T, K>>, Rest> : never);
+  Loose<T> extends true
+    ? unknown
+    : PartOf<T, P> | (P extends `${infer K}.${infer Rest}` ? Deeper<NonNullable<PartOf<T, K>>, Rest> : never);
 
 type Deeper<T, P extends string> = [T] extends [never] ? never : Reach<T, P>;
 
@@ -54,7 +62,10 @@ type ElementOf<V> = V extends string | { next: unknown }
       ? E
       : never;
 
-/** What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or something so wide that it may be one. */
+/**
+ * What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or
+ * something so wide that it may be one.
+ */
 type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown>
   ? never
   : T extends ArrayLike<infer E> | ReadonlySet<infer E>
@@ -80,11 +91,18 @@ type IsMetric<V> = [V] extends [never]
 type IsStep<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar>;
 
 /** Whether a value can be a tag or a param: anything but a function. */
-type IsText<V> = [V] extends [never] ? false : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never] ? false : true;
+type IsText<V> = [V] extends [never]
+  ? false
+  : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never]
+    ? false
+    : true;
 
 type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
 
-/** Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its elements, of which numbers are taken themselves. */
+/**
+ * Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its
+ * elements, of which numbers are taken themselves.
+ */
 type FitsMetric<T, P extends string> = T extends unknown
   ? [ListedIn<T>] extends [never]
     ? IsMetric<Reach<T, P>>
@@ -105,7 +123,11 @@ type FitsStep<T, P extends string> = T extends unknown
 type FitsTag<T, P extends string> = T extends unknown ? IsText<Reach<T, P>> : never;
 
 /** Only what begins with a position can be checked: the compiler does not know the names of arguments. */
-type FitsParam<A, P extends string> = A extends unknown ? (P extends `${Digit}${string}` ? IsText<Reach<A, P>> : true) : never;
+type FitsParam<A, P extends string> = A extends unknown
+  ? P extends `${Digit}${string}`
+    ? IsText<Reach<A, P>>
+    : true
+  : never;
 
 interface Fits<T, P extends string> {
   readonly metric: FitsMetric<T, P>;
@@ -142,7 +164,8 @@ export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends stri
         : P
   : never;
 
-// The paths there are, for sentences: two levels deep, or three when there are none so far, so that every type comes to an end. TypeScript shows the first of them.
+// The paths there are, for sentences: two levels deep, or three when there are none so far, so that every type comes to
+// an end. TypeScript shows the first of them.
 
 /** An object at a path. */
 interface At<Path extends string, T> {
@@ -152,7 +175,13 @@ interface At<Path extends string, T> {
 
 /** Names of fields that are written in the type. */
 type NamesOf<T> = keyof {
-  [K in keyof T as K extends string | number ? (string extends K ? never : number extends K ? never : `${K}`) : never]: 1;
+  [K in keyof T as K extends string | number
+    ? string extends K
+      ? never
+      : number extends K
+        ? never
+        : `${K}`
+    : never]: 1;
 };
 
 type FieldsOf<T> = T extends readonly unknown[]
@@ -203,9 +232,16 @@ type ObjectsAt<O> =
     : never;
 
 /** The top of a result: an object, or the elements of a list. */
-type Top<T> = T extends unknown ? ([ListedIn<T>] extends [never] ? Opened<"", T> : Opened<"", NonNullable<ListedIn<T>>>) : never;
+type Top<T> = T extends unknown
+  ? [ListedIn<T>] extends [never]
+    ? Opened<"", T>
+    : Opened<"", NonNullable<ListedIn<T>>>
+  : never;
 
-export type Found<T, Leaf> = Levels<T extends readonly unknown[] ? (number extends T["length"] ? Top<T> : At<"", T>) : Top<T>, Leaf>;
+export type Found<T, Leaf> = Levels<
+  T extends readonly unknown[] ? (number extends T["length"] ? Top<T> : At<"", T>) : Top<T>,
+  Leaf
+>;
 
 type Levels<O, Leaf> = Deepened<LeavesAt<O, Leaf> | LeavesAt<ObjectsAt<O>, Leaf>, O, Leaf>;
 

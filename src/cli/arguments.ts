@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { nearest, shownValue } from "../wrong-input.js";
+import { nearest, shownValue } from "../base/wrong-input.js";
 
 /** What can be given to commands. */
 const OPTIONS = {
@@ -130,7 +130,13 @@ export interface Asked {
  */
 export function readArguments(args: readonly string[]): Asked {
   // Not strict: what is wrong is said here, in our words.
-  const { tokens } = parseArgs({ args: [...args], options: OPTIONS, strict: false, allowPositionals: true, tokens: true });
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: OPTIONS,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
   const words = tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : []));
   const isHelp = words[0] === "help";
   const { command, group, args: given } = commandOf(isHelp ? words.slice(1) : words);
@@ -183,7 +189,11 @@ function commandOf(words: readonly string[]): FoundCommand {
 }
 
 /** `artifact list`, `artifacts lsit`, `stauts`, and `download` alone are understood. */
-function unknownCommand(shown: string, [first = "", second = ""]: readonly string[], names: readonly CommandName[]): Error {
+function unknownCommand(
+  shown: string,
+  [first = "", second = ""]: readonly string[],
+  names: readonly CommandName[],
+): Error {
   const lastWord = (name: string): string => name.split(" ").at(-1) as string;
   const pair = second === "" ? undefined : nearest(`${first} ${second}`, names.filter((name) => name.includes(" "))); // biome-ignore format: one line
   const last = nearest(lastWord(shown), names.map(lastWord)); // biome-ignore format: one line
@@ -193,7 +203,11 @@ function unknownCommand(shown: string, [first = "", second = ""]: readonly strin
 }
 
 /** @throws Error for a command that is given too little or too much. */
-function checkArguments(command: CommandName | undefined, group: readonly CommandName[] | undefined, given: readonly string[]): void {
+function checkArguments(
+  command: CommandName | undefined,
+  group: readonly CommandName[] | undefined,
+  given: readonly string[],
+): void {
   if (command === undefined) {
     if (group) throw new Error(`What is to be done? There are ${group.map((name) => usageOf(name)).join(" and ")}.`);
     return;
@@ -229,7 +243,9 @@ function valueIn({ name, rawName, value, inlineValue }: OptionToken, command: Co
   if (!own.includes(name)) {
     const others = NAMES.filter((each) => Object.hasOwn(COMMANDS[each].options, name));
     if (command === undefined) throw new Error(`${rawName} needs a command before it: ${others.join(", ")}.`);
-    throw new Error(`${command} has no option ${rawName}; ${others.join(" and ")} ${others.length === 1 ? "has" : "have"} it.`);
+    throw new Error(
+      `${command} has no option ${rawName}; ${others.join(" and ")} ${others.length === 1 ? "has" : "have"} it.`,
+    );
   }
   if (option.type === "boolean") {
     if (inlineValue) throw new Error(`${rawName} takes no value, got ${shownValue(value)}.`);

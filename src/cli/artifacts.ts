@@ -1,13 +1,12 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { bytes, counted } from "../amounts.js";
-import type { ArtifactInfo } from "../artifacts/artifact-repository.js";
-import { download } from "../artifacts/download.js";
-import { walk } from "../artifacts/walk.js";
-import { printable } from "../capture/printable.js";
-import { shownText } from "../capture/redact.js";
-import { messageOf } from "../errors.js";
-import { advised } from "../stores/finding.js";
+import { bytes, counted } from "../base/amounts.js";
+import { messageOf } from "../base/errors.js";
+import { printable } from "../base/text/printable.js";
+import { shownText } from "../base/text/redact.js";
+import type { ArtifactInfo } from "../contracts/artifact-repository.js";
+import { advised } from "../contracts/finding.js";
+import { download, walk } from "../inner.js";
 import { Progress, printJson, styled, type Terminal, table } from "./output.js";
 import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artifacts.js";
 
@@ -15,7 +14,10 @@ import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artif
 const DRAW_MS = 100;
 
 /** Lists the files of a run. Gives the exit code. */
-export async function listArtifacts(terminal: Terminal, options: ArtifactsOf & { readonly recursive: boolean }): Promise<number> {
+export async function listArtifacts(
+  terminal: Terminal,
+  options: ArtifactsOf & { readonly recursive: boolean },
+): Promise<number> {
   const { run, recursive } = options;
   return withArtifacts(options, async ({ repository, entry }) => {
     const found: ArtifactInfo[] = [];
@@ -28,7 +30,8 @@ export async function listArtifacts(terminal: Terminal, options: ArtifactsOf & {
     }
     const print = (line: string): void => void terminal.out.write(`${line}\n`);
     const folder = entry.path === "" ? "" : `${shownPath(entry)} of `;
-    if (found.length === 0) print(entry.path === "" ? `Run ${run} has no artifacts.` : `There is nothing in ${folder}run ${run}.`);
+    if (found.length === 0)
+      print(entry.path === "" ? `Run ${run} has no artifacts.` : `There is nothing in ${folder}run ${run}.`);
     else {
       print(
         table(
@@ -59,8 +62,13 @@ interface Written {
   readonly earlier: boolean;
 }
 
-/** Downloads a file or folder of a run. Gives the exit code: 2 when the same again can go on, or something was refused. */
-export async function downloadArtifacts(terminal: Terminal, options: ArtifactsOf & { readonly to: string | undefined }): Promise<number> {
+/**
+ * Downloads a file or folder of a run. Gives the exit code: 2 when the same again can go on, or something was refused.
+ */
+export async function downloadArtifacts(
+  terminal: Terminal,
+  options: ArtifactsOf & { readonly to: string | undefined },
+): Promise<number> {
   const to = resolve(options.to ?? ".");
   const file = fileOn(to);
   if (file !== undefined) throw new Error(`--to needs a folder to write into, and ${printable(file)} is a file.`);
@@ -124,7 +132,13 @@ function fileOn(path: string): string | undefined {
   }
 }
 
-function say(terminal: Terminal, to: string, files: readonly Written[], refused: readonly Refusal[], whole: boolean): void {
+function say(
+  terminal: Terminal,
+  to: string,
+  files: readonly Written[],
+  refused: readonly Refusal[],
+  whole: boolean,
+): void {
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   const written = files.filter(({ earlier }) => !earlier);
   for (const { place } of written) print(printable(place));
@@ -132,6 +146,13 @@ function say(terminal: Terminal, to: string, files: readonly Written[], refused:
   const there = files.length - written.length;
   const earlier = there === 0 ? "" : ` ${counted(there, "file was", "files were")} there from an earlier attempt.`;
   if (whole || files.length > 0)
-    print(styled(terminal, "dim", `${counted(written.length, "file")} (${bytes(size)}) written to ${printable(to)}.${earlier}`));
-  for (const { path, reason } of refused) print(styled(terminal, "yellow", `Refused: ${path === "" ? "the root" : path}: ${reason}`));
+    print(
+      styled(
+        terminal,
+        "dim",
+        `${counted(written.length, "file")} (${bytes(size)}) written to ${printable(to)}.${earlier}`,
+      ),
+    );
+  for (const { path, reason } of refused)
+    print(styled(terminal, "yellow", `Refused: ${path === "" ? "the root" : path}: ${reason}`));
 }

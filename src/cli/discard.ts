@@ -1,7 +1,6 @@
-import { amount, counted, type Files } from "../amounts.js";
-import { shownText } from "../capture/redact.js";
-import { adopt, closeOutbox, outboxFolders, removeFiles } from "../recorder/outbox/outbox-folder.js";
-import { sweepStaged } from "../recorder/uploads/staging.js";
+import { amount, counted, type Files } from "../base/amounts.js";
+import { shownText } from "../base/text/redact.js";
+import { adopt, closeOutbox, outboxFolders, removeFiles, sweepStaged } from "../inner.js";
 import { commandFor, driverProblem, holding, isSome, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
@@ -33,17 +32,28 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   const what = setAside ? "set aside" : "kept";
   if (!terminal.json || !yes) {
     print(
-      listed.length === 0 ? `Nothing is ${what} that can be thrown away.` : `What is ${what} and ${yes ? "is" : "would be"} thrown away:`,
+      listed.length === 0
+        ? `Nothing is ${what} that can be thrown away.`
+        : `What is ${what} and ${yes ? "is" : "would be"} thrown away:`,
     );
-    for (const { uri, box, ...what } of listed) print(`  ${uri}: ${amount(what.changes, what.runs, what)}, in ${box.path}`);
+    for (const { uri, box, ...what } of listed)
+      print(`  ${uri}: ${amount(what.changes, what.runs, what)}, in ${box.path}`);
     for (const other of elsewhere) print(`For ${other}, something is kept, too: ${commandFor("discard", other)}`);
     if (stays.live > 0) print(`${counted(stays.live, "outbox", "outboxes")} held by running programs will stay.`);
     for (const path of stays.foreign)
-      print(styled(terminal, "yellow", `${path} will stay: it is of another version, or damaged. Remove it by hand if nobody needs it.`));
+      print(
+        styled(
+          terminal,
+          "yellow",
+          `${path} will stay: it is of another version, or damaged. Remove it by hand if nobody needs it.`,
+        ),
+      );
   }
   if (listed.length > 0 && !yes) {
     if (terminal.json || terminal.ask === undefined)
-      throw new Error("discard asks before it throws anything away, and there is nobody to ask; add --yes to go without.");
+      throw new Error(
+        "discard asks before it throws anything away, and there is nobody to ask; add --yes to go without.",
+      );
     if (!(await terminal.ask("Throw it away for good? [y/N] "))) {
       print("Nothing was thrown away.");
       return 2;
@@ -54,9 +64,16 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   const all: Thrown = { changes: total("changes"), runs: total("runs"), artifacts: total("artifacts"), artifactBytes: total("artifactBytes") }; // biome-ignore format: one line
   const missed = listed.filter((_, i) => gone[i] === undefined).map(({ box }) => box.path);
   if (terminal.json)
-    printJson(terminal, { ...all, outboxes: gone.length - missed.length, live: stays.live, foreign: stays.foreign, missed });
+    printJson(terminal, {
+      ...all,
+      outboxes: gone.length - missed.length,
+      live: stays.live,
+      foreign: stays.foreign,
+      missed,
+    });
   else if (listed.length > 0) print(`${amount(all.changes, all.runs, all)} thrown away.`);
-  for (const path of missed) print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; it was left alone.`));
+  for (const path of missed)
+    print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; it was left alone.`));
   return missed.length > 0 ? 2 : 0;
 }
 
@@ -76,8 +93,14 @@ interface Thrown extends Files {
 
 function counts(box: OutboxState, setAside: boolean): Thrown {
   const sums = together([box]);
-  if (!setAside) return { changes: sums.changes, runs: sums.runs, artifacts: sums.artifacts, artifactBytes: sums.artifactBytes };
-  const { changesSetAside: changes, runsSetAside: runs, artifactsSetAside: artifacts, artifactBytesSetAside: artifactBytes } = sums;
+  if (!setAside)
+    return { changes: sums.changes, runs: sums.runs, artifacts: sums.artifacts, artifactBytes: sums.artifactBytes };
+  const {
+    changesSetAside: changes,
+    runsSetAside: runs,
+    artifactsSetAside: artifacts,
+    artifactBytesSetAside: artifactBytes,
+  } = sums;
   return { changes, runs, artifacts, artifactBytes };
 }
 

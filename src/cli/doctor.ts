@@ -1,15 +1,21 @@
-import { amount, counted } from "../amounts.js";
-import { shownText, shownUri } from "../capture/redact.js";
-import { isOff, oddSwitch } from "../config/off.js";
-import { CONFIG_FILE } from "../config/picker.js";
-import { hasConfigFile, type ResolvedConfig } from "../config/resolve.js";
-import { misspelt, strayFiles, strayRuns } from "../config/strays.js";
-import { makeFolder } from "../make-folder.js";
-import { problem, writable } from "../stores/finding.js";
-import { openConfigured } from "../stores/registry.js";
-import { likelyAbsolute } from "../stores/sql/database-file.js";
-import { trySqlite } from "../stores/sql/driver.js";
-import type { Finding, ProbeOptions, ReadyStore } from "../stores/tracking-store.js";
+import { amount, counted } from "../base/amounts.js";
+import { makeFolder } from "../base/folders.js";
+import { shownText, shownUri } from "../base/text/redact.js";
+import { problem, writable } from "../contracts/finding.js";
+import type { Finding, ProbeOptions, ReadyStore } from "../contracts/tracking-store.js";
+import {
+  CONFIG_FILE,
+  hasConfigFile,
+  isOff,
+  likelyAbsolute,
+  misspelt,
+  oddSwitch,
+  openConfigured,
+  type ResolvedConfig,
+  strayFiles,
+  strayRuns,
+  trySqlite,
+} from "../inner.js";
 import { commandFor, FOREIGN_TODO, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
@@ -17,7 +23,10 @@ import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 const HIDDEN = "(hidden)";
 
 /** Looks at the configuration and the store. Gives the exit code: 0 all is well, 2 something is to be done. */
-export async function doctor(terminal: Terminal, options: ProbeOptions & { readonly uri: string | undefined }): Promise<number> {
+export async function doctor(
+  terminal: Terminal,
+  options: ProbeOptions & { readonly uri: string | undefined },
+): Promise<number> {
   const config = configFor(options.uri);
   const findings: Finding[] = [];
   const settings = shownSettings(config);
@@ -29,7 +38,8 @@ export async function doctor(terminal: Terminal, options: ProbeOptions & { reado
   }
   const { problem: open } = config.server;
   if (open) findings.push({ what: "credentials", verdict: "note", ...splitAdvice(open.message) });
-  if (isOff(process.env)) findings.push({ what: "tracking", verdict: "note", detail: "off: PULSE_MLFLOW says so; nothing is recorded" });
+  if (isOff(process.env))
+    findings.push({ what: "tracking", verdict: "note", detail: "off: PULSE_MLFLOW says so; nothing is recorded" });
   const odd = oddSwitch(process.env);
   if (odd !== undefined) findings.push({ what: "tracking", verdict: "note", detail: odd, todo: "Mend PULSE_MLFLOW." });
   findings.push(...strays());
@@ -43,14 +53,17 @@ export async function doctor(terminal: Terminal, options: ProbeOptions & { reado
       .filter(({ boxes }) => boxes.length > 0),
   );
   const isDatabase = store?.uri.startsWith("sqlite:") === true;
-  const sqlite = isDatabase || kept.length > 0 || (store?.durable && config.durability !== "memory") ? driver() : undefined;
+  const sqlite =
+    isDatabase || kept.length > 0 || (store?.durable && config.durability !== "memory") ? driver() : undefined;
   if (sqlite) findings.push(sqlite);
   if (store && !(isDatabase && sqlite?.verdict === "bad")) findings.push(...(await probe(store, options)));
   findings.push(outbox(config));
   for (const { uri, boxes, obstacle } of kept) findings.push(...waiting(uri, boxes, obstacle));
   await store?.close();
 
-  const todo = findings.flatMap(({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Mend what is said of ${what}.` : []));
+  const todo = findings.flatMap(
+    ({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Mend what is said of ${what}.` : []),
+  );
   if (terminal.json) printJson(terminal, { ok: todo.length === 0, settings, findings, todo });
   else show(terminal, settings, findings, todo);
   return todo.length > 0 ? 2 : 0;
@@ -108,7 +121,12 @@ function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | 
     const count = changes - changesSetAside;
     const files = { artifacts, artifactBytes: sums.artifactBytes - artifactBytesSetAside };
     const detail = `${uri}: ${amount(count, runsWaiting, files)} ${count + artifacts === 1 ? "waits" : "wait"}`;
-    findings.push({ what: "kept", verdict: "note", detail, todo: mend ?? `Deliver what waits for ${uri}: \`${sync}\`.` });
+    findings.push({
+      what: "kept",
+      verdict: "note",
+      detail,
+      todo: mend ?? `Deliver what waits for ${uri}: \`${sync}\`.`,
+    });
   }
   if (changesSetAside + artifactsSetAside > 0) {
     const reasons = new Set(of("waiting").flatMap(({ setAside = [] }) => setAside.map(({ reason }) => reason)));
@@ -131,17 +149,25 @@ function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | 
 /** Reasons shown of what is set aside. */
 const MOST_REASONS = 3;
 
-function show(terminal: Terminal, settings: readonly Setting[], findings: readonly Finding[], todo: readonly string[]): void {
+function show(
+  terminal: Terminal,
+  settings: readonly Setting[],
+  findings: readonly Finding[],
+  todo: readonly string[],
+): void {
   const print = (line = ""): void => void terminal.out.write(`${line}\n`);
   const width = Math.max(...[...settings, ...findings].map((each) => ("name" in each ? each.name : each.what).length));
   print(styled(terminal, "bold", "Configuration"));
-  for (const { name, value, origin } of settings) print(`  ${name.padEnd(width)}  ${value}  ${styled(terminal, "dim", `(${origin})`)}`);
+  for (const { name, value, origin } of settings)
+    print(`  ${name.padEnd(width)}  ${value}  ${styled(terminal, "dim", `(${origin})`)}`);
   print();
   print(styled(terminal, "bold", "Checks"));
   for (const { what, verdict, detail } of findings) {
-    const mark = { ok: styled(terminal, "green", "ok  "), note: styled(terminal, "yellow", "note"), bad: styled(terminal, "red", "BAD ") }[
-      verdict
-    ];
+    const mark = {
+      ok: styled(terminal, "green", "ok  "),
+      note: styled(terminal, "yellow", "note"),
+      bad: styled(terminal, "red", "BAD "),
+    }[verdict];
     print(`  ${mark}  ${what.padEnd(width)}  ${detail}`);
   }
   print();
@@ -161,7 +187,11 @@ function shownSettings(config: ResolvedConfig): Setting[] {
     file: hasConfigFile() ? CONFIG_FILE : "",
     trackingUri: shownUri(config.trackingUri),
     experiment:
-      experiment === undefined ? "the class's name, else Default" : "name" in experiment ? experiment.name : `id ${experiment.id}`,
+      experiment === undefined
+        ? "the class's name, else Default"
+        : "name" in experiment
+          ? experiment.name
+          : `id ${experiment.id}`,
     runId: config.runId ?? "",
     auth: shownAuth(server.auth),
     headers: Object.keys(server.headers)
@@ -177,7 +207,12 @@ function shownSettings(config: ResolvedConfig): Setting[] {
     exitTimeoutMs: String(config.exitTimeoutMs),
     maxPendingBytes: String(config.maxPendingBytes),
     outbox: `${rootOf(config)}, at most ${config.maxOutboxBytes} bytes`,
-    redact: config.redact === false ? "off" : typeof config.redact === "function" ? "built-in rules and a function" : "built-in rules",
+    redact:
+      config.redact === false
+        ? "off"
+        : typeof config.redact === "function"
+          ? "built-in rules and a function"
+          : "built-in rules",
     strict: String(config.strict),
     outsideRun: config.outsideRun,
   };
@@ -196,8 +231,10 @@ function shownAuth(auth: ResolvedConfig["server"]["auth"]): string {
 
 /** What the store itself finds; one that cannot look says so. */
 async function probe(store: ReadyStore, options: ProbeOptions): Promise<readonly Finding[]> {
-  if (store.volatile) return [{ what: "store", verdict: "note", detail: `${store.uri} keeps nothing beyond this process` }];
-  if (store.probe === undefined) return [{ what: "store", verdict: "note", detail: `${store.uri}: this kind of store has no probe` }];
+  if (store.volatile)
+    return [{ what: "store", verdict: "note", detail: `${store.uri} keeps nothing beyond this process` }];
+  if (store.probe === undefined)
+    return [{ what: "store", verdict: "note", detail: `${store.uri}: this kind of store has no probe` }];
   try {
     return await store.probe(options);
   } catch (error) {

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { shownText } from "../capture/redact.js";
-import { messageOf } from "../errors.js";
+import { messageOf } from "../base/errors.js";
+import { shownText } from "../base/text/redact.js";
 import { helpText, readArguments } from "./arguments.js";
 import { discard } from "./discard.js";
 import { doctor } from "./doctor.js";
@@ -68,7 +68,8 @@ main(process.argv.slice(2))
     },
     (error: unknown) => {
       const message = shownText(messageOf(error));
-      if (process.argv.includes("--json")) printJson({ out: process.stdout, err: process.stderr, json: true }, { error: message });
+      if (process.argv.includes("--json"))
+        printJson({ out: process.stdout, err: process.stderr, json: true }, { error: message });
       else process.stderr.write(`pulse-mlflow: ${message}\nRun \`npx pulse-mlflow --help\` for what there is.\n`);
       process.exitCode = 1;
     },

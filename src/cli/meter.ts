@@ -1,4 +1,4 @@
-import { amount, bytes, counted, type Files } from "../amounts.js";
+import { amount, bytes, counted, type Files } from "../base/amounts.js";
 import { duration } from "./output.js";
 
 /** How long ago the beginning is of what the rate is taken from: what was slow or away a minute ago is not to count. */
@@ -95,7 +95,10 @@ export class Meter {
   /** What became of it. */
   get ended(): string {
     const seconds = Math.max(0.001, (this.#now() - this.#began) / 1_000);
-    const speed = this.#artifactBytes > 0 ? `${bytes(Math.round(this.#artifactBytes / seconds))}/s` : perSecond(this.#changes / seconds);
+    const speed =
+      this.#artifactBytes > 0
+        ? `${bytes(Math.round(this.#artifactBytes / seconds))}/s`
+        : perSecond(this.#changes / seconds);
     return [this.#changesDone, ...(this.total.artifacts > 0 ? this.#filesDone : []), speed].join(", ");
   }
 
@@ -127,7 +130,8 @@ export class Meter {
   }
 }
 
-const weight = ({ changes, artifacts, artifactBytes }: Load): number => changes * CHANGE_WEIGHT + artifacts * FILE_WEIGHT + artifactBytes;
+const weight = ({ changes, artifacts, artifactBytes }: Load): number =>
+  changes * CHANGE_WEIGHT + artifacts * FILE_WEIGHT + artifactBytes;
 
 /** Seconds until nothing is left. */
 const time = (left: number, rate: number): number => (left <= 0 ? 0 : left / rate);

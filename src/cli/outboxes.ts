@@ -1,16 +1,25 @@
-import { amount, bytes, counted, type Files } from "../amounts.js";
-import { shownText } from "../capture/redact.js";
-import { PulseError } from "../errors.js";
-import { adopt, closeOutbox, fileFacts, type OutboxFolder } from "../recorder/outbox/outbox-folder.js";
-import type { FileCount, OutboxSummary } from "../recorder/outbox/rows.js";
-import { stagedBytes } from "../recorder/uploads/staging.js";
-import { withoutRecording } from "../stores/finding.js";
-import { needSqlite } from "../stores/sql/driver.js";
+import { amount, bytes, counted, type Files } from "../base/amounts.js";
+import { PulseError } from "../base/errors.js";
+import { shownText } from "../base/text/redact.js";
+import { withoutRecording } from "../contracts/finding.js";
+import {
+  adopt,
+  closeOutbox,
+  type FileCount,
+  fileFacts,
+  needSqlite,
+  type OutboxFolder,
+  type OutboxSummary,
+  stagedBytes,
+} from "../inner.js";
 
 /** One outbox file as commands show it; what is in it is known of those that could be read. */
 export interface OutboxState extends Partial<Holding> {
   readonly path: string;
-  /** `waiting`: its program is gone. `live`: a running program holds it and delivers it. `foreign`: of another version, damaged, or none of ours. `unread`: there is no SQLite driver. */
+  /**
+   * `waiting`: its program is gone. `live`: a running program holds it and delivers it. `foreign`: of another version,
+   * damaged, or none of ours. `unread`: there is no SQLite driver.
+   */
   readonly state: "waiting" | "live" | "foreign" | "unread";
   /** On disk, with the files that lie beside it. */
   readonly fileBytes: number;
@@ -95,22 +104,28 @@ export function holding(summary: OutboxSummary): Holding {
 const filesOf = ({ files, fileBytes }: FileCount): Files => ({ artifacts: files, artifactBytes: fileBytes });
 
 /** Whether there is anything. */
-export const isSome = ({ changes, artifacts }: Pick<Counts, "changes" | "artifacts">): boolean => changes > 0 || artifacts > 0;
+export const isSome = ({ changes, artifacts }: Pick<Counts, "changes" | "artifacts">): boolean =>
+  changes > 0 || artifacts > 0;
 
 /** What waits for a permission, or for somebody to mend what it is set aside for: a line for each reason. */
 export function held({ denied = [], setAside = [] }: OutboxState): { denied: string[]; setAside: string[] } {
   return {
     denied: denied.map((each) => {
-      const files = each.artifacts === 0 ? "" : ` with ${counted(each.artifacts, "file")} (${bytes(each.artifactBytes)})`;
+      const files =
+        each.artifacts === 0 ? "" : ` with ${counted(each.artifacts, "file")} (${bytes(each.artifactBytes)})`;
       return `waiting for permission: experiment ${each.experiment}, ${counted(each.runs, "run")}${files}: ${each.reason}`;
     }),
-    setAside: setAside.map((each) => `set aside: run ${each.run}, ${amount(each.changes, undefined, each)}: ${each.reason}`),
+    setAside: setAside.map(
+      (each) => `set aside: run ${each.run}, ${amount(each.changes, undefined, each)}: ${each.reason}`,
+    ),
   };
 }
 
 /** What several outboxes hold together. */
 export function together(states: readonly OutboxState[]): Counts {
-  const sums = Object.fromEntries(COUNTS.map((name) => [name, states.reduce((sum, state) => sum + (state[name] ?? 0), 0)]));
+  const sums = Object.fromEntries(
+    COUNTS.map((name) => [name, states.reduce((sum, state) => sum + (state[name] ?? 0), 0)]),
+  );
   return sums as Counts;
 }
 

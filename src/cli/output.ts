@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { printableJson } from "../capture/printable.js";
+import { printableJson } from "../base/text/printable.js";
 
 /** Where a command writes, and how it looks there. */
 export interface Terminal {
@@ -24,11 +24,16 @@ export function printJson(terminal: Terminal, value: unknown): void {
 
 /** Aligns rows in columns; numbers, which come as such, to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const texts = [head, ...rows.map((row) => row.map((cell) => (typeof cell === "number" ? cell.toLocaleString("en") : cell)))];
+  const texts = [
+    head,
+    ...rows.map((row) => row.map((cell) => (typeof cell === "number" ? cell.toLocaleString("en") : cell))),
+  ];
   const widths = head.map((_, column) => Math.max(...texts.map((row) => (row[column] ?? "").length)));
   const right = head.map((_, column) => rows.some((row) => typeof row[column] === "number"));
   const lines = texts.map((row) =>
-    row.map((cell, column) => (right[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join("  "),
+    row
+      .map((cell, column) => (right[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join("  "),
   );
   return lines.map((line) => line.trimEnd()).join("\n");
 }

@@ -1,6 +1,9 @@
-import type { PulseError } from "../errors.js";
+import type { PulseError } from "../base/errors.js";
 
-/** So long a place is asked that says what passes by nobody's waiting: a gateway may say it while the server behind it starts. */
+/**
+ * So long a place is asked that says what passes by nobody's waiting: a gateway may say it while the server behind it
+ * starts.
+ */
 const PATIENCE_MS = 3_000;
 
 /** Whether it makes sense to wait for a place that takes nothing. */

@@ -1,14 +1,18 @@
-import type { ArtifactInfo, ArtifactRepository } from "../artifacts/artifact-repository.js";
-import { artifactPath, parted } from "../artifacts/paths.js";
-import { openArtifactRepository, repositoryOptions } from "../artifacts/registry.js";
-import { walk } from "../artifacts/walk.js";
-import { printable } from "../capture/printable.js";
-import { shownText } from "../capture/redact.js";
-import { PulseError } from "../errors.js";
-import { UploadTarget } from "../recorder/uploads/upload-target.js";
-import { advised } from "../stores/finding.js";
-import { openConfigured } from "../stores/registry.js";
-import { nearest, shownValue } from "../wrong-input.js";
+import { PulseError } from "../base/errors.js";
+import { printable } from "../base/text/printable.js";
+import { shownText } from "../base/text/redact.js";
+import { nearest, shownValue } from "../base/wrong-input.js";
+import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-repository.js";
+import { advised } from "../contracts/finding.js";
+import {
+  artifactPath,
+  openArtifactRepository,
+  openConfigured,
+  parted,
+  repositoryOptions,
+  UploadTarget,
+  walk,
+} from "../inner.js";
 import { configFor } from "./target.js";
 import { told } from "./told.js";
 
@@ -44,7 +48,9 @@ export async function withArtifacts<R>({ uri, run, path }: ArtifactsOf, use: (pl
   try {
     const repository = store.volatile ? undefined : await repositoryOf(target, run);
     if (repository === undefined)
-      throw new Error(`${store.uri} keeps no files beyond the program that logs them. Name the store of the run with --uri.`);
+      throw new Error(
+        `${store.uri} keeps no files beyond the program that logs them. Name the store of the run with --uri.`,
+      );
     return await use({ repository, entry: await entryOf(repository, run, checked) });
   } catch (error) {
     throw inWords(error, run, shownText(store.uri));
@@ -82,7 +88,9 @@ async function entryOf(repository: ArtifactRepository, run: string, path: string
   const hint = meant === undefined ? "" : ` Did you mean ${shownValue(meant)}?`;
   const names = there.slice(0, MOST_NAMED).map(shownPath).join(", ");
   const more = there.length > MOST_NAMED ? ` and ${(there.length - MOST_NAMED).toLocaleString("en")} more` : "";
-  throw new Error(`Run ${run} has no artifact ${shownValue(path)}.${hint} There ${there.length === 1 ? "is" : "are"} ${names}${more}.`);
+  throw new Error(
+    `Run ${run} has no artifact ${shownValue(path)}.${hint} There ${there.length === 1 ? "is" : "are"} ${names}${more}.`,
+  );
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

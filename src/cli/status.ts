@@ -1,5 +1,5 @@
-import { bytes } from "../amounts.js";
-import { shownText } from "../capture/redact.js";
+import { bytes } from "../base/amounts.js";
+import { shownText } from "../base/text/redact.js";
 import { commandFor, driverProblem, FOREIGN_TODO, held, outboxStates } from "./outboxes.js";
 import { ago, printJson, styled, type Terminal, table } from "./output.js";
 import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
@@ -42,13 +42,28 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
       box.oldest === undefined ? "" : ago(Date.now() - box.oldest),
       box.openRuns ?? "",
     ]);
-    print(table(["outbox", "state", "changes", "runs", ...(anyFiles ? ["files"] : []), "size", "oldest", "open runs"], rows));
-    for (const line of [...outboxes.flatMap((box) => held(box).denied), ...outboxes.flatMap((box) => held(box).setAside)])
+    print(
+      table(
+        ["outbox", "state", "changes", "runs", ...(anyFiles ? ["files"] : []), "size", "oldest", "open runs"],
+        rows,
+      ),
+    );
+    for (const line of [
+      ...outboxes.flatMap((box) => held(box).denied),
+      ...outboxes.flatMap((box) => held(box).setAside),
+    ])
       print(styled(terminal, "yellow", `  ${line}`));
     if (outboxes.some(({ state }) => state === "foreign")) print(`  what cannot be read: ${FOREIGN_TODO}`);
     if (outboxes.some(({ state }) => state === "waiting")) {
       if (obstacle === undefined) print(`  to deliver it:    ${commandFor("sync", uri)}`);
-      else print(styled(terminal, "yellow", `  cannot be delivered: ${obstacle}. Move that away, or put one of MLflow's in its place.`));
+      else
+        print(
+          styled(
+            terminal,
+            "yellow",
+            `  cannot be delivered: ${obstacle}. Move that away, or put one of MLflow's in its place.`,
+          ),
+        );
       print(`  to throw it away: ${commandFor("discard", uri)}`);
     }
     print("");

@@ -1,6 +1,6 @@
-import { amount, counted } from "../amounts.js";
-import { shownText } from "../capture/redact.js";
-import { type OutboxFolder, outboxFolders } from "../recorder/outbox/outbox-folder.js";
+import { amount, counted } from "../base/amounts.js";
+import { shownText } from "../base/text/redact.js";
+import { type OutboxFolder, outboxFolders } from "../inner.js";
 import type { Load } from "./meter.js";
 import { commandFor, FOREIGN_TODO, held, isSome, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
@@ -50,20 +50,27 @@ export function report(terminal: Terminal, end: SyncEnd): number {
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   const warn = (line: string): void => print(styled(terminal, "yellow", line));
   print(`${amount(delivered.changes, undefined, delivered)} delivered to ${uri}.`);
-  if (live > 0) print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
-  for (const path of foreign) warn(`${path} is of another version of this package, or damaged; it was left alone. ${FOREIGN_TODO}`);
+  if (live > 0)
+    print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
+  for (const path of foreign)
+    warn(`${path} is of another version of this package, or damaged; it was left alone. ${FOREIGN_TODO}`);
   for (const { run, path, reason } of refused.slice(0, MOST_NAMED)) warn(`Refused: ${path} of run ${run}: ${reason}`);
-  if (refused.length > MOST_NAMED) warn(`Refused: ${counted(refused.length - MOST_NAMED, "further file")}; tags of the runs name them.`);
+  if (refused.length > MOST_NAMED)
+    warn(`Refused: ${counted(refused.length - MOST_NAMED, "further file")}; tags of the runs name them.`);
   for (const line of [...waiting.flatMap((box) => held(box).setAside), ...waiting.flatMap((box) => held(box).denied)])
     warn(`${line.charAt(0).toUpperCase()}${line.slice(1)}`);
   if (isSome(sums)) {
     const one = sums.changes + sums.artifacts === 1;
     warn(`${amount(sums.changes, sums.runs, sums)} ${one ? "is" : "are"} left.${trouble === "" ? "" : ` ${trouble}`}`);
     if (waiting.some(({ setAside = [] }) => setAside.length > 0))
-      print(`What is set aside is tried again by each sync; throw it away with: ${commandFor("discard", uri, "--set-aside")}`);
+      print(
+        `What is set aside is tried again by each sync; throw it away with: ${commandFor("discard", uri, "--set-aside")}`,
+      );
   }
   for (const other of others)
-    warn(`For ${other.uri}: ${amount(other.changes, other.runs, other)} wait. Deliver with: ${commandFor("sync", other.uri)}`);
+    warn(
+      `For ${other.uri}: ${amount(other.changes, other.runs, other)} wait. Deliver with: ${commandFor("sync", other.uri)}`,
+    );
   return code;
 }
 

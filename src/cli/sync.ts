@@ -1,15 +1,20 @@
-import { openArtifactRepository, repositoryOptions } from "../artifacts/registry.js";
-import { printable } from "../capture/printable.js";
-import { shownText } from "../capture/redact.js";
-import { systemClock } from "../clock.js";
-import { Diagnostics } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
-import { Dispatcher } from "../recorder/dispatch/dispatcher.js";
-import { OutboxFolder, outboxFolders } from "../recorder/outbox/outbox-folder.js";
-import { OutboxRecovery, type OutboxRecoveryOptions } from "../recorder/outbox/outbox-recovery.js";
-import { UploadTarget } from "../recorder/uploads/upload-target.js";
-import { advised } from "../stores/finding.js";
-import { openConfigured } from "../stores/registry.js";
+import { systemClock } from "../base/clock.js";
+import { Diagnostics } from "../base/diagnostics.js";
+import { PulseError } from "../base/errors.js";
+import { printable } from "../base/text/printable.js";
+import { shownText } from "../base/text/redact.js";
+import { advised } from "../contracts/finding.js";
+import {
+  Dispatcher,
+  OutboxFolder,
+  OutboxRecovery,
+  type OutboxRecoveryOptions,
+  openArtifactRepository,
+  openConfigured,
+  outboxFolders,
+  repositoryOptions,
+  UploadTarget,
+} from "../inner.js";
 import { Meter } from "./meter.js";
 import { driverProblem, outboxStates, together } from "./outboxes.js";
 import { Progress, type Terminal } from "./output.js";
@@ -36,7 +41,8 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   const root = rootOf(config);
   const store = openConfigured(config);
   const folder = new OutboxFolder(root, store.uri);
-  if (!store.durable) throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
+  if (!store.durable)
+    throw new PulseError("INVALID_TRACKING_URI", `${store.uri} has no outboxes: nothing is kept on disk for it.`);
   needReadable(root);
   const kept = outboxFolders(root).flatMap(outboxStates);
   const problem = driverProblem(kept);
@@ -88,7 +94,13 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
     });
     retrySetAside = false;
     heir.start();
-    while (!heir.done && !stopped && !late() && !hopeless(forRuns, dispatcher) && !(withFiles && hopeless(forFiles, uploads))) {
+    while (
+      !heir.done &&
+      !stopped &&
+      !late() &&
+      !hopeless(forRuns, dispatcher) &&
+      !(withFiles && hopeless(forFiles, uploads))
+    ) {
       progress.show(meter.part, meter.underWay);
       await pause(LOOK_MS);
     }
@@ -113,7 +125,10 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   return report(terminal, { root, folder, delivered: meter.done, refused, trouble, isNamed });
 }
 
-/** What goes wrong, in the words of commands: each is said when it comes up, and the last one, while nothing has gone well since, at the end. */
+/**
+ * What goes wrong, in the words of commands: each is said when it comes up, and the last one, while nothing has gone
+ * well since, at the end.
+ */
 class Troubles extends Diagnostics {
   /** With what to do about it. */
   last = "";

@@ -1,14 +1,22 @@
-import { printable } from "../capture/printable.js";
-import { originOf } from "../config/picker.js";
-import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
-import { PulseError } from "../errors.js";
-import { OutboxFolder, outboxFolders, stateFolder, unreadable } from "../recorder/outbox/outbox-folder.js";
-import { isNoFolder } from "../stores/mlruns/files.js";
-import { mlrunsPath } from "../stores/mlruns/folder-path.js";
-import { openConfigured } from "../stores/registry.js";
-import { isOtherFile } from "../stores/sql/database-file.js";
+import { PulseError } from "../base/errors.js";
+import { printable } from "../base/text/printable.js";
+import {
+  isNoFolder,
+  isOtherFile,
+  mlrunsPath,
+  OutboxFolder,
+  openConfigured,
+  originOf,
+  outboxFolders,
+  type ResolvedConfig,
+  resolveConfig,
+  stateFolder,
+  unreadable,
+} from "../inner.js";
 
-/** The configuration a command goes by: with `uri`, which somebody has typed, in place of the configured tracking URI. */
+/**
+ * The configuration a command goes by: with `uri`, which somebody has typed, in place of the configured tracking URI.
+ */
 export function configFor(uri: string | undefined): ResolvedConfig {
   if (uri === undefined) return resolveConfig();
   const { env } = process;
@@ -26,7 +34,10 @@ export function configFor(uri: string | undefined): ResolvedConfig {
 /** The folder of all outboxes. */
 export const rootOf = ({ outboxFolder }: ResolvedConfig): string => outboxFolder ?? stateFolder();
 
-/** What stands in the way of delivering to a tracking URI, whoever tries, as far as that is seen without asking anybody; undefined when nothing does. */
+/**
+ * What stands in the way of delivering to a tracking URI, whoever tries, as far as that is seen without asking anybody;
+ * undefined when nothing does.
+ */
 export function obstacle(uri: string): string | undefined {
   const path = /^sqlite:\/\/\/(.+)$/.exec(uri)?.[1];
   if (path !== undefined) return isOtherFile(path) ? `${printable(path)} is no database` : undefined;
@@ -46,10 +57,17 @@ export async function foldersFor(root: string, uri: string | undefined): Promise
   return [new OutboxFolder(root, store.uri)];
 }
 
-/** @throws PulseError `OUTBOX_LEFT` where all there is may not be read by this user: a command would say that there is nothing. */
+/**
+ * @throws PulseError `OUTBOX_LEFT` where all there is may not be read by this user: a command would say that there is
+ * nothing.
+ */
 export function needReadable(root: string): void {
   const hidden = unreadable(root);
-  if (hidden.length === 0 || outboxFolders(root).some((folder) => folder.files().some((path) => !hidden.includes(path)))) return;
+  if (
+    hidden.length === 0 ||
+    outboxFolders(root).some((folder) => folder.files().some((path) => !hidden.includes(path)))
+  )
+    return;
   const detail = `${hidden[0]} may not be read by this user, so that nobody knows what is kept there.`;
   throw new PulseError("OUTBOX_LEFT", detail);
 }

@@ -1,5 +1,5 @@
-import type { PulseError } from "../errors.js";
-import { advised } from "../stores/finding.js";
+import type { PulseError } from "../base/errors.js";
+import { advised } from "../contracts/finding.js";
 
 /** An error and what somebody at a command can do about it; `uri` is the tracking URI, which all advice is about. */
 export function told(error: PulseError, uri: string): string {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { PulseError } from "../errors.js";
-import { homeFolder } from "./folders.js";
+import { PulseError } from "../base/errors.js";
+import { homeFolder } from "../base/folders.js";
 import { type Auth, HEADER_VALUE } from "./options.js";
 import { originOf, type Picker } from "./picker.js";
 
@@ -20,14 +20,17 @@ const FILE = "~/.mlflow/credentials";
 const READABLE = 0o044;
 
 /**
- * As in Python's client: a complete pair wins over a token; each half may come from the credentials file. There a section named
- * like the server (`[http://host:5000]`) is for it alone, and `[mlflow]` goes where the environment's credentials go.
+ * As in Python's client: a complete pair wins over a token; each half may come from the credentials file. There a
+ * section named like the server (`[http://host:5000]`) is for it alone, and `[mlflow]` goes where the environment's
+ * credentials go.
  */
 export function environmentAuth(pick: Picker): FoundAuth {
   const { sections, problem } = credentialsFile(pick.env);
   const trusted = pick.maySend("environment");
   const env = trusted ? pick.env : {};
-  const own = sections.find(({ name }) => originOf(name) !== undefined && originOf(name) === originOf(pick.trackingUri));
+  const own = sections.find(
+    ({ name }) => originOf(name) !== undefined && originOf(name) === originOf(pick.trackingUri),
+  );
   const section = own ?? (trusted ? sections.find(({ name }) => name === "mlflow") : undefined);
   const found = (part: string): string | undefined =>
     env[`MLFLOW_TRACKING_${part}`] || section?.values.get(`mlflow_tracking_${part.toLowerCase()}`);
@@ -50,7 +53,10 @@ export function environmentAuth(pick: Picker): FoundAuth {
   }
   pick.note("auth", from("TOKEN"));
   if (!HEADER_VALUE.test(token))
-    throw new PulseError("INVALID_CONFIG", `${from("TOKEN")}: expected a text that a header can hold, without line breaks.`);
+    throw new PulseError(
+      "INVALID_CONFIG",
+      `${from("TOKEN")}: expected a text that a header can hold, without line breaks.`,
+    );
   return { auth: { token }, ...told };
 }
 

@@ -1,9 +1,9 @@
-import type { Redactor } from "../capture/redact.js";
+import type { Logger } from "../base/diagnostics.js";
+import { PulseError } from "../base/errors.js";
+import type { Redactor } from "../base/text/redact.js";
+import { type Check, checkOptions, oddField, shownValue } from "../base/wrong-input.js";
 import type { RunContext } from "../context/scope-storage.js";
-import type { Logger } from "../diagnostics.js";
-import { PulseError } from "../errors.js";
-import { storeFault, type TrackingStore } from "../stores/tracking-store.js";
-import { type Check, checkOptions, oddField, shownValue } from "../wrong-input.js";
+import { storeFault, type TrackingStore } from "../contracts/tracking-store.js";
 
 /** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
@@ -12,7 +12,9 @@ export type OutsideRun = "warn" | "throw" | "ignore";
 export type Durability = "exit" | "outbox" | "memory";
 
 /** How to log in to a server. */
-export type Auth = { readonly username: string; readonly password: string } | { readonly token: string | (() => string | Promise<string>) };
+export type Auth =
+  | { readonly username: string; readonly password: string }
+  | { readonly token: string | (() => string | Promise<string>) };
 
 /** How a server's certificate is checked, and the client's own. Paths of PEM files. */
 export interface TlsOptions {
@@ -22,24 +24,40 @@ export interface TlsOptions {
   readonly cert?: string | undefined;
   /** The key of `cert`. */
   readonly key?: string | undefined;
-  /** Accepts any certificate: whoever is in between can read and change everything. @default MLFLOW_TRACKING_INSECURE_TLS, else false */
+  /**
+   * Accepts any certificate: whoever is in between can read and change everything. @default
+   * MLFLOW_TRACKING_INSECURE_TLS, else false
+   */
   readonly insecure?: boolean | undefined;
 }
 
 /** The outboxes on disk. */
 export interface OutboxOptions {
-  /** @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support, Windows: %LOCALAPPDATA%) */
+  /**
+   * @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support,
+   * Windows: %LOCALAPPDATA%)
+   */
   readonly folder?: string | undefined;
   /**
-   * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set aside, then whole runs that have
-   * ended and are not created yet, the oldest first; when that is not enough, what comes new waits in memory. @default 1073741824 (1 GiB)
+   * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set
+   * aside, then whole runs that have ended and are not created yet, the oldest first; when that is not enough, what
+   * comes new waits in memory. @default 1073741824 (1 GiB)
    */
   readonly maxBytes?: number | undefined;
-  /** Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the oldest first. @default 4294967296 (4 GiB) */
+  /**
+   * Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the
+   * oldest first. @default 4294967296 (4 GiB)
+   */
   readonly maxTotalBytes?: number | undefined;
-  /** Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not fit is left out, with a warning. @default 10737418240 (10 GiB) */
+  /**
+   * Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not
+   * fit is left out, with a warning. @default 10737418240 (10 GiB)
+   */
   readonly maxArtifactBytes?: number | undefined;
-  /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
+  /**
+   * Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90
+   * days)
+   */
   readonly maxAgeMs?: number | undefined;
 }
 
@@ -52,30 +70,43 @@ export interface S3Credentials {
   readonly expiration?: Date | undefined;
 }
 
-/** What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is not trusted with more than its own. */
+/**
+ * What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is
+ * not trusted with more than its own.
+ */
 export interface ArtifactsOptions {
-  /** Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder `pulse`. @default true */
+  /**
+   * Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder
+   * `pulse`. @default true
+   */
   readonly longTexts?: boolean | undefined;
   /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
   readonly allowLocal?: boolean | undefined;
-  /** The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access to S3 */
+  /**
+   * The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access
+   * to S3
+   */
   readonly buckets?: readonly string[] | undefined;
   /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
   readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
 
-/** Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
+/**
+ * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
+ * `pulse-mlflow.config.json`, MLflow's environment variables, default.
+ */
 export interface PulseConfig {
   /**
-   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file store (`./mlruns`, any
-   * plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
-   * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"; "mlruns" where that folder holds experiments, no `mlflow.db` lies beside it and
-   * MLFLOW_ALLOW_FILE_STORE is true
+   * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file
+   * store (`./mlruns`, any plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
+   * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"; "mlruns" where that folder holds experiments, no
+   * `mlflow.db` lies beside it and MLFLOW_ALLOW_FILE_STORE is true
    */
   readonly trackingUri?: string | undefined;
   /**
-   * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a server; of one
-   * without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes it with itself.
+   * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a
+   * server; of one without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes
+   * it with itself.
    * @experimental
    */
   readonly store?: TrackingStore | undefined;
@@ -84,11 +115,16 @@ export interface PulseConfig {
    * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
    */
   readonly experiment?: string | undefined;
-  /** Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something. @default 3000 */
+  /**
+   * Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something.
+   * @default 3000
+   */
   readonly exitTimeoutMs?: number | undefined;
   /**
-   * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the server refuses it).
-   * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else MLFLOW_TRACKING_TOKEN
+   * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the
+   * server refuses it).
+   * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else
+   * MLFLOW_TRACKING_TOKEN
    */
   readonly auth?: Auth | undefined;
   /** Further headers of every request to a server. */
@@ -100,9 +136,10 @@ export interface PulseConfig {
   /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
   readonly requestTimeoutMs?: number | undefined;
   /**
-   * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on disk, everything is at exit.
-   * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written,
-   * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
+   * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on
+   * disk, everything is at exit. `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`:
+   * nothing is ever written, and what a server fails on seven times, while it takes others, is dropped (`rejected` in
+   * `stats()`).
    * @default "exit"
    */
   readonly durability?: "exit" | "outbox" | "memory" | undefined;
@@ -114,9 +151,15 @@ export interface PulseConfig {
   readonly flushIntervalMs?: number | undefined;
   /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
   readonly maxPendingBytes?: number | undefined;
-  /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
+  /**
+   * Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to
+   * store them. @default true
+   */
   readonly redact?: boolean | Redactor | undefined;
-  /** How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`. @default AsyncLocalStorage */
+  /**
+   * How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`.
+   * @default AsyncLocalStorage
+   */
   readonly context?: RunContext | undefined;
   /** Problems throw instead of warning: for tests. @default false */
   readonly strict?: boolean | undefined;
@@ -134,7 +177,8 @@ const MILLISECONDS: Check = [
   (value) => typeof value === "number" && value >= 0 && value <= LONGEST_MS,
 ];
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
 
@@ -149,7 +193,9 @@ function isAuth(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const { username, password, token } = value;
   if (token !== undefined)
-    return hasOnly(value, ["token"]) && (typeof token === "function" || (isText(token) && HEADER_VALUE.test(String(token))));
+    return (
+      hasOnly(value, ["token"]) && (typeof token === "function" || (isText(token) && HEADER_VALUE.test(String(token))))
+    );
   return hasOnly(value, ["username", "password"]) && isText(username) && typeof password === "string";
 }
 
@@ -241,7 +287,11 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     isAuth,
     (value) => oddField(value, AUTH) ?? halfOf(value) ?? unsetToken(value),
   ],
-  headers: ["an object of header names and strings", (value) => isRecord(value) && Object.entries(value).every(isHeader), oddHeader],
+  headers: [
+    "an object of header names and strings",
+    (value) => isRecord(value) && Object.entries(value).every(isHeader),
+    oddHeader,
+  ],
   tls: [
     "{ ca?, cert?, key?: paths, insecure?: true or false }, ca and insecure not both, key only with cert",
     isTls,
@@ -273,7 +323,10 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   maxPendingBytes: ["a number of bytes, 65536 or more", (value) => typeof value === "number" && value >= 65_536],
   redact: ["true, false or a function", (value) => typeof value === "boolean" || typeof value === "function"],
   strict: ["true or false", (value) => typeof value === "boolean"],
-  context: ["an object with the methods get and run", (value) => isRecord(value) && [value["get"], value["run"]].every(isFunction)],
+  context: [
+    "an object with the methods get and run",
+    (value) => isRecord(value) && [value["get"], value["run"]].every(isFunction),
+  ],
   logger: ["an object with a warn method", (value) => typeof (value as { warn?: unknown } | null)?.warn === "function"],
   outsideRun: ['"warn", "throw" or "ignore"', (value) => value === "warn" || value === "throw" || value === "ignore"],
 };
@@ -289,7 +342,8 @@ export function checkConfig(
   without: Readonly<Record<string, string>> = {},
 ): asserts config is PulseConfig {
   const odd = isRecord(config) ? Object.entries(without).find(([name]) => config[name] !== undefined) : undefined;
-  if (odd !== undefined) throw new PulseError("INVALID_CONFIG", `${source}: there is no option ${JSON.stringify(odd[0])} here: ${odd[1]}.`);
+  if (odd !== undefined)
+    throw new PulseError("INVALID_CONFIG", `${source}: there is no option ${JSON.stringify(odd[0])} here: ${odd[1]}.`);
   const checks = Object.fromEntries(Object.entries(CHECKS).filter(([name]) => !Object.hasOwn(without, name)));
   checkOptions(source, config, checks, { code: "INVALID_CONFIG" });
   const { store, trackingUri } = config as PulseConfig;

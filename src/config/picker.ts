@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { holdsExperiments, isThere, workingFolder } from "./folders.js";
+import { holdsExperiments, isThere, workingFolder } from "../base/folders.js";
 import type { PulseConfig } from "./options.js";
 
 /** The file of the working folder that is read once. */
@@ -17,7 +17,9 @@ export const DEFAULT_URI = "sqlite:///mlflow.db" as const;
 function defaultUri(env: NodeJS.ProcessEnv): string {
   if (!/^\s*(true|1)\s*$/i.test(env["MLFLOW_ALLOW_FILE_STORE"] ?? "")) return DEFAULT_URI;
   const folder = workingFolder();
-  return folder !== undefined && !isThere(join(folder, DATABASE)) && holdsExperiments(join(folder, MLRUNS)) ? MLRUNS : DEFAULT_URI;
+  return folder !== undefined && !isThere(join(folder, DATABASE)) && holdsExperiments(join(folder, MLRUNS))
+    ? MLRUNS
+    : DEFAULT_URI;
 }
 
 /** The server a tracking URI names; undefined for what is none. */
@@ -48,9 +50,9 @@ export class Picker {
   }
 
   /**
-   * Whether credentials may go where runs go. They belong to a server: those of options to the tracker's own, those of the file to
-   * the one it names, those of the environment to the one it names or that code names, which is trusted; a file that lies in
-   * the working folder is not, and the URI of one call is another server's.
+   * Whether credentials may go where runs go. They belong to a server: those of options to the tracker's own, those of
+   * the file to the one it names, those of the environment to the one it names or that code names, which is trusted; a
+   * file that lies in the working folder is not, and the URI of one call is another server's.
    */
   maySend(whose: "options" | "file" | "environment"): boolean {
     const origin = originOf(this.trackingUri);
@@ -66,12 +68,16 @@ export class Picker {
   /** Credentials among the options, else in the file, if they may go where runs go. */
   secret<K extends "auth" | "headers" | "tls">(name: K): PulseConfig[K] {
     if (this.#given[name] !== undefined && this.maySend("options")) return this.#from(name, this.#given[name], BY_CODE);
-    if (this.#stored[name] !== undefined && this.maySend("file")) return this.#from(name, this.#stored[name], CONFIG_FILE);
+    if (this.#stored[name] !== undefined && this.maySend("file"))
+      return this.#from(name, this.#stored[name], CONFIG_FILE);
     return undefined;
   }
 
   /** An option, else the file's, else an environment variable's text where the option is a text. */
-  maybe<K extends keyof PulseConfig>(name: K, variable?: PulseConfig[K] extends string | undefined ? string : never): PulseConfig[K] {
+  maybe<K extends keyof PulseConfig>(
+    name: K,
+    variable?: PulseConfig[K] extends string | undefined ? string : never,
+  ): PulseConfig[K] {
     if (this.#given[name] !== undefined) return this.#from(name, this.#given[name], BY_CODE);
     if (this.#stored[name] !== undefined) return this.#from(name, this.#stored[name], CONFIG_FILE);
     return (variable === undefined ? undefined : this.environment(name, variable)) as PulseConfig[K];

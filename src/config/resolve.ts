@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ExperimentRef } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
-import { absolutePath, isThere, workingFolder } from "./folders.js";
+import type { ExperimentRef } from "../base/entities.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { absolutePath, isThere, workingFolder } from "../base/folders.js";
 import { type ArtifactsOptions, checkConfig, type Durability, type PulseConfig } from "./options.js";
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
@@ -56,7 +56,15 @@ export const NOTHING_CONFIGURED: ResolvedConfig = {
   store: undefined,
   experiment: undefined,
   runId: undefined,
-  server: { auth: undefined, headers: {}, tls: {}, workspace: undefined, requestTimeoutMs: 0, respectRetryAfter: true, env: {} },
+  server: {
+    auth: undefined,
+    headers: {},
+    tls: {},
+    workspace: undefined,
+    requestTimeoutMs: 0,
+    respectRetryAfter: true,
+    env: {},
+  },
   durability: "memory",
   flushIntervalMs: 1_000,
   outboxFolder: undefined,
@@ -76,9 +84,11 @@ export const NOTHING_CONFIGURED: ResolvedConfig = {
 let file: { readonly path: string; readonly config: PulseConfig } | undefined;
 
 /**
- * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once),
- * then MLflow's environment variables, then the defaults. `callUri` is where one call goes instead, without the credentials of another server.
- * @throws PulseError `INVALID_CONFIG` for a wrong or an unreadable file, and for environment variables that mean nothing.
+ * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once), then
+ * MLflow's environment variables, then the defaults. `callUri` is where one call goes instead, without the credentials
+ * of another server.
+ * @throws PulseError `INVALID_CONFIG` for a wrong or an unreadable file, and for environment variables that mean
+ * nothing.
  */
 export function resolveConfig(
   given: PulseConfig = {},
@@ -98,7 +108,8 @@ export function resolveConfig(
     server: serverSettings(pick),
     durability: pick.value("durability", "exit"),
     flushIntervalMs: pick.value("flushIntervalMs", DEFAULT_FLUSH_INTERVAL_MS),
-    outboxFolder: outbox?.folder === undefined ? undefined : absolutePath(outbox.folder, "INVALID_CONFIG", "outbox.folder"),
+    outboxFolder:
+      outbox?.folder === undefined ? undefined : absolutePath(outbox.folder, "INVALID_CONFIG", "outbox.folder"),
     maxOutboxBytes: outbox?.maxBytes ?? DEFAULT_OUTBOX_BYTES,
     maxArtifactBytes: outbox?.maxArtifactBytes ?? DEFAULT_ARTIFACT_BYTES,
     artifacts: pick.maybe("artifacts") ?? {},
@@ -122,7 +133,8 @@ function faultOf(text: string, error: SyntaxError): string {
   const position = /at position (\d+)/.exec(error.message)?.[1];
   if (position === undefined) return "it ends too early";
   const before = text.slice(0, Number(position)).split("\n");
-  const comment = /^\s*\/[/*]/.test(text.slice(Number(position) - 1)) || /^\s*\/[/*]/.test(text.slice(Number(position)));
+  const comment =
+    /^\s*\/[/*]/.test(text.slice(Number(position) - 1)) || /^\s*\/[/*]/.test(text.slice(Number(position)));
   const where = `line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
   return comment ? `${where}: JSON has no comments` : where;
 }
@@ -144,13 +156,18 @@ function readConfigFile(folder: string | undefined): PulseConfig {
     config = JSON.parse(text);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError) throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${faultOf(text, error)}.`);
+    if (error instanceof SyntaxError)
+      throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${faultOf(text, error)}.`);
     // What Node's permissions hide from a program is not there for it.
     if (code !== "ENOENT" && code !== "ERR_ACCESS_DENIED")
-      throw new PulseError("INVALID_CONFIG", `${path} cannot be read: ${messageOf(error)}. Make it readable, or take it away.`);
+      throw new PulseError(
+        "INVALID_CONFIG",
+        `${path} cannot be read: ${messageOf(error)}. Make it readable, or take it away.`,
+      );
   }
   const byCode = BY_CODE_ONLY.find((name) => Object.hasOwn(Object(config), name));
-  if (byCode !== undefined) throw new PulseError("INVALID_CONFIG", `${CONFIG_FILE}: ${byCode} is given by code only, to configure().`);
+  if (byCode !== undefined)
+    throw new PulseError("INVALID_CONFIG", `${CONFIG_FILE}: ${byCode} is given by code only, to configure().`);
   checkConfig(config, CONFIG_FILE);
   file = { path, config };
   return config;

@@ -1,4 +1,4 @@
-import { PulseError } from "../errors.js";
+import { PulseError } from "../base/errors.js";
 import { environmentAuth, type FoundAuth } from "./credentials.js";
 import type { Auth, TlsOptions } from "./options.js";
 import type { Picker } from "./picker.js";
@@ -62,7 +62,10 @@ function environmentTimeout(pick: Picker): number | undefined {
   if (text === undefined) return undefined;
   const seconds = Number(text);
   if (!(seconds > 0))
-    throw new PulseError("INVALID_CONFIG", `${variable}: expected a number of seconds above 0, got ${JSON.stringify(text)}.`);
+    throw new PulseError(
+      "INVALID_CONFIG",
+      `${variable}: expected a number of seconds above 0, got ${JSON.stringify(text)}.`,
+    );
   return seconds * 1_000;
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { nearest } from "../wrong-input.js";
-import { holdsExperiments, isThere, workingFolder } from "./folders.js";
+import { holdsExperiments, isThere, workingFolder } from "../base/folders.js";
+import { nearest } from "../base/wrong-input.js";
 import { CONFIG_FILE, DATABASE, DEFAULT_URI, MLRUNS } from "./picker.js";
 import { hasConfigFile } from "./resolve.js";
 
@@ -8,10 +8,25 @@ import { hasConfigFile } from "./resolve.js";
 
 /** The variables of Python's client, and ours. */
 const VARIABLES = [
-  ...["URI", "USERNAME", "PASSWORD", "TOKEN", "INSECURE_TLS", "SERVER_CERT_PATH", "CLIENT_CERT_PATH", "AWS_SIGV4", "AUTH"].map(
-    (name) => `MLFLOW_TRACKING_${name}`,
-  ),
-  ...["MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_RUN_CONTEXT", "MLFLOW_RUN_TAGS", "PULSE_MLFLOW"],
+  ...[
+    "URI",
+    "USERNAME",
+    "PASSWORD",
+    "TOKEN",
+    "INSECURE_TLS",
+    "SERVER_CERT_PATH",
+    "CLIENT_CERT_PATH",
+    "AWS_SIGV4",
+    "AUTH",
+  ].map((name) => `MLFLOW_TRACKING_${name}`),
+  ...[
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_RUN_CONTEXT",
+    "MLFLOW_RUN_TAGS",
+    "PULSE_MLFLOW",
+  ],
 ];
 
 /** What is too far from the name of a variable to be told by its letters. */
@@ -59,7 +74,10 @@ export function strayExperiment(env: NodeJS.ProcessEnv): string | undefined {
   return found && `${found.name} is not read; did you mean ${found.meant}? No experiment is set by it.`;
 }
 
-/** What is said where runs go to the default place, and something looks as though it were to name another; undefined where nothing does. */
+/**
+ * What is said where runs go to the default place, and something looks as though it were to name another; undefined
+ * where nothing does.
+ */
 export function strayUri(env: NodeJS.ProcessEnv): string | undefined {
   const variable = misspelt(env).find(({ meant }) => meant === "MLFLOW_TRACKING_URI");
   const [file] = strayFiles();
@@ -71,7 +89,10 @@ export function strayUri(env: NodeJS.ProcessEnv): string | undefined {
   return stray && `${stray} No tracking URI is set, so that runs go to the default one`;
 }
 
-/** What is said where runs go to the default database, and there are some in a folder that was MLflow's default before; undefined where there are none. */
+/**
+ * What is said where runs go to the default database, and there are some in a folder that was MLflow's default before;
+ * undefined where there are none.
+ */
 export function strayRuns(trackingUri: string): string | undefined {
   const folder = workingFolder();
   if (trackingUri !== DEFAULT_URI || folder === undefined || !holdsExperiments(join(folder, MLRUNS))) return undefined;

@@ -15,8 +15,9 @@ export type RunContext = ScopeStorage<unknown>;
 export interface CallStorage<T> extends ScopeStorage<T> {
   run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
   /**
-   * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a `finally`, as `run` does: a call
-   * between the two needs no frame of the storage's, of which deep recursion would have one for each level.
+   * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a
+   * `finally`, as `run` does: a call between the two needs no frame of the storage's, of which deep recursion would
+   * have one for each level.
    */
   enterWith?(value: T | undefined): void;
 }
@@ -32,6 +33,7 @@ export function asyncLocalScopes<T>(): CallStorage<T> {
 export function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T> {
   return {
     get: () => storage.get(),
-    run: (value, fn, ...args) => storage.run(value, Function.prototype.bind.call(fn, undefined, ...args) as () => ReturnType<typeof fn>),
+    run: (value, fn, ...args) =>
+      storage.run(value, Function.prototype.bind.call(fn, undefined, ...args) as () => ReturnType<typeof fn>),
   };
 }

@@ -1,15 +1,16 @@
+import { PulseError } from "../base/errors.js";
+import { type Check, checkOptions, whatThereIs, wrongInput } from "../base/wrong-input.js";
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
 import { isRecord } from "../capture/params.js";
 import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
 import type { Scalar } from "../capture/type-paths.js";
-import { PulseError } from "../errors.js";
-import { currentRun, startRun, withRun } from "../run/current.js";
-import type { MetricOptions } from "../run/metric-value.js";
+import type { AnyFunction } from "../run/call/plan.js";
+import { withRun } from "../run/call/with-run.js";
+import { currentRun, startRun } from "../run/current.js";
+import { addSchema, describeExperiment, type MetricSchema } from "../run/metrics/schema.js";
 import type { CallOptions, PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
-import type { AnyFunction } from "../run/plan.js";
 import type { Run } from "../run/run.js";
-import { addSchema, describeExperiment, type MetricSchema } from "../run/schema.js";
-import { type Check, checkOptions, whatThereIs, wrongInput } from "../wrong-input.js";
+import type { MetricOptions } from "../run/verbs/metric-value.js";
 import { isBare } from "./dialect.js";
 import { LogMetric } from "./log-metric.js";
 import { type ExperimentDecorator, TrackedExperiment } from "./tracked-experiment.js";
@@ -68,10 +69,12 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
   readonly metrics: M;
   /** `@TrackedExperiment` with this experiment's name, bare or called. */
   readonly TrackedExperiment: ExperimentDecorator<never, never> &
-    (<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">) => ExperimentDecorator<S, A>);
+    (<const S extends Selector, A extends string>(
+      options?: Omit<PathOptions<S, A>, "experiment">,
+    ) => ExperimentDecorator<S, A>);
   /**
-   * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. Bare, it takes all numbers, whatever
-   * their keys.
+   * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`.
+   * Bare, it takes all numbers, whatever their keys.
    */
   readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
     (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
@@ -97,7 +100,8 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
 }
 
 /**
- * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run, values out of range are counted and warned of.
+ * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run,
+ * values out of range are counted and warned of.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  * @example
  * ```ts
@@ -127,10 +131,12 @@ export function defineExperiment<
     if (!holds(value)) throw wrongInput("defineExperiment", field, expected, value);
   }
   for (const [key, kind] of Object.entries(params))
-    if (!KINDS.includes(kind as ParamKind)) throw wrongInput("defineExperiment", `params.${key}`, '"number", "string" or "boolean"', kind);
+    if (!KINDS.includes(kind as ParamKind))
+      throw wrongInput("defineExperiment", `params.${key}`, '"number", "string" or "boolean"', kind);
   addSchema(name, metrics);
   describeExperiment(name, description, tags);
-  const within = (options: unknown): unknown => (isRecord(options ?? {}) ? { ...(options as object), experiment: name } : options);
+  const within = (options: unknown): unknown =>
+    isRecord(options ?? {}) ? { ...(options as object), experiment: name } : options;
   const typed = (run: Run): TypedRun<keyof M & string, P> => run as unknown as TypedRun<keyof M & string, P>;
   return {
     name,
@@ -145,7 +151,10 @@ export function defineExperiment<
       return (LogMetric as AnyFunction)(...args);
     }) as never,
     withRun: (options, fn) =>
-      withRun(within(options) as CallOptions, typeof fn === "function" ? (run) => fn(typed(run)) : (fn as never)) as never,
+      withRun(
+        within(options) as CallOptions,
+        typeof fn === "function" ? (run) => fn(typed(run)) : (fn as never),
+      ) as never,
     startRun: (options) => typed(startRun(within(options) as StartOptions)),
     currentRun: () => {
       const run = currentRun();

@@ -1,16 +1,26 @@
-import { ownName } from "../capture/text.js";
-import { PulseError } from "../errors.js";
-import { shared } from "../registry.js";
-import { application, OFF } from "../run/host.js";
-import { noteBusy, noteIdle } from "../run/idle-classes.js";
-import { type AnyFunction, type ClassPlan, newPlan, type Plan, type PlanPart, planOf, plans, signatureOf } from "../run/plan.js";
-import { classesOf, resolveAnew } from "../run/resolve.js";
-import { captureAssignment, standIn, wrap } from "../run/tracked.js";
-import { shownValue } from "../wrong-input.js";
+import { PulseError } from "../base/errors.js";
+import { shared } from "../base/shared-state.js";
+import { ownName } from "../base/text/text.js";
+import { shownValue } from "../base/wrong-input.js";
+import { noteBusy, noteIdle } from "../run/call/idle-classes.js";
+import {
+  type AnyFunction,
+  type ClassPlan,
+  newPlan,
+  type Plan,
+  type PlanPart,
+  planOf,
+  plans,
+  signatureOf,
+} from "../run/call/plan.js";
+import { classesOf, resolveAnew } from "../run/call/resolve.js";
+import { captureAssignment, standIn, wrap } from "../run/call/tracked.js";
+import { application, OFF } from "../run/default-host.js";
 
 /**
- * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a decorator's arguments:
- * standard `(value, context)`; legacy class `(constructor)`, member `(target, key, descriptor)`, parameter `(target, key, index)`.
+ * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a
+ * decorator's arguments: standard `(value, context)`; legacy class `(constructor)`, member `(target, key, descriptor)`,
+ * parameter `(target, key, index)`.
  */
 
 type Kind = "class" | "method" | "setter" | "accessor" | "getter" | "field" | "parameter";
@@ -42,7 +52,9 @@ export function isBare(args: readonly unknown[]): boolean {
   if (isContext(second)) return true;
   if (args.length === 1) return typeof first === "function" && isClass(first);
   return (
-    (typeof first === "object" || typeof first === "function") && first !== null && (isKey(second, third) || typeof third === "number")
+    (typeof first === "object" || typeof first === "function") &&
+    first !== null &&
+    (isKey(second, third) || typeof third === "number")
   );
 }
 
@@ -56,7 +68,8 @@ export function apply(args: readonly unknown[], placement: Placement): unknown {
   const [first, second, third] = args;
   if (isContext(second)) return standard(first, second, placement);
   if (args.length === 1 && typeof first === "function") return decorateClass(first as AnyFunction, placement);
-  if (typeof third === "number") return decorateParameter(first as object, second as string | symbol | undefined, third, placement);
+  if (typeof third === "number")
+    return decorateParameter(first as object, second as string | symbol | undefined, third, placement);
   if (isKey(second, third) && Object(first) === first) return legacy(first as object, second, third, placement);
   const { decorator } = placement.part;
   throw new PulseError(
@@ -74,7 +87,8 @@ function standard(value: unknown, context: StandardContext, placement: Placement
     ofFields = true;
     return OFF ? undefined : fieldInitializer(member, placement);
   }
-  if (kind === "setter" && placement.onAssignment) return decorateSetter(value as AnyFunction, member, placement.onAssignment);
+  if (kind === "setter" && placement.onAssignment)
+    return decorateSetter(value as AnyFunction, member, placement.onAssignment);
   if (kind === "accessor" && placement.onAssignment) {
     const { get, set } = value as { get: AnyFunction; set: AnyFunction };
     return { get, set: decorateSetter(set, member, placement.onAssignment) };
@@ -93,7 +107,12 @@ function fieldInitializer(name: string, placement: Placement): (this: unknown, i
     if (typeof initial !== "function") throw wrongTarget(placement, "field", name, classNameOf(self));
     // Another of ours on this field has made it; anything else may be in use elsewhere, and stays as it is.
     const made = madeForFields.get(initial);
-    const { fn, plan } = decorateMethod(initial as AnyFunction, name, placement, made?.self !== self || made.name !== name);
+    const { fn, plan } = decorateMethod(
+      initial as AnyFunction,
+      name,
+      placement,
+      made?.self !== self || made.name !== name,
+    );
     const home = typeof self === "function" ? self : self.constructor;
     if (plan) {
       plan.owner ??= () => home;
@@ -119,7 +138,8 @@ function familyOf(home: object, name: string): object {
 function legacy(target: object, key: string | symbol | number, third: unknown, placement: Placement): unknown {
   const member = memberName(key);
   // A compiler may put a decorator beside ours that gives back what it stands on (jiti does, in the place of metadata).
-  const descriptor = third === target ? Object.getOwnPropertyDescriptor(target, key) : (third as PropertyDescriptor | undefined);
+  const descriptor =
+    third === target ? Object.getOwnPropertyDescriptor(target, key) : (third as PropertyDescriptor | undefined);
   if (typeof descriptor?.value === "function") {
     const home = typeof key === "number" ? String(key) : key;
     const { fn, plan } = decorateMethod(descriptor.value as AnyFunction, member, placement, false, target, home);
@@ -143,11 +163,13 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
     const detail = `@${decorator} was applied to ${classNameOf(target)}.${member} by hand and without its descriptor, so that it cannot replace the method.`;
     throw new PulseError("WRONG_TARGET", `${detail} Write it above the method, or use tracked(fn, options).`);
   }
-  const kind = descriptor?.get && descriptor.set ? "accessor" : descriptor?.get ? "getter" : descriptor?.set ? "setter" : "field";
+  const kind =
+    descriptor?.get && descriptor.set ? "accessor" : descriptor?.get ? "getter" : descriptor?.set ? "setter" : "field";
   throw wrongTarget(placement, kind, member, classNameOf(target));
 }
 
-const classNameOf = (target: object): string => ownName((typeof target === "function" ? target : target.constructor) as AnyFunction);
+const classNameOf = (target: object): string =>
+  ownName((typeof target === "function" ? target : target.constructor) as AnyFunction);
 
 /** What decorators on a method's parameters ask for: they come first, and cannot replace the method themselves. */
 interface ParameterPart {
@@ -156,10 +178,18 @@ interface ParameterPart {
 }
 
 type ParameterParts = Map<string | symbol, { readonly fn: AnyFunction; readonly parts: ParameterPart[] }>;
-/** By class or prototype, then by member: a foreign decorator may have replaced the method by the time they are looked at. */
+/**
+ * By class or prototype, then by member: a foreign decorator may have replaced the method by the time they are looked
+ * at.
+ */
 const onParameters = shared("parameters", () => new WeakMap<object, ParameterParts>());
 
-function decorateParameter(target: object, given: string | symbol | number | undefined, index: number, placement: Placement): undefined {
+function decorateParameter(
+  target: object,
+  given: string | symbol | number | undefined,
+  index: number,
+  placement: Placement,
+): undefined {
   const key = typeof given === "number" ? String(given) : given;
   const fn: unknown = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key)?.value;
   if (!placement.onParameter || key === undefined || typeof fn !== "function")
@@ -179,7 +209,8 @@ function decorateParameter(target: object, given: string | symbol | number | und
 /** Wraps a method of which only parameters are decorated; gives its plan. */
 function wrapDecoratedParameters(home: object, key: string | symbol): Plan | undefined {
   const descriptor = Object.getOwnPropertyDescriptor(home, key);
-  if (!onParameters.get(home)?.has(key) || typeof descriptor?.value !== "function" || !descriptor.configurable) return undefined;
+  if (!onParameters.get(home)?.has(key) || typeof descriptor?.value !== "function" || !descriptor.configurable)
+    return undefined;
   const plan = planFor(descriptor.value as AnyFunction, memberName(key), home, key);
   plan.owner ??= () => (typeof home === "function" ? home : home.constructor);
   Object.defineProperty(home, key, { ...descriptor, value: wrap(plan) });
@@ -240,7 +271,11 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
       assign(this, assigned);
     },
   }.method;
-  const setter = standIn(set, { method: form, constructor: form, trap: (_, self, [assigned]) => assign(self, assigned) });
+  const setter = standIn(set, {
+    method: form,
+    constructor: form,
+    trap: (_, self, [assigned]) => assign(self, assigned),
+  });
   plans.byFunction.set(setter, plan);
   return setter;
 }
@@ -249,12 +284,18 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
 function decorateClass(target: AnyFunction, placement: Placement): undefined {
   if (!placement.onClass && !isClass(target)) {
     const { decorator } = placement.part;
-    throw new PulseError("WRONG_TARGET", `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`);
+    throw new PulseError(
+      "WRONG_TARGET",
+      `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`,
+    );
   }
   if (!placement.onClass) throw wrongTarget(placement, "class", ownName(target));
   if (typeof target.prototype !== "object" || target.prototype === null) {
     const { decorator } = placement.part;
-    throw new PulseError("WRONG_TARGET", `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`);
+    throw new PulseError(
+      "WRONG_TARGET",
+      `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`,
+    );
   }
   if (OFF) return undefined;
   const plan = placement.onClass();
@@ -263,7 +304,8 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   plans.byClass.set(target, plan);
   const { prototype } = target;
   // The class that a proxy stands for: its instances name that one.
-  if (prototype?.constructor !== target && prototype?.constructor?.prototype === prototype) plans.byClass.set(prototype.constructor, plan);
+  if (prototype?.constructor !== target && prototype?.constructor?.prototype === prototype)
+    plans.byClass.set(prototype.constructor, plan);
   plans.version++;
   for (const home of [target.prototype as object, target]) {
     for (const key of Reflect.ownKeys(home)) {
@@ -290,7 +332,8 @@ function hasDecorated(of: object): boolean {
 const TWICE = "has two @TrackedExperiment: the upper one counts. Put all options into one.";
 
 const ADVICE: Partial<Record<Kind, string>> = {
-  field: " Wrap a function in a field with tracked(fn, options); the standard dialect takes decorators on fields that hold functions.",
+  field:
+    " Wrap a function in a field with tracked(fn, options); the standard dialect takes decorators on fields that hold functions.",
   getter: " Put it below a decorator that turns the method into a getter (autobind), or log from a method.",
 };
 
@@ -304,11 +347,19 @@ function wrongTarget(placement: Placement, kind: Kind, member: string, className
   ].join(", ");
   const where = className === undefined || kind === "class" ? member : `${className}.${member}`;
   const advice = ADVICE[kind] ?? "";
-  return new PulseError("WRONG_TARGET", `@${part.decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`);
+  return new PulseError(
+    "WRONG_TARGET",
+    `@${part.decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`,
+  );
 }
 
 function isContext(value: unknown): value is StandardContext {
-  return typeof value === "object" && value !== null && typeof (value as { kind?: unknown }).kind === "string" && "addInitializer" in value;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { kind?: unknown }).kind === "string" &&
+    "addInitializer" in value
+  );
 }
 
 /** A function written as a class: what a legacy class decorator gets. */

@@ -1,14 +1,22 @@
+import { severalTexts } from "../base/wrong-input.js";
 import { compileMetrics } from "../capture/metrics.js";
 import type { LogMetricOptions, Selector } from "../capture/selector.js";
 import { checkMetricOptions, checkSelector } from "../capture/selector-faults.js";
-import type { Plan } from "../run/plan.js";
-import { severalTexts } from "../wrong-input.js";
+import type { Plan } from "../run/call/plan.js";
 import { apply, isBare } from "./dialect.js";
-import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
+import type {
+  Applied,
+  Explained,
+  LogMetricGoes,
+  LogsMetrics,
+  MemberDecorator,
+  PublicClass,
+  StepOption,
+} from "./types.js";
 
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
- * one that is explained when none fits.
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator. The last one is the one that is explained when none fits.
  */
 type LogMetricFactory = Explained<"LogMetric"> &
   MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
@@ -20,8 +28,9 @@ type LogMetricFactory = Explained<"LogMetric"> &
   };
 
 /**
- * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
- * dotted paths, a list or generator as one step per element. With a selector: a path, a list of paths, a record `{ key: path or function }`, a function.
+ * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's
+ * numeric leaves under dotted paths, a list or generator as one step per element. With a selector: a path, a list of
+ * paths, a record `{ key: path or function }`, a function.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * ```ts

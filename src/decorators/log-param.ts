@@ -1,14 +1,28 @@
+import { needAlone } from "../base/wrong-input.js";
 import { compileParameter, type ParamSelector } from "../capture/params.js";
 import { checkSelector } from "../capture/selector-faults.js";
-import { captureParams } from "../run/plan.js";
-import { needAlone } from "../wrong-input.js";
+import { captureParams } from "../run/call/plan.js";
 import { apply, isBare } from "./dialect.js";
-import type { Applied, Explained, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+import type {
+  Applied,
+  Explained,
+  LogParamGoes,
+  LogsParams,
+  MemberDecorator,
+  ParameterDecorator,
+  PublicClass,
+} from "./types.js";
 
-/** What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler shows it. */
+/**
+ * What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler
+ * shows it.
+ */
 export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
 
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
 type LogParamFactory = Explained<"LogParam"> &
   ParameterDecorator<never> &
   MemberDecorator<LogParamGoes, LogsParams<never>> & {
@@ -17,10 +31,11 @@ type LogParamFactory = Explained<"LogParam"> &
   };
 
 /**
- * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
- * that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of them, a record that renames them, or a function of the arguments.
- * Objects become their fields, under dotted keys (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the
- * argument's name and paths lead into its value: `train(@LogParam("lr") lr: number)`.
+ * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar
+ * fields of a first argument that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of
+ * them, a record that renames them, or a function of the arguments. Objects become their fields, under dotted keys
+ * (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the argument's name
+ * and paths lead into its value: `train(@LogParam("lr") lr: number)`.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * ```ts

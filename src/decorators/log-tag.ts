@@ -1,12 +1,15 @@
+import { needAlone } from "../base/wrong-input.js";
 import { compileTags } from "../capture/params.js";
 import type { Selector } from "../capture/selector.js";
 import { checkSelector } from "../capture/selector-faults.js";
-import type { Plan } from "../run/plan.js";
-import { needAlone } from "../wrong-input.js";
+import type { Plan } from "../run/call/plan.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
 type LogTagFactory = Explained<"LogTag"> &
   MemberDecorator<LogTagGoes, LogsTags<never>> & {
     (): Applied<LogTagGoes, LogsTags<never>>;
@@ -14,8 +17,9 @@ type LogTagFactory = Explained<"LogTag"> &
   };
 
 /**
- * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a selector: a path, a list of paths,
- * a record `{ tag: path or function }`, or a function that returns a value or a record.
+ * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a
+ * selector: a path, a list of paths, a record `{ tag: path or function }`, or a function that returns a value or a
+ * record.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * ```ts

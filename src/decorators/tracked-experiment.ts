@@ -1,17 +1,25 @@
+import { PulseError } from "../base/errors.js";
+import { wrongInput } from "../base/wrong-input.js";
 import type { Selector } from "../capture/selector.js";
-import { PulseError } from "../errors.js";
+import { addOpening } from "../run/call/tracked.js";
 import { type CallOptions, checkOptions, type PathOptions, type RunOptions } from "../run/options.js";
-import { addOpening } from "../run/tracked.js";
-import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
 
 /** What `@TrackedExperiment` is after its options are known. */
-export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
+export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<
+  TrackedExperimentGoes,
+  NamesExperiment<Metrics, Params>
+>;
 
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
 type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
-  <const S extends Selector, A extends string>(experimentOrOptions?: string | PathOptions<S, A>): ExperimentDecorator<S, A>;
+  <const S extends Selector, A extends string>(
+    experimentOrOptions?: string | PathOptions<S, A>,
+  ): ExperimentDecorator<S, A>;
   <const S extends Selector, A extends string>(
     experiment: string | undefined,
     options: PathOptions<S, A> | undefined,
@@ -19,8 +27,9 @@ type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
 };
 
 /**
- * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a method: every call
- * opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the class's name.
+ * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a
+ * method: every call opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the
+ * class's name.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * ```ts
@@ -41,7 +50,12 @@ export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[])
   if (named && first.trim() === "") throw badName(first);
   const options = ((named || first === undefined ? second : first) ?? {}) as CallOptions;
   if (typeof options !== "object")
-    throw wrongInput("TrackedExperiment", "options", 'an object, as in @TrackedExperiment("Sweep", { params: { seed: 1 } })', options);
+    throw wrongInput(
+      "TrackedExperiment",
+      "options",
+      'an object, as in @TrackedExperiment("Sweep", { params: { seed: 1 } })',
+      options,
+    );
   if (Object.hasOwn(options, "name")) throw new PulseError("INVALID_OPTION", NAMES);
   checkOptions("TrackedExperiment", options);
   return (...target: unknown[]) => place(target, named ? first : undefined, options);

@@ -1,16 +1,22 @@
+import { wrongInput } from "../base/wrong-input.js";
 import type { Selector } from "../capture/selector.js";
+import { addOpening } from "../run/call/tracked.js";
 import { type CallOptions, checkOptions, type PathOptions } from "../run/options.js";
-import { addOpening } from "../run/tracked.js";
-import { wrongInput } from "../wrong-input.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
 type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> &
-  (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
+  (<const S extends Selector, A extends string>(
+    options?: PathOptions<S, A> | PublicClass,
+  ) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
 
 /**
- * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
+ * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of
+ * the class, else the configured one.
  * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
  * @example
  * ```ts

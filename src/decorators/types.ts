@@ -9,14 +9,16 @@ import type {
   Wrong,
 } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
-import type { AnyFunction } from "../run/plan.js";
+import type { AnyFunction } from "../run/call/plan.js";
 
 /** Any class, also one whose constructor is private (which fits no constructor type). */
 interface AnyClass {
   readonly prototype: object;
 }
 
-/** What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public. */
+/**
+ * What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public.
+ */
 export type PublicClass = abstract new (...args: Untyped) => unknown;
 
 // What a decorator asks of what it stands on; the sentence says where it goes.
@@ -94,7 +96,10 @@ interface StandardContext {
 }
 
 /** Whether a decorator fits what it stands on in the standard dialect. */
-type Standard<Goes extends string, Asks, C> = C extends { readonly kind: "method"; readonly access: { get(object: never): infer M } }
+type Standard<Goes extends string, Asks, C> = C extends {
+  readonly kind: "method";
+  readonly access: { get(object: never): infer M };
+}
   ? OnMethod<Asks, M>
   : C extends { readonly kind: "field"; readonly access: { get(object: never): infer V } }
     ? OnField<Goes, Asks, V>
@@ -114,36 +119,54 @@ type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V
     : OnAssignment<Goes, Asks, V>;
 
 /**
- * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which the compiler shows as the one error;
- * the signatures below take what fits, and what depends on a type parameter of the class.
+ * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which
+ * the compiler shows as the one error; the signatures below take what fits, and what depends on a type parameter of the
+ * class.
  */
 export interface MemberDecorator<Goes extends string, Asks> {
-  <C extends StandardContext>(value: unknown, context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never): Standard<Goes, Asks, C>;
+  <C extends StandardContext>(
+    value: unknown,
+    context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never,
+  ): Standard<Goes, Asks, C>;
   <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
   <This, V>(value: undefined, context: ClassFieldDecoratorContext<This, V>): (this: This, initial: V) => V;
   <This, V>(
     value: ClassAccessorDecoratorTarget<This, V>,
     context: ClassAccessorDecoratorContext<This, V>,
   ): ClassAccessorDecoratorResult<This, V>;
-  <This, V>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+  <This, V>(
+    value: (this: This, assigned: V) => void,
+    context: ClassSetterDecoratorContext<This, V>,
+  ): (this: This, assigned: V) => void;
   <V>(
     target: object,
     key: string | symbol,
     descriptor: Legacy<Goes, Asks, V> extends Wrong<string> ? TypedPropertyDescriptor<V> : never,
   ): Legacy<Goes, Asks, V>;
-  <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
+  <M extends AnyFunction>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<M>,
+  ): TypedPropertyDescriptor<M>;
   <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
   (target: object, key: string | symbol | undefined, index: number): Wrong<Goes>;
-  (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
+  (
+    target: object,
+    key: string | symbol,
+  ): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
 }
 
 /**
- * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one that the compiler takes the result of when
- * no other fits. (Of that it says nothing more.)
+ * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one
+ * that the compiler takes the result of when no other fits. (Of that it says nothing more.)
  */
 export interface Explained<Name extends string> {
   (target: never, key: never, descriptor: never): Untyped;
-  (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
+  (
+    first: readonly string[],
+    second: string,
+    ...more: string[]
+  ): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
   (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
 }
 
@@ -166,7 +189,11 @@ type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterC
 
 /** Above a parameter, in the legacy dialect. */
 export interface ParameterDecorator<S> {
-  (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
+  (
+    target: object,
+    key: undefined,
+    index: number,
+  ): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
   <T extends object, K extends string | symbol, Index extends number>(
     target: T,
     key: K,

@@ -1,10 +1,13 @@
-import { wellFormed } from "../capture/keys.js";
-import type { RunChange } from "../stores/tracking-store.js";
+import { wellFormed } from "../base/text/keys.js";
+import type { RunChange } from "../contracts/tracking-store.js";
 import { Failure } from "./failure.js";
 import { list, record, text } from "./json.js";
 import type { TrackingApi } from "./tracking-api.js";
 
-/** What MLflow's success may hold, for the calls where it may also be empty. (Others have fields whoever calls asks for.) */
+/**
+ * What MLflow's success may hold, for the calls where it may also be empty. (Others have fields whoever calls asks
+ * for.)
+ */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "runs/log-batch": [],
   "runs/delete": [],
@@ -15,7 +18,10 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "metrics/get-history": ["metrics", "next_page_token"],
 };
 
-/** The fields of a success that MLflow has not there, which may mean that something else has answered; undefined when there are none. */
+/**
+ * The fields of a success that MLflow has not there, which may mean that something else has answered; undefined when
+ * there are none.
+ */
 export function foreignFields(call: string, answer: Readonly<Record<string, unknown>>): string | undefined {
   const known = FIELDS[call];
   const foreign = known && Object.keys(answer).filter((key) => !known.includes(key));
@@ -32,7 +38,9 @@ const OWN_FIELD: Readonly<Record<string, string>> = {
   "experiments/create": "experiment_id",
 };
 
-/** The fields that something in between adds to a success that is MLflow's without doubt; undefined when there are none. */
+/**
+ * The fields that something in between adds to a success that is MLflow's without doubt; undefined when there are none.
+ */
 export function addedFields(call: string, answer: Readonly<Record<string, unknown>>): string | undefined {
   const own = OWN_FIELD[call];
   if (own === undefined || !(own in answer)) return undefined;
@@ -78,7 +86,8 @@ async function has(api: Calls, runId: string, { metrics, params, tags }: Items):
     const there = stored(name);
     // Of a tag that comes twice the last one stays.
     const wanted = new Map(pairs.map(({ key, value }) => [wellFormed(key), wellFormed(value)]));
-    for (const [key, value] of wanted) if (!there.has(key) || !isStored(text(there.get(key)?.["value"]) ?? "", value)) return false;
+    for (const [key, value] of wanted)
+      if (!there.has(key) || !isStored(text(there.get(key)?.["value"]) ?? "", value)) return false;
   }
   const last = new Map<string, Items["metrics"][number]>();
   for (const point of metrics) {
@@ -92,7 +101,8 @@ async function has(api: Calls, runId: string, { metrics, params, tags }: Items):
     if (Number(latest["step"] ?? 0) === step && Number(latest["timestamp"]) === timestamp) continue;
     if (api.lacks?.("metrics/get-history")) continue;
     const history = list((await api.get("metrics/get-history", { run_id: runId, metric_key: key }))["metrics"]);
-    if (!history.some((point) => Number(point["step"] ?? 0) === step && Number(point["timestamp"]) === timestamp)) return false;
+    if (!history.some((point) => Number(point["step"] ?? 0) === step && Number(point["timestamp"]) === timestamp))
+      return false;
   }
   return true;
 }

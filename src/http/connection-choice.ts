@@ -11,13 +11,16 @@ const WEIGHT = 0.3;
 const NOISE_MS = 0.5;
 
 /**
- * Whether connections are kept or made anew for each request, by measuring what each costs on this server. A kept one saves
- * the handshake; but a server that sends the head and the body of an answer in two packets has the second one wait for
- * the client's delayed acknowledgement, 40 ms on Linux, and only on kept connections: MLflow on plain HTTP does so, while
- * behind TLS or a reverse proxy the handshake may be what is dear.
+ * Whether connections are kept or made anew for each request, by measuring what each costs on this server. A kept one
+ * saves the handshake; but a server that sends the head and the body of an answer in two packets has the second one
+ * wait for the client's delayed acknowledgement, 40 ms on Linux, and only on kept connections: MLflow on plain HTTP
+ * does so, while behind TLS or a reverse proxy the handshake may be what is dear.
  */
 export class ConnectionChoice {
-  readonly #cost: Record<Connecting, { mean: number; samples: number }> = { fresh: { mean: 0, samples: 0 }, kept: { mean: 0, samples: 0 } };
+  readonly #cost: Record<Connecting, { mean: number; samples: number }> = {
+    fresh: { mean: 0, samples: 0 },
+    kept: { mean: 0, samples: 0 },
+  };
   #since = 0;
 
   /** How the next request is to go. */
@@ -37,7 +40,10 @@ export class ConnectionChoice {
     return kept.mean <= fresh.mean + NOISE_MS && kept.samples > 0 ? "kept" : "fresh";
   }
 
-  /** Takes note of what one request cost beside the server's own work: the handshake, and the wait between an answer's head and its end. */
+  /**
+   * Takes note of what one request cost beside the server's own work: the handshake, and the wait between an answer's
+   * head and its end.
+   */
   measured(how: Connecting, ms: number): void {
     const cost = this.#cost[how];
     cost.mean = cost.samples === 0 ? ms : cost.mean + WEIGHT * (ms - cost.mean);

@@ -1,7 +1,7 @@
 import type { Agent, ClientRequest, RequestOptions } from "node:http";
 import type { AgentOptions } from "node:https";
+import { messageOf, PulseError } from "../base/errors.js";
 import type { TlsOptions } from "../config/options.js";
-import { messageOf, PulseError } from "../errors.js";
 import type { Connecting } from "./connection-choice.js";
 import { proxyAddress, proxyFor, uselessProxy } from "./proxy.js";
 import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
@@ -30,7 +30,10 @@ interface TlsMaterial {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** Connections of Node's own client, kept or made anew, through proxies where the environment says so, with the certificates of the settings. */
+/**
+ * Connections of Node's own client, kept or made anew, through proxies where the environment says so, with the
+ * certificates of the settings.
+ */
 export class Connections {
   readonly #settings: ConnectionSettings;
   readonly #agents = new Map<string, Agent>();
@@ -55,7 +58,8 @@ export class Connections {
    * @throws PulseError `TLS_FAILED` when a file with a certificate cannot be read.
    */
   start(url: URL, options: RequestOptions, how: Connecting, proxy: URL | undefined = this.proxyTo(url)): ClientRequest {
-    if (url.protocol === "https:") return https().request(url, { ...options, agent: this.#agent(how, "https:", proxy) });
+    if (url.protocol === "https:")
+      return https().request(url, { ...options, agent: this.#agent(how, "https:", proxy) });
     if (proxy === undefined) return http().request(url, { ...options, agent: this.#agent(how, "http:", undefined) });
     const { host, port, headers: login } = proxyAddress(proxy);
     return moduleOf(proxy).request({
@@ -89,7 +93,8 @@ export class Connections {
     if (tunnel === undefined) return agent;
     const { requestTimeoutMs } = this.#settings;
     Object.assign(agent, {
-      createConnection: (target: Target, done: Connected): void => connectThrough(tunnel, target, requestTimeoutMs, done),
+      createConnection: (target: Target, done: Connected): void =>
+        connectThrough(tunnel, target, requestTimeoutMs, done),
     });
     return agent;
   }
@@ -113,7 +118,11 @@ export class Connections {
       if (!holds("CERTIFICATE", trusted)) lacks(`tls.ca holds no certificate in PEM format`);
       if (!holds("CERTIFICATE", own)) lacks(`tls.cert holds no certificate in PEM format`);
       if (!holds("PRIVATE KEY", ownKey))
-        lacks(key === undefined ? `tls.cert holds no private key, and there is no tls.key` : `tls.key holds no private key in PEM format`);
+        lacks(
+          key === undefined
+            ? `tls.cert holds no private key, and there is no tls.key`
+            : `tls.key holds no private key in PEM format`,
+        );
       this.#material = {
         ...(trusted && { ca: trusted }),
         ...(own && { cert: own }),

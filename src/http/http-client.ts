@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import { PulseError } from "../base/errors.js";
 import type { ServerSettings } from "../config/server.js";
-import { PulseError } from "../errors.js";
 import { type Connecting, ConnectionChoice } from "./connection-choice.js";
 import { Connections } from "./connections.js";
 import { Failure } from "./failure.js";
@@ -33,7 +33,10 @@ export interface HttpTransfer extends Transfer, Pick<HttpRequest, "path" | "head
   readonly method: "GET" | "PUT";
 }
 
-/** Node's own client with what a service needs: time limits, proxies, certificates, bounded answers, and connections as the server likes them. */
+/**
+ * Node's own client with what a service needs: time limits, proxies, certificates, bounded answers, and connections as
+ * the server likes them.
+ */
 export class HttpClient {
   readonly choice: ConnectionChoice = new ConnectionChoice();
   readonly #base: URL;
@@ -50,27 +53,34 @@ export class HttpClient {
 
   /**
    * Sends one request and gives the whole answer, whatever its status.
-   * @throws Failure `away` when there is no answer: no connection, no certificate to trust, no end within the time limit.
+   * @throws Failure `away` when there is no answer: no connection, no certificate to trust, no end within the time
+   * limit.
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     let url = this.#at(request.path);
     for (let redirects = 0; ; redirects++) {
-      const answer = await this.#once(url, request).catch((error: unknown) => this.#explained(url, error, request.until));
+      const answer = await this.#once(url, request).catch((error: unknown) =>
+        this.#explained(url, error, request.until),
+      );
       this.#answered = true;
       const next = redirectOf(answer, url);
-      if (next === undefined || redirects === MOST_REDIRECTS) return this.#isServer(url) ? answer : { ...answer, redirectedTo: url.origin };
+      if (next === undefined || redirects === MOST_REDIRECTS)
+        return this.#isServer(url) ? answer : { ...answer, redirectedTo: url.origin };
       // Without credentials there is nothing to be had there, and without the workspace runs would go into another one.
       if (!this.#isServer(next) && Object.keys(request.secretHeaders).length > 0) {
         const detail = `${this.#shown} redirects to ${next.origin}, which is not given the configured credentials, headers and workspace.`;
-        throw new Failure("away", new PulseError("NO_MLFLOW", `${detail} Set trackingUri to that address if it is yours.`));
+        throw new Failure(
+          "away",
+          new PulseError("NO_MLFLOW", `${detail} Set trackingUri to that address if it is yours.`),
+        );
       }
       url = next;
     }
   }
 
   /**
-   * Sends a body, or asks for a large answer, and gives the answer when it begins; a long body has a connection of its own. A redirect is followed
-   * to the same server only.
+   * Sends a body, or asks for a large answer, and gives the answer when it begins; a long body has a connection of its
+   * own. A redirect is followed to the same server only.
    * @throws Failure `away` when there is no answer, or the body could not be read.
    */
   async transfer(request: HttpTransfer): Promise<IncomingMessage> {
@@ -88,7 +98,8 @@ export class HttpClient {
       const next = redirectOf({ status: response.statusCode ?? 0, headers: response.headers }, url);
       if (next === undefined || redirects === MOST_REDIRECTS) return response;
       response.resume();
-      if (!this.#isServer(next)) throw new Failure("away", new PulseError("NO_MLFLOW", `${this.#shown} redirects to ${next.origin}.`));
+      if (!this.#isServer(next))
+        throw new Failure("away", new PulseError("NO_MLFLOW", `${this.#shown} redirects to ${next.origin}.`));
       url = next;
     }
   }
@@ -124,17 +135,26 @@ export class HttpClient {
     });
     sending.once("response", (response) => {
       const head = performance.now();
-      response.once("end", () => this.choice.measured(sending.reusedSocket ? "kept" : "fresh", connecting + performance.now() - head));
+      response.once("end", () =>
+        this.choice.measured(sending.reusedSocket ? "kept" : "fresh", connecting + performance.now() - head),
+      );
     });
   }
 
-  /** Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not tell. */
+  /**
+   * Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not
+   * tell.
+   */
   async #explained(url: URL, error: unknown, until: number): Promise<never> {
     const cause = error instanceof Failure ? error.error.cause : undefined;
     if (!this.#isServer(url) && error instanceof Failure) {
       const { error: why, afterMs } = error;
       const detail = why.message.replace(why.todo, "").replaceAll(this.#shown, url.origin).trim();
-      throw new Failure("away", new PulseError(why.code, `${this.#shown} redirects to ${url.origin}. ${detail}`, cause), afterMs);
+      throw new Failure(
+        "away",
+        new PulseError(why.code, `${this.#shown} redirects to ${url.origin}. ${detail}`, cause),
+        afterMs,
+      );
     }
     const mayBe = !this.#answered && url.protocol === "http:" && this.#proxy === undefined && isCutOff(cause);
     if (mayBe && (await speaksTls(url, until - performance.now()))) {
@@ -157,14 +177,20 @@ export class HttpClient {
     return url;
   }
 
-  /** Whether it is the server the credentials were given for, as the same host over TLS, both on their usual ports, still is. */
+  /**
+   * Whether it is the server the credentials were given for, as the same host over TLS, both on their usual ports,
+   * still is.
+   */
   #isServer({ origin, protocol, hostname, port }: URL): boolean {
     const base = this.#base;
     const upgraded = base.protocol === "http:" && protocol === "https:" && base.port === "" && port === "";
     return origin === base.origin || (upgraded && hostname === base.hostname);
   }
 
-  /** The one place that sends, and so decides who sees credentials. However little the server says, it is over at `until`. */
+  /**
+   * The one place that sends, and so decides who sees credentials. However little the server says, it is over at
+   * `until`.
+   */
   #once(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     const how = this.choice.next();
     const headers = this.#isServer(url) ? { ...request.headers, ...request.secretHeaders } : request.headers;
@@ -188,7 +214,8 @@ export class HttpClient {
       const unanswered = (): void => fail(new Error("it closed the connection without an answer"));
       sending.on("error", fail).on("close", unanswered);
       sending.on("socket", (socket) => {
-        // Only who waits for delivery keeps the process alive. A name with several addresses gets a new handle for each.
+        // Only who waits for delivery keeps the process alive. A name with several addresses gets a new handle for
+        // each.
         socket.unref();
         if (sending.reusedSocket) return;
         socket.on("connectionAttempt", () => socket.unref()).once("connect", () => socket.unref());
@@ -211,10 +238,17 @@ export class HttpClient {
     });
   }
 
-  #start(url: URL, { method, body }: HttpRequest, headers: Readonly<Record<string, string>>, how: Connecting): ClientRequest {
+  #start(
+    url: URL,
+    { method, body }: HttpRequest,
+    headers: Readonly<Record<string, string>>,
+    how: Connecting,
+  ): ClientRequest {
     const proxy = url.origin === this.#base.origin ? this.#proxy : this.#connections.proxyTo(url);
     const all =
-      body === undefined ? headers : { ...headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+      body === undefined
+        ? headers
+        : { ...headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
     return this.#connections.start(url, { method, headers: all }, how, proxy);
   }
 
@@ -229,7 +263,10 @@ export class HttpClient {
       const detail = `${this.#shown} cannot be reached: this port does not speak TLS. Write http://${this.#base.host} in the tracking URI.`;
       return new Failure("away", new PulseError("NO_MLFLOW", detail, error));
     }
-    return new Failure("away", unreachable(this.#shown, error, this.#proxy, this.#connections.uselessProxy(this.#base)));
+    return new Failure(
+      "away",
+      unreachable(this.#shown, error, this.#proxy, this.#connections.uselessProxy(this.#base)),
+    );
   }
 }
 

@@ -1,9 +1,12 @@
 /** Gives a text that is not empty, of what a server sent. */
-export const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+export const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : undefined;
 
 /** Gives an object, of what a server sent. */
 export function record(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
 }
 
 /** Gives the objects of a list, of what a server sent. */

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { wellFormed } from "../capture/keys.js";
-import { REDACTED, shownText } from "../capture/redact.js";
-import { systemClock } from "../clock.js";
+import { systemClock } from "../base/clock.js";
+import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../base/errors.js";
+import { wellFormed } from "../base/text/keys.js";
+import { REDACTED, shownText } from "../base/text/redact.js";
 import { type Auth, HEADER_VALUE } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
-import { MlflowError, messageOf, PulseError, type PulseErrorCode } from "../errors.js";
 import { addedFields, foreignFields } from "./answers.js";
 import { Failure, failureSaid, withoutFields } from "./failure.js";
 import { HttpClient, type HttpRequest, type HttpTransfer } from "./http-client.js";
@@ -30,7 +30,9 @@ export interface ServerFacts {
   readonly clockSkewMs: number | undefined;
 }
 
-/** MLflow's REST API: one call for each request, its answer checked, every refusal a `Failure` that says what follows. */
+/**
+ * MLflow's REST API: one call for each request, its answer checked, every refusal a `Failure` that says what follows.
+ */
 export class MlflowApi implements TrackingApi {
   readonly client: HttpClient;
   /** The server's address without credentials. */
@@ -63,7 +65,11 @@ export class MlflowApi implements TrackingApi {
     this.#headers = { accept: "application/json", "user-agent": userAgent };
   }
 
-  post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
+  post(
+    call: string,
+    body: string | object,
+    done?: (foreign: string) => Promise<boolean>,
+  ): Promise<Record<string, unknown>> {
     return this.#call(
       call,
       { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body, mended) },
@@ -102,8 +108,8 @@ export class MlflowApi implements TrackingApi {
   }
 
   /**
-   * Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401. `moreMs`: what the server
-   * may need beside the usual time.
+   * Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401.
+   * `moreMs`: what the server may need beside the usual time.
    */
   send(request: Pick<HttpRequest, "method" | "path" | "body">, moreMs: number = 0): Promise<HttpAnswer> {
     const timeoutMs = this.#settings.requestTimeoutMs + Math.round(moreMs);
@@ -118,7 +124,11 @@ export class MlflowApi implements TrackingApi {
   /** Sends a large body, or asks for a large answer, in the same way; it goes on while something comes or goes. */
   transfer(request: Omit<HttpTransfer, "headers" | "secretHeaders" | "idleMs">): Promise<IncomingMessage> {
     const { requestTimeoutMs } = this.#settings;
-    const headers = { ...this.#headers, accept: "*/*", ...(request.body && { "content-type": "application/octet-stream" }) };
+    const headers = {
+      ...this.#headers,
+      accept: "*/*",
+      ...(request.body && { "content-type": "application/octet-stream" }),
+    };
     return this.#authorized(
       performance.now() + requestTimeoutMs,
       (secretHeaders) => this.client.transfer({ ...request, headers, secretHeaders, idleMs: requestTimeoutMs }),
@@ -158,11 +168,16 @@ export class MlflowApi implements TrackingApi {
     const json = objectIn(answer.text);
     if (answer.status >= 200 && answer.status < 300) {
       if (json === undefined)
-        throw this.#away("NO_MLFLOW", `answered ${request.path.split("?")[0]} with something that is no JSON object`, answer);
+        throw this.#away(
+          "NO_MLFLOW",
+          `answered ${request.path.split("?")[0]} with something that is no JSON object`,
+          answer,
+        );
       const added = addedFields(call, json);
       if (added !== undefined && this.#added.size < MOST_ADDED) this.#added.add(added);
       const foreign = foreignFields(call, json);
-      // That one request has been carried out, perhaps before this answer, says nothing of the next one with an answer like it.
+      // That one request has been carried out, perhaps before this answer, says nothing of the next one with an answer
+      // like it.
       if (foreign !== undefined && !this.#added.has(foreign) && !(await done?.(foreign))) throw this.incomplete(call);
       return json;
     }
@@ -170,7 +185,9 @@ export class MlflowApi implements TrackingApi {
     throw failure.kind === "denied" && !(await this.#accepts()) ? new Failure("away", failure.error) : failure;
   }
 
-  /** Whether the server accepts these credentials elsewhere: then a 403 is about the experiment or run that was named. */
+  /**
+   * Whether the server accepts these credentials elsewhere: then a 403 is about the experiment or run that was named.
+   */
   #accepts(): Promise<boolean> {
     const now = performance.now();
     if (this.#accepted === undefined || now > this.#accepted.until) {
@@ -199,14 +216,19 @@ export class MlflowApi implements TrackingApi {
     return failureSaid(this.origin, said, this.#retryAfter(answer));
   }
 
-  /** An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was sent. */
+  /**
+   * An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was
+   * sent.
+   */
   #foreign({ path, body = "" }: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer): Failure {
     const { status } = answer;
     const said = this.#shown(plain(answer.text));
     const words = said === "" ? "" : `: ${said}`;
     if (status === 401) return this.#away("UNAUTHORIZED", `${this.#unaccepted}${words}`, answer);
     if (status === 403) {
-      const todo = said.includes("Invalid Host header") ? " Start the server with --allowed-hosts naming this host." : "";
+      const todo = said.includes("Invalid Host header")
+        ? " Start the server with --allowed-hosts naming this host."
+        : "";
       if (todo !== "" || said.includes("Cross-origin request blocked"))
         return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
       const detail = `${this.origin} refuses ${path.split("?")[0]} to ${this.login} (403)${words}.`;
@@ -217,15 +239,24 @@ export class MlflowApi implements TrackingApi {
       return new Failure("rejected", new MlflowError("REJECTED", detail, "", 413));
     }
     if (status === 404) return this.#away("NO_MLFLOW", `has no ${path.split("?")[0]}`, answer);
-    if (status === 408 || status === 429 || status >= 500) return this.#away("SERVER_ERROR", `answered ${status}${words}`, answer);
+    if (status === 408 || status === 429 || status >= 500)
+      return this.#away("SERVER_ERROR", `answered ${status}${words}`, answer);
     if (status === 400 && WANTS_TLS.test(said))
-      return this.#away("NO_MLFLOW", `speaks TLS${words}. Write ${this.origin.replace("http:", "https:")} in the tracking URI`, answer);
+      return this.#away(
+        "NO_MLFLOW",
+        `speaks TLS${words}. Write ${this.origin.replace("http:", "https:")} in the tracking URI`,
+        answer,
+      );
     return this.#away("NO_MLFLOW", `answered ${status}${words}`, answer);
   }
 
   #away(code: PulseErrorCode, what: string, answer: HttpAnswer): Failure {
     const via = answer.redirectedTo === undefined ? "" : ` redirects to ${answer.redirectedTo}, which`;
-    return new Failure("away", new MlflowError(code, `${this.origin}${via} ${what}.`, "", answer.status), this.#retryAfter(answer));
+    return new Failure(
+      "away",
+      new MlflowError(code, `${this.origin}${via} ${what}.`, "", answer.status),
+      this.#retryAfter(answer),
+    );
   }
 
   /** A Retry-After in milliseconds, whether it is in seconds or a date. */
@@ -262,7 +293,10 @@ export class MlflowApi implements TrackingApi {
     return `${scheme} ${value}`;
   }
 
-  /** What may be shown of a server's words: its first line, since SQL with the user's values may follow, and none of the credentials it may repeat. */
+  /**
+   * What may be shown of a server's words: its first line, since SQL with the user's values may follow, and none of the
+   * credentials it may repeat.
+   */
   #shown(message: string): string {
     const [line = ""] = message.split("\n");
     let clean = shownText(line);
@@ -271,7 +305,8 @@ export class MlflowApi implements TrackingApi {
   }
 
   async #ask(): Promise<ServerFacts> {
-    const ask = (path: string): Promise<HttpAnswer | undefined> => this.send({ method: "GET", path }).catch(() => undefined);
+    const ask = (path: string): Promise<HttpAnswer | undefined> =>
+      this.send({ method: "GET", path }).catch(() => undefined);
     const [version, info] = await Promise.all([ask("/version"), ask("/api/3.0/mlflow/server-info")]);
     if (version === undefined || info === undefined) this.#facts = undefined; // asked again the next time
     const date = Date.parse(version?.headers.date ?? "");

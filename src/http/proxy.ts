@@ -4,13 +4,19 @@ const net = (): typeof import("node:net") => process.getBuiltinModule("node:net"
 /** Which proxy a request goes through, by the variables that curl, Python and others read. */
 export const proxyFor = (target: URL, env: NodeJS.ProcessEnv): URL | undefined => choice(target, env)?.url;
 
-/** The variable of a proxy that nobody can go through, since it is no address, or not one of http or https; undefined where there is none. */
+/**
+ * The variable of a proxy that nobody can go through, since it is no address, or not one of http or https; undefined
+ * where there is none.
+ */
 export function uselessProxy(target: URL, env: NodeJS.ProcessEnv): string | undefined {
   const chosen = choice(target, env);
   return chosen && chosen.url === undefined ? chosen.variable : undefined;
 }
 
-function choice(target: URL, env: NodeJS.ProcessEnv): { readonly variable: string; readonly url: URL | undefined } | undefined {
+function choice(
+  target: URL,
+  env: NodeJS.ProcessEnv,
+): { readonly variable: string; readonly url: URL | undefined } | undefined {
   const names = [`${target.protocol.slice(0, -1)}_proxy`, "all_proxy"].flatMap((name) => [name, name.toUpperCase()]);
   const variable = names.find((name) => env[name]);
   if (variable === undefined || isExempt(target, env["no_proxy"] || env["NO_PROXY"] || "")) return undefined;
@@ -21,8 +27,9 @@ function choice(target: URL, env: NodeJS.ProcessEnv): { readonly variable: strin
 }
 
 /**
- * `NO_PROXY`: names that also stand for what ends in them, with or without a port, addresses, ranges of them, or `*`. What exempts a
- * host for Python's client does here; so do ranges of IPv6, spaces between entries, `*.name`, and ports behind addresses, as with curl and others.
+ * `NO_PROXY`: names that also stand for what ends in them, with or without a port, addresses, ranges of them, or `*`.
+ * What exempts a host for Python's client does here; so do ranges of IPv6, spaces between entries, `*.name`, and ports
+ * behind addresses, as with curl and others.
  */
 function isExempt(target: URL, list: string): boolean {
   const port = target.port || (target.protocol === "https:" ? "443" : "80");

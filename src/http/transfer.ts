@@ -1,8 +1,8 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { isError } from "../capture/text.js";
-import { PulseError } from "../errors.js";
-import { reasonOf } from "./aborts.js";
+import { reasonOf } from "../base/aborts.js";
+import { PulseError } from "../base/errors.js";
+import { isError } from "../base/text/text.js";
 
 /** What is sent, of a known length; it is opened anew for each attempt. */
 export interface Body {
@@ -32,15 +32,19 @@ export interface Transfer {
 
 /** Bytes in a millisecond. */
 const SLOWEST_RECEIVER = 2 * 1024;
-/** How long a receiver may be silent after a body has ended, since it is still handing on or putting together so many bytes: milliseconds. */
+/**
+ * How long a receiver may be silent after a body has ended, since it is still handing on or putting together so many
+ * bytes: milliseconds.
+ */
 export const receiverMs = (bytes: number): number => bytes / SLOWEST_RECEIVER;
 /** How often it is looked whether there was progress. */
 const LOOK_MS = 1_000;
 
 /**
- * Carries out a request: sends the body as fast as the other end takes it, and gives the answer as soon as it begins, even if that is
- * before the body's end. However long it takes, it goes on for as long as something comes or goes.
- * @throws what has ended it: the connection's error, that of reading the body, the signal's reason, or PulseError `STORE_UNAVAILABLE`.
+ * Carries out a request: sends the body as fast as the other end takes it, and gives the answer as soon as it begins,
+ * even if that is before the body's end. However long it takes, it goes on for as long as something comes or goes.
+ * @throws what has ended it: the connection's error, that of reading the body, the signal's reason, or PulseError
+ * `STORE_UNAVAILABLE`.
  */
 export function transfer(name: string, begin: () => ClientRequest, options: Transfer): Promise<IncomingMessage> {
   const { body, handles = 0, idleMs, signal, hold = false, onSent } = options;
@@ -74,7 +78,12 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
         bytes = seen;
         since = now;
       } else if (now - since >= allowedMs)
-        fail(new PulseError("STORE_UNAVAILABLE", `${name} has neither taken nor sent anything for ${Math.round(allowedMs)} ms.`));
+        fail(
+          new PulseError(
+            "STORE_UNAVAILABLE",
+            `${name} has neither taken nor sent anything for ${Math.round(allowedMs)} ms.`,
+          ),
+        );
     };
     const timer = setInterval(look, Math.max(1, Math.min(LOOK_MS, idleMs / 4)));
     if (!hold) timer.unref();

@@ -14,7 +14,10 @@ export function moduleOf({ protocol }: URL): typeof import("node:http") | typeof
   return process.getBuiltinModule(protocol === "https:" ? "node:https" : "node:http");
 }
 
-/** Connects over TLS through a proxy, as an agent's `createConnection` (which may also call back later, as its type does not say). */
+/**
+ * Connects over TLS through a proxy, as an agent's `createConnection` (which may also call back later, as its type does
+ * not say).
+ */
 export function connectThrough(proxy: URL, target: Target, withinMs: number, done: Connected): void {
   const { host, port, headers: login } = proxyAddress(proxy);
   const address = `${target.host}:${target.port}`;

@@ -1,10 +1,13 @@
-import { messageOf, PulseError } from "../errors.js";
+import { messageOf, PulseError } from "../base/errors.js";
 import { proxySpeaksNoTls, speaksNoTls } from "./wrong-scheme.js";
 
 /** What helps when a server's certificate is not trusted. */
 export const TRUST = "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH.";
 
-/** The error of a connection that failed: `name` is what could not be reached, through which proxy; `useless`: the variable of one that was not used. */
+/**
+ * The error of a connection that failed: `name` is what could not be reached, through which proxy; `useless`: the
+ * variable of one that was not used.
+ */
 export function unreachable(name: string, error: unknown, proxy: URL | undefined, useless?: string): PulseError {
   if (error instanceof PulseError) return error;
   const code = String((error as { code?: unknown } | null)?.code ?? "");
@@ -13,14 +16,20 @@ export function unreachable(name: string, error: unknown, proxy: URL | undefined
   const isTls = isTlsProblem(code) && !noTls;
   const why = noTls ? proxySpeaksNoTls(proxy as URL) : firstLine(error);
   const trust = isTls ? ` ${TRUST}` : "";
-  const direct = useless === undefined ? "" : ` It was tried without a proxy: ${useless} is not the address of an http or https proxy.`;
+  const direct =
+    useless === undefined
+      ? ""
+      : ` It was tried without a proxy: ${useless} is not the address of an http or https proxy.`;
   const detail = `${name} cannot be reached${proxy ? ` through the proxy ${proxy.host}` : ""}: ${why}.${direct}${trust}`;
   return new PulseError(isTls ? "TLS_FAILED" : "STORE_UNAVAILABLE", detail, error);
 }
 
 /** The server is trusted, but not under the name it was called by: no further certificate helps. */
 function otherName(name: string, error: unknown): PulseError {
-  const names = String((error as { cert?: { subjectaltname?: unknown } }).cert?.subjectaltname ?? "").replace(/\b(DNS|IP Address):/g, "");
+  const names = String((error as { cert?: { subjectaltname?: unknown } }).cert?.subjectaltname ?? "").replace(
+    /\b(DNS|IP Address):/g,
+    "",
+  );
   const there = names === "" ? "" : ` (${names})`;
   const detail = `The certificate of ${name} is for other names${there}: use one of them in the tracking URI, or a certificate that has this one.`;
   return new PulseError("TLS_FAILED", detail, error);

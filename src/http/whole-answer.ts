@@ -13,7 +13,9 @@ export interface HttpAnswer {
   readonly redirectedTo?: string | undefined;
 }
 
-/** Reads an answer to its end; of a long error only the beginning is kept, a long success (above 16 MiB) is an error. */
+/**
+ * Reads an answer to its end; of a long error only the beginning is kept, a long success (above 16 MiB) is an error.
+ */
 export function read(response: IncomingMessage, done: (error: unknown, text: string) => void): void {
   const chunks: Buffer[] = [];
   let bytes = 0;

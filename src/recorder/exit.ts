@@ -1,11 +1,11 @@
 import timers from "node:timers";
-import { leaving } from "../context/detached.js";
-import type { TerminalStatus } from "../entities.js";
-import { sharedByProcess } from "../registry.js";
+import { leaving } from "../base/detached.js";
+import type { TerminalStatus } from "../base/entities.js";
+import { sharedByProcess } from "../base/shared-state.js";
+import type { UnfinishedEnd } from "./buffer/unfinished.js";
 import type { Recorder } from "./recorder.js";
 import { signals, survived } from "./stop-signal.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
-import type { UnfinishedEnd } from "./unfinished.js";
 
 const { setImmediate, setTimeout } = timers;
 
@@ -30,7 +30,10 @@ export function watchLeaving(): void {
   sharedByProcess("leaving", () => process.prependListener("beforeExit", beginLeaving));
 }
 
-/** Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after `process.exit()`). */
+/**
+ * Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after
+ * `process.exit()`).
+ */
 export function guardAtExit(recorder: Recorder): void {
   sharedByProcess("exit listeners", () => {
     process.on("beforeExit", () => {
@@ -62,14 +65,16 @@ export function guardAtExit(recorder: Recorder): void {
     });
     return true;
   });
-  // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have said it by then.)
+  // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have
+  // said it by then.)
   sharedByProcess("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
 }
 
 /**
- * Delivery takes turns of the loop, and after them Node says `beforeExit` once more: whoever records something each time would keep the process for
- * ever. So it is delivered again only when something was recorded by code that runs for a reason of its own; the rest is written down at `exit`.
+ * Delivery takes turns of the loop, and after them Node says `beforeExit` once more: whoever records something each
+ * time would keep the process for ever. So it is delivered again only when something was recorded by code that runs for
+ * a reason of its own; the rest is written down at `exit`.
  */
 const departure = { recorded: -1 };
 
@@ -109,11 +114,14 @@ function isEntryUnsettled(): boolean {
 }
 
 /**
- * Vitest ends the threads of its pools without an exit; what it calls back before that, it waits for. Nothing is written from then on: a thread that is
- * ended in the middle of a write has the SQLite driver abort the process, as above.
+ * Vitest ends the threads of its pools without an exit; what it calls back before that, it waits for. Nothing is
+ * written from then on: a thread that is ended in the middle of a write has the SQLite driver abort the process, as
+ * above.
  */
 function joinTestRunner(): void {
-  const { __vitest_worker__: runner } = globalThis as { __vitest_worker__?: { onCleanup?(callback: () => Promise<unknown>): void } };
+  const { __vitest_worker__: runner } = globalThis as {
+    __vitest_worker__?: { onCleanup?(callback: () => Promise<unknown>): void };
+  };
   runner?.onCleanup?.(async () => {
     await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
     leave(ENDS.indexOf(PARTIAL) + 1);
@@ -138,7 +146,10 @@ const finishing = new WeakSet<Recorder>();
 const gaveUp = new WeakMap<Recorder, number>();
 const since = new WeakMap<Recorder, number>();
 
-/** Delivers at the end of the process, and what is recorded meanwhile, too, for as long as the store accepts and `patienceMs` allow. */
+/**
+ * Delivers at the end of the process, and what is recorded meanwhile, too, for as long as the store accepts and
+ * `patienceMs` allow.
+ */
 async function finish(recorder: Recorder): Promise<void> {
   if (gaveUp.get(recorder) === recorder.stats.delivered) return;
   finishing.add(recorder);
@@ -204,12 +215,14 @@ function kill(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal);
 }
 
-/** Nobody else handles the signal: open runs end, delivery gets its time, and the signal does what it would have done. */
+/**
+ * Nobody else handles the signal: open runs end, delivery gets its time, and the signal does what it would have done.
+ */
 async function die(signal: NodeJS.Signals): Promise<void> {
   signals.stopping = true;
   dying = true;
-  // A second signal, of whatever kind, kills as soon as everything is written down. Somebody has to listen all the time: Node drops a signal
-  // that has arrived when its last listener goes.
+  // A second signal, of whatever kind, kills as soon as everything is written down. Somebody has to listen all the
+  // time: Node drops a signal that has arrived when its last listener goes.
   for (const [each, listener] of signals.listeners) {
     process.on(each, kill);
     process.removeListener(each, listener);

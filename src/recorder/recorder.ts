@@ -1,36 +1,39 @@
 import timers from "node:timers";
-import type { ReadClock } from "../clock.js";
+import type { ReadClock } from "../base/clock.js";
+import { later, soon } from "../base/detached.js";
+import type { Diagnostics } from "../base/diagnostics.js";
+import type { ExperimentRef, TerminalStatus } from "../base/entities.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { demandStack } from "../base/stack-room.js";
 import type { Durability } from "../config/options.js";
-import { later, soon } from "../context/detached.js";
-import type { Diagnostics } from "../diagnostics.js";
-import type { ExperimentRef, TerminalStatus } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
-import { demandStack } from "../stack-room.js";
-import type { ReadyStore, RunChange, RunStart } from "../stores/tracking-store.js";
-import { Accounting } from "./accounting.js";
-import { Activities, type Activity } from "./activities.js";
+import type { ReadyStore, RunChange, RunStart } from "../contracts/tracking-store.js";
 import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
-import { MemoryBound } from "./buffer/memory-bound.js";
 import type { MemoryLog } from "./buffer/memory-log.js";
 import { RunBuffer } from "./buffer/run-buffer.js";
+import type { Unfinished, UnfinishedEnd } from "./buffer/unfinished.js";
+import { Accounting } from "./changes/accounting.js";
 import type { ItemKind } from "./changes/item-kinds.js";
 import { Dispatcher, MAX_TIMER_MS } from "./dispatch/dispatcher.js";
 import { LateRecords } from "./late-records.js";
+import { MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
-import { OutboxRecovery } from "./outbox/outbox-recovery.js";
 import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
+import { OutboxRecovery } from "./outbox-recovery.js";
+import { inMemory } from "./staging/upload-source.js";
 import { opensRun } from "./stop-signal.js";
 import { isMain, leaveIfAsked, sayBusy } from "./threads.js";
-import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
-import { inMemory } from "./uploads/upload-source.js";
+import { Activities, type Activity } from "./uploads/activities.js";
 import { type OpenRepository, UploadTarget } from "./uploads/upload-target.js";
 import { type LoggedContent, Uploads } from "./uploads/uploads.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { setTimeout, clearTimeout } = timers;
 
-/** So many items recorded without anything being taken are handed over from within the call that records the last of them. */
+/**
+ * So many items recorded without anything being taken are handed over from within the call that records the last of
+ * them.
+ */
 const HAND_OVER_ITEMS = 2_048;
 /** The same when some of them could not be handed over at once. */
 const AGAIN_ITEMS = 256;
@@ -101,7 +104,10 @@ export class Recorder {
   readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
   /** Who holds runs back that are not over. */
   readonly held: Set<Holder> = new Set();
-  /** Files are read when they are logged, as far as they are not large: where nothing is on disk that they could be linked to. */
+  /**
+   * Files are read when they are logged, as far as they are not large: where nothing is on disk that they could be
+   * linked to.
+   */
   readsFiles = false;
   #heir: OutboxRecovery | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
@@ -123,7 +129,11 @@ export class Recorder {
     this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
     this.accounting = new Accounting(diagnostics.stats);
-    this.#dispatcher = new Dispatcher({ ...options, turn: () => this.#late.settle(), onAway: () => this.#uploads?.doubt() });
+    this.#dispatcher = new Dispatcher({
+      ...options,
+      turn: () => this.#late.settle(),
+      onAway: () => this.#uploads?.doubt(),
+    });
     this.#keeper = new OutboxWriter({
       folder: outboxes,
       remote: !this.writesSync,
@@ -186,8 +196,8 @@ export class Recorder {
   }
 
   /**
-   * Has something recorded when this turn is over, and at the latest when somebody waits for delivery or the process may end. `about`: what it
-   * is read from.
+   * Has something recorded when this turn is over, and at the latest when somebody waits for delivery or the process
+   * may end. `about`: what it is read from.
    */
   late(record: () => void, about: unknown): void {
     const apart = (): void => this.#options.diagnostics.apart(record);
@@ -220,7 +230,8 @@ export class Recorder {
   async flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
     const end = performance.now() + timeoutMs;
     const waits = (): boolean => this.#activities.anyOf(log) || this.#uploads?.waitsFor(log) === true;
-    for (this.push(); waits() && performance.now() < end; this.push()) await this.#dispatcher.nextSettled(end - performance.now());
+    for (this.push(); waits() && performance.now() < end; this.push())
+      await this.#dispatcher.nextSettled(end - performance.now());
     const lost = this.#uploads?.lost.get(log);
     if (lost) throw lost;
     return !waits();
@@ -231,13 +242,19 @@ export class Recorder {
     return this.#options.store.tagOf?.(await this.#files.created(log), key);
   }
 
-  /** What a run's artifacts hold under a path, once the run is created and nothing is on its way there; undefined where there is no such file. */
+  /**
+   * What a run's artifacts hold under a path, once the run is created and nothing is on its way there; undefined where
+   * there is no such file.
+   */
   async storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
     this.#late.settleGrowing();
     return this.#files.stored(log, path);
   }
 
-  /** Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within the call that records. */
+  /**
+   * Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within
+   * the call that records.
+   */
   #handOverInTime(kind: ItemKind, items: number): void {
     const { clock, flushIntervalMs } = this.#options;
     const { pending } = this.accounting;
@@ -298,16 +315,17 @@ export class Recorder {
     const lost = `The program ended before all of ${JSON.stringify(path)} of run ${log.runKey} had come.`;
     return this.during(
       (activity) => this.#files.receive(log, path, chunks, activity),
-      (error) => this.#files.refuse(log, path, error instanceof PulseError ? error : new PulseError("LOST_AT_EXIT", lost)),
+      (error) =>
+        this.#files.refuse(log, path, error instanceof PulseError ? error : new PulseError("LOST_AT_EXIT", lost)),
       log,
       `the stream logged as ${JSON.stringify(path)} in run ${log.runKey}`,
     );
   }
 
   /**
-   * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for it. Should it fail, or the
-   * process end before, `otherwise` is done. Never rejects. `of`: the run it is for, where somebody may wait for that one alone; `source`: what
-   * somebody else has to give, in messages.
+   * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for
+   * it. Should it fail, or the process end before, `otherwise` is done. Never rejects. `of`: the run it is for, where
+   * somebody may wait for that one alone; `source`: what somebody else has to give, in messages.
    */
   async during(
     work: (activity: Activity) => Promise<void>,
@@ -333,7 +351,10 @@ export class Recorder {
     return this.#uploads;
   }
 
-  /** Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last accepted something. */
+  /**
+   * Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last
+   * accepted something.
+   */
   async flush(timeoutMs?: number): Promise<boolean> {
     this.#late.settle();
     this.#keeper.keepFresh();
@@ -343,7 +364,10 @@ export class Recorder {
       if (timeoutMs !== undefined) timeoutMs -= performance.now() - begun;
     }
     let kept = this.#keeper.own.lastSeq;
-    const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [log, log.recorded]);
+    const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [
+      log,
+      log.recorded,
+    ]);
     const files = this.#uploads?.mark() ?? [];
     const started = performance.now(); // not the time of day, which may be set back
     this.#dispatcher.wake();
@@ -359,9 +383,14 @@ export class Recorder {
         targets.pop();
       }
       const uploads = this.#uploads?.waits(files) ?? "no";
-      if (targets.length === 0 && uploads !== "yes" && !this.#keeper.own.waitsUpTo(kept)) return !waits && !denied.any && uploads === "no";
+      if (targets.length === 0 && uploads !== "yes" && !this.#keeper.own.waitsUpTo(kept))
+        return !waits && !denied.any && uploads === "no";
       const now = performance.now();
-      const accepted = Math.max(started, this.#dispatcher.lastAccepted, this.#uploads?.dispatcher.lastAccepted ?? started);
+      const accepted = Math.max(
+        started,
+        this.#dispatcher.lastAccepted,
+        this.#uploads?.dispatcher.lastAccepted ?? started,
+      );
       const left = Math.min(
         accepted + this.exitTimeoutMs - now,
         timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
@@ -377,7 +406,12 @@ export class Recorder {
   /** Says that flush() gave up on a store that does not answer; of one that refuses it is said already why. */
   #saySlow(ms: number): void {
     const all = [this.#dispatcher, this.#uploads?.dispatcher];
-    if (this.exitTimeoutMs === 0 || all.some((each) => (each?.refusingFor ?? 0) > 0) || !all.some((each) => each?.unanswered)) return;
+    if (
+      this.exitTimeoutMs === 0 ||
+      all.some((each) => (each?.refusingFor ?? 0) > 0) ||
+      !all.some((each) => each?.unanswered)
+    )
+      return;
     const detail = `flush() gave up: ${this.store.uri} has taken nothing for ${Math.round(ms)} ms (exitTimeoutMs), and ${this.accounting.pending} changes wait.`;
     this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", detail), "flush");
   }
@@ -391,7 +425,8 @@ export class Recorder {
       const last = Math.max(started, this.#activities.lastProgress, this.#dispatcher.lastAccepted);
       const left = Math.min(started + timeoutMs, last + this.exitTimeoutMs) - performance.now();
       if (left <= 0) {
-        for (const source of this.#activities.sources(some)) this.#saySilent(source, Math.round(performance.now() - last));
+        for (const source of this.#activities.sources(some))
+          this.#saySilent(source, Math.round(performance.now() - last));
         return false;
       }
       await this.#dispatcher.nextSettled(left);
@@ -411,8 +446,8 @@ export class Recorder {
   }
 
   /**
-   * Keeps the process while somebody waits for news of a run, for `patienceMs` at most: then `late` is told what has become of it.
-   * Gives how to end the wait.
+   * Keeps the process while somebody waits for news of a run, for `patienceMs` at most: then `late` is told what has
+   * become of it. Gives how to end the wait.
    */
   hold(log: RunBuffer, late: (error: PulseError) => void): () => void {
     this.#keeper.follow(log);
@@ -449,7 +484,10 @@ export class Recorder {
     this.#closeAtExit();
   }
 
-  /** Other people's `exit` listeners may still record something; a worker's thread goes, and the process, which has its locks, stays. */
+  /**
+   * Other people's `exit` listeners may still record something; a worker's thread goes, and the process, which has its
+   * locks, stays.
+   */
   #closeAtExit(): void {
     if (isMain()) this.#keeper.own.rest();
     else this.#keeper.own.close();
@@ -468,7 +506,10 @@ export class Recorder {
     this.#options.diagnostics.sayAll();
   }
 
-  /** Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with `status`. */
+  /**
+   * Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with
+   * `status`.
+   */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
     this.#late.settle();
@@ -612,7 +653,10 @@ export class Recorder {
     this.writeSync(); // tags of files that cannot be stored
   }
 
-  /** Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the outbox. */
+  /**
+   * Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the
+   * outbox.
+   */
   #keepAll(): boolean {
     this.writeSync();
     const queued = this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
@@ -620,7 +664,9 @@ export class Recorder {
     return this.#keeper.keepFresh() && queued && files;
   }
 
-  /** Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them. */
+  /**
+   * Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them.
+   */
   #openLogs(): RunBuffer[] {
     const unheard = this.#queue.all().filter((log) => !log.ended && log.ids === undefined);
     return [...new Set([...this.#keeper.open, ...unheard, ...this.#keeper.openLogs])];
@@ -640,7 +686,8 @@ export class Recorder {
     if (this.writesSync) while (written === true) written = this.#dispatcher.writeSync(this.exitTimeoutMs);
     this.#keeper.keepQueued(this.#queue.all());
     if (this.#settledChanges) return;
-    if (!this.#keeper.keepFresh() || this.#queue.all().length > 0) this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
+    if (!this.#keeper.keepFresh() || this.#queue.all().length > 0)
+      this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
     if (this.#settledChanges) return;
     if (this.#keeper.own.safe) this.#keeper.sayKept();
     else this.#keeper.loseKept();
@@ -651,7 +698,10 @@ export class Recorder {
     return this.accounting.pending === 0;
   }
 
-  /** Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it is not. */
+  /**
+   * Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it
+   * is not.
+   */
   #tooLate(log: RunBuffer, bytes: number, items: number): void {
     if (this.#ended === "exited") {
       log.enqueue();

@@ -1,4 +1,4 @@
-import { sharedByProcess } from "../registry.js";
+import { sharedByProcess } from "../base/shared-state.js";
 
 /** Our listeners of signals, and what has come of them. Of all loaded copies of the package. */
 interface Signals {
@@ -15,8 +15,8 @@ export const signals: Signals = sharedByProcess("signals", () => ({ listeners: n
 export const survived: Set<() => void> = sharedByProcess("survived signals", () => new Set<() => void>());
 
 /**
- * A run is opened: a program that does so in a later turn than the one in which a signal came has survived it. The signal still counts for the
- * runs that were open when it came, and for no others.
+ * A run is opened: a program that does so in a later turn than the one in which a signal came has survived it. The
+ * signal still counts for the runs that were open when it came, and for no others.
  */
 export function opensRun(): void {
   if (signals.turned !== true) return;

@@ -1,10 +1,11 @@
 import { types } from "node:util";
-import { systemClock } from "../clock.js";
+import { systemClock } from "../base/clock.js";
 
 /**
- * The threads of a process share these cells. When the process exits, its workers are torn down wherever they are; a worker that is in the
- * middle of a write then has the SQLite driver abort the process (Node 20, exit code 134), and what it holds in memory is lost. So the
- * main thread asks its workers to write everything and to leave, and waits for them for a moment.
+ * The threads of a process share these cells. When the process exits, its workers are torn down wherever they are; a
+ * worker that is in the middle of a write then has the SQLite driver abort the process (Node 20, exit code 134), and
+ * what it holds in memory is lost. So the main thread asks its workers to write everything and to leave, and waits for
+ * them for a moment.
  */
 const KEY = "pulse-mlflow/1 exit";
 /** The process exits. */
@@ -49,14 +50,19 @@ let cells: Int32Array | undefined;
 /** What this worker does when its process exits. */
 let leave: ((how: number) => void) | undefined;
 
-/** Has a worker `leave` when the process exits, told `how` by the main thread; once, and not when it has ended by itself before and said so. */
+/**
+ * Has a worker `leave` when the process exits, told `how` by the main thread; once, and not when it has ended by itself
+ * before and said so.
+ */
 export function joinThreads(leaving: (how: number) => void): void {
   cells ??= findCells();
   if (isMain() || cells === undefined) return;
   Atomics.add(cells, WORKERS, 1);
   leave = leaving;
   // A worker that waits is woken; one that records looks itself.
-  const { waitAsync } = Atomics as unknown as { waitAsync?(cells: Int32Array, index: number, value: number): { value: unknown } };
+  const { waitAsync } = Atomics as unknown as {
+    waitAsync?(cells: Int32Array, index: number, value: number): { value: unknown };
+  };
   Promise.resolve(waitAsync?.(cells, EXITING, 0).value)
     .then(leaveIfAsked)
     .catch(() => undefined);
@@ -99,7 +105,10 @@ export function askWorkers(how: number): void {
   Atomics.notify(cells, EXITING);
 }
 
-/** Waits until they have, if they may hold something: for a moment to hear of it, and for those that have heard until they are done. */
+/**
+ * Waits until they have, if they may hold something: for a moment to hear of it, and for those that have heard until
+ * they are done.
+ */
 export function awaitWorkers(): void {
   if (cells === undefined || !isMain() || Atomics.load(cells, BUSY_UNTIL) < seconds()) return;
   const began = performance.now();

@@ -1,6 +1,6 @@
+import type { StoredIds } from "../contracts/tracking-store.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
 import type { Recorder } from "../recorder/recorder.js";
-import type { StoredIds } from "../stores/tracking-store.js";
 
 /** Waits for the id under which the store knows a run. */
 export function awaitedId(recorder: Recorder, log: RunBuffer): Promise<string> {

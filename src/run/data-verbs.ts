@@ -1,14 +1,14 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { types } from "node:util";
+import { PulseError } from "../base/errors.js";
+import { REDACTED } from "../base/text/redact.js";
+import { shownValue } from "../base/wrong-input.js";
 import { noContent } from "../capture/artifacts.js";
-import { REDACTED } from "../capture/redact.js";
-import { PulseError } from "../errors.js";
 import type { RunBuffer } from "../recorder/buffer/run-buffer.js";
+import { heldText, sourceFile } from "../recorder/staging/upload-source.js";
 import { failureTag } from "../recorder/uploads/upload-queue.js";
-import { heldText, sourceFile } from "../recorder/uploads/upload-source.js";
 import type { LoggedContent } from "../recorder/uploads/uploads.js";
-import { shownValue } from "../wrong-input.js";
 import { type ArtifactStream, chunksOf, drained, isStream } from "./files/chunks.js";
 import { givenPath, isBlob, isoOf, joined, kindOf, localText, refusal, textDoubt } from "./files/content.js";
 import { figureFile } from "./files/figure.js";
@@ -20,10 +20,10 @@ import { checkTablePath, type TableRows } from "./files/table.js";
 import { RunTables, type TablesOptions } from "./files/tables.js";
 import { yamlText } from "./files/yaml.js";
 import { type Dataset, type InputOptions, newInput } from "./inputs.js";
-import type { MetricOptions } from "./metric-value.js";
-import { Steps } from "./steps.js";
-import { type Place, sayRedacted, warnAt } from "./values.js";
-import { needRun, optionsOf } from "./verb-arguments.js";
+import { Steps } from "./metrics/steps.js";
+import type { MetricOptions } from "./verbs/metric-value.js";
+import { type Place, sayRedacted, warnAt } from "./verbs/values.js";
+import { needRun, optionsOf } from "./verbs/verb-arguments.js";
 
 /** Bytes as they come. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
@@ -31,15 +31,17 @@ export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
 /** How a file is logged. */
 export interface ArtifactOptions {
   /**
-   * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is kept by a second name (a hard link), which is quick and
-   * safe from its removal and replacement, but not from being written to in place. @default false
+   * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is
+   * kept by a second name (a hard link), which is quick and safe from its removal and replacement, but not from being
+   * written to in place. @default false
    */
   readonly copy?: boolean | undefined;
 }
 
 /**
- * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and returns: storing goes on in the
- * background, and what is wrong with a file is said once and fails nothing else. (The base of `Run`.)
+ * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and
+ * returns: storing goes on in the background, and what is wrong with a file is said once and fails nothing else. (The
+ * base of `Run`.)
  */
 export abstract class DataVerbs {
   /** The tags of each dataset logged. */
@@ -57,10 +59,10 @@ export abstract class DataVerbs {
   protected abstract get place(): Place & { readonly id: string };
 
   /**
-   * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
-   * another context is warned of once.
-   * @example
-   * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
+   * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a
+   * second one with another context is warned of once.
+   * @example run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url:
+   * "https://example.com/iris.csv" } }, { context: "training" });
    */
   logInput(dataset: Dataset, options: InputOptions = {}): void {
     needRun(this, "logInput");
@@ -71,8 +73,9 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need not stay: once this returns it may be removed or
-   * replaced, where it lies on the same file system as the outbox; else once `await flush()` has resolved.
+   * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need
+   * not stay: once this returns it may be removed or replaced, where it lies on the same file system as the outbox;
+   * else once `await flush()` has resolved.
    * @example
    * ```ts
    * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
@@ -89,7 +92,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not followed unless asked for.
+   * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not
+   * followed unless asked for.
    * @example
    * ```ts
    * mkdirSync("out", { recursive: true });
@@ -100,9 +104,15 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logArtifacts", localDir, () => {
       const root = resolve(localText("logArtifacts", "a folder", localDir));
-      const { copy, ...which } = this.#options("logArtifacts", options, ["include", "exclude", "followSymlinks", "copy"]);
+      const { copy, ...which } = this.#options("logArtifacts", options, [
+        "include",
+        "exclude",
+        "followSymlinks",
+        "copy",
+      ]);
       const { files, skipped } = filesIn(root, which);
-      for (const file of files) this.#guard("logArtifacts", file, () => this.#file(resolve(root, file), joined(artifactPath, file), copy));
+      for (const file of files)
+        this.#guard("logArtifacts", file, () => this.#file(resolve(root, file), joined(artifactPath, file), copy));
       const left = leftOut(which, files, skipped);
       if (left !== undefined) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${left}`, localDir);
     });
@@ -116,7 +126,8 @@ export abstract class DataVerbs {
   logText(text: string, artifactFile: string): void {
     if (this.log === undefined) return;
     this.#guard("logText", artifactFile, () => {
-      if (typeof text !== "string") throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
+      if (typeof text !== "string")
+        throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
       const path = this.#pathOf(artifactFile);
       const doubt = textDoubt(text, path);
       if (doubt !== undefined) this.#warn("INVALID_VALUE", doubt, path);
@@ -125,8 +136,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client writes them. What stands under a
-   * name of a secret is replaced, as in params.
+   * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client
+   * writes them. What stands under a name of a secret is replaced, as in params.
    * @example
    * run.logDict({ layers: [64, 32] }, "config.json");
    */
@@ -143,7 +154,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in the background.
+   * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in
+   * the background.
    * @example
    * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
    */
@@ -159,8 +171,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a stream that breaks off is
-   * warned of, and stores nothing.
+   * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a
+   * stream that breaks off is warned of, and stores nothing.
    * @example
    * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
    */
@@ -173,15 +185,18 @@ export abstract class DataVerbs {
     let read: Promise<void> | undefined;
     this.#guard("logStream", artifactFile, () => {
       const path = this.#pathOf(artifactFile);
-      if (!isStream(stream)) throw new PulseError("INVALID_VALUE", `logStream needs a stream, got ${shownValue(stream)}.`);
+      if (!isStream(stream))
+        throw new PulseError("INVALID_VALUE", `logStream needs a stream, got ${shownValue(stream)}.`);
       read = this.#receive(path, stream);
     });
     await read;
   }
 
   /**
-   * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a record of single values is one
-   * row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
+   * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a
+   * record of single values is one row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is
+   * stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are
+   * null.
    * @example
    * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
    */
@@ -194,9 +209,18 @@ export abstract class DataVerbs {
       // Another handle of the run may have logged into its tables.
       this.#tables ??= recorder.ofRun(this.place.id, () => {
         const warn: TablesOptions["warn"] = (code, detail, about) => this.#warn(code, detail, about);
-        return new RunTables({ recorder, log, resumed: this.resumed, id: this.place.id, newId: () => this.place.host.clock.id(), warn });
+        return new RunTables({
+          recorder,
+          log,
+          resumed: this.resumed,
+          id: this.place.id,
+          newId: () => this.place.host.clock.id(),
+          warn,
+        });
       });
-      this.#tables.add(path, rows, (column, value) => this.#plain(path, types.isDate(value) ? isoOf(value) : value, { key: column }));
+      this.#tables.add(path, rows, (column, value) =>
+        this.#plain(path, types.isDate(value) ? isoOf(value) : value, { key: column }),
+      );
     });
   }
 
@@ -207,8 +231,9 @@ export abstract class DataVerbs {
    */
   logImage(image: ImageSource, artifactFile: string): void;
   /**
-   * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP thumbnails need `sharp`; without
-   * it files of bytes are their own thumbnail.) Without a step it is the highest so far of the key, plus one.
+   * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP
+   * thumbnails need `sharp`; without it files of bytes are their own thumbnail.) Without a step it is the highest so
+   * far of the key, plus one.
    */
   logImage(image: ImageSource, options: { readonly key: string } & MetricOptions): void;
   logImage(image: ImageSource, target: string | ({ readonly key: string } & MetricOptions)): void {
@@ -227,8 +252,9 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs `plotly.js-dist-min`, or
-   * `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or HTML.
+   * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs
+   * `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or
+   * HTML.
    * @example
    * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
    */
@@ -236,15 +262,22 @@ export abstract class DataVerbs {
     if (this.log === undefined) return;
     this.#guard("logFigure", artifactFile, () => {
       const { host } = this.place;
-      const file = figureFile(figure, this.#pathOf(artifactFile), (value) => jsonText(plainOf(host, value, { whole: true }).value));
+      const file = figureFile(figure, this.#pathOf(artifactFile), (value) =>
+        jsonText(plainOf(host, value, { whole: true }).value),
+      );
       this.#upload(file.path, Buffer.from(file.text));
       if (file.missing)
-        this.#warn("PACKAGE_MISSING", `logFigure: a page needs ${file.missing.join(", ")}; the figure is stored as ${file.path}`, "figure");
+        this.#warn(
+          "PACKAGE_MISSING",
+          `logFigure: a page needs ${file.missing.join(", ")}; the figure is stored as ${file.path}`,
+          "figure",
+        );
     });
   }
 
   /**
-   * @internal Logs what a decorated method gives as a file; `where`: which one, in messages. `{step}` in the name is how often it was logged in this run.
+   * @internal Logs what a decorated method gives as a file; `where`: which one, in messages. `{step}` in the name is
+   * how often it was logged in this run.
    */
   logContent(content: unknown, file: string, where: () => string): void {
     if (this.log === undefined) return;
@@ -254,7 +287,8 @@ export abstract class DataVerbs {
       path = file.replaceAll("{step}", String(this.#contentSteps.take(file)));
     }
     const kind = kindOf(content, path);
-    if (kind === undefined) this.#warn("INVALID_VALUE", `${where()}: ${noContent(path, content)}`, `${where()} ${file}`);
+    if (kind === undefined)
+      this.#warn("INVALID_VALUE", `${where()}: ${noContent(path, content)}`, `${where()} ${file}`);
     else if (kind === "path") this.#logLocal((content as { path: string }).path, path);
     else void this[kind](content as never, path);
   }
@@ -296,7 +330,11 @@ export abstract class DataVerbs {
   #withSlashes(path: string): string {
     if (!path.includes("\\")) return path;
     const other = path.replaceAll("\\", "/");
-    this.#warn("ARTIFACT_RENAMED", `The paths of artifacts have /; ${JSON.stringify(path)} is stored as ${JSON.stringify(other)}`, path);
+    this.#warn(
+      "ARTIFACT_RENAMED",
+      `The paths of artifacts have /; ${JSON.stringify(path)} is stored as ${JSON.stringify(other)}`,
+      path,
+    );
     return other;
   }
 
@@ -304,7 +342,11 @@ export abstract class DataVerbs {
     const { host } = this.place;
     const plain = plainOf(host, value, options);
     for (const name of plain.promises)
-      this.#warn("INVALID_VALUE", `${shownValue(name)} in ${path} is a promise, which is to be awaited; null is stored`, `${path} ${name}`);
+      this.#warn(
+        "INVALID_VALUE",
+        `${shownValue(name)} in ${path} is a promise, which is to be awaited; null is stored`,
+        `${path} ${name}`,
+      );
     if (plain.redacted) sayRedacted(host, JSON.stringify(path), "", REDACTED);
     return plain.value;
   }
@@ -336,7 +378,12 @@ export abstract class DataVerbs {
 
   #fail(verb: string, about: unknown, error: unknown): void {
     const { code, detail } = refusal(verb, about, error);
-    this.#warn(code, `${detail}; it is left out of the artifacts`, `${verb} ${typeof about === "string" ? about : ""}`, error);
+    this.#warn(
+      code,
+      `${detail}; it is left out of the artifacts`,
+      `${verb} ${typeof about === "string" ? about : ""}`,
+      error,
+    );
   }
 
   #warn(code: PulseError["code"], detail: string, about: string, cause?: unknown): void {

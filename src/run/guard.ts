@@ -1,8 +1,11 @@
 import { types } from "node:util";
-import { messageOf, PulseError } from "../errors.js";
-import type { RunHost } from "./run-host.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import type { RunHost } from "./verbs/run-host.js";
 
-/** @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is a warning, which says `what` failed. */
+/**
+ * @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is
+ * a warning, which says `what` failed.
+ */
 export function guard<R>(host: RunHost, what: string | (() => string), fn: () => R): R | undefined {
   try {
     const given = fn();

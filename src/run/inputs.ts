@@ -1,9 +1,9 @@
-import { cutText, withoutNul } from "../capture/keys.js";
-import type { DatasetInput, Tag } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
-import { nearest, shownValue } from "../wrong-input.js";
-import { type Place, textOf, warnAt } from "./values.js";
-import { optionsOf } from "./verb-arguments.js";
+import type { DatasetInput, Tag } from "../base/entities.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { cutText, withoutNul } from "../base/text/keys.js";
+import { nearest, shownValue } from "../base/wrong-input.js";
+import { type Place, textOf, warnAt } from "./verbs/values.js";
+import { optionsOf } from "./verbs/verb-arguments.js";
 
 /** A dataset that a run uses. */
 export interface Dataset {
@@ -13,7 +13,10 @@ export interface Dataset {
   readonly digest: string;
   /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
   readonly sourceType: string;
-  /** Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url: "https://…" }` (`http`). */
+  /**
+   * Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url:
+   * "https://…" }` (`http`).
+   */
   readonly source: string | object;
   /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
   readonly schema?: string | object | undefined;
@@ -30,11 +33,23 @@ export interface InputOptions {
 }
 
 /** What MLflow accepts, in characters. */
-const MAX = { name: 500, digest: 36, sourceType: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215, tagKey: 255, tagValue: 500 };
+const MAX = {
+  name: 500,
+  digest: 36,
+  sourceType: 36,
+  source: 65_535,
+  schema: 1_048_575,
+  profile: 16_777_215,
+  tagKey: 255,
+  tagValue: 500,
+};
 const FIELDS = ["name", "digest", "sourceType", "source", "schema", "profile"];
 const CONTEXT_TAG = "mlflow.data.context";
 
-/** @internal Makes the input of a run that has the given ones, by name and digest; undefined for one that it has, and for what is none. */
+/**
+ * @internal Makes the input of a run that has the given ones, by name and digest; undefined for one that it has, and
+ * for what is none.
+ */
 export function newInput(
   place: Place & { readonly id: string },
   known: Map<string, string>,
@@ -69,14 +84,18 @@ function datasetInput(place: Place, dataset: Dataset, options: InputOptions): Da
     if (typeof dataset !== "object" || dataset === null)
       return wrong(`a dataset, { name, digest, sourceType, source }, got ${shownValue(dataset)}`);
     const { name, digest, sourceType, source, schema, profile } = dataset;
-    const missing = Object.entries({ name, digest, sourceType, source }).filter(([, value]) => value === undefined || value === null);
+    const missing = Object.entries({ name, digest, sourceType, source }).filter(
+      ([, value]) => value === undefined || value === null,
+    );
     if (missing.length > 0) {
       const there = Object.keys(dataset).filter((field) => !FIELDS.includes(field));
       const meant = there.map((field) => [field, nearest(field, FIELDS)]).find(([, near]) => near !== undefined);
       const hint = meant ? ` (did you mean ${JSON.stringify(meant[1])} by ${shownValue(meant[0])}?)` : "";
       return wrong(`a dataset with ${missing.map(([field]) => field).join(", ")}${hint}`);
     }
-    const odd = Object.keys(dataset).find((field) => !FIELDS.includes(field) && Object.getPrototypeOf(dataset) === Object.prototype);
+    const odd = Object.keys(dataset).find(
+      (field) => !FIELDS.includes(field) && Object.getPrototypeOf(dataset) === Object.prototype,
+    );
     if (odd !== undefined) {
       const todo =
         odd === "context" || odd === "tags"
@@ -118,5 +137,8 @@ function tagsOf(place: Place, { context, tags = {} }: InputOptions): Tag[] {
   const said = context === undefined ? tags : { ...tags, [CONTEXT_TAG]: context };
   return Object.entries(said)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ({ key: cutText(withoutNul(key), MAX.tagKey), value: textOf(place, key, value, MAX.tagValue, place.method) }));
+    .map(([key, value]) => ({
+      key: cutText(withoutNul(key), MAX.tagKey),
+      value: textOf(place, key, value, MAX.tagValue, place.method),
+    }));
 }

@@ -1,14 +1,15 @@
+import { PulseError } from "../base/errors.js";
+import { type Check, checkOptions, wrongInput } from "../base/wrong-input.js";
 import { isRecord } from "../capture/params.js";
-import { PulseError } from "../errors.js";
+import type { StoredIds } from "../contracts/tracking-store.js";
 import type { Recorder } from "../recorder/recorder.js";
-import type { StoredIds } from "../stores/tracking-store.js";
-import { type Check, checkOptions, wrongInput } from "../wrong-input.js";
+import { activeHost, OFF } from "./default-host.js";
 import { checkContent } from "./files/content.js";
-import { activeHost, OFF, scopes } from "./host.js";
-import type { MetricValue } from "./metric-value.js";
 import { openRun } from "./open-run.js";
 import type { Run } from "./run.js";
-import type { RunHost } from "./run-host.js";
+import { scopes } from "./scope.js";
+import type { MetricValue } from "./verbs/metric-value.js";
+import type { RunHost } from "./verbs/run-host.js";
 
 /** One finished run, whole. */
 export interface ExperimentLog {
@@ -19,8 +20,8 @@ export interface ExperimentLog {
   readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
   /**
-   * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and objects for names that end in
-   * `.json` or `.yaml`.
+   * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and
+   * objects for names that end in `.json` or `.yaml`.
    */
   readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
   /** @default the configured one */
@@ -60,17 +61,27 @@ export interface Lease {
   readonly release: (timeoutMs?: number) => Promise<void>;
 }
 
-/** @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile. */
+/**
+ * @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile.
+ */
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string) => Lease): Promise<LoggedExperiment> {
   checkOptions("logExperiment", log, CHECKS);
   if (log.experiment === undefined) throw wrongInput("logExperiment", "experiment", CHECKS.experiment[0], undefined);
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
-  for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file); // before there is a run
+  // Before there is a run
+  for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file);
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);
   const { host, release } =
-    log.trackingUri === undefined ? { host: activeHost(scopes.get()), release: async () => undefined } : lease(log.trackingUri);
+    log.trackingUri === undefined
+      ? { host: activeHost(scopes.get()), release: async () => undefined }
+      : lease(log.trackingUri);
   try {
-    const run = openRun(host, { experiment: log.experiment, fallbackExperiment: undefined, name: log.runName ?? "run", parent: undefined });
+    const run = openRun(host, {
+      experiment: log.experiment,
+      fallbackExperiment: undefined,
+      name: log.runName ?? "run",
+      parent: undefined,
+    });
     const trouble: { last?: PulseError } = {};
     const stored = new Promise<StoredIds>((resolve, reject) => {
       run.watch({

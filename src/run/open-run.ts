@@ -1,16 +1,17 @@
-import { cutText, sanitizeKey, withoutNul } from "../capture/keys.js";
-import { REDACTED } from "../capture/redact.js";
-import { shortText } from "../capture/text.js";
-import { type ExperimentRef, LIMITS, type Tag } from "../entities.js";
-import { messageOf, PulseError } from "../errors.js";
+import type { ExperimentRef, Tag } from "../base/entities.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { cutText, sanitizeKey, withoutNul } from "../base/text/keys.js";
+import { LIMITS } from "../base/text/limits.js";
+import { REDACTED } from "../base/text/redact.js";
+import { shortText } from "../base/text/text.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
-import type { Scope } from "./host.js";
 import { madeUpName } from "./made-up-name.js";
+import { tagsOf } from "./metrics/schema.js";
 import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
-import type { RunHost } from "./run-host.js";
-import { tagsOf } from "./schema.js";
-import { eachOf, type Place, sayRedacted, textOf, warnAt } from "./values.js";
+import type { Scope } from "./scope.js";
+import type { RunHost } from "./verbs/run-host.js";
+import { eachOf, type Place, sayRedacted, textOf, warnAt } from "./verbs/values.js";
 
 /** How a run is to be opened. */
 export interface OpenRequest {
@@ -33,7 +34,9 @@ export interface OpenRequest {
   readonly method?: string | undefined;
 }
 
-/** From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more. */
+/**
+ * From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more.
+ */
 const MANY_RUNS = 10_000;
 const MOST_RUNS = 100_000;
 
@@ -55,7 +58,8 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const resumeId = place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined);
   const named = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
-  // Only the store knows in which experiment a run is that was made elsewhere; it and its children belong there, whatever is configured here.
+  // Only the store knows in which experiment a run is that was made elsewhere; it and its children belong there,
+  // whatever is configured here.
   const of = resumeId ?? (experiment === undefined ? place?.parentRunId : undefined);
   const ref = of === undefined ? named : { ...named, of };
   const at: Place = { host, method, runName: "", experiment: "name" in ref ? ref.name : ref.id };
@@ -83,10 +87,16 @@ const tooMany = new PulseError("TOO_MANY_RUNS", "There are too many runs already
 
 function sayMany(host: RunHost, what: string, count: number): void {
   if (count === MANY_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}.`, undefined, "many");
-  if (count >= MOST_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}; further ones are not recorded.`, undefined, "most");
+  if (count >= MOST_RUNS)
+    host.diagnostics.warn("TOO_MANY_RUNS", `${what}; further ones are not recorded.`, undefined, "most");
 }
 
-function experimentOf(host: RunHost, given: string | undefined, fallback: string | undefined, relative: Run | undefined): ExperimentRef {
+function experimentOf(
+  host: RunHost,
+  given: string | undefined,
+  fallback: string | undefined,
+  relative: Run | undefined,
+): ExperimentRef {
   if (given !== undefined) return named(host, given);
   // A child stays with its parent: MLflow shows children only within one experiment.
   if (relative && fallback === undefined) return relative.experimentRef;

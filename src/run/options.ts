@@ -1,13 +1,15 @@
+import { PulseError } from "../base/errors.js";
+import { type Check, checkOptions as check, shownValue, wrongInput } from "../base/wrong-input.js";
 import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import { isRecord } from "../capture/params.js";
 import type { Selector, Untyped } from "../capture/selector.js";
 import { artifactFault, metricsFault } from "../capture/selector-faults.js";
-import { PulseError } from "../errors.js";
-import { type Check, checkOptions as check, shownValue, wrongInput } from "../wrong-input.js";
 import type { Run } from "./run.js";
 
-/** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
+/**
+ * What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top.
+ */
 export type Nest = "child" | "join" | "root";
 
 /** A class of errors, also one whose constructor is not public. */
@@ -23,24 +25,28 @@ type RunParams<Path extends string, Args> =
 /** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
 export interface RunPlace {
   /**
-   * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its children that name no experiment
-   * are created there, too. Its default steps begin at 0 again. @default a new run
+   * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its
+   * children that name no experiment are created there, too. Its default steps begin at 0 again. @default a new run
    */
   readonly runId?: string | undefined;
   /**
-   * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is named. (MLflow shows children
-   * only there; a run that the store does not know has the child in the configured experiment.) @default none
+   * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is
+   * named. (MLflow shows children only there; a run that the store does not know has the child in the configured
+   * experiment.) @default none
    */
   readonly parentRunId?: string | undefined;
-  /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
+  /**
+   * A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or
+   * not. @default the run open here
+   */
   readonly parent?: Run | undefined;
   /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
   readonly description?: string | undefined;
 }
 
 /**
- * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a narrower result):
- * parameters of methods are compared both ways.
+ * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a
+ * narrower result): parameters of methods are compared both ways.
  */
 type Told<Parameters extends readonly unknown[], Returned> = { told(...parameters: Parameters): Returned }["told"];
 
@@ -52,49 +58,76 @@ interface Misnamed {
 
 /** Options without those that hold paths. */
 interface PathlessOptions<Result, Args> extends Misnamed {
-  /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
+  /**
+   * @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's
+   * "Default"
+   */
   readonly experiment?: string | undefined;
-  /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
+  /**
+   * At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or
+   * the function's name
+   */
   readonly runName?: string | Told<[args: Args], string> | undefined;
   /** Tags of the run. Those of a base class come first. */
   readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
   /** @default "child"; for `@Log…` methods of a tracked class "join" */
   readonly nest?: "child" | "join" | "root" | undefined;
   /**
-   * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
-   * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
+   * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all
+   * runs below it; what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each)
+   * and recorded after all when it fails. @default 1
    */
   readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
   /**
-   * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
-   * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
+   * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run
+   * `<name> (folded)` (below the run they were all made in, if it is one) with tag `pulse.folded` (how many calls),
+   * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of
+   * them failed). The first of them that fails is a run of its own instead. @default no limit
    */
   readonly maxRunsPerSecond?: number | undefined;
   /**
-   * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted together, whatever they are called.
-   * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and second: the others are counted as one
+   * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted
+   * together, whatever they are called.
+   * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and
+   * second: the others are counted as one
    */
   readonly foldKey?: string | undefined;
-  /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
+  /**
+   * Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a
+   * generator each value is asked about.
+   */
   readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
-  /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
+  /**
+   * Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag
+   * `pulse.ignored_error`; the error is thrown all the same.
+   */
   readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
   readonly when?: Told<[args: Args], boolean> | undefined;
   /**
-   * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by `configure()`, a
-   * configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and functions of its own without this option. @default false
+   * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by
+   * `configure()`, a configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and
+   * functions of its own without this option. @default false
    */
   readonly library?: boolean | undefined;
 }
 
-/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
+/**
+ * Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of
+ * the call's arguments.
+ */
 export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
-  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+  /**
+   * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
+   * class come first.
+   */
   readonly params?: RunParams<string, Args> | undefined;
 }
 
-/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
+/**
+ * Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a
+ * method.
+ */
 export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
   /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
   readonly metrics?: Selector<Result, Args> | undefined;
@@ -108,7 +141,10 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
   readonly artifacts?: ArtifactSelector | undefined;
   /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
   readonly metrics?: Metrics | undefined;
-  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
+  /**
+   * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
+   * class come first.
+   */
   readonly params?: RunParams<Param, Untyped[]> | undefined;
 }
 
@@ -129,13 +165,18 @@ interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOpt
   readonly params?: Unless<BadParam, Untyped>;
 }
 
-/** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
+/**
+ * Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them.
+ */
 export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> =
   Unless<BadMetric, Unless<BadParam, true>> extends true
     ? FunctionOptions<F, Metrics, Param, Args>
     : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
 
-/** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
+/**
+ * Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before
+ * them.
+ */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
   /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
   readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
@@ -180,7 +221,10 @@ const CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed>, Check> = {
   runName: ["a string or a function", (value) => typeof value === "string" || typeof value === "function"],
   params: [
     "a record, a list of argument names or a function",
-    (value) => typeof value === "function" || isRecord(value) || (Array.isArray(value) && value.every((name) => typeof name === "string")),
+    (value) =>
+      typeof value === "function" ||
+      isRecord(value) ||
+      (Array.isArray(value) && value.every((name) => typeof name === "string")),
   ],
   tags: ["a record or a function", (value) => typeof value === "function" || isRecord(value)],
   nest: ['"child", "join" or "root"', (value) => NESTS.has(value)],
@@ -191,11 +235,15 @@ const CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed>, Check> = {
   failOn: ["a function", isFunction],
   ignore: [
     "a list of error classes and names, or a function",
-    (value) => isFunction(value) || (Array.isArray(value) && value.every((each) => typeof each === "string" || isClass(each))),
+    (value) =>
+      isFunction(value) || (Array.isArray(value) && value.every((each) => typeof each === "string" || isClass(each))),
   ],
   metrics: [
     "a selector (path, list of paths, record or function)",
-    (value) => typeof value === "string" || typeof value === "function" || (typeof value === "object" && metricsFault(value) === undefined),
+    (value) =>
+      typeof value === "string" ||
+      typeof value === "function" ||
+      (typeof value === "object" && metricsFault(value) === undefined),
     metricsFault,
   ],
   artifacts: [
@@ -212,7 +260,10 @@ const PLACE_CHECKS: Record<keyof RunPlace, Check> = {
   runId: ["the id of a run", isId],
   parentRunId: ["the id of a run", isId],
   // Of another copy of the package, too.
-  parent: ["a run, as startRun() and currentRun() give it", (value) => typeof (value as Partial<Run> | null)?.logMetric === "function"],
+  parent: [
+    "a run, as startRun() and currentRun() give it",
+    (value) => typeof (value as Partial<Run> | null)?.logMetric === "function",
+  ],
   description: ["a string", (value) => typeof value === "string"],
 };
 
@@ -221,7 +272,8 @@ const PLACES = ["runId", "parentRunId", "parent"] as const;
 
 function checkPlace(user: string, options: Partial<RunPlace>): void {
   const given = PLACES.filter((name) => options[name] !== undefined);
-  if (given.length > 1) throw new PulseError("INVALID_OPTION", `${user}: ${given.join(" and ")} exclude each other; give one of them.`);
+  if (given.length > 1)
+    throw new PulseError("INVALID_OPTION", `${user}: ${given.join(" and ")} exclude each other; give one of them.`);
 }
 
 /**
@@ -243,7 +295,10 @@ function needNoText(user: string, options: unknown, example: string): void {
 const BLOCK_CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed> | keyof RunPlace, Check> = {
   ...CHECKS,
   ...PLACE_CHECKS,
-  params: ["a record or a function: the function of withRun has no arguments to take", (value) => isFunction(value) || isRecord(value)],
+  params: [
+    "a record or a function: the function of withRun has no arguments to take",
+    (value) => isFunction(value) || isRecord(value),
+  ],
 };
 
 /** @internal Checks the options of `withRun`, likewise. */
@@ -260,7 +315,10 @@ const START_CHECKS: Record<Exclude<keyof StartOptions, keyof Misnamed>, Check> =
   runName: ["a string", (value) => typeof value === "string"],
   params: ["a record", isRecord],
   tags: ["a record", isRecord],
-  nest: ['"child" or "root" (a run that is joined is not yours to end: use withRun)', (value) => value === "child" || value === "root"],
+  nest: [
+    '"child" or "root" (a run that is joined is not yours to end: use withRun)',
+    (value) => value === "child" || value === "root",
+  ],
   sample: ["a number from 0 to 1", isShare],
 };
 

@@ -1,28 +1,41 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
+import { systemClock } from "../base/clock.js";
+import type { ExperimentRef, TerminalStatus } from "../base/entities.js";
+import { PulseError } from "../base/errors.js";
+import { cutText, keyText, sanitizeKey } from "../base/text/keys.js";
+import { LIMITS } from "../base/text/limits.js";
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
-import { cutText, keyText, sanitizeKey } from "../capture/keys.js";
 import type { Thinning } from "../capture/metrics.js";
 import { isNumeric } from "../capture/path.js";
-import { systemClock } from "../clock.js";
-import { type ExperimentRef, LIMITS, type TerminalStatus } from "../entities.js";
-import { PulseError } from "../errors.js";
 import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.js";
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
+import type { UnfinishedEnd } from "../recorder/buffer/unfinished.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
-import type { UnfinishedEnd } from "../recorder/unfinished.js";
 import { awaitedId } from "./awaited-id.js";
 import { DataVerbs } from "./data-verbs.js";
 import { keepLongText, longTextFile } from "./files/long-text.js";
-import { type Keyed, MendedKeys } from "./mended-keys.js";
-import type { MetricOptions, MetricValue } from "./metric-value.js";
-import type { RunHost } from "./run-host.js";
-import { type Schema, schemaFault, schemaOf } from "./schema.js";
-import { Series } from "./series.js";
+import { type Keyed, MendedKeys } from "./metrics/mended-keys.js";
+import { type Schema, schemaFault, schemaOf } from "./metrics/schema.js";
+import { Series } from "./metrics/series.js";
+import { Steps } from "./metrics/steps.js";
 import { processSource } from "./source-tags.js";
-import { Steps } from "./steps.js";
-import { eachOf, integerOf, keyTag, numberOf, redactedText, sayCut, sayMended, sayNoNumber, textOf, warnAt } from "./values.js";
-import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verb-arguments.js";
+import type { MetricOptions, MetricValue } from "./verbs/metric-value.js";
+import type { RunHost } from "./verbs/run-host.js";
+import {
+  eachOf,
+  integerOf,
+  keyTag,
+  numberOf,
+  redactedText,
+  sayCut,
+  sayMended,
+  sayNoNumber,
+  textOf,
+  warnAt,
+} from "./verbs/values.js";
+import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verbs/verb-arguments.js";
 
 /** @internal How a run is opened; everything in it is final. */
 export interface RunOpening {
@@ -47,7 +60,10 @@ export interface RunOpening {
 export class Run extends DataVerbs {
   /** 32 hex digits; in an embedded store also the id MLflow shows. */
   readonly id: string;
-  /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
+  /**
+   * Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one:
+   * only the store knows theirs.
+   */
   readonly experiment: string;
   /** @internal */
   readonly experimentRef: ExperimentRef;
@@ -74,7 +90,10 @@ export class Run extends DataVerbs {
   #ended = false;
   readonly #resumed: boolean;
 
-  /** @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off) the run forgets. */
+  /**
+   * @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off)
+   * the run forgets.
+   */
   constructor(host: RunHost | undefined, opening: RunOpening) {
     super();
     const { experiment, parent, resumeId, name, held, unrecorded } = opening;
@@ -110,10 +129,10 @@ export class Run extends DataVerbs {
   }
 
   /**
-   * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is recorded by asking for it.
-   * Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
-   * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs` (`KEPT_FOR_LATER` when it is on disk,
-   * else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
+   * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is
+   * recorded by asking for it. Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
+   * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs`
+   * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
    */
   serverId(): Promise<string> {
     const log = this.#log;
@@ -123,7 +142,8 @@ export class Run extends DataVerbs {
   }
 
   /**
-   * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn once.
+   * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn
+   * once.
    * @example
    * run.logMetric("loss", 0.42, { step: 3 });
    */
@@ -138,15 +158,20 @@ export class Run extends DataVerbs {
     if (!isRecordOf(this, "logMetrics", metrics, arguments.length) || this.#log === undefined) return;
     const given = options && metricOptions(this, "logMetrics", options);
     const timestamp = given?.timestamp ?? this.#host.clock.now();
-    eachOf(this, "logMetrics", metrics, (key, value, at) => this.capture(key, value, given?.step, timestamp, undefined, undefined, at));
+    eachOf(this, "logMetrics", metrics, (key, value, at) =>
+      this.capture(key, value, given?.step, timestamp, undefined, undefined, at),
+    );
   }
 
-  /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
+  /**
+   * Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once.
+   */
   logParam(key: string, value: unknown): void;
   /** @internal With the method that records it. */
   logParam(key: string, value: unknown, method: string | undefined, apart?: string): void;
   logParam(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
-    if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
+    if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined)
+      return;
     const clean = this.#keyOf("param", key, method, apart);
     const all = redactedText(this, clean, value, method);
     const text = cutText(all, LIMITS.paramValue);
@@ -249,14 +274,19 @@ export class Run extends DataVerbs {
     return this.#log;
   }
 
-  /** @internal Whether `captureRow` can record a result: nothing else has come before it, and nothing has to be looked at in it. */
+  /**
+   * @internal Whether `captureRow` can record a result: nothing else has come before it, and nothing has to be looked
+   * at in it.
+   */
   get takesRows(): boolean {
-    return this.#log !== undefined && this.#steps === undefined && this.#schema === undefined && this.#mended === undefined;
+    return (
+      this.#log !== undefined && this.#steps === undefined && this.#schema === undefined && this.#mended === undefined
+    );
   }
 
   /**
-   * @internal Records the metrics of one result, all with keys that need no mending: their values, and then the moment. (A selector may have
-   * recorded something meanwhile.)
+   * @internal Records the metrics of one result, all with keys that need no mending: their values, and then the moment.
+   * (A selector may have recorded something meanwhile.)
    */
   captureRow(keys: KeySet, row: readonly number[]): void {
     const log = this.#log as RunBuffer;
@@ -294,18 +324,25 @@ export class Run extends DataVerbs {
       return;
     }
     this.#steps ??= new Steps(this.#keys?.keys, this.#rows - 1);
-    const at = step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this, step, clean, method);
+    const at =
+      step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this, step, clean, method);
     this.#series ??= thinning && new Series();
     if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
     log.metric({
       key: clean,
       value: number,
-      timestamp: timestamp === undefined ? clock.now() : Math.max(0, integerOf(this, timestamp, "timestamp", clean, clock.now(), method)),
+      timestamp:
+        timestamp === undefined
+          ? clock.now()
+          : Math.max(0, integerOf(this, timestamp, "timestamp", clean, clock.now(), method)),
       step: at,
     });
   }
 
-  /** The key under which one of the user's is stored: two different ones of the run never have the same, and those of two places (`apart`) neither. */
+  /**
+   * The key under which one of the user's is stored: two different ones of the run never have the same, and those of
+   * two places (`apart`) neither.
+   */
   #keyOf(kind: Keyed, key: string, method: string | undefined, apart: string | undefined): string {
     const given = typeof key === "string" ? key : keyText(key);
     const clean = sanitizeKey(given);
@@ -330,7 +367,13 @@ export class Run extends DataVerbs {
       const which = `A value of metric ${JSON.stringify(key)} ${this.#ended ? "came after the run's end" : "is not finite"}`;
       warnAt(this, method, "INVALID_VALUE", `${which}; what is made of it leaves it out`, key);
     } else if (!this.#series.sum(key, value, kinds, this.#host.diagnostics)) {
-      warnAt(this, method, "CAPTURE_LIMIT", `Of the metrics of run ${this.id} only the first 200 keys are summed up`, "aggregates");
+      warnAt(
+        this,
+        method,
+        "CAPTURE_LIMIT",
+        `Of the metrics of run ${this.id} only the first 200 keys are summed up`,
+        "aggregates",
+      );
     }
   }
 

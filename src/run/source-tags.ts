@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import type { Tag } from "../entities.js";
-import { LIMITS } from "../entities.js";
+import type { Tag } from "../base/entities.js";
+import { LIMITS } from "../base/text/limits.js";
 
 /** The user and the source tags of every run of this process, as MLflow's Python client sets them. */
 export interface Source {

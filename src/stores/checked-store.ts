@@ -1,7 +1,7 @@
-import { shortHash } from "../capture/keys.js";
-import { REDACTED, redactText, shownText } from "../capture/redact.js";
-import { messageOf, PulseError } from "../errors.js";
-import { shared } from "../registry.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { shared } from "../base/shared-state.js";
+import { shortHash } from "../base/text/keys.js";
+import { REDACTED, redactText, shownText } from "../base/text/redact.js";
 import {
   type ArtifactPlace,
   type Finding,
@@ -14,7 +14,7 @@ import {
   refusedItems,
   type StoredIds,
   type TrackingStore,
-} from "./tracking-store.js";
+} from "../contracts/tracking-store.js";
 
 const BATCH_ITEMS = 1_000;
 /** Stands for the address of a store that has none. */
@@ -30,7 +30,10 @@ export function takeStore(store: TrackingStore): ReadyStore | undefined {
   return new CheckedStore(store);
 }
 
-/** An address without its credentials. What waits for one user must not be delivered as another: the name counts, as a hash, and the password does not. */
+/**
+ * An address without its credentials. What waits for one user must not be delivered as another: the name counts, as a
+ * hash, and the password does not.
+ */
 function addressOf(uri: string): string {
   const user = /^[^:]+:\/\/([^:@/?#]+)[:@]/.exec(uri)?.[1];
   const shown = redactText(uri);
@@ -38,8 +41,9 @@ function addressOf(uri: string): string {
 }
 
 /**
- * A store that somebody else has written, as the recorder is given it: what the contract leaves open is answered, and what it
- * answers itself is looked at, so that a mistake in it is said once instead of stopping delivery. Nothing is given up for one.
+ * A store that somebody else has written, as the recorder is given it: what the contract leaves open is answered, and
+ * what it answers itself is looked at, so that a mistake in it is said once instead of stopping delivery. Nothing is
+ * given up for one.
  */
 class CheckedStore implements ReadyStore {
   readonly uri: string;
@@ -57,7 +61,8 @@ class CheckedStore implements ReadyStore {
     this.uri = given.uri === undefined ? NO_ADDRESS : addressOf(given.uri);
     this.volatile = given.volatile === true;
     this.durable = given.uri !== undefined && !this.volatile;
-    if (given.applySync) this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.([...changes], waitMs));
+    if (given.applySync)
+      this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.([...changes], waitMs));
     if (given.tagOf) this.tagOf = (ids, key) => given.tagOf?.(ids, key);
     if (given.artifactsOf) this.artifactsOf = (ids) => given.artifactsOf?.(ids);
     if (given.runUrl) this.runUrl = (ids) => String(given.runUrl?.(ids));
@@ -103,7 +108,8 @@ class CheckedStore implements ReadyStore {
   }
 
   /**
-   * Gives the outcomes as they are. (A store is given a list of its own: one that takes things out of it must not take them from the recorder.)
+   * Gives the outcomes as they are. (A store is given a list of its own: one that takes things out of it must not take
+   * them from the recorder.)
    * @throws PulseError for what is none: the store counts as away, and everything is kept.
    */
   #checked(changes: readonly RunChange[], outcomes: unknown): readonly Outcome[] {
@@ -114,13 +120,21 @@ class CheckedStore implements ReadyStore {
 }
 
 function shownFinding({ what, verdict, detail, todo }: Finding): Finding {
-  return { what: shownText(String(what)), verdict, detail: shownText(String(detail)), ...(todo && { todo: shownText(String(todo)) }) };
+  return {
+    what: shownText(String(what)),
+    verdict,
+    detail: shownText(String(detail)),
+    ...(todo && { todo: shownText(String(todo)) }),
+  };
 }
 
 function isRefused(refused: unknown, most: number): boolean {
   if (!Array.isArray(refused)) return false;
   const isOne = (each: RefusedItems | undefined): boolean =>
-    typeof each?.key === "string" && Number.isSafeInteger(each.items) && each.items >= 0 && each.error instanceof PulseError;
+    typeof each?.key === "string" &&
+    Number.isSafeInteger(each.items) &&
+    each.items >= 0 &&
+    each.error instanceof PulseError;
   return refused.every(isOne) && refusedItems(refused) <= most;
 }
 
@@ -152,7 +166,9 @@ function faultOfOutcome(outcome: unknown, change: RunChange): string | undefined
       return error instanceof PulseError ? undefined : `outcome "${kind}" without a PulseError`;
     case "conflict":
       if (!Array.isArray(params) || params.length === 0) return 'outcome "conflict" without params';
-      return params.every((key) => change.params.some((param) => param.key === key)) ? undefined : "a conflict of params it was not given";
+      return params.every((key) => change.params.some((param) => param.key === key))
+        ? undefined
+        : "a conflict of params it was not given";
     default:
       return `an outcome of kind ${JSON.stringify(kind)}`;
   }

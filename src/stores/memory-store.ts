@@ -1,9 +1,9 @@
 import { MemoryRepository } from "../artifacts/memory.js";
-import type { ExperimentRef, Metric, Tag } from "../entities.js";
-import { PulseError } from "../errors.js";
+import type { ExperimentRef, Metric, Tag } from "../base/entities.js";
+import { PulseError } from "../base/errors.js";
+import type { ReadRun, TrackingReader } from "../contracts/tracking-reader.js";
+import { DONE, type Outcome, type ReadyStore, type RunChange, type StoredIds } from "../contracts/tracking-store.js";
 import type { StoredRun } from "./stored-run.js";
-import type { ReadRun, TrackingReader } from "./tracking-reader.js";
-import { DONE, type Outcome, type ReadyStore, type RunChange, type StoredIds } from "./tracking-store.js";
 
 const BATCH_ITEMS = 10_000;
 
@@ -38,7 +38,10 @@ export class MemoryStore implements ReadyStore, TrackingReader {
       params: Object.fromEntries(run.params),
       tags: Object.fromEntries(run.tags),
       metrics: Object.fromEntries(
-        [...run.metrics].map(([key, points]) => [key, points.map(({ step, timestamp, value }) => [step, timestamp, value] as const)]),
+        [...run.metrics].map(([key, points]) => [
+          key,
+          points.map(({ step, timestamp, value }) => [step, timestamp, value] as const),
+        ]),
       ),
       inputs: run.inputs,
     });
@@ -63,7 +66,10 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     if (create && !create.resume && !this.runs.has(runKey)) {
       const experimentId = this.#experiment(change.experiment);
       if (experimentId === undefined)
-        return { kind: "rejected", error: new PulseError("EXPERIMENT_NOT_FOUND", "There is no experiment with that id in this store.") };
+        return {
+          kind: "rejected",
+          error: new PulseError("EXPERIMENT_NOT_FOUND", "There is no experiment with that id in this store."),
+        };
       const tags = new Map(create.sourceTags.map((tag: Tag) => [tag.key, tag.value]));
       tags.set("mlflow.runName", create.name);
       if (create.parentKey !== undefined) tags.set("mlflow.parentRunId", create.parentKey);
@@ -83,7 +89,8 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     }
     const run = this.runs.get(runKey);
     if (run === undefined && end?.ifRunning) return DONE; // it never was created
-    if (run === undefined) return { kind: "rejected", error: new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in this store.`) };
+    if (run === undefined)
+      return { kind: "rejected", error: new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in this store.`) };
     if (create?.resume) {
       run.status = "RUNNING";
       run.endTime = undefined;
@@ -97,7 +104,8 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     }
     for (const metric of change.metrics) this.#metric(run, metric);
     for (const input of change.inputs)
-      if (!run.inputs.some(({ name, digest }) => name === input.name && digest === input.digest)) run.inputs.push(input);
+      if (!run.inputs.some(({ name, digest }) => name === input.name && digest === input.digest))
+        run.inputs.push(input);
     if (end && (run.status === "RUNNING" || !end.ifRunning)) {
       run.status = end.status;
       const points = end.ifRunning ? [...run.metrics.values()].flat().map(({ timestamp }) => timestamp) : [];

@@ -1,4 +1,4 @@
-import { DONE, type Outcome, type ReadyStore, type RunChange } from "./tracking-store.js";
+import { DONE, type Outcome, type ReadyStore, type RunChange } from "../contracts/tracking-store.js";
 
 const BATCH_ITEMS = 10_000;
 
@@ -14,7 +14,9 @@ export class NullStore implements ReadyStore {
   }
 
   applySync(changes: readonly RunChange[]): readonly Outcome[] {
-    return changes.map((change) => (change.create ? { kind: "done", ids: { runId: change.runKey, experimentId: "0" } } : DONE));
+    return changes.map((change) =>
+      change.create ? { kind: "done", ids: { runId: change.runKey, experimentId: "0" } } : DONE,
+    );
   }
 
   artifactsOf(): undefined {}

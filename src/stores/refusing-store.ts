@@ -1,7 +1,10 @@
-import type { PulseError } from "../errors.js";
-import type { Outcome, ReadyStore, RunChange } from "./tracking-store.js";
+import type { PulseError } from "../base/errors.js";
+import type { Outcome, ReadyStore, RunChange } from "../contracts/tracking-store.js";
 
-/** Stands in for a store that cannot be made (a wrong URI in the environment): every change is refused with that reason, so that nothing piles up. */
+/**
+ * Stands in for a store that cannot be made (a wrong URI in the environment): every change is refused with that reason,
+ * so that nothing piles up.
+ */
 export class RefusingStore implements ReadyStore {
   readonly uri: string;
   readonly batchItems: number = 10_000;

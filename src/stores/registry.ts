@@ -1,12 +1,13 @@
-import { shownUri } from "../capture/redact.js";
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, systemClock } from "../base/clock.js";
+import { messageOf, PulseError } from "../base/errors.js";
+import { shared } from "../base/shared-state.js";
+import { shownUri } from "../base/text/redact.js";
+import { needScheme, schemeOf, wrongUri } from "../base/uri.js";
+import { needFunction } from "../base/wrong-input.js";
 import { BY_CODE } from "../config/picker.js";
 import type { ResolvedConfig } from "../config/resolve.js";
 import type { ServerSettings } from "../config/server.js";
-import { messageOf, PulseError } from "../errors.js";
-import { shared } from "../registry.js";
-import { needScheme, schemeOf } from "../schemes.js";
-import { needFunction } from "../wrong-input.js";
+import { type ReadyStore, storeFault, type TrackingStore } from "../contracts/tracking-store.js";
 import { takeStore } from "./checked-store.js";
 import { HttpStore } from "./http/http-store.js";
 import { serverUrl } from "./http/server-url.js";
@@ -16,8 +17,7 @@ import { MlrunsStore } from "./mlruns/mlruns-store.js";
 import { NullStore } from "./null-store.js";
 import { databasePath } from "./sql/database-file.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
-import { type ReadyStore, storeFault, type TrackingStore } from "./tracking-store.js";
-import { noStore, wrongUri } from "./wrong-uri.js";
+import { noStore } from "./wrong-uri.js";
 
 /** @internal What the stores of this package are given beside their URI. */
 export interface OwnStoreOptions {
@@ -47,8 +47,8 @@ export interface StoreOptions {
 }
 
 /**
- * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing before the first
- * change. It is given the URI as it stands, with what credentials are in it, and no others.
+ * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing
+ * before the first change. It is given the URI as it stands, with what credentials are in it, and no others.
  * @throws an error that says what is wrong with the URI.
  * @experimental
  */
@@ -58,11 +58,12 @@ export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 const registered: Map<string, StoreMaker> = shared("tracking stores", () => new Map<string, StoreMaker>());
 
 /**
- * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
- * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
- * trackers that exist keep their store. Schemes of MLflow that are not there yet (`postgresql`, `databricks`, …) may be registered until a
- * later release brings its own store for them.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for
+ * scheme `"jsonl"`. Call it before the first run; what is recorded earlier for such a URI is refused. Registering a
+ * scheme again replaces what was there; trackers that exist keep their store. Schemes of MLflow that are not there yet
+ * (`postgresql`, `databricks`, …) may be registered until a later release brings its own store for them.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
+ * no function.
  * @experimental
  * @example
  * ```ts
@@ -84,8 +85,8 @@ export function registerTrackingStore(scheme: string, make: StoreMaker): void {
 
 /**
  * @internal Makes the store a tracking URI names; nothing is opened before the first change.
- * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there; `INVALID_CONFIG` when what is
- * registered for it makes none.
+ * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there; `INVALID_CONFIG`
+ * when what is registered for it makes none.
  */
 export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
   const scheme = schemeOf(uri);
@@ -99,7 +100,11 @@ export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
 }
 
 /** @internal Makes the store of a configuration; in messages, the variable or the file that names its URI is said. */
-export function openConfigured({ trackingUri, server, origins }: Pick<ResolvedConfig, "trackingUri" | "server" | "origins">): ReadyStore {
+export function openConfigured({
+  trackingUri,
+  server,
+  origins,
+}: Pick<ResolvedConfig, "trackingUri" | "server" | "origins">): ReadyStore {
   const { trackingUri: origin } = origins;
   return openStore(trackingUri, { clock: systemClock, server, origin: origin === BY_CODE ? undefined : origin });
 }
@@ -115,12 +120,19 @@ function made(uri: string, scheme: string, make: StoreMaker, { server }: OwnStor
     store = make(uri, { requestTimeoutMs: server.requestTimeoutMs });
   } catch (error) {
     if (error instanceof PulseError) throw error;
-    throw new PulseError("INVALID_CONFIG", `Tracking URI ${JSON.stringify(shownUri(uri))} cannot be used: ${messageOf(error)}.`, error);
+    throw new PulseError(
+      "INVALID_CONFIG",
+      `Tracking URI ${JSON.stringify(shownUri(uri))} cannot be used: ${messageOf(error)}.`,
+      error,
+    );
   }
   const fault = storeFault(store);
   const gave = `What is registered for ${scheme}: gave`;
   if (fault !== undefined)
-    throw new PulseError("INVALID_CONFIG", `${gave} ${fault}, where a tracking store with apply and close is expected.`);
+    throw new PulseError(
+      "INVALID_CONFIG",
+      `${gave} ${fault}, where a tracking store with apply and close is expected.`,
+    );
   const taken = takeStore(store);
   if (taken) return taken;
   throw new PulseError(

@@ -1,5 +1,5 @@
 import type { MemoryRepository } from "../artifacts/memory.js";
-import type { DatasetInput, Metric, TerminalStatus } from "../entities.js";
+import type { DatasetInput, Metric, TerminalStatus } from "../base/entities.js";
 
 /** A run as the memory store keeps it. */
 export interface StoredRun {

@@ -1,16 +1,8 @@
 import { existsSync } from "node:fs";
-import { shownUri } from "../capture/redact.js";
-import { homeFolder } from "../config/folders.js";
-import { PulseError } from "../errors.js";
-import { nearest } from "../wrong-input.js";
-
-/** The error for a tracking URI that is none; `origin` says where it comes from: a variable or a file. */
-export function wrongUri(uri: string, what: string, origin: string | undefined, meant?: string): PulseError {
-  const from = origin === undefined ? "" : ` (from ${origin})`;
-  // Not where a password may be in it.
-  const hint = meant === undefined || /[@?]/.test(meant) ? "" : ` Did you mean ${JSON.stringify(meant)}?`;
-  return new PulseError("INVALID_TRACKING_URI", `Tracking URI ${JSON.stringify(shownUri(uri))}${from}${what}.${hint}`);
-}
+import type { PulseError } from "../base/errors.js";
+import { homeFolder } from "../base/folders.js";
+import { wrongUri } from "../base/uri.js";
+import { nearest } from "../base/wrong-input.js";
 
 /** MLflow's databases, by their schemes (with a driver behind a plus), and what they are called. */
 const DATABASES: Readonly<Record<string, string>> = {
@@ -30,7 +22,10 @@ const DOMAIN = /^[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:\/.*)?$/i;
 const COLONLESS = /^([a-z][a-z0-9+.-]+)\/\/(?=[^/])/i;
 const DATABASE = /^[^:]*\.(db|sqlite3?)$|^[a-z]:[\\/].*\.(db|sqlite3?)$/i;
 
-/** Says why a tracking URI names no store, whose scheme is none of `schemes`; undefined for a plain path: a folder of the mlruns kind. */
+/**
+ * Says why a tracking URI names no store, whose scheme is none of `schemes`; undefined for a plain path: a folder of
+ * the mlruns kind.
+ */
 export function noStore(
   uri: string,
   scheme: string | undefined,
@@ -48,7 +43,8 @@ export function noStore(
   if (slashes && !/^https?:\/\//i.test(uri)) return wrong(" is no URL", `${slashes[1]?.toLowerCase()}://${slashes[2]}`);
   if (scheme === undefined) {
     const odd = /^[^:/\\.@]{2,}(?=:)/.exec(uri)?.[0];
-    if (odd !== undefined) return wrong(" begins with no scheme: that is a letter, then letters, digits, + . and -, before a colon");
+    if (odd !== undefined)
+      return wrong(" begins with no scheme: that is a letter, then letters, digits, + . and -, before a colon");
     if (schemes.includes(uri)) return wrong(" has no colon", `${uri}:`);
     return plainPathFault(uri, wrong);
   }
@@ -73,12 +69,14 @@ export function noStore(
 
 /** What is wrong with a plain path that is probably meant to be something else. */
 function plainPathFault(uri: string, wrong: (what: string, meant?: string) => PulseError): PulseError | undefined {
-  if (/^~([/\\]|$)/.test(uri)) return wrong(" begins with ~, which only a shell replaces", `${homeFolder() ?? "/home/you"}${uri.slice(1)}`);
+  if (/^~([/\\]|$)/.test(uri))
+    return wrong(" begins with ~, which only a shell replaces", `${homeFolder() ?? "/home/you"}${uri.slice(1)}`);
   const scheme = COLONLESS.exec(uri)?.[1];
   if (scheme !== undefined) return wrong(" has no colon behind its scheme", `${scheme}:${uri.slice(scheme.length)}`);
   if (/:\/\/|:[^/\\]*@/.test(uri)) return wrong(" is neither a URL nor a path");
   if (/^\$\{?\w/.test(uri)) return wrong(" begins with a variable, which only a shell replaces");
-  if (process.platform !== "win32" && /^[a-z]:|\\/i.test(uri)) return wrong(" is a path of Windows, and this is another system");
+  if (process.platform !== "win32" && /^[a-z]:|\\/i.test(uri))
+    return wrong(" is a path of Windows, and this is another system");
   if (/^\/\/[^/]/.test(uri)) return wrong(" begins with two slashes", `http:${uri}`);
   if (DOMAIN.test(uri) && !existsSync(uri))
     return wrong(` is no URL, and there is no such folder (a new one is written "./${uri}")`, `http://${uri}`);
@@ -87,7 +85,8 @@ function plainPathFault(uri: string, wrong: (what: string, meant?: string) => Pu
 
 /** Says what Databricks needs instead: its workspaces answer MLflow's own API. */
 function databricks(uri: string): string {
-  if (uri !== "databricks") return `: Unity Catalog holds models, not runs; give the URL of an MLflow server, or of a Databricks workspace`;
+  if (uri !== "databricks")
+    return `: Unity Catalog holds models, not runs; give the URL of an MLflow server, or of a Databricks workspace`;
   return (
     ": profiles of Databricks are not read. Give the workspace's own URL, https://<workspace host>, with its token as option auth: { token } " +
     "or in MLFLOW_TRACKING_TOKEN, and name experiments by their paths (/Users/you/name); this is not tested, and files are not kept there"

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual, types } from "node:util";
-import { sanitizeKey } from "../capture/keys.js";
-import { type Check, nearest } from "../wrong-input.js";
+import { sanitizeKey } from "../base/text/keys.js";
+import { type Check, nearest } from "../base/wrong-input.js";
 import { sizeAndHash, textOf } from "./artifact-text.js";
 import type { TestRun } from "./test-run.js";
 
@@ -26,14 +26,20 @@ const LONGEST_SHOWN = 300;
 const MOST_NAMED = 12;
 
 /** What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
-export function artifactFaults(run: TestRun, path: string, expected: ArtifactExpectation, show: (value: unknown) => string): string[] {
+export function artifactFaults(
+  run: TestRun,
+  path: string,
+  expected: ArtifactExpectation,
+  show: (value: unknown) => string,
+): string[] {
   const held = Object.hasOwn(run.artifacts, path) ? run.artifacts[path] : undefined;
   if (held === undefined) return [whyMissing(run, path)];
   const { text, json, bytes } = expected;
   const faults: string[] = [];
   const holds = textOf(held);
   const shown = holds === undefined ? `it is no text: ${sizeAndHash(held)}` : `the text is ${show(shortened(holds))}`;
-  if (text !== undefined && !(holds !== undefined && (typeof text === "string" ? holds === text : fits(text, holds)))) faults.push(shown);
+  if (text !== undefined && !(holds !== undefined && (typeof text === "string" ? holds === text : fits(text, holds))))
+    faults.push(shown);
   if (json !== undefined) {
     const value = holds === undefined ? undefined : parsed(holds);
     if (value === undefined) faults.push(holds === undefined ? shown : `it is no JSON: ${shown}`);
@@ -64,12 +70,15 @@ function named(paths: readonly string[]): string {
 }
 
 /** A pattern with a memory of its own (`/g`) is asked from its beginning. */
-const fits = (pattern: RegExp, text: string): boolean => new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")).test(text);
+const fits = (pattern: RegExp, text: string): boolean =>
+  new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")).test(text);
 
 const shortened = (text: string): string => (text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}...` : text);
 
 function bytesOf(bytes: ArrayBufferView | ArrayBuffer): Uint8Array {
-  return ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
+  return ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
 }
 
 /** A value as it comes back from JSON; undefined when JSON cannot hold it. */

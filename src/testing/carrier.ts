@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { DatasetInput } from "../entities.js";
-import { messageOf } from "../errors.js";
-import { faultOfOutcomes } from "../stores/checked-store.js";
-import type { ReadRun, TrackingReader } from "../stores/tracking-reader.js";
-import type { Outcome, RunChange, StoredIds, TrackingStore } from "../stores/tracking-store.js";
+import type { DatasetInput } from "../base/entities.js";
+import { messageOf } from "../base/errors.js";
+import type { ReadRun, TrackingReader } from "../contracts/tracking-reader.js";
+import type { Outcome, RunChange, StoredIds, TrackingStore } from "../contracts/tracking-store.js";
+import { faultOfOutcomes } from "../inner.js";
 
 /** Hands changes over as a recorder does: with the ids the store gave, and what was handed over before marked so. */
 export class Carrier {
@@ -58,7 +58,10 @@ export class Carrier {
     this.#ids.delete(key);
   }
 
-  /** What is stored of a run; what a reader has beside it, and the order in which it gives points and datasets, is its own. */
+  /**
+   * What is stored of a run; what a reader has beside it, and the order in which it gives points and datasets, is its
+   * own.
+   */
   async read(key: string): Promise<Required<ReadRun> | undefined> {
     let run: ReadRun | undefined;
     try {
@@ -106,8 +109,15 @@ export class Carrier {
 /** Says of a change that was to be stored what was answered instead. */
 export function assertDone(outcome: Outcome | undefined): void {
   if (outcome?.kind === "done" && (outcome.refused ?? []).length === 0) return;
-  const { kind, error, params, refused } = (outcome ?? {}) as { kind?: string; error?: Error; params?: string[]; refused?: object[] };
-  const why = [error?.message, params && `params ${params}`, refused && `refused: ${JSON.stringify(refused)}`].filter(Boolean).join("; ");
+  const { kind, error, params, refused } = (outcome ?? {}) as {
+    kind?: string;
+    error?: Error;
+    params?: string[];
+    refused?: object[];
+  };
+  const why = [error?.message, params && `params ${params}`, refused && `refused: ${JSON.stringify(refused)}`]
+    .filter(Boolean)
+    .join("; ");
   assert.fail(`a change that can be stored was answered "${kind}"${why && ` (${why})`}`);
 }
 
@@ -119,7 +129,14 @@ function frozen<T>(value: T): T {
 /** JSON drops what is undefined. */
 function comparable({ name, digest, sourceType, source, schema, profile, tags }: DatasetInput): DatasetInput {
   const optional = { schema: schema ?? undefined, profile: profile ?? undefined };
-  return { name, digest, sourceType, source, ...optional, tags: tags.map(({ key, value }) => ({ key, value })).sort(byText) };
+  return {
+    name,
+    digest,
+    sourceType,
+    source,
+    ...optional,
+    tags: tags.map(({ key, value }) => ({ key, value })).sort(byText),
+  };
 }
 
 function byText(a: object, b: object): number {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { DatasetInput, TerminalStatus } from "../entities.js";
-import type { ReadRun } from "../stores/tracking-reader.js";
-import type { Outcome } from "../stores/tracking-store.js";
+import type { DatasetInput, TerminalStatus } from "../base/entities.js";
+import type { ReadRun } from "../contracts/tracking-reader.js";
+import type { Outcome } from "../contracts/tracking-store.js";
 import { assertDone } from "./carrier.js";
 import { change, newRun, point, start } from "./contract-change.js";
 import { expectRun, same } from "./expected-run.js";
@@ -27,7 +27,14 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
       }),
     );
     const metrics: ReadRun["metrics"] = { loss: [[0, 2_000, 1], [1, 2_000, 0.5]] }; // biome-ignore format: two points
-    const expected = { name: "whole", status: "FINISHED", endTime: 3_000, params: { lr: "0.1" }, tags: { team: "pulse" }, metrics };
+    const expected = {
+      name: "whole",
+      status: "FINISHED",
+      endTime: 3_000,
+      params: { lr: "0.1" },
+      tags: { team: "pulse" },
+      metrics,
+    };
     await expectRun(store, id, expected, "after one change with all of it");
   },
 
@@ -39,7 +46,9 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     const metrics: ReadRun["metrics"] = { m: [[0, 2_000, 1]] };
     await expectRun(store, id, { params: { a: "1" }, tags: { t: "second" }, metrics }, "after two changes");
     await store.deliver(change(id, { params: [{ key: "b", value: "2" }], tags: tag("third") }));
-    await store.deliver(change(id, { tags: [...tag("fourth"), { key: "mlflow.runName", value: "renamed" }, ...tag("fifth")] }));
+    await store.deliver(
+      change(id, { tags: [...tag("fourth"), { key: "mlflow.runName", value: "renamed" }, ...tag("fifth")] }),
+    );
     const expected = { name: "renamed", params: { a: "1", b: "2" }, tags: { t: "fifth" }, metrics };
     await expectRun(store, id, expected, "after four changes");
     await store.deliver(change(id, { end: END }));
@@ -48,8 +57,12 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
 
   "points are told apart by key, step, timestamp and value": async (store) => {
     const id = newRun();
-    await store.deliver(change(id, { create: start(), metrics: [point("a", 1, 0), point("b", 1, 0), point("a", 2, 0)] }));
-    await store.deliver(change(id, { metrics: [point("c", 1, 0), point("a", 1, 0, 2_001), point("a", 1, 1), point("b", 3, 0)] }));
+    await store.deliver(
+      change(id, { create: start(), metrics: [point("a", 1, 0), point("b", 1, 0), point("a", 2, 0)] }),
+    );
+    await store.deliver(
+      change(id, { metrics: [point("c", 1, 0), point("a", 1, 0, 2_001), point("a", 1, 1), point("b", 3, 0)] }),
+    );
     const metrics: ReadRun["metrics"] = {
       a: [[0, 2_000, 1], [0, 2_000, 2], [0, 2_001, 1], [1, 2_000, 1]],
       b: [[0, 2_000, 1], [0, 2_000, 3]],
@@ -64,7 +77,9 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     await store.deliver(change(id, { create: start(), metrics: values.map((value, step) => point("m", value, step)) }));
     const stored = (await store.read(id))?.metrics["m"]?.map(([, , value]) => value) ?? [];
     const largest = Number.MAX_VALUE; // MLflow's databases have no infinity
-    const shown = stored.map((value) => (Math.abs(value) >= largest ? Math.sign(value) * Number.POSITIVE_INFINITY : value));
+    const shown = stored.map((value) =>
+      Math.abs(value) >= largest ? Math.sign(value) * Number.POSITIVE_INFINITY : value,
+    );
     same(shown, values, "NaN is kept, ±Infinity as itself or as the largest number, and so are the smallest numbers");
   },
 
@@ -78,7 +93,12 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
       await store.deliver(change(id, { params: pairs, tags: pairs, metrics }));
       const expected = Object.fromEntries(pairs.map(({ key, value }) => [key, value]));
       const points = metrics.map(({ key, step }) => [key, [[step, 2_000, 1]]]);
-      await expectRun(store, id, { params: expected, tags: expected, metrics: Object.fromEntries(points) }, `when they came ${again + 1}×`);
+      await expectRun(
+        store,
+        id,
+        { params: expected, tags: expected, metrics: Object.fromEntries(points) },
+        `when they came ${again + 1}×`,
+      );
     }
   },
 
@@ -87,7 +107,11 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     const [lr, other] = [{ key: "lr", value: "1" }, { key: "new", value: "n" }]; // biome-ignore format: two params
     await store.deliver(change(id, { create: start(), params: [lr] }), change(id, { params: [lr] }));
     const outcome = await store.outcomeOf(change(id, { params: [{ key: "lr", value: "2" }, other], end: END }));
-    same(outcome, { kind: "conflict", params: ["lr"] }, "another value of a param is a conflict that names it, and no other");
+    same(
+      outcome,
+      { kind: "conflict", params: ["lr"] },
+      "another value of a param is a conflict that names it, and no other",
+    );
     await store.deliver(change(id, { params: [other], end: END }));
     const expected = { status: "FINISHED", endTime: 9_000, params: { lr: "1", new: "n" } };
     await expectRun(store, id, expected, "after a conflict, and the change without that param");
@@ -133,16 +157,28 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
   "a child names its parent": async (store) => {
     const [parent, child] = [newRun(), newRun()];
     await store.deliver(change(parent, { create: start() }), change(child, { create: start({ parentKey: parent }) }));
-    await expectRun(store, child, { tags: { "mlflow.parentRunId": store.idOf(parent) } }, "after the creation of a child");
+    await expectRun(
+      store,
+      child,
+      { tags: { "mlflow.parentRunId": store.idOf(parent) } },
+      "after the creation of a child",
+    );
     await expectRun(store, parent, {}, "after the creation of its child");
   },
 
-  "each way to end is kept, what comes behind an end is added, and a run that is not there cannot end": async (store) => {
+  "each way to end is kept, what comes behind an end is added, and a run that is not there cannot end": async (
+    store,
+  ) => {
     for (const status of ["FINISHED", "FAILED", "KILLED"] satisfies TerminalStatus[]) {
       const [whole, later] = [newRun(), newRun()];
       const end = { status, endTime: 5_000 };
-      await store.deliver(change(whole, { create: start(), end }), change(later, { create: start() }), change(later, { end }));
-      for (const id of [whole, later]) await expectRun(store, id, { status, endTime: 5_000 }, `after it has ended ${status}`);
+      await store.deliver(
+        change(whole, { create: start(), end }),
+        change(later, { create: start() }),
+        change(later, { end }),
+      );
+      for (const id of [whole, later])
+        await expectRun(store, id, { status, endTime: 5_000 }, `after it has ended ${status}`);
       await store.deliver(change(later, { metrics: [point("m", 1, 0)] })); // another process has resumed it, too
       const metrics: ReadRun["metrics"] = { m: [[0, 2_000, 1]] };
       await expectRun(store, later, { status, endTime: 5_000, metrics }, "after a metric that came behind the end");
@@ -156,7 +192,10 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     const items = { params: [{ key: "a", value: "1" }], tags: [{ key: "t", value: "x" }], metrics: [point("m", 1, 0)] };
     await store.deliver(change(id, { create: start(), ...items, end: { status: "FAILED", endTime: 5_000 } }));
     const again = store.idOf(id);
-    const changes = [change(again, { create: start({ resume: true, name: "other" }) }), change(again, { end: END })] as const;
+    const changes = [
+      change(again, { create: start({ resume: true, name: "other" }) }),
+      change(again, { end: END }),
+    ] as const;
     await store.deliver(changes[0]);
     await expectRun(store, again, { ...held, endTime: keepsEndTime ? 5_000 : null }, "after a resume");
     for (const when of ["after the end that follows", "after the resume and that end came again"]) {
@@ -176,7 +215,11 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
       await expectRun(store, id, { experiment: name }, `after its creation in ${JSON.stringify(name)}`);
       ids.push((outcome.kind === "done" && outcome.ids?.experimentId) || "");
     }
-    same([ids[0] === ids[2], ids[0] === ids[1]], [true, false], "experiments have the same id by the same name, and another by another");
+    same(
+      [ids[0] === ids[2], ids[0] === ids[1]],
+      [true, false],
+      "experiments have the same id by the same name, and another by another",
+    );
   },
 
   "an experiment can be named by its id, and one that is not there is refused": async (store) => {
@@ -191,15 +234,21 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     same(unknown.kind === "rejected" && unknown.error.code, "EXPERIMENT_NOT_FOUND", "that rejection has this code");
   },
 
-  "a run can be created in the experiment another run is in, and where there is no such run in the one that is named": async (store) => {
-    const [first, beside, alone] = [newRun(), newRun(), newRun()];
-    await store.deliver(change(first, { create: start() }));
-    const experiment = { name: "Another contract", of: store.idOf(first) };
-    await store.deliver(change(beside, { experiment, create: start() }));
-    await expectRun(store, beside, {}, "after its creation in the experiment of another run");
-    await store.deliver(change(alone, { experiment: { ...experiment, of: newRun() }, create: start() }));
-    await expectRun(store, alone, { experiment: "Another contract" }, "after its creation in that of a run that is not there");
-  },
+  "a run can be created in the experiment another run is in, and where there is no such run in the one that is named":
+    async (store) => {
+      const [first, beside, alone] = [newRun(), newRun(), newRun()];
+      await store.deliver(change(first, { create: start() }));
+      const experiment = { name: "Another contract", of: store.idOf(first) };
+      await store.deliver(change(beside, { experiment, create: start() }));
+      await expectRun(store, beside, {}, "after its creation in the experiment of another run");
+      await store.deliver(change(alone, { experiment: { ...experiment, of: newRun() }, create: start() }));
+      await expectRun(
+        store,
+        alone,
+        { experiment: "Another contract" },
+        "after its creation in that of a run that is not there",
+      );
+    },
 
   "applySync, where there is one, does the same before it returns": async (store, { store: { applySync } }) => {
     if (applySync === undefined) return;
@@ -214,27 +263,39 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     assertRejected(second, "a change of a run that is not there");
     assertDone(third);
     await expectRun(store, id, { ...held, status: "FINISHED", endTime: 9_000 }, "after applySync of a whole run");
-    for (const each of [change(other, items), change(other, { end: END })]) assertDone(store.applySync([each], 1_000)[0]);
-    await expectRun(store, other, { ...held, status: "FINISHED", endTime: 9_000 }, "after applySync of one change after the other");
+    for (const each of [change(other, items), change(other, { end: END })])
+      assertDone(store.applySync([each], 1_000)[0]);
+    await expectRun(
+      store,
+      other,
+      { ...held, status: "FINISHED", endTime: 9_000 },
+      "after applySync of one change after the other",
+    );
     const [conflict] = store.applySync([change(other, { params: [{ ...param, value: "2" }] })], 1_000);
     same(conflict, { kind: "conflict", params: ["a"] }, "another value of a param is a conflict for applySync, too");
   },
 
-  "the end of a run whose process died is set only while it is there and running, and no earlier than its last metric": async (store) => {
-    const [open, ended] = [newRun(), newRun()];
-    await store.deliver(change(open, { create: start(), metrics: [point("m", 1, 0, 7_000)] }));
-    await store.deliver(change(ended, { create: start(), end: { status: "FINISHED", endTime: 3_000 } }));
-    const end = { status: "FAILED", endTime: 5_000, ifRunning: true } as const;
-    for (const id of [open, ended, newRun()]) await store.deliver(change(id, { end }));
-    const metrics: ReadRun["metrics"] = { m: [[0, 7_000, 1]] };
-    await expectRun(store, open, { status: "FAILED", endTime: 7_000, metrics }, "after an end that is only for runs that are open");
-    await expectRun(
-      store,
-      ended,
-      { status: "FINISHED", endTime: 3_000 },
-      "when it had ended before an end that is only for runs that are open",
-    );
-  },
+  "the end of a run whose process died is set only while it is there and running, and no earlier than its last metric":
+    async (store) => {
+      const [open, ended] = [newRun(), newRun()];
+      await store.deliver(change(open, { create: start(), metrics: [point("m", 1, 0, 7_000)] }));
+      await store.deliver(change(ended, { create: start(), end: { status: "FINISHED", endTime: 3_000 } }));
+      const end = { status: "FAILED", endTime: 5_000, ifRunning: true } as const;
+      for (const id of [open, ended, newRun()]) await store.deliver(change(id, { end }));
+      const metrics: ReadRun["metrics"] = { m: [[0, 7_000, 1]] };
+      await expectRun(
+        store,
+        open,
+        { status: "FAILED", endTime: 7_000, metrics },
+        "after an end that is only for runs that are open",
+      );
+      await expectRun(
+        store,
+        ended,
+        { status: "FINISHED", endTime: 3_000 },
+        "when it had ended before an end that is only for runs that are open",
+      );
+    },
 
   "long lists and long texts arrive whole": async (store) => {
     const id = newRun();
@@ -259,14 +320,21 @@ export const CASES: Readonly<Record<string, CaseBody>> = {
     });
     const first = input("first", "training", { schema: '{"mlflow_colspec":[]}', profile: '{"num_rows":2}' });
     const other = input("first", "validation", { digest: "d2", tags: [] });
-    const changes = [change(id, { create: start(), inputs: [first] }), change(id, { inputs: [input("first", "again"), other] })];
+    const changes = [
+      change(id, { create: start(), inputs: [first] }),
+      change(id, { inputs: [input("first", "again"), other] }),
+    ];
     for (const when of ["after two changes", "after they came again"]) {
       await store.deliver(...changes);
       await expectRun(store, id, { inputs: [first, other] }, when);
     }
     await store.deliver(change(another, { create: start(), inputs: [input("first", "test")] }));
     const [seen] = (await store.read(another))?.inputs ?? [];
-    same([seen?.name, seen?.tags[0]?.value], ["first", "test"], "another run has the same dataset with tags of its own");
+    same(
+      [seen?.name, seen?.tags[0]?.value],
+      ["first", "test"],
+      "another run has the same dataset with tags of its own",
+    );
   },
 
   "close may be called twice": async (store) => {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Metric } from "../entities.js";
-import { LIST_NAMES, NO_CHANGE, type RunChange, type RunStart } from "../stores/tracking-store.js";
+import type { Metric } from "../base/entities.js";
+import { LIST_NAMES, NO_CHANGE, type RunChange, type RunStart } from "../contracts/tracking-store.js";
 
 /** A new run's id; never one that is left from another case, or another time. */
 export const newRun = (): string => randomUUID().replaceAll("-", "");
@@ -23,7 +23,12 @@ export function change(runKey: string, overrides: Partial<RunChange> = {}): RunC
   return { ...NO_CHANGE, runKey, experiment: { name: "Contract" }, ...overrides };
 }
 
-export const point = (key: string, value: number, step: number, timestamp = 2_000): Metric => ({ key, value, step, timestamp });
+export const point = (key: string, value: number, step: number, timestamp = 2_000): Metric => ({
+  key,
+  value,
+  step,
+  timestamp,
+});
 
 /** Changes of a run as one, as an outbox hands over what has waited in it. */
 export function merged(changes: readonly RunChange[]): RunChange {
@@ -32,8 +37,14 @@ export function merged(changes: readonly RunChange[]): RunChange {
   return { ...(changes[0] as RunChange), ...Object.fromEntries(lists), end };
 }
 
-/** A change as two, as they are when it has grown too large for one: the first metrics with all else, then the others and the end. */
+/**
+ * A change as two, as they are when it has grown too large for one: the first metrics with all else, then the others
+ * and the end.
+ */
 export function cut(whole: RunChange, at: number): [RunChange, RunChange] {
   const { runKey, experiment, metrics, end } = whole;
-  return [{ ...whole, metrics: metrics.slice(0, at), end: undefined }, change(runKey, { experiment, metrics: metrics.slice(at), end })];
+  return [
+    { ...whole, metrics: metrics.slice(0, at), end: undefined },
+    change(runKey, { experiment, metrics: metrics.slice(at), end }),
+  ];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ReadRun } from "../stores/tracking-reader.js";
+import type { ReadRun } from "../contracts/tracking-reader.js";
 import type { Carrier } from "./carrier.js";
 
 /** What is promised of each part of a run that is read. */
@@ -26,7 +26,8 @@ export async function expectRun(store: Carrier, key: string, expected: Partial<R
     tags: { "mlflow.runName": name, "mlflow.user": "me", ...expected.tags },
     inputs: expected.inputs ?? [],
   };
-  for (const part of Object.keys(PROMISES) as (keyof ReadRun)[]) same(run[part], whole[part], `${PROMISES[part]}; ${when}`);
+  for (const part of Object.keys(PROMISES) as (keyof ReadRun)[])
+    same(run[part], whole[part], `${PROMISES[part]}; ${when}`);
 }
 
 /** Compares, and says of a difference which promise is broken. */

@@ -1,8 +1,8 @@
 import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
-import { isRecord } from "../capture/params.js";
-import { valueText } from "../capture/text.js";
-import { type Check, checkOptions, shownValue, wrongInput } from "../wrong-input.js";
+import { valueText } from "../base/text/text.js";
+import { type Check, checkOptions, shownValue, wrongInput } from "../base/wrong-input.js";
+import { isRecord } from "../inner.js";
 import { type ArtifactExpectation, artifactFaults, OF_ARTIFACT } from "./artifact-faults.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import type { TestRun } from "./test-run.js";
@@ -20,7 +20,10 @@ export interface MetricExpectation {
   readonly steps?: number | readonly number[] | undefined;
 }
 
-/** What a run is expected to be; of params, tags and metrics (last values) those that are named. Values are compared as MLflow stores them: as texts. */
+/**
+ * What a run is expected to be; of params, tags and metrics (last values) those that are named. Values are compared as
+ * MLflow stores them: as texts.
+ */
 export interface RunExpectation {
   readonly name?: string | undefined;
   readonly experiment?: string | undefined;
@@ -42,7 +45,11 @@ const DEFAULT_TOLERANCE = 1e-9;
 
 function runsOf(user: string, recorded: Recorded): readonly TestRun[] {
   const given = recorded as Partial<{ runs: unknown; metrics: unknown }> | null | undefined;
-  const runs = Array.isArray(given) ? given : typeof given === "object" && given !== null ? (given.runs ?? [given]) : undefined;
+  const runs = Array.isArray(given)
+    ? given
+    : typeof given === "object" && given !== null
+      ? (given.runs ?? [given])
+      : undefined;
   const isRun = (run: unknown): run is TestRun => typeof (run as Partial<TestRun> | null)?.metrics === "object";
   if (Array.isArray(runs) && runs.every(isRun)) return runs;
   throw wrongInput(user, "recorded", "a test tracker, one of its runs, or a list of them", recorded);
@@ -50,13 +57,19 @@ function runsOf(user: string, recorded: Recorded): readonly TestRun[] {
 
 const show = (value: unknown): string => inspect(value, { depth: 4, breakLength: 100 });
 
-const isNear = (value: number | undefined, expected: number, within = Math.abs(expected) * DEFAULT_TOLERANCE): boolean =>
-  value !== undefined && (Object.is(value, expected) || Math.abs(value - expected) <= within);
+const isNear = (
+  value: number | undefined,
+  expected: number,
+  within = Math.abs(expected) * DEFAULT_TOLERANCE,
+): boolean => value !== undefined && (Object.is(value, expected) || Math.abs(value - expected) <= within);
 
 const NUMBER: Check = ["a number", (value) => typeof value === "number"];
 const TEXT: Check = ["a string", (value) => typeof value === "string"];
 const RECORD: Check = ["a record of names and values", isRecord];
-const NUMBERS: Check = ["a number or a list of numbers", (value) => [value].flat().every((each) => typeof each === "number")];
+const NUMBERS: Check = [
+  "a number or a list of numbers",
+  (value) => [value].flat().every((each) => typeof each === "number"),
+];
 const OF_METRIC: Record<keyof MetricExpectation, Check> = { near: NUMBERS, within: NUMBER, steps: NUMBERS };
 const OF_RUN: Record<keyof RunExpectation, Check> = {
   name: TEXT,
@@ -64,7 +77,10 @@ const OF_RUN: Record<keyof RunExpectation, Check> = {
   status: TEXT,
   params: RECORD,
   tags: RECORD,
-  metrics: ["a record of names and numbers", (value) => isRecord(value) && Object.values(value).every((each) => typeof each === "number")],
+  metrics: [
+    "a record of names and numbers",
+    (value) => isRecord(value) && Object.values(value).every((each) => typeof each === "number"),
+  ],
 };
 
 /** What is wrong with a run's history of a metric; empty when nothing is. */
@@ -74,7 +90,8 @@ function metricFaults(run: TestRun, key: string, expected: MetricExpectation): s
   if (points === undefined) return [`no such metric, only ${Object.keys(run.metrics).join(", ") || "none"}`];
   const faults: string[] = [];
   const values = points.map(({ value }) => value);
-  if (typeof near === "number" && !isNear(values.at(-1), near, within)) faults.push(`the last value is ${values.at(-1)}`);
+  if (typeof near === "number" && !isNear(values.at(-1), near, within))
+    faults.push(`the last value is ${values.at(-1)}`);
   if (Array.isArray(near)) {
     const right = near.length === values.length && near.every((each, i) => isNear(values[i], each as number, within));
     if (!right) faults.push(`the values are ${show(values)}`);
@@ -106,12 +123,16 @@ function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) 
   return {
     pass: fit.length > 0,
     message: () => {
-      if (fit.length > 0) return `expected no ${what}, but there is ${fit.map(({ run }) => `${run.name} (${run.id})`).join(", ")}`;
-      const lines = judged.slice(0, MOST_SHOWN).map(({ run, faults }) => `  ${run.name} (${run.status}): ${faults.join("; ")}`);
+      if (fit.length > 0)
+        return `expected no ${what}, but there is ${fit.map(({ run }) => `${run.name} (${run.id})`).join(", ")}`;
+      const lines = judged
+        .slice(0, MOST_SHOWN)
+        .map(({ run, faults }) => `  ${run.name} (${run.status}): ${faults.join("; ")}`);
       if (judged.length > MOST_SHOWN) lines.push(`  and ${judged.length - MOST_SHOWN} more`);
-      return [`expected ${/^[aeiou]/.test(what) ? "an" : "a"} ${what}`, ...(lines.length > 0 ? lines : [`  ${nothingRecorded()}`])].join(
-        "\n",
-      );
+      return [
+        `expected ${/^[aeiou]/.test(what) ? "an" : "a"} ${what}`,
+        ...(lines.length > 0 ? lines : [`  ${nothingRecorded()}`]),
+      ].join("\n");
     },
   };
 }
@@ -152,7 +173,12 @@ function needExpected(user: string, expected: unknown, form: string): void {
   throw wrongInput(user, "expected", `an object, as in ${form}`, expected);
 }
 
-function judgeArtifact(user: string, recorded: Recorded, path: string, expected: ArtifactExpectation = {}): MatcherResult {
+function judgeArtifact(
+  user: string,
+  recorded: Recorded,
+  path: string,
+  expected: ArtifactExpectation = {},
+): MatcherResult {
   const runs = runsOf(user, recorded);
   if (typeof path !== "string" || path === "") throw wrongInput(user, "path", "a non-empty string", path);
   needExpected(user, expected, `{ text: ${typeof expected === "string" ? shownValue(expected) : '"# Report"'} }`);
@@ -166,7 +192,10 @@ function judgeRun(user: string, recorded: Recorded, expected: RunExpectation = {
   return judge(runs, `run ${show(expected)}`, (run) => runFaults(run, expected));
 }
 
-/** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Matchers<T = any> extends PulseAssertions {} }`. */
+/**
+ * The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface
+ * Matchers<T = any> extends PulseAssertions {} }`.
+ */
 export interface PulseAssertions {
   /** Some run has logged the metric like that. */
   toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;

@@ -1,4 +1,4 @@
-import { OFF } from "../run/host.js";
+import { OFF } from "../inner.js";
 
 /** What is said where a test finds no run at all. */
 export function nothingRecorded(): string {

@@ -1,6 +1,6 @@
-import { PulseError } from "../errors.js";
-import { MemoryStore } from "../stores/memory-store.js";
-import type { ArtifactPlace, Outcome, ReadyStore, RunChange, StoredIds } from "../stores/tracking-store.js";
+import { PulseError } from "../base/errors.js";
+import type { ArtifactPlace, Outcome, ReadyStore, RunChange, StoredIds } from "../contracts/tracking-store.js";
+import { MemoryStore } from "../inner.js";
 import type { MlflowCall } from "./mlflow-call.js";
 
 /** A call with the run it is about. */
@@ -29,7 +29,8 @@ export class RecordingStore implements ReadyStore {
     return changes.map((change) => {
       const known = this.kept.runs.has(change.runKey);
       const outcome = this.kept.applySync([change])[0] as Outcome;
-      if (outcome.kind === "done") for (const call of callsOf(change, known)) this.calls.push({ runId: change.runKey, call });
+      if (outcome.kind === "done")
+        for (const call of callsOf(change, known)) this.calls.push({ runId: change.runKey, call });
       return outcome;
     });
   }
@@ -68,10 +69,15 @@ export class RecordingStore implements ReadyStore {
 const away = (): PulseError => new PulseError("STORE_UNAVAILABLE", "The test has made the server unavailable.");
 
 /** The calls a change stands for, in the order of the fluent client. */
-function* callsOf({ create, experiment, params, tags, metrics, end }: RunChange, known: boolean): Generator<MlflowCall> {
+function* callsOf(
+  { create, experiment, params, tags, metrics, end }: RunChange,
+  known: boolean,
+): Generator<MlflowCall> {
   if (create && !known) {
     yield ["setExperiment", "name" in experiment ? experiment.name : experiment.id];
-    yield create.parentKey === undefined ? ["startRun", create.name] : ["startRun", create.name, { parentRunId: create.parentKey }];
+    yield create.parentKey === undefined
+      ? ["startRun", create.name]
+      : ["startRun", create.name, { parentRunId: create.parentKey }];
   }
   for (const { key, value } of params) yield ["logParam", key, value];
   for (const { key, value } of tags) yield ["setTag", key, value];

@@ -7,7 +7,10 @@ import type { CaseBody } from "./store-subject.js";
 function story(id: string) {
   const changes = [
     change(id, { create: start(), params: [{ key: "a", value: "1" }], metrics: [point("m", 1, 0)] }),
-    change(id, { metrics: [point("m", 2, 1), point("m", Number.NaN, 2), point("n", 2, 1)], tags: [{ key: "t", value: "old" }] }),
+    change(id, {
+      metrics: [point("m", 2, 1), point("m", Number.NaN, 2), point("n", 2, 1)],
+      tags: [{ key: "t", value: "old" }],
+    }),
     change(id, {
       params: [{ key: "b", value: "2" }],
       tags: [
@@ -66,7 +69,10 @@ export const REPLAY_CASES: Readonly<Record<string, CaseBody>> = {
 
   "what is stored is there for the next process, and what comes again changes nothing": async (store, { reopen }) => {
     if (reopen === undefined) {
-      assert.ok(store.store.volatile === true, "a store that is not `volatile` outlives its process: give `reopen`, which this case needs");
+      assert.ok(
+        store.store.volatile === true,
+        "a store that is not `volatile` outlives its process: give `reopen`, which this case needs",
+      );
       return;
     }
     const id = newRun();

@@ -1,12 +1,13 @@
-import { storeFault } from "../stores/tracking-store.js";
-import { needFunction, wrongInput } from "../wrong-input.js";
+import { needFunction, wrongInput } from "../base/wrong-input.js";
+import { storeFault } from "../contracts/tracking-store.js";
 import { Carrier } from "./carrier.js";
 import { CASES } from "./contract-cases.js";
 import { REPLAY_CASES } from "./replay-cases.js";
 import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 
 /**
- * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an empty place.
+ * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an
+ * empty place.
  * @experimental
  * @example
  * ```ts
@@ -24,8 +25,10 @@ export function trackingStoreContract(makeSubject: () => Promise<StoreSubject>):
     run: async () => {
       const subject = await makeSubject();
       const { store, reader, dispose } = (subject ?? {}) as Partial<StoreSubject>;
-      const whole = storeFault(store) === undefined && typeof reader?.readRun === "function" && typeof dispose === "function";
-      if (!whole) throw wrongInput("trackingStoreContract", "what makeSubject gives", "{ store, reader, dispose }", subject);
+      const whole =
+        storeFault(store) === undefined && typeof reader?.readRun === "function" && typeof dispose === "function";
+      if (!whole)
+        throw wrongInput("trackingStoreContract", "what makeSubject gives", "{ store, reader, dispose }", subject);
       const carrier = new Carrier(subject.store, subject.reader);
       const errors: unknown[] = [];
       for (const step of [() => body(carrier, subject), () => carrier.close(), () => subject.dispose()])

@@ -1,5 +1,5 @@
-import type { TrackingReader } from "../stores/tracking-reader.js";
-import type { TrackingStore } from "../stores/tracking-store.js";
+import type { TrackingReader } from "../contracts/tracking-reader.js";
+import type { TrackingStore } from "../contracts/tracking-store.js";
 import type { Carrier } from "./carrier.js";
 
 /**
@@ -9,11 +9,14 @@ import type { Carrier } from "./carrier.js";
 export interface StoreSubject {
   readonly store: TrackingStore;
   /**
-   * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes. It is asked again
-   * and again, behind `reopen` too, and must see what was stored last, by whichever store.
+   * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes.
+   * It is asked again and again, behind `reopen` too, and must see what was stored last, by whichever store.
    */
   readonly reader: TrackingReader;
-  /** Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that is `volatile` needs none. */
+  /**
+   * Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that
+   * is `volatile` needs none.
+   */
   readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
   /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
   readonly keepsEndTime?: boolean | undefined;

@@ -1,5 +1,5 @@
-import type { TerminalStatus } from "../entities.js";
-import type { StoredRun } from "../stores/stored-run.js";
+import type { TerminalStatus } from "../base/entities.js";
+import type { StoredRun } from "../inner.js";
 import { artifactTexts } from "./artifact-text.js";
 
 /** One value of a metric's history. */
@@ -23,7 +23,10 @@ export interface TestRun {
   /** Without those that MLflow's client sets of itself (`mlflow.*`). */
   readonly tags: Readonly<Record<string, string>>;
   readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
-  /** Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await tracker.flush()`. */
+  /**
+   * Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await
+   * tracker.flush()`.
+   */
   readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
 
@@ -55,16 +58,22 @@ export function testRun(run: StoredRun, experiment: string): TestRun {
     params: Object.fromEntries(run.params),
     tags: Object.fromEntries(tags),
     metrics: Object.fromEntries(
-      [...run.metrics].map(([key, points]) => [key, points.map(({ value, step, timestamp }) => ({ value, step, timestamp }))]),
+      [...run.metrics].map(([key, points]) => [
+        key,
+        points.map(({ value, step, timestamp }) => ({ value, step, timestamp })),
+      ]),
     ),
-    artifacts: Object.fromEntries([...run.artifacts.files].sort(byPath).map(([path, bytes]) => [path, plainBytes(bytes)])),
+    artifacts: Object.fromEntries(
+      [...run.artifacts.files].sort(byPath).map(([path, bytes]) => [path, plainBytes(bytes)]),
+    ),
   };
 }
 
 const byPath = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
 /** Some are Buffers, which compare otherwise. */
-const plainBytes = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array => new Uint8Array(buffer, byteOffset, length);
+const plainBytes = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, length);
 
 /** Runs for a snapshot: those without a parent among them, the others inside. */
 export function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
@@ -82,7 +91,9 @@ export function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
     status,
     params,
     tags,
-    metrics: Object.fromEntries(Object.entries(metrics).map(([key, points]) => [key, points.map(({ step, value }) => [step, value])])),
+    metrics: Object.fromEntries(
+      Object.entries(metrics).map(([key, points]) => [key, points.map(({ step, value }) => [step, value])]),
+    ),
     ...(Object.keys(artifacts).length > 0 && { artifacts: artifactTexts(artifacts) }),
     children: (below.get(id) ?? []).map(snapshot),
   });

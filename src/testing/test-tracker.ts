@@ -1,6 +1,5 @@
-import { checkConfig, type PulseConfig } from "../config/options.js";
-import { type Tracker, trackerOn } from "../tracker.js";
-import { wrongInput } from "../wrong-input.js";
+import { wrongInput } from "../base/wrong-input.js";
+import { checkConfig, type PulseConfig, type Tracker, trackerOn } from "../inner.js";
 import type { MlflowCall } from "./mlflow-call.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import { RecordingStore } from "./recording-store.js";
@@ -14,7 +13,10 @@ export interface TestTracker extends Tracker {
   readonly onlyRun: TestRun;
   /** Warnings, as a logger gets them. */
   readonly warnings: readonly string[];
-  /** Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before. @default 1700000000000 */
+  /**
+   * Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before.
+   * @default 1700000000000
+   */
   now: number;
   /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
   snapshot(): readonly RunSnapshot[];
@@ -26,7 +28,10 @@ const ID_DIGITS = 32;
 const MIDDLE = 0.5;
 
 /** Settings of a test tracker; the environment and configuration files have no say in them. */
-export type TestConfig = Omit<PulseConfig, "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption>;
+export type TestConfig = Omit<
+  PulseConfig,
+  "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption
+>;
 type ServerOption = "auth" | "headers" | "tls" | "workspace";
 
 const IN_MEMORY = "a test tracker keeps everything in memory";
@@ -46,7 +51,8 @@ const NOT_HERE: Readonly<Record<Exclude<keyof PulseConfig, keyof TestConfig>, st
 };
 
 /**
- * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may run side by side.
+ * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may
+ * run side by side.
  * @param config like `configure`, without what says where things go: everything is kept in memory.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
@@ -76,8 +82,9 @@ export interface MlflowCalls {
 }
 
 /**
- * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end; and files, each
- * as path and number of bytes, when it is stored: behind what was recorded of the run by then (what is in it says `run.artifacts`).
+ * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics,
+ * end; and files, each as path and number of bytes, when it is stored: behind what was recorded of the run by then
+ * (what is in it says `run.artifacts`).
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -150,7 +157,8 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
       return time.now;
     },
     set now(value) {
-      if (!Number.isFinite(value)) throw wrongInput("TestTracker", "now", "a number of milliseconds since the epoch", value);
+      if (!Number.isFinite(value))
+        throw wrongInput("TestTracker", "now", "a number of milliseconds since the epoch", value);
       time.now = value;
     },
     snapshot: () => snapshots(runs()),

@@ -1,12 +1,22 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
-import type { ArtifactInfo, ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import { download } from "../../src/artifacts/download.js";
 import { LocalRepository } from "../../src/artifacts/local.js";
+import type { ArtifactInfo, ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import { contentOf, someBytes } from "../support/contents.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pulse-download-"));
@@ -15,7 +25,10 @@ let count = 0;
 const target = (): string => join(folder, `target ${++count}`);
 
 /** A repository that says whatever a test likes. */
-function saying(listings: Record<string, readonly Partial<ArtifactInfo>[]>, read: ArtifactRepository["read"]): ArtifactRepository {
+function saying(
+  listings: Record<string, readonly Partial<ArtifactInfo>[]>,
+  read: ArtifactRepository["read"],
+): ArtifactRepository {
   const list = async (path = ""): Promise<ArtifactInfo[]> =>
     (listings[path] ?? []).map((entry) => ({ path: "", isDir: false, size: undefined, ...entry }));
   return { uri: "odd:", upload: async () => {}, list, read, close() {} };
@@ -24,10 +37,14 @@ function saying(listings: Record<string, readonly Partial<ArtifactInfo>[]>, read
 test("a folder is downloaded with all that lies in it, a file alone", async () => {
   const repository = new LocalRepository(join(folder, "source"));
   const files = { "a.txt": "", "d/b.bin": someBytes(100_000).toString("latin1"), "d/e/c ü.txt": "c" };
-  for (const [path, text] of Object.entries(files)) await repository.upload(path, contentOf(Buffer.from(text, "latin1")));
+  for (const [path, text] of Object.entries(files))
+    await repository.upload(path, contentOf(Buffer.from(text, "latin1")));
   const everything = target();
   const progress = new Map<string, number>();
-  assert.equal(await download(repository, "", everything, { onProgress: ({ path }, bytes) => progress.set(path, bytes) }), everything);
+  assert.equal(
+    await download(repository, "", everything, { onProgress: ({ path }, bytes) => progress.set(path, bytes) }),
+    everything,
+  );
   for (const [path, text] of Object.entries(files)) assert.equal(readFileSync(join(everything, path), "latin1"), text);
   assert.deepEqual(readdirSync(join(everything, "d")), ["b.bin", "e"]);
   assert.equal(progress.get("d/b.bin"), 100_000);
@@ -85,14 +102,18 @@ test("what was begun of another file of that size is not gone on with, and two d
   const both = await Promise.allSettled([download(repository, "f.bin", shared), download(repository, "f.bin", shared)]);
   if (both.some(({ status }) => status === "fulfilled")) assert.ok(readFileSync(join(shared, "f.bin")).equals(bytes));
   for (const each of both)
-    if (each.status === "rejected") assert.match(String(each.reason), /is being written by another download, too|cannot be written/);
+    if (each.status === "rejected")
+      assert.match(String(each.reason), /is being written by another download, too|cannot be written/);
 });
 
 test("a file that is not as large as was said is not there", async () => {
   for (const given of ["shrt", "much too long"]) {
     const repository = saying({ "": [{ path: "f.bin", size: 5 }] }, async () => Readable.from([Buffer.from(given)]));
     const place = target();
-    await assert.rejects(download(repository, "f.bin", place), { code: "STORE_UNAVAILABLE", message: /was to have 5 bytes/ });
+    await assert.rejects(download(repository, "f.bin", place), {
+      code: "STORE_UNAVAILABLE",
+      message: /was to have 5 bytes/,
+    });
     assert.ok(!existsSync(join(place, "f.bin")));
   }
 });
@@ -135,7 +156,8 @@ test("a link in place of an unfinished file, or of what remembers finished ones,
 
   rmSync(join(place, unfinished));
   breaks = true;
-  const early = async (path: string): Promise<Readable> => (path === "0.txt" ? Readable.from([Buffer.from("0")]) : read());
+  const early = async (path: string): Promise<Readable> =>
+    path === "0.txt" ? Readable.from([Buffer.from("0")]) : read();
   const two = saying({ "": [{ path: "0.txt", size: 1 }, ...listing] }, early);
   await assert.rejects(download(two, "", place), { code: "STORE_UNAVAILABLE" });
   const journal = readdirSync(place).find((name) => name.startsWith(".pulse-") && name !== unfinished) ?? "";
@@ -154,7 +176,9 @@ test("a file that was changed here, or is of another size there, is downloaded a
     if (path === "z" && breaks) throw new Error("connection lost");
     return Readable.from([Buffer.from(text)]);
   };
-  const listing = (): Record<string, Partial<ArtifactInfo>[]> => ({ "": ["a", "b", "z"].map((path) => ({ path, size: text.length })) });
+  const listing = (): Record<string, Partial<ArtifactInfo>[]> => ({
+    "": ["a", "b", "z"].map((path) => ({ path, size: text.length })),
+  });
   await assert.rejects(download(saying(listing(), read), "", place), { code: "STORE_UNAVAILABLE" });
   writeFileSync(join(place, "a"), "x");
   utimesSync(join(place, "a"), 1, 1);
@@ -167,7 +191,9 @@ test("a file that was changed here, or is of another size there, is downloaded a
 });
 
 test("folders without an end are refused", async () => {
-  const list = async (path = ""): Promise<ArtifactInfo[]> => [{ path: path === "" ? "d" : `${path}/d`, isDir: true, size: undefined }];
+  const list = async (path = ""): Promise<ArtifactInfo[]> => [
+    { path: path === "" ? "d" : `${path}/d`, isDir: true, size: undefined },
+  ];
   const endless: ArtifactRepository = { ...saying({}, async () => Readable.from([])), list };
   await assert.rejects(download(endless, "", target()), { code: "REJECTED", message: /more than 100 deep/ });
 });
@@ -183,5 +209,8 @@ test("a download is ended by its signal, with its reason", async () => {
       })(),
     );
   const repository = saying({ "": [{ path: "f.bin", size: 2 }] }, read);
-  await assert.rejects(download(repository, "f.bin", target(), { signal: giveUp.signal }), (error) => error === "enough");
+  await assert.rejects(
+    download(repository, "f.bin", target(), { signal: giveUp.signal }),
+    (error) => error === "enough",
+  );
 });

@@ -31,7 +31,10 @@ async function proxy(then: (socket: Socket) => void) {
   const { server: settings } = resolveConfig({ trackingUri: `http://127.0.0.1:${port}` }, {}, {});
   const repository = new ProxiedRepository("", new URL(`http://127.0.0.1:${port}`), settings);
   const upload = (name: string, text: string): Promise<void> =>
-    repository.upload(name, { size: text.length, open: (start, end) => Readable.from([Buffer.from(text.slice(start, end))]) });
+    repository.upload(name, {
+      size: text.length,
+      open: (start, end) => Readable.from([Buffer.from(text.slice(start, end))]),
+    });
   return { files, sockets, upload };
 }
 

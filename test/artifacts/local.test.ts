@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -75,7 +85,10 @@ test("a file is stored before the call returns, with the rights of the process, 
   assert.deepEqual(readdirSync(join(root, "a/b")), ["f.bin", "g.bin"]);
   const changed = { ...contentOf("x"), size: 2 };
   assert.throws(() => repository.uploadSync("a/h.bin", changed), { code: "REJECTED" });
-  assert.throws(() => repository.uploadSync("a/h.bin", { size: 1, open: changed.open }), { code: "REJECTED", message: /at once/ });
+  assert.throws(() => repository.uploadSync("a/h.bin", { size: 1, open: changed.open }), {
+    code: "REJECTED",
+    message: /at once/,
+  });
   assert.deepEqual(readdirSync(join(root, "a")), ["b"]);
 });
 

@@ -4,10 +4,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArtifactContent } from "../../src/artifacts/artifact-repository.js";
 import { ProxiedRepository } from "../../src/artifacts/proxied.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import type { ArtifactContent } from "../../src/contracts/artifact-repository.js";
 import { allOf, contentOf, someBytes } from "../support/contents.js";
 import { type ArtifactFault, type FakeArtifacts, fakeArtifacts } from "../support/fake-artifacts.js";
 import { type FakeS3, fakeS3 } from "../support/fake-s3.js";
@@ -66,7 +66,11 @@ test("of an upload in one piece it is told how it goes on", async () => {
   const open = (start: number, end: number): Readable =>
     Readable.from([bytes.subarray(start, 200_000), bytes.subarray(200_000, 400_000), bytes.subarray(400_000, end)]);
   const told: number[] = [];
-  await repositoryAt(server.url).upload("f.bin", { size: bytes.length, open }, { onProgress: (sent) => told.push(sent) });
+  await repositoryAt(server.url).upload(
+    "f.bin",
+    { size: bytes.length, open },
+    { onProgress: (sent) => told.push(sent) },
+  );
   assert.deepEqual(told, [200_000, 400_000, 500_000]);
 });
 
@@ -86,14 +90,20 @@ test("what became of an upload without an answer, the listing says", async () =>
     assert.equal(String(s3.objects.get(`1/r/artifacts/${fault}.txt`)), fault);
   }
   faultyPuts(server, { status: 503, body: '{"error_code":"TEMPORARILY_UNAVAILABLE","message":"busy"}' });
-  await assert.rejects(repositoryAt(server.url).upload("f.txt", contentOf("x")), { code: "SERVER_ERROR", message: /busy/ });
+  await assert.rejects(repositoryAt(server.url).upload("f.txt", contentOf("x")), {
+    code: "SERVER_ERROR",
+    message: /busy/,
+  });
 });
 
 test("a file that is as long is not taken for one of which nobody knows whether it has arrived", async () => {
   const { server, s3 } = await started();
   const repository = repositoryAt(server.url, { requestTimeoutMs: 1_000 });
   await repository.upload("f.txt", contentOf("one"));
-  for (const fault of [{ status: 503, body: '{"error_code":"TEMPORARILY_UNAVAILABLE","message":"busy"}' }, { status: 504 }]) {
+  for (const fault of [
+    { status: 503, body: '{"error_code":"TEMPORARILY_UNAVAILABLE","message":"busy"}' },
+    { status: 504 },
+  ]) {
     faultyPuts(server, fault);
     await assert.rejects(repository.upload("f.txt", contentOf("two")), { code: "SERVER_ERROR" });
   }
@@ -156,7 +166,11 @@ test("parts go to the object store without anything that belongs to the server",
 });
 
 test("a file goes through the server when its object store cannot be reached", async () => {
-  for (const partUrl of [() => "http://127.0.0.1:9/x", () => "ftp://127.0.0.1/x", (url: string) => url.replace("/runs/", "/elsewhere/")]) {
+  for (const partUrl of [
+    () => "http://127.0.0.1:9/x",
+    () => "ftp://127.0.0.1/x",
+    (url: string) => url.replace("/runs/", "/elsewhere/"),
+  ]) {
     const { server, s3 } = await started();
     server.partUrl = partUrl;
     const repository = repositoryAt(server.url);
@@ -175,7 +189,9 @@ test("an upload in parts whose URLs are over is begun anew", async () => {
   let state: unknown;
   const options = { onState: (kept: unknown) => (state = kept ?? state) };
   s3.fault = ({ query }) => (query.get("partNumber") === "3" ? "cut" : undefined);
-  await assert.rejects(repositoryAt(server.url).upload("f.bin", contentOf(someBytes(100_000)), options), { code: "STORE_UNAVAILABLE" });
+  await assert.rejects(repositoryAt(server.url).upload("f.bin", contentOf(someBytes(100_000)), options), {
+    code: "STORE_UNAVAILABLE",
+  });
   s3.fault = () => undefined;
   const hourAgo = { ...(state as object), began: Date.now() - 3_600_000 };
   const read: number[] = [];
@@ -186,7 +202,14 @@ test("an upload in parts whose URLs are over is begun anew", async () => {
   );
   assert.equal(read.length, 5);
   assert.equal(s3.uploads.size, 0);
-  for (const odd of [7, "x", {}, { ...hourAgo, targets: [] }, { ...hourAgo, size: 5 }, { ...hourAgo, parts: [{ number: 99 }] }])
+  for (const odd of [
+    7,
+    "x",
+    {},
+    { ...hourAgo, targets: [] },
+    { ...hourAgo, size: 5 },
+    { ...hourAgo, parts: [{ number: 99 }] },
+  ])
     await repositoryAt(server.url).upload("f.bin", contentOf(someBytes(100_000)), { state: odd });
 });
 
@@ -204,7 +227,8 @@ test("a token that was refused is asked for again, and the file sent again", asy
   const { server, s3 } = await started();
   let asked = 0;
   const repository = repositoryAt(server.url, { auth: { token: () => `t${++asked}` } });
-  server.fault = (method) => (method === "PUT" && server.seen.at(-1)?.headers.authorization === "Bearer t1" ? { status: 401 } : undefined);
+  server.fault = (method) =>
+    method === "PUT" && server.seen.at(-1)?.headers.authorization === "Bearer t1" ? { status: 401 } : undefined;
   await repository.upload("f.txt", contentOf("text"));
   assert.equal(asked, 2);
   assert.equal(String(s3.objects.get("1/r/artifacts/f.txt")), "text");
@@ -231,9 +255,14 @@ test("the time limit is one of standing still, not of the whole transfer", async
   deaf.listen(0, "127.0.0.1");
   await once(deaf, "listening");
   closing.push(() => deaf.close());
-  const repository = repositoryAt(`http://127.0.0.1:${(deaf.address() as AddressInfo).port}`, { requestTimeoutMs: 500 });
+  const repository = repositoryAt(`http://127.0.0.1:${(deaf.address() as AddressInfo).port}`, {
+    requestTimeoutMs: 500,
+  });
   const began = performance.now();
-  await assert.rejects(repository.upload("f.bin", contentOf(someBytes(39_000))), { code: "STORE_UNAVAILABLE", message: /for \d+ ms/ });
+  await assert.rejects(repository.upload("f.bin", contentOf(someBytes(39_000))), {
+    code: "STORE_UNAVAILABLE",
+    message: /for \d+ ms/,
+  });
   assert.ok(performance.now() - began < 4_000);
   await assert.rejects(repository.read("f.bin"), { code: "STORE_UNAVAILABLE" });
 });
@@ -241,6 +270,9 @@ test("the time limit is one of standing still, not of the whole transfer", async
 test("a name that MLflow would take for another is refused before it is sent", async () => {
   const { server } = await started();
   for (const path of ["a%20b.txt", "%2e%2e/x", "d%41/x"])
-    await assert.rejects(repositoryAt(server.url).upload(path, contentOf("x")), { code: "REJECTED", message: /give it another name/ });
+    await assert.rejects(repositoryAt(server.url).upload(path, contentOf("x")), {
+      code: "REJECTED",
+      message: /give it another name/,
+    });
   assert.equal(server.seen.length, 0);
 });

@@ -1,13 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
-import { openArtifactRepository, type RepositoryOptions, registerArtifactRepository } from "../../src/artifacts/registry.js";
+import {
+  openArtifactRepository,
+  type RepositoryOptions,
+  registerArtifactRepository,
+} from "../../src/artifacts/registry.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 
 const DATABASE = "sqlite:////data/mlflow.db";
 const SERVER = "https://me:hunter2@mlflow.example/base";
 
-function opened(root: string, trackingUri: string, more: Partial<RepositoryOptions> = {}, env: NodeJS.ProcessEnv = {}): ArtifactRepository {
+function opened(
+  root: string,
+  trackingUri: string,
+  more: Partial<RepositoryOptions> = {},
+  env: NodeJS.ProcessEnv = {},
+): ArtifactRepository {
   const { server } = resolveConfig({}, { HOME: "/nowhere", ...env });
   return openArtifactRepository(root, { trackingUri, server, ...more });
 }
@@ -74,7 +83,11 @@ test("a server's own files are asked for at that server only", () => {
     refused(root, SERVER, /is at another server/);
   refused("https://mlflow.example/elsewhere", SERVER, /no place for artifacts/);
   refused("mlflow-artifacts:/1/../../x", SERVER, /no path/);
-  refused("mlflow-artifacts:/1/r/artifacts", DATABASE, /Give that server's http\(s\) URI as trackingUri; or .* artifactUri/s);
+  refused(
+    "mlflow-artifacts:/1/r/artifacts",
+    DATABASE,
+    /Give that server's http\(s\) URI as trackingUri; or .* artifactUri/s,
+  );
 });
 
 test("a server names folders of this machine only if it is on it, or is allowed to", () => {
@@ -101,7 +114,11 @@ test("a server names buckets only to a program that was given them", () => {
 
 test("other kinds of roots need a repository of one's own", () => {
   for (const scheme of ["gs", "wasbs", "dbfs", "hdfs", "constructor"])
-    refused(`${scheme}://x/y`, DATABASE, new RegExp(`is of a kind that is not supported.*registerArtifactRepository\\("${scheme}"`, "s"));
+    refused(
+      `${scheme}://x/y`,
+      DATABASE,
+      new RegExp(`is of a kind that is not supported.*registerArtifactRepository\\("${scheme}"`, "s"),
+    );
   const repository: ArtifactRepository = {
     uri: "own:x",
     upload: async () => {},
@@ -112,7 +129,10 @@ test("other kinds of roots need a repository of one's own", () => {
   registerArtifactRepository("own", (root) => ({ ...repository, uri: root }));
   assert.equal(opened("own:anywhere", SERVER).uri, "own:anywhere");
   registerArtifactRepository("own", () => ({}) as never);
-  assert.throws(() => opened("own:x", DATABASE), { code: "INVALID_CONFIG", message: /without upload, list, read, close/ });
+  assert.throws(() => opened("own:x", DATABASE), {
+    code: "INVALID_CONFIG",
+    message: /without upload, list, read, close/,
+  });
   registerArtifactRepository("own", () => {
     throw new Error("no such thing");
   });
@@ -124,5 +144,8 @@ test("what is no scheme, or this package's own, cannot be registered", () => {
     const register = (): void => registerArtifactRepository(scheme as string, () => ({}) as never);
     assert.throws(register, { code: "INVALID_OPTION" });
   }
-  assert.throws(() => registerArtifactRepository("gs", 1 as never), { code: "INVALID_OPTION", message: /make must be a function/ });
+  assert.throws(() => registerArtifactRepository("gs", 1 as never), {
+    code: "INVALID_OPTION",
+    message: /make must be a function/,
+  });
 });

@@ -35,7 +35,8 @@ function repositoryAt(
   return repository;
 }
 
-const fault = (code: string): string => `<?xml version="1.0"?>\n<Error><Code>${code}</Code><Message>It said ${code}.</Message></Error>`;
+const fault = (code: string): string =>
+  `<?xml version="1.0"?>\n<Error><Code>${code}</Code><Message>It said ${code}.</Message></Error>`;
 
 test("what S3 refuses, it refuses as what it is, and the secret is not told", async () => {
   const s3 = await started();
@@ -67,17 +68,24 @@ test("what S3 refuses, it refuses as what it is, and the secret is not told", as
 test("a wrong secret is found out, and what is right is signed so that it is believed", async () => {
   const s3 = await started();
   const wrong = { ...s3.env, AWS_SECRET_ACCESS_KEY: "not this one" };
-  await assert.rejects(repositoryAt(wrong).upload("f.txt", contentOf("x")), { code: "UNAUTHORIZED", message: /AWS_SECRET_ACCESS_KEY/ });
+  await assert.rejects(repositoryAt(wrong).upload("f.txt", contentOf("x")), {
+    code: "UNAUTHORIZED",
+    message: /AWS_SECRET_ACCESS_KEY/,
+  });
   await repositoryAt(s3.env).upload("f.txt", contentOf("x"));
   await assert.rejects(repositoryAt(s3.env, {}, "another").list(), { code: "REJECTED", message: /NoSuchBucket/ });
 });
 
 test("credentials that have ended are asked for again, once", async () => {
   const s3 = await started();
-  const keys = { accessKeyId: String(s3.env["AWS_ACCESS_KEY_ID"]), secretAccessKey: String(s3.env["AWS_SECRET_ACCESS_KEY"]) };
+  const keys = {
+    accessKeyId: String(s3.env["AWS_ACCESS_KEY_ID"]),
+    secretAccessKey: String(s3.env["AWS_SECRET_ACCESS_KEY"]),
+  };
   let asked = 0;
   const credentials = async () => ({ ...keys, sessionToken: `session-${++asked}` });
-  s3.fault = ({ headers }) => (headers["x-amz-security-token"] === "session-1" ? { status: 400, body: fault("ExpiredToken") } : undefined);
+  s3.fault = ({ headers }) =>
+    headers["x-amz-security-token"] === "session-1" ? { status: 400, body: fault("ExpiredToken") } : undefined;
   await repositoryAt(s3.env, { credentials }).upload("f.txt", contentOf("x"));
   assert.equal(asked, 2);
   s3.fault = () => ({ status: 400, body: fault("ExpiredToken") });
@@ -89,7 +97,11 @@ test("credentials that have ended are asked for again, once", async () => {
   });
   for (let i = 0; i < 2; i++) await ending.list();
   assert.ok(asked >= 6);
-  for (const bad of [() => ({}) as never, () => Promise.reject(new Error("no single sign-on")), () => undefined as never])
+  for (const bad of [
+    () => ({}) as never,
+    () => Promise.reject(new Error("no single sign-on")),
+    () => undefined as never,
+  ])
     await assert.rejects(repositoryAt(s3.env, { credentials: bad }).list(), { code: "UNAUTHORIZED" });
 });
 
@@ -108,7 +120,9 @@ test("credentials and region come from the profile, and without any it is said w
   const env = { MLFLOW_S3_ENDPOINT_URL, HOME: folder, AWS_PROFILE: "team" };
   await repositoryAt(env).upload("f.txt", contentOf("x"));
   assert.match(String(s3.seen.at(-1)?.headers.authorization), /\/eu-central-1\/s3\//);
-  await assert.rejects(repositoryAt({ ...env, AWS_PROFILE: "" }).upload("f.txt", contentOf("x")), { code: "UNAUTHORIZED" });
+  await assert.rejects(repositoryAt({ ...env, AWS_PROFILE: "" }).upload("f.txt", contentOf("x")), {
+    code: "UNAUTHORIZED",
+  });
   await assert.rejects(repositoryAt({ MLFLOW_S3_ENDPOINT_URL, HOME: "/nowhere" }).list(), {
     code: "UNAUTHORIZED",
     message:
@@ -119,7 +133,9 @@ test("credentials and region come from the profile, and without any it is said w
 test("a bucket of another region is asked there", async () => {
   const s3 = await started();
   s3.fault = ({ headers }) =>
-    headers.authorization?.includes("/us-east-1/") ? { status: 301, headers: { "x-amz-bucket-region": "ap-south-1" } } : undefined;
+    headers.authorization?.includes("/us-east-1/")
+      ? { status: 301, headers: { "x-amz-bucket-region": "ap-south-1" } }
+      : undefined;
   const repository = repositoryAt(s3.env);
   await repository.upload("f.txt", contentOf("x"));
   assert.equal(s3.seen.length, 2);
@@ -146,7 +162,10 @@ test("AWS has the bucket in its host, unless the name has dots", async () => {
     ["with.dots", "eu-west-3"],
     ["plain", "cn-north-1"],
   ] as const)
-    await assert.rejects(repositoryAt({ ...env, AWS_REGION: region }, {}, bucket).list(), { code: "STORE_UNAVAILABLE", message: /502/ });
+    await assert.rejects(repositoryAt({ ...env, AWS_REGION: region }, {}, bucket).list(), {
+      code: "STORE_UNAVAILABLE",
+      message: /502/,
+    });
   assert.deepEqual(asked, [
     "plain.s3.eu-west-3.amazonaws.com:443",
     "s3.eu-west-3.amazonaws.com:443",
@@ -204,7 +223,9 @@ test("of an upload that fails and that nobody goes on with, nothing is left", as
   await assert.rejects(repositoryAt(s3.env).upload("f.bin", content, { onState }), { code: "SERVER_ERROR" });
   assert.equal(s3.uploads.size, 1);
   // Who gives it up says so with a signal.
-  await assert.rejects(repositoryAt(s3.env).upload("f.bin", content, { state, signal: AbortSignal.abort() }), { name: "AbortError" });
+  await assert.rejects(repositoryAt(s3.env).upload("f.bin", content, { state, signal: AbortSignal.abort() }), {
+    name: "AbortError",
+  });
   assert.equal(s3.uploads.size, 0);
 });
 
@@ -262,11 +283,17 @@ test("answers in XML are read as they are, and nothing grows", () => {
 test("a store with a certificate of one's own is trusted by AWS_CA_BUNDLE, or unseen", async () => {
   const pem = (name: string): string => join(process.cwd(), "test/fixtures/tls", name);
   const listing = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
-  const server = await scripted(() => ({ body: listing }), { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
+  const server = await scripted(() => ({ body: listing }), {
+    key: readFileSync(pem("server.key")),
+    cert: readFileSync(pem("server.pem")),
+  });
   closing.push(() => server.close());
   const url = server.url.replace("127.0.0.1", "localhost");
   const env = { MLFLOW_S3_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
-  await assert.rejects(repositoryAt(env).list(), { code: "TLS_FAILED", message: /AWS_CA_BUNDLE; recording goes on meanwhile\.$/ });
+  await assert.rejects(repositoryAt(env).list(), {
+    code: "TLS_FAILED",
+    message: /AWS_CA_BUNDLE; recording goes on meanwhile\.$/,
+  });
   for (const trust of [{ AWS_CA_BUNDLE: pem("ca.pem") }, { MLFLOW_S3_IGNORE_TLS: "true" }])
     assert.deepEqual(await repositoryAt({ ...env, ...trust }).list(), []);
 });

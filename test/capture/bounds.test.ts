@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { sanitizeKey } from "../../src/capture/keys.js";
-import { valueText } from "../../src/capture/text.js";
+import { sanitizeKey } from "../../src/base/text/keys.js";
+import { valueText } from "../../src/base/text/text.js";
 import { LogMetric, LogParam, type Run, TrackedRun, tracked } from "../../src/index.js";
 import { memoryTracker, params } from "../support/memory.js";
 
@@ -56,7 +56,8 @@ const HOSTILE: Record<string, () => unknown> = {
   "an object with a huge key": () => ({ [flat(2 * MB)]: 1, [flat(2 * MB, "y")]: { inner: 2 } }),
   "a bigint": () => 10n ** 300_000n,
   "bigints in a list": () => new Array(1_000).fill(-(10n ** 300_000n)),
-  "an error with causes": () => new Error(flat(5 * MB), { cause: new TypeError(flat(5 * MB), { cause: { data: Buffer.alloc(5 * MB) } }) }),
+  "an error with causes": () =>
+    new Error(flat(5 * MB), { cause: new TypeError(flat(5 * MB), { cause: { data: Buffer.alloc(5 * MB) } }) }),
   "errors in an error": () => new AggregateError(new Array(1_000).fill(new Error(flat(5 * MB))), flat(5 * MB)),
   "what is thrown and no error": () => ({ code: 404, body: Buffer.alloc(5 * MB) }),
   "a class instance": () => new Big(),
@@ -136,8 +137,8 @@ function swallow(body: () => void): void {
 }
 
 /**
- * The least of several times, in ms, by the clock or by what the process was given of the processors, so that what else the machine does
- * counts little; no more of them than it takes to be below `enough`.
+ * The least of several times, in ms, by the clock or by what the process was given of the processors, so that what else
+ * the machine does counts little; no more of them than it takes to be below `enough`.
  */
 function cost(body: () => unknown, enough = 0): number {
   let least = Number.POSITIVE_INFINITY;
@@ -154,9 +155,15 @@ describe("a huge value costs as much as an ordinary long one", () => {
   const TIMES = 8;
   const ordinary = Array.from({ length: 4_000 }, (_, i) => ({ id: i, loss: i / 7, name: "ordinary" }));
   const values = Object.entries(HOSTILE).map(([name, make]) => [name, make()] as const);
-  const wide: object = Object.fromEntries(Array.from({ length: MB / 10 }, (_, i) => [`key ${i}`, i % 2 === 0 ? undefined : "text"]));
+  const wide: object = Object.fromEntries(
+    Array.from({ length: MB / 10 }, (_, i) => [`key ${i}`, i % 2 === 0 ? undefined : "text"]),
+  );
   const listing = cost(() => Object.keys(wide));
-  const within = { "a wide object": wide, "wide objects": { a: wide, b: { c: wide } }, "in a map": new Map([["a", wide]]) };
+  const within = {
+    "a wide object": wide,
+    "wide objects": { a: wide, b: { c: wide } },
+    "in a map": new Map([["a", wide]]),
+  };
   for (const [place, take] of Object.entries(PLACES)) {
     test(`as ${place}`, () => {
       const put = take as (value: unknown) => unknown;
@@ -199,7 +206,10 @@ test("each getter and each toJSON is called once at most, in whatever place, how
     const json = { toJSON: () => count("toJSON", { inner, list: [inner, inner] }) };
     const value: object = Object.assign(new Holder(), { inner, json, list: [inner, json, new Map([["again", json]])] });
     for (const name of ["name", "message", "code", "stack", "cause", "errors", "signal", "other"])
-      Object.defineProperty(value, name, { enumerable: true, get: () => count(name, name === "errors" ? [inner] : `its ${name}`) });
+      Object.defineProperty(value, name, {
+        enumerable: true,
+        get: () => count(name, name === "errors" ? [inner] : `its ${name}`),
+      });
     (take as (value: unknown) => unknown)(value);
     for (const [name, times] of Object.entries(counts)) assert.equal(times, 1, `${place}: ${name}`);
   }
@@ -207,12 +217,18 @@ test("each getter and each toJSON is called once at most, in whatever place, how
 
 test("what is kept of a huge value is its beginning and its size, and two of them stay apart", () => {
   assert.equal(valueText("a", Buffer.from([1, 2, 3]), true), '{"type":"Buffer","data":[1,2,3]}');
-  assert.match(valueText("a", Buffer.alloc(MB, 1), true), /^\{"type":"Buffer","data":\[1,1,1,.*,"\.\.\. 1000000 elements"\]\}$/);
+  assert.match(
+    valueText("a", Buffer.alloc(MB, 1), true),
+    /^\{"type":"Buffer","data":\[1,1,1,.*,"\.\.\. 1000000 elements"\]\}$/,
+  );
   assert.match(valueText("a", new Set(Array(20_000).keys()), true), /^\[0,1,2,.*,"\.\.\. 20000 elements"\]$/);
   assert.equal(valueText("a", 10n ** 5_000n, true), `1${"0".repeat(5_000)}`);
   assert.match(valueText("a", -(10n ** 300_000n), true), /^-1\.000000e\+300000\.\.\.#[0-9a-f]+$/);
   assert.notEqual(valueText("a", 10n ** 300_000n, true), valueText("a", 10n ** 300_000n + 1n, true));
-  assert.equal(valueText("a", { n: Object(1n), s: Object("x"), b: Object(false) }, true), '{"n":"1","s":"x","b":false}');
+  assert.equal(
+    valueText("a", { n: Object(1n), s: Object("x"), b: Object(false) }, true),
+    '{"n":"1","s":"x","b":false}',
+  );
   const keys = ["a", "b"].flatMap((end) => [flat(5_000) + end, flat(MB) + end, flat(MB + 1) + end]).map(sanitizeKey);
   assert.equal(new Set(keys).size, keys.length);
   assert.ok(keys.every((key) => key.length === 250));

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cutText, sanitizeKey } from "../../src/capture/keys.js";
+import { cutText, sanitizeKey } from "../../src/base/text/keys.js";
+import { isSecretKey, redactText } from "../../src/base/text/redact.js";
+import { valueText } from "../../src/base/text/text.js";
 import { compileMetrics } from "../../src/capture/metrics.js";
 import { readParameters } from "../../src/capture/parameter-names.js";
-import { isSecretKey, redactText } from "../../src/capture/redact.js";
 import type { LogMetricOptions, Selector } from "../../src/capture/selector.js";
-import { valueText } from "../../src/capture/text.js";
 
 type Point = [key: string, value: unknown, step?: unknown];
 
@@ -46,7 +46,10 @@ test("bare: scalars under the method's name, numeric leaves under dotted paths, 
 });
 
 test("bare: getters are never run, inherited and hidden fields never read", () => {
-  const result = Object.create({ inherited: 1 }, { hidden: { value: 2, enumerable: false }, own: { value: 3, enumerable: true } });
+  const result = Object.create(
+    { inherited: 1 },
+    { hidden: { value: 2, enumerable: false }, own: { value: 3, enumerable: true } },
+  );
   assert.deepEqual(captured(undefined, result), []); // not written as { … }
   const withGetter = {
     get trap(): number {
@@ -121,7 +124,9 @@ test("lists, records and functions as selectors", () => {
 });
 
 test("options: prefix, step by path or function, when, nonFinite", () => {
-  assert.deepEqual(captured("loss", { loss: 1, epoch: 7 }, { prefix: "train/", step: "epoch" }), [["train/loss", 1, 7]]);
+  assert.deepEqual(captured("loss", { loss: 1, epoch: 7 }, { prefix: "train/", step: "epoch" }), [
+    ["train/loss", 1, 7],
+  ]);
   assert.deepEqual(
     captured(
       "loss",
@@ -203,7 +208,15 @@ test("parameter names are read from the function's own text, positions kept", ()
 
 test("secrets go by key and by shape; look-alikes stay", () => {
   const text = "a1B2c3D4";
-  for (const key of ["token", "apiKey", "API_KEY", "db.password", "AWS_SECRET_ACCESS_KEY", "authToken", "client-secret"])
+  for (const key of [
+    "token",
+    "apiKey",
+    "API_KEY",
+    "db.password",
+    "AWS_SECRET_ACCESS_KEY",
+    "authToken",
+    "client-secret",
+  ])
     assert.equal(isSecretKey(key, text), true, key);
   for (const key of ["tokens", "tokenizer", "max_tokens", "key", "monkey", "secretary", "author"])
     assert.equal(isSecretKey(key, text), false, key);
@@ -242,7 +255,13 @@ test("parameter names: regular expressions and rest parameters in the text, and 
   const of = (fn: any) => readParameters(fn);
   const text = (text: string) => of(new Function(`return (${text})`)());
   assert.deepEqual(text("function (text, sep = /,/, limit = 5, ...q) {}").names, ["text", "sep", "limit", "q"]);
-  assert.deepEqual(text(`(a, sep = /["(\\/]/g, quote = /'/, half = 4 / 2, last) => 1`).names, ["a", "sep", "quote", "half", "last"]);
+  assert.deepEqual(text(`(a, sep = /["(\\/]/g, quote = /'/, half = 4 / 2, last) => 1`).names, [
+    "a",
+    "sep",
+    "quote",
+    "half",
+    "last",
+  ]);
   assert.equal(text("(a, ...rest) => 1").rest, true);
   for (const [code, minified] of [
     ["(e,t)=>1", true],

@@ -1,4 +1,5 @@
-// Code for older targets: async functions and generators are plain functions there, whose bodies and names stand in another one.
+// Code for older targets: async functions and generators are plain functions there, whose bodies and names stand in
+// another one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type TransformOptions, transformSync } from "esbuild";
@@ -31,9 +32,14 @@ function functionsOf(code: string): Record<string, Any> {
 test("names are those that were written, whichever compiler has lowered them", () => {
   for (const [compiler, code] of Object.entries(RUNNABLE))
     for (const [name, fn] of Object.entries(functionsOf(code)))
-      assert.deepEqual([readParameters(fn).names, readParameters(fn).lost], [PARAMETERS[name], false], `${compiler}: ${name}`);
+      assert.deepEqual(
+        [readParameters(fn).names, readParameters(fn).lost],
+        [PARAMETERS[name], false],
+        `${compiler}: ${name}`,
+      );
   const { left, ...others } = functionsOf(SWC);
-  for (const [name, fn] of Object.entries(others)) assert.deepEqual(readParameters(fn).names, PARAMETERS[name], `swc: ${name}`);
+  for (const [name, fn] of Object.entries(others))
+    assert.deepEqual(readParameters(fn).names, PARAMETERS[name], `swc: ${name}`);
   const { names, lost } = readParameters(left as Any); // it makes a list of them
   assert.deepEqual([names, lost], [[null, null], true]);
   const trainer = BABEL.slice(0, BABEL.indexOf("\nconst arrow"));
@@ -45,7 +51,10 @@ test("names are those that were written, whichever compiler has lowered them", (
 test("a rest parameter is one where it was moved", () => {
   for (const code of [...Object.values(RUNNABLE), SWC]) {
     const { apart, stream, arrow } = functionsOf(code) as Record<"apart" | "stream" | "arrow", Any>;
-    assert.deepEqual([readParameters(apart).rest, readParameters(stream).rest, readParameters(arrow).rest], [true, false, false]);
+    assert.deepEqual(
+      [readParameters(apart).rest, readParameters(stream).rest, readParameters(arrow).rest],
+      [true, false, false],
+    );
   }
 });
 
@@ -54,7 +63,9 @@ test("in lowered and minified code names are a minifier's, and none of a compile
   const made = transformSync(code, { target: "es2016", minify: true, format: "cjs" }).code;
   const { T } = new Function("module", "exports", `${made}; return module.exports;`)({ exports: {} }, {});
   assert.equal(readParameters(T.prototype.f).minified, true);
-  const terser = new Function("a", "return { f(t){return a(this,arguments,void 0,(function*(e,n=.5){return e*n}))} }")(null).f;
+  const terser = new Function("a", "return { f(t){return a(this,arguments,void 0,(function*(e,n=.5){return e*n}))} }")(
+    null,
+  ).f;
   assert.deepEqual([readParameters(terser).names, readParameters(terser).minified], [["e", "n"], true]);
 });
 
@@ -97,7 +108,9 @@ test("generators are told by the helper that the function hands its body to", ()
     assert.ok(!is(text), text);
 });
 
-/** A tracked class of a compiled text, with `stream` and `steps` decorated by hand: the compiled method is what counts. */
+/**
+ * A tracked class of a compiled text, with `stream` and `steps` decorated by hand: the compiled method is what counts.
+ */
 function decoratedTrainer(code: string): Trainer {
   const { Trainer: made } = new Function(`${code}; return { Trainer };`)();
   class Tracked extends made {}
@@ -106,7 +119,8 @@ function decoratedTrainer(code: string): Trainer {
   for (const name of ["stream", "steps"]) {
     let value = (prototype as Record<string, Any>)[name] as Any;
     const context = { kind: "method", name, static: false, private: false, addInitializer };
-    for (const decorator of [LogMetric("loss"), LogParam] as unknown as Any[]) value = decorator(value, context) ?? value;
+    for (const decorator of [LogMetric("loss"), LogParam] as unknown as Any[])
+      value = decorator(value, context) ?? value;
     Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
   }
   (TrackedExperiment("Lowered") as Any)(Tracked, { kind: "class", name: "Tracked", addInitializer });

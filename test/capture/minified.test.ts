@@ -46,15 +46,27 @@ async function said(minify: boolean, params = "(args) => ({ lr: args[0] })", mor
 test("renamed classes and functions that runs are called after are said once each, with the way out", async () => {
   const warnings = await said(true);
   assert.equal(warnings.length, 2, warnings.join("\n"));
-  assert.match(warnings[0] ?? "", /A minifier seems to have renamed a class: its runs are called "\w\.…".*keepNames.*MINIFIED_NAMES/);
-  assert.match(warnings[1] ?? "", /A minifier seems to have renamed a function: its runs are called "anonymous".*MINIFIED_NAMES/);
+  assert.match(
+    warnings[0] ?? "",
+    /A minifier seems to have renamed a class: its runs are called "\w\.…".*keepNames.*MINIFIED_NAMES/,
+  );
+  assert.match(
+    warnings[1] ?? "",
+    /A minifier seems to have renamed a function: its runs are called "anonymous".*MINIFIED_NAMES/,
+  );
 });
 
 test("a single argument without its name is noticed, too", () => {
-  const minified = (text: string): boolean => readParameters(new Function(`return ${text}`)() as () => unknown).minified;
-  assert.deepEqual(["({f(e){return e}}).f", "(e)=>e*2", "function(e){return e}", "({f(e,t){}}).f"].map(minified), Array(4).fill(true));
+  const minified = (text: string): boolean =>
+    readParameters(new Function(`return ${text}`)() as () => unknown).minified;
   assert.deepEqual(
-    ["({ f(x) { return x; } }).f", "x => x * 2", "(x) => x", "function (x) { }", "({f(lr){}}).f", "({f(){}}).f"].map(minified),
+    ["({f(e){return e}}).f", "(e)=>e*2", "function(e){return e}", "({f(e,t){}}).f"].map(minified),
+    Array(4).fill(true),
+  );
+  assert.deepEqual(
+    ["({ f(x) { return x; } }).f", "x => x * 2", "(x) => x", "function (x) { }", "({f(lr){}}).f", "({f(){}}).f"].map(
+      minified,
+    ),
     Array(6).fill(false),
   );
 });

@@ -31,8 +31,12 @@ test("a path that leads nowhere is said once, with the fields there are and the 
   assert.deepEqual(told(train, { metrics: "name" }, []), [
     'train: metric path "name" leads to the text "x", not to a number. Mend the path.',
   ]);
-  assert.deepEqual(told(train, { metrics: "val" }, []), ['train: metric path "val" leads to an object, not to a number. Mend the path.']);
-  assert.deepEqual(told(train, { metrics: { a: () => "text" } }, []), ['train: the selector for "a" gave the text "text", not a number.']);
+  assert.deepEqual(told(train, { metrics: "val" }, []), [
+    'train: metric path "val" leads to an object, not to a number. Mend the path.',
+  ]);
+  assert.deepEqual(told(train, { metrics: { a: () => "text" } }, []), [
+    'train: the selector for "a" gave the text "text", not a number.',
+  ]);
 });
 
 test("a text that stands under the name of a secret is not shown", () => {
@@ -67,7 +71,10 @@ test("a method that gives nothing, a list whose elements lack the field, a step 
   const nothing = (): undefined => undefined;
   assert.match(told(nothing, { metrics: "loss" }, [])[0] ?? "", /found nothing; the result is undefined/);
   const list = (): object[] => [{ loss: 1 }, { loss: 2 }];
-  assert.match(told(list, { metrics: "los" }, [])[0] ?? "", /the first element of the result has loss\. Did you mean "loss"/);
+  assert.match(
+    told(list, { metrics: "los" }, [])[0] ?? "",
+    /the first element of the result has loss\. Did you mean "loss"/,
+  );
   class Trainer {
     @LogMetric("loss", { step: "nope" } as Any)
     @LogTag("stag" as Any)

@@ -1,4 +1,5 @@
-// Two places of one result, or of one call's arguments, are never stored under one key: the second is told apart, and that is said.
+// Two places of one result, or of one call's arguments, are never stored under one key: the second is told apart, and
+// that is said.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedRun, tracked } from "../../src/index.js";
@@ -13,7 +14,9 @@ async function metricsOf(...results: unknown[]): Promise<{ found: Record<string,
   });
   const [run] = await runs();
   assert.ok(run);
-  const named = Object.entries(values(run)).map(([key, points]) => [run.tags.get(`pulse.key.${key}`) ?? key, points] as const);
+  const named = Object.entries(values(run)).map(
+    ([key, points]) => [run.tags.get(`pulse.key.${key}`) ?? key, points] as const,
+  );
   return { found: Object.fromEntries(named), warnings };
 }
 
@@ -94,7 +97,9 @@ test("params and tags of two places: selectors, bare ones, fixed ones and record
   const shown = Object.fromEntries(
     (await runs()).map((run) => [
       run.name,
-      Object.fromEntries(Object.entries(params(run)).map(([key, value]) => [run.tags.get(`pulse.key.${key}`) ?? key, value])),
+      Object.fromEntries(
+        Object.entries(params(run)).map(([key, value]) => [run.tags.get(`pulse.key.${key}`) ?? key, value]),
+      ),
     ]),
   );
   assert.deepEqual(shown, {
@@ -106,7 +111,10 @@ test("params and tags of two places: selectors, bare ones, fixed ones and record
   assert.ok(!warnings.some((text) => text.includes("PARAM_CONFLICT")), warnings.join("\n"));
   const [records] = (await runs()).filter(({ name }) => name === "records");
   assert.deepEqual(Object.values(values(records as never)), [[10], [20]]);
-  assert.equal([...(records?.tags ?? [])].filter(([key, value]) => /^1/.test(key) && ["10", "20"].includes(value)).length, 2);
+  assert.equal(
+    [...(records?.tags ?? [])].filter(([key, value]) => /^1/.test(key) && ["10", "20"].includes(value)).length,
+    2,
+  );
 });
 
 test("a bare decorator: the second place of each result is the same metric", async () => {

@@ -16,9 +16,16 @@ const EXPRESSIONS = [
   "Object.create(null)",
   "[1, 2, 3]",
   "[{ loss: 1 }, { loss: 2 }]",
-  ...["Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array", "Int32Array", "Uint32Array", "Float32Array"].map(
-    (name) => `new ${name}([1, 2, 3])`,
-  ),
+  ...[
+    "Int8Array",
+    "Uint8Array",
+    "Uint8ClampedArray",
+    "Int16Array",
+    "Uint16Array",
+    "Int32Array",
+    "Uint32Array",
+    "Float32Array",
+  ].map((name) => `new ${name}([1, 2, 3])`),
   "new Float64Array([0.5, NaN])",
   "new BigInt64Array([1n, 2n])",
   "new ArrayBuffer(8)",
@@ -88,7 +95,8 @@ async function recorded(make: () => unknown): Promise<unknown> {
     for (const attempt of attempts) {
       try {
         const given = await attempt();
-        if (typeof given === "object" && given !== null && "next" in given) for (const _ of given as unknown as Iterable<unknown>);
+        if (typeof given === "object" && given !== null && "next" in given)
+          for (const _ of given as unknown as Iterable<unknown>);
       } catch {}
     }
   });

@@ -5,7 +5,8 @@ import { LogParam, LogTag, logExperiment, type Run, TrackedRun, tracked } from "
 import { memoryTracker } from "../support/memory.js";
 
 const MOST = 10_000;
-const recordOf = (size: number): Record<string, number> => Object.fromEntries(Array.from({ length: size }, (_, i) => [`k${i}`, i]));
+const recordOf = (size: number): Record<string, number> =>
+  Object.fromEntries(Array.from({ length: size }, (_, i) => [`k${i}`, i]));
 
 class Selected {
   @TrackedRun
@@ -31,8 +32,16 @@ const WAYS: Record<string, readonly [who: RegExp, kind: "params" | "tags" | "met
   "tags: () =>": [/called/, "tags", (t, given) => t.run(tracked(function called() {}, { tags: () => given }))],
   "@LogParam": [/Selected\.param|param/, "params", (t, given) => t.run(() => new Selected().param(given))],
   setTags: [/Run [0-9a-f]{32}, setTags|setTags/, "tags", (t, given) => t.withRun({}, (run: Run) => run.setTags(given))],
-  logParams: [/Run [0-9a-f]{32}, logParams|logParams/, "params", (t, given) => t.withRun({}, (run: Run) => run.logParams(given))],
-  logMetrics: [/Run [0-9a-f]{32}, logMetrics|logMetrics/, "metrics", (t, given) => t.withRun({}, (run: Run) => run.logMetrics(given))],
+  logParams: [
+    /Run [0-9a-f]{32}, logParams|logParams/,
+    "params",
+    (t, given) => t.withRun({}, (run: Run) => run.logParams(given)),
+  ],
+  logMetrics: [
+    /Run [0-9a-f]{32}, logMetrics|logMetrics/,
+    "metrics",
+    (t, given) => t.withRun({}, (run: Run) => run.logMetrics(given)),
+  ],
 };
 /** Ways by which what is no record is something else: a tag's value, or an option that is refused. */
 const RECORDS_ONLY: typeof WAYS = {
@@ -46,10 +55,15 @@ test("of a large record the first 10,000 fields are taken, and it is said once h
     const { tracker, runs, warnings } = memoryTracker();
     for (let i = 0; i < 2; i++) take(tracker, recordOf(MOST + 5) as never);
     const [run] = await runs();
-    const own = kind === "metrics" ? run?.metrics.size : [...(run?.[kind].keys() ?? [])].filter((key) => /^k\d/.test(key)).length;
+    const own =
+      kind === "metrics" ? run?.metrics.size : [...(run?.[kind].keys() ?? [])].filter((key) => /^k\d/.test(key)).length;
     assert.equal(own, MOST, way);
     assert.equal(warnings.length, 1, way);
-    assert.match(warnings[0] ?? "", new RegExp(`${who.source}.*5 of the 10005 fields of a record were left out.*\\[CAPTURE_LIMIT\\]`), way);
+    assert.match(
+      warnings[0] ?? "",
+      new RegExp(`${who.source}.*5 of the 10005 fields of a record were left out.*\\[CAPTURE_LIMIT\\]`),
+      way,
+    );
     const whole = memoryTracker();
     take(whole.tracker, recordOf(MOST) as never);
     assert.deepEqual(whole.warnings, [], way);
@@ -72,7 +86,9 @@ test("a list, a text, bytes and the like are no records: nothing is recorded, an
       assert.equal(warnings.length, 1, `${way}: ${called}`);
       assert.match(
         warnings[0] ?? "",
-        new RegExp(`${who.source}.*a record of names and values is needed, got ${called}\\b.*\\[(?:CAPTURE_FAILED|INVALID_VALUE)\\]`),
+        new RegExp(
+          `${who.source}.*a record of names and values is needed, got ${called}\\b.*\\[(?:CAPTURE_FAILED|INVALID_VALUE)\\]`,
+        ),
       );
     }
   const { tracker, warnings } = memoryTracker();
@@ -95,7 +111,10 @@ test("a map and an instance of a class are records", async () => {
 
 test("what logExperiment is given as a record is one", async () => {
   for (const field of ["params", "metrics", "tags"])
-    await assert.rejects(logExperiment({ experiment: "x", [field]: Buffer.alloc(9) }), new RegExp(`${field} must be a record`));
+    await assert.rejects(
+      logExperiment({ experiment: "x", [field]: Buffer.alloc(9) }),
+      new RegExp(`${field} must be a record`),
+    );
 });
 
 test("a record of 100,000 fields costs what one of 10,000 does, beside listing its keys", () => {

@@ -1,14 +1,23 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { ArtifactInfo, ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import { downloadArtifacts, listArtifacts } from "../../src/cli/artifacts.js";
 import type { Terminal } from "../../src/cli/output.js";
+import type { ArtifactInfo, ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import { createTracker, PulseError, registerArtifactRepository, registerTrackingStore } from "../../src/index.js";
 import { allOf, someBytes } from "../support/contents.js";
 import { scripted } from "../support/scripted-server.js";
@@ -39,7 +48,10 @@ interface Said {
 }
 
 /** Calls a command with a terminal that takes note of what is written. */
-async function heard(command: (terminal: Terminal) => Promise<number>, { json = false, isTTY = false } = {}): Promise<Said> {
+async function heard(
+  command: (terminal: Terminal) => Promise<number>,
+  { json = false, isTTY = false } = {},
+): Promise<Said> {
   const texts = { out: "", err: "" };
   const stream = (name: "out" | "err"): Terminal["out"] => {
     const write = (text: string): boolean => {
@@ -61,10 +73,15 @@ const fetched = (options: Partial<Parameters<typeof downloadArtifacts>[1]>, how 
 /** The same as a program of its own. */
 function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
   const kept = Object.entries(process.env).filter(([name]) => !/^(MLFLOW_|.*_proxy$)/i.test(name));
-  const child = spawn(process.execPath, [program, ...args], { cwd: root, env: { ...Object.fromEntries(kept), HOME: root, ...env } });
-  return Promise.all([allOf(child.stdout), allOf(child.stderr), new Promise((resolve) => child.on("close", resolve))]).then(
-    ([out, err, code]) => ({ code: Number(code), out: out.toString(), err: err.toString() }),
-  );
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: root,
+    env: { ...Object.fromEntries(kept), HOME: root, ...env },
+  });
+  return Promise.all([
+    allOf(child.stdout),
+    allOf(child.stderr),
+    new Promise((resolve) => child.on("close", resolve)),
+  ]).then(([out, err, code]) => ({ code: Number(code), out: out.toString(), err: err.toString() }));
 }
 
 /** A repository that says whatever a test likes, of a store of its own. */
@@ -73,7 +90,12 @@ function odd(listings: Record<string, readonly unknown[]>, read: ArtifactReposit
   const listed = async (path = ""): Promise<readonly ArtifactInfo[]> =>
     (listings[path] ?? []).map((entry) => ({ isDir: false, size: undefined, ...(entry as object) })) as ArtifactInfo[];
   registerArtifactRepository(scheme, (uri) => ({ uri, upload: async () => {}, list: listed, read, close() {} }));
-  registerTrackingStore(scheme, (uri) => ({ uri, apply: async () => [], close: async () => {}, artifactsOf: () => `${scheme}://files` }));
+  registerTrackingStore(scheme, (uri) => ({
+    uri,
+    apply: async () => [],
+    close: async () => {},
+    artifactsOf: () => `${scheme}://files`,
+  }));
   return { uri: `${scheme}:store` };
 }
 
@@ -84,7 +106,10 @@ test("list shows what a run's folder holds, with sizes, and everything with --re
   assert.equal(shown.code, 0);
   assert.match(shown.out, /^path +size\nmodel\/\nreport\.md +8 B\n1 file, 1 folder, 8 B in file:\/\/\S+artifacts\n$/);
   assert.match((await list({ path: "model/" })).out, /^path +size\nmodel\/more\/\nmodel\/weights\.bin +293\.0 KiB\n/);
-  assert.match((await list({ path: "model/weights.bin" })).out, /^path +size\nmodel\/weights\.bin +293\.0 KiB\n1 file, 293/);
+  assert.match(
+    (await list({ path: "model/weights.bin" })).out,
+    /^path +size\nmodel\/weights\.bin +293\.0 KiB\n1 file, 293/,
+  );
   const all = JSON.parse((await list({ recursive: true }, { json: true })).out);
   assert.equal(all.run, id);
   assert.deepEqual(all.artifacts, [
@@ -109,12 +134,16 @@ test("download brings a file, a folder or everything, and says what it wrote", a
     "model/weights.bin",
     "report.md",
   ]);
-  const places = ["model/more/notes.txt", "model/weights.bin", "report.md"].map((path) => `${join(everything, path)}\n`).join("");
+  const places = ["model/more/notes.txt", "model/weights.bin", "report.md"]
+    .map((path) => `${join(everything, path)}\n`)
+    .join("");
   assert.equal(whole.out, `${places}3 files (293.0 KiB) written to ${everything}.\n`);
   const some = newFolder();
   const { files, ...rest } = JSON.parse((await fetched({ path: "model/more", to: some }, { json: true })).out);
   assert.deepEqual(rest, { run: id, to: some, whole: true });
-  assert.deepEqual(files, [{ path: "model/more/notes.txt", place: join(some, "model/more/notes.txt"), size: 4, earlier: false }]);
+  assert.deepEqual(files, [
+    { path: "model/more/notes.txt", place: join(some, "model/more/notes.txt"), size: 4, earlier: false },
+  ]);
   const drawn = await fetched({ path: "model/weights.bin", to: some }, { isTTY: true });
   assert.match(drawn.err, /\[█+\] 293\.0 KiB of 293\.0 KiB, [\d.]+ \w+\/s, model\/w/);
   assert.ok(readFileSync(join(some, "model/weights.bin")).equals(weights));
@@ -139,14 +168,23 @@ test("what is not there is one line that says what there is", async () => {
     [{ run: "a".repeat(32) }, /^There is no run a{32} in \S+mlflow\.db\. Name its store with --uri\.$/],
     [{ run: "sweep" }, /^There is no run sweep in .* A run's id is what its page shows, mostly 32 hex digits\.$/],
     [{ uri: `sqlite:///${none}` }, /there is no file \S+none\.db\. Name its store with --uri\.$/],
-    [{ path: "reprot.md" }, /^Run \w{32} has no artifact "reprot\.md"\. Did you mean "report\.md"\? There are model\/, report\.md\.$/],
-    [{ path: "model/weights.bn" }, /Did you mean "model\/weights\.bin"\? There are model\/more\/, model\/weights\.bin\.$/],
+    [
+      { path: "reprot.md" },
+      /^Run \w{32} has no artifact "reprot\.md"\. Did you mean "report\.md"\? There are model\/, report\.md\.$/,
+    ],
+    [
+      { path: "model/weights.bn" },
+      /Did you mean "model\/weights\.bin"\? There are model\/more\/, model\/weights\.bin\.$/,
+    ],
     [{ path: "modle/more/notes.txt" }, /has no artifact "modle\/more\/notes\.txt"\. Did you mean "model"\?/],
     [{ path: "report.md/x" }, /has no artifact "report\.md\/x"\./],
     [{ run: empty, path: "report.md" }, /^Run \w{32} has no artifacts, so there is no "report\.md"\.$/],
     [{ path: "../mlflow.db" }, /^Artifact path "\.\.\/mlflow\.db" has a segment "\." or "\.\."/],
     [{ path: "/etc" }, /^Artifact path "\/etc" is absolute/],
-    [{ uri: "memory:" }, /^memory: keeps no files beyond the program that logs them\. Name the store of the run with --uri\.$/],
+    [
+      { uri: "memory:" },
+      /^memory: keeps no files beyond the program that logs them\. Name the store of the run with --uri\.$/,
+    ],
     [{ uri: "null:" }, /^null: keeps no files/],
   ] as const) {
     await assert.rejects(list(options), { message });
@@ -165,7 +203,13 @@ test("what is refused of a folder is said, and all the rest of it comes", async 
   const refusal = new PulseError("REJECTED", "a-link leads out of the folder.");
   const { uri } = odd(
     {
-      "": [{ path: "../up" }, { path: "a-link" }, { path: "b.txt" }, { path: "c", isDir: true }, { path: "d", isDir: true }],
+      "": [
+        { path: "../up" },
+        { path: "a-link" },
+        { path: "b.txt" },
+        { path: "c", isDir: true },
+        { path: "d", isDir: true },
+      ],
       c: [{ path: "c/c.txt" }],
       d: [{ path: "d/d.txt" }],
     },
@@ -184,19 +228,29 @@ test("what is refused of a folder is said, and all the rest of it comes", async 
   assert.deepEqual(refused.map((line) => line.split(":")[1]?.trim()), ["the root", "a-link", "b.txt", "c"]); // biome-ignore format: one list
   const { whole, refused: said } = JSON.parse((await fetched({ uri, to }, { json: true })).out);
   assert.deepEqual([whole, said.length, said[1]], [false, 4, { path: "a-link", reason: refusal.message }]);
-  assert.deepEqual(readdirSync(to).sort(), ["b.txt", "c", "d"].concat(readdirSync(to).filter((name) => name.endsWith(".part"))).sort());
+  assert.deepEqual(
+    readdirSync(to).sort(),
+    ["b.txt", "c", "d"].concat(readdirSync(to).filter((name) => name.endsWith(".part"))).sort(),
+  );
 });
 
 test("a server's run, its refusal and its absence", async () => {
-  let answer: object | undefined = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "Run with id=x not found" } };
+  let answer: object | undefined = {
+    status: 404,
+    body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "Run with id=x not found" },
+  };
   const server = await scripted(({ url }) => (url.includes("runs/get") ? answer : undefined));
   try {
-    await assert.rejects(list({ uri: server.url, run: "x" }), { message: /^There is no run x on http:\S+\d\.?.* A run's id is/ });
+    await assert.rejects(list({ uri: server.url, run: "x" }), {
+      message: /^There is no run x on http:\S+\d\.?.* A run's id is/,
+    });
     // The server is on this machine, so that it may name folders of it; another one's bucket it may not.
     answer = { body: { run: { info: { artifact_uri: join(root, "mlruns/0", id, "artifacts") } } } };
     assert.match((await list({ uri: server.url })).out, /report\.md +8 B/);
     answer = { body: { run: { info: { artifact_uri: "s3://elsewhere/x" } } } };
-    await assert.rejects(list({ uri: server.url }), { message: /s3:\/\/elsewhere\/x" is a bucket which the server http:\S+ has named/ });
+    await assert.rejects(list({ uri: server.url }), {
+      message: /s3:\/\/elsewhere\/x" is a bucket which the server http:\S+ has named/,
+    });
     answer = { body: { run: { info: { artifact_uri: "mlflow-artifacts://other:1/x" } } } };
     await assert.rejects(list({ uri: server.url }), { message: /is at another server than/ });
   } finally {
@@ -215,7 +269,8 @@ test("a server that keeps the files itself is asked with the credentials for it,
   let files: object[] = [{ path: "a.txt", is_dir: false, file_size: 5 }];
   const artifacts = "/api/2.0/mlflow-artifacts/artifacts";
   const server = await scripted(({ url }) => {
-    if (url.includes("runs/get")) return { body: { run: { info: { artifact_uri: "mlflow-artifacts:/1/r/artifacts" } } } };
+    if (url.includes("runs/get"))
+      return { body: { run: { info: { artifact_uri: "mlflow-artifacts:/1/r/artifacts" } } } };
     if (url.startsWith(`${artifacts}?`)) return { body: { files } };
     return url === `${artifacts}/1/r/artifacts/a.txt` ? { body: "hello" } : undefined;
   });
@@ -232,7 +287,10 @@ test("a server that keeps the files itself is asked with the credentials for it,
       files = [{ path, is_dir: false, file_size: 5 }];
       const hostile = await cli(["artifacts", "download", "r", "--to", to], env);
       assert.equal(hostile.code, 1);
-      assert.match(hostile.err, /^pulse-mlflow: The listing of "" in mlflow-artifacts:\S+ names .*, which does not lie in it\.\n/);
+      assert.match(
+        hostile.err,
+        /^pulse-mlflow: The listing of "" in mlflow-artifacts:\S+ names .*, which does not lie in it\.\n/,
+      );
     }
     assert.deepEqual(readdirSync(to), ["a.txt"]);
   } finally {
@@ -264,7 +322,10 @@ test("what was interrupted goes on where it ended, and what is whole is left alo
   breaks = false;
   const second = await fetched({ uri, to });
   assert.equal(second.code, 0);
-  assert.match(second.out, /b\.bin\n1 file \(195\.3 KiB\) written to \S+\. 1 file was there from an earlier attempt\.\n$/);
+  assert.match(
+    second.out,
+    /b\.bin\n1 file \(195\.3 KiB\) written to \S+\. 1 file was there from an earlier attempt\.\n$/,
+  );
   assert.deepEqual(reads, [["a.bin", 0], ["b.bin", 0], ["b.bin", 150_000 - 65_536]]); // biome-ignore format: three reads
   assert.ok(readFileSync(join(to, "b.bin")).equals(bytes));
   assert.deepEqual(readdirSync(to).sort(), ["a.bin", "b.bin"]);
@@ -292,7 +353,9 @@ test("nothing is written outside the folder, whatever a repository says", async 
   for (const path of ["../evil.txt", join(root, "evil.txt"), "d/evil.txt", "..", "", ".", undefined, 5]) {
     const { uri } = odd({ "": [{ path }] }, evil);
     for (const recursive of [false, true])
-      await assert.rejects(list({ uri, recursive }), { message: /The listing of "" in \S+ names .*, which does not lie in it\.$/ });
+      await assert.rejects(list({ uri, recursive }), {
+        message: /The listing of "" in \S+ names .*, which does not lie in it\.$/,
+      });
     const { code, out } = await fetched({ uri, to: newFolder() });
     assert.deepEqual([code, out.match(/^Refused: .* names .*, which does not lie in it\.$/gm)?.length], [2, 1], out);
   }
@@ -310,7 +373,10 @@ test("links in the folder that lead out of it are not followed", async () => {
   const { uri } = odd({ "": [{ path: "file.txt", size: 4 }, { path: "link", isDir: true }], link: [{ path: "link/kept.txt" }] }, evil); // biome-ignore format: one listing
   const { code, out } = await fetched({ uri, to });
   assert.equal(code, 2);
-  assert.match(out, /1 file \(4 B\) written to .*\nRefused: link: \S+link leads out of \S+ by a symbolic link, which is not followed\.\n$/);
+  assert.match(
+    out,
+    /1 file \(4 B\) written to .*\nRefused: link: \S+link leads out of \S+ by a symbolic link, which is not followed\.\n$/,
+  );
   assert.equal(readFileSync(join(to, "file.txt"), "utf8"), "evil"); // in the link's place
   assert.deepEqual([readdirSync(outside), readFileSync(join(outside, "kept.txt"), "utf8")], [["kept.txt"], "kept"]);
 });
@@ -336,7 +402,10 @@ test("wrong arguments of artifacts are one line, and exit code 1", async () => {
     [["artifacts", "download", " "], /artifacts download needs RUN, a run's id/],
     [["artifacts", "list", "a", "b", "c"], /artifacts list takes no further argument, got "c"/],
     [["artifacts", "list", "a", "--to", "x"], /artifacts list has no option --to; artifacts download has it/],
-    [["artifacts", "download", "a", "--too", "x"], /no option --too\. Did you mean --to\? artifacts download has --uri, --to, --json/],
+    [
+      ["artifacts", "download", "a", "--too", "x"],
+      /no option --too\. Did you mean --to\? artifacts download has --uri, --to, --json/,
+    ],
     [["artifacts", "download", "a", "--to"], /--to needs a value: --to <folder>/],
     [["artifacts", "list", "a", "--uri", "localhost:5000"], /Did you mean "http:\/\/localhost:5000"\?/],
   ] as const) {
@@ -346,7 +415,10 @@ test("wrong arguments of artifacts are one line, and exit code 1", async () => {
     assert.match(err, /^pulse-mlflow: .*\nRun `npx pulse-mlflow --help` for what there is\.\n$/);
   }
   for (const args of [["artifacts", "--help"], ["help", "artifacts"]]) // biome-ignore format: two ways
-    assert.match((await cli(args)).out, /^pulse-mlflow artifacts list: .*pulse-mlflow artifacts download: .*--to <folder>/s);
+    assert.match(
+      (await cli(args)).out,
+      /^pulse-mlflow artifacts list: .*pulse-mlflow artifacts download: .*--to <folder>/s,
+    );
   assert.match(
     (await cli(["artifacts", "list", "-h"])).out,
     /artifacts list RUN \[PATH\] \[options\].*-r, --recursive.*Exit codes\n {2}0 shown/s,

@@ -1,17 +1,27 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { systemClock } from "../../src/base/clock.js";
 import { discard } from "../../src/cli/discard.js";
 import { obstacle } from "../../src/cli/target.js";
-import { systemClock } from "../../src/clock.js";
+import { itemsOf, type RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute } from "../support/database.js";
 import { type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
@@ -26,7 +36,12 @@ interface Ended {
   readonly err: string;
 }
 
-function cli(state: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, within: readonly string[] = []): Promise<Ended> {
+function cli(
+  state: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  within: readonly string[] = [],
+): Promise<Ended> {
   const kept = Object.entries(process.env).filter(([name]) => !/^(MLFLOW_|.*_proxy$)/i.test(name));
   const [command = "", ...rest] = [...within, process.execPath, program, ...args];
   const child = spawn(command, rest, {
@@ -51,7 +66,14 @@ function leaveBehind(state: string, uri: string, more: (outbox: Outbox) => void 
   const outbox = new OutboxFolder(join(state, "pulse-mlflow/outbox"), uri).create(Date.now(), systemClock.id());
   const put = (given: RunChange, ended: boolean): void => {
     outbox.putRun(
-      { key: given.runKey, experiment: given.experiment, parent: undefined, parentId: undefined, ids: undefined, ended },
+      {
+        key: given.runKey,
+        experiment: given.experiment,
+        parent: undefined,
+        parentId: undefined,
+        ids: undefined,
+        ended,
+      },
       1_000,
     );
     outbox.append(given, itemsOf(given), false);
@@ -90,7 +112,10 @@ test("status says what is kept, where, how much, how old, and by whom it is held
   const state = newState();
   assert.match((await cli(state, ["status"])).out, /Nothing is kept in .*\.\n$/);
   const path = leaveBehind(state, "http://mlflow:5000");
-  const live = new OutboxFolder(join(state, "pulse-mlflow/outbox"), "sqlite:////x.db").create(Date.now(), systemClock.id());
+  const live = new OutboxFolder(join(state, "pulse-mlflow/outbox"), "sqlite:////x.db").create(
+    Date.now(),
+    systemClock.id(),
+  );
   writeFileSync(
     join(state, "pulse-mlflow/outbox", readdirSync(join(state, "pulse-mlflow/outbox"))[0] ?? "", "strange.db"),
     "no database ".repeat(500),
@@ -120,7 +145,10 @@ test("sync delivers what dead trackers left, ends their open runs no earlier tha
     async ({ url, seen }) => {
       const state = newState();
       const path = leaveBehind(state, url);
-      const { code, out, err } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url, MLFLOW_TRACKING_TOKEN: "secret-token" });
+      const { code, out, err } = await cli(state, ["sync"], {
+        MLFLOW_TRACKING_URI: url,
+        MLFLOW_TRACKING_TOKEN: "secret-token",
+      });
       assert.equal(code, 0, out + err);
       assert.match(out, /^5 changes delivered to http/);
       assert.match(err, /5 of \d changes/);
@@ -153,7 +181,9 @@ test("sync sets aside what the server refuses, says why, exits with 2, and tries
   let deleted = true;
   await server(
     ({ url }) =>
-      deleted && url.includes("get-by-name") ? { body: { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } } } : undefined,
+      deleted && url.includes("get-by-name")
+        ? { body: { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } } }
+        : undefined,
     async ({ url }) => {
       const state = newState();
       leaveBehind(state, url);
@@ -178,7 +208,10 @@ test("an outbox of a newer version is left alone, and status and sync say so", a
       const path = leaveBehind(state, url);
       execute(path, "PRAGMA user_version = 2");
       const before = readFileSync(path);
-      assert.match((await cli(state, ["status"])).out, /cannot be read: of another version of this package, or damaged/);
+      assert.match(
+        (await cli(state, ["status"])).out,
+        /cannot be read: of another version of this package, or damaged/,
+      );
       const { code, out } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url });
       assert.equal(code, 2, out);
       assert.match(out, /\.outbox is of another version of this package, or damaged; it was left alone/);
@@ -218,7 +251,10 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
     [{ MLFLOW_TRACKING_URI: "http://127.0.0.1:1" }, /Check the address in the tracking URI/],
     [{ MLFLOW_TRACKING_URI: "gopher:x" }, /- Use http\(s\):\/\/.*NODE_OPTIONS="--import/],
     [{ MLFLOW_TRACKING_URI: "sqlite:////proc/none/x.db" }, /Make \/proc\/none writable/],
-    [{ MLFLOW_TRACKING_URI: "memory:", XDG_STATE_HOME: "/proc/none" }, /Give `outbox\.folder` a folder that can be made and written/],
+    [
+      { MLFLOW_TRACKING_URI: "memory:", XDG_STATE_HOME: "/proc/none" },
+      /Give `outbox\.folder` a folder that can be made and written/,
+    ],
   ] as const) {
     const { code, out } = await cli(newState(), ["doctor"], env);
     assert.equal(code, 2, out);
@@ -244,7 +280,10 @@ test("doctor finds a disk without room, for the database and for what waits", as
       ["store", root],
       ["outbox", join(state, "pulse-mlflow", "outbox")],
     ])
-      assert.ok(full.out.includes(`${what}`) && full.out.includes(`Make room in ${folder}, or choose another folder.`), full.out);
+      assert.ok(
+        full.out.includes(`${what}`) && full.out.includes(`Make room in ${folder}, or choose another folder.`),
+        full.out,
+      );
     assert.match(full.out, /BAD +outbox +\S+ cannot be written: EFBIG: file too large/);
     const well = await cli(state, ["doctor"], env);
     assert.equal(well.code, 0, well.out);
@@ -335,7 +374,10 @@ test("wrong arguments are one line that says what there is, and exit code 1", as
     [["status", "x"], /takes no further argument/],
     [["--frob"], /There is no option --frob\. There are --help, --version\./],
     [["stauts"], /no command "stauts"\. Did you mean status\? There are/],
-    [["sync", "--timeot", "5"], /no option --timeot\. Did you mean --timeout\? sync has --uri, --timeout, --watch, --json, --help/],
+    [
+      ["sync", "--timeot", "5"],
+      /no option --timeot\. Did you mean --timeout\? sync has --uri, --timeout, --watch, --json, --help/,
+    ],
     [["sync", "-x"], /no option -x\. sync has/],
     [["sync", "--uri"], /--uri needs a value: --uri <tracking URI>/],
     [["sync", "--uri", "--watch"], /--uri needs a value/],
@@ -346,7 +388,10 @@ test("wrong arguments are one line that says what there is, and exit code 1", as
     [["--watch"], /--watch needs a command before it: sync\./],
     [["discard", "--watch"], /discard has no option --watch; sync has it/],
     [["help", "snyc"], /Did you mean sync\?/],
-    [["sync", "--uri", "localhost:5000"], /"localhost:5000" \(from --uri\) has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
+    [
+      ["sync", "--uri", "localhost:5000"],
+      /"localhost:5000" \(from --uri\) has no scheme\. Did you mean "http:\/\/localhost:5000"\?/,
+    ],
     [["status", "--uri", "~/mlruns"], /"~\/mlruns" \(from --uri\) begins with ~/],
   ] as const) {
     const { code, out, err } = await cli(newState(), args);
@@ -393,7 +438,8 @@ const withoutDriver = (): NodeJS.ProcessEnv => {
   return { NODE_OPTIONS: `--require ${hook}` };
 };
 
-const setSomeAside = (outbox: Outbox): void => outbox.setAside("a".repeat(32), Number.MAX_SAFE_INTEGER, "The experiment is gone.", true);
+const setSomeAside = (outbox: Outbox): void =>
+  outbox.setAside("a".repeat(32), Number.MAX_SAFE_INTEGER, "The experiment is gone.", true);
 
 test("an outbox whose maker was killed over it is not shown", async () => {
   const state = newState();
@@ -431,7 +477,10 @@ test("without the SQLite driver commands say so, and call no outbox damaged", as
     );
     assert.match(out, /- Run `npm install @photostructure\/sqlite@1`/);
   }
-  assert.match((await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out, /Nothing is to be done\./);
+  assert.match(
+    (await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out,
+    /Nothing is to be done\./,
+  );
 });
 
 test("doctor looks at an mlruns folder, and names one that is not used", async () => {
@@ -447,9 +496,16 @@ test("doctor looks at an mlruns folder, and names one that is not used", async (
   const tracker = createTracker({ trackingUri: folder, durability: "memory" });
   tracker.startRun().end();
   await tracker.shutdown();
-  assert.match((await cli(newState(), ["doctor"], env)).out, /ok +store +.*mlruns is a folder of MLflow's and can be written/);
+  assert.match(
+    (await cli(newState(), ["doctor"], env)).out,
+    /ok +store +.*mlruns is a folder of MLflow's and can be written/,
+  );
   writeFileSync(join(place, "file"), "");
-  assert.equal(obstacle(pathToFileURL(join(place, "file", "mlruns")).href), undefined, "what cannot be looked at is no error");
+  assert.equal(
+    obstacle(pathToFileURL(join(place, "file", "mlruns")).href),
+    undefined,
+    "what cannot be looked at is no error",
+  );
   const deep = { MLFLOW_TRACKING_URI: join(place, "not", "there", "yet", "mlruns") };
   assert.match((await cli(newState(), ["doctor"], deep)).out, /ok +store +.*mlruns is made at the first run/);
   const { code, out } = await cli(newState(), ["doctor"], { MLFLOW_TRACKING_URI: join(place, "file") });
@@ -466,7 +522,10 @@ test("doctor counts what waits and what is set aside for each URI, with what to 
   assert.equal(code, 2, out);
   assert.match(out, /note +kept +http:\/\/mlflow:5000: 1 change of 1 run waits\n/);
   assert.match(out, /note +kept +http:\/\/mlflow:5000: 3 changes of 1 run are set aside: The experiment is gone\./);
-  assert.match(out, /- Deliver what waits for http:\/\/mlflow:5000: `npx pulse-mlflow sync --uri http:\/\/mlflow:5000`\.\n/);
+  assert.match(
+    out,
+    /- Deliver what waits for http:\/\/mlflow:5000: `npx pulse-mlflow sync --uri http:\/\/mlflow:5000`\.\n/,
+  );
   assert.match(out, /Or throw it away: `npx pulse-mlflow discard --uri http:\/\/mlflow:5000 --set-aside`\.\n/);
   assert.match(out, /http:\/\/other:5000\?workspace=a b: 4 changes of 2 runs wait\n/);
   assert.match(out, /sync --uri 'http:\/\/other:5000\?workspace=a b'/);
@@ -519,7 +578,10 @@ test("status and discard take one URI, as it is shown or as it is configured", a
       uri,
     );
   }
-  assert.match((await cli(state, ["status", "--uri", "http://none:1"])).out, /^Nothing is kept for http:\/\/none:1 in /);
+  assert.match(
+    (await cli(state, ["status", "--uri", "http://none:1"])).out,
+    /^Nothing is kept for http:\/\/none:1 in /,
+  );
   const { out } = await cli(state, ["discard", "--uri", "notes:/a/b", "--yes", "--json"]);
   assert.equal(JSON.parse(out).changes, 4);
   assert.equal(JSON.parse((await cli(state, ["status", "--json"])).out).uris.length, 1);
@@ -545,7 +607,8 @@ test("discard lists, asks or refuses, and never touches what somebody holds", as
   const aside = await cli(state, ["discard", "--set-aside", "--yes"]);
   assert.equal(aside.code, 0, aside.err);
   assert.match(aside.out, /3 changes of 1 run thrown away\.\n$/);
-  const [left] = JSON.parse((await cli(state, ["status", "--json", "--uri", "http://mlflow:5000"])).out).uris[0].outboxes;
+  const [left] = JSON.parse((await cli(state, ["status", "--json", "--uri", "http://mlflow:5000"])).out).uris[0]
+    .outboxes;
   assert.deepEqual([left.changes, left.runs, left.changesSetAside], [1, 1, 0]);
   assert.match((await cli(state, ["discard", "--set-aside"])).out, /^Nothing is set aside that can be thrown away/);
 
@@ -578,8 +641,14 @@ test("discard does what the answer says", async () => {
       const said: string[] = [];
       const out = { write: (text: string) => said.push(text) > 0 } as unknown as NodeJS.WritableStream;
       const ask = async (question: string): Promise<boolean> => said.push(question) > 0 && answer;
-      assert.equal(await discard({ out, err: out, json: false, ask }, { uri: undefined, setAside: false, yes: false }), code);
-      assert.match(said.join(""), answer ? /\? \[y\/N\] 4 changes of 2 runs thrown away/ : /\? \[y\/N\] Nothing was thrown away/);
+      assert.equal(
+        await discard({ out, err: out, json: false, ask }, { uri: undefined, setAside: false, yes: false }),
+        code,
+      );
+      assert.match(
+        said.join(""),
+        answer ? /\? \[y\/N\] 4 changes of 2 runs thrown away/ : /\? \[y\/N\] Nothing was thrown away/,
+      );
       assert.equal(existsSync(path), !answer);
     }
   } finally {
@@ -633,5 +702,8 @@ test("discard for one URI says what is kept for others", async () => {
   const { code, out } = await cli(state, ["discard", "--yes", "--uri", "http://this:5000"]);
   assert.equal(code, 0);
   assert.match(out, /Nothing is kept that can be thrown away\.\n/);
-  assert.match(out, /For http:\/\/other:5000, something is kept, too: npx pulse-mlflow discard --uri http:\/\/other:5000/);
+  assert.match(
+    out,
+    /For http:\/\/other:5000, something is kept, too: npx pulse-mlflow discard --uri http:\/\/other:5000/,
+  );
 });

@@ -5,15 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
+import { systemClock } from "../../src/base/clock.js";
 import { sync } from "../../src/cli/sync.js";
-import { systemClock } from "../../src/clock.js";
+import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
+import { itemsOf } from "../../src/contracts/tracking-store.js";
 import { createTracker, PulseError, registerArtifactRepository, registerTrackingStore } from "../../src/index.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import { Staging } from "../../src/recorder/uploads/staging.js";
-import { heldBytes } from "../../src/recorder/uploads/upload-source.js";
-import { itemsOf } from "../../src/stores/tracking-store.js";
+import { Staging } from "../../src/recorder/staging/staging.js";
+import { heldBytes } from "../../src/recorder/staging/upload-source.js";
 import { change, start } from "../contract/store-contract.js";
 import { command } from "../support/command.js";
 import { FakeMlflow, type FakeRun } from "../support/fake-mlflow.js";
@@ -33,7 +33,14 @@ const [SMALL, LARGE] = [Buffer.from("small"), Buffer.alloc(100_000, "large")];
 function leaveBehind(home: string, uri: string, more: (outbox: Outbox) => void = () => undefined): string {
   const outbox = new OutboxFolder(join(home, "pulse-mlflow/outbox"), uri).create(Date.now(), systemClock.id());
   const given = change(A, { create: start({ name: "left" }), end: { status: "FINISHED", endTime: 3 } });
-  const known = { key: A, experiment: given.experiment, parent: undefined, parentId: undefined, ids: undefined, ended: true };
+  const known = {
+    key: A,
+    experiment: given.experiment,
+    parent: undefined,
+    parentId: undefined,
+    ids: undefined,
+    ended: true,
+  };
   outbox.putRun(known, Date.now() - 3_600_000);
   outbox.append(given, itemsOf(given), false);
   const staging = new Staging(
@@ -48,7 +55,9 @@ function leaveBehind(home: string, uri: string, more: (outbox: Outbox) => void =
 }
 
 const boxesIn = async (home: string): Promise<Record<string, unknown>[]> =>
-  JSON.parse((await command(home, ["status", "--json"])).out).uris.flatMap((each: { outboxes: object[] }) => each.outboxes);
+  JSON.parse((await command(home, ["status", "--json"])).out).uris.flatMap(
+    (each: { outboxes: object[] }) => each.outboxes,
+  );
 
 /** A server in memory whose runs keep their files in a folder of this machine. */
 async function server(body: (server: FakeMlflow, folder: string) => Promise<void>): Promise<void> {
@@ -67,10 +76,16 @@ test("status shows the files that wait, with their size and age, and discard thr
   const home = newHome();
   const path = leaveBehind(home, "http://mlflow:5000");
   const { out } = await command(home, ["status"]);
-  assert.match(out, /outbox +state +changes +runs +files +size +oldest +open runs\n\S+ +waiting +2 +1 +2 +98\.\d KiB +60 min ago +0\n/);
+  assert.match(
+    out,
+    /outbox +state +changes +runs +files +size +oldest +open runs\n\S+ +waiting +2 +1 +2 +98\.\d KiB +60 min ago +0\n/,
+  );
   assert.match(out, /A change is [^\n]*; files are counted apart\.\n$/);
   const [box] = await boxesIn(home);
-  assert.deepEqual([box?.["changes"], box?.["artifacts"], box?.["artifactBytes"], box?.["artifactsSetAside"]], [2, 2, 100_005, 0]);
+  assert.deepEqual(
+    [box?.["changes"], box?.["artifacts"], box?.["artifactBytes"], box?.["artifactsSetAside"]],
+    [2, 2, 100_005, 0],
+  );
   assert.match(
     (await command(home, ["doctor"], { MLFLOW_TRACKING_URI: "null:" })).out,
     /2 changes and 2 files \(97\.7 KiB\) of 1 run wait\n/,
@@ -83,7 +98,10 @@ test("status shows the files that wait, with their size and age, and discard thr
 
 test("an outbox that a running program holds counts what lies beside it, and a table without files has no column for them", async () => {
   const home = newHome();
-  const live = new OutboxFolder(join(home, "pulse-mlflow/outbox"), "http://live:1").create(Date.now(), systemClock.id());
+  const live = new OutboxFolder(join(home, "pulse-mlflow/outbox"), "http://live:1").create(
+    Date.now(),
+    systemClock.id(),
+  );
   new Staging(
     () => live.path,
     () => "one",
@@ -156,7 +174,10 @@ test("files whose place must not be used are set aside with the reason, and go o
     );
     assert.match(refused.out, /\n2 files \(97\.7 KiB\) of 1 run are left\./);
     const shown = await command(home, ["status"]);
-    assert.match(shown.out, /waiting +0 +1 +2 +97\.7 KiB .*\n {2}set aside: run a{32}, 2 files \(97\.7 KiB\): The artifact root/);
+    assert.match(
+      shown.out,
+      /waiting +0 +1 +2 +97\.7 KiB .*\n {2}set aside: run a{32}, 2 files \(97\.7 KiB\): The artifact root/,
+    );
     assert.match(
       (await command(home, ["doctor"], { MLFLOW_TRACKING_URI: "null:" })).out,
       /: 2 files \(97\.7 KiB\) of 1 run are set aside: The artifact root/,
@@ -195,11 +216,17 @@ test("the files of a run that is set aside stay with it", async () => {
 /** A store like a server, with files that go as a test likes. */
 function odd(upload: ArtifactRepository["upload"]): string {
   const scheme = `slow-${++homes}`;
-  const repository = { upload, list: async () => [], read: async () => Promise.reject(new Error("none")), close: () => undefined };
+  const repository = {
+    upload,
+    list: async () => [],
+    read: async () => Promise.reject(new Error("none")),
+    close: () => undefined,
+  };
   registerArtifactRepository(scheme, (uri) => ({ uri, ...repository }));
   registerTrackingStore(scheme, (uri) => ({
     uri,
-    apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
+    apply: async (changes) =>
+      changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
     close: async () => {},
     artifactsOf: () => `${scheme}://files`,
   }));
@@ -207,7 +234,11 @@ function odd(upload: ArtifactRepository["upload"]): string {
 }
 
 /** Calls sync with a terminal that takes note of what is drawn. */
-async function drawn(home: string, uri: string, onDraw: (line: string) => void): Promise<{ code: number; out: string; err: string }> {
+async function drawn(
+  home: string,
+  uri: string,
+  onDraw: (line: string) => void,
+): Promise<{ code: number; out: string; err: string }> {
   const texts = { out: "", err: "" };
   const stream = (name: "out" | "err"): NodeJS.WritableStream & { isTTY: boolean } => {
     const write = (text: string): boolean => {
@@ -220,7 +251,10 @@ async function drawn(home: string, uri: string, onDraw: (line: string) => void):
   const before = process.env["XDG_STATE_HOME"];
   process.env["XDG_STATE_HOME"] = home;
   try {
-    const code = await sync({ out: stream("out"), err: stream("err"), json: false }, { uri, watch: false, timeoutMs: undefined });
+    const code = await sync(
+      { out: stream("out"), err: stream("err"), json: false },
+      { uri, watch: false, timeoutMs: undefined },
+    );
     return { code, ...texts };
   } finally {
     if (before === undefined) delete process.env["XDG_STATE_HOME"];
@@ -321,7 +355,11 @@ test("what a tracker leaves at its end is what status and sync say", async () =>
   await server(async (fake) => {
     const home = newHome();
     fake.down();
-    const tracker = createTracker({ trackingUri: fake.url, outbox: { folder: join(home, "pulse-mlflow/outbox") }, logger: { warn() {} } });
+    const tracker = createTracker({
+      trackingUri: fake.url,
+      outbox: { folder: join(home, "pulse-mlflow/outbox") },
+      logger: { warn() {} },
+    });
     tracker.withRun({ experiment: "E" }, (run) => run.logText("text", "text.txt"));
     await tracker.shutdown({ timeoutMs: 20 });
     const { code, out } = await command(home, ["sync", "--timeout", "0.2"], { MLFLOW_TRACKING_URI: fake.url });

@@ -3,14 +3,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { systemClock } from "../../src/base/clock.js";
+import { PulseError, type PulseErrorCode } from "../../src/base/errors.js";
 import { Meter } from "../../src/cli/meter.js";
 import { Progress } from "../../src/cli/output.js";
 import { Patience } from "../../src/cli/patience.js";
-import { systemClock } from "../../src/clock.js";
-import { PulseError, type PulseErrorCode } from "../../src/errors.js";
+import { advised } from "../../src/contracts/finding.js";
+import { itemsOf } from "../../src/contracts/tracking-store.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import { advised } from "../../src/stores/finding.js";
-import { itemsOf } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { command } from "../support/command.js";
 import { type Scripted, scripted } from "../support/scripted-server.js";
@@ -25,7 +25,14 @@ function leaveBehind(home: string, uri: string): void {
   const outbox = new OutboxFolder(join(home, "pulse-mlflow/outbox"), uri).create(Date.now(), systemClock.id());
   const given = change("a".repeat(32), { create: start(), end: { status: "FINISHED", endTime: 3 } });
   outbox.putRun(
-    { key: given.runKey, experiment: given.experiment, parent: undefined, parentId: undefined, ids: undefined, ended: true },
+    {
+      key: given.runKey,
+      experiment: given.experiment,
+      parent: undefined,
+      parentId: undefined,
+      ids: undefined,
+      ended: true,
+    },
     1,
   );
   outbox.append(given, itemsOf(given), false);
@@ -100,7 +107,9 @@ test("one waits for what may pass, and not for what nobody mends by that", () =>
 });
 
 test("no advice of commands speaks of recording", () => {
-  const codes = [...readFileSync("src/errors.ts", "utf8").matchAll(/^ {2}([A-Z_]+): \{/gm)].map(([, code]) => code as PulseErrorCode);
+  const codes = [...readFileSync("src/base/errors.ts", "utf8").matchAll(/^ {2}([A-Z_]+): \{/gm)].map(
+    ([, code]) => code as PulseErrorCode,
+  );
   assert.ok(codes.length > 40);
   for (const code of codes) {
     const error = new PulseError(code, "It is so.");
@@ -134,7 +143,10 @@ test("status and doctor do not advise to deliver into a file that is no database
     const doctor = await command(home, ["doctor"], { MLFLOW_TRACKING_URI: uri });
     assert.equal(doctor.code, 2);
     assert.match(doctor.out, /2 changes of 1 run wait\n/);
-    assert.match(doctor.out, /- Move away what lies there \(\S+book\.txt is no database\), or put a database of MLflow's in its place/);
+    assert.match(
+      doctor.out,
+      /- Move away what lies there \(\S+book\.txt is no database\), or put a database of MLflow's in its place/,
+    );
     assert.doesNotMatch(doctor.out + status.out, /pulse-mlflow sync/);
   }
   writeFileSync(file, "");

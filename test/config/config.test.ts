@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import { isOff } from "../../src/config/off.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
@@ -26,11 +26,20 @@ interface Said {
   readonly stderr: string;
 }
 
-/** Runs the fixture with its configuration from file and environment only, in a folder that `prepare` may put something into. */
-function run(name: string, env: Record<string, string>, file?: object | string, prepare?: (folder: string) => void): Said {
+/**
+ * Runs the fixture with its configuration from file and environment only, in a folder that `prepare` may put something
+ * into.
+ */
+function run(
+  name: string,
+  env: Record<string, string>,
+  file?: object | string,
+  prepare?: (folder: string) => void,
+): Said {
   const cwd = mkdtempSync(join(folder, `${name}-`));
   prepare?.(cwd);
-  if (file !== undefined) writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
+  if (file !== undefined)
+    writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
   const child = spawnSync(process.execPath, [program], {
     cwd,
     env: { PATH: process.env["PATH"] ?? "", USER: "tester", XDG_STATE_HOME: join(folder, "state"), ...env },
@@ -59,13 +68,16 @@ test("without any setting, runs go to mlflow.db in the working folder, into Defa
 test("the folder mlruns is the default where MLflow itself would take it; where it is not, and holds experiments, that is said once", () => {
   const ALLOWED = { MLFLOW_ALLOW_FILE_STORE: "true" };
   const holds = (cwd: string): void => {
-    new MlrunsStore(join(cwd, "mlruns"), { clock: systemClock }).applySync([change(newRun(), { create: start({ name: "older" }) })]);
+    new MlrunsStore(join(cwd, "mlruns"), { clock: systemClock }).applySync([
+      change(newRun(), { create: start({ name: "older" }) }),
+    ]);
   };
   const both = (cwd: string): void => {
     holds(cwd);
     writeFileSync(join(cwd, "mlflow.db"), "");
   };
-  const artifacts = (cwd: string): void => void mkdirSync(join(cwd, "mlruns", "1", "a".repeat(32), "artifacts"), { recursive: true });
+  const artifacts = (cwd: string): void =>
+    void mkdirSync(join(cwd, "mlruns", "1", "a".repeat(32), "artifacts"), { recursive: true });
   for (const [prepare, env, inFolder, said] of [
     [holds, ALLOWED, true, undefined],
     [holds, { MLFLOW_ALLOW_FILE_STORE: "1" }, true, undefined],
@@ -83,7 +95,10 @@ test("the folder mlruns is the default where MLflow itself would take it; where 
     const { code, out, stderr } = run("mlruns", env as Record<string, string>, undefined, prepare);
     assert.equal(code, 0, stderr);
     const cwd = String(out["cwd"]);
-    assert.equal(runFolders(join(cwd, "mlruns")).length, (prepare === holds || prepare === both ? 1 : 0) + (inFolder ? 1 : 0));
+    assert.equal(
+      runFolders(join(cwd, "mlruns")).length,
+      (prepare === holds || prepare === both ? 1 : 0) + (inFolder ? 1 : 0),
+    );
     assert.equal(existsSync(join(cwd, "mlflow.db")) && runsIn(join(cwd, "mlflow.db")).length === 1, !inFolder);
     if (said === undefined) assert.equal(stderr, "");
     else assert.match(stderr, said);
@@ -129,7 +144,8 @@ test("MLFLOW_RUN_ID is used once, and gone for trackers, threads and children th
   const { untouched, first, left, named, ...others } = JSON.parse(stdout || "{}");
   assert.deepEqual([untouched, first, left, named], [id, id, undefined, "e".repeat(32)], stderr);
   assert.deepEqual(Object.keys(others), ["beside", "second", "configured", "child", "worker"]);
-  for (const [name, other] of Object.entries(others)) assert.ok(/^[0-9a-f]{32}$/.test(String(other)) && other !== id, `${name}: ${other}`);
+  for (const [name, other] of Object.entries(others))
+    assert.ok(/^[0-9a-f]{32}$/.test(String(other)) && other !== id, `${name}: ${other}`);
 });
 
 test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, nothing is written", () => {
@@ -137,13 +153,24 @@ test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, not
   assert.equal(code, 0, stderr);
   assert.deepEqual(
     { ...out, cwd: "", id: "" },
-    { cwd: "", id: "", value: 1, same: true, current: false, serverId: "DISABLED", logExperiment: "DISABLED", files: [] },
+    {
+      cwd: "",
+      id: "",
+      value: 1,
+      same: true,
+      current: false,
+      serverId: "DISABLED",
+      logExperiment: "DISABLED",
+      files: [],
+    },
   );
 });
 
 test("what else means no switches tracking off, and nothing else does", () => {
-  for (const text of ["off", "OFF", " off\n", "0", "false", "False", "no", "NO "]) assert.equal(isOff({ PULSE_MLFLOW: text }), true, text);
-  for (const text of ["", "on", "1", "true", "yes", "offline", "00", undefined]) assert.equal(isOff({ PULSE_MLFLOW: text }), false, text);
+  for (const text of ["off", "OFF", " off\n", "0", "false", "False", "no", "NO "])
+    assert.equal(isOff({ PULSE_MLFLOW: text }), true, text);
+  for (const text of ["", "on", "1", "true", "yes", "offline", "00", undefined])
+    assert.equal(isOff({ PULSE_MLFLOW: text }), false, text);
 });
 
 test("a variable that looks as though it named a tracking URI is said where none is set", () => {
@@ -167,16 +194,40 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
       undefined,
       /Tracking URI "~\/mlruns" \(from MLFLOW_TRACKING_URI\) begins with ~, which only a shell/,
     ],
-    [{}, { trackingUri: "http//x" }, /Tracking URI "http\/\/x" \(from pulse-mlflow\.config\.json\) is no URL\. Did you mean "http:\/\/x"/],
-    [{ MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }, undefined, /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/],
-    [{ MLFLOW_TRACKING_URI: "gopher:x" }, undefined, /there is no store for gopher:; registerTrackingStore\(\) adds one/],
-    [{}, { trakingUri: "x" }, /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/],
+    [
+      {},
+      { trackingUri: "http//x" },
+      /Tracking URI "http\/\/x" \(from pulse-mlflow\.config\.json\) is no URL\. Did you mean "http:\/\/x"/,
+    ],
+    [
+      { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" },
+      undefined,
+      /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/,
+    ],
+    [
+      { MLFLOW_TRACKING_URI: "gopher:x" },
+      undefined,
+      /there is no store for gopher:; registerTrackingStore\(\) adds one/,
+    ],
+    [
+      {},
+      { trakingUri: "x" },
+      /pulse-mlflow\.config\.json: there is no option "trakingUri"\. Did you mean "trackingUri"\?/,
+    ],
     [{}, "{ not json", /could not be read as JSON: line 1, column 3\..*INVALID_CONFIG/],
     [{}, '{\n  // where\n  "experiment": "x" }', /could not be read as JSON: line 2, column 3: JSON has no comments\./],
     [{}, "", /could not be read as JSON: it is empty; write \{\} for no settings\./],
-    [{}, '{ "experiment": "x"', /could not be read as JSON: it ends too early|could not be read as JSON: line 1, column 20/],
+    [
+      {},
+      '{ "experiment": "x"',
+      /could not be read as JSON: it ends too early|could not be read as JSON: line 1, column 20/,
+    ],
     [{}, { store: {} }, /pulse-mlflow\.config\.json: store is given by code only, to configure\(\)\./],
-    [{ MLFLOW_TRACKING_INSECURE_TLS: "maybe" }, undefined, /MLFLOW_TRACKING_INSECURE_TLS: expected true, false, 1 or 0, got "maybe"\./],
+    [
+      { MLFLOW_TRACKING_INSECURE_TLS: "maybe" },
+      undefined,
+      /MLFLOW_TRACKING_INSECURE_TLS: expected true, false, 1 or 0, got "maybe"\./,
+    ],
   ] as const) {
     const { code, out, stderr } = run("wrong", env as Record<string, string>, file);
     assert.equal(code, 0, stderr);
@@ -220,9 +271,25 @@ test("every URI of the contract opens, or says what it needs instead", () => {
   assert.equal(openStore("sqlite:///a/b.db", options).uri, `sqlite:///${join(process.cwd(), "a/b.db")}`);
   assert.equal(openStore("sqlite:////a/b.db", options).uri, "sqlite:////a/b.db");
   const mlruns = pathToFileURL(join(process.cwd(), "mlruns")).href;
-  for (const uri of ["mlruns", "./mlruns", "mlruns/", "file:mlruns", "file:./mlruns", "FILE:mlruns", mlruns, `${mlruns}/`])
+  for (const uri of [
+    "mlruns",
+    "./mlruns",
+    "mlruns/",
+    "file:mlruns",
+    "file:./mlruns",
+    "FILE:mlruns",
+    mlruns,
+    `${mlruns}/`,
+  ])
     assert.equal(openStore(uri, options).uri, mlruns, uri);
-  for (const uri of ["/a b/c", "/a%20b/c", "file:/a b/c", "file:/a%20b/c", "file:///a%20b/c", "file://localhost/a%20b/c"])
+  for (const uri of [
+    "/a b/c",
+    "/a%20b/c",
+    "file:/a b/c",
+    "file:/a%20b/c",
+    "file:///a%20b/c",
+    "file://localhost/a%20b/c",
+  ])
     assert.equal(openStore(uri, options).uri, "file:///a%20b/c", uri);
   assert.equal(openStore("/100%", options).uri, "file:///100%25");
   for (const uri of [
@@ -243,7 +310,10 @@ test("every URI of the contract opens, or says what it needs instead", () => {
 
 test("what is nearly a tracking URI is answered with the one that was probably meant", () => {
   for (const [uri, message] of [
-    ["databricks", /"databricks": profiles of Databricks are not read\. Give the workspace's own URL.* MLFLOW_TRACKING_TOKEN/],
+    [
+      "databricks",
+      /"databricks": profiles of Databricks are not read\. Give the workspace's own URL.* MLFLOW_TRACKING_TOKEN/,
+    ],
     ["databricks://profile", /: profiles of Databricks are not read\. .* https:\/\/<workspace host>/],
     ["databricks-uc", /: Unity Catalog holds models, not runs/],
     ["uc:http://localhost:8080", /: Unity Catalog holds models, not runs/],
@@ -270,12 +340,18 @@ test("what is nearly a tracking URI is answered with the one that was probably m
     ["sqlite::memory:", /Did you mean "memory:"\?/],
     ["mlflow.db", /"mlflow\.db" has no scheme\. Did you mean "sqlite:\/\/\/mlflow\.db"\?/],
     ["/a/mlflow.sqlite3", /Did you mean "sqlite:\/\/\/\/a\/mlflow\.sqlite3"\?/],
-    [" http://localhost:5000", /begins or ends with a space or a quotation mark\. Did you mean "http:\/\/localhost:5000"\?/],
+    [
+      " http://localhost:5000",
+      /begins or ends with a space or a quotation mark\. Did you mean "http:\/\/localhost:5000"\?/,
+    ],
     ["'memory:'", /quotation mark\. Did you mean "memory:"\?/],
     ["memry:", /Did you mean "memory:"\?/],
     ["gopher:x", /no store for gopher:; registerTrackingStore\(\) adds one\. Use http/],
     ["~/mlruns", /begins with ~, which only a shell replaces\. Did you mean "\/.*\/mlruns"/],
-    ["mlflow.example.com/team", /no such folder \(a new one is written "\.\/mlflow\.example\.com\/team"\)\. Did you mean "http:\/\/mlflow/],
+    [
+      "mlflow.example.com/team",
+      /no such folder \(a new one is written "\.\/mlflow\.example\.com\/team"\)\. Did you mean "http:\/\/mlflow/,
+    ],
     ["sqlite//x.db", /has no scheme|has no colon/],
     ["gopher//x", /has no colon behind its scheme\. Did you mean "gopher:\/\/x"/],
     ["C:\\mlruns", /is a path of Windows/],
@@ -331,7 +407,8 @@ test("a password in a URI that no parser takes is in no error, and no parser tak
   assert.equal(code, 0);
   assert.match(stderr, /INVALID_TRACKING_URI/);
   assert.doesNotMatch(JSON.stringify(out) + stderr, /hun|ter2/);
-  for (const uri of ["http://host:5000/team%40x", "http://host/team@x"]) assert.equal(openStore(uri, STORE_OPTIONS).uri, uri);
+  for (const uri of ["http://host:5000/team%40x", "http://host/team@x"])
+    assert.equal(openStore(uri, STORE_OPTIONS).uri, uri);
   assert.throws(() => openStore("http://host:5000/team@x", STORE_OPTIONS), /@ in a path, are written %23 %2F %3F %40/);
 });
 
@@ -357,7 +434,10 @@ test("a switch that means neither on nor off is said, and tracking is on", () =>
 
 test("environment variables that mean nothing are said to", () => {
   const { server } = resolveConfig({}, { MLFLOW_TRACKING_TOKEN: "a\nb", HOME: folder });
-  assert.throws(() => server.auth, /MLFLOW_TRACKING_TOKEN: expected a text that a header can hold, without line breaks/);
+  assert.throws(
+    () => server.auth,
+    /MLFLOW_TRACKING_TOKEN: expected a text that a header can hold, without line breaks/,
+  );
   assert.throws(
     () => resolveConfig({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "abc" }),
     /MLFLOW_HTTP_REQUEST_TIMEOUT: .*seconds above 0, got "abc"/,

@@ -40,15 +40,36 @@ function secrets(options: PulseConfig, env: NodeJS.ProcessEnv, stored: PulseConf
 for (const [title, options, env, stored, callUri, expected] of [
   ["options go to the tracker's own server", { trackingUri: A, ...given("given") }, {}, {}, undefined, GIVEN],
   ["options go to the environment's server", given("given"), { MLFLOW_TRACKING_URI: A }, {}, undefined, GIVEN],
-  ["options go to the server of a call when it is the same", { trackingUri: A, ...given("given") }, {}, {}, `${A}/behind/a/path`, GIVEN],
+  [
+    "options go to the server of a call when it is the same",
+    { trackingUri: A, ...given("given") },
+    {},
+    {},
+    `${A}/behind/a/path`,
+    GIVEN,
+  ],
   ["options do not go to another server of a call", { trackingUri: A, ...given("given") }, {}, {}, B, NOTHING],
   ["nor to another port or scheme", { trackingUri: A, ...given("given") }, {}, {}, "https://a:5000", NOTHING],
   ["options of a tracker without a server go to none of a call", given("given"), {}, {}, A, NOTHING],
   ["the file's go to the server it names", {}, {}, { trackingUri: A, ...given("file") }, undefined, FILE],
-  ["the file's do not go to a server that code names", { trackingUri: B }, {}, { trackingUri: A, ...given("file") }, undefined, NOTHING],
+  [
+    "the file's do not go to a server that code names",
+    { trackingUri: B },
+    {},
+    { trackingUri: A, ...given("file") },
+    undefined,
+    NOTHING,
+  ],
   ["the file's go to the configured server when it names none", { trackingUri: B }, {}, given("file"), undefined, FILE],
   ["the file's do not go to another server of a call", {}, {}, { trackingUri: A, ...given("file") }, B, NOTHING],
-  ["options win over the file's", { trackingUri: A, ...given("given") }, {}, { trackingUri: A, ...given("file") }, undefined, GIVEN],
+  [
+    "options win over the file's",
+    { trackingUri: A, ...given("given") },
+    {},
+    { trackingUri: A, ...given("file") },
+    undefined,
+    GIVEN,
+  ],
   [
     "each to its own: the call goes to the file's server",
     { trackingUri: B, ...given("given") },
@@ -58,11 +79,39 @@ for (const [title, options, env, stored, callUri, expected] of [
     FILE,
   ],
   ["the environment's go to its own server", {}, { ...ENV, MLFLOW_TRACKING_URI: A }, {}, undefined, FROM_ENV],
-  ["the environment's go to a server that code names", { trackingUri: B }, { ...ENV, MLFLOW_TRACKING_URI: A }, {}, undefined, FROM_ENV],
+  [
+    "the environment's go to a server that code names",
+    { trackingUri: B },
+    { ...ENV, MLFLOW_TRACKING_URI: A },
+    {},
+    undefined,
+    FROM_ENV,
+  ],
   ["the environment's do not go to a server that a file names", {}, ENV, { trackingUri: A }, undefined, NOTHING],
-  ["unless it is the environment's", {}, { ...ENV, MLFLOW_TRACKING_URI: `${A}/` }, { trackingUri: A }, undefined, FROM_ENV],
-  ["the environment's do not go to another server of a call", { trackingUri: B }, { ...ENV, MLFLOW_TRACKING_URI: A }, {}, C, NOTHING],
-  ["but to the environment's, and to the one code names", { trackingUri: B }, { ...ENV, MLFLOW_TRACKING_URI: A }, {}, A, FROM_ENV],
+  [
+    "unless it is the environment's",
+    {},
+    { ...ENV, MLFLOW_TRACKING_URI: `${A}/` },
+    { trackingUri: A },
+    undefined,
+    FROM_ENV,
+  ],
+  [
+    "the environment's do not go to another server of a call",
+    { trackingUri: B },
+    { ...ENV, MLFLOW_TRACKING_URI: A },
+    {},
+    C,
+    NOTHING,
+  ],
+  [
+    "but to the environment's, and to the one code names",
+    { trackingUri: B },
+    { ...ENV, MLFLOW_TRACKING_URI: A },
+    {},
+    A,
+    FROM_ENV,
+  ],
 ] as const) {
   test(`credentials: ${title}`, () => {
     assert.deepEqual(secrets(options, env, stored, callUri), expected);
@@ -111,7 +160,10 @@ test("a credentials file that others can read is warned of once, where it is use
         logger: { warn: (text) => warnings.push(text) },
       });
       await tracker.shutdown();
-      assert.equal(warnings.filter((text) => /credentials can be read by other users.*chmod 600/.test(text)).length, expected);
+      assert.equal(
+        warnings.filter((text) => /credentials can be read by other users.*chmod 600/.test(text)).length,
+        expected,
+      );
     }
   } finally {
     process.env["HOME"] = before;
@@ -120,12 +172,18 @@ test("a credentials file that others can read is warned of once, where it is use
 
 test("logExperiment sends a server none of the credentials of another", async () => {
   const [a, b] = [await scripted(() => undefined), await scripted(() => undefined)];
-  configure({ trackingUri: a.url, auth: { token: "very-secret" }, headers: { "x-key": "very-secret" }, logger: { warn: () => undefined } });
+  configure({
+    trackingUri: a.url,
+    auth: { token: "very-secret" },
+    headers: { "x-key": "very-secret" },
+    logger: { warn: () => undefined },
+  });
   try {
     await logExperiment({ experiment: "E", trackingUri: b.url });
     await logExperiment({ experiment: "E", trackingUri: a.url });
     assert.ok(a.seen.length > 0 && b.seen.length > 0);
-    for (const { headers } of a.seen) assert.deepEqual([headers.authorization, headers["x-key"]], ["Bearer very-secret", "very-secret"]);
+    for (const { headers } of a.seen)
+      assert.deepEqual([headers.authorization, headers["x-key"]], ["Bearer very-secret", "very-secret"]);
     assert.ok(!JSON.stringify(b.seen).includes("very-secret"));
   } finally {
     await shutdown();
@@ -134,5 +192,8 @@ test("logExperiment sends a server none of the credentials of another", async ()
 });
 
 test("logExperiment says what is wrong with its own URI", async () => {
-  await assert.rejects(logExperiment({ experiment: "E", trackingUri: "" }), /logExperiment: trackingUri must be a non-empty string/);
+  await assert.rejects(
+    logExperiment({ experiment: "E", trackingUri: "" }),
+    /logExperiment: trackingUri must be a non-empty string/,
+  );
 });

@@ -18,7 +18,10 @@ const NOBODY = `data:text/javascript,${encodeURIComponent(`
   syncBuiltinESMExports();
 `)}`;
 
-function run(env: Record<string, string>, ...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+function run(
+  env: Record<string, string>,
+  ...args: readonly string[]
+): { status: number | null; stdout: string; stderr: string } {
   const cwd = join(folder, "work");
   mkdirSync(cwd, { recursive: true });
   const ran = spawnSync(process.execPath, ["--import", NOBODY, program, ...args], {
@@ -37,14 +40,21 @@ for (const [uri, durability] of [
   ["http://127.0.0.1:1", "memory"],
   ["http://127.0.0.1:1"],
 ] as const)
-  for (const env of [{}, { HOME: "" }, { HOME: "relative", XDG_STATE_HOME: "relative" }, { XDG_STATE_HOME: join(folder, "state") }])
+  for (const env of [
+    {},
+    { HOME: "" },
+    { HOME: "relative", XDG_STATE_HOME: "relative" },
+    { XDG_STATE_HOME: join(folder, "state") },
+  ])
     test(`a user without a home: ${uri} ${durability ?? ""} ${Object.entries(env)}`.slice(0, 80), () => {
       const place = uri === "sqlite:////" ? `${uri}${join(folder, "x.db").slice(1)}` : uri;
       const { status, stdout, stderr } = run(env, place, durability ?? "exit");
       assert.equal(status, 0, stderr);
       assert.deepEqual(JSON.parse(stdout), { result: { loss: 3 }, user: "unknown", tested: 1 });
       const needsOutbox =
-        uri.startsWith("http") && durability === undefined && !("XDG_STATE_HOME" in env && env.XDG_STATE_HOME !== "relative");
+        uri.startsWith("http") &&
+        durability === undefined &&
+        !("XDG_STATE_HOME" in env && env.XDG_STATE_HOME !== "relative");
       assert.equal(/this user has no home folder.*\[OUTBOX_FAILED\]/.test(stderr), needsOutbox, stderr);
     });
 
@@ -52,7 +62,10 @@ test("a working folder that was removed: absolute places are used as ever", () =
   const gone = join(folder, "gone");
   mkdirSync(gone);
   const script = `cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${program} sqlite:////${join(folder, "y.db").slice(1)} exit`;
-  const { status, stdout, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8", env: { ...process.env, HOME: folder } });
+  const { status, stdout, stderr } = spawnSync("sh", ["-c", script], {
+    encoding: "utf8",
+    env: { ...process.env, HOME: folder },
+  });
   assert.equal(status, 0, stderr);
   assert.equal((JSON.parse(stdout) as { tested: number }).tested, 1);
   assert.equal(stderr, "");

@@ -24,7 +24,13 @@ test("where Node's permissions hide the configuration, the home and the state fo
     env: { HOME: folder, PATH: process.env["PATH"] },
   });
   assert.equal(status, 0, stderr);
-  assert.deepEqual(JSON.parse(stdout), { byDefault: 4, rejected: 0, configured: 6, created: 7, logExperiment: "STORE_UNAVAILABLE" });
+  assert.deepEqual(JSON.parse(stdout), {
+    byDefault: 4,
+    rejected: 0,
+    configured: 6,
+    created: 7,
+    logExperiment: "STORE_UNAVAILABLE",
+  });
   assert.ok(!/INVALID_CONFIG|REJECTED/.test(stderr), stderr);
   assert.match(stderr, new RegExp(`Nothing can be written down in ${folder}.*\\[OUTBOX_FAILED\\]`));
   const driver = Number.parseInt(process.versions.node, 10) < 24; // Node's own needs no right
@@ -43,7 +49,10 @@ test("a configuration file that is there and cannot be read is an error that say
   const before = process.cwd();
   process.chdir(cwd);
   try {
-    assert.throws(() => resolveConfig({}, {}), /pulse-mlflow\.config\.json cannot be read: EISDIR.*Make it readable, or take it away\.$/);
+    assert.throws(
+      () => resolveConfig({}, {}),
+      /pulse-mlflow\.config\.json cannot be read: EISDIR.*Make it readable, or take it away\.$/,
+    );
   } finally {
     process.chdir(before);
   }

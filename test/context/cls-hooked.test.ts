@@ -79,7 +79,9 @@ test("errors come through as they are: texts, frozen ones, and none of them carr
       }
     }
     assert.deepEqual(Object.keys(plain), []);
-    const shown = space.runAndReturn(() => withRun({}, () => inspect(space.active, { depth: 9 }) + JSON.stringify(space.active)));
+    const shown = space.runAndReturn(() =>
+      withRun({}, () => inspect(space.active, { depth: 9 }) + JSON.stringify(space.active)),
+    );
     assert.doesNotMatch(shown, /hunter2/);
   }
 });

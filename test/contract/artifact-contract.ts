@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import type { ArtifactContent, ArtifactRepository, UploadOptions } from "../../src/artifacts/artifact-repository.js";
-import { PulseError } from "../../src/errors.js";
+import { PulseError } from "../../src/base/errors.js";
+import type { ArtifactContent, ArtifactRepository, UploadOptions } from "../../src/contracts/artifact-repository.js";
 import { allOf, contentOf, someBytes, stalling } from "../support/contents.js";
 
 /** How a repository is opened: tests have parts smaller than they are, and give up sooner. */
@@ -51,7 +51,10 @@ export function artifactContract(
   after(() => {
     for (const repository of opened) repository.close();
   });
-  const fresh = async (): Promise<{ repository: ArtifactRepository; reopen: (opening?: Opening) => ArtifactRepository }> => {
+  const fresh = async (): Promise<{
+    repository: ArtifactRepository;
+    reopen: (opening?: Opening) => ArtifactRepository;
+  }> => {
     const subject = await make();
     const reopen = (opening?: Opening): ArtifactRepository => {
       const repository = subject.open(opening);
@@ -98,7 +101,8 @@ export function artifactContract(
       const fit = NAMES.filter((each) => !unfit.includes(each));
       for (const each of fit) await repository.upload(`sub dir+%/${each}`, contentOf(each));
       assert.deepEqual(await paths(repository, "sub dir+%"), fit.map((each) => `sub dir+%/${each}`).sort());
-      for (const each of fit) if (!unreadable.includes(each)) assert.equal(String(await contentAt(repository, `sub dir+%/${each}`)), each);
+      for (const each of fit)
+        if (!unreadable.includes(each)) assert.equal(String(await contentAt(repository, `sub dir+%/${each}`)), each);
       for (const each of unfit) await assert.rejects(repository.upload(each, contentOf(each)), code("REJECTED"));
     });
 
@@ -130,7 +134,8 @@ export function artifactContract(
       const { repository } = await fresh();
       const bytes = someBytes(200_000);
       await repository.upload("f.bin", contentOf(bytes));
-      for (const start of [1, 70_000, 199_999]) assert.ok((await contentAt(repository, "f.bin", start)).equals(bytes.subarray(start)));
+      for (const start of [1, 70_000, 199_999])
+        assert.ok((await contentAt(repository, "f.bin", start)).equals(bytes.subarray(start)));
       assert.equal((await contentAt(repository, "f.bin", 200_000)).length, 0);
     });
 
@@ -146,7 +151,9 @@ export function artifactContract(
       const two = [someBytes(150_000, 1), someBytes(150_000, 2)];
       const upload = (bytes: Buffer): Promise<void> => repository.upload("f.bin", contentOf(bytes));
       // A store may stumble over it, as moto does now and then: the same again.
-      await Promise.all(two.map((bytes) => upload(bytes).catch((error) => (error.retryable ? upload(bytes) : Promise.reject(error)))));
+      await Promise.all(
+        two.map((bytes) => upload(bytes).catch((error) => (error.retryable ? upload(bytes) : Promise.reject(error)))),
+      );
       const stored = await contentAt(repository, "f.bin");
       assert.ok(two.some((bytes) => bytes.equals(stored)));
       assert.deepEqual(await paths(repository), ["f.bin"]);
@@ -162,7 +169,10 @@ export function artifactContract(
         { signal: giveUp.signal },
       );
       await assert.rejects(upload, (error) => error === reason);
-      await assert.rejects(repository.upload("g.bin", contentOf("x"), { signal: giveUp.signal }), (error) => error === reason);
+      await assert.rejects(
+        repository.upload("g.bin", contentOf("x"), { signal: giveUp.signal }),
+        (error) => error === reason,
+      );
       if (!keepsCut) assert.deepEqual(await paths(repository), []);
     });
 
@@ -178,7 +188,8 @@ export function artifactContract(
           throw new Error("it is gone");
         }),
       ])
-        for (const path of ["f.bin", "kept.bin"]) await assert.rejects(repository.upload(path, content), code("REJECTED"));
+        for (const path of ["f.bin", "kept.bin"])
+          await assert.rejects(repository.upload(path, content), code("REJECTED"));
       if (keepsCut) return;
       assert.deepEqual(await paths(repository), ["kept.bin"]);
       assert.equal(String(await contentAt(repository, "kept.bin")), "kept");
@@ -210,7 +221,9 @@ export function artifactContract(
       const { reopen } = await fresh();
       const bytes = someBytes(size, 3);
       let state: unknown;
-      const options: UploadOptions = { onState: (kept) => (state = kept === undefined ? undefined : JSON.parse(JSON.stringify(kept))) };
+      const options: UploadOptions = {
+        onState: (kept) => (state = kept === undefined ? undefined : JSON.parse(JSON.stringify(kept))),
+      };
       // The third part stalls for longer than is waited for.
       const stuck = stalling(bytes.subarray(0, partSize * 3), partSize * 2);
       const whole = contentOf(bytes);
@@ -218,7 +231,10 @@ export function artifactContract(
         size,
         open: (start, end) => (start === partSize * 2 ? stuck.open(start, end) : whole.open(start, end)),
       };
-      await assert.rejects(reopen({ requestTimeoutMs: 1_500 }).upload("f.bin", content, options), code("STORE_UNAVAILABLE"));
+      await assert.rejects(
+        reopen({ requestTimeoutMs: 1_500 }).upload("f.bin", content, options),
+        code("STORE_UNAVAILABLE"),
+      );
       assert.deepEqual(await paths(reopen()), []);
       const read: number[] = [];
       await reopen().upload(
@@ -241,7 +257,9 @@ export function artifactContract(
       const onState = (kept: unknown): void => {
         state = kept;
       };
-      await assert.rejects(repository.upload("f.bin", content, { signal: giveUp.signal, onState }), { name: "AbortError" });
+      await assert.rejects(repository.upload("f.bin", content, { signal: giveUp.signal, onState }), {
+        name: "AbortError",
+      });
       assert.equal(state, undefined);
       assert.deepEqual(await paths(repository), []);
     });

@@ -31,7 +31,8 @@ artifactContract(
   async () => {
     const prefix = `exp ${++places}/run+é/artifacts`;
     return {
-      open: ({ requestTimeoutMs = 20_000 } = {}) => new S3Repository(BUCKET, prefix, { env: s3.env, requestTimeoutMs, sizes: SIZES }),
+      open: ({ requestTimeoutMs = 20_000 } = {}) =>
+        new S3Repository(BUCKET, prefix, { env: s3.env, requestTimeoutMs, sizes: SIZES }),
     };
   },
   { partSize: SIZES.size },

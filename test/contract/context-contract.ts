@@ -44,7 +44,11 @@ class Worker {
         done(null, chunk);
       },
     });
-    await pipeline(Readable.from([1, 2]), through, new Transform({ objectMode: true, transform: (_chunk, _encoding, done) => done() }));
+    await pipeline(
+      Readable.from([1, 2]),
+      through,
+      new Transform({ objectMode: true, transform: (_chunk, _encoding, done) => done() }),
+    );
   }
 }
 
@@ -142,7 +146,9 @@ export function contextContract(): void {
   test("trackers keep apart: a run of one is no parent in another", async () => {
     const first = memoryTracker();
     const second = memoryTracker();
-    first.tracker.withRun({ runName: "outer" }, () => second.tracker.withRun({ runName: "inner" }, (run) => run.logMetric("m", 1)));
+    first.tracker.withRun({ runName: "outer" }, () =>
+      second.tracker.withRun({ runName: "inner" }, (run) => run.logMetric("m", 1)),
+    );
     assert.deepEqual(values(await first.onlyRun()), {});
     const inner = await second.onlyRun();
     assert.deepEqual(values(inner), { m: [1] });

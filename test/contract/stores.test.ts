@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";

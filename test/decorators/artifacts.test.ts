@@ -102,14 +102,20 @@ test("a record of names picks by path and function, beside metrics, and each yie
   class Learner {
     @TrackedRun
     @LogMetric("loss")
-    @LogArtifact({ "confusion.json": "eval.confusion", "epoch-{step}.txt": ({ loss }) => `loss ${loss}`, "missing.txt": "note?" })
+    @LogArtifact({
+      "confusion.json": "eval.confusion",
+      "epoch-{step}.txt": ({ loss }) => `loss ${loss}`,
+      "missing.txt": "note?",
+    })
     *train(): Generator<{ loss: number; eval: { confusion: number[][] }; note?: string }, void, void> {
       for (const loss of [3, 2]) yield { loss, eval: { confusion: [[loss]] } };
     }
   }
   tracker.run(() => [...new Learner().train()]);
   await tracker.flush();
-  assert.deepEqual(all(), [{ "confusion.json": JSON.stringify([[2]], undefined, 2), "epoch-0.txt": "loss 3", "epoch-1.txt": "loss 2" }]);
+  assert.deepEqual(all(), [
+    { "confusion.json": JSON.stringify([[2]], undefined, 2), "epoch-0.txt": "loss 3", "epoch-1.txt": "loss 2" },
+  ]);
   assert.deepEqual(warnings, []);
 });
 
@@ -128,7 +134,11 @@ test("tracked, withRun and @TrackedRun have it as option", async () => {
   }
   tracker.run(() => new Learner().text());
   await tracker.flush();
-  assert.deepEqual(all(), [{ "name.txt": "a", "report.md": "# a" }, { "whole.json": '{\n  "a": 1\n}' }, { "t.txt": "t" }]);
+  assert.deepEqual(all(), [
+    { "name.txt": "a", "report.md": "# a" },
+    { "whole.json": '{\n  "a": 1\n}' },
+    { "t.txt": "t" },
+  ]);
 });
 
 test("what is no content, a path that leads nowhere and a function that fails are told, and the call goes on", async () => {
@@ -190,10 +200,14 @@ test("what is no content, a path that leads nowhere and a function that fails ar
 
 test("selectors that are none are refused where they are written", () => {
   const wrong = [undefined, "", {}, ["a"], 3, { "a.txt": 3 }, { "": "a" }, () => "x"];
-  for (const selector of wrong) assert.throws(() => LogArtifact(selector as Any), { code: "INVALID_OPTION" }, String(selector));
+  for (const selector of wrong)
+    assert.throws(() => LogArtifact(selector as Any), { code: "INVALID_OPTION" }, String(selector));
   for (const [selector, why] of [
     ["../notes.md", /; got "\.\.\/notes\.md", which has a segment "\." or "\.\."\.$/],
-    [{ "a.txt": "a", "/b.txt": "b" }, /; got "\/b\.txt", which is absolute; it must be relative to the run's artifacts\.$/],
+    [
+      { "a.txt": "a", "/b.txt": "b" },
+      /; got "\/b\.txt", which is absolute; it must be relative to the run's artifacts\.$/,
+    ],
     ["run#1.md", /; got "run#1\.md", which has a #/],
   ] as const)
     assert.throws(() => LogArtifact(selector), { code: "INVALID_OPTION", message: why });
@@ -202,5 +216,6 @@ test("selectors that are none are refused where they are written", () => {
     message: /LogArtifact needs the name of the file/,
   });
   const { tracker } = memory();
-  for (const artifacts of wrong.slice(1)) assert.throws(() => tracker.tracked(() => 1, { artifacts } as Any), { code: "INVALID_OPTION" });
+  for (const artifacts of wrong.slice(1))
+    assert.throws(() => tracker.tracked(() => 1, { artifacts } as Any), { code: "INVALID_OPTION" });
 });

@@ -45,7 +45,19 @@ test("whatever `this` is, the call goes on; another tracked class's instance bri
     revoke();
     return proxy;
   });
-  const foreign = [undefined, null, 5, "text", Symbol("s"), {}, new Map(), Object.create(null), () => 1, class Foo {}, ...revoked];
+  const foreign = [
+    undefined,
+    null,
+    5,
+    "text",
+    Symbol("s"),
+    {},
+    new Map(),
+    Object.create(null),
+    () => 1,
+    class Foo {},
+    ...revoked,
+  ];
   class Loose {
     @TrackedRun({ runName: "loose" })
     seen(value: number): number {
@@ -119,7 +131,9 @@ test("nothing of an instance, its class or its method's property looks different
   const look = (of: typeof Plain | typeof Marked) => {
     const instance = new of();
     const { value, ...property } = Object.getOwnPropertyDescriptor(of.prototype, "method") ?? {};
-    const function_ = Object.fromEntries(["name", "length"].map((key) => [key, Object.getOwnPropertyDescriptor(value, key)]));
+    const function_ = Object.fromEntries(
+      ["name", "length"].map((key) => [key, Object.getOwnPropertyDescriptor(value, key)]),
+    );
     const inherited = [];
     for (const key in instance) inherited.push(key);
     return {

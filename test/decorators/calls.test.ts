@@ -32,7 +32,10 @@ test("mutual recursion nests one run in the other, however deep", async () => {
   for (const run of all) {
     const [kind = "", n = ""] = run.name.split(" ");
     assert.deepEqual(values(run), { [kind]: [1] });
-    assert.equal(parentOf(all, run)?.name, n === "500" ? undefined : `${kind === "even" ? "odd" : "even"} ${Number(n) + 1}`);
+    assert.equal(
+      parentOf(all, run)?.name,
+      n === "500" ? undefined : `${kind === "even" ? "odd" : "even"} ${Number(n) + 1}`,
+    );
   }
 });
 
@@ -204,9 +207,11 @@ test("recursion without an end: the caller gets the RangeError, a good part as d
   };
   const { tracker, runs } = memoryTracker();
   const plain = depthOf("plain");
-  // Measured: a ninth to a fourteenth (a joined call and one with a run alike). What counts is that it is not another order of magnitude.
+  // Measured: a ninth to a fourteenth (a joined call and one with a run alike). What counts is that it is not another
+  // order of magnitude.
   tracker.withRun({ runName: "around" }, () => {
-    for (const member of ["joined", "child"] as const) assert.ok(depthOf(member) > plain / 60, `${member} against ${plain}`);
+    for (const member of ["joined", "child"] as const)
+      assert.ok(depthOf(member) > plain / 60, `${member} against ${plain}`);
     assert.equal(currentRun()?.ended, false);
   });
   assert.equal(

@@ -73,7 +73,10 @@ test("what is wrong with a schema, or a key that is none of its metrics, is said
     [{ name: "X", metrics: { loss: 1 } }, /metrics\.loss must be an object; got 1/],
     [{ name: "X", metrics: { loss: { goal: "down" } } }, /metrics\.loss\.goal must be "minimize" or "maximize"/],
     [{ name: "X", metrics: { loss: { range: [1, 0] } } }, /metrics\.loss\.range must be \[min, max\]/],
-    [{ name: "X", metrics: { loss: { units: "ms" } } }, /there is no option "metrics\.loss\.units"\. Did you mean "unit"\?/],
+    [
+      { name: "X", metrics: { loss: { units: "ms" } } },
+      /there is no option "metrics\.loss\.units"\. Did you mean "unit"\?/,
+    ],
   ] as const)
     assert.throws(() => defineExperiment(schema as never), { code: "INVALID_OPTION", message });
   assert.throws(() => Sweep.LogMetric("los" as never), {
@@ -82,7 +85,10 @@ test("what is wrong with a schema, or a key that is none of its metrics, is said
 });
 
 test("keys that are mended have their ranges, too; two that define the same experiment add to each other", () => {
-  const One = defineExperiment({ name: "Shared", metrics: { "loss (%)": { range: [0, 100], unit: "x".repeat(9_000) } } });
+  const One = defineExperiment({
+    name: "Shared",
+    metrics: { "loss (%)": { range: [0, 100], unit: "x".repeat(9_000) } },
+  });
   defineExperiment({ name: "Shared", metrics: { accuracy: { goal: "maximize" } } });
   const tracker = createTestTracker();
   tracker.run(() => One.withRun({}, (run) => run.logMetric("loss (%)", 101)));
@@ -90,5 +96,8 @@ test("keys that are mended have their ranges, too; two that define the same expe
   assert.equal(tracker.onlyRun.tags["pulse.goal.accuracy"], "maximize");
   assert.equal(tracker.onlyRun.tags["pulse.unit.loss ___"]?.length, 5_000);
   assert.throws(() => defineExperiment(undefined as never), { code: "INVALID_OPTION" });
-  assert.throws(() => defineExperiment({ name: "X", metrics: {}, params: { lr: "float" as never } }), /params\.lr must be "number"/);
+  assert.throws(
+    () => defineExperiment({ name: "X", metrics: {}, params: { lr: "float" as never } }),
+    /params\.lr must be "number"/,
+  );
 });

@@ -215,7 +215,8 @@ test("a decorator that binds the method may stand above ours; below ours it is s
     }
     return Below;
   };
-  if (dialect === "legacy") assert.throws(below, { code: "WRONG_TARGET", message: /@TrackedRun stands on the getter Below\.value/ });
+  if (dialect === "legacy")
+    assert.throws(below, { code: "WRONG_TARGET", message: /@TrackedRun stands on the getter Below\.value/ });
   else assert.equal(new (below())().value(), 1);
 });
 
@@ -242,7 +243,10 @@ test("metadata of a framework is found wherever its decorators stand, and does n
     assert.equal(Reflect.getMetadata(key, Controller.prototype.handle), `on ${key}`);
     if (dialect === "legacy") assert.equal(Reflect.getMetadata(key, Controller.prototype, "handle"), `member ${key}`);
   }
-  assert.equal(Reflect.getMetadata("design:returntype", Controller.prototype, "handle"), dialect === "legacy" ? Number : undefined);
+  assert.equal(
+    Reflect.getMetadata("design:returntype", Controller.prototype, "handle"),
+    dialect === "legacy" ? Number : undefined,
+  );
   const { tracker, onlyRun } = memoryTracker();
   tracker.run(() => new Controller().handle(6));
   const run = await onlyRun();
@@ -287,7 +291,11 @@ test("what stands on a parameter is logged, wherever a foreign decorator stands 
     const { prototype } = Parameters;
     (LogParam as any)("lr")(prototype, "train", 0); // as in `train(@LogParam("lr") lr)` of the legacy dialect
     const decorate = (under: any, each: any): PropertyDescriptor => each(prototype, "train", under);
-    Object.defineProperty(prototype, "train", stack.reduceRight(decorate, Object.getOwnPropertyDescriptor(prototype, "train")));
+    Object.defineProperty(
+      prototype,
+      "train",
+      stack.reduceRight(decorate, Object.getOwnPropertyDescriptor(prototype, "train")),
+    );
     TrackedExperiment("Parameters")(Parameters);
     tracker.run(() => new Parameters().train(0.5));
   }
@@ -304,7 +312,11 @@ test("a legacy decorator below that gives back the prototype takes nothing away"
   // As a compiler's helper calls them: what one gives is the descriptor of the next.
   const below = (target: object): object => target;
   const given = below(Learner.prototype) as PropertyDescriptor;
-  const decorate = LogMetric("loss") as unknown as (target: object, key: string, descriptor: object) => PropertyDescriptor;
+  const decorate = LogMetric("loss") as unknown as (
+    target: object,
+    key: string,
+    descriptor: object,
+  ) => PropertyDescriptor;
   const experiment = TrackedExperiment("Foreign") as unknown as (target: object) => unknown;
   Object.defineProperty(Learner.prototype, "evaluate", decorate(Learner.prototype, "evaluate", given));
   experiment(Learner);

@@ -92,7 +92,10 @@ test("what is thrown into a generator and caught there is no end; what comes out
   });
   const [survived, failed] = await runs();
   assert.deepEqual([survived?.status, survived && values(survived)], ["FINISHED", { n: [0, 100, 1, 2, 3, 1_000, 4] }]);
-  assert.deepEqual([failed?.status, failed?.tags.get("error.type"), failed && values(failed)], ["FAILED", "RangeError", { n: [0] }]);
+  assert.deepEqual(
+    [failed?.status, failed?.tags.get("error.type"), failed && values(failed)],
+    ["FAILED", "RangeError", { n: [0] }],
+  );
 });
 
 test("a generator that yields while it is being closed is over only when it has ended", async () => {
@@ -183,7 +186,13 @@ test("an async generator asked for several values at once gives and logs them in
   const { tracker, onlyRun } = memoryTracker();
   await tracker.run(async () => {
     const stream = new Source().stream(3);
-    const results = await Promise.all([stream.next(), stream.next(), stream.next(), stream.next(), stream.return(undefined)]);
+    const results = await Promise.all([
+      stream.next(),
+      stream.next(),
+      stream.next(),
+      stream.next(),
+      stream.return(undefined),
+    ]);
     assert.deepEqual(
       results.map(({ value, done }) => [value?.n, done]),
       [

@@ -11,13 +11,19 @@ test("classes without decorated methods are named, and those with, their subclas
   assert.equal(status, 0);
   const said = stderr.trim().split("\n");
   assert.deepEqual(
-    said.map((line) => /^pulse-mlflow: (\w+) is tracked, but none of its methods is decorated: .* \[NOTHING_FOUND\]$/.exec(line)?.[1]),
+    said.map(
+      (line) =>
+        /^pulse-mlflow: (\w+) is tracked, but none of its methods is decorated: .* \[NOTHING_FOUND\]$/.exec(line)?.[1],
+    ),
     ["Idle", "IdleBase"],
     stderr,
   );
 });
 
 test("switched off, nothing is said", () => {
-  const { status, stderr } = spawnSync(process.execPath, [program], { encoding: "utf8", env: { ...process.env, PULSE_MLFLOW: "off" } });
+  const { status, stderr } = spawnSync(process.execPath, [program], {
+    encoding: "utf8",
+    env: { ...process.env, PULSE_MLFLOW: "off" },
+  });
   assert.deepEqual([status, stderr], [0, ""]);
 });

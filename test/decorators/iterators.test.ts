@@ -82,7 +82,8 @@ test("an iterator with read-only members works like any other", async () => {
       },
     });
   };
-  const partly = (): Cursor & { stop(): string } => Object.defineProperty(new Cursor(), "stop", { value: () => "stopped" }) as never;
+  const partly = (): Cursor & { stop(): string } =>
+    Object.defineProperty(new Cursor(), "stop", { value: () => "stopped" }) as never;
   assert.deepEqual([...tracker.tracked(readOnly)()], [0, 1, 2]);
   assert.equal(tracker.tracked(partly)().stop(), "stopped");
   assert.equal((await runs()).length, 2);
@@ -164,7 +165,8 @@ test("an iterator that is kept and given again, by another tracked function or e
   while (!give().next().done) count++;
   assert.equal(count, 303);
   const all = await runs();
-  for (const name of ["outer", "inner"]) assert.deepEqual(all.filter((run) => run.name === name).map(values), [{ n: [0, 1, 2] }]);
+  for (const name of ["outer", "inner"])
+    assert.deepEqual(all.filter((run) => run.name === name).map(values), [{ n: [0, 1, 2] }]);
   assert.equal(all.length, 2 + 20_000 + 304);
   assert.ok(all.every((run) => run.status === "FINISHED"));
 });

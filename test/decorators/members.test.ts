@@ -32,7 +32,9 @@ test("nest decides between child, join and root", async () => {
   });
   const all = await runs();
   assert.equal(all.length, 3);
-  const [outer, child, root] = ["outer", "Nested.asChild", "Nested.alone"].map((name) => all.find((run) => run.name === name));
+  const [outer, child, root] = ["outer", "Nested.asChild", "Nested.alone"].map((name) =>
+    all.find((run) => run.name === name),
+  );
   assert.deepEqual(outer && values(outer), { joined: [2] });
   assert.equal(child?.tags.get("mlflow.parentRunId"), outer?.runId);
   assert.equal(root?.tags.has("mlflow.parentRunId"), false);
@@ -178,6 +180,8 @@ test("recursion and a call inside its own arguments nest as they are called", as
   });
   const all = await runs();
   assert.equal(all.length, 6);
-  const parentOf = (run: (typeof all)[number]) => all.find(({ runId }) => runId === run.tags.get("mlflow.parentRunId"))?.name;
-  for (const run of all) assert.equal(parentOf(run), run.name === "down 2" ? undefined : `down ${Number(run.name.slice(5)) + 1}`);
+  const parentOf = (run: (typeof all)[number]) =>
+    all.find(({ runId }) => runId === run.tags.get("mlflow.parentRunId"))?.name;
+  for (const run of all)
+    assert.equal(parentOf(run), run.name === "down 2" ? undefined : `down ${Number(run.name.slice(5)) + 1}`);
 });

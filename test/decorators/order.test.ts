@@ -1,5 +1,5 @@
-// Any stack of our adjacent decorators records the same in any order, in both dialects. The decorators are applied by hand in the shapes of
-// both, so that one process can compare them; stacks, results and orders are drawn from seeds.
+// Any stack of our adjacent decorators records the same in any order, in both dialects. The decorators are applied by
+// hand in the shapes of both, so that one process can compare them; stacks, results and orders are drawn from seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
@@ -72,7 +72,8 @@ async function recorded(dialect: Dialect, given: Case): Promise<unknown[]> {
   await (given.outer ? tracker.withRun({ runName: "around" }, callAll) : tracker.run(callAll));
   const all = await runs();
   const nameOf = (id: string | undefined): string | undefined => all.find((run) => run.runId === id)?.name;
-  const sorted = (record: Iterable<readonly [string, unknown]>): unknown[] => [...record].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = (record: Iterable<readonly [string, unknown]>): unknown[] =>
+    [...record].sort(([a], [b]) => (a < b ? -1 : 1));
   return [
     sorted(Object.entries(tracker.stats().warnings)),
     ...all
@@ -135,10 +136,15 @@ function logging(random: Random, i: number): Decorator {
 /** Decorators that open runs; what only one can have (experiment, name, nesting) only one of them has. */
 function opening(random: Random, i: number): Decorator {
   const options = {
-    ...(i === 0 && random.chance(0.5) && { runName: random.pick<string | Decorator>(["named", ([a]) => `named ${a}`]) }),
+    ...(i === 0 &&
+      random.chance(0.5) && { runName: random.pick<string | Decorator>(["named", ([a]) => `named ${a}`]) }),
     ...(i === 1 && { nest: random.pick(["child", "join", "root"]) }),
-    ...(random.chance(0.5) && { params: random.pick<object | Decorator>([{ [`o${i}`]: i }, ([a]) => ({ [`o${i}`]: a }), [String(i)]]) }),
-    ...(random.chance(0.5) && { tags: random.pick<object | Decorator>([{ [`ot${i}`]: i }, ([a]) => ({ [`ot${i}`]: a })]) }),
+    ...(random.chance(0.5) && {
+      params: random.pick<object | Decorator>([{ [`o${i}`]: i }, ([a]) => ({ [`o${i}`]: a }), [String(i)]]),
+    }),
+    ...(random.chance(0.5) && {
+      tags: random.pick<object | Decorator>([{ [`ot${i}`]: i }, ([a]) => ({ [`ot${i}`]: a })]),
+    }),
     ...(random.chance(0.2) && { metrics: { [`om${i}`]: "loss" } }),
   };
   const named = i === 0 ? random.pick([[], ["Own"]]) : [];
@@ -156,7 +162,9 @@ function draw(random: Random): Case {
       ...Array.from({ length: random.below(5) }, (_, i) => logging(random, i)),
       ...Array.from({ length: random.below(3) }, (_, i) => opening(random, i)),
     ]),
-    onClass: random.chance(0.5) ? [TrackedExperiment("OnClass", { params: { class: 1 }, tags: { class: "yes" } }) as Decorator] : [],
+    onClass: random.chance(0.5)
+      ? [TrackedExperiment("OnClass", { params: { class: 1 }, tags: { class: "yes" } }) as Decorator]
+      : [],
     makeMethod: () => nature(results, fails),
     args: [
       [1, { lr: 0.1 }],
@@ -194,10 +202,13 @@ test("together decorators record what each of them records alone", async () => {
     };
     const together = await only(logs);
     const alone = await Promise.all(logs.map((decorator) => only([decorator])));
-    // Both calls' runs look alike from outside: their values are compared as one heap, each with the tags an error gives only once.
+    // Both calls' runs look alike from outside: their values are compared as one heap, each with the tags an error
+    // gives only once.
     const heap = (runs: readonly unknown[][]): string[] =>
       runs
-        .flatMap((run) => run.slice(4).flatMap((part, kind) => (part as unknown[]).map((item) => `${kind} ${JSON.stringify(item)}`)))
+        .flatMap((run) =>
+          run.slice(4).flatMap((part, kind) => (part as unknown[]).map((item) => `${kind} ${JSON.stringify(item)}`)),
+        )
         .filter((item) => !/"(error|pulse)\./.test(item))
         .sort();
     assert.deepEqual(heap(together), heap(alone.flat()), `seed ${seed}`);
@@ -219,7 +230,11 @@ test("of decorators that write one key the inner ones come first: a metric's ste
   for (let seed = 1; seed <= 100; seed++) {
     const random = new Random(seed);
     const stack = Array.from({ length: 1 + random.below(7) }, (_, i) => ({ ...colliding(random, i), i }));
-    const expected = { metrics: {} as Record<string, number[]>, params: {} as Record<string, string>, tags: {} as Record<string, string> };
+    const expected = {
+      metrics: {} as Record<string, number[]>,
+      params: {} as Record<string, string>,
+      tags: {} as Record<string, string>,
+    };
     for (const { kind, key, i } of [...stack].reverse()) {
       const text = String(i);
       if (kind === "metric") expected.metrics[key] = [...(expected.metrics[key] ?? []), i];
@@ -228,7 +243,9 @@ test("of decorators that write one key the inner ones come first: a metric's ste
       else expected.tags[`pulse.conflict.${key}`] = text;
     }
     // Kinds may be mixed in any way, and an option that has nothing to do with the keys changes nothing.
-    const kinds = ["metric", "param", "tag"].map((kind) => stack.filter((each) => each.kind === kind).map(({ decorator }) => decorator));
+    const kinds = ["metric", "param", "tag"].map((kind) =>
+      stack.filter((each) => each.kind === kind).map(({ decorator }) => decorator),
+    );
     const interleaved: Decorator[] = [];
     while (kinds.some((left) => left.length > 0)) interleaved.push(...random.pick(kinds).splice(0, 1));
     for (const decorators of [stack.map(({ decorator }) => decorator), interleaved]) {
@@ -240,8 +257,14 @@ test("of decorators that write one key the inner ones come first: a metric's ste
           const run = await onlyRun();
           const { other: _, ...params_ } = params(run);
           const tags = [...run.tags].filter(([key]) => !key.startsWith("mlflow.") && key !== "other");
-          const metrics = Object.fromEntries([...run.metrics.keys()].map((key) => [key, steps(run, key).map(([, value]) => value)]));
-          assert.deepEqual({ metrics, params: params_, tags: Object.fromEntries(tags) }, expected, `seed ${seed}, ${dialect}`);
+          const metrics = Object.fromEntries(
+            [...run.metrics.keys()].map((key) => [key, steps(run, key).map(([, value]) => value)]),
+          );
+          assert.deepEqual(
+            { metrics, params: params_, tags: Object.fromEntries(tags) },
+            expected,
+            `seed ${seed}, ${dialect}`,
+          );
         }
       }
     }

@@ -90,7 +90,16 @@ test("a promise subclass keeps its methods, and one promise that two tracked met
 });
 
 test("a proxy with a trap that throws is handed on, sync and awaited, and its run ends", async () => {
-  const traps = ["getPrototypeOf", "isExtensible", "getOwnPropertyDescriptor", "has", "get", "ownKeys", "set", "apply"] as const;
+  const traps = [
+    "getPrototypeOf",
+    "isExtensible",
+    "getOwnPropertyDescriptor",
+    "has",
+    "get",
+    "ownKeys",
+    "set",
+    "apply",
+  ] as const;
   const { tracker, runs } = memoryTracker();
   const giver = new Giver();
   await tracker.run(async () => {
@@ -201,7 +210,8 @@ test("a long text as argument, tag and error costs time in proportion to its len
     const { user, system } = process.cpuUsage(began);
     return user + system;
   };
-  // Such as a dump in hexadecimal digits, or one long identifier, beside an address: each was quadratic (a second for each of them; minutes for a megabyte).
+  // Such as a dump in hexadecimal digits, or one long identifier, beside an address: each was quadratic (a second for
+  // each of them; minutes for a megabyte).
   for (const part of ["0123456789abcdef", "eyJ-", "token=x "]) {
     const of = (length: number): string => `${part.repeat(length / part.length)} https://me:hunter2@host/x`;
     const [long, pieces] = [of(320_000), Array.from({ length: 8 }, () => of(40_000))];

@@ -35,16 +35,31 @@ function proxied(url: string, auth?: { username: string; password: string }): ()
 }
 
 const { url, username, password, s3, bucket } = stack;
-const env = { MLFLOW_S3_ENDPOINT_URL: s3, AWS_ACCESS_KEY_ID: "testing", AWS_SECRET_ACCESS_KEY: "testing", HOME: folder };
+const env = {
+  MLFLOW_S3_ENDPOINT_URL: s3,
+  AWS_ACCESS_KEY_ID: "testing",
+  AWS_SECRET_ACCESS_KEY: "testing",
+  HOME: folder,
+};
 artifactContract("the newest MLflow with a folder", proxied(newest.url), PROXY);
 // (It dies of a name that no header of HTTP can hold as it is.)
-artifactContract("MLflow 2.22 with a folder", proxied(old.url), { ...PROXY, keepsCut: true, unreadable: ["émoji 🎉.png"] });
-artifactContract("the newest MLflow with S3 and basic auth", proxied(url, { username, password }), { ...PROXY, partSize: PART });
+artifactContract("MLflow 2.22 with a folder", proxied(old.url), {
+  ...PROXY,
+  keepsCut: true,
+  unreadable: ["émoji 🎉.png"],
+});
+artifactContract("the newest MLflow with S3 and basic auth", proxied(url, { username, password }), {
+  ...PROXY,
+  partSize: PART,
+});
 artifactContract(
   "S3",
   async () => {
     const prefix = `direct/${randomUUID()}`;
-    return { open: ({ requestTimeoutMs = 30_000 } = {}) => new S3Repository(bucket, prefix, { env, requestTimeoutMs, sizes: SIZES }) };
+    return {
+      open: ({ requestTimeoutMs = 30_000 } = {}) =>
+        new S3Repository(bucket, prefix, { env, requestTimeoutMs, sizes: SIZES }),
+    };
   },
   { partSize: PART },
 );

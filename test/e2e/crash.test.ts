@@ -77,7 +77,8 @@ async function crash({ name, mode, durability, at, downAt }: Crash): Promise<voi
     proxy.calm();
     await deliverRest(folder, proxy.url);
     const last = said.at(-1)?.at ?? 0;
-    const kept = durability === "outbox" ? said.at(-1) : said.findLast((each) => each.at < last - FLUSH_INTERVAL_MS - SLACK_MS);
+    const kept =
+      durability === "outbox" ? said.at(-1) : said.findLast((each) => each.at < last - FLUSH_INTERVAL_MS - SLACK_MS);
     check(readRuns(database, name), name, kept, "FAILED");
   } finally {
     await proxy.close();
@@ -88,15 +89,22 @@ describe(`A program killed at a moment of its own loses nothing with durability 
   concurrency: AT_ONCE,
 }, () => {
   for (const one of crashes()) {
-    test(`${one.name}: durability "${one.durability}", the server ${one.mode}, killed after ${one.at} ms`, () => crash(one));
+    test(`${one.name}: durability "${one.durability}", the server ${one.mode}, killed after ${one.at} ms`, () =>
+      crash(one));
   }
 });
 
 test("Of four programs with one server and one folder one is killed: each has its own stored, once", async () => {
   const folder = mkdtempSync(join(root, "outbox-"));
-  const config: Records["config"] = { trackingUri: server.url, experiment: "four", durability: "outbox", outbox: { folder } };
+  const config: Records["config"] = {
+    trackingUri: server.url,
+    experiment: "four",
+    durability: "outbox",
+    outbox: { folder },
+  };
   const names = ["first", "second", "third", "fourth"];
-  const programs = names.map((name) => startRecords({ name, config, forMs: name === "first" ? 60_000 : 2_000 })); // who is killed is still at it, however slow the others start
+  // Who is killed is still at it, however slow the others start
+  const programs = names.map((name) => startRecords({ name, config, forMs: name === "first" ? 60_000 : 2_000 }));
   await Promise.all(programs.map(({ began }) => began));
   await sleep(1_000);
   programs[0]?.child.kill("SIGKILL");

@@ -24,12 +24,18 @@ async function look(goesOn: () => boolean): Promise<{ looks: number; problems: s
   const seen = { looks: 0, problems: [] as string[] };
   const ask = async (call: string, body: object): Promise<Record<string, unknown>> => {
     const headers = { "content-type": "application/json" };
-    const answer = await fetch(`${ui.url}/api/2.0/mlflow/${call}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const answer = await fetch(`${ui.url}/api/2.0/mlflow/${call}`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
     if (!answer.ok) seen.problems.push(`${call}: ${answer.status} ${await answer.text()}`);
     return answer.ok ? ((await answer.json()) as Record<string, unknown>) : {};
   };
   for (; goesOn(); seen.looks++) {
-    const { experiments = [] } = (await ask("experiments/search", { max_results: 100 })) as { experiments?: { experiment_id: string }[] };
+    const { experiments = [] } = (await ask("experiments/search", { max_results: 100 })) as {
+      experiments?: { experiment_id: string }[];
+    };
     await ask("runs/search", { experiment_ids: experiments.map((each) => each.experiment_id), max_results: 100 });
     await sleep(20);
   }
@@ -47,7 +53,9 @@ test(`${PROGRAMS} programs log ${RUNS} runs each into one file, beside one who r
     exitTimeoutMs: 60_000,
     outbox: { folder: join(folder, "outbox") },
   };
-  const crowd = names.map((name) => startProgram(program, [JSON.stringify({ config, name, runs: RUNS } satisfies Crowd)], folder).ended);
+  const crowd = names.map(
+    (name) => startProgram(program, [JSON.stringify({ config, name, runs: RUNS } satisfies Crowd)], folder).ended,
+  );
   const ends = await Promise.all(crowd);
   const { runs: theirs } = await writing;
   isOver = true;
@@ -95,5 +103,7 @@ test(`${PROGRAMS} programs log ${RUNS} runs each into one file, beside one who r
     { name: "theirs", runs: theirs + 1, finished: theirs + 1 },
   ]);
   assertSound(await writer.integrity(path));
-  console.log(`${PROGRAMS} x ${RUNS} runs of ours, ${theirs + 1} of Python's, ${looks} looks: 0 lost, 0 doubled, 0 errors`);
+  console.log(
+    `${PROGRAMS} x ${RUNS} runs of ours, ${theirs + 1} of Python's, ${looks} looks: 0 lost, 0 doubled, 0 errors`,
+  );
 });

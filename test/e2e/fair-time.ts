@@ -4,8 +4,8 @@ const SHARE = 0.25;
 const MOST_MS = 600_000;
 
 /**
- * Time in which a server is well: what passes while it answers too slowly for its clients (other programs keep the machine busy) does not
- * count.
+ * Time in which a server is well: what passes while it answers too slowly for its clients (other programs keep the
+ * machine busy) does not count.
  */
 export class FairTime {
   readonly #ask: string;

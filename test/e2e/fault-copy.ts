@@ -4,7 +4,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 export type Package = Pick<typeof import("../../src/index.js"), "createTracker" | "startRun" | "withRun">;
 
-/** Loads the package once more, from files of its own, with a driver of its own: as a tree has it where two dependencies do not agree. */
+/**
+ * Loads the package once more, from files of its own, with a driver of its own: as a tree has it where two dependencies
+ * do not agree.
+ */
 export async function secondCopy(folder: string): Promise<Package> {
   const built = fileURLToPath(new URL("../..", import.meta.url));
   const copy = join(folder, "copy");

@@ -1,5 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,8 +26,8 @@ const MOST_TRIES = 200;
 type DiskTrouble = "full" | "gone" | "barred";
 
 /**
- * The folder of a schedule's outboxes, and what happens to it: the disk is full, or somebody removes what is in it, and it may be barred
- * from being made anew for a while.
+ * The folder of a schedule's outboxes, and what happens to it: the disk is full, or somebody removes what is in it, and
+ * it may be barred from being made anew for a while.
  */
 export class OutboxDisk {
   readonly folder: string;
@@ -60,7 +70,8 @@ export class OutboxDisk {
   /** Waits for what a stream has left that was cut off: it goes when the next piece comes. */
   async quiet(): Promise<void> {
     const outboxes = this.outboxes().filter((path) => path.endsWith(".outbox"));
-    for (let tries = 0; tries < MOST_TRIES && outboxes.some((path) => keptIn(path).unnamed.length > 0); tries++) await sleep(TRY_MS);
+    for (let tries = 0; tries < MOST_TRIES && outboxes.some((path) => keptIn(path).unnamed.length > 0); tries++)
+      await sleep(TRY_MS);
   }
 
   /** What these warnings promise to be kept here, and is not; and the outboxes they name. */
@@ -92,7 +103,9 @@ export class OutboxDisk {
 /** The outboxes in a folder and below it. */
 export function outboxesIn(folder: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$|\.unsure$/.test(entry.name));
+  const files = entries.filter(
+    (entry) => entry.isFile() && !/^(uri|ballast)$|-(wal|shm|journal)$|\.unsure$/.test(entry.name),
+  );
   return files.map(({ parentPath, name }) => join(parentPath, name));
 }
 
@@ -100,8 +113,8 @@ export function outboxesIn(folder: string): string[] {
 export const itemsKept = (path: string): number => keptIn(path).items;
 
 /**
- * How many items and files wait in an outbox, and what lies beside it without being named in it. Read from a copy: a look would be in the way of
- * who takes it over, and where the disk is full there is none.
+ * How many items and files wait in an outbox, and what lies beside it without being named in it. Read from a copy: a
+ * look would be in the way of who takes it over, and where the disk is full there is none.
  */
 function keptIn(path: string): { items: number; files: number; unnamed: string[] } {
   const folder = mkdtempSync(join(tmpdir(), "pulse-kept-"));

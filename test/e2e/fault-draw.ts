@@ -2,7 +2,10 @@ import type { PulseConfig } from "../../src/index.js";
 import { FAULTS, type FaultKind } from "../support/fault-schedule.js";
 import { Dice } from "./wide-model.js";
 
-/** What a schedule may have beside everyday faults. `PULSE_FAULT_KINDS=denied,disk` leaves out all others of what a seed draws. */
+/**
+ * What a schedule may have beside everyday faults. `PULSE_FAULT_KINDS=denied,disk` leaves out all others of what a seed
+ * draws.
+ */
 export const KINDS = [
   "denied",
   "replaced",
@@ -62,16 +65,25 @@ export interface Schedule {
   readonly shutdown: { readonly afterMs: number; readonly withinMs: number } | undefined;
   /** For one of the two experiments a permission is missing, for a while or until all else is calm. */
   readonly denied:
-    | { readonly which: "main" | "beside"; readonly what: "everything" | "writing"; readonly afterMs: number; readonly forMs: number }
+    | {
+        readonly which: "main" | "beside";
+        readonly what: "everything" | "writing";
+        readonly afterMs: number;
+        readonly forMs: number;
+      }
     | undefined;
-  /** The server goes, and another one comes back with its address: other experiments under the same ids, and no runs. */
+  /**
+   * The server goes, and another one comes back with its address: other experiments under the same ids, and no runs.
+   */
   readonly replaced: { readonly afterMs: number; readonly awayMs: number } | undefined;
   /** The share of tunnels that fail: clients come over TLS and through a proxy. */
   readonly tunnelRate: number | undefined;
   /** Keys of letters that are newer than the server. */
   readonly refused: boolean;
   /** What happens to the folder of the outboxes. */
-  readonly disk: { readonly what: "full" | "gone" | "barred"; readonly afterMs: number; readonly forMs: number } | undefined;
+  readonly disk:
+    | { readonly what: "full" | "gone" | "barred"; readonly afterMs: number; readonly forMs: number }
+    | undefined;
   /** Another copy of the package in this process, with the same folder. */
   readonly copies: boolean;
   /** A program that only `serverId()` keeps alive starts so late. */
@@ -117,7 +129,11 @@ export function drawSchedule(seed: number): Schedule {
   return {
     ...everyday,
     rate: kinds.has("maintenance") || kinds.has("upgrade") ? Math.max(LEAST_RATE, everyday.rate) : everyday.rate,
-    faults: [...everyday.faults, ...(kinds.has("maintenance") ? MAINTENANCE : []), ...(kinds.has("upgrade") ? UPGRADE : [])],
+    faults: [
+      ...everyday.faults,
+      ...(kinds.has("maintenance") ? MAINTENANCE : []),
+      ...(kinds.has("upgrade") ? UPGRADE : []),
+    ],
     denied: of("denied", (own) => ({
       which: own.of(["main", "beside"]),
       what: own.of(["everything", "writing"]),

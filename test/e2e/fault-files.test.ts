@@ -7,7 +7,11 @@ import type { ExpectedRun } from "./wide-model.js";
 const FAILED = { "pulse.artifact_failed.a _.bin": "why" };
 
 /** What is found wrong with a run that has logged `a 🎉.bin`. */
-function found(files: Record<string, string>, tags: Record<string, string> = {}, more: Partial<ExpectedRun> = {}): string[] {
+function found(
+  files: Record<string, string>,
+  tags: Record<string, string> = {},
+  more: Partial<ExpectedRun> = {},
+): string[] {
   return fileDifferences({ files, tags } as DumpRun, { files: { "a 🎉.bin": "new" }, ...more } as ExpectedRun);
 }
 
@@ -15,7 +19,10 @@ test("a file that is missing, older, or nobody's is found, and one that is lost 
   assert.deepEqual(found({ "a 🎉.bin": "new" }), []);
   assert.match(found({}).join(), /^file a 🎉.bin: undefined instead of new$/);
   assert.match(found({ "a 🎉.bin": "old" }).join(), /old instead of new/);
-  assert.match(found({ "a 🎉.bin": "new", "a 🎉.bin.part": "x" }).join(), /^file a 🎉.bin.part: x instead of undefined$/);
+  assert.match(
+    found({ "a 🎉.bin": "new", "a 🎉.bin.part": "x" }).join(),
+    /^file a 🎉.bin.part: x instead of undefined$/,
+  );
   assert.match(found({ "a 🎉.bin": "new" }, FAILED).join(), /pulse.artifact_failed.*why/);
   assert.equal(found({}, FAILED).length, 2);
   assert.equal(found({}, {}, { mayFail: true }).length, 1);

@@ -101,7 +101,8 @@ function expectFile({ expected }: Twin, path: string, content: string | Buffer):
   if (expected.files) expected.files[path] = digestOf(Buffer.from(content));
 }
 
-const digestOf = (bytes: Buffer): string => `${bytes.length} bytes, ${createHash("sha256").update(bytes).digest("hex").slice(0, 12)}`;
+const digestOf = (bytes: Buffer): string =>
+  `${bytes.length} bytes, ${createHash("sha256").update(bytes).digest("hex").slice(0, 12)}`;
 
 /** A run's tags without those that say of files that they are not there. */
 export function withoutFailures(tags: Record<string, string>): Record<string, string> {
@@ -111,12 +112,16 @@ export function withoutFailures(tags: Record<string, string>): Record<string, st
 /** How the files of a run differ from what was logged. */
 export function fileDifferences({ files, tags }: DumpRun, { files: wanted = {}, cut, mayFail }: ExpectedRun): string[] {
   if (files === undefined) return [];
-  const failed = new Map(Object.entries(tags).flatMap(([key, why]) => (key.startsWith(FAILED) ? [[plain(key), why]] : [])));
-  const isMissed = (path: string): boolean => (mayFail === true && failed.has(plain(FAILED + path))) || cut?.has(path) === true;
+  const failed = new Map(
+    Object.entries(tags).flatMap(([key, why]) => (key.startsWith(FAILED) ? [[plain(key), why]] : [])),
+  );
+  const isMissed = (path: string): boolean =>
+    (mayFail === true && failed.has(plain(FAILED + path))) || cut?.has(path) === true;
   const differences = [...new Set([...Object.keys(files), ...Object.keys(wanted)])]
     .filter((path) => files[path] !== wanted[path] && !(path in wanted && isMissed(path)))
     .map((path) => `file ${path}: ${files[path]} instead of ${wanted[path]}`);
-  if (mayFail !== true && (cut?.size ?? 0) === 0) differences.push(...[...failed].map(([key, why]) => `${key}: ${why}`));
+  if (mayFail !== true && (cut?.size ?? 0) === 0)
+    differences.push(...[...failed].map(([key, why]) => `${key}: ${why}`));
   return differences;
 }
 
@@ -151,7 +156,10 @@ async function bytesAt(url: string): Promise<Buffer> {
   return bytes;
 }
 
-/** Files below where a server keeps them that belong to no run: `known` are the runs of experiments, `foreign` runs of another server. */
+/**
+ * Files below where a server keeps them that belong to no run: `known` are the runs of experiments, `foreign` runs of
+ * another server.
+ */
 export function strayFiles(
   root: string,
   experiments: readonly string[],
@@ -164,7 +172,9 @@ export function strayFiles(
       .filter((run) => foreign.has(run) || (experiments.includes(experiment) && !known.has(run)))
       .flatMap((run) => {
         const entries = readdirSync(join(root, experiment, run), { recursive: true, withFileTypes: true });
-        return entries.filter((entry) => entry.isFile()).map(({ name }) => `a file of no run: ${experiment}/${run}/…/${name}`);
+        return entries
+          .filter((entry) => entry.isFile())
+          .map(({ name }) => `a file of no run: ${experiment}/${run}/…/${name}`);
       }),
   );
 }

@@ -38,7 +38,9 @@ export function compare(
   const active = runs.filter((run) => run.lifecycle_stage === "active");
   const carriersOf = (key: string): DumpRun[] => active.filter((run) => run.tags[RUN_KEY] === key);
   const recorded = new Set<string | undefined>(twins.map(({ run }) => run.id));
-  const keys = new Map(known.filter((run) => run.lifecycle_stage === "active").map((run) => [run.run_id, run.tags[RUN_KEY]]));
+  const keys = new Map(
+    known.filter((run) => run.lifecycle_stage === "active").map((run) => [run.run_id, run.tags[RUN_KEY]]),
+  );
   for (const run of active) {
     if (run.status === "RUNNING") verdict.running.push(shown(run));
     if (!recorded.has(run.tags[RUN_KEY])) verdict.wrong.push(`nobody recorded ${shown(run)}`);
@@ -74,14 +76,19 @@ function differencesOf(
     ...difference("experiment", experiments.get(run.experiment_id), expected.experiment),
     ...difference("status", run.status, expected.status),
     ...difference("name", run.run_name, expected.name),
-    ...difference("parent", parent === undefined ? undefined : (keys.get(parent) ?? `an unknown run ${parent}`), expected.parent),
+    ...difference(
+      "parent",
+      parent === undefined ? undefined : (keys.get(parent) ?? `an unknown run ${parent}`),
+      expected.parent,
+    ),
     ...recordDifferences("param", run.params, expected.params),
     ...difference(`tags of refused items (${refused.join(", ")})`, refused.length, expected.refused?.size ?? 0),
     ...inputDifferences(run.inputs.map(inputText), [...(expected.inputs ?? [])]),
     ...fileDifferences(run, expected),
     ...recordDifferences("tag", tags, { "mlflow.runName": expected.name, ...expected.tags }),
   ];
-  if (start === null || end === null || start < expected.since || end < start) differences.push(`times: from ${start} to ${end}`);
+  if (start === null || end === null || start < expected.since || end < start)
+    differences.push(`times: from ${start} to ${end}`);
   for (const key of new Set([...Object.keys(run.history ?? {}), ...Object.keys(expected.metrics)]))
     differences.push(...pointDifferences(key, run.history?.[key] ?? [], expected.metrics[key] ?? [], run));
   return differences;
@@ -105,15 +112,25 @@ function inputDifferences(got: string[], wanted: string[]): string[] {
 }
 
 /** Compares points; a moment nobody gave must lie within the run. */
-function pointDifferences(key: string, got: [Num, number, number][], wanted: ExpectedPoint[], { start_time, end_time }: DumpRun): string[] {
+function pointDifferences(
+  key: string,
+  got: [Num, number, number][],
+  wanted: ExpectedPoint[],
+  { start_time, end_time }: DumpRun,
+): string[] {
   const given = new Set(wanted.map(({ timestamp }) => timestamp));
   const isOpen = (moment: number): boolean => moment >= (start_time ?? Infinity) && moment <= (end_time ?? 0);
-  const stored = got.map(([value, moment, step]) => `${step}: ${value} ${isOpen(moment) && !given.has(moment) ? "while open" : moment}`);
+  const stored = got.map(
+    ([value, moment, step]) => `${step}: ${value} ${isOpen(moment) && !given.has(moment) ? "while open" : moment}`,
+  );
   const recorded = wanted.map(({ value, timestamp, step }) => `${step}: ${value} ${timestamp ?? "while open"}`);
   const [missing, extra] = [without(recorded, stored), without(stored, recorded)];
-  const text = (list: string[]): string => `${list.slice(0, MOST_SHOWN).join(", ")}${list.length > MOST_SHOWN ? ", ..." : ""}`;
+  const text = (list: string[]): string =>
+    `${list.slice(0, MOST_SHOWN).join(", ")}${list.length > MOST_SHOWN ? ", ..." : ""}`;
   return [
-    ...(missing.length > 0 ? [`metric ${key} lacks ${missing.length} of ${recorded.length} points (${text(missing)})`] : []),
+    ...(missing.length > 0
+      ? [`metric ${key} lacks ${missing.length} of ${recorded.length} points (${text(missing)})`]
+      : []),
     ...(extra.length > 0 ? [`metric ${key} has ${extra.length} more points (${text(extra)})`] : []),
   ];
 }

@@ -112,13 +112,19 @@ test("each fault is what a client sees of it, on fresh and on kept connections",
       const proxy = await start({ kinds: [kind] });
       try {
         for (const how of [false, agent] as const) {
-          const seen = await post(proxy.url, "/create", how, kind.startsWith("black-hole") ? onceFaulty(proxy) : undefined);
+          const seen = await post(
+            proxy.url,
+            "/create",
+            how,
+            kind.startsWith("black-hole") ? onceFaulty(proxy) : undefined,
+          );
           assert.equal(seen.status ?? seen.error, expected, kind);
           if (body !== undefined) assert.match(String(seen.body), body, kind);
           if (kind === "black-hole-after") await proxy.settled(); // nobody is told when the server has acted
           assert.equal(seen.acted(), actedFirst, kind);
           if (kind === "429") assert.equal(seen.headers?.["retry-after"], "1");
-          if (kind === "429-date") assert.ok(Math.abs(Date.parse(String(seen.headers?.["retry-after"])) - Date.now()) < 2_000);
+          if (kind === "429-date")
+            assert.ok(Math.abs(Date.parse(String(seen.headers?.["retry-after"])) - Date.now()) < 2_000);
           if (kind === "refuse") {
             assert.equal((await post(proxy.url)).error, "ECONNREFUSED");
             await sleep(400);
@@ -146,7 +152,8 @@ test("an answer without fields misses none", async () => {
 });
 
 test("the same seed gives the same faults, and a higher rate only adds some", async () => {
-  const draw = (seed: number, rate: number) => Array.from({ length: 400 }, (_, i) => drawFault(seed, i, rate, FAULTS).kind);
+  const draw = (seed: number, rate: number) =>
+    Array.from({ length: 400 }, (_, i) => drawFault(seed, i, rate, FAULTS).kind);
   const some = draw(7, 0.25);
   assert.deepEqual(draw(7, 0.25), some);
   assert.notDeepEqual(draw(8, 0.25), some);
@@ -200,7 +207,9 @@ async function tunnel(proxy: string, address: string): Promise<number | string |
   const { host } = new URL(address);
   const asking = request(proxy, { method: "CONNECT", path: host, agent: false });
   const seen = new Promise<number | string | undefined>((resolve) => {
-    asking.on("connect", ({ statusCode }) => resolve(statusCode)).on("error", (error) => resolve((error as NodeJS.ErrnoException).code));
+    asking
+      .on("connect", ({ statusCode }) => resolve(statusCode))
+      .on("error", (error) => resolve((error as NodeJS.ErrnoException).code));
     setTimeout(() => resolve(undefined), 300);
   });
   asking.end();
@@ -231,8 +240,16 @@ test("a denied experiment is refused by its name, by the ids the server gave it 
   const denial = new Denial("mine");
   const json = (body: object): Buffer => Buffer.from(JSON.stringify(body));
   const answer = (body: object) => ({ status: 200, headers: {}, body: json(body) });
-  denial.learn("/experiments/get-by-name?experiment_name=mine", json({}), answer({ experiment: { experiment_id: "7", name: "mine" } }));
-  denial.learn("/experiments/get-by-name?experiment_name=other", json({}), answer({ experiment: { experiment_id: "8", name: "other" } }));
+  denial.learn(
+    "/experiments/get-by-name?experiment_name=mine",
+    json({}),
+    answer({ experiment: { experiment_id: "7", name: "mine" } }),
+  );
+  denial.learn(
+    "/experiments/get-by-name?experiment_name=other",
+    json({}),
+    answer({ experiment: { experiment_id: "8", name: "other" } }),
+  );
   for (const [run_id, experiment_id] of [
     ["a", "7"],
     ["b", "8"],

@@ -15,11 +15,17 @@ export interface View {
 const RECREATED = "pulse.recreated";
 
 /**
- * Compares with two servers, of which the second has taken the first one's place: what the first had taken is there, the rest is in the
- * second one, and both together are what was recorded. A run that was begun on the first and goes on is created anew, with a tag that says so.
+ * Compares with two servers, of which the second has taken the first one's place: what the first had taken is there,
+ * the rest is in the second one, and both together are what was recorded. A run that was begun on the first and goes on
+ * is created anew, with a tag that says so.
  */
 export function compareReplaced(twins: readonly Twin[], first: View, second: View): Verdict {
-  const problems = { lost: [] as string[], doubled: [] as string[], running: [] as string[], wrong: [...first.astray, ...second.astray] };
+  const problems = {
+    lost: [] as string[],
+    doubled: [] as string[],
+    running: [] as string[],
+    wrong: [...first.astray, ...second.astray],
+  };
   const experiments = new Map([...prefixed("first", first), ...prefixed("second", second)]);
   const active = (view: View): DumpRun[] => view.runs.filter((run) => run.lifecycle_stage === "active");
   const [there, here] = [active(first), active(second)];
@@ -53,8 +59,9 @@ export function compareReplaced(twins: readonly Twin[], first: View, second: Vie
 }
 
 /**
- * The carriers of a key on a server that is gone, without those that nothing but their creation reached: a creation that was given up and
- * executed late. Such twins are deleted when the run ends; when the server is gone by then, nobody can.
+ * The carriers of a key on a server that is gone, without those that nothing but their creation reached: a creation
+ * that was given up and executed late. Such twins are deleted when the run ends; when the server is gone by then,
+ * nobody can.
  */
 function withoutShadows(carriers: readonly DumpRun[]): DumpRun[] {
   const isShadow = ({ status, params, metrics, inputs }: DumpRun): boolean =>

@@ -151,7 +151,11 @@ class Play {
     this.#proxy.calm();
     if (this.#tunnels) this.#tunnels.rate = 0;
     // A tracker looks for what programs have left a while after it first records something.
-    const actors = [actor, ...(beside ? [beside] : []), ...(schedule.awaits ? [this.#begin(this.#stage.own, true)] : [])];
+    const actors = [
+      actor,
+      ...(beside ? [beside] : []),
+      ...(schedule.awaits ? [this.#begin(this.#stage.own, true)] : []),
+    ];
     if (schedule.awaits) await actors.at(-1)?.workload.play(1);
     await this.#proxy.settled();
     const heldUp = await this.#othersGoOn(actors);
@@ -165,7 +169,10 @@ class Play {
     return this.#result(heldUp);
   }
 
-  /** What was delivered from an outbox on a full disk stays in it, and nobody says so: one more tracker finds that it is there already. */
+  /**
+   * What was delivered from an outbox on a full disk stays in it, and nobody says so: one more tracker finds that it is
+   * there already.
+   */
   async #emptied(): Promise<void> {
     const left = this.#disk.outboxes();
     if (left.length === 0 || !this.#disk.wasFull) return;
@@ -176,7 +183,10 @@ class Play {
     this.#isOver("the heir", heir);
   }
 
-  /** A tracker and what it is to record; whether it cares for what others left behind, which it does not where all is in memory. */
+  /**
+   * A tracker and what it is to record; whether it cares for what others left behind, which it does not where all is in
+   * memory.
+   */
   #begin(copy: Package = this.#stage.own, inherits: boolean = false): Actor {
     const { replaced, refused, maxPendingBytes, requestTimeoutMs } = this.#schedule;
     const { trackingUri = "", ...config } = this.#config(`tracker ${this.#workloads.length}`, inherits);
@@ -205,7 +215,9 @@ class Play {
     return { tracker, workload };
   }
 
-  /** A file can be linked from the disk of the outboxes only; where there are none, or on another disk, it has to stay. */
+  /**
+   * A file can be linked from the disk of the outboxes only; where there are none, or on another disk, it has to stay.
+   */
   #habits(seed: number): FileHabits {
     const { durability, shutdown } = this.#schedule;
     const removes = durability !== "memory" && !this.#disk.isOwn;
@@ -216,7 +228,9 @@ class Play {
     return this.#schedule.fileFaults !== undefined;
   }
 
-  /** Where somebody takes away what lies beside an outbox, or neither disk nor memory has room, some cannot be stored. */
+  /**
+   * Where somebody takes away what lies beside an outbox, or neither disk nor memory has room, some cannot be stored.
+   */
   get #mayLoseFiles(): boolean {
     const { disk, durability, maxPendingBytes } = this.#schedule;
     return this.#hasFiles && (disk !== undefined || (durability === "memory" && maxPendingBytes !== undefined));
@@ -300,14 +314,20 @@ class Play {
     return { disk: Promise.resolve(onDisk), all: Promise.all([...everyday, denying, replacing, onDisk]) };
   }
 
-  /** Each client finds connections broken before it reaches the new server: one that notices nothing looks at its ids once a minute only. */
+  /**
+   * Each client finds connections broken before it reaches the new server: one that notices nothing looks at its ids
+   * once a minute only.
+   */
   async #replace(): Promise<void> {
     this.#proxy.replace(this.#stage.second.url);
     this.#denial.forget();
     await this.#proxy.up();
   }
 
-  /** Has a program that only awaits its run's id come, when nobody takes its outbox away any more; gives the outboxes it leaves. */
+  /**
+   * Has a program that only awaits its run's id come, when nobody takes its outbox away any more; gives the outboxes it
+   * leaves.
+   */
   async #program(disk: Promise<unknown>): Promise<string[]> {
     const { awaits } = this.#schedule;
     if (awaits === undefined) return [];
@@ -320,7 +340,9 @@ class Play {
     return this.#disk.outboxes().filter((path) => stderr.includes(path));
   }
 
-  /** While one experiment is denied, what belongs to the other one arrives: what is missing after the time it may take. */
+  /**
+   * While one experiment is denied, what belongs to the other one arrives: what is missing after the time it may take.
+   */
   async #othersGoOn(actors: readonly Actor[]): Promise<string[]> {
     if (this.#denial.denied === undefined || this.#schedule.replaced) return [];
     const [main, beside] = this.#experiments;
@@ -329,7 +351,9 @@ class Play {
     const byKey = new Map(twins.map((twin) => [twin.run.id, twin]));
     // A child comes after its parent, wherever that is.
     const isFree = ({ run, expected }: Twin): boolean =>
-      expected.experiment === open && run.ended && (expected.parent === undefined || isCreated(byKey.get(expected.parent)));
+      expected.experiment === open &&
+      run.ended &&
+      (expected.parent === undefined || isCreated(byKey.get(expected.parent)));
     const isCreated = (twin: Twin | undefined): boolean =>
       twin !== undefined &&
       twin.expected.experiment === open &&
@@ -344,7 +368,8 @@ class Play {
       const missing = [...lost, ...running, ...wrong];
       if (missing.length === 0 && this.#hasFiles)
         missing.push(...compare(free, await this.#stage.first.withFiles(ours), experiments, runs).wrong);
-      if (missing.length === 0 || this.#dropped > 0 || actors.some(({ tracker }) => tracker.stats().dropped > 0)) return [];
+      if (missing.length === 0 || this.#dropped > 0 || actors.some(({ tracker }) => tracker.stats().dropped > 0))
+        return [];
       if (time.isOver(CALM_MS)) return missing.map((what) => `while ${this.#denial.experiment} was denied: ${what}`);
     }
   }
@@ -370,7 +395,8 @@ class Play {
     if (!balanced) this.#unbalanced.push(`${who} recorded ${recorded} items: ${counts}`);
     const { paths, untrue } = first ? this.#disk.promised(this.#warnings) : { paths: [], untrue: [] };
     this.#unbalanced.push(...untrue);
-    if (first && pending > 0 && paths.length === 0) this.#unbalanced.push(`${who} has ${pending} items pending and says nothing of it`);
+    if (first && pending > 0 && paths.length === 0)
+      this.#unbalanced.push(`${who} has ${pending} items pending and says nothing of it`);
     return paths;
   }
 
@@ -403,7 +429,9 @@ class Play {
     };
     const there = await look(first);
     const here = this.#schedule.replaced && (await look(second));
-    const verdict = here ? compareReplaced(twins, there, here) : compare(twins, this.#children(there.runs), there.experiments);
+    const verdict = here
+      ? compareReplaced(twins, there, here)
+      : compare(twins, this.#children(there.runs), there.experiments);
     verdict.wrong.push(...first.strays(there, here ? here.runs : []), ...(here ? second.strays(here, there.runs) : []));
     // What was dropped, and counted, is missing somewhere.
     const missing = this.#dropped > 0 ? { lost: [], wrong: [], running: [] } : {};
@@ -422,7 +450,10 @@ class Play {
   }
 }
 
-/** Gives trackers, and outboxes that others left behind, time to deliver; says what is not over by then, and shuts the trackers down. */
+/**
+ * Gives trackers, and outboxes that others left behind, time to deliver; says what is not over by then, and shuts the
+ * trackers down.
+ */
 async function deliver(actors: readonly Actor[], left: readonly string[], time: FairTime): Promise<string[]> {
   const pending = (): number => actors.reduce((sum, { tracker }) => sum + tracker.stats().pending, 0);
   const waiting = (): string[] => [

@@ -25,7 +25,9 @@ interface Place {
 /** What schedules share. */
 export interface Stage {
   readonly first: Place;
-  /** Another server with another database, where every experiment id of the first one is an experiment of somebody else. */
+  /**
+   * Another server with another database, where every experiment id of the first one is an experiment of somebody else.
+   */
   readonly second: Place;
   /** The package, and another copy of it. */
   readonly own: Package;
@@ -42,14 +44,18 @@ const EACH = 2;
 /** Where the server with this database keeps files. */
 const filesAt = (path: string): string => `${path}.files`;
 
-/** Starts what so many schedules share: two servers, who reads their databases, and a proxy for those who come over TLS. */
+/**
+ * Starts what so many schedules share: two servers, who reads their databases, and a proxy for those who come over TLS.
+ */
 export async function startStage(schedules: number, folder: string, settings: Record<string, string>): Promise<Stage> {
   const paths = ["first.db", "second.db"].map((name) => join(folder, name)) as [string, string];
   const [peer, tunnels, copy, ...servers] = await Promise.all([
     Peer.start("newest"),
     startConnectProxy(),
     secondCopy(folder),
-    ...paths.map((path) => startServer("newest", uriOf(path), folder, ["--artifacts-destination", filesAt(path)], settings)),
+    ...paths.map((path) =>
+      startServer("newest", uriOf(path), folder, ["--artifacts-destination", filesAt(path)], settings),
+    ),
   ]);
   crowd(paths[1], EACH * schedules);
   await Promise.all([...servers.map(({ url }) => warmUp(url)), ...paths.map((path) => peer.dump(uriOf(path)))]);
@@ -74,7 +80,12 @@ export async function startStage(schedules: number, folder: string, settings: Re
 
 /** The first requests of each kind take a server seconds, longer than a schedule may allow. */
 async function warmUp(url: string): Promise<void> {
-  const tracker = own.createTracker({ trackingUri: url, requestTimeoutMs: 60_000, exitTimeoutMs: 60_000, durability: "memory" });
+  const tracker = own.createTracker({
+    trackingUri: url,
+    requestTimeoutMs: 60_000,
+    exitTimeoutMs: 60_000,
+    durability: "memory",
+  });
   for (let i = 0; i < 8; i++) tracker.withRun({ experiment: "warm-up" }, (run) => run.logMetric("m", i));
   await tracker.shutdown();
   const search = { experiment_ids: ["0", "1"], filter: `tags.\`${RUN_KEY}\` = 'none'`, max_results: 100 };
@@ -120,7 +131,9 @@ class Server implements Place {
 
   withFiles(runs: readonly DumpRun[]): Promise<DumpRun[]> {
     const isActive = ({ lifecycle_stage }: DumpRun): boolean => lifecycle_stage === "active";
-    return Promise.all(runs.map(async (run) => (isActive(run) ? { ...run, files: await filesOf(this.url, run.run_id) } : run)));
+    return Promise.all(
+      runs.map(async (run) => (isActive(run) ? { ...run, files: await filesOf(this.url, run.run_id) } : run)),
+    );
   }
 
   strays({ runs, experiments }: View, others: readonly DumpRun[]): string[] {

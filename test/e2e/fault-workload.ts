@@ -47,7 +47,16 @@ export class Workload {
 
   /** Several programs beside each other; resolves when all have ended. */
   async play(programs: number): Promise<void> {
-    const tasks = [this.#short, this.#short, this.#long, this.#family, this.#family, this.#failing, this.#contested, this.#open];
+    const tasks = [
+      this.#short,
+      this.#short,
+      this.#long,
+      this.#family,
+      this.#family,
+      this.#failing,
+      this.#contested,
+      this.#open,
+    ];
     const program = (_: unknown, i: number): Promise<void> => {
       const dice = new Dice(Math.imul(this.#place.seed, 1_009) + i * 31 + programs);
       return dice.of(tasks).call(this, dice);
@@ -203,7 +212,8 @@ export class Workload {
     fill(twin, dice);
     this.files?.fill(twin);
     const own = new Dice(dice.below(2 ** 31));
-    for (let i = own.below(3) === 0 ? 1 + own.below(3) : 0; i > 0; i--) twin.input(`data ${own.below(4)}`, `digest ${own.below(2)}`);
+    for (let i = own.below(3) === 0 ? 1 + own.below(3) : 0; i > 0; i--)
+      twin.input(`data ${own.below(4)}`, `digest ${own.below(2)}`);
     if (!this.#place.refused) return;
     const { run, expected } = twin;
     const refuse = (record: (key: string) => void, key: string): void => {

@@ -17,14 +17,18 @@ function range(text: string): [number, number] {
   return [first, last];
 }
 
-// With its default of 15 connections, of which some requests take two, the server stands still for 30 s when more requests than that meet:
-// the crowd of trackers here is none; pool.test.ts has one.
-const stage = await startStage(LAST - FIRST + 1, temporaryFolder("faults"), { MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100" });
+// With its default of 15 connections, of which some requests take two, the server stands still for 30 s when more
+// requests than that meet: the crowd of trackers here is none; pool.test.ts has one.
+const stage = await startStage(LAST - FIRST + 1, temporaryFolder("faults"), {
+  MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100",
+});
 after(() => stage.close());
 
 const all: Played[] = [];
 
-describe("whatever goes wrong between here and a server, what was recorded is there in the end, once", { concurrency: WIDTH }, () => {
+describe("whatever goes wrong between here and a server, what was recorded is there in the end, once", {
+  concurrency: WIDTH,
+}, () => {
   for (let seed = FIRST; seed <= LAST; seed++) {
     test(`schedule ${seed}: ${[...kindsOf(seed)].join(", ")}`, async () => {
       const played = await play(seed, stage);
@@ -33,7 +37,9 @@ describe("whatever goes wrong between here and a server, what was recorded is th
       const problems = { lost, doubled, running, wrong, unbalanced, heldUp };
       if (SOAK) console.log(`${seed}: ${summary([played])}`);
       const found = Object.entries(problems).flatMap(([what, list]) => list.map((each) => `${what}: ${each}`));
-      const faults = played.faults.map(({ kind, path }) => `${kind} ${path.replace("/api/2.0/mlflow/", "").split("?")[0]}`);
+      const faults = played.faults.map(
+        ({ kind, path }) => `${kind} ${path.replace("/api/2.0/mlflow/", "").split("?")[0]}`,
+      );
       const story = [...found, ...played.warnings, `faults: ${faults.join(", ")}`].join("\n");
       assert.equal(found.length, 0, `PULSE_FAULT_SEEDS=${seed}, ${played.schedule}\n${story}`);
     });

@@ -29,7 +29,11 @@ const PLACES = [
 
 for (const [name, peer, uri, config] of PLACES)
   test(`${name}: what runs log as files, Python's client reads back byte for byte`, async () => {
-    const tracker = createTracker({ trackingUri: uri, outbox: { folder: join(folder, "outbox") }, ...(config as PulseConfig) });
+    const tracker = createTracker({
+      trackingUri: uri,
+      outbox: { folder: join(folder, "outbox") },
+      ...(config as PulseConfig),
+    });
     const source = mkdtempSync(join(folder, "source-"));
     mkdirSync(join(source, "out/deep"), { recursive: true });
     const contents: Record<string, Buffer> = {
@@ -74,7 +78,8 @@ for (const [name, peer, uri, config] of PLACES)
 
 for (const [name, peer, uri, config] of PLACES)
   test(`${name}: tables, YAML, images, streams and results of methods are as Python's client and MLflow's UI want them`, async () => {
-    const make = () => createTracker({ trackingUri: uri, outbox: { folder: join(folder, "outbox") }, ...(config as PulseConfig) });
+    const make = () =>
+      createTracker({ trackingUri: uri, outbox: { folder: join(folder, "outbox") }, ...(config as PulseConfig) });
     const tracker = make();
     class Learner {
       @LogArtifact({ "notes-{step}.md": "note", "confusion.json": "confusion" })

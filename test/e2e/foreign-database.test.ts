@@ -46,7 +46,9 @@ for (const which of ["newest", "old"] as const) {
     const before = { dump: await peer.dump(uri), ...(await peer.integrity(path)) };
     await tracker.withRun({ experiment: "theirs", runName: "in theirs", params: { alpha: 0.5 } }, async (run) => {
       run.logMetrics({ loss: 0.5, accuracy: 0.25 }, { step: 3 });
-      await tracker.withRun({ experiment: "theirs", runName: "our child" }, (child) => child.logMetric("loss", Number.NaN));
+      await tracker.withRun({ experiment: "theirs", runName: "our child" }, (child) =>
+        child.logMetric("loss", Number.NaN),
+      );
     });
     await tracker.withRun({ experiment: "ours ✓", runName: "in ours" }, async (run) => run.setTag("who", "wé"));
     const open = tracker.startRun({ experiment: "theirs", runName: "still open" });
@@ -65,7 +67,9 @@ for (const which of ["newest", "old"] as const) {
     assert.equal(dump.experiments[2]?.name, "ours ✓");
     assert.equal(ours.length, 4);
     const theirs = before.dump.runs.find((run) => run.run_id === run_id);
-    const location = new Map(dump.experiments.map((experiment) => [experiment.experiment_id, experiment.artifact_location]));
+    const location = new Map(
+      dump.experiments.map((experiment) => [experiment.experiment_id, experiment.artifact_location]),
+    );
     for (const run of ours) {
       assert.equal(run.artifact_uri, `${location.get(run.experiment_id)}/${run.run_id}/artifacts`);
       for (const key of ["mlflow.user", "mlflow.source.type"]) assert.equal(run.tags[key], theirs?.tags[key]);

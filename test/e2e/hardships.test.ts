@@ -1,11 +1,12 @@
-// What a machine does to a program: the clock jumps, files may not grow, the process is stopped for a while, its number says nothing.
+// What a machine does to a program: the clock jumps, files may not grow, the process is stopped for a while, its number
+// says nothing.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ReadRun } from "../../src/stores/tracking-reader.js";
+import type { ReadRun } from "../../src/contracts/tracking-reader.js";
 import type { Records } from "../fixtures/records.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { itemsKept, outboxesIn } from "./fault-disk.js";
@@ -41,7 +42,13 @@ async function records(
   const server = await FakeMlflow.start();
   try {
     if (away) server.down();
-    const config: Records["config"] = { trackingUri: server.url, experiment: name, durability, outbox: { folder }, requestTimeoutMs: 500 };
+    const config: Records["config"] = {
+      trackingUri: server.url,
+      experiment: name,
+      durability,
+      outbox: { folder },
+      requestTimeoutMs: 500,
+    };
     const started = startRecords({ name, config, forMs: FOR_MS }, within);
     await started.began;
     await Promise.all([meanwhile?.(started), sleep(AWAY_MS)]);
@@ -67,7 +74,16 @@ function runsOf(server: FakeMlflow): ReadRun[] {
         .map(({ step, timestamp, value }): [number, number, number] => [step, timestamp, Number(value)])
         .sort(([a], [b]) => a - b);
     const [param, tag] = [Object.fromEntries(params), Object.fromEntries(tags)];
-    return { experiment: "", name, status, startTime, endTime: endTime ?? null, params: param, tags: tag, metrics: points };
+    return {
+      experiment: "",
+      name,
+      status,
+      startTime,
+      endTime: endTime ?? null,
+      params: param,
+      tags: tag,
+      metrics: points,
+    };
   });
 }
 
@@ -100,9 +116,13 @@ describe("Whatever the machine does, what a program records is there in the end,
       assertWhole(await records({ command: ["bash", "-c", `ulimit -f ${BLOCKS}; exec "$0" "$@"`] }, durability, {})));
 
     test(`durability "${durability}": no file may grow beyond ${BLOCKS} kB, the server never comes: what is said to be kept is`, async () => {
-      const { code, stderr, kept } = await records({ command: ["bash", "-c", `ulimit -f ${BLOCKS}; exec "$0" "$@"`] }, durability, {
-        back: false,
-      });
+      const { code, stderr, kept } = await records(
+        { command: ["bash", "-c", `ulimit -f ${BLOCKS}; exec "$0" "$@"`] },
+        durability,
+        {
+          back: false,
+        },
+      );
       assert.equal(code, 0, stderr);
       const said = Number((/([\d,]+) changes? [^\n]* (?:is|are) kept/.exec(stderr)?.[1] ?? "0").replaceAll(",", ""));
       assert.ok(kept >= said, `${kept} items are kept: ${stderr}`);
@@ -124,7 +144,12 @@ describe("Whatever the machine does, what a program records is there in the end,
     const folder = mkdtempSync(join(root, "outbox-"));
     const server = await FakeMlflow.start();
     after(() => server.close());
-    const config: Records["config"] = { trackingUri: server.url, experiment: "spaces", durability: "outbox", outbox: { folder } };
+    const config: Records["config"] = {
+      trackingUri: server.url,
+      experiment: "spaces",
+      durability: "outbox",
+      outbox: { folder },
+    };
     const programs = ["one", "two", "three"].map((name) =>
       startRecords({ name, config, forMs: name === "one" ? 60_000 : FOR_MS }, { command: OWN_NAMESPACE }),
     ); // who is killed is still at it
@@ -151,12 +176,18 @@ if (existsSync(FAKETIME))
   test("the clock of the machine jumps an hour ahead and back", async () => {
     const file = join(mkdtempSync(join(root, "time-")), "offset");
     writeFileSync(file, "+0");
-    const env = { LD_PRELOAD: FAKETIME, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+    const env = {
+      LD_PRELOAD: FAKETIME,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    };
     const meanwhile = async (): Promise<void> => {
       for (const offset of ["+3600", "-3600", "+0"]) {
         await sleep(350);
         writeFileSync(file, offset);
       }
     };
-    for (const durability of ["exit", "outbox"] as const) assertWhole(await records({ env }, durability, { meanwhile }), false);
+    for (const durability of ["exit", "outbox"] as const)
+      assertWhole(await records({ env }, durability, { meanwhile }), false);
   });

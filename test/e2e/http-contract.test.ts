@@ -25,7 +25,9 @@ after(async () => {
 });
 
 function subject(url: string, auth?: { username: string; password: string }): () => Promise<StoreSubject> {
-  const headers = auth && { authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}` };
+  const headers = auth && {
+    authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString("base64")}`,
+  };
   return async () => {
     const open = (): HttpStore => new HttpStore(new URL(url), { ...settings, auth });
     const reader = { readRun: (runId: string) => readRun(url, runId, headers) };

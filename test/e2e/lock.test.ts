@@ -23,7 +23,10 @@ interface Measured {
   longestCall: number;
 }
 
-/** A thread that does nothing: how long its timer is kept waiting is due to the machine. Gives its longest gap when it is ended. */
+/**
+ * A thread that does nothing: how long its timer is kept waiting is due to the machine. Gives its longest gap when it
+ * is ended.
+ */
 const IDLE = `const { parentPort } = require("node:worker_threads");
 let [last, longest] = [performance.now(), 0];
 setInterval(() => {
@@ -74,7 +77,8 @@ async function throughLock(path: string, tracker: Tracker): Promise<void> {
   const { delivered: deliveredUnderLock } = tracker.stats();
   const allowed = LONGEST_GAP_MS + 3 * (await idle());
   run.end();
-  while (tracker.stats().pending > 0 && performance.now() - locked < LOCKED_SECONDS * 1_000 + DELIVERED_WITHIN_MS) await sleep(10);
+  while (tracker.stats().pending > 0 && performance.now() - locked < LOCKED_SECONDS * 1_000 + DELIVERED_WITHIN_MS)
+    await sleep(10);
   const { pending, dropped, rejected, warnings } = tracker.stats();
   await tracker.shutdown();
 

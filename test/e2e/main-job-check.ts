@@ -28,7 +28,8 @@ export function trialsOf({ runs }: Dump): DumpRun[] {
 /** The row a run should be in the printed table. */
 function rowOf(run: DumpRun): Row {
   const name = run.tags["mlflow.runName"] ?? "";
-  const values = run.status === "FAILED" ? [] : [...MEASURES.map((key) => run.metrics[key]), valuesOf(run, "loss").at(-1)];
+  const values =
+    run.status === "FAILED" ? [] : [...MEASURES.map((key) => run.metrics[key]), valuesOf(run, "loss").at(-1)];
   const shown = run.status === "FAILED" ? ["-", "-", "-", "-"] : values.map((value) => Number(value).toFixed(3));
   return { name, cells: [run.status, ...shown] };
 }

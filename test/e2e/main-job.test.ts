@@ -10,7 +10,10 @@ const EXPERIMENT = "PulseMetaLearning";
 
 const program = resolve("build/examples/pulse-meta-learning/main.js");
 const folder = temporaryFolder("main-job");
-const paths: Record<Which, string> = { newest: join(folder, "mlflow.db"), old: join(temporaryFolder("copy"), "mlflow.db") };
+const paths: Record<Which, string> = {
+  newest: join(folder, "mlflow.db"),
+  old: join(temporaryFolder("copy"), "mlflow.db"),
+};
 
 const [peers, ended] = await Promise.all([startPeers(), startProgram(program, [], folder).ended]);
 const table = rowsOf(ended.stdout);
@@ -23,9 +26,13 @@ test("the program ends well and leaves nothing but one database and its files in
   assert.equal(ended.stderr, "");
   assert.deepEqual(left.sort(), ["mlflow.db", "mlruns"]);
   assert.equal(table.length, 7);
-  for (const line of ended.stdout.split("\n").filter((text) => / (FINISHED|FAILED) |^run /.test(text))) assert.ok(line.length <= 80, line);
+  for (const line of ended.stdout.split("\n").filter((text) => / (FINISHED|FAILED) |^run /.test(text)))
+    assert.ok(line.length <= 80, line);
   assert.ok(ended.stdout.includes(`mlflow ui --backend-store-uri sqlite:///mlflow.db`));
-  assert.match(ended.stdout, /^ {2}http:\/\/127\.0\.0\.1:5000\/#\/experiments\/1\/runs\?workflowType=machine_learning$/m);
+  assert.match(
+    ended.stdout,
+    /^ {2}http:\/\/127\.0\.0\.1:5000\/#\/experiments\/1\/runs\?workflowType=machine_learning$/m,
+  );
 });
 
 for (const which of ["old", "newest"] as const) {
@@ -61,7 +68,10 @@ for (const which of ["old", "newest"] as const) {
         steps.map((_, i) => i),
       );
       assert.equal(run.metrics["loss"], valuesOf(run, "loss").at(-1));
-      assert.equal(Object.keys(run.tags).filter((key) => key.startsWith("error.") || key.startsWith("pulse.")).length, 0);
+      assert.equal(
+        Object.keys(run.tags).filter((key) => key.startsWith("error.") || key.startsWith("pulse.")).length,
+        0,
+      );
     }
   });
 

@@ -23,7 +23,12 @@ function writing(tracker: Tracker): { written: Written; stop: () => void } {
   const timer = setInterval(() => {
     if (tick % 20 === 0) {
       run?.end();
-      run = tracker.startRun({ experiment: "Written meanwhile", runName: `run ${tick / 20}`, params: { tick }, tags: { a: "1" } });
+      run = tracker.startRun({
+        experiment: "Written meanwhile",
+        runName: `run ${tick / 20}`,
+        params: { tick },
+        tags: { a: "1" },
+      });
       written.set(run.id, []);
     }
     for (let i = 0; i < 5; i++) {
@@ -117,7 +122,10 @@ for (const which of ["newest", "old"] as const) {
     await Promise.all(trackers.map((tracker) => tracker.shutdown()));
     for (const tracker of trackers) {
       const { delivered, pending, dropped, rejected } = tracker.stats();
-      assert.deepEqual({ delivered, pending, dropped, rejected }, { delivered: 4, pending: 0, dropped: 0, rejected: 0 });
+      assert.deepEqual(
+        { delivered, pending, dropped, rejected },
+        { delivered: 4, pending: 0, dropped: 0, rejected: 0 },
+      );
     }
     const { runs } = await peer.dump(uriOf(path));
     const early = runs.filter((run) => run.params["n"] !== undefined);
@@ -137,14 +145,18 @@ for (const which of ["newest", "old"] as const) {
     const programs = ["left", "right"].map((experiment) => {
       return {
         experiment,
-        ...startProgram(writer, ["until end of input", experiment], temporaryFolder(experiment), { MLFLOW_TRACKING_URI: uriOf(path) }),
+        ...startProgram(writer, ["until end of input", experiment], temporaryFolder(experiment), {
+          MLFLOW_TRACKING_URI: uriOf(path),
+        }),
       };
     });
     await Promise.all(programs.map(({ child }) => once(child.stdout, "data")));
     const theirRuns = 30;
     await peer.canonical(uriOf(path), "theirs", theirRuns);
     for (const { child } of programs) child.stdin.end();
-    const { runs, experiments } = await Promise.all(programs.map(({ ended }) => ended)).then(() => peer.dump(uriOf(path)));
+    const { runs, experiments } = await Promise.all(programs.map(({ ended }) => ended)).then(() =>
+      peer.dump(uriOf(path)),
+    );
     const of = (name: string): DumpRun[] => {
       const id = experiments.find((experiment) => experiment.name === name)?.experiment_id;
       return runs.filter((run) => run.experiment_id === id);
@@ -157,7 +169,10 @@ for (const which of ["newest", "old"] as const) {
       assertClean(said.stats);
       const ours = of(experiment);
       assert.ok(said.runs > 20);
-      assert.deepEqual(ours.map((run) => run.params["n"]).sort(), Array.from({ length: said.runs }, (_, n) => String(n)).sort());
+      assert.deepEqual(
+        ours.map((run) => run.params["n"]).sort(),
+        Array.from({ length: said.runs }, (_, n) => String(n)).sort(),
+      );
       assert.equal(new Set(ours.map((run) => run.tags["unique"])).size, said.runs);
       for (const run of ours) {
         assert.equal(run.status, "FINISHED");
@@ -170,7 +185,10 @@ for (const which of ["newest", "old"] as const) {
     assert.equal(of("theirs").length, theirRuns + 1);
     for (const run of of("theirs")) {
       assert.equal(run.status, "FINISHED");
-      assert.deepEqual({ params: run.params, metrics: run.metrics }, { params: { alpha: "0.5" }, metrics: { loss: 0.25, accuracy: 0.75 } });
+      assert.deepEqual(
+        { params: run.params, metrics: run.metrics },
+        { params: { alpha: "0.5" }, metrics: { loss: 0.25, accuracy: 0.75 } },
+      );
     }
     assertSound(await peer.integrity(path));
   });

@@ -1,19 +1,27 @@
-// Stores over other people's clients: doubles of theirs, or the clients themselves where `PULSE_MLFLOW_JS` and `PULSE_MLFLOW_NPM` say where
-// they are (`PULSE_FAULT_SEEDS=1-100` for the long version of the schedules).
+// Stores over other people's clients: doubles of theirs, or the clients themselves where `PULSE_MLFLOW_JS` and
+// `PULSE_MLFLOW_NPM` say where they are (`PULSE_FAULT_SEEDS=1-100` for the long version of the schedules).
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { createTracker } from "../../src/index.js";
-import { type MlflowJs, type MlflowNpmClient, mlflowJsStore, mlflowNpmStore } from "../../src/integrations/mlflow-js/index.js";
+import {
+  type MlflowJs,
+  type MlflowNpmClient,
+  mlflowJsStore,
+  mlflowNpmStore,
+} from "../../src/integrations/mlflow-js/index.js";
 import type { StoreSubject } from "../../src/testing/index.js";
 import { storeContract } from "../contract/store-contract.js";
 import { readRun } from "../support/rest.js";
 import { startServer, type Which } from "./peer.js";
 import { temporaryFolder, uriOf } from "./support.js";
 
-/** What a schedule may have beside everyday faults: what neither TLS, nor the text of a refusal, nor files of ours are in. */
+/**
+ * What a schedule may have beside everyday faults: what neither TLS, nor the text of a refusal, nor files of ours are
+ * in.
+ */
 process.env["PULSE_FAULT_KINDS"] ??= "maintenance,upgrade,refused,disk,copies,awaits,tight";
 const { kindsOf } = await import("./fault-draw.js");
 const { play } = await import("./fault-run.js");
@@ -89,7 +97,12 @@ test("through the npm client runs have all but their experiment's name, and data
   const { experiment_id: experimentId } = (await created.json()) as { experiment_id: string };
   const said: string[] = [];
   const store = mlflowNpmStore(new MLflow({ endpoint: url }), { experimentId });
-  const tracker = createTracker({ store, experiment: "whatever", durability: "memory", logger: { warn: (text) => said.push(text) } });
+  const tracker = createTracker({
+    store,
+    experiment: "whatever",
+    durability: "memory",
+    logger: { warn: (text) => said.push(text) },
+  });
   const run = tracker.startRun({ runName: "é", params: { lr: 0.1 }, tags: { t: "x" } });
   run.logMetric("loss", Number.NaN);
   run.logMetric("loss", 0.5);
@@ -117,14 +130,20 @@ test("through the npm client runs have all but their experiment's name, and data
   assert.deepEqual({ pending, dropped, rejected }, { pending: 0, dropped: 0, rejected: 1 });
 });
 
-const stage = await startStage(LAST - FIRST + 1, temporaryFolder("mlflow-js-faults"), { MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100" });
+const stage = await startStage(LAST - FIRST + 1, temporaryFolder("mlflow-js-faults"), {
+  MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100",
+});
 after(() => stage.close());
 
-describe("whatever goes wrong between mlflow-js and a server, what was recorded is there in the end, once", { concurrency: WIDTH }, () => {
+describe("whatever goes wrong between mlflow-js and a server, what was recorded is there in the end, once", {
+  concurrency: WIDTH,
+}, () => {
   let [requests, faults, runs] = [0, 0, 0];
   for (let seed = FIRST; seed <= LAST; seed++)
     test(`schedule ${seed}: ${[...kindsOf(seed)].join(", ")}`, async () => {
-      const played = await play(seed, stage, (url, requestTimeoutMs) => mlflowJsStore(new Mlflow(url), { requestTimeoutMs }));
+      const played = await play(seed, stage, (url, requestTimeoutMs) =>
+        mlflowJsStore(new Mlflow(url), { requestTimeoutMs }),
+      );
       requests += played.requests;
       faults += played.faults.length;
       runs += played.runs;

@@ -39,7 +39,8 @@ const peers = await starting;
 
 /** Files keep infinities, which databases do not. */
 function asInDatabases(dump: Dump): Dump {
-  const stored = (value: Num): Num => (value === "Infinity" ? Number.MAX_VALUE : value === "-Infinity" ? -Number.MAX_VALUE : value);
+  const stored = (value: Num): Num =>
+    value === "Infinity" ? Number.MAX_VALUE : value === "-Infinity" ? -Number.MAX_VALUE : value;
   for (const run of dump.runs) {
     for (const [key, value] of Object.entries(run.metrics)) run.metrics[key] = stored(value);
     for (const points of Object.values(run.history ?? {})) for (const point of points) point[0] = stored(point[0]);
@@ -89,7 +90,10 @@ describe("Python and we go on with each other's runs and experiments", () => {
       const { experiments, runs } = await peer.dump(there);
       assert.deepEqual(experiments.map(({ name }) => name).sort(), ["Default", "shared"]);
       const [first, second] = [theirs.run_id, own.id].map((id) => runs.find((run) => run.run_id === id));
-      assert.deepEqual([first?.run_name, first?.status, first?.params], ["renamed: é\u2028 #1", "FINISHED", { alpha: "0.5", beta: "1" }]);
+      assert.deepEqual(
+        [first?.run_name, first?.status, first?.params],
+        ["renamed: é\u2028 #1", "FINISHED", { alpha: "0.5", beta: "1" }],
+      );
       assert.deepEqual(valuesOf(first, "loss"), [0.25, 0.125]);
       assert.deepEqual([second?.metrics["appended/by them"], second?.tags["appended.by"]], [2.5, peer.version]);
       assert.equal(second?.experiment_id, theirs.experiment_id);
@@ -100,11 +104,13 @@ describe("Python and we go on with each other's runs and experiments", () => {
       assert.deepEqual(Object.keys(await peer.artifacts(there, own.id)), ["notes/own.txt"]);
       // What they have written is there for us, and a run of theirs that they deleted is closed.
       const again = createTracker({ trackingUri: there, experiment: "shared", ...SILENT });
-      again
-        .startRun({ runId: own.id })
-        .logMetric("appended/by them", 2.5, { step: 0, timestamp: second?.history?.["appended/by them"]?.[0]?.[1] ?? 0 });
+      const timestamp = second?.history?.["appended/by them"]?.[0]?.[1] ?? 0;
+      again.startRun({ runId: own.id }).logMetric("appended/by them", 2.5, { step: 0, timestamp });
       await again.flush();
-      assert.equal((await peer.dump(there)).runs.find((run) => run.run_id === own.id)?.history?.["appended/by them"]?.length, 1);
+      assert.equal(
+        (await peer.dump(there)).runs.find((run) => run.run_id === own.id)?.history?.["appended/by them"]?.length,
+        1,
+      );
       await peer.change("delete_run", there, own.id);
       await assert.rejects(again.startRun({ runId: own.id }).serverId(), { code: "RUN_DELETED" });
       await peer.change("delete_experiment", there, theirs.experiment_id);
@@ -112,7 +118,9 @@ describe("Python and we go on with each other's runs and experiments", () => {
       await peer.change("restore_experiment", there, theirs.experiment_id);
       await again.startRun({ runName: "restored" }).serverId();
       await again.shutdown();
-      const names = (await peer.dump(there)).runs.filter((run) => run.lifecycle_stage === "active").map((run) => run.run_name);
+      const names = (await peer.dump(there)).runs
+        .filter((run) => run.lifecycle_stage === "active")
+        .map((run) => run.run_name);
       assert.ok(names.includes("restored"), String(names));
     });
 });
@@ -128,11 +136,17 @@ function kills(): Kill[] {
   const next = mulberry32(SEED);
   return Array.from({ length: KILLS }, (_, i) => {
     const [early, when] = [next(), next()];
-    return { name: `kill ${i}`, durability: i % 3 === 1 ? "exit" : "outbox", at: Math.round(when * (early < 1 / 3 ? 250 : LATEST_MS)) };
+    return {
+      name: `kill ${i}`,
+      durability: i % 3 === 1 ? "exit" : "outbox",
+      at: Math.round(when * (early < 1 / 3 ? 250 : LATEST_MS)),
+    };
   });
 }
 
-describe("Programs that are killed while they write into one folder lose nothing, and leave nothing torn", { concurrency: AT_ONCE }, () => {
+describe("Programs that are killed while they write into one folder lose nothing, and leave nothing torn", {
+  concurrency: AT_ONCE,
+}, () => {
   const place = join(folder, "killed", "mlruns");
   const there = pathToFileURL(place).href;
   for (const { name, durability, at } of kills())
@@ -149,7 +163,8 @@ describe("Programs that are killed while they write into one folder lose nothing
       assert.equal(signal, "SIGKILL", stderr);
       await deliverRest(outbox, there);
       const last = said.at(-1)?.at ?? 0;
-      const kept = durability === "outbox" ? said.at(-1) : said.findLast((each) => each.at < last - FLUSH_INTERVAL_MS - SLACK_MS);
+      const kept =
+        durability === "outbox" ? said.at(-1) : said.findLast((each) => each.at < last - FLUSH_INTERVAL_MS - SLACK_MS);
       const runs = runFolders(place)
         .map(readRunAt)
         .filter((run) => run.experiment === name);
@@ -168,9 +183,12 @@ test(`${PROGRAMS} programs log ${RUNS} runs each into one new folder and experim
     outbox: { folder: join(place, "..", "outbox") },
   };
   const program = fileURLToPath(new URL("../fixtures/crowd.js", import.meta.url));
-  const crowd = names.map((name) => startProgram(program, [JSON.stringify({ config, name, runs: RUNS } satisfies Crowd)], folder).ended);
+  const crowd = names.map(
+    (name) => startProgram(program, [JSON.stringify({ config, name, runs: RUNS } satisfies Crowd)], folder).ended,
+  );
   const over = Promise.all(crowd).then(() => true);
-  while (!existsSync(join(place, "0", "meta.yaml")) && !(await Promise.race([over, sleep(10)]))); // MLflow makes no experiment Default in a folder that is there
+  // MLflow makes no experiment Default in a folder that is there
+  while (!existsSync(join(place, "0", "meta.yaml")) && !(await Promise.race([over, sleep(10)])));
   const theirs = await peers.newest.canonical(there, "theirs", 5);
   for (const { code, stdout, stderr } of await Promise.all(crowd)) {
     assert.equal(code, 0, stderr);
@@ -198,5 +216,9 @@ test(`${PROGRAMS} programs log ${RUNS} runs each into one new folder and experim
     byName(recorded),
   );
   assert.equal(runs.length - ours.length, theirs.runs + 1);
-  assert.equal(Object.keys(filesIn(place)).filter((path) => /(^|\/)\.pulse/.test(path)).length, 0, "nothing unfinished is left");
+  assert.equal(
+    Object.keys(filesIn(place)).filter((path) => /(^|\/)\.pulse/.test(path)).length,
+    0,
+    "nothing unfinished is left",
+  );
 });

@@ -6,9 +6,13 @@ import { temporaryFolder } from "./support.js";
 
 test("Python's client takes NO_PROXY as our tests have it", async () => {
   const entries = [...BYPASSED, ...BYPASSED_BESIDES].map(([each]) => each);
-  const { child, ended, log } = await launch("newest", ["no_proxy.py", JSON.stringify(entries), JSON.stringify(TARGETS)], {
-    cwd: temporaryFolder("no-proxy"),
-  });
+  const { child, ended, log } = await launch(
+    "newest",
+    ["no_proxy.py", JSON.stringify(entries), JSON.stringify(TARGETS)],
+    {
+      cwd: temporaryFolder("no-proxy"),
+    },
+  );
   let out = "";
   child.stdout.on("data", (data) => {
     out += data;
@@ -21,5 +25,6 @@ test("Python's client takes NO_PROXY as our tests have it", async () => {
     log(),
   );
   // What we exempt besides it does not: else it belongs above.
-  for (const [i, [entry, targets]] of BYPASSED_BESIDES.entries()) assert.notEqual(found[BYPASSED.length + i], targets, entry);
+  for (const [i, [entry, targets]] of BYPASSED_BESIDES.entries())
+    assert.notEqual(found[BYPASSED.length + i], targets, entry);
 });

@@ -73,7 +73,10 @@ interface Environments {
   stackEnvironment(): Promise<Environment | undefined>;
 }
 
-/** A script of this folder in one of the Python environments. When this process exits it gets `atExit`: its group, if `detached`. */
+/**
+ * A script of this folder in one of the Python environments. When this process exits it gets `atExit`: its group, if
+ * `detached`.
+ */
 export async function launch(
   which: Which | "stack",
   [script, ...args]: [script: string, ...args: string[]],
@@ -127,8 +130,8 @@ export async function launch(
 type Launched = Awaited<ReturnType<typeof launch>>;
 
 /**
- * A running `peer.py`: answers one request at a time, in order. A `uri` is a database's or a server's, for basic auth with
- * the credentials in it (`http://user:password@host`), which MLflow's client hands on.
+ * A running `peer.py`: answers one request at a time, in order. A `uri` is a database's or a server's, for basic auth
+ * with the credentials in it (`http://user:password@host`), which MLflow's client hands on.
  */
 export class Peer {
   readonly #process: Launched;
@@ -198,12 +201,19 @@ export class Peer {
   }
 
   /** Each file of a run as it is downloaded, by path, and the size that the listing says. */
-  artifacts(uri: string, run_id: string): Promise<Record<string, [size: number, sha256: string, listed: number | null]>> {
+  artifacts(
+    uri: string,
+    run_id: string,
+  ): Promise<Record<string, [size: number, sha256: string, listed: number | null]>> {
     return this.#ask("artifacts", { uri, run_id });
   }
 
   /** Tables as `mlflow.load_table` gives them, each as its columns and rows, and `config.yaml` as PyYAML reads it. */
-  tables(uri: string, run_id: string, names: readonly string[]): Promise<{ tables: Record<string, unknown>; yaml: unknown }> {
+  tables(
+    uri: string,
+    run_id: string,
+    names: readonly string[],
+  ): Promise<{ tables: Record<string, unknown>; yaml: unknown }> {
     return this.#ask("tables", { uri, run_id, names });
   }
 
@@ -266,8 +276,8 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * A real `mlflow server` (POSIX only, it lives in a process group of its own), working in `dir`; `more` are further options of it, `settings`
- * environment variables.
+ * A real `mlflow server` (POSIX only, it lives in a process group of its own), working in `dir`; `more` are further
+ * options of it, `settings` environment variables.
  */
 export async function startServer(
   which: Which,
@@ -279,7 +289,11 @@ export async function startServer(
 ): Promise<Server> {
   const port = String(await freePort());
   const args = ["--host", "127.0.0.1", "--port", port, "--workers", "1", "--backend-store-uri", sqliteUri, ...more];
-  const { child, kill, ended, remember, log } = await launch(which, ["peer.py", "server", ...args], { cwd: dir, detached: true, settings });
+  const { child, kill, ended, remember, log } = await launch(which, ["peer.py", "server", ...args], {
+    cwd: dir,
+    detached: true,
+    settings,
+  });
   child.stdout.setEncoding("utf8").on("data", remember);
   const stop = async (): Promise<void> => {
     kill("SIGTERM");

@@ -7,7 +7,10 @@ import { query } from "../support/database.js";
 import { Peer, startServer } from "./peer.js";
 import { temporaryFolder, uriOf } from "./support.js";
 
-/** Trackers at once, runs of each, and seconds for which somebody locks the database; `PULSE_POOL=12x40x45` for the long version. */
+/**
+ * Trackers at once, runs of each, and seconds for which somebody locks the database; `PULSE_POOL=12x40x45` for the long
+ * version.
+ */
 const [TRACKERS = 5, RUNS = 4, LOCKED = 4] = (process.env["PULSE_POOL"] ?? "5x4x4").split("x").map(Number);
 const PATIENCE_MS = 300_000;
 /** Shorter than the lock: what is given up is still executed, afterwards. */
@@ -17,7 +20,10 @@ const POINTS = 100;
 
 const folder = temporaryFolder("pool");
 const path = join(folder, "pool.db");
-/** With its default of 15 database connections, of which some requests take two: while the database is locked, requests use them up. */
+/**
+ * With its default of 15 database connections, of which some requests take two: while the database is locked, requests
+ * use them up.
+ */
 const [server, peer] = await Promise.all([startServer("newest", uriOf(path), folder), Peer.start("newest")]);
 after(() => Promise.all([server.stop(), peer.close()]));
 

@@ -3,14 +3,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { ReadRun } from "../../src/stores/tracking-reader.js";
+import type { ReadRun } from "../../src/contracts/tracking-reader.js";
 import type { Records } from "../fixtures/records.js";
 import { inherit } from "../support/inherit.js";
 
 /** The latest moment at which a run of it may be killed. */
 export const LATEST_MS = 2_800;
 const SYNC_MS = 60_000;
-/** A server meets itself in its database now and then, or is too busy for a connection; what it did not take goes again. */
+/**
+ * A server meets itself in its database now and then, or is too busy for a connection; what it did not take goes again.
+ */
 const PASSING = /\[(SERVER_ERROR|STORE_UNAVAILABLE)\]$/;
 
 const program = fileURLToPath(new URL("../fixtures/records.js", import.meta.url));
@@ -25,9 +27,19 @@ export interface Said {
 /** Starts it; `within` are a command it is run by, and options of Node. */
 export function startRecords(
   records: Records,
-  within: { readonly command?: readonly string[]; readonly node?: readonly string[]; readonly env?: Record<string, string> } = {},
+  within: {
+    readonly command?: readonly string[];
+    readonly node?: readonly string[];
+    readonly env?: Record<string, string>;
+  } = {},
 ) {
-  const [file = "", ...args] = [...(within.command ?? []), process.execPath, ...(within.node ?? []), program, JSON.stringify(records)];
+  const [file = "", ...args] = [
+    ...(within.command ?? []),
+    process.execPath,
+    ...(within.node ?? []),
+    program,
+    JSON.stringify(records),
+  ];
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...within.env } });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -80,12 +92,10 @@ export function check(runs: readonly ReadRun[], name: string, said: Said | undef
   }
   for (let i = 0; i < shorts; i++) {
     const run = runs.find((each) => each.name === `${name} short ${i}`);
-    assert.deepEqual(run && [run.status, run.params, run.metrics["a"]?.map(([, , v]) => v), run.metrics["b"]?.map(([, , v]) => v)], [
-      "FINISHED",
-      { number: String(i) },
-      [i],
-      [-i + 0],
-    ]);
+    assert.deepEqual(
+      run && [run.status, run.params, run.metrics["a"]?.map(([, , v]) => v), run.metrics["b"]?.map(([, , v]) => v)],
+      ["FINISHED", { number: String(i) }, [i], [-i + 0]],
+    );
   }
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
+import type { Outcome, RunChange, StoredIds } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome, RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { readRun } from "../support/rest.js";
 
@@ -69,21 +69,32 @@ export function refusals(name: string, subject: Subject): void {
     );
     const run = await read(idsOf(got).runId);
     assert.deepEqual(
-      (got.kind === "done" ? (got.refused ?? []) : []).map(({ what, key: refused, items }) => `${what} ${refused} ${items}`).sort(),
+      (got.kind === "done" ? (got.refused ?? []) : [])
+        .map(({ what, key: refused, items }) => `${what} ${refused} ${items}`)
+        .sort(),
       ["metric bad(key 1", "metric bad@key 1", "param bad%param 1"],
     );
     assert.deepEqual([run?.name, run?.status, Object.keys(run?.metrics ?? {}).length], ["part", "FINISHED", 299]);
     assert.deepEqual(run?.params, { good: "1" });
     assert.deepEqual(run?.metrics["m0"]?.at(-1)?.[0], Number.MAX_SAFE_INTEGER);
     assert.equal(run?.tags["mlflow.user"], "me");
-    for (const tag of ["bad_key", "bad_param"]) assert.match(run?.tags[`pulse.refused.${tag}`] ?? "", /is not stored, http/);
+    for (const tag of ["bad_key", "bad_param"])
+      assert.match(run?.tags[`pulse.refused.${tag}`] ?? "", /is not stored, http/);
     await store.close();
   });
 
   test(`${name}: a letter newer than its Python costs nothing but itself, and is counted`, async () => {
     const warnings: string[] = [];
-    const tracker = createTracker({ trackingUri: subject.url, auth: subject.auth, logger: { warn: (text) => warnings.push(text) } });
-    const run = tracker.startRun({ experiment: "Refusals", runName: "new letters", params: { "\u{31350}p": 1, plain: 2 } });
+    const tracker = createTracker({
+      trackingUri: subject.url,
+      auth: subject.auth,
+      logger: { warn: (text) => warnings.push(text) },
+    });
+    const run = tracker.startRun({
+      experiment: "Refusals",
+      runName: "new letters",
+      params: { "\u{31350}p": 1, plain: 2 },
+    });
     run.logMetric("\u{31350}m", 1);
     run.logMetric("last", 1, { step: Number.MAX_SAFE_INTEGER });
     run.logMetric("last", 2);
@@ -102,25 +113,35 @@ export function refusals(name: string, subject: Subject): void {
     const taken = [stored?.params, stored?.metrics, stored?.tags].filter((items) =>
       Object.keys(items ?? {}).some((each) => each.startsWith("\u{31350}")),
     );
-    assert.deepEqual({ rejected, pending, dropped }, { rejected: 3 - taken.length, pending: 0, dropped: 0 }, warnings.join("\n"));
+    assert.deepEqual(
+      { rejected, pending, dropped },
+      { rejected: 3 - taken.length, pending: 0, dropped: 0 },
+      warnings.join("\n"),
+    );
     assert.equal(delivered + rejected, 8); // start, end, two params, three metrics, a tag
     assert.deepEqual([stored?.status, stored?.params["plain"], stored?.metrics["last"]?.length], ["FINISHED", "2", 2]);
   });
 
   async function experimentId(experiment: string): Promise<string> {
     const query = new URLSearchParams({ experiment_name: experiment });
-    const answer = await fetch(`${subject.url}/api/2.0/mlflow/experiments/get-by-name?${query}`, { headers: headersOf(subject) });
+    const answer = await fetch(`${subject.url}/api/2.0/mlflow/experiments/get-by-name?${query}`, {
+      headers: headersOf(subject),
+    });
     return ((await answer.json()) as { experiment: { experiment_id: string } }).experiment.experiment_id;
   }
 
   test(`${name}: an experiment id that is another's now gets no run, and a run it has no more is made again`, async (t) => {
     const store = storeOf(subject);
     const [first, second] = [key(), key()];
-    const ids = idsOf(await sent(store, change(first, { experiment: { name: "Moved" }, create: start({ name: "first" }) })));
+    const ids = idsOf(
+      await sent(store, change(first, { experiment: { name: "Moved" }, create: start({ name: "first" }) })),
+    );
     await ask(subject, "experiments/update", { experiment_id: ids.experimentId, new_name: "Somebody else's" });
     const real = performance.now.bind(performance);
     t.mock.method(performance, "now", () => real() + 61_000);
-    const next = idsOf(await sent(store, change(second, { experiment: { name: "Moved" }, create: start({ name: "second" }) })));
+    const next = idsOf(
+      await sent(store, change(second, { experiment: { name: "Moved" }, create: start({ name: "second" }) })),
+    );
     assert.notEqual(next.experimentId, ids.experimentId);
     assert.equal((await read(next.runId))?.experiment, "Moved");
 
@@ -133,7 +154,8 @@ export function refusals(name: string, subject: Subject): void {
     });
     assert.equal((await sent(store, lost)).kind, "done");
     assert.equal(
-      (await sent(storeOf(subject), { ...lost, metrics: [point("m", 1)], end: { status: "FAILED", endTime: 9_000 } })).kind,
+      (await sent(storeOf(subject), { ...lost, metrics: [point("m", 1)], end: { status: "FAILED", endTime: 9_000 } }))
+        .kind,
       "done",
     );
     const { runs = [] } = (await ask(subject, "runs/search", {
@@ -167,7 +189,8 @@ export function denials(name: string, subject: Subject): void {
     await grant(readable, "READ");
     await grant(hidden, "DENY");
     const store = storeOf({ ...subject, auth: user });
-    const run = (experiment: RunChange["experiment"]): RunChange => change(key(), { experiment, create: start(), metrics: [point("m")] });
+    const run = (experiment: RunChange["experiment"]): RunChange =>
+      change(key(), { experiment, create: start(), metrics: [point("m")] });
     const changes = [{ name: "Read only" }, { name: "Hidden" }, { id: String(hidden) }, { name: "Her own" }].map(run);
     const outcomes = await store.apply(changes);
     assert.deepEqual(

@@ -40,7 +40,9 @@ for (const [which, runs] of [
   test(`what is printed leads to the runs of an experiment, and to a run, in MLflow (${which})`, async () => {
     const pages = scripts(which);
     const routes = new Set(
-      pages.flatMap((text) => [...text.matchAll(/"(\/experiments\/:experimentId[\w/:-]*)"/g)].map(([, route]) => String(route))),
+      pages.flatMap((text) =>
+        [...text.matchAll(/"(\/experiments\/:experimentId[\w/:-]*)"/g)].map(([, route]) => String(route)),
+      ),
     );
     const [link = ""] = /http:\/\/127\.0\.0\.1:5000\/#\S*?(?=`)/.exec(readFileSync("README.md", "utf8")) ?? [];
     assert.equal(routeOf(link, routes), runs, link);
@@ -49,5 +51,7 @@ for (const [which, runs] of [
     // What makes the newest show runs of training, and not those of evaluations.
     const wanted = new URL(new URL(link).hash.slice(1), "http://page").searchParams.get("workflowType");
     if (which === "newest")
-      assert.ok(pages.some((text) => text.includes(`MACHINE_LEARNING="${wanted}"`) && text.includes('.get("workflowType")')));
+      assert.ok(
+        pages.some((text) => text.includes(`MACHINE_LEARNING="${wanted}"`) && text.includes('.get("workflowType")')),
+      );
   });

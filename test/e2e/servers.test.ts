@@ -26,7 +26,8 @@ after(() => Promise.all([newest.stop(), old.stop(), stack.stop()]));
 /** What the server has, with each run under our own id instead of the server's. */
 function ours(dump: Dump, model?: Model): Dump {
   // (What logExperiment has logged is known by the server's id.)
-  const keyOf = ({ run_id, tags }: DumpRun): string => (model?.has(run_id) ? run_id : (tags["pulse.run_key"] ?? run_id));
+  const keyOf = ({ run_id, tags }: DumpRun): string =>
+    model?.has(run_id) ? run_id : (tags["pulse.run_key"] ?? run_id);
   const keys = new Map(dump.runs.map((run) => [run.run_id, keyOf(run)]));
   return {
     experiments: dump.experiments,
@@ -43,15 +44,22 @@ for (const [name, peer, url, credentials] of [
   ["MLflow 2.22 on SQLite", peers.old, old.url, {}],
   ["the newest MLflow on PostgreSQL and S3 with basic auth", peers.newest, stack.url, stack],
 ] as const) {
-  const { username = "", password = "", peerUri = url } = credentials as { username?: string; password?: string; peerUri?: string };
-  const env: Record<string, string> = username === "" ? {} : { MLFLOW_TRACKING_USERNAME: username, MLFLOW_TRACKING_PASSWORD: password };
+  const {
+    username = "",
+    password = "",
+    peerUri = url,
+  } = credentials as { username?: string; password?: string; peerUri?: string };
+  const env: Record<string, string> =
+    username === "" ? {} : { MLFLOW_TRACKING_USERNAME: username, MLFLOW_TRACKING_PASSWORD: password };
 
   test(`${name} has the sweep of the example as it was printed`, async () => {
     const ended = await startProgram(program, [], folder, { MLFLOW_TRACKING_URI: url, ...env }).ended;
     assert.equal(ended.code, 0, ended.stderr);
     assert.equal(ended.stderr, "");
     const dump = await peer.dump(peerUri);
-    const sweep = dump.experiments.filter(({ name: experiment }) => ["Default", "PulseMetaLearning"].includes(experiment));
+    const sweep = dump.experiments.filter(({ name: experiment }) =>
+      ["Default", "PulseMetaLearning"].includes(experiment),
+    );
     const ids = sweep.map(({ experiment_id }) => experiment_id);
     const runs = dump.runs.filter((run) => ids.includes(run.experiment_id));
     assertSweep(ours({ experiments: sweep, runs }), rowsOf(ended.stdout), program);
@@ -75,7 +83,11 @@ for (const [name, peer, url, credentials] of [
   });
 
   test(`${name}: logExperiment gives the run's page`, async () => {
-    const { runId, experimentId, url: page } = await logExperiment({ experiment: "Page", metrics: { m: 1 }, trackingUri: peerUri });
+    const {
+      runId,
+      experimentId,
+      url: page,
+    } = await logExperiment({ experiment: "Page", metrics: { m: 1 }, trackingUri: peerUri });
     assert.equal(page, `${url}/#/experiments/${experimentId}/runs/${runId}`);
     const { runs } = await peer.dump(peerUri, { experiment: "Page" });
     assert.deepEqual(
@@ -96,7 +108,10 @@ for (const [name, peer, url, credentials] of [
 test("MLflow reads datasets back from a file of ours", async () => {
   const uri = uriOf(join(folder, "datasets.db"));
   const warnings: string[] = [];
-  const id = await assertInputs(createTracker({ trackingUri: uri, logger: { warn: (text) => warnings.push(text) } }), warnings);
+  const id = await assertInputs(
+    createTracker({ trackingUri: uri, logger: { warn: (text) => warnings.push(text) } }),
+    warnings,
+  );
   // (The newest migrates the file, which the old one then does not read.)
   for (const peer of [peers.old, peers.newest]) {
     assert.deepEqual(await peer.inputs(uri, id), INPUTS);
@@ -119,7 +134,12 @@ const INPUTS = [
 
 /** Logs a dataset, the same again, and the same for something else; gives the run's id in the store. */
 async function assertInputs(tracker: Tracker, warnings: readonly string[]): Promise<string> {
-  const iris = { name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } };
+  const iris = {
+    name: "iris",
+    digest: "f3a1c2d4",
+    sourceType: "http",
+    source: { url: "https://example.com/iris.csv" },
+  };
   const run = tracker.startRun({ experiment: "Datasets" });
   run.logInput({ ...iris, schema: SCHEMA, profile: { num_rows: 150 } }, { context: "training", tags: { split: "a" } });
   run.logInput({ ...iris, schema: SCHEMA, profile: { num_rows: 150 } }, { context: "training", tags: { split: "a" } });

@@ -17,13 +17,18 @@ export type Stack = Server & {
 };
 
 /**
- * The newest MLflow as teams run it: PostgreSQL, artifacts on S3, basic auth. POSIX only; everything it writes is in a folder that goes
- * when it stops. A process of root opens the folder for others to pass through, since PostgreSQL runs as "nobody" then.
+ * The newest MLflow as teams run it: PostgreSQL, artifacts on S3, basic auth. POSIX only; everything it writes is in a
+ * folder that goes when it stops. A process of root opens the folder for others to pass through, since PostgreSQL runs
+ * as "nobody" then.
  */
 export async function startStack(): Promise<Stack> {
   const folder = mkdtempSync(join(tmpdir(), "pulse-stack-"));
   // SIGTERM, for it takes its children along, and PostgreSQL killed outright would leave its shared memory behind.
-  const { child, kill, ended, log } = await launch("stack", ["stack.py", folder], { cwd: folder, detached: true, atExit: "SIGTERM" });
+  const { child, kill, ended, log } = await launch("stack", ["stack.py", folder], {
+    cwd: folder,
+    detached: true,
+    atExit: "SIGTERM",
+  });
   const stop = async (): Promise<void> => {
     child.stdin.end();
     const timer = setTimeout(kill, 15_000, "SIGKILL");

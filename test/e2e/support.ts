@@ -33,7 +33,10 @@ export interface Ended {
 
 /** A program of the tests, running in `cwd`: with what has ended it, and how to speak to it. */
 export function startProgram(file: string, args: string[], cwd: string, env: Record<string, string> = {}) {
-  const child: ChildProcessWithoutNullStreams = spawn(process.execPath, [file, ...args], { cwd, env: { ...process.env, ...env } });
+  const child: ChildProcessWithoutNullStreams = spawn(process.execPath, [file, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+  });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

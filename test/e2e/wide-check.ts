@@ -11,8 +11,14 @@ const script = process.argv[1] ?? "";
 
 /** The tags that MLflow's Python client gives every run. */
 function sourceTags(): Record<string, string> {
-  const git = (...args: string[]): string => spawnSync("git", ["-C", dirname(script), ...args], { encoding: "utf8" }).stdout.trim();
-  const user = process.env["LOGNAME"] || process.env["USER"] || process.env["LNAME"] || process.env["USERNAME"] || userInfo().username;
+  const git = (...args: string[]): string =>
+    spawnSync("git", ["-C", dirname(script), ...args], { encoding: "utf8" }).stdout.trim();
+  const user =
+    process.env["LOGNAME"] ||
+    process.env["USER"] ||
+    process.env["LNAME"] ||
+    process.env["USERNAME"] ||
+    userInfo().username;
   const commit = git("rev-parse", "HEAD");
   const branch = git("branch", "--show-current");
   return {
@@ -40,21 +46,32 @@ function expectedHistory(metrics: Record<string, ExpectedPoint[]>): Record<strin
 /** The history as MLflow has it; moments that nobody gave are only checked to lie within the run. */
 function shownHistory(run: DumpRun, expected: ExpectedRun): Record<string, Shown[]> {
   const { start_time, end_time, history = {} } = run;
-  const given = (key: string, timestamp: number): boolean => expected.metrics[key]?.some((point) => point.timestamp === timestamp) ?? false;
+  const given = (key: string, timestamp: number): boolean =>
+    expected.metrics[key]?.some((point) => point.timestamp === timestamp) ?? false;
   const isOpen = (moment: number): boolean => moment >= (start_time ?? Infinity) && moment <= (end_time ?? 0);
   const shown = ([key, points]: [string, [Num, number, number][]]): [string, Shown[]] => [
     key,
     ordered(
-      points.map(([value, timestamp, step]) => [step, value, isOpen(timestamp) && !given(key, timestamp) ? "while open" : timestamp]),
+      points.map(([value, timestamp, step]) => [
+        step,
+        value,
+        isOpen(timestamp) && !given(key, timestamp) ? "while open" : timestamp,
+      ]),
     ),
   ];
   return Object.fromEntries(Object.entries(history).map(shown));
 }
 
-/** Holds what MLflow shows against the model; `folder` is that of the database, where there is one: artifacts lie beside it. */
+/**
+ * Holds what MLflow shows against the model; `folder` is that of the database, where there is one: artifacts lie beside
+ * it.
+ */
 export function assertWide(dump: Dump, model: Model, folder?: string): void {
   const experiments = new Map(dump.experiments.map(({ experiment_id, name }) => [experiment_id, name]));
-  assert.deepEqual(new Set(experiments.values()), new Set(["Default", ...[...model.values()].map(({ experiment }) => experiment)]));
+  assert.deepEqual(
+    new Set(experiments.values()),
+    new Set(["Default", ...[...model.values()].map(({ experiment }) => experiment)]),
+  );
   assert.deepEqual(dump.runs.map((run) => run.run_id).sort(), [...model.keys()].sort());
   const common = sourceTags();
   const artifactsOf = (id: string): string | undefined => folder && pathToFileURL(join(folder, "mlruns", id)).href;
@@ -81,10 +98,15 @@ export function assertWide(dump: Dump, model: Model, folder?: string): void {
         tags: { ...common, ...parentTag, "mlflow.runName": expected.name, ...expected.tags },
       },
     );
-    if (folder !== undefined) assert.equal(run.artifact_uri, `${artifactsOf(run.experiment_id)}/${run.run_id}/artifacts`);
+    if (folder !== undefined)
+      assert.equal(run.artifact_uri, `${artifactsOf(run.experiment_id)}/${run.run_id}/artifacts`);
     const { start_time, end_time } = run;
     assert.ok(
-      start_time !== null && end_time !== null && expected.since <= start_time && start_time <= end_time && end_time <= expected.until,
+      start_time !== null &&
+        end_time !== null &&
+        expected.since <= start_time &&
+        start_time <= end_time &&
+        end_time <= expected.until,
     );
     assert.deepEqual(shownHistory(run, expected), expectedHistory(expected.metrics));
     const latest = Object.entries(run.history ?? {}).map(([key, points]) => [key, latestOf(points)]);

@@ -171,7 +171,10 @@ export class Twin {
 
   input(name: string, digest: string): void {
     const source = `{"uri":"${name}.csv"}`;
-    this.run.logInput({ name, digest, sourceType: "local", source: { uri: `${name}.csv` } }, { context: `for ${name}` });
+    this.run.logInput(
+      { name, digest, sourceType: "local", source: { uri: `${name}.csv` } },
+      { context: `for ${name}` },
+    );
     this.expected.inputs?.add(inputText({ name, digest, source, tags: { "mlflow.data.context": `for ${name}` } }));
   }
 }

@@ -15,7 +15,19 @@ import {
   tracked,
   withRun,
 } from "../../src/index.js";
-import { cut, Dice, headOf, LONGEST_TAG, MENDED, METRIC_KEYS, type Model, PARAMS, TOO_LONG, Twin, VALUES } from "./wide-model.js";
+import {
+  cut,
+  Dice,
+  headOf,
+  LONGEST_TAG,
+  MENDED,
+  METRIC_KEYS,
+  type Model,
+  PARAMS,
+  TOO_LONG,
+  Twin,
+  VALUES,
+} from "./wide-model.js";
 
 const EXPERIMENTS = ["Wide A", "Größe/B", "Wide: C", "実験 🧪"];
 const EPOCHS = 250;
@@ -51,7 +63,13 @@ class Round {
   }
 
   async go(trackingUri: string): Promise<void> {
-    await Promise.all([this.#nested(), new Sweep(this).sweep(this.dice.below(1_000)), this.#functions(), this.#byHand(), this.#failing()]);
+    await Promise.all([
+      this.#nested(),
+      new Sweep(this).sweep(this.dice.below(1_000)),
+      this.#functions(),
+      this.#byHand(),
+      this.#failing(),
+    ]);
     await this.#whole(trackingUri);
     for (const { expected } of this.#twins) expected.until = Date.now();
   }
@@ -59,35 +77,49 @@ class Round {
   /** Runs three deep, each in an experiment of its own choice. */
   async #nested(): Promise<void> {
     const [first, second, third] = [this.dice.of(EXPERIMENTS), this.dice.of(EXPERIMENTS), this.dice.of(EXPERIMENTS)];
-    await withRun({ experiment: first, runName: "outer", params: { depth: 0 }, tags: { level: "outer" } }, async (outer) => {
-      const top = this.twin(outer, first, "outer");
-      Object.assign(top.expected, { params: { depth: "0" }, tags: { level: "outer" } });
-      await this.#fill(top);
-      const middle = async (run: Run): Promise<void> => {
-        const twin = this.twin(run, second, "middle", outer);
-        await this.#fill(twin);
-        withRun({ experiment: third, runName: "inner é", metrics: (depth: number) => ({ depth }) }, (inner) => {
-          this.twin(inner, third, "inner é", run).point("depth", 3);
-          return 3;
-        });
-        await this.#fill(twin);
-      };
-      await withRun({ experiment: second }, middle);
-      await this.#fill(top);
-    });
+    await withRun(
+      { experiment: first, runName: "outer", params: { depth: 0 }, tags: { level: "outer" } },
+      async (outer) => {
+        const top = this.twin(outer, first, "outer");
+        Object.assign(top.expected, { params: { depth: "0" }, tags: { level: "outer" } });
+        await this.#fill(top);
+        const middle = async (run: Run): Promise<void> => {
+          const twin = this.twin(run, second, "middle", outer);
+          await this.#fill(twin);
+          withRun({ experiment: third, runName: "inner é", metrics: (depth: number) => ({ depth }) }, (inner) => {
+            this.twin(inner, third, "inner é", run).point("depth", 3);
+            return 3;
+          });
+          await this.#fill(twin);
+        };
+        await withRun({ experiment: second }, middle);
+        await this.#fill(top);
+      },
+    );
   }
 
   /** A tracked function: params of its arguments, metrics of its result. */
   async #functions(): Promise<void> {
-    const fit = async (rate: number, { layers }: { layers: number[] }): Promise<{ loss: number[]; inner: { gap: bigint } }> => {
+    const fit = async (
+      rate: number,
+      { layers }: { layers: number[] },
+    ): Promise<{ loss: number[]; inner: { gap: bigint } }> => {
       const twin = this.twin(requireRun(), "Wide A", "fit");
-      Object.assign(twin.expected, { params: { rate: String(rate), "1.layers": JSON.stringify(layers) }, tags: { kind: "function" } });
+      Object.assign(twin.expected, {
+        params: { rate: String(rate), "1.layers": JSON.stringify(layers) },
+        tags: { kind: "function" },
+      });
       await this.#fill(twin);
       for (const loss of [rate, rate / 3, NaN]) twin.point("loss", loss);
       twin.point("inner.gap", 2n ** 60n);
       return { loss: [rate, rate / 3, NaN], inner: { gap: 2n ** 60n } };
     };
-    const options = { experiment: "Wide A", params: ["rate", "1.layers"], metrics: ["loss", "inner.gap"], tags: { kind: "function" } };
+    const options = {
+      experiment: "Wide A",
+      params: ["rate", "1.layers"],
+      metrics: ["loss", "inner.gap"],
+      tags: { kind: "function" },
+    };
     await tracked(fit, options)(this.dice.double(), { layers: [64, 32] });
   }
 
@@ -110,7 +142,11 @@ class Round {
   async #failing(): Promise<void> {
     const experiment = this.dice.of(EXPERIMENTS);
     const failed = (twin: Twin | undefined, type: string, error: Error): void => {
-      Object.assign(twin?.expected.tags ?? {}, { "error.type": type, "error.message": error.message, "error.stack": headOf(error.stack) });
+      Object.assign(twin?.expected.tags ?? {}, {
+        "error.type": type,
+        "error.message": error.message,
+        "error.stack": headOf(error.stack),
+      });
     };
     class Unlucky extends Error {}
     const error = new Unlucky("für nichts\nund wieder nichts");
@@ -150,7 +186,8 @@ class Round {
   /** Params, tags and metrics of every kind. */
   async #fill(twin: Twin): Promise<void> {
     const { dice } = this;
-    for (let i = dice.below(6); i >= 0; i--) twin.param(`p${dice.below(8)}/${dice.of(METRIC_KEYS).slice(0, 200)}`, dice.of(PARAMS));
+    for (let i = dice.below(6); i >= 0; i--)
+      twin.param(`p${dice.below(8)}/${dice.of(METRIC_KEYS).slice(0, 200)}`, dice.of(PARAMS));
     twin.run.logParam("undefined is left out", undefined);
     twin.tag("überschrieben", "first");
     twin.tag("überschrieben", dice.of(["", "last", "🏁".repeat(LONGEST_TAG / 2), "t".repeat(LONGEST_TAG)]));
@@ -164,7 +201,11 @@ class Round {
       // What is equal in all is stored once, so values of a repeated step are random ones.
       if (way === 0) twin.metric(key, dice.of(VALUES));
       else if (way === 1) twin.metric(key, dice.double(), { step: dice.below(7) - 3 });
-      else twin.metric(key, dice.of(VALUES), { step: 1_000 + dice.below(1e6), timestamp: i % 2 ? timestamp : new Date(timestamp) });
+      else
+        twin.metric(key, dice.of(VALUES), {
+          step: 1_000 + dice.below(1e6),
+          timestamp: i % 2 ? timestamp : new Date(timestamp),
+        });
       if (dice.below(4) === 0) await turn();
     }
     if (dice.below(3) === 0) {
@@ -179,7 +220,8 @@ class Round {
 /** Points whose order and equality matter. */
 function edges(twin: Twin): void {
   const timestamp = 1_700_000_000_000;
-  for (const step of [5, 3, -2, 4, Number.MAX_SAFE_INTEGER - 1]) twin.metric("out of order", step / 10, { step, timestamp });
+  for (const step of [5, 3, -2, 4, Number.MAX_SAFE_INTEGER - 1])
+    twin.metric("out of order", step / 10, { step, timestamp });
   for (const value of [1, 3, 2]) twin.metric("repeated step", value, { step: 0, timestamp });
   twin.metric("repeated step", NaN, { step: 0, timestamp: timestamp - 1 });
   twin.metric("same twice", 7, { step: 1, timestamp });
@@ -236,7 +278,9 @@ class Sweep {
     const twin = this.#round.twin(run, "Wide/Suche", `sweep ${n}`);
     twin.expected.tags["team"] = "sweeps";
     const rates = [this.#round.dice.double(), this.#round.dice.next()];
-    const trials = await Promise.all(rates.map((rate, i) => new Trial(this.#round).train(rate, { shape: [i, n] }, run)));
+    const trials = await Promise.all(
+      rates.map((rate, i) => new Trial(this.#round).train(rate, { shape: [i, n] }, run)),
+    );
     const best = Math.max(...trials.map(({ score }) => score));
     twin.point("best", best);
     twin.point("all.mean", n / 7);
@@ -246,11 +290,22 @@ class Sweep {
 }
 
 /** Runs the program; `openRuns` are left to the tracker's shutdown. */
-export async function logWidely(tracker: Tracker, trackingUri: string, rounds: number, openRuns: number): Promise<Model> {
+export async function logWidely(
+  tracker: Tracker,
+  trackingUri: string,
+  rounds: number,
+  openRuns: number,
+): Promise<Model> {
   const model: Model = new Map();
-  await tracker.run(() => Promise.all(Array.from({ length: rounds }, (_, seed) => new Round(seed, model).go(trackingUri))));
+  await tracker.run(() =>
+    Promise.all(Array.from({ length: rounds }, (_, seed) => new Round(seed, model).go(trackingUri))),
+  );
   for (let i = 0; i < openRuns; i++) {
-    const twin = new Round(i, model).twin(tracker.startRun({ experiment: "Wide A", runName: "left open" }), "Wide A", "left open");
+    const twin = new Round(i, model).twin(
+      tracker.startRun({ experiment: "Wide A", runName: "left open" }),
+      "Wide A",
+      "left open",
+    );
     twin.metric("open", i);
     twin.expected.tags["pulse.partial"] = "true";
   }

@@ -13,7 +13,10 @@ const ROUNDS = 14;
 const OPEN_RUNS = 3;
 
 const folder = temporaryFolder("wide");
-const paths: Record<Which, string> = { newest: join(folder, "wide.db"), old: join(temporaryFolder("wide-copy"), "wide.db") };
+const paths: Record<Which, string> = {
+  newest: join(folder, "wide.db"),
+  old: join(temporaryFolder("wide-copy"), "wide.db"),
+};
 
 const tracker = createTracker({ trackingUri: uriOf(paths.newest), logger: { warn: () => {} } });
 const startingPeers = startPeers();
@@ -50,7 +53,11 @@ test("a character that cannot be stored costs the text nothing else", async () =
   const path = join(temporaryFolder("odd"), "odd.db");
   const odd = createTracker({ trackingUri: uriOf(path), logger: { warn: () => {} } });
   odd.withRun(
-    { experiment: "odd", params: { nul: "before \0 after", half: "before \ud83d after" }, tags: { nul: "before \0 after" } },
+    {
+      experiment: "odd",
+      params: { nul: "before \0 after", half: "before \ud83d after" },
+      tags: { nul: "before \0 after" },
+    },
     () => {},
   );
   await odd.shutdown();
@@ -68,7 +75,10 @@ interface FoundRun {
     readonly start_time: number;
     readonly end_time: number;
   };
-  readonly data: Record<"params" | "tags" | "metrics", { readonly key: string; readonly value: string | number }[] | undefined>;
+  readonly data: Record<
+    "params" | "tags" | "metrics",
+    { readonly key: string; readonly value: string | number }[] | undefined
+  >;
 }
 
 test("mlflow server answers a search for all runs with their params, tags and latest metrics", async () => {
@@ -78,11 +88,15 @@ test("mlflow server answers a search for all runs with their params, tags and la
     const response = await fetch(`${server.url}/api/2.0/mlflow/runs/search`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ experiment_ids: experiments.map(({ experiment_id }) => experiment_id), max_results: 1_000 }),
+      body: JSON.stringify({
+        experiment_ids: experiments.map(({ experiment_id }) => experiment_id),
+        max_results: 1_000,
+      }),
     });
     assert.equal(response.status, 200, server.log());
     const found = ((await response.json()) as { runs: FoundRun[] }).runs;
-    const pairs = (list: { key: string; value: string | number }[] = []) => Object.fromEntries(list.map(({ key, value }) => [key, value]));
+    const pairs = (list: { key: string; value: string | number }[] = []) =>
+      Object.fromEntries(list.map(({ key, value }) => [key, value]));
     const shown = found.map(({ info, data }) => [
       info.run_id,
       info.status,

@@ -1,4 +1,5 @@
-// A program that logs with the default tracker, whose target the environment names; its last line says what it has logged, as JSON.
+// A program that logs with the default tracker, whose target the environment names; its last line says what it has
+// logged, as JSON.
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { flush, startRun, stats, withRun } from "../../src/index.js";

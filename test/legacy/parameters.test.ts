@@ -205,6 +205,9 @@ test("where nobody else decorates the method or its class, what stands on parame
 
 test("with PULSE_MLFLOW=off they leave every method as it is", () => {
   const program = fileURLToPath(new URL("off.js", import.meta.url));
-  const { stdout, stderr } = spawnSync(process.execPath, [program], { encoding: "utf8", env: { ...process.env, PULSE_MLFLOW: "off" } });
+  const { stdout, stderr } = spawnSync(process.execPath, [program], {
+    encoding: "utf8",
+    env: { ...process.env, PULSE_MLFLOW: "off" },
+  });
   assert.equal(stdout, "true 6\n", stderr);
 });

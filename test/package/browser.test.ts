@@ -1,4 +1,5 @@
-// What browsers and edge runtimes get must be there for each name of the package, and do what that does while tracking is off.
+// What browsers and edge runtimes get must be there for each name of the package, and do what that does while tracking
+// is off.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -33,7 +33,15 @@ for (const [source, load] of [
       writeFileSync(entry, PROGRAM(load));
       const place = mkdtempSync(join(folder, "installed-"));
       const outfile = join(place, format === "esm" ? "app.mjs" : "app.cjs");
-      await build({ entryPoints: [entry], outfile, bundle: true, format, platform: "node", logLevel: "silent", minify: true });
+      await build({
+        entryPoints: [entry],
+        outfile,
+        bundle: true,
+        format,
+        platform: "node",
+        logLevel: "silent",
+        minify: true,
+      });
       rmSync(built, { recursive: true });
       mkdirSync(join(place, "node_modules", "@photostructure"), { recursive: true });
       for (const name of ["@photostructure/sqlite", "node-gyp-build"])
@@ -43,14 +51,22 @@ for (const [source, load] of [
       writeFileSync(join(folder, "parts", "yaml.cjs"), 'throw new Error("somebody else\'s file was loaded");');
       const cwd = mkdtempSync(join(folder, "started-"));
       const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder };
-      // As the program, by a path as people type it, and loaded by another program that lies elsewhere, as functions in a cloud are.
+      // As the program, by a path as people type it, and loaded by another program that lies elsewhere, as functions in
+      // a cloud are.
       const launcher = join(mkdtempSync(join(folder, "launcher-")), "launch.mjs");
       writeFileSync(launcher, `await import(${JSON.stringify(pathToFileURL(outfile).href)});`);
       for (const program of [outfile, relative(realpathSync(cwd), realpathSync(outfile)), launcher]) {
-        const { status, stderr } = spawnSync(process.execPath, [program], { cwd, env, encoding: "utf8", timeout: 60_000 });
+        const { status, stderr } = spawnSync(process.execPath, [program], {
+          cwd,
+          env,
+          encoding: "utf8",
+          timeout: 60_000,
+        });
         assert.equal(status, 0, stderr);
         assert.equal(stderr, "");
-        assert.deepEqual(query(join(cwd, "mlflow.db"), "SELECT name, status FROM runs"), [{ name: "bundled", status: "FINISHED" }]);
+        assert.deepEqual(query(join(cwd, "mlflow.db"), "SELECT name, status FROM runs"), [
+          { name: "bundled", status: "FINISHED" },
+        ]);
         for (const name of readdirSync(cwd)) rmSync(join(cwd, name), { recursive: true });
       }
     });
@@ -63,9 +79,21 @@ test("a program without the driver ends as if nothing were, and is told from whe
   writeFileSync(join(built, "program.mjs"), PROGRAM('import { withRun } from "pulse-mlflow";'));
   const place = mkdtempSync(join(folder, "without-"));
   const outfile = join(place, "app.mjs");
-  await build({ entryPoints: [join(built, "program.mjs")], outfile, bundle: true, format: "esm", platform: "node", logLevel: "silent" });
+  await build({
+    entryPoints: [join(built, "program.mjs")],
+    outfile,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    logLevel: "silent",
+  });
   const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: join(place, "state") };
-  const { status, stderr } = spawnSync(process.execPath, [outfile], { cwd: place, env, encoding: "utf8", timeout: 60_000 });
+  const { status, stderr } = spawnSync(process.execPath, [outfile], {
+    cwd: place,
+    env,
+    encoding: "utf8",
+    timeout: 60_000,
+  });
   assert.equal(status, 0, stderr);
   assert.ok(stderr.includes(`@photostructure/sqlite is not found from ${realpathSync(place)} (Node `), stderr);
   assert.equal(stderr.match(/npm install/g)?.length, 1, stderr);

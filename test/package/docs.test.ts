@@ -9,12 +9,15 @@ const root = process.cwd();
 const folder = mkdtempSync(join(tmpdir(), "pulse-docs-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Every TypeScript block of the README and the guides, and every `@example` of a docstring, as a program of its own. */
+/**
+ * Every TypeScript block of the README and the guides, and every `@example` of a docstring, as a program of its own.
+ */
 function examples(dialect: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const file of ["README.md", ...readdirSync("docs").map((name) => `docs/${name}`)])
     for (const [, only, code] of readFileSync(file, "utf8").matchAll(/```ts(?: (\w+))?\n([\s\S]*?)```/g))
-      if (only === undefined || only === dialect) found.set(`${file.replace(/\W/g, "-")}-${found.size + 1}`, String(code));
+      if (only === undefined || only === dialect)
+        found.set(`${file.replace(/\W/g, "-")}-${found.size + 1}`, String(code));
   for (const file of readdirSync("src", { recursive: true }).map(String)) {
     if (!file.endsWith(".ts")) continue;
     for (const [, comment] of readFileSync(join("src", file), "utf8").matchAll(/@example\n([\s\S]*?)\*\//g)) {
@@ -29,13 +32,17 @@ function examples(dialect: string): Map<string, string> {
 /** Docstrings leave out what stands around them: imports of this package, and a thing or two they talk about. */
 function preamble(code: string): string {
   const entry = readFileSync("dist/esm/index.js", "utf8");
-  const names = [...entry.matchAll(/export ?\{([^}]*)\}/g)].flatMap(([, list]) => String(list).split(",")).map((name) => name.trim());
+  const names = [...entry.matchAll(/export ?\{([^}]*)\}/g)]
+    .flatMap(([, list]) => String(list).split(","))
+    .map((name) => name.trim());
   const used = names.filter((name) => name !== "" && new RegExp(`(?<!\\.)\\b${name}\\b`).test(code));
   const context = [
     /\brun\./.test(code) && !/\brun\b[^.]*=>|run = /.test(code)
       ? 'import { startRun as open } from "pulse-mlflow";\nconst run = open();'
       : "",
-    /\b(writeFileSync|mkdirSync)\b/.test(code) && !code.includes("node:fs") ? 'import { mkdirSync, writeFileSync } from "node:fs";' : "",
+    /\b(writeFileSync|mkdirSync)\b/.test(code) && !code.includes("node:fs")
+      ? 'import { mkdirSync, writeFileSync } from "node:fs";'
+      : "",
     /\bsocket\b/.test(code) ? 'import { EventEmitter } from "node:events";\nconst socket = new EventEmitter();' : "",
   ];
   const imports = used.length > 0 ? `import { ${used.join(", ")} } from "pulse-mlflow";\n` : "";
@@ -62,7 +69,14 @@ for (const [dialect, flags] of [
     const tsc = spawnSync(
       process.execPath,
       [
-        ...[join(root, "node_modules/typescript/bin/tsc"), "--ignoreConfig", "--strict", "--skipLibCheck", "--target", "es2022"],
+        ...[
+          join(root, "node_modules/typescript/bin/tsc"),
+          "--ignoreConfig",
+          "--strict",
+          "--skipLibCheck",
+          "--target",
+          "es2022",
+        ],
         ...[
           "--lib",
           "es2022,esnext.disposable",
@@ -79,7 +93,10 @@ for (const [dialect, flags] of [
     );
     assert.equal(tsc.status, 0, tsc.stdout);
     for (const file of files) {
-      const { status, stderr } = spawnSync(process.execPath, [file.replace(/\.ts$/, ".js")], { cwd: project, encoding: "utf8" });
+      const { status, stderr } = spawnSync(process.execPath, [file.replace(/\.ts$/, ".js")], {
+        cwd: project,
+        encoding: "utf8",
+      });
       assert.equal(status, 0, `${file}\n${stderr}`);
       assert.equal(stderr, "", file);
     }

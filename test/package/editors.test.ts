@@ -80,7 +80,8 @@ function languageService(ts: Compiler, file: string, legacy: boolean): Compiler 
     useCaseSensitiveFileNames: () => sys.useCaseSensitiveFileNames,
     getScriptFileNames: () => [file],
     getScriptVersion: () => "1",
-    getScriptSnapshot: (path: string) => (sys.fileExists(path) ? ts.ScriptSnapshot.fromString(sys.readFile(path)) : undefined),
+    getScriptSnapshot: (path: string) =>
+      sys.fileExists(path) ? ts.ScriptSnapshot.fromString(sys.readFile(path)) : undefined,
     getCurrentDirectory: () => folder,
     getDefaultLibFileName: ts.getDefaultLibFilePath,
     getCompilationSettings: () => ({
@@ -106,7 +107,9 @@ for (const version of ["6", "5.9"]) {
         wrong.map(({ messageText }) => messageText),
         [],
       );
-      for (const [line, name] of [...program.matchAll(/^.*\/\*(\w+)\*\/.*$/gm)].map(([text, found]) => [text, String(found)] as const)) {
+      for (const [line, name] of [...program.matchAll(/^.*\/\*(\w+)\*\/.*$/gm)].map(
+        ([text, found]) => [text, String(found)] as const,
+      )) {
         const at = program.indexOf(line) + line.indexOf(name);
         const info = service.getQuickInfoAtPosition(file, at) as QuickInfo;
         const documentation = textOf(info.documentation);
@@ -116,7 +119,9 @@ for (const version of ["6", "5.9"]) {
         if (/^[LT]/.test(name)) assert.match(example, new RegExp(`@${name}\\(`), line);
       }
       for (const { index, 1: name } of program.matchAll(/\/\*offers (\w+)\*\//g)) {
-        const offered = service.getCompletionsAtPosition(file, index, {}) as { entries: { name: string }[] } | undefined;
+        const offered = service.getCompletionsAtPosition(file, index, {}) as
+          | { entries: { name: string }[] }
+          | undefined;
         const names = offered?.entries.map((entry) => entry.name) ?? [];
         assert.ok(names.includes(String(name)) && names.length < 20, `${name}: ${names.slice(0, 30)}`);
       }
@@ -142,8 +147,11 @@ test("no example is cut off in editors at a decorator", async () => {
     }
     if (deep) for (const member of target.members?.values() ?? []) look(member, false);
   };
-  const declarations = program_.getSourceFiles().filter((each: { fileName: string }) => each.fileName.startsWith(`${process.cwd()}/dist/`));
+  const declarations = program_
+    .getSourceFiles()
+    .filter((each: { fileName: string }) => each.fileName.startsWith(`${process.cwd()}/dist/`));
   for (const each of declarations)
-    for (const symbol of checker.getExportsOfModule(checker.getSymbolAtLocation(each) ?? { exports: new Map() })) look(symbol, true);
+    for (const symbol of checker.getExportsOfModule(checker.getSymbolAtLocation(each) ?? { exports: new Map() }))
+      look(symbol, true);
   assert.ok(examples >= 20, `${examples} examples`);
 });

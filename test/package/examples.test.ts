@@ -21,7 +21,16 @@ function logExperiment(...args: string[]): { status: number | null; stdout: stri
 
 test("log-experiment logs what the command line says and prints where it is", () => {
   const { status, stdout, stderr } = logExperiment(
-    ...["--experiment", "PulseMetaLearning", "--run-name", "trial-1", "--param", "lr=0.1", "--param", "run_type=meta-learning"],
+    ...[
+      "--experiment",
+      "PulseMetaLearning",
+      "--run-name",
+      "trial-1",
+      "--param",
+      "lr=0.1",
+      "--param",
+      "run_type=meta-learning",
+    ],
     ...["--metric", "avg_confidence=0.85", "--metric", "avg_fragility=0.12", "--tag", "note=a=b"],
   );
   assert.equal(status, 0, stderr);
@@ -39,11 +48,16 @@ test("log-experiment prints the run's page on a server", async () => {
   const server = await FakeMlflow.start();
   try {
     const program = join(process.cwd(), "build/examples/log-experiment.js");
-    const child = spawn(process.execPath, [program, "--experiment", "X", "--tracking-uri", server.url], { cwd: folder });
+    const child = spawn(process.execPath, [program, "--experiment", "X", "--tracking-uri", server.url], {
+      cwd: folder,
+    });
     const [lines] = await Promise.all([child.stdout.setEncoding("utf8").toArray(), once(child, "close")]);
     const [run] = server.runs.values();
     const stdout = lines.join("");
-    assert.ok(stdout.endsWith(`         at:  ${server.url}/#/experiments/${run?.experimentId}/runs/${run?.id}\n`), stdout);
+    assert.ok(
+      stdout.endsWith(`         at:  ${server.url}/#/experiments/${run?.experimentId}/runs/${run?.id}\n`),
+      stdout,
+    );
     assert.doesNotMatch(stdout, /mlflow ui/);
   } finally {
     server.close();
@@ -70,7 +84,11 @@ test("log-experiment ends with a clear error and exit code 1 for what it cannot 
 test("from-mlflow-js: both steps away from mlflow-js store the same curve", () => {
   const program = join(process.cwd(), "build/examples/from-mlflow-js.js");
   const place = mkdtempSync(join(folder, "from-"));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { cwd: place, encoding: "utf8", timeout: 30_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], {
+    cwd: place,
+    encoding: "utf8",
+    timeout: 30_000,
+  });
   assert.equal(status, 0, stderr);
   assert.equal(stderr, "");
   assert.match(stdout, /2 runs with 4 params and 40 metric values\.\nAll \d+ changes are stored\./);

@@ -32,7 +32,8 @@ const EXPORTS = [
 test("both builds export exactly the public names, and the same ones", async () => {
   const esm = (await import(`${process.cwd()}/dist/esm/index.js`)) as object;
   const cjs = (await import(`${process.cwd()}/dist/cjs/index.js`)) as { default: object };
-  for (const name of EXPORTS) assert.ok(name in cjs, `${name} is hidden from ES modules that import the CommonJS build`);
+  for (const name of EXPORTS)
+    assert.ok(name in cjs, `${name} is hidden from ES modules that import the CommonJS build`);
   assert.deepEqual(Object.keys(esm).sort(), EXPORTS);
   assert.deepEqual(
     Object.keys(cjs.default)

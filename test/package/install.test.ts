@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, normalize } from "node:path";
 import { after, before, test } from "node:test";
@@ -18,7 +28,8 @@ function run(command: string, args: readonly string[], cwd: string): string {
   return stdout;
 }
 
-// The built package as a user gets it, unpacked into an otherwise empty project; its optional driver is linked from here.
+// The built package as a user gets it, unpacked into an otherwise empty project; its optional driver is linked from
+// here.
 before(() => {
   run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder, "--loglevel=error"], root);
   tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "");
@@ -141,8 +152,11 @@ for (const version of ["5.9", "6", "7"])
       `SELECT experiment_id, e.name, status, (SELECT count(*) FROM params p WHERE p.run_uuid = r.run_uuid) AS params,
          (SELECT count(*) FROM metrics m WHERE m.run_uuid = r.run_uuid) AS metrics FROM runs r JOIN experiments e USING (experiment_id)`,
     );
-    const [, id] = /^ *http:\/\/127\.0\.0\.1:5000\/#\/experiments\/(\d+)\/runs\?workflowType=machine_learning$/m.exec(said) ?? [];
-    assert.deepEqual(rows, [{ experiment_id: Number(id), name: "PulseMetaLearning", status: "FINISHED", params: 3, metrics: 2 }]);
+    const [, id] =
+      /^ *http:\/\/127\.0\.0\.1:5000\/#\/experiments\/(\d+)\/runs\?workflowType=machine_learning$/m.exec(said) ?? [];
+    assert.deepEqual(rows, [
+      { experiment_id: Number(id), name: "PulseMetaLearning", status: "FINISHED", params: 3, metrics: 2 },
+    ]);
     const [command] = /mlflow ui .*/.exec(said) ?? [];
     assert.ok(look.includes(`\n${command} `), "it is looked at as the program says");
 
@@ -186,7 +200,8 @@ test("every link of the README and the texts leads to what is in the package", (
       followed++;
       const [path, anchor] = link.split("#");
       const target = path === "" ? text : normalize(join(text, "..", String(path)));
-      if (!existsSync(join(base, target)) || (anchor !== undefined && !anchors(target).has(anchor))) dead.push(`${text}: ${link}`);
+      if (!existsSync(join(base, target)) || (anchor !== undefined && !anchors(target).has(anchor)))
+        dead.push(`${text}: ${link}`);
     }
   }
   assert.deepEqual(dead, []);
@@ -196,7 +211,9 @@ test("every link of the README and the texts leads to what is in the package", (
 const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, "");
 
 test("the package says where it comes from and where bugs are told", () => {
-  const { repository, bugs, homepage } = JSON.parse(readFileSync(join(folder, "node_modules/pulse-mlflow/package.json"), "utf8"));
+  const { repository, bugs, homepage } = JSON.parse(
+    readFileSync(join(folder, "node_modules/pulse-mlflow/package.json"), "utf8"),
+  );
   const home = "https://github.com/pulse-mlflow/pulse-mlflow";
   assert.deepEqual([repository.url, bugs, homepage], [`git+${home}.git`, `${home}/issues`, `${home}#readme`]);
 });

@@ -9,7 +9,8 @@ const folder = mkdtempSync(join(tmpdir(), "pulse-runner-"));
 after(() => rmSync(folder, { recursive: true }));
 
 for (const name of ["scripts", "node_modules/typescript/bin"]) mkdirSync(join(folder, name), { recursive: true });
-for (const name of ["test.mjs", "python.mjs", "needs.mjs"]) copyFileSync(join("scripts", name), join(folder, "scripts", name));
+for (const name of ["test.mjs", "python.mjs", "needs.mjs"])
+  copyFileSync(join("scripts", name), join(folder, "scripts", name));
 writeFileSync(
   join(folder, "scripts/parts.mjs"),
   `import { writeFileSync } from "node:fs";
@@ -31,7 +32,10 @@ writeFileSync(
 function script(name: string, ...args: string[]): { status: number | null; stdout: string } {
   // No Python here, and no sign that this is a test itself.
   const { NODE_TEST_CONTEXT: _context, CI: _ci, ...env } = process.env;
-  return spawnSync(process.execPath, [join(folder, "scripts", name), ...args], { encoding: "utf8", env: { ...env, PATH: folder } });
+  return spawnSync(process.execPath, [join(folder, "scripts", name), ...args], {
+    encoding: "utf8",
+    env: { ...env, PATH: folder },
+  });
 }
 
 test("the tests tell of each file that has ended, also where nobody watches", () => {

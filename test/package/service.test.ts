@@ -98,14 +98,20 @@ function assertStored(server: FakeMlflow, { calls, stats }: Outcome): void {
   assert.equal(own.length + sum(folded.map(foldedCalls)), calls.made);
   const failed = own.filter(({ status }) => status === "FAILED").length;
   assert.equal(failuresIn(folded.map(errorsOf), failed), calls.fallback + calls.broken);
-  assert.ok(own.every(({ status, params }) => /^(FINISHED|FAILED)$/.test(status) && params.has("user") && params.get("model") === "toy-1"));
+  assert.ok(
+    own.every(
+      ({ status, params }) =>
+        /^(FINISHED|FAILED)$/.test(status) && params.has("user") && params.get("model") === "toy-1",
+    ),
+  );
   // The process ends, but no call of these was cut short.
   assert.deepEqual(new Set(folded.map(({ status }) => status)), new Set(["FINISHED"]));
   assert.ok(folded.every(({ tags }) => !tags.has("pulse.partial")));
 }
 
 const foldedCalls = ({ tags }: FakeRun): number => Number(tags.get("pulse.folded"));
-const errorsOf = ({ metrics }: FakeRun): number => Number([...metrics.values()].find(({ key }) => key === "errors")?.value);
+const errorsOf = ({ metrics }: FakeRun): number =>
+  Number([...metrics.values()].find(({ key }) => key === "errors")?.value);
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** How many calls failed: those that are folded, and those that are runs of their own. */
@@ -126,7 +132,8 @@ describe("the service example", () => {
     assert.deepEqual([stats.pending, stats.dropped, stats.rejected, kept], [0, 0, 0, undefined]);
     assert.deepEqual(Object.keys(stats.warnings), ["STORE_UNAVAILABLE"]);
     assert.ok(waiting.values > 20 && waiting.outboxBytes > 0, JSON.stringify(waiting));
-    for (const run of stored.folded) assert.ok(run.calls < 100 || (run.p50 >= 1 && run.p99 >= run.p50), JSON.stringify(run));
+    for (const run of stored.folded)
+      assert.ok(run.calls < 100 || (run.p50 >= 1 && run.p99 >= run.p50), JSON.stringify(run));
     const failed = sum(stored.failures.map(({ users }) => users.length));
     assert.equal(
       failuresIn(

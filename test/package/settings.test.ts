@@ -1,4 +1,5 @@
-// Programs with the settings that people have: what `tsc --init` writes, with less, with more, and in JavaScript with comments.
+// Programs with the settings that people have: what `tsc --init` writes, with less, with more, and in JavaScript with
+// comments.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -15,8 +16,10 @@ let typescript: ReadonlyMap<string, string>;
 before(async () => {
   typescript = await compilers();
   mkdirSync(join(folder, "node_modules/pulse-mlflow"), { recursive: true });
-  for (const name of ["dist", "package.json"]) cpSync(name, join(folder, "node_modules/pulse-mlflow", name), { recursive: true });
-  for (const name of ["@types", "undici-types"]) symlinkSync(join(process.cwd(), "node_modules", name), join(folder, "node_modules", name));
+  for (const name of ["dist", "package.json"])
+    cpSync(name, join(folder, "node_modules/pulse-mlflow", name), { recursive: true });
+  for (const name of ["@types", "undici-types"])
+    symlinkSync(join(process.cwd(), "node_modules", name), join(folder, "node_modules", name));
 });
 
 const PROGRAM = `import { LogMetric, type MetricOptions, logExperiment, TrackedExperiment, tracked, withRun } from "pulse-mlflow";
@@ -58,7 +61,15 @@ export const done = result;
 
 /** Compiles a program as its project says; gives what the compiler says. */
 function compile(version: string, project: string, ...flags: string[]): string {
-  const args = [join(typescript.get(version) ?? "", "bin/tsc"), "-p", project, "--noEmit", "--pretty", "false", ...flags];
+  const args = [
+    join(typescript.get(version) ?? "", "bin/tsc"),
+    "-p",
+    project,
+    "--noEmit",
+    "--pretty",
+    "false",
+    ...flags,
+  ];
   return spawnSync(process.execPath, args, { cwd: project, encoding: "utf8" }).stdout;
 }
 
@@ -67,7 +78,8 @@ function projectOf(name: string, text: string, compilerOptions?: Record<string, 
   const project = mkdtempSync(join(folder, "project-"));
   writeFileSync(join(project, "package.json"), '{ "type": "module" }');
   writeFileSync(join(project, name), text);
-  if (compilerOptions) writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: [name] }));
+  if (compilerOptions)
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: [name] }));
   return project;
 }
 
@@ -92,14 +104,19 @@ const SETTINGS: Record<string, Record<string, unknown>> = {
 for (const version of VERSIONS) {
   test(`TypeScript ${version}: a program compiles with what its tsc --init writes, the declarations too`, () => {
     const project = projectOf("program.ts", PROGRAM);
-    const { status } = spawnSync(process.execPath, [join(typescript.get(version) ?? "", "bin/tsc"), "--init"], { cwd: project });
+    const { status } = spawnSync(process.execPath, [join(typescript.get(version) ?? "", "bin/tsc"), "--init"], {
+      cwd: project,
+    });
     assert.equal(status, 0);
     assert.match(readFileSync(join(project, "tsconfig.json"), "utf8"), /"types": \[\]/);
     assert.equal(compile(version, project, "--skipLibCheck", "false"), "");
   });
 
   test(`TypeScript ${version}: JavaScript with comments is checked`, () => {
-    assert.equal(compile(version, projectOf("program.js", JAVASCRIPT, { ...README, allowJs: true, checkJs: true })), "");
+    assert.equal(
+      compile(version, projectOf("program.js", JAVASCRIPT, { ...README, allowJs: true, checkJs: true })),
+      "",
+    );
   });
 }
 

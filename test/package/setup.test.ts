@@ -9,7 +9,9 @@ const folder = mkdtempSync(join(tmpdir(), "pulse-setup-"));
 after(() => rmSync(folder, { recursive: true }));
 
 function setup(): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, "scripts/setup.mjs")], { encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, "scripts/setup.mjs")], {
+    encoding: "utf8",
+  });
   assert.equal(status, 0, stderr);
   return stdout;
 }
@@ -18,7 +20,11 @@ test("installing leaves the lock file as it is, whatever npm would make of it", 
   const dependencies = { a: "file:a" };
   const project = { name: "clone", version: "1.0.0" };
   // One that npm writes in another way when it writes it: in lines, and with what it finds in the packages.
-  const packages = { "": { ...project, dependencies }, a: { version: "1.0.0" }, "node_modules/a": { resolved: "a", link: true } };
+  const packages = {
+    "": { ...project, dependencies },
+    a: { version: "1.0.0" },
+    "node_modules/a": { resolved: "a", link: true },
+  };
   const lock = JSON.stringify({ ...project, lockfileVersion: 3, requires: true, packages });
   for (const name of ["scripts", "a"]) mkdirSync(join(folder, name));
   copyFileSync("scripts/setup.mjs", join(folder, "scripts/setup.mjs"));

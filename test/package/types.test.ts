@@ -17,7 +17,8 @@ before(async () => {
   // The programs of test/types as a user has them, with the package as it is built.
   symlinkSync(join(process.cwd(), "node_modules"), join(folder, "node_modules"));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  for (const name of readdirSync("test/types").filter((file) => file.endsWith(".ts"))) writeFileSync(join(folder, name), programText(name));
+  for (const name of readdirSync("test/types").filter((file) => file.endsWith(".ts")))
+    writeFileSync(join(folder, name), programText(name));
 });
 
 const programText = (name: string): string =>
@@ -29,7 +30,13 @@ const programText = (name: string): string =>
 /** Compiles programs; gives what the compiler says. */
 function compile(version: string, flags: readonly string[], programs: readonly string[]): string {
   const args = [
-    ...[join(typescript.get(version) ?? "", "bin/tsc"), ...(version === "5.9" ? [] : ["--ignoreConfig"]), "--noEmit", "--pretty", "false"],
+    ...[
+      join(typescript.get(version) ?? "", "bin/tsc"),
+      ...(version === "5.9" ? [] : ["--ignoreConfig"]),
+      "--noEmit",
+      "--pretty",
+      "false",
+    ],
     ...["--target", "es2023", "--lib", "es2023,esnext.disposable", "--module", "nodenext", "--types", "node"],
     ...[...flags, ...programs.map((name) => `${name}.ts`)],
   ];
@@ -48,15 +55,28 @@ for (const version of versions) {
         const says = /^ *\/\/ (\S+) says: (.*)$/.exec(line);
         if (says) expected.set(index + 2, says);
       });
-      const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--skipLibCheck", "false"];
+      const strict = [
+        "--strict",
+        "--exactOptionalPropertyTypes",
+        "--noUncheckedIndexedAccess",
+        "--skipLibCheck",
+        "false",
+      ];
       // In the other programs what must compile does, and what must not does not.
-      const said = compile(version, [...strict, ...flags], [...programs, dialect, "strict", "messages"]).split(/\n(?=\S)/);
-      const found = said.map((text) => /^messages\.ts\((\d+),(\d+)\): ([\s\S]*)$/.exec(text.trimEnd()) ?? assert.fail(text));
+      const said = compile(version, [...strict, ...flags], [...programs, dialect, "strict", "messages"]).split(
+        /\n(?=\S)/,
+      );
+      const found = said.map(
+        (text) => /^messages\.ts\((\d+),(\d+)\): ([\s\S]*)$/.exec(text.trimEnd()) ?? assert.fail(text),
+      );
       const places = found.map(([, line]) => Number(line));
       assert.deepEqual(places, [...expected.keys()], said.join("\n"));
       for (const [whole, line, column, message] of found) {
         const [, blamed, texts] = expected.get(Number(line)) ?? [];
-        assert.ok(lines[Number(line) - 1]?.slice(Number(column) - 1).startsWith(String(blamed)), `not ${blamed} is blamed:\n${whole}`);
+        assert.ok(
+          lines[Number(line) - 1]?.slice(Number(column) - 1).startsWith(String(blamed)),
+          `not ${blamed} is blamed:\n${whole}`,
+        );
         let at = 0;
         for (const text of String(texts).split(" … ")) {
           at = String(message).indexOf(text, at);
@@ -72,15 +92,26 @@ for (const version of versions) {
 }
 
 test("the declarations of every entry compile by themselves", () => {
-  const exported = JSON.parse(readFileSync("package.json", "utf8")).exports as Record<string, Record<string, { types: string }>>;
-  const entries = Object.values(exported).flatMap((entry) => [entry["import"], entry["require"]].flatMap((way) => way?.types ?? []));
+  const exported = JSON.parse(readFileSync("package.json", "utf8")).exports as Record<
+    string,
+    Record<string, { types: string }>
+  >;
+  const entries = Object.values(exported).flatMap((entry) =>
+    [entry["import"], entry["require"]].flatMap((way) => way?.types ?? []),
+  );
   assert.ok(entries.length >= 6);
   entries.forEach((entry, i) => {
-    writeFileSync(join(folder, `entry${i}.ts`), `export * from "${process.cwd()}/${entry.replace(/d\.(c?)ts$/, "$1js")}";\n`);
+    writeFileSync(
+      join(folder, `entry${i}.ts`),
+      `export * from "${process.cwd()}/${entry.replace(/d\.(c?)ts$/, "$1js")}";\n`,
+    );
   });
   const programs = entries.map((_, i) => `entry${i}`);
   for (const version of versions)
-    assert.equal(compile(version, ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false"], programs), "");
+    assert.equal(
+      compile(version, ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false"], programs),
+      "",
+    );
 });
 
 test("without strict, too, everything that compiles does", () => {
@@ -107,11 +138,31 @@ test("decorators and tracked functions can be exported by who emits declarations
   for (const version of versions)
     for (const flags of Object.values(dialects)) {
       const args = [
-        ...[join(typescript.get(version) ?? "", "bin/tsc"), ...(version === "5.9" ? [] : ["--ignoreConfig"]), "--declaration"],
-        ...["--emitDeclarationOnly", "--preserveSymlinks", "--strict", "--target", "es2023", "--module", "nodenext", "--types", "node"],
+        ...[
+          join(typescript.get(version) ?? "", "bin/tsc"),
+          ...(version === "5.9" ? [] : ["--ignoreConfig"]),
+          "--declaration",
+        ],
+        ...[
+          "--emitDeclarationOnly",
+          "--preserveSymlinks",
+          "--strict",
+          "--target",
+          "es2023",
+          "--module",
+          "nodenext",
+          "--types",
+          "node",
+        ],
       ];
-      const { stdout } = spawnSync(process.execPath, [...args, ...flags, "exported.ts"], { cwd: user, encoding: "utf8" });
+      const { stdout } = spawnSync(process.execPath, [...args, ...flags, "exported.ts"], {
+        cwd: user,
+        encoding: "utf8",
+      });
       assert.equal(stdout, "", version);
-      assert.match(readFileSync(join(user, "exported.d.ts"), "utf8"), /Timed\(name: string\): import\("pulse-mlflow"\)\.Applied</);
+      assert.match(
+        readFileSync(join(user, "exported.d.ts"), "utf8"),
+        /Timed\(name: string\): import\("pulse-mlflow"\)\.Applied</,
+      );
     }
 });

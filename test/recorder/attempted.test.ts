@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { trackerOn } from "../../src/tracker.js";

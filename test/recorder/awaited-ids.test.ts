@@ -16,10 +16,20 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Runs the program; it gives up a store that takes nothing after `exitTimeoutMs`, which is shorter than one answer takes. */
+/**
+ * Runs the program; it gives up a store that takes nothing after `exitTimeoutMs`, which is shorter than one answer
+ * takes.
+ */
 async function play(runs: number, how: string, config: PulseConfig = {}): Promise<Ended> {
-  const given: PulseConfig = { trackingUri: server.url, exitTimeoutMs: 100, outbox: { folder: newFolder() }, ...config };
-  const child = spawn(process.execPath, [program, JSON.stringify(given), String(runs), how], { stdio: ["ignore", "pipe", "pipe"] });
+  const given: PulseConfig = {
+    trackingUri: server.url,
+    exitTimeoutMs: 100,
+    outbox: { folder: newFolder() },
+    ...config,
+  };
+  const child = spawn(process.execPath, [program, JSON.stringify(given), String(runs), how], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const out = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) child[name].on("data", (data) => (out[name] += data));
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
@@ -45,7 +55,11 @@ for (const delayMs of [0, 250]) {
 }
 
 test("who waits for an id with a server that is not there hears so after requestTimeoutMs, and goes on", async () => {
-  const { code, lines, stderr } = await play(2, "", { trackingUri: "http://127.0.0.1:1", requestTimeoutMs: 300, flushIntervalMs: 50 });
+  const { code, lines, stderr } = await play(2, "", {
+    trackingUri: "http://127.0.0.1:1",
+    requestTimeoutMs: 300,
+    flushIntervalMs: 50,
+  });
   assert.deepEqual({ code, lines }, { code: 0, lines: ["KEPT_FOR_LATER", "KEPT_FOR_LATER", "over"] }, stderr);
   const memory = await play(1, "", { trackingUri: "http://127.0.0.1:1", requestTimeoutMs: 300, durability: "memory" });
   assert.deepEqual([memory.code, memory.lines], [0, ["STORE_UNAVAILABLE", "over"]], memory.stderr);

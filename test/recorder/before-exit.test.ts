@@ -18,7 +18,10 @@ function play(body: string, uri: string): string[] {
     const open = startRun();
     let n = 0;
     process.on("beforeExit", () => { if (++n > 5) process.exit(9); console.log("report"); ${body} });`;
-  const { stdout, status } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8", timeout: 60_000 });
+  const { stdout, status } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+    encoding: "utf8",
+    timeout: 60_000,
+  });
   return [...stdout.trim().split("\n"), `code ${status}`];
 }
 
@@ -26,15 +29,19 @@ const WAYS = {
   "a run": 'withRun({ runName: "late" }, (run) => run.logMetric("n", 1));',
   "an open run": 'startRun({ runName: "late" }).end();',
   "a metric of a run that is open": 'open.logMetric("n", 1);',
-  "a run behind microtasks": 'Promise.resolve().then(() => Promise.resolve()).then(() => withRun({ runName: "late" }, () => 1));',
+  "a run behind microtasks":
+    'Promise.resolve().then(() => Promise.resolve()).then(() => withRun({ runName: "late" }, () => 1));',
 };
 
 for (const [what, body] of Object.entries(WAYS))
   test(`a beforeExit listener that records ${what} is called once by stores that write at once`, () => {
     const database = join(folder, `${Object.keys(WAYS).indexOf(what)}.db`);
-    for (const uri of ["memory:", "null:", `sqlite:///${database}`]) assert.deepEqual(play(body, uri), ["report", "code 0"], uri);
+    for (const uri of ["memory:", "null:", `sqlite:///${database}`])
+      assert.deepEqual(play(body, uri), ["report", "code 0"], uri);
     if (what === "a run")
-      assert.deepEqual(query(database, "SELECT name, status FROM runs WHERE name = 'late'"), [{ name: "late", status: "FINISHED" }]);
+      assert.deepEqual(query(database, "SELECT name, status FROM runs WHERE name = 'late'"), [
+        { name: "late", status: "FINISHED" },
+      ]);
   });
 
 test("with a server that is away such a listener does not keep the process either", () => {

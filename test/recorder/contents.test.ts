@@ -9,9 +9,9 @@ import { after, test } from "node:test";
 import sharp from "sharp";
 import type { PulseConfig } from "../../src/config/options.js";
 import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
+import { Staging } from "../../src/recorder/staging/staging.js";
+import { openSource, sourceFile } from "../../src/recorder/staging/upload-source.js";
 import { arrival } from "../../src/recorder/uploads/arrivals.js";
-import { Staging } from "../../src/recorder/uploads/staging.js";
-import { openSource, sourceFile } from "../../src/recorder/uploads/upload-source.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
@@ -38,7 +38,10 @@ function memory(config: PulseConfig = {}, store = new MemoryStore()) {
 test("a value is YAML by its name: what YAML 1.1 would misread is quoted, keys are sorted, secrets replaced", async () => {
   const { tracker, text, warnings } = memory();
   tracker.withRun({}, (run) => {
-    run.logDict({ no: "no", big: 1e21, small: -1e-7, at: new Date(0), b: [1, { c: null }], password: "hunter2hunter2" }, "c.yml");
+    run.logDict(
+      { no: "no", big: 1e21, small: -1e-7, at: new Date(0), b: [1, { c: null }], password: "hunter2hunter2" },
+      "c.yml",
+    );
     const shared = { x: 1 };
     run.logDict({ one: shared, two: shared }, "shared.YAML");
     run.logDict({ loss: Number.NaN, most: Infinity, least: -Infinity }, "numbers.yaml");
@@ -141,8 +144,14 @@ test("a stream that breaks off, or gives no bytes, stores nothing, fails nothing
   });
   await tracker.flush();
   assert.deepEqual(names(), []);
-  assert.match(String(stored().tags.get("pulse.artifact_failed.broken.txt")), /"broken\.txt" of run .* broke off: the wire is cut\./);
-  assert.match(warnings.join("\n"), /"numbers\.txt" of run .* broke off: a stream of bytes or texts is needed, this one gave 1\./);
+  assert.match(
+    String(stored().tags.get("pulse.artifact_failed.broken.txt")),
+    /"broken\.txt" of run .* broke off: the wire is cut\./,
+  );
+  assert.match(
+    warnings.join("\n"),
+    /"numbers\.txt" of run .* broke off: a stream of bytes or texts is needed, this one gave 1\./,
+  );
   assert.match(warnings.join("\n"), /logStream "text\.txt" needs a stream, got "text"; it is left out/);
   assert.equal(tracker.stats().rejected, 2);
 });
@@ -182,7 +191,10 @@ test("a stream longer than there is room for is left out and told, and so is one
   run.end();
   await tracker.shutdown();
   assert.deepEqual(names(), []);
-  assert.match(warnings.join("\n"), /There is no room for all of "long\.bin" of run .*maxPendingBytes.*ARTIFACT_REFUSED/);
+  assert.match(
+    warnings.join("\n"),
+    /There is no room for all of "long\.bin" of run .*maxPendingBytes.*ARTIFACT_REFUSED/,
+  );
   assert.match(warnings.join("\n"), /The program ended before all of "never\.txt" of run .* had come.*LOST_AT_EXIT/);
   void never;
 });
@@ -217,7 +229,11 @@ test("of a path the last call counts, also where a table is one of them", async 
 test("a file that is copied is the one of that moment, and of a link it is the file that counts", async () => {
   const { store, tracker } = kit({ exitTimeoutMs: 60_000 });
   const inside = mkdtempSync(join(apart, "links-"));
-  const [copied, target, link] = ["copied.bin", "v1.bin", "latest.bin"].map((name) => join(inside, name)) as [string, string, string];
+  const [copied, target, link] = ["copied.bin", "v1.bin", "latest.bin"].map((name) => join(inside, name)) as [
+    string,
+    string,
+    string,
+  ];
   tracker.withRun({ runName: "files" }, (run) => {
     for (let i = 0; i < 20; i++) {
       writeFileSync(copied, `OLD${"x".repeat(i * 20_000)}`);
@@ -285,7 +301,10 @@ test("a promise, a reader of options that throws and a name that is a file: URI 
   assert.match(warnings.join("\n"), /"file:x" begins as a file: URI/);
   configure({ trackingUri: "memory:" });
   const artifacts = { "a.json": Promise.resolve({ a: 1 }) } as never;
-  await assert.rejects(logExperiment({ experiment: "x", artifacts }), /"a\.json" needs a text, bytes, .*; got a promise/);
+  await assert.rejects(
+    logExperiment({ experiment: "x", artifacts }),
+    /"a\.json" needs a text, bytes, .*; got a promise/,
+  );
   await shutdown();
 });
 
@@ -334,7 +353,10 @@ test("a stream that breaks off when another file has taken its path is no loss",
   assert.deepEqual([artifacts, rejected, pending], [2, 0, 0]);
 });
 
-/** Takes chunks of 50,000 bytes while the disk has room for so many bytes; what is beside the outbox afterwards comes with it. */
+/**
+ * Takes chunks of 50,000 bytes while the disk has room for so many bytes; what is beside the outbox afterwards comes
+ * with it.
+ */
 async function arriving(chunks: number, { disk, inMemory }: { disk: number; inMemory: number }) {
   const outbox = join(mkdtempSync(join(folder, "arrivals-")), "a.outbox");
   let id = 0;
@@ -349,7 +371,8 @@ async function arriving(chunks: number, { disk, inMemory }: { disk: number; inMe
     const write = async (bytes: Uint8Array): Promise<void> => {
       const room = Math.max(0, disk - written);
       written += bytes.length;
-      if (bytes.length > room) throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+      if (bytes.length > room)
+        throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
       await writer.write(bytes);
     };
     return { ...writer, write };
@@ -358,7 +381,9 @@ async function arriving(chunks: number, { disk, inMemory }: { disk: number; inMe
     for (let i = 0; i < chunks; i++) yield Buffer.alloc(50_000, i);
   }
   const room = { staging, usable: () => true, inMemory, beside: () => 1e9 };
-  const came = await arrival("x", source(), room, { over: false, progress: () => undefined }).catch((error: unknown) => error);
+  const came = await arrival("x", source(), room, { over: false, progress: () => undefined }).catch(
+    (error: unknown) => error,
+  );
   return { came, left: readdirSync(`${outbox}.files`) };
 }
 
@@ -464,9 +489,14 @@ test("a resumed run's rows come behind those that are stored; what is stored and
   const [apart] = names().filter((name) => /^odd-[0-9a-f]{8}\.json$/.test(name));
   assert.deepEqual(JSON.parse(text(apart ?? "") ?? ""), { columns: ["x"], data: [[1]] });
   assert.deepEqual(JSON.parse(text("new.json") ?? ""), { columns: ["x"], data: [[1]] });
-  assert.match(warnings.join("\n"), /Table "odd\.json" of run .* cannot be read \(it is no table\); the new rows are in odd-/);
+  assert.match(
+    warnings.join("\n"),
+    /Table "odd\.json" of run .* cannot be read \(it is no table\); the new rows are in odd-/,
+  );
   assert.equal(stored().status, "FINISHED");
-  const tables = JSON.parse(stored().tags.get("mlflow.loggedArtifacts") ?? "").map(({ path }: { path: string }) => path);
+  const tables = JSON.parse(stored().tags.get("mlflow.loggedArtifacts") ?? "").map(
+    ({ path }: { path: string }) => path,
+  );
   assert.deepEqual(tables, ["t.json", "kept.json", "odd.json", "new.json"]);
 });
 
@@ -582,15 +612,22 @@ test("figures are JSON, or a page that loads nothing and that no text in it can 
   assert.equal(page.split("</script>").length, 3); // Plotly's and the one that shows the figure
   assert.doesNotMatch(page, /<script[^>]+src|<link/);
   assert.match(page, /Plotly\.newPlot\("figure", \{/);
-  assert.match(warnings.join("\n"), /a page needs vega, vega-lite, vega-embed; the figure is stored as vega\.json.*PACKAGE_MISSING/);
+  assert.match(
+    warnings.join("\n"),
+    /a page needs vega, vega-lite, vega-embed; the figure is stored as vega\.json.*PACKAGE_MISSING/,
+  );
   assert.match(warnings.join("\n"), /a figure of Plotly .* is needed; got \{"foo":1\}/);
 });
 
 test("a page of Vega-Lite holds its three packages in their order", () => {
   const place = mkdtempSync(join(folder, "vega-"));
-  for (const name of ["vega", "vega-lite", "vega-embed"]) writeFileSync(join(place, `${name}.min.js`), `/* ${name} </script> */`);
-  const { text, path, missing } = figureFile({ $schema: "https://vega.github.io/schema/vega-lite/v6.json" }, "v.html", JSON.stringify, () =>
-    join(place, "index.js"),
+  for (const name of ["vega", "vega-lite", "vega-embed"])
+    writeFileSync(join(place, `${name}.min.js`), `/* ${name} </script> */`);
+  const { text, path, missing } = figureFile(
+    { $schema: "https://vega.github.io/schema/vega-lite/v6.json" },
+    "v.html",
+    JSON.stringify,
+    () => join(place, "index.js"),
   );
   assert.deepEqual([path, missing], ["v.html", undefined]);
   assert.deepEqual(text.match(/\/\* [\w-]+ <\\\/script> \*\/|vegaEmbed\("#figure", \{.*\}\);/g)?.length, 4);
@@ -662,7 +699,9 @@ test("logExperiment resolves when its files are stored, and rejects for one that
     [{ "a.txt": Readable.from([3]) }, { code: "ARTIFACT_UNREADABLE", message: /broke off/ }],
   ] as const)
     await assert.rejects(logExperiment({ experiment: "Files", artifacts: wrong, trackingUri }), expected);
-  await assert.rejects(logExperiment({ experiment: "Files", artifacts: ["x"] as never, trackingUri }), { code: "INVALID_OPTION" });
+  await assert.rejects(logExperiment({ experiment: "Files", artifacts: ["x"] as never, trackingUri }), {
+    code: "INVALID_OPTION",
+  });
 });
 
 test("handles of one run in a program share its tables, also one after the other", async () => {
@@ -681,7 +720,13 @@ test("handles of one run in a program share its tables, also one after the other
 test("what is no table by mistake is told: promises, maps, sets, generators; sparse lists are rows that fail alone", async () => {
   const { tracker, names, warnings } = memory();
   tracker.withRun({}, (run) => {
-    const wrong: unknown[] = [Promise.resolve([]), new Map([["a", 1]]), new Set([1]), (function* () {})(), [Promise.resolve({})]];
+    const wrong: unknown[] = [
+      Promise.resolve([]),
+      new Map([["a", 1]]),
+      new Set([1]),
+      (function* () {})(),
+      [Promise.resolve({})],
+    ];
     for (const [i, rows] of wrong.entries()) run.logTable(rows as never, `${i}.json`);
     run.logFigure(null as never, "f.json");
   });
@@ -694,7 +739,10 @@ test("what is no table by mistake is told: promises, maps, sets, generators; spa
 test("YAML 1.1 readers get texts as they were", async () => {
   const { tracker, text } = memory();
   tracker.withRun({}, (run) =>
-    run.logDict({ a: "=", b: "<<", "<<": 1, c: "a\u2028b", d: "\x7f", e: " \n", f: "two\nlines \n", g: "é 🎉", "h\t": "a\tb" }, "t.yaml"),
+    run.logDict(
+      { a: "=", b: "<<", "<<": 1, c: "a\u2028b", d: "\x7f", e: " \n", f: "two\nlines \n", g: "é 🎉", "h\t": "a\tb" },
+      "t.yaml",
+    ),
   );
   await tracker.flush();
   const lines = (text("t.yaml") ?? "").trimEnd().split("\n");
@@ -710,7 +758,9 @@ test("a handle that finds nothing in the program waits for the rows of another o
   first.logTable([{ i: 0 }], "t.json");
   first.end();
   // As when the first handle is gone, and what the two had in common with it.
-  Object.assign((tracker as unknown as { recorder: object }).recorder, { ofRun: (_id: string, make: () => object) => make() });
+  Object.assign((tracker as unknown as { recorder: object }).recorder, {
+    ofRun: (_id: string, make: () => object) => make(),
+  });
   const second = tracker.startRun({ runId: first.id });
   second.logTable([{ i: 1 }], "t.json");
   second.end();
@@ -774,7 +824,10 @@ test("a file that cannot be read has a tag, and one of bytes that are no image a
   });
   await tracker.flush();
   assert.match(run().tags.get("pulse.artifact_failed.models/m.bin") ?? "", /\/nope\/m\.bin does not exist/);
-  assert.match(warnings.join("\n"), /logImage "odd\.png": the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are/);
+  assert.match(
+    warnings.join("\n"),
+    /logImage "odd\.png": the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are/,
+  );
   assert.deepEqual(names(), ["odd.png", "t.json"]);
 });
 
@@ -786,7 +839,11 @@ test("of a path the last call counts, however long a stream takes", async () => 
     yield "!";
   }
   await tracker.withRun({}, async (run) => {
-    const all = [run.logStream(slow("old"), "a.txt"), run.logStream(slow("older"), "b.txt"), run.logStream(slow("new"), "b.txt")];
+    const all = [
+      run.logStream(slow("old"), "a.txt"),
+      run.logStream(slow("older"), "b.txt"),
+      run.logStream(slow("new"), "b.txt"),
+    ];
     run.logBytes(new Blob(["from a blob"]), "c.txt");
     run.logText("last", "a.txt");
     run.logText("last", "c.txt");

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import type { RunEnd } from "../../src/contracts/tracking-store.js";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import type { RunEnd } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, query, readRun } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
@@ -12,7 +12,12 @@ import { inherit } from "../support/inherit.js";
 import { assertBalanced } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
 
-const [BEFORE, HURT, CHILD, AFTER] = ["a", "b", "c", "d"].map((letter) => letter.repeat(32)) as [string, string, string, string];
+const [BEFORE, HURT, CHILD, AFTER] = ["a", "b", "c", "d"].map((letter) => letter.repeat(32)) as [
+  string,
+  string,
+  string,
+  string,
+];
 const END: RunEnd = { status: "FINISHED", endTime: 3_000 };
 const metric = (key: string) => [{ key, value: 1, step: 0, timestamp: 2_000 }];
 
@@ -23,7 +28,10 @@ function leave(): { root: string; database: string; path: string } {
   mkdirSync(dirname(database), { recursive: true });
   const outbox = new OutboxFolder(join(root, "outboxes"), `sqlite:///${database}`).create(Date.now(), "f".repeat(32));
   const put = (key: string, parent?: string): void => {
-    outbox.putRun({ key, experiment: { name: `of ${key}` }, parent, parentId: undefined, ids: undefined, ended: true }, 1_000);
+    outbox.putRun(
+      { key, experiment: { name: `of ${key}` }, parent, parentId: undefined, ids: undefined, ended: true },
+      1_000,
+    );
     const first = change(key, { create: start({ name: key, parentKey: parent }), metrics: metric("first") });
     outbox.append({ ...first, experiment: { name: `of ${key}` } }, 2, false);
     outbox.append(
@@ -84,12 +92,16 @@ for (const [sql, items, whole] of DAMAGES) {
         assert.match(warnings.join("\n"), /^[^\n]*What is kept of run b+ is damaged: .*REJECTED/);
       for (const key of [BEFORE, CHILD, AFTER]) {
         const run = readRun(database, key);
-        assert.deepEqual([run?.status, Object.keys(run?.metrics ?? {}), run?.params], ["FINISHED", ["first", "second"], { p: "v" }]);
+        assert.deepEqual(
+          [run?.status, Object.keys(run?.metrics ?? {}), run?.params],
+          ["FINISHED", ["first", "second"], { p: "v" }],
+        );
       }
       assert.equal(readRun(database, CHILD)?.tags["mlflow.parentRunId"], whole ? undefined : HURT);
       const hurt = readRun(database, HURT);
       if (whole) assert.equal(hurt, undefined);
-      else assert.deepEqual([hurt?.status, Object.keys(hurt?.metrics ?? {}), hurt?.params], ["FINISHED", ["first"], {}]);
+      else
+        assert.deepEqual([hurt?.status, Object.keys(hurt?.metrics ?? {}), hurt?.params], ["FINISHED", ["first"], {}]);
       const outbox = adopt(path);
       assert.ok(outbox instanceof Outbox);
       const { setAside } = outbox.summary();
@@ -124,7 +136,10 @@ test("a damaged row of a living tracker is counted as rejected, the rest is deli
   Outbox.prototype.append = function (this: Outbox, given, ...rest) {
     const seq = append.call(this, given, ...rest);
     if (given.metrics.some(({ key }) => key === "hurt"))
-      (this as unknown as { run(sql: string, seq: number): void }).run("UPDATE changes SET metrics = '[' WHERE seq = ?", seq);
+      (this as unknown as { run(sql: string, seq: number): void }).run(
+        "UPDATE changes SET metrics = '[' WHERE seq = ?",
+        seq,
+      );
     return seq;
   };
   const runs = ["one", "two", "three"].map((runName) => tracker.startRun({ runName }));

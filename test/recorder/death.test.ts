@@ -71,19 +71,30 @@ function database(path: string): Target {
     uri: `sqlite:///${path}`,
     mend: () => Promise.resolve(),
     read: (name) =>
-      query(path, "SELECT run_uuid, status FROM runs WHERE name = ? AND lifecycle_stage = 'active'", name).map(({ run_uuid, status }) => ({
-        status: String(status),
-        partial: query(path, "SELECT 1 FROM tags WHERE run_uuid = ? AND key = 'pulse.partial'", String(run_uuid)).length > 0,
-        values: query(path, "SELECT value FROM metrics WHERE run_uuid = ? ORDER BY value", String(run_uuid)).map(({ value }) =>
-          Number(value),
-        ),
-      })),
+      query(path, "SELECT run_uuid, status FROM runs WHERE name = ? AND lifecycle_stage = 'active'", name).map(
+        ({ run_uuid, status }) => ({
+          status: String(status),
+          partial:
+            query(path, "SELECT 1 FROM tags WHERE run_uuid = ? AND key = 'pulse.partial'", String(run_uuid)).length > 0,
+          values: query(path, "SELECT value FROM metrics WHERE run_uuid = ? ORDER BY value", String(run_uuid)).map(
+            ({ value }) => Number(value),
+          ),
+        }),
+      ),
     dispose: () => {},
   };
 }
 
-/** Runs the program; once it is ready it gets the signals, one after the other; a container's first process, when it has said something again. */
-function run(death: Death, signals: readonly NodeJS.Signals[] = [], env: Record<string, string> = {}, gapMs = 100): Promise<Ended> {
+/**
+ * Runs the program; once it is ready it gets the signals, one after the other; a container's first process, when it has
+ * said something again.
+ */
+function run(
+  death: Death,
+  signals: readonly NodeJS.Signals[] = [],
+  env: Record<string, string> = {},
+  gapMs = 100,
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, JSON.stringify(death)], { env: { ...process.env, ...env } });
     let [stdout, stderr, began] = ["", "", performance.now()];
@@ -132,12 +143,26 @@ const CASES: readonly Case[] = [
   { title: "an uncaught error", how: "throw", status: "FAILED" },
   { title: "an uncaught error with signal-exit", how: "throw", others: "signal-exit", status: "FAILED" },
   { title: "no uncaught error that is survived", how: "throw", others: "survives errors", status: "FINISHED" },
-  { title: "returning long after one", how: "throw", others: "survives errors", leaves: true, status: "FINISHED", partial: true },
+  {
+    title: "returning long after one",
+    how: "throw",
+    others: "survives errors",
+    leaves: true,
+    status: "FINISHED",
+    partial: true,
+  },
   { title: "an unhandled rejection", how: "reject", status: "FAILED" },
-  { title: "no unhandled rejection that is survived", how: "reject", others: "survives rejections", status: "FINISHED" },
+  {
+    title: "no unhandled rejection that is survived",
+    how: "reject",
+    others: "survives rejections",
+    status: "FINISHED",
+  },
   ...(["SIGINT", "SIGTERM", "SIGHUP"] as const).flatMap((signal) => [
     signalled(signal, signal, "KILLED"),
-    signalled(signal, `${signal} and a listener that exits`, signal === "SIGHUP" ? "FAILED" : "KILLED", { others: "exits" }),
+    signalled(signal, `${signal} and a listener that exits`, signal === "SIGHUP" ? "FAILED" : "KILLED", {
+      others: "exits",
+    }),
     signalled(signal, `no ${signal} that is survived`, "FINISHED", { others: "survives" }),
     signalled(signal, `${signal} with signal-exit`, "KILLED", { others: "signal-exit" }),
   ]),
@@ -154,7 +179,10 @@ const CASES: readonly Case[] = [
 
 const TARGETS: readonly Kind[] = ["a server", "a server that is down", "a silent server", "a database"];
 
-/** A server that is silent differs from one that is down only in what is waited for, and one signal is like the other to a store. */
+/**
+ * A server that is silent differs from one that is down only in what is waited for, and one signal is like the other to
+ * a store.
+ */
 function tells({ flushed, others, signal, worker }: Case, kind: Kind): boolean {
   if (kind === "a server") return true;
   if (kind === "a silent server") return !flushed && others === undefined && !worker;
@@ -210,7 +238,9 @@ async function check(kind: Kind, one: Case, judge: (ended: Ended, death: Death) 
 }
 
 for (const kind of TARGETS) {
-  describe(`A program that records into ${kind} loses nothing, ends its runs rightly and ends as without us by`, { concurrency: 4 }, () => {
+  describe(`A program that records into ${kind} loses nothing, ends its runs rightly and ends as without us by`, {
+    concurrency: 4,
+  }, () => {
     for (const one of CASES) {
       if (!tells(one, kind)) continue;
       test(one.title, () =>
@@ -234,13 +264,24 @@ describe("A second signal", { concurrency: 4 }, () => {
     ["SIGHUP", "SIGINT"],
   ] as const) {
     test(`kills at once: ${signals.join(", then ")}`, () =>
-      check("a silent server", { title: "", how: "wait", status: "KILLED", signals, config: { exitTimeoutMs: 60_000 } }, async (ended) => {
-        assert.equal(ended.signal, signals[1], ended.stderr);
-        assert.ok(ended.ms < SLACK_MS, `it took ${ended.ms} ms`);
-      }));
+      check(
+        "a silent server",
+        { title: "", how: "wait", status: "KILLED", signals, config: { exitTimeoutMs: 60_000 } },
+        async (ended) => {
+          assert.equal(ended.signal, signals[1], ended.stderr);
+          assert.ok(ended.ms < SLACK_MS, `it took ${ended.ms} ms`);
+        },
+      ));
     if (new Set(signals).size < 2) continue; // of the same there is only one at a time
     test(`kills at once, also when it comes at the same time: ${signals.join(" and ")}`, () => {
-      const one: Case = { title: "", how: "busy", status: "KILLED", signals, gapMs: 0, config: { exitTimeoutMs: 60_000 } };
+      const one: Case = {
+        title: "",
+        how: "busy",
+        status: "KILLED",
+        signals,
+        gapMs: 0,
+        config: { exitTimeoutMs: 60_000 },
+      };
       return check("a silent server", one, async (ended) => {
         assert.ok((signals as readonly (string | null)[]).includes(ended.signal), ended.stderr);
         assert.ok(ended.ms < SLACK_MS, `it took ${ended.ms} ms`);
@@ -250,10 +291,14 @@ describe("A second signal", { concurrency: 4 }, () => {
 });
 
 test("A program that awaits the id of a run whose server is down hears that it is kept, instead of ending in the middle", async () => {
-  await check("a server that is down", { title: "", how: "awaits", status: "FAILED" }, async ({ code, stderr, stdout }) => {
-    assert.deepEqual({ code, stdout }, { code: 1, stdout: "ready\n" }, stderr);
-    assert.match(stderr, /PulseError: .*KEPT_FOR_LATER/s);
-  });
+  await check(
+    "a server that is down",
+    { title: "", how: "awaits", status: "FAILED" },
+    async ({ code, stderr, stdout }) => {
+      assert.deepEqual({ code, stdout }, { code: 1, stdout: "ready\n" }, stderr);
+      assert.match(stderr, /PulseError: .*KEPT_FOR_LATER/s);
+    },
+  );
 });
 
 test("The first process of a container goes on after a signal nobody handles, and its run with it", async () => {

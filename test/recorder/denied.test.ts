@@ -3,9 +3,9 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import { adopt } from "../../src/recorder/outbox/outbox-folder.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
 import { runFolders } from "../support/mlruns.js";
@@ -21,10 +21,12 @@ const asked = ({ store }: Kit, name: string): number => store.given.filter((chan
 
 /** Records short runs of an experiment. */
 function record({ tracker }: Kit, experiment: string, runs: number): void {
-  for (let i = 0; i < runs; i++) tracker.withRun({ experiment, runName: `${experiment} ${i}` }, (run) => run.logMetric("m", i));
+  for (let i = 0; i < runs; i++)
+    tracker.withRun({ experiment, runName: `${experiment} ${i}` }, (run) => run.logMetric("m", i));
 }
 
-const stored = ({ store }: Kit, experiment: string): number => store.runs.filter(({ name }) => name.startsWith(experiment)).length;
+const stored = ({ store }: Kit, experiment: string): number =>
+  store.runs.filter(({ name }) => name.startsWith(experiment)).length;
 
 for (const durability of ["memory", "exit", "outbox"] as const) {
   test(`runs of an experiment that is denied wait apart, and everything else goes on (${durability})`, async () => {
@@ -160,7 +162,12 @@ test("runs of an experiment's folder that is closed for a while are all stored s
   const place = mkdtempSync(join(tmpdir(), "pulse-denied-"));
   const root = join(place, "mlruns");
   const isRoot = process.getuid?.() === 0; // who may write everywhere
-  const tracker = createTracker({ trackingUri: root, experiment: "closed", durability: "memory", logger: { warn: () => {} } });
+  const tracker = createTracker({
+    trackingUri: root,
+    experiment: "closed",
+    durability: "memory",
+    logger: { warn: () => {} },
+  });
   tracker.startRun().end();
   await tracker.flush();
   for (const each of [place, root]) chmodSync(each, 0o777);
@@ -169,7 +176,10 @@ test("runs of an experiment's folder that is closed for a while are all stored s
   if (isRoot) process.seteuid?.(65_534);
   try {
     for (let i = 0; i < 5; i++) tracker.withRun({ runName: `run ${i}` }, (run) => run.logMetric("m", i));
-    await until("it is denied", () => (tracker.stats().warnings as Record<string, number>)["NOT_WRITABLE"] !== undefined);
+    await until(
+      "it is denied",
+      () => (tracker.stats().warnings as Record<string, number>)["NOT_WRITABLE"] !== undefined,
+    );
   } finally {
     if (isRoot) process.seteuid?.(0);
     chmodSync(join(root, experiment), 0o777);

@@ -28,7 +28,9 @@ function begin({ tracker }: Kit, name: string): (how: string) => void {
   let i = 0;
   return (how) => {
     for (let n = 0; n < 10; n++) long.logMetric("m", i++);
-    tracker.withRun({ runName: `${name} parent` }, () => tracker.withRun({ runName: `${name} child` }, (run) => run.logMetric("m", 1)));
+    tracker.withRun({ runName: `${name} parent` }, () =>
+      tracker.withRun({ runName: `${name} child` }, (run) => run.logMetric("m", 1)),
+    );
     if (how === "end") long.end();
   };
 }
@@ -45,7 +47,8 @@ async function check({ store, tracker }: Kit, names: readonly string[], points: 
     assert.equal(long?.params.get("name"), name);
   }
   assert.deepEqual([...new Set(store.runs.map(({ status }) => status))], ["FINISHED"]);
-  for (const child of store.runs.filter(({ name }) => name.endsWith("child"))) assert.ok(child.tags.has("mlflow.parentRunId"), child.name);
+  for (const child of store.runs.filter(({ name }) => name.endsWith("child")))
+    assert.ok(child.tags.has("mlflow.parentRunId"), child.name);
   assert.deepEqual([tracker.stats().dropped, tracker.stats().rejected], [0, 0]);
 }
 
@@ -250,7 +253,11 @@ for (const [what, spoil] of [
 ] as const)
   test(`an outbox that somebody has ${what} is noticed: what comes is kept in another one, what is gone is counted`, async () => {
     const folder = newFolder();
-    const { store, tracker, files, warnings } = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
+    const { store, tracker, files, warnings } = kit(
+      { durability: "outbox", exitTimeoutMs: 20 },
+      new RemoteStore(),
+      folder,
+    );
     store.fault = () => away;
     const record = async (from: number): Promise<void> => {
       for (let i = from; i < from + 200; i++) {
@@ -285,7 +292,9 @@ test("an outbox that cannot be read is left alone by the next program, which say
   writeFileSync(path, "no database ".repeat(1_000));
   const next = kit({}, new RemoteStore(), folder);
   next.tracker.withRun({}, () => 1);
-  await until("it is said", () => next.warnings.some((warning) => warning.includes(path) && warning.includes("damaged")));
+  await until("it is said", () =>
+    next.warnings.some((warning) => warning.includes(path) && warning.includes("damaged")),
+  );
   assert.ok(next.files().includes(path));
   await next.tracker.shutdown();
 });

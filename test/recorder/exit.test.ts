@@ -44,18 +44,28 @@ for (const [how, code, status, partial] of [
     const path = join(folder, `${how.replace(" ", "-")}.db`);
     const ended = await end(how, `sqlite:///${path}`);
     assert.equal(ended.code, code, ended.stderr);
-    assert.equal(query(path, "SELECT count(*) AS n FROM runs WHERE name = 'Worker.work' AND status = 'FINISHED'")[0]?.["n"], 500);
+    assert.equal(
+      query(path, "SELECT count(*) AS n FROM runs WHERE name = 'Worker.work' AND status = 'FINISHED'")[0]?.["n"],
+      500,
+    );
     assert.equal(query(path, "SELECT count(*) AS n FROM metrics WHERE key = 'n'")[0]?.["n"], 500);
     const [open] = query(path, "SELECT run_uuid, status, end_time FROM runs WHERE name = 'left open'");
     assert.equal(open?.["status"], status);
     assert.ok(open?.["end_time"]);
     assert.equal(
-      query(path, "SELECT count(*) AS n FROM tags WHERE key = 'pulse.partial' AND run_uuid = ?", String(open?.["run_uuid"]))[0]?.["n"],
+      query(
+        path,
+        "SELECT count(*) AS n FROM tags WHERE key = 'pulse.partial' AND run_uuid = ?",
+        String(open?.["run_uuid"]),
+      )[0]?.["n"],
       partial,
     );
     assert.equal(query(path, "SELECT count(*) AS n FROM metrics WHERE key = 'late'")[0]?.["n"], how === "late" ? 1 : 0);
     assert.equal(
-      query(path, "SELECT count(*) AS n FROM runs WHERE status = 'RUNNING' AND name <> 'recorded in an exit listener'")[0]?.["n"],
+      query(
+        path,
+        "SELECT count(*) AS n FROM runs WHERE status = 'RUNNING' AND name <> 'recorded in an exit listener'",
+      )[0]?.["n"],
       0,
     );
   });

@@ -40,7 +40,13 @@ for (const how of ["returns", "exits"])
       const ended = await play({ trackingUri: uri, outbox: { folder } }, how);
       if (what === "a server that is away") await server.up();
       assert.equal(ended.code, 0, ended.stderr);
-      const { recorded, delivered = 0, pending = 0, dropped, rejected } = JSON.parse(ended.stdout) as Record<string, number>;
+      const {
+        recorded,
+        delivered = 0,
+        pending = 0,
+        dropped,
+        rejected,
+      } = JSON.parse(ended.stdout) as Record<string, number>;
       assert.deepEqual([delivered + pending, dropped, rejected], [recorded, 0, 0], ended.stdout);
       const { left } = await inherit(folder, uri);
       assert.deepEqual(left, []);

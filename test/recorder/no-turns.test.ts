@@ -4,12 +4,12 @@ import { copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/base/clock.js";
 import { outboxStates } from "../../src/cli/outboxes.js";
-import { systemClock } from "../../src/clock.js";
+import { itemsOf, type Outcome, type RunChange } from "../../src/contracts/tracking-store.js";
 import type { PulseConfig } from "../../src/index.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
-import { itemsOf, type Outcome, type RunChange } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { query } from "../support/database.js";
 import { FaultyStore } from "../support/faulty-store.js";
@@ -27,7 +27,12 @@ interface Line {
 
 /** Runs the program until it has recorded for some intervals, looks at what is there meanwhile, and kills it. */
 async function killed(config: PulseConfig, how: string, what: string, meanwhile: () => void): Promise<Line[]> {
-  const child = spawn(process.execPath, [program, JSON.stringify({ flushIntervalMs: INTERVAL_MS, ...config }), how, what]);
+  const child = spawn(process.execPath, [
+    program,
+    JSON.stringify({ flushIntervalMs: INTERVAL_MS, ...config }),
+    how,
+    what,
+  ]);
   let text = "";
   child.stderr.on("data", (data) => console.error(String(data)));
   const lines = (): Line[] =>

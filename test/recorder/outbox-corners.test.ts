@@ -29,7 +29,11 @@ const fail = (errcode: number, ...names: Method[]): void => {
 };
 
 test("what was written down is not written again because making room failed", async () => {
-  const { store, tracker } = kit({ durability: "outbox", exitTimeoutMs: 500, outbox: { folder: newFolder(), maxBytes: 65_536 } });
+  const { store, tracker } = kit({
+    durability: "outbox",
+    exitTimeoutMs: 500,
+    outbox: { folder: newFolder(), maxBytes: 65_536 },
+  });
   store.fault = () => away;
   const run = tracker.startRun({ runName: "r" });
   await sleep(30);
@@ -127,7 +131,9 @@ for (const durability of ["memory", "outbox"] as const) {
   test(`flush and shutdown end while an experiment is denied and others go on (${durability})`, async () => {
     const { store, tracker } = kit({ durability, exitTimeoutMs: 300 });
     store.fault = ({ experiment }) =>
-      "name" in experiment && experiment.name === "theirs" ? { kind: "denied", error: problem("FORBIDDEN") } : undefined;
+      "name" in experiment && experiment.name === "theirs"
+        ? { kind: "denied", error: problem("FORBIDDEN") }
+        : undefined;
     tracker.withRun({ experiment: "theirs" }, () => 1);
     const traffic = setInterval(() => tracker.withRun({ experiment: "ours" }, () => 1), 5);
     try {
@@ -174,7 +180,10 @@ test("what is recorded in an exit listener behind ours makes nothing that is on 
   const run = tracker.startRun();
   run.logMetric("m", 1);
   await sleep(40);
-  (tracker as unknown as { recorder: { drainSync(end: object): void } }).recorder.drainSync({ status: "FINISHED", partial: true });
+  (tracker as unknown as { recorder: { drainSync(end: object): void } }).recorder.drainSync({
+    status: "FINISHED",
+    partial: true,
+  });
   const { pending } = tracker.stats();
   run.logMetric("m", 2);
   assert.deepEqual([tracker.stats().pending, tracker.stats().dropped], [pending + 1, 0]);
@@ -220,7 +229,8 @@ test("where the outbox cannot be written a refused change is counted once", asyn
     run.logMetric("m", i);
     await sleep(2);
   }
-  await until("all metrics are refused", () => tracker.stats().pending === 0); // else the end may go with the last of them
+  // Else the end may go with the last of them
+  await until("all metrics are refused", () => tracker.stats().pending === 0);
   run.end();
   await until("all is booked", () => tracker.stats().pending === 0);
   assert.equal(tracker.stats().rejected, 20);

@@ -151,10 +151,14 @@ test("no credential of the tracking URI is written down", async () => {
     outbox: { folder },
     logger: { warn: (message) => warnings.push(message) },
   });
-  tracker.withRun({ params: { password: "param-very-secret" } }, (run) => run.setTag("url", "http://a:tag-very-secret@host"));
+  tracker.withRun({ params: { password: "param-very-secret" } }, (run) =>
+    run.setTag("url", "http://a:tag-very-secret@host"),
+  );
   await tracker.shutdown();
   const names = readdirSync(folder, { recursive: true }).map(String);
-  const texts = names.filter((name) => statSync(join(folder, name)).isFile()).map((name) => readFileSync(join(folder, name), "latin1"));
+  const texts = names
+    .filter((name) => statSync(join(folder, name)).isFile())
+    .map((name) => readFileSync(join(folder, name), "latin1"));
   assert.ok(texts.some((text) => text.includes("http://127.0.0.1:1")));
   assert.ok(![...texts, ...names, ...warnings, process.title].some((text) => /hunter2|very-secret/.test(text)));
 });
@@ -162,7 +166,10 @@ test("no credential of the tracking URI is written down", async () => {
 test("its log of changes does not grow without bound while the event loop does not turn", () => {
   const outbox = new OutboxFolder(newFolder(), "remote:").create(Date.now(), "1".repeat(32));
   const key = "k".repeat(32);
-  outbox.putRun({ key, experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false }, 1);
+  outbox.putRun(
+    { key, experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false },
+    1,
+  );
   const params = Array.from({ length: 1_000 }, (_, i) => ({ key: `p${i}`, value: "v".repeat(500) }));
   let largest = 0;
   for (let i = 0; i < 300; i++) {

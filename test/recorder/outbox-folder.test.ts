@@ -1,13 +1,29 @@
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, copyFileSync, lstatSync, mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+} from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import os from "node:os";
 import { basename, dirname, join } from "node:path";
 import { mock, test } from "node:test";
+import { systemClock } from "../../src/base/clock.js";
 import { needReadable } from "../../src/cli/target.js";
-import { systemClock } from "../../src/clock.js";
 import { createTracker } from "../../src/index.js";
-import { adopt, closeOutbox, isDenied, OutboxFolder, outboxFolders, unreadable } from "../../src/recorder/outbox/outbox-folder.js";
+import {
+  adopt,
+  closeOutbox,
+  isDenied,
+  OutboxFolder,
+  outboxFolders,
+  unreadable,
+} from "../../src/recorder/outbox/outbox-folder.js";
 import { createFile } from "../../src/stores/sql/database-file.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
@@ -25,7 +41,10 @@ function made(mode?: number): string {
 /** Leaves an outbox with something in it. */
 function leave(folder: OutboxFolder): string {
   const outbox = make(folder);
-  outbox.putRun({ key: "k", experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false }, 1);
+  outbox.putRun(
+    { key: "k", experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false },
+    1,
+  );
   outbox.close();
   return outbox.path;
 }
@@ -166,7 +185,10 @@ test("where there is no home folder recording goes on in memory, with one warnin
     syncBuiltinESMExports();
   }
   assert.ok(homedir.mock.callCount() > 0);
-  assert.match(warnings.join("\n"), /Nothing can be written down in the state folder now: this user has no home folder.*OUTBOX_FAILED/);
+  assert.match(
+    warnings.join("\n"),
+    /Nothing can be written down in the state folder now: this user has no home folder.*OUTBOX_FAILED/,
+  );
   assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
 });
 
@@ -191,9 +213,12 @@ test("a folder in which none can be made is an error, also where Node itself wou
   assert.deepEqual(readdirSync(join(root, "a", "b")), ["mlflow.db", "other.db"]);
 });
 
-test("commands say that outboxes may not be read, and not that there are none", { skip: process.platform === "win32" }, () => {
+test("commands say that outboxes may not be read, and not that there are none", {
+  skip: process.platform === "win32",
+}, () => {
   const root = made(0o755);
-  for (let above = root; above.startsWith(os.tmpdir()) && above !== os.tmpdir(); above = dirname(above)) chmodSync(above, 0o755);
+  for (let above = root; above.startsWith(os.tmpdir()) && above !== os.tmpdir(); above = dirname(above))
+    chmodSync(above, 0o755);
   const path = leave(new OutboxFolder(root, URI));
   needReadable(root);
   asOther(dirname(path), () => {

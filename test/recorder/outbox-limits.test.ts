@@ -14,7 +14,8 @@ async function leave(folder: string, uri: string, daysAgo: number, runs = 1): Pr
   const { store, tracker, files } = kit({ durability: "outbox", exitTimeoutMs: 1 }, new RemoteStore(uri), folder);
   const before = new Set(files());
   store.fault = () => away;
-  for (let i = 0; i < runs; i++) tracker.withRun({ runName: `left ${i}` }, (run) => run.logParam("p", "x".repeat(1_000)));
+  for (let i = 0; i < runs; i++)
+    tracker.withRun({ runName: `left ${i}` }, (run) => run.logParam("p", "x".repeat(1_000)));
   await tracker.shutdown({ timeoutMs: 1 });
   const path = files().find((each) => !before.has(each)) as string;
   const when = (Date.now() - daysAgo * DAY_MS) / 1_000;
@@ -25,7 +26,11 @@ async function leave(folder: string, uri: string, daysAgo: number, runs = 1): Pr
 const files = (folder: string, uri: string): string[] => new OutboxFolder(folder, uri).files();
 
 test("a full outbox drops whole runs once there are no metrics left, the oldest first, and says so", async () => {
-  const subject = kit({ durability: "outbox", exitTimeoutMs: 2_000, outbox: { folder: newFolder(), maxBytes: 65_536 } });
+  const subject = kit({
+    durability: "outbox",
+    exitTimeoutMs: 2_000,
+    outbox: { folder: newFolder(), maxBytes: 65_536 },
+  });
   const { store, tracker, warnings } = subject;
   const asked = new Set<string | undefined>();
   store.fault = ({ create }) => {
@@ -54,19 +59,27 @@ test("a full outbox drops whole runs once there are no metrics left, the oldest 
   assertBalanced(tracker, 201);
   assert.equal(store.named("open")?.params.get("lr"), "1");
   assert.equal(store.runs.length + lost.length, 201);
-  // Those that may have been created already are not dropped, however old they are; nor are those of a batch that is being read.
+  // Those that may have been created already are not dropped, however old they are; nor are those of a batch that is
+  // being read.
   const named = Array.from({ length: 200 }, (_, i) => ({ i, name: `run ${i}` }));
   const gone = named.filter(({ name }) => store.named(name) === undefined);
   const kept = named.filter(({ name }) => store.named(name) !== undefined && !asked.has(name));
   const youngest = Math.max(...gone.map(({ i }) => i));
   const passedOver = kept.filter(({ i }) => i < youngest).length;
-  assert.ok(store.named("run 199") !== undefined && passedOver <= 10, `${passedOver} older ones than run ${youngest} were not dropped`);
+  assert.ok(
+    store.named("run 199") !== undefined && passedOver <= 10,
+    `${passedOver} older ones than run ${youngest} were not dropped`,
+  );
   assert.deepEqual([...new Set(store.runs.map(({ status }) => status))], ["FINISHED"]);
   await tracker.shutdown();
 });
 
 test("when nothing in a full outbox may be dropped, what comes waits in memory", async () => {
-  const { store, tracker } = kit({ durability: "outbox", exitTimeoutMs: 2_000, outbox: { folder: newFolder(), maxBytes: 65_536 } });
+  const { store, tracker } = kit({
+    durability: "outbox",
+    exitTimeoutMs: 2_000,
+    outbox: { folder: newFolder(), maxBytes: 65_536 },
+  });
   const runs = Array.from({ length: 20 }, (_, i) => tracker.startRun({ runName: `open ${i}` }));
   await until("all are created", () => store.runs.length === 20);
   store.fault = () => away;
@@ -88,7 +101,10 @@ test("outboxes of dead programs are removed when they are too old or too many, w
   await leave(folder, "remote:a", 100);
   await leave(folder, "remote:b", 91, 2);
   const [young, younger] = [await leave(folder, "remote:a", 80), await leave(folder, "remote:a", 1)];
-  const { store, tracker, warnings } = kit({ durability: "outbox", exitTimeoutMs: 50, outbox: { folder } }, new RemoteStore("remote:c"));
+  const { store, tracker, warnings } = kit(
+    { durability: "outbox", exitTimeoutMs: 50, outbox: { folder } },
+    new RemoteStore("remote:c"),
+  );
   store.fault = () => away;
   tracker.withRun({}, () => 1);
   await until("the old ones are gone", () => uris.flatMap((uri) => files(folder, uri)).length === 2);

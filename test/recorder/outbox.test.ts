@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { systemClock } from "../../src/clock.js";
-import { Diagnostics } from "../../src/diagnostics.js";
+import { systemClock } from "../../src/base/clock.js";
+import { Diagnostics } from "../../src/base/diagnostics.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import { OutboxRecovery } from "../../src/recorder/outbox/outbox-recovery.js";
+import { OutboxRecovery } from "../../src/recorder/outbox-recovery.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
@@ -190,7 +190,8 @@ test("what the store refuses is set aside with the reason and blocks nothing els
 
 test("a change the store keeps failing on is set aside once others were taken, and not before", async () => {
   const { store, tracker } = kit({ flushIntervalMs: 20 });
-  store.fault = (change) => (change.create?.name === "poison" ? { kind: "retry", error: problem("SERVER_ERROR") } : undefined);
+  store.fault = (change) =>
+    change.create?.name === "poison" ? { kind: "retry", error: problem("SERVER_ERROR") } : undefined;
   tracker.withRun({ runName: "poison" }, () => 1);
   const flood = (async () => {
     for (let i = 0; tracker.stats().rejected === 0 && i < 4_000; i++) {
@@ -237,7 +238,8 @@ test("several requests that fail at once are one interruption: the next try come
   await until("ten tries", () => tries.length >= 10);
   store.fault = undefined;
   await tracker.flush({ timeoutMs: 5_000 });
-  // With a hundredth of each wait, six waits that double come to 63 ms; four steps for one interruption would take the last ones into seconds.
+  // With a hundredth of each wait, six waits that double come to 63 ms; four steps for one interruption would take the
+  // last ones into seconds.
   assert.ok((tries[9] ?? 0) - (tries[0] ?? 0) < 500, `${tries.map((at) => Math.round(at - (tries[0] ?? 0)))}`);
   assert.equal(tracker.stats().pending, 0);
   await tracker.shutdown();

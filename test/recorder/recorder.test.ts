@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
+import { Diagnostics } from "../../src/base/diagnostics.js";
 import type { PulseConfig } from "../../src/config/options.js";
-import { Diagnostics } from "../../src/diagnostics.js";
+import { itemsOf, type RunChange } from "../../src/contracts/tracking-store.js";
 import { currentRun, tracked } from "../../src/index.js";
 import { RunBuffer } from "../../src/recorder/buffer/run-buffer.js";
 import type { ChangeLog } from "../../src/recorder/dispatch/change-log.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
-import { itemsOf, type RunChange } from "../../src/stores/tracking-store.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
@@ -15,10 +15,17 @@ import { assertBalanced, sleep, values } from "../support/memory.js";
 // Jitter without chance: the longest wait each time.
 const clock = { ...systemClock, random: () => 0.99 };
 
-function faulty(config: PulseConfig = {}, batchItems?: number): { tracker: Tracker; store: FaultyStore; warnings: string[] } {
+function faulty(
+  config: PulseConfig = {},
+  batchItems?: number,
+): { tracker: Tracker; store: FaultyStore; warnings: string[] } {
   const store = new FaultyStore(batchItems);
   const warnings: string[] = [];
-  const tracker = trackerOn(store, { exitTimeoutMs: 300, logger: { warn: (message) => warnings.push(message) }, ...config }, clock);
+  const tracker = trackerOn(
+    store,
+    { exitTimeoutMs: 300, logger: { warn: (message) => warnings.push(message) }, ...config },
+    clock,
+  );
   return { tracker, store, warnings };
 }
 
@@ -74,7 +81,8 @@ test("a run whose store never catches up keeps only what is still to be handed o
 test("a child is created only after its parent, also when the parent's creation has to be retried", async () => {
   const { tracker, store } = faulty();
   let refusals = 3;
-  store.fault = (change) => (change.create && change.create.parentKey === undefined && refusals-- > 0 ? busy : undefined);
+  store.fault = (change) =>
+    change.create && change.create.parentKey === undefined && refusals-- > 0 ? busy : undefined;
   await tracker.withRun({ runName: "parent" }, async () => {
     const inner = (name: string, body: () => void): void => tracker.withRun({ runName: name }, body);
     inner("child", () => inner("grandchild", () => currentRun()?.logMetric("m", 1)));
@@ -89,7 +97,8 @@ test("a child is created only after its parent, also when the parent's creation 
 
 test("a child whose parent is refused stands alone and names it in a tag", async () => {
   const { tracker, store } = faulty();
-  store.fault = (change) => (change.create?.name === "parent" ? { kind: "rejected", error: problem("EXPERIMENT_DELETED") } : undefined);
+  store.fault = (change) =>
+    change.create?.name === "parent" ? { kind: "rejected", error: problem("EXPERIMENT_DELETED") } : undefined;
   const parentId = tracker.withRun({ runName: "parent" }, (parent) => {
     tracker.withRun({ runName: "child" }, () => 1);
     return parent.id;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PulseError } from "../../src/errors.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
+import { PulseError } from "../../src/base/errors.js";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { away } from "../support/faulty-store.js";
 import { sleep } from "../support/memory.js";
 import { type Kit, kit, until } from "../support/outbox-kit.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RunChange } from "../../src/contracts/tracking-store.js";
 import { type ChangeSink, RunBuffer } from "../../src/recorder/buffer/run-buffer.js";
-import type { RunChange } from "../../src/stores/tracking-store.js";
 import { Random } from "../support/by-hand.js";
 
 const START = { name: "n", startTime: 1, userId: "u", sourceTags: [], parentKey: "p", resume: false };
@@ -33,7 +33,20 @@ test("results taken as rows become what their metrics would, one by one, whateve
     let rows = 0;
     for (let step = 0; step < 30; step++) {
       const [limit, most, value] = [1 + dice.below(6), dice.pick([1, 2, 5, Number.POSITIVE_INFINITY]), dice.next()];
-      const what = dice.pick(["result", "result", "start", "metric", "param", "tag", "end", "take", "sent", "keep", "drop", "orphan"]);
+      const what = dice.pick([
+        "result",
+        "result",
+        "start",
+        "metric",
+        "param",
+        "tag",
+        "end",
+        "take",
+        "sent",
+        "keep",
+        "drop",
+        "orphan",
+      ]);
       both((buffer, isWhole) => {
         if (what === "start") buffer.start(START);
         if (what === "metric") buffer.metric({ key: "m", value, timestamp: step, step: step });
@@ -54,7 +67,8 @@ test("results taken as rows become what their metrics would, one by one, whateve
         const values = keys.map((_, i) => value + i);
         if (isWhole) left = keys.length > 0 && buffer.result(keys, [...values, step], rows);
         else if (left)
-          for (const [i, key] of keys.entries()) buffer.metric({ key, value: values[i] as number, timestamp: step, step: rows });
+          for (const [i, key] of keys.entries())
+            buffer.metric({ key, value: values[i] as number, timestamp: step, step: rows });
         if (!isWhole && left) rows++;
         return undefined;
       });

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { trackerOn } from "../../src/tracker.js";
@@ -28,7 +28,12 @@ class Counting {
     await sleep(ANSWER_MS);
     if (this.stands(this.underWay) || response.destroyed) return;
     this.answered++;
-    const { body: answer = {} } = wellBehaved({ method: request.method ?? "", url: request.url ?? "", headers: request.headers, body });
+    const { body: answer = {} } = wellBehaved({
+      method: request.method ?? "",
+      url: request.url ?? "",
+      headers: request.headers,
+      body,
+    });
     response.setHeader("content-type", "application/json").end(JSON.stringify(answer));
   });
 
@@ -57,7 +62,8 @@ async function started() {
     return apply(changes).finally(() => underWay--);
   };
   const config = { durability: "memory", exitTimeoutMs: 60_000, logger: { warn: () => {} } } as const;
-  const tracker = trackerOn(store, config, { ...systemClock, random: () => 0.2 }); // short waits, but long enough for the server to notice that a request was given up
+  // Short waits, but long enough for the server to notice that a request was given up
+  const tracker = trackerOn(store, config, { ...systemClock, random: () => 0.2 });
   after(async () => {
     await tracker.shutdown();
     server.close();

@@ -21,7 +21,10 @@ function leftBehind(folder: string, uri: string, name = "20261126T005126Z-dfc15f
   return join(path, name);
 }
 
-/** The server of that program: it has the experiment, the open run with its first value, and the one whose creation nobody heard back from. */
+/**
+ * The server of that program: it has the experiment, the open run with its first value, and the one whose creation
+ * nobody heard back from.
+ */
 async function serverOfThen(): Promise<FakeMlflow> {
   const server = await FakeMlflow.start();
   const post = (call: string, body: object): Promise<Response> =>
@@ -31,7 +34,12 @@ async function serverOfThen(): Promise<FakeMlflow> {
     ["open", OPEN],
     ["lost answer", LOST],
   ])
-    await post("runs/create", { experiment_id: "1", run_name: name, start_time: 1, tags: [{ key: "pulse.run_key", value: key }] });
+    await post("runs/create", {
+      experiment_id: "1",
+      run_name: name,
+      start_time: 1,
+      tags: [{ key: "pulse.run_key", value: key }],
+    });
   for (const run of server.runs.values()) run.status = "RUNNING";
   return server;
 }

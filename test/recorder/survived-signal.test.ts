@@ -1,4 +1,5 @@
-// A signal that a program handles itself: it counts for the runs that were open when it came, and for all while the program does nothing new.
+// A signal that a program handles itself: it counts for the runs that were open when it came, and for all while the
+// program does nothing new.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +21,9 @@ after(() => {
 const program = fileURLToPath(new URL("../fixtures/survives.js", import.meta.url));
 
 async function ended(how: string, trackingUri: string): Promise<void> {
-  const child = spawn(process.execPath, [program, how, trackingUri, join(folder, "outboxes")], { stdio: ["ignore", "inherit", "inherit"] });
+  const child = spawn(process.execPath, [program, how, trackingUri, join(folder, "outboxes")], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const [code] = (await once(child, "close")) as [number | null];
   assert.equal(code, how === "dies" ? null : how === "fails" ? 3 : 0);
 }
@@ -39,7 +42,11 @@ for (const [how, before, later] of [
       "SELECT name, status, (SELECT ' partial' FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'pulse.partial') AS partial FROM runs r",
     );
     const found = Object.fromEntries(rows.map(({ name, status, partial }) => [name, `${status}${partial ?? ""}`]));
-    const expected = { sampled: before, "open before": before, "opened in the listener": how.startsWith("exits") ? before : later };
+    const expected = {
+      sampled: before,
+      "open before": before,
+      "opened in the listener": how.startsWith("exits") ? before : later,
+    };
     assert.deepEqual(found, later === undefined ? expected : { ...expected, "opened later": later });
   });
 
@@ -47,7 +54,11 @@ test("a program that dies of something else long after a signal it has survived 
   const server = await FakeMlflow.start();
   servers.push(server);
   await ended("dies", server.url);
-  const tracker = createTracker({ trackingUri: server.url, outbox: { folder: join(folder, "outboxes") }, logger: { warn() {} } });
+  const tracker = createTracker({
+    trackingUri: server.url,
+    outbox: { folder: join(folder, "outboxes") },
+    logger: { warn() {} },
+  });
   tracker.startRun({ runName: "next" }).end();
   for (let tries = 0; tries < 60 && server.named("opened later")[0]?.status !== "FAILED"; tries++)
     await new Promise((resolve) => setTimeout(resolve, 100));

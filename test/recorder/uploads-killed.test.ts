@@ -24,7 +24,9 @@ interface Logged {
 
 /** What a program has said until it was killed, that long after its first word. */
 function playAndKill(config: object, afterMs: number): Promise<{ logged: Logged[]; killedAt: number }> {
-  const child = spawn(process.execPath, [program, JSON.stringify(config), folder], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [program, JSON.stringify(config), folder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   let text = "";
   let killedAt = 0;
   child.stdout.on("data", (data) => {
@@ -72,7 +74,10 @@ test("of a program that is killed while it logs files, each file is there whole 
   await heir.shutdown();
   assert.deepEqual(left(), []);
 
-  const runs = query(database, "SELECT run_uuid AS id, name, status, artifact_uri AS root FROM runs WHERE name <> 'heir'");
+  const runs = query(
+    database,
+    "SELECT run_uuid AS id, name, status, artifact_uri AS root FROM runs WHERE name <> 'heir'",
+  );
   assert.deepEqual(
     runs.filter(({ status }) => status === "RUNNING"),
     [],
@@ -97,6 +102,7 @@ test("of a program that is killed while it logs files, each file is there whole 
       const linked = root && join(root, "linked");
       const names = linked && existsSync(linked) ? readdirSync(linked) : [];
       assert.ok(names.length === 1 || !old, `${name}: the linked file is lost`);
-      for (const each of names) assert.equal(readFileSync(join(String(linked), each), "utf8"), `linked ${name.slice("run ".length)}`);
+      for (const each of names)
+        assert.equal(readFileSync(join(String(linked), each), "utf8"), `linked ${name.slice("run ".length)}`);
     }
 });

@@ -23,12 +23,14 @@ async function place() {
   const file = join(folder, `${places}`);
   mkdirSync(file);
   writeFileSync(join(file, "pulse-mlflow.config.json"), JSON.stringify({ trackingUri, outbox: { folder: outbox } }));
-  const sync = (): string => spawnSync(process.execPath, [command, "sync", "--json"], { cwd: file, encoding: "utf8" }).stdout;
+  const sync = (): string =>
+    spawnSync(process.execPath, [command, "sync", "--json"], { cwd: file, encoding: "utf8" }).stdout;
   const first = createTracker({ trackingUri, experiment: "X", durability: "memory" });
   const runId = await first.startRun({ runName: "there" }).serverId();
   await first.shutdown();
   const open = () => createTracker({ trackingUri, experiment: "X", outbox: { folder: outbox }, ...SILENT });
-  const mark = (table: string, stage: string): void => execute(path, `UPDATE ${table} SET lifecycle_stage = '${stage}'`);
+  const mark = (table: string, stage: string): void =>
+    execute(path, `UPDATE ${table} SET lifecycle_stage = '${stage}'`);
   const textAt = (id: string, file: string): string | undefined => {
     const [row] = query(path, "SELECT artifact_uri FROM runs WHERE run_uuid = ?", id);
     if (row === undefined) return undefined;
@@ -60,7 +62,10 @@ test("the files of a run that is set aside are, too, and are stored with it once
   assert.equal(textAt(run.id, "late.txt"), undefined);
   mark("experiments", "active");
   const said = sync();
-  for (const [file, text] of [["early.txt", "early"], ["late.txt", "late"], ["large.bin", "l".repeat(200_000)]] as const) // biome-ignore format: three files
+  for (const [
+    file,
+    text,
+  ] of [["early.txt", "early"], ["late.txt", "late"], ["large.bin", "l".repeat(200_000)]] as const) // biome-ignore format: three files
     assert.equal(textAt(run.id, file), text, `${file}: ${said}`);
   assert.equal(textAt(run.id, "large bytes.bin")?.length, 100_000);
 });

@@ -1,15 +1,24 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
 import type { PulseConfig } from "../../src/config/options.js";
+import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
+import type { ReadyStore, RunChange, StoredIds } from "../../src/contracts/tracking-store.js";
 import { createTracker, PulseError } from "../../src/index.js";
 import { UploadTarget } from "../../src/recorder/uploads/upload-target.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
-import type { ReadyStore, RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
 import { sleep } from "../support/memory.js";
@@ -25,7 +34,10 @@ function memory(config: PulseConfig = {}) {
   const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
   const files = (): Record<string, string> =>
     Object.fromEntries(
-      [...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]),
+      [...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [
+        path,
+        Buffer.from(bytes).toString(),
+      ]),
     );
   return { tracker, store, warnings, files };
 }
@@ -37,7 +49,10 @@ test("texts, values, bytes and files of a run are stored as its artifacts", asyn
   const bytes = new Uint8Array([104, 105]);
   tracker.withRun({}, (run) => {
     run.logText("# Report", "report.md");
-    run.logDict({ at: new Date("2024-01-02T00:00:00Z"), n: 1n, layers: [64, 32], apiKey: "sk-1234567890abcdef1234" }, "config/run.json");
+    run.logDict(
+      { at: new Date("2024-01-02T00:00:00Z"), n: 1n, layers: [64, 32], apiKey: "sk-1234567890abcdef1234" },
+      "config/run.json",
+    );
     run.logBytes(bytes, "a/b.bin");
     bytes[0] = 0;
     run.logArtifact(file, "model");
@@ -47,7 +62,11 @@ test("texts, values, bytes and files of a run are stored as its artifacts", asyn
   await tracker.flush();
   assert.deepEqual(files(), {
     "report.md": "# Report",
-    "config/run.json": JSON.stringify({ at: "2024-01-02 00:00:00", n: 1, layers: [64, 32], apiKey: "[redacted]" }, undefined, 2),
+    "config/run.json": JSON.stringify(
+      { at: "2024-01-02 00:00:00", n: 1, layers: [64, 32], apiKey: "[redacted]" },
+      undefined,
+      2,
+    ),
     "a/b.bin": "hi",
     "model/weights.bin": "weights",
     "same.txt": "second",
@@ -96,7 +115,10 @@ test("an embedded store has the files beside the database, also those of a file 
   const place = mkdtempSync(join(folder, "db-"));
   const file = join(place, "gone.bin");
   writeFileSync(file, "gone");
-  const tracker = createTracker({ trackingUri: `sqlite:///${join(place, "mlflow.db")}`, outbox: { folder: join(place, "outbox") } });
+  const tracker = createTracker({
+    trackingUri: `sqlite:///${join(place, "mlflow.db")}`,
+    outbox: { folder: join(place, "outbox") },
+  });
   const run = tracker.startRun({ experiment: "Files" });
   run.logArtifact(file);
   rmSync(file);
@@ -242,7 +264,8 @@ class ReplacedStore extends RemoteStore {
   isReplaced = false;
 
   override apply(changes: readonly RunChange[]): ReturnType<RemoteStore["apply"]> {
-    if (this.fault === undefined && changes.some(({ tags }) => tags.some(({ key }) => key === "pulse.recreated"))) this.isReplaced = false;
+    if (this.fault === undefined && changes.some(({ tags }) => tags.some(({ key }) => key === "pulse.recreated")))
+      this.isReplaced = false;
     return super.apply(changes);
   }
 
@@ -347,7 +370,8 @@ test("a file is lost with its run, where that is not made anew", async () => {
 
 test("files of a run that sampling leaves out are neither stored nor counted", async () => {
   const { store, tracker, warnings } = kit();
-  const fail = (sample: number): void => tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
+  const fail = (sample: number): void =>
+    tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
   fail(0);
   fail(1);
   assert.throws(() =>
@@ -462,7 +486,10 @@ test("a file that is written to in place is stored as it is by then, and that is
   writeFileSync(source, "after!!");
   store.fault = undefined;
   await tracker.flush({ timeoutMs: 5_000 });
-  assert.deepEqual(text(store.named("rewritten") as StoredRun), { "rewritten.bin": "after!!", "copy/rewritten.bin": "before" });
+  assert.deepEqual(text(store.named("rewritten") as StoredRun), {
+    "rewritten.bin": "after!!",
+    "copy/rewritten.bin": "before",
+  });
   assert.match(warnings.join("\n"), /was rewritten after it was logged.*ARTIFACT_REWRITTEN/);
   await tracker.shutdown();
 });

@@ -24,7 +24,9 @@ test("an option that is none is said at once, with what is expected", () => {
     [{ aggregate: [] }, /aggregate must be/],
   ] as const)
     assert.throws(() => LogMetric("x", options as LogMetricOptions), { code: "INVALID_OPTION", message });
-  assert.throws(() => startRun({ sample: "half" as never }), { message: /startRun: sample must be a number from 0 to 1/ });
+  assert.throws(() => startRun({ sample: "half" as never }), {
+    message: /startRun: sample must be a number from 0 to 1/,
+  });
 });
 
 /** Functions of the user's that break, and how the call ends all the same. */
@@ -66,7 +68,10 @@ for (const [name, options, status] of broken) {
       [status, status],
     );
     assert.equal(tracker.warnings.length, 1);
-    assert.match(tracker.warnings[0] ?? "", new RegExp(`^pulse-mlflow: work: ${said[name] ?? name} failed: ${name} broke.*CAPTURE_FAILED`));
+    assert.match(
+      tracker.warnings[0] ?? "",
+      new RegExp(`^pulse-mlflow: work: ${said[name] ?? name} failed: ${name} broke.*CAPTURE_FAILED`),
+    );
     assert.equal(tracker.stats().warnings.CAPTURE_FAILED, 2);
     const strict = createTestTracker({ strict: true });
     assert.throws(() => strict.run(() => work(1)), { code: "CAPTURE_FAILED" });

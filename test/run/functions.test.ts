@@ -3,7 +3,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { configure, flush, logExperiment, PulseError, shutdown, startRun, stats, tracked, withRun } from "../../src/index.js";
+import {
+  configure,
+  flush,
+  logExperiment,
+  PulseError,
+  shutdown,
+  startRun,
+  stats,
+  tracked,
+  withRun,
+} from "../../src/index.js";
 import { openDatabase, query, readRun } from "../support/database.js";
 import { memoryTracker, params, steps, values } from "../support/memory.js";
 
@@ -15,7 +25,12 @@ test("tracked gives each call a run with its arguments and result", async () => 
   async function train(lr: number, options: { epochs: number }): Promise<{ loss: number }> {
     return { loss: lr * options.epochs };
   }
-  const trackedTrain = tracked(train, { experiment: "Sweep", params: ["lr", "1.epochs"], metrics: "loss", tags: { kind: "fn" } });
+  const trackedTrain = tracked(train, {
+    experiment: "Sweep",
+    params: ["lr", "1.epochs"],
+    metrics: "loss",
+    tags: { kind: "fn" },
+  });
   assert.equal(trackedTrain.name, "train");
   assert.equal(trackedTrain.length, 2);
   for (const lr of [1, 2]) assert.deepEqual(await tracker.run(() => trackedTrain(lr, { epochs: 3 })), { loss: lr * 3 });
@@ -97,7 +112,8 @@ test("the steps of a run and key count up from the highest so far", async () => 
   const { tracker, onlyRun } = memoryTracker();
   tracker.run(() => {
     const run = startRun();
-    for (const step of [undefined, undefined, 10, undefined, 3, undefined, -5, undefined]) run.logMetric("m", 1, { step });
+    for (const step of [undefined, undefined, 10, undefined, 3, undefined, -5, undefined])
+      run.logMetric("m", 1, { step });
     run.logMetrics({ m: 1, other: 2 });
   });
   const run = await onlyRun();
@@ -170,13 +186,17 @@ test("logExperiment resolves with the ids once the run is stored", async () => {
     trackingUri: `sqlite:///${path}`,
   });
   const run = readRun(path, runId);
-  assert.deepEqual([run?.experiment, run?.name, run?.status, run?.params], ["Once", "trial", "FINISHED", { lr: "0.1" }]);
+  assert.deepEqual(
+    [run?.experiment, run?.name, run?.status, run?.params],
+    ["Once", "trial", "FINISHED", { lr: "0.1" }],
+  );
   assert.equal(run?.tags["run_type"], "meta-learning");
   assert.equal(query(path, "SELECT experiment_id FROM runs")[0]?.["experiment_id"], Number(experimentId));
 });
 
 test("logExperiment rejects at once for an unusable target, and after its timeout for an absent one", async () => {
-  const rejects = (log: Parameters<typeof logExperiment>[0], code: string): Promise<void> => assert.rejects(logExperiment(log), { code });
+  const rejects = (log: Parameters<typeof logExperiment>[0], code: string): Promise<void> =>
+    assert.rejects(logExperiment(log), { code });
   await rejects({ experiment: "", trackingUri: "memory:" }, "INVALID_OPTION");
   await rejects({ experiment: "X", trackingUri: "postgresql://host/db" }, "INVALID_TRACKING_URI");
   await rejects({ experiment: "X", trackingUri: `sqlite:///${folder}` }, "NOT_WRITABLE");

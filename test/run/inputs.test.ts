@@ -29,7 +29,10 @@ async function logged(
 
 test("a dataset is logged with its context and tags; objects become JSON", async () => {
   const { inputs, warnings } = await logged((input) =>
-    input({ ...IRIS, schema: '{"mlflow_colspec":[]}', profile: { num_rows: 2 } }, { context: "training", tags: { fold: 3 } }),
+    input(
+      { ...IRIS, schema: '{"mlflow_colspec":[]}', profile: { num_rows: 2 } },
+      { context: "training", tags: { fold: 3 } },
+    ),
   );
   assert.deepEqual(inputs, [
     {
@@ -83,7 +86,12 @@ test("what is no dataset is left out with one clear message, and never throws", 
 
 test("what is too long is cut, or left out where cut JSON would be none; secrets in a source are not stored", async () => {
   const { inputs, warnings } = await logged((input) =>
-    input({ ...IRIS, name: "n".repeat(600), source: { url: "https://u:secret1@h/a.csv" }, schema: "x".repeat(1_048_576) }),
+    input({
+      ...IRIS,
+      name: "n".repeat(600),
+      source: { url: "https://u:secret1@h/a.csv" },
+      schema: "x".repeat(1_048_576),
+    }),
   );
   const [input] = inputs as { name: string; source: string; schema: unknown }[];
   assert.equal(input?.name.length, 500);
@@ -95,7 +103,8 @@ test("what is too long is cut, or left out where cut JSON would be none; secrets
 test("a dataset's texts are redacted as the tracker says", async () => {
   const secret = { ...IRIS, source: "https://u:secret1@h/a.csv" };
   const log = (input: (...args: unknown[]) => void): void => input(secret, { tags: { owner: "me" } });
-  const all = async (redact: PulseConfig["redact"]): Promise<string> => JSON.stringify((await logged(log, { redact })).inputs);
+  const all = async (redact: PulseConfig["redact"]): Promise<string> =>
+    JSON.stringify((await logged(log, { redact })).inputs);
   assert.match(await all(false), /u:secret1@h/);
   assert.doesNotMatch(await all(true), /secret1/);
   assert.match(await all((_key, value) => (value === "me" ? "somebody" : value)), /somebody/);

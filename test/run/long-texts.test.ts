@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PulseConfig } from "../../src/config/options.js";
+import type { TrackingStore } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
-import type { TrackingStore } from "../../src/stores/tracking-store.js";
 import { trackerOn } from "../../src/tracker.js";
 
 const SECRET = "sk-abcdefghijklmnopqrstuvwxyz0123456789ABCD";
@@ -48,7 +48,10 @@ test("a param that is cut is a file as a whole, its message says where, and a sh
     Array.from({ length: 3_000 }, (_, i) => i),
   );
   assert.equal(stored.params.get("prompt")?.length, 6_000);
-  assert.match(warnings.join("\n"), /"prompt" has \d+ characters.*stored whole as artifact "pulse\/params\/prompt\.txt"/);
+  assert.match(
+    warnings.join("\n"),
+    /"prompt" has \d+ characters.*stored whole as artifact "pulse\/params\/prompt\.txt"/,
+  );
 });
 
 test("a long text is looked through for secrets up to its bound, and says how long it was", async () => {
@@ -102,7 +105,11 @@ test("of runs that are left out or folded nothing is stored, of one that is kept
   );
   call(long, false);
   assert.throws(() => call(long, true), /too far/);
-  const folded = tracker.tracked((prompt: string) => prompt.length, { maxRunsPerSecond: 1, params: ["prompt"], runName: "folded" });
+  const folded = tracker.tracked((prompt: string) => prompt.length, {
+    maxRunsPerSecond: 1,
+    params: ["prompt"],
+    runName: "folded",
+  });
   for (let i = 0; i < 5; i++) folded(long);
   await tracker.flush();
   await tracker.shutdown();
@@ -112,7 +119,10 @@ test("of runs that are left out or folded nothing is stored, of one that is kept
   assert.deepEqual(byName.get("folded"), ["pulse/params/prompt.txt"]);
   assert.deepEqual(byName.get("folded (folded)"), []);
   const { artifacts, pending, dropped, rejected } = tracker.stats();
-  assert.deepEqual({ artifacts, pending, dropped, rejected }, { artifacts: 2 + seconds, pending: 0, dropped: 0, rejected: 0 });
+  assert.deepEqual(
+    { artifacts, pending, dropped, rejected },
+    { artifacts: 2 + seconds, pending: 0, dropped: 0, rejected: 0 },
+  );
 });
 
 test("no file where that is switched off, where the store keeps none, or where the key is no file's name", async () => {

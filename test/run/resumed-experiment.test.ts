@@ -57,7 +57,12 @@ test("children of a resumed run are where that run is: in memory", async () => {
 test("children of a resumed run are where that run is: in a database, also one that is locked for a while", async () => {
   for (const durability of ["exit", "outbox"] as const) {
     const path = join(folder, `${durability}.db`);
-    const config = { trackingUri: `sqlite:///${path}`, experiment: "Configured", durability, outbox: { folder: join(folder, "outboxes") } };
+    const config = {
+      trackingUri: `sqlite:///${path}`,
+      experiment: "Configured",
+      durability,
+      outbox: { folder: join(folder, "outboxes") },
+    };
     const before = createTracker(config);
     const first = before.startRun({ experiment: "Orig", runName: "first" });
     first.end();
@@ -97,7 +102,8 @@ for (const away of [false, true])
       await server.up();
       const next = createTracker({ ...config, flushIntervalMs: 100 });
       next.startRun({ runName: "next" }).end();
-      for (let tries = 0; tries < 100 && server.runs.size < 12; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+      for (let tries = 0; tries < 100 && server.runs.size < 12; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 100));
       await next.shutdown();
       expected["next"] = "Configured";
     } else await tracker.shutdown();

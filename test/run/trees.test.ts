@@ -10,14 +10,17 @@ const DEEPEST = 3;
 
 type Kind = (depth: number) => Promise<unknown>;
 
-/** Tracked functions of every nature, with options drawn at random, that call each other, open runs by hand and fail. */
+/**
+ * Tracked functions of every nature, with options drawn at random, that call each other, open runs by hand and fail.
+ */
 function draw(dice: Random, handles: Run[]): readonly Kind[] {
   const kinds: Kind[] = [];
   const calls = (depth: number): Promise<unknown>[] => {
     const run = currentRun();
     run?.logMetric("m", depth);
     run?.setTag("depth", depth);
-    if (dice.chance(0.1)) handles.push(startRun({ sample: dice.pick([0, 1]), runName: "handle", nest: dice.pick(["child", "root"]) }));
+    if (dice.chance(0.1))
+      handles.push(startRun({ sample: dice.pick([0, 1]), runName: "handle", nest: dice.pick(["child", "root"]) }));
     if (dice.chance(0.15)) throw new Error("at once");
     const below = depth < DEEPEST ? Array.from({ length: Math.floor(dice.next() * 4) }, () => dice.pick(kinds)) : [];
     return below.map((each) => each(depth + 1).catch(() => undefined)); // some outlive their caller

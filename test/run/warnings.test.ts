@@ -22,7 +22,8 @@ class Trainer {
   }
 }
 
-const of = (warnings: readonly string[], code: string): string[] => warnings.filter((each) => each.endsWith(`[${code}]`));
+const of = (warnings: readonly string[], code: string): string[] =>
+  warnings.filter((each) => each.endsWith(`[${code}]`));
 
 test("what is wrong with a key or a value is said with class, method and experiment", () => {
   const { tracker, warnings } = memoryTracker();
@@ -31,10 +32,19 @@ test("what is wrong with a key or a value is said with class, method and experim
   for (const each of warnings) assert.ok(each.includes(place), each);
   const steps = of(warnings, "INVALID_VALUE").filter((each) => each.includes("step"));
   assert.deepEqual(steps.length, 2, steps.join("\n"));
-  assert.match(of(warnings, "INVALID_VALUE").join("\n"), /Metric "loss" needs a number, got "high"; it is left out \(Trainer/);
+  assert.match(
+    of(warnings, "INVALID_VALUE").join("\n"),
+    /Metric "loss" needs a number, got "high"; it is left out \(Trainer/,
+  );
   assert.match(of(warnings, "VALUE_CUT").join("\n"), /"lr" has 7000 characters.*\(Trainer/);
-  assert.match(of(warnings, "PARAM_CONFLICT").join("\n"), /Param "seed" of run [0-9a-f]{32} already has another value.*\(Trainer/);
-  assert.match(of(warnings, "INVALID_KEY").join("\n"), /Key "a\(b" is none MLflow accepts; it is stored as "a_b" \(Trainer/);
+  assert.match(
+    of(warnings, "PARAM_CONFLICT").join("\n"),
+    /Param "seed" of run [0-9a-f]{32} already has another value.*\(Trainer/,
+  );
+  assert.match(
+    of(warnings, "INVALID_KEY").join("\n"),
+    /Key "a\(b" is none MLflow accepts; it is stored as "a_b" \(Trainer/,
+  );
   assert.equal(warnings.length, 6, warnings.join("\n"));
 });
 
@@ -71,7 +81,10 @@ test("a noisy kind silences no other, and says when further ones are only counte
   for (const code of ["INVALID_VALUE", "INVALID_KEY"]) {
     const said = of(warnings, code);
     assert.equal(said.length, 51, code);
-    assert.equal(said.at(-1), `pulse-mlflow: Further problems of this kind are only counted, in \`stats().warnings\`. [${code}]`);
+    assert.equal(
+      said.at(-1),
+      `pulse-mlflow: Further problems of this kind are only counted, in \`stats().warnings\`. [${code}]`,
+    );
   }
   assert.equal(of(warnings, "VALUE_CUT").length, 1);
   const { INVALID_VALUE, INVALID_KEY } = tracker.stats().warnings;

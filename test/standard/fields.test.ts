@@ -52,7 +52,13 @@ test("each instance's function is tracked by itself, detached ones and those of 
     assert.deepEqual(one.reveal(), [1]);
   });
   assert.deepEqual(
-    (await runs()).map((run) => [run.name, experimentOf(run), params(run), values(run), run.tags.get("mine") ?? run.tags.get("step")]),
+    (await runs()).map((run) => [
+      run.name,
+      experimentOf(run),
+      params(run),
+      values(run),
+      run.tags.get("mine") ?? run.tags.get("step"),
+    ]),
     [
       ["Trainer.train", "Fields", { lr: "0.5" }, { loss: [0.5] }, "1"],
       ["Trainer.train", "Fields", { lr: "0.5" }, { loss: [1] }, "2"],

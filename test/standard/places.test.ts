@@ -1,4 +1,5 @@
-// Places only the standard dialect has: private members of every kind, class expressions, and what runs while a class is being made.
+// Places only the standard dialect has: private members of every kind, class expressions, and what runs while a class
+// is being made.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { inspect } from "node:util";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker, type TrackingStore } from "../../src/index.js";
 import { type MlflowJs, mlflowJsStore, mlflowNpmStore } from "../../src/integrations/mlflow-js/index.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { change, newRun, point, start } from "../../src/testing/contract-change.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { inherit } from "../support/inherit.js";
@@ -24,14 +24,16 @@ console.log = (...values: unknown[]): void => {
 const RUN = change("b".repeat(32), { experiment: { name: "X" }, create: start(), metrics: [point("m", 1, 0)] });
 const MAKERS: Readonly<Record<string, (url: string, requestTimeoutMs?: number) => TrackingStore>> = {
   "mlflow-js": (url, requestTimeoutMs) => mlflowJsStore(new Mlflow(url), { requestTimeoutMs }),
-  "npm mlflow": (url, requestTimeoutMs) => mlflowNpmStore(new MLflow({ endpoint: url }), { experimentId: "7", requestTimeoutMs }),
+  "npm mlflow": (url, requestTimeoutMs) =>
+    mlflowNpmStore(new MLflow({ endpoint: url }), { experimentId: "7", requestTimeoutMs }),
 };
 
 async function outcomeOf(store: TrackingStore, given: RunChange = RUN): Promise<Outcome> {
   return (await store.apply([given]))[0] as Outcome;
 }
 
-const shown = (outcome: Outcome): string => ("error" in outcome ? `${outcome.kind} ${outcome.error.code}` : outcome.kind);
+const shown = (outcome: Outcome): string =>
+  "error" in outcome ? `${outcome.kind} ${outcome.error.code}` : outcome.kind;
 
 /** What becomes of a run whose batch is answered so; its experiment and creation are answered well. */
 async function answered(maker: string, answer: (seen: Seen) => Scripted | undefined): Promise<Outcome> {
@@ -62,14 +64,24 @@ describe("what an answer means that comes through another client", () => {
     [408, { message: "Request Timeout" }, "away SERVER_ERROR", "away SERVER_ERROR"],
     [410, { message: "gone for good" }, "away NO_MLFLOW", "away NO_MLFLOW"],
     [422, { message: "field required" }, "away NO_MLFLOW", "away NO_MLFLOW"],
-    [404, json("RESOURCE_DOES_NOT_EXIST", "Run with id=x not found"), "rejected RUN_NOT_FOUND", "rejected RUN_NOT_FOUND"],
+    [
+      404,
+      json("RESOURCE_DOES_NOT_EXIST", "Run with id=x not found"),
+      "rejected RUN_NOT_FOUND",
+      "rejected RUN_NOT_FOUND",
+    ],
     [
       400,
       json("INVALID_PARAMETER_VALUE", "The run x must be in the 'active' state. Current state is deleted."),
       "rejected RUN_DELETED",
       "rejected RUN_DELETED",
     ],
-    [400, json("BAD_REQUEST", "(sqlite3.IntegrityError) UNIQUE constraint failed: params.key"), "retry SERVER_ERROR", "retry SERVER_ERROR"],
+    [
+      400,
+      json("BAD_REQUEST", "(sqlite3.IntegrityError) UNIQUE constraint failed: params.key"),
+      "retry SERVER_ERROR",
+      "retry SERVER_ERROR",
+    ],
     [429, json("REQUEST_LIMIT_EXCEEDED", "slower"), "away SERVER_ERROR", "away SERVER_ERROR"],
     [500, json("INTERNAL_ERROR", "it broke"), "retry SERVER_ERROR", "retry SERVER_ERROR"],
     [502, html, "away STORE_UNAVAILABLE", "away SERVER_ERROR"],
@@ -99,7 +111,11 @@ describe("what an answer means that comes through another client", () => {
     if (maker === "npm mlflow")
       test("an experiment that is not there is said, and one that was deleted", async () => {
         for (const [status, body, code] of [
-          [404, { error_code: "RESOURCE_DOES_NOT_EXIST", message: "No Experiment with id=7 exists" }, "rejected EXPERIMENT_NOT_FOUND"],
+          [
+            404,
+            { error_code: "RESOURCE_DOES_NOT_EXIST", message: "No Experiment with id=7 exists" },
+            "rejected EXPERIMENT_NOT_FOUND",
+          ],
           [200, { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } }, "rejected EXPERIMENT_DELETED"],
         ] as const) {
           const server = await scripted(({ url }) => (url.includes("experiments/get") ? { status, body } : undefined));
@@ -127,7 +143,8 @@ describe("what an answer means that comes through another client", () => {
 test("a run goes through mlflow-js with the same calls, and one that looks after the batch", async () => {
   const server = await FakeMlflow.start();
   assert.equal(
-    (await outcomeOf(mlflowJsStore(new Mlflow(server.url)), { ...RUN, end: { status: "FINISHED", endTime: 3_000 } })).kind,
+    (await outcomeOf(mlflowJsStore(new Mlflow(server.url)), { ...RUN, end: { status: "FINISHED", endTime: 3_000 } }))
+      .kind,
     "done",
   );
   assert.deepEqual(
@@ -146,7 +163,13 @@ test("what is left at the end is kept under the client's address, and delivered 
   const outbox = join(folder, "outbox");
   server.instead = () => ({ status: "maintenance" });
   const store = mlflowJsStore(new Mlflow(`${server.url}/`));
-  const tracker = createTracker({ store, experiment: "X", exitTimeoutMs: 100, outbox: { folder: outbox }, logger: { warn: () => {} } });
+  const tracker = createTracker({
+    store,
+    experiment: "X",
+    exitTimeoutMs: 100,
+    outbox: { folder: outbox },
+    logger: { warn: () => {} },
+  });
   tracker.withRun({ runName: "waits" }, (run) => run.logMetric("m", 1));
   await tracker.shutdown();
   assert.equal(readdirSync(outbox).length, 1);
@@ -159,7 +182,10 @@ test("what is left at the end is kept under the client's address, and delivered 
 
 test("clients that do not say where they send to have a store whose changes wait in memory alone", async () => {
   const clients = new Mlflow("http://127.0.0.1:1");
-  const [runClient, experimentClient] = [Object.create(clients.getRunClient()), Object.create(clients.getExperimentClient())];
+  const [runClient, experimentClient] = [
+    Object.create(clients.getRunClient()),
+    Object.create(clients.getExperimentClient()),
+  ];
   const store = mlflowJsStore({ runClient, experimentClient });
   assert.equal(store.uri, undefined);
   const outcome = await outcomeOf(store);
@@ -183,9 +209,17 @@ test("clients that lack what not all need store all else", async () => {
     createExperiment: experiments.createExperiment.bind(experiments),
   };
   const store = mlflowJsStore({ runClient, experimentClient });
-  const inputs = [{ name: "d", digest: "1", sourceType: "local", source: "{}", schema: undefined, profile: undefined, tags: [] }];
+  const inputs = [
+    { name: "d", digest: "1", sourceType: "local", source: "{}", schema: undefined, profile: undefined, tags: [] },
+  ];
   const experiment = { name: "X", tags: [{ key: "team", value: "a" }] };
-  const outcome = await outcomeOf(store, { ...RUN, runKey: newRun(), experiment, inputs, end: { status: "FINISHED", endTime: 3_000 } });
+  const outcome = await outcomeOf(store, {
+    ...RUN,
+    runKey: newRun(),
+    experiment,
+    inputs,
+    end: { status: "FINISHED", endTime: 3_000 },
+  });
   assert.ok(outcome.kind === "done");
   assert.deepEqual(outcome.refused?.map(({ what, key }) => [what, key]), [["input", "d"]]); // biome-ignore format: one pair
   server.close();
@@ -208,10 +242,19 @@ test("what is no client is said, with what is missing", () => {
       () => mlflowJsStore(new Mlflow("http://x"), { requestTimeoutMs: -1 }),
       /^mlflowJsStore: requestTimeoutMs must be a number of milliseconds above 0; got -1/,
     ],
-    [() => mlflowJsStore(new Mlflow("ftp://x")), /the address of the client must be the URL of a server .*; got "ftp:\/\/x"/],
+    [
+      () => mlflowJsStore(new Mlflow("ftp://x")),
+      /the address of the client must be the URL of a server .*; got "ftp:\/\/x"/,
+    ],
     [() => mlflowJsStore(new Mlflow(undefined as never)), /the address of the client must be .*; got undefined/],
-    [() => npm(new MLflow({ endpoint: "nonsense" }), { experimentId: "1" }), /the address of the client must be .*; got "nonsense"/],
-    [() => npm({}), /^mlflowNpmStore: client must be a client of the npm package mlflow, with Runs, Experiments and Metrics/],
+    [
+      () => npm(new MLflow({ endpoint: "nonsense" }), { experimentId: "1" }),
+      /the address of the client must be .*; got "nonsense"/,
+    ],
+    [
+      () => npm({}),
+      /^mlflowNpmStore: client must be a client of the npm package mlflow, with Runs, Experiments and Metrics/,
+    ],
     [
       () => npm(new MLflow({ endpoint: "http://x" })),
       /^mlflowNpmStore: experimentId must be the id of an experiment that exists, a text; got undefined/,

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import { logExperiment } from "../../src/index.js";
 import { adopt, closeOutbox, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
@@ -27,7 +27,10 @@ async function leaked(body: (i: number) => unknown): Promise<number> {
 
 test("logExperiment into a database in a loop keeps no file open", async () => {
   const path = join(folder, "loop.db");
-  assert.equal(await leaked(() => logExperiment({ experiment: "Loop", metrics: { m: 1 }, trackingUri: `sqlite:///${path}` })), 0);
+  assert.equal(
+    await leaked(() => logExperiment({ experiment: "Loop", metrics: { m: 1 }, trackingUri: `sqlite:///${path}` })),
+    0,
+  );
   assert.equal(query(path, "SELECT count(*) AS n FROM runs")[0]?.["n"], TIMES + 1);
 });
 
@@ -47,7 +50,10 @@ test("an outbox that is closed, adopted or refused keeps no file open", async ()
   const count = await leaked(async () => {
     const outbox = outboxes.create(Date.now(), systemClock.id());
     assert.equal(adopt(outbox.path), "held");
-    outbox.putRun({ key: "k", experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false }, 1);
+    outbox.putRun(
+      { key: "k", experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false },
+      1,
+    );
     closeOutbox(outbox);
     const heir = adopt(outbox.path);
     assert.ok(typeof heir === "object");

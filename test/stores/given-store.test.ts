@@ -4,10 +4,18 @@ import { test } from "node:test";
 import { checkConfig } from "../../src/config/options.js";
 import { CONFIG_FILE } from "../../src/config/picker.js";
 import { resolveConfig } from "../../src/config/resolve.js";
-import { configure, createTracker, logExperiment, PulseError, shutdown, type TrackingStore, withRun } from "../../src/index.js";
+import type { RunChange } from "../../src/contracts/tracking-store.js";
+import {
+  configure,
+  createTracker,
+  logExperiment,
+  PulseError,
+  shutdown,
+  type TrackingStore,
+  withRun,
+} from "../../src/index.js";
 import { outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
-import type { RunChange } from "../../src/stores/tracking-store.js";
 import { newFolder, until } from "../support/outbox-kit.js";
 
 /** A store as somebody else writes one: two methods, and what a test changes. */
@@ -91,7 +99,10 @@ test("one with an address has an outbox under it, without credentials, and the n
   const next = at("own://me:new-secret@host/team?a=b");
   const heir = createTracker({ store: next, outbox: { folder }, ...quiet(warnings) });
   heir.startRun({ runName: "new" }).end();
-  await until("the outbox is delivered", () => next.memory.runs.size === 2 && !kept?.files().includes(left[0] as string));
+  await until(
+    "the outbox is delivered",
+    () => next.memory.runs.size === 2 && !kept?.files().includes(left[0] as string),
+  );
   await heir.shutdown();
   assert.deepEqual(next.names.sort(), ["kept FINISHED", "new FINISHED"]);
 });
@@ -99,7 +110,10 @@ test("one with an address has an outbox under it, without credentials, and the n
 test("what is no store, or comes with a tracking URI, is one message that names what is missing", () => {
   const method = (): Promise<never> => Promise.reject(new Error());
   for (const [store, message] of [
-    [{}, /: store must be a tracking store, an object with the methods apply and close .*; got an object without apply and close/],
+    [
+      {},
+      /: store must be a tracking store, an object with the methods apply and close .*; got an object without apply and close/,
+    ],
     [{ apply: method }, /got an object without close\./],
     [{ close: method }, /got an object without apply\./],
     ["sqlite:///x.db", /a URI goes into trackingUri\); got "sqlite:\/\/\/x\.db"/],
@@ -119,7 +133,10 @@ test("what is no store, or comes with a tracking URI, is one message that names 
 test("a store belongs to one tracker, which closes it", async () => {
   const store = new Own();
   const tracker = createTracker({ store });
-  assert.throws(() => createTracker({ store }), { code: "INVALID_CONFIG", message: /belongs to another tracker, which closes it/ });
+  assert.throws(() => createTracker({ store }), {
+    code: "INVALID_CONFIG",
+    message: /belongs to another tracker, which closes it/,
+  });
   await tracker.shutdown();
 });
 
@@ -128,7 +145,11 @@ test("neither environment nor file can give one, and both yield to it", () => {
     code: "INVALID_CONFIG",
     message: /^pulse-mlflow\.config\.json: store .*got an object without apply and close/,
   });
-  const { trackingUri, origins } = resolveConfig({ store: at("own://u:p@host") }, { MLFLOW_TRACKING_URI: "http://host" }, {});
+  const { trackingUri, origins } = resolveConfig(
+    { store: at("own://u:p@host") },
+    { MLFLOW_TRACKING_URI: "http://host" },
+    {},
+  );
   assert.deepEqual([trackingUri, origins["trackingUri"]], ["own://u:p@host", "configure()"]);
 });
 
@@ -156,7 +177,10 @@ test("what a store answers that is none of the contract's keeps everything, and 
     [[{ kind: "done", ids: { runId: 5 } }], /gave ids that are no texts/],
     [[{ ...done, refused: [{ key: "k" }] }], /gave refused items that are none/],
     [[{ kind: "rejected", error: new Error("no") }], /gave outcome "rejected" without a PulseError/],
-    [[{ ...done, refused: [{ key: "k", items: 1e9, error: new PulseError("REJECTED", "No.") }] }], /gave refused items that are none/],
+    [
+      [{ ...done, refused: [{ key: "k", items: 1e9, error: new PulseError("REJECTED", "No.") }] }],
+      /gave refused items that are none/,
+    ],
     [[{ kind: "conflict" }], /gave outcome "conflict" without params/],
     [[{ kind: "conflict", params: ["other"] }], /gave a conflict of params it was not given/],
     [[done, done], /gave 2 outcomes for 1 changes/],
@@ -185,7 +209,10 @@ test("a store that throws at once, and one that cannot be closed, are told from 
   const tracker = createTracker({ store, exitTimeoutMs: 20, ...quiet(warnings) });
   tracker.startRun().end();
   await until("it is said", () => warnings.length === 1);
-  await assert.rejects(tracker.shutdown(), { code: "STORE_UNAVAILABLE", message: /the configured store could not be closed: still busy/ });
+  await assert.rejects(tracker.shutdown(), {
+    code: "STORE_UNAVAILABLE",
+    message: /the configured store could not be closed: still busy/,
+  });
   assert.match(warnings.join("\n"), /The store failed unexpectedly: at once/);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import type { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeRun } from "../support/fake-mlflow.js";
 import { served, storeOf } from "../support/fake-store.js";
@@ -77,7 +77,8 @@ for (const [what, swallowed] of Object.entries<Partial<RunChange>>({
 test("fields that a true answer shows to be added are believed in the others, too", async () => {
   const { store, server } = await served();
   server.added = { request: "x" };
-  const reads = (): number => server.calls.filter((call) => call.includes("runs/get") || call.includes("get-history")).length;
+  const reads = (): number =>
+    server.calls.filter((call) => call.includes("runs/get") || call.includes("get-history")).length;
   assert.equal(await sent(store), "done"); // the answer to the creation has a run beside them
   for (let step = 2; step < 6; step++) {
     server.added = { request: step };

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { PulseConfig } from "../../src/config/options.js";
 import { resolveConfig } from "../../src/config/resolve.js";
+import type { Outcome } from "../../src/contracts/tracking-store.js";
 import { proxyFor } from "../../src/http/proxy.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { BYPASSED, BYPASSED_BESIDES, TARGETS } from "../support/no-proxy.js";
 import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
@@ -32,15 +32,20 @@ async function server(answer: Answer = () => undefined, tls?: Parameters<typeof 
 }
 
 async function sent(url: string, config: PulseConfig = {}, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  const store = new HttpStore(new URL(url), resolveConfig({ requestTimeoutMs: 20_000, ...config }, { HOME: folder, ...env }).server);
+  const store = new HttpStore(
+    new URL(url),
+    resolveConfig({ requestTimeoutMs: 20_000, ...config }, { HOME: folder, ...env }).server,
+  );
   const run = change("b".repeat(32), { create: start(), end: { status: "FINISHED", endTime: 6 } });
   const [outcome] = await store.apply([run]);
   await store.close();
   return outcome as Outcome;
 }
 
-const basic = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
-const text = (outcome: Outcome): string => ("error" in outcome ? `${outcome.error.code} ${outcome.error.message}` : outcome.kind);
+const basic = (user: string, password: string): string =>
+  `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+const text = (outcome: Outcome): string =>
+  "error" in outcome ? `${outcome.error.code} ${outcome.error.message}` : outcome.kind;
 
 test("credentials come from where Python's client has them, in its order", async () => {
   mkdirSync(join(folder, ".mlflow"));
@@ -88,7 +93,10 @@ test("a token function is asked again when the server refuses its token, once", 
     () => 5 as never,
     () => new Promise<string>(() => undefined),
   ])
-    assert.match(text(await sent(url, { auth: { token }, requestTimeoutMs: 100 })), /^UNAUTHORIZED The token function of `auth` failed/);
+    assert.match(
+      text(await sent(url, { auth: { token }, requestTimeoutMs: 100 })),
+      /^UNAUTHORIZED The token function of `auth` failed/,
+    );
 });
 
 test("further headers and the workspace are sent; no workspace header without one", async () => {
@@ -111,11 +119,16 @@ test("a redirect is followed with method and body; to another origin only withou
     for (const config of [{}, ...secrets] as PulseConfig[]) {
       target.seen.length = 0;
       const first = await server(({ url }) =>
-        url.startsWith("/moved") ? undefined : { status: 307, headers: { location: to === "" ? `/moved${url}` : `${to}${url}` }, body: "" },
+        url.startsWith("/moved")
+          ? undefined
+          : { status: 307, headers: { location: to === "" ? `/moved${url}` : `${to}${url}` }, body: "" },
       );
       const outcome = await sent(first.url, config, { HOME: join(folder, "nobody") });
       if (to !== "" && secrets.includes(config)) {
-        assert.match(text(outcome), new RegExp(`^NO_MLFLOW .* redirects to ${new URL(to, "http://x").origin}, .*Set trackingUri to`));
+        assert.match(
+          text(outcome),
+          new RegExp(`^NO_MLFLOW .* redirects to ${new URL(to, "http://x").origin}, .*Set trackingUri to`),
+        );
         assert.equal(outcome.kind, "away");
         assert.equal(target.seen.length, 0);
         continue;
@@ -174,7 +187,11 @@ test("a certificate nobody vouches for is an error, not a warning; with its auth
 });
 
 test("a server that asks for a client's certificate gets it", async () => {
-  const own = { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")), ca: readFileSync(pem("ca.pem")) };
+  const own = {
+    key: readFileSync(pem("server.key")),
+    cert: readFileSync(pem("server.pem")),
+    ca: readFileSync(pem("ca.pem")),
+  };
   const { url } = await server(undefined, { ...own, requestCert: true, rejectUnauthorized: true });
   const ca = pem("ca.pem");
   assert.equal((await sent(url, { tls: { ca } })).kind, "away");
@@ -184,24 +201,43 @@ test("a server that asks for a client's certificate gets it", async () => {
 test("NO_PROXY exempts what it exempts for Python's client, addresses by their ranges", () => {
   for (const [entries, targets] of [...BYPASSED, ...BYPASSED_BESIDES]) {
     const env = { http_proxy: "http://p:1", no_proxy: entries };
-    assert.equal(TARGETS.filter((target) => proxyFor(new URL(`http://${target}`), env) === undefined).join(" "), targets, entries);
+    assert.equal(
+      TARGETS.filter((target) => proxyFor(new URL(`http://${target}`), env) === undefined).join(" "),
+      targets,
+      entries,
+    );
   }
 });
 
 test("a scheme that does not fit the port is called that, not a certificate's fault", async () => {
   const plain = await server();
-  const secure = await server(undefined, { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
+  const secure = await server(undefined, {
+    key: readFileSync(pem("server.key")),
+    cert: readFileSync(pem("server.pem")),
+  });
   const [no, yes] = [plain.url.replace("http:", "https:"), secure.url.replace("https:", "http:")];
   const noTls = text(await sent(no));
   assert.ok(
-    noTls.startsWith(`NO_MLFLOW ${no} cannot be reached: this port does not speak TLS. Write ${plain.url} in the tracking URI.`),
+    noTls.startsWith(
+      `NO_MLFLOW ${no} cannot be reached: this port does not speak TLS. Write ${plain.url} in the tracking URI.`,
+    ),
     noTls,
   );
   const tls = text(await sent(yes));
-  assert.ok(tls.startsWith(`NO_MLFLOW ${yes} cannot be reached: this port speaks TLS. Write ${secure.url} in the tracking URI.`), tls);
-  for (const said of ["The plain HTTP request was sent to HTTPS port", "Client sent an HTTP request to an HTTPS server."]) {
+  assert.ok(
+    tls.startsWith(
+      `NO_MLFLOW ${yes} cannot be reached: this port speaks TLS. Write ${secure.url} in the tracking URI.`,
+    ),
+    tls,
+  );
+  for (const said of [
+    "The plain HTTP request was sent to HTTPS port",
+    "Client sent an HTTP request to an HTTPS server.",
+  ]) {
     const front = await server(() => ({ status: 400, body: `<html><body>${said}</body></html>` }));
-    assert.ok(text(await sent(front.url)).includes(`Write ${front.url.replace("http:", "https:")} in the tracking URI.`));
+    assert.ok(
+      text(await sent(front.url)).includes(`Write ${front.url.replace("http:", "https:")} in the tracking URI.`),
+    );
   }
   const proxy = plain.url.replace("http:", "https:");
   for (const target of [plain.url, secure.url]) {
@@ -211,7 +247,11 @@ test("a scheme that does not fit the port is called that, not a certificate's fa
 });
 
 test("NO_PROXY and the proxy variables mean what they mean elsewhere", () => {
-  const env = { HTTP_PROXY: "http://p:1", https_proxy: "q:2", NO_PROXY: "localhost,.corp.example, *.wild.example,10.0.0.1:5000 ::1" };
+  const env = {
+    HTTP_PROXY: "http://p:1",
+    https_proxy: "q:2",
+    NO_PROXY: "localhost,.corp.example, *.wild.example,10.0.0.1:5000 ::1",
+  };
   for (const [target, proxy] of [
     ["http://mlflow:5000", "http://p:1/"],
     ["https://mlflow", "http://q:2/"],
@@ -263,8 +303,14 @@ test("a proxy is told the whole URL, and over TLS only the host and port", async
   assert.equal((await sent(plain.url, {}, { HTTP_PROXY: address })).kind, "done");
   assert.ok(asked.includes(`POST ${plain.url}/api/2.0/mlflow/runs/create`), asked.join("\n"));
   asked.length = 0;
-  const secure = await server(undefined, { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
-  assert.equal((await sent(secure.url, { tls: { ca: pem("ca.pem") }, auth: { token: "t" } }, { HTTPS_PROXY: address })).kind, "done");
+  const secure = await server(undefined, {
+    key: readFileSync(pem("server.key")),
+    cert: readFileSync(pem("server.pem")),
+  });
+  assert.equal(
+    (await sent(secure.url, { tls: { ca: pem("ca.pem") }, auth: { token: "t" } }, { HTTPS_PROXY: address })).kind,
+    "done",
+  );
   assert.equal(secure.seen[0]?.headers.authorization, "Bearer t");
   assert.deepEqual([...new Set(asked)], [`CONNECT ${secure.url.replace("https://", "")}`]);
   assert.deepEqual([...authorizations], [basic("user", "pw")]);
@@ -311,7 +357,10 @@ test("the way of connecting is found by measuring: anew where kept connections m
     trap.close();
     trap.closeAllConnections();
   });
-  const secure = await server(undefined, { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) });
+  const secure = await server(undefined, {
+    key: readFileSync(pem("server.key")),
+    cert: readFileSync(pem("server.pem")),
+  });
   for (const [url, better] of [
     [`http://127.0.0.1:${(trap.address() as AddressInfo).port}`, "fresh"],
     [secure.url, "kept"],

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import type { ServerSettings } from "../../src/config/server.js";
+import type { Outcome } from "../../src/contracts/tracking-store.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
@@ -73,7 +73,9 @@ test("what is denied says which experiment, where, to whom and what to do", asyn
     const got = await sent(store);
     assert.match(
       "error" in got ? got.error.message : "",
-      new RegExp(`^${server.url} does not let ${whom} write into experiment "Theirs" \\(403: Permission denied\\)\\. Have EDIT permission`),
+      new RegExp(
+        `^${server.url} does not let ${whom} write into experiment "Theirs" \\(403: Permission denied\\)\\. Have EDIT permission`,
+      ),
     );
   }
 });
@@ -81,7 +83,8 @@ test("what is denied says which experiment, where, to whom and what to do", asyn
 test("whether the credentials are taken elsewhere is not asked for each request", async () => {
   const { store, server } = await served(({ url }) => (url.includes(SEARCH) ? undefined : DENIED));
   const changes = Array.from({ length: 20 }, (_, i) => ({ ...RUN, experiment: { name: `X${i}` } }));
-  for (let round = 0; round < 3; round++) for (const { kind } of await store.apply(changes)) assert.equal(kind, "denied");
+  for (let round = 0; round < 3; round++)
+    for (const { kind } of await store.apply(changes)) assert.equal(kind, "denied");
   assert.equal(server.seen.filter(({ url }) => url.includes(SEARCH)).length, 1);
 });
 

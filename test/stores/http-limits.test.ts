@@ -4,14 +4,18 @@ import type { Socket } from "node:net";
 import { after, test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import type { ServerSettings } from "../../src/config/server.js";
+import type { Outcome } from "../../src/contracts/tracking-store.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { flood, type RawServer, rawServer, trickle } from "../support/raw-server.js";
 import { scripted } from "../support/scripted-server.js";
 
 const { server: settings } = resolveConfig({}, {});
-const RUN = change("b".repeat(32), { experiment: { name: "X" }, create: start(), end: { status: "FINISHED", endTime: 6 } });
+const RUN = change("b".repeat(32), {
+  experiment: { name: "X" },
+  create: start(),
+  end: { status: "FINISHED", endTime: 6 },
+});
 const closing: (() => unknown)[] = [];
 after(async () => {
   for (const close of closing) await close();
@@ -33,7 +37,8 @@ async function sent(store: HttpStore): Promise<Outcome> {
   return (await store.apply([RUN]))[0] as Outcome;
 }
 
-const text = (outcome: Outcome): string => ("error" in outcome ? `${outcome.kind} ${outcome.error.message}` : outcome.kind);
+const text = (outcome: Outcome): string =>
+  "error" in outcome ? `${outcome.kind} ${outcome.error.message}` : outcome.kind;
 
 /** Waits until the client has let go of its connections. */
 async function letGo({ open }: RawServer): Promise<void> {
@@ -44,14 +49,16 @@ const OK = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n";
 
 for (const [what, serve] of Object.entries<(socket: Socket) => void>({
   nothing: () => undefined,
-  "101 Switching Protocols": (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
+  "101 Switching Protocols": (socket) =>
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
   "101 that names no protocol": (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
   "a head that trickles": (socket) => trickle(socket, `${OK}x: `, "y"),
   "headers that trickle": (socket) => trickle(socket, OK, "x: y\r\n"),
   "1xx answers that trickle": (socket) => trickle(socket, "", "HTTP/1.1 102 Processing\r\n\r\n"),
   "103 answers that trickle": (socket) => trickle(socket, "", "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"),
   "a body that trickles": (socket) => trickle(socket, `${OK}\r\n`, "x"),
-  "chunks that trickle": (socket) => trickle(socket, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+  "chunks that trickle": (socket) =>
+    trickle(socket, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
   "the body of a redirect that trickles": (socket) =>
     trickle(socket, "HTTP/1.1 307 Moved\r\nlocation: /x\r\ncontent-length: 1000\r\n\r\n", "x"),
   "a redirect each time, late": (socket) =>
@@ -68,7 +75,8 @@ for (const [what, serve] of Object.entries<(socket: Socket) => void>({
   "says nothing": () => undefined,
   "trickles its answer": (socket) => trickle(socket, "HTTP/1.1 200 OK\r\nx: ", "y"),
   "sends 1xx answers": (socket) => trickle(socket, "", "HTTP/1.1 102 Processing\r\n\r\n"),
-  "switches protocols": (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
+  "switches protocols": (socket) =>
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
   "connects to nobody": (socket) => socket.write("HTTP/1.1 200 OK\r\n\r\n"),
   "closes the connection": (socket) => socket.end(),
   refuses: (socket) => socket.end("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n"),
@@ -98,7 +106,10 @@ test("endless headers are not read to their end", async () => {
     }),
   );
   // The limit of time is out of reach: what ends it is how much came.
-  assert.match(text(await sent(storeAt(`http://127.0.0.1:${server.port}`, { requestTimeoutMs: 600_000 }))), /^away .*(Overflow|overflow)/);
+  assert.match(
+    text(await sent(storeAt(`http://127.0.0.1:${server.port}`, { requestTimeoutMs: 600_000 }))),
+    /^away .*(Overflow|overflow)/,
+  );
   await letGo(server);
   // What was written but not read lies in the buffers of the machine, which may be tens of MiB.
   assert.ok(bytes < 128 * 1024 * 1024, `${bytes} bytes`);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
+import type { Outcome, RefusedItems, RunChange } from "../../src/contracts/tracking-store.js";
 import type { HttpStore } from "../../src/stores/http/http-store.js";
 import { HttpStore as Store } from "../../src/stores/http/http-store.js";
-import type { Outcome, RefusedItems, RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeMlflow, FakeRun } from "../support/fake-mlflow.js";
 import { served } from "../support/fake-store.js";
@@ -18,8 +18,10 @@ async function sent(store: HttpStore, given: RunChange): Promise<Outcome> {
   return (await store.apply([given]))[0] as Outcome;
 }
 
-const refusedOf = (outcome: Outcome): readonly RefusedItems[] => (outcome.kind === "done" ? (outcome.refused ?? []) : []);
-const keysOf = (outcome: Outcome): string[] => refusedOf(outcome).map(({ what, key, items }) => `${what} ${key} ${items}`);
+const refusedOf = (outcome: Outcome): readonly RefusedItems[] =>
+  outcome.kind === "done" ? (outcome.refused ?? []) : [];
+const keysOf = (outcome: Outcome): string[] =>
+  refusedOf(outcome).map(({ what, key, items }) => `${what} ${key} ${items}`);
 const batchesOf = ({ calls }: FakeMlflow): number => calls.filter((call) => call.includes("log-batch")).length;
 const only = ({ runs }: FakeMlflow): FakeRun => [...runs.values()][0] as FakeRun;
 
@@ -63,11 +65,19 @@ test("metrics, params and tags are told apart, each with its reason and a tag un
   assert.deepEqual(keysOf(got).sort(), [`metric ${key} 2`, `param ${key} 1`, "tag bad 1"]);
   for (const { error } of refusedOf(got)) {
     assert.equal(error.code, "REJECTED");
-    assert.match(error.message, /^(Metric|Param|Tag) ".*" is not stored, http:.* refuses it \(Invalid value .*Names may only/);
+    assert.match(
+      error.message,
+      /^(Metric|Param|Tag) ".*" is not stored, http:.* refuses it \(Invalid value .*Names may only/,
+    );
   }
   const run = only(server);
   assert.deepEqual([run.metrics.size, [...run.params.keys()]], [1, ["p"]]);
-  assert.deepEqual([...run.tags.keys()].sort(), ["mlflow.user", "pulse.refused.bad", "pulse.refused.loss___x", "pulse.run_key"]);
+  assert.deepEqual([...run.tags.keys()].sort(), [
+    "mlflow.user",
+    "pulse.refused.bad",
+    "pulse.refused.loss___x",
+    "pulse.run_key",
+  ]);
 });
 
 test("a key that was refused is not looked for again, for ten minutes", async (t) => {
@@ -98,7 +108,9 @@ test("one key with many points is refused in a few requests, and a single point 
   assert.equal(only(server).metrics.size, 899);
   const before = batchesOf(server);
   const nothing = metrics.map((each) => ({ ...each, key: "n", value: 13 }));
-  assert.deepEqual(keysOf(await sent(store, { ...RUN, create: undefined, metrics: [...nothing, point("good")] })), ["metric n 900"]);
+  assert.deepEqual(keysOf(await sent(store, { ...RUN, create: undefined, metrics: [...nothing, point("good")] })), [
+    "metric n 900",
+  ]);
   assert.ok(batchesOf(server) - before < 12, String(batchesOf(server) - before));
 });
 
@@ -110,7 +122,8 @@ test("many culprits are all found, in at most two requests for each item, and on
     const bad = names.filter((name) => BAD.test(name)).length;
     // The server fails in the middle of it: what was found out by then is not asked again.
     const limit = each === 2 ? 400 : 100;
-    server.instead = (call) => (call.includes("log-batch") && batchesOf(server) === limit ? { status: "maintenance" } : undefined);
+    server.instead = (call) =>
+      call.includes("log-batch") && batchesOf(server) === limit ? { status: "maintenance" } : undefined;
     const given = { ...RUN, metrics: names.map((name) => point(name)) };
     assert.equal((await sent(store, given)).kind, "away");
     const got = await sent(store, given);
@@ -143,7 +156,10 @@ test("a server that fails while one looks gets the same again later, and a confl
   assert.deepEqual(keysOf(await sent(store, given)), ["metric bad 1"]);
   assert.equal(only(server).metrics.size, 49);
   only(server).params.set("p", "other");
-  assert.deepEqual(await sent(store, { ...given, create: undefined, params: [pair("p"), pair("q")] }), { kind: "conflict", params: ["p"] });
+  assert.deepEqual(await sent(store, { ...given, create: undefined, params: [pair("p"), pair("q")] }), {
+    kind: "conflict",
+    params: ["p"],
+  });
 });
 
 for (const [what, refuses] of Object.entries<(key: string, value: unknown) => boolean>({
@@ -162,7 +178,9 @@ for (const [what, refuses] of Object.entries<(key: string, value: unknown) => bo
     assert.equal(got.kind, "done");
     for (const { items } of refusedOf(got)) assert.equal(items, 0);
     const run = only(server);
-    const expected = [...sourceTags, { key: "mlflow.runName", value: "a run" }].filter(({ key, value }) => !refuses(key, value));
+    const expected = [...sourceTags, { key: "mlflow.runName", value: "a run" }].filter(
+      ({ key, value }) => !refuses(key, value),
+    );
     for (const { key, value } of expected) assert.equal(run.tags.get(key), value, key);
     assert.equal(server.runs.size, 1);
     assert.equal(run.metrics.size, 1);

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Outcome, RunChange, StoredIds } from "../../src/contracts/tracking-store.js";
 import type { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome, RunChange, StoredIds } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeMlflow, FakeRun } from "../support/fake-mlflow.js";
 import { served, storeOf } from "../support/fake-store.js";
 
 const KEY = "b".repeat(32);
 const point = (step: number) => ({ key: "m", value: step, timestamp: 5 + step, step });
-const RUN = change(KEY, { experiment: { name: "Ours" }, create: start({ name: "mine", startTime: 3 }), metrics: [point(0)] });
+const RUN = change(KEY, {
+  experiment: { name: "Ours" },
+  create: start({ name: "mine", startTime: 3 }),
+  metrics: [point(0)],
+});
 const END: RunChange["end"] = { status: "FINISHED", endTime: 9 };
 
 async function sent(store: HttpStore, given: RunChange): Promise<Outcome> {
@@ -83,8 +87,14 @@ test("a run the server has no more is made again with what is left, as it was cr
   assert.deepEqual(others, []);
   assert.ok(run);
   assert.notEqual(run.id, old?.id);
-  assert.deepEqual([run.name, run.startTime, server.experimentOf(run), run.status, run.endTime], ["mine", 3, "Ours", "FINISHED", 9]);
-  assert.deepEqual([run.tags.get("pulse.recreated"), run.tags.get("pulse.run_key"), run.tags.get("mlflow.user")], [old?.id, KEY, "me"]);
+  assert.deepEqual(
+    [run.name, run.startTime, server.experimentOf(run), run.status, run.endTime],
+    ["mine", 3, "Ours", "FINISHED", 9],
+  );
+  assert.deepEqual(
+    [run.tags.get("pulse.recreated"), run.tags.get("pulse.run_key"), run.tags.get("mlflow.user")],
+    [old?.id, KEY, "me"],
+  );
   assert.deepEqual(
     [...run.metrics.values()].map(({ step }) => step),
     [1, 2],
@@ -120,7 +130,10 @@ test("what another process has left is made again, too: under a made-up name, fr
   const [run, ...others] = runs(server);
   assert.ok(run);
   assert.deepEqual(others, []);
-  assert.deepEqual([run.name, run.startTime, server.experimentOf(run), run.params.get("p")], ["recreated-bbbbbbbb", 6, "Ours", "1"]);
+  assert.deepEqual(
+    [run.name, run.startTime, server.experimentOf(run), run.params.get("p")],
+    ["recreated-bbbbbbbb", 6, "Ours", "1"],
+  );
 });
 
 test("children made afterwards name the new parent", async () => {
@@ -138,13 +151,18 @@ test("nothing is made again for a run that was resumed, that was deleted before,
   const { store, server, later } = await opened();
   const resumed = "9".repeat(32);
   server.runs.set(resumed, { ...(runs(server)[0] as FakeRun), id: resumed });
-  const resume = change(resumed, { experiment: { name: "Ours" }, create: start({ resume: true }), metrics: [point(3)] });
+  const resume = change(resumed, {
+    experiment: { name: "Ours" },
+    create: start({ resume: true }),
+    metrics: [point(3)],
+  });
   assert.equal((await sent(store, resume)).kind, "done");
   server.runs.delete(resumed);
   const lost = await sent(store, { ...resume, ids: { runId: resumed, experimentId: "1" }, create: undefined });
   assert.equal("error" in lost && lost.error.code, "RUN_NOT_FOUND");
 
-  server.instead = (call) => (call.includes("log-batch") ? { refuse: "Run is not active. Current state is deleted." } : undefined);
+  server.instead = (call) =>
+    call.includes("log-batch") ? { refuse: "Run is not active. Current state is deleted." } : undefined;
   const gone = await sent(store, later);
   assert.equal("error" in gone && gone.error.code, "RUN_DELETED");
   server.instead = undefined;

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import type { ServerSettings } from "../../src/config/server.js";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { ConnectionChoice } from "../../src/http/connection-choice.js";
 import type { DatasetInput, PulseError } from "../../src/index.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { type Scripted, type ScriptedServer, type Seen, scripted, wellBehaved } from "../support/scripted-server.js";
 
@@ -110,7 +110,9 @@ test("Retry-After is kept in seconds and as a date, unless it is switched off", 
     ["soon", true, undefined, undefined],
     ["99999999", true, 300_000, 300_000],
   ] as const) {
-    const { store } = await served(() => ({ status: 429, headers: { "retry-after": header }, body: "" }), { respectRetryAfter: respect });
+    const { store } = await served(() => ({ status: 429, headers: { "retry-after": header }, body: "" }), {
+      respectRetryAfter: respect,
+    });
     const got = await outcome(store);
     assert.equal(got.kind, "away");
     const { afterMs } = got as { afterMs?: number };
@@ -144,12 +146,19 @@ test("hostile answers do no harm: endless errors, deep JSON, wrong types, protot
 test("a server's words reach an error without control sequences, and without the credentials they repeat", async () => {
   const auth = { username: "me", password: "hunter2" };
   for (const body of [
-    { error_code: "INVALID_\x1b[2JSTATE", message: "\x1b]0;x\x07no \x1b[31mhun\x1b[0mter2\u202e at https://me:a#b@host\nsecond line" },
+    {
+      error_code: "INVALID_\x1b[2JSTATE",
+      message: "\x1b]0;x\x07no \x1b[31mhun\x1b[0mter2\u202e at https://me:a#b@host\nsecond line",
+    },
     "<p>\x1b[31mhun\x1b[0mter2\u009b2J</p>",
   ])
     for (const status of [400, 401, 403, 500]) {
-      const { store } = await served(({ url }) => (url.includes("runs/create") ? { status, body } : undefined), { auth });
-      const { error } = (await outcome(store)) as unknown as { error: PulseError & { serverMessage: string; errorCode: string } };
+      const { store } = await served(({ url }) => (url.includes("runs/create") ? { status, body } : undefined), {
+        auth,
+      });
+      const { error } = (await outcome(store)) as unknown as {
+        error: PulseError & { serverMessage: string; errorCode: string };
+      };
       const seen = error.message + error.serverMessage + error.errorCode;
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
       assert.doesNotMatch(seen, /[\x00-\x1f\x7f-\x9f\u202e]|ter2|a#b/);
@@ -157,9 +166,12 @@ test("a server's words reach an error without control sequences, and without the
 });
 
 test("a request that is not answered ends after requestTimeoutMs", async () => {
-  const { store } = await served(({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined), {
-    requestTimeoutMs: 150,
-  });
+  const { store } = await served(
+    ({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined),
+    {
+      requestTimeoutMs: 150,
+    },
+  );
   const got = await outcome(store);
   assert.equal(codeOf(got), "STORE_UNAVAILABLE");
   assert.match((got as { error: PulseError }).error.message, /within 150 ms/);
@@ -179,7 +191,9 @@ test("a body that a proxy finds too large is sent in smaller ones", async () => 
 
 test("a 413 for a request that is small to everybody is a gateway's mistake, and waited for", async () => {
   for (const call of ["experiments/get-by-name", "runs/create", "runs/log-batch", "runs/update"]) {
-    const { store } = await served(({ url }) => (url.includes(call) ? { status: 413, body: "<html>too large</html>" } : undefined));
+    const { store } = await served(({ url }) =>
+      url.includes(call) ? { status: 413, body: "<html>too large</html>" } : undefined,
+    );
     const got = await outcome(store, { ...ENDED, params: [{ key: "p", value: "1" }] });
     assert.equal(got.kind, "away", call);
   }
@@ -234,11 +248,23 @@ test("a gateway that answers 404 for everything is no word on datasets", async (
 test("an old server that knows no colon in keys gets an underscore", async () => {
   const { store, server } = await served(({ url, body }) =>
     url.includes("log-batch") && body.includes('"a:b"')
-      ? { status: 400, body: { error_code: "INVALID_PARAMETER_VALUE", message: "Invalid metric name: 'a:b'. Names may only contain ..." } }
+      ? {
+          status: 400,
+          body: {
+            error_code: "INVALID_PARAMETER_VALUE",
+            message: "Invalid metric name: 'a:b'. Names may only contain ...",
+          },
+        }
       : undefined,
   );
-  assert.equal((await outcome(store, { ...ENDED, metrics: [{ key: "a:b", value: 1, timestamp: 5, step: 0 }] })).kind, "done");
-  assert.equal(JSON.parse(server.seen.filter(({ url }) => url.includes("log-batch")).at(-1)?.body ?? "").metrics[0].key, "a_b");
+  assert.equal(
+    (await outcome(store, { ...ENDED, metrics: [{ key: "a:b", value: 1, timestamp: 5, step: 0 }] })).kind,
+    "done",
+  );
+  assert.equal(
+    JSON.parse(server.seen.filter(({ url }) => url.includes("log-batch")).at(-1)?.body ?? "").metrics[0].key,
+    "a_b",
+  );
 });
 
 test("what a server would silently corrupt is not sent", async () => {
@@ -249,10 +275,13 @@ test("what a server would silently corrupt is not sent", async () => {
     { ...good, step: number },
   ]);
   const got = await outcome(store, { ...ENDED, metrics: [good, ...bad, { ...bad[0], key: "other" } as typeof good] });
-  assert.deepEqual(got.kind === "done" && got.refused?.map(({ what, key, items, error }) => [what, key, items, error.code]), [
-    ["metric", "m", 6, "INVALID_VALUE"],
-    ["metric", "other", 1, "INVALID_VALUE"],
-  ]);
+  assert.deepEqual(
+    got.kind === "done" && got.refused?.map(({ what, key, items, error }) => [what, key, items, error.code]),
+    [
+      ["metric", "m", 6, "INVALID_VALUE"],
+      ["metric", "other", 1, "INVALID_VALUE"],
+    ],
+  );
   const sent = server.seen.filter(({ url }) => url.includes("log-batch")).map(({ body }) => JSON.parse(body));
   assert.deepEqual(sent[0].metrics, [good]);
   assert.deepEqual(
@@ -266,13 +295,22 @@ test("what a server would silently corrupt is not sent", async () => {
     step,
   }));
   await outcome(store, { ...ENDED, metrics, tags: [{ key: "half", value: "\uD800" }] });
-  const body = JSON.parse(server.seen.find(({ url, body: text }) => url.includes("log-batch") && text.includes("half"))?.body ?? "{}");
+  const body = JSON.parse(
+    server.seen.find(({ url, body: text }) => url.includes("log-batch") && text.includes("half"))?.body ?? "{}",
+  );
   assert.deepEqual(
     body.metrics.map((metric: { value: unknown }) => metric.value),
     ["NaN", "Infinity", "-Infinity", 0, 1e300],
   );
   assert.equal(body.tags[0].value, "\uFFFD");
-  const half = { name: "a\uD800", digest: "\uDC00", sourceType: "local", source: "s\uD800", schema: "c\uD800", profile: undefined };
+  const half = {
+    name: "a\uD800",
+    digest: "\uDC00",
+    sourceType: "local",
+    source: "s\uD800",
+    schema: "c\uD800",
+    profile: undefined,
+  };
   await outcome(store, { ...ENDED, inputs: [{ ...half, tags: [{ key: "k\uD800", value: "v\uD800" }] }] });
   const { datasets } = JSON.parse(server.seen.find(({ url }) => url.includes("log-inputs"))?.body ?? "{}");
   assert.deepEqual(datasets, [
@@ -294,7 +332,9 @@ test("an experiment that somebody else makes at the same time is taken, a delete
   });
   assert.equal((await outcome(raced.store)).kind, "done");
   const gone = await served((seen) =>
-    seen.url.includes("get-by-name") ? { body: { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } } } : undefined,
+    seen.url.includes("get-by-name")
+      ? { body: { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } } }
+      : undefined,
   );
   assert.equal(codeOf(await outcome(gone.store)), "EXPERIMENT_DELETED");
 });
@@ -320,7 +360,10 @@ test("a run that was created again loses its twin before its end is sent", async
     order.push(url.replace(/.*runs\//, ""));
     if (url.includes("runs/delete")) assert.equal(JSON.parse(body).run_id, "9".repeat(32));
     if (!url.includes("runs/search")) return undefined;
-    return { body: searches++ === 0 ? {} : { runs: [{ info: { run_id: "9".repeat(32) } }, { info: { run_id: "a".repeat(32) } }] } };
+    return {
+      body:
+        searches++ === 0 ? {} : { runs: [{ info: { run_id: "9".repeat(32) } }, { info: { run_id: "a".repeat(32) } }] },
+    };
   });
   assert.equal((await outcome(store, { ...ENDED, attempted: true })).kind, "done");
   assert.deepEqual(order.slice(1), ["search", "create", "log-batch", "search", "delete", "update"]);
@@ -334,7 +377,9 @@ test("a twin that turns up after the end is deleted when the store is closed, al
   const { store } = await served(({ url, body }) => {
     if (url.includes("runs/update")) late = true;
     if (url.includes("runs/search"))
-      return { body: late ? { runs: ["a".repeat(32), twin].map((run_id) => ({ info: { run_id, status: "RUNNING" } })) } : {} };
+      return {
+        body: late ? { runs: ["a".repeat(32), twin].map((run_id) => ({ info: { run_id, status: "RUNNING" } })) } : {},
+      };
     if (!url.includes("runs/delete")) return undefined;
     if (failures-- > 0) return { status: 500, body: "not now" };
     deleted.push(JSON.parse(body).run_id);

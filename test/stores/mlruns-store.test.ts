@@ -19,12 +19,12 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, describe, test } from "node:test";
-import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
-import type { Metric } from "../../src/entities.js";
+import type { Metric } from "../../src/base/entities.js";
+import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import { Meta, metaText } from "../../src/stores/mlruns/meta.js";
 import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { change, newRun, point, start } from "../../src/testing/contract-change.js";
 import { contentOf } from "../support/contents.js";
 import { filesIn, metaIn, readRun, runFolders } from "../support/mlruns.js";
@@ -46,12 +46,18 @@ function fresh(more: Partial<RunChange> = {}) {
   return { root, store, id, apply, run, read: () => readRun(root, id), again: () => new MlrunsStore(root, { clock }) };
 }
 
-const m = (count: number, from = 0): Metric[] => Array.from({ length: count }, (_, i) => point("m", from + i, from + i, 2_000 + from + i));
+const m = (count: number, from = 0): Metric[] =>
+  Array.from({ length: count }, (_, i) => point("m", from + i, from + i, 2_000 + from + i));
 const steps = (metrics: readonly (readonly [number, number, number])[] = []): number[] => metrics.map(([step]) => step);
 
 test("the files are those that MLflow writes, in their places", () => {
   const { root, id, run } = fresh({
-    metrics: [point("loss", 0.5, 0), point("train/loss", Number.NaN, 1), point("loss", Number.POSITIVE_INFINITY, 1), point("loss", -0, 2)],
+    metrics: [
+      point("loss", 0.5, 0),
+      point("train/loss", Number.NaN, 1),
+      point("loss", Number.POSITIVE_INFINITY, 1),
+      point("loss", -0, 2),
+    ],
     params: [{ key: "a/b", value: "1\n" }],
     tags: [{ key: "t", value: "é" }],
     end: { status: "FAILED", endTime: 3_000 },
@@ -59,13 +65,24 @@ test("the files are those that MLflow writes, in their places", () => {
   const experiment = join(run, "..");
   assert.match(basename(experiment), /^[1-9]\d{17}$/);
   assert.deepEqual(readdirSync(root).sort(), [".trash", "0", basename(experiment)].sort());
-  assert.deepEqual(filesIn(join(run, "metrics")), { loss: "2000 0.5 0\n2000 inf 1\n2000 0 2\n", "train/loss": "2000 nan 1\n" });
+  assert.deepEqual(filesIn(join(run, "metrics")), {
+    loss: "2000 0.5 0\n2000 inf 1\n2000 0 2\n",
+    "train/loss": "2000 nan 1\n",
+  });
   assert.deepEqual(filesIn(join(run, "params")), { "a/b": "1\n" });
   assert.equal(readFileSync(join(run, "tags", "t"), "utf8"), "é");
   assert.deepEqual(readdirSync(run).sort(), ["artifacts", "meta.yaml", "metrics", "params", "tags"]);
   const meta = metaIn(run);
   assert.deepEqual(
-    [meta["run_id"], meta["run_uuid"], meta["status"], meta["end_time"], meta["lifecycle_stage"], meta["source_type"], meta["tags"]],
+    [
+      meta["run_id"],
+      meta["run_uuid"],
+      meta["status"],
+      meta["end_time"],
+      meta["lifecycle_stage"],
+      meta["source_type"],
+      meta["tags"],
+    ],
     [id, id, 4, 3_000, "active", 4, []],
   );
   assert.equal(metaIn(experiment)["experiment_id"], basename(experiment));
@@ -97,7 +114,10 @@ describe("a point is there once, whatever has become of the file since", () => {
 
   test("what another program has added meanwhile is seen, in Python's spelling too", () => {
     const { apply, run } = fresh({ metrics: m(1) });
-    appendFileSync(join(run, "metrics", "m"), "2001 1.0 1\n2002 1e-05 2\n2003 nan 3\n2004 Infinity 4\n2005 7.0\n2006 8 5 name d1\n");
+    appendFileSync(
+      join(run, "metrics", "m"),
+      "2001 1.0 1\n2002 1e-05 2\n2003 nan 3\n2004 Infinity 4\n2005 7.0\n2006 8 5 name d1\n",
+    );
     const theirs = [
       point("m", 1, 1, 2_001),
       point("m", 1e-5, 2, 2_002),
@@ -154,7 +174,12 @@ test("a creation that a killed program has begun is made whole, over what it has
   appendFileSync(join(run, "metrics", "m"), "20");
   writeFileSync(join(run, `.pulse-${"a".repeat(16)}${"0".repeat(8)}${"0".repeat(8)}.tmp`), "left");
   assert.equal(store.applySync([change(id, { metrics: m(1) })])[0]?.kind, "rejected", "without its file it is no run");
-  const whole = change(id, { create: start(), attempted: true, metrics: m(5), params: [{ key: "lr", value: "0.125" }] });
+  const whole = change(id, {
+    create: start(),
+    attempted: true,
+    metrics: m(5),
+    params: [{ key: "lr", value: "0.125" }],
+  });
   assert.equal(new MlrunsStore(root, { clock }).applySync([whole])[0]?.kind, "done");
   const read = readRun(root, id);
   assert.deepEqual([steps(read?.metrics["m"]), read?.params], [[0, 1, 2, 3, 4], { lr: "0.125" }]);
@@ -167,7 +192,11 @@ describe("keys that no file can have the name of are stored under another, which
       params: [{ key: "p", value: "1" }],
       tags: [{ key: "t/u", value: "1" }],
     });
-    const late = { metrics: [point("loss", 2, 0)], params: [{ key: "p/q", value: "2" }], tags: [{ key: "t", value: "3" }] };
+    const late = {
+      metrics: [point("loss", 2, 0)],
+      params: [{ key: "p/q", value: "2" }],
+      tags: [{ key: "t", value: "3" }],
+    };
     for (let again = 0; again < 2; again++) assert.equal(apply(late).kind, "done");
     const { metrics, params, tags } = read() ?? assert.fail();
     const mended = Object.keys(metrics).find((key) => /^loss_[0-9a-f]{8}$/.test(key)) ?? "";
@@ -267,7 +296,10 @@ describe("what others have put there is neither followed nor waited for", () => 
     execFileSync("touch", ["-d", "2020-01-01", join(run, "meta.yaml")]);
     const later = apply({ metrics: m(1) }, again());
     assert.ok(later.kind === "rejected");
-    assert.ok(later.error.message.includes(join(run, "meta.yaml")) && later.error.message.includes("it is empty"), later.error.message);
+    assert.ok(
+      later.error.message.includes(join(run, "meta.yaml")) && later.error.message.includes("it is empty"),
+      later.error.message,
+    );
   });
 });
 
@@ -283,7 +315,11 @@ describe("what concerns one item, run or experiment holds up nothing else", () =
       tags: [{ key: "out/x", value: "1" }],
     });
     assert.ok(outcome.kind === "done");
-    assert.deepEqual(outcome.refused?.map(({ what, key }) => `${what} ${key}`).sort(), ["metric out/x", "param p", "tag out/x"]);
+    assert.deepEqual(outcome.refused?.map(({ what, key }) => `${what} ${key}`).sort(), [
+      "metric out/x",
+      "param p",
+      "tag out/x",
+    ]);
     assert.equal(existsSync(join(folder, "x")), false);
   });
 
@@ -336,7 +372,10 @@ test("an experiment that somebody is writing just now is waited for, not made a 
   writeFileSync(join(theirs, "meta.yaml"), "");
   const wanted = change(newRun(), { experiment: { name: "theirs" }, create: start() });
   assert.equal(store.applySync([wanted])[0]?.kind, "retry");
-  writeFileSync(join(theirs, "meta.yaml"), "name: theirs\nexperiment_id: '222222222222222222'\nlifecycle_stage: active\n");
+  writeFileSync(
+    join(theirs, "meta.yaml"),
+    "name: theirs\nexperiment_id: '222222222222222222'\nlifecycle_stage: active\n",
+  );
   const [outcome] = store.applySync([wanted]);
   assert.equal(outcome?.kind === "done" && outcome.ids?.experimentId, "222222222222222222");
 });
@@ -392,9 +431,15 @@ x_int: 012
     [meta.text("run_name"), meta.number("status"), meta.text("end_time"), meta.text("tags")],
     ["yes", 1, undefined, undefined],
   );
-  assert.equal(meta.with({ status: 3, end_time: 5 }), text.replace("status: 1", "status: 3").replace("end_time: null", "end_time: 5"));
+  assert.equal(
+    meta.with({ status: 3, end_time: 5 }),
+    text.replace("status: 1", "status: 3").replace("end_time: null", "end_time: 5"),
+  );
   const odd = 'no: "x"\t\u0085\u2028 \u{1f600} \ud800';
-  assert.equal(new Meta(metaText({ name: odd })).text("name"), (odd as string & { toWellFormed(): string }).toWellFormed());
+  assert.equal(
+    new Meta(metaText({ name: odd })).text("name"),
+    (odd as string & { toWellFormed(): string }).toWellFormed(),
+  );
 });
 
 test("plain files, pipes and copies among the experiments are nobody's", () => {
@@ -447,7 +492,10 @@ test("runs and experiments that were moved, removed or replaced are found again,
 test("an experiment that was deleted or is not there says so; ids that are paths name none", () => {
   const { root, store, run } = fresh();
   const experiment = join(run, "..");
-  writeFileSync(join(experiment, "meta.yaml"), readFileSync(join(experiment, "meta.yaml"), "utf8").replace('"active"', '"deleted"'));
+  writeFileSync(
+    join(experiment, "meta.yaml"),
+    readFileSync(join(experiment, "meta.yaml"), "utf8").replace('"active"', '"deleted"'),
+  );
   renameSync(experiment, join(root, ".trash", basename(experiment)));
   const codeOf = (of: RunChange["experiment"]): unknown => {
     const [outcome] = store.applySync([change(newRun(), { experiment: of, create: start() })]);
@@ -455,7 +503,8 @@ test("an experiment that was deleted or is not there says so; ids that are paths
   };
   assert.equal(codeOf({ name: "Contract" }), "EXPERIMENT_DELETED");
   assert.equal(codeOf({ id: basename(experiment) }), "EXPERIMENT_DELETED");
-  for (const id of ["..", "../..", ".trash", "", "a/b", "123"]) assert.equal(codeOf({ id }), "EXPERIMENT_NOT_FOUND", id);
+  for (const id of ["..", "../..", ".trash", "", "a/b", "123"])
+    assert.equal(codeOf({ id }), "EXPERIMENT_NOT_FOUND", id);
   for (const id of ["..", "../x", ".trash", "a/b"]) {
     const [outcome] = store.applySync([change(id, { metrics: m(1) })]);
     assert.equal(outcome?.kind === "rejected" && outcome.error.code, "RUN_NOT_FOUND", id);

@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
-import { createTracker, flush, registerTrackingStore, type StoreOptions, shutdown, type TrackingStore, withRun } from "../../src/index.js";
+import type { ReadyStore } from "../../src/contracts/tracking-store.js";
+import {
+  createTracker,
+  flush,
+  registerTrackingStore,
+  type StoreOptions,
+  shutdown,
+  type TrackingStore,
+  withRun,
+} from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { openStore } from "../../src/stores/registry.js";
-import type { ReadyStore } from "../../src/stores/tracking-store.js";
 
 const { server } = resolveConfig({}, {});
 const open = (uri: string): ReadyStore => openStore(uri, { clock: systemClock, server });
@@ -56,7 +64,11 @@ test("what cannot be registered is one clear error", () => {
     ["sqlite", kept, /"sqlite" is a scheme of this package's own/],
     ["memory", kept, /own/],
     ["null", kept, /own/],
-    ["c", kept, /scheme must be a lower-case letter, then one or more of lower-case letters, digits, \+ \. and -, .* got "c"/],
+    [
+      "c",
+      kept,
+      /scheme must be a lower-case letter, then one or more of lower-case letters, digits, \+ \. and -, .* got "c"/,
+    ],
     ["Upper", kept, /got "Upper"/],
     ["my_store", kept, /got "my_store"/],
     ["2nd", kept, /a lower-case letter, then/],
@@ -104,7 +116,8 @@ test("what makes the same store twice is refused: the first tracker would close 
   const tracker = createTracker({ trackingUri: "same:x" });
   assert.throws(() => createTracker({ trackingUri: "same:x" }), {
     code: "INVALID_CONFIG",
-    message: /registered for same: gave a store that belongs to another tracker, which closes it; it must make one for each call/,
+    message:
+      /registered for same: gave a store that belongs to another tracker, which closes it; it must make one for each call/,
   });
   await tracker.shutdown();
 });
@@ -145,7 +158,12 @@ test("a store of one's own is given none of the credentials that are configured"
     return kept();
   });
   const { server } = resolveConfig(
-    { trackingUri: "curious:x", auth: { token: "option-secret" }, headers: { "x-key": "header-secret" }, requestTimeoutMs: 1_234 },
+    {
+      trackingUri: "curious:x",
+      auth: { token: "option-secret" },
+      headers: { "x-key": "header-secret" },
+      requestTimeoutMs: 1_234,
+    },
     { MLFLOW_TRACKING_TOKEN: "environment-secret" },
     {},
   );

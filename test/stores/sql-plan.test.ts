@@ -4,17 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
+import type { Outcome, RunChange, TrackingStore } from "../../src/contracts/tracking-store.js";
 import { type Database, openDatabase, real } from "../../src/stores/sql/driver.js";
 import { type Plan, Planner, type Step } from "../../src/stores/sql/plan.js";
 import { createSchema, inspectSchema } from "../../src/stores/sql/schema.js";
 import type { SqlRow } from "../../src/stores/sql/sql-values.js";
 import { statements } from "../../src/stores/sql/statements.js";
-import type { Outcome, RunChange, TrackingStore } from "../../src/stores/tracking-store.js";
 import { change, start, storeContract } from "../contract/store-contract.js";
 import { readRun } from "../support/database.js";
 
-/** An executor as a driver of a server would have it: it waits for each answer, and is given other statements meanwhile. */
+/**
+ * An executor as a driver of a server would have it: it waits for each answer, and is given other statements meanwhile.
+ */
 class Waiting implements TrackingStore {
   readonly #db: Database;
   readonly #planner: Planner;
@@ -26,7 +28,13 @@ class Waiting implements TrackingStore {
     if (isNew) createSchema(this.#db, "file:///0", 1);
     const schema = inspectSchema(this.#db, path);
     this.#texts = statements(schema);
-    this.#planner = new Planner({ schema, locate: (id) => `file:///${id}`, now: Date.now, id: systemClock.id, double: real });
+    this.#planner = new Planner({
+      schema,
+      locate: (id) => `file:///${id}`,
+      now: Date.now,
+      id: systemClock.id,
+      double: real,
+    });
   }
 
   async apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {

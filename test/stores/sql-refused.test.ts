@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { systemClock } from "../../src/clock.js";
-import type { Metric } from "../../src/entities.js";
+import { systemClock } from "../../src/base/clock.js";
+import type { Metric } from "../../src/base/entities.js";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, readRun } from "../support/database.js";
 
@@ -15,7 +15,13 @@ after(() => rmSync(folder, { recursive: true }));
 let count = 0;
 
 const [ID, OTHER] = ["a".repeat(32), "b".repeat(32)];
-const point = (key: string, step: number, more: Partial<Metric> = {}): Metric => ({ key, value: step, step, timestamp: 1_000, ...more });
+const point = (key: string, step: number, more: Partial<Metric> = {}): Metric => ({
+  key,
+  value: step,
+  step,
+  timestamp: 1_000,
+  ...more,
+});
 const refusing = (table: string, when: string, how: string): string =>
   `CREATE TRIGGER no_${table} BEFORE INSERT ON ${table} WHEN ${when} BEGIN SELECT RAISE(${how}, 'not here'); END`;
 
@@ -64,9 +70,14 @@ function expected(refused: readonly string[]): object {
 }
 
 const ITEMS: Record<string, number> = { metric: 2, param: 1, tag: 1 };
-const refusedOf = (outcome: Outcome | undefined) => (outcome?.kind === "done" ? (outcome.refused ?? []) : [{ what: outcome?.kind }]);
+const refusedOf = (outcome: Outcome | undefined) =>
+  outcome?.kind === "done" ? (outcome.refused ?? []) : [{ what: outcome?.kind }];
 
-async function stored(setUp: string, changes: readonly RunChange[], sync = false): Promise<{ path: string; outcomes: readonly Outcome[] }> {
+async function stored(
+  setUp: string,
+  changes: readonly RunChange[],
+  sync = false,
+): Promise<{ path: string; outcomes: readonly Outcome[] }> {
   const path = join(folder, `${++count}.db`);
   const store = new SqliteStore(path, { clock: systemClock });
   await store.apply([change("0".repeat(32), { create: start() })]);
@@ -102,12 +113,17 @@ for (const [title, setUp, refused] of CASES) {
     for (const sync of [false, true]) {
       const { path, outcomes } = await stored(setUp, [whole(), other], sync);
       assert.deepEqual(
-        refusedOf(outcomes[0]).map((each) => ("items" in each ? [each.what, each.key, each.items, each.error.code] : each)),
+        refusedOf(outcomes[0]).map((each) =>
+          "items" in each ? [each.what, each.key, each.items, each.error.code] : each,
+        ),
         refused.map((what) => [what, "bad", ITEMS[what], "REJECTED"]),
       );
       const { tags: all, ...rest } = readRun(path, ID) ?? assert.fail("no run");
       const { "pulse.refused.bad": reason, ...tags } = all;
-      assert.match(String(reason), /"bad" is not stored, the database refuses it \(.*(not here|CHECK).*\)\. Everything else is\./);
+      assert.match(
+        String(reason),
+        /"bad" is not stored, the database refuses it \(.*(not here|CHECK).*\)\. Everything else is\./,
+      );
       assert.deepEqual({ status: rest.status, params: rest.params, metrics: rest.metrics, tags }, expected(refused));
       assert.equal(outcomes[1]?.kind, "done");
       assert.deepEqual(refusedOf(outcomes[1]), []);
@@ -117,7 +133,12 @@ for (const [title, setUp, refused] of CASES) {
 }
 
 test("a step or timestamp that is no integer of a database costs that value alone", async () => {
-  const bad = [point("bad", 2 ** 60), point("bad", 0.5), point("bad", Number.NaN), point("bad", 1, { timestamp: 1e300 })];
+  const bad = [
+    point("bad", 2 ** 60),
+    point("bad", 0.5),
+    point("bad", Number.NaN),
+    point("bad", 1, { timestamp: 1e300 }),
+  ];
   const { path, outcomes } = await stored("", [whole({ metrics: [...bad, point("loss", 0), point("bad", 7)] })]);
   assert.deepEqual(
     refusedOf(outcomes[0]).map((each) => ("items" in each ? [each.what, each.key, each.items] : each)),
@@ -155,7 +176,10 @@ test("the same change once more ends in the same state", async () => {
 });
 
 test("what is about the run itself still refuses all of it", async () => {
-  for (const setUp of [refusing("runs", `NEW.run_uuid = '${ID}'`, "ABORT"), refusing("runs", `NEW.run_uuid = '${ID}'`, "ROLLBACK")]) {
+  for (const setUp of [
+    refusing("runs", `NEW.run_uuid = '${ID}'`, "ABORT"),
+    refusing("runs", `NEW.run_uuid = '${ID}'`, "ROLLBACK"),
+  ]) {
     const { path, outcomes } = await stored(setUp, [whole(), change(OTHER, { create: start() })]);
     assert.deepEqual(
       outcomes.map(({ kind }) => kind),

@@ -1,11 +1,21 @@
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
+import type { Outcome } from "../../src/contracts/tracking-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
-import type { Outcome } from "../../src/stores/tracking-store.js";
 import { createTracker } from "../../src/tracker.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, latest, openDatabase, query, readRun } from "../support/database.js";
@@ -18,7 +28,8 @@ let count = 0;
 const file = (): string => join(folder, `${++count}.db`);
 const open = (path: string): SqliteStore => new SqliteStore(path, { clock: systemClock });
 const id = (n: number): string => n.toString(16).padStart(32, "a");
-const code = (outcome: Outcome | undefined): string => (outcome && "error" in outcome ? outcome.error.code : (outcome?.kind ?? "none"));
+const code = (outcome: Outcome | undefined): string =>
+  outcome && "error" in outcome ? outcome.error.code : (outcome?.kind ?? "none");
 
 async function created(path: string): Promise<void> {
   const store = open(path);
@@ -89,7 +100,9 @@ test("latest_metrics holds the greatest (step, timestamp, value), whatever order
   const path = file();
   const store = open(path);
   const at = (value: number, step: number, timestamp: number) => ({ key: "m", value, step, timestamp });
-  await store.apply([change(id(1), { create: start(), metrics: [at(5, 3, 10), at(9, 1, 99), at(4, 3, 10), at(6, 3, 9)] })]);
+  await store.apply([
+    change(id(1), { create: start(), metrics: [at(5, 3, 10), at(9, 1, 99), at(4, 3, 10), at(6, 3, 9)] }),
+  ]);
   assert.deepEqual(latest(path, id(1)), { m: [3, 5] });
   await store.apply([change(id(1), { metrics: [at(1, 2, 500)] })]);
   assert.deepEqual(latest(path, id(1)), { m: [3, 5] });
@@ -133,7 +146,10 @@ test("an unknown revision is written to unless a column must be filled that we d
   const refused = open(strict);
   const [outcome] = await refused.apply([change(id(2), { create: start() })]);
   assert.equal(code(outcome), "SCHEMA_UNSUPPORTED");
-  assert.match(outcome && "error" in outcome ? outcome.error.message : "", /schema future, whose column tags\.must must be filled/);
+  assert.match(
+    outcome && "error" in outcome ? outcome.error.message : "",
+    /schema future, whose column tags\.must must be filled/,
+  );
   await refused.close();
   assert.deepEqual(readFileSync(strict), before);
 });
@@ -150,12 +166,16 @@ test("a migration underneath is followed", async () => {
      INSERT INTO moved (name, workspace) VALUES ('Contract', 'elsewhere'), ('Other', 'elsewhere');
      DROP TABLE experiments; ALTER TABLE moved RENAME TO experiments; COMMIT`,
   );
-  await store.apply([change(id(2), { create: start() }), change(id(3), { experiment: { name: "Other" }, create: start() })]);
+  await store.apply([
+    change(id(2), { create: start() }),
+    change(id(3), { experiment: { name: "Other" }, create: start() }),
+  ]);
   await store.close();
   assert.equal(query(path, "SELECT experiment_id FROM runs WHERE run_uuid = ?", id(2))[0]?.["experiment_id"], 1);
-  assert.deepEqual(query(path, "SELECT workspace FROM experiments JOIN runs USING (experiment_id) WHERE run_uuid = ?", id(3)), [
-    { workspace: "default" },
-  ]);
+  assert.deepEqual(
+    query(path, "SELECT workspace FROM experiments JOIN runs USING (experiment_id) WHERE run_uuid = ?", id(3)),
+    [{ workspace: "default" }],
+  );
 });
 
 test("what is not MLflow's is refused and left untouched", async () => {
@@ -221,7 +241,10 @@ test("a database whose tables are being made is waited for, not refused", async 
 test("a deleted experiment or run refuses with what to do; the others go on", async () => {
   const path = file();
   const store = open(path);
-  await store.apply([change(id(1), { create: start() }), change(id(2), { experiment: { name: "Gone" }, create: start() })]);
+  await store.apply([
+    change(id(1), { create: start() }),
+    change(id(2), { experiment: { name: "Gone" }, create: start() }),
+  ]);
   execute(
     path,
     `UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = 'Gone'; UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = '${id(1)}'`,
@@ -232,7 +255,10 @@ test("a deleted experiment or run refuses with what to do; the others go on", as
     change(id(4), { create: start() }),
   ]);
   assert.deepEqual(outcomes.map(code), ["EXPERIMENT_DELETED", "RUN_DELETED", "done"]);
-  assert.match(outcomes[0] && "error" in outcomes[0] ? outcomes[0].error.message : "", /Restore it .* or choose another name/);
+  assert.match(
+    outcomes[0] && "error" in outcomes[0] ? outcomes[0].error.message : "",
+    /Restore it .* or choose another name/,
+  );
   await store.close();
 });
 
@@ -241,7 +267,10 @@ test("a database that is replaced under us is noticed: new runs go into the new 
   const store = open(path);
   await store.apply([change(id(1), { create: start() })]);
   renameSync(path, `${path}.moved`);
-  const outcomes = await store.apply([change(id(1), { tags: [{ key: "a", value: "b" }] }), change(id(2), { create: start() })]);
+  const outcomes = await store.apply([
+    change(id(1), { tags: [{ key: "a", value: "b" }] }),
+    change(id(2), { create: start() }),
+  ]);
   assert.deepEqual(outcomes.map(code), ["RUN_NOT_FOUND", "done"]);
   await store.close();
   assert.equal(readRun(path, id(2))?.status, "RUNNING");
@@ -253,7 +282,9 @@ test("two stores write into one new file at once, nothing is lost", async () => 
   await Promise.all(
     trackers.map(async (tracker, which) => {
       for (let i = 0; i < 50; i++) {
-        tracker.withRun({ experiment: "Shared", runName: `${which} ${i}` }, (run) => run.logMetrics({ a: i, b: which }));
+        tracker.withRun({ experiment: "Shared", runName: `${which} ${i}` }, (run) =>
+          run.logMetrics({ a: i, b: which }),
+        );
         if (i % 10 === 0) await sleep(1);
       }
       await tracker.flush();

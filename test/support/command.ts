@@ -9,7 +9,10 @@ export interface Ended {
   readonly err: string;
 }
 
-/** A command as a program of its own, with nothing of this one's configuration; `heard` is told of what it writes to standard error. */
+/**
+ * A command as a program of its own, with nothing of this one's configuration; `heard` is told of what it writes to
+ * standard error.
+ */
 export function command(
   home: string,
   args: readonly string[],

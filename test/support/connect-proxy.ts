@@ -34,7 +34,10 @@ class ConnectProxy {
     server.on("connect", (request, socket, head) => this.#connect(request, socket, head));
   }
 
-  /** Tunnels to the server at this address meet faults from now on; by the number of the tunnel, the same for the same seed. */
+  /**
+   * Tunnels to the server at this address meet faults from now on; by the number of the tunnel, the same for the same
+   * seed.
+   */
   trouble(address: string, seed: number, rate: number, kinds: readonly ConnectFault[] = CONNECT_FAULTS): Tunnels {
     const tunnels: Tunnels = { seed, kinds, rate, asked: 0, faults: [] };
     this.#ports.set(Number(new URL(address).port), tunnels);

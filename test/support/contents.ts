@@ -1,8 +1,11 @@
 import { Readable } from "node:stream";
-import type { ArtifactContent } from "../../src/artifacts/artifact-repository.js";
+import type { ArtifactContent } from "../../src/contracts/artifact-repository.js";
 
 /** Bytes as a content; `opened` is told which parts are read. */
-export function contentOf(bytes: Uint8Array | string, opened: (start: number, end: number) => void = () => {}): ArtifactContent {
+export function contentOf(
+  bytes: Uint8Array | string,
+  opened: (start: number, end: number) => void = () => {},
+): ArtifactContent {
   const all = Buffer.from(bytes);
   return {
     size: all.length,
@@ -25,7 +28,9 @@ export function someBytes(length: number, seed: number = 1): Buffer {
   return bytes;
 }
 
-/** A content that gives its first bytes and then nothing, for as long as it is wanted; `stalled` is called when it does. */
+/**
+ * A content that gives its first bytes and then nothing, for as long as it is wanted; `stalled` is called when it does.
+ */
 export function stalling(bytes: Uint8Array, after: number, stalled: () => void = () => {}): ArtifactContent {
   return {
     size: bytes.length,

@@ -1,7 +1,7 @@
-import type { DatasetInput } from "../../src/entities.js";
-import { load } from "../../src/loading.js";
+import type { DatasetInput } from "../../src/base/entities.js";
+import { load } from "../../src/base/loading.js";
+import type { ReadRun } from "../../src/contracts/tracking-reader.js";
 import type { Database, SqlValue } from "../../src/stores/sql/driver.js";
-import type { ReadRun } from "../../src/stores/tracking-reader.js";
 
 interface Driver {
   DatabaseSync: new (path: string) => Database;
@@ -44,10 +44,17 @@ export function readRun(path: string, runId: string): ReadRun | undefined {
   if (!run) return undefined;
   const pairs = (table: string): Record<string, string> =>
     Object.fromEntries(
-      query(path, `SELECT key, value FROM ${table} WHERE run_uuid = ?`, runId).map((row) => [String(row["key"]), String(row["value"])]),
+      query(path, `SELECT key, value FROM ${table} WHERE run_uuid = ?`, runId).map((row) => [
+        String(row["key"]),
+        String(row["value"]),
+      ]),
     );
   const metrics = new Map<string, [number, number, number][]>(); // no object: a metric may be called constructor
-  for (const row of query(path, "SELECT * FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp, value", runId)) {
+  for (const row of query(
+    path,
+    "SELECT * FROM metrics WHERE run_uuid = ? ORDER BY key, step, timestamp, value",
+    runId,
+  )) {
     const key = String(row["key"]);
     const points = metrics.get(key) ?? [];
     metrics.set(key, points);
@@ -78,16 +85,19 @@ function readInputs(path: string, runId: string): DatasetInput[] {
     source: String(row["dataset_source"]),
     schema: optional(row["dataset_schema"]),
     profile: optional(row["dataset_profile"]),
-    tags: query(path, "SELECT name, value FROM input_tags WHERE input_uuid = ?", String(row["input_uuid"])).map(({ name, value }) => ({
-      key: String(name),
-      value: String(value),
-    })),
+    tags: query(path, "SELECT name, value FROM input_tags WHERE input_uuid = ?", String(row["input_uuid"])).map(
+      ({ name, value }) => ({
+        key: String(name),
+        value: String(value),
+      }),
+    ),
   }));
 }
 
 /** Reads the runs of an experiment that are not deleted. */
 export function readRuns(path: string, experiment: string): ReadRun[] {
-  const of = "SELECT run_uuid FROM runs JOIN experiments e USING (experiment_id) WHERE e.name = ? AND runs.lifecycle_stage = 'active'";
+  const of =
+    "SELECT run_uuid FROM runs JOIN experiments e USING (experiment_id) WHERE e.name = ? AND runs.lifecycle_stage = 'active'";
   return query(path, of, experiment).flatMap(({ run_uuid }) => readRun(path, String(run_uuid)) ?? []);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Names of params, tags and models as the field and web programs have them, each with a value it commonly has. None is a secret.
- * One pair a line, `name: value`, by where they come from.
+ * Names of params, tags and models as the field and web programs have them, each with a value it commonly has. None is
+ * a secret. One pair a line, `name: value`, by where they come from.
  */
 const PARAMS = `
 # scikit-learn: estimators

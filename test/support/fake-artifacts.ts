@@ -6,7 +6,10 @@ import type { FakeS3 } from "./fake-s3.js";
 const FILES = "/api/2.0/mlflow-artifacts/artifacts";
 const PARTS = "/api/2.0/mlflow-artifacts/mpu/";
 
-/** What is done instead: an answer, "forget" for one that claims success, "late" for a failure after the deed, "cut" for no answer after it. */
+/**
+ * What is done instead: an answer, "forget" for one that claims success, "late" for a failure after the deed, "cut" for
+ * no answer after it.
+ */
 export type ArtifactFault = { readonly status: number; readonly body?: string } | "forget" | "late" | "cut" | undefined;
 
 export interface FakeArtifacts {
@@ -92,10 +95,14 @@ export async function fakeArtifacts(s3: FakeS3, multipart = true): Promise<FakeA
     }
     const id = asked.upload_id ?? "";
     const upload = s3.uploads.get(id);
-    if (upload === undefined) return call === "complete" && s3.objects.has(key) ? [200, {}] : [500, { error_code: "INTERNAL_ERROR" }];
+    if (upload === undefined)
+      return call === "complete" && s3.objects.has(key) ? [200, {}] : [500, { error_code: "INTERNAL_ERROR" }];
     s3.uploads.delete(id);
     if (call === "complete")
-      s3.objects.set(key, Buffer.concat((asked.parts ?? []).map(({ part_number }) => upload.parts.get(part_number) as Buffer)));
+      s3.objects.set(
+        key,
+        Buffer.concat((asked.parts ?? []).map(({ part_number }) => upload.parts.get(part_number) as Buffer)),
+      );
     return [200, {}];
   }
 
@@ -107,7 +114,9 @@ export async function fakeArtifacts(s3: FakeS3, multipart = true): Promise<FakeA
       const [name = "", ...deeper] = key.slice(start.length).split("/");
       files.set(
         name,
-        deeper.length > 0 ? { path: name, is_dir: true } : { path: name, is_dir: false, ...(length > 0 && { file_size: length }) },
+        deeper.length > 0
+          ? { path: name, is_dir: true }
+          : { path: name, is_dir: false, ...(length > 0 && { file_size: length }) },
       );
     }
     return { files: [...files.values()] };

@@ -45,8 +45,8 @@ class Refusal extends Error {
 const missing = (what: string): Refusal => new Refusal(404, "RESOURCE_DOES_NOT_EXIST", `Could not find ${what}.`);
 
 /**
- * An MLflow server in memory with the few calls the HTTP store makes: for faults and speed. What MLflow really does, the
- * tests with a real server know.
+ * An MLflow server in memory with the few calls the HTTP store makes: for faults and speed. What MLflow really does,
+ * the tests with a real server know.
  */
 export class FakeMlflow {
   readonly url: string;
@@ -149,7 +149,9 @@ export class FakeMlflow {
     }
     if (this.resets) return void incoming.socket.resetAndDestroy();
     if (this.delayMs > 0) await sleep(this.delayMs, undefined, { ref: false });
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ ...answer, ...this.added }));
+    response
+      .writeHead(status, { "content-type": "application/json" })
+      .end(JSON.stringify({ ...answer, ...this.added }));
   }
 
   #call(call: string, body: Body): object {
@@ -161,7 +163,8 @@ export class FakeMlflow {
         return { experiment: { experiment_id: id, name: body["experiment_name"], lifecycle_stage: "active" } };
       }
       case "POST experiments/create": {
-        if (this.#experiments.has(body["name"] ?? "")) throw new Refusal(400, "RESOURCE_ALREADY_EXISTS", "There is one.");
+        if (this.#experiments.has(body["name"] ?? ""))
+          throw new Refusal(400, "RESOURCE_ALREADY_EXISTS", "There is one.");
         const id = String(this.#experiments.size + 1);
         this.#experiments.set(body["name"] ?? "", id);
         return { experiment_id: id };
@@ -227,7 +230,10 @@ export class FakeMlflow {
 
   #located(run: FakeRun): object {
     const { info, data } = shown(run);
-    return { info: { ...info, ...(this.artifactRoot !== "" && { artifact_uri: `${this.artifactRoot}/${run.id}` }) }, data };
+    return {
+      info: { ...info, ...(this.artifactRoot !== "" && { artifact_uri: `${this.artifactRoot}/${run.id}` }) },
+      data,
+    };
   }
 
   #run({ run_id }: Body): FakeRun {
@@ -242,11 +248,13 @@ export class FakeMlflow {
     this.#check("params", params);
     this.#check("tags", tags);
     for (const { key, value } of params as Pair[]) {
-      if ((run.params.get(key) ?? value) !== value) throw new Refusal(400, "INVALID_PARAMETER_VALUE", `Changing param ${key}.`);
+      if ((run.params.get(key) ?? value) !== value)
+        throw new Refusal(400, "INVALID_PARAMETER_VALUE", `Changing param ${key}.`);
       run.params.set(key, value);
     }
     for (const { key, value } of tags as Pair[]) run.tags.set(key, value);
-    for (const point of metrics as Point[]) run.metrics.set(`${point.key} ${point.step} ${point.timestamp} ${point.value}`, point);
+    for (const point of metrics as Point[])
+      run.metrics.set(`${point.key} ${point.step} ${point.timestamp} ${point.value}`, point);
     return {};
   }
 
@@ -268,7 +276,13 @@ export class FakeMlflow {
 
 function shown({ id, experimentId, name, status, metrics, params, tags, deleted }: FakeRun) {
   const info = {
-    ...{ run_id: id, experiment_id: experimentId, run_name: name, status, lifecycle_stage: deleted ? "deleted" : "active" },
+    ...{
+      run_id: id,
+      experiment_id: experimentId,
+      run_name: name,
+      status,
+      lifecycle_stage: deleted ? "deleted" : "active",
+    },
     artifact_uri: `mlflow-artifacts:/${experimentId}/${id}/artifacts`,
   };
   const pairs = (map: ReadonlyMap<string, string>): Pair[] => [...map].map(([key, value]) => ({ key, value }));

@@ -13,7 +13,10 @@ interface S3Seen {
 }
 
 /** What is done instead of what was asked for; "cut" ends the connection. */
-type S3Fault = { readonly status: number; readonly body?: string; readonly headers?: Record<string, string> } | "cut" | undefined;
+type S3Fault =
+  | { readonly status: number; readonly body?: string; readonly headers?: Record<string, string> }
+  | "cut"
+  | undefined;
 
 export interface FakeS3 {
   readonly url: string;
@@ -34,8 +37,10 @@ const PAGE = 3;
 export const BUCKET = "runs";
 const KEYS = { accessKeyId: "AKIATESTTESTTESTTEST", secretAccessKey: "wJalr/XUtnFEMI+K7MDENG" };
 
-const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
-const error = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>It said ${code}.</Message></Error>`;
+const escaped = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+const error = (code: string): string =>
+  `<?xml version="1.0"?><Error><Code>${code}</Code><Message>It said ${code}.</Message></Error>`;
 
 /** An S3 with one bucket, that checks signatures and gives listings in pages of three. */
 export async function fakeS3(): Promise<FakeS3> {
@@ -69,7 +74,12 @@ export async function fakeS3(): Promise<FakeS3> {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const to = new URL(request.url ?? "", url);
-    const one: S3Seen = { method: request.method ?? "", path: to.pathname, query: to.searchParams, headers: request.headers };
+    const one: S3Seen = {
+      method: request.method ?? "",
+      path: to.pathname,
+      query: to.searchParams,
+      headers: request.headers,
+    };
     seen.push(one);
     const send = (status: number, body: string | Buffer = "", headers: Record<string, string> = {}): void => {
       if (fake.loses(one)) return void request.socket.destroy();
@@ -82,7 +92,8 @@ export async function fakeS3(): Promise<FakeS3> {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     if (fault !== undefined) return send(fault.status, fault.body, fault.headers);
-    if (!to.searchParams.has("X-Amz-Signature") && !(await isSigned(request, to))) return send(403, error("SignatureDoesNotMatch"));
+    if (!to.searchParams.has("X-Amz-Signature") && !(await isSigned(request, to)))
+      return send(403, error("SignatureDoesNotMatch"));
     const [, bucket = "", ...rest] = to.pathname.split("/");
     if (bucket !== BUCKET) return send(404, error("NoSuchBucket"));
     const key = rest.map(decodeURIComponent).join("/");
@@ -98,7 +109,10 @@ export async function fakeS3(): Promise<FakeS3> {
     if (request.method === "POST" && to.searchParams.has("uploads")) {
       const uploadId = `upload-${uploads.size + 1}`;
       uploads.set(uploadId, { key, parts: new Map() });
-      return send(200, `<InitiateMultipartUploadResult><UploadId>${uploadId}</UploadId></InitiateMultipartUploadResult>`);
+      return send(
+        200,
+        `<InitiateMultipartUploadResult><UploadId>${uploadId}</UploadId></InitiateMultipartUploadResult>`,
+      );
     }
     if (id !== null) {
       const upload = uploads.get(id);
@@ -110,7 +124,9 @@ export async function fakeS3(): Promise<FakeS3> {
       }
       uploads.delete(id);
       if (request.method === "DELETE") return send(204);
-      const named = [...String(body).matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>&#34;part-\1&#34;<\/ETag>/g)].map(([, n]) => Number(n));
+      const named = [...String(body).matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>&#34;part-\1&#34;<\/ETag>/g)].map(
+        ([, n]) => Number(n),
+      );
       objects.set(key, Buffer.concat(named.map((n) => upload.parts.get(n) as Buffer)));
       return send(200, "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>");
     }

@@ -16,7 +16,8 @@ const page = (status: number, title: string): Answer =>
   answer(status, "text/html", `<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\r\n`);
 const problem = (status: number, error_code: string): Answer =>
   answer(status, "application/json", JSON.stringify({ error_code, message: "Injected." }));
-const tooMany = (retryAfter: string): Answer => answer(429, "text/plain", "Too many requests", { "retry-after": retryAfter });
+const tooMany = (retryAfter: string): Answer =>
+  answer(429, "text/plain", "Too many requests", { "retry-after": retryAfter });
 
 const ANSWERS: Partial<Record<FaultKind, (retryAfter: number) => Answer>> = {
   "401": () => answer(401, "text/plain", "The token has expired."),

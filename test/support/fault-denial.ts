@@ -2,7 +2,10 @@ import type { Answer } from "./fault-answers.js";
 
 type Json = Record<string, unknown>;
 
-/** Reads what MLflow's basic-auth has to know of the calls of one client: which of them are about an experiment it may not use. */
+/**
+ * Reads what MLflow's basic-auth has to know of the calls of one client: which of them are about an experiment it may
+ * not use.
+ */
 export class Denial {
   /** What is refused of the experiment: every call, only those that write, or nothing. */
   denied: "everything" | "writing" | undefined;
@@ -35,7 +38,11 @@ export class Denial {
     if (this.denied === undefined || (this.denied === "writing" && isReading(url))) return false;
     const { experiment_name, name, experiment_id, experiment_ids = [], run_id } = asked(url, body);
     const ids = [experiment_id, ...(experiment_ids as unknown[])].map(String);
-    return [experiment_name, name].includes(this.experiment) || ids.some((id) => this.#ids.has(id)) || this.#runs.has(String(run_id));
+    return (
+      [experiment_name, name].includes(this.experiment) ||
+      ids.some((id) => this.#ids.has(id)) ||
+      this.#runs.has(String(run_id))
+    );
   }
 }
 

@@ -16,7 +16,10 @@ interface FaultProxyOptions {
   readonly rate: number;
   /** @default every kind */
   readonly kinds?: readonly FaultKind[];
-  /** So many requests about files meet a fault, of two about one, even when everything else works: most come late. @default as the rate says */
+  /**
+   * So many requests about files meet a fault, of two about one, even when everything else works: most come late.
+   * @default as the rate says
+   */
   readonly fileFaults?: number | undefined;
   /** How long the port stays closed after `refuse`. @default 200 */
   readonly refuseMs?: number;
@@ -103,14 +106,20 @@ class FaultProxy {
     return this.#requests;
   }
 
-  /** From now on everything works, but for missing permissions and what files are to meet; requests in a black hole stay there. */
+  /**
+   * From now on everything works, but for missing permissions and what files are to meet; requests in a black hole stay
+   * there.
+   */
   calm(): void {
     this.rate = 0;
     this.delayMs = 0;
     this.silent = false;
   }
 
-  /** Another server is behind it; what is on its way still goes to the one before. What each client sends at first is reset. */
+  /**
+   * Another server is behind it; what is on its way still goes to the one before. What each client sends at first is
+   * reset.
+   */
   replace(target: string): void {
     this.#target = target;
     this.#met = new Map();
@@ -200,10 +209,13 @@ class FaultProxy {
 
     this.faults.push(injected);
     if (AFTER.includes(kind)) await this.#forward(exchange);
-    if (kind.startsWith("late-")) this.#forward(exchange, LATE_MS.least + degree * (LATE_MS.most - LATE_MS.least)).catch(() => {});
+    if (kind.startsWith("late-"))
+      this.#forward(exchange, LATE_MS.least + degree * (LATE_MS.most - LATE_MS.least)).catch(() => {});
     if (kind.startsWith("black-hole")) return;
     if (kind === "101")
-      return void incoming.socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      return void incoming.socket.write(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+      );
     if (instead !== undefined) return this.#send(response, instead);
     // Closed first: a client that connects again at once must be refused.
     if (kind === "refuse") await this.#closePort(this.#options.refuseMs ?? 200);

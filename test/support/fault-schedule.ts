@@ -1,4 +1,7 @@
-/** What can go wrong between a client and a server. "After" means that the server has acted although the client cannot know. */
+/**
+ * What can go wrong between a client and a server. "After" means that the server has acted although the client cannot
+ * know.
+ */
 export const FAULTS = [
   "refuse",
   "reset-before",
@@ -46,8 +49,8 @@ export function mulberry32(seed: number): () => number {
 }
 
 /**
- * What happens to request number `ordinal`. Every request draws from numbers of its own, so that it meets the same fault
- * whatever the ones before it did, and a higher rate only adds faults.
+ * What happens to request number `ordinal`. Every request draws from numbers of its own, so that it meets the same
+ * fault whatever the ones before it did, and a higher rate only adds faults.
  */
 export function drawFault(seed: number, ordinal: number, rate: number, kinds: readonly FaultKind[]): Draw {
   const next = mulberry32(Math.imul(seed, 0x9e3779b1) ^ Math.imul(ordinal + 1, 0x85ebca6b));

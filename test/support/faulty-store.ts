@@ -1,7 +1,7 @@
-import type { PulseErrorCode } from "../../src/errors.js";
-import { PulseError } from "../../src/errors.js";
+import type { PulseErrorCode } from "../../src/base/errors.js";
+import { PulseError } from "../../src/base/errors.js";
+import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
-import type { Outcome, RunChange } from "../../src/stores/tracking-store.js";
 
 /** A memory store that refuses as told, and keeps each batch it was given. */
 export class FaultyStore extends MemoryStore {

@@ -1,9 +1,9 @@
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
+import { Diagnostics } from "../../src/base/diagnostics.js";
 import { resolveConfig } from "../../src/config/resolve.js";
-import { Diagnostics } from "../../src/diagnostics.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import { OutboxRecovery } from "../../src/recorder/outbox/outbox-recovery.js";
+import { OutboxRecovery } from "../../src/recorder/outbox-recovery.js";
 import { openStore } from "../../src/stores/registry.js";
 
 /** What an heir has found and done. */
@@ -17,7 +17,10 @@ export interface Inheritance {
   readonly warnings: readonly string[];
 }
 
-/** Delivers what dead trackers have left in `root` for `trackingUri`, as their next one would; gives up after `withinMs` without progress. */
+/**
+ * Delivers what dead trackers have left in `root` for `trackingUri`, as their next one would; gives up after `withinMs`
+ * without progress.
+ */
 export async function inherit(
   root: string,
   trackingUri: string,

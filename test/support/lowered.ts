@@ -1,4 +1,5 @@
-// What compilers make of one class where the target has no async functions and no async generators; the text is each compiler's own.
+// What compilers make of one class where the target has no async functions and no async generators; the text is each
+// compiler's own.
 
 /** The class as it was written. */
 export const WRITTEN = `class Trainer {

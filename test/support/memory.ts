@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Clock, systemClock } from "../../src/clock.js";
+import { type Clock, systemClock } from "../../src/base/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
@@ -32,7 +32,8 @@ export function memoryTracker(config: PulseConfig = {}, clock: Clock = systemClo
     runs,
     async onlyRun() {
       const all = await runs();
-      if (all.length !== 1 || !all[0]) throw new Error(`expected one run, found ${all.length}: ${all.map((run) => run.name).join(", ")}`);
+      if (all.length !== 1 || !all[0])
+        throw new Error(`expected one run, found ${all.length}: ${all.map((run) => run.name).join(", ")}`);
       return all[0];
     },
     experimentOf: (run) => [...store.experiments].find(([, id]) => id === run.experimentId)?.[0],
@@ -66,5 +67,9 @@ export const sleep = (ms: number): Promise<void> => new Promise((resolve) => set
 /** Every item recorded is delivered, pending, dropped or rejected; a run is two items beside its values. */
 export function assertBalanced(tracker: Tracker, ends: number): void {
   const { runs, metrics, params, tags, delivered, pending, dropped, rejected } = tracker.stats();
-  assert.equal(runs + ends + metrics + params + tags, delivered + pending + dropped + rejected, JSON.stringify(tracker.stats()));
+  assert.equal(
+    runs + ends + metrics + params + tags,
+    delivered + pending + dropped + rejected,
+    JSON.stringify(tracker.stats()),
+  );
 }

@@ -1,7 +1,8 @@
 /**
- * A stand-in for `mlflow-js` 1.0.1, which is on no registry: what its clients for runs and experiments send and what becomes of each answer, faults
- * included. It is written by what was seen of the original, so where it looks careless, it means to. Like the original it has `Mlflow` as its default
- * export and nothing else, so an `ApiError` is only known by its `name`. Clients of the registry and managers are there, and do nothing.
+ * A stand-in for `mlflow-js` 1.0.1, which is on no registry: what its clients for runs and experiments send and what
+ * becomes of each answer, faults included. It is written by what was seen of the original, so where it looks careless,
+ * it means to. Like the original it has `Mlflow` as its default export and nothing else, so an `ApiError` is only known
+ * by its `name`. Clients of the registry and managers are there, and do nothing.
  */
 
 type Answer = Record<string, unknown>;
@@ -66,7 +67,9 @@ class ExperimentClient {
 
   async createExperiment(name: string, artifact_location?: string, tags?: Pair[]): Promise<string> {
     const what = "Error creating experiment from tracking server";
-    return (await post(what, this.trackingUri, "experiments/create", { name, artifact_location, tags }))["experiment_id"] as string;
+    return (await post(what, this.trackingUri, "experiments/create", { name, artifact_location, tags }))[
+      "experiment_id"
+    ] as string;
   }
 
   async searchExperiment(
@@ -91,17 +94,24 @@ class ExperimentClient {
   }
 
   async deleteExperiment(experiment_id: string): Promise<void> {
-    await post("Error deleting experiment from tracking server", this.trackingUri, "experiments/delete", { experiment_id });
+    await post("Error deleting experiment from tracking server", this.trackingUri, "experiments/delete", {
+      experiment_id,
+    });
     console.log(`Experiment ID ${experiment_id} successfully deleted`);
   }
 
   async restoreExperiment(experiment_id: string): Promise<void> {
-    await post("Error restoring experiment from tracking server", this.trackingUri, "experiments/restore", { experiment_id });
+    await post("Error restoring experiment from tracking server", this.trackingUri, "experiments/restore", {
+      experiment_id,
+    });
     console.log(`Experiment ID ${experiment_id} successfully restored`);
   }
 
   async updateExperiment(experiment_id: string, new_name: string): Promise<void> {
-    await post("Error updating experiment from tracking server", this.trackingUri, "experiments/update", { experiment_id, new_name });
+    await post("Error updating experiment from tracking server", this.trackingUri, "experiments/update", {
+      experiment_id,
+      new_name,
+    });
     console.log(`Experiment ID ${experiment_id} successfully updated - new name is ${new_name}`);
   }
 
@@ -119,8 +129,15 @@ class RunClient {
     this.baseUrl = trackingUri;
   }
 
-  async createRun(experiment_id: string, run_name?: string, start_time: number = Date.now(), tags?: Pair[]): Promise<object> {
-    return (await post("Error creating run", this.baseUrl, "runs/create", { experiment_id, run_name, start_time, tags }))["run"] as object;
+  async createRun(
+    experiment_id: string,
+    run_name?: string,
+    start_time: number = Date.now(),
+    tags?: Pair[],
+  ): Promise<object> {
+    return (
+      await post("Error creating run", this.baseUrl, "runs/create", { experiment_id, run_name, start_time, tags })
+    )["run"] as object;
   }
 
   async deleteRun(run_id: string): Promise<void> {
@@ -145,7 +162,13 @@ class RunClient {
     return post("Error updating run", this.baseUrl, "runs/update", { run_id, status, end_time, run_name });
   }
 
-  async logMetric(run_id: string, key: string, value: number, timestamp: number = Date.now(), step?: number): Promise<void> {
+  async logMetric(
+    run_id: string,
+    key: string,
+    value: number,
+    timestamp: number = Date.now(),
+    step?: number,
+  ): Promise<void> {
     await post("Error logging metric", this.baseUrl, "runs/log-metric", { run_id, key, value, timestamp, step });
   }
 
@@ -173,7 +196,12 @@ class RunClient {
     await post("Error logging param", this.baseUrl, "runs/log-parameter", { run_id, key, value });
   }
 
-  async getMetricHistory(run_id: string, metric_key: string, page_token?: string, max_results?: number): Promise<MetricHistory> {
+  async getMetricHistory(
+    run_id: string,
+    metric_key: string,
+    page_token?: string,
+    max_results?: number,
+  ): Promise<MetricHistory> {
     const query: Record<string, string> = { run_id, metric_key };
     if (page_token !== undefined) query["page_token"] = page_token;
     if (max_results !== undefined) query["max_results"] = max_results.toString();

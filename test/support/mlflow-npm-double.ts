@@ -1,8 +1,9 @@
 import { stringify } from "node:querystring";
 
 /**
- * A stand-in for the package `mlflow` 2.0.7 of npm (an unofficial client of 2019): what it sends and what becomes of each answer, faults included. It is
- * written by what was seen of the original, so where it looks careless, it means to. As with the original, `import MLflow from` gives the class.
+ * A stand-in for the package `mlflow` 2.0.7 of npm (an unofficial client of 2019): what it sends and what becomes of
+ * each answer, faults included. It is written by what was seen of the original, so where it looks careless, it means
+ * to. As with the original, `import MLflow from` gives the class.
  */
 
 /** A `Headers` object fits the type, too; copied field by field, it is empty. */
@@ -76,8 +77,8 @@ class MLflowBase {
   }
 
   /**
-   * Gives the body of an answer with status 200, null if that is no JSON. Everything else is an `Error` whose message is the text of another one, and
-   * which has neither its class nor its cause.
+   * Gives the body of an answer with status 200, null if that is no JSON. Everything else is an `Error` whose message
+   * is the text of another one, and which has neither its class nor its cause.
    */
   protected async req<T>(method: "get" | "post", path: string, param: object, headers: HeadersGiven = {}): Promise<T> {
     const all = { ...this.headers, ...headers, Accept: "application/json" };
@@ -96,7 +97,11 @@ class MLflowBase {
   async #post(path: string, param: object, headers: HeadersGiven): Promise<Response> {
     const body = JSON.stringify(param);
     console.log(body);
-    return send(this.requestUrl(path), { method: "post", headers: { ...headers, "Content-Type": "application/json" }, body });
+    return send(this.requestUrl(path), {
+      method: "post",
+      headers: { ...headers, "Content-Type": "application/json" },
+      body,
+    });
   }
 
   async #get(path: string, param: object, headers: HeadersGiven): Promise<Response> {
@@ -165,7 +170,13 @@ class Runs extends MLflowBase {
     return this.req("get", "/get", { run_id });
   }
 
-  logMetric({ run_id, key, value, timestamp, step }: { run_id: string } & Omit<Metric, "step"> & { step?: number }): Promise<unknown> {
+  logMetric({
+    run_id,
+    key,
+    value,
+    timestamp,
+    step,
+  }: { run_id: string } & Omit<Metric, "step"> & { step?: number }): Promise<unknown> {
     return this.req("post", "/log-metric", { run_id, run_uuid: run_id, key, value, timestamp, step });
   }
 
@@ -181,7 +192,17 @@ class Runs extends MLflowBase {
     return this.req("post", "/log-parameter", { run_id, run_uuid: run_id, key, value });
   }
 
-  logBatch({ run_id, metrics, params, tags }: { run_id: string; metrics?: Metric[]; params?: Pair[]; tags?: Pair[] }): Promise<unknown> {
+  logBatch({
+    run_id,
+    metrics,
+    params,
+    tags,
+  }: {
+    run_id: string;
+    metrics?: Metric[];
+    params?: Pair[];
+    tags?: Pair[];
+  }): Promise<unknown> {
     return this.req("post", "/log-batch", { run_id, run_uuid: run_id, metrics, params, tags });
   }
 
@@ -193,7 +214,15 @@ class Runs extends MLflowBase {
   }
 
   /** Can give a run no name either. */
-  update({ run_id, status, end_time }: { run_id: string; status: RunStatus; end_time: number }): Promise<{ run_info: RunInfo }> {
+  update({
+    run_id,
+    status,
+    end_time,
+  }: {
+    run_id: string;
+    status: RunStatus;
+    end_time: number;
+  }): Promise<{ run_info: RunInfo }> {
     return this.req("post", "/update", { run_id, run_uuid: run_id, status, end_time });
   }
 }

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parse } from "yaml";
-import type { DatasetInput } from "../../src/entities.js";
-import type { ReadRun } from "../../src/stores/tracking-reader.js";
+import type { DatasetInput } from "../../src/base/entities.js";
+import type { ReadRun } from "../../src/contracts/tracking-reader.js";
 
 const STATUS = ["", "RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];
 
@@ -18,7 +18,9 @@ export function filesIn(folder: string): Record<string, string> {
   if (!existsSync(folder)) return {};
   const paths = readdirSync(folder, { recursive: true }).map(String);
   return Object.fromEntries(
-    paths.filter((path) => statSync(join(folder, path)).isFile()).map((path) => [path, readFileSync(join(folder, path), "utf8")]),
+    paths
+      .filter((path) => statSync(join(folder, path)).isFile())
+      .map((path) => [path, readFileSync(join(folder, path), "utf8")]),
   );
 }
 

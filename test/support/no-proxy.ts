@@ -1,4 +1,7 @@
-/** What Python's client does with an entry of NO_PROXY: which of the targets it reaches without the proxy. `e2e/no-proxy.test.ts` asks it. */
+/**
+ * What Python's client does with an entry of NO_PROXY: which of the targets it reaches without the proxy.
+ * `e2e/no-proxy.test.ts` asks it.
+ */
 export const BYPASSED: readonly (readonly [entries: string, targets: string])[] = [
   ["127.0.0.0/8", "127.0.0.1:5000"],
   ["127.0.0.1/32", "127.0.0.1:5000"],

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/base/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
@@ -46,5 +46,6 @@ export function kit(config: PulseConfig = {}, store = new RemoteStore(), folder 
 
 /** Waits until something holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 60_000; !holds(); await sleep(5)) if (Date.now() > end) assert.fail(`not within a minute: ${what}`);
+  for (const end = Date.now() + 60_000; !holds(); await sleep(5))
+    if (Date.now() > end) assert.fail(`not within a minute: ${what}`);
 }

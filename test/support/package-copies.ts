@@ -4,10 +4,14 @@ import { join } from "node:path";
 
 const root = process.cwd();
 
-/** Installs a built package into `folder` with a driver of its own, as npm does where versions differ; gives the folder of its builds. */
+/**
+ * Installs a built package into `folder` with a driver of its own, as npm does where versions differ; gives the folder
+ * of its builds.
+ */
 export function installCopy(folder: string, from = root): string {
   const modules = join(folder, "node_modules");
-  for (const part of ["package.json", "dist"]) cpSync(join(from, part), join(modules, "pulse-mlflow", part), { recursive: true });
+  for (const part of ["package.json", "dist"])
+    cpSync(join(from, part), join(modules, "pulse-mlflow", part), { recursive: true });
   // Not linked: the same file would be loaded once.
   const here = `${process.platform}-${process.arch}`;
   for (const name of ["@photostructure/sqlite", "node-gyp-build"])

@@ -1,8 +1,8 @@
-import type { ArtifactRepository } from "../../src/artifacts/artifact-repository.js";
-import { PulseError } from "../../src/errors.js";
+import { PulseError } from "../../src/base/errors.js";
+import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
+import type { Outcome, RunChange, StoredIds, TrackingStore } from "../../src/contracts/tracking-store.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
-import type { Outcome, RunChange, StoredIds, TrackingStore } from "../../src/stores/tracking-store.js";
 
 /** A store like a server: it answers later, gives ids of its own, and fails as told. */
 export class RemoteStore implements TrackingStore {
@@ -71,7 +71,9 @@ export class RemoteStore implements TrackingStore {
     const known = this.#ids.get(runKey) ?? change.ids;
     const ids = known ?? { runId: `server-${runKey}`, experimentId: "1" };
     const parentKey = create?.parentKey === undefined ? undefined : change.parentId;
-    const [outcome] = this.#memory.applySync([{ ...change, runKey: ids.runId, create: create && { ...create, parentKey } }]);
+    const [outcome] = this.#memory.applySync([
+      { ...change, runKey: ids.runId, create: create && { ...create, parentKey } },
+    ]);
     if (outcome?.kind !== "done" || !create) return outcome as Outcome;
     this.#ids.set(runKey, ids);
     return { kind: "done", ids };

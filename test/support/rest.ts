@@ -1,4 +1,4 @@
-import type { ReadRun } from "../../src/stores/tracking-reader.js";
+import type { ReadRun } from "../../src/contracts/tracking-reader.js";
 
 interface Point {
   readonly step?: number;
@@ -7,7 +7,11 @@ interface Point {
 }
 
 /** Reads a run by a server's REST API; the tag that carries our own key is left out. */
-export async function readRun(url: string, runId: string, headers: Record<string, string> = {}): Promise<ReadRun | undefined> {
+export async function readRun(
+  url: string,
+  runId: string,
+  headers: Record<string, string> = {},
+): Promise<ReadRun | undefined> {
   const get = async (path: string): Promise<Record<string, never> | undefined> => {
     const answer = await fetch(`${url}/api/2.0/mlflow/${path}`, { headers });
     return answer.ok ? ((await answer.json()) as Record<string, never>) : undefined;
@@ -16,18 +20,28 @@ export async function readRun(url: string, runId: string, headers: Record<string
     | {
         info: { run_name: string; status: string; start_time: number; end_time?: number; experiment_id: string };
         inputs?: { dataset_inputs?: { dataset: Record<string, string>; tags?: { key: string; value: string }[] }[] };
-        data: { params?: { key: string; value: string }[]; tags?: { key: string; value: string }[]; metrics?: { key: string }[] };
+        data: {
+          params?: { key: string; value: string }[];
+          tags?: { key: string; value: string }[];
+          metrics?: { key: string }[];
+        };
       }
     | undefined;
   if (run === undefined) return undefined;
   const { info, data } = run;
-  const experiment = (await get(`experiments/get?experiment_id=${info.experiment_id}`))?.["experiment"] as unknown as { name: string };
+  const experiment = (await get(`experiments/get?experiment_id=${info.experiment_id}`))?.["experiment"] as unknown as {
+    name: string;
+  };
   const metrics = new Map<string, [number, number, number][]>(); // no object: a metric may be called constructor
   for (const { key } of data.metrics ?? []) {
     const history = (await get(`metrics/get-history?run_id=${runId}&metric_key=${encodeURIComponent(key)}`))?.[
       "metrics"
     ] as unknown as Point[];
-    const points = history.map(({ step = 0, timestamp, value }): [number, number, number] => [step, timestamp, Number(value)]);
+    const points = history.map(({ step = 0, timestamp, value }): [number, number, number] => [
+      step,
+      timestamp,
+      Number(value),
+    ]);
     metrics.set(
       key,
       points.sort(([a], [b]) => a - b),

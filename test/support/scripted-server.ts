@@ -30,7 +30,8 @@ const EXPERIMENT = { experiment: { experiment_id: "7", name: "X", lifecycle_stag
 export function wellBehaved({ url, body }: Seen): Scripted {
   if (url.includes("get-by-name")) return { body: EXPERIMENT };
   if (url.includes("runs/create")) return { body: { run: { info: { run_id: "a".repeat(32), experiment_id: "7" } } } };
-  if (url.includes("runs/update")) return { body: { run_info: { run_id: JSON.parse(body).run_id, experiment_id: "7" } } };
+  if (url.includes("runs/update"))
+    return { body: { run_info: { run_id: JSON.parse(body).run_id, experiment_id: "7" } } };
   return { body: {} };
 }
 

@@ -53,7 +53,9 @@ test("files are those of their run, before its end, behind it and without lookin
   await sleep(20);
   run.logText("behind", "c.txt");
   assert.deepEqual(
-    tracker.runs.map(({ artifacts }) => Object.entries(artifacts).map(([path, held]) => `${path} ${Buffer.from(held)}`)),
+    tracker.runs.map(({ artifacts }) =>
+      Object.entries(artifacts).map(([path, held]) => `${path} ${Buffer.from(held)}`),
+    ),
     [["n.txt 1"], ["n.txt 2"], ["a.txt early", "b.txt late", "c.txt behind"]],
   );
 });
@@ -122,7 +124,12 @@ test("what is expected of a file is its text, its JSON or its bytes", () => {
     [toHaveLoggedArtifact(tracker.onlyRun, "report.md", { text: "# Report\nall is well" }), true],
     [toHaveLoggedArtifact(tracker.runs, "report.md", { text: /^# Report$/m }), true],
     [toHaveLoggedArtifact(tracker, "report.md", { text: "# Report" }), false],
-    [toHaveLoggedArtifact(tracker, "model/config.json", { json: { at: new Date(0), layers: [64, 32], none: undefined } }), true],
+    [
+      toHaveLoggedArtifact(tracker, "model/config.json", {
+        json: { at: new Date(0), layers: [64, 32], none: undefined },
+      }),
+      true,
+    ],
     [toHaveLoggedArtifact(tracker, "model/config.json", { json: { layers: [64] } }), false],
     [toHaveLoggedArtifact(tracker, "model/weights.f32", { bytes: new Float32Array([1, 2]) }), true],
     [toHaveLoggedArtifact(tracker, "model/weights.f32", { bytes: new Float32Array([1, 2]).buffer }), true],
@@ -155,7 +162,10 @@ test("what is said of a file that is not there, or holds something else, is what
     assert.throws(() => assertLoggedArtifact(tracker, path, expected), { name: "AssertionError", message });
   const missing = createTestTracker();
   missing.withRun({ runName: "lost" }, (run) => run.logArtifact(join(tmpdir(), "pulse-none", "x.bin")));
-  assert.throws(() => assertLoggedArtifact(missing, "x.bin"), /lost \(FINISHED\): it could not be stored: \S*x\.bin does not exist/);
+  assert.throws(
+    () => assertLoggedArtifact(missing, "x.bin"),
+    /lost \(FINISHED\): it could not be stored: \S*x\.bin does not exist/,
+  );
   assert.equal(missing.warnings.length, 1);
 });
 
@@ -165,7 +175,10 @@ test("a slip in what is expected is said", () => {
   for (const [args, message] of [
     [[tracker], /^assertLoggedArtifact: path must be a non-empty string; got undefined\.$/],
     [[undefined, "x"], /^assertLoggedArtifact: recorded must be a test tracker/],
-    [[tracker, "report.md", { txet: "x" }], /there is no option "expected\.txet"\. Did you mean "text"\? There are text, json, bytes\.$/],
+    [
+      [tracker, "report.md", { txet: "x" }],
+      /there is no option "expected\.txet"\. Did you mean "text"\? There are text, json, bytes\.$/,
+    ],
     [[tracker, "report.md", { text: 5 }], /expected\.text must be a string or a regular expression; got 5\.$/],
     [[tracker, "report.md", { json: 5n }], /expected\.json must be a value that JSON can hold/],
     [[tracker, "report.md", { bytes: [1] }], /expected\.bytes must be bytes; got \[1\]\.$/],
@@ -225,9 +238,15 @@ test("a run that is known while the server is away keeps its files for later", a
 test("options that a test tracker would ignore are refused, with the reason", () => {
   for (const make of [createTestTracker, recordMlflowCalls] as ((config: object) => unknown)[]) {
     for (const [config, message] of [
-      [{ trackingUri: "http://h" }, /: there is no option "trackingUri" here: a test tracker keeps everything in memory\.$/],
+      [
+        { trackingUri: "http://h" },
+        /: there is no option "trackingUri" here: a test tracker keeps everything in memory\.$/,
+      ],
       [{ durability: "outbox" }, /"durability" here: a test tracker keeps everything in memory\.$/],
-      [{ auth: { token: "hunter2" } }, /"auth" here: a test tracker keeps everything in memory and speaks to no server\.$/],
+      [
+        { auth: { token: "hunter2" } },
+        /"auth" here: a test tracker keeps everything in memory and speaks to no server\.$/,
+      ],
       [{ store: {} }, /"store" here: .*; give a store of your own to createTracker\(\)\.$/],
       [{ context: {} }, /"context" here: it is the whole process's; give it to configure\(\) or createTracker\(\)\.$/],
     ] as const)
@@ -235,7 +254,8 @@ test("options that a test tracker would ignore are refused, with the reason", ()
     assert.throws(
       () => make({ stritc: true }),
       (error: Error) =>
-        /Did you mean "strict"\? There are experiment, /.test(error.message) && !/trackingUri|context|store/.test(error.message),
+        /Did you mean "strict"\? There are experiment, /.test(error.message) &&
+        !/trackingUri|context|store/.test(error.message),
     );
     make({ trackingUri: undefined, strict: true, experiment: "E", requestTimeoutMs: 5 });
   }

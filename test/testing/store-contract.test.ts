@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { inspect, isDeepStrictEqual } from "node:util";
-import type { Metric } from "../../src/entities.js";
+import type { Metric } from "../../src/base/entities.js";
+import { NO_CHANGE, type Outcome, type RunChange, type TrackingStore } from "../../src/contracts/tracking-store.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
-import { NO_CHANGE, type Outcome, type RunChange, type TrackingStore } from "../../src/stores/tracking-store.js";
 import { type StoreSubject, trackingStoreContract } from "../../src/testing/index.js";
 
 /** Another store on the place of a memory store, where only what is given differs. */
@@ -43,7 +43,10 @@ const isResume = ({ create }: RunChange): boolean => create?.resume === true;
 const points = (run: StoredRun | undefined): Metric[] => [...(run?.metrics.values() ?? [])].flat();
 
 function withoutKnownTags(change: RunChange, { runs }: MemoryStore): RunChange {
-  return { ...change, tags: change.tags.filter(({ key }) => key === "mlflow.runName" || !runs.get(change.runKey)?.tags.has(key)) };
+  return {
+    ...change,
+    tags: change.tags.filter(({ key }) => key === "mlflow.runName" || !runs.get(change.runKey)?.tags.has(key)),
+  };
 }
 
 function withoutEqualPoints(change: RunChange, { runs }: MemoryStore): RunChange {
@@ -74,7 +77,9 @@ function withoutKilled({ end, ...change }: RunChange): RunChange {
 }
 
 const nameAllParams = (outcomes: readonly Outcome[], changes: readonly RunChange[]): Outcome[] =>
-  outcomes.map((each, i) => (each.kind === "conflict" ? { ...each, params: changes[i]?.params.map(({ key }) => key) ?? [] } : each));
+  outcomes.map((each, i) =>
+    each.kind === "conflict" ? { ...each, params: changes[i]?.params.map(({ key }) => key) ?? [] } : each,
+  );
 
 const alwaysDone = (outcomes: readonly Outcome[]): Outcome[] =>
   outcomes.map((each) => (each.kind === "rejected" ? { kind: "done" } : each));
@@ -83,7 +88,9 @@ const withErrors = (outcomes: readonly Outcome[]): object[] =>
   outcomes.map((each) => (each.kind === "rejected" ? { ...each, error: new Error("no") } : each));
 
 const oneExperiment = (outcomes: readonly Outcome[]): Outcome[] =>
-  outcomes.map((each) => (each.kind === "done" && each.ids ? { ...each, ids: { ...each.ids, experimentId: "1" } } : each));
+  outcomes.map((each) =>
+    each.kind === "done" && each.ids ? { ...each, ids: { ...each.ids, experimentId: "1" } } : each,
+  );
 
 const sync =
   (alter: (change: RunChange) => RunChange): Spoil =>
@@ -121,7 +128,10 @@ const stopped: Spoil = (memory) =>
 
 const copies: Spoil = (memory) => {
   let made = 0;
-  return alters((each) => ({ ...each, metrics: each.metrics.map((point) => ({ ...point, timestamp: point.timestamp + made++ })) }))(memory);
+  return alters((each) => ({
+    ...each,
+    metrics: each.metrics.map((point) => ({ ...point, timestamp: point.timestamp + made++ })),
+  }))(memory);
 };
 
 /** Ids of its own, and another one for each creation of which it is not told that it was stored. */
@@ -142,7 +152,8 @@ const byChange: Spoil = (memory) => {
     const text = inspect({ ...change, attempted: false, ids: undefined }, { depth: 9 });
     const outcomes = memory.applySync([{ ...change, metrics: [] }]);
     const metrics = memory.runs.get(change.runKey)?.metrics;
-    if (!seen.has(text)) for (const point of change.metrics) metrics?.set(point.key, [...(metrics.get(point.key) ?? []), point]);
+    if (!seen.has(text))
+      for (const point of change.metrics) metrics?.set(point.key, [...(metrics.get(point.key) ?? []), point]);
     seen.add(text);
     return outcomes;
   };
@@ -324,7 +335,10 @@ for (const [what, spoil, name, message] of SPOILED)
   });
 
 test("a store that keeps the contract passes every case", async () => {
-  assert.deepEqual(await failed(() => subject((memory) => on(memory, { applySync: (changes) => memory.applySync(changes) }))), new Map());
+  assert.deepEqual(
+    await failed(() => subject((memory) => on(memory, { applySync: (changes) => memory.applySync(changes) }))),
+    new Map(),
+  );
 });
 
 test("a store that forgets what the last process stored fails, when it is said to outlive it", async () => {
@@ -334,7 +348,10 @@ test("a store that forgets what the last process stored fails, when it is said t
     (await failed(() => subject(on, { reopen: undefined }), NEXT)).get(NEXT) ?? "",
     /not `volatile` outlives its process: give `reopen`/,
   );
-  assert.deepEqual(await failed(() => subject((memory) => on(memory, { volatile: true }), { reopen: undefined }), NEXT), new Map());
+  assert.deepEqual(
+    await failed(() => subject((memory) => on(memory, { volatile: true }), { reopen: undefined }), NEXT),
+    new Map(),
+  );
 });
 
 test("what fails first is said, and the place is let go of whatever fails", async () => {
@@ -343,7 +360,8 @@ test("what fails first is said, and the place is let go of whatever fails", asyn
     disposed++;
     throw new Error("still in use");
   };
-  const spoil: Spoil = (memory) => on(memory, { apply: async () => [], close: () => Promise.reject(new Error("busy")) });
+  const spoil: Spoil = (memory) =>
+    on(memory, { apply: async () => [], close: () => Promise.reject(new Error("busy")) });
   assert.match((await failed(() => subject(spoil, { dispose }), WHOLE)).get(WHOLE) ?? "", /gave 0 outcomes/);
   assert.equal(disposed, 1);
 });

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, TrackedExperiment, tracked } from "../../src/index.js";
-import { assertLoggedMetric, assertRun, createTestTracker, pulseMatchers, recordMlflowCalls } from "../../src/testing/index.js";
+import {
+  assertLoggedMetric,
+  assertRun,
+  createTestTracker,
+  pulseMatchers,
+  recordMlflowCalls,
+} from "../../src/testing/index.js";
 import { sleep } from "../support/memory.js";
 
 @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
@@ -43,7 +49,10 @@ test("a test tracker shows what was recorded, at once, with ids and times of its
     },
     artifacts: {},
   });
-  assert.deepEqual([trained?.startTime, trained?.status, trained?.tags["error.message"]], [1_700_000_001_000, "FAILED", "diverged"]);
+  assert.deepEqual(
+    [trained?.startTime, trained?.status, trained?.tags["error.message"]],
+    [1_700_000_001_000, "FAILED", "diverged"],
+  );
   assert.throws(() => tracker.onlyRun, /expected one run, found 2: MetaLearner\.evaluate, MetaLearner\.train/);
   assert.deepEqual(tracker.stats().pending, 0);
 });
@@ -91,7 +100,11 @@ test("a snapshot has no ids and no times, and children are inside their parents"
 
 test("matchers tell what is there instead", () => {
   const tracker = createTestTracker();
-  const trial = tracked((lr: number) => [1 - lr, 1 - lr / 2], { runName: "trial", params: ["lr"], metrics: { loss: (r: number[]) => r } });
+  const trial = tracked((lr: number) => [1 - lr, 1 - lr / 2], {
+    runName: "trial",
+    params: ["lr"],
+    metrics: { loss: (r: number[]) => r },
+  });
   tracker.run(() => [trial(0.1), trial(0.2)]);
   const { toHaveLoggedMetric, toHaveRun } = pulseMatchers;
   for (const [result, pass] of [
@@ -101,7 +114,16 @@ test("matchers tell what is there instead", () => {
     [toHaveLoggedMetric(tracker.runs, "loss", { near: 0.94, within: 0.02 }), true],
     [toHaveLoggedMetric(tracker, "loss", { near: [0.8] }), false],
     [toHaveLoggedMetric(tracker, "accuracy"), false],
-    [toHaveRun(tracker, { status: "FINISHED", params: { lr: 0.2 }, metrics: { loss: 0.9 }, name: "trial", experiment: "Default" }), true],
+    [
+      toHaveRun(tracker, {
+        status: "FINISHED",
+        params: { lr: 0.2 },
+        metrics: { loss: 0.9 },
+        name: "trial",
+        experiment: "Default",
+      }),
+      true,
+    ],
     [toHaveRun(tracker, { status: "FAILED" }), false],
     [toHaveRun(tracker, { tags: { stage: "x" } }), false],
     [toHaveRun(createTestTracker()), false],
@@ -114,7 +136,10 @@ test("matchers tell what is there instead", () => {
   trial (FINISHED): status is 'FINISHED'`,
   );
   assert.match(toHaveRun(createTestTracker(), {}).message(), /nothing was recorded/);
-  assert.match(toHaveLoggedMetric(tracker, "loss").message(), /expected no metric 'loss' \{\}, but there is trial \(0+1\), trial/);
+  assert.match(
+    toHaveLoggedMetric(tracker, "loss").message(),
+    /expected no metric 'loss' \{\}, but there is trial \(0+1\), trial/,
+  );
   assertRun(tracker, { params: { lr: 0.1 } });
   assert.throws(() => assertRun(tracker, { name: "other" }), { name: "AssertionError", message: /name is 'trial'/ });
 });
@@ -164,7 +189,12 @@ test("folded runs can be looked at once their second is over", () => {
   tracker.run(() => [work(1), work(2), work(3)]);
   assert.equal(tracker.runs.length, 1);
   tracker.now += 1_000;
-  assertRun(tracker, { name: "work (folded)", status: "FINISHED", tags: { "pulse.folded": 2 }, metrics: { "n.mean": 2.5, errors: 0 } });
+  assertRun(tracker, {
+    name: "work (folded)",
+    status: "FINISHED",
+    tags: { "pulse.folded": 2 },
+    metrics: { "n.mean": 2.5, errors: 0 },
+  });
 });
 
 test("what is expected is compared as it is stored, to the last step, and a slip in it is said", () => {

@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { folderOf, putDriver, putPackage, start, storedRuns } from "./places.mjs";
 
-/** What is logged with the help of what the package brings along of others. A decorator is applied by hand, as compilers do: this is plain JavaScript. */
+/**
+ * What is logged with the help of what the package brings along of others. A decorator is applied by hand, as compilers
+ * do: this is plain JavaScript.
+ */
 const HELPED = `
   const own = Object.getOwnPropertyDescriptor(Cache.prototype, "lookUp");
   const { value } = LogMetric("ms", { aggregate: ["p50"] })(Cache.prototype, "lookUp", own) ?? own;
@@ -41,11 +44,14 @@ const manifest = (format) => JSON.stringify({ private: true, type: format === "e
 
 /**
  * Bundles a program and starts what came out in a place of its own, when the folder that it was built in is gone.
- * `build` gets the project's folder, where it finds `program.js`; it gives the folder of its output, which has a file `app.js`, and the
- * warnings that were `said`: there may be none.
+ * `build` gets the project's folder, where it finds `program.js`; it gives the folder of its output, which has a file
+ * `app.js`, and the warnings that were `said`: there may be none.
  */
 export async function checkBundled({ source, format, installed = false, driver = true }, build) {
-  const project = folderOf({ "package.json": manifest(source), "program.js": `${recorder(source)}record();\n` }, "project");
+  const project = folderOf(
+    { "package.json": manifest(source), "program.js": `${recorder(source)}record();\n` },
+    "project",
+  );
   putPackage(project, { driver: false });
   const place = folderOf({ "package.json": manifest(format) });
   const { folder, said } = await build(project);
@@ -108,7 +114,10 @@ const loss = withRun({ experiment: "Shared" }, (run) => {
 console.log("loss", loss);
 `;
 
-/** Bundles code for a browser; what came out needs nothing of Node, does its work, and says once that nothing is recorded. */
+/**
+ * Bundles code for a browser; what came out needs nothing of Node, does its work, and says once that nothing is
+ * recorded.
+ */
 export async function checkForBrowser(build) {
   const project = folderOf({ "package.json": manifest("esm"), "program.js": SHARED }, "project");
   putPackage(project);
@@ -119,7 +128,10 @@ export async function checkForBrowser(build) {
   const place = folderOf({ "package.json": manifest("esm"), "app.js": text });
   const { status, output } = await start(process.execPath, [join(place, "app.js")], { cwd: place });
   assert.deepEqual({ status, lines: output.trim().split("\n").length }, { status: 0, lines: 2 }, output);
-  assert.match(output, /^pulse-mlflow records nothing here.*\nloss 3\.25$|^loss 3\.25\npulse-mlflow records nothing here/m);
+  assert.match(
+    output,
+    /^pulse-mlflow records nothing here.*\nloss 3\.25$|^loss 3\.25\npulse-mlflow records nothing here/m,
+  );
   assert.deepEqual(readdirSync(place).sort(), ["app.js", "package.json"]);
 }
 
@@ -137,10 +149,16 @@ new MetaLearner().evaluate(0.2);
 tracked(function trainModel(rate: number) { return { loss: rate }; }, { metrics: "loss" })(0.1);
 `;
 
-/** Bundles and minifies decorators of the legacy dialect: names are kept, or it is said once of what they were lost, with the way out. */
+/**
+ * Bundles and minifies decorators of the legacy dialect: names are kept, or it is said once of what they were lost,
+ * with the way out.
+ */
 export async function checkNames(build, kept = false) {
   const tsconfig = { compilerOptions: { experimentalDecorators: true, target: "es2022" } };
-  const project = folderOf({ "package.json": manifest("esm"), "program.ts": NAMED, "tsconfig.json": tsconfig }, "project");
+  const project = folderOf(
+    { "package.json": manifest("esm"), "program.ts": NAMED, "tsconfig.json": tsconfig },
+    "project",
+  );
   putPackage(project, { driver: false });
   const { folder } = await build(project);
   const place = folderOf({ "package.json": manifest("esm"), "app.js": readFileSync(join(folder, "app.js"), "utf8") });

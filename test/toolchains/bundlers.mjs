@@ -60,7 +60,9 @@ export function* bundlers() {
   );
   yield* bundled("Vite 8 SSR, noExternal", [["esm", "esm"]], vite({ noExternal: true }));
   yield* bundled("Vite 8 SSR", [["esm", "esm"]], vite({}), { installed: true });
-  yield* bundled("webpack 5.113, no driver", [["esm", "cjs"]], webpack("webpack-5.113", { minimize: false }), { driver: false });
+  yield* bundled("webpack 5.113, no driver", [["esm", "cjs"]], webpack("webpack-5.113", { minimize: false }), {
+    driver: false,
+  });
   yield* bundled("esbuild, no driver", [["esm", "esm"]], esbuild(), { driver: false });
   for (const [name, build] of [
     ["Vite 8", vite({}, { ssr: false, rollupOptions: { input: "program.js", output: { entryFileNames: "app.js" } } })],
@@ -68,8 +70,14 @@ export function* bundlers() {
     ["Rspack 1.6", webpack("@rspack/core", {}, "web")],
     ["esbuild", esbuild({ platform: "browser" })],
   ])
-    yield [`${name}, for a browser`, () => checkForBrowser((project) => build(project, { source: "esm", format: "esm" }))];
-  yield ["esbuild --minify, names", () => checkNames((project) => esbuild({ minify: true })(project, { format: "esm" }))];
+    yield [
+      `${name}, for a browser`,
+      () => checkForBrowser((project) => build(project, { source: "esm", format: "esm" })),
+    ];
+  yield [
+    "esbuild --minify, names",
+    () => checkNames((project) => esbuild({ minify: true })(project, { format: "esm" })),
+  ];
   yield [
     "esbuild --minify, names kept",
     () => checkNames((project) => esbuild({ minify: true, keepNames: true })(project, { format: "esm" }), true),
@@ -86,7 +94,10 @@ function* bundled(name, formats, build, place) {
     ];
 }
 
-/** webpack, and Rspack, which takes the same settings. Minifying takes webpack ten seconds: once for each pair of formats is enough. */
+/**
+ * webpack, and Rspack, which takes the same settings. Minifying takes webpack ten seconds: once for each pair of
+ * formats is enough.
+ */
 function webpack(name, optimization = {}, target = "node20") {
   return async (project, { source, format }) => {
     const compile = await load(name);
@@ -165,6 +176,8 @@ const vite = (ssr, more) => async (project) => {
   const rollupOptions = { output: { entryFileNames: "app.js" } };
   const build = { ssr: "program.js", outDir: "output", target: "node20", rollupOptions, ...more };
   writeFileSync(join(project, "vite.config.js"), `export default ${JSON.stringify({ build, ssr })};`);
-  const output = await must(process.execPath, [tool("vite/bin/vite.js"), "build", "--logLevel", "warn"], { cwd: project });
+  const output = await must(process.execPath, [tool("vite/bin/vite.js"), "build", "--logLevel", "warn"], {
+    cwd: project,
+  });
   return { folder: join(project, "output"), said: output === "" ? [] : [output] };
 };

@@ -1,4 +1,5 @@
-// How each tool turns the programs of a project folder into JavaScript beside them, set up as docs/where-it-runs.md says.
+// How each tool turns the programs of a project folder into JavaScript beside them, set up as docs/where-it-runs.md
+// says.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -38,7 +39,8 @@ export const swcOptions = (dialect) => ({
   jsc: {
     parser: { syntax: "typescript", decorators: true },
     target: "es2022",
-    transform: dialect === "standard" ? { decoratorVersion: "2023-11" } : { legacyDecorator: true, decoratorMetadata: true },
+    transform:
+      dialect === "standard" ? { decoratorVersion: "2023-11" } : { legacyDecorator: true, decoratorMetadata: true },
   },
 });
 

@@ -1,6 +1,6 @@
-// What of the standard dialect two compilers get wrong whatever the decorator, so that it is for the others: with swc 1.16 a decorated private
-// accessor cannot be set ("desc is not defined"), and Babel 7.29 fails on static private methods and accessors in a decorated class ("_initClass
-// is not a function").
+// What of the standard dialect two compilers get wrong whatever the decorator, so that it is for the others: with swc
+// 1.16 a decorated private accessor cannot be set ("desc is not defined"), and Babel 7.29 fails on static private
+// methods and accessors in a decorated class ("_initClass is not a function").
 import assert from "node:assert/strict";
 import { flush, LogMetric, stats, TrackedExperiment, TrackedRun } from "pulse-mlflow";
 

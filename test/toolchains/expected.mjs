@@ -17,7 +17,8 @@ const trainer = (name, { params, tags, ...rest } = {}) =>
 const fit = (lr, shots, verdict, parent) =>
   trainer(`fit ${lr}`, { parent, params: { lr: `${lr}`, "1.shots": `${shots}` }, tags: { stage: "fit", verdict } });
 const functions = inExperiment("Functions");
-const legacy = (name, { tags, ...rest }) => inExperiment("Legacy")(name, { tags: { side: "server", ...tags }, ...rest });
+const legacy = (name, { tags, ...rest }) =>
+  inExperiment("Legacy")(name, { tags: { side: "server", ...tags }, ...rest });
 
 export const expected = {
   behaviour: [

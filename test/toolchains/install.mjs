@@ -46,7 +46,9 @@ export const tool = (path) => join(toolsFolder, "node_modules", path);
 /** Every Node the compiled programs run on: the one that runs this, and those that are installed. */
 export const nodePaths = {
   [process.versions.node.split(".")[0]]: process.execPath,
-  ...Object.fromEntries(Object.keys(nodes).map((major) => [major, join(folder, `node-${major}/node_modules/node/bin/node`)])),
+  ...Object.fromEntries(
+    Object.keys(nodes).map((major) => [major, join(folder, `node-${major}/node_modules/node/bin/node`)]),
+  ),
 };
 
 /** Runs a command to its end; resolves to its status and everything it printed. */
@@ -70,7 +72,8 @@ export async function must(command, args, options) {
   return output;
 }
 
-const npm = (args, cwd) => must("npm", [...args, "--loglevel=error"], { cwd, shell: process.platform === "win32", timeout: 600_000 });
+const npm = (args, cwd) =>
+  must("npm", [...args, "--loglevel=error"], { cwd, shell: process.platform === "win32", timeout: 600_000 });
 
 /** Installs what is missing or of other versions. */
 export async function installTools() {
@@ -90,7 +93,9 @@ export async function toolset(name, dependencies) {
 export async function installCompilers() {
   const prefix = join(root, ".cache/compilers");
   await install(prefix, compilers);
-  return Object.fromEntries(Object.keys(compilers).map((name) => [name.replace("typescript-", ""), join(prefix, "node_modules", name)]));
+  return Object.fromEntries(
+    Object.keys(compilers).map((name) => [name.replace("typescript-", ""), join(prefix, "node_modules", name)]),
+  );
 }
 
 async function install(prefix, dependencies) {

@@ -1,9 +1,11 @@
-// What only the legacy dialect can do: a project like those of Nest, with parameter decorators and the types of parameters at run time.
+// What only the legacy dialect can do: a project like those of Nest, with parameter decorators and the types of
+// parameters at run time.
 import "reflect-metadata";
 import assert from "node:assert/strict";
 import { flush, LogMetric, LogParam, LogTag, stats, TrackedExperiment, TrackedRun } from "pulse-mlflow";
 
-// As Nest's own: the one puts metadata on the class, the next on the function, the third on the class under the method's name.
+// As Nest's own: the one puts metadata on the class, the next on the function, the third on the class under the
+// method's name.
 const Injectable = (): ClassDecorator => (target) => Reflect.defineMetadata("injectable", true, target);
 const Get =
   (path: string): MethodDecorator =>
@@ -25,7 +27,8 @@ const Traced: MethodDecorator = (_target, _key, descriptor) => {
   const around = function (this: unknown, ...args: unknown[]): unknown {
     return original.apply(this, args);
   };
-  for (const key of Reflect.getMetadataKeys(original)) Reflect.defineMetadata(key, Reflect.getMetadata(key, original), around);
+  for (const key of Reflect.getMetadataKeys(original))
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, original), around);
   return { ...descriptor, value: around } as typeof descriptor;
 };
 
@@ -74,7 +77,10 @@ class Controller {
   }
 
   @Get("parameters")
-  parameters(@LogParam("rate") @Query("lr") lr: number, @Query("model") @LogParam(["name"]) model: { name: string }): number {
+  parameters(
+    @LogParam("rate") @Query("lr") lr: number,
+    @Query("model") @LogParam(["name"]) model: { name: string },
+  ): number {
     return lr * model.name.length;
   }
 }

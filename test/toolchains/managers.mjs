@@ -7,7 +7,13 @@ import { must, toolset, work } from "./install.mjs";
 import { folderOf, start, storedRuns } from "./places.mjs";
 
 /** The last versions that run on Node 20. */
-const tools = { "@yarnpkg/cli-dist": "4.18.1", bun: "1.4.5", pnpm: "12.21.0", "pnpm-10": "npm:pnpm@10.34.8", yarn: "1.22.22" };
+const tools = {
+  "@yarnpkg/cli-dist": "4.18.1",
+  bun: "1.4.5",
+  pnpm: "12.21.0",
+  "pnpm-10": "npm:pnpm@10.34.8",
+  yarn: "1.22.22",
+};
 
 /** A run that needs what the package brings along for percentiles, YAML and patterns. */
 const body = `
@@ -43,14 +49,15 @@ const build = (settings) => ({ "pnpm-workspace.yaml": settings });
 const onNode = (program) => [process.execPath, program];
 
 /**
- * How each of them adds the tarball, runs a program if not by Node alone, and starts the command of the package, with what it reads. `tool` gives
- * the command of one that is installed here, `cache` what it may keep from case to case.
+ * How each of them adds the tarball, runs a program if not by Node alone, and starts the command of the package, with
+ * what it reads. `tool` gives the command of one that is installed here, `cache` what it may keep from case to case.
  */
 function* specs() {
   const npm = (...args) => ({ add: () => ["npm", "install", ...args], exec: () => ["npx", "--no-install"] });
   yield ["npm", npm()];
   yield ["npm, --ignore-scripts", npm("--ignore-scripts")];
-  if (Number.parseInt(process.versions.node, 10) < 24) yield ["npm, --omit=optional", { ...npm("--omit=optional"), driver: false }];
+  if (Number.parseInt(process.versions.node, 10) < 24)
+    yield ["npm, --omit=optional", { ...npm("--omit=optional"), driver: false }];
 
   const pnpm = (command, ...args) => ({
     add: (tool, cache) => [...command(tool), "add", "--store-dir", cache, ...args],
@@ -66,7 +73,13 @@ function* specs() {
   yield ["pnpm 10, build refused", { ...pnpm(ten), settings: build(`ignoredBuiltDependencies:\n  - "${DRIVER}"\n`) }];
 
   const classic = (tool) => [process.execPath, tool("yarn/bin/yarn.js")];
-  yield ["Yarn 1", { add: (tool, cache) => [...classic(tool), "add", "--cache-folder", cache], exec: (tool) => [...classic(tool), "-s"] }];
+  yield [
+    "Yarn 1",
+    {
+      add: (tool, cache) => [...classic(tool), "add", "--cache-folder", cache],
+      exec: (tool) => [...classic(tool), "-s"],
+    },
+  ];
   const berry = (tool) => [process.execPath, tool("@yarnpkg/cli-dist/bin/yarn.js")];
   const yarn = (nodeLinker) => ({
     add: (tool) => [...berry(tool), "add"],
@@ -100,7 +113,10 @@ async function network(cache) {
   };
 }
 
-async function play(name, { add, node = (_, program) => onNode(program), exec, settings, protocol = "", status = 0, says, driver = true }) {
+async function play(
+  name,
+  { add, node = (_, program) => onNode(program), exec, settings, protocol = "", status = 0, says, driver = true },
+) {
   const modules = await toolset("managers", tools);
   const tool = (path) => join(modules, path);
   const cache = join(modules, "..", "caches", name.split(",")[0].replaceAll(" ", "-"));
@@ -174,7 +190,10 @@ async function withoutDriver(cwd, play, doctor) {
 
 /** Percentiles are within 1 %. */
 const rounded = (runs) =>
-  runs.map((run) => ({ ...run, metrics: Object.fromEntries(Object.entries(run.metrics).map(([key, value]) => [key, Math.round(value)])) }));
+  runs.map((run) => ({
+    ...run,
+    metrics: Object.fromEntries(Object.entries(run.metrics).map(([key, value]) => [key, Math.round(value)])),
+  }));
 
 /** The names of the files that the runs have. */
 const filesOf = (cwd) =>

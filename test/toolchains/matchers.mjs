@@ -28,7 +28,8 @@ test("matchers", () => {
 
 const plugins = {
   plain: () => "",
-  swc: (dialect) => `oxc: false, plugins: [swc.vite({ ...${JSON.stringify(swcOptions(dialect))}, tsconfigFile: false })],`,
+  swc: (dialect) =>
+    `oxc: false, plugins: [swc.vite({ ...${JSON.stringify(swcOptions(dialect))}, tsconfigFile: false })],`,
   esbuild: () => `oxc: false, plugins: [{
     name: "esbuild",
     transform: (code, id) => /\\.ts$/.test(id) && esbuild.transform(code, { loader: "ts", target: "es2022", sourcefile: id, tsconfigRaw: tsconfig }),
@@ -65,7 +66,11 @@ export const jest = ({ folder, dialect, programs }) => {
     write(folder, `${program}.test.ts`, `import { done } from "./${program}"; test("${program}", () => done);`);
   }
   write(folder, "matchers.test.ts", matchers(""));
-  const options = { transform: { "\\.ts$": ["@swc/jest", swcOptions(dialect)] }, cacheDirectory: join(folder, "cache"), watchman: false };
+  const options = {
+    transform: { "\\.ts$": ["@swc/jest", swcOptions(dialect)] },
+    cacheDirectory: join(folder, "cache"),
+    watchman: false,
+  };
   write(folder, "jest.config.json", JSON.stringify(options));
   return [tool("jest/bin/jest.js"), "--runInBand", "--config", join(folder, "jest.config.json")];
 };

@@ -12,16 +12,24 @@ import { folderOf, putPackage, start } from "./places.mjs";
 /** Version 15 bundles with webpack, version 16 with Turbopack. */
 const versions = { 15: "15.5.29", 16: "16.4.6" };
 
-/** Next.js takes along only files whose names it finds in the code; the driver's binaries are none of them, whoever loads it. */
+/**
+ * Next.js takes along only files whose names it finds in the code; the driver's binaries are none of them, whoever
+ * loads it.
+ */
 const tracing = {
   output: "standalone",
-  outputFileTracingIncludes: { "/*": ["./node_modules/@photostructure/sqlite/**/*", "./node_modules/node-gyp-build/**/*"] },
+  outputFileTracingIncludes: {
+    "/*": ["./node_modules/@photostructure/sqlite/**/*", "./node_modules/node-gyp-build/**/*"],
+  },
 };
 
 export function* nextApps() {
   for (const major of Object.keys(versions)) yield [`Next.js ${major}`, () => checkNext(major, tracing)];
   // With version 15 the same takes a minute.
-  yield ["Next.js 16, package outside of the bundle", () => checkNext(16, { ...tracing, serverExternalPackages: ["pulse-mlflow"] })];
+  yield [
+    "Next.js 16, package outside of the bundle",
+    () => checkNext(16, { ...tracing, serverExternalPackages: ["pulse-mlflow"] }),
+  ];
 }
 
 /** The files of the app: a route that records, and a page with a client component that shares code with the server. */
@@ -44,20 +52,30 @@ export const Button = () => <button onClick={() => alert(score(1))}>score</butto
   "app/page.js": `import { Button } from "./button.js";\nexport default () => <Button />;\n`,
 });
 
-/** Builds the app, starts its server in a folder of its own, asks for the route once, ends the server, and compares what is stored. */
+/**
+ * Builds the app, starts its server in a folder of its own, asks for the route once, ends the server, and compares what
+ * is stored.
+ */
 async function checkNext(major, settings) {
   const modules = await toolset(`next-${major}`, { next: versions[major], react: "19.2.9", "react-dom": "19.2.9" });
   const project = folderOf(appOf(settings), "project");
   cpSync(modules, join(project, "node_modules"), { recursive: true, verbatimSymlinks: true });
   putPackage(project);
   const env = { NEXT_TELEMETRY_DISABLED: "1" };
-  const built = await start(process.execPath, [join(project, "node_modules/next/dist/bin/next"), "build"], { cwd: project, env });
+  const built = await start(process.execPath, [join(project, "node_modules/next/dist/bin/next"), "build"], {
+    cwd: project,
+    env,
+  });
   assert.equal(built.status, 0, built.output);
   const server = folderOf(LOGGED); // Next.js makes it the working folder
   const sent = readdirSync(join(project, ".next/static"), { recursive: true })
     .filter((name) => name.endsWith(".js"))
     .map((name) => readFileSync(join(project, ".next/static", name), "utf8"));
-  assert.equal(sent.filter((text) => text.includes("pulse-mlflow records nothing here")).length, 1, "what browsers get");
+  assert.equal(
+    sent.filter((text) => text.includes("pulse-mlflow records nothing here")).length,
+    1,
+    "what browsers get",
+  );
   cpSync(join(project, ".next/standalone"), server, { recursive: true, verbatimSymlinks: true });
   rmSync(project, { recursive: true });
 

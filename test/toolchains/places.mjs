@@ -1,5 +1,16 @@
-// Folders for programs that are bundled, tested or installed, outside of this one so that they find nothing of it, and what they have stored.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+// Folders for programs that are bundled, tested or installed, outside of this one so that they find nothing of it, and
+// what they have stored.
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
@@ -31,7 +42,10 @@ export function putPackage(folder, { driver = true } = {}) {
 /** Puts only the SQLite driver into a folder. */
 export function putDriver(folder) {
   for (const name of DRIVER)
-    cpSync(realpathSync(join(root, "node_modules", name)), join(folder, "node_modules", name), { recursive: true, dereference: true });
+    cpSync(realpathSync(join(root, "node_modules", name)), join(folder, "node_modules", name), {
+      recursive: true,
+      dereference: true,
+    });
 }
 
 /** Lets a folder's programs find packages that are installed in another `node_modules`. */
@@ -42,7 +56,10 @@ export function putLinks(folder, modules, ...names) {
   }
 }
 
-/** Runs a command as somebody with an empty home and none of the developer's settings; gives its status and all that it printed. */
+/**
+ * Runs a command as somebody with an empty home and none of the developer's settings; gives its status and all that it
+ * printed.
+ */
 export function start(command, args, { cwd, env = {} }) {
   const home = folderOf({}, "home");
   return run(command, args, {
@@ -62,9 +79,14 @@ export function storedRuns(database, { artifacts = false } = {}) {
     return all("SELECT run_uuid AS id, name, status, artifact_uri AS uri FROM runs ORDER BY start_time, name").map(
       ({ id, name, status, uri }) => ({
         ...{ name, status },
-        params: Object.fromEntries(all("SELECT key, value FROM params WHERE run_uuid = ?", id).map(({ key, value }) => [key, value])),
+        params: Object.fromEntries(
+          all("SELECT key, value FROM params WHERE run_uuid = ?", id).map(({ key, value }) => [key, value]),
+        ),
         metrics: Object.fromEntries(
-          all("SELECT key, value FROM latest_metrics WHERE run_uuid = ? ORDER BY key", id).map(({ key, value }) => [key, value]),
+          all("SELECT key, value FROM latest_metrics WHERE run_uuid = ? ORDER BY key", id).map(({ key, value }) => [
+            key,
+            value,
+          ]),
         ),
         ...(artifacts && { artifacts: filesBelow(fileURLToPath(uri)) }),
       }),
@@ -78,6 +100,8 @@ export function storedRuns(database, { artifacts = false } = {}) {
 function filesBelow(folder) {
   if (!existsSync(folder)) return [];
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
   return files.map((path) => path.replaceAll("\\", "/")).sort();
 }

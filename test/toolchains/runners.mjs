@@ -1,4 +1,5 @@
-// Test runners and other runtimes: tests call tracked code and nothing else. No test waits for the tracker, and every run must be stored.
+// Test runners and other runtimes: tests call tracked code and nothing else. No test waits for the tracker, and every
+// run must be stored.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -19,7 +20,13 @@ const sets = {
     vitest: "4.1.12",
   },
   "runners-before": { jest: "29.7.0", "jest-environment-jsdom": "29.7.0", vite: "7.3.8", vitest: "3.2.4" },
-  "ts-jest": { "@types/jest": "30.0.0", "@types/node": "20.19.43", jest: "30.5.2", "ts-jest": "29.4.15", typescript: "5.9.3" },
+  "ts-jest": {
+    "@types/jest": "30.0.0",
+    "@types/node": "20.19.43",
+    jest: "30.5.2",
+    "ts-jest": "29.4.15",
+    typescript: "5.9.3",
+  },
   runtimes: { bun: "1.4.5", deno: "2.9.6" },
 };
 
@@ -100,8 +107,9 @@ await shutdown();
 `;
 
 /**
- * Makes a project of so many test files, runs the runner (`command` with the toolset's packages) and looks at what is stored. Where `killed`, the
- * runner may end its processes without a word to them: what they had not stored yet is in outboxes. Then `sync`, or the next program, brings the rest.
+ * Makes a project of so many test files, runs the runner (`command` with the toolset's packages) and looks at what is
+ * stored. Where `killed`, the runner may end its processes without a word to them: what they had not stored yet is in
+ * outboxes. Then `sync`, or the next program, brings the rest.
  */
 async function play({
   set = "runners",
@@ -118,8 +126,15 @@ async function play({
   ...rest
 }) {
   const modules = set && (await toolset(set, sets[set]));
-  const own = { "package.json": { private: true }, "code.mjs": code.esm, "code.cjs": code.cjs, [NEXT]: next, ...settings };
-  for (let file = 0; file < files; file++) if (head !== undefined) own[`part${file}.${name}`] = testFile(head, file, tests, rest);
+  const own = {
+    "package.json": { private: true },
+    "code.mjs": code.esm,
+    "code.cjs": code.cjs,
+    [NEXT]: next,
+    ...settings,
+  };
+  for (let file = 0; file < files; file++)
+    if (head !== undefined) own[`part${file}.${name}`] = testFile(head, file, tests, rest);
   const folder = folderOf(own, "runner");
   putPackage(folder);
   putLinks(folder, modules, ...links);
@@ -207,7 +222,9 @@ const jest = ({ environment = "node", options, args = [], flags = [], ...rest })
 });
 
 const vitest = ({ pool, environment = "node", server, ...rest }) => ({
-  settings: { "vitest.config.mjs": `export default ${JSON.stringify({ test: { pool, environment, server, include: ["*.test.mjs"] } })};` },
+  settings: {
+    "vitest.config.mjs": `export default ${JSON.stringify({ test: { pool, environment, server, include: ["*.test.mjs"] } })};`,
+  },
   head: `import { test } from "vitest";\n${imported}`,
   links: ["vitest", "jsdom", "happy-dom"],
   command: (modules) => [process.execPath, join(modules, "vitest/vitest.mjs"), "run"],
@@ -234,18 +251,28 @@ function* specs() {
     // A clock that is taken away with the globals of a test that is over.
     const clock =
       'jest.useFakeTimers({ now: 1_500_000_000_000, doNotFake: ["setTimeout", "setImmediate", "nextTick", "queueMicrotask"] });\n';
-    yield [`Jest ${version}, fake clock`, jest({ set, head: clock + required, options: { globalsCleanup: "on" }, args: ["--runInBand"] })];
+    yield [
+      `Jest ${version}, fake clock`,
+      jest({ set, head: clock + required, options: { globalsCleanup: "on" }, args: ["--runInBand"] }),
+    ];
     yield [`Jest ${version}, jsdom`, jest({ set, environment: "jsdom", args: ["--runInBand"] })];
-    yield [`Jest ${version}, open handles`, jest({ set, args: ["--detectOpenHandles"], end: "afterAll(() => shutdown());\n" })];
+    yield [
+      `Jest ${version}, open handles`,
+      jest({ set, args: ["--detectOpenHandles"], end: "afterAll(() => shutdown());\n" }),
+    ];
   }
   for (const pool of POOLS) yield [`Vitest 4, ${pool}`, vitest({ pool, killed: pool !== "forks" })];
-  for (const environment of ["jsdom", "happy-dom"]) yield [`Vitest 4, ${environment}`, vitest({ pool: "forks", environment, files: 2 })];
+  for (const environment of ["jsdom", "happy-dom"])
+    yield [`Vitest 4, ${environment}`, vitest({ pool: "forks", environment, files: 2 })];
   yield ["Vitest 4, jsdom in vmThreads", vitest({ pool: "vmThreads", environment: "jsdom", files: 2, killed: true })];
   yield ["Vitest 4, inlined", vitest({ pool: "forks", server: { deps: { inline: ["pulse-mlflow"] } }, files: 2 })];
   const before = { set: "runners-before", links: ["vitest"] };
   yield ["Vitest 3, forks", vitest({ ...before, pool: "forks" })];
   yield ["Vitest 3, threads", vitest({ ...before, pool: "threads", killed: true })];
-  const flushed = (runner) => ({ head: `import { afterAll, test } from "${runner}";\n${imported}`, end: "afterAll(() => flush());\n" });
+  const flushed = (runner) => ({
+    head: `import { afterAll, test } from "${runner}";\n${imported}`,
+    end: "afterAll(() => flush());\n",
+  });
   // Neither waits for anything or says anything at the end but calls what the tests themselves ask for.
   yield ["Vitest 3, vmThreads", vitest({ ...before, ...flushed("vitest"), pool: "vmThreads", killed: true })];
 
@@ -274,12 +301,21 @@ function* specs() {
     {
       head: `import { test } from "@playwright/test";\n${imported}`,
       links: ["@playwright/test"],
-      command: (modules) => [process.execPath, join(modules, "@playwright/test/cli.js"), "test", "--workers=2", "--reporter=line"],
+      command: (modules) => [
+        process.execPath,
+        join(modules, "@playwright/test/cli.js"),
+        "test",
+        "--workers=2",
+        "--reporter=line",
+      ],
     },
   ];
 
   for (const [major, node] of Object.entries(nodePaths))
-    yield [`Node ${major}`, { set: undefined, files: 1, settings: { "program.mjs": program(3) }, command: () => [node, "program.mjs"] }];
+    yield [
+      `Node ${major}`,
+      { set: undefined, files: 1, settings: { "program.mjs": program(3) }, command: () => [node, "program.mjs"] },
+    ];
   const runtimes = "runtimes";
   const bun = (modules) => join(modules, "bun/bin/bun.exe");
   const deno = (modules) => join(modules, "deno/deno");
@@ -288,7 +324,12 @@ function* specs() {
   yield ["Bun, tests", { set: runtimes, ...bunTests, tests: 10, killed: true }];
   const bunProgram = { settings: { "program.js": program(3) }, command: (modules) => [bun(modules), "program.js"] };
   yield ["Bun, program", { set: runtimes, files: 1, ...bunProgram }];
-  const denoTests = { settings, head: imported, define: "Deno.test", command: (modules) => [deno(modules), "test", "-A"] };
+  const denoTests = {
+    settings,
+    head: imported,
+    define: "Deno.test",
+    command: (modules) => [deno(modules), "test", "-A"],
+  };
   yield ["Deno, tests", { set: runtimes, ...denoTests, tests: 10, killed: true }];
   const denoProgram = {
     settings: { ...settings, "program.ts": program(3) },
@@ -301,7 +342,11 @@ function* specs() {
 async function playExit() {
   const modules = await toolset("runtimes", sets.runtimes);
   const text = 'import { startRun } from "pulse-mlflow";\nstartRun({ runName: "open" });\nDeno.exit(3);\n';
-  const folder = folderOf({ "package.json": { private: true }, "deno.json": { nodeModulesDir: "manual" }, "program.ts": text });
+  const folder = folderOf({
+    "package.json": { private: true },
+    "deno.json": { nodeModulesDir: "manual" },
+    "program.ts": text,
+  });
   putPackage(folder);
   const { status, output } = await start(join(modules, "deno/deno"), ["run", "-A", "program.ts"], { cwd: folder });
   assert.deepEqual({ status, output }, { status: 3, output: "" });
@@ -345,7 +390,13 @@ async function playTyped(experimentalDecorators) {
     "package.json": { private: true },
     "jest.config.json": { transform: { "\\.ts$": ["ts-jest"] }, watchman: false, cacheDirectory: "<rootDir>/cache" },
     "tsconfig.json": {
-      compilerOptions: { target: "es2022", module: "commonjs", strict: true, experimentalDecorators, types: ["node", "jest"] },
+      compilerOptions: {
+        target: "es2022",
+        module: "commonjs",
+        strict: true,
+        experimentalDecorators,
+        types: ["node", "jest"],
+      },
     },
     "trainer.test.ts": CHECKED,
   });

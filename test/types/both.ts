@@ -1,5 +1,15 @@
 // Must compile without a complaint in both dialects; each `@ts-expect-error` marks what must not compile.
-import { currentRun, LogMetric, LogParam, LogTag, startRun, TrackedExperiment, TrackedRun, tracked, withRun } from "../../src/index.js";
+import {
+  currentRun,
+  LogMetric,
+  LogParam,
+  LogTag,
+  startRun,
+  TrackedExperiment,
+  TrackedRun,
+  tracked,
+  withRun,
+} from "../../src/index.js";
 import { type Result, result, type Tree } from "./shapes.js";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -11,7 +21,13 @@ class Bare {}
 @TrackedExperiment()
 class Called {}
 
-@TrackedExperiment("Name", { params: { a: 1, b: null }, tags: () => ({ t: 1 }), nest: "child", runName: "x", when: ([n]) => n > 1 })
+@TrackedExperiment("Name", {
+  params: { a: 1, b: null },
+  tags: () => ({ t: 1 }),
+  nest: "child",
+  runName: "x",
+  when: ([n]) => n > 1,
+})
 abstract class Named {
   abstract value(): number;
 }
@@ -103,7 +119,12 @@ class Good {
   }
 
   @LogMetric(["by.loss", "by.deep.acc", "set", "pair.0", "any"])
-  collections(): { by: Map<string, number | { acc: number }>; set: ReadonlySet<number>; pair: [number, string]; any: Iterable<number> } {
+  collections(): {
+    by: Map<string, number | { acc: number }>;
+    set: ReadonlySet<number>;
+    pair: [number, string];
+    any: Iterable<number>;
+  } {
     return { by: new Map(), set: new Set(), pair: [1, ""], any: [] };
   }
 
@@ -133,7 +154,12 @@ class Good {
     return new Set();
   }
 
-  @TrackedRun({ sample: 0.1, maxRunsPerSecond: 5, failOn: (r: number) => r < 0 && "negative", ignore: [RangeError, "NotFound"] })
+  @TrackedRun({
+    sample: 0.1,
+    maxRunsPerSecond: 5,
+    failOn: (r: number) => r < 0 && "negative",
+    ignore: [RangeError, "NotFound"],
+  })
   thinned(): number {
     return 1;
   }

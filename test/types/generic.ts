@@ -1,4 +1,5 @@
-// Results and arguments that depend on type parameters, on `this` and on overloads: what cannot be told compiles. Also without `strictNullChecks`.
+// Results and arguments that depend on type parameters, on `this` and on overloads: what cannot be told compiles. Also
+// without `strictNullChecks`.
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, tracked, withRun } from "../../src/index.js";
 
 interface Loss {
@@ -157,7 +158,10 @@ export function around<T>(fn: (value: T) => T, value: T): T {
 
 /** A decorator of one's own around ours. */
 // biome-ignore lint/suspicious/noExplicitAny: as ClassMethodDecoratorContext has it
-export function both<This, M extends (this: This, ...args: any) => any>(value: M, context: ClassMethodDecoratorContext<This, M>): M {
+export function both<This, M extends (this: This, ...args: any) => any>(
+  value: M,
+  context: ClassMethodDecoratorContext<This, M>,
+): M {
   return TrackedRun({ runName: "both" })(LogMetric(value, context), context);
 }
 

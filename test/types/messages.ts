@@ -1,4 +1,5 @@
-// What must not compile, with what the compiler says of the next line: first what is blamed, then texts of the one message, in this order, in both dialects.
+// What must not compile, with what the compiler says of the next line: first what is blamed, then texts of the one
+// message, in this order, in both dialects.
 import { Readable } from "node:stream";
 import {
   createTracker,
@@ -135,7 +136,8 @@ export class Paths {
   @LogMetric("los")
   set assigned(_value: { loss: number }) {}
 
-  // LogMetric says: only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator
+  // LogMetric says: only generators are followed, not streams and other AsyncIterables: yield the values, and declare
+  // an AsyncGenerator
   @LogMetric("loss")
   iterable(): AsyncIterable<Result> {
     return Readable.from([]);

@@ -1,4 +1,5 @@
-// Paths are checked wherever they are written, in both dialects; each `@ts-expect-error` marks one that must not compile.
+// Paths are checked wherever they are written, in both dialects; each `@ts-expect-error` marks one that must not
+// compile.
 import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import {
@@ -336,13 +337,20 @@ class DoesNot {
 class NoResult {}
 
 // Functions: what they are given knows the result and the arguments.
-tracked(async (lr: number) => ({ loss: lr }), { metrics: (r) => r.loss.toFixed() && r.loss, failOn: (r, [lr]) => r.loss > lr });
+tracked(async (lr: number) => ({ loss: lr }), {
+  metrics: (r) => r.loss.toFixed() && r.loss,
+  failOn: (r, [lr]) => r.loss > lr,
+});
 tracked(async (lr: number) => ({ loss: lr }), {
   metrics: { a: "loss", b: (r) => r.loss * 2 },
   runName: ([lr]) => lr.toFixed(),
   params: ["0"],
 });
-tracked((lr: number) => ({ loss: lr }), { params: ([lr]) => ({ lr: lr.toFixed() }), when: ([lr]) => lr > 0, sample: ([lr]) => lr });
+tracked((lr: number) => ({ loss: lr }), {
+  params: ([lr]) => ({ lr: lr.toFixed() }),
+  when: ([lr]) => lr > 0,
+  sample: ([lr]) => lr,
+});
 tracked(function* (): Generator<Result> {}, { metrics: (r) => r.loss, failOn: (r) => r.loss < 0 });
 tracked(async () => result, { metrics: ["loss?", "final.deep.acc?"] });
 tracked(anything, { metrics: "any.path", params: ["7"] });
@@ -368,11 +376,19 @@ const literal: 1 | 2 = withRun({}, () => 1);
 // A function that says itself what it takes is believed: a part of the arguments, a result that is narrower.
 const scored = async (lr: number, shots: number): Promise<Result | null> => (lr > shots ? result : null);
 tracked(scored, { runName: ([lr]: [number]) => `lr ${lr}`, when: ([lr]) => lr > 1 });
-tracked(scored, { failOn: (r: Result, [lr]: [number]) => r.loss > lr, ignore: (error: Error) => error.name === "Stopped" });
+tracked(scored, {
+  failOn: (r: Result, [lr]: [number]) => r.loss > lr,
+  ignore: (error: Error) => error.name === "Stopped",
+});
 tracked(scored, { metrics: (r: Result, [lr]: [number]) => r.loss + lr, params: ([lr]: [number]) => ({ lr }) });
-tracked(scored, { metrics: { a: (r: Result) => r.loss, b: "loss?" }, tags: (args: readonly unknown[]) => ({ n: args.length }) });
+tracked(scored, {
+  metrics: { a: (r: Result) => r.loss, b: "loss?" },
+  tags: (args: readonly unknown[]) => ({ n: args.length }),
+});
 tracked(scored, { when: (args: unknown[]) => args.length > 0, sample: ([lr]: number[]) => lr ?? 1 });
-withRun({ failOn: (r: Result) => r.loss > 1, metrics: (r: Result) => r.loss, runName: (_args: unknown[]) => "x" }, () => scored(1, 2));
+withRun({ failOn: (r: Result) => r.loss > 1, metrics: (r: Result) => r.loss, runName: (_args: unknown[]) => "x" }, () =>
+  scored(1, 2),
+);
 // @ts-expect-error: a name is a text
 tracked(scored, { runName: ([lr]) => lr });
 // @ts-expect-error: a name is a text, whatever it is made of

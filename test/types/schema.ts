@@ -5,7 +5,10 @@ import { type Result, result } from "./shapes.js";
 // A schema gives its keys as types.
 const Sweep = defineExperiment({
   name: "Sweep",
-  metrics: { loss: { unit: "nats", goal: "minimize", range: [0, Number.POSITIVE_INFINITY] }, accuracy: { range: [0, 1] } },
+  metrics: {
+    loss: { unit: "nats", goal: "minimize", range: [0, Number.POSITIVE_INFINITY] },
+    accuracy: { range: [0, 1] },
+  },
   params: { lr: "number", optimizer: "string", nesterov: "boolean" },
 });
 

@@ -1,4 +1,4 @@
-import { MlflowError, PulseError } from "../../errors.js";
+import { MlflowError, PulseError } from "../../base/errors.js";
 import { foreignFields } from "../../http/answers.js";
 import { Failure, withoutFields } from "../../http/failure.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
@@ -41,7 +41,11 @@ export class ClientApi implements TrackingApi {
     return `the client ${this.#client.name}`;
   }
 
-  async post(call: string, body: string | object, done?: (foreign: string) => Promise<boolean>): Promise<Record<string, unknown>> {
+  async post(
+    call: string,
+    body: string | object,
+    done?: (foreign: string) => Promise<boolean>,
+  ): Promise<Record<string, unknown>> {
     const answer = await this.#send(call, (typeof body === "string" ? JSON.parse(body) : body) as Fields);
     // Something in between may have answered in the server's place: what nobody has seen is looked after.
     if (answer === UNSEEN) {

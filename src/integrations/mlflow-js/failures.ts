@@ -1,12 +1,13 @@
 import { STATUS_CODES } from "node:http";
-import { shownText, shownUri } from "../../capture/redact.js";
-import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../../base/errors.js";
+import { shownText, shownUri } from "../../base/text/redact.js";
+import { wrongInput } from "../../base/wrong-input.js";
 import { Failure, failureSaid } from "../../http/failure.js";
 import { rootOf } from "../../http/mlflow-api.js";
-import { wrongInput } from "../../wrong-input.js";
 
 /**
- * The server a client sends to, without credentials, by the field that holds its URL; undefined when it has no such field.
+ * The server a client sends to, without credentials, by the field that holds its URL; undefined when it has no such
+ * field.
  * @throws PulseError `INVALID_OPTION` for what is no URL of a server: nothing it sends would ever arrive
  */
 export function originOf(client: object, field: string, user: string): string | undefined {
@@ -37,14 +38,20 @@ export function foreignFailure(origin: string, call: string, status: number): Fa
   if (status === 403) return new Failure("denied", new PulseError("FORBIDDEN", `${origin} refuses ${call} (403).`));
   const code: PulseErrorCode =
     status === 401 ? "UNAUTHORIZED" : status === 408 || status === 429 || status >= 500 ? "SERVER_ERROR" : "NO_MLFLOW";
-  return new Failure("away", new PulseError(code, `${origin} answered ${call} with status ${status}, and not as MLflow does.`));
+  return new Failure(
+    "away",
+    new PulseError(code, `${origin} answered ${call} with status ${status}, and not as MLflow does.`),
+  );
 }
 
 /** An error that says nothing of the request: nobody knows whether it has arrived. */
 export function unknownFailure(origin: string, call: string, error: unknown, what: string): Failure {
   const reason = (error as { cause?: unknown } | null)?.cause;
   const why = reason === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(reason)}`;
-  return new Failure("away", new PulseError("STORE_UNAVAILABLE", `${origin} ${what} ${call} (${why}).`, withoutSecrets(error)));
+  return new Failure(
+    "away",
+    new PulseError("STORE_UNAVAILABLE", `${origin} ${what} ${call} (${why}).`, withoutSecrets(error)),
+  );
 }
 
 /** An error as it may be printed: that of a URL with a password holds it. */
@@ -67,8 +74,12 @@ export function isOfMlflow(status: number, message: string): boolean {
   return status !== 404 || (NOT_THERE.test(text) && !/\broute\b/.test(text));
 }
 
-/** What a database says, in MLflow's words of which it is not known whether trying again helps: as the code that comes with them. */
-const OF_DATABASE = /\b(IntegrityError|OperationalError|sqlalchemy|psycopg|sqlite3\.|UNIQUE constraint|\(Background on this error)/i;
+/**
+ * What a database says, in MLflow's words of which it is not known whether trying again helps: as the code that comes
+ * with them.
+ */
+const OF_DATABASE =
+  /\b(IntegrityError|OperationalError|sqlalchemy|psycopg|sqlite3\.|UNIQUE constraint|\(Background on this error)/i;
 
 /** MLflow's code for an error of which there are only the status and the words. */
 function codeOf(status: number, message: string): string {

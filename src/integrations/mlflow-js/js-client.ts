@@ -1,4 +1,4 @@
-import { messageOf } from "../../errors.js";
+import { messageOf } from "../../base/errors.js";
 import type { Failure } from "../../http/failure.js";
 import { type ForeignClient, UNSEEN } from "./client-api.js";
 import { foreignFailure, isOfMlflow, mlflowFailure, originOf, unknownFailure } from "./failures.js";
@@ -32,7 +32,12 @@ export interface MlflowJsRunClient {
   getRun(run_id: string): Promise<object>;
   updateRun(run_id: string, status?: RunStatus, end_time?: number, run_name?: string): Promise<object>;
   logBatch(run_id: string, metrics?: MetricPoint[], params?: KeyValue[], tags?: KeyValue[]): Promise<void>;
-  searchRuns(experiment_ids: string[], filter?: string, run_view_type?: ViewType, max_results?: number): Promise<object>;
+  searchRuns(
+    experiment_ids: string[],
+    filter?: string,
+    run_view_type?: ViewType,
+    max_results?: number,
+  ): Promise<object>;
   /** Without it twins of runs, which a request without an answer may make, are not deleted. */
   deleteRun?(run_id: string): Promise<void>;
   /** Without it datasets are refused. */
@@ -73,9 +78,12 @@ export function jsClient({ runClient, experimentClient }: MlflowJsClients): Fore
     await request;
     return UNSEEN;
   };
-  const call = (client: Loose, name: string, ...args: unknown[]): Promise<unknown> | undefined => client[name]?.call(client, ...args);
+  const call = (client: Loose, name: string, ...args: unknown[]): Promise<unknown> | undefined =>
+    client[name]?.call(client, ...args);
   const all = {
-    "runs/create": async (f: F) => ({ run: await call(runs, "createRun", f["experiment_id"], f["run_name"], f["start_time"], f["tags"]) }),
+    "runs/create": async (f: F) => ({
+      run: await call(runs, "createRun", f["experiment_id"], f["run_name"], f["start_time"], f["tags"]),
+    }),
     "runs/get": async (f: F) => ({ run: await call(runs, "getRun", f["run_id"]) }),
     "runs/update": (f: F) => call(runs, "updateRun", f["run_id"], f["status"], f["end_time"], f["run_name"]),
     "runs/log-batch": (f: F) => unseen(call(runs, "logBatch", f["run_id"], f["metrics"], f["params"], f["tags"])),
@@ -83,15 +91,20 @@ export function jsClient({ runClient, experimentClient }: MlflowJsClients): Fore
     "runs/delete": (f: F) => unseen(call(runs, "deleteRun", f["run_id"])),
     "runs/search": (f: F) => call(runs, "searchRuns", f["experiment_ids"], f["filter"], undefined, f["max_results"]),
     "metrics/get-history": (f: F) => call(runs, "getMetricHistory", f["run_id"], f["metric_key"]),
-    "experiments/get-by-name": async (f: F) => ({ experiment: await call(experiments, "getExperimentByName", f["experiment_name"]) }),
+    "experiments/get-by-name": async (f: F) => ({
+      experiment: await call(experiments, "getExperimentByName", f["experiment_name"]),
+    }),
     "experiments/get": async (f: F) => ({ experiment: await call(experiments, "getExperiment", f["experiment_id"]) }),
     "experiments/create": async (f: F) => ({ experiment_id: await call(experiments, "createExperiment", f["name"]) }),
-    "experiments/set-experiment-tag": (f: F) => unseen(call(experiments, "setExperimentTag", f["experiment_id"], f["key"], f["value"])),
+    "experiments/set-experiment-tag": (f: F) =>
+      unseen(call(experiments, "setExperimentTag", f["experiment_id"], f["key"], f["value"])),
   };
   return {
     name: "mlflow-js",
     origin: originOf(runClient, "baseUrl", user) ?? originOf(experimentClient, "trackingUri", user),
-    calls: Object.fromEntries(Object.entries(all).filter(([name]) => NAMES[name] === undefined || has(runs, experiments, NAMES[name]))),
+    calls: Object.fromEntries(
+      Object.entries(all).filter(([name]) => NAMES[name] === undefined || has(runs, experiments, NAMES[name])),
+    ),
     failure: jsFailure,
   };
 }
@@ -111,8 +124,8 @@ const has = (runs: Loose, experiments: Loose, name: string): boolean =>
   typeof runs[name] === "function" || typeof experiments[name] === "function";
 
 /**
- * mlflow-js gives a message and a status for what was JSON, and nothing but a `SyntaxError` for everything else: a login that was refused, a
- * wrong address and a gateway's error look the same. Nothing is rejected for it.
+ * mlflow-js gives a message and a status for what was JSON, and nothing but a `SyntaxError` for everything else: a
+ * login that was refused, a wrong address and a gateway's error look the same. Nothing is rejected for it.
  */
 function jsFailure(error: unknown, call: string, origin: string): Failure {
   const { name, statusCode: status } = (error ?? {}) as { name?: unknown; statusCode?: unknown };

@@ -1,4 +1,4 @@
-import { messageOf } from "../../errors.js";
+import { messageOf } from "../../base/errors.js";
 import { type Failure, refusal } from "../../http/failure.js";
 import { objectIn } from "../../http/json.js";
 import type { ForeignClient } from "./client-api.js";
@@ -18,7 +18,10 @@ type Calls<Name extends string> = { [name in Name]: (fields: any) => Promise<unk
 type Loose = Readonly<Record<"Runs" | "Experiments" | "Metrics", Record<string, (fields: object) => Promise<unknown>>>>;
 type F = Readonly<Record<string, unknown>>;
 
-/** @internal The calls of the npm package by those of MLflow's API; it cannot look an experiment up by its name: all runs go to one. */
+/**
+ * @internal The calls of the npm package by those of MLflow's API; it cannot look an experiment up by its name: all
+ * runs go to one.
+ */
 export function npmClient(client: MlflowNpmClient, experimentId: string): ForeignClient {
   const loose = client as unknown as Loose;
   const call = (of: keyof Loose, name: string, fields: object): Promise<unknown> => {
@@ -43,7 +46,10 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
       "experiments/get": (fields: F) => call("Experiments", "get", fields),
       "experiments/get-by-name": () => call("Experiments", "get", { experiment_id: experimentId }),
       "experiments/create": () => {
-        throw refusal("EXPERIMENT_NOT_FOUND", `There is no experiment with id ${experimentId}, to which npm mlflow is to send all runs.`);
+        throw refusal(
+          "EXPERIMENT_NOT_FOUND",
+          `There is no experiment with id ${experimentId}, to which npm mlflow is to send all runs.`,
+        );
       },
     },
     failure: npmFailure,
@@ -53,7 +59,10 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
 /** The npm package's errors are texts: the status, and what JSON there was. */
 function npmFailure(error: unknown, call: string, origin: string): Failure {
   const said = objectIn(/^(?:Error: )*(\{.*)$/s.exec(messageWhole(error))?.[1] ?? "");
-  const { status, data } = (said ?? {}) as { status?: unknown; data?: { error_code?: unknown; message?: unknown } | null };
+  const { status, data } = (said ?? {}) as {
+    status?: unknown;
+    data?: { error_code?: unknown; message?: unknown } | null;
+  };
   if (typeof status !== "number") return unknownFailure(origin, call, error, "was not reached by npm mlflow for");
   const { error_code: code, message } = data ?? {};
   if (typeof code !== "string" || code === "ENDPOINT_NOT_FOUND") return foreignFailure(origin, call, status);

@@ -4,8 +4,8 @@ import type { RunBuffer } from "./run-buffer.js";
 const MOST_GAPS = 1024;
 
 /**
- * Run logs, first in, first out; each once; from anywhere they may be taken out. Not a `Set`: its tables, outgrown one after the other,
- * lead to each other, so what once was in one of them stays in memory until a full garbage collection.
+ * Run logs, first in, first out; each once; from anywhere they may be taken out. Not a `Set`: its tables, outgrown one
+ * after the other, lead to each other, so what once was in one of them stays in memory until a full garbage collection.
  */
 export class BufferList {
   size = 0;

@@ -1,10 +1,13 @@
-import { PulseError } from "../../errors.js";
-import type { Accounting } from "../accounting.js";
+import { PulseError } from "../../base/errors.js";
+import type { Accounting } from "../changes/accounting.js";
 import type { ItemKind } from "../changes/item-kinds.js";
-import type { UnfinishedEnd } from "../unfinished.js";
 import type { ChangeSink, RunBuffer } from "./run-buffer.js";
+import type { UnfinishedEnd } from "./unfinished.js";
 
-/** Most metrics, params, tags and inputs, of each, that are held back for one root run; how many more there were is in tag `pulse.cut`. */
+/**
+ * Most metrics, params, tags and inputs, of each, that are held back for one root run; how many more there were is in
+ * tag `pulse.cut`.
+ */
 const MOST_VALUES = 1_000;
 /** Most runs below one root that are held back. */
 const MOST_RUNS = 1_000;
@@ -37,7 +40,10 @@ const NOWHERE: ChangeSink = { admits: () => false, added: () => undefined, endin
 /** What becomes of the runs when their root is over. */
 export type Verdict = "record" | "drop";
 
-/** A root run and all below it, held back in memory until the root is over: only then is it known whether they are recorded. */
+/**
+ * A root run and all below it, held back in memory until the root is over: only then is it known whether they are
+ * recorded.
+ */
 export class DeferredRuns implements ChangeSink {
   readonly #recorder: DeferringRecorder;
   readonly #judge: (root: RunBuffer, failed: boolean) => Verdict;
@@ -86,7 +92,8 @@ export class DeferredRuns implements ChangeSink {
   }
 
   admits(kind: ItemKind, key: string): boolean {
-    const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MOST_VALUES; // what a run is recorded for
+    // What a run is recorded for
+    const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MOST_VALUES;
     if (this.#fate === undefined && (this.#values[kind] ?? 0) < most) return true;
     this.#cut++;
     return false;

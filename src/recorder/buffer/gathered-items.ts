@@ -1,5 +1,5 @@
-import type { ExperimentRef, Metric } from "../../entities.js";
-import type { ListName, RunChange, RunEnd, RunStart, StoredIds } from "../../stores/tracking-store.js";
+import type { ExperimentRef, Metric } from "../../base/entities.js";
+import type { ListName, RunChange, RunEnd, RunStart, StoredIds } from "../../contracts/tracking-store.js";
 import type { Lists } from "../changes/item-kinds.js";
 
 /** The lists of a change but the metrics. */
@@ -18,20 +18,26 @@ export interface ChangeOwner {
 }
 
 /**
- * What is gathered of a run and not handed over yet: its start, its lists, its end, in pieces. The base of a run's buffer and no object of
- * its own, since there may be a hundred thousand of them.
+ * What is gathered of a run and not handed over yet: its start, its lists, its end, in pieces. The base of a run's
+ * buffer and no object of its own, since there may be a hundred thousand of them.
  */
 export class GatheredItems {
   #create: RunStart | undefined;
   #metrics: Metric[] = NONE;
   #lists = NO_LISTS;
   #end: RunEnd | undefined;
-  /** The keys of results that are gathered as rows, until somebody looks at their metrics: each row is a step of all of its keys. */
+  /**
+   * The keys of results that are gathered as rows, until somebody looks at their metrics: each row is a step of all of
+   * its keys.
+   */
   #keys: readonly string[] | undefined;
   /** Row after row: the values, in the order of the keys, and then their time. */
   #rows: number[] = NONE;
   #firstStep = 0;
-  /** How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each batch. */
+  /**
+   * How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each
+   * batch.
+   */
   #taken = 0;
 
   protected putStart(start: RunStart): void {
@@ -44,7 +50,10 @@ export class GatheredItems {
     else metrics.push(metric);
   }
 
-  /** Takes a result as a row, the first or one that follows on those before it; false when there is something else already. */
+  /**
+   * Takes a result as a row, the first or one that follows on those before it; false when there is something else
+   * already.
+   */
   protected putRow(keys: readonly string[], row: readonly number[], step: number): boolean {
     if (this.#keys === undefined) {
       if (this.#metrics.length > 0) return false;
@@ -85,7 +94,9 @@ export class GatheredItems {
   /** How many metrics are not handed over. */
   get metricsLeft(): number {
     const keys = this.#keys;
-    return keys === undefined ? this.#metrics.length - this.#taken : (this.#rows.length / (keys.length + 1)) * keys.length;
+    return keys === undefined
+      ? this.#metrics.length - this.#taken
+      : (this.#rows.length / (keys.length + 1)) * keys.length;
   }
 
   /** How many items are no metrics. */
@@ -95,8 +106,8 @@ export class GatheredItems {
   }
 
   /**
-   * The `count` metrics, at most, behind the first `from` of those that are left, as a change; what is no metric goes with the first of those
-   * that are left, the end with the last.
+   * The `count` metrics, at most, behind the first `from` of those that are left, as a change; what is no metric goes
+   * with the first of those that are left, the end with the last.
    */
   protected piece(from: number, count: number, { runKey, experiment, ids, parent }: ChangeOwner): RunChange {
     const metrics = this.#allMetrics();
@@ -133,7 +144,9 @@ export class GatheredItems {
     }
   }
 
-  /** Lets go of the first `count` metrics that are left: behind a store that never catches up the list would only grow. */
+  /**
+   * Lets go of the first `count` metrics that are left: behind a store that never catches up the list would only grow.
+   */
   protected advance(count: number): void {
     const metrics = this.#allMetrics();
     this.#taken += count;

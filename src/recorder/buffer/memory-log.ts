@@ -1,7 +1,7 @@
-import { later } from "../../context/detached.js";
-import type { PulseError } from "../../errors.js";
-import { itemsOf, type RunChange, refusedItems } from "../../stores/tracking-store.js";
-import type { Accounting } from "../accounting.js";
+import { later } from "../../base/detached.js";
+import type { PulseError } from "../../base/errors.js";
+import { itemsOf, type RunChange, refusedItems } from "../../contracts/tracking-store.js";
+import type { Accounting } from "../changes/accounting.js";
 import { bytesOf } from "../changes/item-kinds.js";
 import { withoutParams } from "../changes/param-conflict.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
@@ -65,7 +65,10 @@ export class MemoryLog implements ChangeLog<RunChange> {
     this.#logs.push(log);
   }
 
-  /** Looks again at what waits for its experiment: a probe of each that is due, and all of those that are denied no longer. */
+  /**
+   * Looks again at what waits for its experiment: a probe of each that is due, and all of those that are denied no
+   * longer.
+   */
   reopen(): void {
     const { denied } = this.#dispatcher;
     for (const [experiment, logs] of this.#denied) {
@@ -89,14 +92,18 @@ export class MemoryLog implements ChangeLog<RunChange> {
     return flight;
   }
 
-  /** @internal Takes the next logs, at most `items` items of their changes; children of uncreated parents stay with their parent. */
+  /**
+   * @internal Takes the next logs, at most `items` items of their changes; children of uncreated parents stay with
+   * their parent.
+   */
   takeLogs(items: number, runs: number): RunBuffer[] {
     const batch: RunBuffer[] = [];
     let left = items;
     while (left > 0 && batch.length < runs) {
       const log = this.#first[0] ?? this.#logs.first;
       if (log === undefined) break;
-      // A run that is cut in two would be left open by who is killed in between: only what is too large for any batch is cut.
+      // A run that is cut in two would be left open by who is killed in between: only what is too large for any batch
+      // is cut.
       if (batch.length > 0 && log.nextItems > left) break;
       if (!this.#waits(log)) {
         const change = log.take(left);
@@ -150,7 +157,10 @@ export class MemoryLog implements ChangeLog<RunChange> {
     }
   }
 
-  /** Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes again. */
+  /**
+   * Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes
+   * again.
+   */
   recall(): void {
     const back: RunBuffer[] = [];
     for (const flight of this.#flights) {
@@ -171,11 +181,15 @@ export class MemoryLog implements ChangeLog<RunChange> {
     const denied = [...this.#denied.values()].flatMap((each) => [...each]);
     const flying = [...this.#flights].flatMap((flight) => flight.logs);
     const all = [...flying, ...this.#resting, ...denied, ...this.#first, ...this.#logs];
-    for (const log of all) for (const child of log.children) all.push(child); // those are looked at in their turn, however deep they are nested
+    // Those are looked at in their turn, however deep they are nested
+    for (const log of all) for (const child of log.children) all.push(child);
     return all;
   }
 
-  /** The same one after the other, in the order in which they came, without what is with the store; what comes and goes meanwhile is no trouble. */
+  /**
+   * The same one after the other, in the order in which they came, without what is with the store; what comes and goes
+   * meanwhile is no trouble.
+   */
   *waiting(): Generator<RunBuffer> {
     for (const logs of [...this.#denied.values(), this.#resting, this.#first, this.#logs])
       for (const log of logs) {
@@ -264,7 +278,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
         }
       }
     }
-    // Where runs go one by one, the next try is another run's: whatever is wrong with this one, it does not stand in the way.
+    // Where runs go one by one, the next try is another run's: whatever is wrong with this one, it does not stand in
+    // the way.
     if (batch.length > 1) this.#first = again.concat(this.#first);
     else for (const log of again) this.push(log);
     if (opened.length > 0) this.#keeper.opened(opened);
@@ -337,7 +352,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
   }
 }
 
-const isElsewhere = (child: RunBuffer, parent: RunBuffer): boolean => experimentKey(child.experiment) !== experimentKey(parent.experiment);
+const isElsewhere = (child: RunBuffer, parent: RunBuffer): boolean =>
+  experimentKey(child.experiment) !== experimentKey(parent.experiment);
 
 /** A batch that is with the store. */
 class Flight implements Batch<RunChange> {

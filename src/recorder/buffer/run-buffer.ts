@@ -1,9 +1,16 @@
-import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../entities.js";
-import type { PulseError } from "../../errors.js";
-import { itemsOf, LIST_NAMES, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../base/entities.js";
+import type { PulseError } from "../../base/errors.js";
+import {
+  itemsOf,
+  LIST_NAMES,
+  type RunChange,
+  type RunEnd,
+  type RunStart,
+  type StoredIds,
+} from "../../contracts/tracking-store.js";
 import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
-import type { Unfinished, UnfinishedEnd } from "../unfinished.js";
 import { GatheredItems, type OtherLists } from "./gathered-items.js";
+import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
 /** How a run ends that was open when the process was asked to stop. */
 const STOPPED: UnfinishedEnd = { status: "KILLED", partial: false };
@@ -33,15 +40,15 @@ export interface RunWatcher {
 }
 
 /**
- * Where a run's buffer is: `resting` when nothing of it waits; `queued` from the first item until the store has everything, be it in the
- * queue, in flight, or waiting for its parent; `kept` when it goes through the outbox: what is recorded of it is written down there and
- * delivered from there.
+ * Where a run's buffer is: `resting` when nothing of it waits; `queued` from the first item until the store has
+ * everything, be it in the queue, in flight, or waiting for its parent; `kept` when it goes through the outbox: what is
+ * recorded of it is written down there and delivered from there.
  */
 type Where = "resting" | "queued" | "kept";
 
 /**
- * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in order.
- * Whoever carries it further says what has happened; what that makes of its state is decided here.
+ * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in
+ * order. Whoever carries it further says what has happened; what that makes of its state is decided here.
  */
 export class RunBuffer extends GatheredItems {
   readonly runKey: string;
@@ -70,7 +77,13 @@ export class RunBuffer extends GatheredItems {
   #watchers: RunWatcher[] | undefined;
   #intake: ChangeSink;
 
-  constructor(intake: ChangeSink, run: Unfinished, runKey: string, experiment: ExperimentRef, parent: RunBuffer | undefined) {
+  constructor(
+    intake: ChangeSink,
+    run: Unfinished,
+    runKey: string,
+    experiment: ExperimentRef,
+    parent: RunBuffer | undefined,
+  ) {
     super();
     this.#intake = intake;
     this.run = run;
@@ -84,7 +97,9 @@ export class RunBuffer extends GatheredItems {
     return this.#parent;
   }
 
-  /** Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares. */
+  /**
+   * Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares.
+   */
   get recorded(): number {
     return this.#recorded;
   }
@@ -250,7 +265,10 @@ export class RunBuffer extends GatheredItems {
     return this.#head ? itemsOf(this.#head) : this.metricsLeft + this.othersLeft;
   }
 
-  /** Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in order. */
+  /**
+   * Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in
+   * order.
+   */
   take(limit: number): RunChange | undefined {
     if (this.#head) {
       this.#head = { ...this.#head, ids: this.#ids, attempted: true };
@@ -265,8 +283,8 @@ export class RunBuffer extends GatheredItems {
   }
 
   /**
-   * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many metrics of it;
-   * the rest, and the end, stay for the next time.
+   * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many
+   * metrics of it; the rest, and the end, stay for the next time.
    */
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
@@ -397,7 +415,10 @@ export class RunBuffer extends GatheredItems {
     else this.replaceStart(orphaned);
   }
 
-  /** Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they were. */
+  /**
+   * Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they
+   * were.
+   */
   dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
     const count = Math.min(most, this.metricsLeft);
     if (count > 0) this.advance(count);
@@ -419,5 +440,9 @@ export class RunBuffer extends GatheredItems {
 export function orphaned(create: RunStart): RunStart {
   const { parentKey, sourceTags } = create;
   if (parentKey === undefined) return create;
-  return { ...create, parentKey: undefined, sourceTags: [...sourceTags, { key: "pulse.parent_key", value: parentKey }] };
+  return {
+    ...create,
+    parentKey: undefined,
+    sourceTags: [...sourceTags, { key: "pulse.parent_key", value: parentKey }],
+  };
 }

@@ -1,5 +1,5 @@
-import type { DatasetInput, Metric, Param, Tag } from "../../entities.js";
-import { LIST_NAMES, type ListName, type RunChange } from "../../stores/tracking-store.js";
+import type { DatasetInput, Metric, Param, Tag } from "../../base/entities.js";
+import { LIST_NAMES, type ListName, type RunChange } from "../../contracts/tracking-store.js";
 
 /** The kinds of items that are recorded of a run; all but the ends have a counter of that name in `stats()`. */
 export type ItemKind = "runs" | ListName | "ends";
@@ -40,7 +40,10 @@ const pairs: ListKind<Param, Param> = {
   fromRow: (pair) => pair,
 };
 
-/** The one table of kinds: a new kind of items is a row here, a field of the stores' contract, and what each store does with it. */
+/**
+ * The one table of kinds: a new kind of items is a row here, a field of the stores' contract, and what each store does
+ * with it.
+ */
 export const LIST_KINDS: {
   readonly metrics: ListKind<Metric, Point>;
   readonly params: ListKind<Param, Param>;
@@ -62,10 +65,13 @@ export const LIST_KINDS: {
   params: pairs,
   tags: pairs,
   inputs: {
-    bytes: ({ source, schema, profile }) => INPUT_BYTES + 2 * (source.length + (schema?.length ?? 0) + (profile?.length ?? 0)),
+    bytes: ({ source, schema, profile }) =>
+      INPUT_BYTES + 2 * (source.length + (schema?.length ?? 0) + (profile?.length ?? 0)),
     toRow: (input) => input,
     isRow: (row): row is DatasetInput => {
-      const { name, digest, sourceType, source, schema, profile, tags } = (row ?? {}) as Partial<Record<keyof DatasetInput, unknown>>;
+      const { name, digest, sourceType, source, schema, profile, tags } = (row ?? {}) as Partial<
+        Record<keyof DatasetInput, unknown>
+      >;
       const texts = [name, digest, sourceType, source].every(isText) && [schema, profile].every(isTextOrNothing);
       return texts && Array.isArray(tags) && tags.every(isPair);
     },

@@ -1,7 +1,8 @@
-import { cutText, sanitizeKey } from "../../capture/keys.js";
-import { type ExperimentRef, experimentLabel, LIMITS, type Param, type Tag } from "../../entities.js";
-import { PulseError } from "../../errors.js";
-import type { RunChange } from "../../stores/tracking-store.js";
+import { type ExperimentRef, experimentLabel, type Param, type Tag } from "../../base/entities.js";
+import { PulseError } from "../../base/errors.js";
+import { cutText, sanitizeKey } from "../../base/text/keys.js";
+import { LIMITS } from "../../base/text/limits.js";
+import type { RunChange } from "../../contracts/tracking-store.js";
 
 /** What is said once for the same params when the store has other values for params. */
 export function conflictWarning(keys: readonly string[], runKey: string, experiment: ExperimentRef): PulseError {

@@ -1,6 +1,6 @@
 import timers from "node:timers";
-import { later } from "../../context/detached.js";
-import type { PulseError } from "../../errors.js";
+import { later } from "../../base/detached.js";
+import type { PulseError } from "../../base/errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { clearTimeout } = timers;
@@ -12,14 +12,16 @@ const MAX_DOUBLINGS = 16;
 /** So many calls have to be accepted before one more may be under way after the store failed. */
 const WIDER_AFTER = 20;
 
-/** A wait before try `tries` + 1, in milliseconds: longer each time, spread so that many clients do not come at once. */
+/**
+ * A wait before try `tries` + 1, in milliseconds: longer each time, spread so that many clients do not come at once.
+ */
 export function backOff(tries: number, random: () => number): number {
   return Math.ceil(Math.min(MAX_WAIT_MS, MIN_WAIT_MS * 2 ** Math.min(tries, MAX_DOUBLINGS)) * random());
 }
 
 /**
- * A circuit breaker: a target that is away opens it, then nothing is sent for a while; after that one call goes as a probe, and when it
- * is accepted, all goes again. A target that struggles gets fewer calls at once.
+ * A circuit breaker: a target that is away opens it, then nothing is sent for a while; after that one call goes as a
+ * probe, and when it is accepted, all goes again. A target that struggles gets fewer calls at once.
  */
 export class CircuitBreaker {
   readonly #maxConcurrency: number;
@@ -74,7 +76,10 @@ export class CircuitBreaker {
     this.#refusingSince = undefined;
   }
 
-  /** The target is away: opens for the given wait, or for a longer one than the last time; one that is only busy is asked again soon. */
+  /**
+   * The target is away: opens for the given wait, or for a longer one than the last time; one that is only busy is
+   * asked again soon.
+   */
   away({ code }: PulseError, afterMs = 0): void {
     this.#probing = true;
     this.#refusingSince ??= performance.now();

@@ -1,6 +1,6 @@
-import type { ExperimentRef } from "../../entities.js";
-import type { PulseError } from "../../errors.js";
-import type { Outcome } from "../../stores/tracking-store.js";
+import type { ExperimentRef } from "../../base/entities.js";
+import type { PulseError } from "../../base/errors.js";
+import type { Outcome } from "../../contracts/tracking-store.js";
 
 /** What is dispatched: a change of a run, or anything else that belongs to one. */
 export interface Work {
@@ -44,7 +44,10 @@ export type Decision =
 /** Work that was handed out, in the order of a call. */
 export interface Batch<W extends Work> {
   readonly work: readonly W[];
-  /** Somebody else has taken it over (the process is exiting, its outbox was let go): what becomes of it is of no interest any more. */
+  /**
+   * Somebody else has taken it over (the process is exiting, its outbox was let go): what becomes of it is of no
+   * interest any more.
+   */
   readonly recalled: boolean;
   /** Whether a piece consists of parts that may go one by one. */
   divisible(index: number): boolean;
@@ -56,7 +59,10 @@ export interface Batch<W extends Work> {
 export interface ChangeLog<W extends Work> {
   /** Whether `take` may give something. */
   readonly ready: boolean;
-  /** Gives what is next, at most `items` items of at most `runs` runs; nothing although it is ready when it has to look further. */
+  /**
+   * Gives what is next, at most `items` items of at most `runs` runs; nothing although it is ready when it has to look
+   * further.
+   */
   take(items: number, runs: number): Batch<W> | undefined;
   /** Looks again at what waits for its experiment. */
   reopen(): void;

@@ -1,7 +1,7 @@
 import timers from "node:timers";
-import { later } from "../../context/detached.js";
-import type { ExperimentRef } from "../../entities.js";
-import type { PulseError } from "../../errors.js";
+import { later } from "../../base/detached.js";
+import type { ExperimentRef } from "../../base/entities.js";
+import type { PulseError } from "../../base/errors.js";
 
 // Taken now: a test that later puts fake timers in place must not stop delivery.
 const { clearTimeout } = timers;
@@ -30,8 +30,8 @@ interface Denied {
 }
 
 /**
- * The experiments that the store refuses to these credentials, which it accepts elsewhere. Their runs wait apart, without a request
- * for each: from time to time one goes as a probe, and when it is accepted all the others follow.
+ * The experiments that the store refuses to these credentials, which it accepts elsewhere. Their runs wait apart,
+ * without a request for each: from time to time one goes as a probe, and when it is accepted all the others follow.
  */
 export class DeniedExperiments {
   readonly #denied = new Map<string, Denied>();

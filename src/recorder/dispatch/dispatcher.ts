@@ -1,10 +1,10 @@
 import timers from "node:timers";
-import type { Clock } from "../../clock.js";
-import { detached, soon } from "../../context/detached.js";
-import type { Diagnostics } from "../../diagnostics.js";
-import { experimentLabel } from "../../entities.js";
-import { MlflowError, messageOf, PulseError } from "../../errors.js";
-import { NO_ANSWER, type Outcome } from "../../stores/tracking-store.js";
+import type { Clock } from "../../base/clock.js";
+import { detached, soon } from "../../base/detached.js";
+import type { Diagnostics } from "../../base/diagnostics.js";
+import { experimentLabel } from "../../base/entities.js";
+import { MlflowError, messageOf, PulseError } from "../../base/errors.js";
+import { NO_ANSWER, type Outcome } from "../../contracts/tracking-store.js";
 import { conflictWarning } from "../changes/param-conflict.js";
 import { backOff, CircuitBreaker } from "./breaker.js";
 import type { Batch, ChangeLog, Decision, Target, Work } from "./change-log.js";
@@ -32,8 +32,9 @@ export interface DispatcherOptions<W extends Work> {
 }
 
 /**
- * Brings work from change logs to the store, as much at once as the store likes, and decides what each outcome means: attempts, back-off,
- * what waits apart and what is set aside. The one place that does, for whichever log the work comes from.
+ * Brings work from change logs to the store, as much at once as the store likes, and decides what each outcome means:
+ * attempts, back-off, what waits apart and what is set aside. The one place that does, for whichever log the work comes
+ * from.
  */
 export class Dispatcher<W extends Work> {
   /** When the store last accepted something, on the clock that is never set back. */
@@ -79,7 +80,8 @@ export class Dispatcher<W extends Work> {
   schedule(): void {
     if (this.#scheduled || this.#breaker.open || this.#full) return;
     this.#scheduled = true;
-    // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next event.
+    // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next
+    // event.
     soon(() => {
       this.#scheduled = false;
       this.#turn();
@@ -107,7 +109,8 @@ export class Dispatcher<W extends Work> {
   /** Resolves when outcomes are booked next, or after `withinMs` milliseconds. */
   nextSettled(withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(withinMs, MAX_TIMER_MS)); // referenced: only who waits for delivery keeps the process alive
+      // Referenced: only who waits for delivery keeps the process alive
+      const timer = setTimeout(resolve, Math.min(withinMs, MAX_TIMER_MS));
       this.#settled.push(() => {
         clearTimeout(timer);
         resolve();
@@ -130,7 +133,10 @@ export class Dispatcher<W extends Work> {
     return this.#failures.get(runKey)?.isDenied === true;
   }
 
-  /** Has the store write one batch before it returns, waiting for locks at most `waitMs`: true when it took it, false when there was none, else why not. */
+  /**
+   * Has the store write one batch before it returns, waiting for locks at most `waitMs`: true when it took it, false
+   * when there was none, else why not.
+   */
   writeSync(waitMs: number): boolean | PulseError {
     const { store } = this.#options;
     const batch = this.#take(Number.POSITIVE_INFINITY);
@@ -153,7 +159,10 @@ export class Dispatcher<W extends Work> {
     return this.#stopped || this.#underWay.size >= this.#breaker.concurrency;
   }
 
-  /** Takes what is next, of at most `runs` runs, from each log in turn: what lies on disk must not wait until memory is empty. */
+  /**
+   * Takes what is next, of at most `runs` runs, from each log in turn: what lies on disk must not wait until memory is
+   * empty.
+   */
   #take(runs: number): Batch<W> | undefined {
     for (const log of this.#logs) {
       const batch = log.ready ? log.take(this.#options.store.batchItems, runs) : undefined;
@@ -202,14 +211,17 @@ export class Dispatcher<W extends Work> {
       this.#book(batch, outcomes);
     } catch (error) {
       // Whatever goes wrong here must not end the program.
-      this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", `Booking failed: ${messageOf(error)}.`, error));
+      this.#options.diagnostics.warnLater(
+        new PulseError("STORE_UNAVAILABLE", `Booking failed: ${messageOf(error)}.`, error),
+      );
     }
   }
 
   /** Books what became of a batch; gives the reason when the store takes nothing now. */
   #book(batch: Batch<W>, outcomes: readonly Outcome[]): PulseError | undefined {
     let away: (Outcome & { kind: "away" }) | undefined;
-    for (const outcome of outcomes) if (outcome.kind === "away") away = outcome; // by hand, since there may be thousands
+    // By hand, since there may be thousands
+    for (const outcome of outcomes) if (outcome.kind === "away") away = outcome;
     if (outcomes.some(({ kind }) => kind === "done")) {
       this.lastAccepted = performance.now();
       this.#breaker.accepted();
@@ -237,7 +249,10 @@ export class Dispatcher<W extends Work> {
       case "away":
         return { kind: "again", error: outcome.error };
       case "conflict":
-        this.#options.diagnostics.warnLater(conflictWarning(outcome.params, runKey, experiment), outcome.params.join(" "));
+        this.#options.diagnostics.warnLater(
+          conflictWarning(outcome.params, runKey, experiment),
+          outcome.params.join(" "),
+        );
         return { kind: "withoutParams", params: outcome.params };
       case "retry":
         return this.#retry(work, outcome.error);
@@ -248,7 +263,10 @@ export class Dispatcher<W extends Work> {
     }
   }
 
-  /** The store failed on this one: its run waits alone, and it is set aside when the store keeps failing on it and takes others. */
+  /**
+   * The store failed on this one: its run waits alone, and it is set aside when the store keeps failing on it and takes
+   * others.
+   */
   #retry(work: W, error: PulseError): Decision {
     const failures = this.#failuresOf(work.runKey);
     if (failures.more(this.lastAccepted)) return this.#reject(work, error);
@@ -256,7 +274,10 @@ export class Dispatcher<W extends Work> {
     return { kind: "later", afterMs: this.#backOff(failures), error };
   }
 
-  /** The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are accepted. */
+  /**
+   * The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are
+   * accepted.
+   */
   #denied(runKey: string, experiment: string, error: PulseError): Decision {
     this.#options.diagnostics.warnLater(error, experiment);
     if (this.denied.refused(experiment, error) === "experiment") return { kind: "denied", error };
@@ -267,7 +288,10 @@ export class Dispatcher<W extends Work> {
 
   #reject({ runKey, experiment, subject }: W, error: PulseError): Decision {
     this.#failures.delete(runKey);
-    this.#options.diagnostics.warnLater(ofRun(error, `run ${runKey}, experiment ${experimentLabel(experiment)}`), subject);
+    this.#options.diagnostics.warnLater(
+      ofRun(error, `run ${runKey}, experiment ${experimentLabel(experiment)}`),
+      subject,
+    );
     return { kind: "rejected", error };
   }
 
@@ -304,6 +328,8 @@ function isTrouble(outcome: Outcome): boolean {
 /** The outcomes when a store fails as a whole. */
 function allAway(work: readonly Work[], error: unknown): Outcome[] {
   const problem =
-    error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${messageOf(error)}.`, error);
+    error instanceof PulseError
+      ? error
+      : new PulseError("STORE_UNAVAILABLE", `The store failed unexpectedly: ${messageOf(error)}.`, error);
   return work.map(() => ({ kind: "away", error: problem }));
 }

@@ -7,7 +7,10 @@ export class Failures {
   #denied = 0;
   #lastAccepted = Number.NEGATIVE_INFINITY;
 
-  /** Counts one more, which only says something of the change when the store has taken another one since; true when it is enough. */
+  /**
+   * Counts one more, which only says something of the change when the store has taken another one since; true when it
+   * is enough.
+   */
   more(lastAccepted: number): boolean {
     if (this.#count === 0 || lastAccepted > this.#lastAccepted) this.#count++;
     this.#lastAccepted = lastAccepted;
@@ -24,7 +27,10 @@ export class Failures {
     return this.#denied > 0;
   }
 
-  /** How many doublings the wait before the next try has behind it: a server that fails is given more time than one that is not there. */
+  /**
+   * How many doublings the wait before the next try has behind it: a server that fails is given more time than one that
+   * is not there.
+   */
   get doublings(): number {
     return Math.max(this.#count, this.#denied) + 2;
   }

@@ -1,6 +1,6 @@
 import { types } from "node:util";
-import type { RunEnd } from "../../stores/tracking-store.js";
-import { heldBytes, type UploadSource } from "../uploads/upload-source.js";
+import type { RunEnd } from "../../contracts/tracking-store.js";
+import { heldBytes, type UploadSource } from "../staging/upload-source.js";
 import type { OutboxFile } from "./outbox-file.js";
 
 /** A file as an outbox has it. */
@@ -15,7 +15,10 @@ export interface KeptFile {
   readonly end: RunEnd | undefined;
 }
 
-/** The files that wait in an outbox: what is small in rows, what is larger beside it, and where others of the user's lie. */
+/**
+ * The files that wait in an outbox: what is small in rows, what is larger beside it, and where others of the user's
+ * lie.
+ */
 export class FileRows {
   readonly #file: OutboxFile;
 
@@ -61,9 +64,16 @@ export class FileRows {
     this.#file.run("UPDATE files SET aside = ? WHERE seq = ?", reason, seq);
   }
 
-  /** The next ones behind `after` that are not set aside, in their order. Those that are damaged are taken out and given as how many. */
+  /**
+   * The next ones behind `after` that are not set aside, in their order. Those that are damaged are taken out and given
+   * as how many.
+   */
   page(after: number, limit: number): { files: KeptFile[]; damaged: number; upTo: number } {
-    const rows = this.#file.all("SELECT * FROM files WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?", after, limit);
+    const rows = this.#file.all(
+      "SELECT * FROM files WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?",
+      after,
+      limit,
+    );
     const files = rows.flatMap((row) => keptFile(row) ?? []);
     const whole = new Set(files.map(({ seq }) => seq));
     const damaged = rows.map((row) => Number(row["seq"])).filter((seq) => !whole.has(seq));
@@ -90,13 +100,21 @@ function placeOf(source: Exclude<UploadSource, { kind: "bytes" }>): [number, nul
 function keptFile(row: Record<string, unknown>): KeptFile | undefined {
   const { seq, run, path, size, kind, bytes, place, changed, state, run_end } = row;
   const end = stateIn(run_end) as RunEnd | undefined;
-  const known = { seq: Number(seq), run: String(run), path: String(path), size: Number(size), state: stateIn(state), end };
+  const known = {
+    seq: Number(seq),
+    run: String(run),
+    path: String(path),
+    size: Number(size),
+    state: stateIn(state),
+    end,
+  };
   if (kind === "bytes" && types.isUint8Array(bytes)) return { ...known, source: heldBytes(bytes) };
   if (typeof place !== "string" || !Number.isFinite(changed)) return undefined;
   const file = { size: known.size, changedMs: Number(changed) };
   if (kind === "file") return { ...known, source: { kind, path: place, ...file } };
   // A name only: it lies beside the outbox.
-  if (kind === "staged" && /^[\w-]+$/.test(place)) return { ...known, source: { kind, name: place, path: "", ...file } };
+  if (kind === "staged" && /^[\w-]+$/.test(place))
+    return { ...known, source: { kind, name: place, path: "", ...file } };
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
 import timers from "node:timers";
-import { soon } from "../../context/detached.js";
-import { sharedByProcess } from "../../registry.js";
+import { soon } from "../../base/detached.js";
+import { sharedByProcess } from "../../base/shared-state.js";
 import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statement } from "../../stores/sql/driver.js";
 import { NO_FILES, OUTBOX_VERSION, TABLES } from "./rows.js";
 
@@ -10,7 +10,10 @@ const { clearImmediate } = timers;
 const SUFFIXES = ["", "-wal"];
 /** What the name of the file beside an outbox ends with that says so. */
 export const UNSURE = ".unsure";
-/** The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so many commits. */
+/**
+ * The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so
+ * many commits.
+ */
 const LARGE_WAL = 4 * 1024 * 1024;
 /** At this size it is not waited for the end of the turn any more: the loop may not turn for long. */
 const HUGE_WAL = 16 * 1024 * 1024;
@@ -20,8 +23,9 @@ const LOOK_EVERY = 16;
 const owned: Set<string> = sharedByProcess("outboxes", () => new Set<string>());
 
 /**
- * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a worker
- * thread or of another version, would be given the same lock. Must be asked before the file is opened: closing it drops that lock.
+ * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a
+ * worker thread or of another version, would be given the same lock. Must be asked before the file is opened: closing
+ * it drops that lock.
  */
 export function isOpenHere(path: string): boolean {
   try {
@@ -78,7 +82,8 @@ export class OutboxFile {
       const version = Number(this.#db.prepare(`PRAGMA ${FILE}.user_version`).get()?.["user_version"]);
       // Whoever made it may have been killed over it: then it is finished here, and found to hold nothing.
       const isBlank = version === 0 && this.#db.prepare(`SELECT 1 FROM ${FILE}.sqlite_master`).get() === undefined;
-      if (version !== OUTBOX_VERSION && !isBlank) throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
+      if (version !== OUTBOX_VERSION && !isBlank)
+        throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
       this.#db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
       // A crash of the process loses nothing that is written; only a power cut may.
       this.#db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
@@ -123,7 +128,10 @@ export class OutboxFile {
     return SUFFIXES.map((suffix) => stateOf(this.path + suffix));
   }
 
-  /** Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over without being marked so. */
+  /**
+   * Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over
+   * without being marked so.
+   */
   markUnsure(): void {
     if (!this.unsure) closeSync(openSync(this.path + UNSURE, "w", 0o600));
     this.unsure = true;
@@ -153,7 +161,10 @@ export class OutboxFile {
     return result;
   }
 
-  /** Gives up the open transaction, if there is one: the process exits from within it, and what is written now is not to be part of it. */
+  /**
+   * Gives up the open transaction, if there is one: the process exits from within it, and what is written now is not to
+   * be part of it.
+   */
   abandon(): void {
     if (this.#depth > 0) rollback(this.#db);
     this.#depth = 0;

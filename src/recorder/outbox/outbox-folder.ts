@@ -1,12 +1,21 @@
-import { closeSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { platform } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { systemClock } from "../../clock.js";
-import { homeFolder } from "../../config/folders.js";
-import { PulseError } from "../../errors.js";
-import { makeFolder } from "../../make-folder.js";
+import { systemClock } from "../../base/clock.js";
+import { PulseError } from "../../base/errors.js";
+import { homeFolder, makeFolder } from "../../base/folders.js";
 import { SQLITE, sqliteCode } from "../../stores/sql/driver.js";
-import { moveStaged, removeStaged } from "../uploads/staging.js";
+import { moveStaged, removeStaged } from "../staging/staging.js";
 import { Outbox } from "./outbox.js";
 import { isOpenHere, UNSURE } from "./outbox-file.js";
 
@@ -14,7 +23,10 @@ const OWNER_FILE = 0o600;
 const OWNER_FOLDER = 0o700;
 const [GROUP_WRITE, OTHERS_WRITE, STICKY] = [0o020, 0o002, 0o1000];
 const URI_FILE = "uri";
-/** Version 0.1.0 takes over whatever `.db` it can lock, also one that another copy in its own process holds; its own are still delivered. */
+/**
+ * Version 0.1.0 takes over whatever `.db` it can lock, also one that another copy in its own process holds; its own are
+ * still delivered.
+ */
 const SUFFIX = ".outbox";
 const SUFFIXES = /\.(db|outbox)$/;
 /** An empty file that is older than this, in milliseconds, is not just being made: its maker was killed over it. */
@@ -25,7 +37,9 @@ const MAKING_MS = 5_000;
  * @throws Error where there is no such place: a user without a home.
  */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
-  const state = [env["XDG_STATE_HOME"], platform() === "win32" ? env["LOCALAPPDATA"] : undefined].find((path) => path && isAbsolute(path));
+  const state = [env["XDG_STATE_HOME"], platform() === "win32" ? env["LOCALAPPDATA"] : undefined].find(
+    (path) => path && isAbsolute(path),
+  );
   return join(state ?? customaryState(homeFolder(env)), "pulse-mlflow", "outbox");
 }
 
@@ -43,8 +57,8 @@ function hash(text: string): string {
 }
 
 /**
- * The outboxes of one tracking URI: a folder with a file for each tracker that needed one. Links are not followed, and nothing is
- * written or read where another user could change it.
+ * The outboxes of one tracking URI: a folder with a file for each tracker that needed one. Links are not followed, and
+ * nothing is written or read where another user could change it.
  */
 export class OutboxFolder {
   /** The tracking URI, without credentials. */
@@ -62,7 +76,8 @@ export class OutboxFolder {
     try {
       return this.#folder(true);
     } catch {
-      return this.root === "" ? "the state folder" : join(this.root, hash(this.uri)); // there is none yet, or none that may be used
+      // There is none yet, or none that may be used
+      return this.root === "" ? "the state folder" : join(this.root, hash(this.uri));
     }
   }
 
@@ -173,13 +188,16 @@ function lookAt(path: string, mayBeLink = false): Stats {
   const user = process.getuid?.();
   if (user === undefined) return stats; // Windows has no such modes
   if (stats.uid !== user && stats.uid !== 0) throw new Error(`${path} belongs to another user`);
-  if ((stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0) throw new Error(`${path} can be written by everybody`);
+  if ((stats.mode & OTHERS_WRITE) !== 0 && (stats.mode & STICKY) === 0)
+    throw new Error(`${path} can be written by everybody`);
   return stats;
 }
 
 /** Whether others than its owner can write into a folder, as far as POSIX modes tell. */
 function isShared(stats: Stats | undefined): boolean {
-  return stats?.isDirectory() === true && process.getuid !== undefined && (stats.mode & (GROUP_WRITE | OTHERS_WRITE)) !== 0;
+  return (
+    stats?.isDirectory() === true && process.getuid !== undefined && (stats.mode & (GROUP_WRITE | OTHERS_WRITE)) !== 0
+  );
 }
 
 /** What in a folder of outboxes this user may not read: itself, folders of URIs in it, or their outboxes. */
@@ -228,7 +246,8 @@ export function outboxFolders(root: string): OutboxFolder[] {
 }
 
 /**
- * Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or none of ours.
+ * Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or
+ * none of ours.
  * @throws PulseError `DRIVER_MISSING`: nothing is known of the file then.
  */
 export function adopt(path: string): Outbox | "held" | "foreign" {

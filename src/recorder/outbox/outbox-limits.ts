@@ -1,6 +1,6 @@
-import { amount } from "../../amounts.js";
-import type { Diagnostics } from "../../diagnostics.js";
-import { PulseError } from "../../errors.js";
+import { amount } from "../../base/amounts.js";
+import type { Diagnostics } from "../../base/diagnostics.js";
+import { PulseError } from "../../base/errors.js";
 import { adopt, fileFacts, type OutboxFolder, outboxFolders, removeFiles } from "./outbox-folder.js";
 
 /** Bounds of all outboxes of a state folder together. */
@@ -21,10 +21,17 @@ interface Found {
 }
 
 /**
- * Removes outboxes of dead trackers that are too old, and then the oldest ones until all files are small enough; says so, with what was in them.
- * Gives how many bytes are left beside `own`, which like those of other living trackers is not touched.
+ * Removes outboxes of dead trackers that are too old, and then the oldest ones until all files are small enough; says
+ * so, with what was in them. Gives how many bytes are left beside `own`, which like those of other living trackers is
+ * not touched.
  */
-export function removeExpired(root: string, own: string | undefined, now: number, limits: OutboxLimits, diagnostics: Diagnostics): number {
+export function removeExpired(
+  root: string,
+  own: string | undefined,
+  now: number,
+  limits: OutboxLimits,
+  diagnostics: Diagnostics,
+): number {
   const files = outboxFolders(root)
     .flatMap((folder: OutboxFolder) => folder.files())
     .filter((path) => path !== own)
@@ -48,7 +55,10 @@ export function removeExpired(root: string, own: string | undefined, now: number
   return left;
 }
 
-/** Removes an outbox whose tracker is dead, and says how much was in it, if anything was; undefined when it lives, or is none of ours. */
+/**
+ * Removes an outbox whose tracker is dead, and says how much was in it, if anything was; undefined when it lives, or is
+ * none of ours.
+ */
 function remove(path: string): string | undefined {
   const outbox = adopt(path);
   if (typeof outbox === "string") return undefined;

@@ -1,9 +1,9 @@
-import { later } from "../../context/detached.js";
-import type { Diagnostics } from "../../diagnostics.js";
-import { PulseError } from "../../errors.js";
-import { LIST_NAMES, type RunChange, refusedItems, type StoredIds } from "../../stores/tracking-store.js";
-import type { Account } from "../accounting.js";
+import { later } from "../../base/detached.js";
+import type { Diagnostics } from "../../base/diagnostics.js";
+import { PulseError } from "../../base/errors.js";
+import { LIST_NAMES, type RunChange, refusedItems, type StoredIds } from "../../contracts/tracking-store.js";
 import { orphaned } from "../buffer/run-buffer.js";
+import type { Account } from "../changes/accounting.js";
 import type { Lists } from "../changes/item-kinds.js";
 import { withoutParams } from "../changes/param-conflict.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
@@ -64,7 +64,13 @@ export class OutboxLog implements ChangeLog<RunChange> {
   #cursor = 0;
   #over = false;
 
-  constructor(outbox: Outbox, dispatcher: Dispatcher<RunChange>, diagnostics: Diagnostics, account: Account, listener: OutboxListener) {
+  constructor(
+    outbox: Outbox,
+    dispatcher: Dispatcher<RunChange>,
+    diagnostics: Diagnostics,
+    account: Account,
+    listener: OutboxListener,
+  ) {
     this.outbox = outbox;
     this.#dispatcher = dispatcher;
     this.#diagnostics = diagnostics;
@@ -128,7 +134,8 @@ export class OutboxLog implements ChangeLog<RunChange> {
         }
         const [key, experiment] = next;
         // What is passed over here is found again: the pages begin anew when its experiment may be tried.
-        let load = denied.any && experiment !== undefined && denied.closed(experiment) ? undefined : this.#load(key, left);
+        let load =
+          denied.any && experiment !== undefined && denied.closed(experiment) ? undefined : this.#load(key, left);
         if (load && denied.any && !denied.admits(load.experiment)) load = undefined;
         if (load?.change.create && !load.change.attempted) this.#markAttempted(load);
         this.#waiting.delete(key);
@@ -234,8 +241,8 @@ export class OutboxLog implements ChangeLog<RunChange> {
   }
 
   /**
-   * Writes down what is to become of changes, and then acts on it. When it cannot be written, what is stored is passed over from now on; what
-   * else was decided is held on to until it can be.
+   * Writes down what is to become of changes, and then acts on it. When it cannot be written, what is stored is passed
+   * over from now on; what else was decided is held on to until it can be.
    */
   #conclude(loads: readonly Load[], decisions: readonly Decision[]): void {
     if (this.#over) return;
@@ -374,7 +381,12 @@ const idsOf = ({ key, change }: Load, { ids }: Decision & { kind: "done" }): Sto
 
 const itemsIn = (rows: readonly KeptChange[]): number => rows.reduce((sum, { items }) => sum + items, 0);
 
-function merged(run: KeptRun, rows: readonly KeptChange[], create: RunChange["create"], parentId: string | undefined): RunChange {
+function merged(
+  run: KeptRun,
+  rows: readonly KeptChange[],
+  create: RunChange["create"],
+  parentId: string | undefined,
+): RunChange {
   const { key, experiment, ids } = run;
   return {
     runKey: key,
@@ -383,7 +395,9 @@ function merged(run: KeptRun, rows: readonly KeptChange[], create: RunChange["cr
     parentId,
     attempted: rows.some(({ attempted }) => attempted),
     create,
-    ...(Object.fromEntries(LIST_NAMES.map((name) => [name, rows.flatMap((row) => row[name] as unknown[])])) as unknown as Lists),
+    ...(Object.fromEntries(
+      LIST_NAMES.map((name) => [name, rows.flatMap((row) => row[name] as unknown[])]),
+    ) as unknown as Lists),
     end: rows.findLast(({ end }) => end !== undefined)?.end,
   };
 }

@@ -2,7 +2,8 @@ import type { OutboxFile } from "./outbox-file.js";
 import { DENIED, type OutboxSummary } from "./rows.js";
 
 /** Files of a run that is set aside as a whole are so, too. */
-const FILES = "(SELECT files.run, size, coalesce(files.aside, runs.aside) AS aside, seq FROM files LEFT JOIN runs ON key = run)";
+const FILES =
+  "(SELECT files.run, size, coalesce(files.aside, runs.aside) AS aside, seq FROM files LEFT JOIN runs ON key = run)";
 
 /** Looks through all an outbox holds. */
 export function summaryOf(outbox: OutboxFile & { readonly bytes: number; readonly items: number }): OutboxSummary {
@@ -15,7 +16,9 @@ export function summaryOf(outbox: OutboxFile & { readonly bytes: number; readonl
   return {
     uri: String(outbox.get("SELECT value FROM meta WHERE name = 'uri'")?.["value"]),
     items: outbox.items,
-    runs: count("count(*) AS n FROM (SELECT run FROM changes UNION SELECT key FROM runs WHERE ended = 0 UNION SELECT run FROM files)"),
+    runs: count(
+      "count(*) AS n FROM (SELECT run FROM changes UNION SELECT key FROM runs WHERE ended = 0 UNION SELECT run FROM files)",
+    ),
     waitingRuns: count(
       `count(*) AS n FROM (SELECT run FROM changes WHERE aside IS NULL UNION SELECT key FROM runs WHERE ended = 0 AND aside IS NULL
        UNION SELECT run FROM ${FILES} WHERE aside IS NULL)`,
@@ -48,7 +51,12 @@ export function summaryOf(outbox: OutboxFile & { readonly bytes: number; readonl
            UNION ALL SELECT run, aside, 0, 1, size, ${Number.MAX_SAFE_INTEGER} FROM ${FILES} WHERE aside IS NOT NULL
          ) GROUP BY run, aside ORDER BY min(seq) LIMIT 1000`,
       )
-      .map((row) => ({ run: String(row["run"]), reason: String(row["aside"]), items: Number(row["items"]), ...fileCount(row) })),
+      .map((row) => ({
+        run: String(row["run"]),
+        reason: String(row["aside"]),
+        items: Number(row["items"]),
+        ...fileCount(row),
+      })),
   };
 }
 

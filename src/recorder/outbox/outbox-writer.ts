@@ -1,7 +1,7 @@
-import { amount } from "../../amounts.js";
-import type { TerminalStatus } from "../../entities.js";
-import { PulseError } from "../../errors.js";
-import { itemsOf, type RunChange, type StoredIds } from "../../stores/tracking-store.js";
+import { amount } from "../../base/amounts.js";
+import type { TerminalStatus } from "../../base/entities.js";
+import { PulseError } from "../../base/errors.js";
+import { itemsOf, type RunChange, type StoredIds } from "../../contracts/tracking-store.js";
 import { MemoryLog, type Spool } from "../buffer/memory-log.js";
 import type { RunBuffer } from "../buffer/run-buffer.js";
 import { bytesOf } from "../changes/item-kinds.js";
@@ -86,12 +86,18 @@ export class OutboxWriter implements Spool {
 
   /** Writes about `items` items down, of whatever is in memory; false when that cannot be done. */
   keepSome(items: number): boolean {
-    const written = this.#keep([...first(this.#fresh, MOST_AT_ONCE), ...this.queue.overdue(Number.POSITIVE_INFINITY, MOST_AT_ONCE)], items);
+    const written = this.#keep(
+      [...first(this.#fresh, MOST_AT_ONCE), ...this.queue.overdue(Number.POSITIVE_INFINITY, MOST_AT_ONCE)],
+      items,
+    );
     this.queue.release(written ?? []);
     return written !== undefined;
   }
 
-  /** Writes logs down until there are about `items` items, and gives those it came to; undefined when it cannot be done now. */
+  /**
+   * Writes logs down until there are about `items` items, and gives those it came to; undefined when it cannot be done
+   * now.
+   */
   #keep(logs: Iterable<RunBuffer>, items: number): RunBuffer[] | undefined {
     const [next] = logs;
     if (next === undefined) return [];
@@ -107,10 +113,14 @@ export class OutboxWriter implements Spool {
   }
 
   sending(logs: readonly RunBuffer[]): void {
-    // A store that writes on the event loop answers before anything else can happen, except that the process is killed: then a run that was
-    // created without its end would stay open.
+    // A store that writes on the event loop answers before anything else can happen, except that the process is killed:
+    // then a run that was created without its end would stay open.
     const { remote } = this.#options;
-    this.#register(logs.filter(({ registered, head }) => !registered && head?.create !== undefined && (remote || head.end === undefined)));
+    this.#register(
+      logs.filter(
+        ({ registered, head }) => !registered && head?.create !== undefined && (remote || head.end === undefined),
+      ),
+    );
   }
 
   opened(logs: readonly RunBuffer[]): void {
@@ -258,7 +268,10 @@ export class OutboxWriter implements Spool {
     } else if (log.ids) log.tell("stored", log.ids);
   }
 
-  /** The outbox cannot be read any more: what was in it is lost, what is in memory goes the short way, as far as that goes. */
+  /**
+   * The outbox cannot be read any more: what was in it is lost, what is in memory goes the short way, as far as that
+   * goes.
+   */
   #abandon(error: PulseError): void {
     const { account } = this.#options;
     const logs = new Set([...this.queue.all(), ...this.#fresh]);

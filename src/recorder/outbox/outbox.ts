@@ -1,5 +1,5 @@
-import type { TerminalStatus } from "../../entities.js";
-import type { RunChange, StoredIds } from "../../stores/tracking-store.js";
+import type { TerminalStatus } from "../../base/entities.js";
+import type { RunChange, StoredIds } from "../../contracts/tracking-store.js";
 import type { Lists } from "../changes/item-kinds.js";
 import { FileRows } from "./file-rows.js";
 import { OutboxFile } from "./outbox-file.js";
@@ -24,8 +24,8 @@ const WALK_ROWS = 150;
 const SELECT_CHANGES = "SELECT * FROM changes WHERE run = ? AND seq > ? AND aside IS NULL ORDER BY seq LIMIT ?";
 
 /**
- * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works while
- * the process exits.
+ * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works
+ * while the process exits.
  */
 export class Outbox extends OutboxFile {
   /** Size of the changes it holds, in bytes. */
@@ -103,7 +103,9 @@ export class Outbox extends OutboxFile {
     return this.lastSeq;
   }
 
-  /** The keys of runs with changes behind `after`, oldest first, each with its experiment as JSON, and where to go on. */
+  /**
+   * The keys of runs with changes behind `after`, oldest first, each with its experiment as JSON, and where to go on.
+   */
   page(after: number, limit: number): { runs: Map<string, string>; upTo: number } {
     const rows = this.all(
       `SELECT seq, run, experiment FROM changes LEFT JOIN runs ON key = run
@@ -115,7 +117,9 @@ export class Outbox extends OutboxFile {
     for (const { seq } of lost)
       this.run("UPDATE changes SET aside = ? WHERE seq = ?", damage("a run", "there is no such run"), Number(seq));
     return {
-      runs: new Map(rows.flatMap((row) => (row["experiment"] === null ? [] : [[String(row["run"]), String(row["experiment"])]]))),
+      runs: new Map(
+        rows.flatMap((row) => (row["experiment"] === null ? [] : [[String(row["run"]), String(row["experiment"])]])),
+      ),
       upTo: Number(rows.at(-1)?.["seq"] ?? after),
     };
   }
@@ -128,8 +132,8 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * A run's next changes, in order, at most `items` items of them but at least one change. One that is damaged is set aside, with all of
-   * its run when it is the creation; gives these, too.
+   * A run's next changes, in order, at most `items` items of them but at least one change. One that is damaged is set
+   * aside, with all of its run when it is the creation; gives these, too.
    */
   changes(key: string, items: number): { found: KeptChange[]; damaged: { items: number; reason: string }[] } {
     const found: KeptChange[] = [];
@@ -166,7 +170,9 @@ export class Outbox extends OutboxFile {
     this.#forget(key);
   }
 
-  /** What the store has but could not be taken out, since nothing can be written now: it is passed over from here on. */
+  /**
+   * What the store has but could not be taken out, since nothing can be written now: it is passed over from here on.
+   */
   pass(key: string, seq: number, ids: StoredIds | undefined): void {
     this.#passed.set(key, { seq, ids: ids ?? this.#passed.get(key)?.ids });
   }
@@ -204,7 +210,13 @@ export class Outbox extends OutboxFile {
 
   /** Takes note of what the store calls a run, for itself and for its children. */
   setIds(key: string, { runId, experimentId, recreated }: StoredIds): void {
-    this.run("UPDATE runs SET run_id = ?, experiment_id = ?, recreated = ? WHERE key = ?", runId, experimentId, recreated ? 1 : 0, key);
+    this.run(
+      "UPDATE runs SET run_id = ?, experiment_id = ?, recreated = ? WHERE key = ?",
+      runId,
+      experimentId,
+      recreated ? 1 : 0,
+      key,
+    );
     this.run("UPDATE runs SET parent_id = ? WHERE parent = ?", runId, key);
   }
 
@@ -214,7 +226,10 @@ export class Outbox extends OutboxFile {
     this.#forget(key);
   }
 
-  /** Sets the changes of a run up to `seq` aside, with the reason; `whole` does so with all there is and is to come of it. */
+  /**
+   * Sets the changes of a run up to `seq` aside, with the reason; `whole` does so with all there is and is to come of
+   * it.
+   */
   setAside(key: string, seq: number, reason: string, whole: boolean): void {
     if (whole) this.run("UPDATE runs SET aside = ? WHERE key = ?", reason, key);
     this.run(
@@ -264,7 +279,10 @@ export class Outbox extends OutboxFile {
 
   /** Takes note that the file can be written. */
   touch(now: number): void {
-    this.run("INSERT INTO meta VALUES ('touched', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", String(now));
+    this.run(
+      "INSERT INTO meta VALUES ('touched', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      String(now),
+    );
   }
 
   /** Takes note, for people, of the experiments whose runs wait because the store denies them, and why. */
@@ -273,7 +291,9 @@ export class Outbox extends OutboxFile {
     for (const [experiment, reason] of reasons) this.run("INSERT INTO meta VALUES (?, ?)", DENIED + experiment, reason);
   }
 
-  /** Ends the runs a dead tracker has left open: after what is kept of each, an end with the time of its last change. */
+  /**
+   * Ends the runs a dead tracker has left open: after what is kept of each, an end with the time of its last change.
+   */
   endOpenRuns(): void {
     const death = this.get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
     const status: TerminalStatus = death === "KILLED" ? "KILLED" : "FAILED";
@@ -292,8 +312,9 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * Drops some metrics, until `bytes` of changes are left or that is enough for once: the oldest first, those that are set aside last, and none
-   * of the runs that are `busy`. Says how many values that were waiting were dropped, and whether there may be more.
+   * Drops some metrics, until `bytes` of changes are left or that is enough for once: the oldest first, those that are
+   * set aside last, and none of the runs that are `busy`. Says how many values that were waiting were dropped, and
+   * whether there may be more.
    */
   dropOldestMetrics(bytes: number, busy: (key: string) => boolean): { items: number; more: boolean } {
     let items = 0;
@@ -301,36 +322,58 @@ export class Outbox extends OutboxFile {
     const more = ["IS NULL", "IS NOT NULL"].some((which) => {
       const from = which === "IS NULL" ? "changes" : "changes INDEXED BY changes_aside";
       const columns = "seq, run, points, length(metrics) AS size, start IS NULL AND rest IS NULL AS bare";
-      return this.#walk(`metrics ${which}`, `SELECT ${columns} FROM ${from} WHERE points > 0 AND aside ${which}`, bytes, (row) => {
-        if (busy(String(row["run"]))) return;
-        this.#dropMetrics(row);
-        if (which === "IS NULL") items += Number(row["points"]); // the others are counted as rejected already
-      });
+      return this.#walk(
+        `metrics ${which}`,
+        `SELECT ${columns} FROM ${from} WHERE points > 0 AND aside ${which}`,
+        bytes,
+        (row) => {
+          if (busy(String(row["run"]))) return;
+          this.#dropMetrics(row);
+          if (which === "IS NULL") items += Number(row["points"]); // the others are counted as rejected already
+        },
+      );
     });
     return { items, more };
   }
 
   /**
-   * The same for runs: what is set aside first, then whole runs that have ended and are not created yet, the oldest first. Gives those that
-   * were waiting, with their items.
+   * The same for runs: what is set aside first, then whole runs that have ended and are not created yet, the oldest
+   * first. Gives those that were waiting, with their items.
    */
-  dropOldestRuns(bytes: number, busy: (key: string) => boolean): { runs: { key: string; items: number }[]; more: boolean } {
+  dropOldestRuns(
+    bytes: number,
+    busy: (key: string) => boolean,
+  ): { runs: { key: string; items: number }[]; more: boolean } {
     const runs: { key: string; items: number }[] = [];
     const more =
-      this.#walk("aside", "SELECT seq, run, bytes FROM changes INDEXED BY changes_aside WHERE aside IS NOT NULL", bytes, (row) => {
-        this.bytes -= Number(row["bytes"]);
-        this.run("DELETE FROM changes WHERE seq = ?", Number(row["seq"]));
-        this.#forget(String(row["run"]));
-      }) ||
-      this.#walk("runs", "SELECT seq, run FROM changes WHERE start IS NOT NULL AND attempted = 0 AND aside IS NULL", bytes, ({ run }) => {
-        const key = String(run);
-        if (busy(key) || this.get("SELECT 1 FROM runs WHERE key = ? AND ended = 1 AND run_id IS NULL", key) === undefined) return;
-        const sums = this.get("SELECT total(items) AS items, total(bytes) AS bytes FROM changes WHERE run = ?", key);
-        this.bytes -= Number(sums?.["bytes"]);
-        this.run("DELETE FROM changes WHERE run = ?", key);
-        this.#forget(key);
-        runs.push({ key, items: Number(sums?.["items"]) });
-      });
+      this.#walk(
+        "aside",
+        "SELECT seq, run, bytes FROM changes INDEXED BY changes_aside WHERE aside IS NOT NULL",
+        bytes,
+        (row) => {
+          this.bytes -= Number(row["bytes"]);
+          this.run("DELETE FROM changes WHERE seq = ?", Number(row["seq"]));
+          this.#forget(String(row["run"]));
+        },
+      ) ||
+      this.#walk(
+        "runs",
+        "SELECT seq, run FROM changes WHERE start IS NOT NULL AND attempted = 0 AND aside IS NULL",
+        bytes,
+        ({ run }) => {
+          const key = String(run);
+          if (
+            busy(key) ||
+            this.get("SELECT 1 FROM runs WHERE key = ? AND ended = 1 AND run_id IS NULL", key) === undefined
+          )
+            return;
+          const sums = this.get("SELECT total(items) AS items, total(bytes) AS bytes FROM changes WHERE run = ?", key);
+          this.bytes -= Number(sums?.["bytes"]);
+          this.run("DELETE FROM changes WHERE run = ?", key);
+          this.#forget(key);
+          runs.push({ key, items: Number(sums?.["items"]) });
+        },
+      );
     return { runs, more };
   }
 
@@ -339,7 +382,9 @@ export class Outbox extends OutboxFile {
     this.#walked.clear();
   }
 
-  /** Visits some rows from where the last walk of that name ended, until `bytes` are left; false when there are no more. */
+  /**
+   * Visits some rows from where the last walk of that name ended, until `bytes` are left; false when there are no more.
+   */
   #walk(name: string, select: string, bytes: number, visit: (row: Record<string, unknown>) => void): boolean {
     return this.transaction(() => {
       const rows = this.all(`${select} AND seq > ? ORDER BY seq LIMIT ${WALK_ROWS}`, this.#walked.get(name) ?? 0);
@@ -359,7 +404,11 @@ export class Outbox extends OutboxFile {
       this.run("DELETE FROM changes WHERE seq = ?", seq);
     } else {
       this.bytes -= size;
-      this.run("UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?", size, seq);
+      this.run(
+        "UPDATE changes SET metrics = NULL, points = 0, items = items - points, bytes = bytes - ? WHERE seq = ?",
+        size,
+        seq,
+      );
     }
   }
 
@@ -381,7 +430,9 @@ export class Outbox extends OutboxFile {
         "SELECT 1 FROM runs WHERE key NOT IN (SELECT value FROM json_each(?)) UNION ALL SELECT 1 FROM files UNION ALL SELECT 1 FROM changes WHERE aside IS NOT NULL LIMIT 1";
       return !this.waitsUpTo(this.lastSeq) && this.get(others, JSON.stringify([...this.#passed.keys()])) === undefined;
     }
-    return this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs UNION ALL SELECT 1 FROM files LIMIT 1") === undefined;
+    return (
+      this.get("SELECT 1 FROM changes UNION ALL SELECT 1 FROM runs UNION ALL SELECT 1 FROM files LIMIT 1") === undefined
+    );
   }
 
   /** Whether a change up to `seq` still waits, of another experiment than those. */
@@ -407,7 +458,13 @@ export class Outbox extends OutboxFile {
 
   /** Whether a run has changes that wait. */
   holds(key: string): boolean {
-    return this.get("SELECT 1 FROM changes WHERE run = ? AND seq > ? AND aside IS NULL LIMIT 1", key, this.#passedUpTo(key)) !== undefined;
+    return (
+      this.get(
+        "SELECT 1 FROM changes WHERE run = ? AND seq > ? AND aside IS NULL LIMIT 1",
+        key,
+        this.#passedUpTo(key),
+      ) !== undefined
+    );
   }
 
   summary(): OutboxSummary {

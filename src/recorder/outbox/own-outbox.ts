@@ -1,11 +1,11 @@
 import timers from "node:timers";
-import type { Clock } from "../../clock.js";
-import { later } from "../../context/detached.js";
-import type { Diagnostics } from "../../diagnostics.js";
-import { messageOf, PulseError } from "../../errors.js";
+import type { Clock } from "../../base/clock.js";
+import { later } from "../../base/detached.js";
+import type { Diagnostics } from "../../base/diagnostics.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import type { RunChange } from "../../contracts/tracking-store.js";
 import { isDamaged } from "../../stores/sql/driver.js";
-import type { RunChange } from "../../stores/tracking-store.js";
-import type { Accounting } from "../accounting.js";
+import type { Accounting } from "../changes/accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
@@ -33,7 +33,10 @@ const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 /** Most of what is still to be written down; what comes after is done without. */
 const MOST_OWED = 1_000;
-/** A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small steps. */
+/**
+ * A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small
+ * steps.
+ */
 const EMPTIED_TO = 0.9;
 /** What one outbox may have however large the others are. */
 const LEAST_BYTES = 65_536;
@@ -55,8 +58,9 @@ interface Owed {
 }
 
 /**
- * The outbox of one tracker: made when first needed, and bounded. When the disk fails (it is full, the folder is gone) it is tried
- * again after a while, and memory takes over until then; an outbox that was removed is written anew elsewhere.
+ * The outbox of one tracker: made when first needed, and bounded. When the disk fails (it is full, the folder is gone)
+ * it is tried again after a while, and memory takes over until then; an outbox that was removed is written anew
+ * elsewhere.
  */
 export class OwnOutbox {
   source: OutboxLog | undefined;
@@ -140,7 +144,10 @@ export class OwnOutbox {
     }
   }
 
-  /** Lets go of the outbox when nothing is in it; else its file stays open, for what may still come of its runs. It can be used on. */
+  /**
+   * Lets go of the outbox when nothing is in it; else its file stays open, for what may still come of its runs. It can
+   * be used on.
+   */
   rest(): void {
     const { source } = this;
     if (source === undefined) return;
@@ -183,7 +190,8 @@ export class OwnOutbox {
     const owed = this.#owed.slice();
     try {
       const { outbox } = this.#open();
-      this.#bound(outbox); // before: what is written now is not known to be there yet by those who must be told when it is dropped
+      // Before: what is written now is not known to be there yet by those who must be told when it is dropped
+      this.#bound(outbox);
       outbox.transaction(() => {
         for (const each of owed) each.body(outbox);
         body(outbox);
@@ -221,7 +229,11 @@ export class OwnOutbox {
     // Without a driver no folder is any better; a database has said it already.
     const problem =
       error instanceof PulseError && error.code === "DRIVER_MISSING"
-        ? new PulseError("DRIVER_MISSING", `Without a driver there is no outbox (durability: "memory" needs none). ${error.detail}`, error)
+        ? new PulseError(
+            "DRIVER_MISSING",
+            `Without a driver there is no outbox (durability: "memory" needs none). ${error.detail}`,
+            error,
+          )
         : new PulseError("OUTBOX_FAILED", detail, error);
     diagnostics.warnLater(problem);
     if (isDamaged(error) || this.source?.outbox.isCut) {
@@ -255,7 +267,10 @@ export class OwnOutbox {
     source.stop();
   }
 
-  /** Keeps the outbox within its bound, in small steps: the oldest metrics go first, then the oldest runs that have ended, whole. */
+  /**
+   * Keeps the outbox within its bound, in small steps: the oldest metrics go first, then the oldest runs that have
+   * ended, whole.
+   */
   #bound(outbox: Outbox): void {
     const { account, diagnostics } = this.#options;
     const maxBytes = this.#maxBytes;
@@ -263,7 +278,8 @@ export class OwnOutbox {
       this.#nothingToDropAt = undefined;
       return;
     }
-    if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO)) return;
+    if (this.#nothingToDropAt !== undefined && outbox.bytes < this.#nothingToDropAt + maxBytes * (1 - EMPTIED_TO))
+      return;
     const target = maxBytes * EMPTIED_TO;
     const busy = (key: string): boolean => this.source?.isBusy(key) ?? false;
     const metrics = outbox.dropOldestMetrics(target, busy);
@@ -273,7 +289,8 @@ export class OwnOutbox {
     const dropped = metrics.items + runs.reduce((sum, { items }) => sum + items, 0);
     if (dropped === 0) return;
     account.dropped(dropped);
-    const what = runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
+    const what =
+      runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
     const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; ${what} (stats().dropped counts them).`;
     this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear
     const error = this.#full[what];

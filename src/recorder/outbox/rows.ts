@@ -1,7 +1,14 @@
-import type { ExperimentRef } from "../../entities.js";
-import { messageOf } from "../../errors.js";
+import type { ExperimentRef } from "../../base/entities.js";
+import { messageOf } from "../../base/errors.js";
+import {
+  LIST_NAMES,
+  type ListName,
+  type RunChange,
+  type RunEnd,
+  type RunStart,
+  type StoredIds,
+} from "../../contracts/tracking-store.js";
 import { FILE } from "../../stores/sql/driver.js";
-import { LIST_NAMES, type ListName, type RunChange, type RunEnd, type RunStart, type StoredIds } from "../../stores/tracking-store.js";
 import { fromRows, isPair, type Lists, toRows } from "../changes/item-kinds.js";
 
 /** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
@@ -10,7 +17,10 @@ export const OUTBOX_VERSION = 1 as const;
 const FILE_COLUMNS = `seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, kind TEXT NOT NULL,
   bytes BLOB, place TEXT, changed REAL, state TEXT, aside TEXT, run_end TEXT`;
 
-/** Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is full. */
+/**
+ * Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is
+ * full.
+ */
 export const NO_FILES: string = `PRAGMA temp_store = MEMORY; CREATE TEMP TABLE files (${FILE_COLUMNS.replace(" AUTOINCREMENT", "")})`;
 
 /** What the names of notes on denied experiments begin with. */
@@ -94,18 +104,28 @@ export interface OutboxSummary {
   readonly oldest: number | undefined;
   readonly openRuns: number;
   /** Experiments that the store denied to the credentials last tried. */
-  readonly denied: readonly ({ readonly experiment: string; readonly reason: string; readonly runs: number } & FileCount)[];
+  readonly denied: readonly ({
+    readonly experiment: string;
+    readonly reason: string;
+    readonly runs: number;
+  } & FileCount)[];
   readonly setAside: readonly ({ readonly run: string; readonly reason: string; readonly items: number } & FileCount)[];
 }
 
-const text = (value: unknown): string | undefined => (value === null || value === undefined ? undefined : String(value));
+const text = (value: unknown): string | undefined =>
+  value === null || value === undefined ? undefined : String(value);
 
 /** What a row and its run take on disk beside their texts, with the indexes, roughly. */
 const ROW_BYTES = 150;
 const RUN_BYTES = 250;
 
 /** Gives the columns of a change, and how many bytes they are. */
-export function keptColumns(change: RunChange): { start: string | null; rest: string | null; metrics: string | null; bytes: number } {
+export function keptColumns(change: RunChange): {
+  start: string | null;
+  rest: string | null;
+  metrics: string | null;
+  bytes: number;
+} {
   const start = change.create ? JSON.stringify(change.create) : null;
   const rest = restOf(change);
   const metrics = change.metrics.length > 0 ? JSON.stringify(toRows("metrics", change.metrics)) : null;
@@ -115,7 +135,9 @@ export function keptColumns(change: RunChange): { start: string | null; rest: st
 
 /** Gives the column of all lists but the metrics, and the end; null when there is nothing. */
 export function restOf(change: Lists & Pick<RunChange, "end">): string | null {
-  const lists = REST.filter((name) => change[name].length > 0).map((name) => [name, toRows(name, change[name])] as const);
+  const lists = REST.filter((name) => change[name].length > 0).map(
+    (name) => [name, toRows(name, change[name])] as const,
+  );
   if (lists.length === 0 && change.end === undefined) return null;
   return JSON.stringify({ ...Object.fromEntries(lists), end: change.end });
 }
@@ -138,7 +160,8 @@ export function keptRun(row: Record<string, unknown>): KeptRun {
     experiment,
     parent: text(row["parent"]),
     parentId: text(row["parent_id"]),
-    ids: runId === undefined ? undefined : { runId, experimentId: experimentId ?? "", recreated: row["recreated"] === 1 },
+    ids:
+      runId === undefined ? undefined : { runId, experimentId: experimentId ?? "", recreated: row["recreated"] === 1 },
     aside,
   };
 }

@@ -1,6 +1,6 @@
-import { messageOf, PulseError } from "../../errors.js";
-import type { Activity } from "../activities.js";
-import type { StagedFile, StagedWriter, Staging } from "./staging.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import type { StagedFile, StagedWriter, Staging } from "../staging/staging.js";
+import type { Activity } from "./activities.js";
 
 /** What arrives up to here is kept in memory, and is a row; more goes into a file beside the outbox as it comes. */
 const LARGEST_IN_MEMORY = 64 * 1024;
@@ -29,8 +29,13 @@ export async function arrival(
   let writer: StagedWriter | undefined;
   const tooMuch = (option: string, cause?: unknown): PulseError => {
     const why = cause === undefined ? "" : ` beside the outbox (${messageOf(cause)}), nor in memory`;
-    const todo = cause === undefined ? `Raise ${option}, or log less at once.` : `Free space on that disk, or raise ${option}.`;
-    return new PulseError("ARTIFACT_REFUSED", `There is no room for all of ${what}${why}; it is left out. ${todo}`, cause);
+    const todo =
+      cause === undefined ? `Raise ${option}, or log less at once.` : `Free space on that disk, or raise ${option}.`;
+    return new PulseError(
+      "ARTIFACT_REFUSED",
+      `There is no room for all of ${what}${why}; it is left out. ${todo}`,
+      cause,
+    );
   };
   try {
     let size = 0;
@@ -58,7 +63,8 @@ export async function arrival(
           }
         }
       }
-      if (size > inMemory && (writer === undefined || failed !== undefined)) throw tooMuch("maxPendingBytes", failed?.error);
+      if (size > inMemory && (writer === undefined || failed !== undefined))
+        throw tooMuch("maxPendingBytes", failed?.error);
     }
     if (activity.over) return undefined;
     const whole = writer ? await writer.end() : Buffer.concat(parts);

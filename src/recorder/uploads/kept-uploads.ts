@@ -1,11 +1,11 @@
-import type { Diagnostics } from "../../diagnostics.js";
-import type { ExperimentRef } from "../../entities.js";
-import { messageOf, PulseError } from "../../errors.js";
-import { itemsOf, NO_CHANGE, type RunEnd, type StoredIds } from "../../stores/tracking-store.js";
-import type { Account } from "../accounting.js";
+import type { Diagnostics } from "../../base/diagnostics.js";
+import type { ExperimentRef } from "../../base/entities.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { itemsOf, NO_CHANGE, type RunEnd, type StoredIds } from "../../contracts/tracking-store.js";
+import type { Account } from "../changes/accounting.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
-import { Staging, sweepStaged } from "./staging.js";
+import { Staging, sweepStaged } from "../staging/staging.js";
 import { failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import type { Upload } from "./upload-target.js";
 
@@ -173,7 +173,8 @@ export class KeptUploads {
     const { runKey, experiment } = file;
     const run = this.#outbox.find(runKey);
     // One that had ended, nobody knows how, would stay open.
-    if (run === undefined || run.aside !== undefined || (file.end === undefined && !this.#outbox.holds(runKey))) return false;
+    if (run === undefined || run.aside !== undefined || (file.end === undefined && !this.#outbox.holds(runKey)))
+      return false;
     if (!first) return true;
     const end = file.end && { ...file.end, ifRunning: true };
     const change = { ...NO_CHANGE, runKey, experiment, tags: [recreatedTag(file)], end };

@@ -1,13 +1,14 @@
-import type { UploadOptions } from "../../artifacts/artifact-repository.js";
-import { cutText, sanitizeKey } from "../../capture/keys.js";
-import { later } from "../../context/detached.js";
-import { type ExperimentRef, LIMITS } from "../../entities.js";
-import { messageOf, PulseError } from "../../errors.js";
-import type { StoredIds } from "../../stores/tracking-store.js";
+import { later } from "../../base/detached.js";
+import type { ExperimentRef } from "../../base/entities.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { cutText, sanitizeKey } from "../../base/text/keys.js";
+import { LIMITS } from "../../base/text/limits.js";
+import type { UploadOptions } from "../../contracts/artifact-repository.js";
+import type { StoredIds } from "../../contracts/tracking-store.js";
 import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
 import { experimentKey } from "../dispatch/denied-experiments.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
-import type { UploadSource } from "./upload-source.js";
+import type { UploadSource } from "../staging/upload-source.js";
 import type { Upload } from "./upload-target.js";
 
 /** One file that waits. */
@@ -36,13 +37,16 @@ export interface UploadListener {
   /** It never will be. */
   failed(file: WaitingFile, error: PulseError): void;
   /**
-   * The store has its run no more: true when it is made anew, for which the file waits as for any creation. `first`: no other file of the run
-   * does yet.
+   * The store has its run no more: true when it is made anew, for which the file waits as for any creation. `first`: no
+   * other file of the run does yet.
    */
   missing(file: WaitingFile, first: boolean): boolean;
   /** Another file has taken its place. */
   replaced(file: WaitingFile): void;
-  /** A part of it is stored; `kept`: what is to be known to go on from there has changed; `bytes`: how much is sent so far. */
+  /**
+   * A part of it is stored; `kept`: what is to be known to go on from there has changed; `bytes`: how much is sent so
+   * far.
+   */
   progress(file: WaitingFile, kept: boolean, bytes?: number): void;
   rewritten(file: WaitingFile): void;
   /** Where a source lies now. */
@@ -51,7 +55,10 @@ export interface UploadListener {
   idle?(): void;
 }
 
-/** The files of runs, in the order in which they are to be stored: of one run and path one at a time, none before its run is created. */
+/**
+ * The files of runs, in the order in which they are to be stored: of one run and path one at a time, none before its
+ * run is created.
+ */
 export class UploadQueue implements ChangeLog<Upload> {
   readonly #dispatcher: Dispatcher<Upload>;
   readonly #listener: UploadListener;
@@ -77,7 +84,9 @@ export class UploadQueue implements ChangeLog<Upload> {
   /** Whether nothing is under way or may be without anybody's doing. */
   get idle(): boolean {
     return (
-      this.#over || this.#files.size === this.#denied.size + [...this.#uncreated.values()].reduce((sum, { length }) => sum + length, 0)
+      this.#over ||
+      this.#files.size ===
+        this.#denied.size + [...this.#uncreated.values()].reduce((sum, { length }) => sum + length, 0)
     );
   }
 
@@ -282,7 +291,10 @@ export class UploadQueue implements ChangeLog<Upload> {
     }
   }
 
-  /** Takes no notice of anything any more. What has come in parts so far stays there, for the next one to go on: that ends with its connection. */
+  /**
+   * Takes no notice of anything any more. What has come in parts so far stays there, for the next one to go on: that
+   * ends with its connection.
+   */
   stop(): void {
     this.#over = true;
     for (const flight of this.#flying.values()) if (flight.file.state === undefined) flight.abort();
@@ -321,7 +333,8 @@ const nameOf = (file: WaitingFile): string => {
 };
 
 /** Rough resident size of what waits of a file in memory, in bytes. */
-export const bytesInMemory = ({ source }: WaitingFile): number => FILE_BYTES + (source.kind === "bytes" ? source.size : 0);
+export const bytesInMemory = ({ source }: WaitingFile): number =>
+  FILE_BYTES + (source.kind === "bytes" ? source.size : 0);
 const FILE_BYTES = 400;
 
 /** What is said of a file that was no longer what was logged. */

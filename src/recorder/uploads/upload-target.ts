@@ -1,9 +1,9 @@
 import { types } from "node:util";
-import type { ArtifactRepository, UploadOptions } from "../../artifacts/artifact-repository.js";
-import { messageOf, PulseError } from "../../errors.js";
-import { DONE, type Outcome, type ReadyStore, type StoredIds } from "../../stores/tracking-store.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import type { ArtifactRepository, UploadOptions } from "../../contracts/artifact-repository.js";
+import { DONE, type Outcome, type ReadyStore, type StoredIds } from "../../contracts/tracking-store.js";
 import type { Target, Work } from "../dispatch/change-log.js";
-import { openSource, type UploadSource } from "./upload-source.js";
+import { openSource, type UploadSource } from "../staging/upload-source.js";
 
 /** A file on its way to where the run keeps its artifacts. */
 export interface Upload extends Work {
@@ -99,7 +99,8 @@ export class UploadTarget implements Target<Upload> {
 
   /**
    * Where a run's files are kept; undefined where they are forgotten.
-   * @throws PulseError as the store does; `ARTIFACT_ROOT` where that has no place for files, or has named one that must not be used.
+   * @throws PulseError as the store does; `ARTIFACT_ROOT` where that has no place for files, or has named one that must
+   * not be used.
    */
   async repository(ids: StoredIds): Promise<ArtifactRepository | undefined> {
     const known = this.#repositories.get(ids.runId);
@@ -112,8 +113,8 @@ export class UploadTarget implements Target<Upload> {
   }
 
   /**
-   * The store was away, and may be another one when it comes back: it is asked again where each run's files are. (One that has given a
-   * repository of its own is asked no more.)
+   * The store was away, and may be another one when it comes back: it is asked again where each run's files are. (One
+   * that has given a repository of its own is asked no more.)
    */
   doubt(): void {
     for (const known of this.#repositories.values()) known.stale = typeof known.place === "string";
@@ -161,7 +162,10 @@ export class UploadTarget implements Target<Upload> {
 /** What an error means for the file that met it. */
 function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof PulseError))
-    return { kind: "retry", error: new PulseError("STORE_UNAVAILABLE", `The upload failed: ${messageOf(error)}.`, error) };
+    return {
+      kind: "retry",
+      error: new PulseError("STORE_UNAVAILABLE", `The upload failed: ${messageOf(error)}.`, error),
+    };
   if (AWAY.has(error.code)) return { kind: "away", error, afterMs: (error as { afterMs?: number }).afterMs };
   return { kind: error.code === "FORBIDDEN" ? "denied" : "rejected", error };
 }

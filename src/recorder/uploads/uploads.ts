@@ -1,21 +1,21 @@
 import { types } from "node:util";
-import { counted } from "../../amounts.js";
-import type { Clock } from "../../clock.js";
-import { later } from "../../context/detached.js";
-import type { Diagnostics } from "../../diagnostics.js";
-import { PulseError } from "../../errors.js";
-import type { StoredIds } from "../../stores/tracking-store.js";
-import type { FileAccounting } from "../accounting.js";
-import type { Activity } from "../activities.js";
+import { counted } from "../../base/amounts.js";
+import type { Clock } from "../../base/clock.js";
+import { later } from "../../base/detached.js";
+import type { Diagnostics } from "../../base/diagnostics.js";
+import { PulseError } from "../../base/errors.js";
+import type { StoredIds } from "../../contracts/tracking-store.js";
 import type { RunBuffer, RunWatcher } from "../buffer/run-buffer.js";
+import type { FileAccounting } from "../changes/accounting.js";
 import { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "../outbox/outbox.js";
 import { stateOf } from "../outbox/outbox-writer.js";
 import type { OwnOutbox } from "../outbox/own-outbox.js";
+import { type StagedFile, Staging } from "../staging/staging.js";
+import { type HeldBytes, heldBytes, type SourceFile, type UploadSource } from "../staging/upload-source.js";
+import type { Activity } from "./activities.js";
 import { type ArrivalRoom, arrival } from "./arrivals.js";
-import { type StagedFile, Staging } from "./staging.js";
 import { bytesInMemory, failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
-import { type HeldBytes, heldBytes, type SourceFile, type UploadSource } from "./upload-source.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
 /** How often it is looked whether a file has arrived. */
@@ -42,7 +42,9 @@ export interface UploadsOptions {
   readonly maxArtifactBytes: number;
 }
 
-/** What is logged: bytes or a text, which nobody else changes, a file, or what has been put beside the outbox already. */
+/**
+ * What is logged: bytes or a text, which nobody else changes, a file, or what has been put beside the outbox already.
+ */
 export type LoggedContent = Uint8Array | HeldBytes | (SourceFile & { readonly copy: boolean }) | StagedFile;
 
 /** A file of this tracker's. */
@@ -99,7 +101,10 @@ export class Uploads {
     this.#options.target.doubt();
   }
 
-  /** Takes a file as its bytes come, unless something else is logged under its path meanwhile: of a path the last call counts. */
+  /**
+   * Takes a file as its bytes come, unless something else is logged under its path meanwhile: of a path the last call
+   * counts.
+   */
   async receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>, activity: Activity): Promise<void> {
     const name = `${log.runKey} ${path}`;
     const arriving = this.#arriving.get(name) ?? { streams: 0, calls: 0, taken: 0 };
@@ -145,10 +150,14 @@ export class Uploads {
     log.tag(failureTag(path, error));
   }
 
-  /** What is stored of a run under a path, once it is created and nothing is on its way there; undefined where there is no such file. */
+  /**
+   * What is stored of a run under a path, once it is created and nothing is on its way there; undefined where there is
+   * no such file.
+   */
   async stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
     const ids = await this.created(log);
-    const isComing = (): boolean => [...this.#queue.files].some((file) => file.path === path && file.ids?.runId === ids.runId);
+    const isComing = (): boolean =>
+      [...this.#queue.files].some((file) => file.path === path && file.ids?.runId === ids.runId);
     // Whoever waits keeps the process; this does not.
     while (isComing()) await new Promise<void>((resolve) => later(resolve, LOOK_MS).unref());
     return this.#options.target.read(ids, path);
@@ -235,7 +244,10 @@ export class Uploads {
     return true;
   }
 
-  /** Has a file where nobody else changes or takes it; what cannot be linked or copied at once is copied in the background. */
+  /**
+   * Has a file where nobody else changes or takes it; what cannot be linked or copied at once is copied in the
+   * background.
+   */
   #stage(file: OwnFile, how: "link" | "copy"): void {
     if (!this.#options.own.write(() => undefined)) return; // there is no outbox now
     const { source } = file;
@@ -288,7 +300,10 @@ export class Uploads {
     }
   }
 
-  /** Memory is full: the oldest of what waits there goes beside the outbox, where it was not written down before, too, or is given up. */
+  /**
+   * Memory is full: the oldest of what waits there goes beside the outbox, where it was not written down before, too,
+   * or is given up.
+   */
   #relieve(): void {
     const { account, maxPendingBytes, own } = this.#options;
     if (own.usable) this.keep();
@@ -318,7 +333,8 @@ export class Uploads {
 
   #write(files: readonly OwnFile[]): boolean {
     const { own, clock } = this.#options;
-    for (const file of files) if (file.source.kind === "bytes" && file.source.size > LARGEST_ROW) this.#stage(file, "copy");
+    for (const file of files)
+      if (file.source.kind === "bytes" && file.source.size > LARGEST_ROW) this.#stage(file, "copy");
     const rows: number[] = [];
     const written = own.write((outbox) => {
       rows.length = 0;
@@ -346,7 +362,10 @@ export class Uploads {
     return [...this.#queue.files];
   }
 
-  /** Whether some of these wait and may still be stored; those that do not are taken out. Of those that are denied it is said. */
+  /**
+   * Whether some of these wait and may still be stored; those that do not are taken out. Of those that are denied it is
+   * said.
+   */
   waits(files: WaitingFile[]): "no" | "denied" | "yes" {
     let denied = false;
     for (let last = files.at(-1); last; last = files.at(-1)) {
@@ -379,7 +398,8 @@ export class Uploads {
     this.writeSync();
     if (account.pending === 0) return;
     const left = [...this.#queue.files] as OwnFile[];
-    for (const file of left) if (file.copying !== undefined && file.source.kind === "file") this.#copyNow(file, file.source);
+    for (const file of left)
+      if (file.copying !== undefined && file.source.kind === "file") this.#copyNow(file, file.source);
     const what = `${counted(left.length, "file", "files")} (${left.reduce((sum, { size }) => sum + size, 0)} bytes)`;
     if (this.keep() && this.#keepEnds(left) && own.safe) {
       const detail = `${what} that ${account.pending === 1 ? "is" : "are"} not stored yet ${account.pending === 1 ? "is" : "are"} kept in ${own.path}.`;
@@ -396,7 +416,8 @@ export class Uploads {
 
   #keepEnds(files: readonly OwnFile[]): boolean {
     return this.#options.own.write((outbox) => {
-      for (const { runKey, ending } of new Set(files.map(({ log }) => log))) if (ending) outbox.files.setEnd(runKey, ending);
+      for (const { runKey, ending } of new Set(files.map(({ log }) => log)))
+        if (ending) outbox.files.setEnd(runKey, ending);
     });
   }
 
@@ -437,7 +458,10 @@ export class Uploads {
     if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // else nobody ever sees it
   }
 
-  /** Keeps a file beside the changes of its run that are set aside: somebody may mend the reason, and have all of it go again. */
+  /**
+   * Keeps a file beside the changes of its run that are set aside: somebody may mend the reason, and have all of it go
+   * again.
+   */
   #setAside(file: OwnFile, error: PulseError): boolean {
     const { account, own } = this.#options;
     const { log, runKey } = file;
@@ -483,7 +507,10 @@ function sourceOf(content: LoggedContent): UploadSource {
   return { kind: "file", path, size, changedMs };
 }
 
-/** Tells the files of a run how it fares; an object literal of closures would be the largest part of what waits for a small file. */
+/**
+ * Tells the files of a run how it fares; an object literal of closures would be the largest part of what waits for a
+ * small file.
+ */
 class RunOfFiles implements RunWatcher {
   readonly #log: RunBuffer;
   readonly #queue: UploadQueue;

@@ -1,20 +1,30 @@
 import { Readable } from "node:stream";
-import { PulseError } from "../../errors.js";
-import { shownValue } from "../../wrong-input.js";
+import { PulseError } from "../../base/errors.js";
+import { shownValue } from "../../base/wrong-input.js";
 
-/** What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with `for await`. */
-export type ArtifactStream = ReadableStream<Uint8Array | string> | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>;
+/**
+ * What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with
+ * `for await`.
+ */
+export type ArtifactStream =
+  | ReadableStream<Uint8Array | string>
+  | NodeJS.ReadableStream
+  | AsyncIterable<Uint8Array | string>;
 
 /** Whether a value is a stream, without reading from it. */
 export function isStream(value: unknown): value is ArtifactStream {
   if (typeof value !== "object" || value === null) return false;
-  const { getReader, [Symbol.asyncIterator]: iterator } = value as { getReader?: unknown; [Symbol.asyncIterator]?: unknown };
+  const { getReader, [Symbol.asyncIterator]: iterator } = value as {
+    getReader?: unknown;
+    [Symbol.asyncIterator]?: unknown;
+  };
   return typeof iterator === "function" || typeof getReader === "function";
 }
 
 /**
  * Reads a stream to its end.
- * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself throws.
+ * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself
+ * throws.
  */
 export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void> {
   let wasRead = Readable.isDisturbed(stream as NodeJS.ReadableStream);
@@ -28,8 +38,13 @@ export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Arr
       yield Buffer.from(half === "" ? text : text.slice(0, -1));
     }
     // A copy: who gives it may use the memory for what comes next.
-    else if (ArrayBuffer.isView(chunk)) yield Uint8Array.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    else throw new PulseError("INVALID_VALUE", `a stream of bytes or texts is needed, this one gave ${shownValue(chunk)}.`);
+    else if (ArrayBuffer.isView(chunk))
+      yield Uint8Array.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    else
+      throw new PulseError(
+        "INVALID_VALUE",
+        `a stream of bytes or texts is needed, this one gave ${shownValue(chunk)}.`,
+      );
   }
   if (wasRead) throw new PulseError("INVALID_VALUE", "the stream was read to its end before it was logged.");
   if (half !== "") yield Buffer.from(half);

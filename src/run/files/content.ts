@@ -1,15 +1,20 @@
 import { statSync } from "node:fs";
 import { types } from "node:util";
 import { artifactPath } from "../../artifacts/paths.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../../base/errors.js";
+import { shownValue } from "../../base/wrong-input.js";
 import { noContent } from "../../capture/artifacts.js";
 import { artifactFault } from "../../capture/selector-faults.js";
-import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
-import { sourceFile } from "../../recorder/uploads/upload-source.js";
-import { shownValue } from "../../wrong-input.js";
+import { sourceFile } from "../../recorder/staging/upload-source.js";
 import { isStream } from "./chunks.js";
 
-/** The verb that logs a content as a file of that name, or that it is a path; undefined where it is no content of one. */
-export function kindOf(content: unknown, path: string): "logText" | "logBytes" | "logStream" | "logDict" | "path" | undefined {
+/**
+ * The verb that logs a content as a file of that name, or that it is a path; undefined where it is no content of one.
+ */
+export function kindOf(
+  content: unknown,
+  path: string,
+): "logText" | "logBytes" | "logStream" | "logDict" | "path" | undefined {
   if (typeof content === "string") return "logText";
   if (types.isAnyArrayBuffer(content) || ArrayBuffer.isView(content) || isBlob(content)) return "logBytes";
   if (types.isPromise(content)) return undefined;
@@ -20,7 +25,8 @@ export function kindOf(content: unknown, path: string): "logText" | "logBytes" |
 
 /**
  * Checks what is to become a file of that name.
- * @throws PulseError `INVALID_VALUE` for what is no content or no name, `ARTIFACT_UNREADABLE` for a file that cannot be read.
+ * @throws PulseError `INVALID_VALUE` for what is no content or no name, `ARTIFACT_UNREADABLE` for a file that cannot be
+ * read.
  */
 export function checkContent(content: unknown, file: string): void {
   artifactPath(file);
@@ -43,7 +49,10 @@ export function givenPath(artifactFile: unknown): string {
     );
   const path = artifactPath(artifactFile);
   if (!/[\\/]$/.test(artifactFile)) return path;
-  throw new PulseError("INVALID_VALUE", `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`);
+  throw new PulseError(
+    "INVALID_VALUE",
+    `Artifact path ${shownValue(artifactFile)} is that of a folder: the file's name is missing.`,
+  );
 }
 
 /** What is wrong with a selector of files, for messages: with the paths it names, too. */
@@ -54,7 +63,8 @@ export function filesFault(selector: unknown): string | undefined {
     try {
       artifactPath(file);
       const other = /\{(?!step\})[A-Za-z]\w*\}/.exec(file)?.[0];
-      if (other !== undefined) return `${JSON.stringify(file)}: of what stands in braces only {step} is filled in, not ${other}`;
+      if (other !== undefined)
+        return `${JSON.stringify(file)}: of what stands in braces only {step} is filled in, not ${other}`;
     } catch (error) {
       return messageOf(error).replace(/^Artifact path ("(?:[^"\\]|\\.)*") (.*)\.$/, "$1, which $2");
     }
@@ -86,9 +96,14 @@ export const isBlob = (value: unknown): value is Blob =>
 export const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()) ? null : time.toISOString());
 
 /** What is said of a file that a verb leaves out. */
-export function refusal(verb: string, about: unknown, error: unknown): { readonly code: PulseErrorCode; readonly detail: string } {
+export function refusal(
+  verb: string,
+  about: unknown,
+  error: unknown,
+): { readonly code: PulseErrorCode; readonly detail: string } {
   const said = error instanceof PulseError ? error.detail.replace(/\.$/, "") : messageOf(error);
-  const where = typeof about !== "string" || about === "" || said.includes(about) ? verb : `${verb} ${shownValue(about)}`;
+  const where =
+    typeof about !== "string" || about === "" || said.includes(about) ? verb : `${verb} ${shownValue(about)}`;
   const detail = `${where}${said.startsWith(verb) ? said.slice(verb.length) : `: ${said}`}`;
   return { code: error instanceof PulseError ? error.code : "CAPTURE_FAILED", detail };
 }

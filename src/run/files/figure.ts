@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { PulseError } from "../../errors.js";
-import { locate } from "../../loading.js";
-import { shownValue } from "../../wrong-input.js";
+import { PulseError } from "../../base/errors.js";
+import { locate } from "../../base/loading.js";
+import { shownValue } from "../../base/wrong-input.js";
 
 /** A figure of Plotly, or a specification of Vega-Lite or Vega. */
 type Library = "Plotly" | "Vega";
@@ -32,7 +32,8 @@ export interface FigureFile {
 }
 
 /**
- * Makes a figure's file: a text as it is (`.svg`, `.html`), an object as JSON or as a page that needs nothing else (`.html`). `json` writes a value.
+ * Makes a figure's file: a text as it is (`.svg`, `.html`), an object as JSON or as a page that needs nothing else
+ * (`.html`). `json` writes a value.
  * @throws PulseError `INVALID_VALUE` for what is no figure, or not one of that kind.
  */
 export function figureFile(
@@ -44,15 +45,19 @@ export function figureFile(
   const ending = /\.(html|svg|json)$/i.exec(path)?.[1]?.toLowerCase();
   const wrong = (what: string): PulseError => new PulseError("INVALID_VALUE", `logFigure: ${what}.`);
   if (typeof figure === "string") {
-    if (ending === "svg" ? /<svg[\s>]/i.test(figure) : ending === "html" && figure.includes("<")) return { path, text: figure };
+    if (ending === "svg" ? /<svg[\s>]/i.test(figure) : ending === "html" && figure.includes("<"))
+      return { path, text: figure };
     throw wrong(
       `a text must be SVG for a name that ends in .svg, or HTML for one in .html; got ${shownValue(figure)} for ${shownValue(path)}`,
     );
   }
   const library = typeof figure === "object" && figure !== null ? libraryOf(figure) : undefined;
   if (library === undefined)
-    throw wrong(`a figure of Plotly ({ data, layout }), a specification of Vega-Lite or a text is needed; got ${shownValue(figure)}`);
-  if (ending !== "html" && ending !== "json") throw wrong(`an object becomes a file that ends in .html or .json; got ${shownValue(path)}`);
+    throw wrong(
+      `a figure of Plotly ({ data, layout }), a specification of Vega-Lite or a text is needed; got ${shownValue(figure)}`,
+    );
+  if (ending !== "html" && ending !== "json")
+    throw wrong(`an object becomes a file that ends in .html or .json; got ${shownValue(path)}`);
   const text = json(figure);
   if (ending === "json") return { path, text };
   const scripts = PACKAGES[library].map(([name, file]) => ({ name, script: scriptOf(find, name, file) }));
@@ -90,9 +95,12 @@ function scriptOf(find: typeof locate, name: string, file: string): string | und
 
 /** A page that loads nothing. */
 function pageOf(scripts: readonly string[], show: string): string {
-  const tags = [...scripts.map((script) => script.replace(/<\/(?=script)/gi, "<\\/")), show].map((script) => `<script>${script}</script>`);
+  const tags = [...scripts.map((script) => script.replace(/<\/(?=script)/gi, "<\\/")), show].map(
+    (script) => `<script>${script}</script>`,
+  );
   return `<!doctype html>\n<html><head><meta charset="utf-8"></head><body><div id="figure"></div>\n${tags.join("\n")}\n</body></html>\n`;
 }
 
 /** JSON that stands in a script: nothing in it ends that. */
-const inScript = (json: string): string => json.replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+const inScript = (json: string): string =>
+  json.replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");

@@ -1,13 +1,16 @@
 import { type Dirent, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { counted } from "../../amounts.js";
-import { PulseError } from "../../errors.js";
-import { part } from "../../loading.js";
-import { MOST_SHOWN } from "../verb-arguments.js";
+import { counted } from "../../base/amounts.js";
+import { PulseError } from "../../base/errors.js";
+import { part } from "../../base/loading.js";
+import { MOST_SHOWN } from "../verbs/verb-arguments.js";
 
 /** Which files of a folder are logged. */
 export interface FolderOptions {
-  /** Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default all */
+  /**
+   * Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default
+   * all
+   */
   readonly include?: readonly string[] | undefined;
   /** No file that one of these matches. @default none */
   readonly exclude?: readonly string[] | undefined;
@@ -21,7 +24,8 @@ const MOST_FILES = 100_000;
 type Matcher = (path: string) => boolean;
 
 /**
- * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none that can be logged.
+ * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none
+ * that can be logged.
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
  */
 export function filesIn(root: string, options: FolderOptions): { files: string[]; skipped: string[] } {
@@ -30,12 +34,19 @@ export function filesIn(root: string, options: FolderOptions): { files: string[]
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why =
-      code === "ENOENT" ? "does not exist" : code === "ENOTDIR" ? "is a file: logArtifact() logs those" : `cannot be read: ${message}`;
+      code === "ENOENT"
+        ? "does not exist"
+        : code === "ENOTDIR"
+          ? "is a file: logArtifact() logs those"
+          : `cannot be read: ${message}`;
     throw new PulseError("ARTIFACT_UNREADABLE", `${root} ${why}.`, error);
   }
 }
 
-function walk(root: string, { include, exclude, followSymlinks = false }: FolderOptions): { files: string[]; skipped: string[] } {
+function walk(
+  root: string,
+  { include, exclude, followSymlinks = false }: FolderOptions,
+): { files: string[]; skipped: string[] } {
   const matches = (patterns: readonly string[] | undefined, otherwise: boolean): Matcher => {
     if (patterns === undefined) return () => otherwise;
     const make = part("picomatch") as (patterns: readonly string[], options: { dot: boolean }) => Matcher;
@@ -78,7 +89,11 @@ function kindOf(entry: Dirent, path: string, followSymlinks: boolean): "file" | 
 }
 
 /** What is said of a folder of which something is left out, or everything. */
-export function leftOut({ include, exclude }: FolderOptions, files: readonly string[], skipped: readonly string[]): string | undefined {
+export function leftOut(
+  { include, exclude }: FolderOptions,
+  files: readonly string[],
+  skipped: readonly string[],
+): string | undefined {
   if (skipped.length > 0) {
     const shown = `${skipped.slice(0, MOST_SHOWN).join(", ")}${skipped.length > MOST_SHOWN ? " and more" : ""}`;
     return `${counted(skipped.length, "link or special file is", "links and special files are")} left out: ${shown}; links are followed with { followSymlinks: true }`;

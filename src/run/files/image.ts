@@ -1,17 +1,23 @@
 import { types } from "node:util";
-import { PulseError } from "../../errors.js";
-import { load } from "../../loading.js";
-import { shownValue } from "../../wrong-input.js";
-import type { MetricOptions } from "../metric-value.js";
+import { PulseError } from "../../base/errors.js";
+import { load } from "../../base/loading.js";
+import { shownValue } from "../../base/wrong-input.js";
+import type { MetricOptions } from "../verbs/metric-value.js";
 
-/** An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole numbers from 0 to 255; of float arrays 0 to 1. */
+/**
+ * An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole
+ * numbers from 0 to 255; of float arrays 0 to 1.
+ */
 export interface PixelImage {
   readonly width: number;
   readonly height: number;
   readonly data: ArrayLike<number>;
 }
 
-/** An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas, sharp). */
+/**
+ * An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas,
+ * sharp).
+ */
 export type ImageSource =
   | ArrayBufferView
   | ArrayBuffer
@@ -41,7 +47,9 @@ export interface Pixels {
 export function pixelsOf({ width, height, data }: PixelImage): Pixels {
   const wrong = (what: string): PulseError => new PulseError("INVALID_VALUE", `logImage: ${what}.`);
   if (!isLength(width) || !isLength(height))
-    throw wrong(`width and height must be whole numbers, 1 or more; got ${shownValue(width)} and ${shownValue(height)}`);
+    throw wrong(
+      `width and height must be whole numbers, 1 or more; got ${shownValue(width)} and ${shownValue(height)}`,
+    );
   const channels = data.length / (width * height);
   if (channels !== 1 && channels !== 3 && channels !== 4)
     throw wrong(
@@ -76,7 +84,8 @@ export function thumbnail(image: Pixels): Pixels {
       for (let channel = 0; channel < channels; channel++) {
         let sum = 0;
         for (let row = top; row < bottom; row++)
-          for (let column = left; column < right; column++) sum += data[(row * width + column) * channels + channel] as number;
+          for (let column = left; column < right; column++)
+            sum += data[(row * width + column) * channels + channel] as number;
         small[(y * toWidth + x) * channels + channel] = Math.round(sum / ((bottom - top) * (right - left)));
       }
     }
@@ -102,7 +111,12 @@ export function png({ width, height, channels, data }: Pixels): Uint8Array {
   const line = width * channels;
   const lines = Buffer.alloc((line + 1) * height); // each begins with its filter: none
   for (let y = 0; y < height; y++) lines.set(data.subarray(y * line, (y + 1) * line), y * (line + 1) + 1);
-  const parts = [Buffer.from(SIGNATURE), chunk("IHDR", header), chunk("IDAT", zlib().deflateSync(lines)), chunk("IEND", Buffer.alloc(0))];
+  const parts = [
+    Buffer.from(SIGNATURE),
+    chunk("IHDR", header),
+    chunk("IDAT", zlib().deflateSync(lines)),
+    chunk("IEND", Buffer.alloc(0)),
+  ];
   return Buffer.concat(parts);
 }
 
@@ -135,17 +149,27 @@ interface Sharp {
 /** A copy of bytes; undefined for what is none. */
 export function copyOf(bytes: unknown): Uint8Array | undefined {
   if (types.isAnyArrayBuffer(bytes)) return new Uint8Array(bytes.slice(0));
-  return ArrayBuffer.isView(bytes) ? Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)) : undefined;
+  return ArrayBuffer.isView(bytes)
+    ? Uint8Array.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    : undefined;
 }
 
 /** A key of images, as MLflow's UI reads it back from their names. */
 export function checkImageKey(key: unknown): string {
   if (typeof key === "string" && /^[a-zA-Z0-9_\-./ ]+$/.test(key)) return key;
-  throw new PulseError("INVALID_VALUE", `logImage: key must be letters, digits, and _ - . / or space; got ${shownValue(key)}.`);
+  throw new PulseError(
+    "INVALID_VALUE",
+    `logImage: key must be letters, digits, and _ - . / or space; got ${shownValue(key)}.`,
+  );
 }
 
 /** The two files of an image in the grid of MLflow's UI, which reads key, step and time from their names. */
-export function gridPaths(key: string, step: number, timestamp: number, id: string): { image: string; thumbnail: string } {
+export function gridPaths(
+  key: string,
+  step: number,
+  timestamp: number,
+  id: string,
+): { image: string; thumbnail: string } {
   const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
   const name = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${timestamp}+${uuid}`;
   return { image: `${name}.png`, thumbnail: `${name}+compressed.webp` };

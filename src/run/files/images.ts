@@ -1,9 +1,9 @@
 import { types } from "node:util";
-import { PulseError } from "../../errors.js";
-import { shownValue } from "../../wrong-input.js";
-import { Steps } from "../steps.js";
-import { integerOf, type Place, warnAt } from "../values.js";
-import { metricOptions } from "../verb-arguments.js";
+import { PulseError } from "../../base/errors.js";
+import { shownValue } from "../../base/wrong-input.js";
+import { Steps } from "../metrics/steps.js";
+import { integerOf, type Place, warnAt } from "../verbs/values.js";
+import { metricOptions } from "../verbs/verb-arguments.js";
 import {
   checkImageKey,
   copyOf,
@@ -50,7 +50,8 @@ export class RunImages {
   }
 
   /**
-   * Logs one into the grid: the image, and a thumbnail, without which the UI shows a broken one. `shown` is called when it is there.
+   * Logs one into the grid: the image, and a thumbnail, without which the UI shows a broken one. `shown` is called when
+   * it is there.
    * @throws PulseError `INVALID_VALUE` for what is no image, or no key.
    */
   intoGrid(image: ImageSource, options: ImageOptions, shown: () => void): void {
@@ -67,7 +68,8 @@ export class RunImages {
       host.clock.id(),
     );
     this.#take(image, paths.image, (bytes, pixels) => {
-      if (!isImageFile(bytes)) throw new PulseError("INVALID_VALUE", "logImage: the bytes must be a PNG, JPEG, GIF or WebP file.");
+      if (!isImageFile(bytes))
+        throw new PulseError("INVALID_VALUE", "logImage: the bytes must be a PNG, JPEG, GIF or WebP file.");
       upload(paths.image, bytes);
       const small = async (): Promise<void> => upload(paths.thumbnail, await smaller(bytes));
       shown();
@@ -78,7 +80,10 @@ export class RunImages {
   /** Gives an image's bytes to `taken`, at once where they are there. */
   #take(image: ImageSource, path: string, taken: (bytes: Uint8Array, pixels?: Pixels) => unknown): void {
     if (typeof image === "string")
-      throw new PulseError("INVALID_VALUE", `logImage takes bytes or pixels, not a path: readFileSync(${shownValue(image)}) gives bytes.`);
+      throw new PulseError(
+        "INVALID_VALUE",
+        `logImage takes bytes or pixels, not a path: readFileSync(${shownValue(image)}) gives bytes.`,
+      );
     const bytes = copyOf(image);
     if (bytes !== undefined) taken(bytes);
     else if (typeof (image as { toBuffer?: unknown } | null)?.toBuffer === "function") {
@@ -88,7 +93,10 @@ export class RunImages {
     } else if (typeof image === "object" && image !== null && "data" in image) {
       const pixels = pixelsOf(image);
       if (!/\.png$/i.test(path))
-        throw new PulseError("INVALID_VALUE", `logImage stores pixels as PNG: the name must end in .png, got ${shownValue(path)}.`);
+        throw new PulseError(
+          "INVALID_VALUE",
+          `logImage stores pixels as PNG: the name must end in .png, got ${shownValue(path)}.`,
+        );
       taken(png(pixels), pixels);
     } else
       throw new PulseError(
@@ -112,7 +120,8 @@ export class RunImages {
 
 function bytesOf(made: unknown): Uint8Array {
   const bytes = copyOf(made);
-  if (bytes === undefined) throw new PulseError("INVALID_VALUE", `logImage: toBuffer() gave ${shownValue(made)}, not bytes.`);
+  if (bytes === undefined)
+    throw new PulseError("INVALID_VALUE", `logImage: toBuffer() gave ${shownValue(made)}, not bytes.`);
   return bytes;
 }
 

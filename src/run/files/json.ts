@@ -1,11 +1,14 @@
 import { types } from "node:util";
-import { isSecretKey, REDACTED } from "../../capture/redact.js";
-import type { RunHost } from "../run-host.js";
+import { isSecretKey, REDACTED } from "../../base/text/redact.js";
+import type { RunHost } from "../verbs/run-host.js";
 
 /** How deep a value may be nested. */
 const MAX_DEPTH = 100;
 
-/** What may be the name of a secret at the head of a pair, before it in a list of arguments, and under which key names stand in records. */
+/**
+ * What may be the name of a secret at the head of a pair, before it in a list of arguments, and under which key names
+ * stand in records.
+ */
 const NAME = /^-{0,2}[A-Za-z][\w.-]{0,200}$/;
 const FLAG = /^--?[A-Za-z][\w.-]{0,200}$/;
 const NAMING = /^(?:name|key|header|field|variable)$/i;
@@ -20,11 +23,16 @@ export interface Plain {
 }
 
 /**
- * Gives of a value what JSON can hold, as Python's client writes it: what JSON lacks by its text. Keys that name secrets lose their values,
- * unless `whole`. `key`: the name it stands under. `numbers`: NaN and the infinities stay, for who can write them.
+ * Gives of a value what JSON can hold, as Python's client writes it: what JSON lacks by its text. Keys that name
+ * secrets lose their values, unless `whole`. `key`: the name it stands under. `numbers`: NaN and the infinities stay,
+ * for who can write them.
  * @throws what the value's own getters and `toJSON` throw; RangeError for one that is nested too deep.
  */
-export function plainOf(host: RunHost, value: unknown, options: { key?: string; whole?: boolean; numbers?: boolean } = {}): Plain {
+export function plainOf(
+  host: RunHost,
+  value: unknown,
+  options: { key?: string; whole?: boolean; numbers?: boolean } = {},
+): Plain {
   const { key = "", whole = false, numbers = false } = options;
   const plain = new PlainValue(host, whole || host.config.redact === false, numbers);
   const made = plain.of(key, value, []) ?? null;
@@ -92,7 +100,10 @@ class PlainValue {
     if (typeof toJSON === "function") return this.of(key, toJSON.call(value, key), inside);
     if (types.isMap(value)) return this.#entries(value, inside);
     if (Array.isArray(value) || types.isSet(value) || isNumbers(value))
-      return Array.from(value as Iterable<unknown>, (each, i) => this.of(this.#nameIn(value, i) ?? key, each, inside) ?? null);
+      return Array.from(
+        value as Iterable<unknown>,
+        (each, i) => this.of(this.#nameIn(value, i) ?? key, each, inside) ?? null,
+      );
     return this.#entries(Object.entries(value), inside);
   }
 
@@ -105,10 +116,15 @@ class PlainValue {
     return typeof list[i] === "string" && isSecretKey(name, list[i]) ? name : undefined;
   }
 
-  /** The name of a secret that stands beside its value: `{ name: "password", value: "…" }`, as in lists of headers and variables. */
+  /**
+   * The name of a secret that stands beside its value: `{ name: "password", value: "…" }`, as in lists of headers and
+   * variables.
+   */
   #nameBeside(entries: readonly [unknown, unknown][], value: unknown): string | undefined {
     if (this.#whole || typeof value !== "string") return undefined;
-    const name = entries.find(([key, named]) => typeof named === "string" && NAMING.test(String(key)))?.[1] as string | undefined;
+    const name = entries.find(([key, named]) => typeof named === "string" && NAMING.test(String(key)))?.[1] as
+      | string
+      | undefined;
     return name !== undefined && isSecretKey(name, value) ? name : undefined;
   }
 

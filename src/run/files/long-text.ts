@@ -1,7 +1,7 @@
 import { artifactPath } from "../../artifacts/paths.js";
-import { bounded, MAX_TEXT } from "../../capture/text.js";
+import { bounded, MAX_TEXT } from "../../base/text/text.js";
 import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
-import { type Place, redactedText } from "../values.js";
+import { type Place, redactedText } from "../verbs/values.js";
 
 /** Most characters that are stored: to look for secrets in more would hold others up. */
 const MOST = 100_000;
@@ -20,10 +20,17 @@ export function longTextFile({ host }: Place, name: string): string | undefined 
 }
 
 /**
- * Stores a param or stack, too long for MLflow, as a file: its `text` without secrets, or what `value` has beyond that, which is looked through for
- * secrets when this turn is over.
+ * Stores a param or stack, too long for MLflow, as a file: its `text` without secrets, or what `value` has beyond that,
+ * which is looked through for secrets when this turn is over.
  */
-export function keepLongText(place: Place, log: RunBuffer, file: string | undefined, key: string, value: unknown, text: string): void {
+export function keepLongText(
+  place: Place,
+  log: RunBuffer,
+  file: string | undefined,
+  key: string,
+  value: unknown,
+  text: string,
+): void {
   if (file === undefined) return;
   const { recorder } = place.host;
   if (typeof value !== "string" || value.length <= MAX_TEXT) recorder.upload(log, file, Buffer.from(text));

@@ -1,4 +1,4 @@
-import { load, locate } from "../../loading.js";
+import { load, locate } from "../../base/loading.js";
 import type { Table } from "./table.js";
 
 interface Writer {
@@ -33,7 +33,10 @@ function typeOf(values: readonly unknown[]): "BOOLEAN" | "INT32" | "DOUBLE" | "S
   if (kinds.size !== 1) return "STRING";
   if (kinds.has("boolean")) return "BOOLEAN";
   if (!kinds.has("number")) return "STRING";
-  return values.every((value) => value === null || (Number.isInteger(value) && Math.abs(value as number) < 2 ** 31)) ? "INT32" : "DOUBLE";
+  return values.every((value) => value === null || (Number.isInteger(value) && Math.abs(value as number) < 2 ** 31))
+    ? "INT32"
+    : "DOUBLE";
 }
 
-const textOf = (value: unknown): string | null => (value === null || typeof value === "string" ? value : JSON.stringify(value));
+const textOf = (value: unknown): string | null =>
+  value === null || typeof value === "string" ? value : JSON.stringify(value);

@@ -1,6 +1,6 @@
 import { types } from "node:util";
-import { PulseError } from "../../errors.js";
-import { shownValue } from "../../wrong-input.js";
+import { PulseError } from "../../base/errors.js";
+import { shownValue } from "../../base/wrong-input.js";
 
 /** Rows, or columns under their names; a record of single values is one row. */
 export type TableRows = readonly object[] | object;
@@ -34,7 +34,10 @@ export class Table {
   behind(stored: unknown): Table {
     const { columns, data } = Object(stored) as { columns?: unknown; data?: unknown };
     const isTable =
-      Array.isArray(columns) && columns.every((name) => typeof name === "string") && Array.isArray(data) && data.every(Array.isArray);
+      Array.isArray(columns) &&
+      columns.every((name) => typeof name === "string") &&
+      Array.isArray(data) &&
+      data.every(Array.isArray);
     if (!isTable) throw new Error("it is no table");
     const whole = new Table();
     const add = (names: readonly string[], rows: readonly (readonly unknown[])[]): void =>
@@ -61,7 +64,9 @@ export class Table {
     const { length } = this.columns;
     return {
       columns: this.columns,
-      data: this.rows.map((row) => (row.length < length ? [...row, ...new Array(length - row.length).fill(null)] : row)),
+      data: this.rows.map((row) =>
+        row.length < length ? [...row, ...new Array(length - row.length).fill(null)] : row,
+      ),
     };
   }
 }
@@ -76,7 +81,8 @@ export function checkTablePath(path: string): string {
       "INVALID_VALUE",
       `Table ${shownValue(path)} has one of " ' , : [ ] { } in its name, with which MLflow does not find it.`,
     );
-  if (!/\.(json|parquet)$/.test(path)) throw new PulseError("INVALID_VALUE", `Table ${shownValue(path)} must end in .json or .parquet.`);
+  if (!/\.(json|parquet)$/.test(path))
+    throw new PulseError("INVALID_VALUE", `Table ${shownValue(path)} must end in .json or .parquet.`);
   return path;
 }
 
@@ -92,13 +98,22 @@ const isColumn = (value: unknown): value is ArrayLike<unknown> =>
 
 /** The rows of columns. */
 function rowsOf(columns: Record<string, unknown>): [string, unknown][][] {
-  if (typeof columns !== "object" || columns === null || types.isPromise(columns) || types.isMap(columns) || Symbol.iterator in columns)
+  if (
+    typeof columns !== "object" ||
+    columns === null ||
+    types.isPromise(columns) ||
+    types.isMap(columns) ||
+    Symbol.iterator in columns
+  )
     throw new PulseError("INVALID_VALUE", `logTable needs rows or columns, got ${shownValue(columns)}.`);
   const entries = Object.entries(columns);
   if (!entries.some(([, value]) => isColumn(value))) return [entries];
   const lengths = entries.map(([name, value]) => {
     if (!isColumn(value))
-      throw new PulseError("INVALID_VALUE", `logTable needs lists as columns, ${JSON.stringify(name)} is ${shownValue(value)}.`);
+      throw new PulseError(
+        "INVALID_VALUE",
+        `logTable needs lists as columns, ${JSON.stringify(name)} is ${shownValue(value)}.`,
+      );
     return value.length;
   });
   const odd = lengths.findIndex((length) => length !== lengths[0]);
@@ -109,5 +124,7 @@ function rowsOf(columns: Record<string, unknown>): [string, unknown][][] {
       `logTable needs columns of one length: ${JSON.stringify(first)} has ${lengths[0]} values, ${JSON.stringify(other)} ${lengths[odd]}.`,
     );
   }
-  return Array.from({ length: lengths[0] ?? 0 }, (_, i) => entries.map(([name, value]) => [name, (value as ArrayLike<unknown>)[i]]));
+  return Array.from({ length: lengths[0] ?? 0 }, (_, i) =>
+    entries.map(([name, value]) => [name, (value as ArrayLike<unknown>)[i]]),
+  );
 }

@@ -1,4 +1,4 @@
-import { messageOf, type PulseErrorCode } from "../../errors.js";
+import { messageOf, type PulseErrorCode } from "../../base/errors.js";
 import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
 import type { Recorder } from "../../recorder/recorder.js";
 import { jsonText } from "./json.js";
@@ -58,7 +58,11 @@ export class RunTables {
 
   #asJson(path: string): string {
     const other = path.replace(/parquet$/, "json");
-    this.#options.warn("PACKAGE_MISSING", `logTable: Parquet needs hyparquet-writer; the table is stored as ${other}`, "parquet");
+    this.#options.warn(
+      "PACKAGE_MISSING",
+      `logTable: Parquet needs hyparquet-writer; the table is stored as ${other}`,
+      "parquet",
+    );
     return other;
   }
 
@@ -119,7 +123,10 @@ class GrowingTable {
     return parquetOf(this.rows);
   }
 
-  /** Reads the stored one, whose rows come first. Where that cannot be had, the new rows are a table of their own: none is written over. */
+  /**
+   * Reads the stored one, whose rows come first. Where that cannot be had, the new rows are a table of their own: none
+   * is written over.
+   */
   #lookUp(): Promise<void> {
     const { recorder, log, id, newId, warn } = this.#options;
     const path = this.#path;
@@ -134,8 +141,13 @@ class GrowingTable {
     return recorder.during(lookUp, (error) => {
       this.#path = path.replace(/(?=\.\w+$)/, `-${newId().slice(0, 8)}`);
       this.#known = true;
-      const why = error === undefined ? "was not read before the program ended" : `cannot be read (${messageOf(error)})`;
-      warn("ARTIFACT_UNREADABLE", `Table ${JSON.stringify(path)} of run ${id} ${why}; the new rows are in ${this.#path}`, path);
+      const why =
+        error === undefined ? "was not read before the program ended" : `cannot be read (${messageOf(error)})`;
+      warn(
+        "ARTIFACT_UNREADABLE",
+        `Table ${JSON.stringify(path)} of run ${id} ${why}; the new rows are in ${this.#path}`,
+        path,
+      );
       this.#record();
     });
   }

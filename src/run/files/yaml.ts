@@ -1,4 +1,4 @@
-import { part } from "../../loading.js";
+import { part } from "../../base/loading.js";
 
 interface Yaml {
   stringify(value: unknown, options: object): string;
@@ -28,7 +28,8 @@ const MISREAD = {
   tag: "tag:yaml.org,2002:str",
   default: true,
   test: /^(?!)/,
-  identify: (value: unknown): boolean => typeof value === "string" && (value === "=" || value === "<<" || value.search(UNREADABLE) >= 0),
+  identify: (value: unknown): boolean =>
+    typeof value === "string" && (value === "=" || value === "<<" || value.search(UNREADABLE) >= 0),
   resolve: String,
   stringify: ({ value }: { value: unknown }): string =>
     JSON.stringify(value).replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`),

@@ -1,5 +1,5 @@
-import { wellFormed } from "../../capture/keys.js";
-import type { Metric } from "../../entities.js";
+import type { Metric } from "../../base/entities.js";
+import { wellFormed } from "../../base/text/keys.js";
 import type { Items } from "../../http/answers.js";
 import { refusal } from "../../http/failure.js";
 
@@ -17,14 +17,20 @@ export interface Batch {
 /** The `log-batch` requests of a change: as few as MLflow's limits and `maxBytes` allow. */
 export function batches(runId: string, { params, tags, metrics }: Items, maxBytes: number): Batch[] {
   const made: Batch[] = [];
-  const fresh = () => ({ params: [] as Items["params"][number][], tags: [] as Items["tags"][number][], metrics: [] as Metric[] });
+  const fresh = () => ({
+    params: [] as Items["params"][number][],
+    tags: [] as Items["tags"][number][],
+    metrics: [] as Metric[],
+  });
   let items = fresh();
   const texts = { params: [] as string[], tags: [] as string[], metrics: [] as string[] };
   let count = 0;
   let bytes = 0;
   const flush = (): void => {
     if (count === 0) return;
-    const parts = Object.entries(texts).flatMap(([name, list]) => (list.length > 0 ? [`"${name}":[${list.join(",")}]`] : []));
+    const parts = Object.entries(texts).flatMap(([name, list]) =>
+      list.length > 0 ? [`"${name}":[${list.join(",")}]`] : [],
+    );
     made.push({ body: `{"run_id":${JSON.stringify(runId)},${parts.join(",")}}`, items });
     for (const list of Object.values(texts)) list.length = 0;
     items = fresh();
@@ -61,7 +67,8 @@ function point({ key, value, timestamp, step }: Metric): string {
 }
 
 /**
- * Servers read on after a number they cannot take as if nothing had happened, and lose the rest of the body: nothing of that kind is sent.
+ * Servers read on after a number they cannot take as if nothing had happened, and lose the rest of the body: nothing of
+ * that kind is sent.
  * @throws Failure `rejected` for what is no integer.
  */
 export function integer(value: number, what: string): number {

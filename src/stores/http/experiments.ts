@@ -1,6 +1,6 @@
-import { wellFormed } from "../../capture/keys.js";
-import { type ExperimentRef, experimentLabel } from "../../entities.js";
-import { MlflowError, type PulseError } from "../../errors.js";
+import { type ExperimentRef, experimentLabel } from "../../base/entities.js";
+import { MlflowError, type PulseError } from "../../base/errors.js";
+import { wellFormed } from "../../base/text/keys.js";
 import { Failure, refusal, refusedAs } from "../../http/failure.js";
 import { record, text } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
@@ -49,7 +49,10 @@ export class Experiments {
     if (this.#byRun.size > MOST_RUNS) this.#byRun.delete(this.#byRun.keys().next().value as string);
   }
 
-  /** The experiment a run is in; undefined where that cannot be told: there is no such run, it was deleted, or these credentials may not see it. */
+  /**
+   * The experiment a run is in; undefined where that cannot be told: there is no such run, it was deleted, or these
+   * credentials may not see it.
+   */
   async #idOfRuns(runId: string): Promise<string | undefined> {
     const known = this.#byRun.get(runId);
     if (known !== undefined) return known;
@@ -70,10 +73,12 @@ export class Experiments {
     const id = await this.#getOrCreate(wellFormed(ref.name));
     if (ref.tags === undefined || this.#tagged.get(ref.name) === ref) return id;
     for (const { key, value } of ref.tags)
-      await this.#api.post("experiments/set-experiment-tag", { experiment_id: id, key, value }).catch((error: unknown) => {
-        // Who may log runs may not always describe the experiment, and nothing is to wait for that.
-        if (!(error instanceof Failure && (error.kind === "denied" || error.kind === "rejected"))) throw error;
-      });
+      await this.#api
+        .post("experiments/set-experiment-tag", { experiment_id: id, key, value })
+        .catch((error: unknown) => {
+          // Who may log runs may not always describe the experiment, and nothing is to wait for that.
+          if (!(error instanceof Failure && (error.kind === "denied" || error.kind === "rejected"))) throw error;
+        });
     if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(ref.name, ref);
     return id;
   }
@@ -96,7 +101,9 @@ export class Experiments {
 
   async #byName(name: string): Promise<string | undefined> {
     try {
-      const experiment = record((await this.#api.get("experiments/get-by-name", { experiment_name: name }))["experiment"]);
+      const experiment = record(
+        (await this.#api.get("experiments/get-by-name", { experiment_name: name }))["experiment"],
+      );
       const id = text(experiment?.["experiment_id"]);
       if (id === undefined) throw this.#api.incomplete("experiments/get-by-name");
       if (experiment?.["lifecycle_stage"] === "deleted") throw deletedExperiment({ name });

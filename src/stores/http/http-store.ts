@@ -1,7 +1,7 @@
-import { systemClock } from "../../clock.js";
+import { systemClock } from "../../base/clock.js";
 import type { ServerSettings } from "../../config/server.js";
+import type { Finding, ProbeOptions } from "../../contracts/tracking-store.js";
 import { MlflowApi } from "../../http/mlflow-api.js";
-import type { Finding, ProbeOptions } from "../tracking-store.js";
 import { RestStore } from "./rest-store.js";
 
 /** An MLflow server as a store, spoken to by requests of our own. */

@@ -1,10 +1,10 @@
-import { wellFormed } from "../../capture/keys.js";
-import type { DatasetInput } from "../../entities.js";
-import { MlflowError, PulseError } from "../../errors.js";
+import type { DatasetInput } from "../../base/entities.js";
+import { MlflowError, PulseError } from "../../base/errors.js";
+import { wellFormed } from "../../base/text/keys.js";
+import type { RefusedItems } from "../../contracts/tracking-store.js";
 import { Failure, refusedAs } from "../../http/failure.js";
 import { list, record } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
-import type { RefusedItems } from "../tracking-store.js";
 import { isAboutItems } from "./refused-items.js";
 
 const CALL = "runs/log-inputs";
@@ -13,7 +13,10 @@ const MAX_BODY = 900_000;
 const NOT_FOUND = 404;
 const TOO_LARGE = 413;
 
-/** Sends the dataset inputs of a run that is there; those the server will never take are added to `refused`. Sent again, MLflow keeps the first. */
+/**
+ * Sends the dataset inputs of a run that is there; those the server will never take are added to `refused`. Sent again,
+ * MLflow keeps the first.
+ */
 export async function logInputs(
   api: TrackingApi,
   uri: string,
@@ -39,7 +42,9 @@ export async function logInputs(
 
 /** Whether a run uses datasets, where something has only looked like MLflow's answer. */
 async function hasInputs(api: TrackingApi, runId: string, inputs: readonly DatasetInput[]): Promise<boolean> {
-  const found = list(record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["inputs"])?.["dataset_inputs"]);
+  const found = list(
+    record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["inputs"])?.["dataset_inputs"],
+  );
   const there = found.map((each) => record(each["dataset"]));
   return inputs.every(({ name, digest }) =>
     there.some((dataset) => dataset?.["name"] === wellFormed(name) && dataset["digest"] === wellFormed(digest)),
@@ -50,7 +55,14 @@ async function hasInputs(api: TrackingApi, runId: string, inputs: readonly Datas
 async function reasonOf(error: unknown, api: TrackingApi, runId: string): Promise<string | undefined> {
   const why = refusedAs(error);
   if (why?.httpStatus === TOO_LARGE || isAboutItems(why)) return why.message;
-  if (!(error instanceof Failure && error.error instanceof MlflowError && error.error.httpStatus === NOT_FOUND && error.kind === "away"))
+  if (
+    !(
+      error instanceof Failure &&
+      error.error instanceof MlflowError &&
+      error.error.httpStatus === NOT_FOUND &&
+      error.kind === "away"
+    )
+  )
     return undefined;
   // A gateway may answer so for everything: it is the server's word only when it knows the run.
   await api.get("runs/get", { run_id: runId });

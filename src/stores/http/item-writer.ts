@@ -1,9 +1,9 @@
-import type { MlflowError } from "../../errors.js";
+import type { MlflowError } from "../../base/errors.js";
+import { refusedTags } from "../../contracts/refused-tags.js";
+import type { RefusedItems } from "../../contracts/tracking-store.js";
 import { type Items, logBatch } from "../../http/answers.js";
 import { Failure, refusedAs } from "../../http/failure.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
-import { refusedTags } from "../refused-tags.js";
-import type { RefusedItems } from "../tracking-store.js";
 import { type Batch, batches } from "./batches.js";
 import type { LateRequests } from "./late-requests.js";
 import { remedyFor } from "./refused-batch.js";
@@ -21,7 +21,12 @@ export class ItemWriter {
   readonly #finder: RefusedItemsFinder;
   #maxBytes = MAX_BYTES;
 
-  constructor(api: TrackingApi, uri: string, late: LateRequests, runFailure: (error: unknown, runId: string) => unknown) {
+  constructor(
+    api: TrackingApi,
+    uri: string,
+    late: LateRequests,
+    runFailure: (error: unknown, runId: string) => unknown,
+  ) {
     this.#api = api;
     this.#late = late;
     this.#runFailure = runFailure;
@@ -29,8 +34,8 @@ export class ItemWriter {
   }
 
   /**
-   * Sends items; gives the params that have another value already, and adds what the server will never take to `refused`: tags of the run
-   * say so.
+   * Sends items; gives the params that have another value already, and adds what the server will never take to
+   * `refused`: tags of the run say so.
    */
   async log(runId: string, all: Items, refused: RefusedItems[]): Promise<readonly string[] | undefined> {
     const found: RefusedItems[] = [];
@@ -51,11 +56,18 @@ export class ItemWriter {
   }
 
   /** Does what can be done about a batch that failed. */
-  async #mend(runId: string, items: Items, most: number, error: unknown, refused: RefusedItems[]): Promise<readonly string[] | undefined> {
+  async #mend(
+    runId: string,
+    items: Items,
+    most: number,
+    error: unknown,
+    refused: RefusedItems[],
+  ): Promise<readonly string[] | undefined> {
     const failure = this.#runFailure(error, runId);
     if (failure !== error) throw failure; // the run itself is not there
     const remedy = await remedyFor(error, this.#api, runId, items).catch((why: unknown) => {
-      throw this.#runFailure(why, runId); // the run itself may not be there, which a server says only behind what it refuses
+      // The run itself may not be there, which a server says only behind what it refuses
+      throw this.#runFailure(why, runId);
     });
     if (remedy?.kind === "conflict") return remedy.params;
     if (remedy?.kind === "rest") return this.log(runId, remedy.items, refused);
@@ -65,7 +77,11 @@ export class ItemWriter {
     }
     const why = refusedAs(error);
     // A batch of nothing tells whether it is the items at all.
-    if (!isAboutItems(why) || (await this.#refusal(runId, [{ body: JSON.stringify({ run_id: runId }), items: NOTHING }]))) throw error;
+    if (
+      !isAboutItems(why) ||
+      (await this.#refusal(runId, [{ body: JSON.stringify({ run_id: runId }), items: NOTHING }]))
+    )
+      throw error;
     await this.#finder.find(items, why, (some) => this.#refusal(runId, batches(runId, some, this.#maxBytes)), refused);
     return undefined;
   }

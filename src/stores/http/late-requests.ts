@@ -1,14 +1,17 @@
-import type { Tag } from "../../entities.js";
+import type { Tag } from "../../base/entities.js";
+import type { RunEnd, StoredIds } from "../../contracts/tracking-store.js";
 import { deleteRun, logBatch } from "../../http/answers.js";
 import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
-import type { RunEnd, StoredIds } from "../tracking-store.js";
 
 /** The tag by which a run is found whose creation nobody heard back from. */
 export const RUN_KEY_TAG = "pulse.run_key";
 
-/** When one looks after a run once more, in milliseconds after its end; and a last time when no request can be under way any more. */
+/**
+ * When one looks after a run once more, in milliseconds after its end; and a last time when no request can be under way
+ * any more.
+ */
 const LOOKS_MS = [1_000, 5_000];
 /** The least time between an end and the last look when the store is closed, and how long that look may take. */
 const CLOSING_AFTER_MS = 700;
@@ -30,8 +33,9 @@ interface Doubtful {
 }
 
 /**
- * What requests leave behind that the server executes after they were given up and repeated: a creation makes a twin, which carries the
- * same key; a batch undoes tags that were overwritten meanwhile. (Metrics, params and ends may come as often as they like.)
+ * What requests leave behind that the server executes after they were given up and repeated: a creation makes a twin,
+ * which carries the same key; a batch undoes tags that were overwritten meanwhile. (Metrics, params and ends may come
+ * as often as they like.)
  */
 export class LateRequests {
   readonly #api: TrackingApi;
@@ -130,13 +134,18 @@ export class LateRequests {
     if (ids === undefined) {
       const found = await this.findOnly(experimentId, runKey);
       if (found === undefined) return;
-      const answer = await this.#api.post("runs/update", { run_id: found.runId, status: end?.status, end_time: end?.endTime });
+      const answer = await this.#api.post("runs/update", {
+        run_id: found.runId,
+        status: end?.status,
+        end_time: end?.endTime,
+      });
       if (record(answer["run_info"]) === undefined) throw this.#api.incomplete("runs/update");
       return;
     }
     if (ids.recreated) await this.removeTwins(runKey, ids);
     const tags = [...(this.#tags.get(ids.runId) ?? [])].map(([key, value]) => ({ key, value })).slice(0, 100);
-    if (tags.length > 0) await logBatch(this.#api, ids.runId, { run_id: ids.runId, tags }, { metrics: [], params: [], tags });
+    if (tags.length > 0)
+      await logBatch(this.#api, ids.runId, { run_id: ids.runId, tags }, { metrics: [], params: [], tags });
   }
 
   async #carriers(experimentId: string, runKey: string): Promise<string[]> {
@@ -144,20 +153,29 @@ export class LateRequests {
     // Nothing found and further fields, as something in between adds them to true answers, too?
     const there = async (foreign: string): Promise<boolean> => {
       const { experiment, ...others } = await this.#api.get("experiments/get", { experiment_id: experimentId });
-      return text(record(experiment)?.["experiment_id"]) === experimentId && Object.keys(others).sort().join() === foreign;
+      return (
+        text(record(experiment)?.["experiment_id"]) === experimentId && Object.keys(others).sort().join() === foreign
+      );
     };
-    const answer = await this.#api.post("runs/search", { experiment_ids: [experimentId], filter, max_results: 100 }, there);
+    const answer = await this.#api.post(
+      "runs/search",
+      { experiment_ids: [experimentId], filter, max_results: 100 },
+      there,
+    );
     const carriers = list(answer["runs"]).flatMap((run) => {
       const [info, data] = [record(run["info"]), record(run["data"])];
       const id = text(info?.["run_id"]);
       const holds = list(data?.["metrics"]).length + list(data?.["params"]).length + list(data?.["tags"]).length;
       return id === undefined ? [] : [{ id, ended: info?.["status"] === "RUNNING" ? 0 : 1, holds }];
     });
-    return carriers.sort((a, b) => b.ended - a.ended || b.holds - a.holds || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
+    return carriers
+      .sort((a, b) => b.ended - a.ended || b.holds - a.holds || (a.id < b.id ? -1 : 1))
+      .map(({ id }) => id);
   }
 }
 
-const isFinal = (error: unknown): boolean => error instanceof Failure && (error.kind === "rejected" || error.kind === "denied");
+const isFinal = (error: unknown): boolean =>
+  error instanceof Failure && (error.kind === "rejected" || error.kind === "denied");
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));

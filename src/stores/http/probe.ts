@@ -1,15 +1,18 @@
-import { systemClock } from "../../clock.js";
-import { LIMITS } from "../../entities.js";
+import { systemClock } from "../../base/clock.js";
+import { LIMITS } from "../../base/text/limits.js";
+import { problem } from "../../contracts/finding.js";
+import { type Finding, NO_CHANGE, type ProbeOptions } from "../../contracts/tracking-store.js";
 import type { ServerFacts } from "../../http/mlflow-api.js";
-import { problem } from "../finding.js";
-import { type Finding, NO_CHANGE, type ProbeOptions } from "../tracking-store.js";
 import type { HttpStore } from "./http-store.js";
 
 const CLOCK_TOLERANCE_MS = 5_000;
 const LATENCY_SAMPLES = 5;
 const SLOW_MS = 500;
 
-/** Looks at a server: whether it answers and accepts the credentials, its version, speed and clock; `runKey` names the run that is written. */
+/**
+ * Looks at a server: whether it answers and accepts the credentials, its version, speed and clock; `runKey` names the
+ * run that is written.
+ */
 export async function probeServer(store: HttpStore, { write }: ProbeOptions, runKey: string): Promise<Finding[]> {
   const findings = await look(store);
   return write ? [...findings, await dryWrite(store, runKey)] : findings;
@@ -61,7 +64,8 @@ function versionFinding(version: string | undefined): Omit<Finding, "what"> {
 
 function clockFindings({ clockSkewMs }: ServerFacts): Finding[] {
   if (clockSkewMs === undefined) return [];
-  if (Math.abs(clockSkewMs) <= CLOCK_TOLERANCE_MS) return [{ what: "clocks", verdict: "ok", detail: "the server's and ours agree" }];
+  if (Math.abs(clockSkewMs) <= CLOCK_TOLERANCE_MS)
+    return [{ what: "clocks", verdict: "ok", detail: "the server's and ours agree" }];
   return [
     {
       what: "clocks",
@@ -75,7 +79,14 @@ function clockFindings({ clockSkewMs }: ServerFacts): Finding[] {
 /** Writes a run of our own and takes it away again. */
 async function dryWrite(store: HttpStore, runKey: string): Promise<Finding> {
   const now = systemClock.now();
-  const create = { name: "doctor", startTime: now, userId: "pulse-mlflow", sourceTags: [], parentKey: undefined, resume: false };
+  const create = {
+    name: "doctor",
+    startTime: now,
+    userId: "pulse-mlflow",
+    sourceTags: [],
+    parentKey: undefined,
+    resume: false,
+  };
   const metrics = [{ key: "doctor", value: 1, timestamp: now, step: 0 }];
   const end = { status: "FINISHED", endTime: now } as const;
   const experiment = { name: "pulse-mlflow doctor" };
@@ -84,7 +95,11 @@ async function dryWrite(store: HttpStore, runKey: string): Promise<Finding> {
     return problem("dry write", outcome && "error" in outcome ? outcome.error : new Error("the server gave no run"));
   try {
     await store.api.post("runs/delete", { run_id: outcome.ids.runId });
-    return { what: "dry write", verdict: "ok", detail: `a run in experiment "${experiment.name}" was written, and deleted again` };
+    return {
+      what: "dry write",
+      verdict: "ok",
+      detail: `a run in experiment "${experiment.name}" was written, and deleted again`,
+    };
   } catch (error) {
     return problem("dry write", error);
   }

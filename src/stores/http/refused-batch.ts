@@ -1,5 +1,5 @@
-import { wellFormed } from "../../capture/keys.js";
-import { MlflowError } from "../../errors.js";
+import { MlflowError } from "../../base/errors.js";
+import { wellFormed } from "../../base/text/keys.js";
 import type { Items } from "../../http/answers.js";
 import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
@@ -15,14 +15,20 @@ export type Remedy =
   | { readonly kind: "rest"; readonly items: Items };
 
 /** Looks why a batch was refused; undefined when nothing but the refusal itself remains. */
-export async function remedyFor(error: unknown, api: TrackingApi, runId: string, items: Items): Promise<Remedy | undefined> {
+export async function remedyFor(
+  error: unknown,
+  api: TrackingApi,
+  runId: string,
+  items: Items,
+): Promise<Remedy | undefined> {
   if (!(error instanceof Failure) || !(error.error instanceof MlflowError)) return undefined;
   if (error.error.httpStatus === 413) return { kind: "smaller" };
   if (error.kind === "rejected" && items.params.length > 0) {
     const params = await conflicts(api, runId, items);
     return params.length > 0 ? { kind: "conflict", params } : undefined;
   }
-  // Servers before 3 take a point they have again, but not when it is NaN: they look for it by comparing, and NaN equals nothing.
+  // Servers before 3 take a point they have again, but not when it is NaN: they look for it by comparing, and NaN
+  // equals nothing.
   if (error.error.errorCode === "BAD_REQUEST" && items.metrics.some(({ value }) => Number.isNaN(value))) {
     const metrics = await withoutStoredNaN(api, runId, items);
     return metrics.length < items.metrics.length ? { kind: "rest", items: { ...items, metrics } } : undefined;
@@ -38,7 +44,9 @@ async function conflicts(api: TrackingApi, runId: string, { params }: Items): Pr
     const key = text(param["key"]);
     if (key !== undefined) stored.set(key, text(param["value"]) ?? "");
   }
-  return params.filter(({ key, value }) => (stored.get(wellFormed(key)) ?? wellFormed(value)) !== wellFormed(value)).map(({ key }) => key);
+  return params
+    .filter(({ key, value }) => (stored.get(wellFormed(key)) ?? wellFormed(value)) !== wellFormed(value))
+    .map(({ key }) => key);
 }
 
 async function withoutStoredNaN(api: TrackingApi, runId: string, { metrics }: Items): Promise<Items["metrics"]> {
@@ -48,5 +56,7 @@ async function withoutStoredNaN(api: TrackingApi, runId: string, { metrics }: It
       if (point["value"] === "NaN") stored.add(`${key} ${Number(point["timestamp"])} ${Number(point["step"] ?? 0)}`);
     }
   }
-  return metrics.filter(({ key, value, timestamp, step }) => !(Number.isNaN(value) && stored.has(`${key} ${timestamp} ${step}`)));
+  return metrics.filter(
+    ({ key, value, timestamp, step }) => !(Number.isNaN(value) && stored.has(`${key} ${timestamp} ${step}`)),
+  );
 }

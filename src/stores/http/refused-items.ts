@@ -1,11 +1,14 @@
-import { cutText } from "../../capture/keys.js";
-import type { Tag } from "../../entities.js";
-import { type MlflowError, PulseError } from "../../errors.js";
+import type { Tag } from "../../base/entities.js";
+import { type MlflowError, PulseError } from "../../base/errors.js";
+import { cutText } from "../../base/text/keys.js";
+import { TAG_PREFIX } from "../../contracts/refused-tags.js";
+import type { RefusedItems } from "../../contracts/tracking-store.js";
 import type { Items } from "../../http/answers.js";
-import { TAG_PREFIX } from "../refused-tags.js";
-import type { RefusedItems } from "../tracking-store.js";
 
-/** Refused keys that are remembered, so that they are not looked for in each batch, and for how long: servers are replaced by newer ones. */
+/**
+ * Refused keys that are remembered, so that they are not looked for in each batch, and for how long: servers are
+ * replaced by newer ones.
+ */
 const MOST_KEYS = 10_000;
 const REMEMBERED_MS = 10 * 60_000;
 /** A server's words for a key it does not take, whatever the value. */
@@ -30,7 +33,10 @@ export function isAboutItems(refused: MlflowError | undefined): refused is Mlflo
   return refused?.httpStatus === 400 && refused.errorCode !== "RESOURCE_ALREADY_EXISTS";
 }
 
-/** Finds what a server refuses of a batch, by halves: a few requests for each culprit, never more than two for each item, and all else is stored. */
+/**
+ * Finds what a server refuses of a batch, by halves: a few requests for each culprit, never more than two for each
+ * item, and all else is stored.
+ */
 export class RefusedItemsFinder {
   readonly #uri: string;
   readonly #keys = new Map<string, PulseError>();
@@ -49,7 +55,11 @@ export class RefusedItemsFinder {
       this.#withoutColons = false;
     }
     const whole = (number: number): boolean => Number.isSafeInteger(number);
-    if (this.#keys.size === 0 && !this.#withoutColons && items.metrics.every(({ timestamp, step }) => whole(timestamp) && whole(step)))
+    if (
+      this.#keys.size === 0 &&
+      !this.#withoutColons &&
+      items.metrics.every(({ timestamp, step }) => whole(timestamp) && whole(step))
+    )
       return items;
     const kept = groupsOf(items).flatMap((group): Group[] => {
       const { what, key } = group;

@@ -1,10 +1,7 @@
-import { systemClock } from "../../clock.js";
-import { type DatasetInput, experimentLabel, type Tag } from "../../entities.js";
-import { messageOf, PulseError } from "../../errors.js";
-import { Failure, refusal, refusedAs } from "../../http/failure.js";
-import { list, record, text } from "../../http/json.js";
-import type { TrackingApi } from "../../http/tracking-api.js";
-import { refusedTags } from "../refused-tags.js";
+import { systemClock } from "../../base/clock.js";
+import { type DatasetInput, experimentLabel, type Tag } from "../../base/entities.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { refusedTags } from "../../contracts/refused-tags.js";
 import {
   DONE,
   itemsOf,
@@ -16,7 +13,10 @@ import {
   type RunEnd,
   type RunStart,
   type StoredIds,
-} from "../tracking-store.js";
+} from "../../contracts/tracking-store.js";
+import { Failure, refusal, refusedAs } from "../../http/failure.js";
+import { list, record, text } from "../../http/json.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
 import { integer } from "./batches.js";
 import { deletedExperiment, deniedExperiment, Experiments } from "./experiments.js";
 import { logInputs } from "./inputs.js";
@@ -25,8 +25,8 @@ import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
 import { isAboutItems } from "./refused-items.js";
 
 /**
- * Runs under way at once. Fewer leave a server idle between requests, more gain nothing; and with some twenty requests at once,
- * of all programs together, MLflow's default pool of 15 database connections stands still.
+ * Runs under way at once. Fewer leave a server idle between requests, more gain nothing; and with some twenty requests
+ * at once, of all programs together, MLflow's default pool of 15 database connections stands still.
  */
 const WIDTH = 4;
 /** Most items of one change: what `log-batch` takes at once, beside the run's start and end. */
@@ -48,8 +48,8 @@ interface Known {
 }
 
 /**
- * An MLflow server as a store, whoever speaks to it: at most three requests for a short run, and a run is created once whatever happens
- * to the requests.
+ * An MLflow server as a store, whoever speaks to it: at most three requests for a short run, and a run is created once
+ * whatever happens to the requests.
  */
 export class RestStore implements ReadyStore {
   readonly uri: string;
@@ -95,7 +95,9 @@ export class RestStore implements ReadyStore {
   async tagOf({ runId }: StoredIds, key: string): Promise<string | undefined> {
     try {
       const tags = record(record((await this.#run(runId))["run"])?.["data"])?.["tags"];
-      return Array.isArray(tags) ? text(record(tags.find((tag) => record(tag)?.["key"] === key))?.["value"]) : undefined;
+      return Array.isArray(tags)
+        ? text(record(tags.find((tag) => record(tag)?.["key"] === key))?.["value"])
+        : undefined;
     } catch (error) {
       throw error instanceof Failure ? error.error : error;
     }
@@ -123,7 +125,10 @@ export class RestStore implements ReadyStore {
       return await this.#write(change);
     } catch (error) {
       if (!(error instanceof Failure))
-        return { kind: "rejected", error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error) };
+        return {
+          kind: "rejected",
+          error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error),
+        };
       // A server that comes back may be another one.
       if (error.kind === "away") this.#experiments.forget();
       if (error.kind !== "denied") return error.outcome;
@@ -157,7 +162,8 @@ export class RestStore implements ReadyStore {
     else if (create) ids = await this.#create(change, create);
     else ids = await this.#find(change);
     if (ids === undefined && end?.ifRunning) return DONE; // it never was created
-    if (ids === undefined) throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
+    if (ids === undefined)
+      throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
     if (!this.#known.has(runKey)) this.#remember(runKey, { ids });
     return this.#deliver(change, ids);
   }
@@ -182,7 +188,11 @@ export class RestStore implements ReadyStore {
       this.#late.ended(runKey, ids);
     }
     // Who has not heard of the creation is told, too.
-    return { kind: "done", ...((create || change.ids === undefined) && { ids }), ...(refused.length > 0 && { refused }) };
+    return {
+      kind: "done",
+      ...((create || change.ids === undefined) && { ids }),
+      ...(refused.length > 0 && { refused }),
+    };
   }
 
   async #logInputs(runId: string, inputs: readonly DatasetInput[], refused: RefusedItems[]): Promise<void> {
@@ -202,8 +212,8 @@ export class RestStore implements ReadyStore {
   }
 
   /**
-   * Makes a run anew that the server has no more (it was restored or replaced, or somebody has purged the run), for what is left of it;
-   * undefined when nothing is.
+   * Makes a run anew that the server has no more (it was restored or replaced, or somebody has purged the run), for
+   * what is left of it; undefined when nothing is.
    */
   async #recreate(change: RunChange, { runId }: StoredIds): Promise<StoredIds | undefined> {
     const { runKey, metrics, end } = change;
@@ -257,13 +267,20 @@ export class RestStore implements ReadyStore {
   }
 
   /** The tags without which a run is not what it is: its key and its parent. */
-  async #keyTags({ runKey, parentId: given }: RunChange, { parentKey }: RunStart, experimentId: string): Promise<Tag[]> {
+  async #keyTags(
+    { runKey, parentId: given }: RunChange,
+    { parentKey }: RunStart,
+    experimentId: string,
+  ): Promise<Tag[]> {
     const tags = [{ key: RUN_KEY_TAG, value: runKey }];
     if (parentKey === undefined) return tags;
-    const parentId = this.#known.get(parentKey)?.ids.runId ?? given ?? (await this.#late.find(experimentId, parentKey))?.runId;
+    const parentId =
+      this.#known.get(parentKey)?.ids.runId ?? given ?? (await this.#late.find(experimentId, parentKey))?.runId;
     return [
       ...tags,
-      parentId === undefined ? { key: "pulse.parent_key", value: parentKey } : { key: "mlflow.parentRunId", value: parentId },
+      parentId === undefined
+        ? { key: "pulse.parent_key", value: parentKey }
+        : { key: "mlflow.parentRunId", value: parentId },
     ];
   }
 
@@ -273,7 +290,11 @@ export class RestStore implements ReadyStore {
     if (refused === undefined) return error;
     if (refused.errorCode === "RESOURCE_DOES_NOT_EXIST") {
       this.#experiments.forget();
-      return refusal("EXPERIMENT_NOT_FOUND", `There is no experiment ${experimentLabel(experiment)} on ${this.uri}.`, refused);
+      return refusal(
+        "EXPERIMENT_NOT_FOUND",
+        `There is no experiment ${experimentLabel(experiment)} on ${this.uri}.`,
+        refused,
+      );
     }
     if (!DELETED.test(refused.message)) return error;
     this.#experiments.forget();

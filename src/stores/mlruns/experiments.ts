@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { sweepUnfinished } from "../../artifacts/unfinished.js";
-import { wellFormed } from "../../capture/keys.js";
-import { type ExperimentRef, experimentLabel, type Tag } from "../../entities.js";
-import { messageOf, PulseError } from "../../errors.js";
-import { makeFolder } from "../../make-folder.js";
+import { type ExperimentRef, experimentLabel, type Tag } from "../../base/entities.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { makeFolder } from "../../base/folders.js";
+import { wellFormed } from "../../base/text/keys.js";
 import {
   addFolder,
   apartFrom,
@@ -145,7 +145,11 @@ export class Experiments {
     const now = this.#now();
     const artifactLocation = mlrunsUri(folder);
     const fields = { artifact_location: artifactLocation, creation_time: now, experiment_id: id };
-    replaceFile(join(folder, META), metaText({ ...fields, last_update_time: now, lifecycle_stage: "active", name }), folder);
+    replaceFile(
+      join(folder, META),
+      metaText({ ...fields, last_update_time: now, lifecycle_stage: "active", name }),
+      folder,
+    );
     return { id, folder, artifactLocation };
   }
 
@@ -169,7 +173,10 @@ export class Experiments {
     }
   }
 
-  /** An experiment's file, read again when it is another; undefined where there is none. One that cannot be read is nobody's. */
+  /**
+   * An experiment's file, read again when it is another; undefined where there is none. One that cannot be read is
+   * nobody's.
+   */
   #read(place: string, id: string): Known | undefined {
     const folder = join(place, id);
     const path = join(folder, META);

@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { dirname, sep } from "node:path";
 import { unfinishedIn } from "../../artifacts/unfinished.js";
-import { shortHash } from "../../capture/keys.js";
-import { systemClock } from "../../clock.js";
-import { load } from "../../loading.js";
+import { systemClock } from "../../base/clock.js";
+import { load } from "../../base/loading.js";
+import { shortHash } from "../../base/text/keys.js";
 
 /** The hash of a text in hex digits; loading node:crypto is dear. */
 export function digest(algorithm: "md5" | "sha256", text: string): string {
@@ -61,10 +61,15 @@ const [NAME_BYTES, MENDED_BYTES] = [255, 200];
 /** Whether MLflow has a file for such a key: it stays as it is when it is read as a path, and leads nowhere else. */
 export function isKey(key: string): boolean {
   if (sep === "\\" && /[\\:]/.test(key)) return false;
-  return key !== "" && !key.includes("\0") && key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+  return (
+    key !== "" && !key.includes("\0") && key.split("/").every((part) => part !== "" && part !== "." && part !== "..")
+  );
 }
 
-/** The name of a key's file: MLflow's own is the key. One whose parts are longer than names may be has another, always the same. */
+/**
+ * The name of a key's file: MLflow's own is the key. One whose parts are longer than names may be has another, always
+ * the same.
+ */
 export function fileOf(key: string): string {
   if (key.length * 3 <= NAME_BYTES || key.split("/").every((part) => Buffer.byteLength(part) <= NAME_BYTES)) return key;
   return apartFrom(key);
@@ -143,7 +148,10 @@ export function textOf(path: string): string | undefined {
   }
 }
 
-/** Writes a file whole: whoever reads it sees what was there or what is there now. It is written in `folder` first, on the same disk. */
+/**
+ * Writes a file whole: whoever reads it sees what was there or what is there now. It is written in `folder` first, on
+ * the same disk.
+ */
 export function replaceFile(path: string, text: string, folder: string): void {
   const temporary = writeBeside(text, folder);
   try {

@@ -1,10 +1,9 @@
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { shownUri } from "../../capture/redact.js";
-import { absolutePath } from "../../config/folders.js";
-import { messageOf } from "../../errors.js";
-import { schemeOf } from "../../schemes.js";
-import { wrongUri } from "../wrong-uri.js";
+import { messageOf } from "../../base/errors.js";
+import { absolutePath } from "../../base/folders.js";
+import { shownUri } from "../../base/text/redact.js";
+import { schemeOf, wrongUri } from "../../base/uri.js";
 
 /** The file that makes a folder an experiment, a run, a dataset or an input. */
 export const META = "meta.yaml" as const;

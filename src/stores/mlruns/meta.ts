@@ -1,6 +1,6 @@
-import { wellFormed } from "../../capture/keys.js";
-import { messageOf } from "../../errors.js";
-import { part } from "../../loading.js";
+import { messageOf } from "../../base/errors.js";
+import { part } from "../../base/loading.js";
+import { wellFormed } from "../../base/text/keys.js";
 
 /** What a `meta.yaml` holds: texts, integers, nothing; in the files of datasets' inputs, a few pairs. */
 export type MetaValue = string | number | null | readonly [] | Readonly<Record<string, string>>;
@@ -60,7 +60,13 @@ export class Meta {
   constructor(text: string) {
     if (text.length > LARGEST_META) throw new Error(`it has ${text.length} characters`);
     const yaml = part("yaml") as Yaml;
-    const options = { version: "1.1", logLevel: "silent", resolveKnownTags: false, uniqueKeys: true, keepSourceTokens: false };
+    const options = {
+      version: "1.1",
+      logLevel: "silent",
+      resolveKnownTags: false,
+      uniqueKeys: true,
+      keepSourceTokens: false,
+    };
     try {
       this.#document = yaml.parseDocument(text, options);
     } catch (error) {
@@ -68,7 +74,8 @@ export class Meta {
     }
     const [error] = this.#document.errors;
     if (error) throw new Error(error.message.split("\n")[0]);
-    if (!yaml.isMap(this.#document.contents)) throw new Error(text.trim() === "" ? "it is empty" : "it holds no fields");
+    if (!yaml.isMap(this.#document.contents))
+      throw new Error(text.trim() === "" ? "it is empty" : "it holds no fields");
   }
 
   /** A field as text, as it is written: of a number its digits. Undefined when there is none, or it is no scalar. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import type { Metric } from "../../entities.js";
+import type { Metric } from "../../base/entities.js";
 import { PLAIN } from "./files.js";
 
 /** How long a line without an end is left to whoever may be writing it just now. */
@@ -29,10 +29,10 @@ export class NoMetricFile extends Error {
 }
 
 /**
- * Adds points to the file of a metric, as MLflow does: a line `timestamp value step` each, at its end and in one piece, so that programs
- * that do it at the same time do not write into each other's lines. Each point is there once, however often it comes: a file that is not
- * as it was left is read, and so is one that gets a point which is not behind all others. Half a line that a killed program has left is
- * taken away.
+ * Adds points to the file of a metric, as MLflow does: a line `timestamp value step` each, at its end and in one piece,
+ * so that programs that do it at the same time do not write into each other's lines. Each point is there once, however
+ * often it comes: a file that is not as it was left is read, and so is one that gets a point which is not behind all
+ * others. Half a line that a killed program has left is taken away.
  * @throws the error of the file system; NoMetricFile
  */
 export function addPoints(path: string, metrics: readonly Metric[], last: Written | undefined): Written {
@@ -46,7 +46,9 @@ export function addPoints(path: string, metrics: readonly Metric[], last: Writte
     const asLeft = (last?.size ?? 0) === size;
     let added = metrics;
     if (!asLeft || !rises(metrics, top)) {
-      const wanted = new Map(metrics.map((metric) => [nameOf(metric.timestamp, pointValue(metric.value), metric.step), metric]));
+      const wanted = new Map(
+        metrics.map((metric) => [nameOf(metric.timestamp, pointValue(metric.value), metric.step), metric]),
+      );
       // What is behind all that was there can only be in what has come since.
       const isLater = rises(metrics, top) || metrics.every((metric) => metric.timestamp > latest);
       const from = last !== undefined && isLater && last.size >= 0 && last.size <= size ? last.size : 0;
@@ -118,8 +120,8 @@ function raise(top: Top, step: number, timestamp: number): void {
 const TORN = -1;
 
 /**
- * Takes from the points that are `wanted` those that are in the file, of which `from` bytes are known, and mends what a killed program has left
- * at its end, if there is anything to be added; gives the size the file has then.
+ * Takes from the points that are `wanted` those that are in the file, of which `from` bytes are known, and mends what a
+ * killed program has left at its end, if there is anything to be added; gives the size the file has then.
  */
 function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top: Top, from: number): number {
   let fields = 0;
@@ -174,7 +176,9 @@ function numberOf(text: string): string | undefined {
   return Number.isNaN(number) ? undefined : pointValue(number);
 }
 
-/** Reads a file line by line, `from` the end of one on; gives where the last whole line ends, and what comes behind it. */
+/**
+ * Reads a file line by line, `from` the end of one on; gives where the last whole line ends, and what comes behind it.
+ */
 function readLines(descriptor: number, from: number, take: (line: string) => void): { end: number; rest: string } {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let rest = "";
@@ -194,7 +198,8 @@ function readLines(descriptor: number, from: number, take: (line: string) => voi
 function append(descriptor: number, lines: string, size: number): void {
   let written = 0;
   try {
-    while (written < lines.length) written += writeSync(descriptor, written === 0 ? lines : lines.slice(written), null, "latin1");
+    while (written < lines.length)
+      written += writeSync(descriptor, written === 0 ? lines : lines.slice(written), null, "latin1");
   } catch (error) {
     try {
       // Only where nobody else has added anything.

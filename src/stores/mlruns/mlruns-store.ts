@@ -1,8 +1,8 @@
 import { dirname, join, relative, sep } from "node:path";
-import type { Clock } from "../../clock.js";
-import type { Metric } from "../../entities.js";
-import { messageOf, PulseError, type PulseErrorCode } from "../../errors.js";
-import { refusedTags } from "../refused-tags.js";
+import type { Clock } from "../../base/clock.js";
+import type { Metric } from "../../base/entities.js";
+import { messageOf, PulseError, type PulseErrorCode } from "../../base/errors.js";
+import { refusedTags } from "../../contracts/refused-tags.js";
 import {
   type ArtifactPlace,
   DONE,
@@ -14,7 +14,7 @@ import {
   type RunChange,
   type RunStart,
   type StoredIds,
-} from "../tracking-store.js";
+} from "../../contracts/tracking-store.js";
 import { type Experiment, Experiments, TRASH } from "./experiments.js";
 import { CLOSED, codeOf, isFolder, statOf, Unreadable } from "./files.js";
 import { META, mlrunsUri } from "./folder-path.js";
@@ -30,8 +30,9 @@ const MOST_KNOWN = 1_000;
 const RUN_ID = /^[a-z0-9][\w-]{0,255}$/i;
 
 /**
- * MLflow's own `mlruns` folder as a store: the files that its file store writes, in their places. Runs of others are gone on with, and
- * theirs of ours. Nothing waits for the disk itself: what a program has written is there when it is killed, not when the power fails.
+ * MLflow's own `mlruns` folder as a store: the files that its file store writes, in their places. Runs of others are
+ * gone on with, and theirs of ours. Nothing waits for the disk itself: what a program has written is there when it is
+ * killed, not when the power fails.
  */
 export class MlrunsStore implements ReadyStore {
   readonly uri: string;
@@ -64,7 +65,8 @@ export class MlrunsStore implements ReadyStore {
     });
     const ms = performance.now() - began;
     if (ms > SLOW_MS) this.batchRuns = Math.max(FEWEST_RUNS, Math.floor(this.batchRuns * 0.7));
-    else if (ms < QUICK_MS && changes.length > this.batchRuns * 0.8) this.batchRuns = Math.min(MOST_RUNS, Math.ceil(this.batchRuns * 1.3));
+    else if (ms < QUICK_MS && changes.length > this.batchRuns * 0.8)
+      this.batchRuns = Math.min(MOST_RUNS, Math.ceil(this.batchRuns * 1.3));
     return outcomes;
   }
 
@@ -126,7 +128,8 @@ export class MlrunsStore implements ReadyStore {
       run ??= RunFolder.make(found, runKey);
     } else {
       run = made ?? this.#find(runKey, ids?.experimentId);
-      if (run === undefined) return end?.ifRunning ? DONE : { kind: "rejected", error: this.#noRun(runKey) }; // it never was created
+      // It never was created
+      if (run === undefined) return end?.ifRunning ? DONE : { kind: "rejected", error: this.#noRun(runKey) };
     }
     if (!isNew && run.deleted) {
       const detail = `Run ${runKey} was deleted; what was logged into it since is not stored.`;
@@ -200,7 +203,10 @@ export class MlrunsStore implements ReadyStore {
     if (error instanceof Unreadable)
       return error.isNew
         ? { kind: "retry", error: new PulseError("STORE_BUSY", `${error.message}.`, error) }
-        : { kind: "rejected", error: new PulseError("REJECTED", `${error.message}. Mend the file, or remove its folder.`, error) };
+        : {
+            kind: "rejected",
+            error: new PulseError("REJECTED", `${error.message}. Mend the file, or remove its folder.`, error),
+          };
     const code = CODES[codeOf(error)];
     const detail = `${this.#root} cannot be written: ${messageOf(error)}.`;
     if (code === undefined) return { kind: "rejected", error: new PulseError("REJECTED", detail, error) };
@@ -253,13 +259,24 @@ function startTags({ sourceTags, name, parentKey }: RunStart): RunChange["tags"]
 }
 
 /** Does something for one item; what cannot be stored of it costs no other. */
-function attempt<R>(refused: RefusedItems[], what: RefusedItems["what"], key: string, items: number, write: () => R): R | undefined {
+function attempt<R>(
+  refused: RefusedItems[],
+  what: RefusedItems["what"],
+  key: string,
+  items: number,
+  write: () => R,
+): R | undefined {
   try {
     return write();
   } catch (error) {
     if (!(error instanceof Refused) && !isOdd(error)) throw error;
     const detail = `${what} ${JSON.stringify(key.slice(0, 100))} is not stored: ${messageOf(error)}. Everything else is.`;
-    refused.push({ what, key, items, error: error instanceof Refused ? error.error : new PulseError("REJECTED", detail, error) });
+    refused.push({
+      what,
+      key,
+      items,
+      error: error instanceof Refused ? error.error : new PulseError("REJECTED", detail, error),
+    });
     return undefined;
   }
 }
@@ -274,7 +291,10 @@ function writeParams(run: RunFolder, { params }: RunChange, refused: RefusedItem
   return params.flatMap((param) => {
     const before = values.get(param.key);
     values.set(param.key, before ?? param.value);
-    const same = before === undefined ? attempt(refused, "param", param.key, 1, () => run.addParam(param)) : before === param.value;
+    const same =
+      before === undefined
+        ? attempt(refused, "param", param.key, 1, () => run.addParam(param))
+        : before === param.value;
     return same === false ? [param.key] : [];
   });
 }

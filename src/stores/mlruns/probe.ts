@@ -1,14 +1,21 @@
 import { dirname } from "node:path";
-import { holdsExperiments } from "../../config/folders.js";
-import { writable } from "../finding.js";
-import type { Finding } from "../tracking-store.js";
+import { holdsExperiments } from "../../base/folders.js";
+import { writable } from "../../contracts/finding.js";
+import type { Finding } from "../../contracts/tracking-store.js";
 import { statOf } from "./files.js";
 
 /** Looks at an `mlruns` folder, without making one. */
 export function probeFolder(root: string): Finding[] {
   const stats = statOf(root);
   if (stats && !stats.isDirectory())
-    return [{ what: "store", verdict: "bad", detail: `${root} is no folder`, todo: `Choose another folder, or move ${root} away.` }];
+    return [
+      {
+        what: "store",
+        verdict: "bad",
+        detail: `${root} is no folder`,
+        todo: `Choose another folder, or move ${root} away.`,
+      },
+    ];
   const what = holdsExperiments(root)
     ? "is a folder of MLflow's and can be written"
     : stats

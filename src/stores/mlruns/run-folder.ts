@@ -2,10 +2,11 @@ import { readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LocalRepository } from "../../artifacts/local.js";
 import { sweepUnfinished, unfinishedIn } from "../../artifacts/unfinished.js";
-import { wellFormed } from "../../capture/keys.js";
-import { type DatasetInput, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
-import { messageOf, PulseError } from "../../errors.js";
-import type { ArtifactPlace, RefusedItems, RunEnd, RunStart } from "../tracking-store.js";
+import type { DatasetInput, Metric, Param, Tag } from "../../base/entities.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { wellFormed } from "../../base/text/keys.js";
+import { LIMITS } from "../../base/text/limits.js";
+import type { ArtifactPlace, RefusedItems, RunEnd, RunStart } from "../../contracts/tracking-store.js";
 import type { Experiment } from "./experiments.js";
 import {
   addFile,
@@ -55,7 +56,9 @@ interface MetaFile {
 export class RunFolder {
   readonly experimentId: string;
   readonly #folder: string;
-  /** The run is being made: nobody sees it before its `meta.yaml` is there, and files may be written in their places. */
+  /**
+   * The run is being made: nobody sees it before its `meta.yaml` is there, and files may be written in their places.
+   */
   #unseen: boolean;
   #meta: MetaFile = { stamp: "" };
   /** How each metric's file was left. */
@@ -74,7 +77,9 @@ export class RunFolder {
     return new RunFolder(folder, false);
   }
 
-  /** A folder for a run that is not there; a killed program may have left a part of it, which nobody takes for a run. */
+  /**
+   * A folder for a run that is not there; a killed program may have left a part of it, which nobody takes for a run.
+   */
   static make(experiment: Experiment, runKey: string): RunFolder {
     const folder = join(experiment.folder, runKey);
     if (!addFolder(folder)) sweepUnfinished(folder);
@@ -162,7 +167,8 @@ export class RunFolder {
   addParam({ key, value }: Param): boolean {
     return this.#place("params", key, (path) => {
       if (this.#unseen) this.#inFolder(path, () => writeFile(path, value));
-      else if (textOf(path) === undefined && this.#inFolder(path, () => addFile(path, value, this.#folder))) return true;
+      else if (textOf(path) === undefined && this.#inFolder(path, () => addFile(path, value, this.#folder)))
+        return true;
       return this.#unseen || textOf(path) === wellFormed(value);
     });
   }
@@ -186,7 +192,14 @@ export class RunFolder {
   /** Has the run use a dataset. The tags of the first use stay, as in MLflow. */
   addInput({ name, digest: of, sourceType, source, schema, profile, tags }: DatasetInput): void {
     const datasetId = digest("md5", name + of);
-    const dataset = { digest: of, name, profile: profile ?? null, schema: schema ?? null, source, source_type: sourceType };
+    const dataset = {
+      digest: of,
+      name,
+      profile: profile ?? null,
+      schema: schema ?? null,
+      source,
+      source_type: sourceType,
+    };
     this.#addMeta(dirname(this.#folder), join("datasets", datasetId), dataset);
     const input = {
       destination_id: datasetId, // as MLflow has it
@@ -331,7 +344,9 @@ export const isOdd = (error: unknown): boolean => error instanceof NoMetricFile 
 
 function refusedKey(kind: Kind, key: string): Refused {
   const what = kind.slice(0, -1) as RefusedItems["what"];
-  return new Refused(new PulseError("INVALID_KEY", `The ${what} key ${JSON.stringify(key)} is no path below a run's folder.`));
+  return new Refused(
+    new PulseError("INVALID_KEY", `The ${what} key ${JSON.stringify(key)} is no path below a run's folder.`),
+  );
 }
 
 /** Whether a file holds a text; one that may not be read has to be replaced. */

@@ -1,17 +1,24 @@
-import { cutText } from "../../capture/keys.js";
-import { messageOf, PulseError } from "../../errors.js";
-import type { RefusedItems, RunChange } from "../tracking-store.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { cutText } from "../../base/text/keys.js";
+import type { RefusedItems, RunChange } from "../../contracts/tracking-store.js";
 import { type Database, SQLITE, sqliteCode } from "./driver.js";
 import { inputItem } from "./plan.js";
 
-/** A refusal that took the transaction with it (a trigger that says ROLLBACK): once more, without what is known by now. */
+/**
+ * A refusal that took the transaction with it (a trigger that says ROLLBACK): once more, without what is known by now.
+ */
 export class Restart extends Error {}
 
 /** Whether a statement failed for what it was given, not for the state of the database. */
 export function isRefusal(error: unknown): boolean {
   if (error instanceof PulseError) return false;
   const code = sqliteCode(error);
-  return code === SQLITE.CONSTRAINT || code === SQLITE.TOOBIG || code === SQLITE.MISMATCH || (code === undefined && !isSystem(error));
+  return (
+    code === SQLITE.CONSTRAINT ||
+    code === SQLITE.TOOBIG ||
+    code === SQLITE.MISMATCH ||
+    (code === undefined && !isSystem(error))
+  );
 }
 
 function isSystem(error: unknown): boolean {
@@ -21,7 +28,10 @@ function isSystem(error: unknown): boolean {
 /** How the items of a change are written: all in one go, or each apart. */
 export type WriteItem = (what: RefusedItems["what"], item: { readonly key: string }, write: () => void) => void;
 
-/** Writes the items of a change each for itself, so that one that a constraint or a trigger refuses costs none of the others. */
+/**
+ * Writes the items of a change each for itself, so that one that a constraint or a trigger refuses costs none of the
+ * others.
+ */
 export class Apart {
   readonly #db: Database;
   readonly #path: string;

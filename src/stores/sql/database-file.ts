@@ -1,11 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { shownUri } from "../../capture/redact.js";
-import { systemClock } from "../../clock.js";
-import { absolutePath, workingFolder } from "../../config/folders.js";
-import { PulseError } from "../../errors.js";
-import { makeFolder } from "../../make-folder.js";
-import { wrongUri } from "../wrong-uri.js";
+import { systemClock } from "../../base/clock.js";
+import { PulseError } from "../../base/errors.js";
+import { absolutePath, makeFolder, workingFolder } from "../../base/folders.js";
+import { shownUri } from "../../base/text/redact.js";
+import { wrongUri } from "../../base/uri.js";
 
 /** How long an empty file that somebody else made is left to them. */
 const MAKING_MS = 1_000;
@@ -24,12 +23,16 @@ export function databasePath(uri: string, origin?: string): string {
   throw wrongUri(uri, " names no database file", origin, rest && `sqlite:///${slashes === "/" ? "/" : ""}${rest}`);
 }
 
-/** What is to be said of a relative path that may have been meant as an absolute one: `sqlite:///tmp/x.db` is `./tmp/x.db`. */
+/**
+ * What is to be said of a relative path that may have been meant as an absolute one: `sqlite:///tmp/x.db` is
+ * `./tmp/x.db`.
+ */
 export function likelyAbsolute(uri: string): string | undefined {
   const [, path = "", first] = /^sqlite:\/\/\/(([^/\\:]+)\/.+)$/i.exec(uri) ?? [];
   if (workingFolder() === undefined) return undefined;
   const [here, there] = [resolve(path), resolve("/", path)];
-  if (first === undefined || first === "." || first === ".." || here === there || !isFolder(`/${first}`)) return undefined;
+  if (first === undefined || first === "." || first === ".." || here === there || !isFolder(`/${first}`))
+    return undefined;
   const shown = shownUri(`sqlite:///${path}`);
   return `Tracking URI "${shown}" with three slashes is the relative path ${here}, though there is a folder /${first}. Write "${shownUri(`sqlite:///${there}`)}" with four slashes for ${there}, or "${shownUri(`sqlite:///./${path}`)}" if the relative one is meant.`;
 }
@@ -59,12 +62,18 @@ export function createFile(path: string): boolean {
 }
 
 /**
- * Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables are suddenly there.
- * One whose time lies in the future, by a clock that was put back or another machine's, is waited for as long, from when it was `first` seen.
+ * Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables
+ * are suddenly there. One whose time lies in the future, by a clock that was put back or another machine's, is waited
+ * for as long, from when it was `first` seen.
  */
 export function isBeingMade(path: string, first: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && stat.size === 0 && systemClock.now() - stat.mtimeMs < MAKING_MS && performance.now() - first < MAKING_MS;
+  return (
+    stat !== undefined &&
+    stat.size === 0 &&
+    systemClock.now() - stat.mtimeMs < MAKING_MS &&
+    performance.now() - first < MAKING_MS
+  );
 }
 
 /** What every database file begins with. */

@@ -1,6 +1,6 @@
-import { messageOf, PulseError } from "../../errors.js";
-import { load, locate, searched } from "../../loading.js";
-import { sharedByProcess } from "../../registry.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { load, locate, searched } from "../../base/loading.js";
+import { sharedByProcess } from "../../base/shared-state.js";
 import type { SqlValue } from "./sql-values.js";
 
 export type { SqlValue } from "./sql-values.js";
@@ -41,8 +41,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap.
- * It is attached to a connection that has no file of its own: @photostructure/sqlite finalizes statements only when they are
+ * Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap. It is
+ * attached to a connection that has no file of its own: @photostructure/sqlite finalizes statements only when they are
  * collected, and a connection keeps its main file open, with its locks, until then; what is detached is closed at once.
  */
 export function openDatabase(path: string, { waitMs = 0, exclusive = false }: OpenOptions = {}): Database {
@@ -96,7 +96,11 @@ function loadDriver(): Driver {
     } catch (error) {
       failure = error;
     }
-  throw new PulseError("DRIVER_MISSING", `The SQLite driver ${PACKAGE} ${whyMissing(failure)} (Node ${process.versions.node}).`, failure);
+  throw new PulseError(
+    "DRIVER_MISSING",
+    `The SQLite driver ${PACKAGE} ${whyMissing(failure)} (Node ${process.versions.node}).`,
+    failure,
+  );
 }
 
 /** Whether it is not installed where the program can see it, or is and does not load. */
@@ -115,7 +119,8 @@ function whyMissing(error: unknown): string {
 export const needSqlite = (): Driver => sharedByProcess("sqlite driver", loadDriver);
 
 /**
- * Loads the driver and opens a database in memory; gives its name, SQLite's version, and where it lies ("" for Node's own).
+ * Loads the driver and opens a database in memory; gives its name, SQLite's version, and where it lies ("" for Node's
+ * own).
  * @throws PulseError `DRIVER_MISSING`, or the driver's own error.
  */
 export function trySqlite(): { readonly name: string; readonly version: string; readonly path: string } {
@@ -140,8 +145,8 @@ function placeOf(driver: Driver): { readonly name: string; readonly path: string
 }
 
 /**
- * Gives a double as it must be bound to a FLOAT column. @photostructure/sqlite 1.2.1 binds what is up to 2.2e-16
- * above an integer as that integer, so that 1e-20 would become 0; as text the column's affinity makes it the same double.
+ * Gives a double as it must be bound to a FLOAT column. @photostructure/sqlite 1.2.1 binds what is up to 2.2e-16 above
+ * an integer as that integer, so that 1e-20 would become 0; as text the column's affinity makes it the same double.
  */
 export function real(value: number): SqlValue {
   const above = value - Math.floor(value);

@@ -1,7 +1,15 @@
-import { type DatasetInput, type ExperimentRef, LIMITS, type Metric, type Param, type Tag } from "../../entities.js";
-import { PulseError } from "../../errors.js";
-import { refusedTags } from "../refused-tags.js";
-import { DONE, type Outcome, type RefusedItems, type RunChange, type RunEnd, type RunStart } from "../tracking-store.js";
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag } from "../../base/entities.js";
+import { PulseError } from "../../base/errors.js";
+import { LIMITS } from "../../base/text/limits.js";
+import { refusedTags } from "../../contracts/refused-tags.js";
+import {
+  DONE,
+  type Outcome,
+  type RefusedItems,
+  type RunChange,
+  type RunEnd,
+  type RunStart,
+} from "../../contracts/tracking-store.js";
 import type { Schema } from "./schema.js";
 import type { SqlRow, SqlValue } from "./sql-values.js";
 import type { StatementName } from "./statements.js";
@@ -15,9 +23,17 @@ export type Step =
   /** Run it with the first row; the answer is the row it finds, or undefined. */
   | { readonly kind: "read"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
   /** Carry out a plan of its own, of one item, so that what the database refuses of it costs no other (a savepoint). */
-  | { readonly kind: "item"; readonly what: RefusedItems["what"]; readonly item: { readonly key: string }; readonly plan: Plan<void> };
+  | {
+      readonly kind: "item";
+      readonly what: RefusedItems["what"];
+      readonly item: { readonly key: string };
+      readonly plan: Plan<void>;
+    };
 
-/** Steps in their order, each decided on by the answers to those before. Whoever executes it drives it, waiting for answers or not. */
+/**
+ * Steps in their order, each decided on by the answers to those before. Whoever executes it drives it, waiting for
+ * answers or not.
+ */
 export type Plan<R> = Generator<Step, R, number | SqlRow | undefined>;
 
 /** What plans depend on beside the change. */
@@ -56,18 +72,24 @@ export class Planner {
     this.#experiments.clear();
   }
 
-  /** Writes one change, its items `apart` if need be; what is refused as a whole, is refused before anything of it is written. */
+  /**
+   * Writes one change, its items `apart` if need be; what is refused as a whole, is refused before anything of it is
+   * written.
+   */
   *write(change: RunChange, apart: boolean): Plan<Outcome> {
     const { runKey, create, params, tags, metrics, inputs, end } = change;
     let done: Outcome & { kind: "done" } = DONE;
     let experimentId: unknown;
     let ended = end === undefined;
     if (create && !create.resume) {
-      const experiment = this.#experiments.get(cacheKey(change.experiment)) ?? (yield* this.#experiment(change.experiment));
+      const experiment =
+        this.#experiments.get(cacheKey(change.experiment)) ?? (yield* this.#experiment(change.experiment));
       if (experiment instanceof PulseError) return { kind: "rejected", error: experiment };
       const added = yield addRun(runKey, create, experiment, end);
       if (added === 1) ended = true; // else the run was there, and its end is still to be set
-      if (apart) for (const tag of startTags(create)) yield { kind: "item", what: "tag", item: tag, plan: once(putTags(runKey, [tag])) };
+      if (apart)
+        for (const tag of startTags(create))
+          yield { kind: "item", what: "tag", item: tag, plan: once(putTags(runKey, [tag])) };
       else yield putTags(runKey, startTags(create));
       experimentId = experiment.id;
       done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
@@ -94,7 +116,8 @@ export class Planner {
     }
     if (apart) {
       for (const tag of tags) yield { kind: "item", what: "tag", item: tag, plan: namedTags(runKey, [tag]) };
-      for (const metric of metrics) yield { kind: "item", what: "metric", item: metric, plan: this.#metricApart(runKey, metric) };
+      for (const metric of metrics)
+        yield { kind: "item", what: "metric", item: metric, plan: this.#metricApart(runKey, metric) };
     } else {
       if (tags.length > 0) yield* namedTags(runKey, tags);
       if (metrics.length > 0) {
@@ -120,12 +143,28 @@ export class Planner {
   /** Has a run use a dataset. The tags of the first use stay, as in MLflow. */
   *#input(runKey: string, experimentId: number, input: DatasetInput): Plan<void> {
     const { name, digest, sourceType, source, schema, profile, tags } = input;
-    const dataset = [this.#options.id(), experimentId, name, digest, sourceType, source, schema ?? null, profile ?? null];
+    const dataset = [
+      this.#options.id(),
+      experimentId,
+      name,
+      digest,
+      sourceType,
+      source,
+      schema ?? null,
+      profile ?? null,
+    ];
     yield { kind: "write", statement: "addDataset", rows: [dataset] };
-    const row = (yield { kind: "read", statement: "datasetId", rows: [[experimentId, name, digest]] }) as SqlRow | undefined;
+    const row = (yield { kind: "read", statement: "datasetId", rows: [[experimentId, name, digest]] }) as
+      | SqlRow
+      | undefined;
     const inputId = this.#options.id();
-    const added = yield { kind: "count", statement: "addInput", rows: [[inputId, String(row?.["dataset_uuid"]), runKey]] };
-    if (added === 1) yield { kind: "write", statement: "addInputTag", rows: tags.map(({ key, value }) => [inputId, key, value]) };
+    const added = yield {
+      kind: "count",
+      statement: "addInput",
+      rows: [[inputId, String(row?.["dataset_uuid"]), runKey]],
+    };
+    if (added === 1)
+      yield { kind: "write", statement: "addInputTag", rows: tags.map(({ key, value }) => [inputId, key, value]) };
   }
 
   *#metricApart(runKey: string, metric: Metric): Plan<void> {
@@ -148,13 +187,17 @@ export class Planner {
       if (run?.["lifecycle_stage"] === "active") ref = { id: String(run["experiment_id"]) };
     }
     const label = "id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name);
-    const [statement, value] = "id" in ref ? (["experimentById", ref.id] as const) : (["experimentByName", ref.name] as const);
+    const [statement, value] =
+      "id" in ref ? (["experimentById", ref.id] as const) : (["experimentByName", ref.name] as const);
     const read: Step = { kind: "read", statement, rows: [[value]] };
     let row = (yield read) as SqlRow | undefined;
     let found: Experiment | PulseError;
-    if (row?.["lifecycle_stage"] === "deleted") found = new PulseError("EXPERIMENT_DELETED", `Experiment ${label} was deleted.`);
-    else if (row !== undefined) found = { id: Number(row["experiment_id"]), artifactLocation: String(row["artifact_location"] ?? "") };
-    else if ("id" in ref) found = new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment ${label} in this database.`);
+    if (row?.["lifecycle_stage"] === "deleted")
+      found = new PulseError("EXPERIMENT_DELETED", `Experiment ${label} was deleted.`);
+    else if (row !== undefined)
+      found = { id: Number(row["experiment_id"]), artifactLocation: String(row["artifact_location"] ?? "") };
+    else if ("id" in ref)
+      found = new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment ${label} in this database.`);
     else {
       const now = this.#options.now();
       const times = this.#options.schema.experimentTimes ? [now, now] : [];
@@ -189,7 +232,16 @@ const cacheKey = (ref: ExperimentRef): string =>
 function addRun(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined): Step {
   const artifacts = `${experiment.artifactLocation}/${runKey}/artifacts`;
   const status = end?.status ?? "RUNNING";
-  const row = [runKey, start.name, start.userId, status, start.startTime, end?.endTime ?? null, artifacts, experiment.id];
+  const row = [
+    runKey,
+    start.name,
+    start.userId,
+    status,
+    start.startTime,
+    end?.endTime ?? null,
+    artifacts,
+    experiment.id,
+  ];
   return { kind: "count", statement: "addRun", rows: [row] };
 }
 
@@ -218,7 +270,8 @@ function putTags(runKey: string, tags: readonly Tag[]): Step {
 function* namedTags(runKey: string, tags: readonly Tag[]): Plan<void> {
   yield putTags(runKey, tags);
   const name = tags.findLast(({ key }) => key === "mlflow.runName")?.value;
-  if (name !== undefined) yield { kind: "write", statement: "renameRun", rows: [[name.slice(0, LIMITS.runName), runKey]] };
+  if (name !== undefined)
+    yield { kind: "write", statement: "renameRun", rows: [[name.slice(0, LIMITS.runName), runKey]] };
 }
 
 function addParam(runKey: string, { key, value }: Param): Step {
@@ -251,7 +304,8 @@ function latestOf(metrics: readonly Metric[], rows: readonly SqlValue[][]): read
 }
 
 function areDistinct(metrics: readonly Metric[]): boolean {
-  for (let i = 1; i < metrics.length; i++) for (let j = 0; j < i; j++) if (metrics[i]?.key === metrics[j]?.key) return false;
+  for (let i = 1; i < metrics.length; i++)
+    for (let j = 0; j < i; j++) if (metrics[i]?.key === metrics[j]?.key) return false;
   return true;
 }
 

@@ -1,4 +1,4 @@
-import { PulseError } from "../../errors.js";
+import { PulseError } from "../../base/errors.js";
 import { type Database, FILE } from "./driver.js";
 
 /**
@@ -67,7 +67,8 @@ const TABLES: readonly string[] = [
   "CREATE INDEX index_datasets_experiment_id_dataset_source_type ON datasets (experiment_id, dataset_source_type)",
   "CREATE INDEX index_inputs_input_uuid ON inputs (input_uuid)",
   "CREATE INDEX index_inputs_destination_type_destination_id_source_type ON inputs (destination_type, destination_id, source_type)",
-  // A table of our own: with one foreign table in the file, MLflow up to 3.5 always runs its upgrade on opening instead of refusing.
+  // A table of our own: with one foreign table in the file, MLflow up to 3.5 always runs its upgrade on opening instead
+  // of refusing.
   "CREATE TABLE pulse_mlflow_meta (key VARCHAR(250) NOT NULL PRIMARY KEY, value TEXT)",
 ];
 
@@ -170,7 +171,9 @@ export function inspectSchema(db: Database, path: string): Schema {
       (column) => column["notnull"] === 1 && column["dflt_value"] === null && !ours.has(String(column["name"])),
     );
     if (unknown.length > 0)
-      throw unsupported(`whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`);
+      throw unsupported(
+        `whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`,
+      );
   }
   return {
     version: Number(db.prepare(`PRAGMA ${FILE}.schema_version`).get()?.["schema_version"]),
@@ -184,7 +187,9 @@ export function inspectSchema(db: Database, path: string): Schema {
 function fills(db: Database, table: string, filled: readonly string[]): boolean {
   const columns = db.prepare(`PRAGMA table_info(${table})`).all();
   const names = columns.map((column) => String(column["name"]));
-  const open = columns.filter((column) => column["notnull"] === 1 && column["dflt_value"] === null).map((column) => String(column["name"]));
+  const open = columns
+    .filter((column) => column["notnull"] === 1 && column["dflt_value"] === null)
+    .map((column) => String(column["name"]));
   return filled.every((name) => names.includes(name)) && open.every((name) => filled.includes(name));
 }
 

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Clock } from "../../clock.js";
-import { messageOf, PulseError } from "../../errors.js";
-import { refusedTags } from "../refused-tags.js";
+import type { Clock } from "../../base/clock.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import { refusedTags } from "../../contracts/refused-tags.js";
 import {
   type Finding,
   itemsOf,
@@ -13,14 +13,25 @@ import {
   type ReadyStore,
   type RunChange,
   type StoredIds,
-} from "../tracking-store.js";
+} from "../../contracts/tracking-store.js";
 import { Apart, isRefusal, Restart } from "./apart.js";
 import { createFile, fileIdentity, fsCode, isBeingMade } from "./database-file.js";
-import { type Database, FILE, needSqlite, openDatabase, rollback, SQLITE, type Statement, sqliteCode } from "./driver.js";
+import {
+  type Database,
+  FILE,
+  needSqlite,
+  openDatabase,
+  rollback,
+  SQLITE,
+  type Statement,
+  sqliteCode,
+} from "./driver.js";
 import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
 
-/** Bounds of one transaction's items, and the milliseconds of the event loop it may take: it grows while it is quicker. */
+/**
+ * Bounds of one transaction's items, and the milliseconds of the event loop it may take: it grows while it is quicker.
+ */
 const FEWEST_ITEMS = 400;
 const MOST_ITEMS = 2_000;
 const QUICK_MS = 2;
@@ -28,11 +39,14 @@ const SLOW_MS = 4;
 /** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
 const BUSY_WAIT_MS = 20;
 /**
- * Pages of its log after which SQLite brings them into the file, which waits for the disk; at its own default of 1000 that comes so often
- * that it is the 99th percentile.
+ * Pages of its log after which SQLite brings them into the file, which waits for the disk; at its own default of 1000
+ * that comes so often that it is the 99th percentile.
  */
 const CHECKPOINT_PAGES = 4_000;
-/** The same within a call of the user's, where nobody is to wait for the disk: the next write between turns brings them there. */
+/**
+ * The same within a call of the user's, where nobody is to wait for the disk: the next write between turns brings them
+ * there.
+ */
 const LATE_CHECKPOINT_PAGES = 8_000;
 
 /** How often a change is begun again whose transaction was taken back by what it is refused by. */
@@ -83,7 +97,11 @@ export class SqliteStore implements ReadyStore {
     const until = performance.now() + waitMs;
     for (;;) {
       const left = until - performance.now();
-      const outcomes = this.#apply(changes, Math.max(0, Math.ceil(left)), waitMs > 0 ? CHECKPOINT_PAGES : LATE_CHECKPOINT_PAGES);
+      const outcomes = this.#apply(
+        changes,
+        Math.max(0, Math.ceil(left)),
+        waitMs > 0 ? CHECKPOINT_PAGES : LATE_CHECKPOINT_PAGES,
+      );
       if (left <= 0 || !isBusy(outcomes[0])) return outcomes;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_WAIT_MS);
     }
@@ -145,7 +163,10 @@ export class SqliteStore implements ReadyStore {
     return outcomes;
   }
 
-  /** Fits the size of transactions to the machine: large ones are cheaper for each row, small ones hold the event loop less. */
+  /**
+   * Fits the size of transactions to the machine: large ones are cheaper for each row, small ones hold the event loop
+   * less.
+   */
   #adapt(ms: number, changes: readonly RunChange[]): void {
     if (ms > SLOW_MS) this.batchItems = Math.max(FEWEST_ITEMS, Math.floor(this.batchItems * 0.7));
     else if (ms < QUICK_MS && this.batchItems < MOST_ITEMS) {
@@ -167,7 +188,9 @@ export class SqliteStore implements ReadyStore {
       // A statement that failed for its own sake: find the change it belongs to, the others go through.
       if (outcome.kind === "rejected") {
         const [change] = changes;
-        return changes.length === 1 && change ? [this.#apart(connection, change, outcome)] : this.#oneByOne(connection, changes);
+        return changes.length === 1 && change
+          ? [this.#apart(connection, change, outcome)]
+          : this.#oneByOne(connection, changes);
       }
       if (outcome.kind === "away" && !isBusy(outcome)) this.#disconnect();
       return changes.map(() => outcome);
@@ -198,7 +221,8 @@ export class SqliteStore implements ReadyStore {
         const outcome = connection.writer.write(change, apart.write);
         const refused = apart.refused(change);
         const { runKey, experiment } = change;
-        if (refused.length > 0) connection.writer.write({ ...NO_CHANGE, runKey, experiment, tags: refusedTags(refused) }, apart.write);
+        if (refused.length > 0)
+          connection.writer.write({ ...NO_CHANGE, runKey, experiment, tags: refusedTags(refused) }, apart.write);
         connection.commit.run();
         return outcome.kind === "done" && refused.length > 0 ? { ...outcome, refused } : outcome;
       } catch (error) {
@@ -225,7 +249,10 @@ export class SqliteStore implements ReadyStore {
     needSqlite(); // before there is an empty file that nobody fills
     if (!createFile(this.#path)) this.#seen ??= performance.now();
     if (this.#seen !== undefined && isBeingMade(this.#path, this.#seen)) {
-      throw new PulseError("STORE_BUSY", `${this.#path} is empty and new: another program seems to be making it just now.`);
+      throw new PulseError(
+        "STORE_BUSY",
+        `${this.#path} is empty and new: another program seems to be making it just now.`,
+      );
     }
     const db = openDatabase(this.#path, { waitMs });
     try {
@@ -269,7 +296,11 @@ export class SqliteStore implements ReadyStore {
   }
 
   #writer(db: Database, schema: Schema): SqlWriter {
-    return new SqlWriter(db, schema, { locate: (id) => this.#locate(id), now: this.#options.clock.now, id: this.#options.clock.id });
+    return new SqlWriter(db, schema, {
+      locate: (id) => this.#locate(id),
+      now: this.#options.clock.now,
+      id: this.#options.clock.id,
+    });
   }
 
   /** Where an experiment's artifacts lie: an absolute URI beside the database, as Python's client has it. */
@@ -281,7 +312,8 @@ export class SqliteStore implements ReadyStore {
     const open = this.#connection;
     this.#connection = undefined;
     try {
-      // Brought into the main file also while another program has it open, so that it is whole to whoever copies or moves it.
+      // Brought into the main file also while another program has it open, so that it is whole to whoever copies or
+      // moves it.
       open?.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
       // What has no time for it now is brought there by the next one.

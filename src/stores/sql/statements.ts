@@ -26,10 +26,12 @@ export type StatementName =
 const METRIC_COLUMNS = "(key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)";
 
 /**
- * Gives the text of each statement for a schema of MLflow's; parameters are `?`, in the order in which plans give the values. All may be
- * run again with the same values: what is there already stays, or becomes what it was.
+ * Gives the text of each statement for a schema of MLflow's; parameters are `?`, in the order in which plans give the
+ * values. All may be run again with the same values: what is there already stays, or becomes what it was.
  */
-export function statements(schema: Pick<Schema, "experimentTimes" | "workspaces">): Readonly<Record<StatementName, string>> {
+export function statements(
+  schema: Pick<Schema, "experimentTimes" | "workspaces">,
+): Readonly<Record<StatementName, string>> {
   const experiments = "SELECT experiment_id, artifact_location, lifecycle_stage FROM experiments";
   return {
     addRun: `INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time,
@@ -50,7 +52,8 @@ export function statements(schema: Pick<Schema, "experimentTimes" | "workspaces"
       WHERE (excluded.step, excluded.timestamp, excluded.value) >= (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)`,
     addParam: "INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     paramValue: "SELECT value FROM params WHERE key = ? AND run_uuid = ?",
-    putTag: "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
+    putTag:
+      "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
     addDataset: `INSERT INTO datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source, dataset_schema, dataset_profile)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     datasetId: "SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?",

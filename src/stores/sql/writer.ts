@@ -1,4 +1,4 @@
-import type { Outcome, RunChange } from "../tracking-store.js";
+import type { Outcome, RunChange } from "../../contracts/tracking-store.js";
 import type { WriteItem } from "./apart.js";
 import { type Database, real, type Statement } from "./driver.js";
 import { type Plan, Planner, type PlanOptions, type Step } from "./plan.js";
@@ -6,7 +6,10 @@ import type { Schema } from "./schema.js";
 import type { SqlRow, SqlValue } from "./sql-values.js";
 import { type StatementName, statements } from "./statements.js";
 
-/** Carries plans out with prepared statements, on the event loop, in one open database; the caller holds the transaction. */
+/**
+ * Carries plans out with prepared statements, on the event loop, in one open database; the caller holds the
+ * transaction.
+ */
 export class SqlWriter {
   readonly #db: Database;
   readonly #texts: Readonly<Record<StatementName, string>>;
@@ -24,7 +27,10 @@ export class SqlWriter {
     this.#planner.begin();
   }
 
-  /** Writes one change, its items each apart if need be; what it refuses as a whole, it refuses before anything of it is written. */
+  /**
+   * Writes one change, its items each apart if need be; what it refuses as a whole, it refuses before anything of it is
+   * written.
+   */
   write(change: RunChange, apart?: WriteItem): Outcome {
     return this.#carryOut(this.#planner.write(change, apart !== undefined), apart);
   }
@@ -54,7 +60,10 @@ export class SqlWriter {
 
 type Values = readonly [SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue];
 
-/** Runs a statement with a row. To spread it costs a driver's function up to a tenth of the row: here are the lengths of most rows. */
+/**
+ * Runs a statement with a row. To spread it costs a driver's function up to a tenth of the row: here are the lengths of
+ * most rows.
+ */
 function run(statement: Statement, row: readonly SqlValue[]): ReturnType<Statement["run"]> {
   const values = row as Values;
   switch (row.length) {

@@ -1,0 +1,229 @@
+import { shownText } from "./text/redact.js";
+import { bounded, isError, shortText } from "./text/text.js";
+
+/**
+ * Every problem the package can name: a stable code, what to do about it, and whether trying the
+ * same again can help. Codes are never renamed or reused.
+ */
+const PROBLEMS = {
+  INVALID_CONFIG: { retry: false, todo: "" },
+  INVALID_OPTION: { retry: false, todo: "" },
+  INVALID_TRACKING_URI: {
+    retry: false,
+    todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of docs/configuration.md, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
+  },
+  WRONG_TARGET: { retry: false, todo: "" },
+  NO_ACTIVE_RUN: {
+    retry: false,
+    todo: "Call it inside a tracked method, tracked() or withRun(), or use currentRun() and test for undefined.",
+  },
+  OUTSIDE_RUN: {
+    retry: false,
+    todo: 'outsideRun: "ignore" is silent.',
+  },
+  CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
+  DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
+  INVALID_KEY: {
+    retry: false,
+    todo: "Use letters, digits, and _ - . / : or space, at most 250 characters, with no / at either end and no two side by side.",
+  },
+  INVALID_VALUE: { retry: false, todo: "" },
+  REDACTED: { retry: false, todo: "If it is none, give it another name, or set the option `redact`." },
+  VALUE_CUT: { retry: false, todo: "Shorten it; two values that differ stay apart by the hash." },
+  INPUT_REPEATED: {
+    retry: false,
+    todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.",
+  },
+  PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
+  CAPTURE_FAILED: {
+    retry: false,
+    todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.",
+  },
+  INTERNAL: {
+    retry: false,
+    todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.",
+  },
+  NOTHING_FOUND: { retry: false, todo: "" },
+  CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
+  NOT_RECORDED: {
+    retry: false,
+    todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more.",
+  },
+  OUT_OF_RANGE: {
+    retry: false,
+    todo: "It is logged all the same; mend the value, or the range of defineExperiment().",
+  },
+  TOO_MANY_RUNS: {
+    retry: false,
+    todo: 'End the runs you start, log steps of one run instead of child runs (nest: "join"), or set maxRunsPerSecond.',
+  },
+  SKETCH_MISSING: {
+    retry: false,
+    todo: "Everything but p50, p95 and p99 is there. Install pulse-mlflow again, or leave it out of the bundle.",
+  },
+  MINIFIED_NAMES: {
+    retry: false,
+    todo: 'Have names kept (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or give them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).',
+  },
+  UNKNOWN_ARGUMENT: {
+    retry: false,
+    todo: 'Name one of its arguments, a position ("0"), or a path into one ("options.lr", "1.lr").',
+  },
+  THENABLE_UNTRACKED: {
+    retry: false,
+    todo: "Await it inside the tracked method to have its result and its time tracked.",
+  },
+  MEMORY_FULL: {
+    retry: true,
+    todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes.",
+  },
+  OUTBOX_FAILED: {
+    retry: false,
+    todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.",
+  },
+  OUTBOX_LEFT: {
+    retry: false,
+    todo: "Deliver it as the user, and with the version, that wrote it; remove it by hand only if nobody needs it.",
+  },
+  OUTBOX_FULL: { retry: true, todo: "Log less often, or raise `outbox.maxBytes` and `outbox.maxTotalBytes`." },
+  OUTBOX_EXPIRED: { retry: false, todo: "Deliver earlier with `npx pulse-mlflow sync`, or raise `outbox.maxAgeMs`." },
+  KEPT_FOR_LATER: {
+    retry: false,
+    todo: "The next program with this tracking URI delivers them, or `npx pulse-mlflow sync` does.",
+  },
+  LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier and mend the cause named above." },
+  STORE_UNAVAILABLE: { retry: true, todo: "Recording goes on; it is delivered when the store is back." },
+  TLS_FAILED: { retry: false, todo: "Recording goes on meanwhile." },
+  UNAUTHORIZED: {
+    retry: false,
+    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (docs/configuration.md); recording goes on meanwhile.",
+  },
+  FORBIDDEN: {
+    retry: false,
+    todo: "Check `auth` and what the user may do; recording goes on, and it is delivered once the server allows it.",
+  },
+  NO_MLFLOW: {
+    retry: false,
+    todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile.",
+  },
+  SERVER_ERROR: { retry: true, todo: "Recording goes on; it is tried again." },
+  STORE_BUSY: { retry: true, todo: "Recording goes on and is written when it is free." },
+  DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
+  DRIVER_MISSING: {
+    retry: false,
+    todo: "Run `npm install @photostructure/sqlite@1` (or `pnpm add --allow-build=@photostructure/sqlite @photostructure/sqlite@1`) in the folder where the program runs; it cannot be part of a bundle. Or use Node 24 or newer.",
+  },
+  NOT_WRITABLE: { retry: false, todo: "Make the folder and file writable, or choose another trackingUri." },
+  NOT_A_DATABASE: { retry: false, todo: "Choose another file in trackingUri; this one was not touched." },
+  NOT_MLFLOW: { retry: false, todo: "Choose another file in trackingUri; this database was not touched." },
+  SCHEMA_UNSUPPORTED: {
+    retry: false,
+    todo: "Update pulse-mlflow, or choose another file in trackingUri; this database was not touched.",
+  },
+  EXPERIMENT_DELETED: { retry: false, todo: "Restore it (`mlflow experiments restore`) or choose another name." },
+  EXPERIMENT_NOT_FOUND: {
+    retry: false,
+    todo: "Check the tracking URI and MLFLOW_EXPERIMENT_ID: use the id of an existing experiment, or give its name instead (MLFLOW_EXPERIMENT_NAME).",
+  },
+  RUN_NOT_FOUND: {
+    retry: false,
+    todo: "Check the tracking URI, the option runId or MLFLOW_RUN_ID, and whether the database or folder was removed or replaced while the run was open.",
+  },
+  RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
+  ARTIFACT_UNREADABLE: {
+    retry: false,
+    todo: "Mend what is named above; nothing else is held up by it.",
+  },
+  ARTIFACT_REWRITTEN: {
+    retry: false,
+    todo: "What it holds now is stored; log it with `copy: true` to keep what it held.",
+  },
+  ARTIFACT_NOT_FOUND: { retry: false, todo: "Look at what is there with a listing of its folder." },
+  ARTIFACT_ROOT: { retry: false, todo: "" },
+  ARTIFACT_RENAMED: { retry: false, todo: "Log it under a name that fits." },
+  PACKAGE_MISSING: { retry: false, todo: "Install what is missing beside pulse-mlflow." },
+  ARTIFACT_REFUSED: { retry: false, todo: "Everything else of the run goes on." },
+  REJECTED: { retry: false, todo: "" },
+} as const;
+
+/** A stable, documented problem code. */
+export type PulseErrorCode = keyof typeof PROBLEMS;
+
+const BRAND = Symbol.for("pulse-mlflow/error");
+
+/**
+ * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the
+ * original. `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
+ */
+export class PulseError extends Error {
+  override readonly name: string = "PulseError";
+  readonly code: PulseErrorCode;
+
+  constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
+    const known = Object.hasOwn(PROBLEMS, code);
+    const { todo } = PROBLEMS[known ? code : "INVALID_OPTION"];
+    const what = known
+      ? detail
+      : `PulseError: code must be one of PulseErrorCode; got ${JSON.stringify(code)}. ${detail}`;
+    // Another's words that are quoted may end as a sentence does.
+    const told = shownText(bounded(String(what))).replace(/(?<=[\w)"'`])\.\.(?=\s|$)/g, "."); // it may quote what it was given, and what a server said
+    super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
+    this.code = known ? code : "INVALID_OPTION";
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** @internal What has happened: the message without what to do about it. */
+  get detail(): string {
+    return this.todo === "" ? this.message : this.message.replace(this.todo, "").trim();
+  }
+
+  /** @internal What to do about it, as the message ends. */
+  get todo(): string {
+    return PROBLEMS[this.code].todo;
+  }
+
+  /** Whether trying the same again later can succeed. */
+  get retryable(): boolean {
+    return PROBLEMS[this.code].retry;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A class of the user's below it is told by its prototype, as any other.
+    // biome-ignore lint/complexity/noThisInStatic: a class below inherits this
+    if (this !== PulseError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === "object" && value !== null && BRAND in value;
+  }
+}
+
+/** An answer of an MLflow server that refuses: what it called the problem, and the status. */
+export class MlflowError extends PulseError {
+  override readonly name: string = "MlflowError";
+  /** MLflow's own code, such as `INVALID_PARAMETER_VALUE`. */
+  readonly errorCode: string;
+  /** The status of the HTTP answer. */
+  readonly httpStatus: number;
+  /** @internal The server's own words. */
+  readonly serverMessage: string;
+
+  constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
+    super(code, detail);
+    this.serverMessage = shownText(String(serverMessage));
+    this.errorCode = shownText(String(errorCode));
+    this.httpStatus = httpStatus;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a class below inherits this
+    if (this !== MlflowError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof PulseError && "errorCode" in value;
+  }
+}
+
+/** Gives an unknown thrown value as text, whatever it is; of a long one a part. */
+export function messageOf(error: unknown): string {
+  try {
+    return shortText(isError(error) ? error.message : error);
+  } catch {
+    return "a value that cannot be shown";
+  }
+}

@@ -1,0 +1,143 @@
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync, statSync } from "node:fs";
+import { Readable } from "node:stream";
+import { PulseError } from "../../base/errors.js";
+import type { ArtifactContent } from "../../contracts/artifact-repository.js";
+
+/** What is said of a file that was there when it was logged. */
+const GONE =
+  "is gone: a file that cannot be linked, since it lies on another file system, must stay until `await flush()`";
+
+/** What is larger is not held in memory as a whole. */
+const LARGEST_IN_MEMORY = 16 * 1024 * 1024;
+/** How much of a file is read at once. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** A file as it was when it was logged. */
+export interface SourceFile {
+  readonly path: string;
+  readonly size: number;
+  readonly changedMs: number;
+}
+
+/** Bytes in memory, which nobody else changes. */
+export interface HeldBytes {
+  readonly kind: "bytes";
+  readonly size: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Longer texts are encoded at once: a text may be a piece of a much longer one, and hold that. */
+const LONGEST_TEXT = 4096;
+
+/** A short text, encoded when it is stored or written down: in the call, that would be the dearest part. */
+class ShortText implements HeldBytes {
+  readonly kind = "bytes";
+  readonly size: number;
+  #held: string | Uint8Array;
+
+  constructor(text: string) {
+    this.size = Buffer.byteLength(text);
+    this.#held = text;
+  }
+
+  get bytes(): Uint8Array {
+    if (typeof this.#held === "string") this.#held = Buffer.from(this.#held);
+    return this.#held;
+  }
+}
+
+export const heldBytes = (bytes: Uint8Array): HeldBytes => ({ kind: "bytes", size: bytes.length, bytes });
+export const heldText = (text: string): HeldBytes =>
+  text.length <= LONGEST_TEXT ? new ShortText(text) : heldBytes(Buffer.from(text));
+
+/** Where the bytes of an artifact are until they are stored. */
+export type UploadSource =
+  | HeldBytes
+  /** A file of the user's, as it lies. */
+  | ({ readonly kind: "file" } & SourceFile)
+  /** A file beside the outbox, by its name there. */
+  | ({ readonly kind: "staged"; readonly name: string } & SourceFile);
+
+/** A source that is about to be stored, as it is now. */
+export interface OpenSource {
+  readonly content: ArtifactContent;
+  /** It is no longer what was logged. */
+  readonly rewritten: boolean;
+  /**
+   * Whether it has grown since it was opened: what it held then is stored.
+   * @throws PulseError `ARTIFACT_UNREADABLE` when it was changed otherwise.
+   */
+  grown(): boolean;
+}
+
+/**
+ * Opens a source, to be stored as it is now, under `artifact`.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone, or cannot be read.
+ */
+export function openSource(source: UploadSource, artifact: string): OpenSource {
+  if (source.kind === "bytes") {
+    const { bytes, size } = source;
+    const open = (start: number, end: number): Readable => Readable.from([bytes.subarray(start, end)]);
+    return { content: { size, open, readSync: () => bytes }, rewritten: false, grown: () => false };
+  }
+  const { path } = source;
+  // Nobody knows the names of files beside the outbox.
+  const shown = source.kind === "staged" ? `The file logged as ${JSON.stringify(artifact)}` : path;
+  const { size, changedMs } = sourceFile(path, GONE, shown);
+  const content: ArtifactContent = {
+    size,
+    // A stream cannot end before it begins.
+    open: (start, end) =>
+      start >= end ? Readable.from([]) : createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK_BYTES }),
+    readSync: () => readFileSync(path),
+  };
+  const grown = (): boolean => {
+    const now = sourceFile(path, GONE, shown);
+    if (now.size > size) return true;
+    if (now.size !== size || now.changedMs !== changedMs)
+      throw new PulseError("ARTIFACT_UNREADABLE", `${shown} was changed while it was read.`);
+    return false;
+  };
+  return { content, rewritten: size !== source.size || changedMs !== source.changedMs, grown };
+}
+
+/** What a file of the user's holds now; what is large, or no file of the user's, as it came. */
+export function inMemory<C extends object>(content: C): C | Uint8Array {
+  if (!("path" in content && "copy" in content && "size" in content)) return content;
+  if (Number(content.size) > LARGEST_IN_MEMORY) return content;
+  try {
+    return readFileSync(String(content.path));
+  } catch {
+    return content; // who stores it says what is wrong
+  }
+}
+
+function unreadable(path: string, error: unknown, gone: string): PulseError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const why =
+    code === "ENOENT"
+      ? gone
+      : code === "EISDIR"
+        ? "is a folder: logArtifacts() logs those"
+        : `cannot be read: ${message}`;
+  return new PulseError("ARTIFACT_UNREADABLE", `${path} ${why}.`, error);
+}
+
+/**
+ * Looks at a file that is logged; `gone`: what is said of one that is not there, `shown`: what it is called.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
+ */
+export function sourceFile(path: string, gone: string = "does not exist", shown: string = path): SourceFile {
+  let descriptor: number | undefined;
+  try {
+    if (statSync(path).isFIFO()) throw new Error("it is no file"); // opening one waits for who writes it
+    descriptor = openSync(path, "r"); // a file that is there may still be closed to us
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) throw Object.assign(new Error("it is no file"), { code: stats.isDirectory() ? "EISDIR" : "" });
+    return { path, size: stats.size, changedMs: stats.mtimeMs };
+  } catch (error) {
+    throw unreadable(shown, error, gone);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}

@@ -1,0 +1,269 @@
+// Uses nobody documents and somebody makes; each was broken once.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mock, test } from "node:test";
+import {
+  configure,
+  createTracker,
+  currentRun,
+  logExperiment,
+  requireRun,
+  shutdown,
+  startRun,
+} from "../../../src/index.js";
+import { openDatabase } from "../../support/database.js";
+import { memoryTracker, params, sleep, values } from "../../support/memory.js";
+import { unhandled } from "../../support/unhandled.js";
+
+test("an error of this package thrown by a user's own function stays out of the call", async () => {
+  const { tracker, runs } = memoryTracker();
+  const when = tracker.tracked(() => 5, { when: () => requireRun() !== undefined, runName: () => requireRun().id });
+  assert.equal(when(), 5);
+  assert.equal(await tracker.tracked(async () => 6, { metrics: () => startRun({ nope: 1 } as object).id })(), 6);
+  assert.equal((await runs()).length, 2);
+});
+
+test("a promise that a function keeps and gives again is one promise to its callers, handled once", async () => {
+  const { tracker, runs } = memoryTracker();
+  let kept: Promise<number> | undefined;
+  const load = tracker.tracked((): Promise<number> => {
+    kept ??= Promise.reject(new Error("kept"));
+    return kept;
+  });
+  const first = load();
+  assert.equal(load(), first);
+  await assert.rejects(first, { message: "kept" });
+  await sleep(5);
+  assert.deepEqual(
+    (await runs()).map((run) => run.status),
+    ["FAILED", "FAILED"],
+  );
+});
+
+test("a kept promise that nobody handles stays unhandled, however often it was given", async () => {
+  const { tracker } = memoryTracker();
+  const kept = Promise.reject(new Error("nobody's"));
+  const load = tracker.tracked(() => kept);
+  const seen = await unhandled(() => {
+    void load();
+    void load();
+  });
+  assert.equal(seen.length, 1);
+});
+
+test("a promise with a then or a species of its own is handed on untouched", async () => {
+  let started = 0;
+  class Lazy extends Promise<number> {
+    // biome-ignore lint/suspicious/noThenProperty: a lazy promise is exactly this
+    override then<A, B>(
+      ok?: ((value: number) => A | PromiseLike<A>) | null,
+      no?: ((reason: unknown) => B | PromiseLike<B>) | null,
+    ): Promise<A | B> {
+      started++;
+      return Promise.resolve(1).then(ok, no);
+    }
+  }
+  class Plain extends Promise<number> {
+    static override get [Symbol.species](): PromiseConstructor {
+      return Promise;
+    }
+  }
+  const { tracker } = memoryTracker();
+  const lazy = new Lazy(() => undefined);
+  const plain = new Plain((resolve) => resolve(1));
+  assert.equal(tracker.tracked(() => lazy)(), lazy);
+  assert.equal(started, 0);
+  assert.equal(tracker.tracked(() => plain)(), plain);
+  assert.equal(tracker.stats().warnings.THENABLE_UNTRACKED, 2);
+});
+
+test("iterators keep working: a fluent method's own object, private setters, frozen ones, thenables from next", async () => {
+  class Cursor {
+    #n = 0;
+    set n(value: number) {
+      this.#n = value;
+    }
+    next(): IteratorResult<number> {
+      return this.#n < 2 ? { value: this.#n++, done: false } : { value: undefined, done: true };
+    }
+    return(): IteratorResult<number> {
+      return { value: undefined, done: true };
+    }
+    [Symbol.iterator](): this {
+      return this;
+    }
+    reset(): this {
+      this.#n = 0;
+      return this;
+    }
+  }
+  const { tracker } = memoryTracker();
+  const cursor = new Cursor();
+  const reset = tracker.tracked(Cursor.prototype.reset);
+  assert.equal(reset.call(cursor), cursor);
+  const made = tracker.tracked(() => new Cursor())();
+  made.n = 1;
+  assert.deepEqual([...made], [1]);
+  const frozen = Object.freeze(new Cursor());
+  assert.equal(tracker.tracked(() => frozen)(), frozen);
+
+  const thenables = tracker.tracked(() => {
+    let n = 0;
+    return {
+      // biome-ignore lint/suspicious/noThenProperty: some clients' next() gives such
+      next: () => ({ then: (ok: (result: IteratorResult<number>) => void) => ok({ value: n, done: n++ > 1 }) }),
+      return: () => ({ value: undefined, done: true }),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    } as unknown as AsyncGenerator<number>;
+  })();
+  const seen: number[] = [];
+  for await (const n of thenables) seen.push(n);
+  assert.deepEqual(seen, [0, 1]);
+  await tracker.flush();
+  assert.equal(tracker.stats().pending, 0);
+});
+
+test("a plain function that returned a generator ends its run when that is closed unstarted", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const closed = tracker.tracked(() =>
+    (function* () {
+      yield 1;
+    })(),
+  )();
+  closed.return(undefined);
+  const run = await onlyRun();
+  assert.equal(run.status, "FINISHED");
+  assert.equal(run.tags.get("pulse.partial"), "true");
+});
+
+test("whatever cannot be looked at, the caller gets the very error", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const mine = new Error("mine");
+  const fails = tracker.tracked((_arg: object) => {
+    throw mine;
+  });
+  assert.throws(
+    () => fails(proxy),
+    (error) => error === mine,
+  );
+  assert.equal((await onlyRun()).status, "FAILED");
+});
+
+test("a call never waits for a lock, also when memory is full", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "pulse-odd-"));
+  const path = join(folder, "mlflow.db");
+  const tracker = createTracker({
+    trackingUri: `sqlite:///${path}`,
+    maxPendingBytes: 65_536,
+    logger: { warn: () => undefined },
+  });
+  tracker.startRun().end();
+  await tracker.flush();
+  const other = openDatabase(path);
+  other.exec("BEGIN IMMEDIATE");
+  const run = tracker.startRun();
+  let longest = 0;
+  for (let i = 0; i < 3_000; i++) {
+    const began = performance.now();
+    run.logMetric("m", i);
+    longest = Math.max(longest, performance.now() - began);
+  }
+  assert.ok(longest < 500, `a call took ${longest} ms`);
+  other.exec("ROLLBACK");
+  other.close();
+  run.end();
+  await tracker.shutdown();
+  assert.equal(tracker.stats().pending, 0);
+  rmSync(folder, { recursive: true });
+});
+
+test("after shutdown nobody who waits is left waiting", async () => {
+  const { tracker } = memoryTracker({ logger: { warn: () => undefined } });
+  await tracker.shutdown();
+  await assert.rejects(tracker.startRun().serverId(), { code: "CLOSED" });
+});
+
+test("logExperiment that fails while recording rejects once, and leaves no rejection behind", async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  const metrics = {
+    get loss(): number {
+      throw new Error("getter");
+    },
+  };
+  await assert.rejects(logExperiment({ experiment: "X", metrics, trackingUri: "memory:" }), { message: "getter" });
+  await assert.rejects(logExperiment({ experiment: "X", trackingUri: "memory:", timeoutMs: Number.NaN }), {
+    code: "INVALID_OPTION",
+  });
+  await sleep(5);
+  process.removeListener("unhandledRejection", note);
+  assert.deepEqual(unhandled, []);
+});
+
+test("fake timers of a test do not stop delivery", async () => {
+  const { tracker, runs } = memoryTracker();
+  mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
+  tracker.startRun({ runName: "under fake timers" }).end();
+  mock.timers.reset();
+  tracker.startRun({ runName: "after them" }).end();
+  assert.equal((await runs()).length, 2);
+});
+
+test("a replaced default tracker is let go when its last run ends", async () => {
+  configure({ trackingUri: "memory:" });
+  const run = startRun();
+  const { recorder } = run.host;
+  configure({ trackingUri: "memory:" });
+  run.end();
+  await sleep(1_200);
+  run.logMetric("late", 1);
+  assert.equal(recorder.idle, true);
+  assert.equal(run.host.diagnostics.stats.warnings.CLOSED, 1);
+  await shutdown();
+});
+
+test("params may be class instances and maps; numbers are no secrets, names and compound keys are", async () => {
+  class Config {
+    lr = 0.1;
+  }
+  const { tracker, runs } = memoryTracker();
+  tracker.withRun({ params: new Config() as unknown as Record<string, unknown> }, () => 1);
+  tracker.withRun(
+    { runName: `sk-${"a1B".repeat(8)}`, params: { authtoken: "x", url: "postgres://u:p@ss@host/db" } },
+    () => 1,
+  );
+  const [first, second] = await runs();
+  assert.deepEqual(first && params(first), { lr: "0.1" });
+  assert.equal(second?.name, "[redacted]");
+  assert.deepEqual(second && params(second), { authtoken: "[redacted]", url: "postgres://[redacted]@host/db" });
+});
+
+test("a tracker's tracked keeps own properties and may be called with new", () => {
+  const { tracker } = memoryTracker();
+  function Point(this: { x: number }, x: number): void {
+    this.x = x;
+  }
+  Point.origin = 0;
+  const Tracked = tracker.tracked(Point) as unknown as { new (x: number): { x: number }; origin: number };
+  assert.equal(Tracked.origin, 0);
+  assert.equal(new Tracked(3).x, 3);
+});
+
+test("a child stays in its parent's experiment unless something names another", async () => {
+  const { tracker, runs, experimentOf } = memoryTracker({ experiment: "Configured" });
+  tracker.withRun({ experiment: "Parent" }, () => {
+    assert.equal(currentRun()?.experiment, "Parent");
+    startRun({ runName: "child" }).end();
+    startRun({ runName: "other", experiment: "Other" }).end();
+  });
+  const all = await runs();
+  assert.deepEqual(all.map(experimentOf), ["Parent", "Parent", "Other"]);
+  assert.deepEqual(all.map(values), [{}, {}, {}]);
+});

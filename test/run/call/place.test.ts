@@ -1,0 +1,126 @@
+// Which run `withRun` and `startRun` open, when that is said.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createTracker, currentRun, startRun, withRun } from "../../../src/index.js";
+import { openDatabase } from "../../support/database.js";
+import { memoryTracker, sleep, values } from "../../support/memory.js";
+
+test("parent: a child of a run whose handle one has, wherever it is called and also when that is over", async () => {
+  const { tracker, runs } = memoryTracker();
+  const parent = tracker.startRun({ runName: "parent", experiment: "Above" });
+  const other = tracker.startRun({ runName: "other" });
+  withRun({ parent, runName: "block" }, (run) => assert.equal(currentRun(), run));
+  parent.end();
+  await sleep(1);
+  tracker.withRun({ runName: "outer" }, () => startRun({ parent, runName: "late" }).end());
+  other.end();
+  const all = await runs();
+  assert.deepEqual(
+    all.map((run) => [
+      run.name,
+      run.experimentId === all[0]?.experimentId,
+      run.tags.get("mlflow.parentRunId"),
+      run.tags.get("pulse.started_in"),
+    ]),
+    [
+      ["parent", true, undefined, undefined],
+      ["other", false, undefined, undefined],
+      ["block", true, parent.id, undefined],
+      ["outer", false, undefined, undefined],
+      ["late", true, parent.id, undefined],
+    ],
+  );
+});
+
+test("parentRunId: a child of a run made elsewhere; description is what MLflow shows as it", async () => {
+  const { tracker, runs } = memoryTracker();
+  const id = "e".repeat(32);
+  tracker.withRun({ parentRunId: id, description: "# A *trial*", tags: { a: 1 } }, () =>
+    startRun({ runName: "below" }).end(),
+  );
+  tracker.startRun({ parentRunId: id, runName: "by hand", description: "by hand" }).end();
+  const all = await runs();
+  const [block, below, hand] = ["run", "below", "by hand"].map((name) => all.find((run) => run.name === name));
+  assert.deepEqual(
+    [block, below, hand].map((run) => [
+      run?.tags.get("mlflow.parentRunId"),
+      run?.tags.get("mlflow.note.content"),
+      run?.tags.get("a"),
+    ]),
+    [
+      [id, "# A *trial*", "1"],
+      [block?.runId, undefined, undefined],
+      [id, "by hand", undefined],
+    ],
+  );
+});
+
+test("runId: a run that the store has is resumed, inside another run, too", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "pulse-place-"));
+  const trackingUri = `sqlite:///${join(folder, "r.db")}`;
+  try {
+    const tracker = createTracker({ trackingUri });
+    const first = tracker.startRun({ runName: "first" });
+    first.end();
+    await tracker.shutdown();
+    const again = createTracker({ trackingUri });
+    again.withRun({ runName: "outer" }, () =>
+      withRun({ runId: first.id }, (run) => {
+        assert.equal(run.id, first.id);
+        run.logMetric("more", 1);
+      }),
+    );
+    again.startRun({ runId: first.id }).end("FAILED");
+    await again.shutdown();
+    const database = openDatabase(join(folder, "r.db"));
+    assert.deepEqual(
+      database
+        .prepare("SELECT name, status FROM runs ORDER BY start_time, name")
+        .all()
+        .map((row) => ({ ...(row as object) })),
+      [
+        { name: "first", status: "FAILED" },
+        { name: "outer", status: "FINISHED" },
+      ],
+    );
+    assert.equal(
+      (database.prepare("SELECT count(*) AS n FROM metrics WHERE run_uuid = ?").get(first.id) as { n: number }).n,
+      1,
+    );
+    database.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("only one of them may be given, and each must be what it is", () => {
+  const { tracker } = memoryTracker();
+  const parent = tracker.startRun();
+  assert.throws(() => tracker.startRun({ parent, runId: "a" }), {
+    code: "INVALID_OPTION",
+    message: "startRun: runId and parent exclude each other; give one of them.",
+  });
+  assert.throws(() => withRun({ parentRunId: "a", runId: "b" }, () => 1), {
+    message: /runId and parentRunId exclude each other/,
+  });
+  assert.throws(() => withRun({ parent: "abc" as never }, () => 1), {
+    message: /parent must be a run, as startRun\(\) and currentRun\(\) give it/,
+  });
+  assert.throws(() => startRun({ runId: "" }), { message: /runId must be the id of a run/ });
+  parent.end();
+});
+
+test("a parent of another tracker: the child is that tracker's", async () => {
+  const [here, there] = [memoryTracker(), memoryTracker()];
+  const parent = there.tracker.startRun({ runName: "there" });
+  here.tracker.withRun({ parent }, (run) => run.logMetric("loss", 1));
+  parent.end();
+  assert.deepEqual((await here.runs()).length, 0);
+  assert.deepEqual(
+    (await there.runs()).map((run) => values(run)),
+    [{}, { loss: [1] }],
+  );
+});

@@ -1,0 +1,149 @@
+// Promises that others keep or make: the program must not notice that they are watched.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { LogMetric, TrackedExperiment } from "../../../src/index.js";
+import { memoryTracker, sleep, values } from "../../support/memory.js";
+import { unhandled } from "../../support/unhandled.js";
+
+@TrackedExperiment("Kept")
+class Service {
+  job: Promise<{ loss: number }> | undefined;
+  readonly cached = new Map<string, Promise<number>>();
+  readonly list: Promise<number>[] = [];
+
+  async work(fails: boolean): Promise<{ loss: number }> {
+    await sleep(1);
+    if (fails) throw new Error("lost");
+    return { loss: 0.5 };
+  }
+
+  @LogMetric("loss")
+  start(fails: boolean): Promise<{ loss: number }> {
+    this.job ??= this.work(fails);
+    this.job.catch(() => undefined);
+    return this.job;
+  }
+
+  @LogMetric
+  get(key: string): Promise<number> {
+    const known = this.cached.get(key) ?? sleep(1).then(() => 7);
+    this.cached.set(key, known);
+    this.list.push(known);
+    return known;
+  }
+}
+
+test("a promise that its object keeps and handles is handed back as it is, and its result is taken", async () => {
+  const { tracker, runs } = memoryTracker();
+  const [good, bad] = [new Service(), new Service()];
+  const seen = await unhandled(() =>
+    tracker.run(async () => {
+      assert.equal(good.start(false), good.job);
+      void bad.start(true);
+      void bad.start(true);
+      const known = good.get("a");
+      assert.equal(known, good.cached.get("a"));
+      await known;
+    }),
+  );
+  assert.deepEqual(seen, []);
+  assert.deepEqual(
+    (await runs()).map((run) => [run.status, values(run), run.tags.get("error.message")]),
+    [
+      ["FINISHED", { loss: [0.5] }, undefined],
+      ["FAILED", {}, "lost"],
+      ["FAILED", {}, "lost"],
+      ["FINISHED", { get: [7] }, undefined],
+    ],
+  );
+});
+
+test("a promise among the arguments is its giver's, and handed back as it is", async () => {
+  const { tracker } = memoryTracker();
+  const pass = tracker.tracked((promise: Promise<number>) => promise);
+  const given = Promise.reject(new Error("given"));
+  given.catch(() => undefined);
+  assert.deepEqual(
+    await unhandled(() => {
+      assert.equal(pass(given), given);
+    }),
+    [],
+  );
+});
+
+test("a promise that nobody keeps is derived, and stays unhandled when nobody handles it", async () => {
+  const { tracker, runs } = memoryTracker();
+  const fail = tracker.tracked(() => Promise.reject(new Error("nobody's")));
+  assert.deepEqual(await unhandled(() => void fail()), [new Error("nobody's")]);
+  assert.deepEqual(
+    (await runs()).map((run) => run.status),
+    ["FAILED"],
+  );
+});
+
+test("a promise with fields of its own is handed on as it is, and its run ends when it is over", async () => {
+  const { tracker, runs } = memoryTracker();
+  const run = tracker.tracked((code: number) => promisify(execFile)(process.execPath, ["-e", `process.exit(${code})`]));
+  const good = run(0);
+  assert.equal(typeof good.child.pid, "number");
+  await good;
+  await assert.rejects(run(3));
+  assert.deepEqual(
+    (await runs()).map((each) => each.status),
+    ["FINISHED", "FAILED"],
+  );
+});
+
+test("Bluebird's promises are followed, as they are the program's global ones or not", async () => {
+  const { tracker, runs, warnings } = memoryTracker();
+  const Bluebird = createRequire(import.meta.url)("bluebird") as PromiseConstructor;
+  const give = tracker.tracked(
+    (fails: boolean) => (fails ? Bluebird.reject(new Error("blue")) : Bluebird.resolve({ loss: 2 })),
+    {
+      metrics: "loss",
+    },
+  );
+  const native = globalThis.Promise;
+  for (const global of [native, Bluebird]) {
+    globalThis.Promise = global;
+    try {
+      const given = give(false);
+      assert.ok(given instanceof Bluebird);
+      assert.deepEqual(await given, { loss: 2 });
+      await assert.rejects(give(true) as Promise<unknown>, { message: "blue" });
+    } finally {
+      globalThis.Promise = native;
+    }
+  }
+  assert.deepEqual(
+    (await runs()).map((run) => [run.status, values(run)]),
+    [
+      ["FINISHED", { loss: [2] }],
+      ["FAILED", {}],
+      ["FINISHED", { loss: [2] }],
+      ["FAILED", {}],
+    ],
+  );
+  assert.deepEqual(warnings, []);
+});
+
+for (const patch of ["zone", "marks"])
+  test(`where a program patches all promises, each function is followed: ${patch}`, async () => {
+    const program = fileURLToPath(new URL("../../fixtures/patched-promises.js", import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [program, patch]);
+    assert.deepEqual(JSON.parse(stdout), {
+      runs: [
+        ["async", "FINISHED", 1],
+        ["async", "FAILED", 0],
+        ["plain", "FINISHED", 1],
+        ["plain", "FAILED", 0],
+        ["made", "FINISHED", 1],
+        ["made", "FAILED", 0],
+      ],
+      warnings: 0,
+    });
+  });

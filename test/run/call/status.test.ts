@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startRun, tracked } from "../../../src/index.js";
+import { memoryTracker } from "../../support/memory.js";
+
+async function ended(throws: unknown, ...args: unknown[]) {
+  const { tracker, onlyRun } = memoryTracker();
+  const fails = tracker.tracked((..._args: unknown[]) => {
+    throw throws;
+  });
+  try {
+    fails(...args);
+  } catch (error) {
+    assert.equal(error, throws);
+  }
+  return onlyRun();
+}
+
+test("a thrown error ends the run FAILED with its type, message and stack, secrets replaced", async () => {
+  class TooFewShots extends Error {}
+  const run = await ended(new TooFewShots("no access with postgres://me:hunter2@db/x"));
+  assert.equal(run.status, "FAILED");
+  assert.equal(run.tags.get("error.type"), "TooFewShots");
+  assert.equal(run.tags.get("error.message"), "no access with postgres://[redacted]@db/x");
+  assert.match(run.tags.get("error.stack") ?? "", /status\.test/);
+  assert.doesNotMatch(run.tags.get("error.stack") ?? "", /hunter2/);
+  assert.equal((await ended(new RangeError("r"))).tags.get("error.type"), "RangeError");
+});
+
+test("anything thrown is recorded: strings, undefined, objects with hostile getters", async () => {
+  const text = await ended("just text");
+  assert.deepEqual(
+    [text.status, text.tags.get("error.type"), text.tags.get("error.message")],
+    ["FAILED", "string", "just text"],
+  );
+  assert.equal((await ended(undefined)).tags.get("error.type"), "undefined");
+  const hostile = {
+    get name(): string {
+      throw new Error("getter");
+    },
+    toString(): string {
+      throw new Error("toString");
+    },
+  };
+  assert.equal((await ended(hostile)).status, "FAILED");
+});
+
+test("an abort ends the run KILLED: by the error's kind, or by an aborted signal among the arguments", async () => {
+  assert.equal((await ended(new DOMException("stop", "AbortError"))).status, "KILLED");
+  assert.equal((await ended(Object.assign(new Error("x"), { code: "ABORT_ERR" }))).status, "KILLED");
+  assert.equal((await ended(new Error("late"), AbortSignal.abort())).status, "KILLED");
+  assert.equal((await ended(new Error("late"), { signal: AbortSignal.abort() })).status, "KILLED");
+  assert.equal((await ended(new Error("late"), new AbortController().signal)).status, "FAILED");
+});
+
+test("a terminal status never changes again, and logging after the end still records", async () => {
+  const { tracker, onlyRun } = memoryTracker();
+  tracker.run(() => {
+    const run = startRun();
+    run.end("KILLED");
+    run.end("FINISHED");
+    run.logMetric("late", 1);
+  });
+  const run = await onlyRun();
+  assert.equal(run.status, "KILLED");
+  assert.equal(run.metrics.get("late")?.length, 1);
+});
+
+test("await using ends a run FINISHED, and end() inside it wins", async () => {
+  const { tracker, runs } = memoryTracker();
+  await tracker.run(async () => {
+    await using first = startRun({ runName: "one", params: { lr: 0.1 }, tags: { a: 1 } });
+    first.logMetric("m", 1);
+    await using second = startRun({ runName: "two" });
+    second.end("FAILED");
+  });
+  assert.deepEqual(
+    (await runs()).map((run) => [run.name, run.status]),
+    [
+      ["one", "FINISHED"],
+      ["two", "FAILED"],
+    ],
+  );
+});
+
+test("a run still open at shutdown ends FINISHED and partial; what comes later is dropped and counted", async () => {
+  const { tracker, store, warnings } = memoryTracker();
+  const run = tracker.startRun();
+  run.logMetric("m", 1);
+  await tracker.shutdown();
+  await tracker.shutdown();
+  const stored = [...store.runs.values()][0];
+  assert.equal(stored?.status, "FINISHED");
+  assert.equal(stored?.tags.get("pulse.partial"), "true");
+  run.logMetric("m", 2);
+  const { pending, dropped, warnings: counts } = tracker.stats();
+  assert.deepEqual([pending, dropped, counts.CLOSED], [0, 1, 1]);
+  assert.equal(warnings.length, 1);
+});
+
+test("the causes of an error and the errors of an AggregateError are told, secrets replaced, circles cut", async () => {
+  const root = new TypeError("token ghp_0123456789012345678901234567890123456789");
+  const error = new Error("outer", { cause: new RangeError("middle", { cause: root }) });
+  Object.assign(root, { cause: error });
+  assert.equal((await ended(error)).tags.get("error.cause"), "RangeError: middle\nTypeError: token [redacted]");
+  const many = new AggregateError(
+    Array.from({ length: 7 }, (_, i) => new Error(`e${i}`)),
+    "all failed",
+  );
+  assert.equal(
+    (await ended(many)).tags.get("error.errors"),
+    "Error: e0\nError: e1\nError: e2\nError: e3\nError: e4\nand 2 more",
+  );
+  const plain = await ended({ status: 404, password: "hunter2" });
+  assert.equal(plain.tags.get("error.message"), '{"status":404,"password":"[redacted]"}');
+});
+
+test("failOn makes a result a failure; of a generator each value is asked about", async () => {
+  const { tracker, runs } = memoryTracker();
+  const check = tracked((n: number) => n, {
+    failOn: (n: number) => (n === 1 ? true : n === 2 ? "two is too many" : n === 3 ? new RangeError("three") : false),
+  });
+  function* numbers() {
+    yield 0;
+    yield 2;
+    yield 1;
+  }
+  await tracker.run(async () => {
+    for (const n of [0, 1, 2, 3]) assert.equal(check(n), n);
+    assert.deepEqual([...tracked(numbers, { failOn: (n: number) => (n > 0 ? `saw ${n}` : false) })()], [0, 2, 1]);
+    await tracked(async () => 5, { failOn: () => true })();
+    tracked(() => 1, { failOn: () => Promise.reject(new Error("nobody's")) as never })();
+  });
+  assert.deepEqual(
+    (await runs()).map(({ status, tags }) => [status, tags.get("error.type"), tags.get("error.message")]),
+    [
+      ["FINISHED", undefined, undefined],
+      ["FAILED", "failOn", "The result is a failure."],
+      ["FAILED", "failOn", "two is too many"],
+      ["FAILED", "RangeError", "three"],
+      ["FAILED", "failOn", "saw 2"],
+      ["FAILED", "failOn", "The result is a failure."],
+      ["FINISHED", undefined, undefined],
+    ],
+  );
+});
+
+test("ignored errors are thrown, but are no failures: by class, by name, by function", async () => {
+  class NotFound extends Error {}
+  const { tracker, runs } = memoryTracker();
+  const fails = (ignore: NonNullable<Parameters<typeof tracked>[1]>["ignore"], error: unknown) => () =>
+    tracked(
+      () => {
+        throw error;
+      },
+      { ignore },
+    )();
+  tracker.run(() => {
+    for (const ignore of [[NotFound], ["NotFound"], ["Other", NotFound], (error: Error) => error.message === "gone"]) {
+      assert.throws(fails(ignore, new NotFound("gone")), NotFound);
+      assert.throws(fails(ignore, new TypeError("else")), TypeError);
+    }
+  });
+  const all = await runs();
+  assert.deepEqual(
+    all.map(({ status }) => status),
+    Array.from({ length: 4 }, () => ["FINISHED", "FAILED"]).flat(),
+  );
+  assert.deepEqual([all[0]?.tags.get("pulse.ignored_error"), all[0]?.tags.has("error.type")], ["NotFound", false]);
+});

@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { LogMetric, TrackedExperiment, TrackedRun, tracked } from "../../../src/index.js";
+import type { StoredRun } from "../../../src/stores/stored-run.js";
+import type { Tracker } from "../../../src/tracker.js";
+import { assertBalanced, clockwork, named, params, sleep, values } from "../../support/memory.js";
+
+describe("maxRunsPerSecond", () => {
+  test("the first calls of a second are runs, the rest one folded run with what their metrics come to", async () => {
+    @TrackedExperiment("Service", { params: { region: "eu" } })
+    class Service {
+      @TrackedRun({ maxRunsPerSecond: 2, params: ["ms"] })
+      @LogMetric("ms")
+      handle(ms: number): { ms: number } {
+        if (ms < 0) throw new Error(`bad ${ms}`);
+        return { ms };
+      }
+    }
+    const { tracker, time, runs } = clockwork();
+    const service = new Service();
+    const call = (ms: number): void => {
+      try {
+        tracker.run(() => service.handle(ms));
+      } catch {}
+    };
+    for (let ms = 1; ms <= 102; ms++) call(ms);
+    for (let i = 1; i <= 3; i++) call(-i);
+    time.now += 1_000;
+    call(1_000);
+    const all = await runs();
+    assert.deepEqual(
+      named(all, "Service.handle").map((run) => [params(run)["ms"], run.status]),
+      [
+        ["1", "FINISHED"],
+        ["2", "FINISHED"],
+        ["-1", "FAILED"],
+        ["1000", "FINISHED"],
+      ],
+    );
+    const [folded] = named(all, "Service.handle (folded)");
+    assert.ok(folded);
+    assert.equal(folded.status, "FINISHED");
+    assert.equal(folded.tags.get("pulse.folded"), "102");
+    assert.deepEqual(params(folded), { region: "eu" });
+    const { "ms.p50": p50, "ms.p95": p95, "ms.p99": p99, ...exact } = values(folded);
+    assert.deepEqual(exact, { "ms.count": [100], "ms.mean": [52.5], "ms.min": [3], "ms.max": [102], errors: [2] });
+    for (const [value, true_] of [
+      [p50, 52],
+      [p95, 97],
+      [p99, 101],
+    ] as const)
+      assert.ok(Math.abs((value?.[0] ?? 0) - true_) <= true_ * 0.01 + 1, `${value} for ${true_}`);
+    assert.equal(tracker.stats().folded, 102);
+    assert.equal(tracker.stats().pending, 0);
+    assertBalanced(tracker, 5);
+  });
+
+  test("the count is one for all callers; the folded run is below the run all its calls were made in", async () => {
+    const { tracker, time, runs } = clockwork();
+    const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 1, metrics: "n" });
+    const job = tracked(
+      () => {
+        for (let n = 0; n < 3; n++) item(n);
+      },
+      { runName: "job" },
+    );
+    tracker.run(job);
+    time.now += 1_000;
+    tracker.run(() => [job(), job()]);
+    await tracker.shutdown();
+    const all = (await runs()).sort((a, b) => a.startTime - b.startTime);
+    const [first, second] = named(all, "job").map(({ runId }) => runId);
+    const parents = (name: string) => named(all, name).map(({ tags }) => tags.get("mlflow.parentRunId"));
+    assert.deepEqual(parents("item"), [first, second]);
+    assert.deepEqual(parents("item (folded)"), [first, undefined]);
+    assert.deepEqual(
+      named(all, "item (folded)").map((run) => [values(run)["n.count"], values(run)["n.mean"], run.startTime]),
+      [
+        [[2], [1.5], 1_700_000_000_000],
+        [[5], [6 / 5], 1_700_000_001_000],
+      ],
+    );
+  });
+
+  test("calls of several parents are folded into the experiment of their parents", async () => {
+    const { tracker, runs, experimentOf } = clockwork();
+    const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
+    for (let n = 0; n < 2; n++) tracker.withRun({ experiment: "Theirs" }, () => item(n));
+    await tracker.shutdown();
+    assert.deepEqual(named(await runs(), "item (folded)").map(experimentOf), ["Theirs"]);
+  });
+
+  test("also when that experiment is configured by its id", async () => {
+    const { tracker, runs, store } = clockwork();
+    Object.assign((tracker as unknown as { config: object }).config, { experiment: { id: "0" } });
+    const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
+    for (let n = 0; n < 2; n++) tracker.withRun({}, () => item(n));
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs()).map(({ experimentId }) => experimentId),
+      ["0", "0", "0"],
+    );
+    assert.equal(store.experiments.size, 1);
+  });
+
+  test("a failure below a call that survives it makes no failed call, and an abort is none", async () => {
+    const { tracker, runs } = clockwork();
+    const attempt = tracked(() => {
+      throw new Error("first try");
+    });
+    const call = tracked(
+      (abort: boolean) => {
+        if (abort) throw new DOMException("stop", "AbortError");
+        try {
+          attempt();
+        } catch {}
+      },
+      { runName: "call", maxRunsPerSecond: 0 },
+    );
+    for (const abort of [false, false, true])
+      try {
+        tracker.run(() => call(abort));
+      } catch {}
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs()).map((run) => [run.name, run.tags.get("pulse.folded"), values(run)]),
+      [["call (folded)", "3", { errors: [0] }]],
+    );
+  });
+
+  test("withRun is told apart by experiment, run name and function; nothing of one call stands on the folded run", async () => {
+    const { tracker, runs } = clockwork();
+    for (let i = 0; i < 3; i++)
+      for (const runName of ["one", "two"])
+        tracker.withRun({ runName, params: { id: i }, tags: { user: i }, maxRunsPerSecond: 1 }, (run) =>
+          run.logMetric(runName, i),
+        );
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs())
+        .filter(({ name }) => name.endsWith("(folded)"))
+        .map((run) => [run.name, params(run), run.tags.has("user"), Object.keys(values(run)).sort()[0]]),
+      [
+        ["one (folded)", {}, false, "errors"],
+        ["two (folded)", {}, false, "errors"],
+      ],
+    );
+    assert.equal(named(await runs(), "one").length, 1);
+  });
+
+  test("of ever new names and functions the first of a second are counted apart, the others as one", async () => {
+    const calls: Record<string, (tracker: Tracker, i: number) => void> = {
+      "names of withRun": (tracker, i) =>
+        tracker.withRun({ experiment: "Names", runName: `request ${i}`, maxRunsPerSecond: 1 }, (run) =>
+          run.logMetric("i", i),
+        ),
+      "functions made for one call": (tracker, i) =>
+        tracker.tracked((n: number) => n, {
+          experiment: "Names",
+          runName: `request ${i}`,
+          maxRunsPerSecond: 1,
+          metrics: "i",
+        })(i),
+      "keys made up": (tracker, i) =>
+        tracker.withRun({ experiment: "Names", foldKey: `key ${i}`, maxRunsPerSecond: 1 }, (run) =>
+          run.logMetric("i", i),
+        ),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const most = name.startsWith("functions") ? 1_000 : 100;
+      const { tracker, time, runs } = clockwork();
+      for (let second = 0; second < 3; second++) {
+        for (let i = 0; i < 2 * most; i++) call(tracker, second * 10 * most + i);
+        time.now += 1_000;
+      }
+      tracker.withRun({ experiment: "Another", runName: "not of those", maxRunsPerSecond: 1 }, () => undefined);
+      await tracker.shutdown();
+      const all = await runs();
+      const folded = all.filter(({ tags }) => tags.has("pulse.folded"));
+      assert.equal(all.length - folded.length, 3 * (most + 1) + 1, name);
+      assert.deepEqual(
+        folded.map((run) => [run.name, run.tags.get("pulse.folded"), values(run)["i.count"]]),
+        Array.from({ length: 3 }, () => ["others (folded)", String(most - 1), [most - 1]]),
+        name,
+      );
+    }
+  });
+
+  test("names are forgotten with their second, so that those of the next ones are counted apart again", async () => {
+    const { tracker, time, runs } = clockwork();
+    for (let second = 0; second < 20; second++) {
+      for (let i = 0; i < 90; i++)
+        tracker.withRun({ runName: `${second}, ${i}`, maxRunsPerSecond: 1 }, () => undefined);
+      time.now += 1_000;
+    }
+    await tracker.shutdown();
+    assert.equal((await runs()).length, 20 * 90);
+  });
+
+  test("foldKey says what counts as one: calls of any name, methods of a class, functions", async () => {
+    @TrackedExperiment("Keyed", { maxRunsPerSecond: 1, foldKey: "all", params: { team: "a" } })
+    class Keyed {
+      @LogMetric
+      one(n: number): number {
+        return n;
+      }
+      @LogMetric
+      two(n: number): number {
+        return n;
+      }
+    }
+    const { tracker, runs } = clockwork();
+    const keyed = new Keyed();
+    tracker.run(() => {
+      for (let i = 0; i < 3; i++) {
+        keyed.one(i);
+        keyed.two(i);
+        for (const user of ["eve", "bob"])
+          tracker.withRun(
+            { runName: `job of ${user} ${i}`, foldKey: "job", maxRunsPerSecond: 1, params: { user } },
+            () => undefined,
+          );
+        tracked(() => i, { foldKey: "fn", maxRunsPerSecond: 1 })();
+      }
+    });
+    await tracker.shutdown();
+    assert.deepEqual(
+      (await runs()).map((run) => [run.name, run.tags.get("pulse.folded")]).sort(),
+      [
+        ["Keyed.one", undefined],
+        ["all (folded)", "5"],
+        ["anonymous", undefined],
+        ["fn (folded)", "2"],
+        ["job (folded)", "5"],
+        ["job of eve 0", undefined],
+      ].sort(),
+    );
+    for (const foldKey of ["", 5, null])
+      assert.throws(
+        () => tracker.withRun({ foldKey: foldKey as never }, () => undefined),
+        /foldKey must be a non-empty string/,
+      );
+  });
+
+  test("a folded run that is open at the end is whole", async () => {
+    const { tracker, runs } = clockwork();
+    tracker.withRun({ runName: "tick", maxRunsPerSecond: 0 }, (run) => run.logMetric("i", 1));
+    await tracker.shutdown();
+    const [run] = await runs();
+    assert.deepEqual(
+      [run?.status, run?.tags.has("pulse.partial"), run?.tags.get("pulse.folded")],
+      ["FINISHED", false, "1"],
+    );
+  });
+
+  test("the window closes by itself, withRun shares one by name, and 0 folds all", async () => {
+    const { tracker, runs } = clockwork();
+    for (let i = 0; i < 3; i++)
+      tracker.withRun({ runName: "tick", maxRunsPerSecond: 0 }, (run) => run.logMetric("i", i));
+    await sleep(1_100);
+    const all = await runs();
+    assert.deepEqual(
+      all.map(({ name, status }) => [name, status]),
+      [["tick (folded)", "FINISHED"]],
+    );
+    assert.deepEqual(values(all[0] as StoredRun)["i.mean"], [1]);
+  });
+});

@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { currentRun, LogMetric, startRun, tracked } from "../../../src/index.js";
+import type { StoredRun } from "../../../src/stores/stored-run.js";
+import { assertBalanced, clockwork, named, params, sleep, values } from "../../support/memory.js";
+
+describe("sample", () => {
+  test("is decided at the root and inherited; a share is drawn, a function asked", async () => {
+    const { tracker, time, runs } = clockwork();
+    const child = tracked(() => 1, { runName: "child", metrics: "m", sample: 0 });
+    const root = tracked((_take: boolean) => child(), { runName: "root", sample: ([take]) => take });
+    const half = tracked(() => 1, { runName: "half", sample: 0.5 });
+    tracker.run(() => {
+      root(true);
+      root(false);
+      time.chance = 0.4999;
+      half();
+      time.chance = 0.5;
+      half();
+    });
+    const all = await runs();
+    assert.deepEqual(all.map(({ name }) => name).sort(), ["child", "half", "root"]);
+    assert.equal(named(all, "child")[0]?.tags.get("mlflow.parentRunId"), named(all, "root")[0]?.runId);
+    assert.equal(tracker.stats().unsampled, 2);
+    assert.equal(tracker.stats().metrics, 1);
+    assertBalanced(tracker, 3);
+  });
+
+  test("a run that is left out is recorded after all when it fails, whole and with those below it", async () => {
+    const { tracker, runs } = clockwork();
+    const step = tracked(() => currentRun()?.logMetric("inner", 7), { runName: "step" });
+    const request = tracked(
+      async (id: number) => {
+        currentRun()?.logMetric("seen", id);
+        step();
+        await sleep(1);
+        if (id === 2) throw new Error("broken");
+        return id;
+      },
+      { runName: "request", params: ["id"], sample: 0 },
+    );
+    await tracker.run(() => Promise.allSettled([request(1), request(2), request(3)]));
+    const all = await runs();
+    assert.deepEqual(
+      all.map(({ name, status }) => [name, status]),
+      [
+        ["request", "FAILED"],
+        ["step", "FINISHED"],
+      ],
+    );
+    assert.deepEqual([params(all[0] as StoredRun), values(all[0] as StoredRun)], [{ id: "2" }, { seen: [2] }]);
+    assert.equal(all[0]?.tags.get("error.message"), "broken");
+    assert.deepEqual([tracker.stats().unsampled, tracker.stats().pending], [2, 0]);
+    assertBalanced(tracker, 2);
+  });
+
+  test("a failure below a root that survives it is recorded, too", async () => {
+    const { tracker, runs } = clockwork();
+    const fails = tracked(
+      () => {
+        throw new Error("caught");
+      },
+      { runName: "fails" },
+    );
+    const root = tracked(
+      () => {
+        try {
+          fails();
+        } catch {}
+      },
+      { runName: "root", sample: 0 },
+    );
+    tracker.run(root);
+    assert.deepEqual(
+      (await runs()).map(({ name, status }) => [name, status]),
+      [
+        ["root", "FINISHED"],
+        ["fails", "FAILED"],
+      ],
+    );
+  });
+
+  test("holds back at most 1000 values, and says how many more there were", async () => {
+    const { tracker, runs } = clockwork();
+    const root = tracked(
+      () => {
+        for (let i = 0; i < 1_500; i++) currentRun()?.logMetric("m", i);
+        throw new Error("late");
+      },
+      { sample: 0 },
+    );
+    assert.throws(() => tracker.run(root), /late/);
+    const [run] = await runs();
+    assert.equal(run?.metrics.get("m")?.length, 1_000);
+    assert.equal(run?.tags.get("pulse.cut"), "500");
+    assert.equal(run?.tags.get("error.message"), "late");
+  });
+
+  test("startRun and serverId: left out is said, asked for is recorded", async () => {
+    const { tracker, runs } = clockwork();
+    const [good, bad] = tracker.run(
+      () => [startRun({ sample: 0, runName: "good" }), startRun({ sample: 0, runName: "bad" })] as const,
+    );
+    const [goodId, badId] = [good.serverId(), bad.serverId()];
+    good.end();
+    bad.end("FAILED");
+    assert.deepEqual([await goodId, await badId], [good.id, bad.id]); // asking for it has a run recorded
+    const left = tracker.run(() => startRun({ sample: 0 }));
+    left.end();
+    left.logMetric("late", 1);
+    await assert.rejects(left.serverId(), { code: "NOT_RECORDED" });
+    await tracker.withRun({ sample: 0 }, async (run) => assert.equal(await run.serverId(), run.id));
+    assert.equal((await runs()).length, 3);
+    assertBalanced(tracker, 3);
+  });
+
+  test("what outlives a root that was left out is recorded when it fails; what begins later is no part of it", async () => {
+    const { tracker, runs } = clockwork();
+    const later = tracked(
+      async (fails: boolean) => {
+        await sleep(5);
+        if (fails) throw new Error("late");
+      },
+      { runName: "later", params: ["fails"] },
+    );
+    let timer: Promise<unknown> | undefined;
+    tracker.withRun({ sample: 0, runName: "root" }, () => {
+      timer = Promise.allSettled([
+        later(true),
+        later(false),
+        sleep(5).then(() => Promise.allSettled([later(true), later(false)])),
+      ]);
+    });
+    await timer;
+    await sleep(20);
+    assert.deepEqual(
+      (await runs()).map((run) => [run.name, run.status, params(run)["fails"], run.tags.has("mlflow.parentRunId")]),
+      [
+        ["later", "FAILED", "true", false],
+        ["later", "FAILED", "true", false],
+        ["later", "FINISHED", "false", false],
+      ],
+    );
+    assert.equal(tracker.stats().unsampled, 1);
+    assertBalanced(tracker, 3);
+  });
+
+  test("what outlives its root is recorded whole when it fails, below what it was called in, and its id can be had", async () => {
+    const { tracker, runs } = clockwork();
+    const wait = (ms: number, fails = false) =>
+      sleep(ms).then(() => {
+        if (fails) throw new Error("late");
+      });
+    const leaf = tracked((ms: number, fails: boolean) => wait(ms, fails), { runName: "leaf" });
+    const middle = tracked(
+      async () => {
+        await Promise.allSettled([leaf(1, false), leaf(10, true), leaf(15, false)]);
+      },
+      { runName: "middle" },
+    );
+    let late: Promise<unknown> | undefined;
+    let id: Promise<string> | undefined;
+    tracker.withRun({ sample: 0, runName: "root" }, () => {
+      const asked = startRun({ runName: "asked" });
+      late = Promise.allSettled([
+        middle(),
+        sleep(5).then(() => (id = asked.serverId())),
+        sleep(6).then(() => asked.end()),
+      ]);
+    });
+    await late;
+    const all = await runs();
+    assert.deepEqual(all.map((run) => [run.name, run.status]).sort(), [
+      ["asked", "FINISHED"],
+      ["leaf", "FAILED"],
+      ["leaf", "FINISHED"],
+      ["leaf", "FINISHED"],
+      ["middle", "FINISHED"],
+    ]);
+    const [parent] = named(all, "middle");
+    for (const run of named(all, "leaf")) assert.equal(run.tags.get("mlflow.parentRunId"), parent?.runId);
+    assert.equal(await id, named(all, "asked")[0]?.runId);
+    assert.deepEqual([tracker.stats().unsampled, tracker.stats().pending], [1, 0]);
+    assertBalanced(tracker, 5);
+  });
+
+  test("a thousand values do not push out what a run is recorded for: its error, and what its values come to", async () => {
+    const { tracker, runs } = clockwork();
+    class Busy {
+      @LogMetric("ms", { aggregate: ["count"] })
+      once(ms: number): { ms: number } {
+        return { ms };
+      }
+    }
+    const root = tracked(
+      () => {
+        for (let i = 0; i < 1_200; i++) {
+          currentRun()?.setTag(`t${i % 3}`, i);
+          currentRun()?.logMetric("m", i);
+        }
+        new Busy().once(5);
+        throw new Error("late");
+      },
+      { sample: 0 },
+    );
+    assert.throws(() => tracker.run(root), /late/);
+    const [run] = await runs();
+    assert.deepEqual(
+      [run?.tags.get("error.message"), run?.tags.get("error.type"), run?.tags.get("pulse.cut")],
+      ["late", "Error", "400"],
+    );
+    assert.deepEqual(run && values(run)["ms.count"], [1]);
+  });
+
+  test("what is logged after the end of a run that was left out is not kept", async () => {
+    const { tracker } = clockwork();
+    const left = tracker.run(() => startRun({ sample: 0 }));
+    left.end();
+    for (let i = 0; i < 10; i++) left.logMetric("late", i);
+    const { log } = left as unknown as { log: { gathered: unknown } };
+    assert.equal(log.gathered, undefined);
+  });
+
+  test("a root that is recorded early limits the calls below it like any other", async () => {
+    const { tracker, runs } = clockwork();
+    const child = tracked(() => 1, { runName: "child", maxRunsPerSecond: 1 });
+    await tracker.withRun({ sample: 0 }, async (run) => {
+      await run.serverId();
+      for (let i = 0; i < 5; i++) child();
+    });
+    await tracker.shutdown();
+    assert.deepEqual(named(await runs(), "child").length, 1);
+    assert.equal(named(await runs(), "child (folded)")[0]?.tags.get("pulse.folded"), "4");
+  });
+
+  test("what is still open at shutdown goes as it ends: nothing failed, nothing is recorded", async () => {
+    const { tracker, runs } = clockwork();
+    tracker.run(() => startRun({ sample: 0 }));
+    await tracker.shutdown();
+    assert.deepEqual([await runs(), tracker.stats().unsampled], [[], 1]);
+  });
+});
+
+test("below a call that is no run any more there is none", async () => {
+  const { tracker, runs } = clockwork();
+  const leaf = tracked(() => 1, { runName: "leaf" });
+  const child = tracked(() => leaf(), { runName: "child" });
+  let last: Promise<string> | undefined;
+  tracker.withRun({ experiment: "E", runName: "parent" }, () => {
+    const parent = currentRun() as unknown as { children: number };
+    parent.children = 99_999;
+    child();
+    last = startRun({ runName: "beyond" }).serverId();
+    child();
+  });
+  await assert.rejects(last as Promise<string>, { code: "TOO_MANY_RUNS" });
+  assert.deepEqual((await runs()).map(({ name }) => name).sort(), ["child", "leaf", "parent"]);
+});
+
+test("runs that pile up are worth a word", async () => {
+  const { tracker, warnings } = clockwork();
+  tracker.withRun({ runName: "parent" }, () => {
+    for (let i = 0; i < 10_001; i++) startRun().end();
+  });
+  assert.equal(warnings.length, 1);
+  assert.match(
+    warnings[0] ?? "",
+    /10000 runs were opened below run .*nest: "join".*maxRunsPerSecond.*\[TOO_MANY_RUNS\]/,
+  );
+});
