@@ -1,968 +1,34 @@
-// artifacts/artifact-repository.d.ts
-/// <reference types="node" />
-import type { Readable } from "node:stream";
-/**
- * What is to be stored. It can be read as often as it takes, in parts too, and gives the same each time.
- * @experimental
- */
-export interface ArtifactContent {
-    /** In bytes. */
-    readonly size: number;
-    /** The bytes from `start` up to, and without, `end`. */
-    open(start: number, end: number): Readable;
-    /** All of it before it returns, where that can be done; for the process's exit. */
-    readSync?(): Uint8Array;
-}
-/**
- * A file or folder of a repository.
- * @experimental
- */
-export interface ArtifactInfo {
-    /** From the repository's root, with `/`. */
-    readonly path: string;
-    readonly isDir: boolean;
-    /** In bytes; undefined for folders, and where the repository does not say. */
-    readonly size: number | undefined;
-}
-/**
- * How an upload is done.
- * @experimental
- */
-export interface UploadOptions {
-    /** Ends it, and takes away what is stored of it so far, that of `state` included; the promise then rejects with the signal's reason. */
-    readonly signal?: AbortSignal | undefined;
-    /** What `onState` was told last of the same upload, by this process or an earlier one: it goes on from there. @default from the beginning */
-    readonly state?: unknown;
-    /**
-     * Called with what has to be kept to go on later (a JSON value), whenever a part is stored; with undefined when there is nothing to go on
-     * with any more. It may let in whoever has it to that one upload for an hour (addresses of parts that are signed): it is to be kept as the
-     * file itself is. Without this, an upload that fails takes away what is stored of it.
-     */
-    readonly onState?: ((state: unknown) => void) | undefined;
-    /** Called with the bytes stored so far, or sent to be stored. */
-    readonly onProgress?: ((bytes: number) => void) | undefined;
-}
-/**
- * Where the files of a run are kept. `upload` is idempotent: the same again ends the same, a file is there whole or not at all.
- *
- * What fails rejects with a `PulseError`, whose code says what follows: `STORE_UNAVAILABLE`, `STORE_BUSY`, `SERVER_ERROR`, `TLS_FAILED`,
- * `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`, `DISK_FULL`: the same again later; `FORBIDDEN`: not with these credentials; `REJECTED`: never;
- * `ARTIFACT_NOT_FOUND`: there is no such file. Paths are relative to the root, with `/`, already checked by `artifactPath`.
- * @experimental It may still change in a minor version.
- */
-export interface ArtifactRepository {
-    /** The root's URI, without credentials. */
-    readonly uri: string;
-    /** Stores a file, in place of one that is there. */
-    upload(path: string, content: ArtifactContent, options?: UploadOptions): Promise<void>;
-    /** The same before it returns; for the process's exit. */
-    uploadSync?(path: string, content: ArtifactContent): void;
-    /** What a folder holds, in the order of names, without what lies deeper; empty when there is no such folder. @default the root */
-    list(path?: string): Promise<readonly ArtifactInfo[]>;
-    /** A file's bytes, from `start` on. */
-    read(path: string, start?: number): Promise<Readable>;
-    /** Lets go of connections; idempotent. */
-    close(): void;
-}
-
-// artifacts/aws-settings.d.ts
-/// <reference types="node" />
-import type { S3Credentials } from "../config/options.js";
-/** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
-export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;
-/**
- * Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile (`AWS_PROFILE`, else `default`) in
- * `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines) is left to the optional peer package of the AWS SDK.
- */
-export declare class AwsSettings {
-    constructor(env: NodeJS.ProcessEnv, given: CredentialsProvider | undefined);
-    /** An S3 of one's own, without a closing slash. */
-    get endpoint(): string | undefined;
-    /** @default us-east-1 */
-    get region(): string;
-    /**
-     * The credentials, those from before for as long as they last.
-     * @throws PulseError `UNAUTHORIZED` when there are none, saying what to set.
-     */
-    credentials(): Promise<S3Credentials>;
-    /** Has them asked for anew the next time: these were refused. Gives whether that may help. */
-    renew(): boolean;
-}
-/** Whether the environment gives this very program access to S3, rather than the machine to whoever uses it. */
-export declare function givesS3({ env }: {
-    readonly env: NodeJS.ProcessEnv;
-}): boolean;
-
 // artifacts/registry.d.ts
-import type { ArtifactsOptions } from "../config/options.js";
-import type { ServerSettings } from "../config/server.js";
-import type { ArtifactRepository } from "./artifact-repository.js";
-import { type CredentialsProvider } from "./aws-settings.js";
+import type { ArtifactRepository } from "../contracts/artifact-repository.js";
 /**
- * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing before the first use.
+ * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing
+ * before the first use.
  * @throws an error that says what is wrong with the root.
  * @experimental
  */
 export type RepositoryMaker = (root: string, options: {
     readonly requestTimeoutMs: number;
 }) => ArtifactRepository;
-/** What decides how a root is spoken to, and whether it may be. */
-export interface RepositoryOptions {
-    /** Of the run or experiment the root belongs to; that of a server is who has chosen the root. */
-    readonly trackingUri: string;
-    /** How that server is spoken to, if it is one; its credentials go to it alone. */
-    readonly server: ServerSettings;
-    /** What relative roots (`./mlruns/…`) are relative to: the folder in which the database or `mlruns` lies. @default none, and they are refused */
-    readonly folder?: string | undefined;
-    /** Whether a server may name folders of this machine. @default only one on this machine may */
-    readonly allowLocal?: boolean | undefined;
-    /** The buckets a server may name. @default any, if the environment gives this program access to S3 */
-    readonly buckets?: readonly string[] | undefined;
-    /** Asked for credentials for S3, instead of the environment. */
-    readonly credentials?: CredentialsProvider | undefined;
-}
-/** How the places that a store at a URI names for artifacts are spoken to. */
-export declare function repositoryOptions({ server, artifacts }: {
-    readonly server: ServerSettings;
-    readonly artifacts: ArtifactsOptions;
-}, uri: string): RepositoryOptions;
 /**
- * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on. Registering a scheme
- * again replaces what was there. Such a root is used whoever has chosen it, a server too: what is registered decides whom it trusts.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on.
+ * Registering a scheme again replaces what was there. Such a root is used whoever has chosen it, a server too: what is
+ * registered decides whom it trusts.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
+ * no function.
  * @experimental
  */
 export declare function registerArtifactRepository(scheme: string, make: RepositoryMaker): void;
-/**
- * Makes the repository of a run's root; nothing is opened before the first use.
- *
- * Behind an `http(s)` tracking URI it is the server that chooses the root, and it is not trusted with more than its own files:
- * - `mlflow-artifacts:` and `http(s)` roots only of that server itself: its credentials go nowhere else;
- * - folders of this machine only if the server is on this machine (a loopback address), or with `allowLocal`;
- * - S3 only to the `buckets` named; without that option, if S3 was opened to this very program: by `credentials`, or by its environment
- *   (`MLFLOW_S3_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, or the credentials of a container). What merely lies in `~/.aws` is not
- *   enough. The endpoint is never the server's word.
- *
- * A root that is one's own (behind a database, or with no server) may be any of them but the first.
- * @throws PulseError `ARTIFACT_ROOT` for a root that cannot, or must not, be used, saying what does; `INVALID_CONFIG` when what is
- * registered for it makes no repository.
- */
-export declare function openArtifactRepository(root: string, options: RepositoryOptions): ArtifactRepository;
 
-// capture/aggregate.d.ts
-/** What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones, everything else is exact. */
-export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
-
-// capture/artifacts.d.ts
-import type { SelectorFunction, Untyped } from "./selector.js";
-/**
- * Which files a result becomes: the name of one, for a result that is its content, or a record of names, each with a path into the result or a function
- * of it. `{step}` in a name counts from 0 with each time.
- */
-export type ArtifactSelector<Result = Untyped, Args = Untyped> = string | {
-    readonly [artifactFile: string]: string | SelectorFunction<Result, Args>;
-};
-
-// capture/check.d.ts
-/// <reference types="node" />
-import type { Selector, Untyped } from "./selector.js";
-import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
-/** The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or what is wrong as a sentence. */
-/** What the compiler shows where something is wrong. */
-export interface Wrong<Sentence extends string> {
-    readonly wrong: Sentence;
-}
-/** The same with the path, and the paths there are. */
-interface WrongPath<Sentence extends string, Path, There extends string, Paths> extends Wrong<Sentence> {
-    readonly path: Path;
-    readonly there: There;
-    readonly paths: Paths;
-}
-type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never] ? WrongPath<Sentence, Path, "there are none, up to three levels deep", never> : WrongPath<Sentence, Path, "there are", Paths>;
-/** What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the first). */
-type ResultOf<M> = Loose<M> extends true ? unknown : M extends {
-    (...args: never): infer R1;
-    (...args: never): infer R2;
-    (...args: never): infer R3;
-    (...args: never): infer R4;
-    (...args: never): infer R5;
-    (...args: never): infer R6;
-    (...args: never): infer R7;
-    (...args: never): infer R8;
-} ? R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8 : never;
-/** What a function takes, likewise. */
-type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
-    (...args: infer A1): unknown;
-    (...args: infer A2): unknown;
-    (...args: infer A3): unknown;
-    (...args: infer A4): unknown;
-    (...args: infer A5): unknown;
-    (...args: infer A6): unknown;
-    (...args: infer A7): unknown;
-    (...args: infer A8): unknown;
-} ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8 : never;
-/** The arguments of a function, as functions in its options get them. */
-export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
-/** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
-type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
-/** What functions in the options get as the result; what is not known is `any`, so that they can do with it as they like. */
-export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
-/** The same, of the function that is called. */
-export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
-/** A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others about as it is. */
-export type SelectorFor<Result, Args> = Selector<Result, Args> | Function | {
-    readonly [key: string]: string | Function;
-};
-/** Where a value comes from, for sentences. */
-type Source = "what the method returns" | "what the function returns" | "what is assigned";
-/** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
-export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [PathsOf<S> | PathsOf<Step>] extends [never] ? [S] extends [never] ? BareCheck<ResultOf<M>> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
-/** The same, of what a function gives that is not known itself. */
-export type ResultCheck<S, R> = [PathsOf<S>] extends [never] ? true : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
-/** The same, of a value that is assigned. */
-export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never] ? [S] extends [never] ? [NonNullable<V>] extends [never] ? true : [NonNullable<V>] extends [string] ? Wrong<"there is no number in a text"> : BareCheck<V> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, V, "what is assigned">;
-type ValueCheck<P, Step, T, From extends Source> = Loose<T> extends true ? true : [
-    NonNullable<T>
-] extends [Scalar] ? Said<"number", BadPath<Step, T, "step">, never, T, From> : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
-type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never] ? true : [T] extends [Stream] ? Wrong<Unfollowed> : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
-/** What is not its own iterator is handed on as it is. */
-interface Stream {
-    [Symbol.asyncIterator](): unknown;
-}
-type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
-/** What a bare decorator can take nothing of. */
-type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
-type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
-/** Whether every path of a tag selector leads somewhere in what a function gives. */
-export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
-/** The same, of a value that is assigned. */
-export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
-type TagValueCheck<P, T, From extends Source> = Loose<T> extends true ? true : [NonNullable<T>] extends [Scalar | string] ? true : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
-/** What becomes a file as it is. */
-type FileContent = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStream | NodeJS.ReadableStream | AsyncIterable<unknown> | {
-    readonly path: string;
-};
-/** Whether what a method gives can become a file of that name, or the paths to several lead somewhere. */
-export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
-type ContentCheck<File extends string, T> = Loose<T> extends true ? true : [Extract<T, FileContent>] extends [never] ? File extends `${string}.${"json" | "yaml" | "yml"}` ? [Extract<T, object>] extends [never] ? Wrong<"what the method returns is no content: an object, a text, bytes, a Blob, a stream or { path }"> : true : Wrong<"what the method returns is no content: a text, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)"> : true;
-/** Whether every index path of a selector leads to an argument of a function. */
-export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
-/** The same, of arguments. */
-type ArgumentCheck<P, A, Whose extends "method" | "function"> = Loose<A> extends true ? true : [BadPath<P, A, "param">] extends [never] ? true : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
-/** Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest of the arguments nothing is said. */
-export type ParameterCheck<S, M, Index extends number> = [S] extends [never] ? true : S extends string ? true : [PathsOf<S>] extends [never] ? true : TakenBy<M> extends infer A extends readonly unknown[] ? number extends A["length"] ? true : InArgument<PathsOf<S>, NonNullable<PartOf<A, `${Index}`>>> : true;
-type InArgument<P, T> = Loose<T> extends true ? true : [BadPath<P, T, "tag">] extends [never] ? true : Misses<"this path leads to no value in the argument", BadPath<P, T, "tag">, Found<T, Scalar | string>>;
-/**
- * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for certain. Otherwise (it is `true`, or depends on a
- * type parameter of the code around) TypeScript takes the constraint instead, `Wrong<string>`, which stands for "nothing to say".
- * As long as `S` is a type parameter itself, the constraint is `unknown`, so that any default may be written.
- */
-export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false ? Wrong<string> : unknown;
-/** What is wrong when something is for certain, else `T`. */
-export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;
-export {};
-
-// capture/params.d.ts
-import type { Untyped } from "./selector.js";
-/** A function as params selector: gets the list of the call's arguments. */
-export type ArgumentFunction = (args: Untyped) => unknown;
-/** What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a function. */
-export type ParamSelector = string | readonly string[] | {
-    readonly [key: string]: string | ArgumentFunction;
-} | ArgumentFunction;
-
-// capture/redact.d.ts
-/** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
-export type Redactor = (key: string, value: string) => string;
-
-// capture/selector.d.ts
-/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
-export type Untyped = any;
-/** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
-export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
-/** What part of a result is taken, and under which keys. */
-export type Selector<Result = Untyped, Args = Untyped> = string | readonly string[] | {
-    readonly [key: string]: string | SelectorFunction<Result, Args>;
-} | SelectorFunction<Result, Args>;
-/** Options of `@LogMetric`, second after the selector. */
-export interface LogMetricOptions<Step = string | SelectorFunction> {
-    /** The step of each value: a path into the result or a function of it. @default the highest step so far of this run and key, plus one */
-    readonly step?: Step | undefined;
-    /** Put before every key, verbatim, for instance `"train/"`. @default "" */
-    readonly prefix?: string | undefined;
-    /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
-    readonly timestamp?: number | Date | SelectorFunction | undefined;
-    /** Logs only results for which this returns true. @default every result */
-    readonly when?: SelectorFunction | undefined;
-    /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
-    readonly everyN?: number | undefined;
-    /** Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they count as steps. @default 0 */
-    readonly minIntervalMs?: number | undefined;
-    /**
-     * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list such as `["mean", "p95"]`.
-     * Percentiles are within 1 % of the true ones; values that are not finite are left out.
-     */
-    readonly aggregate?: "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99" | readonly ("last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99")[] | undefined;
-    /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
-    readonly nonFinite?: "log" | "skip" | undefined;
-}
-
-// capture/type-paths.d.ts
-import type { Untyped } from "./selector.js";
-/** Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which would not end for recursive ones. */
-/** What a metric can be made of. */
-export type Scalar = number | bigint | boolean;
-/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
-export type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [keyof T] extends [never] ? [object] extends [T] ? true : false : false;
-/** What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member that has it is enough. */
-type Reach<T, P extends string> = Loose<T> extends true ? unknown : PartOf<T, P> | (P extends `${infer K}.${infer Rest}` ? Deeper<NonNullable<PartOf<T, K>>, Rest> : never);
-type Deeper<T, P extends string> = [T] extends [never] ? never : Reach<T, P>;
-/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
-export type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : never : K extends keyof T ? T[K] : T extends ArrayLike<infer E> ? K extends `${number}` ? T extends readonly unknown[] ? number extends T["length"] ? E : never : E : never : K extends `${keyof T & (string | number)}` ? ByText<T>[K & keyof ByText<T>] : never;
-/** The fields whose names are numbers or members of an enum, under their texts. */
-type ByText<T> = {
-    [Name in keyof T as `${Name & (string | number)}`]: T[Name];
-};
-/** What a list or anything else that can be walked along holds; not what would be used up by that. */
-type ElementOf<V> = V extends string | {
-    next: unknown;
-} ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
-/** What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or something so wide that it may be one. */
-type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown> ? never : T extends ArrayLike<infer E> | ReadonlySet<infer E> ? E : T extends Iterable<infer E> ? E[] extends T ? E : never : never;
-type Has<V, Kind> = [Extract<V, Kind>] extends [never] ? false : true;
-/** Whether a value can be logged as a metric: a number or the like (also among other things), or a list of them. */
-type IsMetric<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar> extends true ? true : Has<ElementOf<NonNullable<V>>, Scalar>;
-/** Whether a value can be a step. */
-type IsStep<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar>;
-/** Whether a value can be a tag or a param: anything but a function. */
-type IsText<V> = [V] extends [never] ? false : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never] ? false : true;
-type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
-/** Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its elements, of which numbers are taken themselves. */
-type FitsMetric<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsMetric<Reach<T, P>> : P extends `${Digit}${string}` ? IsMetric<Reach<T, P>> : Has<ListedIn<T>, Scalar> extends true ? true : IsMetric<Deeper<NonNullable<ListedIn<T>>, P>> : never;
-/** A step's path leads into each element of a list. */
-type FitsStep<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsStep<Reach<T, P>> : IsStep<Deeper<NonNullable<ListedIn<T>>, P>> : never;
-type FitsTag<T, P extends string> = T extends unknown ? IsText<Reach<T, P>> : never;
-/** Only what begins with a position can be checked: the compiler does not know the names of arguments. */
-type FitsParam<A, P extends string> = A extends unknown ? (P extends `${Digit}${string}` ? IsText<Reach<A, P>> : true) : never;
-interface Fits<T, P extends string> {
-    readonly metric: FitsMetric<T, P>;
-    readonly step: FitsStep<T, P>;
-    readonly tag: FitsTag<T, P>;
-    readonly param: FitsParam<T, P>;
-}
-/** The paths a selector is made of. */
-export type PathsOf<S> = [S] extends [null | undefined] ? never : S extends string ? S : S extends readonly (infer P)[] ? P : S extends (...args: Untyped) => unknown ? never : S extends object ? Extract<S[keyof S], string> : never;
-/** A path without the mark that what it leads to may be absent. */
-type Bare<P extends string> = P extends `${infer Name}?` ? Name : P;
-/** The paths that do not fit. About a path that is any text nothing can be said. */
-export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends string ? string extends P ? never : true extends Fits<T, Bare<P>>[Kind] ? never : {} extends Record<P, 1> ? never : P : never;
-/** An object at a path. */
-interface At<Path extends string, T> {
-    readonly path: Path;
-    readonly value: T;
-}
-/** Names of fields that are written in the type. */
-type NamesOf<T> = keyof {
-    [K in keyof T as K extends string | number ? (string extends K ? never : number extends K ? never : `${K}`) : never]: 1;
-};
-type FieldsOf<T> = T extends readonly unknown[] ? Exclude<keyof T, keyof unknown[]> : T extends (...args: never) => unknown ? never : NamesOf<T>;
-/** What has fields to name: an object, and of a list its first element. */
-type Opened<Path extends string, T> = T extends string | Scalar | ((...args: never) => unknown) | Date ? never : T extends ReadonlyMap<infer K, infer V> ? string extends K ? never : At<Path, Record<Extract<K, string>, V>> : T extends ArrayLike<infer E> ? T extends readonly unknown[] ? number extends T["length"] ? At<`${Path}0.`, NonNullable<E>> : At<Path, T> : never : T extends object ? At<Path, T> : never;
-type LeavesAt<O, Leaf> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Has<PartOf<T, K>, Leaf> extends true ? `${Path}${K}` : Has<ElementOf<NonNullable<PartOf<T, K>>>, Leaf> extends true ? `${Path}${K}` : never : never : never : never;
-type ObjectsAt<O> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Loose<PartOf<T, K>> extends true ? never : Opened<`${Path}${K}.`, NonNullable<PartOf<T, K>>> : never : never : never;
-/** The top of a result: an object, or the elements of a list. */
-type Top<T> = T extends unknown ? ([ListedIn<T>] extends [never] ? Opened<"", T> : Opened<"", NonNullable<ListedIn<T>>>) : never;
-export type Found<T, Leaf> = Levels<T extends readonly unknown[] ? (number extends T["length"] ? Top<T> : At<"", T>) : Top<T>, Leaf>;
-type Levels<O, Leaf> = Deepened<LeavesAt<O, Leaf> | LeavesAt<ObjectsAt<O>, Leaf>, O, Leaf>;
-type Deepened<Found, O, Leaf> = [Found] extends [never] ? LeavesAt<ObjectsAt<ObjectsAt<O>>, Leaf> : Found;
-export {};
-
-// config/options.d.ts
-import type { Redactor } from "../capture/redact.js";
-import type { RunContext } from "../context/scope-storage.js";
-import type { Logger } from "../diagnostics.js";
-import { type TrackingStore } from "../stores/tracking-store.js";
-/** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
-export type OutsideRun = "warn" | "throw" | "ignore";
-/** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
-export type Durability = "exit" | "outbox" | "memory";
-/** How to log in to a server. */
-export type Auth = {
-    readonly username: string;
-    readonly password: string;
-} | {
-    readonly token: string | (() => string | Promise<string>);
-};
-/** How a server's certificate is checked, and the client's own. Paths of PEM files. */
-export interface TlsOptions {
-    /** Certificates to trust instead of Node's. @default MLFLOW_TRACKING_SERVER_CERT_PATH */
-    readonly ca?: string | undefined;
-    /** The client's certificate, with its key unless `key` names it. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
-    readonly cert?: string | undefined;
-    /** The key of `cert`. */
-    readonly key?: string | undefined;
-    /** Accepts any certificate: whoever is in between can read and change everything. @default MLFLOW_TRACKING_INSECURE_TLS, else false */
-    readonly insecure?: boolean | undefined;
-}
-/** The outboxes on disk. */
-export interface OutboxOptions {
-    /** @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support, Windows: %LOCALAPPDATA%) */
-    readonly folder?: string | undefined;
-    /**
-     * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set aside, then whole runs that have
-     * ended and are not created yet, the oldest first; when that is not enough, what comes new waits in memory. @default 1073741824 (1 GiB)
-     */
-    readonly maxBytes?: number | undefined;
-    /** Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the oldest first. @default 4294967296 (4 GiB) */
-    readonly maxTotalBytes?: number | undefined;
-    /** Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not fit is left out, with a warning. @default 10737418240 (10 GiB) */
-    readonly maxArtifactBytes?: number | undefined;
-    /** Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90 days) */
-    readonly maxAgeMs?: number | undefined;
-}
-/** Credentials for S3, as AWS gives them. */
-export interface S3Credentials {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken?: string | undefined;
-    /** When they are to be asked for anew. @default never */
-    readonly expiration?: Date | undefined;
-}
-/** What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is not trusted with more than its own. */
-export interface ArtifactsOptions {
-    /** Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder `pulse`. @default true */
-    readonly longTexts?: boolean | undefined;
-    /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
-    readonly allowLocal?: boolean | undefined;
-    /** The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access to S3 */
-    readonly buckets?: readonly string[] | undefined;
-    /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
-    readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
-}
-/** Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`, `pulse-mlflow.config.json`, MLflow's environment variables, default. */
-export interface PulseConfig {
-    /**
-     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file store (`./mlruns`, any
-     * plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
-     * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"; "mlruns" where that folder holds experiments, no `mlflow.db` lies beside it and
-     * MLFLOW_ALLOW_FILE_STORE is true
-     */
-    readonly trackingUri?: string | undefined;
-    /**
-     * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a server; of one
-     * without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes it with itself.
-     * @experimental
-     */
-    readonly store?: TrackingStore | undefined;
-    /**
-     * The experiment of runs that name none, at most 256 characters.
-     * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
-     */
-    readonly experiment?: string | undefined;
-    /** Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something. @default 3000 */
-    readonly exitTimeoutMs?: number | undefined;
-    /**
-     * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the server refuses it).
-     * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else MLFLOW_TRACKING_TOKEN
-     */
-    readonly auth?: Auth | undefined;
-    /** Further headers of every request to a server. */
-    readonly headers?: Readonly<Record<string, string>> | undefined;
-    /** How a server's certificate is checked, and the client's own. */
-    readonly tls?: TlsOptions | undefined;
-    /** The workspace of an MLflow server that has them. @default MLFLOW_WORKSPACE */
-    readonly workspace?: string | undefined;
-    /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
-    readonly requestTimeoutMs?: number | undefined;
-    /**
-     * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on disk, everything is at exit.
-     * `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`: nothing is ever written,
-     * and what a server fails on seven times, while it takes others, is dropped (`rejected` in `stats()`).
-     * @default "exit"
-     */
-    readonly durability?: "exit" | "outbox" | "memory" | undefined;
-    /** What becomes an artifact, and where a server may have artifacts kept. */
-    readonly artifacts?: ArtifactsOptions | undefined;
-    /** Where outboxes lie and how large one may grow. */
-    readonly outbox?: OutboxOptions | undefined;
-    /** See `durability`; milliseconds. @default 1000 */
-    readonly flushIntervalMs?: number | undefined;
-    /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
-    readonly maxPendingBytes?: number | undefined;
-    /** Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to store them. @default true */
-    readonly redact?: boolean | Redactor | undefined;
-    /** How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`. @default AsyncLocalStorage */
-    readonly context?: RunContext | undefined;
-    /** Problems throw instead of warning: for tests. @default false */
-    readonly strict?: boolean | undefined;
-    /** Where warnings go. @default console */
-    readonly logger?: Logger | undefined;
-    /** What a `@Log…` method does outside any run. @default "warn" */
-    readonly outsideRun?: "warn" | "throw" | "ignore" | undefined;
-}
-/** What a header may hold; a line break would be another header. */
-export declare const HEADER_VALUE: RegExp;
-
-// config/picker.d.ts
-/// <reference types="node" />
-import type { PulseConfig } from "./options.js";
-/** The file of the working folder that is read once. */
-export declare const CONFIG_FILE = "pulse-mlflow.config.json";
-/** Where a setting comes from that code gives. */
-export declare const BY_CODE: "configure()";
-/** The database of MLflow's default, in the working folder, and the folder it had for that before. */
-export declare const DATABASE: "mlflow.db";
-export declare const MLRUNS: "mlruns";
-export declare const DEFAULT_URI: "sqlite:///mlflow.db";
-/** The server a tracking URI names; undefined for what is none. */
-export declare function originOf(uri: string | undefined): string | undefined;
-/** Takes each setting from the first that speaks, and remembers who did. */
-export declare class Picker {
-    readonly env: NodeJS.ProcessEnv;
-    readonly origins: Record<string, string>;
-    /** Where runs go. */
-    readonly trackingUri: string;
-    constructor(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv, callUri?: string);
-    /**
-     * Whether credentials may go where runs go. They belong to a server: those of options to the tracker's own, those of the file to
-     * the one it names, those of the environment to the one it names or that code names, which is trusted; a file that lies in
-     * the working folder is not, and the URI of one call is another server's.
-     */
-    maySend(whose: "options" | "file" | "environment"): boolean;
-    /** Credentials among the options, else in the file, if they may go where runs go. */
-    secret<K extends "auth" | "headers" | "tls">(name: K): PulseConfig[K];
-    /** An option, else the file's, else an environment variable's text where the option is a text. */
-    maybe<K extends keyof PulseConfig>(name: K, variable?: PulseConfig[K] extends string | undefined ? string : never): PulseConfig[K];
-    /** The same with a default. */
-    value<K extends keyof PulseConfig>(name: K, fallback: NonNullable<PulseConfig[K]>, variable?: PulseConfig[K] extends string | undefined ? string : never): NonNullable<PulseConfig[K]>;
-    /** The text of an environment variable that is not blank. */
-    environment(name: string, variable: string): string | undefined;
-    /** Takes note of where a value comes from. */
-    note(name: string, origin: string): void;
-}
-
-// config/server.d.ts
-/// <reference types="node" />
-import { PulseError } from "../errors.js";
-import type { Auth, TlsOptions } from "./options.js";
-import type { Picker } from "./picker.js";
-/** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
-export interface ServerSettings {
-    readonly auth: Auth | undefined;
-    /** Whether the environment has credentials that may not go to this server. */
-    readonly withheld?: boolean | undefined;
-    /** What is wrong with the file the credentials come from, once they were asked for. */
-    readonly problem?: PulseError | undefined;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly tls: TlsOptions;
-    readonly workspace: string | undefined;
-    readonly requestTimeoutMs: number;
-    /** Whether a server's Retry-After is kept. */
-    readonly respectRetryAfter: boolean;
-    /** `*_PROXY` and `NO_PROXY` are read from here. */
-    readonly env: NodeJS.ProcessEnv;
-}
-/**
- * Resolves the settings of a server.
- * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other, or mean nothing.
- */
-export declare function serverSettings(pick: Picker): ServerSettings;
-
-// context/scope-storage.d.ts
-/** Carries one value along a call and everything asynchronous that it starts. */
-export interface ScopeStorage<T> {
-    /** The value of the innermost `run` this code was started in, or undefined outside. */
-    get(): T | undefined;
-    /** Calls `fn` with `value` in force inside it and in all it starts; outside nothing changes. */
-    run<R>(value: T | undefined, fn: () => R): R;
-}
-/** How the open run is carried along; what it carries is opaque. */
-export type RunContext = ScopeStorage<unknown>;
-/** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
-export interface CallStorage<T> extends ScopeStorage<T> {
-    run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
-    /**
-     * Puts a value in force from here on, where the storage can. Whoever does that puts the former one back in a `finally`, as `run` does: a call
-     * between the two needs no frame of the storage's, of which deep recursion would have one for each level.
-     */
-    enterWith?(value: T | undefined): void;
-}
-/** The default storage, on `AsyncLocalStorage`. */
-export declare function asyncLocalScopes<T>(): CallStorage<T>;
-/** A storage of somebody else's with arguments bound, which takes no frame either. */
-export declare function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T>;
-
-// decorators/define-experiment.d.ts
-import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
-import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
-import type { Scalar } from "../capture/type-paths.js";
-import type { MetricOptions } from "../run/metric-value.js";
-import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
-import type { Run } from "../run/run.js";
-import { type MetricSchema } from "../run/schema.js";
-import { type ExperimentDecorator } from "./tracked-experiment.js";
-import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, StepOption } from "./types.js";
-/** What a param's values are. */
-export type ParamKind = "number" | "string" | "boolean";
-type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
-/** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
-export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
-    readonly name: string;
-    /** What MLflow shows as the experiment's description, as Markdown. */
-    readonly description?: string | undefined;
-    /** Tags of the experiment. */
-    readonly tags?: Readonly<Record<string, unknown>> | undefined;
-    readonly metrics: M;
-    readonly params?: P;
-}
-/** A selector whose metric keys are those of an experiment. */
-type KeyedSelector<K extends string> = K | `${K}?` | readonly (K | `${K}?`)[] | {
-    readonly [key in K]?: string | SelectorFunction;
-} | ((result: never, args: never) => {
-    readonly [key in K]?: Scalar;
-});
-/** Nothing more when a selector's keys are all among `K`; a type parameter alone would let others pass. */
-type OnlyKeys<S, K extends string> = S extends string | readonly string[] ? unknown : S extends (...args: never[]) => infer R ? [Exclude<keyof R, K>] extends [never] ? unknown : NoMetric<Exclude<keyof R, K>> : {
-    readonly [key in Exclude<keyof S, K>]: never;
-};
-/** Shown by the compiler in place of a function whose result has other keys. */
-interface NoMetric<Key> {
-    readonly "the experiment has no such metric": Key;
-}
-/** A `Run` that takes the experiment's own metrics and params. */
-export interface TypedRun<M extends string, P extends Record<string, ParamKind>> extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
-    logMetric(key: M, value: Scalar, options?: MetricOptions): void;
-    logMetrics(metrics: {
-        readonly [key in M]?: Scalar;
-    }, options?: MetricOptions): void;
-    logParam<K extends keyof P & string>(key: K, value: ParamValue<P[K]>): void;
-    logParams(params: {
-        readonly [key in keyof P]?: ParamValue<P[key]>;
-    }): void;
-}
-/** The decorators and functions of one experiment, with its own metrics and params as types. */
-export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
-    readonly name: string;
-    readonly metrics: M;
-    /** `@TrackedExperiment` with this experiment's name, bare or called. */
-    readonly TrackedExperiment: ExperimentDecorator<never, never> & (<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">) => ExperimentDecorator<S, A>);
-    /**
-     * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`. Bare, it takes all numbers, whatever
-     * their keys.
-     */
-    readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
-        (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
-        <const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
-    };
-    /** `withRun` in this experiment. */
-    withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
-        readonly experiment?: never;
-    }, fn: (run: TypedRun<keyof M & string, P>) => R | Known): R;
-    /** `startRun` in this experiment. */
-    startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
-    /** The run in force here, when it is one of this experiment. */
-    currentRun(): TypedRun<keyof M & string, P> | undefined;
-}
-/**
- * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run, values out of range are counted and warned of.
- * @throws PulseError `INVALID_OPTION` naming what is wrong.
- * @example
- * ```ts
- * const Sweep = defineExperiment({
- *   name: "Sweep",
- *   metrics: { loss: { unit: "nats", goal: "minimize", range: [0, Infinity] }, accuracy: { goal: "maximize", range: [0, 1] } },
- *   params: { lr: "number" },
- * });
- * ;@Sweep.TrackedExperiment()
- * class Trainer {@Sweep.LogMetric({ loss: "final.loss" })
- *   train(lr: number) {
- *     Sweep.currentRun()?.logParam("lr", lr);
- *     return { final: { loss: 1 - lr } };
- *   }
- * }
- * new Trainer().train(0.1);
- * ```
- */
-export declare function defineExperiment<const M extends Record<string, MetricSchema>, const P extends Record<string, ParamKind> = Record<never, ParamKind>>(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P>;
-export {};
-
-// decorators/log-artifact.d.ts
-import { type ArtifactSelector } from "../capture/artifacts.js";
-import type { Wrong } from "../capture/check.js";
-import type { AnyFunction } from "../run/plan.js";
-import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
-interface LogArtifactFactory {
-    (value: AnyFunction, context: ClassMethodDecoratorContext): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
-    (target: object, key: string | symbol, descriptor: PropertyDescriptor): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
-    <const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
-}
-/**
- * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the file's content (a text, bytes, a Blob,
- * a stream, which is read to its end here, `{ path }` of a file or folder, or an object for `.json` and `.yaml`). With a record: each name with a path into
- * the result, or a function of it. `{step}` in a name counts from 0, so that each yield has a file of its own.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
- * @example
- * ```ts
- * class Learner {@LogArtifact({ "confusion.json": "confusion", "report-{step}.md": (result) => `# ${result.name}` })
- *   evaluate() {
- *     return { name: "baseline", confusion: [[9, 1], [2, 8]] };
- *   }
- * }
- * ```
- */
-export declare const LogArtifact: LogArtifactFactory;
-export {};
-
-// decorators/log-metric.d.ts
-import type { LogMetricOptions, Selector } from "../capture/selector.js";
-import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
-/**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. The last one is the
- * one that is explained when none fits.
- */
-type LogMetricFactory = Explained<"LogMetric"> & MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
-    (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
-    <const S extends Selector, const Step extends StepOption>(selector?: S | PublicClass, options?: LogMetricOptions<Step>): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
-};
-/**
- * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's numeric leaves under
- * dotted paths, a list or generator as one step per element. With a selector: a path, a list of paths, a record `{ key: path or function }`, a function.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
- * @example
- * ```ts
- * class Learner {@LogMetric(["loss", "accuracy"])
- *   async evaluate() {
- *     return { loss: 0.42, accuracy: 0.9 };
- *   }
- * }
- * ```
- */
-export declare const LogMetric: LogMetricFactory;
-export {};
-
-// decorators/log-param.d.ts
-import { type ParamSelector } from "../capture/params.js";
-import type { Applied, Explained, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
-/** What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler shows it. */
-export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogParamFactory = Explained<"LogParam"> & ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
-    (): ParamDecorator<LogParamGoes, never>;
-    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<LogParamGoes, S>;
-};
-/**
- * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar fields of a first argument
- * that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of them, a record that renames them, or a function of the arguments.
- * Objects become their fields, under dotted keys (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the
- * argument's name and paths lead into its value: `train(@LogParam("lr") lr: number)`.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
- * @example
- * ```ts
- * class Learner {@LogParam(["lr", "1.epochs"])
- *   train(lr: number, options: { epochs: number }) {}
- * }
- * ```
- */
-export declare const LogParam: LogParamFactory;
-export {};
-
-// decorators/log-tag.d.ts
-import type { Selector } from "../capture/selector.js";
-import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type LogTagFactory = Explained<"LogTag"> & MemberDecorator<LogTagGoes, LogsTags<never>> & {
-    (): Applied<LogTagGoes, LogsTags<never>>;
-    <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
-};
-/**
- * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a selector: a path, a list of paths,
- * a record `{ tag: path or function }`, or a function that returns a value or a record.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
- * @example
- * ```ts
- * class Learner {@LogTag({ stage: "info.stage" })
- *   evaluate() {
- *     return { info: { stage: "test" } };
- *   }
- * }
- * ```
- */
-export declare const LogTag: LogTagFactory;
-export {};
-
-// decorators/tracked-experiment.d.ts
-import type { Selector } from "../capture/selector.js";
-import { type PathOptions } from "../run/options.js";
-import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
-/** What `@TrackedExperiment` is after its options are known. */
-export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
-    <const S extends Selector, A extends string>(experimentOrOptions?: string | PathOptions<S, A>): ExperimentDecorator<S, A>;
-    <const S extends Selector, A extends string>(experiment: string | undefined, options: PathOptions<S, A> | undefined): ExperimentDecorator<S, A>;
-};
-/**
- * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a method: every call
- * opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the class's name.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
- * @example
- * ```ts
- * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
- * class MetaLearner {@LogMetric
- *   evaluate() {
- *     return { loss: 0.42 };
- *   }
- * }
- * ```
- */
-export declare const TrackedExperiment: TrackedExperimentFactory;
-export {};
-
-// decorators/tracked-run.d.ts
-import type { Selector } from "../capture/selector.js";
-import { type PathOptions } from "../run/options.js";
-import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
-/** The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a decorator. */
-type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> & (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
-/**
- * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of the class, else the configured one.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
- * @example
- * ```ts
- * class Sweep {@TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
- *   async trial(lr: number) {}
- * }
- * ```
- */
-export declare const TrackedRun: TrackedRunFactory;
-export {};
-
-// decorators/types.d.ts
-import type { ArtifactCheck, AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
-import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
-import type { AnyFunction } from "../run/plan.js";
-/** Any class, also one whose constructor is private (which fits no constructor type). */
-interface AnyClass {
-    readonly prototype: object;
-}
-/** What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public. */
-export type PublicClass = abstract new (...args: Untyped) => unknown;
-export interface LogsMetrics<S, Step> {
-    readonly metrics: S;
-    readonly step: Step;
-}
-export interface LogsTags<S> {
-    readonly tags: S;
-}
-export interface LogsArtifacts<S> {
-    readonly artifacts: S;
-}
-export interface LogsParams<S> {
-    readonly arguments: S;
-}
-export interface OpensRuns<Metrics, Params> {
-    readonly opens: {
-        readonly metrics: Metrics;
-        readonly params: Params;
-    };
-}
-/** What may stand on classes, too. */
-export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Params> {
-    readonly classes: true;
-}
-/** Whether a decorator fits a method. */
-type OnMethod<Asks, M> = Asks extends LogsMetrics<infer S, infer Step> ? MetricCheck<S, Step, M> : Asks extends LogsTags<infer S> ? TagCheck<S, M> : Asks extends LogsArtifacts<infer S> ? ArtifactCheck<S, M> : Asks extends LogsParams<infer S> ? ParamCheck<S, M> : Asks extends OpensRuns<infer S, infer A> ? ParamCheck<A, M> extends Wrong<string> ? ParamCheck<A, M> : MetricCheck<S, never, M> : true;
-/** Whether a decorator fits what is assigned. */
-type OnAssignment<Goes extends string, Asks, V> = Asks extends LogsMetrics<infer S, infer Step> ? AssignedCheck<S, Step, V> : Asks extends LogsTags<infer S> ? AssignedTagCheck<S, V> : Wrong<Goes>;
-type OnField<Goes extends string, Asks, V> = 0 extends 1 & V ? true : NonNullable<V> extends AnyFunction ? OnMethod<Asks, NonNullable<V>> : Wrong<`${Goes}; this field holds no function`>;
-/** Whether a decorator fits a class. Where no metrics were given, their type is any selector, or never. */
-type OnClass<Goes extends string, Asks> = Asks extends NamesExperiment<infer Metrics, unknown> ? [Metrics] extends [never] ? true : Selector extends Metrics ? true : Wrong<"metrics is an option for methods; on a class put @LogMetric on the methods"> : Wrong<Goes>;
-/** What the standard dialect says of a member. */
-interface StandardContext {
-    readonly kind: string;
-    readonly name: unknown;
-}
-/** Whether a decorator fits what it stands on in the standard dialect. */
-type Standard<Goes extends string, Asks, C> = C extends {
-    readonly kind: "method";
-    readonly access: {
-        get(object: never): infer M;
-    };
-} ? OnMethod<Asks, M> : C extends {
-    readonly kind: "field";
-    readonly access: {
-        get(object: never): infer V;
-    };
-} ? OnField<Goes, Asks, V> : C extends {
-    readonly kind: "accessor" | "setter";
-    readonly access: {
-        set(object: never, value: infer V): void;
-    };
-} ? OnAssignment<Goes, Asks, V> : C extends {
-    readonly kind: "class";
-} ? OnClass<Goes, Asks> : C extends {
-    readonly kind: "getter";
-} ? Wrong<Goes> : Untyped;
-/** The same for the legacy one, where a member is what its descriptor holds. */
-type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V ? true : V extends AnyFunction ? OnMethod<Asks, V> : OnAssignment<Goes, Asks, V>;
-/**
- * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which the compiler shows as the one error;
- * the signatures below take what fits, and what depends on a type parameter of the class.
- */
-export interface MemberDecorator<Goes extends string, Asks> {
-    <C extends StandardContext>(value: unknown, context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never): Standard<Goes, Asks, C>;
-    <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
-    <This, V>(value: undefined, context: ClassFieldDecoratorContext<This, V>): (this: This, initial: V) => V;
-    <This, V>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
-    <This, V>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
-    <V>(target: object, key: string | symbol, descriptor: Legacy<Goes, Asks, V> extends Wrong<string> ? TypedPropertyDescriptor<V> : never): Legacy<Goes, Asks, V>;
-    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
-    <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
-    (target: object, key: string | symbol | undefined, index: number): Wrong<Goes>;
-    (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
-}
-/**
- * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one that the compiler takes the result of when
- * no other fits. (Of that it says nothing more.)
- */
-export interface Explained<Name extends string> {
-    (target: never, key: never, descriptor: never): Untyped;
-    (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
-    (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
-}
-/** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
-export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> & (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
-type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T ? Untyped : OnClass<Goes, Asks> extends Wrong<string> ? OnClass<Goes, Asks> : undefined;
-/** On classes and methods. */
-export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> & ((value: AnyClass, context: {
-    readonly kind: "class";
-    readonly name: string | undefined;
-}) => void);
-/** What is known of a parameter: of private methods nothing. */
-type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
-/** Above a parameter, in the legacy dialect. */
-export interface ParameterDecorator<S> {
-    (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
-    <T extends object, K extends string | symbol, Index extends number>(target: T, key: K, index: OnParameter<S, T, K, Index> extends Wrong<string> ? Index : never): OnParameter<S, T, K, Index>;
-    (target: object, key: string | symbol, index: number): void;
-}
-/** What the option `step` may be. */
-export type StepOption = LogMetricOptions["step"];
-export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
-export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
-export type LogArtifactGoes = "@LogArtifact goes on methods";
-export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
-export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
-export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";
-export {};
-
-// diagnostics.d.ts
+// base/diagnostics.d.ts
 import { type PulseErrorCode } from "./errors.js";
 /** Where warnings go; `console` fits. */
 export interface Logger {
     warn(message: string): void;
 }
-/** What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag, a dataset or a file. */
+/**
+ * What a tracker has done so far. A change is a run's start or end, a metric value, a param, a tag, a dataset or a
+ * file.
+ */
 export interface Stats {
     /** Runs opened. */
     runs: number;
@@ -994,7 +60,7 @@ export interface Stats {
     warnings: Partial<Record<PulseErrorCode, number>>;
 }
 
-// entities.d.ts
+// base/entities.d.ts
 /** A status that ends a run, in MLflow's words; once set it never changes again. */
 export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
 /** One point of one metric's history. */
@@ -1035,8 +101,9 @@ export interface DatasetInput {
     readonly tags: readonly Tag[];
 }
 /**
- * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an existing one. With `of` it is
- * the one that the run with this id in the store is in, whatever is said beside it, which holds only where there is no such run, or a deleted one.
+ * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an
+ * existing one. With `of` it is the one that the run with this id in the store is in, whatever is said beside it, which
+ * holds only where there is no such run, or a deleted one.
  */
 export type ExperimentRef = ({
     readonly name: string;
@@ -1046,20 +113,8 @@ export type ExperimentRef = ({
 }) & {
     readonly of?: string | undefined;
 };
-/**
- * What MLflow accepts, kept on our side because servers truncate or corrupt silently.
- * Lengths are characters. Tags: 8000 in MLflow 3, 5000 before it; the smaller is safe on all.
- */
-export declare const LIMITS: {
-    readonly key: number;
-    readonly paramValue: number;
-    readonly tagValue: number;
-    readonly runName: number;
-    readonly userId: number;
-    readonly experimentName: number;
-};
 
-// errors.d.ts
+// base/errors.d.ts
 /**
  * Every problem the package can name: a stable code, what to do about it, and whether trying the
  * same again can help. Codes are never renamed or reused.
@@ -1297,8 +352,8 @@ declare const PROBLEMS: {
 /** A stable, documented problem code. */
 export type PulseErrorCode = keyof typeof PROBLEMS;
 /**
- * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the original.
- * `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
+ * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the
+ * original. `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
  */
 export declare class PulseError extends Error {
     readonly name: string;
@@ -1318,645 +373,535 @@ export declare class MlflowError extends PulseError {
     constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage?: string);
     static [Symbol.hasInstance](value: unknown): boolean;
 }
-/** Gives an unknown thrown value as text, whatever it is; of a long one a part. */
-export declare function messageOf(error: unknown): string;
 export {};
 
-// index.d.ts
-export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifacts/artifact-repository.js";
-export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
-export type { Aggregate } from "./capture/aggregate.js";
-export type { ArtifactSelector } from "./capture/artifacts.js";
-export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
-export type { Redactor } from "./capture/redact.js";
-export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
-export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
-export type { RunContext } from "./context/scope-storage.js";
-export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
-export { LogArtifact } from "./decorators/log-artifact.js";
-export { LogMetric } from "./decorators/log-metric.js";
-export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
-export { LogTag } from "./decorators/log-tag.js";
-export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
-export { TrackedRun } from "./decorators/tracked-run.js";
-export type { Applied, ClassDecoratorToo, LogMetricGoes, LogParamGoes, LogsMetrics, LogsParams, LogsTags, LogTagGoes, MemberDecorator, NamesExperiment, OpensRuns, ParameterDecorator, TrackedExperimentGoes, TrackedRunGoes, } from "./decorators/types.js";
-export type { Logger, Stats } from "./diagnostics.js";
-export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./entities.js";
-export { MlflowError, PulseError, type PulseErrorCode } from "./errors.js";
-export { bind, withRun } from "./run/call/with-run.js";
-export { currentRun, requireRun, startRun } from "./run/current.js";
-export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
-export type { ArtifactStream } from "./run/files/chunks.js";
-export type { FolderOptions } from "./run/files/files-in.js";
-export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js";
-export type { TableRows } from "./run/files/table.js";
-export type { Dataset, InputOptions } from "./run/inputs.js";
-export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { MetricOptions, MetricValue } from "./run/metric-value.js";
-export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
-export type { PlanPart } from "./run/plan.js";
-export type { Run } from "./run/run.js";
-export type { MetricSchema } from "./run/schema.js";
-export { tracked } from "./run/tracked.js";
-export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
-export type { ReadRun, TrackingReader } from "./stores/tracking-reader.js";
-export type { ArtifactPlace, Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./stores/tracking-store.js";
-export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker } from "./tracker.js";
+// base/text/redact.d.ts
+/** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
+export type Redactor = (key: string, value: string) => string;
 
-// run/current.d.ts
-import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/selector.js";
-import { type StartOptions, type WithRunOptions } from "./options.js";
-import { type AnyFunction } from "./plan.js";
-import type { Run } from "./run.js";
+// capture/aggregate.d.ts
 /**
- * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
- * Gives back what `fn` gives.
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
- * @example
- * ```ts
- * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
- *   run.logMetric("loss", 0.42);
- * });
- * ```
+ * What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones,
+ * everything else is exact.
  */
-export declare function withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
-/**
- * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open here, if any;
- * code around it does not see it as the current run, and leaving the block by an error ends it FINISHED all the same (use `withRun` for both).
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
- * @example
- * ```ts
- * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
- * run.logParam("lr", 0.1);
- * ```
- */
-export declare function startRun(options?: StartOptions): Run;
-/** The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to `bind` within it. */
-export declare function currentRun(): Run | undefined;
-/**
- * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a library's in a program that did not
- * ask for tracking) outside any.
- * @throws PulseError `NO_ACTIVE_RUN` outside any.
- */
-export declare function requireRun(): Run;
-/**
- * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the emitter's.
- * @example
- * ```ts
- * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
- * ```
- */
-export declare function bind<F extends AnyFunction>(fn: F): F;
+export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
-// run/data-verbs.d.ts
-import { type ArtifactStream } from "./files/chunks.js";
-import { type FolderOptions } from "./files/files-in.js";
-import { type ImageSource } from "./files/image.js";
-import { type TableRows } from "./files/table.js";
-import { type Dataset, type InputOptions } from "./inputs.js";
-import type { MetricOptions } from "./metric-value.js";
-/** Bytes as they come. */
-export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
-/** How a file is logged. */
-export interface ArtifactOptions {
-    /**
-     * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is kept by a second name (a hard link), which is quick and
-     * safe from its removal and replacement, but not from being written to in place. @default false
-     */
-    readonly copy?: boolean | undefined;
-}
+// capture/artifacts.d.ts
+import type { SelectorFunction, Untyped } from "./selector.js";
 /**
- * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and returns: storing goes on in the
- * background, and what is wrong with a file is said once and fails nothing else. (The base of `Run`.)
+ * Which files a result becomes: the name of one, for a result that is its content, or a record of names, each with a
+ * path into the result or a function of it. `{step}` in a name counts from 0 with each time.
  */
-export declare abstract class DataVerbs {
-    /**
-     * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a second one with
-     * another context is warned of once.
-     * @example
-     * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url: "https://example.com/iris.csv" } }, { context: "training" });
-     */
-    logInput(dataset: Dataset, options?: InputOptions): void;
-    /**
-     * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need not stay: once this returns it may be removed or
-     * replaced, where it lies on the same file system as the outbox; else once `await flush()` has resolved.
-     * @example
-     * ```ts
-     * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
-     * run.logArtifact("weights.bin", "model"); // model/weights.bin
-     * ```
-     */
-    logArtifact(localPath: string, artifactPath?: string, options?: ArtifactOptions): void;
-    /**
-     * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not followed unless asked for.
-     * @example
-     * ```ts
-     * mkdirSync("out", { recursive: true });
-     * run.logArtifacts("out", "reports", { exclude: ["drafts/**"] });
-     * ```
-     */
-    logArtifacts(localDir: string, artifactPath?: string, options?: FolderOptions & ArtifactOptions): void;
-    /**
-     * Logs a text as a file, in UTF-8. It is stored as it is, secrets too.
-     * @example
-     * run.logText("# Report", "report.md");
-     */
-    logText(text: string, artifactFile: string): void;
-    /**
-     * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client writes them. What stands under a
-     * name of a secret is replaced, as in params.
-     * @example
-     * run.logDict({ layers: [64, 32] }, "config.json");
-     */
-    logDict(value: object, artifactFile: string): void;
-    /**
-     * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in the background.
-     * @example
-     * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
-     */
-    logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void;
-    /**
-     * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a stream that breaks off is
-     * warned of, and stores nothing.
-     * @example
-     * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
-     */
-    logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
-    /**
-     * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a record of single values is one
-     * row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are null.
-     * @example
-     * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
-     */
-    logTable(rows: TableRows, artifactFile: string): void;
-    /**
-     * Logs an image as a file: bytes as they are, pixels as PNG.
-     * @example
-     * run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
-     */
-    logImage(image: ImageSource, artifactFile: string): void;
-    /**
-     * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP thumbnails need `sharp`; without
-     * it files of bytes are their own thumbnail.) Without a step it is the highest so far of the key, plus one.
-     */
-    logImage(image: ImageSource, options: {
-        readonly key: string;
-    } & MetricOptions): void;
-    /**
-     * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs `plotly.js-dist-min`, or
-     * `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or HTML.
-     * @example
-     * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
-     */
-    logFigure(figure: object | string, artifactFile: string): void;
-}
+export type ArtifactSelector<Result = Untyped, Args = Untyped> = string | {
+    readonly [artifactFile: string]: string | SelectorFunction<Result, Args>;
+};
 
-// run/files/chunks.d.ts
+// capture/check.d.ts
 /// <reference types="node" />
-/** What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with `for await`. */
-export type ArtifactStream = ReadableStream<Uint8Array | string> | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>;
-/** Whether a value is a stream, without reading from it. */
-export declare function isStream(value: unknown): value is ArtifactStream;
+import type { Selector, Untyped } from "./selector.js";
+import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 /**
- * Reads a stream to its end.
- * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself throws.
+ * The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or
+ * what is wrong as a sentence.
  */
-export declare function chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void>;
-/** Reads a stream to its end, whatever it gives, and however it ends. */
-export declare function drained(stream: ArtifactStream): Promise<void>;
-
-// run/files/files-in.d.ts
-/** Which files of a folder are logged. */
-export interface FolderOptions {
-    /** Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default all */
-    readonly include?: readonly string[] | undefined;
-    /** No file that one of these matches. @default none */
-    readonly exclude?: readonly string[] | undefined;
-    /** Follows links to files and folders. @default false */
-    readonly followSymlinks?: boolean | undefined;
+/** What the compiler shows where something is wrong. */
+export interface Wrong<Sentence extends string> {
+    readonly wrong: Sentence;
 }
+/** The same with the path, and the paths there are. */
+interface WrongPath<Sentence extends string, Path, There extends string, Paths> extends Wrong<Sentence> {
+    readonly path: Path;
+    readonly there: There;
+    readonly paths: Paths;
+}
+type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never] ? WrongPath<Sentence, Path, "there are none, up to three levels deep", never> : WrongPath<Sentence, Path, "there are", Paths>;
 /**
- * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none that can be logged.
- * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
+ * What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the
+ * first).
  */
-export declare function filesIn(root: string, options: FolderOptions): {
-    files: string[];
-    skipped: string[];
+type ResultOf<M> = Loose<M> extends true ? unknown : M extends {
+    (...args: never): infer R1;
+    (...args: never): infer R2;
+    (...args: never): infer R3;
+    (...args: never): infer R4;
+    (...args: never): infer R5;
+    (...args: never): infer R6;
+    (...args: never): infer R7;
+    (...args: never): infer R8;
+} ? R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8 : never;
+/** What a function takes, likewise. */
+type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
+    (...args: infer A1): unknown;
+    (...args: infer A2): unknown;
+    (...args: infer A3): unknown;
+    (...args: infer A4): unknown;
+    (...args: infer A5): unknown;
+    (...args: infer A6): unknown;
+    (...args: infer A7): unknown;
+    (...args: infer A8): unknown;
+} ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8 : never;
+/** The arguments of a function, as functions in its options get them. */
+export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
+/** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
+type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
+/**
+ * What functions in the options get as the result; what is not known is `any`, so that they can do with it as they
+ * like.
+ */
+export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
+/** The same, of the function that is called. */
+export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+/**
+ * A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others
+ * about as it is.
+ */
+export type SelectorFor<Result, Args> = Selector<Result, Args> | Function | {
+    readonly [key: string]: string | Function;
 };
-/** What is said of a folder of which something is left out, or everything. */
-export declare function leftOut({ include, exclude }: FolderOptions, files: readonly string[], skipped: readonly string[]): string | undefined;
-
-// run/files/image.d.ts
-import type { MetricOptions } from "../metric-value.js";
-/** An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole numbers from 0 to 255; of float arrays 0 to 1. */
-export interface PixelImage {
-    readonly width: number;
-    readonly height: number;
-    readonly data: ArrayLike<number>;
+/** Where a value comes from, for sentences. */
+type Source = "what the method returns" | "what the function returns" | "what is assigned";
+/** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
+export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [
+    PathsOf<S> | PathsOf<Step>
+] extends [never] ? [S] extends [never] ? BareCheck<ResultOf<M>> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
+/** The same, of what a function gives that is not known itself. */
+export type ResultCheck<S, R> = [PathsOf<S>] extends [never] ? true : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
+/** The same, of a value that is assigned. */
+export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never] ? [S] extends [never] ? [NonNullable<V>] extends [never] ? true : [NonNullable<V>] extends [string] ? Wrong<"there is no number in a text"> : BareCheck<V> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, V, "what is assigned">;
+type ValueCheck<P, Step, T, From extends Source> = Loose<T> extends true ? true : [
+    NonNullable<T>
+] extends [Scalar] ? Said<"number", BadPath<Step, T, "step">, never, T, From> : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
+type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never] ? true : [T] extends [Stream] ? Wrong<Unfollowed> : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
+/** What is not its own iterator is handed on as it is. */
+interface Stream {
+    [Symbol.asyncIterator](): unknown;
 }
-/** An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas, sharp). */
-export type ImageSource = ArrayBufferView | ArrayBuffer | PixelImage | {
-    toBuffer(type?: string): ArrayBufferView | Promise<ArrayBufferView>;
+type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
+/** What a bare decorator can take nothing of. */
+type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
+type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
+/** Whether every path of a tag selector leads somewhere in what a function gives. */
+export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
+/** The same, of a value that is assigned. */
+export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
+type TagValueCheck<P, T, From extends Source> = Loose<T> extends true ? true : [NonNullable<T>] extends [Scalar | string] ? true : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
+/** What becomes a file as it is. */
+type FileContent = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStream | NodeJS.ReadableStream | AsyncIterable<unknown> | {
+    readonly path: string;
 };
-/** Where an image goes in the grid of MLflow's UI. */
-export type ImageOptions = {
-    readonly key: string;
-} & MetricOptions;
-/** Pixels as bytes, with so many of them for each. */
-export interface Pixels {
-    readonly width: number;
-    readonly height: number;
-    readonly channels: 1 | 3 | 4;
-    readonly data: Uint8Array;
-}
+/** Whether what a method gives can become a file of that name, or the paths to several lead somewhere. */
+export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
+type ContentCheck<File extends string, T> = Loose<T> extends true ? true : [Extract<T, FileContent>] extends [never] ? File extends `${string}.${"json" | "yaml" | "yml"}` ? [Extract<T, object>] extends [never] ? Wrong<"what the method returns is no content: an object, a text, bytes, a Blob, a stream or { path }"> : true : Wrong<"what the method returns is no content: a text, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)"> : true;
+/** Whether every index path of a selector leads to an argument of a function. */
+export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
+/** The same, of arguments. */
+type ArgumentCheck<P, A, Whose extends "method" | "function"> = Loose<A> extends true ? true : [BadPath<P, A, "param">] extends [never] ? true : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
 /**
- * Checks an image of pixels and copies it.
- * @throws PulseError `INVALID_VALUE` that says what is wrong.
+ * Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest
+ * of the arguments nothing is said.
  */
-export declare function pixelsOf({ width, height, data }: PixelImage): Pixels;
-/** An image of at most `THUMBNAIL` pixels on its longest side: each is the mean of those it stands for. */
-export declare function thumbnail(image: Pixels): Pixels;
-/** Writes an image as PNG (RFC 2083). */
-export declare function png({ width, height, channels, data }: Pixels): Uint8Array;
-/** Whether bytes are a file that browsers show as an image, by how it begins. */
-export declare function isImageFile(bytes: Uint8Array): boolean;
-/** Makes a WebP thumbnail of an image's file. @throws Error where `sharp` is not installed, or cannot read it. */
-export declare function smaller(bytes: Uint8Array): Promise<Uint8Array>;
-/** A copy of bytes; undefined for what is none. */
-export declare function copyOf(bytes: unknown): Uint8Array | undefined;
-/** A key of images, as MLflow's UI reads it back from their names. */
-export declare function checkImageKey(key: unknown): string;
-/** The two files of an image in the grid of MLflow's UI, which reads key, step and time from their names. */
-export declare function gridPaths(key: string, step: number, timestamp: number, id: string): {
-    image: string;
-    thumbnail: string;
-};
-/** Names that the grid cannot read make MLflow's UI fail for the whole run. */
-export declare const spoilsGrid: (path: string) => boolean;
-
-// run/files/table.d.ts
-/** Rows, or columns under their names; a record of single values is one row. */
-export type TableRows = readonly object[] | object;
-/** A table that grows, as MLflow keeps one: what a row lacks is null. */
-export declare class Table {
-    readonly columns: string[];
-    readonly rows: unknown[][];
-    /**
-     * Adds rows, each value as `plain` gives it.
-     * @throws PulseError `INVALID_VALUE` for what is no table.
-     */
-    add(given: TableRows, plain: (column: string, value: unknown) => unknown): void;
-    /**
-     * Puts the rows of a stored table before its own.
-     * @throws Error when that is no table.
-     */
-    behind(stored: unknown): Table;
-    /** As pandas reads it with orient "split". */
-    toJSON(): {
-        columns: readonly string[];
-        data: readonly (readonly unknown[])[];
-    };
-}
+export type ParameterCheck<S, M, Index extends number> = [S] extends [never] ? true : S extends string ? true : [PathsOf<S>] extends [never] ? true : TakenBy<M> extends infer A extends readonly unknown[] ? number extends A["length"] ? true : InArgument<PathsOf<S>, NonNullable<PartOf<A, `${Index}`>>> : true;
+type InArgument<P, T> = Loose<T> extends true ? true : [BadPath<P, T, "tag">] extends [never] ? true : Misses<"this path leads to no value in the argument", BadPath<P, T, "tag">, Found<T, Scalar | string>>;
 /**
- * Checks the path of a table.
- * @throws PulseError `INVALID_VALUE`
+ * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for
+ * certain. Otherwise (it is `true`, or depends on a type parameter of the code around) TypeScript takes the constraint
+ * instead, `Wrong<string>`, which stands for "nothing to say". As long as `S` is a type parameter itself, the
+ * constraint is `unknown`, so that any default may be written.
  */
-export declare function checkTablePath(path: string): string;
-
-// run/inputs.d.ts
-/** A dataset that a run uses. */
-export interface Dataset {
-    /** At most 500 characters. */
-    readonly name: string;
-    /** Tells its contents from others', for instance a part of a hash; at most 36 characters. */
-    readonly digest: string;
-    /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
-    readonly sourceType: string;
-    /** Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url: "https://…" }` (`http`). */
-    readonly source: string | object;
-    /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
-    readonly schema?: string | object | undefined;
-    /** What it looks like, such as `{ num_rows: 150, num_elements: 750 }`. */
-    readonly profile?: string | object | undefined;
-}
-/** How a run uses a dataset. */
-export interface InputOptions {
-    /** What for, such as `training`; MLflow shows it. */
-    readonly context?: string | undefined;
-    /** What else is to be said of this use. */
-    readonly tags?: Readonly<Record<string, unknown>> | undefined;
-}
-
-// run/log-experiment.d.ts
-import type { MetricValue } from "./metric-value.js";
-/** One finished run, whole. */
-export interface ExperimentLog {
-    readonly experiment: string;
-    /** @default "run" */
-    readonly runName?: string | undefined;
-    readonly params?: Readonly<Record<string, unknown>> | undefined;
-    readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
-    readonly tags?: Readonly<Record<string, unknown>> | undefined;
-    /**
-     * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and objects for names that end in
-     * `.json` or `.yaml`.
-     */
-    readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
-    /** @default the configured one */
-    readonly trackingUri?: string | undefined;
-    /** How long an absent store is waited for, in milliseconds. @default 10000 */
-    readonly timeoutMs?: number | undefined;
-}
-/** Where a logged run is. */
-export interface LoggedExperiment {
-    readonly runId: string;
-    readonly experimentId: string;
-    /** The run's page, where there is a server. */
-    readonly url?: string;
-}
-
-// run/metric-value.d.ts
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
-export type MetricValue = number | bigint | boolean;
-/** When a metric value belongs. */
-export interface MetricOptions {
-    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
-    readonly step?: number | undefined;
-    /** Milliseconds since the epoch, or a Date. @default now */
-    readonly timestamp?: number | Date | undefined;
-}
-
-// run/options.d.ts
-import type { ArtifactSelector } from "../capture/artifacts.js";
-import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/selector.js";
-import type { Run } from "./run.js";
-/** What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top. */
-export type Nest = "child" | "join" | "root";
-/** A class of errors, also one whose constructor is not public. */
-export type ErrorClass = abstract new (...args: any[]) => unknown;
-/** What the option `params` may be. */
-type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
-/** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
-export interface RunPlace {
-    /**
-     * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its children that name no experiment
-     * are created there, too. Its default steps begin at 0 again. @default a new run
-     */
-    readonly runId?: string | undefined;
-    /**
-     * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is named. (MLflow shows children
-     * only there; a run that the store does not know has the child in the configured experiment.) @default none
-     */
-    readonly parentRunId?: string | undefined;
-    /** A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or not. @default the run open here */
-    readonly parent?: Run | undefined;
-    /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
-    readonly description?: string | undefined;
-}
-/**
- * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a narrower result):
- * parameters of methods are compared both ways.
- */
-type Told<Parameters extends readonly unknown[], Returned> = {
-    told(...parameters: Parameters): Returned;
-}["told"];
-/** What runs and experiments are not named by here: the compiler says so. */
-interface Misnamed {
-    /** @deprecated Write `runName`. */
-    readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
-}
-/** Options without those that hold paths. */
-interface PathlessOptions<Result, Args> extends Misnamed {
-    /** @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's "Default" */
-    readonly experiment?: string | undefined;
-    /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or the function's name */
-    readonly runName?: string | Told<[args: Args], string> | undefined;
-    /** Tags of the run. Those of a base class come first. */
-    readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
-    /** @default "child"; for `@Log…` methods of a tracked class "join" */
-    readonly nest?: "child" | "join" | "root" | undefined;
-    /**
-     * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all runs below it;
-     * what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each) and recorded after all when it fails. @default 1
-     */
-    readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
-    /**
-     * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run `<name> (folded)` (below the run they were
-     * all made in, if it is one) with tag `pulse.folded` (how many calls), `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of them failed). The first of them that fails is a run of its own instead. @default no limit
-     */
-    readonly maxRunsPerSecond?: number | undefined;
-    /**
-     * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted together, whatever they are called.
-     * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and second: the others are counted as one
-     */
-    readonly foldKey?: string | undefined;
-    /** Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a generator each value is asked about. */
-    readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
-    /** Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag `pulse.ignored_error`; the error is thrown all the same. */
-    readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
-    /** Calls for which this returns false are not tracked at all. @default every call */
-    readonly when?: Told<[args: Args], boolean> | undefined;
-    /**
-     * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by `configure()`, a
-     * configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and functions of its own without this option. @default false
-     */
-    readonly library?: boolean | undefined;
-}
-/** Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of the call's arguments. */
-export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
-    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-    readonly params?: RunParams<string, Args> | undefined;
-}
-/** Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a method. */
-export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
-    readonly metrics?: Selector<Result, Args> | undefined;
-    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
-    readonly artifacts?: ArtifactSelector<Result, Args> | undefined;
-}
-/** `CallOptions` of a decorator, whose paths the compiler knows. */
-export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
-    /** Files to make of what the method returns, as `@LogArtifact` does. @default none */
-    readonly artifacts?: ArtifactSelector | undefined;
-    /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
-    readonly metrics?: Metrics | undefined;
-    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base class come first. */
-    readonly params?: RunParams<Param, Untyped[]> | undefined;
-}
-/** Options of `tracked`, whose functions know the result and the arguments of the function. */
-interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
-    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
-    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
-    readonly metrics?: Metrics | undefined;
-    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
-    readonly params?: RunParams<Param, Args> | undefined;
-}
-/** The same where something is wrong with paths: what, stands in their place. */
-interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
-    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
-    readonly metrics?: Unless<BadMetric, Untyped>;
-    readonly params?: Unless<BadParam, Untyped>;
-}
-/** Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them. */
-export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param, Args> : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
-/** Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before them. */
-interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
-    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
-    readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
-    readonly metrics?: Metrics | undefined;
-    /** Fixed params, or a function. */
-    readonly params?: RunParams<string, Untyped> | undefined;
-}
-interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {
-    readonly metrics?: Unless<BadMetric, Untyped>;
-}
-/** Options of `withRun`, likewise. */
-export type WithRunOptions<Result, Metrics, BadMetric> = Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
-/** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
-export interface StartOptions extends RunPlace, Misnamed {
-    /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
-    readonly experiment?: string | undefined;
-    /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
-    readonly runName?: string | undefined;
-    readonly params?: Readonly<Record<string, unknown>> | undefined;
-    readonly tags?: Readonly<Record<string, unknown>> | undefined;
-    /** @default "child" */
-    readonly nest?: "child" | "root" | undefined;
-    /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
-    readonly sample?: number | undefined;
-    /** As for the decorators. @default false */
-    readonly library?: boolean | undefined;
-}
+export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false ? Wrong<string> : unknown;
+/** What is wrong when something is for certain, else `T`. */
+export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;
 export {};
 
-// run/plan.d.ts
-/** Any function; arguments and `this` go through untouched. */
-export type AnyFunction = (this: any, ...args: any[]) => any;
-/** What one decorator, or `tracked`, asks for. */
-export interface PlanPart {
-    /** Its name, or that of the function. */
-    readonly decorator: string;
-    readonly selector?: unknown;
-    readonly options?: unknown;
-    /** The position of the parameter it stands on. */
-    readonly parameter?: number;
-}
-
-// run/run.d.ts
-/// <reference lib="esnext.disposable" preserve="true" />
-import { DataVerbs } from "./data-verbs.js";
-import type { MetricOptions, MetricValue } from "./metric-value.js";
+// capture/params.d.ts
+import type { Untyped } from "./selector.js";
+/** A function as params selector: gets the list of the call's arguments. */
+export type ArgumentFunction = (args: Untyped) => unknown;
 /**
- * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
- * Every verb only records and returns; delivery happens in the background.
+ * What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a
+ * function.
  */
-export declare class Run extends DataVerbs {
-    /** 32 hex digits; in an embedded store also the id MLflow shows. */
-    readonly id: string;
-    /** Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one: only the store knows theirs. */
-    readonly experiment: string;
-    /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
-    get ended(): boolean;
+export type ParamSelector = string | readonly string[] | {
+    readonly [key: string]: string | ArgumentFunction;
+} | ArgumentFunction;
+
+// capture/selector.d.ts
+/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
+export type Untyped = any;
+/** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
+export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
+/** What part of a result is taken, and under which keys. */
+export type Selector<Result = Untyped, Args = Untyped> = string | readonly string[] | {
+    readonly [key: string]: string | SelectorFunction<Result, Args>;
+} | SelectorFunction<Result, Args>;
+/** Options of `@LogMetric`, second after the selector. */
+export interface LogMetricOptions<Step = string | SelectorFunction> {
     /**
-     * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is recorded by asking for it.
-     * Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
-     * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs` (`KEPT_FOR_LATER` when it is on disk,
-     * else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
+     * The step of each value: a path into the result or a function of it. @default the highest step so far of this run
+     * and key, plus one
      */
-    serverId(): Promise<string>;
+    readonly step?: Step | undefined;
+    /** Put before every key, verbatim, for instance `"train/"`. @default "" */
+    readonly prefix?: string | undefined;
+    /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
+    readonly timestamp?: number | Date | SelectorFunction | undefined;
+    /** Logs only results for which this returns true. @default every result */
+    readonly when?: SelectorFunction | undefined;
+    /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
+    readonly everyN?: number | undefined;
     /**
-     * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn once.
-     * @example
-     * run.logMetric("loss", 0.42, { step: 3 });
+     * Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they
+     * count as steps. @default 0
      */
-    logMetric(key: string, value: MetricValue, options?: MetricOptions): void;
-    /** Logs several metrics at the same moment. */
-    logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void;
-    /** Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once. */
-    logParam(key: string, value: unknown): void;
-    /** Logs several params. */
-    logParams(params: Readonly<Record<string, unknown>>): void;
-    /** Sets a tag; the last value stays. */
-    setTag(key: string, value: unknown): void;
-    /** Sets several tags. */
-    setTags(tags: Readonly<Record<string, unknown>>): void;
-    /** Ends the run; only the first end counts. @param status @default "FINISHED" */
-    end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
-    /** Ends the run when an `await using` block is left. */
-    [Symbol.asyncDispose](): Promise<void>;
+    readonly minIntervalMs?: number | undefined;
+    /**
+     * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list
+     * such as `["mean", "p95"]`. Percentiles are within 1 % of the true ones; values that are not finite are left out.
+     */
+    readonly aggregate?: "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99" | readonly ("last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99")[] | undefined;
+    /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
+    readonly nonFinite?: "log" | "skip" | undefined;
 }
 
-// run/schema.d.ts
-/** What is known of a metric beforehand. */
-export interface MetricSchema {
-    /** What it is counted in, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
-    readonly unit?: string | undefined;
-    /** Which way is better; stored as tag `pulse.goal.<metric>`. */
-    readonly goal?: "minimize" | "maximize" | undefined;
-    /** The least and the greatest value that make sense; others are logged, counted and warned of. */
-    readonly range?: readonly [min: number, max: number] | undefined;
+// capture/type-paths.d.ts
+import type { Untyped } from "./selector.js";
+/**
+ * Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which
+ * would not end for recursive ones.
+ */
+/** What a metric can be made of. */
+export type Scalar = number | bigint | boolean;
+/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
+export type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [keyof T] extends [never] ? [object] extends [T] ? true : false : false;
+/**
+ * What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member
+ * that has it is enough.
+ */
+type Reach<T, P extends string> = Loose<T> extends true ? unknown : PartOf<T, P> | (P extends `${infer K}.${infer Rest}` ? Deeper<NonNullable<PartOf<T, K>>, Rest> : never);
+type Deeper<T, P extends string> = [T] extends [never] ? never : Reach<T, P>;
+/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
+export type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : never : K extends keyof T ? T[K] : T extends ArrayLike<infer E> ? K extends `${number}` ? T extends readonly unknown[] ? number extends T["length"] ? E : never : E : never : K extends `${keyof T & (string | number)}` ? ByText<T>[K & keyof ByText<T>] : never;
+/** The fields whose names are numbers or members of an enum, under their texts. */
+type ByText<T> = {
+    [Name in keyof T as `${Name & (string | number)}`]: T[Name];
+};
+/** What a list or anything else that can be walked along holds; not what would be used up by that. */
+type ElementOf<V> = V extends string | {
+    next: unknown;
+} ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
+/**
+ * What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or
+ * something so wide that it may be one.
+ */
+type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown> ? never : T extends ArrayLike<infer E> | ReadonlySet<infer E> ? E : T extends Iterable<infer E> ? E[] extends T ? E : never : never;
+type Has<V, Kind> = [Extract<V, Kind>] extends [never] ? false : true;
+/** Whether a value can be logged as a metric: a number or the like (also among other things), or a list of them. */
+type IsMetric<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar> extends true ? true : Has<ElementOf<NonNullable<V>>, Scalar>;
+/** Whether a value can be a step. */
+type IsStep<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar>;
+/** Whether a value can be a tag or a param: anything but a function. */
+type IsText<V> = [V] extends [never] ? false : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never] ? false : true;
+type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
+/**
+ * Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its
+ * elements, of which numbers are taken themselves.
+ */
+type FitsMetric<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsMetric<Reach<T, P>> : P extends `${Digit}${string}` ? IsMetric<Reach<T, P>> : Has<ListedIn<T>, Scalar> extends true ? true : IsMetric<Deeper<NonNullable<ListedIn<T>>, P>> : never;
+/** A step's path leads into each element of a list. */
+type FitsStep<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsStep<Reach<T, P>> : IsStep<Deeper<NonNullable<ListedIn<T>>, P>> : never;
+type FitsTag<T, P extends string> = T extends unknown ? IsText<Reach<T, P>> : never;
+/** Only what begins with a position can be checked: the compiler does not know the names of arguments. */
+type FitsParam<A, P extends string> = A extends unknown ? P extends `${Digit}${string}` ? IsText<Reach<A, P>> : true : never;
+interface Fits<T, P extends string> {
+    readonly metric: FitsMetric<T, P>;
+    readonly step: FitsStep<T, P>;
+    readonly tag: FitsTag<T, P>;
+    readonly param: FitsParam<T, P>;
+}
+/** The paths a selector is made of. */
+export type PathsOf<S> = [S] extends [null | undefined] ? never : S extends string ? S : S extends readonly (infer P)[] ? P : S extends (...args: Untyped) => unknown ? never : S extends object ? Extract<S[keyof S], string> : never;
+/** A path without the mark that what it leads to may be absent. */
+type Bare<P extends string> = P extends `${infer Name}?` ? Name : P;
+/** The paths that do not fit. About a path that is any text nothing can be said. */
+export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends string ? string extends P ? never : true extends Fits<T, Bare<P>>[Kind] ? never : {} extends Record<P, 1> ? never : P : never;
+/** An object at a path. */
+interface At<Path extends string, T> {
+    readonly path: Path;
+    readonly value: T;
+}
+/** Names of fields that are written in the type. */
+type NamesOf<T> = keyof {
+    [K in keyof T as K extends string | number ? string extends K ? never : number extends K ? never : `${K}` : never]: 1;
+};
+type FieldsOf<T> = T extends readonly unknown[] ? Exclude<keyof T, keyof unknown[]> : T extends (...args: never) => unknown ? never : NamesOf<T>;
+/** What has fields to name: an object, and of a list its first element. */
+type Opened<Path extends string, T> = T extends string | Scalar | ((...args: never) => unknown) | Date ? never : T extends ReadonlyMap<infer K, infer V> ? string extends K ? never : At<Path, Record<Extract<K, string>, V>> : T extends ArrayLike<infer E> ? T extends readonly unknown[] ? number extends T["length"] ? At<`${Path}0.`, NonNullable<E>> : At<Path, T> : never : T extends object ? At<Path, T> : never;
+type LeavesAt<O, Leaf> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Has<PartOf<T, K>, Leaf> extends true ? `${Path}${K}` : Has<ElementOf<NonNullable<PartOf<T, K>>>, Leaf> extends true ? `${Path}${K}` : never : never : never : never;
+type ObjectsAt<O> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Loose<PartOf<T, K>> extends true ? never : Opened<`${Path}${K}.`, NonNullable<PartOf<T, K>>> : never : never : never;
+/** The top of a result: an object, or the elements of a list. */
+type Top<T> = T extends unknown ? [ListedIn<T>] extends [never] ? Opened<"", T> : Opened<"", NonNullable<ListedIn<T>>> : never;
+export type Found<T, Leaf> = Levels<T extends readonly unknown[] ? (number extends T["length"] ? Top<T> : At<"", T>) : Top<T>, Leaf>;
+type Levels<O, Leaf> = Deepened<LeavesAt<O, Leaf> | LeavesAt<ObjectsAt<O>, Leaf>, O, Leaf>;
+type Deepened<Found, O, Leaf> = [Found] extends [never] ? LeavesAt<ObjectsAt<ObjectsAt<O>>, Leaf> : Found;
+export {};
+
+// config/options.d.ts
+import type { Logger } from "../base/diagnostics.js";
+import type { Redactor } from "../base/text/redact.js";
+import type { RunContext } from "../context/scope-storage.js";
+import { type TrackingStore } from "../contracts/tracking-store.js";
+/** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
+export type OutsideRun = "warn" | "throw" | "ignore";
+/** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
+export type Durability = "exit" | "outbox" | "memory";
+/** How to log in to a server. */
+export type Auth = {
+    readonly username: string;
+    readonly password: string;
+} | {
+    readonly token: string | (() => string | Promise<string>);
+};
+/** How a server's certificate is checked, and the client's own. Paths of PEM files. */
+export interface TlsOptions {
+    /** Certificates to trust instead of Node's. @default MLFLOW_TRACKING_SERVER_CERT_PATH */
+    readonly ca?: string | undefined;
+    /** The client's certificate, with its key unless `key` names it. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
+    readonly cert?: string | undefined;
+    /** The key of `cert`. */
+    readonly key?: string | undefined;
+    /**
+     * Accepts any certificate: whoever is in between can read and change everything. @default
+     * MLFLOW_TRACKING_INSECURE_TLS, else false
+     */
+    readonly insecure?: boolean | undefined;
+}
+/** The outboxes on disk. */
+export interface OutboxOptions {
+    /**
+     * @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support,
+     * Windows: %LOCALAPPDATA%)
+     */
+    readonly folder?: string | undefined;
+    /**
+     * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set
+     * aside, then whole runs that have ended and are not created yet, the oldest first; when that is not enough, what
+     * comes new waits in memory. @default 1073741824 (1 GiB)
+     */
+    readonly maxBytes?: number | undefined;
+    /**
+     * Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the
+     * oldest first. @default 4294967296 (4 GiB)
+     */
+    readonly maxTotalBytes?: number | undefined;
+    /**
+     * Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not
+     * fit is left out, with a warning. @default 10737418240 (10 GiB)
+     */
+    readonly maxArtifactBytes?: number | undefined;
+    /**
+     * Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90
+     * days)
+     */
+    readonly maxAgeMs?: number | undefined;
+}
+/** Credentials for S3, as AWS gives them. */
+export interface S3Credentials {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string | undefined;
+    /** When they are to be asked for anew. @default never */
+    readonly expiration?: Date | undefined;
+}
+/**
+ * What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is
+ * not trusted with more than its own.
+ */
+export interface ArtifactsOptions {
+    /**
+     * Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder
+     * `pulse`. @default true
+     */
+    readonly longTexts?: boolean | undefined;
+    /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
+    readonly allowLocal?: boolean | undefined;
+    /**
+     * The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access
+     * to S3
+     */
+    readonly buckets?: readonly string[] | undefined;
+    /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
+    readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
+}
+/**
+ * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
+ * `pulse-mlflow.config.json`, MLflow's environment variables, default.
+ */
+export interface PulseConfig {
+    /**
+     * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file
+     * store (`./mlruns`, any plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
+     * @default MLFLOW_TRACKING_URI, else "sqlite:///mlflow.db"; "mlruns" where that folder holds experiments, no
+     * `mlflow.db` lies beside it and MLFLOW_ALLOW_FILE_STORE is true
+     */
+    readonly trackingUri?: string | undefined;
+    /**
+     * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a
+     * server; of one without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes
+     * it with itself.
+     * @experimental
+     */
+    readonly store?: TrackingStore | undefined;
+    /**
+     * The experiment of runs that name none, at most 256 characters.
+     * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
+     */
+    readonly experiment?: string | undefined;
+    /**
+     * Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something.
+     * @default 3000
+     */
+    readonly exitTimeoutMs?: number | undefined;
+    /**
+     * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the
+     * server refuses it).
+     * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else
+     * MLFLOW_TRACKING_TOKEN
+     */
+    readonly auth?: Auth | undefined;
+    /** Further headers of every request to a server. */
+    readonly headers?: Readonly<Record<string, string>> | undefined;
+    /** How a server's certificate is checked, and the client's own. */
+    readonly tls?: TlsOptions | undefined;
+    /** The workspace of an MLflow server that has them. @default MLFLOW_WORKSPACE */
+    readonly workspace?: string | undefined;
+    /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
+    readonly requestTimeoutMs?: number | undefined;
+    /**
+     * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on
+     * disk, everything is at exit. `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`:
+     * nothing is ever written, and what a server fails on seven times, while it takes others, is dropped (`rejected` in
+     * `stats()`).
+     * @default "exit"
+     */
+    readonly durability?: "exit" | "outbox" | "memory" | undefined;
+    /** What becomes an artifact, and where a server may have artifacts kept. */
+    readonly artifacts?: ArtifactsOptions | undefined;
+    /** Where outboxes lie and how large one may grow. */
+    readonly outbox?: OutboxOptions | undefined;
+    /** See `durability`; milliseconds. @default 1000 */
+    readonly flushIntervalMs?: number | undefined;
+    /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
+    readonly maxPendingBytes?: number | undefined;
+    /**
+     * Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to
+     * store them. @default true
+     */
+    readonly redact?: boolean | Redactor | undefined;
+    /**
+     * How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`.
+     * @default AsyncLocalStorage
+     */
+    readonly context?: RunContext | undefined;
+    /** Problems throw instead of warning: for tests. @default false */
+    readonly strict?: boolean | undefined;
+    /** Where warnings go. @default console */
+    readonly logger?: Logger | undefined;
+    /** What a `@Log…` method does outside any run. @default "warn" */
+    readonly outsideRun?: "warn" | "throw" | "ignore" | undefined;
 }
 
-// run/tracked.d.ts
-import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../capture/check.js";
-import type { Selector, Untyped } from "../capture/selector.js";
-import { type CheckedOptions } from "./options.js";
-import { type AnyFunction } from "./plan.js";
-/**
- * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result, errors,
- * name, length and types.
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
- * @example
- * ```ts
- * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
- * await train(0.1); // one FINISHED run: param lr, metric loss
- * ```
- */
-export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args extends readonly Untyped[] = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
+// context/scope-storage.d.ts
+/** Carries one value along a call and everything asynchronous that it starts. */
+export interface ScopeStorage<T> {
+    /** The value of the innermost `run` this code was started in, or undefined outside. */
+    get(): T | undefined;
+    /** Calls `fn` with `value` in force inside it and in all it starts; outside nothing changes. */
+    run<R>(value: T | undefined, fn: () => R): R;
+}
+/** How the open run is carried along; what it carries is opaque. */
+export type RunContext = ScopeStorage<unknown>;
 
-// stores/registry.d.ts
-import { type TrackingStore } from "./tracking-store.js";
+// contracts/artifact-repository.d.ts
+/// <reference types="node" />
+import type { Readable } from "node:stream";
 /**
- * What a store is given beside its URI.
+ * What is to be stored. It can be read as often as it takes, in parts too, and gives the same each time.
  * @experimental
  */
-export interface StoreOptions {
-    /** How long one attempt to store something may take, in milliseconds. */
-    readonly requestTimeoutMs: number;
+export interface ArtifactContent {
+    /** In bytes. */
+    readonly size: number;
+    /** The bytes from `start` up to, and without, `end`. */
+    open(start: number, end: number): Readable;
+    /** All of it before it returns, where that can be done; for the process's exit. */
+    readSync?(): Uint8Array;
 }
 /**
- * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing before the first
- * change. It is given the URI as it stands, with what credentials are in it, and no others.
- * @throws an error that says what is wrong with the URI.
+ * A file or folder of a repository.
  * @experimental
  */
-export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
+export interface ArtifactInfo {
+    /** From the repository's root, with `/`. */
+    readonly path: string;
+    readonly isDir: boolean;
+    /** In bytes; undefined for folders, and where the repository does not say. */
+    readonly size: number | undefined;
+}
 /**
- * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for scheme `"jsonl"`.
- * Call it before the first run; what is recorded earlier for such a URI is refused. Registering a scheme again replaces what was there;
- * trackers that exist keep their store. Schemes of MLflow that are not there yet (`postgresql`, `databricks`, …) may be registered until a
- * later release brings its own store for them.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is no function.
+ * How an upload is done.
  * @experimental
- * @example
- * ```ts
- * registerTrackingStore("void", (uri) => ({
- *   uri,
- *   apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
- *   close: async () => {},
- * }));
- * const tracker = createTracker({ trackingUri: "void:anywhere" });
- * await tracker.shutdown();
- * ```
  */
-export declare function registerTrackingStore(scheme: string, make: StoreMaker): void;
+export interface UploadOptions {
+    /**
+     * Ends it, and takes away what is stored of it so far, that of `state` included; the promise then rejects with the
+     * signal's reason.
+     */
+    readonly signal?: AbortSignal | undefined;
+    /**
+     * What `onState` was told last of the same upload, by this process or an earlier one: it goes on from there. @default
+     * from the beginning
+     */
+    readonly state?: unknown;
+    /**
+     * Called with what has to be kept to go on later (a JSON value), whenever a part is stored; with undefined when there
+     * is nothing to go on with any more. It may let in whoever has it to that one upload for an hour (addresses of parts
+     * that are signed): it is to be kept as the file itself is. Without this, an upload that fails takes away what is
+     * stored of it.
+     */
+    readonly onState?: ((state: unknown) => void) | undefined;
+    /** Called with the bytes stored so far, or sent to be stored. */
+    readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+/**
+ * Where the files of a run are kept. `upload` is idempotent: the same again ends the same, a file is there whole or not
+ * at all.
+ *
+ * What fails rejects with a `PulseError`, whose code says what follows: `STORE_UNAVAILABLE`, `STORE_BUSY`,
+ * `SERVER_ERROR`, `TLS_FAILED`, `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`, `DISK_FULL`: the same again later;
+ * `FORBIDDEN`: not with these credentials; `REJECTED`: never; `ARTIFACT_NOT_FOUND`: there is no such file. Paths are
+ * relative to the root, with `/`, already checked by `artifactPath`.
+ * @experimental It may still change in a minor version.
+ */
+export interface ArtifactRepository {
+    /** The root's URI, without credentials. */
+    readonly uri: string;
+    /** Stores a file, in place of one that is there. */
+    upload(path: string, content: ArtifactContent, options?: UploadOptions): Promise<void>;
+    /** The same before it returns; for the process's exit. */
+    uploadSync?(path: string, content: ArtifactContent): void;
+    /**
+     * What a folder holds, in the order of names, without what lies deeper; empty when there is no such folder. @default
+     * the root
+     */
+    list(path?: string): Promise<readonly ArtifactInfo[]>;
+    /** A file's bytes, from `start` on. */
+    read(path: string, start?: number): Promise<Readable>;
+    /** Lets go of connections; idempotent. */
+    close(): void;
+}
 
-// stores/tracking-reader.d.ts
-import type { DatasetInput } from "../entities.js";
+// contracts/tracking-reader.d.ts
+import type { DatasetInput } from "../base/entities.js";
 /**
  * A run as a store has it.
  * @experimental
@@ -1987,10 +932,10 @@ export interface TrackingReader {
     readRun(runId: string): Promise<ReadRun | undefined>;
 }
 
-// stores/tracking-store.d.ts
-import type { ArtifactRepository } from "../artifacts/artifact-repository.js";
-import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../entities.js";
-import { PulseError } from "../errors.js";
+// contracts/tracking-store.d.ts
+import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "../base/entities.js";
+import { PulseError } from "../base/errors.js";
+import type { ArtifactRepository } from "./artifact-repository.js";
 /**
  * How a run starts.
  * @experimental
@@ -2005,7 +950,10 @@ export interface RunStart {
     readonly sourceTags: readonly Tag[];
     /** The parent's `runKey`, when this is a child run: tag `mlflow.parentRunId` has its id. */
     readonly parentKey: string | undefined;
-    /** The run exists in the store already, `runKey` is its id there, and it is opened again: `RUNNING`, without an end. The rest here is of no account. */
+    /**
+     * The run exists in the store already, `runKey` is its id there, and it is opened again: `RUNNING`, without an end.
+     * The rest here is of no account.
+     */
     readonly resume: boolean;
 }
 /**
@@ -2017,8 +965,8 @@ export interface RunEnd {
     /** Milliseconds since the epoch. */
     readonly endTime: number;
     /**
-     * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one that is not there
-     * was never created, and nothing is to be done.
+     * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one
+     * that is not there was never created, and nothing is to be done.
      */
     readonly ifRunning?: boolean | undefined;
 }
@@ -2033,21 +981,28 @@ export interface StoredIds {
     readonly recreated?: boolean | undefined;
 }
 /**
- * What was recorded of one run since its last change. A store uses of it what it can; the ids it gave come back with every later change.
+ * What was recorded of one run since its last change. A store uses of it what it can; the ids it gave come back with
+ * every later change.
  * @experimental
  */
 export interface RunChange {
-    /** The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id. */
+    /**
+     * The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id.
+     */
     readonly runKey: string;
-    /** By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of another run (`of`). */
+    /**
+     * By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of
+     * another run (`of`).
+     */
     readonly experiment: ExperimentRef;
     /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
     readonly ids: StoredIds | undefined;
     /** The store's id of the parent, where it is known; a child is created after it. */
     readonly parentId: string | undefined;
     /**
-     * The creation, or this very change, was handed over before, and nobody knows what became of it: a store that gives ids of its own looks
-     * first whether the run is there. It says nothing about whether anything arrived; and other changes may come again without it.
+     * The creation, or this very change, was handed over before, and nobody knows what became of it: a store that gives
+     * ids of its own looks first whether the run is there. It says nothing about whether anything arrived; and other
+     * changes may come again without it.
      */
     readonly attempted: boolean;
     /** The run is to be made; undefined when it was. */
@@ -2071,9 +1026,10 @@ export interface RefusedItems {
 }
 /**
  * What became of one change. The `error` is a `PulseError`, whose code says what people can do: of a store that is away
- * `STORE_UNAVAILABLE`, `STORE_BUSY` (a lock; said only when it lasts) or, where somebody must mend something first, another one that is not
- * `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once); of a change that is rejected `EXPERIMENT_NOT_FOUND`,
- * `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED`, else `REJECTED`.
+ * `STORE_UNAVAILABLE`, `STORE_BUSY` (a lock; said only when it lasts) or, where somebody must mend something first,
+ * another one that is not `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once); of a
+ * change that is rejected `EXPERIMENT_NOT_FOUND`, `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED`, else
+ * `REJECTED`.
  * @experimental
  */
 export type Outcome = 
@@ -2139,43 +1095,51 @@ export interface ProbeOptions {
  */
 export type ArtifactPlace = string | ArtifactRepository | undefined;
 /**
- * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier
- * point, end in the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two changes as
- * one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step, timestamp and value, a dataset
- * by name and digest.
+ * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier point, end in
+ * the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two
+ * changes as one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step,
+ * timestamp and value, a dataset by name and digest.
  *
- * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store promises.
+ * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store
+ * promises.
  * @experimental It may still change in a minor version.
  */
 export interface TrackingStore {
     /**
-     * The store's address, absolute and always the same for the same place: what the store does not take is kept on disk under it (an
-     * outbox), for this process and for later ones, in whatever folder they run. Credentials in it are hidden. Of these the user's name in
-     * `scheme://user:password@host` tells two places apart; what differs in nothing but passwords, tokens and keys is one. Without an
-     * address, what waits is only ever in memory.
+     * The store's address, absolute and always the same for the same place: what the store does not take is kept on disk
+     * under it (an outbox), for this process and for later ones, in whatever folder they run. Credentials in it are
+     * hidden. Of these the user's name in `scheme://user:password@host` tells two places apart; what differs in nothing
+     * but passwords, tokens and keys is one. Without an address, what waits is only ever in memory.
      */
     readonly uri?: string | undefined;
     /**
-     * Most items one `apply` should get (a run's start, its end, each metric, param and tag is one): bounds how long a store that
-     * works on the event loop holds it. A single change may hold more. @default 1000
+     * Most items one `apply` should get (a run's start, its end, each metric, param and tag is one): bounds how long a
+     * store that works on the event loop holds it. A single change may hold more. @default 1000
      */
     readonly batchItems?: number | undefined;
     /** Most runs one `apply` should get. @default any number */
     readonly batchRuns?: number | undefined;
     /** How many calls of `apply` may be under way at once; never two for the same run. @default 1 */
     readonly width?: number | undefined;
-    /** What it holds is gone with the process: nothing is kept on disk for it, and the end of the process does not wait for it. @default false */
+    /**
+     * What it holds is gone with the process: nothing is kept on disk for it, and the end of the process does not wait
+     * for it. @default false
+     */
     readonly volatile?: boolean | undefined;
     /**
-     * Applies changes, each of another run, and says what became of each, in the same order; what it is given, it does not change. Never
-     * rejects for a change's sake: a rejected promise means that the store is away, and all of them come again.
+     * Applies changes, each of another run, and says what became of each, in the same order; what it is given, it does
+     * not change. Never rejects for a change's sake: a rejected promise means that the store is away, and all of them
+     * come again.
      */
     apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
-    /** The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What it throws means: away. */
+    /**
+     * The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What
+     * it throws means: away.
+     */
     applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
     /**
-     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are forgotten. Commands
-     * know a run by its id alone: `experimentId` is empty then.
+     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are
+     * forgotten. Commands know a run by its id alone: `experimentId` is empty then.
      * @default there is no place for files: each is refused
      */
     artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
@@ -2186,7 +1150,10 @@ export interface TrackingStore {
     tagOf?(ids: StoredIds, key: string): string | undefined | Promise<string | undefined>;
     /** The page where people look at a run, when there is one. */
     runUrl?(ids: StoredIds): string;
-    /** Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most. `close` does so, too. */
+    /**
+     * Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most.
+     * `close` does so, too.
+     */
     readonly unsettled?: boolean | undefined;
     settle?(): Promise<void>;
     /** Looks whether the store can be used, for `pulse-mlflow doctor`; changes nothing unless told to. */
@@ -2195,14 +1162,1042 @@ export interface TrackingStore {
     close(): Promise<void>;
 }
 
+// decorators/define-experiment.d.ts
+import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
+import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
+import type { Scalar } from "../capture/type-paths.js";
+import { type MetricSchema } from "../run/metrics/schema.js";
+import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
+import type { Run } from "../run/run.js";
+import type { MetricOptions } from "../run/verbs/metric-value.js";
+import { type ExperimentDecorator } from "./tracked-experiment.js";
+import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, StepOption } from "./types.js";
+/** What a param's values are. */
+export type ParamKind = "number" | "string" | "boolean";
+type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
+/** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
+export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
+    readonly name: string;
+    /** What MLflow shows as the experiment's description, as Markdown. */
+    readonly description?: string | undefined;
+    /** Tags of the experiment. */
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+    readonly metrics: M;
+    readonly params?: P;
+}
+/** A selector whose metric keys are those of an experiment. */
+type KeyedSelector<K extends string> = K | `${K}?` | readonly (K | `${K}?`)[] | {
+    readonly [key in K]?: string | SelectorFunction;
+} | ((result: never, args: never) => {
+    readonly [key in K]?: Scalar;
+});
+/** Nothing more when a selector's keys are all among `K`; a type parameter alone would let others pass. */
+type OnlyKeys<S, K extends string> = S extends string | readonly string[] ? unknown : S extends (...args: never[]) => infer R ? [Exclude<keyof R, K>] extends [never] ? unknown : NoMetric<Exclude<keyof R, K>> : {
+    readonly [key in Exclude<keyof S, K>]: never;
+};
+/** Shown by the compiler in place of a function whose result has other keys. */
+interface NoMetric<Key> {
+    readonly "the experiment has no such metric": Key;
+}
+/** A `Run` that takes the experiment's own metrics and params. */
+export interface TypedRun<M extends string, P extends Record<string, ParamKind>> extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
+    logMetric(key: M, value: Scalar, options?: MetricOptions): void;
+    logMetrics(metrics: {
+        readonly [key in M]?: Scalar;
+    }, options?: MetricOptions): void;
+    logParam<K extends keyof P & string>(key: K, value: ParamValue<P[K]>): void;
+    logParams(params: {
+        readonly [key in keyof P]?: ParamValue<P[key]>;
+    }): void;
+}
+/** The decorators and functions of one experiment, with its own metrics and params as types. */
+export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
+    readonly name: string;
+    readonly metrics: M;
+    /** `@TrackedExperiment` with this experiment's name, bare or called. */
+    readonly TrackedExperiment: ExperimentDecorator<never, never> & (<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">) => ExperimentDecorator<S, A>);
+    /**
+     * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`.
+     * Bare, it takes all numbers, whatever their keys.
+     */
+    readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+        (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+        <const S extends KeyedSelector<keyof M & string>, const Step extends StepOption>(selector: S & OnlyKeys<S, keyof M & string>, options?: Omit<LogMetricOptions<Step>, "prefix">): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+    };
+    /** `withRun` in this experiment. */
+    withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, Metric extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<Metric>> & {
+        readonly experiment?: never;
+    }, fn: (run: TypedRun<keyof M & string, P>) => R | Known): R;
+    /** `startRun` in this experiment. */
+    startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
+    /** The run in force here, when it is one of this experiment. */
+    currentRun(): TypedRun<keyof M & string, P> | undefined;
+}
+/**
+ * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run,
+ * values out of range are counted and warned of.
+ * @throws PulseError `INVALID_OPTION` naming what is wrong.
+ * @example
+ * ```ts
+ * const Sweep = defineExperiment({
+ *   name: "Sweep",
+ *   metrics: { loss: { unit: "nats", goal: "minimize", range: [0, Infinity] }, accuracy: { goal: "maximize", range: [0, 1] } },
+ *   params: { lr: "number" },
+ * });
+ * ;@Sweep.TrackedExperiment()
+ * class Trainer {@Sweep.LogMetric({ loss: "final.loss" })
+ *   train(lr: number) {
+ *     Sweep.currentRun()?.logParam("lr", lr);
+ *     return { final: { loss: 1 - lr } };
+ *   }
+ * }
+ * new Trainer().train(0.1);
+ * ```
+ */
+export declare function defineExperiment<const M extends Record<string, MetricSchema>, const P extends Record<string, ParamKind> = Record<never, ParamKind>>(schema: ExperimentSchema<M, P>): DefinedExperiment<M, P>;
+export {};
+
+// decorators/log-artifact.d.ts
+import { type ArtifactSelector } from "../capture/artifacts.js";
+import type { Wrong } from "../capture/check.js";
+import type { AnyFunction } from "../run/call/plan.js";
+import type { Applied, LogArtifactGoes, LogsArtifacts } from "./types.js";
+interface LogArtifactFactory {
+    (value: AnyFunction, context: ClassMethodDecoratorContext): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
+    (target: object, key: string | symbol, descriptor: PropertyDescriptor): Wrong<'@LogArtifact needs the name of the file: @LogArtifact("report.md")'>;
+    <const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
+}
+/**
+ * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the
+ * file's content (a text, bytes, a Blob, a stream, which is read to its end here, `{ path }` of a file or folder, or an
+ * object for `.json` and `.yaml`). With a record: each name with a path into the result, or a function of it. `{step}`
+ * in a name counts from 0, so that each yield has a file of its own.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Learner {@LogArtifact({ "confusion.json": "confusion", "report-{step}.md": (result) => `# ${result.name}` })
+ *   evaluate() {
+ *     return { name: "baseline", confusion: [[9, 1], [2, 8]] };
+ *   }
+ * }
+ * ```
+ */
+export declare const LogArtifact: LogArtifactFactory;
+export {};
+
+// decorators/log-metric.d.ts
+import type { LogMetricOptions, Selector } from "../capture/selector.js";
+import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator. The last one is the one that is explained when none fits.
+ */
+type LogMetricFactory = Explained<"LogMetric"> & MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
+    (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
+    <const S extends Selector, const Step extends StepOption>(selector?: S | PublicClass, options?: LogMetricOptions<Step>): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
+};
+/**
+ * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's
+ * numeric leaves under dotted paths, a list or generator as one step per element. With a selector: a path, a list of
+ * paths, a record `{ key: path or function }`, a function.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Learner {@LogMetric(["loss", "accuracy"])
+ *   async evaluate() {
+ *     return { loss: 0.42, accuracy: 0.9 };
+ *   }
+ * }
+ * ```
+ */
+export declare const LogMetric: LogMetricFactory;
+export {};
+
+// decorators/log-param.d.ts
+import { type ParamSelector } from "../capture/params.js";
+import type { Applied, Explained, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
+/**
+ * What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler
+ * shows it.
+ */
+export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
+type LogParamFactory = Explained<"LogParam"> & ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
+    (): ParamDecorator<LogParamGoes, never>;
+    <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<LogParamGoes, S>;
+};
+/**
+ * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar
+ * fields of a first argument that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of
+ * them, a record that renames them, or a function of the arguments. Objects become their fields, under dotted keys
+ * (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the argument's name
+ * and paths lead into its value: `train(@LogParam("lr") lr: number)`.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Learner {@LogParam(["lr", "1.epochs"])
+ *   train(lr: number, options: { epochs: number }) {}
+ * }
+ * ```
+ */
+export declare const LogParam: LogParamFactory;
+export {};
+
+// decorators/log-tag.d.ts
+import type { Selector } from "../capture/selector.js";
+import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
+type LogTagFactory = Explained<"LogTag"> & MemberDecorator<LogTagGoes, LogsTags<never>> & {
+    (): Applied<LogTagGoes, LogsTags<never>>;
+    <const S extends Selector>(selector: S | PublicClass | undefined): Applied<LogTagGoes, LogsTags<S>>;
+};
+/**
+ * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a
+ * selector: a path, a list of paths, a record `{ tag: path or function }`, or a function that returns a value or a
+ * record.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Learner {@LogTag({ stage: "info.stage" })
+ *   evaluate() {
+ *     return { info: { stage: "test" } };
+ *   }
+ * }
+ * ```
+ */
+export declare const LogTag: LogTagFactory;
+export {};
+
+// decorators/tracked-experiment.d.ts
+import type { Selector } from "../capture/selector.js";
+import { type PathOptions } from "../run/options.js";
+import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
+/** What `@TrackedExperiment` is after its options are known. */
+export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
+type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
+    <const S extends Selector, A extends string>(experimentOrOptions?: string | PathOptions<S, A>): ExperimentDecorator<S, A>;
+    <const S extends Selector, A extends string>(experiment: string | undefined, options: PathOptions<S, A> | undefined): ExperimentDecorator<S, A>;
+};
+/**
+ * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a
+ * method: every call opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the
+ * class's name.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
+ * class MetaLearner {@LogMetric
+ *   evaluate() {
+ *     return { loss: 0.42 };
+ *   }
+ * }
+ * ```
+ */
+export declare const TrackedExperiment: TrackedExperimentFactory;
+export {};
+
+// decorators/tracked-run.d.ts
+import type { Selector } from "../capture/selector.js";
+import { type PathOptions } from "../run/options.js";
+import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
+/**
+ * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
+ * decorator.
+ */
+type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> & (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
+/**
+ * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of
+ * the class, else the configured one.
+ * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @example
+ * ```ts
+ * class Sweep {@TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
+ *   async trial(lr: number) {}
+ * }
+ * ```
+ */
+export declare const TrackedRun: TrackedRunFactory;
+export {};
+
+// decorators/types.d.ts
+import type { ArtifactCheck, AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
+import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
+import type { AnyFunction } from "../run/call/plan.js";
+/** Any class, also one whose constructor is private (which fits no constructor type). */
+interface AnyClass {
+    readonly prototype: object;
+}
+/**
+ * What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public.
+ */
+export type PublicClass = abstract new (...args: Untyped) => unknown;
+export interface LogsMetrics<S, Step> {
+    readonly metrics: S;
+    readonly step: Step;
+}
+export interface LogsTags<S> {
+    readonly tags: S;
+}
+export interface LogsArtifacts<S> {
+    readonly artifacts: S;
+}
+export interface LogsParams<S> {
+    readonly arguments: S;
+}
+export interface OpensRuns<Metrics, Params> {
+    readonly opens: {
+        readonly metrics: Metrics;
+        readonly params: Params;
+    };
+}
+/** What may stand on classes, too. */
+export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Params> {
+    readonly classes: true;
+}
+/** Whether a decorator fits a method. */
+type OnMethod<Asks, M> = Asks extends LogsMetrics<infer S, infer Step> ? MetricCheck<S, Step, M> : Asks extends LogsTags<infer S> ? TagCheck<S, M> : Asks extends LogsArtifacts<infer S> ? ArtifactCheck<S, M> : Asks extends LogsParams<infer S> ? ParamCheck<S, M> : Asks extends OpensRuns<infer S, infer A> ? ParamCheck<A, M> extends Wrong<string> ? ParamCheck<A, M> : MetricCheck<S, never, M> : true;
+/** Whether a decorator fits what is assigned. */
+type OnAssignment<Goes extends string, Asks, V> = Asks extends LogsMetrics<infer S, infer Step> ? AssignedCheck<S, Step, V> : Asks extends LogsTags<infer S> ? AssignedTagCheck<S, V> : Wrong<Goes>;
+type OnField<Goes extends string, Asks, V> = 0 extends 1 & V ? true : NonNullable<V> extends AnyFunction ? OnMethod<Asks, NonNullable<V>> : Wrong<`${Goes}; this field holds no function`>;
+/** Whether a decorator fits a class. Where no metrics were given, their type is any selector, or never. */
+type OnClass<Goes extends string, Asks> = Asks extends NamesExperiment<infer Metrics, unknown> ? [Metrics] extends [never] ? true : Selector extends Metrics ? true : Wrong<"metrics is an option for methods; on a class put @LogMetric on the methods"> : Wrong<Goes>;
+/** What the standard dialect says of a member. */
+interface StandardContext {
+    readonly kind: string;
+    readonly name: unknown;
+}
+/** Whether a decorator fits what it stands on in the standard dialect. */
+type Standard<Goes extends string, Asks, C> = C extends {
+    readonly kind: "method";
+    readonly access: {
+        get(object: never): infer M;
+    };
+} ? OnMethod<Asks, M> : C extends {
+    readonly kind: "field";
+    readonly access: {
+        get(object: never): infer V;
+    };
+} ? OnField<Goes, Asks, V> : C extends {
+    readonly kind: "accessor" | "setter";
+    readonly access: {
+        set(object: never, value: infer V): void;
+    };
+} ? OnAssignment<Goes, Asks, V> : C extends {
+    readonly kind: "class";
+} ? OnClass<Goes, Asks> : C extends {
+    readonly kind: "getter";
+} ? Wrong<Goes> : Untyped;
+/** The same for the legacy one, where a member is what its descriptor holds. */
+type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V ? true : V extends AnyFunction ? OnMethod<Asks, V> : OnAssignment<Goes, Asks, V>;
+/**
+ * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which
+ * the compiler shows as the one error; the signatures below take what fits, and what depends on a type parameter of the
+ * class.
+ */
+export interface MemberDecorator<Goes extends string, Asks> {
+    <C extends StandardContext>(value: unknown, context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never): Standard<Goes, Asks, C>;
+    <This, M extends AnyFunction>(value: M, context: ClassMethodDecoratorContext<This, M>): M;
+    <This, V>(value: undefined, context: ClassFieldDecoratorContext<This, V>): (this: This, initial: V) => V;
+    <This, V>(value: ClassAccessorDecoratorTarget<This, V>, context: ClassAccessorDecoratorContext<This, V>): ClassAccessorDecoratorResult<This, V>;
+    <This, V>(value: (this: This, assigned: V) => void, context: ClassSetterDecoratorContext<This, V>): (this: This, assigned: V) => void;
+    <V>(target: object, key: string | symbol, descriptor: Legacy<Goes, Asks, V> extends Wrong<string> ? TypedPropertyDescriptor<V> : never): Legacy<Goes, Asks, V>;
+    <M extends AnyFunction>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): TypedPropertyDescriptor<M>;
+    <V>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<V>): void;
+    (target: object, key: string | symbol | undefined, index: number): Wrong<Goes>;
+    (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
+}
+/**
+ * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one
+ * that the compiler takes the result of when no other fits. (Of that it says nothing more.)
+ */
+export interface Explained<Name extends string> {
+    (target: never, key: never, descriptor: never): Untyped;
+    (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
+    (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
+}
+/** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
+export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> & (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
+type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T ? Untyped : OnClass<Goes, Asks> extends Wrong<string> ? OnClass<Goes, Asks> : undefined;
+/** On classes and methods. */
+export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> & ((value: AnyClass, context: {
+    readonly kind: "class";
+    readonly name: string | undefined;
+}) => void);
+/** What is known of a parameter: of private methods nothing. */
+type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
+/** Above a parameter, in the legacy dialect. */
+export interface ParameterDecorator<S> {
+    (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
+    <T extends object, K extends string | symbol, Index extends number>(target: T, key: K, index: OnParameter<S, T, K, Index> extends Wrong<string> ? Index : never): OnParameter<S, T, K, Index>;
+    (target: object, key: string | symbol, index: number): void;
+}
+/** What the option `step` may be. */
+export type StepOption = LogMetricOptions["step"];
+export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
+export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
+export type LogArtifactGoes = "@LogArtifact goes on methods";
+export type LogParamGoes = "@LogParam goes on methods, and in the legacy dialect on their parameters";
+export type TrackedRunGoes = "@TrackedRun goes on methods; a class takes @TrackedExperiment";
+export type TrackedExperimentGoes = "@TrackedExperiment goes on classes and methods";
+export {};
+
+// index.d.ts
+export { LogArtifact } from "./decorators/log-artifact.js";
+export { LogMetric } from "./decorators/log-metric.js";
+export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
+export { LogTag } from "./decorators/log-tag.js";
+export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { TrackedRun } from "./decorators/tracked-run.js";
+export { tracked } from "./run/call/tracked.js";
+export { bind, withRun } from "./run/call/with-run.js";
+export { currentRun, requireRun, startRun } from "./run/current.js";
+export type { Run } from "./run/run.js";
+export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
+export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
+export type { ArtifactStream } from "./run/files/chunks.js";
+export type { FolderOptions } from "./run/files/files-in.js";
+export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js";
+export type { TableRows } from "./run/files/table.js";
+export type { Dataset, InputOptions } from "./run/inputs.js";
+export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
+export type { MetricSchema } from "./run/metrics/schema.js";
+export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
+export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
+export type { ArtifactSelector } from "./capture/artifacts.js";
+export type { Aggregate } from "./capture/aggregate.js";
+export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
+export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, } from "./tracker.js";
+export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
+export type { RunContext } from "./context/scope-storage.js";
+export type { Logger, Stats } from "./base/diagnostics.js";
+export type { Redactor } from "./base/text/redact.js";
+export { MlflowError, PulseError, type PulseErrorCode } from "./base/errors.js";
+export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
+export type { ArtifactPlace, Finding, Outcome, ProbeOptions, RefusedItems, RunChange, RunEnd, RunStart, StoredIds, TrackingStore, } from "./contracts/tracking-store.js";
+export type { ReadRun, TrackingReader } from "./contracts/tracking-reader.js";
+export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./base/entities.js";
+export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
+export type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions, } from "./contracts/artifact-repository.js";
+export type { Applied, ClassDecoratorToo, LogMetricGoes, LogParamGoes, LogsMetrics, LogsParams, LogsTags, LogTagGoes, MemberDecorator, NamesExperiment, OpensRuns, ParameterDecorator, TrackedExperimentGoes, TrackedRunGoes, } from "./decorators/types.js";
+export type { PlanPart } from "./run/call/plan.js";
+
+// run/call/plan.d.ts
+/** Any function; arguments and `this` go through untouched. */
+export type AnyFunction = (this: any, ...args: any[]) => any;
+/** What one decorator, or `tracked`, asks for. */
+export interface PlanPart {
+    /** Its name, or that of the function. */
+    readonly decorator: string;
+    readonly selector?: unknown;
+    readonly options?: unknown;
+    /** The position of the parameter it stands on. */
+    readonly parameter?: number;
+}
+
+// run/call/tracked.d.ts
+import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../../capture/check.js";
+import type { Selector, Untyped } from "../../capture/selector.js";
+import { type CheckedOptions } from "../options.js";
+import { type AnyFunction } from "./plan.js";
+/**
+ * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result,
+ * errors, name, length and types.
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * ```ts
+ * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
+ * await train(0.1); // one FINISHED run: param lr, metric loss
+ * ```
+ */
+export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args extends readonly Untyped[] = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
+
+// run/call/with-run.d.ts
+import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../../capture/check.js";
+import type { Selector, Untyped } from "../../capture/selector.js";
+import { type WithRunOptions } from "../options.js";
+import type { Run } from "../run.js";
+import { type AnyFunction } from "./plan.js";
+/**
+ * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
+ * Gives back what `fn` gives.
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * ```ts
+ * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
+ *   run.logMetric("loss", 0.42);
+ * });
+ * ```
+ */
+export declare function withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
+/**
+ * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the
+ * emitter's.
+ * @example
+ * ```ts
+ * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
+ * ```
+ */
+export declare function bind<F extends AnyFunction>(fn: F): F;
+
+// run/current.d.ts
+import { type StartOptions } from "./options.js";
+import type { Run } from "./run.js";
+/**
+ * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open
+ * here, if any; code around it does not see it as the current run, and leaving the block by an error ends it FINISHED
+ * all the same (use `withRun` for both).
+ * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * @example
+ * ```ts
+ * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
+ * run.logParam("lr", 0.1);
+ * ```
+ */
+export declare function startRun(options?: StartOptions): Run;
+/**
+ * The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to
+ * `bind` within it.
+ */
+export declare function currentRun(): Run | undefined;
+/**
+ * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a
+ * library's in a program that did not ask for tracking) outside any.
+ * @throws PulseError `NO_ACTIVE_RUN` outside any.
+ */
+export declare function requireRun(): Run;
+
+// run/data-verbs.d.ts
+import { type ArtifactStream } from "./files/chunks.js";
+import { type FolderOptions } from "./files/files-in.js";
+import { type ImageSource } from "./files/image.js";
+import { type TableRows } from "./files/table.js";
+import { type Dataset, type InputOptions } from "./inputs.js";
+import type { MetricOptions } from "./verbs/metric-value.js";
+/** Bytes as they come. */
+export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
+/** How a file is logged. */
+export interface ArtifactOptions {
+    /**
+     * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is
+     * kept by a second name (a hard link), which is quick and safe from its removal and replacement, but not from being
+     * written to in place. @default false
+     */
+    readonly copy?: boolean | undefined;
+}
+/**
+ * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and
+ * returns: storing goes on in the background, and what is wrong with a file is said once and fails nothing else. (The
+ * base of `Run`.)
+ */
+export declare abstract class DataVerbs {
+    /**
+     * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a
+     * second one with another context is warned of once.
+     * @example run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url:
+     * "https://example.com/iris.csv" } }, { context: "training" });
+     */
+    logInput(dataset: Dataset, options?: InputOptions): void;
+    /**
+     * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need
+     * not stay: once this returns it may be removed or replaced, where it lies on the same file system as the outbox;
+     * else once `await flush()` has resolved.
+     * @example
+     * ```ts
+     * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
+     * run.logArtifact("weights.bin", "model"); // model/weights.bin
+     * ```
+     */
+    logArtifact(localPath: string, artifactPath?: string, options?: ArtifactOptions): void;
+    /**
+     * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not
+     * followed unless asked for.
+     * @example
+     * ```ts
+     * mkdirSync("out", { recursive: true });
+     * run.logArtifacts("out", "reports", { exclude: ["drafts/**"] });
+     * ```
+     */
+    logArtifacts(localDir: string, artifactPath?: string, options?: FolderOptions & ArtifactOptions): void;
+    /**
+     * Logs a text as a file, in UTF-8. It is stored as it is, secrets too.
+     * @example
+     * run.logText("# Report", "report.md");
+     */
+    logText(text: string, artifactFile: string): void;
+    /**
+     * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client
+     * writes them. What stands under a name of a secret is replaced, as in params.
+     * @example
+     * run.logDict({ layers: [64, 32] }, "config.json");
+     */
+    logDict(value: object, artifactFile: string): void;
+    /**
+     * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in
+     * the background.
+     * @example
+     * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
+     */
+    logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void;
+    /**
+     * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a
+     * stream that breaks off is warned of, and stores nothing.
+     * @example
+     * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
+     */
+    logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
+    /**
+     * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a
+     * record of single values is one row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is
+     * stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are
+     * null.
+     * @example
+     * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
+     */
+    logTable(rows: TableRows, artifactFile: string): void;
+    /**
+     * Logs an image as a file: bytes as they are, pixels as PNG.
+     * @example
+     * run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
+     */
+    logImage(image: ImageSource, artifactFile: string): void;
+    /**
+     * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP
+     * thumbnails need `sharp`; without it files of bytes are their own thumbnail.) Without a step it is the highest so
+     * far of the key, plus one.
+     */
+    logImage(image: ImageSource, options: {
+        readonly key: string;
+    } & MetricOptions): void;
+    /**
+     * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs
+     * `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or
+     * HTML.
+     * @example
+     * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
+     */
+    logFigure(figure: object | string, artifactFile: string): void;
+}
+
+// run/files/chunks.d.ts
+/// <reference types="node" />
+/**
+ * What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with
+ * `for await`.
+ */
+export type ArtifactStream = ReadableStream<Uint8Array | string> | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>;
+
+// run/files/files-in.d.ts
+/** Which files of a folder are logged. */
+export interface FolderOptions {
+    /**
+     * Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default
+     * all
+     */
+    readonly include?: readonly string[] | undefined;
+    /** No file that one of these matches. @default none */
+    readonly exclude?: readonly string[] | undefined;
+    /** Follows links to files and folders. @default false */
+    readonly followSymlinks?: boolean | undefined;
+}
+
+// run/files/image.d.ts
+import type { MetricOptions } from "../verbs/metric-value.js";
+/**
+ * An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole
+ * numbers from 0 to 255; of float arrays 0 to 1.
+ */
+export interface PixelImage {
+    readonly width: number;
+    readonly height: number;
+    readonly data: ArrayLike<number>;
+}
+/**
+ * An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas,
+ * sharp).
+ */
+export type ImageSource = ArrayBufferView | ArrayBuffer | PixelImage | {
+    toBuffer(type?: string): ArrayBufferView | Promise<ArrayBufferView>;
+};
+/** Where an image goes in the grid of MLflow's UI. */
+export type ImageOptions = {
+    readonly key: string;
+} & MetricOptions;
+
+// run/files/table.d.ts
+/** Rows, or columns under their names; a record of single values is one row. */
+export type TableRows = readonly object[] | object;
+
+// run/inputs.d.ts
+/** A dataset that a run uses. */
+export interface Dataset {
+    /** At most 500 characters. */
+    readonly name: string;
+    /** Tells its contents from others', for instance a part of a hash; at most 36 characters. */
+    readonly digest: string;
+    /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
+    readonly sourceType: string;
+    /**
+     * Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url:
+     * "https://…" }` (`http`).
+     */
+    readonly source: string | object;
+    /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
+    readonly schema?: string | object | undefined;
+    /** What it looks like, such as `{ num_rows: 150, num_elements: 750 }`. */
+    readonly profile?: string | object | undefined;
+}
+/** How a run uses a dataset. */
+export interface InputOptions {
+    /** What for, such as `training`; MLflow shows it. */
+    readonly context?: string | undefined;
+    /** What else is to be said of this use. */
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+}
+
+// run/log-experiment.d.ts
+import type { MetricValue } from "./verbs/metric-value.js";
+/** One finished run, whole. */
+export interface ExperimentLog {
+    readonly experiment: string;
+    /** @default "run" */
+    readonly runName?: string | undefined;
+    readonly params?: Readonly<Record<string, unknown>> | undefined;
+    readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+    /**
+     * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and
+     * objects for names that end in `.json` or `.yaml`.
+     */
+    readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
+    /** @default the configured one */
+    readonly trackingUri?: string | undefined;
+    /** How long an absent store is waited for, in milliseconds. @default 10000 */
+    readonly timeoutMs?: number | undefined;
+}
+/** Where a logged run is. */
+export interface LoggedExperiment {
+    readonly runId: string;
+    readonly experimentId: string;
+    /** The run's page, where there is a server. */
+    readonly url?: string;
+}
+
+// run/metrics/schema.d.ts
+/** What is known of a metric beforehand. */
+export interface MetricSchema {
+    /** What it is counted in, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
+    readonly unit?: string | undefined;
+    /** Which way is better; stored as tag `pulse.goal.<metric>`. */
+    readonly goal?: "minimize" | "maximize" | undefined;
+    /** The least and the greatest value that make sense; others are logged, counted and warned of. */
+    readonly range?: readonly [min: number, max: number] | undefined;
+}
+
+// run/options.d.ts
+import type { ArtifactSelector } from "../capture/artifacts.js";
+import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
+import type { Selector, Untyped } from "../capture/selector.js";
+import type { Run } from "./run.js";
+/**
+ * What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top.
+ */
+export type Nest = "child" | "join" | "root";
+/** A class of errors, also one whose constructor is not public. */
+export type ErrorClass = abstract new (...args: any[]) => unknown;
+/** What the option `params` may be. */
+type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
+/** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
+export interface RunPlace {
+    /**
+     * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its
+     * children that name no experiment are created there, too. Its default steps begin at 0 again. @default a new run
+     */
+    readonly runId?: string | undefined;
+    /**
+     * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is
+     * named. (MLflow shows children only there; a run that the store does not know has the child in the configured
+     * experiment.) @default none
+     */
+    readonly parentRunId?: string | undefined;
+    /**
+     * A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or
+     * not. @default the run open here
+     */
+    readonly parent?: Run | undefined;
+    /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
+    readonly description?: string | undefined;
+}
+/**
+ * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a
+ * narrower result): parameters of methods are compared both ways.
+ */
+type Told<Parameters extends readonly unknown[], Returned> = {
+    told(...parameters: Parameters): Returned;
+}["told"];
+/** What runs and experiments are not named by here: the compiler says so. */
+interface Misnamed {
+    /** @deprecated Write `runName`. */
+    readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
+}
+/** Options without those that hold paths. */
+interface PathlessOptions<Result, Args> extends Misnamed {
+    /**
+     * @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's
+     * "Default"
+     */
+    readonly experiment?: string | undefined;
+    /**
+     * At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or
+     * the function's name
+     */
+    readonly runName?: string | Told<[args: Args], string> | undefined;
+    /** Tags of the run. Those of a base class come first. */
+    readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
+    /** @default "child"; for `@Log…` methods of a tracked class "join" */
+    readonly nest?: "child" | "join" | "root" | undefined;
+    /**
+     * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all
+     * runs below it; what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each)
+     * and recorded after all when it fails. @default 1
+     */
+    readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
+    /**
+     * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run
+     * `<name> (folded)` (below the run they were all made in, if it is one) with tag `pulse.folded` (how many calls),
+     * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of
+     * them failed). The first of them that fails is a run of its own instead. @default no limit
+     */
+    readonly maxRunsPerSecond?: number | undefined;
+    /**
+     * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted
+     * together, whatever they are called.
+     * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and
+     * second: the others are counted as one
+     */
+    readonly foldKey?: string | undefined;
+    /**
+     * Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a
+     * generator each value is asked about.
+     */
+    readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
+    /**
+     * Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag
+     * `pulse.ignored_error`; the error is thrown all the same.
+     */
+    readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
+    /** Calls for which this returns false are not tracked at all. @default every call */
+    readonly when?: Told<[args: Args], boolean> | undefined;
+    /**
+     * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by
+     * `configure()`, a configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and
+     * functions of its own without this option. @default false
+     */
+    readonly library?: boolean | undefined;
+}
+/**
+ * Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of
+ * the call's arguments.
+ */
+export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
+    /**
+     * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
+     * class come first.
+     */
+    readonly params?: RunParams<string, Args> | undefined;
+}
+/**
+ * Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a
+ * method.
+ */
+export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Selector<Result, Args> | undefined;
+    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector<Result, Args> | undefined;
+}
+/** `CallOptions` of a decorator, whose paths the compiler knows. */
+export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
+    /** Files to make of what the method returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector | undefined;
+    /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Metrics | undefined;
+    /**
+     * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
+     * class come first.
+     */
+    readonly params?: RunParams<Param, Untyped[]> | undefined;
+}
+/** Options of `tracked`, whose functions know the result and the arguments of the function. */
+interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
+    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Metrics | undefined;
+    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
+    readonly params?: RunParams<Param, Args> | undefined;
+}
+/** The same where something is wrong with paths: what, stands in their place. */
+interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
+    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
+    readonly metrics?: Unless<BadMetric, Untyped>;
+    readonly params?: Unless<BadParam, Untyped>;
+}
+/**
+ * Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them.
+ */
+export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param, Args> : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
+/**
+ * Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before
+ * them.
+ */
+interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
+    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
+    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    readonly metrics?: Metrics | undefined;
+    /** Fixed params, or a function. */
+    readonly params?: RunParams<string, Untyped> | undefined;
+}
+interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {
+    readonly metrics?: Unless<BadMetric, Untyped>;
+}
+/** Options of `withRun`, likewise. */
+export type WithRunOptions<Result, Metrics, BadMetric> = Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
+/** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
+export interface StartOptions extends RunPlace, Misnamed {
+    /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
+    readonly experiment?: string | undefined;
+    /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
+    readonly runName?: string | undefined;
+    readonly params?: Readonly<Record<string, unknown>> | undefined;
+    readonly tags?: Readonly<Record<string, unknown>> | undefined;
+    /** @default "child" */
+    readonly nest?: "child" | "root" | undefined;
+    /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
+    readonly sample?: number | undefined;
+    /** As for the decorators. @default false */
+    readonly library?: boolean | undefined;
+}
+export {};
+
+// run/run.d.ts
+/// <reference lib="esnext.disposable" preserve="true" />
+import { DataVerbs } from "./data-verbs.js";
+import type { MetricOptions, MetricValue } from "./verbs/metric-value.js";
+/**
+ * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
+ * Every verb only records and returns; delivery happens in the background.
+ */
+export declare class Run extends DataVerbs {
+    /** 32 hex digits; in an embedded store also the id MLflow shows. */
+    readonly id: string;
+    /**
+     * Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one:
+     * only the store knows theirs.
+     */
+    readonly experiment: string;
+    /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
+    get ended(): boolean;
+    /**
+     * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is
+     * recorded by asking for it. Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
+     * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs`
+     * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
+     */
+    serverId(): Promise<string>;
+    /**
+     * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn
+     * once.
+     * @example
+     * run.logMetric("loss", 0.42, { step: 3 });
+     */
+    logMetric(key: string, value: MetricValue, options?: MetricOptions): void;
+    /** Logs several metrics at the same moment. */
+    logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void;
+    /**
+     * Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once.
+     */
+    logParam(key: string, value: unknown): void;
+    /** Logs several params. */
+    logParams(params: Readonly<Record<string, unknown>>): void;
+    /** Sets a tag; the last value stays. */
+    setTag(key: string, value: unknown): void;
+    /** Sets several tags. */
+    setTags(tags: Readonly<Record<string, unknown>>): void;
+    /** Ends the run; only the first end counts. @param status @default "FINISHED" */
+    end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
+    /** Ends the run when an `await using` block is left. */
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+// run/verbs/metric-value.d.ts
+/** A value MLflow can take as a metric; booleans are 1 and 0. */
+export type MetricValue = number | bigint | boolean;
+/** When a metric value belongs. */
+export interface MetricOptions {
+    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
+    readonly step?: number | undefined;
+    /** Milliseconds since the epoch, or a Date. @default now */
+    readonly timestamp?: number | Date | undefined;
+}
+
+// stores/registry.d.ts
+import { type TrackingStore } from "../contracts/tracking-store.js";
+/**
+ * What a store is given beside its URI.
+ * @experimental
+ */
+export interface StoreOptions {
+    /** How long one attempt to store something may take, in milliseconds. */
+    readonly requestTimeoutMs: number;
+}
+/**
+ * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing
+ * before the first change. It is given the URI as it stands, with what credentials are in it, and no others.
+ * @throws an error that says what is wrong with the URI.
+ * @experimental
+ */
+export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
+/**
+ * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for
+ * scheme `"jsonl"`. Call it before the first run; what is recorded earlier for such a URI is refused. Registering a
+ * scheme again replaces what was there; trackers that exist keep their store. Schemes of MLflow that are not there yet
+ * (`postgresql`, `databricks`, …) may be registered until a later release brings its own store for them.
+ * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
+ * no function.
+ * @experimental
+ * @example
+ * ```ts
+ * registerTrackingStore("void", (uri) => ({
+ *   uri,
+ *   apply: async (changes) => changes.map(({ runKey }) => ({ kind: "done", ids: { runId: runKey, experimentId: "0" } })),
+ *   close: async () => {},
+ * }));
+ * const tracker = createTracker({ trackingUri: "void:anywhere" });
+ * await tracker.shutdown();
+ * ```
+ */
+export declare function registerTrackingStore(scheme: string, make: StoreMaker): void;
+
 // tracker.d.ts
+import { type Stats } from "./base/diagnostics.js";
 import { type PulseConfig } from "./config/options.js";
-import { type Stats } from "./diagnostics.js";
+import { type tracked } from "./run/call/tracked.js";
 import { type withRun } from "./run/call/with-run.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
-import { type tracked } from "./run/tracked.js";
 /** One configured instance of everything: where runs go, how problems are told, what is counted. */
 export interface Tracker {
     /** Like the function of that name, with this tracker. */
@@ -2215,7 +2210,9 @@ export interface Tracker {
     run<R>(fn: () => R): R;
     /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
     flush(options?: FlushOptions): Promise<void>;
-    /** Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent. */
+    /**
+     * Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent.
+     */
     shutdown(options?: FlushOptions): Promise<void>;
     /** What has been recorded and what became of it; a snapshot. */
     stats(): Stats;
@@ -2245,7 +2242,10 @@ export declare function configure(config: PulseConfig): void;
  * ```
  */
 export declare function createTracker(config?: PulseConfig): Tracker;
-/** Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for `exitTimeoutMs`. */
+/**
+ * Resolves when everything recorded so far with the default tracker is stored, or the store has accepted nothing for
+ * `exitTimeoutMs`.
+ */
 export declare function flush(options?: FlushOptions): Promise<void>;
 /** Ends the default tracker's open runs, flushes it and lets go of its store. */
 export declare function shutdown(options?: FlushOptions): Promise<void>;
@@ -2253,7 +2253,8 @@ export declare function shutdown(options?: FlushOptions): Promise<void>;
 export declare function stats(): Stats;
 /**
  * Logs one whole run and resolves once it is stored.
- * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is absent.
+ * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is
+ * absent.
  * @example
  * ```ts
  * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });

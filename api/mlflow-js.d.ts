@@ -10,9 +10,10 @@ export interface ClientStoreOptions {
     readonly requestTimeoutMs?: number | undefined;
 }
 /**
- * Records through a program's own mlflow-js object (1.0.1), with everything the native client does about limits, refused items, lost answers and
- * twins: `configure({ store: mlflowJsStore(mlflow) })`. What waits is kept under the client's URI, where `pulse-mlflow sync` delivers it by the
- * native client. Its objects cannot log in: for a server that wants it, use `configure({ trackingUri, auth })`.
+ * Records through a program's own mlflow-js object (1.0.1), with everything the native client does about limits,
+ * refused items, lost answers and twins: `configure({ store: mlflowJsStore(mlflow) })`. What waits is kept under the
+ * client's URI, where `pulse-mlflow sync` delivers it by the native client. Its objects cannot log in: for a server
+ * that wants it, use `configure({ trackingUri, auth })`.
  * @param mlflow an `Mlflow`, or its two clients; make a store for each tracker
  * @throws PulseError `INVALID_OPTION` for what is neither
  * @example
@@ -23,8 +24,9 @@ export interface ClientStoreOptions {
  */
 export declare function mlflowJsStore(mlflow: MlflowJs | MlflowJsClients, options?: ClientStoreOptions): TrackingStore;
 /**
- * The same through a client of the npm package `mlflow` 2.0.7, which cannot look experiments up by name: all runs go to the one with `experimentId`,
- * whatever a class or a call names. It prints the body of every POST by `console.log`, params included, which cannot be turned off from outside.
+ * The same through a client of the npm package `mlflow` 2.0.7, which cannot look experiments up by name: all runs go to
+ * the one with `experimentId`, whatever a class or a call names. It prints the body of every POST by `console.log`,
+ * params included, which cannot be turned off from outside.
  * @throws PulseError `INVALID_OPTION` for what is no such client, and for an `experimentId` that is none
  * @example
  * ```ts

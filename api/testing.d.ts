@@ -1,42 +1,4 @@
-// artifacts/memory.d.ts
-/// <reference types="node" />
-import { Readable } from "node:stream";
-import type { ArtifactContent, ArtifactInfo, ArtifactRepository, UploadOptions } from "./artifact-repository.js";
-/** Keeps files in this process. */
-export declare class MemoryRepository implements ArtifactRepository {
-    readonly uri: string;
-    /** By path. */
-    readonly files: Map<string, Uint8Array>;
-    upload(path: string, { size, open }: ArtifactContent, { signal }?: UploadOptions): Promise<void>;
-    uploadSync(path: string, content: ArtifactContent): void;
-    list(path?: string): Promise<readonly ArtifactInfo[]>;
-    read(path: string, start?: number): Promise<Readable>;
-    close(): void;
-}
-
-// stores/stored-run.d.ts
-import type { MemoryRepository } from "../artifacts/memory.js";
-import type { DatasetInput, Metric, TerminalStatus } from "../entities.js";
-/** A run as the memory store keeps it. */
-export interface StoredRun {
-    readonly runId: string;
-    readonly experimentId: string;
-    name: string;
-    status: "RUNNING" | TerminalStatus;
-    readonly startTime: number;
-    endTime: number | undefined;
-    readonly params: Map<string, string>;
-    readonly tags: Map<string, string>;
-    /** Every point of every metric, in the order of arrival; a replayed point is there once. */
-    readonly metrics: Map<string, Metric[]>;
-    /** Each dataset once, as it was used first. */
-    readonly inputs: DatasetInput[];
-    readonly artifacts: MemoryRepository;
-}
-
 // testing/artifact-faults.d.ts
-import { type Check } from "../wrong-input.js";
-import type { TestRun } from "./test-run.js";
 /** What a file is expected to hold. */
 export interface ArtifactExpectation {
     /** All of its text, or a pattern that fits some of it. */
@@ -46,9 +8,6 @@ export interface ArtifactExpectation {
     /** All of its bytes. */
     readonly bytes?: Uint8Array | ArrayBufferView | ArrayBuffer | undefined;
 }
-export declare const OF_ARTIFACT: Record<keyof ArtifactExpectation, Check>;
-/** What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
-export declare function artifactFaults(run: TestRun, path: string, expected: ArtifactExpectation, show: (value: unknown) => string): string[];
 
 // testing/index.d.ts
 export type { ArtifactExpectation } from "./artifact-faults.js";
@@ -75,7 +34,10 @@ export interface MetricExpectation {
     /** How many values, or their steps. */
     readonly steps?: number | readonly number[] | undefined;
 }
-/** What a run is expected to be; of params, tags and metrics (last values) those that are named. Values are compared as MLflow stores them: as texts. */
+/**
+ * What a run is expected to be; of params, tags and metrics (last values) those that are named. Values are compared as
+ * MLflow stores them: as texts.
+ */
 export interface RunExpectation {
     readonly name?: string | undefined;
     readonly experiment?: string | undefined;
@@ -105,7 +67,10 @@ export declare const pulseMatchers: {
     toHaveLoggedArtifact(recorded: Recorded, path: string, expected?: ArtifactExpectation): MatcherResult;
     toHaveRun(recorded: Recorded, expected?: RunExpectation): MatcherResult;
 };
-/** The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface Matchers<T = any> extends PulseAssertions {} }`. */
+/**
+ * The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface
+ * Matchers<T = any> extends PulseAssertions {} }`.
+ */
 export interface PulseAssertions {
     /** Some run has logged the metric like that. */
     toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;
@@ -149,7 +114,8 @@ export type MlflowCall = readonly [call: "setExperiment", name: string] | readon
 /// <reference types="node" />
 import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 /**
- * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an empty place.
+ * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an
+ * empty place.
  * @experimental
  * @example
  * ```ts
@@ -163,8 +129,8 @@ import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 export declare function trackingStoreContract(makeSubject: () => Promise<StoreSubject>): readonly StoreContractCase[];
 
 // testing/store-subject.d.ts
-import type { TrackingReader } from "../stores/tracking-reader.js";
-import type { TrackingStore } from "../stores/tracking-store.js";
+import type { TrackingReader } from "../contracts/tracking-reader.js";
+import type { TrackingStore } from "../contracts/tracking-store.js";
 /**
  * A store under test.
  * @experimental
@@ -172,11 +138,14 @@ import type { TrackingStore } from "../stores/tracking-store.js";
 export interface StoreSubject {
     readonly store: TrackingStore;
     /**
-     * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes. It is asked again
-     * and again, behind `reopen` too, and must see what was stored last, by whichever store.
+     * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes.
+     * It is asked again and again, behind `reopen` too, and must see what was stored last, by whichever store.
      */
     readonly reader: TrackingReader;
-    /** Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that is `volatile` needs none. */
+    /**
+     * Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that
+     * is `volatile` needs none.
+     */
     readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
     /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
     readonly keepsEndTime?: boolean | undefined;
@@ -193,8 +162,7 @@ export interface StoreContractCase {
 }
 
 // testing/test-run.d.ts
-import type { TerminalStatus } from "../entities.js";
-import type { StoredRun } from "../stores/stored-run.js";
+import type { TerminalStatus } from "../base/entities.js";
 /** One value of a metric's history. */
 export interface TestPoint {
     readonly value: number;
@@ -215,7 +183,10 @@ export interface TestRun {
     /** Without those that MLflow's client sets of itself (`mlflow.*`). */
     readonly tags: Readonly<Record<string, string>>;
     readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
-    /** Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await tracker.flush()`. */
+    /**
+     * Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await
+     * tracker.flush()`.
+     */
     readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
 /** A run for a snapshot: without ids and times, its children inside it. */
@@ -231,14 +202,9 @@ export interface RunSnapshot {
     readonly artifacts?: Readonly<Record<string, string>> | undefined;
     readonly children: readonly RunSnapshot[];
 }
-/** A run as the store has it. */
-export declare function testRun(run: StoredRun, experiment: string): TestRun;
-/** Runs for a snapshot: those without a parent among them, the others inside. */
-export declare function snapshots(runs: readonly TestRun[]): RunSnapshot[];
 
 // testing/test-tracker.d.ts
-import { type PulseConfig } from "../config/options.js";
-import { type Tracker } from "../tracker.js";
+import type { PulseConfig, Tracker } from "../index.js";
 import type { MlflowCall } from "./mlflow-call.js";
 import { type RunSnapshot, type TestRun } from "./test-run.js";
 /** A tracker for tests: it keeps everything in memory, its time stands still until it is moved on, its ids count up. */
@@ -249,7 +215,10 @@ export interface TestTracker extends Tracker {
     readonly onlyRun: TestRun;
     /** Warnings, as a logger gets them. */
     readonly warnings: readonly string[];
-    /** Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before. @default 1700000000000 */
+    /**
+     * Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before.
+     * @default 1700000000000
+     */
     now: number;
     /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
     snapshot(): readonly RunSnapshot[];
@@ -258,7 +227,8 @@ export interface TestTracker extends Tracker {
 export type TestConfig = Omit<PulseConfig, "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption>;
 type ServerOption = "auth" | "headers" | "tls" | "workspace";
 /**
- * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may run side by side.
+ * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may
+ * run side by side.
  * @param config like `configure`, without what says where things go: everything is kept in memory.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
@@ -284,8 +254,9 @@ export interface MlflowCalls {
     comeBack(): Promise<void>;
 }
 /**
- * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics, end; and files, each
- * as path and number of bytes, when it is stored: behind what was recorded of the run by then (what is in it says `run.artifacts`).
+ * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics,
+ * end; and files, each as path and number of bytes, when it is stored: behind what was recorded of the run by then
+ * (what is in it says `run.artifacts`).
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -297,41 +268,4 @@ export interface MlflowCalls {
  * ```
  */
 export declare function recordMlflowCalls(config?: TestConfig): MlflowCalls;
-export {};
-
-// wrong-input.d.ts
-import { PulseError } from "./errors.js";
-/** What is said of arguments and options that cannot be what they are: name, what is expected, what was got. */
-/** What is expected, whether a value is that, and what it is instead where that can be said better than by showing it. */
-export type Check = readonly [expected: string, holds: (value: unknown) => boolean, got?: (value: unknown) => string | undefined];
-type WrongCode = "INVALID_OPTION" | "INVALID_CONFIG";
-/** A value in one short line, without secrets; under some names everything is one. */
-export declare function shownValue(value: unknown, name?: string): string;
-/** The error for an argument or option that cannot be what it is; `got` is said instead of the value. */
-export declare function wrongInput(user: string, name: string, expected: string, value: unknown, { code, got }?: {
-    code?: WrongCode;
-    got?: string | undefined;
-}): PulseError;
-/** @throws PulseError `INVALID_OPTION` for an argument that is no function. */
-export declare function needFunction(user: string, name: string, value: unknown): void;
-/** What is said of several paths or names that are no list. */
-export declare function severalTexts(user: string, texts: readonly unknown[]): PulseError;
-/** @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. `otherwise`: what stands in their place. */
-export declare function needAlone(user: string, args: readonly unknown[], otherwise?: string): void;
-/**
- * Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
- * @throws PulseError naming the option, what is expected and what was got.
- */
-export declare function checkOptions(user: string, options: unknown, checks: Readonly<Record<string, Check>>, { code, at }?: {
-    code?: WrongCode;
-    at?: string;
-}): void;
-/** What is said of an object with a field that is none of some names; undefined where all are. */
-export declare function oddField(value: unknown, names: readonly string[]): string | undefined;
-/** The error for an option that there is not; where it lies stands before it, with a dot. */
-export declare function unknownOption(user: string, name: string, names: readonly string[], code?: WrongCode): PulseError;
-/** Says which name was probably meant by one that there is not, and which there are. */
-export declare function whatThereIs(name: string, names: readonly string[]): string;
-/** The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
-export declare function nearest(word: string, words: readonly string[]): string | undefined;
 export {};

@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transformSync } from "esbuild";
+import { BINARY, ENTRIES } from "./entries.mjs";
 import { writeParts } from "./parts.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -27,7 +28,8 @@ for (const [project, ...flags] of [
 const PARTS = "../parts/index.cjs";
 
 // Declarations that no entry leads to are nobody's.
-const entries = ["index", "testing/index", "integrations/cls-hooked", "integrations/mlflow-js/index"];
+const entries = ENTRIES.map(({ source }) => source);
+const stubs = ENTRIES.flatMap(({ stub }) => stub ?? []);
 const reached = new Set();
 function reach(path) {
   if (reached.has(path)) return;
@@ -52,7 +54,7 @@ for (const file of readdirSync("dist/esm", { recursive: true })) {
 }
 
 await build({
-  entryPoints: [...entries, "cli/main", "browser/index"].map((entry) => `src/${entry}.ts`),
+  entryPoints: [...entries, ...stubs, BINARY].map((entry) => `src/${entry}.ts`),
   outdir: "dist/esm",
   outbase: "src",
   bundle: true,

@@ -1,12 +1,57 @@
-export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
-export type { Logger, Stats } from "./base/diagnostics.js";
-export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./base/entities.js";
-export { MlflowError, PulseError, type PulseErrorCode } from "./base/errors.js";
-export type { Redactor } from "./base/text/redact.js";
-export type { Aggregate } from "./capture/aggregate.js";
-export type { ArtifactSelector } from "./capture/artifacts.js";
-export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
+// Decorators
+export { LogArtifact } from "./decorators/log-artifact.js";
+export { LogMetric } from "./decorators/log-metric.js";
+export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
+export { LogTag } from "./decorators/log-tag.js";
+export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
+export { TrackedRun } from "./decorators/tracked-run.js";
+
+// The same as functions, and the run that is open here
+export { tracked } from "./run/call/tracked.js";
+export { bind, withRun } from "./run/call/with-run.js";
+export { currentRun, requireRun, startRun } from "./run/current.js";
+
+// A run, and what its verbs take
+export type { Run } from "./run/run.js";
+export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
+export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
+export type { ArtifactStream } from "./run/files/chunks.js";
+export type { FolderOptions } from "./run/files/files-in.js";
+export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js";
+export type { TableRows } from "./run/files/table.js";
+export type { Dataset, InputOptions } from "./run/inputs.js";
+
+// Experiments with a schema
+export {
+  type DefinedExperiment,
+  defineExperiment,
+  type ExperimentSchema,
+  type ParamKind,
+  type TypedRun,
+} from "./decorators/define-experiment.js";
+export type { MetricSchema } from "./run/metrics/schema.js";
+
+// Selectors, and the options of decorators and functions
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
+export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
+export type { ArtifactSelector } from "./capture/artifacts.js";
+export type { Aggregate } from "./capture/aggregate.js";
+export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
+
+// Trackers: the default one, your own, and one whole run at once
+export {
+  configure,
+  createTracker,
+  type FlushOptions,
+  flush,
+  logExperiment,
+  shutdown,
+  stats,
+  type Tracker,
+} from "./tracker.js";
+export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+
+// Configuration
 export type {
   ArtifactsOptions,
   Auth,
@@ -18,13 +63,14 @@ export type {
   TlsOptions,
 } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
-export type {
-  ArtifactContent,
-  ArtifactInfo,
-  ArtifactRepository,
-  UploadOptions,
-} from "./contracts/artifact-repository.js";
-export type { ReadRun, TrackingReader } from "./contracts/tracking-reader.js";
+export type { Logger, Stats } from "./base/diagnostics.js";
+export type { Redactor } from "./base/text/redact.js";
+
+// Errors
+export { MlflowError, PulseError, type PulseErrorCode } from "./base/errors.js";
+
+// Your own stores and artifact repositories
+export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
 export type {
   ArtifactPlace,
   Finding,
@@ -37,19 +83,17 @@ export type {
   StoredIds,
   TrackingStore,
 } from "./contracts/tracking-store.js";
-export {
-  type DefinedExperiment,
-  defineExperiment,
-  type ExperimentSchema,
-  type ParamKind,
-  type TypedRun,
-} from "./decorators/define-experiment.js";
-export { LogArtifact } from "./decorators/log-artifact.js";
-export { LogMetric } from "./decorators/log-metric.js";
-export { LogParam, type ParamDecorator } from "./decorators/log-param.js";
-export { LogTag } from "./decorators/log-tag.js";
-export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
-export { TrackedRun } from "./decorators/tracked-run.js";
+export type { ReadRun, TrackingReader } from "./contracts/tracking-reader.js";
+export type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } from "./base/entities.js";
+export { type RepositoryMaker, registerArtifactRepository } from "./artifacts/registry.js";
+export type {
+  ArtifactContent,
+  ArtifactInfo,
+  ArtifactRepository,
+  UploadOptions,
+} from "./contracts/artifact-repository.js";
+
+// Types that compiler messages about decorators mention
 export type {
   Applied,
   ClassDecoratorToo,
@@ -67,28 +111,3 @@ export type {
   TrackedRunGoes,
 } from "./decorators/types.js";
 export type { PlanPart } from "./run/call/plan.js";
-export { tracked } from "./run/call/tracked.js";
-export { bind, withRun } from "./run/call/with-run.js";
-export { currentRun, requireRun, startRun } from "./run/current.js";
-export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
-export type { ArtifactStream } from "./run/files/chunks.js";
-export type { FolderOptions } from "./run/files/files-in.js";
-export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js";
-export type { TableRows } from "./run/files/table.js";
-export type { Dataset, InputOptions } from "./run/inputs.js";
-export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
-export type { MetricSchema } from "./run/metrics/schema.js";
-export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
-export type { Run } from "./run/run.js";
-export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
-export { registerTrackingStore, type StoreMaker, type StoreOptions } from "./stores/registry.js";
-export {
-  configure,
-  createTracker,
-  type FlushOptions,
-  flush,
-  logExperiment,
-  shutdown,
-  stats,
-  type Tracker,
-} from "./tracker.js";

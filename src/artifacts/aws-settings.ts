@@ -9,7 +9,7 @@ import type { S3Credentials } from "../config/options.js";
 import { record, text } from "../http/json.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
-/** @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
+/** @internal @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
 export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;
 
 const PEER = "@aws-sdk/credential-providers";
@@ -18,9 +18,9 @@ const RENEW_MS = 60_000;
 const HOW = `For SSO, roles and the credentials of machines, npm install ${PEER}.`;
 
 /**
- * Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile (`AWS_PROFILE`, else
- * `default`) in `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines) is left to the
- * optional peer package of the AWS SDK.
+ * @internal Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile
+ * (`AWS_PROFILE`, else `default`) in `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines)
+ * is left to the optional peer package of the AWS SDK.
  */
 export class AwsSettings {
   readonly #env: NodeJS.ProcessEnv;
@@ -135,7 +135,9 @@ export class AwsSettings {
   }
 }
 
-/** Whether the environment gives this very program access to S3, rather than the machine to whoever uses it. */
+/**
+ * @internal Whether the environment gives this very program access to S3, rather than the machine to whoever uses it.
+ */
 export function givesS3({ env }: { readonly env: NodeJS.ProcessEnv }): boolean {
   return [
     "MLFLOW_S3_ENDPOINT_URL",

@@ -21,7 +21,7 @@ import type { PartSizes } from "./parts.js";
  */
 export type RepositoryMaker = (root: string, options: { readonly requestTimeoutMs: number }) => ArtifactRepository;
 
-/** What decides how a root is spoken to, and whether it may be. */
+/** @internal What decides how a root is spoken to, and whether it may be. */
 export interface RepositoryOptions {
   /** Of the run or experiment the root belongs to; that of a server is who has chosen the root. */
   readonly trackingUri: string;
@@ -42,7 +42,7 @@ export interface RepositoryOptions {
   readonly sizes?: PartSizes | undefined;
 }
 
-/** How the places that a store at a URI names for artifacts are spoken to. */
+/** @internal How the places that a store at a URI names for artifacts are spoken to. */
 export function repositoryOptions(
   { server, artifacts }: { readonly server: ServerSettings; readonly artifacts: ArtifactsOptions },
   uri: string,
@@ -81,7 +81,7 @@ export function registerArtifactRepository(scheme: string, make: RepositoryMaker
 }
 
 /**
- * Makes the repository of a run's root; nothing is opened before the first use.
+ * @internal Makes the repository of a run's root; nothing is opened before the first use.
  *
  * Behind an `http(s)` tracking URI it is the server that chooses the root, and it is not trusted with more than its own
  * files:

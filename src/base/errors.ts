@@ -219,7 +219,7 @@ export class MlflowError extends PulseError {
   }
 }
 
-/** Gives an unknown thrown value as text, whatever it is; of a long one a part. */
+/** @internal Gives an unknown thrown value as text, whatever it is; of a long one a part. */
 export function messageOf(error: unknown): string {
   try {
     return shortText(isError(error) ? error.message : error);

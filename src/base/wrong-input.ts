@@ -6,7 +6,7 @@ import { valueText } from "./text/text.js";
 /** What is said of arguments and options that cannot be what they are: name, what is expected, what was got. */
 
 /**
- * What is expected, whether a value is that, and what it is instead where that can be said better than by showing it.
+ * @internal What is expected, whether a value is that, and what it is instead where that can be said better than by showing it.
  */
 export type Check = readonly [
   expected: string,
@@ -25,7 +25,7 @@ const SHORTEST_BEGINNING = 3;
 /** What these options hold is shown to nobody. */
 const SECRET = /^(auth|headers|tls)$/;
 
-/** A value in one short line, without secrets; under some names everything is one. */
+/** @internal A value in one short line, without secrets; under some names everything is one. */
 export function shownValue(value: unknown, name: string = ""): string {
   if (typeof value === "function")
     return /^class\b/.test(Function.prototype.toString.call(value)) ? "a class" : "a function";
@@ -42,7 +42,7 @@ export function shownValue(value: unknown, name: string = ""): string {
   }
 }
 
-/** The error for an argument or option that cannot be what it is; `got` is said instead of the value. */
+/** @internal The error for an argument or option that cannot be what it is; `got` is said instead of the value. */
 export function wrongInput(
   user: string,
   name: string,
@@ -57,7 +57,7 @@ export function wrongInput(
 /** What takes a function, and options behind it. */
 const FUNCTION_FIRST = /^(tracked|bind)$/;
 
-/** @throws PulseError `INVALID_OPTION` for an argument that is no function. */
+/** @internal @throws PulseError `INVALID_OPTION` for an argument that is no function. */
 export function needFunction(user: string, name: string, value: unknown): void {
   if (typeof value === "function") return;
   const isRecord = typeof value === "object" && value !== null && !types.isPromise(value);
@@ -72,14 +72,14 @@ export function needFunction(user: string, name: string, value: unknown): void {
   throw wrongInput(user, name, "a function", value, { got: hint && `${shownValue(value)}: ${hint}` });
 }
 
-/** What is said of several paths or names that are no list. */
+/** @internal What is said of several paths or names that are no list. */
 export function severalTexts(user: string, texts: readonly unknown[]): PulseError {
   const list = texts.map((each) => shownValue(each)).join(", ");
   return new PulseError("INVALID_OPTION", `${user}: several are one list, as in @${user}([${list}]).`);
 }
 
 /**
- * @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. `otherwise`: what
+ * @internal @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. `otherwise`: what
  * stands in their place.
  */
 export function needAlone(user: string, args: readonly unknown[], otherwise?: string): void {
@@ -97,7 +97,7 @@ export function needAlone(user: string, args: readonly unknown[], otherwise?: st
 }
 
 /**
- * Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
+ * @internal Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
  * @throws PulseError naming the option, what is expected and what was got.
  */
 export function checkOptions(
@@ -118,7 +118,7 @@ export function checkOptions(
   }
 }
 
-/** What is said of an object with a field that is none of some names; undefined where all are. */
+/** @internal What is said of an object with a field that is none of some names; undefined where all are. */
 export function oddField(value: unknown, names: readonly string[]): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const odd = Object.keys(value).find((name) => !names.includes(name));
@@ -136,7 +136,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   parent_run_id: "parentRunId",
 };
 
-/** The error for an option that there is not; where it lies stands before it, with a dot. */
+/** @internal The error for an option that there is not; where it lies stands before it, with a dot. */
 export function unknownOption(
   user: string,
   name: string,
@@ -147,13 +147,13 @@ export function unknownOption(
   return new PulseError(code, `${user}: there is no option ${shownValue(name)}.${whatThereIs(own, names)}`);
 }
 
-/** Says which name was probably meant by one that there is not, and which there are. */
+/** @internal Says which name was probably meant by one that there is not, and which there are. */
 export function whatThereIs(name: string, names: readonly string[]): string {
   const meant = nearest(name, names);
   return `${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`} There ${names.length === 1 ? "is" : "are"} ${names.join(", ")}.`;
 }
 
-/** The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
+/** @internal The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   if (word.length > LONGEST_WORD) return undefined;
   const begun =

@@ -6,7 +6,7 @@ import { printable } from "../base/text/printable.js";
 import { shownText } from "../base/text/redact.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 import { advised } from "../contracts/finding.js";
-import { download, walk } from "../inner.js";
+import { download, walk } from "../inner/cli.js";
 import { Progress, printJson, styled, type Terminal, table } from "./output.js";
 import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artifacts.js";
 

@@ -1,6 +1,6 @@
 import { amount, counted, type Files } from "../base/amounts.js";
 import { shownText } from "../base/text/redact.js";
-import { adopt, closeOutbox, outboxFolders, removeFiles, sweepStaged } from "../inner.js";
+import { adopt, closeOutbox, outboxFolders, removeFiles, sweepStaged } from "../inner/cli.js";
 import { commandFor, driverProblem, holding, isSome, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";

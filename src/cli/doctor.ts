@@ -15,7 +15,7 @@ import {
   strayFiles,
   strayRuns,
   trySqlite,
-} from "../inner.js";
+} from "../inner/cli.js";
 import { commandFor, FOREIGN_TODO, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, obstacle, rootOf } from "./target.js";

@@ -11,7 +11,7 @@ import {
   type OutboxFolder,
   type OutboxSummary,
   stagedBytes,
-} from "../inner.js";
+} from "../inner/cli.js";
 
 /** One outbox file as commands show it; what is in it is known of those that could be read. */
 export interface OutboxState extends Partial<Holding> {

@@ -12,7 +12,7 @@ import {
   repositoryOptions,
   UploadTarget,
   walk,
-} from "../inner.js";
+} from "../inner/cli.js";
 import { configFor } from "./target.js";
 import { told } from "./told.js";
 

@@ -1,6 +1,6 @@
 import { amount, counted } from "../base/amounts.js";
 import { shownText } from "../base/text/redact.js";
-import { type OutboxFolder, outboxFolders } from "../inner.js";
+import { type OutboxFolder, outboxFolders } from "../inner/cli.js";
 import type { Load } from "./meter.js";
 import { commandFor, FOREIGN_TODO, held, isSome, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";

@@ -14,7 +14,7 @@ import {
   outboxFolders,
   repositoryOptions,
   UploadTarget,
-} from "../inner.js";
+} from "../inner/cli.js";
 import { Meter } from "./meter.js";
 import { driverProblem, outboxStates, together } from "./outboxes.js";
 import { Progress, type Terminal } from "./output.js";

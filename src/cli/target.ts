@@ -12,7 +12,7 @@ import {
   resolveConfig,
   stateFolder,
   unreadable,
-} from "../inner.js";
+} from "../inner/cli.js";
 
 /**
  * The configuration a command goes by: with `uri`, which somebody has typed, in place of the configured tracking URI.

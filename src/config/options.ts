@@ -225,7 +225,7 @@ function oddHeader(value: unknown): string | undefined {
     : `one with the name ${shownValue(odd[0])}`;
 }
 
-/** What a header may hold; a line break would be another header. */
+/** @internal What a header may hold; a line break would be another header. */
 export const HEADER_VALUE: RegExp = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Header names and values as HTTP has them. */

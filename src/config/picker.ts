@@ -2,15 +2,17 @@ import { join } from "node:path";
 import { holdsExperiments, isThere, workingFolder } from "../base/folders.js";
 import type { PulseConfig } from "./options.js";
 
-/** The file of the working folder that is read once. */
+/** @internal The file of the working folder that is read once. */
 export const CONFIG_FILE = "pulse-mlflow.config.json";
 
-/** Where a setting comes from that code gives. */
+/** @internal Where a setting comes from that code gives. */
 export const BY_CODE = "configure()" as const;
 
-/** The database of MLflow's default, in the working folder, and the folder it had for that before. */
+/** @internal The database of MLflow's default, in the working folder, and the folder it had for that before. */
 export const DATABASE = "mlflow.db" as const;
+/** @internal */
 export const MLRUNS = "mlruns" as const;
+/** @internal */
 export const DEFAULT_URI = "sqlite:///mlflow.db" as const;
 
 /** Where runs go when nobody says where: the folder only where MLflow itself would still take it. */
@@ -22,12 +24,12 @@ function defaultUri(env: NodeJS.ProcessEnv): string {
     : DEFAULT_URI;
 }
 
-/** The server a tracking URI names; undefined for what is none. */
+/** @internal The server a tracking URI names; undefined for what is none. */
 export function originOf(uri: string | undefined): string | undefined {
   return uri !== undefined && /^https?:/i.test(uri) && URL.canParse(uri) ? new URL(uri).origin : undefined;
 }
 
-/** Takes each setting from the first that speaks, and remembers who did. */
+/** @internal Takes each setting from the first that speaks, and remembers who did. */
 export class Picker {
   readonly env: NodeJS.ProcessEnv;
   readonly origins: Record<string, string> = {};

@@ -3,7 +3,7 @@ import { environmentAuth, type FoundAuth } from "./credentials.js";
 import type { Auth, TlsOptions } from "./options.js";
 import type { Picker } from "./picker.js";
 
-/** How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
+/** @internal How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
 export interface ServerSettings {
   readonly auth: Auth | undefined;
   /** Whether the environment has credentials that may not go to this server. */
@@ -24,7 +24,7 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 const LONGEST_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Resolves the settings of a server.
+ * @internal Resolves the settings of a server.
  * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other, or mean nothing.
  */
 export function serverSettings(pick: Picker): ServerSettings {

@@ -11,7 +11,7 @@ export interface ScopeStorage<T> {
 /** How the open run is carried along; what it carries is opaque. */
 export type RunContext = ScopeStorage<unknown>;
 
-/** A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
+/** @internal A storage that also hands arguments on, so that no function has to stand in a stack only to hold them. */
 export interface CallStorage<T> extends ScopeStorage<T> {
   run<R, A extends readonly unknown[]>(value: T | undefined, fn: (...args: A) => R, ...args: A): R;
   /**
@@ -22,14 +22,14 @@ export interface CallStorage<T> extends ScopeStorage<T> {
   enterWith?(value: T | undefined): void;
 }
 
-/** The default storage, on `AsyncLocalStorage`. */
+/** @internal The default storage, on `AsyncLocalStorage`. */
 export function asyncLocalScopes<T>(): CallStorage<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
   // The very object: a function that calls its `run` would be one more frame in every stack below.
   return Object.assign(storage, { get: () => storage.getStore() }) as CallStorage<T>;
 }
 
-/** A storage of somebody else's with arguments bound, which takes no frame either. */
+/** @internal A storage of somebody else's with arguments bound, which takes no frame either. */
 export function callStorageOn<T>(storage: ScopeStorage<T>): CallStorage<T> {
   return {
     get: () => storage.get(),

@@ -14,6 +14,7 @@ export interface ArtifactExpectation {
   readonly bytes?: Uint8Array | ArrayBufferView | ArrayBuffer | undefined;
 }
 
+/** @internal */
 export const OF_ARTIFACT: Record<keyof ArtifactExpectation, Check> = {
   text: ["a string or a regular expression", (value) => typeof value === "string" || types.isRegExp(value)],
   json: ["a value that JSON can hold", (value) => jsonOf(value) !== undefined],
@@ -25,7 +26,7 @@ const LONGEST_SHOWN = 300;
 /** Most names in a message. */
 const MOST_NAMED = 12;
 
-/** What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
+/** @internal What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
 export function artifactFaults(
   run: TestRun,
   path: string,

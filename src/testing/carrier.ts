@@ -3,7 +3,7 @@ import type { DatasetInput } from "../base/entities.js";
 import { messageOf } from "../base/errors.js";
 import type { ReadRun, TrackingReader } from "../contracts/tracking-reader.js";
 import type { Outcome, RunChange, StoredIds, TrackingStore } from "../contracts/tracking-store.js";
-import { faultOfOutcomes } from "../inner.js";
+import { faultOfOutcomes } from "../inner/testing.js";
 
 /** Hands changes over as a recorder does: with the ids the store gave, and what was handed over before marked so. */
 export class Carrier {

@@ -2,7 +2,7 @@ import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
 import { valueText } from "../base/text/text.js";
 import { type Check, checkOptions, shownValue, wrongInput } from "../base/wrong-input.js";
-import { isRecord } from "../inner.js";
+import { isRecord } from "../inner/testing.js";
 import { type ArtifactExpectation, artifactFaults, OF_ARTIFACT } from "./artifact-faults.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import type { TestRun } from "./test-run.js";

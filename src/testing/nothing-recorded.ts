@@ -1,4 +1,4 @@
-import { OFF } from "../inner.js";
+import { OFF } from "../inner/testing.js";
 
 /** What is said where a test finds no run at all. */
 export function nothingRecorded(): string {

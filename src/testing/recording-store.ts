@@ -1,6 +1,6 @@
 import { PulseError } from "../base/errors.js";
 import type { ArtifactPlace, Outcome, ReadyStore, RunChange, StoredIds } from "../contracts/tracking-store.js";
-import { MemoryStore } from "../inner.js";
+import { MemoryStore } from "../inner/testing.js";
 import type { MlflowCall } from "./mlflow-call.js";
 
 /** A call with the run it is about. */

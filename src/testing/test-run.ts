@@ -1,5 +1,5 @@
 import type { TerminalStatus } from "../base/entities.js";
-import type { StoredRun } from "../inner.js";
+import type { StoredRun } from "../inner/testing.js";
 import { artifactTexts } from "./artifact-text.js";
 
 /** One value of a metric's history. */
@@ -44,7 +44,7 @@ export interface RunSnapshot {
   readonly children: readonly RunSnapshot[];
 }
 
-/** A run as the store has it. */
+/** @internal A run as the store has it. */
 export function testRun(run: StoredRun, experiment: string): TestRun {
   const tags = [...run.tags].filter(([key]) => !key.startsWith("mlflow."));
   return {
@@ -75,7 +75,7 @@ const byPath = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]
 const plainBytes = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, length);
 
-/** Runs for a snapshot: those without a parent among them, the others inside. */
+/** @internal Runs for a snapshot: those without a parent among them, the others inside. */
 export function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
   const known = new Set(runs.map(({ id }) => id));
   const below = new Map<string | undefined, TestRun[]>();

@@ -1,5 +1,6 @@
 import { wrongInput } from "../base/wrong-input.js";
-import { checkConfig, type PulseConfig, type Tracker, trackerOn } from "../inner.js";
+import type { PulseConfig, Tracker } from "../index.js";
+import { checkConfig, trackerOn } from "../inner/testing.js";
 import type { MlflowCall } from "./mlflow-call.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import { RecordingStore } from "./recording-store.js";

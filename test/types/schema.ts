@@ -1,5 +1,5 @@
 // What defineExperiment lets compile and what not, in both dialects; each `@ts-expect-error` marks what must not.
-import { defineExperiment } from "../../src/index.js";
+import { defineExperiment, type Run } from "../../src/index.js";
 import { type Result, result } from "./shapes.js";
 
 // A schema gives its keys as types.
@@ -92,3 +92,7 @@ Sweep.TrackedExperiment({ experiment: "Other" });
 defineExperiment({ name: "X", metrics: { loss: { goal: "down" } } });
 
 export { Swept };
+
+// A run of the experiment goes wherever a run is wanted.
+const anyRun: Run = Sweep.startRun();
+anyRun.end();

@@ -11,7 +11,7 @@ export type ArtifactStream =
   | NodeJS.ReadableStream
   | AsyncIterable<Uint8Array | string>;
 
-/** Whether a value is a stream, without reading from it. */
+/** @internal Whether a value is a stream, without reading from it. */
 export function isStream(value: unknown): value is ArtifactStream {
   if (typeof value !== "object" || value === null) return false;
   const { getReader, [Symbol.asyncIterator]: iterator } = value as {
@@ -22,7 +22,7 @@ export function isStream(value: unknown): value is ArtifactStream {
 }
 
 /**
- * Reads a stream to its end.
+ * @internal Reads a stream to its end.
  * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself
  * throws.
  */
@@ -50,7 +50,7 @@ export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Arr
   if (half !== "") yield Buffer.from(half);
 }
 
-/** Reads a stream to its end, whatever it gives, and however it ends. */
+/** @internal Reads a stream to its end, whatever it gives, and however it ends. */
 export async function drained(stream: ArtifactStream): Promise<void> {
   try {
     for await (const _ of isIterable(stream) ? stream : read(stream as ReadableStream<unknown>));

@@ -24,8 +24,8 @@ const MOST_FILES = 100_000;
 type Matcher = (path: string) => boolean;
 
 /**
- * Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that are none
- * that can be logged.
+ * @internal Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that
+ * are none that can be logged.
  * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
  */
 export function filesIn(root: string, options: FolderOptions): { files: string[]; skipped: string[] } {
@@ -88,7 +88,7 @@ function kindOf(entry: Dirent, path: string, followSymlinks: boolean): "file" | 
   return stats.isFile() ? "file" : stats.isDirectory() ? "folder" : "other";
 }
 
-/** What is said of a folder of which something is left out, or everything. */
+/** @internal What is said of a folder of which something is left out, or everything. */
 export function leftOut(
   { include, exclude }: FolderOptions,
   files: readonly string[],

@@ -32,7 +32,7 @@ const THUMBNAIL = 256;
 
 const zlib = (): typeof import("node:zlib") => process.getBuiltinModule("node:zlib");
 
-/** Pixels as bytes, with so many of them for each. */
+/** @internal Pixels as bytes, with so many of them for each. */
 export interface Pixels {
   readonly width: number;
   readonly height: number;
@@ -41,7 +41,7 @@ export interface Pixels {
 }
 
 /**
- * Checks an image of pixels and copies it.
+ * @internal Checks an image of pixels and copies it.
  * @throws PulseError `INVALID_VALUE` that says what is wrong.
  */
 export function pixelsOf({ width, height, data }: PixelImage): Pixels {
@@ -70,7 +70,7 @@ export function pixelsOf({ width, height, data }: PixelImage): Pixels {
 
 const isLength = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 
-/** An image of at most `THUMBNAIL` pixels on its longest side: each is the mean of those it stands for. */
+/** @internal An image of at most `THUMBNAIL` pixels on its longest side: each is the mean of those it stands for. */
 export function thumbnail(image: Pixels): Pixels {
   const { width, height, channels, data } = image;
   const scale = Math.max(width, height) / THUMBNAIL;
@@ -102,7 +102,7 @@ const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** PNG's numbers for kinds of pixels, by channels. */
 const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const;
 
-/** Writes an image as PNG (RFC 2083). */
+/** @internal Writes an image as PNG (RFC 2083). */
 export function png({ width, height, channels, data }: Pixels): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -128,13 +128,15 @@ function chunk(type: string, body: Uint8Array): Buffer {
   return Buffer.concat([length, named, sum]);
 }
 
-/** Whether bytes are a file that browsers show as an image, by how it begins. */
+/** @internal Whether bytes are a file that browsers show as an image, by how it begins. */
 export function isImageFile(bytes: Uint8Array): boolean {
   const begin = Buffer.from(bytes.subarray(0, 12)).toString("latin1");
   return SIGNATURE.every((byte, i) => bytes[i] === byte) || /^(\xff\xd8\xff|GIF8|RIFF....WEBP)/s.test(begin);
 }
 
-/** Makes a WebP thumbnail of an image's file. @throws Error where `sharp` is not installed, or cannot read it. */
+/**
+ * @internal Makes a WebP thumbnail of an image's file. @throws Error where `sharp` is not installed, or cannot read it.
+ */
 export async function smaller(bytes: Uint8Array): Promise<Uint8Array> {
   const sharp = load("sharp") as (bytes: Uint8Array) => Sharp;
   return sharp(bytes).resize(THUMBNAIL, THUMBNAIL, { fit: "inside", withoutEnlargement: true }).webp().toBuffer();
@@ -146,7 +148,7 @@ interface Sharp {
   toBuffer(): Promise<Uint8Array>;
 }
 
-/** A copy of bytes; undefined for what is none. */
+/** @internal A copy of bytes; undefined for what is none. */
 export function copyOf(bytes: unknown): Uint8Array | undefined {
   if (types.isAnyArrayBuffer(bytes)) return new Uint8Array(bytes.slice(0));
   return ArrayBuffer.isView(bytes)
@@ -154,7 +156,7 @@ export function copyOf(bytes: unknown): Uint8Array | undefined {
     : undefined;
 }
 
-/** A key of images, as MLflow's UI reads it back from their names. */
+/** @internal A key of images, as MLflow's UI reads it back from their names. */
 export function checkImageKey(key: unknown): string {
   if (typeof key === "string" && /^[a-zA-Z0-9_\-./ ]+$/.test(key)) return key;
   throw new PulseError(
@@ -163,7 +165,7 @@ export function checkImageKey(key: unknown): string {
   );
 }
 
-/** The two files of an image in the grid of MLflow's UI, which reads key, step and time from their names. */
+/** @internal The two files of an image in the grid of MLflow's UI, which reads key, step and time from their names. */
 export function gridPaths(
   key: string,
   step: number,
@@ -175,5 +177,5 @@ export function gridPaths(
   return { image: `${name}.png`, thumbnail: `${name}+compressed.webp` };
 }
 
-/** Names that the grid cannot read make MLflow's UI fail for the whole run. */
+/** @internal Names that the grid cannot read make MLflow's UI fail for the whole run. */
 export const spoilsGrid = (path: string): boolean => /^images\/[^/]*\.(png|webp)$/i.test(path);

@@ -8,7 +8,7 @@ export type TableRows = readonly object[] | object;
 /** Python's client looks for tables by their names in a tag, which these would spoil. */
 const SPOILING = /["',:[\]{}]/;
 
-/** A table that grows, as MLflow keeps one: what a row lacks is null. */
+/** @internal A table that grows, as MLflow keeps one: what a row lacks is null. */
 export class Table {
   readonly columns: string[] = [];
   readonly rows: unknown[][] = [];
@@ -72,7 +72,7 @@ export class Table {
 }
 
 /**
- * Checks the path of a table.
+ * @internal Checks the path of a table.
  * @throws PulseError `INVALID_VALUE`
  */
 export function checkTablePath(path: string): string {

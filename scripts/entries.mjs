@@ -1,0 +1,106 @@
+// The public entries of the package: one table for the build, package.json, the declarations in api/ and their tests.
+// `node scripts/entries.mjs` writes package.json anew from it.
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/**
+ * `subpath` as programs import it; `source` its file in src/ and, built, in dist/; `names` what it exports beside types;
+ * `budgetKb` what it and all it loads at once may have, bundled, minified and compressed by gzip; `stub` stands in its
+ * place where there is no Node.
+ */
+export const ENTRIES = [
+  {
+    subpath: ".",
+    source: "index",
+    stub: "browser/index",
+    budgetKb: 145,
+    names: [
+      "LogArtifact",
+      "LogMetric",
+      "LogParam",
+      "LogTag",
+      "MlflowError",
+      "PulseError",
+      "TrackedExperiment",
+      "TrackedRun",
+      "bind",
+      "configure",
+      "createTracker",
+      "currentRun",
+      "defineExperiment",
+      "flush",
+      "logExperiment",
+      "registerArtifactRepository",
+      "registerTrackingStore",
+      "requireRun",
+      "shutdown",
+      "startRun",
+      "stats",
+      "tracked",
+      "withRun",
+    ],
+  },
+  {
+    subpath: "./cls-hooked",
+    source: "integrations/cls-hooked",
+    budgetKb: 12,
+    names: ["clsHookedContext"],
+  },
+  {
+    subpath: "./mlflow-js",
+    source: "integrations/mlflow-js/index",
+    budgetKb: 30,
+    names: ["mlflowJsStore", "mlflowNpmStore"],
+  },
+  {
+    subpath: "./testing",
+    source: "testing/index",
+    budgetKb: 155,
+    names: [
+      "assertLoggedArtifact",
+      "assertLoggedMetric",
+      "assertRun",
+      "createTestTracker",
+      "pulseMatchers",
+      "recordMlflowCalls",
+      "trackingStoreContract",
+    ],
+  },
+];
+
+/** What else is built: the command, and the stub. */
+export const BINARY = "cli/main";
+
+const declared = (format, source) => `./dist/${format}/${source}.d.ts`;
+const built = (format, source) => `./dist/${format}/${source}.js`;
+
+/** The file in api/ that has an entry's declarations. */
+export const apiFile = ({ subpath }) => `api/${subpath === "." ? "index" : subpath.slice(2)}.d.ts`;
+
+/** What package.json says of the entries. */
+export function manifestOf(entries) {
+  const exports = {};
+  for (const { subpath, source, stub } of entries) {
+    const code = { default: built("esm", source) };
+    // Conditions of the places without Node; bundlers for Node set some of them, too, so that Node's comes first.
+    const places = stub && { node: code.default, browser: built("esm", stub) };
+    if (places) Object.assign(places, { "edge-light": places.browser, workerd: places.browser });
+    exports[subpath] = {
+      import: { types: declared("esm", source), ...places, ...code },
+      require: { types: declared("cjs", source), default: built("cjs", source) },
+    };
+  }
+  const subpaths = entries.filter(({ subpath }) => subpath !== ".");
+  return {
+    exports: { ...exports, "./package.json": "./package.json" },
+    // For programs that resolve types without `exports`.
+    typesVersions: {
+      "*": Object.fromEntries(subpaths.map(({ subpath, source }) => [subpath.slice(2), [declared("cjs", source)]])),
+    },
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const manifest = JSON.parse(readFileSync("package.json", "utf8"));
+  writeFileSync("package.json", `${JSON.stringify({ ...manifest, ...manifestOf(ENTRIES) }, undefined, 2)}\n`);
+}
