@@ -3,7 +3,7 @@
 // are the same ones.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transformSync } from "esbuild";
 import { BINARY, ENTRIES } from "./entries.mjs";
@@ -14,10 +14,14 @@ const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.m
 process.chdir(root);
 
 rmSync("dist", { recursive: true, force: true });
-// Without maps: the sources they point into are not in the package.
+// With maps into src/, which is in the package; not of the declarations, which are mended below.
 for (const [project, ...flags] of [
   ["tsconfig.json", "--emitDeclarationOnly"],
-  ["tsconfig.cjs.json", "--declaration", "false", "--isolatedDeclarations", "false", "--removeComments"],
+  [
+    "tsconfig.cjs.json",
+    ...["--declaration", "false", "--isolatedDeclarations", "false"],
+    ...["--removeComments", "--inlineSourceMap", "true"],
+  ],
 ]) {
   const args = [tsc, "-p", project, "--sourceMap", "false", "--declarationMap", "false", ...flags];
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
@@ -74,6 +78,8 @@ await build({
   // Not white space: Node shows the line that throws, and esbuild breaks long ones within strings, which other bundlers
   // indent
   minifySyntax: true,
+  sourcemap: true,
+  sourcesContent: false,
   logLevel: "warning",
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
@@ -92,12 +98,18 @@ for (const file of readdirSync("dist/cjs", { recursive: true })) {
   if (mended !== text) writeFileSync(join("dist/cjs", file), mended);
 }
 
-// What the compiler writes for exports is long, and comments are nobody's: the same in short.
-for (const folder of ["dist/cjs", "dist/esm"])
-  for (const file of readdirSync(folder, { recursive: true })) {
-    const path = join(folder, file);
-    // Not of the entries: their names are read from this very text when an ES module imports them.
-    const isEntry = entries.some((entry) => join(folder, `${entry}.js`) === path);
-    if (/\.c?js$/.test(file) && !isEntry)
-      writeFileSync(path, transformSync(readFileSync(path, "utf8"), { minifySyntax: true, target: "es2023" }).code);
-  }
+// What the compiler writes for exports is long: the same in short. Not of the entries: their names are read from this
+// very text when an ES module imports them.
+const MAP = /^\/\/# sourceMappingURL=data:application\/json;base64,(\S+)\s*$/m;
+for (const file of readdirSync("dist/cjs", { recursive: true })) {
+  const path = join("dist/cjs", file);
+  if (!/\.c?js$/.test(file)) continue;
+  const text = readFileSync(path, "utf8");
+  const isEntry = entries.some((entry) => join("dist/cjs", `${entry}.js`) === path);
+  const short = { minifySyntax: true, target: "es2023", sourcemap: true, sourcesContent: false, sourcefile: path };
+  const { code, map } = isEntry
+    ? { code: text.replace(MAP, ""), map: Buffer.from(MAP.exec(text)[1], "base64").toString() }
+    : transformSync(text, short);
+  writeFileSync(path, `${code.trimEnd()}\n//# sourceMappingURL=${basename(path)}.map\n`);
+  writeFileSync(`${path}.map`, map);
+}

@@ -6,18 +6,20 @@ const MORE_FRAMES = 50;
 /** Most of a stack that is looked at. */
 const MOST_CHARACTERS = 120_000;
 /**
- * Where this package's files lie, as frames name them; undefined in somebody's bundle, where they are in one file with
- * everything else.
+ * Where this package's files lie, as frames name them: what is built, and the sources that its maps lead to
+ * (`node --enable-source-maps`). None in somebody's bundle, where they are in one file with everything else.
  */
-const OURS =
-  home !== undefined && /(?:^|[\\/])(?:require\.[cm]js|pulse-mlflow-\w+\.js)$/.test(home)
-    ? home.replace(/[^\\/]+$/, "")
-    : undefined;
+const OURS: readonly string[] = ((): readonly string[] => {
+  if (home === undefined || !/(?:^|[\\/])(?:require\.[cm]js|pulse-mlflow-\w+\.js)$/.test(home)) return [];
+  const folder = home.replace(/[^\\/]+$/, "");
+  const root = /^(?:file:\/\/)?(.*[\\/])dist[\\/](?:esm|cjs)[\\/]$/.exec(folder)?.[1];
+  return root === undefined ? [folder] : [folder, `${root}src${root.slice(-1)}`];
+})();
 
 // No regular expressions from here on: compiling one where the stack is nearly spent ends the process.
 const isFrame = (line: string): boolean => line.trimStart().startsWith("at ");
 const isOurs = (line: string | undefined): boolean =>
-  OURS !== undefined && line?.includes(OURS) === true && isFrame(line);
+  line !== undefined && isFrame(line) && OURS.some((folder) => line.includes(folder));
 
 /** Where a call has failed: V8 makes a text of an error's frames when that is first read, so that this costs little. */
 export interface FailedAt {
