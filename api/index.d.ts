@@ -184,6 +184,10 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.";
     };
+    readonly LISTENER_FAILED: {
+        readonly retry: false;
+        readonly todo: "Recording goes on; mend the function given to tracker.on().";
+    };
     readonly NOTHING_FOUND: {
         readonly retry: false;
         readonly todo: "";
@@ -374,6 +378,32 @@ export declare class MlflowError extends PulseError {
     static [Symbol.hasInstance](value: unknown): boolean;
 }
 export {};
+
+// base/events.d.ts
+import type { PulseError } from "./errors.js";
+/** What a tracker tells those who listen, by the name of the event. */
+export interface TrackerEvents {
+    /** The store takes nothing any more; told once, with the first reason. What is recorded waits. */
+    unavailable: {
+        readonly uri: string;
+        readonly error: PulseError;
+    };
+    /** The store takes changes again. `afterMs`: how long it did not, in milliseconds. */
+    available: {
+        readonly uri: string;
+        readonly afterMs: number;
+    };
+    /** So many changes are lost, for want of memory or disk, or at the end. `error`: why, where one reason is known. */
+    dropped: {
+        readonly changes: number;
+        readonly error: PulseError | undefined;
+    };
+    /** The store refused so many changes for what they are. `error`: the first reason, where it is known. */
+    rejected: {
+        readonly changes: number;
+        readonly error: PulseError | undefined;
+    };
+}
 
 // base/text/redact.d.ts
 /** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
@@ -802,6 +832,11 @@ export interface PulseConfig {
      * @default AsyncLocalStorage
      */
     readonly context?: RunContext | undefined;
+    /**
+     * The share of top-level runs that are recorded, from 0 to 1, beside what decorators and calls say themselves: of a
+     * method with `sample: 0.5` half of that. Runs that fail are always recorded. A tracker's `set` changes it. @default 1
+     */
+    readonly sample?: number | undefined;
     /** Problems throw instead of warning: for tests. @default false */
     readonly strict?: boolean | undefined;
     /** Where warnings go. @default console */
@@ -1576,7 +1611,8 @@ export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { Aggregate } from "./capture/aggregate.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
-export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, } from "./tracker.js";
+export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, type TrackerSettings, } from "./tracker.js";
+export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
@@ -2192,6 +2228,7 @@ export declare function registerTrackingStore(scheme: string, make: StoreMaker):
 
 // tracker.d.ts
 import { type Stats } from "./base/diagnostics.js";
+import type { TrackerEvents } from "./base/events.js";
 import { type PulseConfig } from "./config/options.js";
 import { type tracked } from "./run/call/tracked.js";
 import { type withRun } from "./run/call/with-run.js";
@@ -2216,6 +2253,41 @@ export interface Tracker {
     shutdown(options?: FlushOptions): Promise<void>;
     /** What has been recorded and what became of it; a snapshot. */
     stats(): Stats;
+    /**
+     * Opens no more runs until `resume()`: decorated calls and `withRun` run untracked, `startRun` gives a run that
+     * forgets, `logExperiment` rejects with `DISABLED`. Runs that are open go on to their end, and what is recorded is
+     * delivered. For one process: it is set nowhere else, and not for a tracker that takes this one's place.
+     */
+    pause(): void;
+    /** Opens runs again. */
+    resume(): void;
+    /**
+     * Changes settings while the program runs.
+     * @throws PulseError `INVALID_OPTION` naming what is wrong.
+     * @example
+     * ```ts
+     * const tracker = createTracker({ trackingUri: "memory:" });
+     * tracker.set({ sample: 0.01 }); // one top-level run of a hundred from now on, and each that fails
+     * ```
+     */
+    set(settings: TrackerSettings): void;
+    /**
+     * Calls a function at each event of a kind, behind the tracker's own work and outside of any call; what it throws is
+     * a warning (`LISTENER_FAILED`). Gives a function that ends this.
+     * @throws PulseError `INVALID_OPTION` for an event that there is not.
+     * @example
+     * ```ts
+     * const tracker = createTracker({ trackingUri: "memory:" });
+     * const off = tracker.on("dropped", ({ changes, error }) => console.error(`${changes} changes lost`, error?.code));
+     * off();
+     * ```
+     */
+    on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
+}
+/** What can be changed while a program runs. */
+export interface TrackerSettings {
+    /** The share of top-level runs that are recorded, from 0 to 1; as option `sample` of `configure`. */
+    readonly sample?: number | undefined;
 }
 /** How long to wait. */
 export interface FlushOptions {
@@ -2223,14 +2295,14 @@ export interface FlushOptions {
     readonly timeoutMs?: number | undefined;
 }
 /**
- * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
+ * Sets up the default tracker, and gives it. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
  * @example
  * ```ts
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
  * ```
  */
-export declare function configure(config: PulseConfig): void;
+export declare function configure(config: PulseConfig): Tracker;
 /**
  * Makes a tracker of its own beside the default one.
  * @throws PulseError like `configure`.

@@ -48,7 +48,9 @@ export {
   shutdown,
   stats,
   type Tracker,
+  type TrackerSettings,
 } from "./tracker.js";
+export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 
 // Configuration

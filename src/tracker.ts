@@ -3,12 +3,13 @@ import { type Clock, ReadClock, systemClock } from "./base/clock.js";
 import { detached, later } from "./base/detached.js";
 import { Diagnostics, type Stats } from "./base/diagnostics.js";
 import { messageOf, PulseError } from "./base/errors.js";
+import type { TrackerEvents } from "./base/events.js";
 import { shared } from "./base/shared-state.js";
 import { makeRedactor, type Redactor, shownUri } from "./base/text/redact.js";
-import { needFunction, unknownOption, wrongInput } from "./base/wrong-input.js";
+import { type Check, checkOptions, needFunction, unknownOption, wrongInput } from "./base/wrong-input.js";
 import type { Untyped } from "./capture/selector.js";
 import { oddSwitch } from "./config/off.js";
-import { checkConfig, type PulseConfig } from "./config/options.js";
+import { checkConfig, type PulseConfig, SHARE } from "./config/options.js";
 import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
 import { doubleExperiment, strayExperiment, strayRuns, strayUri } from "./config/strays.js";
 import type { ReadyStore, TrackingStore } from "./contracts/tracking-store.js";
@@ -48,6 +49,42 @@ export interface Tracker {
   shutdown(options?: FlushOptions): Promise<void>;
   /** What has been recorded and what became of it; a snapshot. */
   stats(): Stats;
+  /**
+   * Opens no more runs until `resume()`: decorated calls and `withRun` run untracked, `startRun` gives a run that
+   * forgets, `logExperiment` rejects with `DISABLED`. Runs that are open go on to their end, and what is recorded is
+   * delivered. For one process: it is set nowhere else, and not for a tracker that takes this one's place.
+   */
+  pause(): void;
+  /** Opens runs again. */
+  resume(): void;
+  /**
+   * Changes settings while the program runs.
+   * @throws PulseError `INVALID_OPTION` naming what is wrong.
+   * @example
+   * ```ts
+   * const tracker = createTracker({ trackingUri: "memory:" });
+   * tracker.set({ sample: 0.01 }); // one top-level run of a hundred from now on, and each that fails
+   * ```
+   */
+  set(settings: TrackerSettings): void;
+  /**
+   * Calls a function at each event of a kind, behind the tracker's own work and outside of any call; what it throws is
+   * a warning (`LISTENER_FAILED`). Gives a function that ends this.
+   * @throws PulseError `INVALID_OPTION` for an event that there is not.
+   * @example
+   * ```ts
+   * const tracker = createTracker({ trackingUri: "memory:" });
+   * const off = tracker.on("dropped", ({ changes, error }) => console.error(`${changes} changes lost`, error?.code));
+   * off();
+   * ```
+   */
+  on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
+}
+
+/** What can be changed while a program runs. */
+export interface TrackerSettings {
+  /** The share of top-level runs that are recorded, from 0 to 1; as option `sample` of `configure`. */
+  readonly sample?: number | undefined;
 }
 
 /** How long to wait. */
@@ -55,6 +92,9 @@ export interface FlushOptions {
   /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
   readonly timeoutMs?: number | undefined;
 }
+
+const SETTINGS: Readonly<Record<keyof TrackerSettings, Check>> = { sample: SHARE };
+const EVENTS: readonly (keyof TrackerEvents)[] = ["unavailable", "available", "dropped", "rejected"];
 
 /** How often a replaced tracker looks whether its last run has ended. */
 const RETIRE_CHECK_MS = 500;
@@ -67,6 +107,8 @@ class TrackerInstance implements Tracker, RunHost {
   readonly redact: Redactor;
   opened = 0;
   replaced = false;
+  paused = false;
+  sample: number;
   #resumeId: string | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -74,6 +116,7 @@ class TrackerInstance implements Tracker, RunHost {
     this.config = config;
     this.clock = new ReadClock(clock);
     this.#resumeId = resumeId;
+    this.sample = config.sample;
     this.diagnostics = new Diagnostics({ strict: config.strict, logger: config.logger });
     this.redact = makeRedactor(config.redact);
     const { diagnostics } = this;
@@ -159,6 +202,26 @@ class TrackerInstance implements Tracker, RunHost {
   stats(): Stats {
     const { stats } = this.diagnostics;
     return { ...stats, warnings: { ...stats.warnings } };
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  set(settings: TrackerSettings): void {
+    checkOptions("tracker.set", settings, SETTINGS);
+    this.sample = settings.sample ?? this.sample;
+  }
+
+  on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void {
+    if (!EVENTS.includes(event))
+      throw wrongInput("tracker.on", "event", EVENTS.map((name) => `"${name}"`).join(", "), event);
+    needFunction("tracker.on", "listener", listener);
+    return this.diagnostics.events.on(event, listener);
   }
 
   /** Has code use this tracker, keeping the enclosing run when it is this tracker's. */
@@ -284,14 +347,14 @@ export function trackerOn(
 }
 
 /**
- * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
+ * Sets up the default tracker, and gives it. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
  * @example
  * ```ts
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
  * ```
  */
-export function configure(config: PulseConfig): void {
+export function configure(config: PulseConfig): Tracker {
   application.asked = true;
   checkConfig(config, "configure"); // also when there is none, which would mean the defaults
   const resolved = resolveConfig(config);
@@ -302,6 +365,7 @@ export function configure(config: PulseConfig): void {
   current.tracker = tracker;
   current.refused = undefined;
   previous?.retire();
+  return tracker;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { types } from "node:util";
 import { detached } from "./detached.js";
 import { messageOf, PulseError, type PulseErrorCode } from "./errors.js";
+import { Events } from "./events.js";
 
 /** Where warnings go; `console` fits. */
 export interface Logger {
@@ -72,6 +73,11 @@ export class Diagnostics {
     rejected: 0,
     warnings: {},
   };
+  /** Who listens. */
+  readonly events: Events = new Events((name, error) => {
+    const detail = `A listener of "${name}" failed: ${messageOf(error)}.`;
+    this.warnLater(new PulseError("LISTENER_FAILED", detail, error), name);
+  });
   readonly #strict: boolean;
   readonly #logger: Logger;
   readonly #said = new Set<string>();
@@ -121,6 +127,8 @@ export class Diagnostics {
   sayAll(): void {
     this.#exiting = true;
     this.#sayUnsaid();
+    this.events.atOnce = true;
+    this.events.tellAll();
   }
 
   #sayUnsaid(): void {

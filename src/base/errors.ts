@@ -43,6 +43,7 @@ const PROBLEMS = {
     retry: false,
     todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.",
   },
+  LISTENER_FAILED: { retry: false, todo: "Recording goes on; mend the function given to tracker.on()." },
   NOTHING_FOUND: { retry: false, todo: "" },
   CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
   NOT_RECORDED: {

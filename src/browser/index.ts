@@ -130,7 +130,6 @@ export const startRun: typeof pulse.startRun = (options) => forgettingRun(option
 export const currentRun: typeof pulse.currentRun = () => undefined;
 export const requireRun: typeof pulse.requireRun = () => forgettingRun();
 export const bind: typeof pulse.bind = (fn) => fn;
-export const configure: typeof pulse.configure = say;
 export const flush: typeof pulse.flush = async () => undefined;
 export const shutdown: typeof pulse.shutdown = async () => undefined;
 export const registerTrackingStore: typeof pulse.registerTrackingStore = ignore;
@@ -154,7 +153,13 @@ export const createTracker: typeof pulse.createTracker = () => ({
   flush,
   shutdown,
   stats,
+  ...{ pause: ignore, resume: ignore, set: ignore, on: () => ignore },
 });
+
+export const configure: typeof pulse.configure = () => {
+  say();
+  return createTracker();
+};
 
 export const defineExperiment: typeof pulse.defineExperiment = (({
   name,

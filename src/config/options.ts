@@ -161,6 +161,11 @@ export interface PulseConfig {
    * @default AsyncLocalStorage
    */
   readonly context?: RunContext | undefined;
+  /**
+   * The share of top-level runs that are recorded, from 0 to 1, beside what decorators and calls say themselves: of a
+   * method with `sample: 0.5` half of that. Runs that fail are always recorded. A tracker's `set` changes it. @default 1
+   */
+  readonly sample?: number | undefined;
   /** Problems throw instead of warning: for tests. @default false */
   readonly strict?: boolean | undefined;
   /** Where warnings go. @default console */
@@ -172,6 +177,8 @@ export interface PulseConfig {
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
 /** The longest a timer can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
+/** @internal A share of something. */
+export const SHARE: Check = ["a number from 0 to 1", (value) => typeof value === "number" && value >= 0 && value <= 1];
 const MILLISECONDS: Check = [
   "a number of milliseconds from 0 to 2147483647",
   (value) => typeof value === "number" && value >= 0 && value <= LONGEST_MS,
@@ -322,6 +329,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   exitTimeoutMs: MILLISECONDS,
   maxPendingBytes: ["a number of bytes, 65536 or more", (value) => typeof value === "number" && value >= 65_536],
   redact: ["true, false or a function", (value) => typeof value === "boolean" || typeof value === "function"],
+  sample: SHARE,
   strict: ["true or false", (value) => typeof value === "boolean"],
   context: [
     "an object with the methods get and run",

@@ -29,6 +29,7 @@ export interface ResolvedConfig {
   readonly exitTimeoutMs: number;
   readonly maxPendingBytes: number;
   readonly redact: PulseConfig["redact"];
+  readonly sample: number;
   readonly strict: boolean;
   readonly logger: PulseConfig["logger"];
   readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
@@ -75,6 +76,7 @@ export const NOTHING_CONFIGURED: ResolvedConfig = {
   exitTimeoutMs: 0,
   maxPendingBytes: 65_536,
   redact: true,
+  sample: 1,
   strict: false,
   logger: undefined,
   outsideRun: "warn",
@@ -120,6 +122,7 @@ export function resolveConfig(
     exitTimeoutMs: pick.value("exitTimeoutMs", DEFAULT_EXIT_TIMEOUT_MS),
     maxPendingBytes: pick.value("maxPendingBytes", DEFAULT_PENDING_BYTES),
     redact: pick.maybe("redact"),
+    sample: pick.value("sample", 1),
     strict: pick.value("strict", false),
     logger: given.logger,
     outsideRun: pick.value("outsideRun", "warn"),

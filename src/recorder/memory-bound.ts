@@ -150,7 +150,7 @@ export class MemoryBound {
   #dropMetrics(log: RunBuffer, most: number): number {
     const count = log.dropMetrics(most);
     this.#account.released(count * METRIC_BYTES);
-    this.#account.dropped(count);
+    this.#account.dropped(count, this.#error());
     return count;
   }
 
@@ -181,7 +181,7 @@ export class MemoryBound {
     const detail = `${amount(count, runs)} could not be stored in ${store.uri}${reason ? `: ${reason.detail}` : "."}`;
     const error = new PulseError("LOST_AT_EXIT", detail, reason);
     for (const log of lost) log.refuse(error);
-    this.#account.dropped(count);
+    this.#account.dropped(count, error);
     this.#account.released(this.#account.bytes);
     this.#queue.clear();
     diagnostics.warnLater(error);

@@ -128,7 +128,7 @@ export class Recorder {
     this.exitTimeoutMs = options.exitTimeoutMs;
     this.patienceMs = options.patienceMs;
     this.stats = diagnostics.stats;
-    this.accounting = new Accounting(diagnostics.stats);
+    this.accounting = new Accounting(diagnostics);
     this.#dispatcher = new Dispatcher({
       ...options,
       turn: () => this.#late.settle(),
@@ -710,9 +710,10 @@ export class Recorder {
       this.#closeAtExit();
       return;
     }
-    log.refuse(new PulseError("CLOSED", "The tracker was shut down before the run was stored."));
+    const error = new PulseError("CLOSED", "The tracker was shut down before the run was stored.");
+    log.refuse(error);
     this.accounting.released(bytes);
-    this.accounting.dropped(items);
+    this.accounting.dropped(items, error);
     this.#sayClosed(log, "something");
   }
 

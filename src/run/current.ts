@@ -1,7 +1,7 @@
 import { PulseError } from "../base/errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { activeHost, asks, OFF } from "./default-host.js";
-import { forgettingRun, openRun, tagStart } from "./open-run.js";
+import { forgettingRun, leftOut, openRun, PAUSED, tagStart } from "./open-run.js";
 import { checkStartOptions, type StartOptions } from "./options.js";
 import type { Run } from "./run.js";
 import { below, runInForce, scopes } from "./scope.js";
@@ -34,6 +34,7 @@ export function startRun(options: StartOptions = {}): Run {
   const scope = options.parent?.log ? below(options.parent) : scopes.get();
   if (!asks(library, scope)) return forgettingRun(options);
   const host = activeHost(scope);
+  if (host.paused) return forgettingRun(options, PAUSED);
   const apart = nest === "root" || runId !== undefined || parentRunId !== undefined;
   const parent = apart ? undefined : runInForce(scope);
   const run = openRun(host, {
@@ -42,10 +43,7 @@ export function startRun(options: StartOptions = {}): Run {
     name: runName,
     parent,
     place: options,
-    held:
-      parent === undefined && sample < 1 && host.clock.random() >= sample
-        ? recordOnlyIfFailed(host.recorder)
-        : undefined,
+    held: parent === undefined && leftOut(host, sample) ? recordOnlyIfFailed(host.recorder) : undefined,
   });
   if (parent === undefined && !apart) tagStart(run, scope);
   if (params) run.logParams(params);

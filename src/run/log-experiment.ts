@@ -3,9 +3,9 @@ import { type Check, checkOptions, wrongInput } from "../base/wrong-input.js";
 import { isRecord } from "../capture/params.js";
 import type { StoredIds } from "../contracts/tracking-store.js";
 import type { Recorder } from "../recorder/recorder.js";
-import { activeHost, OFF } from "./default-host.js";
+import { activeHost, defaultHost, OFF } from "./default-host.js";
 import { checkContent } from "./files/content.js";
-import { openRun } from "./open-run.js";
+import { openRun, PAUSED } from "./open-run.js";
 import type { Run } from "./run.js";
 import { scopes } from "./scope.js";
 import type { MetricValue } from "./verbs/metric-value.js";
@@ -71,10 +71,10 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
   // Before there is a run
   for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file);
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);
+  const here = scopes.get();
+  if ((here?.host ?? defaultHost())?.paused) throw PAUSED;
   const { host, release } =
-    log.trackingUri === undefined
-      ? { host: activeHost(scopes.get()), release: async () => undefined }
-      : lease(log.trackingUri);
+    log.trackingUri === undefined ? { host: activeHost(here), release: async () => undefined } : lease(log.trackingUri);
   try {
     const run = openRun(host, {
       experiment: log.experiment,

@@ -83,6 +83,15 @@ export function tagStart(run: Run, scope: Scope | undefined): void {
   if (scope?.run?.ended === true) run.setTag("pulse.started_in", scope.run.id);
 }
 
+/** Why a run forgets that was asked for while its tracker was paused. */
+export const PAUSED: PulseError = new PulseError("DISABLED", "The tracker is paused.");
+
+/** Draws whether sampling leaves a top-level run out: its own share of those recorded, and the tracker's. */
+export function leftOut(host: RunHost, share: number = 1): boolean {
+  const both = share * host.sample;
+  return both < 1 && host.clock.random() >= both;
+}
+
 const tooMany = new PulseError("TOO_MANY_RUNS", "There are too many runs already.");
 
 function sayMany(host: RunHost, what: string, count: number): void {

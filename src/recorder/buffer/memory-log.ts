@@ -214,7 +214,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     this.release([log]);
     log.parent?.free((each) => each === log);
     this.freeChildren(log);
-    this.#account.dropped(held);
+    this.#account.dropped(held, error);
     return held;
   }
 
@@ -307,7 +307,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
   #reject(log: RunBuffer, error: PulseError): void {
     this.#keeper.setAside(log, log.head as RunChange, error);
     const change = this.#forget(log);
-    this.#account.rejected(itemsOf(change));
+    this.#account.rejected(itemsOf(change), error);
     log.lose(error, change.create !== undefined);
     if (change.create) this.freeChildren(log);
     if (log.kept) this.#keeper.landed(log, false);

@@ -1,14 +1,16 @@
-import type { Stats } from "../../base/diagnostics.js";
+import type { Diagnostics, Stats } from "../../base/diagnostics.js";
+import type { PulseError } from "../../base/errors.js";
+import type { Events } from "../../base/events.js";
 import type { ItemKind } from "./item-kinds.js";
 
 /** Who is told what became of items. */
 export interface Account {
   /** The store took so many items, all but `refused` of them. */
   delivered(items: number, refused: number): void;
-  /** So many were refused for what they are. */
-  rejected(items: number): void;
+  /** So many were refused for what they are, the first of them with this error. */
+  rejected(items: number, error?: PulseError): void;
   /** So many were given up. */
-  dropped(items: number): void;
+  dropped(items: number, error?: PulseError): void;
 }
 
 /** The books of the files of runs. */
@@ -18,9 +20,11 @@ export class FileAccounting implements Account {
   /** Files recorded and neither stored nor given up. */
   pending = 0;
   readonly #stats: Stats;
+  readonly #events: Events;
 
-  constructor(stats: Stats) {
+  constructor({ stats, events }: Diagnostics) {
     this.#stats = stats;
+    this.#events = events;
   }
 
   /** One more, of this size, and so much of it in memory. */
@@ -49,16 +53,19 @@ export class FileAccounting implements Account {
     this.#stats.delivered += items - refused;
     this.#stats.rejected += refused;
     this.#settled(items);
+    this.#events.count("rejected", refused, undefined);
   }
 
-  rejected(items: number): void {
+  rejected(items: number, error?: PulseError): void {
     this.#stats.rejected += items;
     this.#settled(items);
+    this.#events.count("rejected", items, error);
   }
 
-  dropped(items: number): void {
+  dropped(items: number, error?: PulseError): void {
     this.#stats.dropped += items;
     this.#settled(items);
+    this.#events.count("dropped", items, error);
   }
 
   #settled(items: number): void {
@@ -75,10 +82,12 @@ export class Accounting implements Account {
   bytes = 0;
   readonly files: FileAccounting;
   readonly #stats: Stats;
+  readonly #events: Events;
 
-  constructor(stats: Stats) {
-    this.#stats = stats;
-    this.files = new FileAccounting(stats);
+  constructor(diagnostics: Diagnostics) {
+    this.#stats = diagnostics.stats;
+    this.#events = diagnostics.events;
+    this.files = new FileAccounting(diagnostics);
   }
 
   /** Items recorded and neither delivered, rejected nor dropped, without files. */
@@ -111,16 +120,19 @@ export class Accounting implements Account {
     this.#stats.delivered += items - refused;
     this.#stats.rejected += refused;
     this.#stats.pending -= items;
+    this.#events.count("rejected", refused, undefined);
   }
 
-  rejected(items: number): void {
+  rejected(items: number, error?: PulseError): void {
     this.#stats.rejected += items;
     this.#stats.pending -= items;
+    this.#events.count("rejected", items, error);
   }
 
-  dropped(items: number): void {
+  dropped(items: number, error?: PulseError): void {
     this.#stats.dropped += items;
     this.#stats.pending -= items;
+    this.#events.count("dropped", items, error);
   }
 
   /** A run that sampling has left out. */

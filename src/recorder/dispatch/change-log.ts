@@ -12,6 +12,8 @@ export interface Work {
 
 /** Where work is brought to. */
 export interface Target<W extends Work> {
+  /** Its address, for messages; undefined where it has several. */
+  readonly uri?: string | undefined;
   /** Most items in one call. */
   readonly batchItems: number;
   /** Most runs in one call. @default as many as there are */

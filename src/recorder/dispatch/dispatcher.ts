@@ -50,6 +50,8 @@ export class Dispatcher<W extends Work> {
   #scheduled = false;
   #stopped = false;
   #settled: (() => void)[] = [];
+  /** Since when those who listen think that the store takes nothing. */
+  #toldAwayAt: number | undefined;
 
   constructor(options: DispatcherOptions<W>) {
     const { store, clock } = options;
@@ -228,7 +230,7 @@ export class Dispatcher<W extends Work> {
     } else if (outcomes.some(isTrouble)) this.#breaker.struggled();
     batch.conclude(batch.work.map((work, i) => this.#decide(work, outcomes[i] ?? NO_ANSWER, batch.divisible(i))));
     if (away) this.#away(away);
-    else if (outcomes.some(({ kind }) => kind !== "retry")) this.#breaker.answered();
+    else if (outcomes.some(({ kind }) => kind !== "retry")) this.#answered();
     this.notifySettled();
     this.#options.onSettled?.();
     return away?.error;
@@ -308,7 +310,20 @@ export class Dispatcher<W extends Work> {
   #away({ error, afterMs }: Outcome & { kind: "away" }): void {
     this.#options.onAway?.(error);
     this.#breaker.away(error, afterMs);
-    if (error.code !== "STORE_BUSY" || this.refusingFor >= BUSY_WARN_MS) this.#options.diagnostics.warnLater(error);
+    if (error.code === "STORE_BUSY" && this.refusingFor < BUSY_WARN_MS) return;
+    const { diagnostics, store } = this.#options;
+    diagnostics.warnLater(error);
+    if (this.#toldAwayAt !== undefined || store.uri === undefined) return;
+    this.#toldAwayAt = performance.now() - this.refusingFor;
+    diagnostics.events.emit("unavailable", { uri: store.uri, error });
+  }
+
+  #answered(): void {
+    this.#breaker.answered();
+    const { diagnostics, store } = this.#options;
+    if (this.#toldAwayAt === undefined || store.uri === undefined) return;
+    diagnostics.events.emit("available", { uri: store.uri, afterMs: Math.round(performance.now() - this.#toldAwayAt) });
+    this.#toldAwayAt = undefined;
   }
 }
 

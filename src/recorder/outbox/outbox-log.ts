@@ -198,8 +198,9 @@ export class OutboxLog implements ChangeLog<RunChange> {
     if (run.aside !== undefined) {
       const late = this.outbox.itemsOf(key);
       this.outbox.setAside(key, 0, run.aside, true);
-      this.#account.rejected(late);
-      this.#listener.setAside(key, new PulseError("REJECTED", run.aside));
+      const error = new PulseError("REJECTED", run.aside);
+      this.#account.rejected(late, error);
+      this.#listener.setAside(key, error);
       this.freeChildren(key);
       return undefined;
     }
@@ -207,7 +208,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     for (const each of damaged) {
       const error = new PulseError("REJECTED", each.reason);
       this.#diagnostics.warnLater(error);
-      this.#account.rejected(each.items);
+      this.#account.rejected(each.items, error);
       this.#listener.setAside(key, error);
     }
     const [first] = rows;
@@ -342,7 +343,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     return () => {
       this.#busy.delete(key);
       this.#single.delete(key);
-      this.#account.rejected(items);
+      this.#account.rejected(items, error);
       this.#listener.setAside(key, error);
       if (whole) this.freeChildren(key);
       this.#goOn(key);

@@ -148,7 +148,7 @@ export class OutboxWriter implements Spool {
       } else if (whole) behind = outbox.itemsOf(runKey) - itemsOf(change);
       outbox.setAside(runKey, headSeq ?? 0, error.message, whole);
     };
-    this.own.mustWrite(body, () => this.#options.account.rejected(behind));
+    this.own.mustWrite(body, () => this.#options.account.rejected(behind, error));
   }
 
   landed(log: RunBuffer, stored: boolean): void {
@@ -187,7 +187,7 @@ export class OutboxWriter implements Spool {
     const { account, diagnostics, folder } = this.#options;
     const detail = `${amount(account.pending)} that ${folder?.uri} has not taken ${account.pending === 1 ? "was" : "were"} in ${this.own.path}, which was removed.`;
     const error = new PulseError("LOST_AT_EXIT", detail);
-    account.dropped(account.pending);
+    account.dropped(account.pending, error);
     for (const log of this.#live.values()) log.tell("lost", error);
     diagnostics.warnLater(error);
   }
@@ -276,7 +276,7 @@ export class OutboxWriter implements Spool {
     const { account } = this.#options;
     const logs = new Set([...this.queue.all(), ...this.#fresh]);
     const inMemory = [...logs].reduce((sum, { recorded, settled }) => sum + recorded - settled, 0);
-    account.dropped(account.pending - inMemory);
+    account.dropped(account.pending - inMemory, error);
     for (const log of this.#live.values()) {
       log.abandoned(error, this.#fresh.delete(log));
       if (log.queued && !log.flying) this.queue.push(log); // what is with the store comes back by itself

@@ -288,12 +288,12 @@ export class OwnOutbox {
     if (this.#nothingToDropAt !== undefined) outbox.lookAgain();
     const dropped = metrics.items + runs.reduce((sum, { items }) => sum + items, 0);
     if (dropped === 0) return;
-    account.dropped(dropped);
     const what =
       runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
     const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; ${what} (stats().dropped counts them).`;
     this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear
     const error = this.#full[what];
+    account.dropped(dropped, error);
     diagnostics.warnLater(error, what);
     for (const { key } of runs) this.#listener.dropped(key, error);
   }

@@ -144,7 +144,7 @@ export class Uploads {
   refuse(log: RunBuffer, path: string, error: PulseError): void {
     const { account, diagnostics } = this.#options;
     account.recorded(0, 0);
-    account.rejected(1);
+    account.rejected(1, error);
     this.lost.set(log, error);
     diagnostics.warnLater(error, path);
     log.tag(failureTag(path, error));
@@ -453,7 +453,7 @@ export class Uploads {
       return;
     }
     if (!this.#setAside(file, error)) this.#gone(file);
-    account.rejected(1);
+    account.rejected(1, error);
     this.lost.set(file.log, error);
     if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // else nobody ever sees it
   }

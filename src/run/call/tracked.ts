@@ -346,6 +346,9 @@ function prepare(
       host.diagnostics.warn(code, said, undefined, said);
     }
   const active = runInForce(scope);
+  // As of a call that `when` leaves out: it joins no run either.
+  if (host.paused && !(active && (!resolved.opens || resolved.nest === "join")))
+    return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
     return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (!resolved.opens || resolved.nest === "join") {

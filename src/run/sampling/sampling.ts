@@ -1,5 +1,6 @@
 import { type DeferredRuns, recordOnlyIfFailed } from "../../recorder/buffer/deferred-runs.js";
 import { guard } from "../guard.js";
+import { leftOut } from "../open-run.js";
 import type { RunOptions } from "../options.js";
 import type { Run } from "../run.js";
 import type { RunHost } from "../verbs/run-host.js";
@@ -31,9 +32,9 @@ export function holdBack(
 ): DeferredRuns | undefined {
   if (parent?.held?.undecided) return parent.held;
   const { sample, maxRunsPerSecond, foldKey, experiment, className, runName, defaultName } = resolved;
-  if (parent === undefined && sample !== undefined) {
+  if (parent === undefined) {
     const share = typeof sample === "function" ? guard(host, `${defaultName}: sample`, () => sample(args)) : sample;
-    if (share === false || (typeof share === "number" && host.clock.random() >= share))
+    if (share === false || leftOut(host, typeof share === "number" ? share : 1))
       return recordOnlyIfFailed(host.recorder);
   }
   if (maxRunsPerSecond === undefined) return undefined;

@@ -13,6 +13,10 @@ export interface RunHost {
   readonly redact: Redactor;
   /** Whether it was the default one, and another is now. */
   readonly replaced: boolean;
+  /** No run is opened. */
+  readonly paused: boolean;
+  /** The share of its top-level runs that are recorded, from 0 to 1, beside what each says itself. */
+  readonly sample: number;
   /** How many of its runs are open. */
   opened: number;
   /** Gives, once, the id of the run that the first top-level run of the process resumes (MLFLOW_RUN_ID). */
