@@ -323,7 +323,7 @@ function build(config: ResolvedConfig, resumeId: string | undefined): TrackerIns
   if (double !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", double, "experiment");
   const odd = oddSwitch(process.env);
   if (odd !== undefined) tracker.diagnostics.notice("INVALID_CONFIG", odd, "switch");
-  if (config.server.problem) tracker.diagnostics.warnLater(config.server.problem);
+  if (config.server.problem) tracker.diagnostics.warnAsync(config.server.problem);
   return tracker;
 }
 

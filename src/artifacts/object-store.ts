@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { PulseError } from "../base/errors.js";
-import type { Connecting } from "../http/connection-choice.js";
 import { Connections } from "../http/connections.js";
+import type { Connecting } from "../http/keep-alive-tuner.js";
 import { type Transfer, transfer } from "../http/transfer.js";
 import { TRUST, unreachable } from "../http/unreachable.js";
 import { ObjectStoreError } from "./object-store-error.js";

@@ -15,7 +15,7 @@ export interface PartSizes {
 export const PART_SIZES: PartSizes = { from: 64 * 1024 * 1024, size: 16 * 1024 * 1024 };
 
 /** S3 takes no more. */
-const MOST_PARTS = 10_000;
+const MAX_PARTS = 10_000;
 const AT_ONCE = 4;
 const MIB = 1024 * 1024;
 
@@ -38,7 +38,7 @@ export interface PartedUpload {
 
 /** How large the parts of a file are. */
 export function partSizeFor(bytes: number, { size }: PartSizes): number {
-  return Math.max(size, Math.ceil(bytes / MOST_PARTS / MIB) * (bytes > size * MOST_PARTS ? MIB : 0));
+  return Math.max(size, Math.ceil(bytes / MAX_PARTS / MIB) * (bytes > size * MAX_PARTS ? MIB : 0));
 }
 
 export const partCount = ({ size, partSize }: Pick<PartedUpload, "size" | "partSize">): number =>

@@ -3,11 +3,11 @@ import { shownValue } from "../base/wrong-input.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 
 /** S3 takes keys of 1,024 bytes, with the root before the path. */
-const LONGEST_PATH = 800;
+const MAX_PATH = 800;
 /** File systems take no longer names, in bytes. */
-const LONGEST_NAME = 255;
+const MAX_NAME = 255;
 /** What a listing may hold at most; MLflow's own pages stop far earlier. */
-export const MOST_ENTRIES = 100_000;
+export const MAX_ENTRIES = 100_000;
 
 /** A drive of Windows. */
 const DRIVE = /^[a-z]:/i;
@@ -28,7 +28,7 @@ export function artifactPath(text: unknown): string {
     new PulseError("INVALID_VALUE", `Artifact path ${shownValue(text)} ${what}.`);
   if (typeof text !== "string") throw wrong("is no text");
   if (PLAIN.test(text)) return text;
-  if (text.length > LONGEST_PATH) throw wrong(`is longer than ${LONGEST_PATH} characters`);
+  if (text.length > MAX_PATH) throw wrong(`is longer than ${MAX_PATH} characters`);
   if (/^[\\/]/.test(text) || DRIVE.test(text)) throw wrong("is absolute; it must be relative to the run's artifacts");
   if (/^file:/i.test(text)) throw wrong("begins as a file: URI, for which MLflow would take it");
   if (CONTROL.test(text)) throw wrong("has a control character");
@@ -36,8 +36,8 @@ export function artifactPath(text: unknown): string {
   if (/\p{Surrogate}/u.test(text)) throw wrong("has half a character in it");
   const path = text.split("/").filter((segment) => segment !== "");
   if (path.length === 0) throw wrong("is empty");
-  if (path.some((segment) => Buffer.byteLength(segment) > LONGEST_NAME))
-    throw wrong(`has a name of more than ${LONGEST_NAME} bytes`);
+  if (path.some((segment) => Buffer.byteLength(segment) > MAX_NAME))
+    throw wrong(`has a name of more than ${MAX_NAME} bytes`);
   if (!isHarmless(path)) throw wrong('has a segment "." or ".."');
   return path.join("/");
 }
@@ -87,7 +87,7 @@ export function checkedListing(where: string, folder: string, entries: Iterable<
         "REJECTED",
         `The listing of ${shownValue(folder)} in ${where} names ${shownValue(name)}, which does not lie in it.`,
       );
-    if (found.size >= MOST_ENTRIES) throw tooMany(where, folder);
+    if (found.size >= MAX_ENTRIES) throw tooMany(where, folder);
     found.set(name, { path: below(folder, name), isDir, size: isDir ? undefined : sizeOf(size) });
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -97,7 +97,7 @@ export function checkedListing(where: string, folder: string, entries: Iterable<
 export function tooMany(where: string, folder: string): PulseError {
   return new PulseError(
     "REJECTED",
-    `Folder ${shownValue(folder)} in ${where} holds more than ${MOST_ENTRIES} entries, which are not listed.`,
+    `Folder ${shownValue(folder)} in ${where} holds more than ${MAX_ENTRIES} entries, which are not listed.`,
   );
 }
 

@@ -2,7 +2,7 @@ import { PulseError, type PulseErrorCode } from "../base/errors.js";
 import type { HttpAnswer } from "../http/whole-answer.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
-const MOST_SHOWN = 300;
+const MAX_SHOWN = 300;
 
 // S3's answers are small and flat: elements without attributes that matter. They are read by looking for them; nothing
 // is ever expanded but the five entities and character references, so that no answer can grow.
@@ -89,7 +89,7 @@ export class S3Error extends ObjectStoreError {
 
   constructor(where: string, what: string, { status, text, headers }: HttpAnswer) {
     const s3Code = (xmlText(text, "Code") ?? "").slice(0, 100);
-    const said = (xmlText(text, "Message") ?? "").slice(0, MOST_SHOWN);
+    const said = (xmlText(text, "Message") ?? "").slice(0, MAX_SHOWN);
     const code = CODES[s3Code] ?? codeOf(status);
     // Its message for a wrong signature goes on to quote what was signed; that is not taken over.
     const why =

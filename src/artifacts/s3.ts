@@ -19,7 +19,7 @@ import {
   problemOf,
   uploadParts,
 } from "./parts.js";
-import { below, checkedListing, type ListedEntry, MOST_ENTRIES, tooMany } from "./paths.js";
+import { below, checkedListing, type ListedEntry, MAX_ENTRIES, tooMany } from "./paths.js";
 import { S3Error, xmlElements, xmlEscaped, xmlText } from "./s3-answers.js";
 import { S3Bucket } from "./s3-request.js";
 
@@ -94,7 +94,7 @@ export class S3Repository implements ArtifactRepository {
         // A page without anything, or with the token that was sent, leads nowhere.
         if (next !== undefined && (next === token || found.length === before))
           throw new PulseError("SERVER_ERROR", `The listing of ${path || "the root"} in ${this.uri} does not end.`);
-        if (next !== undefined && found.length > MOST_ENTRIES) throw tooMany(this.uri, path);
+        if (next !== undefined && found.length > MAX_ENTRIES) throw tooMany(this.uri, path);
         token = next;
       } while (token !== undefined);
       return checkedListing(this.uri, path, found);

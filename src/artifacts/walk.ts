@@ -1,7 +1,7 @@
 import { PulseError } from "../base/errors.js";
 import { shownValue } from "../base/wrong-input.js";
 import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-repository.js";
-import { MOST_ENTRIES, parted, tooMany } from "./paths.js";
+import { MAX_ENTRIES, parted, tooMany } from "./paths.js";
 
 /** Folders in folders; deeper ones are a listing's lie. */
 const DEEPEST = 100;
@@ -44,7 +44,7 @@ export async function* walk(
         onRefused(path, error);
         continue;
       }
-      if (++count > MOST_ENTRIES) throw tooMany(repository.uri, path);
+      if (++count > MAX_ENTRIES) throw tooMany(repository.uri, path);
       yield entry;
       if (deep && entry.isDir) yield* below(entry.path, depth + 1);
     }

@@ -76,7 +76,7 @@ export class Diagnostics {
   /** Who listens. */
   readonly events: Events = new Events((name, error) => {
     const detail = `A listener of "${name}" failed: ${messageOf(error)}.`;
-    this.warnLater(new PulseError("LISTENER_FAILED", detail, error), name);
+    this.warnAsync(new PulseError("LISTENER_FAILED", detail, error), name);
   });
   readonly #strict: boolean;
   readonly #logger: Logger;
@@ -118,7 +118,7 @@ export class Diagnostics {
    * Reports a problem found away from any call (delivery), once per code and subject; when strict, the next `flush()`
    * throws it. It is said behind our own work: a logger may do anything, record a run or end the process.
    */
-  warnLater(error: PulseError, subject = ""): void {
+  warnAsync(error: PulseError, subject = ""): void {
     const noted = this.#note(error.code, error, error.cause, subject, true);
     if (this.#strict) this.#deferred ??= noted;
   }
@@ -137,7 +137,7 @@ export class Diagnostics {
 
   /** Reports single items that a store has refused, each kind and key once. */
   refused(some: readonly { readonly what: string; readonly key: string; readonly error: PulseError }[]): void {
-    for (const { what, key, error } of some) this.warnLater(error, `${what} ${key}`);
+    for (const { what, key, error } of some) this.warnAsync(error, `${what} ${key}`);
   }
 
   /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */

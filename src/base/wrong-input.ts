@@ -17,11 +17,11 @@ export type Check = readonly [
 type WrongCode = "INVALID_OPTION" | "INVALID_CONFIG";
 
 /** Most characters shown of a value. */
-const MOST_SHOWN = 100;
+const MAX_SHOWN = 100;
 /** Longer words are no slips of the pen. */
-const LONGEST_WORD = 40;
+const MAX_WORD = 40;
 /** Fewest letters that tell which word was begun. */
-const SHORTEST_BEGINNING = 3;
+const MIN_BEGINNING = 3;
 /** What these options hold is shown to nobody. */
 const SECRET = /^(auth|headers|tls)$/;
 
@@ -36,7 +36,7 @@ export function shownValue(value: unknown, name: string = ""): string {
     const shown = shownText(
       typeof value === "string" ? JSON.stringify(text) : typeof value === "bigint" ? `${text}n` : text,
     );
-    return shown.length > MOST_SHOWN ? `${shown.slice(0, MOST_SHOWN)}...` : shown;
+    return shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown;
   } catch {
     return "a value that cannot be shown";
   }
@@ -155,9 +155,9 @@ export function whatThereIs(name: string, names: readonly string[]): string {
 
 /** @internal The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
-  if (word.length > LONGEST_WORD) return undefined;
+  if (word.length > MAX_WORD) return undefined;
   const begun =
-    word.length < SHORTEST_BEGINNING ? [] : words.filter((each) => each.toLowerCase().startsWith(word.toLowerCase()));
+    word.length < MIN_BEGINNING ? [] : words.filter((each) => each.toLowerCase().startsWith(word.toLowerCase()));
   if (begun.length === 1) return begun[0];
   const near = words
     .map((each) => ({ each, slips: slips(word.toLowerCase(), each.toLowerCase()) }))

@@ -1,5 +1,5 @@
 import { isLate, LATE } from "../base/text/late.js";
-import { kindOf, sayNowhere, type Told } from "./nowhere.js";
+import { type CaptureReport, kindOf, sayNowhere } from "./nowhere.js";
 import { readPath, writtenPath } from "./path.js";
 import type { SelectorFunction, Untyped } from "./selector.js";
 
@@ -16,7 +16,7 @@ export type ArtifactCapture = (
   result: unknown,
   args: readonly unknown[],
   emit: (artifactFile: string, content: unknown) => void,
-  told: Told,
+  told: CaptureReport,
 ) => void;
 
 /** @internal Compiles a selector into a capture. */

@@ -1,7 +1,7 @@
 import { sanitizeKey } from "../base/text/keys.js";
 
 /** Most sets that are kept: keys can be made up without end. */
-const MOST_SETS = 10_000;
+const MAX_SETS = 10_000;
 let count = 0;
 
 /** An immutable list of metric keys; results with the same keys in the same order share one. */
@@ -28,7 +28,7 @@ export class KeySet {
   }
 
   #make(key: string): KeySet | undefined {
-    if (count === MOST_SETS || sanitizeKey(key) !== key || this.keys.includes(key)) return undefined;
+    if (count === MAX_SETS || sanitizeKey(key) !== key || this.keys.includes(key)) return undefined;
     count++;
     const made = new KeySet([...this.keys, key]);
     this.#following ??= new Map();

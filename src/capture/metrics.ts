@@ -3,7 +3,7 @@ import { type Fielded, fieldOf } from "../base/text/fields.js";
 import { keyText } from "../base/text/keys.js";
 import { isLate, LATE } from "../base/text/late.js";
 import type { Aggregate } from "./aggregate.js";
-import { isStream, kindOf, STREAMS, sayNowhere, type Told } from "./nowhere.js";
+import { type CaptureReport, isStream, kindOf, STREAMS, sayNowhere } from "./nowhere.js";
 import {
   entriesOf,
   fieldNames,
@@ -30,14 +30,14 @@ const [MAX_LOOKS, LOOKS_PER_NUMBER] = [3_000, 50];
 const MAX_SHOWN = 5;
 
 /** @internal What of a run's values of a key is logged. */
-export interface Thinning {
+export interface Throttle {
   readonly everyN: number;
   readonly minIntervalMs: number;
   readonly aggregate: readonly Aggregate[] | undefined;
 }
 
 /** @internal Where captured values go. An object, not functions: it is made for every call. */
-export interface MetricSink extends Told {
+export interface MetricSink extends CaptureReport {
   /**
    * Takes one value; `step` and `timestamp` are undefined when the run is to choose. `apart`: the key is another
    * place's of the same object, and this says which one it is meant for.
@@ -47,7 +47,7 @@ export interface MetricSink extends Told {
     value: number | bigint | boolean,
     step: unknown,
     timestamp: unknown,
-    thinning: Thinning | undefined,
+    throttle: Throttle | undefined,
     apart?: string | undefined,
   ): void;
 }
@@ -58,7 +58,7 @@ export type MetricCapture = (result: unknown, args: readonly unknown[], sink: Me
 /** @internal Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
 export function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture {
   const { prefix = "", step, timestamp, when, nonFinite } = options;
-  const thinning = thinningOf(options);
+  const throttle = thinningOf(options);
   const take = compileTake(selector, name);
   const stepPath = typeof step === "string" ? writtenPath(step) : undefined;
   const plain =
@@ -67,7 +67,7 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
     timestamp === undefined &&
     when === undefined &&
     nonFinite !== "skip" &&
-    !thinning;
+    !throttle;
   if (plain) return take;
   const one: MetricCapture = (result, args, sink) => {
     const wanted = when === undefined || when(result, args);
@@ -84,7 +84,7 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
     take(result, args, {
       metric(key, value, _step, _timestamp, _thinning, apart) {
         if (nonFinite !== "skip" || typeof value !== "number" || Number.isFinite(value))
-          sink.metric(prefix + key, value, chosenStep, time, thinning, apart && prefix + apart);
+          sink.metric(prefix + key, value, chosenStep, time, throttle, apart && prefix + apart);
       },
       limited: (what) => sink.limited(what),
       lost: (subject, describe, mild) => sink.lost(subject, describe, mild),
@@ -105,7 +105,7 @@ function atOnce(name: string, value: unknown, sink: MetricSink): unknown {
   return undefined;
 }
 
-function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptions): Thinning | undefined {
+function thinningOf({ everyN = 1, minIntervalMs = 0, aggregate }: LogMetricOptions): Throttle | undefined {
   if (everyN === 1 && minIntervalMs === 0 && aggregate === undefined) return undefined;
   return { everyN, minIntervalMs, aggregate: typeof aggregate === "string" ? [aggregate] : aggregate };
 }

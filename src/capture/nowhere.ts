@@ -4,7 +4,7 @@ import { nearest, shownValue } from "../base/wrong-input.js";
 import { isFielded, isList, isPlainObject } from "./path.js";
 
 /** Told what a capture could not take. An object, not functions: it is made for every call. */
-export interface Told {
+export interface CaptureReport {
   /** A bound cut something off. */
   limited(what: string): void;
   /** A selector found nothing. `subject` tells it from others; `mild`: it may well be meant so. */
@@ -12,17 +12,17 @@ export interface Told {
 }
 
 /** Most names of fields that are looked at, and that are shown. */
-const [MOST_NAMES, MOST_SHOWN] = [50, 10];
+const [MAX_NAMES, MAX_SHOWN] = [50, 10];
 const MAX_DEPTH = 3;
 /** Longer names are data. */
-const LONGEST_NAME = 100;
+const MAX_NAME = 100;
 
 /**
  * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null). `kind` is what
  * is looked for ("metric"), `what` where ("the result"); `before`: how the path was written begins with it.
  */
 export function sayNowhere(
-  told: Told,
+  told: CaptureReport,
   kind: string,
   path: string,
   what: string,
@@ -48,7 +48,7 @@ export function sayNowhere(
     if (isStream(root)) return `${start} found nothing; ${what} is a stream. ${STREAMS}`;
     if (names.length === 0) return `${start} found nothing; ${what} is ${kindOf(root)}.${optional}`;
     const meant = nearest(before + path, names);
-    const shown = names.length > MOST_SHOWN ? `${names.slice(0, MOST_SHOWN).join(", ")}, and more` : names.join(", ");
+    const shown = names.length > MAX_SHOWN ? `${names.slice(0, MAX_SHOWN).join(", ")}, and more` : names.join(", ");
     return `${start} found nothing; ${what} has ${shown}.${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`}${optional}`;
   });
 }
@@ -100,11 +100,11 @@ function namesIn(root: unknown, prefix = "", depth = 1): string[] {
   // What instances have for themselves
   const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_"));
   return names
-    .slice(0, MOST_NAMES)
-    .filter((name) => name.length <= LONGEST_NAME)
+    .slice(0, MAX_NAMES)
+    .filter((name) => name.length <= MAX_NAME)
     .flatMap((name) => {
       const value: unknown = types.isMap(root) ? root.get(name) : Object.getOwnPropertyDescriptor(root, name)?.value;
       return depth < MAX_DEPTH && isFielded(value) ? namesIn(value, `${prefix}${name}.`, depth + 1) : [prefix + name];
     })
-    .slice(0, MOST_NAMES);
+    .slice(0, MAX_NAMES);
 }

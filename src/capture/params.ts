@@ -3,7 +3,7 @@ import { type Fielded, fieldOf } from "../base/text/fields.js";
 import { keyText } from "../base/text/keys.js";
 import { isLate, LATE } from "../base/text/late.js";
 import { BesideSecret, isSecretKey, nameOf } from "../base/text/redact.js";
-import { kindOf as knownAs, sayNowhere, type Told } from "./nowhere.js";
+import { type CaptureReport, kindOf as knownAs, sayNowhere } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
 import {
   entriesOf,
@@ -50,13 +50,13 @@ function placed(emit: EmitValue): EmitPlaced {
 type Limited = (what: string) => void;
 
 /** @internal Takes params from a call's arguments. */
-export type ParamCapture = (args: readonly unknown[], emit: EmitValue, told?: Told) => void;
+export type ParamCapture = (args: readonly unknown[], emit: EmitValue, told?: CaptureReport) => void;
 
 /** The same, of one of its parts. */
-type PlacedCapture = (args: readonly unknown[], emit: EmitPlaced, told?: Told) => void;
+type PlacedCapture = (args: readonly unknown[], emit: EmitPlaced, told?: CaptureReport) => void;
 
 /** @internal Takes tags from a call's result. */
-export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, told?: Told) => void;
+export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, told?: CaptureReport) => void;
 
 /** @internal What is known of a function's arguments. */
 export interface Signature {
@@ -182,7 +182,7 @@ function pickParam(
   what: string,
   from: unknown,
   emit: EmitPlaced,
-  told: Told | undefined,
+  told: CaptureReport | undefined,
   before: string = "",
 ): void {
   const value = readPath(from, path);
@@ -284,7 +284,7 @@ function takeBare(
   { names, rest }: Signature,
   args: readonly unknown[],
   emit: EmitPlaced,
-  told: Told | undefined,
+  told: CaptureReport | undefined,
 ): void {
   let any = false;
   const first: Place = { up: undefined, key: names?.[0] ?? 0 };

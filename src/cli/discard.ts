@@ -1,6 +1,6 @@
 import { amount, counted, type Files } from "../base/amounts.js";
 import { shownText } from "../base/text/redact.js";
-import { adopt, closeOutbox, outboxFolders, removeFiles, sweepStaged } from "../inner/cli.js";
+import { closeOutbox, outboxFolders, removeFiles, sweepStaged, tryClaim } from "../inner/cli.js";
 import { commandFor, driverProblem, holding, isSome, type OutboxState, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
@@ -106,7 +106,7 @@ function counts(box: OutboxState, setAside: boolean): Thrown {
 
 /** Throws away what is in an outbox, and says what that was; undefined when somebody else has it by now. */
 function throwAway(path: string, setAside: boolean): Thrown | undefined {
-  const outbox = adopt(path);
+  const outbox = tryClaim(path);
   if (typeof outbox === "string") return undefined;
   const thrown = counts({ path, state: "waiting", fileBytes: 0, changed: 0, ...holding(outbox.summary()) }, setAside);
   if (setAside) {

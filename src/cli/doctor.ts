@@ -132,7 +132,7 @@ function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | 
     const reasons = new Set(of("waiting").flatMap(({ setAside = [] }) => setAside.map(({ reason }) => reason)));
     const files = { artifacts: artifactsSetAside, artifactBytes: artifactBytesSetAside };
     const are = changesSetAside + artifactsSetAside === 1 ? "is" : "are";
-    const detail = `${uri}: ${amount(changesSetAside, runsSetAside, files)} ${are} set aside: ${[...reasons].slice(0, MOST_REASONS).join(" ")}`;
+    const detail = `${uri}: ${amount(changesSetAside, runsSetAside, files)} ${are} set aside: ${[...reasons].slice(0, MAX_REASONS).join(" ")}`;
     const todo = `${mend ?? `Mend the reason and try again: \`${sync}\`.`} Or throw it away: \`${commandFor("discard", uri, "--set-aside")}\`.`;
     findings.push({ what: "kept", verdict: "note", detail, todo });
   }
@@ -147,7 +147,7 @@ function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | 
 }
 
 /** Reasons shown of what is set aside. */
-const MOST_REASONS = 3;
+const MAX_REASONS = 3;
 
 function show(
   terminal: Terminal,

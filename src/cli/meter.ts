@@ -4,7 +4,7 @@ import { duration } from "./output.js";
 /** How long ago the beginning is of what the rate is taken from: what was slow or away a minute ago is not to count. */
 const WINDOW_MS = 10_000;
 /** From less nothing can be foretold. */
-const LEAST_MS = 1_000;
+const MIN_MS = 1_000;
 /** What a change and a file weigh beside the bytes of files, for the bar alone: about what it costs to send them. */
 const CHANGE_WEIGHT = 256;
 const FILE_WEIGHT = 4_096;
@@ -120,7 +120,7 @@ export class Meter {
     this.#samples.push(now);
     while (now.at - (this.#samples[0]?.at ?? now.at) > WINDOW_MS) this.#samples.shift();
     const seconds = (now.at - first.at) / 1_000;
-    if (seconds * 1_000 < LEAST_MS) return [];
+    if (seconds * 1_000 < MIN_MS) return [];
     const changes = Math.max(0, now.changes - first.changes) / seconds;
     const moved = Math.max(0, now.moved - first.moved) / seconds;
     const { total } = this;

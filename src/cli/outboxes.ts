@@ -3,7 +3,6 @@ import { PulseError } from "../base/errors.js";
 import { shownText } from "../base/text/redact.js";
 import { withoutRecording } from "../contracts/finding.js";
 import {
-  adopt,
   closeOutbox,
   type FileCount,
   fileFacts,
@@ -11,6 +10,7 @@ import {
   type OutboxFolder,
   type OutboxSummary,
   stagedBytes,
+  tryClaim,
 } from "../inner/cli.js";
 
 /** One outbox file as commands show it; what is in it is known of those that could be read. */
@@ -54,7 +54,7 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
     const fileBytes = own + stagedBytes(path);
     const state = (kind: OutboxState["state"]): OutboxState => ({ path, state: kind, fileBytes, changed });
     try {
-      const outbox = adopt(path);
+      const outbox = tryClaim(path);
       if (typeof outbox === "string") return state(outbox === "held" ? "live" : "foreign");
       try {
         return outbox.empty ? [] : { ...state("waiting"), ...holding(outbox.summary()) };

@@ -17,7 +17,7 @@ import { configFor } from "./target.js";
 import { told } from "./told.js";
 
 /** Most names of what is there in a message. */
-const MOST_NAMED = 12;
+const MAX_NAMED = 12;
 /** How long one waits for a database that a program is writing. */
 const BUSY_MS = 5_000;
 const BUSY_PAUSE_MS = 50;
@@ -86,8 +86,8 @@ async function entryOf(repository: ArtifactRepository, run: string, path: string
   const depth = folder === "" ? 1 : folder.split("/").length + 1;
   const meant = nearest(path.split("/").slice(0, depth).join("/"), there.map((each) => each.path)); // biome-ignore format: one line
   const hint = meant === undefined ? "" : ` Did you mean ${shownValue(meant)}?`;
-  const names = there.slice(0, MOST_NAMED).map(shownPath).join(", ");
-  const more = there.length > MOST_NAMED ? ` and ${(there.length - MOST_NAMED).toLocaleString("en")} more` : "";
+  const names = there.slice(0, MAX_NAMED).map(shownPath).join(", ");
+  const more = there.length > MAX_NAMED ? ` and ${(there.length - MAX_NAMED).toLocaleString("en")} more` : "";
   throw new Error(
     `Run ${run} has no artifact ${shownValue(path)}.${hint} There ${there.length === 1 ? "is" : "are"} ${names}${more}.`,
   );

@@ -25,7 +25,7 @@ export interface SyncEnd {
 }
 
 /** Files that are named one by one. */
-const MOST_NAMED = 20;
+const MAX_NAMED = 20;
 
 /** Says what was delivered and what is left. Gives the exit code: 2 when something is. */
 export function report(terminal: Terminal, end: SyncEnd): number {
@@ -54,9 +54,9 @@ export function report(terminal: Terminal, end: SyncEnd): number {
     print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
   for (const path of foreign)
     warn(`${path} is of another version of this package, or damaged; it was left alone. ${FOREIGN_TODO}`);
-  for (const { run, path, reason } of refused.slice(0, MOST_NAMED)) warn(`Refused: ${path} of run ${run}: ${reason}`);
-  if (refused.length > MOST_NAMED)
-    warn(`Refused: ${counted(refused.length - MOST_NAMED, "further file")}; tags of the runs name them.`);
+  for (const { run, path, reason } of refused.slice(0, MAX_NAMED)) warn(`Refused: ${path} of run ${run}: ${reason}`);
+  if (refused.length > MAX_NAMED)
+    warn(`Refused: ${counted(refused.length - MAX_NAMED, "further file")}; tags of the runs name them.`);
   for (const line of [...waiting.flatMap((box) => held(box).setAside), ...waiting.flatMap((box) => held(box).denied)])
     warn(`${line.charAt(0).toUpperCase()}${line.slice(1)}`);
   if (isSome(sums)) {

@@ -87,15 +87,15 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   for (;;) {
     const waiting = together(outboxStates(folder));
     meter.waits(waiting);
-    const heir = new OutboxRecovery(folder, dispatcher, troubles, {
+    const recovery = new OutboxRecovery(folder, dispatcher, troubles, {
       ...work,
       retrySetAside,
       uploads: withFiles ? () => uploads : undefined,
     });
     retrySetAside = false;
-    heir.start();
+    recovery.start();
     while (
-      !heir.done &&
+      !recovery.done &&
       !stopped &&
       !late() &&
       !hopeless(forRuns, dispatcher) &&
@@ -104,8 +104,8 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
       progress.show(meter.part, meter.underWay);
       await pause(LOOK_MS);
     }
-    const isOver = !heir.done && hopeless(forRuns, dispatcher) !== undefined;
-    heir.stop();
+    const isOver = !recovery.done && hopeless(forRuns, dispatcher) !== undefined;
+    recovery.stop();
     if (stopped || late() || isOver) break;
     const noFiles: boolean = withFiles && hopeless(forFiles, uploads) !== undefined;
     withFiles &&= !noFiles;
@@ -144,7 +144,7 @@ class Troubles extends Diagnostics {
     this.#hint = `Waiting for it (Ctrl+C ends${timeoutMs === undefined && !watch ? ", --timeout limits it" : ""}).`;
   }
 
-  override warnLater(error: PulseError): void {
+  override warnAsync(error: PulseError): void {
     this.last = this.inFull(error);
     const { detail } = advised(error);
     if (this.#told.has(detail)) return;

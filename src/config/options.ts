@@ -176,12 +176,12 @@ export interface PulseConfig {
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
 /** The longest a timer can wait. */
-const LONGEST_MS = 2 ** 31 - 1;
+const MAX_MS = 2 ** 31 - 1;
 /** @internal A share of something. */
 export const SHARE: Check = ["a number from 0 to 1", (value) => typeof value === "number" && value >= 0 && value <= 1];
 const MILLISECONDS: Check = [
   "a number of milliseconds from 0 to 2147483647",
-  (value) => typeof value === "number" && value >= 0 && value <= LONGEST_MS,
+  (value) => typeof value === "number" && value >= 0 && value <= MAX_MS,
 ];
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -309,7 +309,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   workspace: TEXT,
   requestTimeoutMs: [
     "a number of milliseconds from 1 to 2147483647",
-    (value) => typeof value === "number" && value >= 1 && value <= LONGEST_MS,
+    (value) => typeof value === "number" && value >= 1 && value <= MAX_MS,
   ],
   durability: ['"exit", "outbox" or "memory"', (value) => value === "exit" || value === "outbox" || value === "memory"],
   artifacts: [
@@ -324,7 +324,7 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
   ],
   flushIntervalMs: [
     "a number of milliseconds from 10 to 2147483647",
-    (value) => typeof value === "number" && value >= 10 && value <= LONGEST_MS,
+    (value) => typeof value === "number" && value >= 10 && value <= MAX_MS,
   ],
   exitTimeoutMs: MILLISECONDS,
   maxPendingBytes: ["a number of bytes, 65536 or more", (value) => typeof value === "number" && value >= 65_536],

@@ -21,7 +21,7 @@ export interface ServerSettings {
 }
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
-const LONGEST_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
+const MAX_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
  * @internal Resolves the settings of a server.
@@ -50,7 +50,7 @@ export function serverSettings(pick: Picker): ServerSettings {
     headers: pick.secret("headers") ?? {},
     tls: tlsOf(pick),
     workspace: pick.maybe("workspace", "MLFLOW_WORKSPACE"),
-    requestTimeoutMs: Math.min(timeout ?? DEFAULT_REQUEST_TIMEOUT_MS, LONGEST_REQUEST_TIMEOUT_MS),
+    requestTimeoutMs: Math.min(timeout ?? DEFAULT_REQUEST_TIMEOUT_MS, MAX_REQUEST_TIMEOUT_MS),
     respectRetryAfter,
     env,
   };

@@ -70,10 +70,10 @@ export async function deleteRun(api: Calls, runId: string): Promise<void> {
 }
 
 /** Servers before MLflow 3 cut params after 500 characters; none cuts before that. */
-const LEAST_CUT = 250;
+const MIN_CUT = 250;
 
 function isStored(there: string, value: string): boolean {
-  return there === value || (there.length >= LEAST_CUT && value.startsWith(there));
+  return there === value || (there.length >= MIN_CUT && value.startsWith(there));
 }
 
 async function has(api: Calls, runId: string, { metrics, params, tags }: Items): Promise<boolean> {

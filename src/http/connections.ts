@@ -2,7 +2,7 @@ import type { Agent, ClientRequest, RequestOptions } from "node:http";
 import type { AgentOptions } from "node:https";
 import { messageOf, PulseError } from "../base/errors.js";
 import type { TlsOptions } from "../config/options.js";
-import type { Connecting } from "./connection-choice.js";
+import type { Connecting } from "./keep-alive-tuner.js";
 import { proxyAddress, proxyFor, uselessProxy } from "./proxy.js";
 import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
 

@@ -1,15 +1,15 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { PulseError } from "../base/errors.js";
 import type { ServerSettings } from "../config/server.js";
-import { type Connecting, ConnectionChoice } from "./connection-choice.js";
 import { Connections } from "./connections.js";
 import { Failure } from "./failure.js";
+import { type Connecting, KeepAliveTuner } from "./keep-alive-tuner.js";
 import { type Transfer, transfer } from "./transfer.js";
 import { unreachable } from "./unreachable.js";
 import { type HttpAnswer, read } from "./whole-answer.js";
 import { isCutOff, speaksNoTls, speaksTls } from "./wrong-scheme.js";
 
-const MOST_REDIRECTS = 3;
+const MAX_REDIRECTS = 3;
 /** A longer body has a connection of its own, in bytes: what that costs is little beside it. */
 const KEPT_UP_TO = 1024 * 1024;
 
@@ -38,7 +38,7 @@ export interface HttpTransfer extends Transfer, Pick<HttpRequest, "path" | "head
  * the server likes them.
  */
 export class HttpClient {
-  readonly choice: ConnectionChoice = new ConnectionChoice();
+  readonly choice: KeepAliveTuner = new KeepAliveTuner();
   readonly #base: URL;
   readonly #connections: Connections;
   readonly #proxy: URL | undefined;
@@ -64,7 +64,7 @@ export class HttpClient {
       );
       this.#answered = true;
       const next = redirectOf(answer, url);
-      if (next === undefined || redirects === MOST_REDIRECTS)
+      if (next === undefined || redirects === MAX_REDIRECTS)
         return this.#isServer(url) ? answer : { ...answer, redirectedTo: url.origin };
       // Without credentials there is nothing to be had there, and without the workspace runs would go into another one.
       if (!this.#isServer(next) && Object.keys(request.secretHeaders).length > 0) {
@@ -96,7 +96,7 @@ export class HttpClient {
       const response = await this.#begin(url, request, { method, headers }, how);
       this.#answered = true;
       const next = redirectOf({ status: response.statusCode ?? 0, headers: response.headers }, url);
-      if (next === undefined || redirects === MOST_REDIRECTS) return response;
+      if (next === undefined || redirects === MAX_REDIRECTS) return response;
       response.resume();
       if (!this.#isServer(next))
         throw new Failure("away", new PulseError("NO_MLFLOW", `${this.#shown} redirects to ${next.origin}.`));

@@ -13,13 +13,13 @@ import type { TrackingApi } from "./tracking-api.js";
 import type { HttpAnswer } from "./whole-answer.js";
 
 const ROOT = "/api/2.0/mlflow/";
-const MOST_SHOWN = 300;
+const MAX_SHOWN = 300;
 /** Kinds of further fields in answers that are remembered. */
-const MOST_ADDED = 100;
+const MAX_ADDED = 100;
 /** How long it is remembered that a server accepts the credentials. */
 const ACCEPTED_MS = 10_000;
 /** What is shorter may be a word of the message. */
-const SHORTEST_SECRET = 4;
+const MIN_SECRET = 4;
 /** What a server says of itself. */
 export interface ServerFacts {
   /** MLflow's version, such as `3.17.2`. */
@@ -174,7 +174,7 @@ export class MlflowApi implements TrackingApi {
           answer,
         );
       const added = addedFields(call, json);
-      if (added !== undefined && this.#added.size < MOST_ADDED) this.#added.add(added);
+      if (added !== undefined && this.#added.size < MAX_ADDED) this.#added.add(added);
       const foreign = foreignFields(call, json);
       // That one request has been carried out, perhaps before this answer, says nothing of the next one with an answer
       // like it.
@@ -264,7 +264,7 @@ export class MlflowApi implements TrackingApi {
     const given = headers["retry-after"];
     if (given === undefined || !this.#settings.respectRetryAfter) return undefined;
     const ms = /^\d+$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - systemClock.now();
-    return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS) : undefined;
+    return Number.isFinite(ms) ? Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS) : undefined;
   }
 
   async #authorization(until: number): Promise<string | undefined> {
@@ -289,7 +289,7 @@ export class MlflowApi implements TrackingApi {
   }
 
   #secret(scheme: string, value: string, ...others: string[]): string {
-    for (const each of [value, ...others]) if (each.length >= SHORTEST_SECRET) this.#secrets.add(each);
+    for (const each of [value, ...others]) if (each.length >= MIN_SECRET) this.#secrets.add(each);
     return `${scheme} ${value}`;
   }
 
@@ -301,7 +301,7 @@ export class MlflowApi implements TrackingApi {
     const [line = ""] = message.split("\n");
     let clean = shownText(line);
     for (const secret of this.#secrets) clean = clean.replaceAll(secret, REDACTED);
-    return clean.length > MOST_SHOWN ? `${clean.slice(0, MOST_SHOWN)}...` : clean;
+    return clean.length > MAX_SHOWN ? `${clean.slice(0, MAX_SHOWN)}...` : clean;
   }
 
   async #ask(): Promise<ServerFacts> {
@@ -330,7 +330,7 @@ const SMALL_BODY = 1_024;
 const WANTS_TLS = /plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL/i;
 
 /** Longer waits than this are a mistake of somebody's, or a maintenance window that may end early. */
-const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
+const MAX_RETRY_AFTER_MS = 5 * 60_000;
 
 /** The words of an HTML page or a text. */
 function plain(body: string): string {

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 
 /** No answer we ask for is larger; what is, is none of MLflow's. */
-const LARGEST_ANSWER = 16 * 1024 * 1024;
-const LARGEST_ERROR = 64 * 1024;
+const MAX_ANSWER = 16 * 1024 * 1024;
+const MAX_ERROR = 64 * 1024;
 
 /** What came back. */
 export interface HttpAnswer {
@@ -29,9 +29,9 @@ export function read(response: IncomingMessage, done: (error: unknown, text: str
   response.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
     if (over) return;
-    if (bytes <= (failed ? LARGEST_ERROR : LARGEST_ANSWER)) chunks.push(chunk);
+    if (bytes <= (failed ? MAX_ERROR : MAX_ANSWER)) chunks.push(chunk);
     else {
-      finish(failed ? undefined : new Error(`its answer is larger than ${LARGEST_ANSWER} bytes`));
+      finish(failed ? undefined : new Error(`its answer is larger than ${MAX_ANSWER} bytes`));
       response.destroy();
     }
   });

@@ -18,7 +18,7 @@ export { misspelt, strayFiles, strayRuns } from "../config/strays.js";
 // Outboxes, and the delivery of what is in them
 export { Dispatcher } from "../recorder/dispatch/dispatcher.js";
 export {
-  adopt,
+  tryClaim,
   closeOutbox,
   fileFacts,
   OutboxFolder,

@@ -49,7 +49,7 @@ export function guardAtExit(recorder: Recorder): void {
       // Node itself may set it in a listener before this one.
       const end = endAt(Number(process.exitCode ?? code));
       askWorkers(ENDS.indexOf(end) + 1);
-      for (const each of recorders) each.drainSync(end);
+      for (const each of recorders) each.flushSync(end);
       awaitWorkers();
       sayLeft();
     };
@@ -61,7 +61,7 @@ export function guardAtExit(recorder: Recorder): void {
     joinTestRunner();
     for (const signal of SIGNALS) listen(signal);
     survived.add(() => {
-      for (const each of recorders) each.forgetDeath?.();
+      for (const each of recorders) each.forgetExitStatus?.();
     });
     return true;
   });
@@ -131,7 +131,7 @@ function joinTestRunner(): void {
 /** This is a worker whose process exits: writes everything, and nothing more from then on. */
 function leave(how: number): void {
   for (const each of recorders) {
-    each.drainSync(ENDS[how - 1] ?? PARTIAL);
+    each.flushSync(ENDS[how - 1] ?? PARTIAL);
     each.seal?.();
   }
 }
@@ -164,7 +164,7 @@ async function finish(recorder: Recorder): Promise<void> {
   finishing.delete(recorder);
   if (recorder.settled) return;
   gaveUp.set(recorder, recorder.stats.delivered);
-  recorder.giveUp();
+  recorder.spillAndNotify();
 }
 
 /** Lets a closed recorder go. */
@@ -234,7 +234,7 @@ async function die(signal: NodeJS.Signals): Promise<void> {
   try {
     await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
     askWorkers(ENDS.indexOf(KILLED) + 1);
-    for (const each of recorders) each.drainSync(KILLED);
+    for (const each of recorders) each.flushSync(KILLED);
     awaitWorkers();
     sayAll();
   } finally {

@@ -14,7 +14,7 @@ const STEP_ITEMS = 500;
 /** A call that hands over more than one batch stops after this long, in milliseconds. */
 const MAX_CALL_MS = 2;
 /** Runs looked at for something to drop, at once. */
-const MOST_VISITS = 2_000;
+const MAX_VISITS = 2_000;
 /** When there was nothing left to drop, memory has to grow by this share of its bound before one looks again. */
 const LOOK_AGAIN = 0.1;
 
@@ -34,7 +34,7 @@ export class MemoryBound {
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #account: Accounting;
   readonly #queue: MemoryLog;
-  readonly #keeper: OutboxWriter;
+  readonly #writer: OutboxWriter;
   #relieving = false;
   /** How far what could be dropped has been looked through, what for, and how many bytes that has freed. */
   #walk: Iterator<RunBuffer> | undefined;
@@ -47,13 +47,13 @@ export class MemoryBound {
     options: MemoryBoundOptions,
     dispatcher: Dispatcher<RunChange>,
     account: Accounting,
-    keeper: OutboxWriter,
+    writer: OutboxWriter,
   ) {
     this.#options = options;
     this.#dispatcher = dispatcher;
     this.#account = account;
-    this.#keeper = keeper;
-    this.#queue = keeper.queue;
+    this.#writer = writer;
+    this.#queue = writer.queue;
   }
 
   /**
@@ -82,7 +82,7 @@ export class MemoryBound {
       while (this.#queue.ready) {
         if (performance.now() > until) return false;
         const refuses = this.#dispatcher.refusingFor > 0;
-        if ((refuses || !this.#writeBatch()) && !this.#keeper.keepSome(STEP_ITEMS)) return true; // nothing takes it now
+        if ((refuses || !this.#writeBatch()) && !this.#writer.keepSome(STEP_ITEMS)) return true; // nothing takes it now
       }
       return true;
     } finally {
@@ -101,7 +101,7 @@ export class MemoryBound {
     // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to
     // twice of it.
     const { maxPendingBytes, exitTimeoutMs } = this.#options;
-    if (!this.#writeBatch() && !this.#keeper.keepSome(STEP_ITEMS)) {
+    if (!this.#writeBatch() && !this.#writer.keepSome(STEP_ITEMS)) {
       if (this.#dispatcher.refusingFor > exitTimeoutMs || this.#account.bytes > 2 * maxPendingBytes) this.#drop();
     }
   }
@@ -118,7 +118,7 @@ export class MemoryBound {
     if (this.#account.bytes < this.#nothingToDropAt) return;
     let dropped = 0;
     let before = this.#account.bytes;
-    for (let visits = 0; dropped < STEP_ITEMS && visits < MOST_VISITS; visits++) {
+    for (let visits = 0; dropped < STEP_ITEMS && visits < MAX_VISITS; visits++) {
       this.#walk ??= this.#candidates();
       const { value: log, done } = this.#walk.next();
       if (!done) {
@@ -130,7 +130,7 @@ export class MemoryBound {
       if (this.#endWalk()) break;
     }
     this.#freed += before - this.#account.bytes;
-    if (dropped > 0) diagnostics.warnLater(this.#error(), this.#dropping);
+    if (dropped > 0) diagnostics.warnAsync(this.#error(), this.#dropping);
   }
 
   /**
@@ -168,13 +168,13 @@ export class MemoryBound {
 
   *#candidates(): Generator<RunBuffer> {
     yield* this.#queue.waiting();
-    yield* this.#keeper.fresh;
+    yield* this.#writer.fresh;
   }
 
   /** Gives everything up that is in memory: it can be stored nowhere. */
   dropAll(reason: PulseError | undefined): void {
     const { store, diagnostics } = this.#options;
-    const lost = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])];
+    const lost = [...new Set([...this.#queue.all(), ...this.#writer.fresh])];
     const count = lost.reduce((sum, log) => sum + log.recorded - log.settled, 0);
     if (count === 0) return;
     const runs = lost.filter((log) => log.recorded > log.settled).length;
@@ -184,6 +184,6 @@ export class MemoryBound {
     this.#account.dropped(count, error);
     this.#account.released(this.#account.bytes);
     this.#queue.clear();
-    diagnostics.warnLater(error);
+    diagnostics.warnAsync(error);
   }
 }

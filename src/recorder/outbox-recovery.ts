@@ -7,7 +7,7 @@ import { isDamaged } from "../stores/sql/driver.js";
 import type { Account } from "./changes/accounting.js";
 import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { Outbox } from "./outbox/outbox.js";
-import { adopt, closeOutbox, isDenied, type OutboxFolder } from "./outbox/outbox-folder.js";
+import { closeOutbox, isDenied, type OutboxFolder, tryClaim } from "./outbox/outbox-folder.js";
 import { OutboxLog } from "./outbox/outbox-log.js";
 import { KeptUploads, type KeptUploadsListener } from "./uploads/kept-uploads.js";
 import type { Upload } from "./uploads/upload-target.js";
@@ -21,7 +21,7 @@ const { clearTimeout } = timers;
 const FIRST_LOOK_MS = 500;
 /** When one looks again: who lived then may have died since. Soon at first, later once a minute. */
 const LATER = 4;
-const LONGEST_LOOK_MS = 60_000;
+const MAX_LOOK_MS = 60_000;
 
 const ignore = (): void => undefined;
 
@@ -68,12 +68,12 @@ export class OutboxRecovery {
   /** Begins in a while, and looks again from time to time; `own` is not looked at. */
   watch(own: () => string | undefined, afterMs: number = FIRST_LOOK_MS): void {
     this.#timer = later(() => {
-      this.watch(own, Math.min(LONGEST_LOOK_MS, afterMs * LATER));
+      this.watch(own, Math.min(MAX_LOOK_MS, afterMs * LATER));
       try {
         this.start(own());
       } catch (error) {
         // There is no driver to read them with
-        if (error instanceof PulseError) this.#diagnostics.warnLater(error, "outboxes");
+        if (error instanceof PulseError) this.#diagnostics.warnAsync(error, "outboxes");
         // A folder that cannot be looked at has nothing for us now.
       }
     }, afterMs).unref();
@@ -102,7 +102,7 @@ export class OutboxRecovery {
 
   #next(): void {
     for (let path = this.#paths?.shift(); path !== undefined; path = this.#paths?.shift()) {
-      const outbox = adopt(path);
+      const outbox = tryClaim(path);
       if (outbox === "held") this.held.push(path);
       else if (outbox === "foreign") this.#leave(path);
       else if (this.#begin(outbox)) return;
@@ -172,12 +172,12 @@ export class OutboxRecovery {
     const why = isDenied(path)
       ? "may not be read by this user"
       : "was written by another version of this package, or is damaged";
-    this.#diagnostics.warnLater(new PulseError("OUTBOX_LEFT", `${path} ${why}; it was left untouched.`), path);
+    this.#diagnostics.warnAsync(new PulseError("OUTBOX_LEFT", `${path} ${why}; it was left untouched.`), path);
   }
 
   #warn({ path }: Outbox, error: unknown): void {
     const detail = `What became of the runs kept in ${path} cannot be written down: ${messageOf(error)}. They are delivered all the same, and may be sent again.`;
-    this.#diagnostics.warnLater(new PulseError("OUTBOX_FAILED", detail, error), path);
+    this.#diagnostics.warnAsync(new PulseError("OUTBOX_FAILED", detail, error), path);
   }
 
   /** Goes on with the next outbox when nothing of this one can be delivered any more. */

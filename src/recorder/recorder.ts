@@ -7,18 +7,19 @@ import { messageOf, PulseError } from "../base/errors.js";
 import { demandStack } from "../base/stack-room.js";
 import type { Durability } from "../config/options.js";
 import type { ReadyStore, RunChange, RunStart } from "../contracts/tracking-store.js";
-import type { DeferredRuns, Holder } from "./buffer/deferred-runs.js";
+import type { Deferral, DeferredRuns } from "./buffer/deferred-runs.js";
 import type { MemoryLog } from "./buffer/memory-log.js";
 import { RunBuffer } from "./buffer/run-buffer.js";
 import type { Unfinished, UnfinishedEnd } from "./buffer/unfinished.js";
 import { Accounting } from "./changes/accounting.js";
 import type { ItemKind } from "./changes/item-kinds.js";
+import { DeliveryWait } from "./delivery-wait.js";
 import { Dispatcher, MAX_TIMER_MS } from "./dispatch/dispatcher.js";
 import { LateRecords } from "./late-records.js";
 import { MemoryBound } from "./memory-bound.js";
 import type { OutboxFolder } from "./outbox/outbox-folder.js";
 import { type OutboxLimits, removeExpired } from "./outbox/outbox-limits.js";
-import { MOST_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
+import { MAX_AT_ONCE, OutboxWriter } from "./outbox/outbox-writer.js";
 import { OutboxRecovery } from "./outbox-recovery.js";
 import { inMemory } from "./staging/upload-source.js";
 import { opensRun } from "./stop-signal.js";
@@ -39,7 +40,7 @@ const HAND_OVER_ITEMS = 2_048;
 const AGAIN_ITEMS = 256;
 
 /** Runs whose handles find what they have in common; of older ones it is read back from the store. */
-const MOST_SHARED_RUNS = 1_000;
+const MAX_SHARED_RUNS = 1_000;
 
 /** Words of the stack that writing a batch takes at most. */
 const HAND_OVER_STACK = 8_000;
@@ -95,21 +96,22 @@ export class Recorder {
   readonly stats: Readonly<Diagnostics["stats"]>;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #queue: MemoryLog;
-  readonly #keeper: OutboxWriter;
+  readonly #writer: OutboxWriter;
   readonly #bound: MemoryBound;
   /** Made for the first file, of this tracker or of a dead one. */
   #uploads: Uploads | undefined;
   readonly #late: LateRecords;
   readonly #ofRuns = new Map<string, WeakRef<object>>();
   readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
+  readonly #wait: DeliveryWait;
   /** Who holds runs back that are not over. */
-  readonly held: Set<Holder> = new Set();
+  readonly held: Set<Deferral> = new Set();
   /**
    * Files are read when they are logged, as far as they are not large: where nothing is on disk that they could be
    * linked to.
    */
   readsFiles = false;
-  #heir: OutboxRecovery | undefined;
+  #recovery: OutboxRecovery | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
   /** How many items were recorded since something was last taken. */
@@ -134,7 +136,7 @@ export class Recorder {
       turn: () => this.#late.settle(),
       onAway: () => this.#uploads?.doubt(),
     });
-    this.#keeper = new OutboxWriter({
+    this.#writer = new OutboxWriter({
       folder: outboxes,
       remote: !this.writesSync,
       maxBytes: maxOutboxBytes,
@@ -145,8 +147,13 @@ export class Recorder {
       account: this.accounting,
       dispatcher: this.#dispatcher,
     });
-    this.#queue = this.#keeper.queue;
-    this.#bound = new MemoryBound(options, this.#dispatcher, this.accounting, this.#keeper);
+    this.#queue = this.#writer.queue;
+    this.#bound = new MemoryBound(options, this.#dispatcher, this.accounting, this.#writer);
+    this.#wait = new DeliveryWait({
+      ...{ store, diagnostics, exitTimeoutMs: options.exitTimeoutMs },
+      ...{ late: this.#late, activities: this.#activities, account: this.accounting },
+      ...{ dispatcher: this.#dispatcher, writer: this.#writer, uploads: () => this.#uploads },
+    });
   }
 
   /** Makes the log of a new run. `held` has a say in whether it is recorded at all. */
@@ -169,7 +176,7 @@ export class Recorder {
     this.accounting.recorded(kind, bytes, items);
     log.count(items);
     if (this.#ended === "closed" || (this.#ended && !log.kept && !log.queued)) {
-      this.#tooLate(log, bytes, items);
+      this.#recordedAfterEnd(log, bytes, items);
       return;
     }
     try {
@@ -177,14 +184,14 @@ export class Recorder {
     } catch (error) {
       // The user's call must not fail of it; the next one tries again, for the item is in its log already.
       const detail = `Something recorded could not be handed on: ${messageOf(error)}.`;
-      this.#options.diagnostics.warnLater(new PulseError("INTERNAL", detail, error));
+      this.#options.diagnostics.warnAsync(new PulseError("INTERNAL", detail, error));
     }
   }
 
   #goesOn(log: RunBuffer, kind: ItemKind, items: number): void {
     if (log.kept) this.#addedToKept(log);
     else if (!log.queued) {
-      const { usable } = this.#keeper.own;
+      const { usable } = this.#writer.own;
       log.enqueue(usable ? performance.now() : undefined);
       this.#queue.push(log);
       this.#dispatcher.schedule();
@@ -213,7 +220,7 @@ export class Recorder {
     this.#ofRuns.delete(runId);
     this.#ofRuns.set(runId, new WeakRef(made));
     const [oldest] = this.#ofRuns.keys();
-    if (this.#ofRuns.size > MOST_SHARED_RUNS) this.#ofRuns.delete(oldest as string);
+    if (this.#ofRuns.size > MAX_SHARED_RUNS) this.#ofRuns.delete(oldest as string);
     return made;
   }
 
@@ -227,14 +234,8 @@ export class Recorder {
    * Brings a run's files to where it keeps them; false when that was not done within the time.
    * @throws PulseError why one of them never will be there.
    */
-  async flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
-    const end = performance.now() + timeoutMs;
-    const waits = (): boolean => this.#activities.anyOf(log) || this.#uploads?.waitsFor(log) === true;
-    for (this.push(); waits() && performance.now() < end; this.push())
-      await this.#dispatcher.nextSettled(end - performance.now());
-    const lost = this.#uploads?.lost.get(log);
-    if (lost) throw lost;
-    return !waits();
+  flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
+    return this.#wait.flushFiles(log, timeoutMs);
   }
 
   /** What the store has of one of a run's tags, once the run is created; undefined where it has none, or cannot say. */
@@ -278,7 +279,7 @@ export class Recorder {
       return; // deep in a recursion: a later call does it
     }
     sayBusy();
-    this.#keeper.keepFresh();
+    this.#writer.keepFresh();
     const all = this.#bound.handOver();
     this.#takes = this.#queue.takes;
     this.#untaken = all ? 0 : HAND_OVER_ITEMS - AGAIN_ITEMS;
@@ -286,7 +287,7 @@ export class Recorder {
   }
 
   ending(log: RunBuffer): void {
-    this.#keeper.open.delete(log);
+    this.#writer.open.delete(log);
   }
 
   /** Whether the store has a place for files. */
@@ -344,8 +345,8 @@ export class Recorder {
       ...{ diagnostics, clock, maxPendingBytes, maxArtifactBytes },
       target: new UploadTarget(store, openRepository),
       account: this.accounting.files,
-      own: this.#keeper.own,
-      follow: (log) => this.#keeper.follow(log),
+      own: this.#writer.own,
+      follow: (log) => this.#writer.follow(log),
       onSettled: () => this.#dispatcher.notifySettled(),
     });
     return this.#uploads;
@@ -355,88 +356,8 @@ export class Recorder {
    * Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last
    * accepted something.
    */
-  async flush(timeoutMs?: number): Promise<boolean> {
-    this.#late.settle();
-    this.#keeper.keepFresh();
-    if (this.#activities.any) {
-      const begun = performance.now();
-      if (!(await this.#finished(timeoutMs))) return false;
-      if (timeoutMs !== undefined) timeoutMs -= performance.now() - begun;
-    }
-    let kept = this.#keeper.own.lastSeq;
-    const targets = [...new Set([...this.#queue.all(), ...this.#keeper.fresh])].map((log): [RunBuffer, number] => [
-      log,
-      log.recorded,
-    ]);
-    const files = this.#uploads?.mark() ?? [];
-    const started = performance.now(); // not the time of day, which may be set back
-    this.#dispatcher.wake();
-    this.#uploads?.dispatcher.wake();
-    for (;;) {
-      if (targets.length > 0) kept = this.#keeper.own.lastSeq; // what is waited for may be written down meanwhile
-      const { denied } = this.#dispatcher;
-      let waits = false; // for a permission: nobody waits for that
-      for (let last = targets.at(-1); last; last = targets.at(-1)) {
-        const isDenied = last[0].settled < last[1] && this.#queue.isDenied(last[0]);
-        if (last[0].settled < last[1] && !isDenied) break;
-        waits ||= isDenied;
-        targets.pop();
-      }
-      const uploads = this.#uploads?.waits(files) ?? "no";
-      if (targets.length === 0 && uploads !== "yes" && !this.#keeper.own.waitsUpTo(kept))
-        return !waits && !denied.any && uploads === "no";
-      const now = performance.now();
-      const accepted = Math.max(
-        started,
-        this.#dispatcher.lastAccepted,
-        this.#uploads?.dispatcher.lastAccepted ?? started,
-      );
-      const left = Math.min(
-        accepted + this.exitTimeoutMs - now,
-        timeoutMs === undefined ? Number.POSITIVE_INFINITY : started + timeoutMs - now,
-      );
-      if (left <= 0) {
-        if (now - accepted >= this.exitTimeoutMs) this.#saySlow(now - accepted);
-        return false;
-      }
-      await this.#dispatcher.nextSettled(left);
-    }
-  }
-
-  /** Says that flush() gave up on a store that does not answer; of one that refuses it is said already why. */
-  #saySlow(ms: number): void {
-    const all = [this.#dispatcher, this.#uploads?.dispatcher];
-    if (
-      this.exitTimeoutMs === 0 ||
-      all.some((each) => (each?.refusingFor ?? 0) > 0) ||
-      !all.some((each) => each?.unanswered)
-    )
-      return;
-    const detail = `flush() gave up: ${this.store.uri} has taken nothing for ${Math.round(ms)} ms (exitTimeoutMs), and ${this.accounting.pending} changes wait.`;
-    this.#options.diagnostics.warnLater(new PulseError("STORE_UNAVAILABLE", detail), "flush");
-  }
-
-  /** Waits for what is under way, while it goes on. */
-  async #finished(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
-    const some = this.#activities.mark();
-    const started = performance.now();
-    this.push();
-    while (this.#activities.waits(some)) {
-      const last = Math.max(started, this.#activities.lastProgress, this.#dispatcher.lastAccepted);
-      const left = Math.min(started + timeoutMs, last + this.exitTimeoutMs) - performance.now();
-      if (left <= 0) {
-        for (const source of this.#activities.sources(some))
-          this.#saySilent(source, Math.round(performance.now() - last));
-        return false;
-      }
-      await this.#dispatcher.nextSettled(left);
-    }
-    return true;
-  }
-
-  #saySilent(source: string, ms: number): void {
-    const detail = `flush() gave up: ${source} has not ended, and nothing came for ${ms} ms.`;
-    this.#options.diagnostics.warnLater(new PulseError("ARTIFACT_UNREADABLE", detail), source);
+  flush(timeoutMs?: number): Promise<boolean> {
+    return this.#wait.flush(timeoutMs);
   }
 
   /** Begins delivery at once, without waiting for it. */
@@ -450,20 +371,20 @@ export class Recorder {
    * become of it. Gives how to end the wait.
    */
   hold(log: RunBuffer, late: (error: PulseError) => void): () => void {
-    this.#keeper.follow(log);
+    this.#writer.follow(log);
     const timer = later(() => late(this.#lateness(log)), this.#ended ? 0 : this.#options.patienceMs);
     return () => clearTimeout(timer);
   }
 
   #lateness(log: RunBuffer): PulseError {
     const detail = `${this.store.uri} has not created the run within ${this.#options.patienceMs} ms`;
-    if (this.isKept(log)) return new PulseError("KEPT_FOR_LATER", `${detail}; it is kept in ${this.#keeper.own.path}.`);
+    if (this.isKept(log)) return new PulseError("KEPT_FOR_LATER", `${detail}; it is kept in ${this.#writer.own.path}.`);
     return new PulseError("STORE_UNAVAILABLE", `${detail}; it is kept in memory until this process ends.`);
   }
 
   /** Whether a run is on disk, where the next program finds it. */
   isKept(log: RunBuffer | undefined): boolean {
-    return log?.kept === true && this.#keeper.own.safe;
+    return log?.kept === true && this.#writer.own.safe;
   }
 
   /** Writes everything down, if that can be done; true when this run is on disk. */
@@ -473,14 +394,14 @@ export class Recorder {
   }
 
   /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
-  drainSync(end: UnfinishedEnd): void {
+  flushSync(end: UnfinishedEnd): void {
     if (this.#ended === "exited") return;
-    this.#keeper.own.source?.outbox.abandon(); // who began it is interrupted
+    this.#writer.own.source?.outbox.abandon(); // who began it is interrupted
     this.#late.settle();
     this.endOpenRuns(end);
     this.#writeAll();
     this.#ended = "exited";
-    this.#heir?.stop();
+    this.#recovery?.stop();
     this.#closeAtExit();
   }
 
@@ -489,8 +410,8 @@ export class Recorder {
    * locks, stays.
    */
   #closeAtExit(): void {
-    if (isMain()) this.#keeper.own.rest();
-    else this.#keeper.own.close();
+    if (isMain()) this.#writer.own.rest();
+    else this.#writer.own.close();
   }
 
   /** Takes nothing more: this thread is about to be torn down. */
@@ -513,9 +434,9 @@ export class Recorder {
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
     this.#late.settle();
-    this.#keeper.own.lastChance();
+    this.#writer.own.lastChance();
     this.#keepAll();
-    this.#keeper.noteDeath(status);
+    this.#writer.recordExitStatus(status);
   }
 
   /** Ends the runs that are still open. */
@@ -531,8 +452,8 @@ export class Recorder {
   }
 
   /** The process was asked to stop, and has gone on. */
-  forgetDeath(): void {
-    if (!this.#ended) this.#keeper.noteDeath(undefined);
+  forgetExitStatus(): void {
+    if (!this.#ended) this.#writer.recordExitStatus(undefined);
   }
 
   get hasOpenRuns(): boolean {
@@ -549,9 +470,9 @@ export class Recorder {
     this.#writeAll();
     this.#uploads?.stop();
     this.#ended = "closed";
-    this.#heir?.stop();
+    this.#recovery?.stop();
     clearTimeout(this.#keepTimer);
-    this.#keeper.own.close();
+    this.#writer.own.close();
     const most = timeoutMs === undefined ? this.patienceMs : Math.max(0, timeoutMs - (performance.now() - began));
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
@@ -577,24 +498,26 @@ export class Recorder {
   }
 
   /** Writes down what the store has not taken and tells those who wait for it: nobody will wait any longer. */
-  giveUp(): void {
+  spillAndNotify(): void {
     if (this.#ended || this.idle) return;
-    this.#keeper.own.lastChance();
-    if (this.#keepAll() && this.#keeper.own.safe) this.#keeper.tellKept();
+    this.#writer.own.lastChance();
+    if (this.#keepAll() && this.#writer.own.safe) this.#writer.notifyKept();
     const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
   }
 
   #begin(): void {
-    if (!this.#keeper.own.usable) return;
+    if (!this.#writer.own.usable) return;
     const { durability, flushIntervalMs, outboxes } = this.#options;
     // Looked at twice an interval, so that nothing is older than one when it is written down.
     if (durability !== "memory") this.#keepTimer = later(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
-    if (this.#heir !== undefined || outboxes === undefined) return;
+    if (this.#recovery !== undefined || outboxes === undefined) return;
     const { diagnostics, clock, outboxLimits } = this.#options;
-    const { own } = this.#keeper;
-    this.#heir = new OutboxRecovery(outboxes, this.#dispatcher, diagnostics, { uploads: () => this.#files.dispatcher });
-    this.#heir.watch(() => {
+    const { own } = this.#writer;
+    this.#recovery = new OutboxRecovery(outboxes, this.#dispatcher, diagnostics, {
+      uploads: () => this.#files.dispatcher,
+    });
+    this.#recovery.watch(() => {
       own.bytesOfOthers = removeExpired(outboxes.root, own.path, clock.now(), outboxLimits, diagnostics);
       return own.path;
     });
@@ -607,13 +530,13 @@ export class Recorder {
     this.#lookedAt = clock.now();
     if (this.#ended) return;
     this.#late.settle();
-    this.#keeper.keepFresh();
+    this.#writer.keepFresh();
     this.#uploads?.keep();
-    void this.#keeper.own.safe; // a file that was removed is written anew
+    void this.#writer.own.safe; // a file that was removed is written anew
     // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
     if (!this.writesSync || this.#dispatcher.refusingFor > 0) {
-      const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, MOST_AT_ONCE);
-      if (this.#keeper.keepQueued(overdue) && overdue.length === MOST_AT_ONCE) {
+      const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, MAX_AT_ONCE);
+      if (this.#writer.keepQueued(overdue) && overdue.length === MAX_AT_ONCE) {
         this.#keepTimer = later(() => this.#keepOverdue(), 0).unref();
         return;
       }
@@ -622,7 +545,7 @@ export class Recorder {
   }
 
   #addedToKept(log: RunBuffer): void {
-    this.#keeper.added(log);
+    this.#writer.added(log);
     if (this.#ended === "exited") {
       this.#writeAll();
       this.#closeAtExit();
@@ -631,7 +554,7 @@ export class Recorder {
 
   /** With durability "outbox": everything of this turn is on disk at its end. */
   #keepAtEndOfTurn(): void {
-    if (this.#keepScheduled || this.#ended || !this.#keeper.own.usable) return;
+    if (this.#keepScheduled || this.#ended || !this.#writer.own.usable) return;
     this.#keepScheduled = true;
     soon(() => {
       this.#keepScheduled = false;
@@ -659,9 +582,9 @@ export class Recorder {
    */
   #keepAll(): boolean {
     this.writeSync();
-    const queued = this.#keeper.keepQueued(this.#queue.all().filter((log) => !log.kept));
+    const queued = this.#writer.keepQueued(this.#queue.all().filter((log) => !log.kept));
     const files = this.#uploads?.keep() ?? true;
-    return this.#keeper.keepFresh() && queued && files;
+    return this.#writer.keepFresh() && queued && files;
   }
 
   /**
@@ -669,12 +592,12 @@ export class Recorder {
    */
   #openLogs(): RunBuffer[] {
     const unheard = this.#queue.all().filter((log) => !log.ended && log.ids === undefined);
-    return [...new Set([...this.#keeper.open, ...unheard, ...this.#keeper.openLogs])];
+    return [...new Set([...this.#writer.open, ...unheard, ...this.#writer.openLogs])];
   }
 
   #writeAll(): void {
     if (this.idle) return;
-    this.#keeper.own.lastChance();
+    this.#writer.own.lastChance();
     this.#activities.end(); // what becomes of those belongs to their runs
     this.#writeChanges();
     this.#uploads?.writeAll(); // behind the runs they belong to
@@ -684,13 +607,13 @@ export class Recorder {
     this.#queue.recall();
     let written: boolean | PulseError = true;
     if (this.writesSync) while (written === true) written = this.#dispatcher.writeSync(this.exitTimeoutMs);
-    this.#keeper.keepQueued(this.#queue.all());
+    this.#writer.keepQueued(this.#queue.all());
     if (this.#settledChanges) return;
-    if (!this.#keeper.keepFresh() || this.#queue.all().length > 0)
+    if (!this.#writer.keepFresh() || this.#queue.all().length > 0)
       this.#bound.dropAll(typeof written === "boolean" ? undefined : written);
     if (this.#settledChanges) return;
-    if (this.#keeper.own.safe) this.#keeper.sayKept();
-    else this.#keeper.loseKept();
+    if (this.#writer.own.safe) this.#writer.sayKept();
+    else this.#writer.loseKept();
   }
 
   /** Whether nothing waits but files. */
@@ -702,7 +625,7 @@ export class Recorder {
    * Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it
    * is not.
    */
-  #tooLate(log: RunBuffer, bytes: number, items: number): void {
+  #recordedAfterEnd(log: RunBuffer, bytes: number, items: number): void {
     if (this.#ended === "exited") {
       log.enqueue();
       this.#queue.push(log);

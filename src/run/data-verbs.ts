@@ -84,7 +84,7 @@ export abstract class DataVerbs {
    */
   logArtifact(localPath: string, artifactPath?: string, options: ArtifactOptions = {}): void {
     if (this.log === undefined) return;
-    this.#guard("logArtifact", localPath, () => {
+    this.#callUser("logArtifact", localPath, () => {
       const path = resolve(localText("logArtifact", "a file", localPath));
       const name = path.split(/[\\/]/).at(-1) ?? "";
       this.#file(path, joined(artifactPath, name), this.#options("logArtifact", options, ["copy"]).copy);
@@ -102,7 +102,7 @@ export abstract class DataVerbs {
    */
   logArtifacts(localDir: string, artifactPath?: string, options: FolderOptions & ArtifactOptions = {}): void {
     if (this.log === undefined) return;
-    this.#guard("logArtifacts", localDir, () => {
+    this.#callUser("logArtifacts", localDir, () => {
       const root = resolve(localText("logArtifacts", "a folder", localDir));
       const { copy, ...which } = this.#options("logArtifacts", options, [
         "include",
@@ -112,7 +112,7 @@ export abstract class DataVerbs {
       ]);
       const { files, skipped } = filesIn(root, which);
       for (const file of files)
-        this.#guard("logArtifacts", file, () => this.#file(resolve(root, file), joined(artifactPath, file), copy));
+        this.#callUser("logArtifacts", file, () => this.#file(resolve(root, file), joined(artifactPath, file), copy));
       const left = leftOut(which, files, skipped);
       if (left !== undefined) this.#warn("ARTIFACT_REFUSED", `logArtifacts, ${root}: ${left}`, localDir);
     });
@@ -125,7 +125,7 @@ export abstract class DataVerbs {
    */
   logText(text: string, artifactFile: string): void {
     if (this.log === undefined) return;
-    this.#guard("logText", artifactFile, () => {
+    this.#callUser("logText", artifactFile, () => {
       if (typeof text !== "string")
         throw new PulseError("INVALID_VALUE", `logText needs a text, got ${shownValue(text)}.`);
       const path = this.#pathOf(artifactFile);
@@ -143,7 +143,7 @@ export abstract class DataVerbs {
    */
   logDict(value: object, artifactFile: string): void {
     if (this.log === undefined) return;
-    this.#guard("logDict", artifactFile, () => {
+    this.#callUser("logDict", artifactFile, () => {
       const path = this.#pathOf(artifactFile);
       if (typeof value !== "object" || value === null || types.isPromise(value))
         throw new PulseError("INVALID_VALUE", `logDict needs an object, got ${shownValue(value)}.`);
@@ -161,7 +161,7 @@ export abstract class DataVerbs {
    */
   logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void {
     if (this.log === undefined) return;
-    this.#guard("logBytes", artifactFile, () => {
+    this.#callUser("logBytes", artifactFile, () => {
       const path = this.#pathOf(artifactFile);
       const copied = copyOf(bytes);
       if (copied !== undefined) this.#upload(path, copied);
@@ -183,7 +183,7 @@ export abstract class DataVerbs {
       return;
     }
     let read: Promise<void> | undefined;
-    this.#guard("logStream", artifactFile, () => {
+    this.#callUser("logStream", artifactFile, () => {
       const path = this.#pathOf(artifactFile);
       if (!isStream(stream))
         throw new PulseError("INVALID_VALUE", `logStream needs a stream, got ${shownValue(stream)}.`);
@@ -203,7 +203,7 @@ export abstract class DataVerbs {
   logTable(rows: TableRows, artifactFile: string): void {
     const { log } = this;
     if (log === undefined) return;
-    this.#guard("logTable", artifactFile, () => {
+    this.#callUser("logTable", artifactFile, () => {
       const path = checkTablePath(this.#pathOf(artifactFile));
       const { recorder } = this.place.host;
       // Another handle of the run may have logged into its tables.
@@ -238,7 +238,7 @@ export abstract class DataVerbs {
   logImage(image: ImageSource, options: { readonly key: string } & MetricOptions): void;
   logImage(image: ImageSource, target: string | ({ readonly key: string } & MetricOptions)): void {
     if (this.log === undefined) return;
-    this.#guard("logImage", nameOf(target) ?? image, () => {
+    this.#callUser("logImage", nameOf(target) ?? image, () => {
       this.#images ??= new RunImages({
         place: this.place,
         upload: (path, bytes) => this.#upload(path, bytes),
@@ -260,7 +260,7 @@ export abstract class DataVerbs {
    */
   logFigure(figure: object | string, artifactFile: string): void {
     if (this.log === undefined) return;
-    this.#guard("logFigure", artifactFile, () => {
+    this.#callUser("logFigure", artifactFile, () => {
       const { host } = this.place;
       const file = figureFile(figure, this.#pathOf(artifactFile), (value) =>
         jsonText(plainOf(host, value, { whole: true }).value),
@@ -295,7 +295,7 @@ export abstract class DataVerbs {
 
   /** Logs a file or folder of the user's under a path. */
   #logLocal(localPath: string, path: string): void {
-    this.#guard("logArtifact", localPath, () => {
+    this.#callUser("logArtifact", localPath, () => {
       const local = resolve(localText("logArtifact", "a file or folder", localPath));
       if (statSync(local, { throwIfNoEntry: false })?.isDirectory()) this.logArtifacts(local, path);
       else this.#file(local, path);
@@ -367,7 +367,7 @@ export abstract class DataVerbs {
   }
 
   /** Does something that what the user gave may not allow: said once for each file, never thrown. */
-  #guard(verb: string, about: unknown, body: () => void): void {
+  #callUser(verb: string, about: unknown, body: () => void): void {
     try {
       body();
     } catch (error) {

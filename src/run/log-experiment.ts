@@ -52,7 +52,7 @@ const CHECKS: Record<keyof ExperimentLog, Check> = {
 };
 
 const TIMEOUT_MS = 10_000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** @internal A host for one run, and how to let it go. */
 export interface Lease {
@@ -70,7 +70,7 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
   // Before there is a run
   for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file);
-  const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, LONGEST_TIMER_MS);
+  const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, MAX_TIMER_MS);
   const here = scopes.get();
   if ((here?.host ?? defaultHost())?.paused) throw PAUSED;
   const { host, release } =

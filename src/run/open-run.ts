@@ -38,7 +38,7 @@ export interface OpenRequest {
  * From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more.
  */
 const MANY_RUNS = 10_000;
-const MOST_RUNS = 100_000;
+const MAX_RUNS = 100_000;
 
 const byHost = new WeakMap<RunHost, Map<string, ExperimentRef>>();
 const MAX_NAMES = 1_000;
@@ -54,7 +54,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   if (parent && ++parent.children >= MANY_RUNS)
     sayMany(host, `${parent.children} runs were opened below run ${parent.id}`, parent.children);
   if (host.opened >= MANY_RUNS) sayMany(host, `${host.opened} runs are open`, host.opened);
-  if (host.opened >= MOST_RUNS || (parent && parent.children > MOST_RUNS))
+  if (host.opened >= MAX_RUNS || (parent && parent.children > MAX_RUNS))
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const resumeId = place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined);
   const named = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
@@ -96,7 +96,7 @@ const tooMany = new PulseError("TOO_MANY_RUNS", "There are too many runs already
 
 function sayMany(host: RunHost, what: string, count: number): void {
   if (count === MANY_RUNS) host.diagnostics.warn("TOO_MANY_RUNS", `${what}.`, undefined, "many");
-  if (count >= MOST_RUNS)
+  if (count >= MAX_RUNS)
     host.diagnostics.warn("TOO_MANY_RUNS", `${what}; further ones are not recorded.`, undefined, "most");
 }
 

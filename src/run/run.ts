@@ -7,7 +7,7 @@ import { cutText, keyText, sanitizeKey } from "../base/text/keys.js";
 import { LIMITS } from "../base/text/limits.js";
 import type { Aggregate } from "../capture/aggregate.js";
 import type { KeySet } from "../capture/key-set.js";
-import type { Thinning } from "../capture/metrics.js";
+import type { Throttle } from "../capture/metrics.js";
 import { isNumeric } from "../capture/path.js";
 import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.js";
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
@@ -304,7 +304,7 @@ export class Run extends DataVerbs {
     value: unknown,
     step: unknown,
     timestamp: unknown,
-    thinning?: Thinning,
+    throttle?: Throttle,
     method: string | undefined = this.method,
     apart?: string,
   ): void {
@@ -319,15 +319,15 @@ export class Run extends DataVerbs {
     const number = numberOf(this, method, clean, value);
     const fault = this.#schema && schemaFault(this.#schema, key, clean, number);
     if (fault) warnAt(this, method, fault.code, fault.detail, clean);
-    if (thinning?.aggregate) {
-      this.#aggregate(clean, number, thinning.aggregate, method);
+    if (throttle?.aggregate) {
+      this.#aggregate(clean, number, throttle.aggregate, method);
       return;
     }
     this.#steps ??= new Steps(this.#keys?.keys, this.#rows - 1);
     const at =
       step === undefined || step === null ? this.#steps.take(clean) : this.#steps.given(this, step, clean, method);
-    this.#series ??= thinning && new Series();
-    if (thinning && !this.#series?.admits(clean, thinning, clock.now())) return;
+    this.#series ??= throttle && new Series();
+    if (throttle && !this.#series?.admits(clean, throttle, clock.now())) return;
     log.metric({
       key: clean,
       value: number,

@@ -22,9 +22,9 @@ export const OF_ARTIFACT: Record<keyof ArtifactExpectation, Check> = {
 };
 
 /** Longest text in a message. */
-const LONGEST_SHOWN = 300;
+const MAX_SHOWN = 300;
 /** Most names in a message. */
-const MOST_NAMED = 12;
+const MAX_NAMED = 12;
 
 /** @internal What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
 export function artifactFaults(
@@ -66,15 +66,15 @@ function whyMissing({ artifacts, tags }: TestRun, path: string): string {
 }
 
 function named(paths: readonly string[]): string {
-  const more = paths.length > MOST_NAMED ? ` and ${paths.length - MOST_NAMED} more` : "";
-  return `${paths.slice(0, MOST_NAMED).join(", ") || "none"}${more}`;
+  const more = paths.length > MAX_NAMED ? ` and ${paths.length - MAX_NAMED} more` : "";
+  return `${paths.slice(0, MAX_NAMED).join(", ") || "none"}${more}`;
 }
 
 /** A pattern with a memory of its own (`/g`) is asked from its beginning. */
 const fits = (pattern: RegExp, text: string): boolean =>
   new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")).test(text);
 
-const shortened = (text: string): string => (text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}...` : text);
+const shortened = (text: string): string => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text);
 
 function bytesOf(bytes: ArrayBufferView | ArrayBuffer): Uint8Array {
   return ArrayBuffer.isView(bytes)

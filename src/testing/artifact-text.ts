@@ -2,14 +2,14 @@ import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 
 /** Longest text in a snapshot, in characters. */
-const LONGEST_TEXT = 10_000;
+const MAX_TEXT = 10_000;
 const HASH_DIGITS = 16;
 
 /** Files for a snapshot. */
 export function artifactTexts(artifacts: Readonly<Record<string, Uint8Array>>): Record<string, string> {
   const shown = (bytes: Uint8Array): string => {
-    const text = bytes.length > LONGEST_TEXT * 4 ? undefined : textOf(bytes);
-    return text === undefined || text.length > LONGEST_TEXT || text.includes("\0") ? sizeAndHash(bytes) : text;
+    const text = bytes.length > MAX_TEXT * 4 ? undefined : textOf(bytes);
+    return text === undefined || text.length > MAX_TEXT || text.includes("\0") ? sizeAndHash(bytes) : text;
   };
   return Object.fromEntries(Object.entries(artifacts).map(([path, bytes]) => [path, shown(bytes)]));
 }

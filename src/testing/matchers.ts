@@ -40,7 +40,7 @@ export interface MatcherResult {
 }
 
 /** Most runs that a message shows. */
-const MOST_SHOWN = 10;
+const MAX_SHOWN = 10;
 const DEFAULT_TOLERANCE = 1e-9;
 
 function runsOf(user: string, recorded: Recorded): readonly TestRun[] {
@@ -126,9 +126,9 @@ function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) 
       if (fit.length > 0)
         return `expected no ${what}, but there is ${fit.map(({ run }) => `${run.name} (${run.id})`).join(", ")}`;
       const lines = judged
-        .slice(0, MOST_SHOWN)
+        .slice(0, MAX_SHOWN)
         .map(({ run, faults }) => `  ${run.name} (${run.status}): ${faults.join("; ")}`);
-      if (judged.length > MOST_SHOWN) lines.push(`  and ${judged.length - MOST_SHOWN} more`);
+      if (judged.length > MAX_SHOWN) lines.push(`  and ${judged.length - MAX_SHOWN} more`);
       return [
         `expected ${/^[aeiou]/.test(what) ? "an" : "a"} ${what}`,
         ...(lines.length > 0 ? lines : [`  ${nothingRecorded()}`]),

@@ -1,7 +1,7 @@
 /** A server that answers a read in this share of a request's timeout keeps up. */
 const SHARE = 0.25;
 /** However slow the machine is, at some time it is enough. */
-const MOST_MS = 600_000;
+const MAX_MS = 600_000;
 
 /**
  * Time in which a server is well: what passes while it answers too slowly for its clients (other programs keep the
@@ -21,7 +21,7 @@ export class FairTime {
 
   /** Whether this much time has passed. */
   isOver(ms: number): boolean {
-    return this.#passed >= ms || Date.now() - this.#began >= MOST_MS;
+    return this.#passed >= ms || Date.now() - this.#began >= MAX_MS;
   }
 
   /** Lets time pass with something. */

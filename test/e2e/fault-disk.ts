@@ -21,7 +21,7 @@ const PIECE = Buffer.alloc(64 * 1024);
 const BALLAST = "ballast";
 /** How long a stream that was cut off may take to give its next piece. */
 const TRY_MS = 50;
-const MOST_TRIES = 200;
+const MAX_TRIES = 200;
 
 type DiskTrouble = "full" | "gone" | "barred";
 
@@ -70,7 +70,7 @@ export class OutboxDisk {
   /** Waits for what a stream has left that was cut off: it goes when the next piece comes. */
   async quiet(): Promise<void> {
     const outboxes = this.outboxes().filter((path) => path.endsWith(".outbox"));
-    for (let tries = 0; tries < MOST_TRIES && outboxes.some((path) => keptIn(path).unnamed.length > 0); tries++)
+    for (let tries = 0; tries < MAX_TRIES && outboxes.some((path) => keptIn(path).unnamed.length > 0); tries++)
       await sleep(TRY_MS);
   }
 

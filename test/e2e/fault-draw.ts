@@ -38,7 +38,7 @@ const DOUBTFUL: readonly FaultKind[] = [
 const MAINTENANCE: readonly FaultKind[] = ["maintenance", "maintenance-page", "maintenance", "maintenance-page"];
 const UPGRADE: readonly FaultKind[] = ["101", "101", "101"];
 /** The least share of requests that meet a fault where these are drawn. */
-const LEAST_RATE = 0.2;
+const MIN_RATE = 0.2;
 const EVERYDAY = FAULTS.filter((kind) => ![...MAINTENANCE, ...UPGRADE].includes(kind));
 
 interface Trouble {
@@ -128,7 +128,7 @@ export function drawSchedule(seed: number): Schedule {
     kinds.has(kind) ? draw(new Dice(Math.imul(seed, 15_485_863) + KINDS.indexOf(kind))) : undefined;
   return {
     ...everyday,
-    rate: kinds.has("maintenance") || kinds.has("upgrade") ? Math.max(LEAST_RATE, everyday.rate) : everyday.rate,
+    rate: kinds.has("maintenance") || kinds.has("upgrade") ? Math.max(MIN_RATE, everyday.rate) : everyday.rate,
     faults: [
       ...everyday.faults,
       ...(kinds.has("maintenance") ? MAINTENANCE : []),

@@ -22,7 +22,7 @@ const COMMON = new Set([
   "mlflow.source.git.branch",
   "error.stack",
 ]);
-const MOST_SHOWN = 4;
+const MAX_SHOWN = 4;
 
 /** Tags that say which items of a run the server has refused. */
 const REFUSED = /^pulse\.refused\./;
@@ -126,7 +126,7 @@ function pointDifferences(
   const recorded = wanted.map(({ value, timestamp, step }) => `${step}: ${value} ${timestamp ?? "while open"}`);
   const [missing, extra] = [without(recorded, stored), without(stored, recorded)];
   const text = (list: string[]): string =>
-    `${list.slice(0, MOST_SHOWN).join(", ")}${list.length > MOST_SHOWN ? ", ..." : ""}`;
+    `${list.slice(0, MAX_SHOWN).join(", ")}${list.length > MAX_SHOWN ? ", ..." : ""}`;
   return [
     ...(missing.length > 0
       ? [`metric ${key} lacks ${missing.length} of ${recorded.length} points (${text(missing)})`]

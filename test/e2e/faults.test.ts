@@ -10,7 +10,7 @@ const [FIRST, LAST] = range(process.env["PULSE_FAULT_SEEDS"] ?? "1-50");
 /** Schedules beside each other: their waits are most of the time, the one server is the rest. */
 const WIDTH = Number(process.env["PULSE_FAULT_WIDTH"] ?? 5);
 const SOAK = process.env["PULSE_FAULT_SEEDS"] !== undefined;
-const LEAST_OF_A_KIND = 20;
+const MIN_OF_A_KIND = 20;
 
 function range(text: string): [number, number] {
   const [first = 1, last = first] = text.split("-").map(Number);
@@ -53,7 +53,7 @@ test("the same seeds draw the same faults, others draw others, and each kind com
   const chosen = process.env["PULSE_FAULT_KINDS"]?.split(",") ?? KINDS;
   for (const kind of KINDS.filter((each) => chosen.includes(each))) {
     const often = drawn.filter((_, i) => kindsOf(i + 1).has(kind)).length;
-    assert.ok(often >= LEAST_OF_A_KIND, `${kind}: ${often}`);
+    assert.ok(often >= MIN_OF_A_KIND, `${kind}: ${often}`);
   }
 });
 

@@ -37,7 +37,7 @@ export interface ExpectedRun {
 export type Model = Map<string, ExpectedRun>;
 
 const LONGEST = 6_000;
-export const LONGEST_TAG = 5_000;
+export const MAX_TAG = 5_000;
 export const TOO_LONG = "many too many characters ".repeat(300);
 
 export function cut(text: string, limit: number): string {
@@ -160,7 +160,7 @@ export class Twin {
     const { params, tags } = this.expected;
     if (stored !== key) tags[`pulse.key.${stored}`] = key;
     params[stored] ??= text;
-    if (params[stored] !== text) tags[`pulse.conflict.${stored}`] = cut(text, LONGEST_TAG);
+    if (params[stored] !== text) tags[`pulse.conflict.${stored}`] = cut(text, MAX_TAG);
   }
 
   tag(key: string, value: string, stored = value): void {

@@ -19,7 +19,7 @@ import {
   cut,
   Dice,
   headOf,
-  LONGEST_TAG,
+  MAX_TAG,
   MENDED,
   METRIC_KEYS,
   type Model,
@@ -190,8 +190,8 @@ class Round {
       twin.param(`p${dice.below(8)}/${dice.of(METRIC_KEYS).slice(0, 200)}`, dice.of(PARAMS));
     twin.run.logParam("undefined is left out", undefined);
     twin.tag("überschrieben", "first");
-    twin.tag("überschrieben", dice.of(["", "last", "🏁".repeat(LONGEST_TAG / 2), "t".repeat(LONGEST_TAG)]));
-    if (dice.below(8) === 0) twin.tag("too long", TOO_LONG, cut(TOO_LONG, LONGEST_TAG));
+    twin.tag("überschrieben", dice.of(["", "last", "🏁".repeat(MAX_TAG / 2), "t".repeat(MAX_TAG)]));
+    if (dice.below(8) === 0) twin.tag("too long", TOO_LONG, cut(TOO_LONG, MAX_TAG));
     if (dice.below(6) === 0) twin.tag("mlflow.runName", `renamed ${dice.below(1_000)} ✓`);
     if (dice.below(4) === 0) twin.tag("mlflow.note.content", "# Notes\n\n* of *several* lines");
     for (let i = 0; i < 12; i++) {

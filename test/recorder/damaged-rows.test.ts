@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { RunEnd } from "../../src/contracts/tracking-store.js";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
-import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, query, readRun } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
@@ -102,7 +102,7 @@ for (const [sql, items, whole] of DAMAGES) {
       if (whole) assert.equal(hurt, undefined);
       else
         assert.deepEqual([hurt?.status, Object.keys(hurt?.metrics ?? {}), hurt?.params], ["FINISHED", ["first"], {}]);
-      const outbox = adopt(path);
+      const outbox = tryClaim(path);
       assert.ok(outbox instanceof Outbox);
       const { setAside } = outbox.summary();
       outbox.close();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
-import { adopt } from "../../src/recorder/outbox/outbox-folder.js";
+import { tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
 import { runFolders } from "../support/mlruns.js";
@@ -117,7 +117,7 @@ test("an outbox that is left says which experiment is denied, and the next track
   record(first, "theirs", 3);
   await until("it is denied", () => asked(first, "theirs") > 0);
   await first.tracker.shutdown({ timeoutMs: 50 });
-  const outbox = adopt(first.files()[0] as string);
+  const outbox = tryClaim(first.files()[0] as string);
   assert.ok(typeof outbox === "object");
   assert.deepEqual(outbox.summary().denied, [
     { experiment: "theirs", reason: problem("FORBIDDEN").message, runs: 3, files: 0, fileBytes: 0 },

@@ -3,7 +3,7 @@ import { renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { afterEach, test } from "node:test";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
-import { adopt } from "../../src/recorder/outbox/outbox-folder.js";
+import { tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { SQLITE } from "../../src/stores/sql/driver.js";
 import { away } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
@@ -219,7 +219,7 @@ test("a folder that becomes writable later is used from then on", async () => {
   rmSync(folder);
   await until("an outbox", () => files().length === 1);
   await tracker.shutdown();
-  const outbox = adopt(files()[0] as string);
+  const outbox = tryClaim(files()[0] as string);
   assert.ok(typeof outbox === "object");
   assert.equal(outbox.summary().items, 3);
   outbox.close();

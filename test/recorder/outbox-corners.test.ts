@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, test } from "node:test";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
-import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { SQLITE } from "../../src/stores/sql/driver.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
@@ -180,7 +180,7 @@ test("what is recorded in an exit listener behind ours makes nothing that is on 
   const run = tracker.startRun();
   run.logMetric("m", 1);
   await sleep(40);
-  (tracker as unknown as { recorder: { drainSync(end: object): void } }).recorder.drainSync({
+  (tracker as unknown as { recorder: { flushSync(end: object): void } }).recorder.flushSync({
     status: "FINISHED",
     partial: true,
   });
@@ -188,9 +188,9 @@ test("what is recorded in an exit listener behind ours makes nothing that is on 
   run.logMetric("m", 2);
   assert.deepEqual([tracker.stats().pending, tracker.stats().dropped], [pending + 1, 0]);
   // It stays open for what else may come; the process's end lets it go.
-  assert.equal(adopt(files()[0] as string), "held");
+  assert.equal(tryClaim(files()[0] as string), "held");
   await tracker.shutdown();
-  const outbox = adopt(files()[0] as string);
+  const outbox = tryClaim(files()[0] as string);
   assert.ok(typeof outbox === "object");
   assert.equal(outbox.items, pending + 1);
   outbox.close();

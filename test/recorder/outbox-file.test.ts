@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createTracker } from "../../src/index.js";
 import { Outbox } from "../../src/recorder/outbox/outbox.js";
-import { adopt, OutboxFolder, removeFiles } from "../../src/recorder/outbox/outbox-folder.js";
+import { OutboxFolder, removeFiles, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { change } from "../contract/store-contract.js";
 import { openDatabase } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
@@ -20,11 +20,11 @@ test("an outbox is readable for its owner alone, and of one tracker at a time", 
   const inside = join(folder, readdirSync(folder)[0] as string);
   assert.equal(statSync(inside).mode & 0o777, 0o700);
   for (const name of readdirSync(inside)) assert.equal(statSync(join(inside, name)).mode & 0o777, 0o600, name);
-  assert.equal(adopt(files()[0] as string), "held");
+  assert.equal(tryClaim(files()[0] as string), "held");
   await tracker.shutdown({ timeoutMs: 0 });
-  const own = adopt(files()[0] as string);
+  const own = tryClaim(files()[0] as string);
   assert.ok(own instanceof Outbox);
-  assert.equal(adopt(files()[0] as string), "held");
+  assert.equal(tryClaim(files()[0] as string), "held");
   own.close();
 });
 
@@ -41,7 +41,7 @@ test("a file of another version, and one that is no outbox, are left alone", asy
   writeFileSync(empty, "");
   for (const path of [outbox.path, text, empty]) {
     const before = readFileSync(path);
-    assert.equal(adopt(path), path === empty ? "held" : "foreign", path); // an empty one is just being made
+    assert.equal(tryClaim(path), path === empty ? "held" : "foreign", path); // an empty one is just being made
     assert.deepEqual(readFileSync(path), before);
   }
 });

@@ -17,11 +17,11 @@ import { systemClock } from "../../src/base/clock.js";
 import { needReadable } from "../../src/cli/target.js";
 import { createTracker } from "../../src/index.js";
 import {
-  adopt,
   closeOutbox,
   isDenied,
   OutboxFolder,
   outboxFolders,
+  tryClaim,
   unreadable,
 } from "../../src/recorder/outbox/outbox-folder.js";
 import { createFile } from "../../src/stores/sql/database-file.js";
@@ -195,10 +195,10 @@ test("where there is no home folder recording goes on in memory, with one warnin
 test("an outbox that this process has open is held, whoever opened it", () => {
   const folder = new OutboxFolder(made(), URI);
   const outbox = make(folder);
-  assert.equal(adopt(outbox.path), "held");
+  assert.equal(tryClaim(outbox.path), "held");
   const link = join(made(), "link.outbox");
   symlinkSync(outbox.path, link);
-  assert.equal(adopt(link), "held");
+  assert.equal(tryClaim(link), "held");
   closeOutbox(outbox);
   assert.deepEqual(readdirSync(dirname(outbox.path)), ["uri"]);
 });

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/base/clock.js";
 import { Diagnostics } from "../../src/base/diagnostics.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import type { Outbox } from "../../src/recorder/outbox/outbox.js";
-import { adopt, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../../src/recorder/outbox-recovery.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
@@ -139,7 +139,7 @@ test('with durability "outbox" everything is on disk at the end of the turn; wit
   const [path] = eager.files();
   assert.ok(path);
   await eager.tracker.shutdown({ timeoutMs: 0 });
-  const outbox = adopt(path) as Outbox;
+  const outbox = tryClaim(path) as Outbox;
   assert.deepEqual([outbox.summary().items, outbox.summary().uri], [4, "remote:"]);
   outbox.close();
   const lazy = kit({ durability: "memory" });
@@ -177,7 +177,7 @@ test("what the store refuses is set aside with the reason and blocks nothing els
   assert.deepEqual([tracker.stats().rejected, tracker.stats().pending], [4, 0]);
   assertBalanced(tracker, 3);
   await tracker.shutdown();
-  const outbox = adopt(files()[0] as string) as Outbox;
+  const outbox = tryClaim(files()[0] as string) as Outbox;
   assert.deepEqual(
     outbox.summary().setAside.map(({ items, reason }) => [items, reason.includes("Restore it")]),
     [

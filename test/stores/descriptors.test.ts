@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import { logExperiment } from "../../src/index.js";
-import { adopt, closeOutbox, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import { closeOutbox, OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { query } from "../support/database.js";
@@ -49,13 +49,13 @@ test("an outbox that is closed, adopted or refused keeps no file open", async ()
   const outboxes = new OutboxFolder(join(folder, "outboxes"), "remote:");
   const count = await leaked(async () => {
     const outbox = outboxes.create(Date.now(), systemClock.id());
-    assert.equal(adopt(outbox.path), "held");
+    assert.equal(tryClaim(outbox.path), "held");
     outbox.putRun(
       { key: "k", experiment: { name: "e" }, parent: undefined, parentId: undefined, ids: undefined, ended: false },
       1,
     );
     closeOutbox(outbox);
-    const heir = adopt(outbox.path);
+    const heir = tryClaim(outbox.path);
     assert.ok(typeof heir === "object");
     heir.ended("k");
     closeOutbox(heir);

@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import type { ServerSettings } from "../../src/config/server.js";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
-import { ConnectionChoice } from "../../src/http/connection-choice.js";
+import { KeepAliveTuner } from "../../src/http/keep-alive-tuner.js";
 import type { DatasetInput, PulseError } from "../../src/index.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
@@ -392,10 +392,10 @@ test("a twin that turns up after the end is deleted when the store is closed, al
 });
 
 test("connections are kept or made anew by what each costs on this server", () => {
-  const trapped = new ConnectionChoice();
+  const trapped = new KeepAliveTuner();
   for (let i = 0; i < 20; i++) trapped.measured(trapped.next(), trapped.next() === "fresh" ? 1 : 41);
   assert.equal(trapped.better, "fresh");
-  const dear = new ConnectionChoice();
+  const dear = new KeepAliveTuner();
   for (let i = 0; i < 20; i++) {
     const how = dear.next();
     dear.measured(how, how === "fresh" ? 30 : 0.2);

@@ -47,7 +47,7 @@ interface Exchange {
 
 /** The share of requests about files that meet a fault, while some are to. */
 const FILE_RATE = 0.5;
-const LARGEST_BODY = 2 * 1024 * 1024;
+const MAX_BODY = 2 * 1024 * 1024;
 /** What a client sends at once, before it hears of the first failure. */
 const NOTICE_MS = 200;
 const LATE_MS = { least: 100, most: 500 };
@@ -170,9 +170,9 @@ class FaultProxy {
     let length = 0;
     for await (const chunk of incoming as AsyncIterable<Buffer>) {
       length += chunk.length;
-      if (length <= LARGEST_BODY) chunks.push(chunk);
+      if (length <= MAX_BODY) chunks.push(chunk);
     }
-    if (length > LARGEST_BODY) return void response.writeHead(413).end("Larger than what the fault proxy keeps.");
+    if (length > MAX_BODY) return void response.writeHead(413).end("Larger than what the fault proxy keeps.");
     if (this.silent) return;
     if (this.#isFirst(incoming)) return void incoming.socket.destroy();
     const exchange = { request: incoming, response, body: Buffer.concat(chunks) };

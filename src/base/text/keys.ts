@@ -10,7 +10,7 @@ const HASH_DIGITS = 8;
 const known = new Map<string, string>();
 const MAX_KNOWN = 10_000;
 /** Most characters of a key that are looked at, and those at its end that are in any case. */
-const [LONGEST_KEY, KEY_END] = [1_000, 250];
+const [MAX_KEY, KEY_END] = [1_000, 250];
 
 /** A short stable hash of a text, to keep cut values apart. */
 export function shortHash(text: string): string {
@@ -24,7 +24,7 @@ export function shortHash(text: string): string {
  * and what is too long is cut and ends in a hash. An accepted key comes back as it is.
  */
 export function sanitizeKey(given: string): string {
-  const key = given.length > LONGEST_KEY ? keyText(given) : given;
+  const key = given.length > MAX_KEY ? keyText(given) : given;
   const seen = known.get(key);
   if (seen !== undefined) return seen;
   const harmless = redactText(key); // data may become keys
@@ -36,9 +36,7 @@ export function sanitizeKey(given: string): string {
 /** Anything as a key; of a long one the beginning, the length and the end. */
 export function keyText(key: unknown): string {
   if (typeof key !== "string") return shortText(key);
-  return key.length > LONGEST_KEY
-    ? `${key.slice(0, LONGEST_KEY - KEY_END)}...${key.length}...${key.slice(-KEY_END)}`
-    : key;
+  return key.length > MAX_KEY ? `${key.slice(0, MAX_KEY - KEY_END)}...${key.length}...${key.slice(-KEY_END)}` : key;
 }
 
 function normalise(key: string): string {

@@ -60,13 +60,13 @@ const FACTS = words(
 const grades = new Map<string, Grade>();
 const MAX_KEYS = 5_000;
 /** Longer keys are data; what one names is said at its end. */
-const MOST_CHARACTERS = 200;
+const MAX_CHARACTERS = 200;
 
 /** How much a key tells of its value being a secret. What is in a secret object is one, too: `credentials.user`. */
 export function gradeOf(key: string): Grade {
   if (!SECRETISH.test(key) && !FOREIGN.test(key)) return undefined;
   if (grades.has(key)) return grades.get(key);
-  const path = key.slice(-MOST_CHARACTERS);
+  const path = key.slice(-MAX_CHARACTERS);
   let grade = gradeOfWords(wordsOf(path));
   if (grade !== "strong" && path.includes(".")) grade = gradeOfOuter(path.split(".")) ?? grade;
   if (grades.size < MAX_KEYS) grades.set(key, grade);
@@ -139,7 +139,7 @@ export function nameOf(holder: object, field: string, listed: boolean): string {
     if (LISTED.test(before)) return before;
     // A pair alone may be two of a kind, as `["password", "username"]` is.
     const isPair =
-      field === "1" && holder.length === 2 && (listed || !isInnocent(String(holder[1]).slice(0, MOST_CHARACTERS + 1)));
+      field === "1" && holder.length === 2 && (listed || !isInnocent(String(holder[1]).slice(0, MAX_CHARACTERS + 1)));
     return isPair ? before : "";
   }
   if (!VALUE_FIELDS.has(field.toLowerCase())) return field;

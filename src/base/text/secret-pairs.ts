@@ -42,7 +42,7 @@ const BARE_JSON = /[^\s,;&}\]"'`\\]+/y;
 /** The quote that ends a text of a JSON document. */
 const JSON_END = /(?<!\\)"\s{0,4}(?:[:}\]]|,\s{0,4}["{[\d-]|$)/y;
 /** How far the bracket may reach that a name without quotes has behind it. */
-const MOST_NESTED = 300;
+const MAX_NESTED = 300;
 const NUMBER = /^[-+.\deE]+$/;
 /** Where a secret stands in a text. */
 type Place = readonly [start: number, end: number, nested?: true] | undefined;
@@ -125,7 +125,7 @@ function secretAt(text: string, index: number, named: Named): Place {
     const end = balanced(
       text,
       index,
-      quoted ? text.length : Math.min(text.length, index + MOST_NESTED),
+      quoted ? text.length : Math.min(text.length, index + MAX_NESTED),
       sep.includes("\\"),
     );
     if (end !== undefined && isNothing(text.slice(index, end))) return undefined;
@@ -148,7 +148,7 @@ function secretAt(text: string, index: number, named: Named): Place {
 function bracketAt(text: string, index: number, sep: string, brackets: Brackets): Place {
   if (index < brackets.judged) return undefined;
   const all = sep.includes('"') && !brackets.open;
-  const end = balanced(text, index, all ? text.length : Math.min(text.length, index + MOST_NESTED), sep.includes("\\"));
+  const end = balanced(text, index, all ? text.length : Math.min(text.length, index + MAX_NESTED), sep.includes("\\"));
   if (end === undefined) brackets.open ||= all;
   else if (!isInnocentWithin(text.slice(index, end))) return [index, end, true];
   else brackets.judged = end;

@@ -12,7 +12,7 @@ const NOTHING =
   /^(?:<[^<>]*>|[*•.…]+|x{3,20}|%[sdv]|\$\{[^{}]*\}|\$[A-Z][A-Z_]{2,}|\{\{[^{}]*\}\}|(?:process\.env|os\.environ)\b[\w."'()[\]]*|\[redacted\]|none|null|nil|undefined|true|false|yes|no)?$/i;
 /** A number, a share, a date; of many digits in a row it is an identifier that may let somebody in. */
 const NUMBER = /^(?!.*(?<![.\d])\d{16})[-+.,:/%\deETZ]+$/;
-const [SHORT, MOST_INNOCENT] = [6, 200];
+const [SHORT, MAX_INNOCENT] = [6, 200];
 /** A text in brackets, and a text with quotes in it, with the colon behind one that names a field. */
 const BRACKETED = /^[<[{(][\s\S]*[>\]})]$/;
 const QUOTED = /(["'`])([^"'`]*)\1(\s{0,4}:)?/g;
@@ -35,7 +35,7 @@ const isLetters = (word: string): boolean => !/\p{N}/u.test(word);
 
 /** Tells whether a text is made of names, of which it has one at least. */
 export function isNames(text: string): boolean {
-  return text.length <= MOST_INNOCENT && PHRASE.test(text) && (text.match(WORD) ?? []).every(isName);
+  return text.length <= MAX_INNOCENT && PHRASE.test(text) && (text.match(WORD) ?? []).every(isName);
 }
 
 /** Tells whether a text is nothing but words. */
@@ -50,7 +50,7 @@ export function isWords(text: string): boolean {
 export function isInnocent(given: string): boolean {
   const text = given.replaceAll(REDACTED, "");
   if (text.length <= SHORT || NOTHING.test(text)) return true;
-  if (text.length > MOST_INNOCENT) return false;
+  if (text.length > MAX_INNOCENT) return false;
   if (NUMBER.test(text)) return true;
   if (BRACKETED.test(text)) return isInnocentWithin(text);
   return (

@@ -1,7 +1,7 @@
 import type { RunBuffer } from "./run-buffer.js";
 
 /** Empty places are cleared away when there are more of them than this, and more than logs. */
-const MOST_GAPS = 1024;
+const MAX_GAPS = 1024;
 
 /**
  * Run logs, first in, first out; each once; from anywhere they may be taken out. Not a `Set`: its tables, outgrown one
@@ -32,7 +32,7 @@ export class BufferList {
     log.place = -1;
     this.size--;
     const gaps = this.#places.length - this.size;
-    if (gaps > MOST_GAPS && gaps > this.size) this.#tidy();
+    if (gaps > MAX_GAPS && gaps > this.size) this.#tidy();
   }
 
   clear(): void {

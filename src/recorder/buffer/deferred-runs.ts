@@ -8,12 +8,12 @@ import type { UnfinishedEnd } from "./unfinished.js";
  * Most metrics, params, tags and inputs, of each, that are held back for one root run; how many more there were is in
  * tag `pulse.cut`.
  */
-const MOST_VALUES = 1_000;
+const MAX_VALUES = 1_000;
 /** Most runs below one root that are held back. */
-const MOST_RUNS = 1_000;
+const MAX_RUNS = 1_000;
 
 /** Who has runs that are not over although nobody has them queued. */
-export interface Holder {
+export interface Deferral {
   endOpen(end: UnfinishedEnd): void;
   /** The process was asked to stop. */
   askedToStop?(): void;
@@ -24,7 +24,7 @@ export interface Holder {
 /** The recorder, as far as it has to do with deferred runs. */
 export interface DeferringRecorder extends ChangeSink {
   /** Who defers runs that are not over. */
-  readonly held: Set<Holder>;
+  readonly held: Set<Deferral>;
   readonly accounting: Accounting;
 }
 
@@ -51,7 +51,7 @@ export class DeferredRuns implements ChangeSink {
   readonly #values: Partial<Record<ItemKind, number>> = {};
   #cut = 0;
   #failed = false;
-  #fate: Verdict | undefined;
+  #decision: Verdict | undefined;
 
   /** `judge` is asked when the root is over; `failed`: it or one below it did. */
   constructor(recorder: DeferringRecorder, judge: (root: RunBuffer, failed: boolean) => Verdict) {
@@ -61,46 +61,46 @@ export class DeferredRuns implements ChangeSink {
 
   /** Whether the root is over and not recorded: what is opened below it now is a root of its own. */
   get dropped(): boolean {
-    return this.#fate === "drop";
+    return this.#decision === "drop";
   }
 
   /** Whether nobody knows yet what becomes of the runs. */
   get undecided(): boolean {
-    return this.#fate === undefined;
+    return this.#decision === undefined;
   }
 
   /** Has the runs recorded, whatever becomes of them. */
   record(): void {
-    if (this.#fate === undefined) this.#settle("record");
+    if (this.#decision === undefined) this.#settle("record");
   }
 
   /** Who takes what a run opened now records. */
   get intake(): ChangeSink {
-    if (this.#fate === "record") return this.#recorder;
-    return this.#fate === "drop" || this.#logs.length >= MOST_RUNS ? NOWHERE : this;
+    if (this.#decision === "record") return this.#recorder;
+    return this.#decision === "drop" || this.#logs.length >= MAX_RUNS ? NOWHERE : this;
   }
 
   /** Takes note of a run that was opened with that intake. */
   opened(log: RunBuffer): void {
     deferrals.set(log, this);
-    if (this.#fate === "record") return;
+    if (this.#decision === "record") return;
     if (this.intake === NOWHERE) {
       log.refuse(notRecorded());
       this.#cut++;
     } else this.#logs.push(log);
-    if (this.#fate === undefined) this.#recorder.held.add(this);
+    if (this.#decision === undefined) this.#recorder.held.add(this);
   }
 
   admits(kind: ItemKind, key: string): boolean {
     // What a run is recorded for
-    const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MOST_VALUES;
-    if (this.#fate === undefined && (this.#values[kind] ?? 0) < most) return true;
+    const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MAX_VALUES;
+    if (this.#decision === undefined && (this.#values[kind] ?? 0) < most) return true;
     this.#cut++;
     return false;
   }
 
   added(log: RunBuffer, kind: ItemKind): void {
-    if (this.#fate !== undefined) return;
+    if (this.#decision !== undefined) return;
     this.#values[kind] = (this.#values[kind] ?? 0) + 1;
     if (kind !== "ends") return;
     const status = log.gathered?.end?.status;
@@ -119,12 +119,12 @@ export class DeferredRuns implements ChangeSink {
     for (const log of this.#logs) log.askedToStop = !log.ended;
   }
 
-  #settle(fate: Verdict): void {
+  #settle(decision: Verdict): void {
     this.#recorder.held.delete(this);
-    this.#fate = fate;
+    this.#decision = decision;
     const logs = this.#logs.splice(0);
     const [root] = logs;
-    if (fate === "record") {
+    if (decision === "record") {
       for (const log of logs) log.handOver(this.#recorder);
       if (this.#cut > 0) root?.tag({ key: "pulse.cut", value: String(this.#cut) });
       return;

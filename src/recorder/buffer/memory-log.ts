@@ -26,7 +26,7 @@ export interface Spool {
   /** The store will never take this change. */
   setAside(log: RunBuffer, change: RunChange, error: PulseError): void;
   /** The head of a log that goes through the outbox is back from the store. */
-  landed(log: RunBuffer, stored: boolean): void;
+  completed(log: RunBuffer, stored: boolean): void;
 }
 
 /** The run logs that hold something in memory, in the order in which they are to be handed over. */
@@ -35,21 +35,21 @@ export class MemoryLog implements ChangeLog<RunChange> {
   takes = 0;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #account: Accounting;
-  readonly #keeper: Spool;
+  readonly #writer: Spool;
   readonly #logs = new BufferList();
   /** Those that were with the store already and go before the others. */
   #first: RunBuffer[] = [];
   /** Those the store failed on and that wait for their next try. */
-  readonly #resting = new Set<RunBuffer>();
+  readonly #backingOff = new Set<RunBuffer>();
   /** Those whose experiment is denied, by its key. */
   readonly #denied = new Map<string, Set<RunBuffer>>();
   /** What is with the store now. */
-  readonly #flights = new Set<Flight>();
+  readonly #flights = new Set<InFlightBatch>();
 
-  constructor(dispatcher: Dispatcher<RunChange>, account: Accounting, keeper: Spool) {
+  constructor(dispatcher: Dispatcher<RunChange>, account: Accounting, writer: Spool) {
     this.#dispatcher = dispatcher;
     this.#account = account;
-    this.#keeper = keeper;
+    this.#writer = writer;
   }
 
   get ready(): boolean {
@@ -86,8 +86,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
     const batch = this.takeLogs(items, runs);
     if (batch.length === 0) return undefined;
     this.takes++;
-    this.#keeper.sending(batch);
-    const flight = new Flight(this, batch);
+    this.#writer.sending(batch);
+    const flight = new InFlightBatch(this, batch);
     this.#flights.add(flight);
     return flight;
   }
@@ -136,7 +136,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
         return true;
       } else {
         // Behind a parent that goes through the outbox, a child does too, as soon as the disk takes it.
-        if (!this.#keeper.keep([log])) this.#pause(log, AGAIN_MS);
+        if (!this.#writer.keep([log])) this.#pause(log, AGAIN_MS);
         return true;
       }
     }
@@ -172,15 +172,15 @@ export class MemoryLog implements ChangeLog<RunChange> {
       }
     }
     this.#flights.clear();
-    this.#first = [...back, ...this.#resting, ...this.#first];
-    this.#resting.clear();
+    this.#first = [...back, ...this.#backingOff, ...this.#first];
+    this.#backingOff.clear();
   }
 
   /** Every log that holds something: in flight, resting, queued, or waiting for its parent. */
   all(): RunBuffer[] {
     const denied = [...this.#denied.values()].flatMap((each) => [...each]);
-    const flying = [...this.#flights].flatMap((flight) => flight.logs);
-    const all = [...flying, ...this.#resting, ...denied, ...this.#first, ...this.#logs];
+    const inFlight = [...this.#flights].flatMap((flight) => flight.logs);
+    const all = [...inFlight, ...this.#backingOff, ...denied, ...this.#first, ...this.#logs];
     // Those are looked at in their turn, however deep they are nested
     for (const log of all) for (const child of log.children) all.push(child);
     return all;
@@ -191,7 +191,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
    * meanwhile is no trouble.
    */
   *waiting(): Generator<RunBuffer> {
-    for (const logs of [...this.#denied.values(), this.#resting, this.#first, this.#logs])
+    for (const logs of [...this.#denied.values(), this.#backingOff, this.#first, this.#logs])
       for (const log of logs) {
         yield log;
         yield* log.children;
@@ -202,7 +202,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
   isDenied(log: RunBuffer): boolean {
     return (
       this.#denied.get(experimentKey(log.experiment))?.has(log) === true ||
-      (this.#resting.has(log) && this.#dispatcher.isDenied(log.runKey))
+      (this.#backingOff.has(log) && this.#dispatcher.isDenied(log.runKey))
     );
   }
 
@@ -225,7 +225,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
       if (found.length < limit && log.since <= before && !log.kept) found.push(log);
     };
     for (const { logs } of this.#flights) logs.forEach(consider);
-    this.#resting.forEach(consider);
+    this.#backingOff.forEach(consider);
     for (const logs of [...this.#denied.values(), this.#first, this.#logs])
       for (const log of logs) {
         if (found.length >= limit) return found;
@@ -238,7 +238,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
   release(logs: readonly RunBuffer[]): void {
     for (const log of logs) {
       this.#logs.delete(log);
-      this.#resting.delete(log);
+      this.#backingOff.delete(log);
       if (this.#denied.size > 0) this.#denied.get(experimentKey(log.experiment))?.delete(log);
     }
     if (this.#first.length === 0) return;
@@ -249,7 +249,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
   clear(): void {
     this.#logs.clear();
     this.#first = [];
-    this.#resting.clear();
+    this.#backingOff.clear();
     this.#denied.clear();
   }
 
@@ -269,7 +269,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
         if ("error" in decision && decision.error) log.tell("away", decision.error);
         if (log.headSeq !== undefined) {
           this.#forget(log); // the outbox has it, and goes on with it
-          this.#keeper.landed(log, false);
+          this.#writer.completed(log, false);
         } else if (decision.kind === "denied") this.#deny(log);
         else if (decision.kind === "later") this.#pause(log, decision.afterMs);
         else {
@@ -282,12 +282,12 @@ export class MemoryLog implements ChangeLog<RunChange> {
     // the way.
     if (batch.length > 1) this.#first = again.concat(this.#first);
     else for (const log of again) this.push(log);
-    if (opened.length > 0) this.#keeper.opened(opened);
-    if (ended.length > 0) this.#keeper.ended(ended);
+    if (opened.length > 0) this.#writer.opened(opened);
+    if (ended.length > 0) this.#writer.ended(ended);
   }
 
   /** @internal A flight is back. */
-  landed(flight: Flight): void {
+  completed(flight: InFlightBatch): void {
     this.#flights.delete(flight);
     for (const log of flight.logs) log.land();
   }
@@ -300,24 +300,24 @@ export class MemoryLog implements ChangeLog<RunChange> {
       if (!log.ended && !log.kept) opened.push(log);
       this.freeChildren(log);
     }
-    if (log.kept) this.#keeper.landed(log, true);
+    if (log.kept) this.#writer.completed(log, true);
     else this.#requeue(log);
   }
 
   #reject(log: RunBuffer, error: PulseError): void {
-    this.#keeper.setAside(log, log.head as RunChange, error);
+    this.#writer.setAside(log, log.head as RunChange, error);
     const change = this.#forget(log);
     this.#account.rejected(itemsOf(change), error);
     log.lose(error, change.create !== undefined);
     if (change.create) this.freeChildren(log);
-    if (log.kept) this.#keeper.landed(log, false);
+    if (log.kept) this.#writer.completed(log, false);
     else this.#requeue(log);
   }
 
   #pause(log: RunBuffer, ms: number): void {
-    this.#resting.add(log);
+    this.#backingOff.add(log);
     later(() => {
-      if (!this.#resting.delete(log)) return;
+      if (!this.#backingOff.delete(log)) return;
       this.push(log);
       this.#dispatcher.schedule();
     }, ms).unref();
@@ -356,7 +356,7 @@ const isElsewhere = (child: RunBuffer, parent: RunBuffer): boolean =>
   experimentKey(child.experiment) !== experimentKey(parent.experiment);
 
 /** A batch that is with the store. */
-class Flight implements Batch<RunChange> {
+class InFlightBatch implements Batch<RunChange> {
   readonly work: readonly RunChange[];
   readonly logs: readonly RunBuffer[];
   recalled = false;
@@ -375,7 +375,7 @@ class Flight implements Batch<RunChange> {
   }
 
   conclude(decisions: readonly Decision[]): void {
-    this.#queue.landed(this);
+    this.#queue.completed(this);
     this.#queue.conclude(this.logs, decisions);
   }
 }

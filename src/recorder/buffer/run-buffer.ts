@@ -64,7 +64,7 @@ export class RunBuffer extends GatheredItems {
   #recorded = 0;
   #settled = 0;
   #head: RunChange | undefined;
-  #flying = false;
+  #inFlight = false;
   #headSeq: number | undefined;
   #registered = false;
   #since = 0;
@@ -112,8 +112,8 @@ export class RunBuffer extends GatheredItems {
     return this.#head;
   }
   /** The head is with the store now. */
-  get flying(): boolean {
-    return this.#flying;
+  get inFlight(): boolean {
+    return this.#inFlight;
   }
   /** Where the outbox has the head, when that was written down while it was with the store. */
   get headSeq(): number | undefined {
@@ -288,7 +288,7 @@ export class RunBuffer extends GatheredItems {
    */
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
     // A head that is here has been handed over before, and nobody knows what became of it.
-    const pieces = this.#head && !this.#flying ? [{ ...this.#head, attempted: true }] : [];
+    const pieces = this.#head && !this.#inFlight ? [{ ...this.#head, attempted: true }] : [];
     if (!this.holds) return pieces;
     const count = Math.min(this.metricsLeft, most);
     for (let from = 0; ; from += limit) {
@@ -319,18 +319,18 @@ export class RunBuffer extends GatheredItems {
 
   /** Its head is with the store from now on. */
   fly(now: number): void {
-    this.#flying = true;
+    this.#inFlight = true;
     this.#takenAt = now;
   }
 
   /** Its head is back. */
   land(): void {
-    this.#flying = false;
+    this.#inFlight = false;
   }
 
   /** Its head is taken back without an answer: nobody knows what has become of it. */
   recall(): void {
-    this.#flying = false;
+    this.#inFlight = false;
     if (this.#head) this.#head = { ...this.#head, attempted: true };
   }
 
@@ -365,12 +365,12 @@ export class RunBuffer extends GatheredItems {
     this.#headSeq = headSeq;
     this.#registered = false; // its row is there for the changes' sake now, and goes with them
     this.#settled += items;
-    if (!this.#flying) this.#head = undefined;
+    if (!this.#inFlight) this.#head = undefined;
     this.forget(most);
   }
 
   /** The outbox need not know any more where the head is. */
-  landHead(): void {
+  completeHead(): void {
     this.#headSeq = undefined;
   }
 
@@ -388,8 +388,8 @@ export class RunBuffer extends GatheredItems {
   /** The outbox is no more, and what was in it is lost; `holds`: there is something in memory that goes on. */
   abandoned(error: PulseError, holds: boolean): void {
     this.#headSeq = undefined;
-    this.#where = holds || this.#flying ? "queued" : "resting";
-    this.lose(error, !this.#flying);
+    this.#where = holds || this.#inFlight ? "queued" : "resting";
+    this.lose(error, !this.#inFlight);
   }
 
   /** A child waits for this run's creation. */

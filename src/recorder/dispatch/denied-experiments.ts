@@ -8,11 +8,11 @@ const { clearTimeout } = timers;
 
 /** Bounds of the wait before a denied experiment is tried again, doubled each time. */
 const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
 /** A refusal this soon after something else of the experiment was accepted is about the run alone. */
 const RECENT_MS = 1_000;
 /** Experiments whose last acceptance is remembered. */
-const MOST_REMEMBERED = 1_000;
+const MAX_REMEMBERED = 1_000;
 
 /** One text for an experiment, whether it is named or has an id. */
 export const experimentKey = (ref: ExperimentRef): string =>
@@ -71,7 +71,7 @@ export class DeniedExperiments {
     if (due) {
       // Should nobody say what became of it (the outbox it came from was let go), the next one asks after a while.
       clearTimeout(denied.timer);
-      denied.timer = later(() => this.undecided(experiment), LONGEST_WAIT_MS).unref();
+      denied.timer = later(() => this.undecided(experiment), MAX_WAIT_MS).unref();
       denied.probing = true;
     }
     denied.due = false;
@@ -94,7 +94,7 @@ export class DeniedExperiments {
     const before = this.#denied.get(experiment);
     if (before?.probing === false) return "experiment"; // what was under way when it was denied
     clearTimeout(before?.timer);
-    const waitMs = before ? Math.min(LONGEST_WAIT_MS, before.waitMs * 2) : FIRST_WAIT_MS;
+    const waitMs = before ? Math.min(MAX_WAIT_MS, before.waitMs * 2) : FIRST_WAIT_MS;
     const timer = later(() => this.undecided(experiment), waitMs).unref();
     this.#denied.set(experiment, { reason: error.message, waitMs, timer, due: false, probing: false });
     return "experiment";
@@ -104,7 +104,7 @@ export class DeniedExperiments {
   accepted(experiment: string): void {
     this.#accepted.delete(experiment);
     this.#accepted.set(experiment, performance.now());
-    if (this.#accepted.size > MOST_REMEMBERED) this.#accepted.delete(this.#accepted.keys().next().value as string);
+    if (this.#accepted.size > MAX_REMEMBERED) this.#accepted.delete(this.#accepted.keys().next().value as string);
     const denied = this.#denied.get(experiment);
     if (denied === undefined) return;
     clearTimeout(denied.timer);

@@ -213,7 +213,7 @@ export class Dispatcher<W extends Work> {
       this.#book(batch, outcomes);
     } catch (error) {
       // Whatever goes wrong here must not end the program.
-      this.#options.diagnostics.warnLater(
+      this.#options.diagnostics.warnAsync(
         new PulseError("STORE_UNAVAILABLE", `Booking failed: ${messageOf(error)}.`, error),
       );
     }
@@ -251,7 +251,7 @@ export class Dispatcher<W extends Work> {
       case "away":
         return { kind: "again", error: outcome.error };
       case "conflict":
-        this.#options.diagnostics.warnLater(
+        this.#options.diagnostics.warnAsync(
           conflictWarning(outcome.params, runKey, experiment),
           outcome.params.join(" "),
         );
@@ -272,7 +272,7 @@ export class Dispatcher<W extends Work> {
   #retry(work: W, error: PulseError): Decision {
     const failures = this.#failuresOf(work.runKey);
     if (failures.more(this.lastAccepted)) return this.#reject(work, error);
-    this.#options.diagnostics.warnLater(error, work.subject);
+    this.#options.diagnostics.warnAsync(error, work.subject);
     return { kind: "later", afterMs: this.#backOff(failures), error };
   }
 
@@ -281,7 +281,7 @@ export class Dispatcher<W extends Work> {
    * accepted.
    */
   #denied(runKey: string, experiment: string, error: PulseError): Decision {
-    this.#options.diagnostics.warnLater(error, experiment);
+    this.#options.diagnostics.warnAsync(error, experiment);
     if (this.denied.refused(experiment, error) === "experiment") return { kind: "denied", error };
     const failures = this.#failuresOf(runKey);
     failures.denied();
@@ -290,7 +290,7 @@ export class Dispatcher<W extends Work> {
 
   #reject({ runKey, experiment, subject }: W, error: PulseError): Decision {
     this.#failures.delete(runKey);
-    this.#options.diagnostics.warnLater(
+    this.#options.diagnostics.warnAsync(
       ofRun(error, `run ${runKey}, experiment ${experimentLabel(experiment)}`),
       subject,
     );
@@ -312,7 +312,7 @@ export class Dispatcher<W extends Work> {
     this.#breaker.away(error, afterMs);
     if (error.code === "STORE_BUSY" && this.refusingFor < BUSY_WARN_MS) return;
     const { diagnostics, store } = this.#options;
-    diagnostics.warnLater(error);
+    diagnostics.warnAsync(error);
     if (this.#toldAwayAt !== undefined || store.uri === undefined) return;
     this.#toldAwayAt = performance.now() - this.refusingFor;
     diagnostics.events.emit("unavailable", { uri: store.uri, error });

@@ -1,5 +1,5 @@
 /** A change the store fails on this often, while it takes others, is set aside. */
-const MOST_FAILURES = 7;
+const MAX_FAILURES = 7;
 
 /** How often the store failed on one change. */
 export class Failures {
@@ -14,7 +14,7 @@ export class Failures {
   more(lastAccepted: number): boolean {
     if (this.#count === 0 || lastAccepted > this.#lastAccepted) this.#count++;
     this.#lastAccepted = lastAccepted;
-    return this.#count >= MOST_FAILURES;
+    return this.#count >= MAX_FAILURES;
   }
 
   /** Counts a refusal for want of permission: that is never enough. */

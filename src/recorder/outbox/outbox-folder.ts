@@ -250,7 +250,7 @@ export function outboxFolders(root: string): OutboxFolder[] {
  * none of ours.
  * @throws PulseError `DRIVER_MISSING`: nothing is known of the file then.
  */
-export function adopt(path: string): Outbox | "held" | "foreign" {
+export function tryClaim(path: string): Outbox | "held" | "foreign" {
   // Opening one that its owner has just removed would make an empty file.
   if (isOpenHere(path) || isBeingMade(path)) return "held";
   try {

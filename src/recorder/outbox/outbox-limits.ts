@@ -1,7 +1,7 @@
 import { amount } from "../../base/amounts.js";
 import type { Diagnostics } from "../../base/diagnostics.js";
 import { PulseError } from "../../base/errors.js";
-import { adopt, fileFacts, type OutboxFolder, outboxFolders, removeFiles } from "./outbox-folder.js";
+import { fileFacts, type OutboxFolder, outboxFolders, removeFiles, tryClaim } from "./outbox-folder.js";
 
 /** Bounds of all outboxes of a state folder together. */
 export interface OutboxLimits {
@@ -50,7 +50,7 @@ export function removeExpired(
       ? `were last written more than ${limits.maxAgeMs} ms ago`
       : `with others filled more than ${limits.maxTotalBytes} bytes`;
     const detail = `${removed} of an earlier program in ${path} ${why}; they were removed.`;
-    diagnostics.warnLater(new PulseError(old ? "OUTBOX_EXPIRED" : "OUTBOX_FULL", detail), path);
+    diagnostics.warnAsync(new PulseError(old ? "OUTBOX_EXPIRED" : "OUTBOX_FULL", detail), path);
   }
   return left;
 }
@@ -60,7 +60,7 @@ export function removeExpired(
  * none of ours.
  */
 function remove(path: string): string | undefined {
-  const outbox = adopt(path);
+  const outbox = tryClaim(path);
   if (typeof outbox === "string") return undefined;
   try {
     const { files, bytes: artifactBytes } = outbox.files.count;

@@ -10,7 +10,7 @@ import type { Batch, ChangeLog, Decision } from "../dispatch/change-log.js";
 import { experimentKey } from "../dispatch/denied-experiments.js";
 import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
-import type { KeptChange, KeptRun } from "./rows.js";
+import type { ChangeRow, KeptRun } from "./rows.js";
 
 /** Most rows looked at at once to find runs that wait, and how often so before the event loop has its turn. */
 const PAGE = 500;
@@ -38,7 +38,7 @@ export interface OutboxListener {
 interface Load {
   readonly key: string;
   readonly experiment: string;
-  readonly rows: readonly KeptChange[];
+  readonly rows: readonly ChangeRow[];
   readonly upTo: number;
   readonly items: number;
   readonly change: RunChange;
@@ -167,7 +167,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
   /** Writes down that a creation is handed over, before it is. */
   #markAttempted({ rows }: Load): void {
     try {
-      this.outbox.markAttempted((rows[0] as KeptChange).seq);
+      this.outbox.markAttempted((rows[0] as ChangeRow).seq);
     } catch (error) {
       this.outbox.markUnsure();
       this.#listener.failed(error, "writing");
@@ -207,7 +207,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     const { found: rows, damaged } = this.outbox.changes(key, this.#single.has(key) ? 1 : items);
     for (const each of damaged) {
       const error = new PulseError("REJECTED", each.reason);
-      this.#diagnostics.warnLater(error);
+      this.#diagnostics.warnAsync(error);
       this.#account.rejected(each.items, error);
       this.#listener.setAside(key, error);
     }
@@ -231,7 +231,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
       }
     }
     const change = merged(run, rows, create, parentId);
-    const upTo = (rows.at(-1) as KeptChange).seq;
+    const upTo = (rows.at(-1) as ChangeRow).seq;
     return { key, experiment: experimentKey(run.experiment), rows, upTo, items: itemsIn(rows), change };
   }
 
@@ -380,11 +380,11 @@ export class OutboxLog implements ChangeLog<RunChange> {
 const idsOf = ({ key, change }: Load, { ids }: Decision & { kind: "done" }): StoredIds | undefined =>
   ids ?? (change.create ? { runId: key, experimentId: "" } : undefined);
 
-const itemsIn = (rows: readonly KeptChange[]): number => rows.reduce((sum, { items }) => sum + items, 0);
+const itemsIn = (rows: readonly ChangeRow[]): number => rows.reduce((sum, { items }) => sum + items, 0);
 
 function merged(
   run: KeptRun,
-  rows: readonly KeptChange[],
+  rows: readonly ChangeRow[],
   create: RunChange["create"],
   parentId: string | undefined,
 ): RunChange {

@@ -17,7 +17,7 @@ export interface OutboxWriterOptions extends OwnOutboxOptions {
 }
 
 /** Most runs written down in one go while the program runs: it holds the event loop. */
-export const MOST_AT_ONCE = 100;
+export const MAX_AT_ONCE = 100;
 /** What writing a run down costs beside its items, in items. */
 const RUN_ITEMS = 10;
 
@@ -87,7 +87,7 @@ export class OutboxWriter implements Spool {
   /** Writes about `items` items down, of whatever is in memory; false when that cannot be done. */
   keepSome(items: number): boolean {
     const written = this.#keep(
-      [...first(this.#fresh, MOST_AT_ONCE), ...this.queue.overdue(Number.POSITIVE_INFINITY, MOST_AT_ONCE)],
+      [...first(this.#fresh, MAX_AT_ONCE), ...this.queue.overdue(Number.POSITIVE_INFINITY, MAX_AT_ONCE)],
       items,
     );
     this.queue.release(written ?? []);
@@ -151,10 +151,10 @@ export class OutboxWriter implements Spool {
     this.own.mustWrite(body, () => this.#options.account.rejected(behind, error));
   }
 
-  landed(log: RunBuffer, stored: boolean): void {
+  completed(log: RunBuffer, stored: boolean): void {
     const { headSeq, runKey, ids } = log;
     if (headSeq === undefined) return;
-    log.landHead();
+    log.completeHead();
     const goOn = (): void => {
       this.own.source?.freeChildren(runKey);
       this.own.source?.unblock(runKey);
@@ -170,11 +170,11 @@ export class OutboxWriter implements Spool {
 
   /** Says that what is left is kept. */
   sayKept(): void {
-    this.#options.diagnostics.warnLater(this.tellKept());
+    this.#options.diagnostics.warnAsync(this.notifyKept());
   }
 
   /** Tells those who wait that what is left is kept. */
-  tellKept(): PulseError {
+  notifyKept(): PulseError {
     const { account, folder } = this.#options;
     const detail = `${amount(account.pending)} that ${folder?.uri} has not taken ${account.pending === 1 ? "is" : "are"} kept in ${this.own.path}.`;
     const error = new PulseError("KEPT_FOR_LATER", detail);
@@ -189,7 +189,7 @@ export class OutboxWriter implements Spool {
     const error = new PulseError("LOST_AT_EXIT", detail);
     account.dropped(account.pending, error);
     for (const log of this.#live.values()) log.tell("lost", error);
-    diagnostics.warnLater(error);
+    diagnostics.warnAsync(error);
   }
 
   /** Has a run told what becomes of it, though it may lie in the outbox alone. */
@@ -198,8 +198,8 @@ export class OutboxWriter implements Spool {
   }
 
   /** Takes note of what open runs end as if the process dies now; undefined: as if nothing had announced it. */
-  noteDeath(status: TerminalStatus | undefined): void {
-    if (this.own.source) this.own.write((outbox) => outbox.noteDeath(status));
+  recordExitStatus(status: TerminalStatus | undefined): void {
+    if (this.own.source) this.own.write((outbox) => outbox.recordExitStatus(status));
   }
 
   #register(logs: readonly RunBuffer[]): void {
@@ -225,21 +225,21 @@ export class OutboxWriter implements Spool {
     const most = Math.max(1, budget.items);
     const whole = log.metricsLeft <= most;
     outbox.putRun({ ...stateOf(log), ended: log.ended && whole }, this.#options.clock.now());
-    const flying = log.flying && log.headSeq === undefined ? log.head : undefined;
-    const headSeq = flying ? outbox.append(flying, itemsOf(flying), true) : log.headSeq;
+    const inFlight = log.inFlight && log.headSeq === undefined ? log.head : undefined;
+    const headSeq = inFlight ? outbox.append(inFlight, itemsOf(inFlight), true) : log.headSeq;
     const pieces = log.peek(this.#options.pieceItems, most);
     for (const piece of pieces) outbox.append(piece, itemsOf(piece), piece.attempted);
     const items = pieces.reduce((sum, piece) => sum + itemsOf(piece), 0);
     budget.items -= items + RUN_ITEMS;
     const { children } = log;
     after.set(log, () => {
-      if (log.flying) this.own.source?.block(log.runKey);
+      if (log.inFlight) this.own.source?.block(log.runKey);
       log.keep(headSeq, items, most);
       log.free();
       this.#options.account.released(pieces.reduce((sum, piece) => sum + bytesOf(piece), 0));
       if (whole) this.#fresh.delete(log);
       else this.#fresh.add(log);
-      if (!whole || !log.ended || log.watched || log.flying) this.#live.set(log.runKey, log);
+      if (!whole || !log.ended || log.watched || log.inFlight) this.#live.set(log.runKey, log);
       else this.#live.delete(log.runKey);
       for (const child of children) if (!after.has(child)) this.queue.push(child);
     });
@@ -279,7 +279,7 @@ export class OutboxWriter implements Spool {
     account.dropped(account.pending - inMemory, error);
     for (const log of this.#live.values()) {
       log.abandoned(error, this.#fresh.delete(log));
-      if (log.queued && !log.flying) this.queue.push(log); // what is with the store comes back by itself
+      if (log.queued && !log.inFlight) this.queue.push(log); // what is with the store comes back by itself
     }
     this.#live.clear();
     for (const log of this.open) log.register(false);

@@ -5,9 +5,9 @@ import { FileRows } from "./file-rows.js";
 import { OutboxFile } from "./outbox-file.js";
 import { summaryOf } from "./outbox-summary.js";
 import {
+  type ChangeRow,
   DENIED,
   damage,
-  type KeptChange,
   type KeptRun,
   type KeptState,
   keptChange,
@@ -135,8 +135,8 @@ export class Outbox extends OutboxFile {
    * A run's next changes, in order, at most `items` items of them but at least one change. One that is damaged is set
    * aside, with all of its run when it is the creation; gives these, too.
    */
-  changes(key: string, items: number): { found: KeptChange[]; damaged: { items: number; reason: string }[] } {
-    const found: KeptChange[] = [];
+  changes(key: string, items: number): { found: ChangeRow[]; damaged: { items: number; reason: string }[] } {
+    const found: ChangeRow[] = [];
     const damaged: { items: number; reason: string }[] = [];
     let left = items;
     for (const row of this.all(SELECT_CHANGES, key, this.#passedUpTo(key), PAGE_ROWS)) {
@@ -269,7 +269,7 @@ export class Outbox extends OutboxFile {
   }
 
   /** Takes note of what open runs end as if the tracker dies. */
-  noteDeath(status: TerminalStatus | undefined): void {
+  recordExitStatus(status: TerminalStatus | undefined): void {
     if (status === undefined) {
       this.run("DELETE FROM meta WHERE name = 'death'");
       return;

@@ -30,16 +30,16 @@ export interface OwnOutboxOptions {
 
 /** Bounds of the wait before an outbox that failed is tried again, doubled each time. */
 const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 10_000;
 /** Most of what is still to be written down; what comes after is done without. */
-const MOST_OWED = 1_000;
+const MAX_OWED = 1_000;
 /**
  * A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small
  * steps.
  */
 const EMPTIED_TO = 0.9;
 /** What one outbox may have however large the others are. */
-const LEAST_BYTES = 65_536;
+const MIN_BYTES = 65_536;
 
 /** Who is told what becomes of the runs in the own outbox, and of itself. */
 export interface OwnOutboxListener extends Omit<OutboxListener, "failed"> {
@@ -128,7 +128,7 @@ export class OwnOutbox {
   mustWrite(body: (outbox: Outbox) => void, then: () => void = () => undefined): void {
     if (this.#closed) return;
     if (performance.now() >= this.#retryAt && this.#write(body)) then();
-    else if (this.#owed.length < MOST_OWED) this.#owed.push({ body, then });
+    else if (this.#owed.length < MAX_OWED) this.#owed.push({ body, then });
     else then();
   }
 
@@ -183,7 +183,7 @@ export class OwnOutbox {
 
   get #maxBytes(): number {
     const { maxBytes, maxTotalBytes } = this.#options;
-    return Math.max(LEAST_BYTES, Math.min(maxBytes, maxTotalBytes - this.bytesOfOthers));
+    return Math.max(MIN_BYTES, Math.min(maxBytes, maxTotalBytes - this.bytesOfOthers));
   }
 
   #write(body: (outbox: Outbox) => void): boolean {
@@ -235,7 +235,7 @@ export class OwnOutbox {
             error,
           )
         : new PulseError("OUTBOX_FAILED", detail, error);
-    diagnostics.warnLater(problem);
+    diagnostics.warnAsync(problem);
     if (isDamaged(error) || this.source?.outbox.isCut) {
       const { outbox } = this.source ?? {};
       this.#owed.length = 0;
@@ -244,7 +244,7 @@ export class OwnOutbox {
       this.#listener.lost(problem);
     }
     if (this.#retry !== undefined) return; // what fails meanwhile fails for the same reason
-    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
+    const wait = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
     this.#retryAt = performance.now() + wait;
     this.#retry = later(() => {
       this.#retry = undefined;
@@ -294,7 +294,7 @@ export class OwnOutbox {
     this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear
     const error = this.#full[what];
     account.dropped(dropped, error);
-    diagnostics.warnLater(error, what);
+    diagnostics.warnAsync(error, what);
     for (const { key } of runs) this.#listener.dropped(key, error);
   }
 }

@@ -69,7 +69,7 @@ export interface KeptState {
 }
 
 /** One change of a run as an outbox has it. */
-export interface KeptChange extends Lists {
+export interface ChangeRow extends Lists {
   readonly seq: number;
   readonly items: number;
   readonly attempted: boolean;
@@ -206,7 +206,7 @@ const isStart = (start: RunStart | undefined): boolean =>
  * Reads a row of changes.
  * @throws what is wrong with it when it is damaged.
  */
-export function keptChange(row: Record<string, unknown>, unsure: boolean): KeptChange {
+export function keptChange(row: Record<string, unknown>, unsure: boolean): ChangeRow {
   const parsed = (column: string): unknown => (row[column] === null ? undefined : JSON.parse(String(row[column])));
   const [create, given] = [parsed("start") as RunStart | undefined, parsed("rest")];
   const rest = given === undefined ? {} : given; // a text that says null is damaged

@@ -8,7 +8,7 @@ const GONE =
   "is gone: a file that cannot be linked, since it lies on another file system, must stay until `await flush()`";
 
 /** What is larger is not held in memory as a whole. */
-const LARGEST_IN_MEMORY = 16 * 1024 * 1024;
+const MAX_IN_MEMORY = 16 * 1024 * 1024;
 /** How much of a file is read at once. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -27,7 +27,7 @@ export interface HeldBytes {
 }
 
 /** Longer texts are encoded at once: a text may be a piece of a much longer one, and hold that. */
-const LONGEST_TEXT = 4096;
+const MAX_TEXT = 4096;
 
 /** A short text, encoded when it is stored or written down: in the call, that would be the dearest part. */
 class ShortText implements HeldBytes {
@@ -48,7 +48,7 @@ class ShortText implements HeldBytes {
 
 export const heldBytes = (bytes: Uint8Array): HeldBytes => ({ kind: "bytes", size: bytes.length, bytes });
 export const heldText = (text: string): HeldBytes =>
-  text.length <= LONGEST_TEXT ? new ShortText(text) : heldBytes(Buffer.from(text));
+  text.length <= MAX_TEXT ? new ShortText(text) : heldBytes(Buffer.from(text));
 
 /** Where the bytes of an artifact are until they are stored. */
 export type UploadSource =
@@ -104,7 +104,7 @@ export function openSource(source: UploadSource, artifact: string): OpenSource {
 /** What a file of the user's holds now; what is large, or no file of the user's, as it came. */
 export function inMemory<C extends object>(content: C): C | Uint8Array {
   if (!("path" in content && "copy" in content && "size" in content)) return content;
-  if (Number(content.size) > LARGEST_IN_MEMORY) return content;
+  if (Number(content.size) > MAX_IN_MEMORY) return content;
   try {
     return readFileSync(String(content.path));
   } catch {

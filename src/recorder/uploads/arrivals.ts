@@ -3,7 +3,7 @@ import type { StagedFile, StagedWriter, Staging } from "../staging/staging.js";
 import type { Activity } from "./activities.js";
 
 /** What arrives up to here is kept in memory, and is a row; more goes into a file beside the outbox as it comes. */
-const LARGEST_IN_MEMORY = 64 * 1024;
+const MAX_IN_MEMORY = 64 * 1024;
 
 /** Where what arrives may lie. */
 export interface ArrivalRoom {
@@ -46,7 +46,7 @@ export async function arrival(
       activity.progress();
       size += chunk.length;
       parts.push(chunk);
-      if (size > LARGEST_IN_MEMORY && failed === undefined && (writer !== undefined || usable())) {
+      if (size > MAX_IN_MEMORY && failed === undefined && (writer !== undefined || usable())) {
         if (size > beside()) throw tooMuch("outbox.maxArtifactBytes");
         try {
           writer ??= await staging.writer();

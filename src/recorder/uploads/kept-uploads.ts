@@ -62,7 +62,7 @@ export class KeptUploads {
       failed: (file, error) => this.#failed(file as KeptFile, error),
       missing: (file, first) => this.#missing(file as KeptFile, first),
       progress: (file, kept, bytes) => this.#progress(file as KeptFile, kept, bytes),
-      rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
+      rewritten: (file) => diagnostics.warnAsync(rewritten(file), file.path),
       locate: (source) => this.#staging.locate(source),
       idle: () => this.#more(),
     });

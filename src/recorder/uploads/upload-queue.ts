@@ -65,7 +65,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   /** All that wait or are under way, by run and path: of each name one that is under way, and one behind it. */
   readonly #files = new Set<WaitingFile>();
   readonly #waiting = new Map<string, WaitingFile>();
-  readonly #flying = new Map<string, Flight>();
+  readonly #inFlight = new Map<string, InFlightBatch>();
   readonly #ready = new Set<WaitingFile>();
   /** Those whose run is not created yet, by its key. */
   readonly #uncreated = new Map<string, WaitingFile[]>();
@@ -121,7 +121,7 @@ export class UploadQueue implements ChangeLog<Upload> {
         this.#goOn(file);
       };
       file.copying.then(goOn, goOn);
-    } else if (!this.#flying.has(nameOf(file))) {
+    } else if (!this.#inFlight.has(nameOf(file))) {
       this.#ready.add(file);
       this.#dispatcher.schedule();
     }
@@ -174,10 +174,10 @@ export class UploadQueue implements ChangeLog<Upload> {
 
   #send(file: WaitingFile): Batch<Upload> {
     const name = nameOf(file);
-    const flight = new Flight(file);
+    const flight = new InFlightBatch(file);
     this.#waiting.delete(name);
-    this.#flying.set(name, flight);
-    const isOver = (): boolean => this.#flying.get(name) !== flight;
+    this.#inFlight.set(name, flight);
+    const isOver = (): boolean => this.#inFlight.get(name) !== flight;
     return {
       work: [this.uploadOf(file, flight)],
       get recalled() {
@@ -189,7 +189,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   }
 
   /** What is handed over of a file whose run is created. */
-  uploadOf(file: WaitingFile, flight?: Flight): Upload {
+  uploadOf(file: WaitingFile, flight?: InFlightBatch): Upload {
     const onState = (state: unknown): void => {
       if (this.#over) return; // it goes on from what was written down last
       file.state = state;
@@ -216,7 +216,7 @@ export class UploadQueue implements ChangeLog<Upload> {
 
   #conclude(file: WaitingFile, decision: Decision): void {
     const name = nameOf(file);
-    this.#flying.delete(name);
+    this.#inFlight.delete(name);
     const next = this.#waiting.get(name); // one that came meanwhile and takes its place
     switch (decision.kind) {
       case "done":
@@ -266,9 +266,9 @@ export class UploadQueue implements ChangeLog<Upload> {
   /** Takes one out, whatever becomes of it. */
   drop(file: WaitingFile): void {
     const name = nameOf(file);
-    const flight = this.#flying.get(name);
+    const flight = this.#inFlight.get(name);
     if (flight?.file === file) {
-      this.#flying.delete(name);
+      this.#inFlight.delete(name);
       flight.abort();
     }
     if (this.#waiting.get(name) === file) this.#waiting.delete(name);
@@ -280,8 +280,8 @@ export class UploadQueue implements ChangeLog<Upload> {
 
   /** Takes back what is under way: nobody will hear what becomes of it. */
   recall(): void {
-    const flights = [...this.#flying.values()];
-    this.#flying.clear();
+    const flights = [...this.#inFlight.values()];
+    this.#inFlight.clear();
     for (const flight of flights) {
       const { file } = flight;
       flight.abort();
@@ -297,13 +297,13 @@ export class UploadQueue implements ChangeLog<Upload> {
    */
   stop(): void {
     this.#over = true;
-    for (const flight of this.#flying.values()) if (flight.file.state === undefined) flight.abort();
-    this.#flying.clear();
+    for (const flight of this.#inFlight.values()) if (flight.file.state === undefined) flight.abort();
+    this.#inFlight.clear();
   }
 }
 
 /** A file that is on its way. */
-class Flight {
+class InFlightBatch {
   readonly file: WaitingFile;
   #controller: AbortController | undefined;
   #aborted = false;

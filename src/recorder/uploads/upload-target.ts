@@ -19,7 +19,7 @@ export interface Upload extends Work {
 /** Uploads under way at once. */
 const WIDTH = 8;
 /** Runs whose repository is remembered. */
-const MOST_KNOWN = 1_000;
+const MAX_KNOWN = 1_000;
 /** What is wrong with where artifacts go, be it for a while or until somebody mends it. */
 const AWAY: ReadonlySet<string> = new Set([
   "STORE_UNAVAILABLE",
@@ -150,7 +150,7 @@ export class UploadTarget implements Target<Upload> {
     known?.repository?.close();
     const repository = typeof place === "string" ? this.#open(place) : place;
     this.#repositories.set(runId, { place, repository });
-    if (this.#repositories.size > MOST_KNOWN) {
+    if (this.#repositories.size > MAX_KNOWN) {
       const [[oldest, { repository: least }] = ["", { repository }]] = this.#repositories;
       least?.close();
       this.#repositories.delete(oldest);

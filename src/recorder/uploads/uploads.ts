@@ -21,9 +21,9 @@ import type { Upload, UploadTarget } from "./upload-target.js";
 /** How often it is looked whether a file has arrived. */
 const LOOK_MS = 20;
 /** What is larger does not go into rows: as rows it would hold the event loop. */
-const LARGEST_ROW = 64 * 1024;
+const MAX_ROW = 64 * 1024;
 /** A file of the user's that cannot be linked is copied up to this size. */
-const LARGEST_COPY = 64 * 1024 * 1024;
+const MAX_COPY = 64 * 1024 * 1024;
 
 /** What uploads work with. */
 export interface UploadsOptions {
@@ -81,7 +81,7 @@ export class Uploads {
       replaced: (file) => this.#stored(file as OwnFile),
       progress: (file, kept) => this.#progress(file as OwnFile, kept),
       locate: (source) => this.#staging.locate(source),
-      rewritten: (file) => diagnostics.warnLater(rewritten(file), file.path),
+      rewritten: (file) => diagnostics.warnAsync(rewritten(file), file.path),
     });
     this.dispatcher.add(this.#queue);
     this.#staging = new Staging(
@@ -146,7 +146,7 @@ export class Uploads {
     account.recorded(0, 0);
     account.rejected(1, error);
     this.lost.set(log, error);
-    diagnostics.warnLater(error, path);
+    diagnostics.warnAsync(error, path);
     log.tag(failureTag(path, error));
   }
 
@@ -207,11 +207,11 @@ export class Uploads {
       return;
     }
     if (kind === "staged") this.#stagedBytes += size;
-    else if (this.#options.own.usable && (kind === "file" || size > LARGEST_ROW)) {
+    else if (this.#options.own.usable && (kind === "file" || size > MAX_ROW)) {
       if (!this.#hasRoomFor(size)) {
         const detail = `${maxArtifactBytes} bytes of files wait already; ${JSON.stringify(path)} of run ${log.runKey} (${size} bytes) is left out. Raise outbox.maxArtifactBytes, or log less at once.`;
         const error = new PulseError("ARTIFACT_REFUSED", detail);
-        this.#options.diagnostics.warnLater(error, path);
+        this.#options.diagnostics.warnAsync(error, path);
         this.#failed(file, error);
         return;
       }
@@ -256,14 +256,14 @@ export class Uploads {
         this.#staged(file, this.#staging.link(source));
         return;
       } catch {
-        if (source.size > LARGEST_COPY) return; // as it lies
+        if (source.size > MAX_COPY) return; // as it lies
       }
     if (source.kind === "bytes") {
       this.#writeBytes(file);
       return;
     }
     if (source.kind !== "file") return;
-    if (how === "copy" && source.size <= LARGEST_COPY) {
+    if (how === "copy" && source.size <= MAX_COPY) {
       this.#copyNow(file, source); // at once: it may be rewritten in the next line
       return;
     }
@@ -320,7 +320,7 @@ export class Uploads {
       const detail = `${maxPendingBytes} bytes of files wait; ${JSON.stringify(file.path)} of run ${file.runKey} was dropped (stats().dropped counts it).`;
       // It is said once, and an error is dear to make.
       this.#full ??= new PulseError("MEMORY_FULL", detail);
-      this.#options.diagnostics.warnLater(this.#full, "files");
+      this.#options.diagnostics.warnAsync(this.#full, "files");
     }
   }
 
@@ -333,8 +333,7 @@ export class Uploads {
 
   #write(files: readonly OwnFile[]): boolean {
     const { own, clock } = this.#options;
-    for (const file of files)
-      if (file.source.kind === "bytes" && file.source.size > LARGEST_ROW) this.#stage(file, "copy");
+    for (const file of files) if (file.source.kind === "bytes" && file.source.size > MAX_ROW) this.#stage(file, "copy");
     const rows: number[] = [];
     const written = own.write((outbox) => {
       rows.length = 0;
@@ -403,7 +402,7 @@ export class Uploads {
     const what = `${counted(left.length, "file", "files")} (${left.reduce((sum, { size }) => sum + size, 0)} bytes)`;
     if (this.keep() && this.#keepEnds(left) && own.safe) {
       const detail = `${what} that ${account.pending === 1 ? "is" : "are"} not stored yet ${account.pending === 1 ? "is" : "are"} kept in ${own.path}.`;
-      diagnostics.warnLater(new PulseError("KEPT_FOR_LATER", detail), "files");
+      diagnostics.warnAsync(new PulseError("KEPT_FOR_LATER", detail), "files");
       return;
     }
     account.dropped(left.length);
@@ -411,7 +410,7 @@ export class Uploads {
       this.#queue.drop(file);
       this.#gone(file);
     }
-    diagnostics.warnLater(new PulseError("LOST_AT_EXIT", `${what} could not be stored.`), "files");
+    diagnostics.warnAsync(new PulseError("LOST_AT_EXIT", `${what} could not be stored.`), "files");
   }
 
   #keepEnds(files: readonly OwnFile[]): boolean {
@@ -498,7 +497,7 @@ export class Uploads {
 }
 
 /** Whether nothing of a run is left to be stored but files. */
-const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.flying && log.ids !== undefined;
+const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.inFlight && log.ids !== undefined;
 
 function sourceOf(content: LoggedContent): UploadSource {
   if (types.isUint8Array(content)) return heldBytes(content);

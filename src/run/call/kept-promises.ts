@@ -4,13 +4,13 @@ import { types } from "node:util";
  * Most properties of an object, and most elements of a list or map, that are looked through; of larger ones only what
  * is there under an argument.
  */
-const MOST_KEPT = 100;
+const MAX_KEPT = 100;
 /** Most of all of them together, for one call. */
-const MOST_LOOKS = 1_000;
+const MAX_LOOKS = 1_000;
 /** Objects that had more properties than this are not listed again: that alone would be dear. */
 const WIDE = 1_000;
 /** Most prototypes, with their classes, that are looked at. */
-const MOST_CLASSES = 5;
+const MAX_CLASSES = 5;
 /** Most properties of what lies in a list or map: of `{ promise, resolve, reject }` and the like. */
 const FEW = 8;
 
@@ -54,7 +54,7 @@ class Search {
   readonly #args: readonly unknown[];
   /** Arguments that may be keys of objects. */
   readonly #keys: readonly PropertyKey[];
-  #left = MOST_LOOKS;
+  #left = MAX_LOOKS;
 
   constructor(promise: unknown, args: readonly unknown[]) {
     this.#promise = promise;
@@ -75,7 +75,7 @@ class Search {
     let at = Object.getPrototypeOf(value) as object | null;
     for (
       let n = 0;
-      n < MOST_CLASSES && at !== null && !types.isProxy(at);
+      n < MAX_CLASSES && at !== null && !types.isProxy(at);
       n++, at = Object.getPrototypeOf(at) as object | null
     ) {
       if (at === Object.prototype || at === Function.prototype) return false;
@@ -100,9 +100,9 @@ class Search {
     if (!isMap && !Array.isArray(value)) return false;
     if (isMap && this.#args.some((arg) => this.#isIt(Reflect.apply(Map.prototype.get, value, [arg]), inside)))
       return true;
-    if (!isMap && (value.length > MOST_KEPT ? value.at(-1) === this.#promise : value.includes(this.#promise)))
+    if (!isMap && (value.length > MAX_KEPT ? value.at(-1) === this.#promise : value.includes(this.#promise)))
       return true;
-    if ((isMap ? value.size : value.length) > MOST_KEPT) return false;
+    if ((isMap ? value.size : value.length) > MAX_KEPT) return false;
     for (const each of isMap ? (Reflect.apply(Map.prototype.values, value, []) as Iterable<unknown>) : value)
       if (this.#left-- <= 0 || this.#isIt(each, inside)) return this.#left >= 0;
     return false;
@@ -120,7 +120,7 @@ class Search {
   }
 
   /** Whether a property is it, or `holds` it. */
-  #fields(object: object, holds: (value: unknown) => boolean, most = MOST_KEPT): boolean {
+  #fields(object: object, holds: (value: unknown) => boolean, most = MAX_KEPT): boolean {
     if (Array.isArray(object)) return false;
     for (const key of this.#keys)
       if (Object.getOwnPropertyDescriptor(object, key)?.value === this.#promise) return true;

@@ -4,7 +4,7 @@ import { nearest } from "../../base/wrong-input.js";
 import type { ArtifactCapture } from "../../capture/artifacts.js";
 import { isLoweredGenerator } from "../../capture/lowered.js";
 import type { MetricCapture } from "../../capture/metrics.js";
-import type { Told } from "../../capture/nowhere.js";
+import type { CaptureReport } from "../../capture/nowhere.js";
 import { readParameters } from "../../capture/parameter-names.js";
 import {
   compileParams,
@@ -89,7 +89,7 @@ export interface ResolvedPlan {
 /** @internal Fixed values, or those of one call. */
 export type Fields =
   | Readonly<Record<string, unknown>>
-  | ((args: readonly unknown[], told?: Told) => Readonly<Record<string, unknown>>);
+  | ((args: readonly unknown[], told?: CaptureReport) => Readonly<Record<string, unknown>>);
 
 interface Cached {
   readonly version: number;

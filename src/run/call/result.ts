@@ -42,7 +42,7 @@ export function isGenerator(value: unknown): value is AnyIterator {
 
 /** How often an iterator is followed already. One that is kept and given by each call is not followed without end. */
 const layers = new WeakMap<object, number>();
-const MOST_LAYERS = 8;
+const MAX_LAYERS = 8;
 
 const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.abandoned());
 
@@ -51,7 +51,7 @@ const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.
  * them.
  */
 let young: Followed[] = [];
-const MOST_YOUNG = 100;
+const MAX_YOUNG = 100;
 
 function registerYoung(): void {
   for (const each of young) each.register();
@@ -71,7 +71,7 @@ class Followed {
     this.observer = observer;
     this.begun = observer.begun;
     if (young.push(this) === 1) soon(registerYoung).unref();
-    else if (young.length === MOST_YOUNG) registerYoung();
+    else if (young.length === MAX_YOUNG) registerYoung();
   }
 
   /** Has the registry tell when it is lost. */
@@ -169,7 +169,7 @@ function prepare(generator: object): boolean {
 export function observeGenerator<G extends object>(generator: G, observer: CallObserver, fresh: boolean): G {
   if (!fresh) {
     const layer = (layers.get(generator) ?? 0) + 1;
-    if (layer > MOST_LAYERS) {
+    if (layer > MAX_LAYERS) {
       observer.exhausted();
       return generator;
     }

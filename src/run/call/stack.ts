@@ -4,7 +4,7 @@ import { bounded } from "../../base/text/text.js";
 /** Most frames that are looked for above those an error has. */
 const MORE_FRAMES = 50;
 /** Most of a stack that is looked at. */
-const MOST_CHARACTERS = 120_000;
+const MAX_CHARACTERS = 120_000;
 /**
  * Where this package's files lie, as frames name them: what is built, and the sources that its maps lead to
  * (`node --enable-source-maps`). None in somebody's bundle, where they are in one file with everything else.
@@ -47,7 +47,7 @@ export function failedHere(): FailedAt {
  * error's limit of frames cut off.
  */
 export function storedStack(stack: string, { above, limit }: FailedAt): string {
-  const lines = bounded(stack, MOST_CHARACTERS).split("\n");
+  const lines = bounded(stack, MAX_CHARACTERS).split("\n");
   const frames = lines.filter(isFrame);
   const all =
     frames.length > 0 && frames.length >= limit ? joined(withoutOurs(lines), framesOf(above)) : withoutOurs(lines);

@@ -12,9 +12,9 @@ import { failedHere, readStack, storedStack } from "./stack.js";
 const STACK_CHARACTERS = 4_000;
 const MESSAGE_CHARACTERS = 1_000;
 /** Most causes of an error, and most errors of an AggregateError, that are told. */
-const MOST_TOLD = 5;
+const MAX_TOLD = 5;
 /** Most arguments among which an aborted signal is looked for. */
-const MOST_ARGUMENTS = 100;
+const MAX_ARGUMENTS = 100;
 
 /** What is no failure: a list of classes and names, or a function that says so. */
 type Ignored = Exclude<NonNullable<RunOptions["ignore"]>, (...args: never[]) => unknown> | (() => boolean);
@@ -128,8 +128,8 @@ function describe(run: Run, thrown: Thrown): void {
   if (causes.length > 0) tag("error.cause", causes.map((cause) => told(run, cause)).join("\n"), MESSAGE_CHARACTERS);
   const errors = thrown.get("errors");
   if (!Array.isArray(errors) || errors.length === 0) return;
-  const lines = errors.slice(0, MOST_TOLD).map((each) => told(run, new Thrown(each)));
-  if (errors.length > MOST_TOLD) lines.push(`and ${errors.length - MOST_TOLD} more`);
+  const lines = errors.slice(0, MAX_TOLD).map((each) => told(run, new Thrown(each)));
+  if (errors.length > MAX_TOLD) lines.push(`and ${errors.length - MAX_TOLD} more`);
   tag("error.errors", lines.join("\n"), MESSAGE_CHARACTERS);
 }
 
@@ -155,7 +155,7 @@ const told = (run: Run, thrown: Thrown): string => `${bounded(thrown.type)}: ${b
 /** The chain of causes behind an error, nearest first. */
 function causesOf(thrown: Thrown): Thrown[] {
   const chain: Thrown[] = [];
-  for (let at = thrown; chain.length < MOST_TOLD; ) {
+  for (let at = thrown; chain.length < MAX_TOLD; ) {
     const cause = at.get("cause");
     if (cause === undefined || cause === thrown.error || chain.some(({ error }) => error === cause)) break;
     at = new Thrown(cause);
@@ -173,7 +173,7 @@ function isIgnored(thrown: Thrown, ignored: Ignored): boolean {
 
 function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
   if (thrown.get("name") === "AbortError" || thrown.get("code") === "ABORT_ERR") return true;
-  return args.slice(0, MOST_ARGUMENTS).some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
+  return args.slice(0, MAX_ARGUMENTS).some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
 }
 
 /** Also of a signal of another realm, as jsdom has them. */

@@ -3,9 +3,9 @@ import { isLate } from "../../base/text/late.js";
 import { isError, shortText } from "../../base/text/text.js";
 import { shownValue } from "../../base/wrong-input.js";
 import { type KeySet, NO_KEYS } from "../../capture/key-set.js";
-import type { MetricSink, Thinning } from "../../capture/metrics.js";
+import type { MetricSink, Throttle } from "../../capture/metrics.js";
 import { emitRecord } from "../../capture/params.js";
-import { captureFailed, guard } from "../guard.js";
+import { callUser, captureFailed } from "../call-user.js";
 import { openRun, tagStart } from "../open-run.js";
 import type { RunPlace } from "../options.js";
 import type { Run } from "../run.js";
@@ -164,8 +164,9 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   #nameBy(runName: (args: readonly unknown[]) => unknown): string | undefined {
     const what = `${this.#where}: runName`;
-    const name = guard(this.#host, what, () => runName(this.#args));
-    if (typeof name !== "object" || name === null || isLate(name)) return guard(this.#host, what, () => textOf(name));
+    const name = callUser(this.#host, what, () => runName(this.#args));
+    if (typeof name !== "object" || name === null || isLate(name))
+      return callUser(this.#host, what, () => textOf(name));
     return this.lost(
       "runName",
       () => `option runName must give a text; got ${shownValue(name)}. The default name is taken.`,
@@ -242,7 +243,7 @@ export class TrackedCall implements CallObserver, MetricSink {
 
   /** Runs a function of the user's that is not the tracked one; `what` is said of it if it fails. */
   #guarded<R>(what: string, body: () => R): R | undefined {
-    return guard(this.#host, () => `${this.#where}: ${what}`, body);
+    return callUser(this.#host, () => `${this.#where}: ${what}`, body);
   }
 
   /** Takes metrics and tags from a result or a yielded value. */
@@ -278,11 +279,11 @@ export class TrackedCall implements CallObserver, MetricSink {
     value: number | bigint | boolean,
     step: unknown,
     timestamp: unknown,
-    thinning: Thinning | undefined,
+    throttle: Throttle | undefined,
     apart?: string,
   ): void {
     if (this.#keys !== undefined) {
-      const plain = step === undefined && timestamp === undefined && thinning === undefined && apart === undefined;
+      const plain = step === undefined && timestamp === undefined && throttle === undefined && apart === undefined;
       const keys = plain ? this.#keys.with(key) : undefined;
       if (keys !== undefined) {
         this.#keys = keys;
@@ -291,7 +292,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       }
       this.#record();
     }
-    this.run?.capture(key, value, step, timestamp ?? this.#now, thinning, this.#resolved?.method, apart);
+    this.run?.capture(key, value, step, timestamp ?? this.#now, throttle, this.#resolved?.method, apart);
   }
 
   /** Records what waits in `values`; what follows of this result is recorded by itself. */

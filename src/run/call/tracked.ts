@@ -7,8 +7,8 @@ import { compileArtifacts } from "../../capture/artifacts.js";
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../../capture/check.js";
 import { compileMetrics } from "../../capture/metrics.js";
 import type { Selector, Untyped } from "../../capture/selector.js";
+import { callUser } from "../call-user.js";
 import { activeHost, application, asks, OFF } from "../default-host.js";
-import { guard } from "../guard.js";
 import { forgettingRun } from "../open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "../options.js";
 import { apply, runInForce, type Scope, scopes } from "../scope.js";
@@ -349,7 +349,7 @@ function prepare(
   // As of a call that `when` leaves out: it joins no run either.
   if (host.paused && !(active && (!resolved.opens || resolved.nest === "join")))
     return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
-  if (resolved.when && guard(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
+  if (resolved.when && callUser(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
     return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (!resolved.opens || resolved.nest === "join") {
     if (active) return new TrackedCall(plan, host, resolved, args, scope, active);

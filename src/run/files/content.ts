@@ -109,11 +109,11 @@ export function refusal(
 }
 
 /** A longer text is no file's name. */
-const LONGEST_FILE_NAME = 255;
+const MAX_FILE_NAME = 255;
 
 /** Whether a text is the path of a file of this machine; only what looks like one is looked up. */
 function isLocalFile(text: string): boolean {
-  if (text.length > LONGEST_FILE_NAME || !/^[\w./\\:@~ -]*[\w-]\.\w{1,8}$/.test(text)) return false;
+  if (text.length > MAX_FILE_NAME || !/^[\w./\\:@~ -]*[\w-]\.\w{1,8}$/.test(text)) return false;
   try {
     return statSync(text, { throwIfNoEntry: false })?.isFile() === true;
   } catch {
@@ -123,7 +123,7 @@ function isLocalFile(text: string): boolean {
 
 /** Whether a text is a file's name, and its file's name a text. */
 const looksSwapped = (text: string, file: string): boolean =>
-  text.length <= LONGEST_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(file);
+  text.length <= MAX_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(file);
 
 /** What is odd about a text that is stored as a file; undefined where nothing is. */
 export function textDoubt(text: string, path: string): string | undefined {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { counted } from "../../base/amounts.js";
 import { PulseError } from "../../base/errors.js";
 import { part } from "../../base/loading.js";
-import { MOST_SHOWN } from "../verbs/verb-arguments.js";
+import { MAX_SHOWN } from "../verbs/verb-arguments.js";
 
 /** Which files of a folder are logged. */
 export interface FolderOptions {
@@ -19,7 +19,7 @@ export interface FolderOptions {
 }
 
 /** Most files of one call. */
-const MOST_FILES = 100_000;
+const MAX_FILES = 100_000;
 
 type Matcher = (path: string) => boolean;
 
@@ -67,7 +67,7 @@ function walk(
       else if (kind === "other") skipped.push(path);
       else {
         files.push(path);
-        if (files.length > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} files`);
+        if (files.length > MAX_FILES) throw new Error(`it holds more than ${MAX_FILES} files`);
       }
     }
   };
@@ -95,7 +95,7 @@ export function leftOut(
   skipped: readonly string[],
 ): string | undefined {
   if (skipped.length > 0) {
-    const shown = `${skipped.slice(0, MOST_SHOWN).join(", ")}${skipped.length > MOST_SHOWN ? " and more" : ""}`;
+    const shown = `${skipped.slice(0, MAX_SHOWN).join(", ")}${skipped.length > MAX_SHOWN ? " and more" : ""}`;
     return `${counted(skipped.length, "link or special file is", "links and special files are")} left out: ${shown}; links are followed with { followSymlinks: true }`;
   }
   if (files.length > 0) return undefined;

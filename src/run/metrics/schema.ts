@@ -85,7 +85,7 @@ interface SchemaFault {
 
 /** Of keys that a schema does not have, the one that was probably meant; other code may log others on purpose. */
 const meant = new WeakMap<Schema, Map<string, string | undefined>>();
-const MOST_KEYS = 1_000;
+const MAX_KEYS = 1_000;
 
 /**
  * @internal What is wrong with a value; undefined where nothing is. A key that is close to one of the schema's is a
@@ -111,7 +111,7 @@ export function schemaFault(schema: Schema, given: string, mended: string, value
 function slipOf(schema: Schema, key: string): string | undefined {
   const known = meant.get(schema) ?? new Map<string, string | undefined>();
   meant.set(schema, known);
-  if (known.has(key) || known.size >= MOST_KEYS) return known.get(key);
+  if (known.has(key) || known.size >= MAX_KEYS) return known.get(key);
   const near = nearest(key, Object.keys(schema.metrics));
   known.set(key, near);
   return near;

@@ -1,10 +1,10 @@
 import type { Diagnostics } from "../../base/diagnostics.js";
 import type { PulseError } from "../../base/errors.js";
 import { type Aggregate, Aggregator } from "../../capture/aggregate.js";
-import type { Thinning } from "../../capture/metrics.js";
+import type { Throttle } from "../../capture/metrics.js";
 
 /** Most keys that are summed up in one run: each may hold a sketch. */
-const MOST_KEYS = 200;
+const MAX_KEYS = 200;
 
 const names = new WeakMap<readonly Aggregate[], string>();
 
@@ -20,21 +20,21 @@ function nameOf(kinds: readonly Aggregate[]): string {
 
 /** What a run keeps in mind of the metrics of which not every value is logged. */
 export class Series {
-  readonly #thinned = new Map<string, { seen: number; loggedAt: number }>();
+  readonly #throttled = new Map<string, { seen: number; loggedAt: number }>();
   /** By key, then by kinds: what asks for the same is summed up together, what asks for something else by itself. */
   readonly #sums = new Map<string, Map<string, Aggregator>>();
 
   /** Whether it knows of a key. */
   has(key: string): boolean {
-    return this.#sums.has(key) || this.#thinned.has(key);
+    return this.#sums.has(key) || this.#throttled.has(key);
   }
 
   /** Whether the next value of a key is one to log. */
-  admits(key: string, { everyN, minIntervalMs }: Thinning, now: number): boolean {
-    let kept = this.#thinned.get(key);
+  admits(key: string, { everyN, minIntervalMs }: Throttle, now: number): boolean {
+    let kept = this.#throttled.get(key);
     if (kept === undefined) {
       kept = { seen: 0, loggedAt: Number.NEGATIVE_INFINITY };
-      this.#thinned.set(key, kept);
+      this.#throttled.set(key, kept);
     }
     // Time may be set back: then what follows is as good as late enough.
     const soon = now >= kept.loggedAt && now - kept.loggedAt < minIntervalMs;
@@ -47,14 +47,14 @@ export class Series {
   sum(key: string, value: number, kinds: readonly Aggregate[], diagnostics: Diagnostics): boolean {
     let ofKey = this.#sums.get(key);
     if (ofKey === undefined) {
-      if (this.#sums.size >= MOST_KEYS) return false;
+      if (this.#sums.size >= MAX_KEYS) return false;
       ofKey = new Map();
       this.#sums.set(key, ofKey);
     }
     const name = nameOf(kinds);
     let sums = ofKey.get(name);
     if (sums === undefined) {
-      sums = new Aggregator(kinds, (error) => diagnostics.warnLater(error as PulseError));
+      sums = new Aggregator(kinds, (error) => diagnostics.warnAsync(error as PulseError));
       ofKey.set(name, sums);
     }
     sums.add(value);

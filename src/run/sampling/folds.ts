@@ -15,9 +15,9 @@ const WINDOW_MS = 1_000;
  * Most windows that are remembered when their second is over, and most functions of one experiment that are counted
  * apart in one second.
  */
-const MOST_WINDOWS = 1_000;
+const MAX_WINDOWS = 1_000;
 /** Most names likewise. */
-const MOST_NAMES = 100;
+const MAX_NAMES = 100;
 
 /** What is made of each metric of folded calls. */
 const KINDS: readonly Aggregate[] = ["count", "mean", "min", "max", "p50", "p95", "p99"];
@@ -200,7 +200,7 @@ export function fold(
   if (of.second !== second) {
     of.second = second;
     of.counts.clear();
-    if (of.byKey.size > MOST_WINDOWS)
+    if (of.byKey.size > MAX_WINDOWS)
       for (const [each, window] of of.byKey)
         if (!window.isOpen && !(window.countedIn >= second - 1)) of.byKey.delete(each);
   }
@@ -210,7 +210,7 @@ export function fold(
   if (window?.countedIn !== second) {
     const kind = `\0${isName}\0${experiment}`;
     const count = of.counts.get(kind) ?? 0;
-    const isOther = count >= (isName ? MOST_NAMES : MOST_WINDOWS);
+    const isOther = count >= (isName ? MAX_NAMES : MAX_WINDOWS);
     const subject = isOther ? kind : own;
     if (!isOther) of.counts.set(kind, count + 1);
     window = of.byKey.get(subject) ?? new FoldWindow(host, opening(isOther ? "others" : undefined));

@@ -1,5 +1,5 @@
 import { type DeferredRuns, recordOnlyIfFailed } from "../../recorder/buffer/deferred-runs.js";
-import { guard } from "../guard.js";
+import { callUser } from "../call-user.js";
 import { leftOut } from "../open-run.js";
 import type { RunOptions } from "../options.js";
 import type { Run } from "../run.js";
@@ -33,7 +33,7 @@ export function holdBack(
   if (parent?.held?.undecided) return parent.held;
   const { sample, maxRunsPerSecond, foldKey, experiment, className, runName, defaultName } = resolved;
   if (parent === undefined) {
-    const share = typeof sample === "function" ? guard(host, `${defaultName}: sample`, () => sample(args)) : sample;
+    const share = typeof sample === "function" ? callUser(host, `${defaultName}: sample`, () => sample(args)) : sample;
     if (share === false || leftOut(host, typeof share === "number" ? share : 1))
       return recordOnlyIfFailed(host.recorder);
   }

@@ -11,7 +11,7 @@ import { type Place, sayNothing, sayUndefined, warnAt } from "./values.js";
  */
 
 /** Most names in a message. */
-export const MOST_SHOWN = 5;
+export const MAX_SHOWN = 5;
 
 /** @throws PulseError for a verb that was taken out of its run, which nobody can log into. */
 export function needRun(run: unknown, verb: string): void {

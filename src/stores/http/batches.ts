@@ -4,9 +4,9 @@ import type { Items } from "../../http/answers.js";
 import { refusal } from "../../http/failure.js";
 
 /** What a server takes in one `log-batch`. */
-const MOST_ITEMS = 1_000;
-const MOST_PARAMS = 100;
-const MOST_TAGS = 100;
+const MAX_ITEMS = 1_000;
+const MAX_PARAMS = 100;
+const MAX_TAGS = 100;
 
 /** One `log-batch` request and what it holds. */
 export interface Batch {
@@ -39,15 +39,15 @@ export function batches(runId: string, { params, tags, metrics }: Items, maxByte
   };
   const add = <K extends keyof Items>(kind: K, most: number, item: Items[K][number], text: string): void => {
     const size = Buffer.byteLength(text) + 1;
-    if (count === MOST_ITEMS || texts[kind].length === most || bytes + size > maxBytes) flush();
+    if (count === MAX_ITEMS || texts[kind].length === most || bytes + size > maxBytes) flush();
     texts[kind].push(text);
     (items[kind] as Items[K][number][]).push(item);
     count++;
     bytes += size;
   };
-  for (const param of params) add("params", MOST_PARAMS, param, pair(param.key, param.value));
-  for (const tag of tags) add("tags", MOST_TAGS, tag, pair(tag.key, tag.value));
-  for (const metric of metrics) add("metrics", MOST_ITEMS, metric, point(metric));
+  for (const param of params) add("params", MAX_PARAMS, param, pair(param.key, param.value));
+  for (const tag of tags) add("tags", MAX_TAGS, tag, pair(tag.key, tag.value));
+  for (const metric of metrics) add("metrics", MAX_ITEMS, metric, point(metric));
   flush();
   return made;
 }

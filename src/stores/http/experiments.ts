@@ -7,9 +7,9 @@ import type { TrackingApi } from "../../http/tracking-api.js";
 
 /** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
 const BELIEVED_MS = 60_000;
-const MOST_TAGGED = 1_000;
+const MAX_TAGGED = 1_000;
 /** Most runs whose experiments are remembered. */
-const MOST_RUNS = 1_000;
+const MAX_RUNS = 1_000;
 
 /** The ids of experiments, by name. */
 export class Experiments {
@@ -46,7 +46,7 @@ export class Experiments {
   /** Takes note of the experiment a run is in. */
   know(runId: string, experimentId: string): void {
     this.#byRun.set(runId, experimentId);
-    if (this.#byRun.size > MOST_RUNS) this.#byRun.delete(this.#byRun.keys().next().value as string);
+    if (this.#byRun.size > MAX_RUNS) this.#byRun.delete(this.#byRun.keys().next().value as string);
   }
 
   /**
@@ -79,7 +79,7 @@ export class Experiments {
           // Who may log runs may not always describe the experiment, and nothing is to wait for that.
           if (!(error instanceof Failure && (error.kind === "denied" || error.kind === "rejected"))) throw error;
         });
-    if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(ref.name, ref);
+    if (this.#tagged.size < MAX_TAGGED) this.#tagged.set(ref.name, ref);
     return id;
   }
 

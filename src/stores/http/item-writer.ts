@@ -5,28 +5,23 @@ import { type Items, logBatch } from "../../http/answers.js";
 import { Failure, refusedAs } from "../../http/failure.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
 import { type Batch, batches } from "./batches.js";
-import type { LateRequests } from "./late-requests.js";
+import type { Reconciler } from "./reconciler.js";
 import { remedyFor } from "./refused-batch.js";
 import { isAboutItems, isOfUser, RefusedItemsFinder } from "./refused-items.js";
 
 /** Bounds of a request's body: proxies commonly refuse 1 MB; one that refuses less is given half as much. */
 const MAX_BYTES = 900_000;
-const LEAST_BYTES = 30_000;
+const MIN_BYTES = 30_000;
 
 /** Sends the metrics, params and tags of runs that are there. */
 export class ItemWriter {
   readonly #api: TrackingApi;
-  readonly #late: LateRequests;
+  readonly #late: Reconciler;
   readonly #runFailure: (error: unknown, runId: string) => unknown;
   readonly #finder: RefusedItemsFinder;
   #maxBytes = MAX_BYTES;
 
-  constructor(
-    api: TrackingApi,
-    uri: string,
-    late: LateRequests,
-    runFailure: (error: unknown, runId: string) => unknown,
-  ) {
+  constructor(api: TrackingApi, uri: string, late: Reconciler, runFailure: (error: unknown, runId: string) => unknown) {
     this.#api = api;
     this.#late = late;
     this.#runFailure = runFailure;
@@ -71,8 +66,8 @@ export class ItemWriter {
     });
     if (remedy?.kind === "conflict") return remedy.params;
     if (remedy?.kind === "rest") return this.log(runId, remedy.items, refused);
-    if (remedy?.kind === "smaller" && most > LEAST_BYTES) {
-      this.#maxBytes = Math.min(this.#maxBytes, Math.max(LEAST_BYTES, Math.floor(most / 2)));
+    if (remedy?.kind === "smaller" && most > MIN_BYTES) {
+      this.#maxBytes = Math.min(this.#maxBytes, Math.max(MIN_BYTES, Math.floor(most / 2)));
       return this.log(runId, items, refused);
     }
     const why = refusedAs(error);

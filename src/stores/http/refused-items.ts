@@ -9,7 +9,7 @@ import type { Items } from "../../http/answers.js";
  * Refused keys that are remembered, so that they are not looked for in each batch, and for how long: servers are
  * replaced by newer ones.
  */
-const MOST_KEYS = 10_000;
+const MAX_KEYS = 10_000;
 const REMEMBERED_MS = 10 * 60_000;
 /** A server's words for a key it does not take, whatever the value. */
 const ABOUT_KEY = /names? may only|invalid \w+ name/i;
@@ -115,7 +115,7 @@ export class RefusedItemsFinder {
       const detail = `${shown({ what, key })} is not stored, ${this.#uri} refuses it (${reason.serverMessage}). Everything else is.`;
       const error = new PulseError("REJECTED", detail, reason);
       refused.push({ what, key, items: items.length, error });
-      if (forGood && this.#keys.size < MOST_KEYS) this.#keys.set(`${what} ${key}`, error);
+      if (forGood && this.#keys.size < MAX_KEYS) this.#keys.set(`${what} ${key}`, error);
     };
 
     await halves(groupsOf(items), why, true);

@@ -21,7 +21,7 @@ import { integer } from "./batches.js";
 import { deletedExperiment, deniedExperiment, Experiments } from "./experiments.js";
 import { logInputs } from "./inputs.js";
 import { ItemWriter } from "./item-writer.js";
-import { LateRequests, RUN_KEY_TAG } from "./late-requests.js";
+import { Reconciler, RUN_KEY_TAG } from "./reconciler.js";
 import { isAboutItems } from "./refused-items.js";
 
 /**
@@ -32,7 +32,7 @@ const WIDTH = 4;
 /** Most items of one change: what `log-batch` takes at once, beside the run's start and end. */
 const BATCH_ITEMS = 1_000;
 /** Runs whose server ids are remembered, for children and for what comes late. */
-const MOST_KNOWN = 10_000;
+const MAX_KNOWN = 10_000;
 /** The tag of a run the server had lost, with the id it had. */
 const RECREATED_TAG = "pulse.recreated";
 
@@ -58,7 +58,7 @@ export class RestStore implements ReadyStore {
   readonly width: number = WIDTH;
   readonly durable: boolean = true;
   readonly api: TrackingApi;
-  readonly #late: LateRequests;
+  readonly #late: Reconciler;
   readonly #experiments: Experiments;
   readonly #items: ItemWriter;
   /** Ids of runs that somebody deleted: once they are purged, they are not to come back. */
@@ -71,7 +71,7 @@ export class RestStore implements ReadyStore {
   constructor(api: TrackingApi, uri: string, requestTimeoutMs: number) {
     this.api = api;
     this.uri = uri;
-    this.#late = new LateRequests(api, requestTimeoutMs);
+    this.#late = new Reconciler(api, requestTimeoutMs);
     this.#experiments = new Experiments(api);
     this.#items = new ItemWriter(api, uri, this.#late, (error, runId) => this.#runFailure(error, runId));
   }
@@ -152,7 +152,7 @@ export class RestStore implements ReadyStore {
         if (ids === undefined) return DONE;
         this.#moved.delete(ids.runId); // a server that was restored may have it again
         this.#moved.set(known.runId, ids.runId);
-        if (this.#moved.size > MOST_KNOWN) this.#moved.delete(this.#moved.keys().next().value as string);
+        if (this.#moved.size > MAX_KNOWN) this.#moved.delete(this.#moved.keys().next().value as string);
         // What comes behind the end opens no run.
         return await this.#deliver({ ...change, end: change.end ?? (ended && { ...ended, ifRunning: true }) }, ids);
       }
@@ -208,7 +208,7 @@ export class RestStore implements ReadyStore {
 
   #remember(runKey: string, known: Known): void {
     this.#known.set(runKey, known);
-    if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
+    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
   }
 
   /**
@@ -344,7 +344,7 @@ export class RestStore implements ReadyStore {
     if (refused?.errorCode === "RESOURCE_DOES_NOT_EXIST")
       return refusal("RUN_NOT_FOUND", `There is no run ${runId} on ${this.uri}.`, refused);
     if (refused && DELETED.test(refused.message)) {
-      if (this.#deleted.size < MOST_KNOWN) this.#deleted.add(runId);
+      if (this.#deleted.size < MAX_KNOWN) this.#deleted.add(runId);
       return refusal("RUN_DELETED", `Run ${runId} was deleted; what was logged into it since is not stored.`, refused);
     }
     return error;

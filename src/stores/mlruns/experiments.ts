@@ -29,7 +29,7 @@ export const TRASH = ".trash" as const;
 /** What MLflow takes for an experiment's id; other folders in its root are none. */
 const ID = /^[a-z0-9][\w-]{0,63}$/i;
 const DEFAULT = { id: "0", name: "Default" } as const;
-const MOST_TAGGED = 1_000;
+const MAX_TAGGED = 1_000;
 
 /** An experiment's folder. */
 export interface Experiment {
@@ -217,7 +217,7 @@ export class Experiments {
       } catch (error) {
         if (!isAboutItem(error) && !CLOSED.includes(codeOf(error))) throw error;
       }
-    if (this.#tagged.size < MOST_TAGGED) this.#tagged.set(stamp, ref);
+    if (this.#tagged.size < MAX_TAGGED) this.#tagged.set(stamp, ref);
   }
 
   #setTag(experiment: string, key: string, value: string): void {

@@ -6,7 +6,7 @@ import { wellFormed } from "../../base/text/keys.js";
 export type MetaValue = string | number | null | readonly [] | Readonly<Record<string, string>>;
 
 /** A larger file is no `meta.yaml`: those of runs and experiments are a few hundred bytes. */
-const LARGEST_META = 256 * 1024;
+const MAX_META = 256 * 1024;
 
 interface Scalar {
   value: unknown;
@@ -58,7 +58,7 @@ export class Meta {
 
   /** @throws Error for what is no such file */
   constructor(text: string) {
-    if (text.length > LARGEST_META) throw new Error(`it has ${text.length} characters`);
+    if (text.length > MAX_META) throw new Error(`it has ${text.length} characters`);
     const yaml = part("yaml") as Yaml;
     const options = {
       version: "1.1",

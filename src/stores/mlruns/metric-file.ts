@@ -6,7 +6,7 @@ import { PLAIN } from "./files.js";
 const SETTLING_MS = 20;
 const CHUNK_BYTES = 256 * 1024;
 /** A longer line is no point. */
-const LONGEST_LINE = 4_096;
+const MAX_LINE = 4_096;
 
 /** How a file was left: a point is not in it whose step is greater, or whose time is later, than those of all in it. */
 export interface Written {
@@ -189,7 +189,7 @@ function readLines(descriptor: number, from: number, take: (line: string) => voi
     read += length;
     const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
     rest = lines.pop() as string;
-    if (rest.length > LONGEST_LINE) throw new NoMetricFile();
+    if (rest.length > MAX_LINE) throw new NoMetricFile();
     for (const line of lines) take(line);
   }
 }

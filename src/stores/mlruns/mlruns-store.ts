@@ -22,10 +22,10 @@ import { Gone, isOdd, Refused, RunFolder } from "./run-folder.js";
 
 /** Bounds of what one call writes, and the milliseconds of the event loop it may take: a run is some twenty files. */
 const BATCH_ITEMS = 2_000;
-const [FEWEST_RUNS, MOST_RUNS] = [4, 64];
+const [MIN_RUNS, MAX_RUNS] = [4, 64];
 const [QUICK_MS, SLOW_MS] = [2, 4];
 /** Runs that are remembered, with how their files were left. */
-const MOST_KNOWN = 1_000;
+const MAX_KNOWN = 1_000;
 /** What MLflow takes for a run's id; nothing else is the name of a run's folder. */
 const RUN_ID = /^[a-z0-9][\w-]{0,255}$/i;
 
@@ -37,7 +37,7 @@ const RUN_ID = /^[a-z0-9][\w-]{0,255}$/i;
 export class MlrunsStore implements ReadyStore {
   readonly uri: string;
   readonly batchItems: number = BATCH_ITEMS;
-  batchRuns: number = FEWEST_RUNS;
+  batchRuns: number = MIN_RUNS;
   readonly durable: boolean = true;
   readonly #root: string;
   readonly #experiments: Experiments;
@@ -64,9 +64,9 @@ export class MlrunsStore implements ReadyStore {
       return outcome;
     });
     const ms = performance.now() - began;
-    if (ms > SLOW_MS) this.batchRuns = Math.max(FEWEST_RUNS, Math.floor(this.batchRuns * 0.7));
+    if (ms > SLOW_MS) this.batchRuns = Math.max(MIN_RUNS, Math.floor(this.batchRuns * 0.7));
     else if (ms < QUICK_MS && changes.length > this.batchRuns * 0.8)
-      this.batchRuns = Math.min(MOST_RUNS, Math.ceil(this.batchRuns * 1.3));
+      this.batchRuns = Math.min(MAX_RUNS, Math.ceil(this.batchRuns * 1.3));
     return outcomes;
   }
 
@@ -189,7 +189,7 @@ export class MlrunsStore implements ReadyStore {
   #remember(runKey: string, run: RunFolder): void {
     this.#runs.delete(runKey);
     this.#runs.set(runKey, run);
-    if (this.#runs.size > MOST_KNOWN) this.#runs.delete(this.#runs.keys().next().value as string);
+    if (this.#runs.size > MAX_KNOWN) this.#runs.delete(this.#runs.keys().next().value as string);
   }
 
   #noRun(runKey: string): PulseError {

@@ -32,8 +32,8 @@ import { SqlWriter } from "./writer.js";
 /**
  * Bounds of one transaction's items, and the milliseconds of the event loop it may take: it grows while it is quicker.
  */
-const FEWEST_ITEMS = 400;
-const MOST_ITEMS = 2_000;
+const MIN_ITEMS = 400;
+const MAX_ITEMS = 2_000;
 const QUICK_MS = 2;
 const SLOW_MS = 4;
 /** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
@@ -50,7 +50,7 @@ const CHECKPOINT_PAGES = 4_000;
 const LATE_CHECKPOINT_PAGES = 8_000;
 
 /** How often a change is begun again whose transaction was taken back by what it is refused by. */
-const MOST_RESTARTS = 50;
+const MAX_RESTARTS = 50;
 
 /** What an SQLite store needs beside its file. */
 export interface SqliteStoreOptions {
@@ -75,7 +75,7 @@ interface Connection {
  */
 export class SqliteStore implements ReadyStore {
   readonly uri: string;
-  batchItems: number = FEWEST_ITEMS;
+  batchItems: number = MIN_ITEMS;
   readonly durable: boolean = true;
   readonly #path: string;
   readonly #options: SqliteStoreOptions;
@@ -168,10 +168,10 @@ export class SqliteStore implements ReadyStore {
    * less.
    */
   #adapt(ms: number, changes: readonly RunChange[]): void {
-    if (ms > SLOW_MS) this.batchItems = Math.max(FEWEST_ITEMS, Math.floor(this.batchItems * 0.7));
-    else if (ms < QUICK_MS && this.batchItems < MOST_ITEMS) {
+    if (ms > SLOW_MS) this.batchItems = Math.max(MIN_ITEMS, Math.floor(this.batchItems * 0.7));
+    else if (ms < QUICK_MS && this.batchItems < MAX_ITEMS) {
       const items = changes.reduce((sum, change) => sum + itemsOf(change), 0);
-      if (items > this.batchItems * 0.8) this.batchItems = Math.min(MOST_ITEMS, Math.ceil(this.batchItems * 1.3));
+      if (items > this.batchItems * 0.8) this.batchItems = Math.min(MAX_ITEMS, Math.ceil(this.batchItems * 1.3));
     }
   }
 
@@ -215,7 +215,7 @@ export class SqliteStore implements ReadyStore {
   /** Stores all of a change but the items that are refused; gives `otherwise` when it is none of them. */
   #apart(connection: Connection, change: RunChange, otherwise: Outcome): Outcome {
     const apart = new Apart(connection.db, this.#path);
-    for (let tries = 0; tries < MOST_RESTARTS; tries++) {
+    for (let tries = 0; tries < MAX_RESTARTS; tries++) {
       try {
         this.#begin(connection);
         const outcome = connection.writer.write(change, apart.write);

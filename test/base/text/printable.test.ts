@@ -44,7 +44,7 @@ test("errors and warnings carry none of what a server said so, nor a secret it b
     const said: string[] = [];
     const diagnostics = new Diagnostics({ logger: { warn: (message) => said.push(message) } });
     diagnostics.warn("REJECTED", `server said ${given}`);
-    diagnostics.warnLater(new PulseError("SERVER_ERROR", `server said ${given}`));
+    diagnostics.warnAsync(new PulseError("SERVER_ERROR", `server said ${given}`));
     await null; // what is said behind delivery is said after it
     assert.deepEqual([said.length, said.filter((message) => CONTROL.test(message))], [2, []]);
     assert.ok(said[0]?.includes(`server said ${shown}`));

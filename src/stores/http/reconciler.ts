@@ -23,7 +23,7 @@ const AGAIN_MS = 100;
 const IGNORE = (): void => undefined;
 
 /** A run that a request which was given up may still change. */
-interface Doubtful {
+interface UncertainRun {
   readonly runKey: string;
   readonly ids: StoredIds | undefined;
   readonly experimentId: string;
@@ -37,10 +37,10 @@ interface Doubtful {
  * which carries the same key; a batch undoes tags that were overwritten meanwhile. (Metrics, params and ends may come
  * as often as they like.)
  */
-export class LateRequests {
+export class Reconciler {
   readonly #api: TrackingApi;
   readonly #requestTimeoutMs: number;
-  readonly #doubtful = new Map<string, Doubtful>();
+  readonly #doubtful = new Map<string, UncertainRun>();
   /** By run id, the last values of tags that a batch without an answer has set, too. */
   readonly #tags = new Map<string, Map<string, string>>();
 
@@ -51,20 +51,20 @@ export class LateRequests {
 
   /** The run that carries a key. If several do, it is the one that has ended, or holds most, or has the smallest id. */
   async find(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
-    const [runId] = await this.#carriers(experimentId, runKey);
+    const [runId] = await this.#runsWithKey(experimentId, runKey);
     return runId === undefined ? undefined : { runId, experimentId };
   }
 
   /** The same, and the others are deleted. */
   async findOnly(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
-    const [runId, ...twins] = await this.#carriers(experimentId, runKey);
-    for (const twin of twins) await deleteRun(this.#api, twin);
+    const [runId, ...duplicates] = await this.#runsWithKey(experimentId, runKey);
+    for (const twin of duplicates) await deleteRun(this.#api, twin);
     return runId === undefined ? undefined : { runId, experimentId };
   }
 
   /** Deletes what carries the key of a run and is not that run. */
   async removeTwins(runKey: string, { runId, experimentId }: StoredIds): Promise<void> {
-    for (const id of await this.#carriers(experimentId, runKey)) if (id !== runId) await deleteRun(this.#api, id);
+    for (const id of await this.#runsWithKey(experimentId, runKey)) if (id !== runId) await deleteRun(this.#api, id);
   }
 
   /** A batch with these tags has no answer: it may be executed later. */
@@ -111,7 +111,7 @@ export class LateRequests {
   }
 
   /** Looks after a run some times; a look that fails does not count, unless the server refuses what it is for. */
-  #watch(doubtful: Doubtful): void {
+  #watch(doubtful: UncertainRun): void {
     this.#doubtful.set(doubtful.runKey, doubtful);
     const moments = [0, ...LOOKS_MS, this.#requestTimeoutMs].sort((a, b) => a - b);
     const next = (look: number): void => {
@@ -125,12 +125,12 @@ export class LateRequests {
     next(1);
   }
 
-  #forget({ runKey, ids }: Doubtful): void {
+  #forget({ runKey, ids }: UncertainRun): void {
     this.#doubtful.delete(runKey);
     if (ids) this.#tags.delete(ids.runId);
   }
 
-  async #look({ runKey, ids, experimentId, end }: Doubtful): Promise<void> {
+  async #look({ runKey, ids, experimentId, end }: UncertainRun): Promise<void> {
     if (ids === undefined) {
       const found = await this.findOnly(experimentId, runKey);
       if (found === undefined) return;
@@ -148,7 +148,7 @@ export class LateRequests {
       await logBatch(this.#api, ids.runId, { run_id: ids.runId, tags }, { metrics: [], params: [], tags });
   }
 
-  async #carriers(experimentId: string, runKey: string): Promise<string[]> {
+  async #runsWithKey(experimentId: string, runKey: string): Promise<string[]> {
     const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
     // Nothing found and further fields, as something in between adds them to true answers, too?
     const there = async (foreign: string): Promise<boolean> => {
@@ -162,13 +162,13 @@ export class LateRequests {
       { experiment_ids: [experimentId], filter, max_results: 100 },
       there,
     );
-    const carriers = list(answer["runs"]).flatMap((run) => {
+    const runsWithKey = list(answer["runs"]).flatMap((run) => {
       const [info, data] = [record(run["info"]), record(run["data"])];
       const id = text(info?.["run_id"]);
       const holds = list(data?.["metrics"]).length + list(data?.["params"]).length + list(data?.["tags"]).length;
       return id === undefined ? [] : [{ id, ended: info?.["status"] === "RUNNING" ? 0 : 1, holds }];
     });
-    return carriers
+    return runsWithKey
       .sort((a, b) => b.ended - a.ended || b.holds - a.holds || (a.id < b.id ? -1 : 1))
       .map(({ id }) => id);
   }

@@ -16,7 +16,7 @@ const NOISE_MS = 0.5;
  * wait for the client's delayed acknowledgement, 40 ms on Linux, and only on kept connections: MLflow on plain HTTP
  * does so, while behind TLS or a reverse proxy the handshake may be what is dear.
  */
-export class ConnectionChoice {
+export class KeepAliveTuner {
   readonly #cost: Record<Connecting, { mean: number; samples: number }> = {
     fresh: { mean: 0, samples: 0 },
     kept: { mean: 0, samples: 0 },

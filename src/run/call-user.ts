@@ -6,7 +6,7 @@ import type { RunHost } from "./verbs/run-host.js";
  * @internal Runs a function of the user's that is not the tracked one (a selector, a name function); what it throws is
  * a warning, which says `what` failed.
  */
-export function guard<R>(host: RunHost, what: string | (() => string), fn: () => R): R | undefined {
+export function callUser<R>(host: RunHost, what: string | (() => string), fn: () => R): R | undefined {
   try {
     const given = fn();
     if (!types.isPromise(given)) return given;
