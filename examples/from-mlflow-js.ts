@@ -1,7 +1,7 @@
-// The same training script three times: as it is with mlflow-js, with a run that is open, and with decorators.
+// The same training script three times: with mlflow-js, with an open run, and with decorators.
 //   node build/examples/from-mlflow-js.js
-// Writes two runs into mlflow.db, or to MLFLOW_TRACKING_URI. docs/from-mlflow-js.md has what each call of mlflow-js
-// becomes.
+// Writes two runs into mlflow.db, or to MLFLOW_TRACKING_URI. docs/from-mlflow-js.md says what to
+// write instead of each call of mlflow-js.
 import { flush, LogMetric, LogParam, stats, TrackedExperiment, withRun } from "pulse-mlflow";
 
 interface Epoch {
@@ -9,7 +9,7 @@ interface Epoch {
   readonly loss: number;
 }
 
-/** What is tracked: a line is fitted to four points by gradient descent. */
+/** The work that is tracked: fits a line to four points by gradient descent. */
 function* descend(lr: number, epochs: number): Generator<Epoch> {
   const points = [0, 1, 2, 3].map((x) => [x, 2 * x + 1] as const);
   let [slope, offset] = [0, 0];
@@ -31,9 +31,8 @@ interface MlflowJs {
 }
 
 /**
- * Before. Every call is a request that training waits for, and that fails it when the server does not answer; so does
- * the experiment on the second day, when there is one of that name. (Nobody calls this here: mlflow-js is on no
- * registry.)
+ * Before. Training waits for every call, and fails if the server does not answer. It also fails when it runs a second
+ * time, because the experiment exists by then. (This function is not called here: mlflow-js is on no registry.)
  */
 export async function before(mlflow: MlflowJs, lr: number, epochs: number): Promise<void> {
   const experimentId = await mlflow.createExperiment("Line");
@@ -51,7 +50,7 @@ export async function before(mlflow: MlflowJs, lr: number, epochs: number): Prom
 }
 
 /**
- * Step one: call by call. The experiment is found or made, nothing is waited for, and the run ends as the function
+ * Step one: call by call. The experiment is found or created, nothing is awaited, and the run ends when the function
  * does.
  */
 function withAnOpenRun(lr: number, epochs: number): void {
@@ -60,7 +59,7 @@ function withAnOpenRun(lr: number, epochs: number): void {
   });
 }
 
-/** Step two: decorators. Training knows nothing of tracking any more. */
+/** Step two: decorators. Training no longer knows anything about tracking. */
 @TrackedExperiment("Line")
 class Trainer {
   @LogParam(["lr", "epochs"])
@@ -74,7 +73,7 @@ withAnOpenRun(0.1, 20);
 let last = Number.NaN;
 for (const { loss } of new Trainer().train(0.1, 20)) last = loss;
 
-await flush(); // no program has to: this one wants to say what is stored
+await flush(); // not required: this program wants to say what is stored
 const { runs, params, metrics, delivered, pending } = stats();
 console.log(
   `loss ${last.toFixed(4)} after 20 epochs; ${runs} runs with ${params} params and ${metrics} metric values.`,

@@ -5,7 +5,7 @@ import type { Random } from "./random.js";
 /** 8 rows of 8 pixels between 0 (paper) and 1 (ink). */
 export type Picture = Float64Array;
 
-/** Pictures that belong together: of one digit, all of them turned the same way. */
+/** Pictures of one digit, all of them turned the same way. */
 export interface PictureClass {
   digit: number;
   pictures: Picture[];
@@ -29,7 +29,7 @@ interface EpisodeShape {
   queries: number;
 }
 
-// The compiler does not copy data, so compiled code looks for it back in the source folder.
+// The compiler does not copy data, so compiled code looks for it in the source folder.
 const DATA_LOCATIONS = ["data/digits.csv.gz", "../../../examples/pulse-meta-learning/data/digits.csv.gz"];
 const FULL_INK = 16;
 const SIDE = 8;
@@ -48,7 +48,7 @@ export function loadDigits(): PictureClass[] {
   return classes;
 }
 
-/** Three classes out of one: a digit lying on its side is as good a new shape to learn as another digit. */
+/** Makes three classes of one: a digit on its side is a new shape to learn, as good as another digit. */
 export function withSideways({ digit, pictures }: PictureClass): PictureClass[] {
   // Not upside down: a 6 would be a 9, and turn an unseen digit into a known one.
   const turnedRight = pictures.map(quarterTurn);
@@ -59,7 +59,7 @@ export function withSideways({ digit, pictures }: PictureClass): PictureClass[] 
 export function drawEpisode(classes: readonly PictureClass[], shape: EpisodeShape, random: Random): Episode {
   const { ways, shots, queries } = shape;
   const episode: Episode = { support: [], query: [] };
-  // Labels are dealt anew in every episode: knowing a digit is no help, learning it quickly is.
+  // Labels are shuffled in every episode: knowing a digit does not help, learning it quickly does.
   for (const [label, { digit, pictures }] of random.shuffled(classes).slice(0, ways).entries()) {
     if (shots + queries > pictures.length) {
       throw new RangeError(

@@ -1,6 +1,6 @@
 import type { Random } from "./random.js";
 
-/** An affine map: one row of weights per output, its last weight the bias. */
+/** An affine map: one row of weights per output; the last weight of a row is the bias. */
 export class Layer {
   readonly #rows: readonly Float64Array[];
 
@@ -31,7 +31,7 @@ export class Layer {
     });
   }
 
-  /** Descends the gradient that `errors` of the outputs imply and returns the errors of the inputs. */
+  /** One step down the gradient of the outputs' `errors`; returns the errors of the inputs. */
   descend(inputs: Float64Array, errors: Float64Array, learningRate: number): Float64Array {
     const inputErrors = new Float64Array(inputs.length);
     for (const [output, row] of this.#rows.entries()) {

@@ -26,9 +26,9 @@ interface Evaluation {
   accuracy: number;
   /** Mean softmax probability of the predicted label, right or wrong. */
   avg_confidence: number;
-  /** Share of predictions that a little noise on the pixels overturns. */
+  /** Share of predictions that change when a little noise is added to the pixels. */
   avg_fragility: number;
-  /** How often each unseen digit was taken for which. */
+  /** Confusion matrix: how often each unseen digit was taken for which digit. */
   confusion: Guess[];
   /** The first pictures that were misread. */
   misread: Misread[];
@@ -47,7 +47,7 @@ interface Misread {
 }
 
 export interface TrialResult extends Evaluation {
-  /** How much of the accuracy is owed to meta-training: the same network without it is judged on the same episodes. */
+  /** How much accuracy meta-training adds: the same network without it is tested on the same episodes. */
   accuracy_gain: number;
   final_loss: number;
   /** The weights that meta-training found, one after the other. */

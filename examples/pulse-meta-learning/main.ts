@@ -7,7 +7,7 @@ import { whereabouts } from "./whereabouts.js";
 
 const common = { inner_steps: 3, meta_steps: 12, seed: 42 };
 const possible = [0.02, 0.2].flatMap((inner_lr) => [1, 2, 5].map((shots) => ({ inner_lr, shots, ...common })));
-// More shots than there are pictures of any digit, to show what a failed trial leaves behind.
+// More shots than there are pictures of any digit, to show what a failed trial looks like.
 const impossible = { inner_lr: 0.02, shots: 200, ...common };
 const grid = [...possible, impossible];
 

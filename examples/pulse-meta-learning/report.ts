@@ -3,7 +3,7 @@ import type { Trial } from "./sweep.js";
 
 const BAR_WIDTH = 24;
 const ERASE_LINE = "\r\x1b[2K";
-/** Short, and without what the name says of a run: a line has 80 columns. */
+/** Short, without what the run's name already says: a line has 80 columns. */
 const HEADINGS = ["run", "status", "accuracy", "confidence", "fragility", "final loss"];
 
 /** One line per trial, with a moving bar where the output is a terminal. */

@@ -1,4 +1,4 @@
 /**
- * When this program was started, to the second: every run of it has it as a tag, which tells one start from another.
+ * When this program was started, to the second. Every run has it as a tag, so that starts can be told apart.
  */
 export const START = new Date().toLocaleString("sv-SE");

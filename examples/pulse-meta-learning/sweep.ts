@@ -25,7 +25,7 @@ interface SweepObserver {
   ended(trial: Trial): void;
 }
 
-/** Tries every combination in turn; one that fails does not keep the others from being tried. */
+/** Tries every combination in turn; a failure does not stop the others. */
 @TrackedExperiment(EXPERIMENT, { params: { run_type: "meta-learning" }, tags: { start: START } })
 export class MetaLearningSweep {
   readonly #learner: MetaLearner;

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { EXPERIMENT } from "./learner.js";
 
-/** Tells where the runs are and how to look at them. */
+/** Says where the runs are and how to look at them. */
 export function whereabouts(trackingUri: string | undefined): string {
   const place = trackingUri ? "where MLFLOW_TRACKING_URI says" : `in ${resolve("mlflow.db")}`;
   const viewable = trackingUri || "sqlite:///mlflow.db";
@@ -17,7 +17,7 @@ export function whereabouts(trackingUri: string | undefined): string {
   ].join("\n");
 }
 
-/** The id in the file, where there may be other experiments, too; `undefined` where nothing was stored. */
+/** The experiment's id in the file, which may hold others too; `undefined` if nothing was stored. */
 function experimentId(file: string): unknown {
   if (!existsSync(file)) return undefined;
   const builtIn = Number.parseInt(process.versions.node, 10) >= 24;

@@ -3,15 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface LoadOptions {
   readonly perSecond: number;
   readonly seconds: number;
-  /** Ends it before its time. */
+  /** Ends the load early. */
   readonly signal: AbortSignal;
 }
 
 const TICK_MS = 10;
-/** A service that does not keep up is sent less, not buried. */
+/** A service that cannot keep up is sent fewer requests. */
 const MOST_UNDER_WAY = 200;
 
-/** Sends requests at a steady pace, each for another user; resolves when all are answered. */
+/** Sends requests at a steady rate, each for a different user; resolves when all are answered. */
 export async function load(url: string, { perSecond, seconds, signal }: LoadOptions): Promise<void> {
   const start = performance.now();
   const underWay = new Set<Promise<void>>();
@@ -31,6 +31,6 @@ async function send(url: string, n: number): Promise<void> {
   try {
     await (await fetch(`${url}/score?${query}`)).arrayBuffer();
   } catch {
-    // The service closes while the request is on its way there: it was not taken.
+    // The service closed while the request was under way: it was not accepted.
   }
 }

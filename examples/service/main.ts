@@ -1,7 +1,7 @@
-// A scoring service under load: its method is called a thousand times a second, of which MLflow gets seven runs, and
-// MLflow goes away meanwhile.
+// A scoring service under load: its method is called a thousand times a second, MLflow gets seven runs a second, and
+// is away for a while.
 //   node build/examples/service/main.js [--seconds 6] [--rate 1000] [--json]
-// With MLFLOW_TRACKING_URI set, the runs go there; else to a stand-in of its own. SIGTERM and Ctrl+C end it in order.
+// If MLFLOW_TRACKING_URI is set, the runs go there, otherwise to a stand-in. SIGTERM and Ctrl+C shut it down cleanly.
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,8 +28,8 @@ const say = (line: string): void => {
   if (!flags.json) console.log(line);
 };
 
-// In order: no new requests, those under way are answered, everything is stored, and the process ends by itself with
-// code 0.
+// A clean shutdown: no new requests, those under way are answered, everything is stored, and the process ends by
+// itself with code 0.
 const stopping = new AbortController();
 const stopped = once(stopping.signal, "abort");
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopping.abort());
@@ -49,12 +49,12 @@ say(
 const waiting: Waiting = { values: 0, outboxBytes: 0 };
 const watching = setInterval(watch, 100);
 const telling = setInterval(tell, 1_000);
-const outage = standIn && goAway(standIn).catch(() => undefined); // it is cut short when the service is
+const outage = standIn && goAway(standIn).catch(() => undefined); // it ends early if the service does
 const loading = load(address, { perSecond, seconds, signal: stopping.signal });
 await Promise.race([loading, stopped]);
 await service.close();
 await Promise.all([loading, outage]);
-await standIn?.up(); // it ends with this process: what waited for it would wait for ever
+await standIn?.up(); // it ends with this process, so what waits for it has to be delivered now
 await shutdown();
 clearInterval(watching);
 clearInterval(telling);
@@ -67,7 +67,7 @@ const stored = standIn && summary([...standIn.runs.values()]);
 const outcome = { calls: service.calls, stats: after, waiting, stored, kept };
 console.log(flags.json ? JSON.stringify(outcome) : `\n${textOf(outcome)}`);
 
-/** The server is not there for a third of the time. */
+/** Takes the server away for a third of the time. */
 async function goAway(server: StandIn): Promise<void> {
   const { signal } = stopping;
   await sleep((seconds / 4) * 1_000, undefined, { signal });
@@ -80,7 +80,7 @@ async function goAway(server: StandIn): Promise<void> {
 
 function watch(): void {
   waiting.values = Math.max(waiting.values, stats().pending);
-  // Looked at from outside only: to open and close such a file in the process that holds it would release its lock.
+  // Only looked at from outside: opening and closing such a file in the process that holds it would release its lock.
   const files = readdirSync(outboxes, { recursive: true }).map((name) =>
     statSync(join(outboxes, String(name)), { throwIfNoEntry: false }),
   );

@@ -2,20 +2,20 @@ import type { Stats } from "pulse-mlflow";
 import type { ScoringService } from "./service.js";
 import type { StoredRun } from "./stand-in.js";
 
-/** What waited for the server at most, and how large the outbox became. */
+/** The most that waited for the server, and the largest size of the outbox. */
 export interface Waiting {
   values: number;
   outboxBytes: number;
 }
 
-/** All that is told at the end; `--json` prints it. */
+/** Everything that is reported at the end; `--json` prints it. */
 export interface Outcome {
   readonly calls: ScoringService["calls"];
   readonly stats: Stats;
   readonly waiting: Waiting;
-  /** What the stand-in has; nobody looks into a server of yours. */
+  /** What the stand-in has; undefined with a real server, which is not read. */
   readonly stored: StoredSummary | undefined;
-  /** Where something is kept that the server has not taken. */
+  /** Where changes are kept that the server has not taken. */
   readonly kept: string | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface StoredSummary {
   readonly own: number;
   readonly failures: readonly FailureSummary[];
   readonly folded: readonly FoldedSummary[];
-  /** Calls that are in some run: those of the folded runs, and the runs of their own. */
+  /** Calls that appear in a run: those in folded runs, and those with a run of their own. */
   readonly calls: number;
   readonly unfinished: number;
 }
@@ -42,7 +42,7 @@ interface FoldedSummary {
   readonly score: number;
 }
 
-/** Sums up what a server has of a program. */
+/** Summarises the runs that a server has of a program. */
 export function summary(runs: readonly StoredRun[]): StoredSummary {
   const folded = runs.filter(({ tags }) => tags.has("pulse.folded")).toSorted((a, b) => a.startTime - b.startTime);
   const own = runs.filter(({ tags }) => !tags.has("pulse.folded"));
@@ -79,7 +79,7 @@ function foldedSummary({ startTime, tags, metrics }: StoredRun): FoldedSummary {
   };
 }
 
-/** Tells it to a person. */
+/** The report as text. */
 export function textOf({ calls, stats, waiting, stored, kept }: Outcome): string {
   const { made, scored, fallback, unknown, broken } = calls;
   const lines = [

@@ -3,12 +3,12 @@ import { LogMetric, LogParam, TrackedExperiment, TrackedRun } from "pulse-mlflow
 
 export interface ScoreRequest {
   readonly user: number;
-  /** What is in the basket, in euros. */
+  /** The value of the basket, in euros. */
   readonly basket: number;
 }
 
 export interface Score {
-  /** How likely it is that the user buys, from 0 to 1. */
+  /** The probability that the user buys, from 0 to 1. */
   readonly score: number;
   readonly by: "model" | "fallback";
   readonly ms: number;
@@ -25,7 +25,7 @@ const SLOW_FROM = 0.98;
 const SLOW_MS = 20;
 const MEAN_BASKET = 60;
 
-/** A thousand calls a second are five runs and one folded run, and whatever fails first. */
+/** A thousand calls a second become five runs, one folded run, and one run for the first call that fails. */
 @TrackedExperiment("ScoringService", { params: { model: "toy-1" } })
 export class Scorer {
   @TrackedRun({
@@ -47,7 +47,7 @@ export class Scorer {
   }
 }
 
-/** A number in [0, 1) that is always the same for a user. */
+/** A number in [0, 1), always the same for the same user. */
 function spread(user: number): number {
   return (Math.imul(user, 2_654_435_769) >>> 0) / 2 ** 32;
 }

@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { type Scorer, UnknownUser } from "./scorer.js";
 
-/** `GET /score?user=1&basket=9.90` over HTTP. It knows nothing of tracking. */
+/** `GET /score?user=1&basket=9.90` over HTTP. It knows nothing about tracking. */
 export class ScoringService {
-  /** What became of the calls of the scorer. */
+  /** How the calls of the scorer ended. */
   readonly calls = { made: 0, scored: 0, fallback: 0, unknown: 0, broken: 0 };
   readonly #scorer: Scorer;
   readonly #server: Server;
@@ -15,14 +15,14 @@ export class ScoringService {
     this.#server = createServer((request, response) => void this.#answer(request, response));
   }
 
-  /** Gives the address. */
+  /** Returns the address. */
   async listen(): Promise<string> {
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Takes no more requests; resolves when those under way are answered. */
+  /** Stops accepting requests; resolves when those under way are answered. */
   async close(): Promise<void> {
     this.#server.close();
     await once(this.#server, "close");
@@ -44,7 +44,7 @@ export class ScoringService {
   }
 
   #send(response: ServerResponse, status: number, body: object): void {
-    // Else the connection is kept for a next request, and closing waits for it
+    // Otherwise the connection is kept alive for a next request, and closing waits for it
     if (!this.#server.listening) response.setHeader("connection", "close");
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
   }

@@ -12,22 +12,22 @@ export interface StoredRun {
   readonly metrics: Map<string, number>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the bodies of MLflow's API, which nobody checks here
+// biome-ignore lint/suspicious/noExplicitAny: the bodies of MLflow's API, which are not checked here
 type Body = any;
 
 /**
- * Stands in for an MLflow server, so that the example needs none: the few calls the package makes, one experiment,
- * everything in memory, nothing checked. It exists to go away and come back. For real runs: `mlflow server`.
+ * Stands in for an MLflow server, so that the example runs without one: the few calls that the package makes, one
+ * experiment, everything in memory, nothing checked. It can go away and come back. For real runs use `mlflow server`.
  */
 export class StandIn {
   readonly runs = new Map<string, StoredRun>();
   readonly #server = createServer((request, response) => {
-    this.#answer(request, response).catch(() => response.destroy()); // it went away in the middle of a request
+    this.#answer(request, response).catch(() => response.destroy()); // the stand-in went away during a request
   });
   #port = 0;
   #created = 0;
 
-  /** Begins to listen, again at the same address. */
+  /** Starts to listen; when called again, at the same address as before. */
   async up(): Promise<string> {
     if (!this.#server.listening) await once(this.#server.listen(this.#port, "127.0.0.1"), "listening");
     this.#port = (this.#server.address() as AddressInfo).port;
@@ -68,7 +68,7 @@ export class StandIn {
       case "runs/delete":
         this.runs.delete(body.run_id);
         return {};
-      case "runs/search": // by the key that a creation nobody heard back from is looked up with
+      case "runs/search": // used to look up a run whose creation got no answer
         return {
           runs: [...this.runs.values()]
             .filter(({ tags }) => body.filter.includes(`'${tags.get("pulse.run_key")}'`))
