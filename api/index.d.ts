@@ -365,7 +365,6 @@ export declare class PulseError extends Error {
     constructor(code: PulseErrorCode, detail: string, cause?: unknown);
     /** Whether trying the same again later can succeed. */
     get retryable(): boolean;
-    static [Symbol.hasInstance](value: unknown): boolean;
 }
 /** An answer of an MLflow server that refuses: what it called the problem, and the status. */
 export declare class MlflowError extends PulseError {

@@ -1,11 +1,10 @@
-// Builds the package twice. ES modules into dist/esm: bundled, because each file costs an importing program half a
-// millisecond; the declarations are tsc's. CommonJS into dist/cjs by plain tsc, which is fast enough; its declarations
-// are the same ones.
+// Builds the package twice, bundled by esbuild, because each file costs an importing program half a millisecond: ES
+// modules into dist/esm, CommonJS into dist/cjs. The declarations of both are tsc's.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, transformSync } from "esbuild";
+import { build } from "esbuild";
 import { BINARY, ENTRIES } from "./entries.mjs";
 import { writeParts } from "./parts.mjs";
 
@@ -14,19 +13,9 @@ const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.m
 process.chdir(root);
 
 rmSync("dist", { recursive: true, force: true });
-// With maps into src/, which is in the package; not of the declarations, which are mended below.
-for (const [project, ...flags] of [
-  ["tsconfig.json", "--emitDeclarationOnly"],
-  [
-    "tsconfig.cjs.json",
-    ...["--declaration", "false", "--isolatedDeclarations", "false"],
-    ...["--removeComments", "--inlineSourceMap", "true"],
-  ],
-]) {
-  const args = [tsc, "-p", project, "--sourceMap", "false", "--declarationMap", "false", ...flags];
-  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
-  if (status !== 0) process.exit(status ?? 1);
-}
+const args = [tsc, "-p", "tsconfig.json", "--emitDeclarationOnly", "--declarationMap", "false"];
+const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+if (status !== 0) process.exit(status ?? 1);
 
 /** What the chunks in dist/esm call them. */
 const PARTS = "../parts/index.cjs";
@@ -57,59 +46,76 @@ for (const file of readdirSync("dist/esm", { recursive: true })) {
   } else if (/\.d\.m?ts$/.test(file)) rmSync(path);
 }
 
-await build({
-  entryPoints: [...entries, ...stubs, BINARY].map((entry) => `src/${entry}.ts`),
-  outdir: "dist/esm",
-  outbase: "src",
+/** What both builds have in common. */
+const common = {
   bundle: true,
-  splitting: true, // what the entries share is there once
-  chunkNames: "pulse-mlflow-[hash]", // run/call/stack.ts knows its own files by it
   packages: "external",
-  plugins: [
-    {
-      name: "parts",
-      setup: ({ onResolve }) => onResolve({ filter: /^#parts$/ }, () => ({ path: PARTS, external: true })),
-    },
-  ],
-  format: "esm",
   platform: "node",
   target: "es2023",
   legalComments: "none",
   // Not white space: Node shows the line that throws, and esbuild breaks long ones within strings, which other bundlers
   // indent
   minifySyntax: true,
-  sourcemap: true,
+  sourcemap: true, // into src/, which is in the package
   sourcesContent: false,
   logLevel: "warning",
+};
+/** What is an alias in the sources; `require` is found differently in the two formats. */
+const aliases = (home) => ({
+  name: "aliases",
+  setup({ onResolve }) {
+    onResolve({ filter: /^#parts$/ }, () => ({ path: PARTS, external: true }));
+    onResolve({ filter: /^#require$/ }, () => ({ path: join(root, home) }));
+  },
+});
+
+await build({
+  ...common,
+  entryPoints: [...entries, ...stubs, BINARY].map((entry) => `src/${entry}.ts`),
+  outdir: "dist/esm",
+  outbase: "src",
+  format: "esm",
+  splitting: true, // what the entries share is there once
+  chunkNames: "pulse-mlflow-[hash]", // run/call/stack.ts knows its own files by it
+  plugins: [aliases("src/require.mts")],
+});
+
+// One file for the entries without needs of their own: finding and reading two hundred takes longer than all of it.
+const BUNDLE = "pulse-mlflow"; // run/call/stack.ts and base/loading.ts know it
+const isIntegration = ({ source }) => source.startsWith("integrations/");
+const inBundle = ENTRIES.filter((entry) => !isIntegration(entry));
+const namespaces = inBundle.map(({ source }, i) => `export * as entry${i} from "./${source}.js";\n`);
+await build({
+  ...common,
+  stdin: { contents: namespaces.join(""), resolveDir: "src", sourcefile: "entries.ts", loader: "ts" },
+  outfile: `dist/cjs/${BUNDLE}.js`,
+  format: "cjs",
+  plugins: [aliases("src/require.cts")],
+});
+for (const [i, { source, names }] of inBundle.entries()) {
+  const path = join("dist/cjs", `${source}.js`);
+  const to = relative(dirname(path), `dist/cjs/${BUNDLE}.js`).replaceAll("\\", "/");
+  // By name: an ES module that imports it learns the names from this very text.
+  const lines = names.map((name) => `exports.${name} = entry.${name};\n`);
+  const begin = `"use strict";\nObject.defineProperty(exports, "__esModule", { value: true });\n`;
+  writeFileSync(path, `${begin}const { entry${i}: entry } = require("./${to}");\n${lines.join("")}`);
+}
+// Integrations need packages that a program may lack: a file each, and the package itself is loaded through its entry.
+await build({
+  ...common,
+  entryPoints: ENTRIES.filter(isIntegration).map(({ source }) => `src/${source}.ts`),
+  outdir: "dist/cjs",
+  outbase: "src",
+  format: "cjs",
+  plugins: [
+    aliases("src/require.cts"),
+    {
+      name: "entry",
+      setup: ({ onResolve }) =>
+        onResolve({ filter: /^(?:\.\.\/)+index\.js$/ }, ({ path }) => ({ path, external: true })),
+    },
+  ],
 });
 writeFileSync("dist/cjs/package.json", `${JSON.stringify({ type: "commonjs" })}\n`);
 
 await writeParts("dist/parts");
-
-// `require` is found differently in the two formats, and `import.meta` does not compile in one of them: there is a file
-// for each. In dist/cjs the alias is replaced by a path. (An `imports` map would need a second one there.)
-for (const file of readdirSync("dist/cjs", { recursive: true })) {
-  if (!file.endsWith(".js")) continue;
-  const text = readFileSync(join("dist/cjs", file), "utf8");
-  const pathTo = (target) => `./${relative(dirname(join("dist/cjs", file)), target).replaceAll("\\", "/")}`;
-  const mended = text
-    .replaceAll('"#require"', `"${pathTo("dist/cjs/require.cjs")}"`)
-    .replaceAll('"#parts"', `"${pathTo("dist/parts/index.cjs")}"`);
-  if (mended !== text) writeFileSync(join("dist/cjs", file), mended);
-}
-
-// What the compiler writes for exports is long: the same in short. Not of the entries: their names are read from this
-// very text when an ES module imports them.
-const MAP = /^\/\/# sourceMappingURL=data:application\/json;base64,(\S+)\s*$/m;
-for (const file of readdirSync("dist/cjs", { recursive: true })) {
-  const path = join("dist/cjs", file);
-  if (!/\.c?js$/.test(file)) continue;
-  const text = readFileSync(path, "utf8");
-  const isEntry = entries.some((entry) => join("dist/cjs", `${entry}.js`) === path);
-  const short = { minifySyntax: true, target: "es2023", sourcemap: true, sourcesContent: false, sourcefile: path };
-  const { code, map } = isEntry
-    ? { code: text.replace(MAP, ""), map: Buffer.from(MAP.exec(text)[1], "base64").toString() }
-    : transformSync(text, short);
-  writeFileSync(path, `${code.trimEnd()}\n//# sourceMappingURL=${basename(path)}.map\n`);
-  writeFileSync(`${path}.map`, map);
-}

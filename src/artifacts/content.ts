@@ -1,4 +1,4 @@
-import { addAbortSignal } from "node:stream";
+import { streams } from "../base/builtins.js";
 import { messageOf, PulseError } from "../base/errors.js";
 import type { ArtifactContent } from "../contracts/artifact-repository.js";
 import type { Body } from "../http/transfer.js";
@@ -36,7 +36,7 @@ export async function* bytesOf(
   let given = 0;
   try {
     const stream = content.open(start, end);
-    for await (const chunk of signal ? addAbortSignal(signal, stream) : stream) {
+    for await (const chunk of signal ? streams().addAbortSignal(signal, stream) : stream) {
       const bytes: Uint8Array = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
       given += bytes.length;
       if (given > length) break;

@@ -1,10 +1,11 @@
 import { constants, fdatasync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { type FileHandle, lstat, open, readdir, rename, rm } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { throwIfAborted } from "../base/aborts.js";
+import { asyncFiles } from "../base/builtins.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../base/errors.js";
 import { makeFolder } from "../base/folders.js";
 import type {
@@ -53,7 +54,7 @@ export class LocalRepository implements ArtifactRepository {
     let handle: FileHandle | undefined;
     this.#unfinished.set(target, temporary);
     try {
-      handle = await open(temporary, "wx");
+      handle = await asyncFiles().open(temporary, "wx");
       let written = 0;
       for await (const chunk of bytesOf(content, 0, content.size, signal)) {
         throwIfAborted(signal);
@@ -66,10 +67,12 @@ export class LocalRepository implements ArtifactRepository {
       await handle.close();
       handle = undefined;
       throwIfAborted(signal);
-      await rename(temporary, target);
+      await asyncFiles().rename(temporary, target);
     } catch (error) {
       await handle?.close().catch(() => {});
-      await rm(temporary, { force: true }).catch(() => {});
+      await asyncFiles()
+        .rm(temporary, { force: true })
+        .catch(() => {});
       throwIfAborted(signal);
       throw this.#problem("stored", path, error);
     } finally {
@@ -118,7 +121,7 @@ export class LocalRepository implements ArtifactRepository {
   async list(path: string = ""): Promise<readonly ArtifactInfo[]> {
     try {
       const folder = this.#existing(path);
-      const entries = await readdir(folder, { withFileTypes: true });
+      const entries = await asyncFiles().readdir(folder, { withFileTypes: true });
       const found: ListedEntry[] = [];
       for (let i = 0; i < entries.length; i += LOOKED_AT_ONCE) {
         const some = entries.slice(i, i + LOOKED_AT_ONCE).filter(({ name }) => !isUnfinished(name));
@@ -135,7 +138,7 @@ export class LocalRepository implements ArtifactRepository {
     try {
       const place = this.#existing(path);
       if (!statSync(place).isFile()) throw new PulseError("ARTIFACT_NOT_FOUND", `${path} in ${this.uri} is no file.`);
-      const handle = await open(place, constants.O_RDONLY);
+      const handle = await asyncFiles().open(place, constants.O_RDONLY);
       return handle.createReadStream({ start, highWaterMark: 256 * 1024 });
     } catch (error) {
       if (isAbsent(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR")
@@ -172,7 +175,7 @@ export class LocalRepository implements ArtifactRepository {
   async #entry(folder: string, name: string): Promise<ListedEntry[]> {
     try {
       const place = join(folder, name);
-      const stats = await lstat(place);
+      const stats = await asyncFiles().lstat(place);
       if (!stats.isSymbolicLink()) return [{ name, isDir: stats.isDirectory(), size: stats.size }];
       const real = realPath(place);
       if (real === undefined || !isInside(real, realpathSync(this.#root))) return [{ name, isDir: false }];

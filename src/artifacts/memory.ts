@@ -1,6 +1,6 @@
-import { Readable } from "node:stream";
-import { buffer } from "node:stream/consumers";
+import type { Readable } from "node:stream";
 import { throwIfAborted } from "../base/aborts.js";
+import { streams } from "../base/builtins.js";
 import { PulseError } from "../base/errors.js";
 import type {
   ArtifactContent,
@@ -16,7 +16,7 @@ export class MemoryRepository implements ArtifactRepository {
   readonly files: Map<string, Uint8Array> = new Map();
 
   async upload(path: string, { size, open }: ArtifactContent, { signal }: UploadOptions = {}): Promise<void> {
-    const bytes = await buffer(open(0, size));
+    const bytes = await process.getBuiltinModule("node:stream/consumers").buffer(open(0, size));
     throwIfAborted(signal); // another file may have taken its place meanwhile
     if (bytes.length !== size)
       throw new PulseError("REJECTED", `${path} ended after ${bytes.length} of ${size} bytes.`);
@@ -43,7 +43,7 @@ export class MemoryRepository implements ArtifactRepository {
     const bytes = this.files.get(path);
     if (bytes === undefined)
       return Promise.reject(new PulseError("ARTIFACT_NOT_FOUND", `There is no file ${JSON.stringify(path)}.`));
-    return Promise.resolve(Readable.from([bytes.subarray(start)]));
+    return Promise.resolve(streams().Readable.from([bytes.subarray(start)]));
   }
 
   close(): void {}

@@ -1,6 +1,6 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
-import { hostname } from "node:os";
 import { dirname, join } from "node:path";
+import { os } from "../base/builtins.js";
 import { systemClock } from "../base/clock.js";
 import { shortHash } from "../base/text/keys.js";
 
@@ -18,7 +18,7 @@ let machine: string | undefined;
 function thisMachine(): string {
   if (machine === undefined) {
     try {
-      machine = shortHash(hostname());
+      machine = shortHash(os().hostname());
     } catch {
       machine = "0".repeat(8);
     }

@@ -187,14 +187,16 @@ export class PulseError extends Error {
   get retryable(): boolean {
     return PROBLEMS[this.code].retry;
   }
+}
 
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    // A class of the user's below it is told by its prototype, as any other.
-    // biome-ignore lint/complexity/noThisInStatic: a class below inherits this
+// Not in the class: a class that names itself is renamed in bundles, and Node prints that name.
+Object.defineProperty(PulseError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    // A user's subclass is recognised by its prototype, like any other class.
     if (this !== PulseError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === "object" && value !== null && BRAND in value;
-  }
-}
+  },
+});
 
 /** An answer of an MLflow server that refuses: what it called the problem, and the status. */
 export class MlflowError extends PulseError {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
+import { os } from "./builtins.js";
 import { PulseError, type PulseErrorCode } from "./errors.js";
 
 // What the machine says of the user's folders. It may say nothing: a container's user without an entry, a folder that
@@ -12,7 +12,7 @@ export function homeFolder(env: NodeJS.ProcessEnv = process.env): string | undef
   // What is empty or relative would lie in the working folder
   if (given !== undefined) return isAbsolute(given) ? given : undefined;
   try {
-    const home = homedir();
+    const home = os().homedir();
     return isAbsolute(home) ? home : undefined;
   } catch {
     return undefined;

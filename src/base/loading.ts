@@ -83,7 +83,7 @@ function first<R>(look: (require: NodeJS.Require) => R): R {
 export const load = (name: string): unknown => first((require) => require(name));
 
 /** The path that `home` has in the installed package; in a bundle it has another. */
-const OWN_FILE = /[\\/]dist[\\/](?:cjs[\\/]require\.cjs|esm[\\/]pulse-mlflow-\w+\.js)$/;
+const OWN_FILE = /[\\/]dist[\\/](?:cjs[\\/]pulse-mlflow\.js|esm[\\/]pulse-mlflow-\w+\.js)$/;
 
 /**
  * What this package needs of others, and brings along. In Jest it is loaded by Node itself, for Jest's `require`

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
-import { userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { os } from "../base/builtins.js";
 import type { Tag } from "../base/entities.js";
 import { LIMITS } from "../base/text/limits.js";
 
@@ -37,7 +37,7 @@ function userName(): string {
   const named = env["LOGNAME"] || env["USER"] || env["LNAME"] || env["USERNAME"];
   if (named) return named;
   try {
-    return userInfo().username;
+    return os().userInfo().username;
   } catch {
     return "unknown"; // a container's user id without a name
   }

@@ -1,5 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import { createHash } from "node:crypto";
 
 /** Longest text in a snapshot, in characters. */
 const MAX_TEXT = 10_000;
@@ -16,7 +15,9 @@ export function artifactTexts(artifacts: Readonly<Record<string, Uint8Array>>): 
 
 /** What is said of bytes that are no text, or a long one. */
 export function sizeAndHash(bytes: Uint8Array): string {
-  return `${bytes.length} bytes, sha256 ${createHash("sha256").update(bytes).digest("hex").slice(0, HASH_DIGITS)}`;
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  return `${bytes.length} bytes, sha256 ${hash.slice(0, HASH_DIGITS)}`;
 }
 
 /** What bytes are as a text; undefined when they are none. */

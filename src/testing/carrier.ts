@@ -1,9 +1,9 @@
-import assert from "node:assert/strict";
 import type { DatasetInput } from "../base/entities.js";
 import { messageOf } from "../base/errors.js";
 import type { ReadRun, TrackingReader } from "../contracts/tracking-reader.js";
 import type { Outcome, RunChange, StoredIds, TrackingStore } from "../contracts/tracking-store.js";
 import { faultOfOutcomes } from "../inner/testing.js";
+import { assert } from "./assert.js";
 
 /** Hands changes over as a recorder does: with the ids the store gave, and what was handed over before marked so. */
 export class Carrier {

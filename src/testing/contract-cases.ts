@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
 import type { DatasetInput, TerminalStatus } from "../base/entities.js";
 import type { ReadRun } from "../contracts/tracking-reader.js";
 import type { Outcome } from "../contracts/tracking-store.js";
+import { assert } from "./assert.js";
 import { assertDone } from "./carrier.js";
 import { change, newRun, point, start } from "./contract-change.js";
 import { expectRun, same } from "./expected-run.js";

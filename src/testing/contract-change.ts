@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import type { Metric } from "../base/entities.js";
 import { LIST_NAMES, NO_CHANGE, type RunChange, type RunStart } from "../contracts/tracking-store.js";
 
 /** A new run's id; never one that is left from another case, or another time. */
-export const newRun = (): string => randomUUID().replaceAll("-", "");
+export const newRun = (): string => process.getBuiltinModule("node:crypto").randomUUID().replaceAll("-", "");
 
 /** The start of a run. */
 export function start(overrides: Partial<RunStart> = {}): RunStart {

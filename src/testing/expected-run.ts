@@ -1,5 +1,5 @@
-import assert from "node:assert/strict";
 import type { ReadRun } from "../contracts/tracking-reader.js";
+import { assert } from "./assert.js";
 import type { Carrier } from "./carrier.js";
 
 /** What is promised of each part of a run that is read. */

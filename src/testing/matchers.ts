@@ -1,9 +1,9 @@
-import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
 import { valueText } from "../base/text/text.js";
 import { type Check, checkOptions, shownValue, wrongInput } from "../base/wrong-input.js";
 import { isRecord } from "../inner/testing.js";
 import { type ArtifactExpectation, artifactFaults, OF_ARTIFACT } from "./artifact-faults.js";
+import { assert } from "./assert.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import type { TestRun } from "./test-run.js";
 
@@ -237,5 +237,5 @@ export function assertRun(recorded: Recorded, expected?: RunExpectation): void {
 }
 
 function assertPass({ pass, message }: MatcherResult): void {
-  if (!pass) throw new AssertionError({ message: message(), stackStartFn: assertPass });
+  if (!pass) throw new assert.AssertionError({ message: message(), stackStartFn: assertPass });
 }

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert } from "./assert.js";
 import { change, cut, merged, newRun, point, start } from "./contract-change.js";
 import { expectRun, same } from "./expected-run.js";
 import type { CaseBody } from "./store-subject.js";

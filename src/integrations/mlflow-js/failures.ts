@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import { messageOf, PulseError, type PulseErrorCode } from "../../base/errors.js";
 import { shownText, shownUri } from "../../base/text/redact.js";
 import { wrongInput } from "../../base/wrong-input.js";
@@ -70,7 +69,12 @@ const NOT_THERE = /not found|does not exist|no .+ exists|could not find/i;
 /** Whether an error of which there are only the status and the words is MLflow's. */
 export function isOfMlflow(status: number, message: string): boolean {
   const text = message.trim().toLowerCase();
-  if (!OF_MLFLOW.includes(status) || text === "" || text === STATUS_CODES[status]?.toLowerCase()) return false;
+  if (
+    !OF_MLFLOW.includes(status) ||
+    text === "" ||
+    text === process.getBuiltinModule("node:http").STATUS_CODES[status]?.toLowerCase()
+  )
+    return false;
   return status !== 404 || (NOT_THERE.test(text) && !/\broute\b/.test(text));
 }
 

@@ -9,7 +9,6 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { platform } from "node:os";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { systemClock } from "../../base/clock.js";
 import { PulseError } from "../../base/errors.js";
@@ -37,7 +36,7 @@ const MAKING_MS = 5_000;
  * @throws Error where there is no such place: a user without a home.
  */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
-  const state = [env["XDG_STATE_HOME"], platform() === "win32" ? env["LOCALAPPDATA"] : undefined].find(
+  const state = [env["XDG_STATE_HOME"], process.platform === "win32" ? env["LOCALAPPDATA"] : undefined].find(
     (path) => path && isAbsolute(path),
   );
   return join(state ?? customaryState(homeFolder(env)), "pulse-mlflow", "outbox");
@@ -45,8 +44,8 @@ export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
 
 function customaryState(home: string | undefined): string {
   if (home === undefined) throw new Error("this user has no home folder, and XDG_STATE_HOME is no absolute path");
-  if (platform() === "win32") return join(home, "AppData", "Local");
-  return platform() === "darwin" ? join(home, "Library", "Application Support") : join(home, ".local", "state");
+  if (process.platform === "win32") return join(home, "AppData", "Local");
+  return process.platform === "darwin" ? join(home, "Library", "Application Support") : join(home, ".local", "state");
 }
 
 /** A 64-bit FNV-1a hash in hex: names a folder, protects nothing. */

@@ -12,8 +12,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { copyFile, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { asyncFiles } from "../../base/builtins.js";
 import { makeFolder } from "../../base/folders.js";
 import type { SourceFile, UploadSource } from "./upload-source.js";
 
@@ -79,7 +79,7 @@ export class Staging {
   async copy(file: SourceFile): Promise<StagedFile> {
     const { name, path } = this.#next();
     try {
-      await copyFile(file.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      await asyncFiles().copyFile(file.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
       chmodSync(path, OWNER_FILE);
       return staged(name, path);
     } catch (error) {
@@ -97,7 +97,7 @@ export class Staging {
   /** Begins a file that is written bit by bit. */
   async writer(): Promise<StagedWriter> {
     const { name, path } = this.#next();
-    const file = await open(path, "wx", OWNER_FILE);
+    const file = await asyncFiles().open(path, "wx", OWNER_FILE);
     let written = 0;
     return {
       write: async (bytes) => {
@@ -111,7 +111,7 @@ export class Staging {
       takeBack: async () => {
         await file.close();
         try {
-          return (await readFile(path)).subarray(0, written);
+          return (await asyncFiles().readFile(path)).subarray(0, written);
         } finally {
           discard(path);
         }

@@ -1,5 +1,6 @@
 import { closeSync, createReadStream, fstatSync, openSync, readFileSync, statSync } from "node:fs";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import { streams } from "../../base/builtins.js";
 import { PulseError } from "../../base/errors.js";
 import type { ArtifactContent } from "../../contracts/artifact-repository.js";
 
@@ -77,7 +78,7 @@ export interface OpenSource {
 export function openSource(source: UploadSource, artifact: string): OpenSource {
   if (source.kind === "bytes") {
     const { bytes, size } = source;
-    const open = (start: number, end: number): Readable => Readable.from([bytes.subarray(start, end)]);
+    const open = (start: number, end: number): Readable => streams().Readable.from([bytes.subarray(start, end)]);
     return { content: { size, open, readSync: () => bytes }, rewritten: false, grown: () => false };
   }
   const { path } = source;
@@ -88,7 +89,9 @@ export function openSource(source: UploadSource, artifact: string): OpenSource {
     size,
     // A stream cannot end before it begins.
     open: (start, end) =>
-      start >= end ? Readable.from([]) : createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK_BYTES }),
+      start >= end
+        ? streams().Readable.from([])
+        : createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK_BYTES }),
     readSync: () => readFileSync(path),
   };
   const grown = (): boolean => {

@@ -10,7 +10,8 @@ const MAX_CHARACTERS = 120_000;
  * (`node --enable-source-maps`). None in somebody's bundle, where they are in one file with everything else.
  */
 const OURS: readonly string[] = ((): readonly string[] => {
-  if (home === undefined || !/(?:^|[\\/])(?:require\.[cm]js|pulse-mlflow-\w+\.js)$/.test(home)) return [];
+  if (home === undefined || !/(?:^|[\\/])(?:require\.mjs|cjs[\\/]pulse-mlflow\.js|pulse-mlflow-\w+\.js)$/.test(home))
+    return [];
   const folder = home.replace(/[^\\/]+$/, "");
   const root = /^(?:file:\/\/)?(.*[\\/])dist[\\/](?:esm|cjs)[\\/]$/.exec(folder)?.[1];
   return root === undefined ? [folder] : [folder, `${root}src${root.slice(-1)}`];

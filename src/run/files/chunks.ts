@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { streams } from "../../base/builtins.js";
 import { PulseError } from "../../base/errors.js";
 import { shownValue } from "../../base/wrong-input.js";
 
@@ -27,7 +27,7 @@ export function isStream(value: unknown): value is ArtifactStream {
  * throws.
  */
 export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void> {
-  let wasRead = Readable.isDisturbed(stream as NodeJS.ReadableStream);
+  let wasRead = streams().Readable.isDisturbed(stream as NodeJS.ReadableStream);
   /** Half a character, whose other half comes with the next text. */
   let half = "";
   for await (const chunk of isIterable(stream) ? stream : read(stream as ReadableStream<unknown>)) {
