@@ -1610,7 +1610,7 @@ export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { Aggregate } from "./capture/aggregate.js";
 export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
-export { configure, createTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, type TrackerSettings, } from "./tracker.js";
+export { configure, createTracker, defaultTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, type TrackerSettings, } from "./tracker.js";
 export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
@@ -2294,14 +2294,23 @@ export interface FlushOptions {
     readonly timeoutMs?: number | undefined;
 }
 /**
- * Sets up the default tracker, and gives it. A later call replaces it; runs that are open keep theirs.
+ * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
  * @example
  * ```ts
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
  * ```
  */
-export declare function configure(config: PulseConfig): Tracker;
+export declare function configure(config: PulseConfig): void;
+/**
+ * Returns the default tracker, made from the environment if `configure` was not called, to pause it or to listen to it.
+ * A later `configure` makes another one.
+ * @example
+ * ```ts
+ * defaultTracker().set({ sample: 0.1 });
+ * ```
+ */
+export declare function defaultTracker(): Tracker;
 /**
  * Makes a tracker of its own beside the default one.
  * @throws PulseError like `configure`.

@@ -27,6 +27,7 @@ export const ENTRIES = [
       "configure",
       "createTracker",
       "currentRun",
+      "defaultTracker",
       "defineExperiment",
       "flush",
       "logExperiment",

@@ -42,6 +42,7 @@ export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOp
 export {
   configure,
   createTracker,
+  defaultTracker,
   type FlushOptions,
   flush,
   logExperiment,

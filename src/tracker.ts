@@ -273,7 +273,7 @@ const current: Current = shared("default tracker", (): Current => ({ tracker: un
  * Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is
  * warned of, and the runs are refused.
  */
-function defaultTracker(): TrackerInstance {
+function currentTracker(): TrackerInstance {
   const { refused } = current;
   if (refused && registeredFor(refused.uri) !== refused.make) {
     current.tracker?.retire(); // a store was registered behind the first run
@@ -347,14 +347,14 @@ export function trackerOn(
 }
 
 /**
- * Sets up the default tracker, and gives it. A later call replaces it; runs that are open keep theirs.
+ * Sets up the default tracker. A later call replaces it; runs that are open keep theirs.
  * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got; `INVALID_TRACKING_URI`.
  * @example
  * ```ts
  * configure({ trackingUri: "sqlite:///mlflow.db", experiment: "Sweep" });
  * ```
  */
-export function configure(config: PulseConfig): Tracker {
+export function configure(config: PulseConfig): void {
   application.asked = true;
   checkConfig(config, "configure"); // also when there is none, which would mean the defaults
   const resolved = resolveConfig(config);
@@ -365,7 +365,18 @@ export function configure(config: PulseConfig): Tracker {
   current.tracker = tracker;
   current.refused = undefined;
   previous?.retire();
-  return tracker;
+}
+
+/**
+ * Returns the default tracker, made from the environment if `configure` was not called, to pause it or to listen to it.
+ * A later `configure` makes another one.
+ * @example
+ * ```ts
+ * defaultTracker().set({ sample: 0.1 });
+ * ```
+ */
+export function defaultTracker(): Tracker {
+  return currentTracker();
 }
 
 /**
@@ -421,4 +432,4 @@ export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   });
 }
 
-if (!OFF) provideDefaultHost(defaultTracker, () => current.tracker);
+if (!OFF) provideDefaultHost(currentTracker, () => current.tracker);

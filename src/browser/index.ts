@@ -156,10 +156,8 @@ export const createTracker: typeof pulse.createTracker = () => ({
   ...{ pause: ignore, resume: ignore, set: ignore, on: () => ignore },
 });
 
-export const configure: typeof pulse.configure = () => {
-  say();
-  return createTracker();
-};
+export const configure: typeof pulse.configure = say;
+export const defaultTracker: typeof pulse.defaultTracker = () => createTracker();
 
 export const defineExperiment: typeof pulse.defineExperiment = (({
   name,

@@ -59,7 +59,8 @@ for (const [dialect, flags] of [
     const project = join(folder, dialect);
     mkdirSync(join(project, "node_modules"), { recursive: true });
     symlinkSync(root, join(project, "node_modules/pulse-mlflow"));
-    for (const name of ["cls-hooked", "reflect-metadata"])
+    mkdirSync(join(project, "node_modules/@opentelemetry"));
+    for (const name of ["cls-hooked", "reflect-metadata", "@opentelemetry/api"])
       symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
     writeFileSync(join(project, "package.json"), '{ "type": "module" }');
     const files = [...programs].map(([name, code]) => {

@@ -4,6 +4,7 @@ import {
   configure,
   createTracker,
   currentRun,
+  defaultTracker,
   LogMetric,
   logExperiment,
   type Outcome,
@@ -122,8 +123,9 @@ test("what set and on cannot take is an error that says what there is", () => {
   assert.throws(() => tracker.on("dropped", undefined as never), { code: "INVALID_OPTION", message: /listener/ });
 });
 
-test("configure gives the default tracker, whose switch decorated code obeys", async () => {
-  const tracker = configure({ trackingUri: "memory:", logger: { warn: () => undefined } });
+test("decorated code obeys the switch of the default tracker", async () => {
+  configure({ trackingUri: "memory:", logger: { warn: () => undefined } });
+  const tracker = defaultTracker();
   tracker.pause();
   new Service().handle(1);
   assert.equal(tracker.stats().runs, 0);
@@ -131,7 +133,8 @@ test("configure gives the default tracker, whose switch decorated code obeys", a
   new Service().handle(1);
   assert.equal(tracker.stats().runs, 1);
   tracker.pause();
-  configure({ trackingUri: "memory:" }).withRun({}, (run) => assert.equal(currentRun(), run)); // its own switch
+  configure({ trackingUri: "memory:" });
+  defaultTracker().withRun({}, (run) => assert.equal(currentRun(), run)); // its own switch
   await shutdown();
 });
 
