@@ -66,7 +66,7 @@ const cases: readonly (readonly [
 ];
 
 for (const [name, value, metrics, expected] of cases) {
-  test(`${name}: the call is unaffected, each kind of problem is said once and counted`, async () => {
+  test(`${name}: the call is unaffected, and each kind of problem is reported once`, async () => {
     const { tracker, onlyRun, warnings } = memoryTracker();
     assert.equal(
       tracker.run(() => new Hostile().hand(value)),
@@ -82,7 +82,7 @@ for (const [name, value, metrics, expected] of cases) {
   });
 }
 
-test("an explicitly chosen getter that throws is a failed capture, not a failed call", async () => {
+test("a chosen getter that throws fails the capture, not the call", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   assert.equal(
     tracker.run(() => new Hostile().read()),
@@ -97,7 +97,7 @@ test("strict: the same problems throw a typed error", () => {
   assert.throws(() => tracker.run(() => new Hostile().read()), { code: "CAPTURE_FAILED" });
 });
 
-test("a logger that throws reaches nobody", () => {
+test("a logger that throws disturbs nobody", () => {
   const { tracker } = memoryTracker({
     logger: {
       warn() {
@@ -111,7 +111,7 @@ test("a logger that throws reaches nobody", () => {
 const folder = mkdtempSync(join(tmpdir(), "pulse-bad-"));
 after(() => rmSync(folder, { recursive: true }));
 
-test("a full disk: the program goes on, one warning says so, what was stored stays whole", async () => {
+test("on a full disk the program goes on, warns once and keeps what was stored", async () => {
   const path = join(folder, "full.db");
   const program = fileURLToPath(new URL("fixtures/fills-disk.js", import.meta.url));
   // A limit on the size of files fails writes as a full disk does.

@@ -35,7 +35,7 @@ type Any = any;
 const folder = mkdtempSync(join(tmpdir(), "pulse-mistakes-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("arguments that are none are answered with what they may be meant as", () => {
+test("wrong arguments are answered with what may be meant", () => {
   const mistakes: [() => unknown, RegExp][] = [
     [
       () => tracked({ experiment: "S" } as Any, (() => 1) as Any),
@@ -80,7 +80,7 @@ test("arguments that are none are answered with what they may be meant as", () =
   for (const [make, expected] of mistakes) assert.throws(make, { code: "INVALID_OPTION", message: expected });
 });
 
-test("configurations that are none are answered likewise, without what they hold", () => {
+test("wrong configurations are answered likewise, without their content", () => {
   const mistakes: [object, RegExp][] = [
     [{ uri: "memory:" }, /there is no option "uri"\. Did you mean "trackingUri"/],
     [{ trackingUri: "memory" }, /has no colon\. Did you mean "memory:"/],
@@ -98,7 +98,7 @@ test("configurations that are none are answered likewise, without what they hold
     for (const [config, expected] of mistakes) assert.throws(() => make(config as Any), expected);
 });
 
-test("certificates that are none are told by the option that names them", () => {
+test("wrong certificates are reported with the option that names them", () => {
   const path = join(folder, "text.pem");
   writeFileSync(path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
   const empty = join(folder, "empty.pem");
@@ -131,7 +131,7 @@ test("certificates that are none are told by the option that names them", () => 
   assert.doesNotMatch(message, /tls\.ca/);
 });
 
-test("values that are left out are told, and where an assignment opens no run the advice is another one", async () => {
+test("left-out values are reported, with other advice for an assignment", async () => {
   const { tracker, warnings } = memoryTracker();
   tracker.withRun({}, (run) => {
     run.logMetric("big", 10n ** 400n);
@@ -161,7 +161,7 @@ test("values that are left out are told, and where an assignment opens no run th
   );
 });
 
-test("who asks for the run of code that outlived it is told which one that was", async () => {
+test("asking for the run of code that outlived it names that run", async () => {
   const { tracker } = memoryTracker();
   let asked: Promise<unknown> | undefined;
   tracker.withRun({ runName: "over" }, () => {
@@ -181,7 +181,7 @@ function requireRunOrError(): unknown {
   }
 }
 
-test("a decorator of classes that is given a function says what there is for those", () => {
+test("a class decorator given a function says what there is for functions", () => {
   for (const decorate of [TrackedExperiment, TrackedExperiment("E")] as Any[])
     assert.throws(() => decorate(() => 1), {
       code: "WRONG_TARGET",
@@ -189,7 +189,7 @@ test("a decorator of classes that is given a function says what there is for tho
     });
 });
 
-test("two @TrackedExperiment on a class are told", async () => {
+test("two @TrackedExperiment on one class are reported", async () => {
   const { tracker, warnings } = memoryTracker();
   class Twice {
     evaluate() {
@@ -205,7 +205,7 @@ test("two @TrackedExperiment on a class are told", async () => {
   assert.match(warnings.join("\n"), /Class Twice has two @TrackedExperiment: the upper one counts/);
 });
 
-test("both variables of an experiment, credentials that are withheld, and what comes after shutdown() are told", async () => {
+test("double variables, withheld credentials and logging after shutdown are reported", async () => {
   assert.match(
     doubleExperiment({ MLFLOW_EXPERIMENT_NAME: "foo", MLFLOW_EXPERIMENT_ID: "1" }) ?? "",
     /are both set: the name counts, "foo", and the id is not read/,
@@ -225,7 +225,7 @@ test("both variables of an experiment, credentials that are withheld, and what c
   );
 });
 
-test("the files of logExperiment are looked at before there is a run", async () => {
+test("logExperiment checks its files before there is a run", async () => {
   const { tracker, store } = memoryTracker();
   for (const artifacts of [{ "m.bin": { path: "/nope/m.bin" } }, { "../m.txt": "x" }, { "m.txt": { a: 1 } }] as Any[])
     await assert.rejects(
@@ -235,7 +235,7 @@ test("the files of logExperiment are looked at before there is a run", async () 
   assert.equal(store.runs.size, 0);
 });
 
-test("what a store refuses is told with its run and experiment, and a file in a folder's place by that", async () => {
+test("a refusal names run and experiment, and a file in a folder's place says so", async () => {
   const warnings: string[] = [];
   const refused = async (changes: readonly unknown[]) =>
     changes.map(() => ({ kind: "rejected", error: new PulseError("REJECTED", "No room for it.") }) as const);
@@ -259,7 +259,7 @@ test("what a store refuses is told with its run and experiment, and a file in a 
   });
 });
 
-test("what is logged of nothing, and promises, are told, and what is meant is said", async () => {
+test("logging nothing or a promise is reported, with what is meant", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   writeFileSync(join(folder, "model.bin"), "weights");
   tracker.withRun({ runName: "r" }, (run) => {
@@ -289,7 +289,7 @@ test("what is logged of nothing, and promises, are told, and what is meant is sa
     assert.match(said, expected);
 });
 
-test("options of a call that joins a run are that run's, those of its class are not", async () => {
+test("options of a joining call apply to that run, those of its class do not", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const fit = tracked((lr: number) => lr, { nest: "join", params: ["lr"], tags: { stage: "fit" } });
   @TrackedExperiment("E", { params: { of: "class" } })
@@ -317,7 +317,7 @@ test("options of a call that joins a run are that run's, those of its class are 
   );
 });
 
-test("functions of options that give nothing, or no text, are told", async () => {
+test("option functions that give nothing, or no text, are reported", async () => {
   const { tracker, runs, warnings } = memoryTracker();
   tracker.run(() => {
     tracked((o: Any) => o.lr, { params: ((o: Any) => ({ lr: o.lr })) as Any })({ lr: 1 });
@@ -352,7 +352,7 @@ test("functions of options that give nothing, or no text, are told", async () =>
   assert.equal(said.match(/tracked\(Trainer\): a class is made with new, not called/g)?.length, 1);
 });
 
-test("bare decorators of a schema are as good as called ones", async () => {
+test("bare decorators of a schema work like called ones", async () => {
   const Sweep = defineExperiment({ name: "Bare", metrics: { loss: {} } });
   @(Sweep.TrackedExperiment as Any)
   class Trainer {
@@ -367,7 +367,7 @@ test("bare decorators of a schema are as good as called ones", async () => {
   assert.deepEqual([run.name, values(run)], ["Trainer.train", { loss: [1] }]);
 });
 
-test("numbers that are texts, and streams, are named where no number was found", async () => {
+test("numbers as texts and streams are named where no number was found", async () => {
   class Odd {
     @LogMetric
     texts() {
@@ -393,7 +393,7 @@ test("numbers that are texts, and streams, are named where no number was found",
   assert.match(said, /Odd\.stream: no number was found: it gave a stream\. Only generators are followed/);
 });
 
-test("a metric that is close to one of a schema's is told, others are not", async () => {
+test("a metric close to one of a schema's is reported, others are not", async () => {
   const Sweep = defineExperiment({ name: "Slips", metrics: { loss: {}, accuracy: {} } });
   const { tracker, warnings } = memoryTracker();
   tracker.run(() =>
@@ -411,7 +411,7 @@ test("a metric that is close to one of a schema's is told, others are not", asyn
   );
 });
 
-test("variables that nothing reads, and proxies that nobody can go through, are named", () => {
+test("unread variables and unusable proxies are named", () => {
   const meant = misspelt({ MLFLOW_EXPERIMENT: "x", MLFLOW_URI: "x", MLFLOW_TOKEN: "x" }).map((each) => each.meant);
   assert.deepEqual(meant, ["MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN"]);
   assert.match(

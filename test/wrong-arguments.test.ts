@@ -224,7 +224,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   ],
 ];
 
-test("a wrong argument is an error that names function, argument and value, no secret", () => {
+test("a wrong argument is an error with function, argument and value, but no secret", () => {
   for (const [call, message] of cases)
     assert.throws(call, (error: Error) => {
       assert.ok(error instanceof PulseError, String(error.stack));
@@ -234,7 +234,7 @@ test("a wrong argument is an error that names function, argument and value, no s
     });
 });
 
-test("no function of the entries throws a raw error, whatever it is given", async () => {
+test("no exported function throws a raw error, whatever it gets", async () => {
   const raw: string[] = [];
   const names = [...Object.entries(entry), ...Object.entries(testing), ["clsHookedContext", clsHookedContext] as const];
   const lenient = createTestTracker();
@@ -264,7 +264,7 @@ test("no function of the entries throws a raw error, whatever it is given", asyn
   assert.deepEqual(raw, []);
 });
 
-test("logExperiment names the option, what it must be and what was got", async () => {
+test("logExperiment names the option, its requirement and what it got", async () => {
   for (const [log, message] of [
     [undefined, /^logExperiment: options must be an object; got undefined\.$/],
     [{}, /^logExperiment: experiment must be a non-empty string; got undefined\.$/],
@@ -278,7 +278,7 @@ test("logExperiment names the option, what it must be and what was got", async (
     await assert.rejects(logExperiment(log as never), { code: "INVALID_OPTION", message });
 });
 
-test("flush and shutdown check their limit, and take what emitters give to listeners", async () => {
+test("flush and shutdown check their limit and work as event listeners", async () => {
   for (const end of [entry.flush, entry.shutdown, tracker.flush.bind(tracker), tracker.shutdown.bind(tracker)]) {
     await assert.rejects(
       loose(end)({ timeoutMs: "5" }),
@@ -293,7 +293,7 @@ test("flush and shutdown check their limit, and take what emitters give to liste
   }
 });
 
-test("a subject without its parts is said by the contract, for each case", async () => {
+test("the contract reports a subject without its parts in each case", async () => {
   const [first] = trackingStoreContract(async () => ({ store: undefined }) as never);
   await assert.rejects(
     first?.run() as Promise<void>,
@@ -301,7 +301,7 @@ test("a subject without its parts is said by the contract, for each case", async
   );
 });
 
-test("errors can be made with whatever code and texts", () => {
+test("errors can be made with any code and text", () => {
   const error = new PulseError("NOPE" as never, undefined as never);
   assert.equal(error.code, "INVALID_OPTION");
   assert.match(error.message, /^PulseError: code must be one of PulseErrorCode; got "NOPE"\./);
@@ -312,7 +312,7 @@ test("errors can be made with whatever code and texts", () => {
   assert.equal(new entry.MlflowError("REJECTED", "No.", undefined as never, 400).code, "REJECTED");
 });
 
-test("what a run's verbs cannot take is a warning that shows it, never an error", () => {
+test("a run's verbs warn about wrong arguments and never throw", () => {
   const mine = createTestTracker();
   mine.withRun({}, (run) => {
     const any = run as unknown as Record<string, Loose>;
@@ -328,7 +328,7 @@ test("what a run's verbs cannot take is a warning that shows it, never an error"
   assert.equal(mine.onlyRun.metrics["a"]?.length, 1);
 });
 
-test("a name that was meant is found by slips and beginnings, and no far one is", () => {
+test("a misspelt or shortened name gets the meant one, an unrelated one does not", () => {
   const words = ["experiment", "runName", "sample", "trackingUri", "when"];
   for (const [word, meant] of [
     ["smaple", "sample"],
@@ -345,7 +345,7 @@ test("a name that was meant is found by slips and beginnings, and no far one is"
     assert.equal(nearest(word, words), meant, word.slice(0, 20));
 });
 
-test("a value is shown in one short line, whatever it is, and without secrets", () => {
+test("a value is shown in one short line without secrets", () => {
   for (const [value, shown] of [
     [1.5, "1.5"],
     [Number.NaN, "NaN"],

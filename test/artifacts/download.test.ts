@@ -34,7 +34,7 @@ function saying(
   return { uri: "odd:", upload: async () => {}, list, read, close() {} };
 }
 
-test("a folder is downloaded with all that lies in it, a file alone", async () => {
+test("downloads a folder with everything in it, or one file", async () => {
   const repository = new LocalRepository(join(folder, "source"));
   const files = { "a.txt": "", "d/b.bin": someBytes(100_000).toString("latin1"), "d/e/c ü.txt": "c" };
   for (const [path, text] of Object.entries(files))
@@ -54,7 +54,7 @@ test("a folder is downloaded with all that lies in it, a file alone", async () =
   await assert.rejects(download(repository, "nothing", target()), { code: "ARTIFACT_NOT_FOUND" });
 });
 
-test("a download goes on where an earlier one ended", async () => {
+test("a download resumes where an earlier one ended", async () => {
   const bytes = someBytes(300_000);
   const starts: number[] = [];
   let breaks = true;
@@ -78,7 +78,7 @@ test("a download goes on where an earlier one ended", async () => {
   assert.deepEqual(readdirSync(place), ["f.bin"]);
 });
 
-test("what was begun of another file of that size is not gone on with, and two downloads of one file do not mix", async () => {
+test("a download does not resume another file's beginning or mix with a second one", async () => {
   const [old, bytes] = [someBytes(300_000), Buffer.alloc(300_000, "new")];
   let given: Buffer = old;
   let breaks = true;
@@ -106,7 +106,7 @@ test("what was begun of another file of that size is not gone on with, and two d
       assert.match(String(each.reason), /is being written by another download, too|cannot be written/);
 });
 
-test("a file that is not as large as was said is not there", async () => {
+test("a file of the wrong size is not kept", async () => {
   for (const given of ["shrt", "much too long"]) {
     const repository = saying({ "": [{ path: "f.bin", size: 5 }] }, async () => Readable.from([Buffer.from(given)]));
     const place = target();
@@ -118,7 +118,7 @@ test("a file that is not as large as was said is not there", async () => {
   }
 });
 
-test("nothing is written outside the target, whatever a repository says", async () => {
+test("writes nothing outside the target, whatever a repository lists", async () => {
   const evil = async (): Promise<Readable> => Readable.from([Buffer.from("evil")]);
   for (const path of ["../evil.txt", "/tmp/evil.txt", "d/evil.txt", "..", "", "."]) {
     const place = target();
@@ -134,7 +134,7 @@ test("nothing is written outside the target, whatever a repository says", async 
   assert.deepEqual(readdirSync(outside), []);
 });
 
-test("a link in place of an unfinished file, or of what remembers finished ones, is not followed", async () => {
+test("a download follows no link in place of its own unfinished files", async () => {
   const [place, outside] = [target(), join(folder, "outside.txt")];
   let breaks = true;
   const read = async (): Promise<Readable> =>
@@ -167,7 +167,7 @@ test("a link in place of an unfinished file, or of what remembers finished ones,
   assert.ok(!existsSync(outside));
 });
 
-test("a file that was changed here, or is of another size there, is downloaded again", async () => {
+test("a file that changed here or there is downloaded again", async () => {
   const place = target();
   let [breaks, text] = [true, "0"];
   const reads: string[] = [];
@@ -190,7 +190,7 @@ test("a file that was changed here, or is of another size there, is downloaded a
   assert.equal(readFileSync(join(place, "b"), "utf8"), "1!");
 });
 
-test("folders without an end are refused", async () => {
+test("a listing without an end is refused", async () => {
   const list = async (path = ""): Promise<ArtifactInfo[]> => [
     { path: path === "" ? "d" : `${path}/d`, isDir: true, size: undefined },
   ];
@@ -198,7 +198,7 @@ test("folders without an end are refused", async () => {
   await assert.rejects(download(endless, "", target()), { code: "REJECTED", message: /more than 100 deep/ });
 });
 
-test("a download is ended by its signal, with its reason", async () => {
+test("a signal ends a download with its reason", async () => {
   const giveUp = new AbortController();
   const read = async (): Promise<Readable> =>
     Readable.from(

@@ -38,14 +38,14 @@ async function proxy(then: (socket: Socket) => void) {
   return { files, sockets, upload };
 }
 
-test("many small files need a handful of connections", async () => {
+test("many small files share a handful of connections", async () => {
   const { files, sockets, upload } = await proxy(() => undefined);
   for (let i = 0; i < 60; i++) await upload(`${i}.txt`, `text ${i}`);
   assert.equal(files.size, 60);
   assert.ok(sockets.size < 60, `${sockets.size} connections`);
 });
 
-test("a connection that is closed after each answer is made anew, and every file arrives", async () => {
+test("every file arrives when the server closes the connection after each answer", async () => {
   const { files, upload } = await proxy((socket) => setImmediate(() => socket.destroy()));
   for (let i = 0; i < 60; i++) await upload(`${i}.txt`, `text ${i}`);
   assert.deepEqual([...files.values()].sort(), Array.from({ length: 60 }, (_, i) => `text ${i}`).sort());

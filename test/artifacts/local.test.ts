@@ -28,7 +28,7 @@ function place(): { root: string; outside: string; repository: LocalRepository }
   return { root, outside, repository: new LocalRepository(root) };
 }
 
-test("a link that leads out of the root is followed neither to write nor to read", async () => {
+test("does not read or write through a link that leads out of the root", async () => {
   const { root, outside, repository } = place();
   symlinkSync(outside, join(root, "link"));
   symlinkSync(join(outside, "secret.txt"), join(root, "file.txt"));
@@ -51,7 +51,7 @@ test("a link that leads out of the root is followed neither to write nor to read
   assert.deepEqual(readdirSync(outside), ["secret.txt"]);
 });
 
-test("a file takes the place of a link, and what it led to stays", async () => {
+test("a file replaces a link and leaves the link's target alone", async () => {
   const { root, outside, repository } = place();
   symlinkSync(join(outside, "secret.txt"), join(root, "file.txt"));
   await repository.upload("file.txt", contentOf("new"));
@@ -59,7 +59,7 @@ test("a file takes the place of a link, and what it led to stays", async () => {
   assert.equal(readFileSync(join(root, "file.txt"), "utf8"), "new");
 });
 
-test("links inside the root, and to the root, are followed", async () => {
+test("follows links inside the root and the root itself", async () => {
   const { root, repository } = place();
   await repository.upload("real/f.txt", contentOf("x"));
   symlinkSync("real", join(root, "link"));
@@ -73,7 +73,7 @@ test("links inside the root, and to the root, are followed", async () => {
   assert.equal(String(await allOf(await repository.read("real/g.txt"))), "y");
 });
 
-test("a file is stored before the call returns, with the rights of the process, and leaves nothing else", async () => {
+test("uploadSync stores the whole file with the usual rights and leaves nothing else", async () => {
   const { root, repository } = place();
   const bytes = someBytes(300_000);
   repository.uploadSync("a/b/f.bin", contentOf(bytes));
@@ -92,7 +92,7 @@ test("a file is stored before the call returns, with the rights of the process, 
   assert.deepEqual(readdirSync(join(root, "a")), ["b"]);
 });
 
-test("what stands in the way is said, with what may help", async () => {
+test("a file or folder in the way is an error and stays as it is", async () => {
   const { root, repository } = place();
   writeFileSync(join(root, "file"), "");
   mkdirSync(join(root, "folder/sub"), { recursive: true });
@@ -105,7 +105,7 @@ test("what stands in the way is said, with what may help", async () => {
   await assert.rejects(repository.upload("folder/x.txt", contentOf("x")), { code: "NOT_WRITABLE" });
 });
 
-test("a file that is stored at once, since the process exits, leaves nothing of the upload that was under way", async () => {
+test("uploadSync cleans up after an upload of the same file that was under way", async () => {
   const { root, repository } = place();
   let stalled = (): void => undefined;
   const begun = new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { artifactPath, checkedListing } from "../../src/artifacts/paths.js";
 
-test("a path of an artifact is given without doubled and closing slashes", () => {
+test("an artifact path loses doubled and closing slashes", () => {
   for (const [given, expected] of [
     ["model.pkl", "model.pkl"],
     ["a//b/", "a/b"],
@@ -15,7 +15,7 @@ test("a path of an artifact is given without doubled and closing slashes", () =>
     assert.equal(artifactPath(given), expected);
 });
 
-test("what is no path, or leads elsewhere, is refused with the reason", () => {
+test("a path that is none, or leads elsewhere, is refused with the reason", () => {
   for (const [given, expected] of [
     [undefined, /is no text/],
     ["", /is empty/],
@@ -38,7 +38,7 @@ test("what is no path, or leads elsewhere, is refused with the reason", () => {
     assert.throws(() => artifactPath(given), { code: "INVALID_VALUE", message: expected });
 });
 
-test("a listing is put in order, and its odd sizes are none", () => {
+test("a listing is sorted, and odd sizes are dropped", () => {
   const listed = checkedListing("here", "a", [
     { name: "z", isDir: false, size: "12" },
     { name: "", isDir: true },
@@ -54,7 +54,7 @@ test("a listing is put in order, and its odd sizes are none", () => {
   ]);
 });
 
-test("a listing that leads elsewhere is refused", () => {
+test("a listing with paths that lead elsewhere is refused", () => {
   for (const name of [
     "..",
     ".",
@@ -74,7 +74,7 @@ test("a listing that leads elsewhere is refused", () => {
     });
 });
 
-test("a listing without an end is refused at 100,000 entries", () => {
+test("a listing is refused beyond 100,000 entries", () => {
   function* endless() {
     for (let i = 0; ; i++) yield { name: `f${i}`, isDir: false };
   }

@@ -41,7 +41,7 @@ function faultyPuts(server: FakeArtifacts, fault: ArtifactFault): void {
   server.fault = (method) => (method === "PUT" ? fault : undefined);
 }
 
-test("a server that answers 200 and forgets is found out", async () => {
+test("notices a server that answers 200 and stores nothing", async () => {
   const { server } = await started();
   faultyPuts(server, "forget");
   for (const content of [contentOf("x"), contentOf("")])
@@ -51,7 +51,7 @@ test("a server that answers 200 and forgets is found out", async () => {
     });
 });
 
-test("of a server that has kept a file, another is believed up to 1 MiB", async () => {
+test("a server that has kept one file is trusted with the next up to 1 MiB", async () => {
   const { server } = await started(false);
   const repository = repositoryAt(server.url);
   await repository.upload("f.txt", contentOf("x"));
@@ -60,7 +60,7 @@ test("of a server that has kept a file, another is believed up to 1 MiB", async 
   await assert.rejects(repository.upload("large.bin", contentOf(someBytes(1024 * 1024))), { code: "SERVER_ERROR" });
 });
 
-test("of an upload in one piece it is told how it goes on", async () => {
+test("an upload in one piece reports its progress", async () => {
   const { server } = await started(false);
   const bytes = someBytes(500_000);
   const open = (start: number, end: number): Readable =>
@@ -74,7 +74,7 @@ test("of an upload in one piece it is told how it goes on", async () => {
   assert.deepEqual(told, [200_000, 400_000, 500_000]);
 });
 
-test("something that only looks like MLflow is not believed", async () => {
+test("an answer that only resembles MLflow's is not believed", async () => {
   const portal = await scripted(() => ({ body: "<html>Welcome to our wireless network</html>" }));
   closing.push(() => portal.close());
   const repository = repositoryAt(portal.url);
@@ -82,7 +82,7 @@ test("something that only looks like MLflow is not believed", async () => {
   await assert.rejects(repository.list(), { code: "NO_MLFLOW" });
 });
 
-test("what became of an upload without an answer, the listing says", async () => {
+test("asks the listing what became of an upload without an answer", async () => {
   const { server, s3 } = await started();
   for (const fault of ["late", "cut"] as const) {
     faultyPuts(server, fault);
@@ -96,7 +96,7 @@ test("what became of an upload without an answer, the listing says", async () =>
   });
 });
 
-test("a file that is as long is not taken for one of which nobody knows whether it has arrived", async () => {
+test("a file of the same length does not prove that an unanswered upload arrived", async () => {
   const { server, s3 } = await started();
   const repository = repositoryAt(server.url, { requestTimeoutMs: 1_000 });
   await repository.upload("f.txt", contentOf("one"));
@@ -112,7 +112,7 @@ test("a file that is as long is not taken for one of which nobody knows whether 
   assert.equal(String(s3.objects.get("1/r/artifacts/f.txt")), "two");
 });
 
-test("what is answered with words that MLflow does not say is looked for", async () => {
+test("an answer in words that MLflow does not use is checked", async () => {
   const { server, s3 } = await started();
   const repository = repositoryAt(server.url);
   await repository.upload("f.txt", contentOf("x"));
@@ -121,7 +121,7 @@ test("what is answered with words that MLflow does not say is looked for", async
   assert.equal(s3.objects.has("1/r/artifacts/g.txt"), false);
 });
 
-test("a request that is carried out late does not undo a later file of the same name", async () => {
+test("a request executed late does not undo a later file of the same name", async () => {
   const { server, s3 } = await started();
   const repository = repositoryAt(server.url, { requestTimeoutMs: 3_000 });
   const place = "1/r/artifacts/f.txt";
@@ -134,7 +134,7 @@ test("a request that is carried out late does not undo a later file of the same 
   assert.equal(String(s3.objects.get(place)), "new");
 });
 
-test("refusals say what follows", async () => {
+test("a refusal says what to do", async () => {
   const { server } = await started();
   for (const [status, body, code] of [
     [401, "who are you", "UNAUTHORIZED"],
@@ -147,7 +147,7 @@ test("refusals say what follows", async () => {
   }
 });
 
-test("parts go to the object store without anything that belongs to the server", async () => {
+test("uploads in parts send the object store nothing meant for the server", async () => {
   const { server, s3 } = await started();
   const config = { auth: { username: "me", password: "hunter2" }, headers: { "x-team": "blue" }, workspace: "w" };
   const bytes = someBytes(100_000);
@@ -184,7 +184,7 @@ test("a file goes through the server when its object store cannot be reached", a
   }
 });
 
-test("an upload in parts whose URLs are over is begun anew", async () => {
+test("an upload in parts starts again when its URLs have expired", async () => {
   const { server, s3 } = await started();
   let state: unknown;
   const options = { onState: (kept: unknown) => (state = kept ?? state) };
@@ -223,7 +223,7 @@ test("a hostile listing is refused", async () => {
   }
 });
 
-test("a token that was refused is asked for again, and the file sent again", async () => {
+test("a refused token is asked for again, and the file sent again", async () => {
   const { server, s3 } = await started();
   let asked = 0;
   const repository = repositoryAt(server.url, { auth: { token: () => `t${++asked}` } });
@@ -234,7 +234,7 @@ test("a token that was refused is asked for again, and the file sent again", asy
   assert.equal(String(s3.objects.get("1/r/artifacts/f.txt")), "text");
 });
 
-test("the time limit is one of standing still, not of the whole transfer", async () => {
+test("the time limit is for standing still, not for the whole transfer", async () => {
   const { server, s3 } = await started();
   const bytes = someBytes(30_000);
   const slow: ArtifactContent = {
@@ -267,7 +267,7 @@ test("the time limit is one of standing still, not of the whole transfer", async
   await assert.rejects(repository.read("f.bin"), { code: "STORE_UNAVAILABLE" });
 });
 
-test("a name that MLflow would take for another is refused before it is sent", async () => {
+test("a name that MLflow would mistake for another is refused before it is sent", async () => {
   const { server } = await started();
   for (const path of ["a%20b.txt", "%2e%2e/x", "d%41/x"])
     await assert.rejects(repositoryAt(server.url).upload(path, contentOf("x")), {

@@ -39,7 +39,7 @@ function refused(
   );
 }
 
-test("roots of one's own are opened as what they are", () => {
+test("an artifact root of each kind opens the right repository", () => {
   for (const [root, uri] of [
     ["/data/mlruns/1/r/artifacts", "file:///data/mlruns/1/r/artifacts"],
     ["file:///data/with%20space/artifacts", "file:///data/with%20space/artifacts"],
@@ -90,7 +90,7 @@ test("a server's own files are asked for at that server only", () => {
   );
 });
 
-test("a server names folders of this machine only if it is on it, or is allowed to", () => {
+test("a server may name folders here only if it runs here or is allowed to", () => {
   for (const root of ["/data/x", "file:///data/x"]) {
     refused(root, SERVER, /allowLocal: true/);
     refused(root, "http://127.0.0.1.evil.example:5000", /allowLocal: true/);
@@ -101,7 +101,7 @@ test("a server names folders of this machine only if it is on it, or is allowed 
   refused("./mlruns/1", "http://localhost:5000", /not known to which folder/);
 });
 
-test("a server names buckets only to a program that was given them", () => {
+test("a server may name buckets only to a program that was given them", () => {
   const root = "s3://bucket/1/r/artifacts";
   refused(root, SERVER, /Set buckets: \["bucket"\], or AWS_ACCESS_KEY_ID/);
   refused(root, "http://localhost:5000", /this program was not given it/);
@@ -112,7 +112,7 @@ test("a server names buckets only to a program that was given them", () => {
   refused(root, SERVER, /Set buckets: \["bucket"\]\./, { buckets: ["other"] }, { AWS_ACCESS_KEY_ID: "x" });
 });
 
-test("other kinds of roots need a repository of one's own", () => {
+test("other kinds of roots need a registered repository", () => {
   for (const scheme of ["gs", "wasbs", "dbfs", "hdfs", "constructor"])
     refused(
       `${scheme}://x/y`,
@@ -139,7 +139,7 @@ test("other kinds of roots need a repository of one's own", () => {
   refused("own:x", DATABASE, /cannot be used: no such thing/);
 });
 
-test("what is no scheme, or this package's own, cannot be registered", () => {
+test("invalid and reserved schemes cannot be registered", () => {
   for (const scheme of ["s3", "file", "mlflow-artifacts", "S3", "x", "", 5]) {
     const register = (): void => registerArtifactRepository(scheme as string, () => ({}) as never);
     assert.throws(register, { code: "INVALID_OPTION" });

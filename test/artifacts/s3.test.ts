@@ -38,7 +38,7 @@ function repositoryAt(
 const fault = (code: string): string =>
   `<?xml version="1.0"?>\n<Error><Code>${code}</Code><Message>It said ${code}.</Message></Error>`;
 
-test("what S3 refuses, it refuses as what it is, and the secret is not told", async () => {
+test("a refusal by S3 gets the right error, without the secret", async () => {
   const s3 = await started();
   for (const [status, s3Code, code] of [
     [400, "ExpiredToken", "UNAUTHORIZED"],
@@ -65,7 +65,7 @@ test("what S3 refuses, it refuses as what it is, and the secret is not told", as
   }
 });
 
-test("a wrong secret is found out, and what is right is signed so that it is believed", async () => {
+test("a wrong secret is noticed, and a correct signature is accepted", async () => {
   const s3 = await started();
   const wrong = { ...s3.env, AWS_SECRET_ACCESS_KEY: "not this one" };
   await assert.rejects(repositoryAt(wrong).upload("f.txt", contentOf("x")), {
@@ -76,7 +76,7 @@ test("a wrong secret is found out, and what is right is signed so that it is bel
   await assert.rejects(repositoryAt(s3.env, {}, "another").list(), { code: "REJECTED", message: /NoSuchBucket/ });
 });
 
-test("credentials that have ended are asked for again, once", async () => {
+test("expired credentials are asked for again, once", async () => {
   const s3 = await started();
   const keys = {
     accessKeyId: String(s3.env["AWS_ACCESS_KEY_ID"]),
@@ -105,7 +105,7 @@ test("credentials that have ended are asked for again, once", async () => {
     await assert.rejects(repositoryAt(s3.env, { credentials: bad }).list(), { code: "UNAUTHORIZED" });
 });
 
-test("credentials and region come from the profile, and without any it is said what to set", async () => {
+test("credentials and region come from the profile, or the error says what to set", async () => {
   const s3 = await started();
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, MLFLOW_S3_ENDPOINT_URL } = s3.env;
   mkdirSync(join(folder, ".aws"));
@@ -130,7 +130,7 @@ test("credentials and region come from the profile, and without any it is said w
   });
 });
 
-test("a bucket of another region is asked there", async () => {
+test("a bucket of another region is addressed in that region", async () => {
   const s3 = await started();
   s3.fault = ({ headers }) =>
     headers.authorization?.includes("/us-east-1/")
@@ -143,7 +143,7 @@ test("a bucket of another region is asked there", async () => {
   assert.equal(s3.seen.length, 3);
 });
 
-test("AWS has the bucket in its host, unless the name has dots", async () => {
+test("AWS gets the bucket in the host name, unless its name has dots", async () => {
   const asked: string[] = [];
   const proxy = createServer().on("connect", ({ url }, socket) => {
     asked.push(String(url));
@@ -173,7 +173,7 @@ test("AWS has the bucket in its host, unless the name has dots", async () => {
   ]);
 });
 
-test("an upload that was put together without our knowing is done", async () => {
+test("an upload that was completed without our knowing counts as done", async () => {
   const s3 = await started();
   const bytes = someBytes(100_000);
   let state: unknown;
@@ -192,7 +192,7 @@ test("an upload that was put together without our knowing is done", async () => 
   assert.equal(state, undefined);
 });
 
-test("a store that takes long to put many bytes together is waited for", async () => {
+test("waits for a store that takes long to join many bytes", async () => {
   const s3 = await started();
   const bytes = someBytes(20_000_000);
   s3.worksMs = ({ method, query }) => (method === "POST" && query.has("uploadId") ? 6_000 : 0);
@@ -202,7 +202,7 @@ test("a store that takes long to put many bytes together is waited for", async (
   assert.equal(s3.objects.get("p/f.bin")?.length, bytes.length);
 });
 
-test("an upload that S3 knows no more is begun anew", async () => {
+test("an upload that S3 no longer knows starts again", async () => {
   const s3 = await started();
   const bytes = someBytes(100_000);
   const state = { uploadId: "long-gone", size: bytes.length, partSize: 20_000, parts: [{ number: 1, etag: "x" }] };
@@ -210,7 +210,7 @@ test("an upload that S3 knows no more is begun anew", async () => {
   assert.ok(s3.objects.get("p/f.bin")?.equals(bytes));
 });
 
-test("of an upload that fails and that nobody goes on with, nothing is left", async () => {
+test("a failed upload that nobody resumes leaves nothing behind", async () => {
   const s3 = await started();
   s3.fault = ({ query }) => (query.get("partNumber") === "4" ? { status: 503, body: fault("SlowDown") } : undefined);
   const content = contentOf(someBytes(100_000));
@@ -229,7 +229,7 @@ test("of an upload that fails and that nobody goes on with, nothing is left", as
   assert.equal(s3.uploads.size, 0);
 });
 
-test("a kept connection that the store has closed costs nothing but another one", async () => {
+test("a kept connection that the store closed costs only a new one", async () => {
   const s3 = await started();
   const repository = repositoryAt(s3.env);
   await repository.upload("f.txt", contentOf("x"));
@@ -241,7 +241,7 @@ test("a kept connection that the store has closed costs nothing but another one"
   await assert.rejects(repositoryAt(s3.env).upload("h.txt", contentOf("z")), { code: "STORE_UNAVAILABLE" });
 });
 
-test("a listing that is hostile, or does not end, is refused", async () => {
+test("a hostile or endless listing is refused", async () => {
   const s3 = await started();
   const page = (content: string, next = ""): string =>
     `<ListBucketResult><IsTruncated>${next !== ""}</IsTruncated>${next && `<NextContinuationToken>${next}</NextContinuationToken>`}${content}</ListBucketResult>`;
@@ -267,7 +267,7 @@ test("a listing that is hostile, or does not end, is refused", async () => {
   assert.ok(pages < 60);
 });
 
-test("answers in XML are read as they are, and nothing grows", () => {
+test("XML answers are read correctly and in bounded memory", () => {
   assert.equal(xmlText("<a><Key>1 &lt; 2 &amp;&#x26; &#39;3&apos;</Key></a>", "Key"), "1 < 2 && '3'");
   assert.equal(xmlText('<Key x="y">v</Key>', "Key"), "v");
   assert.equal(xmlText("<KeyCount>3</KeyCount><Key>v</Key>", "Key"), "v");
@@ -280,7 +280,7 @@ test("answers in XML are read as they are, and nothing grows", () => {
   assert.ok(performance.now() - began < 2_000);
 });
 
-test("a store with a certificate of one's own is trusted by AWS_CA_BUNDLE, or unseen", async () => {
+test("AWS_CA_BUNDLE makes a private certificate trusted, or it can go unchecked", async () => {
   const pem = (name: string): string => join(process.cwd(), "test/fixtures/tls", name);
   const listing = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
   const server = await scripted(() => ({ body: listing }), {

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "pulse-unfinished-"));
 after(() => rmSync(folder, { recursive: true }));
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
-test("those of dead processes of this machine go, those of others once nobody has written to them for a day", () => {
+test("unfinished files of dead processes here go, those of other machines after a day", () => {
   const mine = basename(unfinishedBeside(join(folder, "a.bin")));
   assert.ok(isUnfinished(mine) && basename(unfinishedBeside(join(folder, "a.bin"))) !== mine);
   const { pid } = spawnSync(process.execPath, ["-e", ""]);

@@ -151,7 +151,7 @@ function cost(body: () => unknown, enough = 0): number {
   return least;
 }
 
-describe("a huge value costs as much as an ordinary long one", () => {
+describe("a huge value costs no more than an ordinary long one", () => {
   const TIMES = 8;
   const ordinary = Array.from({ length: 4_000 }, (_, i) => ({ id: i, loss: i / 7, name: "ordinary" }));
   const values = Object.entries(HOSTILE).map(([name, make]) => [name, make()] as const);
@@ -191,7 +191,7 @@ describe("a huge value costs as much as an ordinary long one", () => {
 
 class Holder {}
 
-test("each getter and each toJSON is called once at most, in whatever place, however often its object is met", () => {
+test("each getter and toJSON is called at most once, however often its object is met", () => {
   for (const [place, take] of Object.entries(PLACES)) {
     const counts: Record<string, number> = {};
     const count = (name: string, value: unknown): unknown => {
@@ -215,7 +215,7 @@ test("each getter and each toJSON is called once at most, in whatever place, how
   }
 });
 
-test("what is kept of a huge value is its beginning and its size, and two of them stay apart", () => {
+test("a huge value is kept as its beginning and size, and two stay different", () => {
   assert.equal(valueText("a", Buffer.from([1, 2, 3]), true), '{"type":"Buffer","data":[1,2,3]}');
   assert.match(
     valueText("a", Buffer.alloc(MB, 1), true),
@@ -234,12 +234,12 @@ test("what is kept of a huge value is its beginning and its size, and two of the
   assert.ok(keys.every((key) => key.length === 250));
 });
 
-test("a field with a secret's name stays hidden behind a huge key, and a huge key is no way around", () => {
+test("a huge key does not reveal a secret beside it or in its own field", () => {
   const text = valueText("a", { [`${flat(MB, "x ")}password`]: "hunter2", token: { toJSON: () => "hunter2" } }, true);
   assert.doesNotMatch(text, /hunter2/);
 });
 
-test("what is recorded does not hold on to the whole of a text it is cut from", async () => {
+test("a recorded text does not keep the larger text it was cut from in memory", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const { tracker, onlyRun } = memoryTracker();

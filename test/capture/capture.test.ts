@@ -21,7 +21,7 @@ function captured(selector: Selector | undefined, result: unknown, options: LogM
   return points;
 }
 
-test("bare: scalars under the method's name, numeric leaves under dotted paths, anything else nothing", () => {
+test("bare: a scalar takes the method's name, numeric leaves take dotted paths", () => {
   assert.deepEqual(captured(undefined, 3), [["method", 3]]);
   assert.deepEqual(captured(undefined, 5n), [["method", 5n]]);
   assert.deepEqual(captured(undefined, true), [["method", true]]);
@@ -45,7 +45,7 @@ test("bare: scalars under the method's name, numeric leaves under dotted paths, 
   ]);
 });
 
-test("bare: getters are never run, inherited and hidden fields never read", () => {
+test("bare: getters, inherited fields and hidden fields are never read", () => {
   const result = Object.create(
     { inherited: 1 },
     { hidden: { value: 2, enumerable: false }, own: { value: 3, enumerable: true } },
@@ -60,7 +60,7 @@ test("bare: getters are never run, inherited and hidden fields never read", () =
   assert.deepEqual(captured(undefined, withGetter), [["ok", 1]]);
 });
 
-test("bare: lists are one step per element, bounded; circular and wide objects are bounded too", () => {
+test("bare: a list gives one step per element, and huge or circular values are bounded", () => {
   assert.deepEqual(captured(undefined, [1, 2]), [
     ["method", 1],
     ["method", 2],
@@ -86,7 +86,7 @@ test("bare: lists are one step per element, bounded; circular and wide objects a
   assert.equal(wide.length, 51);
 });
 
-test("a path picks one field, of each element of a list, and lists inside objects only so", () => {
+test("a path picks one field, also of each element of a list", () => {
   const result = { final: { loss: 1 }, losses: [3, 2], "a.b": 9, missing: undefined, text: "x" };
   assert.deepEqual(captured("final.loss", result), [["final.loss", 1]]);
   assert.deepEqual(captured("losses", result), [
@@ -103,7 +103,7 @@ test("a path picks one field, of each element of a list, and lists inside object
   assert.deepEqual(captured("any_key", 4), [["any_key", 4]]);
 });
 
-test("lists, records and functions as selectors", () => {
+test("selectors can be lists, records and functions", () => {
   const result = { a: 1, b: { c: 2 } };
   assert.deepEqual(captured(["a", "b.c"], result), [
     ["a", 1],
@@ -147,7 +147,7 @@ test("options: prefix, step by path or function, when, nonFinite", () => {
   assert.deepEqual(captured(undefined, { a: Number.POSITIVE_INFINITY }), [["a", Number.POSITIVE_INFINITY]]);
 });
 
-test("keys become what MLflow accepts, and accepted keys stay", () => {
+test("invalid keys are mended for MLflow, and valid ones stay", () => {
   for (const key of ["loss", "train/loss", "ümlaut", "日本", "a b:c.d-e_f", "a/b"]) assert.equal(sanitizeKey(key), key);
   assert.equal(sanitizeKey("acc@5 (%)"), "acc_5 ___");
   assert.equal(sanitizeKey("/a//b/./../c/"), "a/b/__/c");
@@ -161,7 +161,7 @@ test("keys become what MLflow accepts, and accepted keys stay", () => {
   assert.match(cutText("x".repeat(30), 20), /^x{8}\.\.\.#[0-9a-f]{8}$/);
 });
 
-test("parameter names are read from the function's own text, positions kept", () => {
+test("parameter names come from the function's text, with their positions", () => {
   const names = (fn: unknown): unknown => readParameters(fn as () => unknown).names;
   assert.deepEqual(
     names((lr: number, epochs = 3) => lr + epochs),
@@ -206,7 +206,7 @@ test("parameter names are read from the function's own text, positions kept", ()
   );
 });
 
-test("secrets go by key and by shape; look-alikes stay", () => {
+test("secrets are found by key and by shape, and look-alikes stay", () => {
   const text = "a1B2c3D4";
   for (const key of [
     "token",
@@ -228,7 +228,7 @@ test("secrets go by key and by shape; look-alikes stay", () => {
   assert.equal(redactText("tokenizer=bert https://host/a@b sk-learn"), "tokenizer=bert https://host/a@b sk-learn");
 });
 
-test("values become text: scalars by String(), objects by JSON without secrets, cycles and excess", () => {
+test("values become text: scalars by String(), objects as bounded JSON without secrets", () => {
   assert.equal(valueText("a", 1.5, true), "1.5");
   assert.equal(valueText("a", null, true), "null");
   assert.equal(valueText("token", 42, true), "42");
@@ -250,7 +250,7 @@ test("values become text: scalars by String(), objects by JSON without secrets, 
   assert.equal(valueText("a", { one: shared, two: shared }, true), '{"one":{"x":1},"two":{"x":1}}');
 });
 
-test("parameter names: regular expressions and rest parameters in the text, and what looks minified", () => {
+test("parameter names are read beside regular expressions, rest and minified text", () => {
   // biome-ignore-start lint/suspicious/noExplicitAny: their text is what counts
   const of = (fn: any) => readParameters(fn);
   const text = (text: string) => of(new Function(`return (${text})`)());

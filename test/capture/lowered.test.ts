@@ -29,7 +29,7 @@ function functionsOf(code: string): Record<string, Any> {
   return { ...Object.fromEntries(members), arrow, short };
 }
 
-test("names are those that were written, whichever compiler has lowered them", () => {
+test("parameter names are the written ones, whichever compiler lowered them", () => {
   for (const [compiler, code] of Object.entries(RUNNABLE))
     for (const [name, fn] of Object.entries(functionsOf(code)))
       assert.deepEqual(
@@ -48,7 +48,7 @@ test("names are those that were written, whichever compiler has lowered them", (
     if (fn !== undefined) assert.deepEqual(readParameters(fn).names, PARAMETERS[name], `Babel: ${name}`);
 });
 
-test("a rest parameter is one where it was moved", () => {
+test("a rest parameter is recognised where it was moved", () => {
   for (const code of [...Object.values(RUNNABLE), SWC]) {
     const { apart, stream, arrow } = functionsOf(code) as Record<"apart" | "stream" | "arrow", Any>;
     assert.deepEqual(
@@ -58,7 +58,7 @@ test("a rest parameter is one where it was moved", () => {
   }
 });
 
-test("in lowered and minified code names are a minifier's, and none of a compiler's", () => {
+test("lowered and minified code yields the minifier's names, never the compiler's", () => {
   const code = "export class T { async f(epochs, { lr }, shots) { return epochs + lr + shots; } }";
   const made = transformSync(code, { target: "es2016", minify: true, format: "cjs" }).code;
   const { T } = new Function("module", "exports", `${made}; return module.exports;`)({ exports: {} }, {});
@@ -69,7 +69,7 @@ test("in lowered and minified code names are a minifier's, and none of a compile
   assert.deepEqual([readParameters(terser).names, readParameters(terser).minified], [["e", "n"], true]);
 });
 
-test("names that stand elsewhere are lost, not taken from what a compiler made up", () => {
+test("names moved elsewhere are lost, not replaced by a compiler's inventions", () => {
   const of = (text: string) => readParameters(new Function(`return (${text})`)() as Any);
   const lost = of("function arrow(_x, _x2) {\n return _ref.apply(this, arguments);\n}");
   assert.deepEqual([lost.names, lost.lost, lost.minified], [[null, null], true, false]);
@@ -81,7 +81,7 @@ test("names that stand elsewhere are lost, not taken from what a compiler made u
     assert.equal(of(text).lost, false, text);
 });
 
-test("generators are told by the helper that the function hands its body to", () => {
+test("a generator is recognised by the helper that gets its body", () => {
   for (const [compiler, code] of Object.entries({ ...RUNNABLE, swc: SWC }))
     for (const [name, fn] of Object.entries(functionsOf(code)))
       assert.equal(isLoweredGenerator(fn), GENERATORS.includes(name), `${compiler}: ${name}`);
@@ -127,7 +127,7 @@ function decoratedTrainer(code: string): Trainer {
   return new Tracked() as Trainer;
 }
 
-test("a lowered method is tracked as the one that was written", async () => {
+test("a lowered method is tracked like the written one", async () => {
   for (const [compiler, code] of Object.entries(RUNNABLE)) {
     const { tracker, runs, warnings } = memoryTracker();
     const trainer = decoratedTrainer(code);
@@ -160,7 +160,7 @@ test("a lowered method is tracked as the one that was written", async () => {
   }
 });
 
-test("names that are lost are said to be, once, and arguments go by their positions", async () => {
+test("lost names are reported once, and arguments go by position", async () => {
   const { tracker, runs, warnings } = memoryTracker();
   const inner = async (lr: number) => ({ loss: lr });
   const arrow = new Function("_ref", "return function arrow(_x) { return _ref.apply(this, arguments); }")(inner) as Any;

@@ -43,7 +43,7 @@ async function said(minify: boolean, params = "(args) => ({ lr: args[0] })", mor
   return warnings;
 }
 
-test("renamed classes and functions that runs are called after are said once each, with the way out", async () => {
+test("renamed classes and functions are reported once each, with the way out", async () => {
   const warnings = await said(true);
   assert.equal(warnings.length, 2, warnings.join("\n"));
   assert.match(
@@ -56,7 +56,7 @@ test("renamed classes and functions that runs are called after are said once eac
   );
 });
 
-test("a single argument without its name is noticed, too", () => {
+test("a single argument without a name is reported too", () => {
   const minified = (text: string): boolean =>
     readParameters(new Function(`return ${text}`)() as () => unknown).minified;
   assert.deepEqual(
@@ -71,7 +71,7 @@ test("a single argument without its name is noticed, too", () => {
   );
 });
 
-test("nothing is said of what is not minified, nor where the minifier keeps names", async () => {
+test("nothing is reported for code that is not minified or keeps its names", async () => {
   assert.deepEqual(await said(false), []);
   assert.deepEqual(await said(true, undefined, { keepNames: true }), []);
 });

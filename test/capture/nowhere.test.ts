@@ -18,7 +18,7 @@ function told(fn: (...args: Any[]) => unknown, options: object, ...calls: readon
 
 const RESULT = { loss: 0.5, val: { acc: 0.9 }, name: "x", none: null, missing: undefined, empty: [] };
 
-test("a path that leads nowhere is said once, with the fields there are and the one that was meant", () => {
+test("a path that finds nothing is reported once, with the fields and a guess", () => {
   function train(): object {
     return RESULT;
   }
@@ -39,13 +39,13 @@ test("a path that leads nowhere is said once, with the fields there are and the 
   ]);
 });
 
-test("a text that stands under the name of a secret is not shown", () => {
+test("a text under a secret's name is not shown", () => {
   const login = (): object => ({ password: "hunter2hunter2" });
   for (const text of told(login, { metrics: { a: "password", password: () => "hunter2hunter2" } }, []))
     assert.doesNotMatch(text, /hunter2/);
 });
 
-test("what is there and empty, and what is written as optional, is no mistake", () => {
+test("empty and optional fields are not mistakes", () => {
   assert.deepEqual(
     told(() => RESULT, { metrics: ["none", "missing", "empty", "none.deeper", "los?", "val.los?"] }, []),
     [],
@@ -60,14 +60,14 @@ test("what is there and empty, and what is written as optional, is no mistake", 
   );
 });
 
-test("an optional path is a metric under its own name where it is there", async () => {
+test("an optional path is a metric under its own name where it exists", async () => {
   const { tracker, runs } = memoryTracker();
   tracker.tracked(() => RESULT, { metrics: ["loss?", "val.acc?"] } as object)();
   const [run] = await runs();
   assert.deepEqual(run && values(run), { loss: [0.5], "val.acc": [0.9] });
 });
 
-test("a method that gives nothing, a list whose elements lack the field, a step and a tag are told, too", () => {
+test("a missing result, list field, step or tag is reported too", () => {
   const nothing = (): undefined => undefined;
   assert.match(told(nothing, { metrics: "loss" }, [])[0] ?? "", /found nothing; the result is undefined/);
   const list = (): object[] => [{ loss: 1 }, { loss: 2 }];
@@ -89,7 +89,7 @@ test("a method that gives nothing, a list whose elements lack the field, a step 
   assert.ok(warnings.some((text) => /Trainer\.train: tag path "stag" found nothing.*Did you mean "stage"/.test(text)));
 });
 
-test("a path with brackets is answered with one that has dots", () => {
+test("a path with brackets is answered with the same path in dots", () => {
   const result = (): object => ({ history: [{ loss: 1 }] });
   assert.match(
     told(result, { metrics: "history[0].loss" }, [])[0] ?? "",
@@ -97,7 +97,7 @@ test("a path with brackets is answered with one that has dots", () => {
   );
 });
 
-test("paths into arguments that lead nowhere are told; arguments that were not given are not", () => {
+test("paths that find nothing in an argument are reported, unless it was not given", () => {
   function train(_cfg?: unknown, _lr?: unknown): void {}
   const options = { params: ["_cfg.lrr", "3", "_lr"] };
   assert.deepEqual(told(train, options, [{ lr: 1, epochs: 2 }]), [
@@ -108,14 +108,14 @@ test("paths into arguments that lead nowhere are told; arguments that were not g
   assert.deepEqual(told(train, { params: ["_cfg.lrr?", "3?"] }, [{ lr: 1 }]), []);
 });
 
-test("strict: a path that leads nowhere throws, and the run ends", async () => {
+test("strict: a path that finds nothing throws, and the run ends", async () => {
   const tracker = createTestTracker({ strict: true });
   const train = tracker.tracked(() => ({ loss: 1 }), { metrics: "los" as Any });
   assert.throws(() => train(), { code: "NOTHING_FOUND" });
   assert.equal(tracker.runs[0]?.status, "FINISHED");
 });
 
-test("a bare @LogMetric that finds no number says so: text, instances, nested lists, getters", async () => {
+test("a bare @LogMetric that finds no number says so, whatever the result is", async () => {
   class Model {
     readonly weights = [1];
   }
@@ -155,7 +155,7 @@ test("a bare @LogMetric that finds no number says so: text, instances, nested li
   }
 });
 
-test("a bare @LogParam takes the fields of a class that only holds data, with or without reflect-metadata", async () => {
+test("a bare @LogParam takes the fields of data classes, but not of services", async () => {
   class Config {
     lr = 0.1;
     name = "a";
@@ -196,7 +196,7 @@ test("a bare @LogParam takes the fields of a class that only holds data, with or
   );
 });
 
-test("options in the selector's place are answered with where they stand", () => {
+test("options in the selector's place are answered with where they belong", () => {
   const loss = (): object => ({ loss: 1 });
   const options = { aggregate: "mean", prefix: "train/" } as const;
   assert.throws(() => LogMetric({ everyN: 2, ...options } as Any), {

@@ -55,7 +55,7 @@ for (const [name, result, found] of RESULTS)
     assert.equal(got.warnings.filter((text) => text.includes("is that of another place, too")).length, apart);
   });
 
-test("keys that are objects of the same text, and the same places again", async () => {
+test("equal-looking key objects in two places, and the same places again", async () => {
   const [one, two] = [{}, {}];
   const keyed = new Map([[one, 1], [two, 2]]); // biome-ignore format: one
   const { found, warnings } = await metricsOf(keyed, keyed);
@@ -65,7 +65,7 @@ test("keys that are objects of the same text, and the same places again", async 
   assert.equal(warnings.filter((text) => text.includes("is that of another place, too")).length, 1);
 });
 
-test("params and tags of two places: selectors, bare ones, fixed ones and records", async () => {
+test("params and tags of two places: selectors, bare, fixed and records", async () => {
   class Job {
     @LogParam
     @TrackedRun({ runName: "bare" })
@@ -117,7 +117,7 @@ test("params and tags of two places: selectors, bare ones, fixed ones and record
   );
 });
 
-test("a bare decorator: the second place of each result is the same metric", async () => {
+test("bare decorators in two places feed one metric", async () => {
   class Model {
     @LogMetric
     @TrackedRun

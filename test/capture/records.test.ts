@@ -50,7 +50,7 @@ const RECORDS_ONLY: typeof WAYS = {
   "@LogTag": [/Selected\.tag|tag/, "tags", (t, given) => t.run(() => new Selected().tag(given))],
 };
 
-test("of a large record the first 10,000 fields are taken, and it is said once how many were not", async () => {
+test("a record gives its first 10,000 fields, and one warning counts the rest", async () => {
   for (const [way, [who, kind, take]] of Object.entries({ ...WAYS, ...RECORDS_ONLY })) {
     const { tracker, runs, warnings } = memoryTracker();
     for (let i = 0; i < 2; i++) take(tracker, recordOf(MOST + 5) as never);
@@ -70,7 +70,7 @@ test("of a large record the first 10,000 fields are taken, and it is said once h
   }
 });
 
-test("a list, a text, bytes and the like are no records: nothing is recorded, and it is said once what was got", () => {
+test("a list, text or bytes given as a record is reported once and records nothing", () => {
   const bytes = Buffer.alloc(1_000_000);
   const others: readonly (readonly [unknown, string])[] = [
     [bytes, "Buffer"], [new Float64Array(9), "Float64Array"], [new DataView(new ArrayBuffer(8)), "DataView"], [new ArrayBuffer(8), "ArrayBuffer"],
@@ -97,7 +97,7 @@ test("a list, a text, bytes and the like are no records: nothing is recorded, an
   assert.throws(() => tracker.withRun({ tags: bytes as never }, () => 1), /tags must be a record/);
 });
 
-test("a map and an instance of a class are records", async () => {
+test("a map or a class instance is a record", async () => {
   const { tracker, onlyRun } = memoryTracker();
   class Settings {
     readonly lr = 0.1;
@@ -109,7 +109,7 @@ test("a map and an instance of a class are records", async () => {
   assert.deepEqual([tags.get("a"), tags.get("2")], ["1", "b"]);
 });
 
-test("what logExperiment is given as a record is one", async () => {
+test("logExperiment takes the same records", async () => {
   for (const field of ["params", "metrics", "tags"])
     await assert.rejects(
       logExperiment({ experiment: "x", [field]: Buffer.alloc(9) }),
@@ -117,7 +117,7 @@ test("what logExperiment is given as a record is one", async () => {
     );
 });
 
-test("a record of 100,000 fields costs what one of 10,000 does, beside listing its keys", () => {
+test("a record of 100,000 fields costs like one of 10,000, beside listing its keys", () => {
   /** Processor time in microseconds, which other programs take nothing of. */
   const least = (body: () => unknown): number =>
     Math.min(

@@ -101,7 +101,7 @@ function odd(listings: Record<string, readonly unknown[]>, read: ArtifactReposit
 
 const evil = async (): Promise<Readable> => Readable.from([Buffer.from("evil")]);
 
-test("list shows what a run's folder holds, with sizes, and everything with --recursive", async () => {
+test("list shows a run's folder with sizes, and --recursive shows everything", async () => {
   const shown = await list();
   assert.equal(shown.code, 0);
   assert.match(shown.out, /^path +size\nmodel\/\nreport\.md +8 B\n1 file, 1 folder, 8 B in file:\/\/\S+artifacts\n$/);
@@ -150,7 +150,7 @@ test("download brings a file, a folder or everything, and says what it wrote", a
   assert.equal((await fetched({ run: empty, to: newFolder() })).out.includes("0 files (0 B) written"), true);
 });
 
-test("the commands go to the configured store, and write into the working folder", async () => {
+test("commands use the configured store and write into the working folder", async () => {
   const env = { MLFLOW_TRACKING_URI: uri };
   assert.match((await cli(["artifacts", "list", id, "-r"], env)).out, /model\/more\/notes\.txt +4 B/);
   const { code, out } = await cli(["artifacts", "download", id, "report.md"], env);
@@ -162,7 +162,7 @@ test("the commands go to the configured store, and write into the working folder
   assert.match(JSON.parse(missing.out).error, /There is no run x in .*mlflow\.db/);
 });
 
-test("what is not there is one line that says what there is", async () => {
+test("a missing path is one line that says what there is", async () => {
   const none = join(root, "none.db");
   for (const [options, message] of [
     [{ run: "a".repeat(32) }, /^There is no run a{32} in \S+mlflow\.db\. Name its store with --uri\.$/],
@@ -199,7 +199,7 @@ test("what is not there is one line that says what there is", async () => {
     await assert.rejects(fetched({ to }), { message: `--to needs a folder to write into, and ${file} is a file.` });
 });
 
-test("what is refused of a folder is said, and all the rest of it comes", async () => {
+test("download reports what is refused in a folder and brings the rest", async () => {
   const refusal = new PulseError("REJECTED", "a-link leads out of the folder.");
   const { uri } = odd(
     {
@@ -234,7 +234,7 @@ test("what is refused of a folder is said, and all the rest of it comes", async 
   );
 });
 
-test("a server's run, its refusal and its absence", async () => {
+test("a server's run works, and so do its refusal and its absence", async () => {
   let answer: object | undefined = {
     status: 404,
     body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "Run with id=x not found" },
@@ -265,7 +265,7 @@ test("a server's run, its refusal and its absence", async () => {
   assert.doesNotMatch(away.err, /recording goes on/i);
 });
 
-test("a server that keeps the files itself is asked with the credentials for it, and what it lists is not believed", async () => {
+test("a server's own files are asked for with its credentials, and its listing checked", async () => {
   let files: object[] = [{ path: "a.txt", is_dir: false, file_size: 5 }];
   const artifacts = "/api/2.0/mlflow-artifacts/artifacts";
   const server = await scripted(({ url }) => {
@@ -298,7 +298,7 @@ test("a server that keeps the files itself is asked with the credentials for it,
   }
 });
 
-test("what was interrupted goes on where it ended, and what is whole is left alone", async () => {
+test("download resumes an interrupted file and skips a whole one", async () => {
   const bytes = someBytes(200_000);
   const reads: [string, number][] = [];
   let breaks = true;
@@ -333,7 +333,7 @@ test("what was interrupted goes on where it ended, and what is whole is left alo
   assert.equal(reads.length, 5); // a download that was finished is no earlier attempt
 });
 
-test("an interrupt ends a download at once, with what to do", async () => {
+test("an interrupt ends a download at once and says what to do", async () => {
   const { uri } = odd({ "": [{ path: "f.bin", size: 2 }] }, async () => {
     const stream = new Readable({ read() {} });
     stream.push("a");
@@ -349,7 +349,7 @@ test("an interrupt ends a download at once, with what to do", async () => {
   assert.equal(readdirSync(to).length, 1);
 });
 
-test("nothing is written outside the folder, whatever a repository says", async () => {
+test("writes nothing outside the folder, whatever a repository lists", async () => {
   for (const path of ["../evil.txt", join(root, "evil.txt"), "d/evil.txt", "..", "", ".", undefined, 5]) {
     const { uri } = odd({ "": [{ path }] }, evil);
     for (const recursive of [false, true])
@@ -364,7 +364,7 @@ test("nothing is written outside the folder, whatever a repository says", async 
   assert.ok(!existsSync(join(root, "evil.txt")));
 });
 
-test("links in the folder that lead out of it are not followed", async () => {
+test("does not follow links that lead out of the folder", async () => {
   const [to, outside] = [newFolder(), newFolder()];
   for (const each of [to, outside]) mkdirSync(each);
   writeFileSync(join(outside, "kept.txt"), "kept");
@@ -381,7 +381,7 @@ test("links in the folder that lead out of it are not followed", async () => {
   assert.deepEqual([readdirSync(outside), readFileSync(join(outside, "kept.txt"), "utf8")], [["kept.txt"], "kept"]);
 });
 
-test("names of files move no cursor", async () => {
+test("file names cannot move the cursor", async () => {
   const { uri } = odd({ "": [{ path: "a\x1b[31m\nb.txt", size: 4 }] }, evil);
   assert.match((await list({ uri })).out, /\na b\.txt +4 B\n/);
   const { out } = await fetched({ uri, to: newFolder() });
@@ -389,7 +389,7 @@ test("names of files move no cursor", async () => {
   await assert.rejects(list({ uri, path: "x" }), { message: /There is a b\.txt\.$/ });
 });
 
-test("wrong arguments of artifacts are one line, and exit code 1", async () => {
+test("wrong arguments of artifacts are one line and exit code 1", async () => {
   for (const [args, message] of [
     [["artifacts"], /What is to be done\? There are artifacts list RUN \[PATH\] and artifacts download RUN \[PATH\]\./],
     [

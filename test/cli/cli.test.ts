@@ -108,7 +108,7 @@ async function server(
 
 const RUNNING = { body: { run: { info: { status: "RUNNING" }, data: { metrics: [{ key: "m", timestamp: 9_000 }] } } } };
 
-test("status says what is kept, where, how much, how old, and by whom it is held", async () => {
+test("status shows what is kept, where, how much, how old and who holds it", async () => {
   const state = newState();
   assert.match((await cli(state, ["status"])).out, /Nothing is kept in .*\.\n$/);
   const path = leaveBehind(state, "http://mlflow:5000");
@@ -139,7 +139,7 @@ test("status says what is kept, where, how much, how old, and by whom it is held
   assert.equal(statSync(path).mode & 0o777, 0o600);
 });
 
-test("sync delivers what dead trackers left, ends their open runs no earlier than their last metric, and removes the outbox", async () => {
+test("sync delivers what dead trackers left, ends their runs and removes the outbox", async () => {
   await server(
     () => undefined,
     async ({ url, seen }) => {
@@ -164,7 +164,7 @@ test("sync delivers what dead trackers left, ends their open runs no earlier tha
   );
 });
 
-test("sync goes to the configured URI only", async () => {
+test("sync sends only to the configured URI", async () => {
   await server(
     () => undefined,
     async ({ url, seen }) => {
@@ -177,7 +177,7 @@ test("sync goes to the configured URI only", async () => {
   );
 });
 
-test("sync sets aside what the server refuses, says why, exits with 2, and tries it again the next time", async () => {
+test("sync sets refused changes aside, exits with 2 and tries them again next time", async () => {
   let deleted = true;
   await server(
     ({ url }) =>
@@ -200,7 +200,7 @@ test("sync sets aside what the server refuses, says why, exits with 2, and tries
   );
 });
 
-test("an outbox of a newer version is left alone, and status and sync say so", async () => {
+test("status and sync leave an outbox of a newer version alone and say so", async () => {
   await server(
     () => undefined,
     async ({ url }) => {
@@ -220,7 +220,7 @@ test("an outbox of a newer version is left alone, and status and sync say so", a
   );
 });
 
-test("sync with a server that is away gives up after --timeout and says what is left and why", async () => {
+test("sync gives up on an absent server after --timeout and says what is left", async () => {
   const state = newState();
   leaveBehind(state, "http://127.0.0.1:1");
   const { code, out } = await cli(state, ["sync", "--timeout", "0.5"], { MLFLOW_TRACKING_URI: "http://127.0.0.1:1" });
@@ -228,7 +228,7 @@ test("sync with a server that is away gives up after --timeout and says what is 
   assert.match(out, /5 changes of 2 runs are left\. http:\/\/127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/);
 });
 
-test("doctor shows each setting with its origin, secrets hidden, and ends with what to do", async () => {
+test("doctor shows each setting with its origin, hides secrets and ends with advice", async () => {
   await server(
     () => undefined,
     async ({ url }) => {
@@ -266,7 +266,7 @@ test("doctor shows each setting with its origin, secrets hidden, and ends with w
   assert.ok(!existsSync(join(root, "none.db")));
 });
 
-test("doctor finds a disk without room, for the database and for what waits", async () => {
+test("doctor notices a disk without room for the database or the outbox", async () => {
   const made = join(root, "made.db");
   const tracker = createTracker({ trackingUri: `sqlite:///${made}` });
   tracker.withRun({}, () => undefined);
@@ -295,7 +295,7 @@ test("doctor finds a disk without room, for the database and for what waits", as
   );
 });
 
-test("commands know the stores of a program that is loaded before them, and what these find out", async () => {
+test("commands use the stores that a preloaded program registers", async () => {
   const program = join(root, "notes-store.mjs");
   const entry = fileURLToPath(new URL("../../src/index.js", import.meta.url));
   writeFileSync(
@@ -344,7 +344,7 @@ test("commands know the stores of a program that is loaded before them, and what
   assert.match(unknown.err, /there is no store for notes:; registerTrackingStore\(\) adds one/);
 });
 
-test("no command prints a password of the URI, its query, or a control sequence of a server's", async () => {
+test("no command prints a URI's password or query, or a server's control sequence", async () => {
   for (const uri of ["http://me:hun#ter2@host", "postgres://me:hun/ter2@host/db", "http://127.0.0.1:1/?token=ter2"])
     for (const args of [["doctor"], ["doctor", "--json"], ["sync", "--timeout", "0"]]) {
       const { out, err } = await cli(newState(), args, { MLFLOW_TRACKING_URI: uri });
@@ -441,7 +441,7 @@ const withoutDriver = (): NodeJS.ProcessEnv => {
 const setSomeAside = (outbox: Outbox): void =>
   outbox.setAside("a".repeat(32), Number.MAX_SAFE_INTEGER, "The experiment is gone.", true);
 
-test("an outbox whose maker was killed over it is not shown", async () => {
+test("an outbox whose maker was killed while making it is not shown", async () => {
   const state = newState();
   const path = leaveBehind(state, "http://127.0.0.1:1");
   rmSync(path);
@@ -453,7 +453,7 @@ test("an outbox whose maker was killed over it is not shown", async () => {
   assert.match(out, /^Nothing is kept in /);
 });
 
-test("without the SQLite driver commands say so, and call no outbox damaged", async () => {
+test("without the SQLite driver commands say so and call no outbox damaged", async () => {
   const state = newState();
   leaveBehind(state, "http://127.0.0.1:1");
   const env = { ...withoutDriver(), MLFLOW_TRACKING_URI: "http://127.0.0.1:1" };
@@ -483,7 +483,7 @@ test("without the SQLite driver commands say so, and call no outbox damaged", as
   );
 });
 
-test("doctor looks at an mlruns folder, and names one that is not used", async () => {
+test("doctor inspects an mlruns folder and names one that is not used", async () => {
   const place = join(root, "with mlruns");
   const folder = join(place, "mlruns");
   const env = { MLFLOW_TRACKING_URI: folder };
@@ -513,7 +513,7 @@ test("doctor looks at an mlruns folder, and names one that is not used", async (
   assert.match(out, /BAD +store +.*file is no folder/);
 });
 
-test("doctor counts what waits and what is set aside for each URI, with what to do", async () => {
+test("doctor counts what waits and what is set aside for each URI, with advice", async () => {
   const state = newState();
   leaveBehind(state, "http://mlflow:5000", setSomeAside);
   leaveBehind(state, "http://other:5000?workspace=a b");
@@ -535,7 +535,7 @@ test("doctor counts what waits and what is set aside for each URI, with what to 
   assert.match(one.out, /"origin": "--uri"/);
 });
 
-test("sync says what waits for other URIs and how to deliver it, and with --uri does", async () => {
+test("sync names what waits for other URIs, and --uri delivers it", async () => {
   await server(
     () => undefined,
     async ({ url, seen }) => {
@@ -561,7 +561,7 @@ test("sync says what waits for other URIs and how to deliver it, and with --uri 
   );
 });
 
-test("status and discard take one URI, as it is shown or as it is configured", async () => {
+test("status and discard take one URI, as shown or as configured", async () => {
   const state = newState();
   leaveBehind(state, "http://mlflow:5000");
   leaveBehind(state, "notes:/a/b");
@@ -587,7 +587,7 @@ test("status and discard take one URI, as it is shown or as it is configured", a
   assert.equal(JSON.parse((await cli(state, ["status", "--json"])).out).uris.length, 1);
 });
 
-test("discard lists, asks or refuses, and never touches what somebody holds", async () => {
+test("discard lists, asks or refuses, and never touches an outbox in use", async () => {
   const state = newState();
   const folder = join(state, "pulse-mlflow/outbox");
   assert.match((await cli(state, ["discard"])).out, /^Nothing is kept that can be thrown away\.\n$/);
@@ -656,7 +656,7 @@ test("discard does what the answer says", async () => {
   }
 });
 
-test("what is set aside goes without its run's children losing their way", async () => {
+test("discarding a set-aside run does not orphan its children", async () => {
   const folder = new OutboxFolder(join(newState(), "pulse-mlflow/outbox"), "http://mlflow:5000");
   const outbox = folder.create(Date.now(), systemClock.id());
   const put = (key: string, parent: string | undefined): void => {
@@ -673,7 +673,7 @@ test("what is set aside goes without its run's children losing their way", async
   outbox.close();
 });
 
-test("an outbox that is damaged behind its beginning spoils no command", async () => {
+test("a damaged outbox breaks no command", async () => {
   const state = newState();
   const path = leaveBehind(state, "http://mlflow:5000");
   const bytes = readFileSync(path);
@@ -684,7 +684,7 @@ test("an outbox that is damaged behind its beginning spoils no command", async (
   assert.ok(existsSync(path));
 });
 
-test("doctor names files and variables that look like configuration and are not read", async () => {
+test("doctor names files and variables that look like configuration but are not read", async () => {
   const folder = mkdtempSync(join(root, "strays-"));
   writeFileSync(join(folder, "pulse-mlflow.config.js"), "export default {}");
   const env = { MLFLOW_TRACKING_URL: "http://h", PULSE_MLFLOW: "offf", MLFLOW_TRACKING_URI: "memory:" };
@@ -696,7 +696,7 @@ test("doctor names files and variables that look like configuration and are not 
   assert.match(out, /file +none/);
 });
 
-test("discard for one URI says what is kept for others", async () => {
+test("discard for one URI says what it keeps for others", async () => {
   const state = newState();
   leaveBehind(state, "http://other:5000");
   const { code, out } = await cli(state, ["discard", "--yes", "--uri", "http://this:5000"]);

@@ -72,7 +72,7 @@ async function server(body: (server: FakeMlflow, folder: string) => Promise<void
 
 const first = (fake: FakeMlflow): FakeRun => [...fake.runs.values()][0] as FakeRun;
 
-test("status shows the files that wait, with their size and age, and discard throws them away", async () => {
+test("status shows waiting files with size and age, and discard removes them", async () => {
   const home = newHome();
   const path = leaveBehind(home, "http://mlflow:5000");
   const { out } = await command(home, ["status"]);
@@ -96,7 +96,7 @@ test("status shows the files that wait, with their size and age, and discard thr
   assert.ok(!existsSync(path) && !existsSync(`${path}.files`));
 });
 
-test("an outbox that a running program holds counts what lies beside it, and a table without files has no column for them", async () => {
+test("an outbox in use counts its files, and without files there is no such column", async () => {
   const home = newHome();
   const live = new OutboxFolder(join(home, "pulse-mlflow/outbox"), "http://live:1").create(
     Date.now(),
@@ -113,7 +113,7 @@ test("an outbox that a running program holds counts what lies beside it, and a t
   live.close();
 });
 
-test("sync delivers what a program that died has left for a server that was away, files too, byte for byte", async () => {
+test("sync delivers the runs and files of a dead program, byte for byte", async () => {
   await server(async (fake, folder) => {
     const home = newHome();
     fake.down();
@@ -140,7 +140,7 @@ test("sync delivers what a program that died has left for a server that was away
   });
 });
 
-test("--json of sync has the numbers of files, delivered and left", async () => {
+test("sync --json counts files, delivered and left", async () => {
   await server(async (fake) => {
     const home = newHome();
     leaveBehind(home, fake.url);
@@ -159,7 +159,7 @@ test("--json of sync has the numbers of files, delivered and left", async () => 
   });
 });
 
-test("files whose place must not be used are set aside with the reason, and go once it is mended", async () => {
+test("files for a forbidden place are set aside, and go once that is mended", async () => {
   await server(async (fake, folder) => {
     const home = newHome();
     const path = leaveBehind(home, fake.url);
@@ -196,7 +196,7 @@ test("files whose place must not be used are set aside with the reason, and go o
   });
 });
 
-test("the files of a run that is set aside stay with it", async () => {
+test("the files of a set-aside run stay with it", async () => {
   await server(async (fake, folder) => {
     const home = newHome();
     const env = { MLFLOW_TRACKING_URI: fake.url };
@@ -262,7 +262,7 @@ async function drawn(
   }
 }
 
-test("on a terminal a large file moves while it is on its way", async () => {
+test("on a terminal a large file shows its progress", async () => {
   let goOn = (): void => undefined;
   const halfway = new Promise<void>((resolve) => {
     goOn = resolve;
@@ -282,7 +282,7 @@ test("on a terminal a large file moves while it is on its way", async () => {
   assert.ok(err.split("\r").every((line) => line.replace("\x1b[2K", "").length <= 80));
 });
 
-test("a file that the server never takes is said, and makes exit code 2 once", async () => {
+test("a file that the server never takes is reported and exits with 2, once", async () => {
   const uri = odd(async (path) => {
     if (path === "small.txt") throw new PulseError("REJECTED", "Not this one.");
   });
@@ -313,7 +313,7 @@ test("files that wait for a permission are shown with their experiment", async (
   assert.match(shown.out, /"artifacts": 2/);
 });
 
-test("an upload in parts is left as far as it has come when sync gives up, and the next one goes on from there", async () => {
+test("an upload in parts that sync gives up resumes there next time", async () => {
   const states: unknown[] = [];
   let isAborted = false;
   const uri = odd(async (path, _content, options) => {
@@ -336,7 +336,7 @@ test("an upload in parts is left as far as it has come when sync gives up, and t
   assert.deepEqual([states, isAborted], [[undefined, { parts: 1 }], false]);
 });
 
-test("where files cannot go sync delivers all runs and then ends with the reason", async () => {
+test("without a place for files sync delivers all runs, then ends with the reason", async () => {
   const uri = odd(async () => {
     throw new PulseError("UNAUTHORIZED", "No credentials for that bucket.");
   });
@@ -351,7 +351,7 @@ test("where files cannot go sync delivers all runs and then ends with the reason
   );
 });
 
-test("what a tracker leaves at its end is what status and sync say", async () => {
+test("sync says what a tracker has left, files included", async () => {
   await server(async (fake) => {
     const home = newHome();
     fake.down();

@@ -39,7 +39,7 @@ function leaveBehind(home: string, uri: string): void {
   outbox.close();
 }
 
-test("sync ends with the reason where waiting helps nobody: credentials, an address without MLflow, a file that is no database", async () => {
+test("sync ends with the reason where waiting cannot help", async () => {
   const file = join(root, "notes.txt");
   writeFileSync(file, "these are notes ".repeat(100));
   const cases: [Scripted | undefined, RegExp][] = [
@@ -65,7 +65,7 @@ test("sync ends with the reason where waiting helps nobody: credentials, an addr
   assert.ok(readFileSync(file, "utf8").startsWith("these are notes"));
 });
 
-test("sync waits for a server that is not there, says so once, and ends when it is interrupted", async () => {
+test("sync says once that it waits for an absent server, until interrupted", async () => {
   for (const [args, hint] of [
     [[], /^pulse-mlflow: http:\/\/127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED \S+ Waiting for it \(Ctrl\+C ends, --timeout limits it\)\.\n/],
     [["--watch"], /Waiting for it \(Ctrl\+C ends\)\.\n/],
@@ -85,7 +85,7 @@ test("sync waits for a server that is not there, says so once, and ends when it 
   }
 }); // biome-ignore format: a table
 
-test("one waits for what may pass, and not for what nobody mends by that", () => {
+test("sync waits for what may pass, and not for what somebody must mend", () => {
   const error = (code: PulseErrorCode): PulseError => new PulseError(code, "It is so.");
   const patience = new Patience(() => now);
   let now = 0;
@@ -106,7 +106,7 @@ test("one waits for what may pass, and not for what nobody mends by that", () =>
   assert.equal(patience.over(true)?.code, "UNAUTHORIZED");
 });
 
-test("no advice of commands speaks of recording", () => {
+test("no command's advice speaks of recording", () => {
   const codes = [...readFileSync("src/base/errors.ts", "utf8").matchAll(/^ {2}([A-Z_]+): \{/gm)].map(
     ([, code]) => code as PulseErrorCode,
   );
@@ -120,7 +120,7 @@ test("no advice of commands speaks of recording", () => {
   }
 });
 
-test("doctor's advice for a server that fails is for somebody who looks at it", async () => {
+test("doctor's advice for a failing server suits somebody who looks at it", async () => {
   const server = await scripted(() => ({ status: 500, body: { error_code: "INTERNAL_ERROR", message: "broken" } }));
   const { code, out } = await command(newHome(), ["doctor"], { MLFLOW_TRACKING_URI: server.url });
   server.close();
@@ -129,7 +129,7 @@ test("doctor's advice for a server that fails is for somebody who looks at it", 
   assert.doesNotMatch(out, /recording goes on/i);
 });
 
-test("status and doctor do not advise to deliver into a file that is no database", async () => {
+test("status and doctor do not advise delivery into a file that is no database", async () => {
   const file = join(root, "book.txt");
   writeFileSync(file, "it was a dark night ".repeat(100));
   const home = newHome();
@@ -153,7 +153,7 @@ test("status and doctor do not advise to deliver into a file that is no database
   assert.match((await command(home, ["status"])).out, /to deliver it:/);
 });
 
-test("a line has how much is done, the rate of the last seconds and the time that is left", () => {
+test("a progress line has the amount done, the recent rate and the time left", () => {
   let now = 0;
   const meter = new Meter(() => now);
   meter.waits({ changes: 300, artifacts: 0, artifactBytes: 0 });
@@ -185,7 +185,7 @@ test("a line has how much is done, the rate of the last seconds and the time tha
   assert.equal(files.part, 1);
 });
 
-test("a line fits its terminal: the bar gets shorter first, and goes before the text is cut", () => {
+test("a narrow terminal shortens the bar, then drops it, then cuts the text", () => {
   for (const [columns, drawn] of [
     [80, `[${"█".repeat(12)}${"░".repeat(12)}] half of it`],
     [22, "[████░░░░] half of it"],

@@ -56,7 +56,7 @@ const runsIn = (path: string): Record<string, unknown>[] =>
 
 const STORE_OPTIONS = { clock: systemClock, server: resolveConfig({}, {}).server };
 
-test("without any setting, runs go to mlflow.db in the working folder, into Default", () => {
+test("without settings, runs go to mlflow.db in the working folder, into Default", () => {
   const { code, out, stderr } = run("plain", {});
   assert.equal(code, 0, stderr);
   assert.deepEqual(
@@ -65,7 +65,7 @@ test("without any setting, runs go to mlflow.db in the working folder, into Defa
   );
 });
 
-test("the folder mlruns is the default where MLflow itself would take it; where it is not, and holds experiments, that is said once", () => {
+test("./mlruns is the default only where MLflow itself would take it", () => {
   const ALLOWED = { MLFLOW_ALLOW_FILE_STORE: "true" };
   const holds = (cwd: string): void => {
     new MlrunsStore(join(cwd, "mlruns"), { clock: systemClock }).applySync([
@@ -136,7 +136,7 @@ test("MLFLOW_RUN_ID: the first top-level run resumes that run and ends it", () =
   assert.match(unknown.stderr, /RUN_NOT_FOUND/);
 });
 
-test("MLFLOW_RUN_ID is used once, and gone for trackers, threads and children that follow", () => {
+test("MLFLOW_RUN_ID is used once, not again by later trackers, threads or children", () => {
   const fixture = fileURLToPath(new URL("../fixtures/resumes.js", import.meta.url));
   const id = "f".repeat(32);
   const env = { PATH: process.env["PATH"] ?? "", XDG_STATE_HOME: join(folder, "state"), MLFLOW_RUN_ID: id };
@@ -148,7 +148,7 @@ test("MLFLOW_RUN_ID is used once, and gone for trackers, threads and children th
     assert.ok(/^[0-9a-f]{32}$/.test(String(other)) && other !== id, `${name}: ${other}`);
 });
 
-test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, nothing is written", () => {
+test("PULSE_MLFLOW=off: functions stay as they are, and nothing is written", () => {
   const { code, out, stderr } = run("off", { PULSE_MLFLOW: "off" });
   assert.equal(code, 0, stderr);
   assert.deepEqual(
@@ -166,14 +166,14 @@ test("PULSE_MLFLOW=off: decorators give back the very function, runs forget, not
   );
 });
 
-test("what else means no switches tracking off, and nothing else does", () => {
+test("all spellings of no, and only those, switch tracking off", () => {
   for (const text of ["off", "OFF", " off\n", "0", "false", "False", "no", "NO "])
     assert.equal(isOff({ PULSE_MLFLOW: text }), true, text);
   for (const text of ["", "on", "1", "true", "yes", "offline", "00", undefined])
     assert.equal(isOff({ PULSE_MLFLOW: text }), false, text);
 });
 
-test("a variable that looks as though it named a tracking URI is said where none is set", () => {
+test("a variable that resembles a tracking URI's is reported if none is set", () => {
   const said =
     /MLFLOW_TRACKING_URL is not read; did you mean MLFLOW_TRACKING_URI\? No tracking URI is set, .* sqlite:\/\/\/mlflow\.db\. \[INVALID/;
   assert.match(run("stray", { MLFLOW_TRACKING_URL: "http://127.0.0.1:5000" }).stderr, said);
@@ -182,7 +182,7 @@ test("a variable that looks as though it named a tracking URI is said where none
   assert.equal(run("stray", { MLFLOW_RUN_NAME: "x", MLFLOW_TRACKING_AUTH: "y" }).stderr, "");
 });
 
-test("a wrong URI or file in the environment never reaches the user's call: one warning, runs refused and counted", () => {
+test("wrong settings in the environment warn once and never break the user's call", () => {
   for (const [env, file, expected] of [
     [
       { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
@@ -238,14 +238,14 @@ test("a wrong URI or file in the environment never reaches the user's call: one 
   }
 });
 
-test("a working folder that is gone does not reach the user's call either", () => {
+test("a removed working folder does not break the user's call", () => {
   const { code, out, stderr } = run("gone", { LEAVE: "1" });
   assert.equal(code, 0, stderr);
   assert.equal(out["value"], 1);
   assert.match(stderr, /is relative, and the working folder was removed; give an absolute path.*INVALID_TRACKING_URI/);
 });
 
-test("configure and createTracker throw a typed error that names option, expected and got", () => {
+test("configure and createTracker throw errors that name option, expected and given", () => {
   const anyConfigure = configure as (config: unknown) => void;
   for (const [config, message] of [
     [
@@ -264,7 +264,7 @@ test("configure and createTracker throw a typed error that names option, expecte
   }
 });
 
-test("every URI of the contract opens, or says what it needs instead", () => {
+test("every documented URI opens or says what it needs instead", () => {
   const options = STORE_OPTIONS;
   assert.equal(openStore("memory:", options).uri, "memory:");
   assert.equal(openStore("null:", options).uri, "null:");
@@ -308,7 +308,7 @@ test("every URI of the contract opens, or says what it needs instead", () => {
   }
 });
 
-test("what is nearly a tracking URI is answered with the one that was probably meant", () => {
+test("a near miss of a tracking URI is answered with the likely one", () => {
   for (const [uri, message] of [
     [
       "databricks",
@@ -364,7 +364,7 @@ test("what is nearly a tracking URI is answered with the one that was probably m
     assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
 });
 
-test("three slashes before a folder of the root are warned of once, with four", () => {
+test("three slashes before a folder of the root warn once and suggest four", () => {
   const said: string[] = [];
   const logger = { warn: (message: string): void => void said.push(message) };
   createTracker({ trackingUri: "sqlite:///tmp/none/x.db", strict: true, logger });
@@ -377,7 +377,7 @@ test("three slashes before a folder of the root are warned of once, with four", 
     assert.equal(likelyAbsolute(`sqlite:///${path}`), undefined, path);
 });
 
-test("a password in a URI that no parser takes is in no error, and no parser takes a part of it for the server", () => {
+test("no error shows the password of a malformed URI, or takes part of it as host", () => {
   for (const uri of [
     "http://me:hun#ter2@host",
     "http://me:hun/ter2@host",
@@ -412,7 +412,7 @@ test("a password in a URI that no parser takes is in no error, and no parser tak
   assert.throws(() => openStore("http://host:5000/team@x", STORE_OPTIONS), /@ in a path, are written %23 %2F %3F %40/);
 });
 
-test("a file may begin with a byte order mark, and half a login is said", () => {
+test("a file may begin with a byte order mark, and half a login is reported", () => {
   const { out, stderr } = run("marked", {}, `\ufeff${JSON.stringify({ experiment: "Marked" })}`);
   assert.equal(runsIn(join(String(out["cwd"]), "mlflow.db"))[0]?.["experiment"], "Marked", stderr);
   const half = resolveConfig(
@@ -426,13 +426,13 @@ test("a file may begin with a byte order mark, and half a login is said", () => 
   );
 });
 
-test("a switch that means neither on nor off is said, and tracking is on", () => {
+test("a switch that means neither on nor off is reported, and tracking is on", () => {
   const { stderr, out } = run("switch", { PULSE_MLFLOW: "offf" });
   assert.match(stderr, /PULSE_MLFLOW must be on or off .*, got "offf": tracking is on\. \[INVALID_CONFIG\]/);
   assert.equal(runsIn(join(String(out["cwd"]), "mlflow.db")).length > 0, true);
 });
 
-test("environment variables that mean nothing are said to", () => {
+test("meaningless environment variables are reported", () => {
   const { server } = resolveConfig({}, { MLFLOW_TRACKING_TOKEN: "a\nb", HOME: folder });
   assert.throws(
     () => server.auth,

@@ -41,16 +41,23 @@ for (const [title, options, env, stored, callUri, expected] of [
   ["options go to the tracker's own server", { trackingUri: A, ...given("given") }, {}, {}, undefined, GIVEN],
   ["options go to the environment's server", given("given"), { MLFLOW_TRACKING_URI: A }, {}, undefined, GIVEN],
   [
-    "options go to the server of a call when it is the same",
+    "options go to a call's server if it is the same",
     { trackingUri: A, ...given("given") },
     {},
     {},
     `${A}/behind/a/path`,
     GIVEN,
   ],
-  ["options do not go to another server of a call", { trackingUri: A, ...given("given") }, {}, {}, B, NOTHING],
-  ["nor to another port or scheme", { trackingUri: A, ...given("given") }, {}, {}, "https://a:5000", NOTHING],
-  ["options of a tracker without a server go to none of a call", given("given"), {}, {}, A, NOTHING],
+  ["options do not go to a call's other server", { trackingUri: A, ...given("given") }, {}, {}, B, NOTHING],
+  [
+    "options do not go to another port or scheme",
+    { trackingUri: A, ...given("given") },
+    {},
+    {},
+    "https://a:5000",
+    NOTHING,
+  ],
+  ["options without a tracking URI do not go to a call's server", given("given"), {}, {}, A, NOTHING],
   ["the file's go to the server it names", {}, {}, { trackingUri: A, ...given("file") }, undefined, FILE],
   [
     "the file's do not go to a server that code names",
@@ -61,7 +68,7 @@ for (const [title, options, env, stored, callUri, expected] of [
     NOTHING,
   ],
   ["the file's go to the configured server when it names none", { trackingUri: B }, {}, given("file"), undefined, FILE],
-  ["the file's do not go to another server of a call", {}, {}, { trackingUri: A, ...given("file") }, B, NOTHING],
+  ["the file's do not go to a call's other server", {}, {}, { trackingUri: A, ...given("file") }, B, NOTHING],
   [
     "options win over the file's",
     { trackingUri: A, ...given("given") },
@@ -71,7 +78,7 @@ for (const [title, options, env, stored, callUri, expected] of [
     GIVEN,
   ],
   [
-    "each to its own: the call goes to the file's server",
+    "a call to the file's server takes the file's, not the options",
     { trackingUri: B, ...given("given") },
     {},
     { trackingUri: A, ...given("file") },
@@ -89,7 +96,7 @@ for (const [title, options, env, stored, callUri, expected] of [
   ],
   ["the environment's do not go to a server that a file names", {}, ENV, { trackingUri: A }, undefined, NOTHING],
   [
-    "unless it is the environment's",
+    "the environment's go to a file's server that is also the environment's",
     {},
     { ...ENV, MLFLOW_TRACKING_URI: `${A}/` },
     { trackingUri: A },
@@ -97,7 +104,7 @@ for (const [title, options, env, stored, callUri, expected] of [
     FROM_ENV,
   ],
   [
-    "the environment's do not go to another server of a call",
+    "the environment's do not go to a call's other server",
     { trackingUri: B },
     { ...ENV, MLFLOW_TRACKING_URI: A },
     {},
@@ -105,7 +112,7 @@ for (const [title, options, env, stored, callUri, expected] of [
     NOTHING,
   ],
   [
-    "but to the environment's, and to the one code names",
+    "the environment's go to a call's server that is the environment's",
     { trackingUri: B },
     { ...ENV, MLFLOW_TRACKING_URI: A },
     {},
@@ -118,12 +125,12 @@ for (const [title, options, env, stored, callUri, expected] of [
   });
 }
 
-test("whom to trust is no credential: `ca` also goes along to another server", () => {
+test("`ca` is no credential and also applies to another server", () => {
   const { tls } = resolveConfig({ trackingUri: A, ...given("given") }, {}, {}, B).server;
   assert.deepEqual(tls, { ca: "ca.pem", insecure: undefined });
 });
 
-test("a section of the user's own file is for the server it names alone", () => {
+test("a section of the user's own file is for the server it names only", () => {
   write(
     `[mlflow]\nmlflow_tracking_username = general\nmlflow_tracking_password = p\n[${B}]\nmlflow_tracking_token = for-b\n[ ${C}/ ]\nmlflow_tracking_username = for-c\nmlflow_tracking_password: p=w\n`,
   );
@@ -143,7 +150,7 @@ test("a section of the user's own file is for the server it names alone", () => 
   assert.equal(problem, undefined);
 });
 
-test("a credentials file that others can read is warned of once, where it is used", async () => {
+test("a credentials file that others can read warns once, where it is used", async () => {
   write(`[mlflow]\nmlflow_tracking_username = u\nmlflow_tracking_password = p\n`, 0o640);
   const before = process.env["HOME"];
   process.env["HOME"] = home;
@@ -170,7 +177,7 @@ test("a credentials file that others can read is warned of once, where it is use
   }
 });
 
-test("logExperiment sends a server none of the credentials of another", async () => {
+test("logExperiment sends a server none of another's credentials", async () => {
   const [a, b] = [await scripted(() => undefined), await scripted(() => undefined)];
   configure({
     trackingUri: a.url,

@@ -46,7 +46,7 @@ for (const [uri, durability] of [
     { HOME: "relative", XDG_STATE_HOME: "relative" },
     { XDG_STATE_HOME: join(folder, "state") },
   ])
-    test(`a user without a home: ${uri} ${durability ?? ""} ${Object.entries(env)}`.slice(0, 80), () => {
+    test(`a user without a home: ${uri} ${durability ?? ""} ${Object.keys(env)}`, () => {
       const place = uri === "sqlite:////" ? `${uri}${join(folder, "x.db").slice(1)}` : uri;
       const { status, stdout, stderr } = run(env, place, durability ?? "exit");
       assert.equal(status, 0, stderr);
@@ -58,7 +58,7 @@ for (const [uri, durability] of [
       assert.equal(/this user has no home folder.*\[OUTBOX_FAILED\]/.test(stderr), needsOutbox, stderr);
     });
 
-test("a working folder that was removed: absolute places are used as ever", () => {
+test("after the working folder is removed, absolute places still work", () => {
   const gone = join(folder, "gone");
   mkdirSync(gone);
   const script = `cd ${gone} && rmdir ${gone} && exec ${process.execPath} ${program} sqlite:////${join(folder, "y.db").slice(1)} exit`;

@@ -12,7 +12,7 @@ after(() => rmSync(folder, { recursive: true }));
 const program = fileURLToPath(new URL("../fixtures/permitted.js", import.meta.url));
 const flag = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
 
-test("where Node's permissions hide the configuration, the home and the state folder there are none, and no error", () => {
+test("what Node's permissions hide counts as missing and causes no error", () => {
   const cwd = join(folder, "hidden");
   mkdirSync(cwd);
   writeFileSync(join(cwd, "pulse-mlflow.config.json"), "{ not json");
@@ -43,7 +43,7 @@ test("where Node's permissions hide the configuration, the home and the state fo
   assert.deepEqual(readdirSync(cwd), ["pulse-mlflow.config.json"]);
 });
 
-test("a configuration file that is there and cannot be read is an error that says what to do", () => {
+test("an unreadable configuration file is an error that says what to do", () => {
   const cwd = join(folder, "unreadable");
   mkdirSync(join(cwd, "pulse-mlflow.config.json"), { recursive: true });
   const before = process.cwd();

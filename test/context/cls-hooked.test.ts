@@ -7,11 +7,11 @@ import { clsHookedContext } from "../../src/integrations/cls-hooked.js";
 import { contextContract } from "../contract/context-contract.js";
 import { memoryTracker, sleep, values } from "../support/memory.js";
 
-describe("a namespace of its own", () => {
+describe("creates a namespace of its own", () => {
   before(() => configure({ trackingUri: "memory:", context: clsHookedContext() }));
   contextContract();
 
-  test("is the one of that name, and made only once", () => {
+  test("returns the same namespace for a name each time", () => {
     const space = cls.getNamespace("pulse-mlflow");
     assert.ok(space);
     clsHookedContext();
@@ -23,12 +23,12 @@ describe("a namespace of its own", () => {
   });
 });
 
-describe("an existing namespace", () => {
+describe("uses an existing namespace", () => {
   const space = cls.createNamespace("of the program");
   before(() => configure({ trackingUri: "memory:", context: clsHookedContext(space) }));
   contextContract();
 
-  test("what the program has set is seen in tracked calls, and stays when they set something else", async () => {
+  test("tracked calls see the program's values and keep their own changes inside", async () => {
     const { tracker, onlyRun } = memoryTracker();
     const work = tracked(async () => {
       await sleep(1);
@@ -46,7 +46,7 @@ describe("an existing namespace", () => {
   });
 });
 
-test("a context that is none is refused, and one tracker's is the process's", () => {
+test("an invalid context is refused, and one tracker's context is the process's", () => {
   assert.throws(() => configure({ context: {} as never }), /context must be an object with the methods get and run/);
   const context = clsHookedContext();
   let runs = 0;
@@ -62,7 +62,7 @@ test("a context that is none is refused, and one tracker's is the process's", ()
   assert.equal(runs, 1);
 });
 
-test("errors come through as they are: texts, frozen ones, and none of them carries anything of ours", () => {
+test("errors of any kind pass through unchanged, with nothing of ours attached", () => {
   const space = cls.createNamespace("for errors");
   for (const context of [clsHookedContext(), clsHookedContext(space)]) {
     configure({ trackingUri: "memory:", context, auth: { username: "me", password: "hunter2" } });
@@ -86,7 +86,7 @@ test("errors come through as they are: texts, frozen ones, and none of them carr
   }
 });
 
-test("a function that schedules itself holds no chain of contexts in our own namespace", async () => {
+test("a function that schedules itself keeps no chain of contexts alive", async () => {
   configure({ trackingUri: "null:", context: clsHookedContext() });
   const space = cls.getNamespace("pulse-mlflow") as unknown as { active: object };
   let depth = 0;
@@ -98,7 +98,7 @@ test("a function that schedules itself holds no chain of contexts in our own nam
   assert.ok(depth <= 2, `${depth}`);
 });
 
-test("another context inside an open run is refused, and without one the usual is back", () => {
+test("a context cannot change inside an open run, and without one the usual is back", () => {
   configure({ trackingUri: "memory:" });
   withRun({}, (run) => {
     assert.throws(() => configure({ trackingUri: "memory:", context: clsHookedContext() }), /a run is open here/);

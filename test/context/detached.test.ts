@@ -17,7 +17,7 @@ for (const [kind, config] of Object.entries({
   http: { trackingUri: "http://127.0.0.1:9", outbox, exitTimeoutMs: 100, flushIntervalMs: 20 }, // nobody listens there
   own: { durability: "memory" },
 }))
-  test(`nothing that outlives a call keeps its async context: ${kind}`, () => {
+  test(`nothing outliving a call keeps its async context: ${kind}`, () => {
     const child = spawnSync(process.execPath, ["--expose-gc", fixture, JSON.stringify({ kind, config })], {
       cwd: folder,
       encoding: "utf8",

@@ -76,7 +76,7 @@ export function artifactContract(
     };
 
   describe(`artifacts: ${name}`, () => {
-    test("a file is read as it was stored, however large", async () => {
+    test("a file of any size reads back as it was stored", async () => {
       const { repository } = await fresh();
       for (const size of [0, 1, 100_000]) {
         const bytes = someBytes(size);
@@ -96,7 +96,7 @@ export function artifactContract(
       );
     });
 
-    test("names may have whatever characters", async () => {
+    test("names may have any characters", async () => {
       const { repository } = await fresh();
       const fit = NAMES.filter((each) => !unfit.includes(each));
       for (const each of fit) await repository.upload(`sub dir+%/${each}`, contentOf(each));
@@ -106,7 +106,7 @@ export function artifactContract(
       for (const each of unfit) await assert.rejects(repository.upload(each, contentOf(each)), code("REJECTED"));
     });
 
-    test("a listing has what a folder holds, not what lies deeper", async () => {
+    test("a listing shows a folder's direct contents only", async () => {
       const { repository } = await fresh();
       assert.deepEqual(await repository.list(), []);
       assert.deepEqual(await repository.list("nowhere/at all"), []);
@@ -123,14 +123,14 @@ export function artifactContract(
       assert.equal(String(await contentAt(repository, "a/b/c/deep.txt")), "a/b/c/deep.txt");
     });
 
-    test("a file takes the place of the one that is there", async () => {
+    test("a file replaces the one that is there", async () => {
       const { repository } = await fresh();
       for (const text of ["a longer first text", "short", "short"]) await repository.upload("f.txt", contentOf(text));
       assert.equal(String(await contentAt(repository, "f.txt")), "short");
       assert.deepEqual(await paths(repository), ["f.txt"]);
     });
 
-    test("a file is read from an offset on", async () => {
+    test("a file can be read from an offset", async () => {
       const { repository } = await fresh();
       const bytes = someBytes(200_000);
       await repository.upload("f.bin", contentOf(bytes));
@@ -139,7 +139,7 @@ export function artifactContract(
       assert.equal((await contentAt(repository, "f.bin", 200_000)).length, 0);
     });
 
-    test("a file that is not there is said not to be, and so is a folder", async () => {
+    test("a missing file and a folder both read as not there", async () => {
       const { repository } = await fresh();
       await repository.upload("folder/f.txt", contentOf("x"));
       for (const path of ["missing.txt", "folder/missing.txt", "no/folder/f.txt", "folder"])
@@ -159,7 +159,7 @@ export function artifactContract(
       assert.deepEqual(await paths(repository), ["f.bin"]);
     });
 
-    test("an upload that is ended half-way leaves nothing, and says why", async () => {
+    test("an aborted upload leaves nothing and says why", async () => {
       const { repository } = await fresh();
       const giveUp = new AbortController();
       const reason = { because: "nobody wants it" };
@@ -176,7 +176,7 @@ export function artifactContract(
       if (!keepsCut) assert.deepEqual(await paths(repository), []);
     });
 
-    test("what has become shorter or longer meanwhile, or cannot be read, is refused and leaves nothing", async () => {
+    test("a file that shrank, grew or became unreadable is refused and leaves nothing", async () => {
       const { repository } = await fresh();
       await repository.upload("kept.bin", contentOf("kept"));
       const whole = contentOf(someBytes(200_000));
@@ -198,7 +198,7 @@ export function artifactContract(
     if (partSize === undefined) return;
     const size = partSize * 5 + 1_000;
 
-    test("a large file goes up in parts and is read as it was", async () => {
+    test("a large file goes up in parts and reads back as it was", async () => {
       const { repository } = await fresh();
       const bytes = someBytes(size);
       const read: number[] = [];
@@ -217,7 +217,7 @@ export function artifactContract(
       assert.deepEqual((await repository.list("dir 1"))[0]?.size, size);
     });
 
-    test("an upload in parts goes on where it failed", async () => {
+    test("an upload in parts resumes where it failed", async () => {
       const { reopen } = await fresh();
       const bytes = someBytes(size, 3);
       let state: unknown;
@@ -249,7 +249,7 @@ export function artifactContract(
       assert.ok((await contentAt(reopen(), "f.bin")).equals(bytes));
     });
 
-    test("an upload in parts that is ended leaves nothing", async () => {
+    test("an aborted upload in parts leaves nothing", async () => {
       const { repository } = await fresh();
       const giveUp = new AbortController();
       const content = stalling(someBytes(size), partSize * 2 + 10, () => setTimeout(() => giveUp.abort(), 20));

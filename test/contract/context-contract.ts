@@ -54,7 +54,7 @@ class Worker {
 
 /** What every way of carrying the open run must do; the process's own way is the one in force. */
 export function contextContract(): void {
-  test("two hundred interleaved runs with awaits, timers, streams, generators and Promise.all never mix", async () => {
+  test("two hundred interleaved runs with all kinds of awaits never mix", async () => {
     const { tracker, runs } = memoryTracker();
     await tracker.run(() => Promise.all(Array.from({ length: 200 }, (_, id) => new Worker().work(id))));
     const all = await runs();
@@ -77,7 +77,7 @@ export function contextContract(): void {
 
   // The known failure of trackers that keep the active run in a thread-local stack: concurrent tasks of one thread
   // push and pop each other's runs, so that metrics land in a neighbour's run and some runs never end.
-  test("concurrent tasks with nested runs of their own: each metric in its own run, every parent right, none left open", async () => {
+  test("concurrent tasks with nested runs keep metrics and parents apart", async () => {
     const { tracker, runs } = memoryTracker();
     const task = (id: number): Promise<void> =>
       withRun({ runName: `task ${id}`, params: { id } }, async (outer) => {
@@ -121,7 +121,7 @@ export function contextContract(): void {
     }
   });
 
-  test("bind keeps the run of the place where a listener was made, not the emitter's", async () => {
+  test("bind keeps the run of the listener's place, not of the emitter", async () => {
     const { tracker, runs } = memoryTracker();
     const emitter = new EventEmitter();
     tracker.withRun({ runName: "listener" }, () => {
@@ -143,7 +143,7 @@ export function contextContract(): void {
     assert.throws(() => requireRun(), { code: "NO_ACTIVE_RUN", message: /withRun\(\)/ });
   });
 
-  test("trackers keep apart: a run of one is no parent in another", async () => {
+  test("a run of one tracker is no parent in another", async () => {
     const first = memoryTracker();
     const second = memoryTracker();
     first.tracker.withRun({ runName: "outer" }, () =>

@@ -26,7 +26,7 @@ function memory() {
   return { tracker, warnings, all };
 }
 
-test("a result that is content becomes the file: text, bytes, a Blob, a stream, a path, an object", async () => {
+test("a result of any kind of content becomes the file", async () => {
   const { tracker, warnings, all } = memory();
   const weights = join(folder, "weights.bin");
   writeFileSync(weights, "weights");
@@ -97,7 +97,7 @@ test("a result that is content becomes the file: text, bytes, a Blob, a stream, 
   assert.deepEqual(warnings, []);
 });
 
-test("a record of names picks by path and function, beside metrics, and each yield has its step in the name", async () => {
+test("a record picks by path and function, and each yield has its step in the name", async () => {
   const { tracker, warnings, all } = memory();
   class Learner {
     @TrackedRun
@@ -119,7 +119,7 @@ test("a record of names picks by path and function, beside metrics, and each yie
   assert.deepEqual(warnings, []);
 });
 
-test("tracked, withRun and @TrackedRun have it as option", async () => {
+test("tracked, withRun and @TrackedRun take it as an option", async () => {
   const { tracker, all } = memory();
   const report = tracker.tracked((name: string) => ({ text: `# ${name}` }), {
     artifacts: { "report.md": "text", "name.txt": (_, [name]) => name },
@@ -141,7 +141,7 @@ test("tracked, withRun and @TrackedRun have it as option", async () => {
   ]);
 });
 
-test("what is no content, a path that leads nowhere and a function that fails are told, and the call goes on", async () => {
+test("wrong content, paths and functions are reported, and the call goes on", async () => {
   const { tracker, warnings, all } = memory();
   @TrackedExperiment("Files")
   class Learner {
@@ -198,7 +198,7 @@ test("what is no content, a path that leads nowhere and a function that fails ar
     assert.match(said, expected);
 });
 
-test("selectors that are none are refused where they are written", () => {
+test("invalid selectors are refused where they are written", () => {
   const wrong = [undefined, "", {}, ["a"], 3, { "a.txt": 3 }, { "": "a" }, () => "x"];
   for (const selector of wrong)
     assert.throws(() => LogArtifact(selector as Any), { code: "INVALID_OPTION" }, String(selector));

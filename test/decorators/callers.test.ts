@@ -16,7 +16,7 @@ class Home {
   }
 }
 
-test("bound, borrowed and handed on as a callback, a method of a tracked class stays in its experiment", async () => {
+test("a bound, borrowed or passed-on method stays in its class's experiment", async () => {
   const { tracker, runs, experimentOf } = memoryTracker();
   const home = new Home();
   const emitter = new EventEmitter();
@@ -37,7 +37,7 @@ test("bound, borrowed and handed on as a callback, a method of a tracked class s
   assert.ok(all.every((run) => experimentOf(run) === "Home" && params(run)["home"] === "true"));
 });
 
-test("whatever `this` is, the call goes on; another tracked class's instance brings its own experiment", async () => {
+test("the call works with any `this`, and another tracked class brings its experiment", async () => {
   @TrackedExperiment("Elsewhere")
   class Elsewhere {}
   const revoked = [class Gone {}, {}].map((target) => {
@@ -81,7 +81,7 @@ test("whatever `this` is, the call goes on; another tracked class's instance bri
   );
 });
 
-test("a proxied instance is the `this` of the call: private fields fail as without us, or are found where the proxy binds", async () => {
+test("a proxied instance stays the call's `this`, private fields included", async () => {
   @TrackedExperiment("Proxied")
   class Secret {
     #value = 4;
@@ -111,7 +111,7 @@ test("a proxied instance is the `this` of the call: private fields fail as witho
   );
 });
 
-test("nothing of an instance, its class or its method's property looks different", () => {
+test("an instance, its class and the method's property look unchanged", () => {
   class Plain {
     field = 1;
     method(_a: number, _b = 2): number {
@@ -150,7 +150,7 @@ test("nothing of an instance, its class or its method's property looks different
   assert.throws(() => Reflect.construct(Marked.prototype.method, []), TypeError);
 });
 
-test("classes frozen, wrapped by a spy or replaced at run time are tracked like others", async () => {
+test("frozen, spied and replaced classes are tracked like others", async () => {
   const { tracker, runs } = memoryTracker();
   class Frozen {
     @TrackedRun

@@ -24,7 +24,7 @@ class Parity {
   }
 }
 
-test("mutual recursion nests one run in the other, however deep", async () => {
+test("mutual recursion nests one run in the other at any depth", async () => {
   const { tracker, runs } = memoryTracker();
   assert.equal(await tracker.run(() => new Parity().even(500)), true);
   const all = await runs();
@@ -39,7 +39,7 @@ test("mutual recursion nests one run in the other, however deep", async () => {
   }
 });
 
-test("a joined method called in its own argument logs both results into the one run, the inner one first", async () => {
+test("a joined method called in its own argument logs the inner result first", async () => {
   @TrackedExperiment("Own argument")
   class Twice {
     @LogMetric("n")
@@ -61,7 +61,7 @@ test("a joined method called in its own argument logs both results into the one 
   assert.deepEqual([run.params.get("given"), run.tags.get("pulse.conflict.given")], ["1", "2"]);
 });
 
-test("a listener that calls the method again while it runs opens a run inside the first", async () => {
+test("a listener that calls the running method again opens a run inside the first", async () => {
   class Bus {
     listeners: (() => void)[] = [];
     @TrackedRun({ runName: ([word]) => word, params: ["word"] })
@@ -86,7 +86,7 @@ test("a listener that calls the method again while it runs opens a run inside th
   );
 });
 
-test("two hundred interleaved calls on one instance: each run has exactly its own values, tags and child", async () => {
+test("two hundred interleaved calls on one instance never mix values, tags or children", async () => {
   @TrackedExperiment("Shared", { tags: ([id]) => ({ fixed: id }) })
   class Shared {
     @TrackedRun
@@ -136,7 +136,7 @@ test("two hundred interleaved calls on one instance: each run has exactly its ow
   assert.equal(new Set(all.map((run) => `${run.name} ${run.tags.get("fixed")}`)).size, 400);
 });
 
-test("what was begun in one tracker stays in it, also when it goes on in another", async () => {
+test("work begun in one tracker stays in it, also when it continues in another", async () => {
   class Two {
     @TrackedRun
     @LogMetric("n")
@@ -180,7 +180,7 @@ test("what was begun in one tracker stays in it, also when it goes on in another
   ]);
 });
 
-test("recursion without an end: the caller gets the RangeError, a good part as deep as without us, and tracking goes on", async () => {
+test("endless recursion gives the caller its RangeError, and tracking goes on", async () => {
   class Deep {
     deepest = 0;
     plain(): number {
@@ -222,7 +222,7 @@ test("recursion without an end: the caller gets the RangeError, a good part as d
   for (const name of ["around", "afterwards"]) assert.equal(all.find((run) => run.name === name)?.status, "FINISHED");
 });
 
-test("options that fail at a call are warnings: the call goes on and its run ends", async () => {
+test("options that fail during a call are warnings: the call goes on and its run ends", async () => {
   const config = {
     get late(): number {
       throw new Error("not yet");
@@ -285,7 +285,7 @@ test("options that fail at a call are warnings: the call goes on and its run end
   assert.deepEqual([CAPTURE_FAILED, NOTHING_FOUND], [calls.length - 1, 1]); // of a name that is an object
 });
 
-test("an unknown argument named in the options is said at the first call", () => {
+test("an unknown argument named in the options is reported at the first call", () => {
   class Named {
     @TrackedRun({ params: ["rate"] })
     go(lr: number): number {

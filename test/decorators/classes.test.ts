@@ -31,7 +31,7 @@ class Derived extends Base {
 
 class Plain extends Derived {}
 
-test("the most derived class with an experiment decides; params and tags merge base first", async () => {
+test("the most derived experiment wins; params and tags merge, base first", async () => {
   const { tracker, onlyRun, experimentOf } = memoryTracker();
   tracker.run(() => new Plain().value());
   const run = await onlyRun();
@@ -66,7 +66,7 @@ test("statics follow the class they are called on", async () => {
   assert.equal(run.name, "Plain.make");
 });
 
-test("a detached method belongs to the class whose decorator saw it", async () => {
+test("a detached method belongs to the class that its decorator saw", async () => {
   const { tracker, onlyRun, experimentOf } = memoryTracker();
   const { value } = Base.prototype;
   tracker.run(() => value.call(undefined as unknown as Base));
@@ -75,7 +75,7 @@ test("a detached method belongs to the class whose decorator saw it", async () =
   assert.equal(run.name, "Base.value");
 });
 
-test("Object.create instances, frozen instances and proxies are seen through", async () => {
+test("instances behind Object.create, freezing and proxies are recognised", async () => {
   const { tracker, runs, experimentOf } = memoryTracker();
   const broken = new Proxy(new Base(), {
     getPrototypeOf() {

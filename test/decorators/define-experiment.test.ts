@@ -51,7 +51,7 @@ test("units and goals are tags of each run of the experiment, however it is open
   );
 });
 
-test("values out of range are logged, counted and warned of once", () => {
+test("out-of-range values are logged, counted and warned of once", () => {
   const tracker = createTestTracker();
   for (const loss of [-1, 0, 10, 11, Number.NaN]) tracker.run(() => new Trainer().train(loss));
   assert.deepEqual(
@@ -66,7 +66,7 @@ test("values out of range are logged, counted and warned of once", () => {
   assert.throws(() => strict.run(() => Sweep.startRun().logMetric("loss", -1)), { code: "OUT_OF_RANGE" });
 });
 
-test("what is wrong with a schema, or a key that is none of its metrics, is said at once", () => {
+test("a wrong schema or an unknown metric key throws at once", () => {
   for (const [schema, message] of [
     [{ name: "", metrics: {} }, /name must be a non-empty string/],
     [{ name: "X" }, /metrics must be an object/],
@@ -84,7 +84,7 @@ test("what is wrong with a schema, or a key that is none of its metrics, is said
   });
 });
 
-test("keys that are mended have their ranges, too; two that define the same experiment add to each other", () => {
+test("mended keys keep their ranges, and two definitions of one experiment add up", () => {
   const One = defineExperiment({
     name: "Shared",
     metrics: { "loss (%)": { range: [0, 100], unit: "x".repeat(9_000) } },

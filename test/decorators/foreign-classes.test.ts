@@ -15,7 +15,7 @@ class Probe {
 }
 assert.equal(new Probe().m(), undefined);
 
-test("class decorators of others may replace the class by a subclass or a proxy, above ours and below", async () => {
+test("foreign class decorators may replace the class, above ours and below", async () => {
   const derive: any = (target: any) => class Derived extends target {};
   const proxy: any = (target: any) => new Proxy(target, {});
   class Base {

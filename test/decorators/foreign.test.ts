@@ -65,7 +65,7 @@ const memoized = replacing((fn) => {
   };
 });
 
-test("a logging wrapper before, between and after ours sees each call once, and loses neither `this` nor arguments", async () => {
+test("a logging wrapper anywhere in the stack sees each call once and whole", async () => {
   @TrackedExperiment("Logged")
   class Calls {
     base = 10;
@@ -91,7 +91,7 @@ test("a logging wrapper before, between and after ours sees each call once, and 
   assert.deepEqual(params(run), { 0: "1" });
 });
 
-test("with a foreign one in between, the outer ones are an ordinary tracked caller: its own run, the inner ones' inside", async () => {
+test("around a foreign decorator, the outer ones get a run and the inner ones a child", async () => {
   @TrackedExperiment("Between")
   class Sandwich {
     tries = 0;
@@ -128,7 +128,7 @@ test("with a foreign one in between, the outer ones are an ordinary tracked call
   ]);
 });
 
-test("what a foreign decorator answers without calling on is a result for those above it, and no call for those below", async () => {
+test("a foreign decorator's own answer is a result above it and no call below it", async () => {
   let made = 0;
   @TrackedExperiment("Memo")
   class Memo {
@@ -173,7 +173,7 @@ test("what a foreign decorator answers without calling on is a result for those 
   ]);
 });
 
-test("a decorator that binds the method may stand above ours; below ours it is said what is in the way, or works", async () => {
+test("a binding decorator works above ours; below ours it works or is explained", async () => {
   const bound: any = (value: any, context: any, descriptor?: PropertyDescriptor) => {
     if (descriptor === undefined) {
       context.addInitializer(function (this: any) {
@@ -220,7 +220,7 @@ test("a decorator that binds the method may stand above ours; below ours it is s
   else assert.equal(new (below())().value(), 1);
 });
 
-test("metadata of a framework is found wherever its decorators stand, and does not part ours", async () => {
+test("framework metadata is found wherever its decorators stand", async () => {
   /** Puts metadata on the function, and on the class's member, as Nest and others do; replaces nothing. */
   const Meta =
     (key: string): any =>
@@ -253,7 +253,7 @@ test("metadata of a framework is found wherever its decorators stand, and does n
   assert.deepEqual([values(run), params(run)], [{ n: [6] }, { n: "6" }]);
 });
 
-test("a function that is tracked already, put in a method's place, stays as it is for its other users", async () => {
+test("an already tracked function in a method's place stays as it is for others", async () => {
   const shared = tracked((n: number) => n, { runName: "shared", metrics: "shared" });
   const use = replacing(() => shared);
   class Uses {
@@ -279,7 +279,7 @@ test("a function that is tracked already, put in a method's place, stays as it i
   ]);
 });
 
-test("what stands on a parameter is logged, wherever a foreign decorator stands on its method", async () => {
+test("parameter decorators log wherever a foreign decorator stands on the method", async () => {
   const { tracker, runs } = memoryTracker();
   const foreign = logged("x");
   for (const stack of [[foreign, TrackedRun], [TrackedRun, foreign], [foreign]] as any[][]) {
@@ -302,7 +302,7 @@ test("what stands on a parameter is logged, wherever a foreign decorator stands 
   assert.deepEqual((await runs()).map(params), Array(3).fill({ lr: "0.5" }));
 });
 
-test("a legacy decorator below that gives back the prototype takes nothing away", async () => {
+test("a legacy decorator below that returns the prototype takes nothing away", async () => {
   const { tracker, runs } = memoryTracker();
   class Learner {
     evaluate(): { loss: number } {

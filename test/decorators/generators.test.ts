@@ -44,7 +44,7 @@ class Source {
   }
 }
 
-test("leaving a for await early closes the generator in its run's context, and the loop's own error passes", async () => {
+test("leaving a for await early closes the generator in its own run", async () => {
   const { tracker, runs } = memoryTracker();
   const source = new Source();
   const mine = new Error("loop");
@@ -73,7 +73,7 @@ test("leaving a for await early closes the generator in its run's context, and t
   );
 });
 
-test("what is thrown into a generator and caught there is no end; what comes out again is the failure", async () => {
+test("an error caught inside a generator goes on, one that escapes fails the run", async () => {
   const { tracker, runs } = memoryTracker();
   tracker.run(() => {
     const survives = new Source().patient();
@@ -98,7 +98,7 @@ test("what is thrown into a generator and caught there is no end; what comes out
   );
 });
 
-test("a generator that yields while it is being closed is over only when it has ended", async () => {
+test("a generator that yields while closing is over only when it has ended", async () => {
   const { tracker, onlyRun } = memoryTracker();
   await tracker.run(async () => {
     const source = new Source().patient();
@@ -111,14 +111,14 @@ test("a generator that yields while it is being closed is over only when it has 
   assert.deepEqual([run.status, values(run)], ["FINISHED", { n: [0, 1, 2, 3, 1_000] }]);
 });
 
-test("yield* through another tracked generator logs each step in both, in the one run", async () => {
+test("yield* through another tracked generator logs each step in both, in one run", async () => {
   const { tracker, onlyRun } = memoryTracker();
   tracker.run(() => assert.deepEqual([...new Source().around()], [-1, 0, 1, 2, 3, 1_000, 4]));
   const run = await onlyRun();
   assert.deepEqual(values(run), { outer: [-1, 0, 1, 2, 3, 1_000, 4], n: [0, 1, 2, 3, 1_000, 4] });
 });
 
-test("a generator closed before its first step has no run, whatever is asked of it afterwards", async () => {
+test("a generator closed before its first step has no run, whatever comes later", async () => {
   const { tracker, runs } = memoryTracker();
   await tracker.run(async () => {
     const returned = new Source().patient();
@@ -134,7 +134,7 @@ test("a generator closed before its first step has no run, whatever is asked of 
   assert.deepEqual(await runs(), []);
 });
 
-test("a generator that asks itself for the next value, and survives the error, goes on in its run", async () => {
+test("a generator that calls its own next and survives the error goes on in its run", async () => {
   class Impatient {
     self: Generator<number> | undefined;
     @TrackedRun
@@ -155,7 +155,7 @@ test("a generator that asks itself for the next value, and survives the error, g
   assert.deepEqual([run.status, values(run)], ["FINISHED", { n: [1, 2] }]);
 });
 
-test("a very long generator, also read through a stream, has every step once and in order", async () => {
+test("a very long generator has every step once and in order, also as a stream", async () => {
   const { tracker, runs } = memoryTracker();
   const length = 20_000;
   class Long {
@@ -182,7 +182,7 @@ test("a very long generator, also read through a stream, has every step once and
   }
 });
 
-test("an async generator asked for several values at once gives and logs them in order", async () => {
+test("an async generator asked for several values at once logs them in order", async () => {
   const { tracker, onlyRun } = memoryTracker();
   await tracker.run(async () => {
     const stream = new Source().stream(3);

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../fixtures/idle-classes.js", import.meta.url));
 
-test("classes without decorated methods are named, and those with, their subclasses and a library's are not", () => {
+test("tracked classes without decorated methods are named, but no others", () => {
   const { status, stderr } = spawnSync(process.execPath, [program], { encoding: "utf8" });
   assert.equal(status, 0);
   const said = stderr.trim().split("\n");
@@ -20,7 +20,7 @@ test("classes without decorated methods are named, and those with, their subclas
   );
 });
 
-test("switched off, nothing is said", () => {
+test("with tracking off, nothing is reported", () => {
   const { status, stderr } = spawnSync(process.execPath, [program], {
     encoding: "utf8",
     env: { ...process.env, PULSE_MLFLOW: "off" },

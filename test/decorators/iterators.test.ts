@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { tracked } from "../../src/index.js";
 import { memoryTracker, values } from "../support/memory.js";
 
-test("iterators of Node's events end their run when they are closed or fail", async () => {
+test("iterators of Node's events end their run when they close or fail", async () => {
   const { tracker, runs } = memoryTracker();
   const emitter = new EventEmitter();
   const listen = tracker.tracked(() => on(emitter, "n"), { metrics: ([n]: number[]) => ({ n }) });
@@ -52,7 +52,7 @@ class Cursor {
   }
 }
 
-test("an iterator's other members are the very ones: its constructor, and functions with properties of their own", () => {
+test("an iterator keeps its constructor and functions with their own properties", () => {
   const { tracker } = memoryTracker();
   const cursor = tracker.tracked(() => new Cursor())();
   assert.equal(cursor.constructor, Cursor);
@@ -89,7 +89,7 @@ test("an iterator with read-only members works like any other", async () => {
   assert.equal((await runs()).length, 2);
 });
 
-test("a value that the consumer never looks at is not the consumer's error", () => {
+test("a value the consumer never looks at is not the consumer's error", () => {
   let left = 2;
   const lazy = {
     next: () => ({
@@ -110,7 +110,7 @@ test("a value that the consumer never looks at is not the consumer's error", () 
   assert.equal(count, 2);
 });
 
-test("an iterator that asks itself for the next value is logged once per value that comes out, sync and async", async () => {
+test("an iterator that calls its own next logs each value that comes out once", async () => {
   class Evens {
     #at = 0;
     next(): IteratorResult<number> {
@@ -152,7 +152,7 @@ test("an iterator that asks itself for the next value is logged once per value t
   );
 });
 
-test("an iterator that is kept and given again, by another tracked function or ever again, costs no more each time", async () => {
+test("an iterator that is returned again and again does not get slower", async () => {
   const { tracker, runs } = memoryTracker();
   const kept = new Cursor();
   const inner = tracker.tracked(() => kept, { runName: "inner", metrics: "n" });

@@ -79,7 +79,7 @@ test("the order of adjacent decorators changes nothing", async () => {
   assert.deepEqual(one && values(one), two && values(two));
 });
 
-test("a foreign decorator between two of ours makes an outer tracked caller of an inner one", async () => {
+test("a foreign decorator between ours makes the outer one a tracked caller", async () => {
   // biome-ignore lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
   const foreign: any = (value: any, _context: unknown, descriptor?: PropertyDescriptor) => {
     const around = (fn: (...args: unknown[]) => unknown) =>
@@ -102,7 +102,7 @@ test("a foreign decorator between two of ours makes an outer tracked caller of a
   assert.deepEqual(values(await onlyRun()), { inner: [1], outer: [1] });
 });
 
-test("assignments to accessors and setters are logged, and open no run", async () => {
+test("assignments to accessors and setters are logged and open no run", async () => {
   @TrackedExperiment("Assigned")
   class Gauge {
     seen: number[] = [];
@@ -133,7 +133,7 @@ test("assignments to accessors and setters are logged, and open no run", async (
   assert.match(warnings[0] ?? "", /OUTSIDE_RUN/);
 });
 
-test("symbol, computed and inherited names are tracked under what they are called", async () => {
+test("symbol, computed and inherited names are tracked as they are called", async () => {
   const mark = Symbol("mark");
   const computed = "computed name";
   class Parent {
@@ -164,7 +164,7 @@ test("symbol, computed and inherited names are tracked under what they are calle
   );
 });
 
-test("recursion and a call inside its own arguments nest as they are called", async () => {
+test("recursion and a call inside its own arguments nest as called", async () => {
   @TrackedExperiment("Recursive")
   class Recursive {
     @TrackedRun({ runName: ([n]) => `down ${n}` })

@@ -54,7 +54,7 @@ class Learner {
   }
 }
 
-test("a logging method of a tracked class opens a run and logs what it returns", async () => {
+test("a logging method of a tracked class opens a run and logs its result", async () => {
   const { tracker, onlyRun, experimentOf } = memoryTracker();
   const result = await tracker.run(() => new Learner().evaluate(1));
   assert.deepEqual(result, { avg_confidence: 0.5, nested: { loss: 0.25 }, text: "no number" });
@@ -70,7 +70,7 @@ test("a logging method of a tracked class opens a run and logs what it returns",
   assert.ok((run.endTime ?? 0) >= run.startTime);
 });
 
-test("a sync method stays sync and its number is logged under its name", async () => {
+test("a sync method stays sync and logs its number under its name", async () => {
   const { tracker, onlyRun } = memoryTracker();
   assert.equal(
     tracker.run(() => new Learner().score()),
@@ -92,7 +92,7 @@ test("a generator logs one step per yield, under a prefix", async () => {
   assert.equal(run.status, "FINISHED");
 });
 
-test("TrackedRun methods are child runs of the open run, and joined methods log into theirs", async () => {
+test("@TrackedRun opens a child of the open run, and joined methods log into theirs", async () => {
   const { tracker, runs } = memoryTracker();
   await tracker.run(() => new Learner().sweep());
   const [sweep, first, second, ...rest] = await runs();
@@ -116,7 +116,7 @@ test("arguments become params by name and index path, and results become tags", 
   assert.equal(run.tags.get("verdict"), "good");
 });
 
-test("an unknown argument name is warned of once", async () => {
+test("an unknown argument name warns once", async () => {
   class Fresh {
     @TrackedRun
     @LogParam(["rate", "lr"])
@@ -142,7 +142,7 @@ test("static methods are tracked, unmarked methods are not", async () => {
   assert.deepEqual(values(run), { count: [3] });
 });
 
-test("a joined call sets neither status nor error tags of the run it logs into", async () => {
+test("a joined call sets no status or error tags of the run it logs into", async () => {
   @TrackedExperiment("Joined")
   class Fails {
     @LogMetric
@@ -170,7 +170,7 @@ test("a joined call sets neither status nor error tags of the run it logs into",
   assert.equal(run.tags.has("error.type"), false);
 });
 
-test("a logging method outside any run and tracked class logs nothing and warns once", async () => {
+test("outside any run and tracked class a logging method logs nothing and warns once", async () => {
   class Plain {
     @LogMetric
     value(): number {
@@ -198,7 +198,7 @@ test("a logging method outside any run and tracked class logs nothing and warns 
   assert.deepEqual(values(await inside.onlyRun()), { value: [1] });
 });
 
-test("TrackedExperiment on a method opens a run in its own experiment, a child of the open one", async () => {
+test("@TrackedExperiment on a method opens a child run in its own experiment", async () => {
   class Both {
     @TrackedExperiment("Own", { metrics: "loss", tags: { kind: "own" } })
     run(): { loss: number } {
@@ -215,7 +215,7 @@ test("TrackedExperiment on a method opens a run in its own experiment, a child o
   assert.deepEqual(inner && values(inner), { loss: [4] });
 });
 
-test("what is called keeps its name, length and this, and is the same function where nothing is marked", () => {
+test("a decorated method keeps its name, length and this", () => {
   assert.equal(Learner.prototype.evaluate.name, "evaluate");
   assert.equal(Learner.prototype.evaluate.length, 1);
   assert.equal(Learner.name, "Learner");

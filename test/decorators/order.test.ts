@@ -174,7 +174,7 @@ function draw(random: Random): Case {
   };
 }
 
-test("what a stack of decorators records depends neither on its order nor on the dialect", async () => {
+test("neither order nor dialect changes what a stack of decorators records", async () => {
   let recordedValues = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const random = new Random(seed);
@@ -190,7 +190,7 @@ test("what a stack of decorators records depends neither on its order nor on the
   assert.ok(recordedValues > 80_000, `the cases record next to nothing: ${recordedValues}`);
 });
 
-test("together decorators record what each of them records alone", async () => {
+test("decorators together record what each records alone", async () => {
   for (let seed = 1_000; seed < 1_150; seed++) {
     const random = new Random(seed);
     const drawn = draw(random);
@@ -226,7 +226,7 @@ function colliding(
   return { kind, key, decorator: make({ [key]: () => i }) };
 }
 
-test("of decorators that write one key the inner ones come first: a metric's steps, the param that stays, the tag that is replaced", async () => {
+test("decorators that write the same key apply from the inside out", async () => {
   for (let seed = 1; seed <= 100; seed++) {
     const random = new Random(seed);
     const stack = Array.from({ length: 1 + random.below(7) }, (_, i) => ({ ...colliding(random, i), i }));

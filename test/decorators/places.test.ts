@@ -14,7 +14,7 @@ function tree(runs: readonly StoredRun[], parent?: StoredRun): Tree[] {
     .map((run) => [run.name, values(run), ...tree(runs, run)]);
 }
 
-test("super calls reach the parent's plan: its run is a child of the overriding one's, sync, async and yielded through", async () => {
+test("a super call runs the parent's plan as a child of the overriding run", async () => {
   class Parent {
     @TrackedRun({ params: { from: "parent" } })
     @LogMetric("parent")
@@ -84,7 +84,7 @@ test("super calls reach the parent's plan: its run is a child of the overriding 
   ]);
 });
 
-test("statics: super, computed and symbol names, blocks, and calls on a subclass", async () => {
+test("statics are tracked: super, computed and symbol names, blocks, subclasses", async () => {
   const mark = Symbol("mark");
   const computed = "on the fly";
   // biome-ignore lint/complexity/noStaticOnlyClass: statics are what this is about
@@ -133,7 +133,7 @@ test("statics: super, computed and symbol names, blocks, and calls on a subclass
   ]);
 });
 
-test("an abstract class tracks what it implements itself, under the class that fills it in", async () => {
+test("an abstract class's methods are tracked under the implementing class", async () => {
   @TrackedExperiment("Abstract")
   abstract class Shape {
     abstract side(): number;
@@ -154,7 +154,7 @@ test("an abstract class tracks what it implements itself, under the class that f
   assert.deepEqual([experimentOf(run), run.name, values(run)], ["Abstract", "Square.area", { area: [9] }]);
 });
 
-test("a constructor that calls a decorated method is in the experiment of the class being made", async () => {
+test("a method called in a constructor is in the experiment of the class being made", async () => {
   class Base {
     readonly ready: number;
     constructor() {
@@ -207,7 +207,7 @@ test("setters and accessors: inherited, static, stacked; one that throws logs no
   assert.equal(run.tags.get("level"), "5");
 });
 
-test("a member whose name is a number is tracked under its digits", async () => {
+test("a member with a number as its name is tracked under its digits", async () => {
   // biome-ignore lint/suspicious/noExplicitAny: in the standard dialect the compiler gives such a member no type a decorator could have
   const [anyMetric, anyTag]: any[] = [LogMetric, LogTag()];
   class Numbered {
@@ -230,7 +230,7 @@ test("a member whose name is a number is tracked under its digits", async () => 
   assert.deepEqual([tag?.name, tag?.tags.get("7")], ["Numbered.7", "seven"]);
 });
 
-test("a bare tracked class without a name of its own is never in an experiment without a name", async () => {
+test("a bare tracked class without a name never gets an unnamed experiment", async () => {
   class Method {
     @LogMetric
     m(): number {

@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const folder = mkdtempSync(join(tmpdir(), "pulse-reflect-"));
 after(() => rmSync(folder, { recursive: true }));
 
-test("the light reflect-metadata, and a second copy loaded later: metadata stays, the plan is readable by both", async () => {
+test("two copies of reflect-metadata keep the metadata and both read the plan", async () => {
   const first = Reflect.getMetadata;
   const { defineMetadata } = Reflect;
   const role: any = (value: any, _context: unknown, descriptor?: PropertyDescriptor) => {

@@ -5,7 +5,7 @@ import "reflect-metadata";
 import { LogMetric, TrackedExperiment } from "../../src/index.js";
 import { memoryTracker, values } from "../support/memory.js";
 
-test("with reflect-metadata loaded, what a framework put on a method stays readable on the decorated one", async () => {
+test("framework metadata on a method stays readable on the decorated one", async () => {
   /** Puts metadata on the function itself, as Nest does; written for both dialects. */
   const Role =
     (role: string): any =>

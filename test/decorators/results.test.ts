@@ -25,7 +25,7 @@ class Giver {
   }
 }
 
-test("streams come back as they are, unread, and work", async () => {
+test("streams are returned unread, and work", async () => {
   const { tracker, runs, warnings } = memoryTracker();
   const giver = new Giver();
   const web = new ReadableStream<number>({
@@ -54,7 +54,7 @@ test("streams come back as they are, unread, and work", async () => {
   assert.ok(warnings.every((text) => /NOTHING_FOUND/.test(text)));
 });
 
-test("a promise subclass keeps its methods, and one promise that two tracked methods pass on is one to its callers", async () => {
+test("promise subclasses keep their methods, and a shared promise stays the same", async () => {
   class Task<T> extends Promise<T> {
     twice(): Task<[T, T]> {
       return this.then((value): [T, T] => [value, value]) as Task<[T, T]>;
@@ -89,7 +89,7 @@ test("a promise subclass keeps its methods, and one promise that two tracked met
   ]);
 });
 
-test("a proxy with a trap that throws is handed on, sync and awaited, and its run ends", async () => {
+test("a proxy with a throwing trap is passed on, sync and awaited, and its run ends", async () => {
   const traps = [
     "getPrototypeOf",
     "isExtensible",
@@ -119,7 +119,7 @@ test("a proxy with a trap that throws is handed on, sync and awaited, and its ru
   assert.ok(all.every((run) => run.status === "FINISHED"));
 });
 
-test("results without a prototype, frozen, nested, of another realm, maps and sets are read; class instances and functions are not", async () => {
+test("plain results of any realm are read, class instances and functions are not", async () => {
   class Point {
     x = 1;
   }
@@ -148,7 +148,7 @@ test("results without a prototype, frozen, nested, of another realm, maps and se
   );
 });
 
-test("to find out what a result is none of its getters is run and none of its functions called", async () => {
+test("looking at a result runs none of its getters and calls none of its functions", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const touched: string[] = [];
   const page = {
@@ -183,7 +183,7 @@ test("to find out what a result is none of its getters is run and none of its fu
   assert.deepEqual(values(await onlyRun()), { items: [2] });
 });
 
-test("a long text as argument, tag and error costs time in proportion to its length", async () => {
+test("a long argument, tag or error takes time in proportion to its length", async () => {
   class Texts {
     @TrackedRun
     @LogParam("text")

@@ -85,16 +85,15 @@ async function crash({ name, mode, durability, at, downAt }: Crash): Promise<voi
   }
 }
 
-describe(`A program killed at a moment of its own loses nothing with durability "outbox", an interval with "exit"`, {
+describe(`A killed program loses nothing with "outbox", and one interval with "exit"`, {
   concurrency: AT_ONCE,
 }, () => {
   for (const one of crashes()) {
-    test(`${one.name}: durability "${one.durability}", the server ${one.mode}, killed after ${one.at} ms`, () =>
-      crash(one));
+    test(`${one.name}: "${one.durability}", server ${one.mode}, killed at ${one.at} ms`, () => crash(one));
   }
 });
 
-test("Of four programs with one server and one folder one is killed: each has its own stored, once", async () => {
+test("When one of four programs in one folder is killed, each has its own runs once", async () => {
   const folder = mkdtempSync(join(root, "outbox-"));
   const config: Records["config"] = {
     trackingUri: server.url,

@@ -42,7 +42,7 @@ async function look(goesOn: () => boolean): Promise<{ looks: number; problems: s
   return seen;
 }
 
-test(`${PROGRAMS} programs log ${RUNS} runs each into one file, beside one who reads and Python that writes: each is there, once`, async () => {
+test(`${PROGRAMS} programs and Python log into one file at once, and all is there once`, async () => {
   let isOver = false;
   const looking = look(() => !isOver);
   const writing = writer.canonical(uriOf(path), "theirs", Math.ceil(RUNS / 10));

@@ -15,7 +15,7 @@ function found(
   return fileDifferences({ files, tags } as DumpRun, { files: { "a 🎉.bin": "new" }, ...more } as ExpectedRun);
 }
 
-test("a file that is missing, older, or nobody's is found, and one that is lost only where it may be and a tag says so", () => {
+test("the check finds missing, old and stray files, and excuses only a tagged loss", () => {
   assert.deepEqual(found({ "a 🎉.bin": "new" }), []);
   assert.match(found({}).join(), /^file a 🎉.bin: undefined instead of new$/);
   assert.match(found({ "a 🎉.bin": "old" }).join(), /old instead of new/);

@@ -104,7 +104,7 @@ const EXPECTED: Record<FaultKind, [seen: number | string, body: RegExp | undefin
   "101": ["closed", undefined, false],
 };
 
-test("each fault is what a client sees of it, on fresh and on kept connections", async () => {
+test("clients see each fault as intended, on fresh and on kept connections", async () => {
   const agent = new Agent({ keepAlive: true });
   await Promise.all(
     FAULTS.map(async (kind) => {
@@ -176,7 +176,7 @@ test("the same seed gives the same faults, and a higher rate only adds some", as
   assert.deepEqual(faults[0], faults[1]);
 });
 
-test("an outage refuses until it is over; answers can be late, or not come at all", async () => {
+test("an outage refuses until it is over, and answers can be late or missing", async () => {
   const proxy = await start({ rate: 0 });
   assert.equal((await post(proxy.url)).body, TRUTH);
   const waiting = post(proxy.url);
@@ -218,7 +218,7 @@ async function tunnel(proxy: string, address: string): Promise<number | string |
   return what;
 }
 
-test("tunnels fail as they are told to, one server's apart from another's", async () => {
+test("each server's tunnels fail as they are told to", async () => {
   const proxy = await startConnectProxy();
   const seen = [];
   for (const kind of CONNECT_FAULTS) {
@@ -236,7 +236,7 @@ test("tunnels fail as they are told to, one server's apart from another's", asyn
   proxy.close();
 });
 
-test("a denied experiment is refused by its name, by the ids the server gave it and by those of its runs, and no other", async () => {
+test("exactly the denied experiment is refused, by name, ids and its runs' ids", async () => {
   const denial = new Denial("mine");
   const json = (body: object): Buffer => Buffer.from(JSON.stringify(body));
   const answer = (body: object) => ({ status: 200, headers: {}, body: json(body) });

@@ -35,7 +35,7 @@ const doubled = (first: DumpRun[], second: DumpRun[]): string[] => {
   return doubled;
 };
 
-test("a creation that a server executed late and that is gone with it is no doubled run", () => {
+test("a creation executed late and lost with its server is no doubled run", () => {
   const shadow = run("b", { status: "RUNNING", end_time: null });
   assert.deepEqual(doubled([shadow, run("c")], []), []);
   assert.deepEqual(doubled([run("b"), run("c")], []), [`short 1 (key ${KEY}), on the first server`]);

@@ -26,7 +26,7 @@ after(() => stage.close());
 
 const all: Played[] = [];
 
-describe("whatever goes wrong between here and a server, what was recorded is there in the end, once", {
+describe("Whatever happens on the way to a server, everything arrives, once", {
   concurrency: WIDTH,
 }, () => {
   for (let seed = FIRST; seed <= LAST; seed++) {
@@ -46,7 +46,7 @@ describe("whatever goes wrong between here and a server, what was recorded is th
   }
 });
 
-test("the same seeds draw the same faults, others draw others, and each kind comes often enough", () => {
+test("equal seeds draw equal faults, and each kind comes often enough", () => {
   const drawn = Array.from({ length: 50 }, (_, i) => JSON.stringify(drawSchedule(i + 1)));
   for (const [i, schedule] of drawn.entries()) assert.equal(JSON.stringify(drawSchedule(i + 1)), schedule);
   assert.equal(new Set(drawn).size, drawn.length);
@@ -60,7 +60,7 @@ test("the same seeds draw the same faults, others draw others, and each kind com
 const leaks: string[] = [];
 process.on("warning", ({ name, message }) => name === "MaxListenersExceededWarning" && leaks.push(message));
 
-test("no listeners pile up meanwhile", () => assert.deepEqual(leaks, []));
+test("listeners do not pile up meanwhile", () => assert.deepEqual(leaks, []));
 
 after(() => console.log(`${all.length} schedules: ${summary(all)}`));
 

@@ -28,7 +28,7 @@ const PLACES = [
 ] as const;
 
 for (const [name, peer, uri, config] of PLACES)
-  test(`${name}: what runs log as files, Python's client reads back byte for byte`, async () => {
+  test(`${name}: Python's client reads back logged files byte for byte`, async () => {
     const tracker = createTracker({
       trackingUri: uri,
       outbox: { folder: join(folder, "outbox") },
@@ -77,7 +77,7 @@ for (const [name, peer, uri, config] of PLACES)
   });
 
 for (const [name, peer, uri, config] of PLACES)
-  test(`${name}: tables, YAML, images, streams and results of methods are as Python's client and MLflow's UI want them`, async () => {
+  test(`${name}: tables, YAML, images, streams and results suit MLflow's client and UI`, async () => {
     const make = () =>
       createTracker({ trackingUri: uri, outbox: { folder: join(folder, "outbox") }, ...(config as PulseConfig) });
     const tracker = make();

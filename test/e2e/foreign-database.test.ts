@@ -41,7 +41,7 @@ function assertAllStored({ pending, dropped, rejected, warnings }: Stats): void 
 }
 
 for (const which of ["newest", "old"] as const) {
-  test(`MLflow (${which}) reads what was written into its own database, and the database is as it made it`, async () => {
+  test(`MLflow (${which}) reads what we write into its database, and the schema stays`, async () => {
     const { peer, path, uri, experiment_id, run_id, tracker } = await made(peers[which]);
     const before = { dump: await peer.dump(uri), ...(await peer.integrity(path)) };
     await tracker.withRun({ experiment: "theirs", runName: "in theirs", params: { alpha: 0.5 } }, async (run) => {
@@ -88,7 +88,7 @@ for (const which of ["newest", "old"] as const) {
     assertSound(before);
   });
 
-  test(`a run that MLflow (${which}) has added to and ended is resumed by MLFLOW_RUN_ID, and finished again with both sides' metrics`, async () => {
+  test(`MLFLOW_RUN_ID resumes a run that MLflow (${which}) continued and ended`, async () => {
     const { peer, path, uri, tracker } = await made(peers[which]);
     const run = tracker.startRun({ experiment: "theirs", runName: "to resume", params: { from: "us" } });
     for (const loss of [3, 2, 1]) run.logMetric("loss", loss);
@@ -117,7 +117,7 @@ for (const which of ["newest", "old"] as const) {
     assertSound(await peer.integrity(path));
   });
 
-  test(`runs of an experiment that MLflow (${which}) has deleted are refused by name, and the others go on`, async () => {
+  test(`an experiment deleted by MLflow (${which}) refuses its runs, and others go on`, async () => {
     const { peer, path, uri, experiment_id, tracker, warned } = await made(peers[which]);
     const log = (experiment: string, runName: string): Promise<void> =>
       tracker.withRun({ experiment, runName }, async (run) => run.logMetric("loss", 1));
@@ -149,7 +149,7 @@ for (const which of ["newest", "old"] as const) {
     assertSound(await peer.integrity(path));
   });
 
-  test(`what is logged into a run that MLflow (${which}) has deleted is refused, until it is restored`, async () => {
+  test(`a run deleted by MLflow (${which}) refuses values until it is restored`, async () => {
     const { peer, uri, tracker } = await made(peers[which]);
     const run = tracker.startRun({ experiment: "theirs", runName: "deleted under us" });
     run.logMetric("loss", 1);

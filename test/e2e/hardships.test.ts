@@ -106,16 +106,16 @@ function assertWhole({ code, signal, said, stderr, name, runs }: Played, moments
 
 const jumps = ["--import", new URL("../fixtures/clock-jumps.js", import.meta.url).href];
 
-describe("Whatever the machine does, what a program records is there in the end, once", { concurrency: 3 }, () => {
+describe("Whatever the machine does, everything recorded is there in the end, once", { concurrency: 3 }, () => {
   for (const durability of ["exit", "outbox"] as const) {
     for (const away of [true, false])
-      test(`durability "${durability}": the time of day jumps an hour ahead and back, the server ${away ? "comes late" : "is there"}`, async () =>
+      test(`"${durability}": clock jumps by an hour twice, server ${away ? "late" : "up"}`, async () =>
         assertWhole(await records({ node: jumps }, durability, { away }), false));
 
-    test(`durability "${durability}": no file may grow beyond ${BLOCKS} kB, the server comes late`, async () =>
+    test(`"${durability}": files may not exceed ${BLOCKS} kB, the server comes late`, async () =>
       assertWhole(await records({ command: ["bash", "-c", `ulimit -f ${BLOCKS}; exec "$0" "$@"`] }, durability, {})));
 
-    test(`durability "${durability}": no file may grow beyond ${BLOCKS} kB, the server never comes: what is said to be kept is`, async () => {
+    test(`"${durability}": files may not exceed ${BLOCKS} kB, no server: kept as it says`, async () => {
       const { code, stderr, kept } = await records(
         { command: ["bash", "-c", `ulimit -f ${BLOCKS}; exec "$0" "$@"`] },
         durability,
@@ -129,7 +129,7 @@ describe("Whatever the machine does, what a program records is there in the end,
       assert.match(stderr, /LOST_AT_EXIT/);
     });
 
-    test(`durability "${durability}": the process is stopped for longer than requests may take`, async () => {
+    test(`"${durability}": the process stands still beyond the request timeout`, async () => {
       const stopped = async ({ child }: ReturnType<typeof startRecords>): Promise<void> => {
         await sleep(400);
         child.kill("SIGSTOP");
@@ -140,7 +140,8 @@ describe("Whatever the machine does, what a program records is there in the end,
     });
   }
 
-  test(`Programs in ${OWN_NAMESPACE.length > 0 ? "process namespaces of their own" : "one namespace"} share a folder, and one is killed`, async () => {
+  const spaces = OWN_NAMESPACE.length > 0 ? "namespaces of their own" : "one namespace";
+  test(`one of several programs in ${spaces} is killed and nothing is lost`, async () => {
     const folder = mkdtempSync(join(root, "outbox-"));
     const server = await FakeMlflow.start();
     after(() => server.close());
@@ -173,7 +174,7 @@ describe("Whatever the machine does, what a program records is there in the end,
 
 // Where libfaketime is installed (`apt-get install libfaketime`), the whole process has another time, the driver's too.
 if (existsSync(FAKETIME))
-  test("the clock of the machine jumps an hour ahead and back", async () => {
+  test("the machine's clock jumps an hour ahead and back", async () => {
     const file = join(mkdtempSync(join(root, "time-")), "offset");
     writeFileSync(file, "+0");
     const env = {

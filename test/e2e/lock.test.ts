@@ -102,7 +102,7 @@ async function throughLock(path: string, tracker: Tracker): Promise<void> {
 
 const newTracker = (path: string): Tracker => createTracker({ trackingUri: uriOf(path), logger: { warn: () => {} } });
 
-test("while Python locks a file of ours, calls and the event loop go on, and everything is stored afterwards", async () => {
+test("while Python locks our file, calls go on and everything is stored afterwards", async () => {
   const path = join(temporaryFolder("lock"), "mlflow.db");
   const tracker = newTracker(path);
   tracker.withRun({ experiment: "before" }, (run) => run.logMetric("m", 1));
@@ -110,7 +110,7 @@ test("while Python locks a file of ours, calls and the event loop go on, and eve
   await throughLock(path, tracker);
 });
 
-test("while Python locks a file that MLflow made, calls and the event loop go on, and everything is stored afterwards", async () => {
+test("while Python locks MLflow's file, calls go on and everything is stored later", async () => {
   const path = join(temporaryFolder("lock"), "mlflow.db");
   await peer.create(uriOf(path), "theirs");
   const tracker = newTracker(path);
@@ -119,7 +119,7 @@ test("while Python locks a file that MLflow made, calls and the event loop go on
   await throughLock(path, tracker);
 });
 
-test("a tracker that comes to a file while Python locks it waits without holding anybody up", async () => {
+test("a tracker that finds a file locked by Python waits without blocking anybody", async () => {
   const path = join(temporaryFolder("lock"), "mlflow.db");
   await peer.create(uriOf(path), "theirs");
   await throughLock(path, newTracker(path));

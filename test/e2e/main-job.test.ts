@@ -21,7 +21,7 @@ const left = readdirSync(folder);
 // MLflow 2.22 refuses the file once the newest version has migrated it.
 copyFileSync(paths.newest, paths.old);
 
-test("the program ends well and leaves nothing but one database and its files in its folder", () => {
+test("the program succeeds and leaves only one database and its files", () => {
   assert.equal(ended.code, 0, ended.stderr);
   assert.equal(ended.stderr, "");
   assert.deepEqual(left.sort(), ["mlflow.db", "mlruns"]);
@@ -38,12 +38,12 @@ test("the program ends well and leaves nothing but one database and its files in
 for (const which of ["old", "newest"] as const) {
   const uri = (): string => uriOf(paths[which]);
 
-  test(`MLflow (${which}) shows the sweep as one finished parent with its seven trials, as the program printed them`, async () => {
+  test(`MLflow (${which}) shows the sweep and its seven trials as printed`, async () => {
     assertSweep(await peers[which].dump(uri()), table, program);
     assertSound(await peers[which].integrity(paths[which]));
   });
 
-  test(`MLflow (${which}) has each trial's measures within 0 and 1 and its loss of every meta step, and why one failed`, async () => {
+  test(`MLflow (${which}) has each trial's measures and losses, and one failure`, async () => {
     const trials = trialsOf(await peers[which].dump(uri()));
     const failed = trials.filter((run) => run.status === "FAILED");
     assert.equal(failed.length, 1);

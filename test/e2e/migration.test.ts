@@ -103,7 +103,7 @@ for (const which of ["newest", "old"] as const) {
     assertWritten(runs, written);
   });
 
-  test(`trackers that come to a file while MLflow (${which}) is making it wait for its tables, and lose nothing`, async () => {
+  test(`trackers lose nothing while MLflow (${which}) is making their file`, async () => {
     const peer = peers[which];
     const path = join(temporaryFolder("creation"), "mlflow.db");
     const made = { done: false };
@@ -139,7 +139,7 @@ for (const which of ["newest", "old"] as const) {
     assertSound(await peer.integrity(path));
   });
 
-  test(`two programs of ours and MLflow (${which}) write into one file at the same time, and each finds all of it there`, async () => {
+  test(`two programs and MLflow (${which}) share a file, and nobody misses anything`, async () => {
     const peer = peers[which];
     const path = join(temporaryFolder("together"), "mlflow.db");
     const programs = ["left", "right"].map((experiment) => {

@@ -64,7 +64,7 @@ for (const [which, { url }] of Object.entries({ newest, old } satisfies Record<W
   });
 }
 
-test("the script that the example starts from logs the same curve, by its client", async () => {
+test("the script that the example starts from logs the same curve with its own client", async () => {
   const program = pathToFileURL(join(process.cwd(), "build/examples/from-mlflow-js.js")).href;
   const script = `const { before } = await import(${JSON.stringify(program)});
     const { default: Mlflow } = await import(${JSON.stringify(CLIENT.href)});
@@ -86,7 +86,7 @@ test("the script that the example starts from logs the same curve, by its client
   );
 });
 
-test("through the npm client runs have all but their experiment's name, and datasets, which are refused", async () => {
+test("runs through the npm client lack only the experiment's name and datasets", async () => {
   const { url } = newest;
   const headers = { "content-type": "application/json" };
   const created = await fetch(`${url}/api/2.0/mlflow/experiments/create`, {
@@ -135,7 +135,7 @@ const stage = await startStage(LAST - FIRST + 1, temporaryFolder("mlflow-js-faul
 });
 after(() => stage.close());
 
-describe("whatever goes wrong between mlflow-js and a server, what was recorded is there in the end, once", {
+describe("Whatever happens between mlflow-js and a server, everything arrives, once", {
   concurrency: WIDTH,
 }, () => {
   let [requests, faults, runs] = [0, 0, 0];

@@ -56,18 +56,18 @@ test("everything the program recorded was delivered", () => {
 });
 
 for (const which of ["old", "newest"] as const)
-  test(`MLflow (${which}) reads every run, param, tag and metric point of a wide program from the folder as it was logged`, async () => {
+  test(`MLflow (${which}) reads the whole wide program from the folder as it was logged`, async () => {
     assertWide(asInDatabases(await peers[which].dump(uri)), model, folder);
   });
 
-test("`mlflow migrate-filestore` makes a database of the folder that has all of it", async () => {
+test("`mlflow migrate-filestore` turns the folder into a complete database", async () => {
   const path = join(temporaryFolder("migrated"), "mlflow.db");
   await peers.newest.migrate(root, path);
   assertWide(await peers.newest.dump(uriOf(path)), model);
   assertSound(await peers.newest.integrity(path));
 });
 
-describe("Python and we go on with each other's runs and experiments", () => {
+describe("Python and we continue each other's runs and experiments", () => {
   for (const which of ["newest", "old"] as const satisfies Which[])
     test(`MLflow (${which})`, async () => {
       const place = join(temporaryFolder(which), "mlruns");
@@ -144,13 +144,13 @@ function kills(): Kill[] {
   });
 }
 
-describe("Programs that are killed while they write into one folder lose nothing, and leave nothing torn", {
+describe("Programs killed while writing into one folder lose nothing and tear nothing", {
   concurrency: AT_ONCE,
 }, () => {
   const place = join(folder, "killed", "mlruns");
   const there = pathToFileURL(place).href;
   for (const { name, durability, at } of kills())
-    test(`${name}: durability "${durability}", after ${at} ms`, async () => {
+    test(`${name}: "${durability}", after ${at} ms`, async () => {
       const outbox = mkdtempSync(join(folder, "outbox-"));
       const { child, ended, began } = startRecords({
         name,
@@ -172,7 +172,7 @@ describe("Programs that are killed while they write into one folder lose nothing
     });
 });
 
-test(`${PROGRAMS} programs log ${RUNS} runs each into one new folder and experiment, beside Python: each is there, once`, async () => {
+test(`${PROGRAMS} programs and Python log into one new folder, and all is there once`, async () => {
   const place = join(temporaryFolder("crowd"), "mlruns");
   const there = pathToFileURL(place).href;
   const names = Array.from({ length: PROGRAMS }, (_, i) => `program ${i}`);

@@ -4,7 +4,7 @@ import { BYPASSED, BYPASSED_BESIDES, TARGETS } from "../support/no-proxy.js";
 import { launch } from "./peer.js";
 import { temporaryFolder } from "./support.js";
 
-test("Python's client takes NO_PROXY as our tests have it", async () => {
+test("Python's client reads NO_PROXY as our tests say", async () => {
   const entries = [...BYPASSED, ...BYPASSED_BESIDES].map(([each]) => each);
   const { child, ended, log } = await launch(
     "newest",

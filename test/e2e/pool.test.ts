@@ -39,7 +39,7 @@ async function read(goesOn: () => boolean): Promise<void> {
     );
 }
 
-test(`${TRACKERS} trackers at once, a server with its default pool and a locked database: nothing is lost, nothing comes twice`, async () => {
+test(`${TRACKERS} trackers exhaust a server's pool and lose or double nothing`, async () => {
   const warnings: string[] = [];
   const began = performance.now();
   const trackers = Array.from({ length: TRACKERS }, (_, i) =>

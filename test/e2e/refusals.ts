@@ -47,7 +47,7 @@ function idsOf(outcome: Outcome): StoredIds {
 export function refusals(name: string, subject: Subject): void {
   const read = (runId: string) => readRun(subject.url, runId, headersOf(subject));
 
-  test(`${name}: single items it refuses are set aside, everything else is stored`, async () => {
+  test(`${name}: refused items are set aside, everything else is stored`, async () => {
     const store = storeOf(subject);
     const metrics = Array.from({ length: 300 }, (_, i) => point(i === 123 ? "bad@key" : `m${i}`));
     const sourceTags = [
@@ -83,7 +83,7 @@ export function refusals(name: string, subject: Subject): void {
     await store.close();
   });
 
-  test(`${name}: a letter newer than its Python costs nothing but itself, and is counted`, async () => {
+  test(`${name}: a letter newer than its Python costs only itself and is counted`, async () => {
     const warnings: string[] = [];
     const tracker = createTracker({
       trackingUri: subject.url,
@@ -130,7 +130,7 @@ export function refusals(name: string, subject: Subject): void {
     return ((await answer.json()) as { experiment: { experiment_id: string } }).experiment.experiment_id;
   }
 
-  test(`${name}: an experiment id that is another's now gets no run, and a run it has no more is made again`, async (t) => {
+  test(`${name}: a reused experiment id gets no run, and a lost run is made again`, async (t) => {
     const store = storeOf(subject);
     const [first, second] = [key(), key()];
     const ids = idsOf(
@@ -174,7 +174,7 @@ export function refusals(name: string, subject: Subject): void {
 
 /** What basic auth forbids one user. */
 export function denials(name: string, subject: Subject): void {
-  test(`${name}: experiments one may not write or read are denied, each by itself`, async () => {
+  test(`${name}: an experiment that is denied is denied alone`, async () => {
     const user = { username: "ann", password: "hunter2hunter2" };
     await ask(subject, "users/create", user);
     const { experiment_id: readable } = await ask(subject, "experiments/create", { name: "Read only" });

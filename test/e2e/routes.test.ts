@@ -37,7 +37,7 @@ for (const [which, runs] of [
   ["newest", "/experiments/:experimentId/runs"],
   ["old", "/experiments/:experimentId/:tabName"],
 ] as const)
-  test(`what is printed leads to the runs of an experiment, and to a run, in MLflow (${which})`, async () => {
+  test(`printed links lead to an experiment's runs and to a run in MLflow (${which})`, async () => {
     const pages = scripts(which);
     const routes = new Set(
       pages.flatMap((text) =>

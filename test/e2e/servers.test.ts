@@ -52,7 +52,7 @@ for (const [name, peer, url, credentials] of [
   const env: Record<string, string> =
     username === "" ? {} : { MLFLOW_TRACKING_USERNAME: username, MLFLOW_TRACKING_PASSWORD: password };
 
-  test(`${name} has the sweep of the example as it was printed`, async () => {
+  test(`${name} has the example's sweep as it was printed`, async () => {
     const ended = await startProgram(program, [], folder, { MLFLOW_TRACKING_URI: url, ...env }).ended;
     assert.equal(ended.code, 0, ended.stderr);
     assert.equal(ended.stderr, "");
@@ -65,7 +65,7 @@ for (const [name, peer, url, credentials] of [
     assertSweep(ours({ experiments: sweep, runs }), rowsOf(ended.stdout), program);
   });
 
-  test(`${name} has every run, param, tag and metric point of a wide program as it was logged`, async () => {
+  test(`${name} has the whole wide program as it was logged`, async () => {
     const auth = username === "" ? undefined : { username, password };
     const tracker = createTracker({ trackingUri: url, auth, logger: { warn: () => {} } });
     const known = new Set((await peer.dump(peerUri, { history: false })).runs.map((run) => run.run_id));
@@ -96,7 +96,7 @@ for (const [name, peer, url, credentials] of [
     );
   });
 
-  test(`${name} reads datasets back, each as it was used first, and finds runs by them`, async () => {
+  test(`${name} reads datasets back as first used and finds runs by them`, async () => {
     const warnings: string[] = [];
     const tracker = createTracker({ trackingUri: peerUri, logger: { warn: (text) => warnings.push(text) } });
     const id = await assertInputs(tracker, warnings);
@@ -105,7 +105,7 @@ for (const [name, peer, url, credentials] of [
   });
 }
 
-test("MLflow reads datasets back from a file of ours", async () => {
+test("MLflow reads datasets back from our file", async () => {
   const uri = uriOf(join(folder, "datasets.db"));
   const warnings: string[] = [];
   const id = await assertInputs(

@@ -29,7 +29,7 @@ const peers = await startingPeers;
 
 const assertSame = (dump: Dump): void => assertWide(dump, model, folder);
 
-test("everything the program recorded was delivered, with a warning of each kind of value that had to be changed", () => {
+test("everything was delivered, with a warning for each kind of changed value", () => {
   const { runs, pending, dropped, rejected, warnings } = tracker.stats();
   assert.ok(model.size > 150);
   assert.equal(runs, model.size - ROUNDS);
@@ -38,7 +38,7 @@ test("everything the program recorded was delivered, with a warning of each kind
 });
 
 for (const which of ["old", "newest"] as const) {
-  test(`MLflow (${which}) shows every run, param, tag and metric point of a wide program as it was logged`, async () => {
+  test(`MLflow (${which}) shows the whole wide program as it was logged`, async () => {
     const dump = await peers[which].dump(uriOf(paths[which]));
     assertSame(dump);
     assertSound(await peers[which].integrity(paths[which]));
@@ -81,7 +81,7 @@ interface FoundRun {
   >;
 }
 
-test("mlflow server answers a search for all runs with their params, tags and latest metrics", async () => {
+test("mlflow server finds all runs with their params, tags and latest metrics", async () => {
   const { experiments, runs } = await peers.newest.dump(uriOf(paths.newest), { history: false });
   const server = await startServer("newest", uriOf(paths.newest), folder);
   try {

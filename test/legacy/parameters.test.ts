@@ -11,7 +11,7 @@ interface Options {
   optimizer: { name: string; betas: number[] };
 }
 
-test("a decorator on a parameter logs it under the name it gives, else under its own", async () => {
+test("a decorated parameter is logged under the given name, else under its own", async () => {
   class Trainer {
     @TrackedRun
     train(@LogParam lr: number, @LogParam("n") epochs: number, _seed: number, @LogParam() label: string): number {
@@ -26,7 +26,7 @@ test("a decorator on a parameter logs it under the name it gives, else under its
   assert.deepEqual(params(await onlyRun()), { lr: "0.5", n: "2", label: "x" });
 });
 
-test("paths lead into the argument, functions get all of them, objects become their fields", async () => {
+test("paths lead into the argument, functions get all, objects become their fields", async () => {
   class Trainer {
     @TrackedRun
     train(
@@ -51,7 +51,7 @@ test("paths lead into the argument, functions get all of them, objects become th
   });
 });
 
-test("in a tracked class nothing else is needed, also for statics; the name counts for @LogParam on the method, too", async () => {
+test("parameters and statics of a tracked class are logged without other decorators", async () => {
   @TrackedExperiment("Parameters")
   class Trainer {
     train(@LogParam("rate") lr: number): number {
@@ -85,7 +85,7 @@ test("in a tracked class nothing else is needed, also for statics; the name coun
   assert.equal(Trainer.prototype.train.name, "train");
 });
 
-test("what cannot be decorated is said: constructors, and decorators that are not for parameters", () => {
+test("a decorator on a constructor's parameter, or not made for parameters, throws", () => {
   assert.throws(() => {
     class Trainer {
       // @ts-expect-error: nothing is logged of a constructor
@@ -107,7 +107,7 @@ test("what cannot be decorated is said: constructors, and decorators that are no
   }, /@LogMetric stands on the parameter Trainer\.train/);
 });
 
-test("members whose names are numbers are decorated, and accessors are called what they are", () => {
+test("members named by numbers are decorated, and messages call accessors accessors", () => {
   class Numbered {
     @LogMetric
     42(): number {
@@ -129,7 +129,7 @@ test("members whose names are numbers are decorated, and accessors are called wh
   }, /@LogParam stands on the setter WithSetter\.lr/);
 });
 
-test("with reflect-metadata the same is logged as without, and the plan can be read", async () => {
+test("with reflect-metadata the same is logged, and the plan can be read", async () => {
   await import("reflect-metadata");
   class Service {}
   class Handler {
@@ -149,7 +149,7 @@ test("with reflect-metadata the same is logged as without, and the plan can be r
   ]);
 });
 
-test("a field that holds a function, in the legacy dialect: the decorator says what to write instead, and that works", async () => {
+test("a decorator on a field with a function says what to write, and that works", async () => {
   // biome-ignore lint/suspicious/noExplicitAny: the compiler refuses it; plain JavaScript does not
   const [anyRun, anyMetric]: any[] = [TrackedRun, LogMetric("loss")];
   for (const decorator of [anyRun, anyMetric]) {
@@ -177,7 +177,7 @@ test("a field that holds a function, in the legacy dialect: the decorator says w
   assert.deepEqual(values(await onlyRun()), { n: [6] });
 });
 
-test("where nobody else decorates the method or its class, what stands on parameters counts once the class stands", async () => {
+test("parameter decorators alone count once their class stands", async () => {
   class Loose {
     train(@LogParam lr: number, @LogParam("layers") ...sizes: number[]): number {
       return lr * sizes.length;

@@ -79,7 +79,7 @@ function played(entry: string): { seen: Record<string, unknown>; said: string } 
   return { seen: JSON.parse(stdout), said: stderr };
 }
 
-test("code that is shared with a browser does there what it does with tracking off, and that is said once", () => {
+test("in a browser code runs as with tracking off, and one message says so", () => {
   const off = played(`${root}/dist/esm/index.js`);
   const browser = played(BROWSER);
   assert.deepEqual(browser.seen, off.seen);
@@ -87,6 +87,6 @@ test("code that is shared with a browser does there what it does with tracking o
   assert.match(browser.said, /^pulse-mlflow records nothing here/);
 });
 
-test("what browsers get imports nothing", () => {
+test("the browser build imports nothing", () => {
   assert.doesNotMatch(readFileSync(BROWSER, "utf8"), /\bimport\b|\brequire\b|\bprocess\b/);
 });

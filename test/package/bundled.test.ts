@@ -25,7 +25,7 @@ for (const [source, load] of [
 ] as const)
   for (const format of ["esm", "cjs"] satisfies Format[]) {
     if (source === "cjs" && format === "esm") continue; // \`require\` of Node's own modules is no part of ES modules
-    test(`a program in ${source}, bundled as ${format}, finds the driver that is installed beside it, from whatever folder it is started`, async () => {
+    test(`${source} bundled as ${format} finds the driver beside it, wherever it starts`, async () => {
       const built = mkdtempSync(join(folder, "built-"));
       mkdirSync(join(built, "node_modules"));
       symlinkSync(root, join(built, "node_modules", "pulse-mlflow"));
@@ -72,7 +72,7 @@ for (const [source, load] of [
     });
   }
 
-test("a program without the driver ends as if nothing were, and is told from where it was looked for", async () => {
+test("a program without the driver ends well and says where it looked for it", async () => {
   const built = mkdtempSync(join(folder, "built-"));
   mkdirSync(join(built, "node_modules"));
   symlinkSync(root, join(built, "node_modules", "pulse-mlflow"));

@@ -50,18 +50,18 @@ test("two copies with a driver each deliver every run once", async () => {
   assert.deepEqual(await record([join(copies.one, "esm/index.js"), join(copies.other, "cjs/index.js")], false), ONCE);
 });
 
-test("so do copies of which one is in a worker thread", async () => {
+test("two copies deliver every run once when one is in a worker thread", async () => {
   assert.deepEqual(await record([join(copies.one, "esm/index.js"), join(copies.other, "esm/index.js")], true), ONCE);
 });
 
-test("so do this version and 0.1.0, in either order and in a worker", async () => {
+test("this version and 0.1.0 do so together, in either order and in a worker", async () => {
   const entries = [join(copies.one, "esm/index.js"), join(copies.old, "esm/index.js")];
   assert.deepEqual(await record(entries, false), ONCE);
   assert.deepEqual(await record(entries.toReversed(), false), ONCE);
   assert.deepEqual(await record(entries, true), ONCE);
 });
 
-test("what a dead 0.1.0 has left is delivered", async () => {
+test("an outbox that a dead 0.1.0 left is delivered", async () => {
   const server = await FakeMlflow.start();
   server.down();
   const folder = newFolder();

@@ -53,7 +53,7 @@ for (const [dialect, flags] of [
   ["standard", []],
   ["legacy", ["--experimentalDecorators"]],
 ] as const) {
-  test(`every example of the README, the cookbook and the docstrings compiles and runs (${dialect})`, () => {
+  test(`every example of README, cookbook and docstrings compiles and runs (${dialect})`, () => {
     const programs = examples(dialect);
     assert.ok(programs.size >= 40, `${programs.size} examples`);
     const project = join(folder, dialect);

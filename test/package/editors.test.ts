@@ -97,7 +97,7 @@ function languageService(ts: Compiler, file: string, legacy: boolean): Compiler 
 
 for (const version of ["6", "5.9"]) {
   for (const legacy of [false, true]) {
-    test(`editors show a call's own text with the whole example (TypeScript ${version}, ${legacy ? "legacy" : "standard"})`, async () => {
+    test(`editors show each call's text (${version}, ${legacy ? "legacy" : "standard"})`, async () => {
       const ts = createRequire(import.meta.url)(String((await compilers()).get(version))) as Compiler;
       const file = join(folder, "program.ts");
       writeFileSync(file, program);
@@ -129,7 +129,7 @@ for (const version of ["6", "5.9"]) {
   }
 }
 
-test("no example is cut off in editors at a decorator", async () => {
+test("editors cut off no example at a decorator", async () => {
   const ts = createRequire(import.meta.url)(String((await compilers()).get("5.9"))) as Compiler;
   const file = join(folder, "exports.ts");
   writeFileSync(file, program);

@@ -19,7 +19,7 @@ function logExperiment(...args: string[]): { status: number | null; stdout: stri
   });
 }
 
-test("log-experiment logs what the command line says and prints where it is", () => {
+test("log-experiment logs its command line and prints where it is", () => {
   const { status, stdout, stderr } = logExperiment(
     ...[
       "--experiment",
@@ -64,7 +64,7 @@ test("log-experiment prints the run's page on a server", async () => {
   }
 });
 
-test("log-experiment ends with a clear error and exit code 1 for what it cannot use", () => {
+test("log-experiment ends with a clear error and exit code 1 on wrong input", () => {
   for (const [args, message] of [
     [["--tracking-uri", "postgresql://localhost/x"], /PostgreSQL is reached through a server/],
     [["--tracking-uri", `sqlite:///${folder}`], /NOT_WRITABLE|Make the folder and file writable/],

@@ -19,7 +19,8 @@ interface EntryTable {
 
 const { ENTRIES, apiFile, manifestOf } = (await import(`${process.cwd()}/scripts/entries.mjs`)) as EntryTable;
 
-test("package.json has the entries of the table (`node scripts/entries.mjs` writes them)", () => {
+// `node scripts/entries.mjs` writes them.
+test("package.json has the entries of the table", () => {
   const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Record<string, unknown>;
   const { exports, typesVersions } = manifest;
   // The order counts: the first condition that fits is taken.
@@ -37,7 +38,8 @@ for (const entry of ENTRIES) {
       assert.ok(name in cjs, `${name} is hidden from ES modules that import the CommonJS build`);
   });
 
-  test(`the declarations of ${subpath} are those of api/ (PULSE_UPDATE_API=1 writes them)`, () => {
+  // PULSE_UPDATE_API=1 writes them; say so in the changelog.
+  test(`the declarations of ${subpath} are those of api/`, () => {
     const emitted = declarations("dist/esm", `${source}.d.ts`, subpath === "." ? undefined : "index.d.ts");
     const path = apiFile(entry);
     if (process.env["PULSE_UPDATE_API"]) writeFileSync(path, emitted);

@@ -67,7 +67,7 @@ class Learner {
 new Learner().evaluate(4).then(() => flush());
 `;
 
-test("the tarball holds the two builds, the texts and nothing else, in under 1.5 MB", () => {
+test("the tarball holds only the builds, sources and texts, in under 1.5 MB", () => {
   const names = run("tar", ["-tzf", tarball], folder).trim().split("\n");
   const odd = names.filter(
     (name) =>
@@ -139,7 +139,7 @@ const blocks = (language: string, text: string): string[] =>
 const ERROR = /SyntaxError: Invalid or unexpected token/;
 
 for (const version of ["5.9", "6", "7"])
-  test(`the README's first run works word for word with TypeScript ${version}, and its error is found there`, async () => {
+  test(`the README's first run works word for word with TypeScript ${version}`, async () => {
     const readme = readFileSync(join(folder, "node_modules/pulse-mlflow/README.md"), "utf8");
     const [install = "", build = "", look = "", ...others] = blocks("sh", firstRun());
     const [tsconfig = ""] = blocks("json", firstRun());
@@ -195,7 +195,7 @@ for (const version of ["5.9", "6", "7"])
     assert.match(must(build), /^Logged /);
   });
 
-test("every link of the README and the texts leads to what is in the package", () => {
+test("every link in the README and docs leads to a file in the package", () => {
   const base = join(folder, "node_modules/pulse-mlflow");
   const texts = ["README.md", ...readdirSync(join(base, "docs")).map((name) => `docs/${name}`)];
   /** The anchors that a page has: GitHub's way of making them of headings. */
@@ -233,7 +233,7 @@ test("every link of the README and the texts leads to what is in the package", (
 
 const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, "");
 
-test("the package says where it comes from and where bugs are told", () => {
+test("the package says where it comes from and where to report bugs", () => {
   const { repository, bugs, homepage } = JSON.parse(
     readFileSync(join(folder, "node_modules/pulse-mlflow/package.json"), "utf8"),
   );

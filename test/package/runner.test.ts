@@ -38,7 +38,7 @@ function script(name: string, ...args: string[]): { status: number | null; stdou
   });
 }
 
-test("the tests tell of each file that has ended, also where nobody watches", () => {
+test("the runner names each file that has ended, also without a terminal", () => {
   const { status, stdout } = script("test.mjs");
   assert.equal(status, 1, stdout);
   const lines = stdout.split("\n").filter((line) => /^\d\/4 /.test(line));

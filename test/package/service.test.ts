@@ -118,7 +118,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 const failuresIn = (errors: readonly number[], ownFailures: number): number => sum(errors) + ownFailures;
 
 describe("the service example", () => {
-  test("accounts for every call, also while its stand-in for MLflow is away, and cleans up", async () => {
+  test("accounts for every call, also during an outage, and cleans up", async () => {
     const service = new Service(["--seconds", "4", "--json"]);
     const { calls, stats, stored, waiting, kept } = JSON.parse(await service.output()) as Outcome;
     const { made, scored, fallback, unknown, broken } = calls;
@@ -146,7 +146,7 @@ describe("the service example", () => {
     assert.deepEqual(readdirSync(service.folder), []);
   });
 
-  test("tells it to a person", async () => {
+  test("prints a summary for people", async () => {
     const text = await new Service(["--seconds", "2", "--rate", "500"]).output();
     for (const line of [/MLflow goes away/, /MLflow is back/, /folded +calls +errors +ms\.p50 +ms\.p99/, /^Lost: 0$/m])
       assert.match(text, line);
@@ -169,7 +169,7 @@ describe("the service example", () => {
     }
   });
 
-  test("keeps what a server that is away has not taken, and the next program delivers it", async () => {
+  test("keeps what an absent server has not taken, and the next program delivers it", async () => {
     const server = await FakeMlflow.start();
     try {
       const service = new Service(["--seconds", "60", "--json"], server.url);

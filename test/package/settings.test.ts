@@ -102,7 +102,7 @@ const SETTINGS: Record<string, Record<string, unknown>> = {
 };
 
 for (const version of VERSIONS) {
-  test(`TypeScript ${version}: a program compiles with what its tsc --init writes, the declarations too`, () => {
+  test(`TypeScript ${version}: a program compiles with the settings of tsc --init`, () => {
     const project = projectOf("program.ts", PROGRAM);
     const { status } = spawnSync(process.execPath, [join(typescript.get(version) ?? "", "bin/tsc"), "--init"], {
       cwd: project,

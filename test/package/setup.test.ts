@@ -16,7 +16,7 @@ function setup(): string {
   return stdout;
 }
 
-test("installing leaves the lock file as it is, whatever npm would make of it", () => {
+test("installing leaves the lock file as it is, whatever npm would change", () => {
   const dependencies = { a: "file:a" };
   const project = { name: "clone", version: "1.0.0" };
   // One that npm writes in another way when it writes it: in lines, and with what it finds in the packages.

@@ -48,7 +48,7 @@ const programs = ["both", "generic", "paths", "schema", "wrong"];
 
 for (const version of versions) {
   for (const [dialect, flags] of Object.entries(dialects)) {
-    test(`TypeScript ${version}, ${dialect}: one message for each mistake, at its place, which says what is wrong`, () => {
+    test(`TypeScript ${version}, ${dialect}: each mistake gets one clear message in place`, () => {
       const lines = programText("messages.ts").split("\n");
       const expected = new Map<number, RegExpExecArray>();
       lines.forEach((line, index) => {
@@ -85,7 +85,7 @@ for (const version of versions) {
       }
     });
 
-    test(`TypeScript ${version}, ${dialect}: what compiles does without strictNullChecks, too`, () => {
+    test(`TypeScript ${version}, ${dialect}: programs compile without strictNullChecks`, () => {
       assert.equal(compile(version, ["--strict", "--strictNullChecks", "false", ...flags], [...programs, dialect]), "");
     });
   }
@@ -114,7 +114,7 @@ test("the declarations of every entry compile by themselves", () => {
     );
 });
 
-test("without strict, too, everything that compiles does", () => {
+test("programs compile without strict", () => {
   for (const [dialect, flags] of Object.entries(dialects))
     assert.equal(compile("7", ["--strict", "false", ...flags], [...programs, dialect]), "");
 });
@@ -128,7 +128,7 @@ export const [Loss, InSchema, Bare] = [Schema.LogMetric("loss"), Schema.TrackedE
 export const train = tracked((lr: number) => ({ loss: lr }), { metrics: "loss" });
 `;
 
-test("decorators and tracked functions can be exported by who emits declarations", () => {
+test("decorators and tracked functions can be exported with declarations", () => {
   const user = mkdtempSync(join(folder, "user-"));
   mkdirSync(join(user, "node_modules"));
   symlinkSync(process.cwd(), join(user, "node_modules/pulse-mlflow"));

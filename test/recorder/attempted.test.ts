@@ -13,7 +13,7 @@ import { FakeMlflow } from "../support/fake-mlflow.js";
 const root = mkdtempSync(join(tmpdir(), "pulse-attempted-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-test("A run whose creation was sent, and written down before it is sent again, is created once", async () => {
+test("a run whose creation was sent and then written down is created once", async () => {
   const server = await FakeMlflow.start();
   const store = new HttpStore(new URL(server.url), resolveConfig({}, {}).server);
   const config = { outbox: { folder: root }, flushIntervalMs: 20, logger: { warn: () => {} } };

@@ -42,7 +42,7 @@ const stored = (prefix: string): string[] =>
     .map(({ status, metrics }) => `${status} ${metrics.size}`);
 
 for (const delayMs of [0, 250]) {
-  test(`a program that only waits for ids gets them all and ends, with a server that takes ${delayMs} ms`, async () => {
+  test(`a program that only waits for ids gets them all and ends (${delayMs} ms each)`, async () => {
     server.runs.clear();
     server.delayMs = delayMs;
     const { code, lines, stderr } = await play(3, "");
@@ -54,7 +54,7 @@ for (const delayMs of [0, 250]) {
   });
 }
 
-test("who waits for an id with a server that is not there hears so after requestTimeoutMs, and goes on", async () => {
+test("waiting for an id of an absent server ends after requestTimeoutMs", async () => {
   const { code, lines, stderr } = await play(2, "", {
     trackingUri: "http://127.0.0.1:1",
     requestTimeoutMs: 300,
@@ -65,7 +65,7 @@ test("who waits for an id with a server that is not there hears so after request
   assert.deepEqual([memory.code, memory.lines], [0, ["STORE_UNAVAILABLE", "over"]], memory.stderr);
 });
 
-test("what is recorded when the program seems to be over is delivered, too; what comes each time Node says so is kept", async () => {
+test("late records are delivered, and those of each later beforeExit are kept", async () => {
   server.runs.clear();
   server.delayMs = 20;
   const { code, stderr } = await play(5, "at the end", { exitTimeoutMs: 20_000 });

@@ -34,7 +34,7 @@ const WAYS = {
 };
 
 for (const [what, body] of Object.entries(WAYS))
-  test(`a beforeExit listener that records ${what} is called once by stores that write at once`, () => {
+  test(`a beforeExit listener that records ${what} is called once by an embedded store`, () => {
     const database = join(folder, `${Object.keys(WAYS).indexOf(what)}.db`);
     for (const uri of ["memory:", "null:", `sqlite:///${database}`])
       assert.deepEqual(play(body, uri), ["report", "code 0"], uri);
@@ -44,7 +44,7 @@ for (const [what, body] of Object.entries(WAYS))
       ]);
   });
 
-test("with a server that is away such a listener does not keep the process either", () => {
+test("with an absent server such a listener does not keep the process either", () => {
   const lines = play(WAYS["a run"], "http://127.0.0.1:9");
   assert.ok(lines.length <= 3, lines.join());
   assert.equal(lines.at(-1), "code 0");

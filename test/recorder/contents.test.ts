@@ -35,7 +35,7 @@ function memory(config: PulseConfig = {}, store = new MemoryStore()) {
   return { tracker, store, warnings, run, bytes, text, names };
 }
 
-test("a value is YAML by its name: what YAML 1.1 would misread is quoted, keys are sorted, secrets replaced", async () => {
+test(".yaml and .yml files hold sorted YAML that YAML 1.1 reads as meant, no secrets", async () => {
   const { tracker, text, warnings } = memory();
   tracker.withRun({}, (run) => {
     run.logDict(
@@ -59,7 +59,7 @@ test("a value is YAML by its name: what YAML 1.1 would misread is quoted, keys a
   assert.match(warnings.join("\n"), /"c\.yml".*REDACTED/);
 });
 
-test("secrets in pairs, in named values and behind options are replaced in values, and their neighbours stay", async () => {
+test("secrets in pairs, named values and after options are replaced in values", async () => {
   const { tracker, text } = memory();
   tracker.withRun({}, (run) =>
     run.logDict(
@@ -93,7 +93,7 @@ test("secrets in pairs, in named values and behind options are replaced in value
   });
 });
 
-test("streams of every kind are read to their end, and Blobs", async () => {
+test("streams of every kind are read to the end, and so are Blobs", async () => {
   const { tracker, text, warnings } = memory();
   const file = join(folder, "stream.txt");
   writeFileSync(file, "from a file");
@@ -131,7 +131,7 @@ test("streams of every kind are read to their end, and Blobs", async () => {
   assert.deepEqual(warnings, []);
 });
 
-test("a stream that breaks off, or gives no bytes, stores nothing, fails nothing and is told", async () => {
+test("a broken stream, or one without bytes, stores nothing and is reported", async () => {
   const { tracker, names, run: stored, warnings } = memory();
   async function* breaks() {
     yield "a";
@@ -156,7 +156,7 @@ test("a stream that breaks off, or gives no bytes, stores nothing, fails nothing
   assert.equal(tracker.stats().rejected, 2);
 });
 
-test("a long stream lies beside the outbox while it waits, 0600, and nothing is left of it behind", async () => {
+test("a long stream waits beside the outbox with mode 0600, and leaves nothing behind", async () => {
   const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 60_000 });
   store.uploadFault = () => new PulseError("STORE_UNAVAILABLE", "Away.");
   const run = tracker.startRun({ runName: "long" });
@@ -179,7 +179,7 @@ test("a long stream lies beside the outbox while it waits, 0600, and nothing is 
   );
 });
 
-test("a stream longer than there is room for is left out and told, and so is one that has not ended when the tracker does", async () => {
+test("a stream that is too long or never ends is left out and reported", async () => {
   const { tracker, names, warnings } = memory({ maxPendingBytes: 100_000, exitTimeoutMs: 50 });
   const run = tracker.startRun({});
   async function* endless() {
@@ -199,7 +199,7 @@ test("a stream longer than there is room for is left out and told, and so is one
   void never;
 });
 
-test("flush waits for a stream that still comes, however long as long as it comes", async () => {
+test("flush waits for a stream as long as something comes", async () => {
   const { tracker, text } = memory({ exitTimeoutMs: 2_000 });
   async function* slow() {
     for (let i = 0; i < 30; i++) {
@@ -212,7 +212,7 @@ test("flush waits for a stream that still comes, however long as long as it come
   assert.equal(text("slow.txt"), Array.from({ length: 30 }, (_, i) => i).join(""));
 });
 
-test("of a path the last call counts, also where a table is one of them", async () => {
+test("the last call for a path counts, also when one of them is a table", async () => {
   const { tracker, text } = memory();
   const both = '{\n  "columns": [\n    "a"\n  ],\n  "data": [\n    [\n      1\n    ],\n    [\n      2\n    ]\n  ]\n}';
   await tracker.withRun({}, async (run) => {
@@ -226,7 +226,7 @@ test("of a path the last call counts, also where a table is one of them", async 
   assert.deepEqual(["text.json", "stream.json", "again.json"].map(text), ["x", "s", both]);
 });
 
-test("a file that is copied is the one of that moment, and of a link it is the file that counts", async () => {
+test("a copied file is the one of that moment, and a link stands for its target", async () => {
   const { store, tracker } = kit({ exitTimeoutMs: 60_000 });
   const inside = mkdtempSync(join(apart, "links-"));
   const [copied, target, link] = ["copied.bin", "v1.bin", "latest.bin"].map((name) => join(inside, name)) as [
@@ -254,7 +254,7 @@ test("a file that is copied is the one of that moment, and of a link it is the f
   await tracker.shutdown();
 });
 
-test("a pipe is no file, and nobody waits for who writes it", { skip: process.platform === "win32" }, async () => {
+test("a pipe is no file, and nobody waits for its writer", { skip: process.platform === "win32" }, async () => {
   const { tracker, names, warnings } = memory();
   const pipe = join(mkdtempSync(join(apart, "pipes-")), "pipe");
   execFileSync("mkfifo", [pipe]);
@@ -267,7 +267,7 @@ test("a pipe is no file, and nobody waits for who writes it", { skip: process.pl
   assert.match(warnings.join("\n"), /pipe cannot be read: it is no file/);
 });
 
-test("a stream that is whole stays when one that was logged later breaks off", async () => {
+test("a complete stream stays when one logged later for its path breaks off", async () => {
   const { tracker, text, warnings } = memory();
   async function* good() {
     yield "good";
@@ -284,7 +284,7 @@ test("a stream that is whole stays when one that was logged later breaks off", a
   assert.match(warnings.join("\n"), /"s\.txt" of run .* broke off: broke/);
 });
 
-test("a promise, a reader of options that throws and a name that is a file: URI are refused, and nothing is thrown", async () => {
+test("promises, throwing options and file: names are refused without throwing", async () => {
   const { tracker, names, warnings } = memory();
   const evil = {
     get key(): string {
@@ -330,7 +330,7 @@ test("flush names the stream that it gave up waiting for", async () => {
   await tracker.shutdown();
 });
 
-test("a stream that breaks off when another file has taken its path is no loss", async () => {
+test("a broken stream is no loss when another file has taken its path", async () => {
   const { tracker, text, run, warnings } = memory();
   async function* broken() {
     yield "half";
@@ -387,7 +387,7 @@ async function arriving(chunks: number, { disk, inMemory }: { disk: number; inMe
   return { came, left: readdirSync(`${outbox}.files`) };
 }
 
-test("a stream that the disk has no room for goes on in memory, and is left out when that is full too", async () => {
+test("a stream goes on in memory when the disk is full, and ends when that is too", async () => {
   const whole = Buffer.concat(Array.from({ length: 6 }, (_, i) => Buffer.alloc(50_000, i)));
   for (const disk of [0, 120_000]) {
     const { came, left } = await arriving(6, { disk, inMemory: 1e6 });
@@ -402,7 +402,7 @@ test("a stream that the disk has no room for goes on in memory, and is left out 
   assert.deepEqual(left, []);
 });
 
-test("a run that forgets reads a stream to its end, since who writes it waits", async () => {
+test("a run that forgets still reads a stream to its end", async () => {
   let given = 0;
   async function* counted() {
     for (; given < 3; given++) yield "x";
@@ -416,7 +416,7 @@ test("a run that forgets reads a stream to its end, since who writes it waits", 
   await forgettingRun({}).logStream(breaks(), "x.txt");
 });
 
-test("a table grows by rows and columns; what is stored is the whole, and a tag names it", async () => {
+test("a table grows by rows and columns, is stored as a whole and named by a tag", async () => {
   const { tracker, text, run: stored, warnings } = memory();
   const run = tracker.startRun({});
   for (let i = 0; i < 500; i++) run.logTable([{ i, square: i * i }], "t.json");
@@ -443,7 +443,7 @@ test("a table grows by rows and columns; what is stored is the whole, and a tag 
   assert.equal(warnings.length, 1, warnings.join("\n"));
 });
 
-test("what is no table is told and leaves the table as it was", async () => {
+test("a wrong table is reported and leaves the table as it was", async () => {
   const { tracker, text, warnings } = memory();
   tracker.withRun({}, (run) => {
     run.logTable([{ a: 1 }], "t.json");
@@ -466,7 +466,7 @@ test("what is no table is told and leaves the table as it was", async () => {
     assert.match(said, expected);
 });
 
-test("a resumed run's rows come behind those that are stored; what is stored and no table is not written over", async () => {
+test("a resumed run appends its rows, and does not overwrite what is no table", async () => {
   const { tracker, store } = memory();
   const { tracker: later, text, names, warnings, run: stored } = memory({}, store); // as in another program
   const first = tracker.startRun({});
@@ -502,7 +502,7 @@ test("a resumed run's rows come behind those that are stored; what is stored and
 
 const pixels = { width: 400, height: 200, data: Uint8Array.from({ length: 400 * 200 * 3 }, (_, i) => (i * 7) % 256) };
 
-test("pixels become a PNG that others read, grey, RGB and RGBA, whole numbers and floats", async () => {
+test("pixels become a readable PNG: grey, RGB, RGBA, integers and floats", async () => {
   const { tracker, bytes } = memory();
   tracker.withRun({}, (run) => {
     run.logImage(pixels, "rgb.png");
@@ -518,7 +518,7 @@ test("pixels become a PNG that others read, grey, RGB and RGBA, whole numbers an
   assert.deepEqual([...(await raw("float.png")).data], [0, 128, 255, 255]);
 });
 
-test("images with a key are in the grid of MLflow's UI: two files each, a step more each time, and the tag", async () => {
+test("images with a key appear in MLflow's grid: two files, a step and the tag", async () => {
   const { tracker, names, bytes, run: stored } = memory();
   const jpeg = await sharp({ create: { width: 600, height: 300, channels: 3, background: "red" } })
     .jpeg()
@@ -548,7 +548,7 @@ test("images with a key are in the grid of MLflow's UI: two files each, a step m
   assert.equal(stored().tags.get("mlflow.loggedImages"), "True");
 });
 
-test("what is no image is told", async () => {
+test("a wrong image is reported", async () => {
   const { tracker, names, warnings } = memory();
   tracker.withRun({}, (run) => {
     run.logImage("x" as never, "a.png");
@@ -578,7 +578,7 @@ test("what is no image is told", async () => {
     assert.match(said, expected);
 });
 
-test("a user's own images are kept out of the grid's folder, where MLflow's UI would fail over their names", async () => {
+test("a user's own images stay out of the folder that MLflow's grid reads", async () => {
   const { tracker, names, warnings } = memory();
   tracker.withRun({}, (run) => {
     run.logBytes(Buffer.from([1]), "images/mine.png");
@@ -590,7 +590,7 @@ test("a user's own images are kept out of the grid's folder, where MLflow's UI w
   assert.match(warnings.join("\n"), /images\/mine\.png is stored as image-files\/mine\.png.*ARTIFACT_RENAMED/);
 });
 
-test("figures are JSON, or a page that loads nothing and that no text in it can end", async () => {
+test("figures are JSON, or a page that loads nothing and cannot be broken out of", async () => {
   const { tracker, text, names, warnings } = memory();
   const plotly = {
     data: [{ x: new Float64Array([1, 2]), y: [3, Number.NaN] }],
@@ -619,7 +619,7 @@ test("figures are JSON, or a page that loads nothing and that no text in it can 
   assert.match(warnings.join("\n"), /a figure of Plotly .* is needed; got \{"foo":1\}/);
 });
 
-test("a page of Vega-Lite holds its three packages in their order", () => {
+test("a Vega-Lite page holds its three packages in order", () => {
   const place = mkdtempSync(join(folder, "vega-"));
   for (const name of ["vega", "vega-lite", "vega-embed"])
     writeFileSync(join(place, `${name}.min.js`), `/* ${name} </script> */`);
@@ -633,7 +633,7 @@ test("a page of Vega-Lite holds its three packages in their order", () => {
   assert.deepEqual(text.match(/\/\* [\w-]+ <\\\/script> \*\/|vegaEmbed\("#figure", \{.*\}\);/g)?.length, 4);
 });
 
-test("what the names and files given say wrong is answered with what is right", async () => {
+test("wrong names and files are answered with what is right", async () => {
   const { tracker, names, warnings } = memory();
   const file = join(folder, "there.txt");
   writeFileSync(file, "x");
@@ -672,7 +672,7 @@ test("what the names and files given say wrong is answered with what is right", 
     assert.match(said, expected);
 });
 
-test("logExperiment resolves when its files are stored, and rejects for one that cannot be", async () => {
+test("logExperiment resolves when its files are stored, and rejects if one fails", async () => {
   const place = mkdtempSync(join(folder, "log-"));
   const path = join(place, "w.bin");
   writeFileSync(path, "weights");
@@ -704,7 +704,7 @@ test("logExperiment resolves when its files are stored, and rejects for one that
   });
 });
 
-test("handles of one run in a program share its tables, also one after the other", async () => {
+test("handles of one run in a program share its tables, also in sequence", async () => {
   const { tracker, text } = memory();
   const first = tracker.startRun({});
   first.logTable([{ i: 0 }], "t.json");
@@ -717,7 +717,7 @@ test("handles of one run in a program share its tables, also one after the other
   assert.deepEqual(JSON.parse(text("t.json") ?? "").data, [[0], [1], [2]]);
 });
 
-test("what is no table by mistake is told: promises, maps, sets, generators; sparse lists are rows that fail alone", async () => {
+test("promises, maps, sets and generators as tables are reported", async () => {
   const { tracker, names, warnings } = memory();
   tracker.withRun({}, (run) => {
     const wrong: unknown[] = [
@@ -752,7 +752,7 @@ test("YAML 1.1 readers get texts as they were", async () => {
   ]); // biome-ignore format: a line each
 });
 
-test("a handle that finds nothing in the program waits for the rows of another one that are on their way", async () => {
+test("a new handle waits for another handle's rows that are on their way", async () => {
   const { tracker, text } = memory();
   const first = tracker.startRun({});
   first.logTable([{ i: 0 }], "t.json");
@@ -793,7 +793,7 @@ test("logExperiment does not wait for another run's stream", async () => {
   await shutdown();
 });
 
-test("a stream that was read before is told, one that is empty is an empty file", async () => {
+test("a stream read before is reported, an empty one is an empty file", async () => {
   const { tracker, names, warnings } = memory();
   await tracker.withRun({}, async (run) => {
     const web = new Blob(["gone"]).stream();
@@ -806,7 +806,7 @@ test("a stream that was read before is told, one that is empty is an empty file"
   assert.match(warnings.join("\n"), /"used\.txt".*the stream was read to its end before it was logged/);
 });
 
-test("a file that cannot be read has a tag, and one of bytes that are no image a word", async () => {
+test("an unreadable file gets a tag, and image bytes that are none a warning", async () => {
   const { tracker, run, warnings, names } = memory();
   interface Row {
     digit: number;
@@ -831,7 +831,7 @@ test("a file that cannot be read has a tag, and one of bytes that are no image a
   assert.deepEqual(names(), ["odd.png", "t.json"]);
 });
 
-test("of a path the last call counts, however long a stream takes", async () => {
+test("the last call for a path counts, however long a stream takes", async () => {
   const { tracker, text } = memory();
   async function* slow(content: string) {
     yield content;
@@ -857,7 +857,7 @@ test("of a path the last call counts, however long a stream takes", async () => 
   assert.deepEqual([artifacts, delivered, pending], [8, 10, 0]);
 });
 
-test("a file that grows while it is read is stored as it was then, one that is cut is not", () => {
+test("a file that grows while it is read is stored as it was, a cut one is not", () => {
   const path = join(folder, "growing.log");
   const source = (): Parameters<typeof openSource>[0] => ({ kind: "staged", name: "n", ...sourceFile(path) });
   writeFileSync(path, "one");

@@ -82,7 +82,7 @@ const DAMAGES: readonly [sql: string, items: number, whole: boolean][] = [
 ];
 
 for (const [sql, items, whole] of DAMAGES) {
-  test(`what is damaged is set aside, everything else is delivered: ${sql.slice(0, 60)}`, async () => {
+  test(`damaged rows are set aside, everything else is delivered: ${sql.slice(0, 60)}`, async () => {
     const { root, database, path } = leave();
     execute(path, sql);
     for (let again = 0; again < 2; again++) {
@@ -116,7 +116,7 @@ for (const [sql, items, whole] of DAMAGES) {
   });
 }
 
-test("more damaged rows than are read at once do not hide what is behind them", async () => {
+test("many damaged rows do not hide what is behind them", async () => {
   const { root, database, path } = leave();
   const columns = "run, items, bytes, attempted, points, metrics";
   execute(
@@ -129,7 +129,7 @@ test("more damaged rows than are read at once do not hide what is behind them", 
   assert.deepEqual(Object.keys(readRun(database, HURT)?.metrics ?? {}), ["first", "last", "second"]);
 });
 
-test("a damaged row of a living tracker is counted as rejected, the rest is delivered", async () => {
+test("a living tracker counts a damaged row as rejected and delivers the rest", async () => {
   const { store, tracker, files } = kit({ durability: "outbox" });
   store.fault = () => away;
   const { append } = Outbox.prototype;

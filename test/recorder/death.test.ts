@@ -238,7 +238,7 @@ async function check(kind: Kind, one: Case, judge: (ended: Ended, death: Death) 
 }
 
 for (const kind of TARGETS) {
-  describe(`A program that records into ${kind} loses nothing, ends its runs rightly and ends as without us by`, {
+  describe(`A program that records into ${kind} loses nothing and dies as without us by`, {
     concurrency: 4,
   }, () => {
     for (const one of CASES) {
@@ -273,7 +273,7 @@ describe("A second signal", { concurrency: 4 }, () => {
         },
       ));
     if (new Set(signals).size < 2) continue; // of the same there is only one at a time
-    test(`kills at once, also when it comes at the same time: ${signals.join(" and ")}`, () => {
+    test(`kills at once, even at the same time: ${signals.join(" and ")}`, () => {
       const one: Case = {
         title: "",
         how: "busy",
@@ -290,7 +290,7 @@ describe("A second signal", { concurrency: 4 }, () => {
   }
 });
 
-test("A program that awaits the id of a run whose server is down hears that it is kept, instead of ending in the middle", async () => {
+test("A program awaiting an id of an absent server hears that it is kept", async () => {
   await check(
     "a server that is down",
     { title: "", how: "awaits", status: "FAILED" },
@@ -301,7 +301,7 @@ test("A program that awaits the id of a run whose server is down hears that it i
   );
 });
 
-test("The first process of a container goes on after a signal nobody handles, and its run with it", async () => {
+test("The first process of a container survives an unhandled signal, with its run", async () => {
   for (const kind of ["a server", "a server that is down"] as const) {
     const one: Case = signalled("SIGTERM", "", "KILLED", { how: "wait", first: true, signals: ["SIGTERM", "SIGKILL"] });
     await check(kind, one, async (ended) => assert.equal(ended.signal, "SIGKILL", ended.stderr));

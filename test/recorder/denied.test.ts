@@ -29,7 +29,7 @@ const stored = ({ store }: Kit, experiment: string): number =>
   store.runs.filter(({ name }) => name.startsWith(experiment)).length;
 
 for (const durability of ["memory", "exit", "outbox"] as const) {
-  test(`runs of an experiment that is denied wait apart, and everything else goes on (${durability})`, async () => {
+  test(`runs of a denied experiment wait apart, and others go on (${durability})`, async () => {
     const subject = kit({ durability, exitTimeoutMs: 2_000 });
     const { store, tracker, warnings } = subject;
     store.fault = deny("theirs", "secret");
@@ -53,7 +53,7 @@ for (const durability of ["memory", "exit", "outbox"] as const) {
 }
 
 for (const durability of ["memory", "outbox"] as const) {
-  test(`ten thousand runs that are denied hold up nobody behind them (${durability})`, async () => {
+  test(`ten thousand denied runs hold up nobody behind them (${durability})`, async () => {
     const subject = kit({ durability });
     const { store, tracker } = subject;
     store.fault = () => away;
@@ -71,7 +71,7 @@ for (const durability of ["memory", "outbox"] as const) {
   });
 }
 
-test("a run that is denied alone waits alone", async () => {
+test("a single denied run waits alone", async () => {
   const subject = kit({ exitTimeoutMs: 2_000 });
   const { store, tracker } = subject;
   record(subject, "ours", 1);
@@ -90,7 +90,7 @@ test("a run that is denied alone waits alone", async () => {
   assert.equal(store.named("alone")?.metrics.get("m")?.length, 1);
 });
 
-test("a child elsewhere does not wait for a parent that is denied, a child of the same experiment does", async () => {
+test("a child of a denied parent waits only in the same experiment", async () => {
   for (const durability of ["memory", "outbox"] as const) {
     const subject = kit({ durability, exitTimeoutMs: 2_000 });
     const { store, tracker } = subject;
@@ -111,7 +111,7 @@ test("a child elsewhere does not wait for a parent that is denied, a child of th
   }
 });
 
-test("an outbox that is left says which experiment is denied, and the next tracker delivers the rest of it", async () => {
+test("an outbox remembers what is denied, and the next tracker delivers the rest", async () => {
   const first = kit({ durability: "outbox" });
   first.store.fault = deny("theirs");
   record(first, "theirs", 3);
@@ -131,7 +131,7 @@ test("an outbox that is left says which experiment is denied, and the next track
   await until("nothing is left", () => second.files().length === 0);
 });
 
-test("calls under way fall to one when a store does not keep up, and rise again when it accepts", async () => {
+test("concurrent calls fall to one when a store lags, and rise when it accepts", async () => {
   const subject = kit({ durability: "memory" });
   const { store } = subject;
   let [under, most] = [0, 0];
@@ -158,7 +158,7 @@ test("calls under way fall to one when a store does not keep up, and rise again 
   assert.equal(most, 4);
 });
 
-test("runs of an experiment's folder that is closed for a while are all stored soon after it is opened again", async () => {
+test("runs of a closed experiment folder are stored soon after it is opened again", async () => {
   const place = mkdtempSync(join(tmpdir(), "pulse-denied-"));
   const root = join(place, "mlruns");
   const isRoot = process.getuid?.() === 0; // who may write everywhere

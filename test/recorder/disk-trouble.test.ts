@@ -62,7 +62,7 @@ for (const [what, fails] of [
     ["a full disk", SQLITE.FULL],
     ["a disk error", SQLITE.IOERR],
   ] as const) {
-    test(`${name} for a while loses nothing, doubles nothing and keeps the order (${what})`, async () => {
+    test(`${name} loses nothing, doubles nothing and keeps the order (${what})`, async () => {
       const subject = kit({ durability: "outbox", exitTimeoutMs: 2_000 });
       const { store, tracker, warnings } = subject;
       const work = begin(subject, "a");
@@ -90,7 +90,7 @@ for (const [what, fails] of [
   }
 }
 
-test("what cannot be written is not said to be kept", async () => {
+test("what cannot be written is not reported as kept", async () => {
   const { store, tracker, warnings } = kit({ durability: "outbox", exitTimeoutMs: 50 });
   store.fault = () => away;
   tracker.withRun({ runName: "kept" }, () => 1);
@@ -110,7 +110,7 @@ for (const [what, spoil] of [
   ["all of the state folder was removed", (path) => rmSync(dirname(dirname(path)), { recursive: true })],
   ["the folder was moved away", (path) => renameSync(dirname(path), newFolder())],
 ] as [string, (path: string) => void][]) {
-  test(`an outbox lives on when ${what}`, async () => {
+  test(`an outbox survives when ${what}`, async () => {
     const subject = kit({ durability: "outbox", exitTimeoutMs: 100 });
     const { store, tracker, files } = subject;
     const work = begin(subject, "a");
@@ -135,7 +135,7 @@ for (const [what, spoil] of [
   });
 }
 
-test("a file of a run that is lost is counted with it, and leaves no tag that nobody can store", async () => {
+test("the file of a lost run counts as lost too, and leaves no tag", async () => {
   const { store, tracker, warnings } = kit({ durability: "outbox", exitTimeoutMs: 50 });
   store.fault = () => away;
   tracker.withRun({ runName: "kept" }, () => 1);
@@ -148,7 +148,7 @@ test("a file of a run that is lost is counted with it, and leaves no tag that no
   assert.match(warnings.join("\n"), /2 changes .* kept in .*KEPT_FOR_LATER/);
 });
 
-test("an outbox that was removed and cannot be made again is delivered all the same", async () => {
+test("an outbox that was removed and cannot be made again is still delivered", async () => {
   const subject = kit({ durability: "outbox", exitTimeoutMs: 2_000 });
   const { store, tracker, files, folder } = subject;
   const work = begin(subject, "a");
@@ -166,7 +166,7 @@ test("an outbox that was removed and cannot be made again is delivered all the s
   await tracker.shutdown();
 });
 
-test("what lay in an outbox that was removed for good is counted as lost", async () => {
+test("the content of an outbox that was removed for good counts as lost", async () => {
   const { store, tracker, files, folder, warnings } = kit({ durability: "outbox", exitTimeoutMs: 50 });
   store.fault = () => away;
   tracker.withRun({}, (run) => run.logMetric("m", 1));
@@ -180,7 +180,7 @@ test("what lay in an outbox that was removed for good is counted as lost", async
   assert.match(warnings.join("\n"), /LOST_AT_EXIT/);
 });
 
-test("an outbox that becomes unreadable costs what was in it, counted, and a new one takes over", async () => {
+test("an unreadable outbox costs only its content, counted, and a new one follows", async () => {
   const { store, tracker, files, warnings } = kit({ durability: "outbox", exitTimeoutMs: 2_000 });
   store.fault = () => away;
   tracker.withRun({ runName: "before" }, (run) => run.logMetric("m", 1));
@@ -225,7 +225,7 @@ test("a folder that becomes writable later is used from then on", async () => {
   outbox.close();
 });
 
-test("what a dead tracker has left is delivered from a full disk, and its file removed, which makes room", async (t) => {
+test("a dead tracker's outbox is delivered from a full disk and then removed", async (t) => {
   const folder = newFolder();
   const before = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
   before.store.fault = () => away;
@@ -251,7 +251,7 @@ for (const [what, spoil] of [
   ["cut to nothing", (path: string) => truncateSync(path, 0)],
   ["cut in its log", (path: string) => truncateSync(`${path}-wal`, 32)],
 ] as const)
-  test(`an outbox that somebody has ${what} is noticed: what comes is kept in another one, what is gone is counted`, async () => {
+  test(`an outbox that somebody has ${what} is replaced, and what is lost is counted`, async () => {
     const folder = newFolder();
     const { store, tracker, files, warnings } = kit(
       { durability: "outbox", exitTimeoutMs: 20 },
@@ -282,7 +282,7 @@ for (const [what, spoil] of [
     await next.tracker.shutdown();
   });
 
-test("an outbox that cannot be read is left alone by the next program, which says so", async () => {
+test("the next program leaves an unreadable outbox alone and says so", async () => {
   const folder = newFolder();
   const before = kit({ durability: "outbox", exitTimeoutMs: 20 }, new RemoteStore(), folder);
   before.store.fault = () => away;

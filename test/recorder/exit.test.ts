@@ -40,7 +40,7 @@ for (const [how, code, status, partial] of [
   ["late", 0, "FINISHED", 1],
   ["never", 13, "FAILED", 0],
 ] as const) {
-  test(`a program that ends by "${how}" loses nothing, ends its open run and keeps its exit code`, async () => {
+  test(`a program that ends by "${how}" loses nothing and keeps its exit code`, async () => {
     const path = join(folder, `${how.replace(" ", "-")}.db`);
     const ended = await end(how, `sqlite:///${path}`);
     assert.equal(ended.code, code, ended.stderr);
@@ -71,7 +71,7 @@ for (const [how, code, status, partial] of [
   });
 }
 
-test("an unusable target never changes the exit code, ends in bounded time and is said once, with what was lost", async () => {
+test("an unusable target keeps the exit code, takes bounded time and warns once", async () => {
   const text = join(folder, "text.db");
   writeFileSync(text, "no database ".repeat(100));
   const ended = await end("return", `sqlite:///${text}`);
@@ -81,7 +81,7 @@ test("an unusable target never changes the exit code, ends in bounded time and i
   assert.match(ended.stderr, /1,504 changes that .* has not taken are kept in .*KEPT_FOR_LATER/);
 });
 
-test("a database locked by another process is waited for at exit, for exitTimeoutMs", async () => {
+test("at exit a locked database is waited for, up to exitTimeoutMs", async () => {
   const path = join(folder, "locked.db");
   assert.equal((await end("return", `sqlite:///${path}`)).code, 0);
   const other = openDatabase(path);

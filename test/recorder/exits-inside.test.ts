@@ -34,7 +34,7 @@ for (const [from, expected] of [
   ["token", 7],
   ["outbox", 7],
 ] as const) {
-  test(`a server that is away, and the process ends from the ${from}: every run is kept, whole and once`, async () => {
+  test(`exiting from the ${from} while the server is away keeps every run whole and once`, async () => {
     const server = await FakeMlflow.start();
     server.down();
     const { code, folder } = await exits(from, server.url);
@@ -51,7 +51,7 @@ for (const [from, expected] of [
   });
 }
 
-test("the process ends within a transaction of the database: every run is stored, whole and once", async () => {
+test("exiting inside a database transaction stores every run, whole and once", async () => {
   const path = join(root, "store.db");
   const { code, folder } = await exits("store", `sqlite:///${path}`);
   assert.equal(code, 7);

@@ -31,7 +31,7 @@ const expected = (how: string): unknown[] => [
 
 for (const how of ["returns", "exits"])
   for (const what of ["a server", "a server that is away", "a database"])
-    test(`what an exit listener records when a program ${how} is not lost, and ends: ${what}`, async () => {
+    test(`when a program ${how}, an exit listener's records are stored: ${what}`, async () => {
       const folder = newFolder();
       const path = join(newFolder(), "mlflow.db");
       server.runs.clear();
@@ -64,7 +64,7 @@ for (const how of ["returns", "exits"])
     });
 
 for (const what of ["a server", "a server that is away"])
-  test(`a program whose top level waits for ever exits with 13, and its open run has failed: ${what}`, async () => {
+  test(`a top level that waits for ever exits with 13 and fails its open run: ${what}`, async () => {
     const folder = newFolder();
     server.runs.clear();
     if (what === "a server that is away") server.down();

@@ -63,7 +63,7 @@ function old(lines: readonly Line[]): number {
 
 for (const how of ["computes", "awaits"])
   for (const what of ["one run", "runs", "tags"])
-    test(`a program that only ${how} and records ${what} loses at most an interval when it is killed, and is seen meanwhile`, async () => {
+    test(`killed while it ${how}, a program loses at most an interval of ${what}`, async () => {
       const path = join(newFolder(), "mlflow.db");
       let seen = 0;
       const count = (): number =>
@@ -81,7 +81,7 @@ for (const how of ["computes", "awaits"])
 const ITEMS = { "one run": [1, 2], runs: [3, 1], tags: [1, 1] } as const;
 
 for (const what of ["one run", "runs", "tags"] as const)
-  test(`the same with a server that is away: ${what} are on disk`, async () => {
+  test(`the same with an absent server: ${what} are on disk`, async () => {
     const folder = newFolder();
     const uri = "http://127.0.0.1:1";
     const lines = await killed({ trackingUri: uri, outbox: { folder } }, "computes", what, () => undefined);
@@ -90,7 +90,7 @@ for (const what of ["one run", "runs", "tags"] as const)
     assert.ok(items - besides >= each * old(lines), `${items} kept, ${old(lines)} of ${lines.length} were old enough`);
   });
 
-test("a burst does not pile up: what has reached a batch goes from within the call that records", async () => {
+test("a burst does not pile up: full batches go out from within the recording call", async () => {
   const store = new FaultyStore();
   const tracker = trackerOn(store);
   let most = 0;
@@ -114,7 +114,7 @@ test("the same with a store that answers later: a burst goes to disk", async () 
   await tracker.shutdown();
 });
 
-test("a run that is over is handed over whole, so that a kill in between leaves none open; only one that is larger than a batch is cut", async () => {
+test("a finished run is handed over whole unless it is larger than a batch", async () => {
   const store = new FaultyStore(100);
   const tracker = trackerOn(store);
   for (let i = 0; i < 200; i++)
@@ -128,7 +128,7 @@ test("a run that is over is handed over whole, so that a kill in between leaves 
   for (const batch of store.batches) assert.ok(batch.reduce((sum, change) => sum + itemsOf(change), 0) <= 100);
 });
 
-test("the outbox knows of a run that goes on before the database has its beginning", async () => {
+test("the outbox knows a long run before the database has its beginning", async () => {
   const folder = newFolder();
   const known: boolean[] = [];
   const look = (changes: readonly RunChange[]): void => {

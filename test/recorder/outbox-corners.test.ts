@@ -28,7 +28,7 @@ const fail = (errcode: number, ...names: Method[]): void => {
   for (const name of names) Outbox.prototype[name] = broken(errcode);
 };
 
-test("what was written down is not written again because making room failed", async () => {
+test("a change on disk is not written twice because making room failed", async () => {
   const { store, tracker } = kit({
     durability: "outbox",
     exitTimeoutMs: 500,
@@ -51,7 +51,7 @@ test("what was written down is not written again because making room failed", as
   await tracker.shutdown();
 });
 
-test("the end of a program tries a disk that has failed once more, however long the next try was to be", async () => {
+test("the end of a program tries a failed disk once more, without waiting", async () => {
   const { store, tracker, files } = kit({ durability: "outbox", exitTimeoutMs: 30 });
   store.fault = () => away;
   fail(SQLITE.FULL, "append", "touch");
@@ -62,7 +62,7 @@ test("the end of a program tries a disk that has failed once more, however long 
   assert.deepEqual([tracker.stats().dropped, tracker.stats().pending, files().length], [0, 3, 1]);
 });
 
-test("delivery from a removed outbox that cannot be made anew neither spins nor stands still", async () => {
+test("delivery from a removed outbox neither spins nor stands still", async () => {
   const { store, tracker, files, folder } = kit({ durability: "outbox", exitTimeoutMs: 2_000 });
   store.fault = () => away;
   for (let i = 0; i < 5; i++) tracker.withRun({ runName: `run ${i}` }, () => 1);
@@ -86,7 +86,7 @@ test("delivery from a removed outbox that cannot be made anew neither spins nor 
   await tracker.shutdown();
 });
 
-test("an outbox that becomes unreadable while a change is with the store costs no process", async () => {
+test("an outbox that becomes unreadable during a delivery crashes no process", async () => {
   const subject = kit({ durability: "outbox", exitTimeoutMs: 1_000 });
   const { store, tracker } = subject;
   const apply = store.apply.bind(store);
@@ -110,7 +110,7 @@ test("an outbox that becomes unreadable while a change is with the store costs n
   await tracker.shutdown();
 });
 
-test("runs that were opened while the disk failed are known to the outbox once it is well", async () => {
+test("runs opened while the disk failed reach the outbox once it is well", async () => {
   let outbox: Outbox | undefined;
   Outbox.prototype.putRun = function (this: Outbox, ...args: Parameters<typeof putRun>) {
     outbox = this;
@@ -128,7 +128,7 @@ test("runs that were opened while the disk failed are known to the outbox once i
 });
 
 for (const durability of ["memory", "outbox"] as const) {
-  test(`flush and shutdown end while an experiment is denied and others go on (${durability})`, async () => {
+  test(`flush and shutdown end while only some runs are denied (${durability})`, async () => {
     const { store, tracker } = kit({ durability, exitTimeoutMs: 300 });
     store.fault = ({ experiment }) =>
       "name" in experiment && experiment.name === "theirs"
@@ -174,7 +174,7 @@ test("a run is not dropped once its creation may be on the server", async () => 
   await tracker.shutdown();
 });
 
-test("what is recorded in an exit listener behind ours makes nothing that is on disk count as lost", async () => {
+test("records of an exit listener after ours lose nothing that is on disk", async () => {
   const { store, tracker, files } = kit({ durability: "outbox", exitTimeoutMs: 50 });
   store.fault = () => away;
   const run = tracker.startRun();
@@ -218,7 +218,7 @@ test("an outbox that could not be made leaves no file behind", async () => {
   await tracker.shutdown({ timeoutMs: 1 });
 });
 
-test("where the outbox cannot be written a refused change is counted once", async () => {
+test("a refused change is counted once when the outbox cannot be written", async () => {
   const folder = newFolder();
   writeFileSync(folder, "in the way");
   const { store, tracker } = kit({ durability: "outbox", exitTimeoutMs: 300, outbox: { folder } });

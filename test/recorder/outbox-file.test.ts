@@ -12,7 +12,7 @@ import { assertBalanced, sleep } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
 
-test("an outbox is readable for its owner alone, and of one tracker at a time", async () => {
+test("an outbox belongs to one tracker at a time and only its owner can read it", async () => {
   const { store, tracker, files, folder } = kit({ durability: "outbox" }, new RemoteStore("remote:x"));
   store.fault = () => away;
   tracker.startRun().logMetric("m", 1);
@@ -28,7 +28,7 @@ test("an outbox is readable for its owner alone, and of one tracker at a time", 
   own.close();
 });
 
-test("a file of another version, and one that is no outbox, are left alone", async () => {
+test("a file of another version, or that is no outbox, is left alone", async () => {
   const folder = new OutboxFolder(newFolder(), "remote:");
   const outbox = folder.create(Date.now(), "1".repeat(32));
   outbox.close();
@@ -57,7 +57,7 @@ for (const [title, make] of [
     },
   ],
 ] as const)
-  test(`${title}, which is left of a program that was killed while it made an outbox, is removed without a word`, async () => {
+  test(`${title}, left by a killed program instead of an outbox, is removed silently`, async () => {
     const { store, tracker, warnings, folder, files } = kit();
     const outbox = new OutboxFolder(folder, store.uri).create(Date.now(), "2".repeat(32));
     outbox.close();
@@ -74,7 +74,7 @@ for (const [title, make] of [
     assert.deepEqual(warnings, []);
   });
 
-test("a full outbox drops the oldest metrics, counted and said once, never a run's creation, params or end", async () => {
+test("a full outbox drops the oldest metrics, but no creation, param or end", async () => {
   const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: newFolder(), maxBytes: 65_536 } });
   store.fault = () => away;
   for (let i = 0; i < 60; i++) {
@@ -97,7 +97,7 @@ test("a full outbox drops the oldest metrics, counted and said once, never a run
   assertBalanced(tracker, 60);
 });
 
-test("without a folder that can be written recording goes on in memory, with one warning", async () => {
+test("without a writable folder recording goes on in memory, with one warning", async () => {
   const file = newFolder();
   writeFileSync(file, "");
   const { store, tracker, warnings } = kit({ durability: "outbox", outbox: { folder: join(file, "below") } });
@@ -113,7 +113,7 @@ test("without a folder that can be written recording goes on in memory, with one
   await tracker.shutdown();
 });
 
-test("an outbox that fails in the middle loses nothing that is in memory", async () => {
+test("an outbox that fails midway loses nothing that is in memory", async () => {
   const { store, tracker, files, warnings } = kit({ durability: "outbox" });
   store.fault = () => away;
   const run = tracker.startRun();
@@ -163,7 +163,7 @@ test("no credential of the tracking URI is written down", async () => {
   assert.ok(![...texts, ...names, ...warnings, process.title].some((text) => /hunter2|very-secret/.test(text)));
 });
 
-test("its log of changes does not grow without bound while the event loop does not turn", () => {
+test("the write-ahead log stays bounded while the event loop does not turn", () => {
   const outbox = new OutboxFolder(newFolder(), "remote:").create(Date.now(), "1".repeat(32));
   const key = "k".repeat(32);
   outbox.putRun(

@@ -79,7 +79,7 @@ for (const [title, rights] of [
   ["the group may write", 0o770],
   ["everybody may write beside each other", 0o1777],
 ] as const) {
-  test(`in a folder into which ${title} there is one of ours alone`, () => {
+  test(`where ${title} we make a private folder`, () => {
     const root = made(rights);
     const folder = new OutboxFolder(root, URI);
     const path = leave(folder);
@@ -93,7 +93,7 @@ for (const [title, rights] of [
   });
 }
 
-test("what lies in a private folder is still found when others may write beside it", () => {
+test("a private folder's outboxes are still found when others may write beside it", () => {
   const root = made();
   const folder = new OutboxFolder(root, URI);
   const [before, old] = [leave(folder), leave(folder)];
@@ -105,7 +105,7 @@ test("what lies in a private folder is still found when others may write beside 
   assert.equal(outboxFolders(root).length, 1);
 });
 
-test("a folder that is a link, another user's, or everybody's to write is refused with the reason", () => {
+test("a link, another user's folder, or one that all may write is refused", () => {
   const everybodys = made(0o777);
   assert.throws(() => make(new OutboxFolder(everybodys, URI)), /can be written by everybody/);
 
@@ -151,7 +151,7 @@ test("the user's own link to a folder is followed", () => {
   assert.deepEqual(folder.files(), [path]);
 });
 
-test("where there is no home folder recording goes on in memory, with one warning", async () => {
+test("without a home folder recording goes on in memory, with one warning", async () => {
   const { HOME, XDG_STATE_HOME } = process.env;
   delete process.env["HOME"];
   delete process.env["XDG_STATE_HOME"];
@@ -192,7 +192,7 @@ test("where there is no home folder recording goes on in memory, with one warnin
   assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
 });
 
-test("an outbox that this process has open is held, whoever opened it", () => {
+test("an outbox that this process has open counts as held, whoever opened it", () => {
   const folder = new OutboxFolder(made(), URI);
   const outbox = make(folder);
   assert.equal(tryClaim(outbox.path), "held");
@@ -203,7 +203,7 @@ test("an outbox that this process has open is held, whoever opened it", () => {
   assert.deepEqual(readdirSync(dirname(outbox.path)), ["uri"]);
 });
 
-test("a folder in which none can be made is an error, also where Node itself would go on trying for ever", () => {
+test("an impossible folder is an error, even where Node itself tries for ever", () => {
   for (const path of ["/proc/none/of/them", "/dev/null/none"])
     for (const makes of [() => make(new OutboxFolder(path, URI)), () => createFile(join(path, "mlflow.db"))])
       assert.throws(makes, /ENOENT|ENOTDIR/);
@@ -213,7 +213,7 @@ test("a folder in which none can be made is an error, also where Node itself wou
   assert.deepEqual(readdirSync(join(root, "a", "b")), ["mlflow.db", "other.db"]);
 });
 
-test("commands say that outboxes may not be read, and not that there are none", {
+test("commands say that outboxes may not be read, not that there are none", {
   skip: process.platform === "win32",
 }, () => {
   const root = made(0o755);

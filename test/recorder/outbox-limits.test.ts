@@ -25,7 +25,7 @@ async function leave(folder: string, uri: string, daysAgo: number, runs = 1): Pr
 
 const files = (folder: string, uri: string): string[] => new OutboxFolder(folder, uri).files();
 
-test("a full outbox drops whole runs once there are no metrics left, the oldest first, and says so", async () => {
+test("a full outbox without metrics drops the oldest whole runs and says so", async () => {
   const subject = kit({
     durability: "outbox",
     exitTimeoutMs: 2_000,
@@ -74,7 +74,7 @@ test("a full outbox drops whole runs once there are no metrics left, the oldest 
   await tracker.shutdown();
 });
 
-test("when nothing in a full outbox may be dropped, what comes waits in memory", async () => {
+test("when a full outbox can drop nothing, newer changes wait in memory", async () => {
   const { store, tracker } = kit({
     durability: "outbox",
     exitTimeoutMs: 2_000,
@@ -95,7 +95,7 @@ test("when nothing in a full outbox may be dropped, what comes waits in memory",
   await tracker.shutdown();
 });
 
-test("outboxes of dead programs are removed when they are too old or too many, whatever their URI, and what was in them is said", async () => {
+test("too old or too many outboxes of dead programs are removed and reported", async () => {
   const folder = newFolder();
   const uris = ["remote:a", "remote:b"];
   await leave(folder, "remote:a", 100);
@@ -114,7 +114,7 @@ test("outboxes of dead programs are removed when they are too old or too many, w
   await tracker.shutdown({ timeoutMs: 1 });
 });
 
-test("all outboxes together have a bound: the oldest go first, a living one never", async () => {
+test("all outboxes share a limit: the oldest go first, a living one never", async () => {
   const folder = newFolder();
   const living = kit({ durability: "outbox", exitTimeoutMs: 1, outbox: { folder } }, new RemoteStore("remote:living"));
   living.store.fault = () => away;

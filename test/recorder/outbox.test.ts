@@ -13,7 +13,7 @@ import { assertBalanced, sleep, values } from "../support/memory.js";
 import { kit, newFolder, until } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
 
-test("what the store does not take within an interval is written down, goes on from there, and leaves nothing behind", async () => {
+test("changes that the store does not take are written down and go out from there", async () => {
   const { store, tracker, files } = kit();
   store.fault = () => away;
   const run = tracker.startRun({ runName: "long" });
@@ -44,7 +44,7 @@ test("what the store does not take within an interval is written down, goes on f
   assert.deepEqual(files(), []);
 });
 
-test("a run that has gone through the outbox goes the short way again once nothing of it waits there", async () => {
+test("a run skips the outbox again once nothing of it waits there", async () => {
   const { store, tracker, files } = kit();
   store.fault = () => away;
   const run = tracker.startRun();
@@ -64,7 +64,7 @@ test("a run that has gone through the outbox goes the short way again once nothi
   assertBalanced(tracker, 1);
 });
 
-test("dispatcher is in nobody's async context", async () => {
+test("the dispatcher is in nobody's async context", async () => {
   const { store, tracker } = kit();
   const users = new AsyncLocalStorage<string>();
   const seen: (string | undefined)[] = [];
@@ -79,7 +79,7 @@ test("dispatcher is in nobody's async context", async () => {
   await tracker.shutdown();
 });
 
-test("an heir that looks again finds the outbox of a tracker that has died since", async () => {
+test("a later look finds the outbox of a tracker that has died since", async () => {
   const { store, tracker, files, folder } = kit();
   store.fault = () => away;
   tracker.startRun({ runName: "left" });
@@ -97,7 +97,7 @@ test("an heir that looks again finds the outbox of a tracker that has died since
   await until("the file is gone", () => files().length === 0);
 });
 
-test("a tracker that is shut down while the store is away leaves its runs to the next one, children behind their parents", async () => {
+test("after a shutdown in an outage the next tracker delivers parents, then children", async () => {
   const folder = newFolder();
   const first = kit({}, new RemoteStore(), folder);
   first.store.fault = () => away;
@@ -131,7 +131,7 @@ test("a tracker that is shut down while the store is away leaves its runs to the
   assert.deepEqual(second.files(), []);
 });
 
-test('with durability "outbox" everything is on disk at the end of the turn; with "memory" nothing ever is', async () => {
+test('"outbox" writes everything by the end of the turn, "memory" writes nothing', async () => {
   const eager = kit({ durability: "outbox", flushIntervalMs: 60_000 });
   eager.store.fault = () => away;
   eager.tracker.startRun().logMetric("m", 1);
@@ -152,7 +152,7 @@ test('with durability "outbox" everything is on disk at the end of the turn; wit
   assertBalanced(lazy.tracker, 1);
 });
 
-test("what the store refuses is set aside with the reason and blocks nothing else; one bad value of many takes no good one along", async () => {
+test("refused changes and values are set aside alone, with the reason", async () => {
   const { store, tracker, files } = kit({ durability: "outbox" });
   store.fault = () => away;
   const run = tracker.startRun({ runName: "mixed" });
@@ -188,7 +188,7 @@ test("what the store refuses is set aside with the reason and blocks nothing els
   outbox.close();
 });
 
-test("a change the store keeps failing on is set aside once others were taken, and not before", async () => {
+test("a change that keeps failing is set aside only after others were taken", async () => {
   const { store, tracker } = kit({ flushIntervalMs: 20 });
   store.fault = (change) =>
     change.create?.name === "poison" ? { kind: "retry", error: problem("SERVER_ERROR") } : undefined;
@@ -206,7 +206,7 @@ test("a change the store keeps failing on is set aside once others were taken, a
   await tracker.shutdown();
 });
 
-test("a param that has another value in the store becomes a tag, also from the outbox", async () => {
+test("a param with another value in the store becomes a tag, also from the outbox", async () => {
   const { store, tracker } = kit({ durability: "outbox" });
   const run = tracker.startRun();
   await tracker.flush();
@@ -226,7 +226,7 @@ test("a param that has another value in the store becomes a tag, also from the o
   assert.equal(stored?.status, "FINISHED");
 });
 
-test("several requests that fail at once are one interruption: the next try comes as soon as after a single one", async () => {
+test("several requests that fail at once delay the next try like one", async () => {
   const store = new RemoteStore();
   const { tracker } = kit({ durability: "memory" }, store);
   const tries: number[] = [];

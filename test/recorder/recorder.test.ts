@@ -29,7 +29,7 @@ function faulty(
   return { tracker, store, warnings };
 }
 
-test("a short run goes out as one change, and many runs of a turn as one batch", async () => {
+test("a short run is one change, and many runs of a turn are one batch", async () => {
   const { tracker, store } = faulty();
   for (let i = 0; i < 10; i++) tracker.withRun({ params: { i } }, (run) => run.logMetrics({ a: 1, b: 2 }));
   assert.equal(store.batches.length, 0);
@@ -39,7 +39,7 @@ test("a short run goes out as one change, and many runs of a turn as one batch",
   assertBalanced(tracker, 10);
 });
 
-test("a long run's metrics are split, in order, and its end comes last", async () => {
+test("a long run's metrics are split in order, and its end comes last", async () => {
   const { tracker, store } = faulty({}, 100);
   tracker.withRun({}, (run) => {
     for (let i = 0; i < 1_000; i++) run.logMetric("m", i);
@@ -60,7 +60,7 @@ test("a long run's metrics are split, in order, and its end comes last", async (
   assertBalanced(tracker, 1);
 });
 
-test("a run whose store never catches up keeps only what is still to be handed over", () => {
+test("a run whose store always lags keeps only what is still to be handed over", () => {
   const log = new RunBuffer(
     { admits: () => true, added: () => undefined, ending: () => undefined },
     { endUnfinished: () => undefined },
@@ -78,7 +78,7 @@ test("a run whose store never catches up keeps only what is still to be handed o
   assert.equal(log.dropMetrics(), 30_000 - seen);
 });
 
-test("a child is created only after its parent, also when the parent's creation has to be retried", async () => {
+test("a child is created after its parent, even if the parent needs retries", async () => {
   const { tracker, store } = faulty();
   let refusals = 3;
   store.fault = (change) =>
@@ -95,7 +95,7 @@ test("a child is created only after its parent, also when the parent's creation 
   assertBalanced(tracker, 3);
 });
 
-test("a child whose parent is refused stands alone and names it in a tag", async () => {
+test("a child of a refused parent stands alone and names it in a tag", async () => {
   const { tracker, store } = faulty();
   store.fault = (change) =>
     change.create?.name === "parent" ? { kind: "rejected", error: problem("EXPERIMENT_DELETED") } : undefined;
@@ -111,7 +111,7 @@ test("a child whose parent is refused stands alone and names it in a tag", async
   assert.equal(tracker.stats().rejected, 2);
 });
 
-test("a store that is away is asked again with growing waits, warned of once, and nothing is lost", async () => {
+test("an absent store is retried with growing waits and one warning, without loss", async () => {
   const { tracker, store, warnings } = faulty({ exitTimeoutMs: 2_000 });
   let refusals = 4;
   store.fault = () => (refusals-- > 0 ? away : undefined);
@@ -124,7 +124,7 @@ test("a store that is away is asked again with growing waits, warned of once, an
   assertBalanced(tracker, 1);
 });
 
-test("what is kept on disk goes out beside what goes on being recorded", async () => {
+test("what is kept on disk goes out beside new records", async () => {
   const dispatcher = new Dispatcher({ store: new FaultyStore(), diagnostics: new Diagnostics(), clock });
   const taken = { memory: 0, outbox: 0 };
   const endless = (name: keyof typeof taken): ChangeLog<RunChange> => ({
@@ -143,7 +143,7 @@ test("what is kept on disk goes out beside what goes on being recorded", async (
   assert.ok(Math.abs(taken.memory - taken.outbox) <= 1, JSON.stringify(taken));
 });
 
-test("flush gives up exitTimeoutMs after the last accepted change, and keeps what is pending", async () => {
+test("flush gives up exitTimeoutMs after the last acceptance and keeps the rest", async () => {
   const { tracker, store } = faulty({ exitTimeoutMs: 100 });
   store.fault = () => away;
   tracker.withRun({}, () => 1);
@@ -156,7 +156,7 @@ test("flush gives up exitTimeoutMs after the last accepted change, and keeps wha
   assert.equal(tracker.stats().pending, 0);
 });
 
-test("flush says that it gave up where nothing else says why: a store that takes its time has refused nothing", async () => {
+test("flush says that it gave up on a slow store that has refused nothing", async () => {
   const { tracker, store, warnings } = faulty({ exitTimeoutMs: 50 });
   let answer: () => void = () => undefined;
   const apply = store.apply.bind(store);
@@ -177,7 +177,7 @@ test("flush says that it gave up where nothing else says why: a store that takes
   assertBalanced(tracker, 1);
 });
 
-test("flush waits for what was recorded before it, not for what goes on being recorded", async () => {
+test("flush waits for what was recorded before it, not for later records", async () => {
   const { tracker, store } = faulty();
   store.delayMs = 2;
   const run = tracker.startRun();
@@ -206,7 +206,7 @@ test("a poisoned change is set aside with its reason and blocks nobody else", as
   assertBalanced(tracker, 3);
 });
 
-test("a param conflict in the store is kept as a tag, and the rest of the change is stored", async () => {
+test("a param conflict becomes a tag, and the rest of the change is stored", async () => {
   const { tracker, store, warnings } = faulty();
   const run = tracker.startRun();
   await tracker.flush();
@@ -243,7 +243,7 @@ test("memory is bounded: a full queue is written at once", async () => {
   assert.deepEqual(tracker.stats().warnings, {});
 });
 
-test("memory is bounded: while the store is away the oldest metrics go, counted, never starts, params and ends", async () => {
+test("memory is bounded: in an outage the oldest metrics go, but nothing else", async () => {
   const { tracker, store, warnings } = faulty({ maxPendingBytes: 65_536, exitTimeoutMs: 20 });
   store.fault = () => away;
   const run = tracker.startRun({ params: { lr: 1 } });
@@ -267,7 +267,7 @@ test("memory is bounded: while the store is away the oldest metrics go, counted,
   assert.ok(tracker.stats().dropped > 4_000);
 });
 
-test("serverId resolves once the run is created, and rejects when it is refused or dropped", async () => {
+test("serverId resolves once the run exists, and rejects if it is refused or lost", async () => {
   const { tracker, store } = faulty();
   const run = tracker.startRun();
   assert.equal(await Promise.all([run.serverId(), tracker.flush()]).then(([id]) => id), run.id);
@@ -283,7 +283,7 @@ test("serverId resolves once the run is created, and rejects when it is refused 
   await dropped;
 });
 
-test("strict: a problem in a call throws there, a problem of delivery throws from flush", async () => {
+test("strict: a call throws its own problem, flush throws one of delivery", async () => {
   const { tracker, store } = faulty({ strict: true });
   const run = tracker.startRun();
   assert.throws(() => run.logMetric("bad@key", 1), { code: "INVALID_KEY" });
@@ -293,7 +293,7 @@ test("strict: a problem in a call throws there, a problem of delivery throws fro
   await assert.rejects(tracker.flush(), { code: "REJECTED" });
 });
 
-test("a store that throws is a store that is away", async () => {
+test("a store that throws counts as away", async () => {
   const { tracker, store } = faulty({ exitTimeoutMs: 2_000 });
   let throws = 1;
   store.fault = () => {
@@ -306,7 +306,7 @@ test("a store that throws is a store that is away", async () => {
   assert.equal(tracker.stats().warnings.STORE_UNAVAILABLE, 1);
 });
 
-test("a call whose recording fails inside is not touched; that is said once, and what it recorded is delivered later", async (t) => {
+test("a failure inside recording never touches the call and is reported once", async (t) => {
   const { tracker, store, warnings } = faulty();
   const failing = t.mock.method(Dispatcher.prototype, "schedule", () => {
     throw new TypeError("setImmediate is not a function");

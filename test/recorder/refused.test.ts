@@ -33,7 +33,7 @@ function assertCounted({ tracker, warnings }: Kit): void {
   );
 }
 
-test("items that a store refuses one by one count as rejected, and are said once", async () => {
+test("items that a store refuses one by one count as rejected and are reported once", async () => {
   const made = kit({ exitTimeoutMs: 60_000 });
   made.store.fault = partly;
   record(made);
@@ -42,7 +42,7 @@ test("items that a store refuses one by one count as rejected, and are said once
   await made.tracker.shutdown();
 });
 
-test("also when they come through the outbox", async () => {
+test("the same holds for items from the outbox", async () => {
   const made = kit({ exitTimeoutMs: 60_000 });
   made.store.fault = () => away;
   record(made);

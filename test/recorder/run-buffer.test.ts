@@ -21,7 +21,7 @@ function made(): { buffer: RunBuffer; told: Record<string, number> } {
 
 const KEY_SETS = [[], ["a"], ["a", "b"], ["a", "b", "c"]];
 
-test("results taken as rows become what their metrics would, one by one, whatever is done with the buffer", () => {
+test("results buffered as rows become the same metrics as one by one", () => {
   for (let seed = 1; seed <= 300; seed++) {
     const dice = new Random(seed);
     const [whole, single] = [made(), made()];

@@ -79,7 +79,7 @@ async function started() {
 
 const most = (list: readonly number[]): number => Math.max(0, ...list);
 
-test("A server that stands still gets one request at a time, and more again only as it answers", async () => {
+test("a server that stands still gets one request at a time, more as it answers", async () => {
   const { server, tracker, record, until, calls } = await started();
   record(40);
   await tracker.flush();
@@ -107,7 +107,7 @@ test("A server that stands still gets one request at a time, and more again only
   assert.equal(tracker.stats().pending, 0);
 });
 
-test("A server that stands still whenever more than two requests meet gets most of its requests one by one or in pairs", async () => {
+test("a server that stands above two requests soon gets one or two at a time", async () => {
   const { server, tracker, record } = await started();
   server.stands = (underWay) => underWay > 2;
   record(60);

@@ -44,7 +44,7 @@ async function serverOfThen(): Promise<FakeMlflow> {
   return server;
 }
 
-test("an outbox that 0.1.0 left is delivered, each run once, the open ones of its killed program ended", async () => {
+test("an outbox of 0.1.0 is delivered once, and its open runs are ended", async () => {
   const server = await serverOfThen();
   const folder = newFolder();
   const path = leftBehind(folder, server.url);
@@ -89,7 +89,7 @@ test("an outbox that 0.1.0 left is delivered, each run once, the open ones of it
   server.close();
 });
 
-test("an outbox of a newer version is left as it is, byte for byte", async () => {
+test("an outbox of a newer version stays as it is, byte for byte", async () => {
   const server = await serverOfThen();
   const folder = newFolder();
   const path = leftBehind(folder, server.url, "20261126T005126Z-dfc15fdf3d19.outbox");

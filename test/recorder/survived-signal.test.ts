@@ -34,7 +34,7 @@ for (const [how, before, later] of [
   ["exits", "KILLED", undefined],
   ["exits later", "KILLED", undefined],
 ] as const)
-  test(`a program that handles a signal and ${how}: what was open is ${before}, what was opened later ${later ?? "is not there"}`, async () => {
+  test(`after a signal a program ${how}: open runs ${before}, later ${later ?? "none"}`, async () => {
     const path = join(folder, `${how}.db`);
     await ended(how, `sqlite:///${path}`);
     const rows = query(
@@ -50,7 +50,7 @@ for (const [how, before, later] of [
     assert.deepEqual(found, later === undefined ? expected : { ...expected, "opened later": later });
   });
 
-test("a program that dies of something else long after a signal it has survived has its later runs FAILED", async () => {
+test("runs opened after a survived signal end FAILED when something else kills", async () => {
   const server = await FakeMlflow.start();
   servers.push(server);
   await ended("dies", server.url);

@@ -54,7 +54,7 @@ const expected = (name: string): Record<string, Buffer> => {
   };
 };
 
-test("of a program that is killed while it logs files, each file is there whole or not at all, and what was old enough is there", async () => {
+test("a killed program leaves whole files only, and loses none that is old enough", async () => {
   const database = join(folder, "mlflow.db");
   const outbox = join(folder, "outbox");
   const config = { trackingUri: `sqlite:///${database}`, outbox: { folder: outbox }, flushIntervalMs: INTERVAL_MS };

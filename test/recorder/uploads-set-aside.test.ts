@@ -40,7 +40,7 @@ async function place() {
   return { sync, runId, open, mark, textAt };
 }
 
-test("the files of a run that is set aside are, too, and are stored with it once the reason is mended", async () => {
+test("files of a set-aside run wait with it and are stored once it is mended", async () => {
   const { sync, open, mark, textAt } = await place();
   const large = join(folder, "large.bin");
   writeFileSync(large, "l".repeat(200_000));
@@ -70,7 +70,7 @@ test("the files of a run that is set aside are, too, and are stored with it once
   assert.equal(textAt(run.id, "large bytes.bin")?.length, 100_000);
 });
 
-test("files of a run that was deleted and is resumed wait beside its changes", async () => {
+test("files of a deleted, resumed run wait beside its changes", async () => {
   const { sync, runId, open, mark, textAt } = await place();
   mark("runs", "deleted");
   const tracker = open();

@@ -78,7 +78,7 @@ test("texts, values, bytes and files of a run are stored as its artifacts", asyn
   assert.equal(warnings.length, 1, warnings.join("\n"));
 });
 
-test("a folder is logged with what its patterns take, without links", async () => {
+test("a folder is logged as its patterns say, without links", async () => {
   const { tracker, files, warnings } = memory();
   const root = join(folder, "out");
   mkdirSync(join(root, "drafts"), { recursive: true });
@@ -94,7 +94,7 @@ test("a folder is logged with what its patterns take, without links", async () =
   assert.match(warnings.join("\n"), /1 link or special file is left out: link\.html/);
 });
 
-test("what is wrong with a file is said once and fails nothing else", async () => {
+test("a wrong file is reported once and fails nothing else", async () => {
   const { tracker, files, warnings } = memory();
   tracker.withRun({}, (run) => {
     run.logArtifact(join(folder, "none.bin"));
@@ -111,7 +111,7 @@ test("what is wrong with a file is said once and fails nothing else", async () =
   assert.equal(warnings.length, 6, warnings.join("\n"));
 });
 
-test("an embedded store has the files beside the database, also those of a file that is gone", async () => {
+test("an embedded store keeps files beside the database, even removed ones", async () => {
   const place = mkdtempSync(join(folder, "db-"));
   const file = join(place, "gone.bin");
   writeFileSync(file, "gone");
@@ -149,7 +149,7 @@ const lies = (place: string): string[] =>
       )
     : [];
 
-test("files wait while their place is away, and nothing is left behind once it is back", async () => {
+test("files wait while their place is away, and leave nothing behind", async () => {
   const { store, tracker, folder: outbox, warnings } = kit({ exitTimeoutMs: 100 });
   store.uploadFault = () => unavailable;
   const source = join(folder, "waits.bin");
@@ -177,7 +177,7 @@ test("files wait while their place is away, and nothing is left behind once it i
   assert.match(warnings.join("\n"), /Away/);
 });
 
-test("what a program could not store, the next one does: small files, large ones, linked ones", async () => {
+test("the next program stores what one could not: small, large and linked files", async () => {
   const { store, tracker, folder: outbox, warnings } = kit({ exitTimeoutMs: 50 });
   store.uploadFault = () => unavailable;
   const source = join(folder, "inherited.bin");
@@ -208,7 +208,7 @@ test("what a program could not store, the next one does: small files, large ones
   assert.deepEqual(lies(outbox), []);
 });
 
-test("files of a run that the store does not have yet follow its creation, by this program or the next", async () => {
+test("files wait for their run's creation, by this program or the next", async () => {
   const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 50 });
   store.fault = () => away;
   tracker.withRun({ runName: "late" }, (run) => {
@@ -226,7 +226,7 @@ test("files of a run that the store does not have yet follow its creation, by th
   assert.deepEqual(lies(outbox), []);
 });
 
-test("a file that is refused is said once and named by a tag; the others go on", async () => {
+test("a refused file is reported once and named by a tag, and the others go on", async () => {
   const { store, tracker, warnings } = kit();
   store.uploadFault = (path) => (path === "bad.txt" ? new PulseError("REJECTED", "Not this one.") : undefined);
   tracker.withRun({ runName: "refused" }, (run) => {
@@ -275,7 +275,7 @@ class ReplacedStore extends RemoteStore {
   }
 }
 
-test("files of a run that a replaced server does not know have it made anew, by this program or the next", async () => {
+test("files alone make a replaced server's run anew, by this program or the next", async () => {
   for (const isKept of [false, true]) {
     const [store, outbox] = [new ReplacedStore(), newFolder()];
     const first = kit({ exitTimeoutMs: 60_000 }, store, outbox);
@@ -302,7 +302,7 @@ test("files of a run that a replaced server does not know have it made anew, by 
   }
 });
 
-test("a run that is made anew for its files alone ends as it had, also by the next program", async () => {
+test("a run made anew for its files ends as before, also by the next program", async () => {
   const [store, outbox] = [new ReplacedStore(), newFolder()];
   const first = kit({}, store, outbox);
   store.uploadFault = () => unavailable;
@@ -323,7 +323,7 @@ test("a run that is made anew for its files alone ends as it had, also by the ne
   await second.tracker.shutdown();
 });
 
-test("after a failure a store is asked again where files go, unless it has given a repository of its own", async () => {
+test("after a failure a store is asked again for a place, but keeps a repository", async () => {
   const closed: string[] = [];
   const repositoryAt = (uri: string) => ({ uri, close: () => closed.push(uri) }) as unknown as ArtifactRepository;
   let place: string | ArtifactRepository = "a:";
@@ -352,7 +352,7 @@ test("after a failure a store is asked again where files go, unless it has given
   assert.equal(asked, 4);
 });
 
-test("a file is lost with its run, where that is not made anew", async () => {
+test("a file is lost with its run if that is not made anew", async () => {
   const { store, tracker, warnings } = kit({ exitTimeoutMs: 2_000 }, new ReplacedStore());
   const run = tracker.startRun({ runName: "purged" });
   await run.serverId();
@@ -368,7 +368,7 @@ test("a file is lost with its run, where that is not made anew", async () => {
   assert.match(warnings.join("\n"), /RUN_NOT_FOUND/);
 });
 
-test("files of a run that sampling leaves out are neither stored nor counted", async () => {
+test("files of runs that sampling leaves out are neither stored nor counted", async () => {
   const { store, tracker, warnings } = kit();
   const fail = (sample: number): void =>
     tracker.withRun({ runName: `sample ${sample}`, sample }, (run) => run.logText("text", "text.txt"));
@@ -388,7 +388,7 @@ test("files of a run that sampling leaves out are neither stored nor counted", a
   await tracker.shutdown();
 });
 
-test("with durability memory nothing is written, and what does not fit is dropped and counted", async () => {
+test('"memory" writes no files, and drops and counts what does not fit', async () => {
   const { store, tracker, folder: outbox, warnings } = kit({ durability: "memory", maxPendingBytes: 65_536 });
   store.uploadFault = () => unavailable;
   const run = tracker.startRun({ runName: "memory" });
@@ -405,7 +405,7 @@ test("with durability memory nothing is written, and what does not fit is droppe
   assert.match(warnings.join("\n"), /MEMORY_FULL/);
 });
 
-test("a file that another one has replaced while it was copied does not come back", async () => {
+test("a file replaced during its copy does not come back", async () => {
   const { store, tracker, folder: outbox } = kit({ exitTimeoutMs: 2_000 });
   const source = join(folder, "copied.bin");
   const run = tracker.startRun({ runName: "copied" });
@@ -421,7 +421,7 @@ test("a file that another one has replaced while it was copied does not come bac
   assert.deepEqual(lies(outbox), []);
 });
 
-test("what is in the outbox is not dropped when memory is full", async () => {
+test("files in the outbox are not dropped when memory is full", async () => {
   const { store, tracker, folder: outbox } = kit({ maxPendingBytes: 65_536 });
   store.uploadFault = () => unavailable;
   const run = tracker.startRun({ runName: "small" });
@@ -441,7 +441,7 @@ test("what is in the outbox is not dropped when memory is full", async () => {
   assert.deepEqual(lies(outbox), []);
 });
 
-test("what does not fit beside the outbox is left out, with a warning", async () => {
+test("a file too large for the disk beside the outbox is left out with a warning", async () => {
   const { store, tracker, warnings } = kit({ outbox: { folder: newFolder(), maxArtifactBytes: 150_000 } });
   store.uploadFault = () => unavailable;
   tracker.withRun({ runName: "bounded" }, (run) => {
@@ -455,7 +455,7 @@ test("what does not fit beside the outbox is left out, with a warning", async ()
   await tracker.shutdown();
 });
 
-test("a file that vanishes where it could not be kept is named, and everything else goes on", async () => {
+test("a file that vanishes before it is kept is named, and the rest goes on", async () => {
   const { store, tracker, warnings } = kit({ durability: "memory" });
   const source = join(folder, "vanishes.bin");
   writeFileSync(source, "vanishes");
@@ -473,7 +473,7 @@ test("a file that vanishes where it could not be kept is named, and everything e
   await tracker.shutdown();
 });
 
-test("a file that is written to in place is stored as it is by then, and that is said; a copy is not touched by it", async () => {
+test("a file rewritten in place is stored as rewritten and reported, a copy is not", async () => {
   const { store, tracker, warnings } = kit();
   store.fault = () => away;
   const source = join(folder, "rewritten.bin");

@@ -33,7 +33,7 @@ for (const [how, code, signal] of [
   ["is told to end", null, "SIGTERM"],
 ] as const)
   for (const what of ["a database", "a server that is away"])
-    test(`what a busy worker has recorded is stored when the main thread ${how}: ${what}`, async () => {
+    test(`a busy worker's records are stored when the main thread ${how}: ${what}`, async () => {
       const folder = newFolder();
       const path = join(newFolder(), "mlflow.db");
       const server = await FakeMlflow.start();

@@ -8,7 +8,7 @@ const throws = (what: string) => (): never => {
   throw new Error(`${what} broke`);
 };
 
-test("an option that is none is said at once, with what is expected", () => {
+test("an invalid option throws at once and says what is expected", () => {
   for (const [options, message] of [
     [{ sample: 2 }, /tracked: sample must be a number from 0 to 1, or a function; got 2\.$/],
     [{ maxRunsPerSecond: -1 }, /maxRunsPerSecond must be a whole number, 0 or more/],
@@ -45,7 +45,7 @@ const broken: readonly (readonly [name: string, options: CallOptions, status: st
 const said: Readonly<Record<string, string>> = { metrics: "capturing metrics" };
 
 for (const [name, options, status] of broken) {
-  test(`${name} that throws: the call is unaffected, said once and counted; strict throws`, () => {
+  test(`${name} that throws: the call works, one warning says so, strict throws`, () => {
     const fails = name === "ignore";
     const work = tracked(
       function work(n: number) {
@@ -78,7 +78,7 @@ for (const [name, options, status] of broken) {
   });
 }
 
-test("of a method, the class stands before what failed", () => {
+test("warnings about a method name the class before what failed", () => {
   class Learner {
     @TrackedRun({ failOn: throws("failOn") })
     evaluate(): number {
@@ -90,7 +90,7 @@ test("of a method, the class stands before what failed", () => {
   assert.match(tracker.warnings.join(), /^pulse-mlflow: Learner\.evaluate: failOn failed: failOn broke\./);
 });
 
-test("an empty run name becomes a made-up one, and only an empty one does", () => {
+test("only an empty run name becomes a made-up one", () => {
   const tracker = createTestTracker();
   const madeUp = /^[a-z]+-[a-z]+-\d{1,4}$/;
   tracker.withRun({ runName: "" }, () => undefined);

@@ -50,7 +50,7 @@ test("tracked around a tracked function is an ordinary tracked caller of it", as
   assert.equal(child?.tags.get("mlflow.parentRunId"), outer?.runId);
 });
 
-test("own properties of a tracked function and this are kept", () => {
+test("a tracked function keeps own properties and this", () => {
   const { tracker } = memoryTracker();
   const fn = Object.assign(
     function (this: { factor: number }, n: number) {
@@ -67,7 +67,7 @@ test("own properties of a tracked function and this are kept", () => {
   );
 });
 
-test("withRun takes metrics from the result and passes the run; joined it passes the open one", async () => {
+test("withRun logs its result and passes the run, or the open one when joined", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const result = await tracker.withRun({ metrics: { final: "loss" }, params: { a: 1 } }, async (outer) => {
     withRun({ nest: "join", tags: { joined: true } }, (inner) => assert.equal(inner, outer));
@@ -77,7 +77,7 @@ test("withRun takes metrics from the result and passes the run; joined it passes
   assert.deepEqual(values(await onlyRun()), { final: [2] });
 });
 
-test("withRun whose when says no still gets a run, which forgets", async () => {
+test("withRun whose when says no gets a run that forgets", async () => {
   const { tracker, runs } = memoryTracker();
   const id = tracker.withRun({ when: () => false }, (run) => {
     run.logMetric("m", 1);
@@ -87,7 +87,7 @@ test("withRun whose when says no still gets a run, which forgets", async () => {
   assert.equal((await runs()).length, 0);
 });
 
-test("params and tags may be functions; one that throws is a warning and the call goes on", async () => {
+test("params and tags may be functions, and one that throws is only a warning", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   const fn = tracked((n: number) => n, {
     params: ([n]) => ({ twice: n * 2 }),
@@ -108,7 +108,7 @@ test("params and tags may be functions; one that throws is a warning and the cal
   assert.equal(tracker.stats().warnings.CAPTURE_FAILED, 2);
 });
 
-test("the steps of a run and key count up from the highest so far", async () => {
+test("a run's steps of a key count up from the highest so far", async () => {
   const { tracker, onlyRun } = memoryTracker();
   tracker.run(() => {
     const run = startRun();
@@ -124,7 +124,7 @@ test("the steps of a run and key count up from the highest so far", async () => 
   assert.deepEqual(steps(run, "other"), [[0, 2]]);
 });
 
-test("values no metric, step or time can have are mended or left out, said once a key", async () => {
+test("impossible values, steps and times are mended or left out, warned once a key", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   tracker.run(() => {
     const run = startRun();
@@ -154,7 +154,7 @@ test("values no metric, step or time can have are mended or left out, said once 
   assert.equal(tracker.stats().warnings.INVALID_VALUE, 5);
 });
 
-test("long values are cut with a hash, secrets never stored, and a param keeps its first value", async () => {
+test("long values are cut, secrets never stored, and a param keeps its first value", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   tracker.run(() => {
     const run = startRun({ params: { api_key: "hunter2", max_tokens: 100 } });
@@ -194,7 +194,7 @@ test("logExperiment resolves with the ids once the run is stored", async () => {
   assert.equal(query(path, "SELECT experiment_id FROM runs")[0]?.["experiment_id"], Number(experimentId));
 });
 
-test("logExperiment rejects at once for an unusable target, and after its timeout for an absent one", async () => {
+test("logExperiment rejects at once for a bad target, later for an absent one", async () => {
   const rejects = (log: Parameters<typeof logExperiment>[0], code: string): Promise<void> =>
     assert.rejects(logExperiment(log), { code });
   await rejects({ experiment: "", trackingUri: "memory:" }, "INVALID_OPTION");
@@ -213,7 +213,7 @@ test("logExperiment rejects at once for an unusable target, and after its timeou
   await shutdown();
 });
 
-test("a late configure replaces the default tracker; an open run keeps its own", async () => {
+test("a late configure replaces the default tracker, and an open run keeps its own", async () => {
   const [one, two] = ["one.db", "two.db"].map((name) => join(folder, name)) as [string, string];
   configure({ trackingUri: `sqlite:///${one}` });
   const early = startRun({ runName: "early" });

@@ -27,7 +27,7 @@ async function logged(
   return { inputs: stored?.inputs ?? [], warnings };
 }
 
-test("a dataset is logged with its context and tags; objects become JSON", async () => {
+test("a dataset is logged with its context and tags, and objects become JSON", async () => {
   const { inputs, warnings } = await logged((input) =>
     input(
       { ...IRIS, schema: '{"mlflow_colspec":[]}', profile: { num_rows: 2 } },
@@ -51,7 +51,7 @@ test("a dataset is logged with its context and tags; objects become JSON", async
   assert.deepEqual(warnings, []);
 });
 
-test("the same dataset for something else is warned of once, and the first use stays", async () => {
+test("reusing a dataset for something else warns once, and the first use stays", async () => {
   const { inputs, warnings } = await logged((input) => {
     for (const context of ["training", "training", "test", "test"]) input(IRIS, { context });
     input({ ...IRIS, digest: "d2" }, { context: "test" });
@@ -61,7 +61,7 @@ test("the same dataset for something else is warned of once, and the first use s
   assert.match(warnings[0] ?? "", /"iris" already.*INPUT_REPEATED/);
 });
 
-test("what is no dataset is left out with one clear message, and never throws", async () => {
+test("a wrong dataset is left out with one clear message and never throws", async () => {
   const hostile = Object.defineProperty({ ...IRIS }, "digest", {
     get() {
       throw new Error("no");
@@ -84,7 +84,7 @@ test("what is no dataset is left out with one clear message, and never throws", 
   }
 });
 
-test("what is too long is cut, or left out where cut JSON would be none; secrets in a source are not stored", async () => {
+test("long fields are cut, or left out if they are JSON, and sources keep no secrets", async () => {
   const { inputs, warnings } = await logged((input) =>
     input({
       ...IRIS,
@@ -110,7 +110,7 @@ test("a dataset's texts are redacted as the tracker says", async () => {
   assert.match(await all((_key, value) => (value === "me" ? "somebody" : value)), /somebody/);
 });
 
-test("in strict mode what is wrong with a dataset is thrown as what it is", async () => {
+test("strict: a wrong dataset throws a typed error", async () => {
   const tracker = trackerOn(new MemoryStore(), { strict: true });
   const run = tracker.startRun();
   assert.throws(() => run.logInput({ ...IRIS, profile: "x".repeat(16_777_216) }), { code: "VALUE_CUT" });

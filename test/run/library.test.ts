@@ -36,18 +36,18 @@ function runsAfter(how: string, env: Record<string, string> = {}, file?: string)
   }
 }
 
-test("a program that never asked for tracking finds nothing of its libraries", () => {
+test("a program that never asked for tracking gets none from its libraries", () => {
   assert.equal(runsAfter("nothing"), undefined);
   assert.equal(runsAfter("nothing", { MLFLOW_TRACKING_USERNAME: "me" }), undefined);
 });
 
-test("configure(), a configuration file and MLflow's variables ask for it", () => {
+test("configure(), a configuration file and MLflow's variables ask for tracking", () => {
   assert.equal(runsAfter("configure"), 5); // what came before is not recorded
   assert.equal(runsAfter("nothing", {}, "{}"), 10);
   assert.equal(runsAfter("nothing", { MLFLOW_EXPERIMENT_NAME: "X" }), 10);
 });
 
-test("decorators and functions of the program's own ask for it", () => {
+test("decorators and functions in the program's own code ask for tracking", () => {
   assert.equal(runsAfter("decorator"), 5); // fit() joins the program's run
   assert.equal(runsAfter("run"), 5);
 });

@@ -26,7 +26,7 @@ function longError(characters: number): Error {
   return error;
 }
 
-test("a param that is cut is a file as a whole, its message says where, and a short one is none", async () => {
+test("a cut param is stored whole as a file and says where, a short one is not", async () => {
   const { tracker, warnings, runs, files } = memory();
   const prompt = `${"word ".repeat(2_000)}${SECRET} and the end`;
   const run = tracker.startRun();
@@ -54,7 +54,7 @@ test("a param that is cut is a file as a whole, its message says where, and a sh
   );
 });
 
-test("a long text is looked through for secrets up to its bound, and says how long it was", async () => {
+test("a long text is searched for secrets up to its bound and says its length", async () => {
   const { tracker, runs, files } = memory();
   const run = tracker.startRun();
   const long = `${"a ".repeat(30_000)}${SECRET}${" b".repeat(10_000)}`;
@@ -70,7 +70,7 @@ test("a long text is looked through for secrets up to its bound, and says how lo
   assert.ok(!text.includes(SECRET.slice(0, 8)));
 });
 
-test("a stack that is cut is a file as a whole, without secrets, and a short one is none", async () => {
+test("a cut stack is stored whole as a file without secrets, a short one is not", async () => {
   const { tracker, runs, files } = memory();
   for (const characters of [100, 9_000, 50_000])
     assert.throws(
@@ -93,7 +93,7 @@ test("a stack that is cut is a file as a whole, without secrets, and a short one
   }
 });
 
-test("of runs that are left out or folded nothing is stored, of one that is kept everything", async () => {
+test("long texts of left-out and folded runs are not stored, those of kept runs are", async () => {
   const { tracker, runs, files } = memory();
   const long = "word ".repeat(3_000);
   const call = tracker.tracked(
@@ -125,7 +125,7 @@ test("of runs that are left out or folded nothing is stored, of one that is kept
   );
 });
 
-test("no file where that is switched off, where the store keeps none, or where the key is no file's name", async () => {
+test("no file without the setting, a store that keeps files or a usable name", async () => {
   const off = memory({ artifacts: { longTexts: false } });
   const kept = new MemoryStore();
   const store: TrackingStore = { apply: (changes) => kept.apply(changes), close: () => kept.close() };

@@ -45,7 +45,7 @@ function open(tracker: Tracker, runId: string): Record<string, string> {
   ]);
 }
 
-test("children of a resumed run are where that run is: in memory", async () => {
+test("children of a resumed run are in its experiment: in memory", async () => {
   const { tracker, runs, experimentOf } = memoryTracker({ experiment: "Configured" });
   const first = tracker.startRun({ experiment: "Orig" });
   first.end();
@@ -54,7 +54,7 @@ test("children of a resumed run are where that run is: in memory", async () => {
   assert.deepEqual(found, expected);
 });
 
-test("children of a resumed run are where that run is: in a database, also one that is locked for a while", async () => {
+test("children of a resumed run are in its experiment: in a database, locked or not", async () => {
   for (const durability of ["exit", "outbox"] as const) {
     const path = join(folder, `${durability}.db`);
     const config = {
@@ -79,7 +79,7 @@ test("children of a resumed run are where that run is: in a database, also one t
 });
 
 for (const away of [false, true])
-  test(`children of a resumed run are where that run is: on a server${away ? " that is away at first" : ""}`, async () => {
+  test(`children of a resumed run are in its experiment: server ${away ? "away" : "up"}`, async () => {
     const server = await start();
     const config = {
       trackingUri: server.url,
@@ -113,7 +113,7 @@ for (const away of [false, true])
     if (!away) assert.ok(server.calls.filter((call) => call === "GET runs/get").length <= 2);
   });
 
-test("a deleted run says nothing of an experiment, and neither does one that may not be seen", async () => {
+test("a deleted or forbidden run decides no experiment", async () => {
   const server = await start();
   const tracker = createTracker({
     trackingUri: server.url,

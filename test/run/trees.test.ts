@@ -72,7 +72,7 @@ function draw(dice: Random, handles: Run[]): readonly Kind[] {
   return kinds;
 }
 
-test("whatever is sampled, folded, joined and nested: no run is left open or without its parent, and everything is accounted for", async () => {
+test("random trees of calls leave no run open, orphaned or unaccounted for", async () => {
   for (let seed = 1; seed <= TREES; seed++) {
     const dice = new Random(seed);
     const handles: Run[] = [];

@@ -6,7 +6,7 @@ import { memoryTracker, values } from "../support/memory.js";
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
 type Any = any;
 
-test("code in a call that when leaves out may ask for a run, and gets one that forgets", async () => {
+test("code inside a call that when leaves out gets a run that forgets", async () => {
   const { tracker, runs } = memoryTracker();
   const work = tracker.tracked(
     async () => {
@@ -29,7 +29,7 @@ test("code in a call that when leaves out may ask for a run, and gets one that f
   assert.throws(() => requireRun(), { code: "NO_ACTIVE_RUN" });
 });
 
-test("a setter outside any run says class and member, and that an assignment opens none; of a library it says nothing", () => {
+test("a setter outside a run names class and member, but not one of a library", () => {
   const { tracker, warnings } = memoryTracker();
   @TrackedExperiment("Setters")
   class Dial {
@@ -53,7 +53,7 @@ const later = async (): Promise<number> => {
   throw new Error("it is away");
 };
 
-test("a function of the options that answers later is said once, ends nothing, and leaves what it was for out", async () => {
+test("an async option function is reported once and its value left out", async () => {
   for (const [options, about] of [
     [{ metrics: later }, /the selector gave a promise/],
     [{ metrics: { quality: later } }, /the selector for "quality" gave a promise/],
@@ -70,7 +70,7 @@ test("a function of the options that answers later is said once, ends nothing, a
   }
 });
 
-test("so it is with those of decorators", async () => {
+test("the same holds for decorators' functions", async () => {
   class Scorer {
     @LogMetric("loss", { step: later } as Any)
     step(): object {
@@ -104,7 +104,7 @@ test("so it is with those of decorators", async () => {
   }
 });
 
-test("a promise as a value is said and left out, and a redactor or logger that answers later ends nothing", async () => {
+test("a promise as a value is left out, and an async redact or logger ends nothing", async () => {
   const { tracker, warnings, onlyRun } = memoryTracker();
   tracker.withRun({ params: { p: Promise.resolve(1) }, tags: { t: Promise.resolve("a") } }, () => undefined);
   const run = await onlyRun();
@@ -136,7 +136,7 @@ function named(tracked: Any): () => unknown {
   );
 }
 
-test("a bare @LogTag on what is no text or number is said once", () => {
+test("a bare @LogTag on neither text nor number is reported once", () => {
   class Stage {
     @LogTag
     stage(): object {

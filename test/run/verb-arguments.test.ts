@@ -113,7 +113,7 @@ const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | u
   [(run) => run["logMetric"]?.("i", 1, { step: 1, timestamp: Date.now() }), undefined],
 ];
 
-test("a verb says of arguments it cannot take what they are and where, and throws nothing", async () => {
+test("a verb reports wrong arguments and their place, and never throws", async () => {
   for (const [call, said] of CASES) {
     const { tracker, warnings } = memoryTracker();
     const run = tracker.startRun({ runName: "verbs" });
@@ -128,7 +128,7 @@ test("a verb says of arguments it cannot take what they are and where, and throw
   }
 });
 
-test("what can be taken of wrong arguments is", async () => {
+test("a verb records what it can of wrong arguments", async () => {
   const { tracker, runs } = memoryTracker();
   const run = tracker.startRun() as unknown as Loose;
   run["logMetric"]?.(5, 1);

@@ -25,7 +25,7 @@ class Trainer {
 const of = (warnings: readonly string[], code: string): string[] =>
   warnings.filter((each) => each.endsWith(`[${code}]`));
 
-test("what is wrong with a key or a value is said with class, method and experiment", () => {
+test("a wrong key or value is reported with class, method and experiment", () => {
   const { tracker, warnings } = memoryTracker();
   for (let i = 0; i < 3; i++) tracker.run(() => new Trainer().train());
   const place = '(Trainer.train, experiment "Warned")';
@@ -48,7 +48,7 @@ test("what is wrong with a key or a value is said with class, method and experim
   assert.equal(warnings.length, 6, warnings.join("\n"));
 });
 
-test("a method that joins a run is named itself, and what another method does is said of it", () => {
+test("a warning names the method itself, even if it joins another one's run", () => {
   const { tracker, warnings } = memoryTracker();
   for (let i = 0; i < 3; i++) tracker.run(() => new Trainer().test());
   const keys = of(warnings, "INVALID_KEY");
@@ -58,7 +58,7 @@ test("a method that joins a run is named itself, and what another method does is
   );
 });
 
-test("without a class the run's name is the place; the same key is said once, whatever runs are called", () => {
+test("without a class, a warning names the run and repeats no key", () => {
   const { tracker, warnings } = memoryTracker();
   for (let i = 0; i < 3; i++)
     tracker.withRun({ experiment: "Sweep", runName: `trial ${i}` }, (run) => {
@@ -71,7 +71,7 @@ test("without a class the run's name is the place; the same key is said once, wh
   for (const each of warnings) assert.match(each, /\(run "trial 0", experiment "Sweep"\)/);
 });
 
-test("a noisy kind silences no other, and says when further ones are only counted", () => {
+test("a noisy kind silences no other, and says when more are only counted", () => {
   const { tracker, warnings } = memoryTracker();
   tracker.withRun({}, (run) => {
     for (let i = 0; i < 500; i++) run.logMetric(`m${i}`, "x" as never);

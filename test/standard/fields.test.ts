@@ -39,7 +39,7 @@ class Derived extends Trainer {
   override train = async (lr: number): Promise<{ loss: number }> => ({ loss: lr });
 }
 
-test("each instance's function is tracked by itself, detached ones and those of statics and private fields, too", async () => {
+test("each instance's field is tracked by itself, static and private ones too", async () => {
   const { tracker, runs, experimentOf } = memoryTracker();
   const [one, two] = [new Trainer(1), new Trainer(2)];
   assert.notEqual(one.train, two.train);
@@ -83,7 +83,7 @@ test("a derived class's field has its own plan and its own name", async () => {
   assert.deepEqual([run.name, values(run), params(run)], ["Derived.train", { own: [2] }, {}]);
 });
 
-test("a thousand instances cost nothing but themselves", async () => {
+test("a thousand instances cost nothing extra", async () => {
   const { tracker, runs } = memoryTracker();
   await tracker.run(() => Promise.all(Array.from({ length: 1_000 }, (_, n) => new Trainer(n).train(1))));
   const losses = (await runs()).map((run) => values(run)["loss"]?.[0]);
@@ -93,7 +93,7 @@ test("a thousand instances cost nothing but themselves", async () => {
   );
 });
 
-test("a field that holds a decorated method leaves that method as it is, and calls are counted over all instances", async () => {
+test("a field that holds a decorated method leaves it alone, and limits span instances", async () => {
   class Alias {
     @TrackedRun
     @LogMetric("loss")

@@ -68,7 +68,7 @@ class Vault {
 
 class Derived extends Vault {}
 
-test("private methods of every nature, setters and static accessors log into the run they are called in", async () => {
+test("private methods, setters and static accessors log into the calling run", async () => {
   const { tracker, runs } = memoryTracker();
   assert.deepEqual(await tracker.run(() => new Derived().all()), [7, 0, 1, 0, 1, 8, 9]);
   assert.deepEqual(named(await runs()), [
@@ -77,7 +77,7 @@ test("private methods of every nature, setters and static accessors log into the
   ]);
 });
 
-test("a private method taken off its instance has no class: alone it logs nothing and says so, with TrackedRun it opens a run", async () => {
+test("a private method off its instance only logs if @TrackedRun opens a run", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   const [loose, opens] = Vault.taken(new Vault()) as [() => number, () => number];
   tracker.run(() => assert.deepEqual([loose(), opens()], [5, 6]));
@@ -86,7 +86,7 @@ test("a private method taken off its instance has no class: alone it logs nothin
   assert.match(warnings[0] ?? "", /loose.*OUTSIDE_RUN/);
 });
 
-test("a private method that was borrowed for another object is in that object's experiment", async () => {
+test("a private method borrowed for another object is in that object's experiment", async () => {
   @TrackedExperiment("Elsewhere")
   class Elsewhere {}
   const { tracker, onlyRun, experimentOf } = memoryTracker();
@@ -96,7 +96,7 @@ test("a private method that was borrowed for another object is in that object's 
   assert.deepEqual([run.name, experimentOf(run)], ["Elsewhere.loose", "Elsewhere"]);
 });
 
-test("class expressions are tracked under the name they have, and without one under the method's alone", async () => {
+test("class expressions are tracked under their name, or under the method's alone", async () => {
   const Given =
     @TrackedExperiment
     class {
@@ -126,7 +126,7 @@ test("class expressions are tracked under the name they have, and without one un
   );
 });
 
-test("what calls decorated methods while the class or an instance is being made is tracked like any other", async () => {
+test("decorated methods called while a class or instance is made are tracked", async () => {
   const { tracker, runs, experimentOf } = memoryTracker();
   tracker.run(() => {
     @TrackedExperiment("Making")
@@ -160,7 +160,7 @@ test("what calls decorated methods while the class or an instance is being made 
   assert.deepEqual([...new Set(all.map(experimentOf))], ["Making"]);
 });
 
-test("an accessor's first value is no assignment; one that holds a function is wrapped with tracked", async () => {
+test("an accessor's first value is no assignment, and one may hold a function", async () => {
   class Holder {
     @LogTag({ size: ([first]: number[]) => first })
     @LogMetric("values")
@@ -185,7 +185,7 @@ test("an accessor's first value is no assignment; one that holds a function is w
   assert.equal(around?.tags.get("size"), "1");
 });
 
-test("on a getter, a private field or an accessor that cannot be logged the decorator says what it stands on", () => {
+test("a decorator on a wrong getter, private field or accessor names its place", () => {
   // biome-ignore lint/suspicious/noExplicitAny: the compiler refuses these
   const [anyMetric, anyRun]: any[] = [LogMetric, TrackedRun];
   const wrong: [make: () => unknown, message: RegExp][] = [
@@ -232,7 +232,7 @@ test("on a getter, a private field or an accessor that cannot be logged the deco
   for (const [make, message] of wrong) assert.throws(make, { code: "WRONG_TARGET", message });
 });
 
-test("the context of others keeps what it promises: access leads to the tracked method, metadata is theirs alone", async () => {
+test("other decorators get the tracked method from access, and own metadata", async () => {
   const metadataKey: unique symbol = Symbol.for("Symbol.metadata") as never;
   const had = Object.getOwnPropertyDescriptor(Symbol, "metadata");
   if (!had) Object.defineProperty(Symbol, "metadata", { value: metadataKey, configurable: true });

@@ -49,7 +49,7 @@ async function answered(maker: string, answer: (seen: Seen) => Scripted | undefi
   }
 }
 
-describe("what an answer means that comes through another client", () => {
+describe("answers through another client are understood", () => {
   const json = (error_code: string, message: string): unknown => ({ error_code, message });
   const html = "<html><body>Bad Gateway</body></html>";
   for (const [status, body, js, npm] of [
@@ -97,7 +97,7 @@ describe("what an answer means that comes through another client", () => {
     });
 
   for (const [maker, make] of Object.entries(MAKERS)) {
-    test(`${maker}: a server that is away, and one that does not answer`, async () => {
+    test(`${maker}: a server that is absent or does not answer is away`, async () => {
       const away = await outcomeOf(make("http://127.0.0.1:1"));
       assert.ok(away.kind === "away" && away.error.retryable);
       assert.match(away.error.message, /^http:\/\/127\.0\.0\.1:1 was not reached by .*fetch failed/);
@@ -109,7 +109,7 @@ describe("what an answer means that comes through another client", () => {
     });
 
     if (maker === "npm mlflow")
-      test("an experiment that is not there is said, and one that was deleted", async () => {
+      test("a missing experiment is reported, and so is a deleted one", async () => {
         for (const [status, body, code] of [
           [
             404,
@@ -124,14 +124,14 @@ describe("what an answer means that comes through another client", () => {
         }
       });
 
-    test(`${maker}: a refusal before anything was accepted is about the login`, async () => {
+    test(`${maker}: a refusal before any success is about the login`, async () => {
       const server = await scripted(() => ({ status: 403, body: { error_code: "PERMISSION_DENIED", message: "no" } }));
       assert.equal(shown(await outcomeOf(make(server.url))), "away FORBIDDEN");
       server.close();
     });
   }
 
-  test("a password in the URI, which mlflow-js puts into its error, is in no message and no address", async () => {
+  test("no message and no address holds the URI password that mlflow-js reports", async () => {
     const store = mlflowJsStore(new Mlflow("http://me:hunter22@127.0.0.1:1/base/"));
     assert.equal(store.uri, "http://127.0.0.1:1/base");
     const away = await outcomeOf(store);
@@ -140,7 +140,7 @@ describe("what an answer means that comes through another client", () => {
   });
 });
 
-test("a run goes through mlflow-js with the same calls, and one that looks after the batch", async () => {
+test("a run through mlflow-js takes the same calls and one check of the batch", async () => {
   const server = await FakeMlflow.start();
   assert.equal(
     (await outcomeOf(mlflowJsStore(new Mlflow(server.url)), { ...RUN, end: { status: "FINISHED", endTime: 3_000 } }))
@@ -158,7 +158,7 @@ test("a run goes through mlflow-js with the same calls, and one that looks after
   server.close();
 });
 
-test("what is left at the end is kept under the client's address, and delivered by requests of our own", async () => {
+test("what is left at the end is kept under the client's address and delivered by us", async () => {
   const server = await FakeMlflow.start();
   const outbox = join(folder, "outbox");
   server.instead = () => ({ status: "maintenance" });
@@ -180,7 +180,7 @@ test("what is left at the end is kept under the client's address, and delivered 
   server.close();
 });
 
-test("clients that do not say where they send to have a store whose changes wait in memory alone", async () => {
+test("clients that hide their address get a store that waits in memory only", async () => {
   const clients = new Mlflow("http://127.0.0.1:1");
   const [runClient, experimentClient] = [
     Object.create(clients.getRunClient()),
@@ -193,7 +193,7 @@ test("clients that do not say where they send to have a store whose changes wait
   assert.match(outcome.error.message, /^the server of mlflow-js was not reached/);
 });
 
-test("clients that lack what not all need store all else", async () => {
+test("clients that lack optional methods store everything else", async () => {
   const server = await FakeMlflow.start();
   const [runs, experiments] = [new Mlflow(server.url).getRunClient(), new Mlflow(server.url).getExperimentClient()];
   const runClient = {
@@ -225,7 +225,7 @@ test("clients that lack what not all need store all else", async () => {
   server.close();
 });
 
-test("what is no client is said, with what is missing", () => {
+test("a wrong client is reported with what is missing", () => {
   const loose = (value: unknown): MlflowJs => value as MlflowJs;
   const npm = mlflowNpmStore as (client: unknown, options?: unknown) => TrackingStore;
   for (const [make, message] of [

@@ -34,7 +34,7 @@ test("logExperiment into a database in a loop keeps no file open", async () => {
   assert.equal(query(path, "SELECT count(*) AS n FROM runs")[0]?.["n"], TIMES + 1);
 });
 
-test("a store that is closed keeps no file open, whatever became of its changes", async () => {
+test("a closed store keeps no file open, whatever became of its changes", async () => {
   for (const [name, runKey] of Object.entries({ done: "a".repeat(32), refused: "missing" })) {
     const count = await leaked(async (i) => {
       const store = new SqliteStore(join(folder, `${name} it's ${i}.db`), { clock: systemClock });
@@ -45,7 +45,7 @@ test("a store that is closed keeps no file open, whatever became of its changes"
   }
 });
 
-test("an outbox that is closed, adopted or refused keeps no file open", async () => {
+test("a closed, adopted or refused outbox keeps no file open", async () => {
   const outboxes = new OutboxFolder(join(folder, "outboxes"), "remote:");
   const count = await leaked(async () => {
     const outbox = outboxes.create(Date.now(), systemClock.id());

@@ -41,7 +41,7 @@ class Own implements TrackingStore {
 const at = (uri: string): Own => Object.assign(new Own(), { uri });
 const quiet = (warnings: string[]) => ({ logger: { warn: (text: string) => void warnings.push(text) } });
 
-test("configure takes a store with apply and close; it is closed at shutdown, and by the one that replaces it", async () => {
+test("configure takes a store and closes it at shutdown or when it is replaced", async () => {
   const [first, second] = [new Own(), new Own()];
   configure({ store: first });
   withRun({ runName: "one" }, () => undefined);
@@ -75,7 +75,7 @@ test("a store without an address is memory only: nothing on disk, no warning", a
   assert.deepEqual(store.names, ["waits FINISHED"]);
 });
 
-test("one with an address has an outbox under it, without credentials, and the next one with it delivers", async () => {
+test("a store with an address gets an outbox, and the next one with it delivers", async () => {
   const folder = newFolder();
   const warnings: string[] = [];
   const store = at("own://me:secret@host/team?a=b");
@@ -107,7 +107,7 @@ test("one with an address has an outbox under it, without credentials, and the n
   assert.deepEqual(next.names.sort(), ["kept FINISHED", "new FINISHED"]);
 });
 
-test("what is no store, or comes with a tracking URI, is one message that names what is missing", () => {
+test("a wrong store, or one beside a tracking URI, is one clear message", () => {
   const method = (): Promise<never> => Promise.reject(new Error());
   for (const [store, message] of [
     [
@@ -140,7 +140,7 @@ test("a store belongs to one tracker, which closes it", async () => {
   await tracker.shutdown();
 });
 
-test("neither environment nor file can give one, and both yield to it", () => {
+test("neither environment nor file can give a store, and both yield to one", () => {
   assert.throws(() => checkConfig({ store: { uri: "own:" } }, CONFIG_FILE), {
     code: "INVALID_CONFIG",
     message: /^pulse-mlflow\.config\.json: store .*got an object without apply and close/,
@@ -153,7 +153,7 @@ test("neither environment nor file can give one, and both yield to it", () => {
   assert.deepEqual([trackingUri, origins["trackingUri"]], ["own://u:p@host", "configure()"]);
 });
 
-test("logExperiment({ trackingUri }) goes there, with none of the credentials that came with the store", async () => {
+test("logExperiment({ trackingUri }) goes there, without the store's credentials", async () => {
   const store = new Own();
   configure({ store });
   const { runId } = await logExperiment({ experiment: "E", trackingUri: "memory:" });
@@ -166,7 +166,7 @@ test("logExperiment({ trackingUri }) goes there, with none of the credentials th
   await shutdown();
 });
 
-test("what a store answers that is none of the contract's keeps everything, and is said", async () => {
+test("a store's invalid answer loses nothing and is reported", async () => {
   const done = { kind: "done", ids: { runId: "r", experimentId: "e" } };
   for (const [answer, message] of [
     [undefined, /the configured store gave no list of outcomes; that is a mistake in the store/],
@@ -199,7 +199,7 @@ test("what a store answers that is none of the contract's keeps everything, and 
   }
 });
 
-test("a store that throws at once, and one that cannot be closed, are told from a change that is refused", async () => {
+test("throwing at once and failing to close are reported apart from a refusal", async () => {
   const warnings: string[] = [];
   const store = new Own();
   store.apply = () => {
@@ -226,7 +226,7 @@ test("a store that empties the list it is given harms nobody", async () => {
   assert.deepEqual([store.names, tracker.stats().pending, warnings], [["kept FINISHED"], 0, []]);
 });
 
-test("a store whose close never settles is not waited for beyond the limits of shutdown", async () => {
+test("shutdown does not wait beyond its limits for a store's close", async () => {
   for (const [options, limits] of [
     [{}, { timeoutMs: 20 }],
     [{ exitTimeoutMs: 20, requestTimeoutMs: 20 }, {}],

@@ -47,7 +47,7 @@ for (const call of [
     assert.equal(await sent(fresh, run), "done");
   });
 
-test("everything under maintenance is away, and nothing that was recorded is missing afterwards", async () => {
+test("under maintenance the server counts as away, and nothing is lost afterwards", async () => {
   const { store, server } = await served();
   assert.equal(await sent(store, { ...RUN, metrics: [point(0)] }), "done");
   const next = { ...RUN, create: undefined, metrics: [point(1)], tags: [{ key: "t", value: "new" }] };
@@ -66,7 +66,7 @@ for (const [what, swallowed] of Object.entries<Partial<RunChange>>({
   "a param": { params: [{ key: "q", value: "" }] },
   "a tag": { tags: [{ key: "t", value: "other" }] },
 }))
-  test(`an unknown 200 is looked after, and not believed when it has swallowed ${what}`, async () => {
+  test(`an unknown 200 is checked and not believed when it has swallowed ${what}`, async () => {
     const { store, server } = await served();
     assert.equal(await sent(store), "done");
     server.instead = (call) => (call.includes("log-batch") ? MAINTENANCE : undefined);
@@ -74,7 +74,7 @@ for (const [what, swallowed] of Object.entries<Partial<RunChange>>({
     assert.equal(await sent(store, { ...none, ...swallowed }), "away NO_MLFLOW");
   });
 
-test("fields that a true answer shows to be added are believed in the others, too", async () => {
+test("extra fields that a true answer shows are accepted in others", async () => {
   const { store, server } = await served();
   server.added = { request: "x" };
   const reads = (): number =>
@@ -90,7 +90,7 @@ test("fields that a true answer shows to be added are believed in the others, to
   assert.equal(await sent(store, { ...RUN, create: undefined, metrics: [point(9)] }), "away NO_MLFLOW");
 });
 
-test("an answer that looks like success is believed of what was there before, and of nothing else", async () => {
+test("an unknown 200 is believed only if the values were there before", async () => {
   const { store, server } = await served();
   assert.equal(await sent(store), "done");
   server.instead = (call) => (call.includes("log-batch") ? MAINTENANCE : undefined);
@@ -101,7 +101,7 @@ test("an answer that looks like success is believed of what was there before, an
   assert.equal(await sent(store, { ...repeated, metrics: [point(8)] }), "done");
 });
 
-test("an unknown 200 is believed of tags of which one was set twice: the last one is there", async () => {
+test("of a tag set twice, the last value confirms an unknown 200", async () => {
   const { store, server } = await served();
   assert.equal(await sent(store), "done");
   const twice = { ...RUN, create: undefined, tags: ["first", "last"].map((value) => ({ key: "twice", value })) };

@@ -74,7 +74,7 @@ test("credentials come from where Python's client has them, in its order", async
   assert.equal(seen[0]?.headers.authorization, basic("in@url", "p:w"));
 });
 
-test("a token function is asked again when the server refuses its token, once", async () => {
+test("a token function is asked again, once, when the server refuses its token", async () => {
   let valid = 2;
   let asked = 0;
   const { url } = await server(({ headers }) =>
@@ -99,7 +99,7 @@ test("a token function is asked again when the server refuses its token, once", 
     );
 });
 
-test("further headers and the workspace are sent; no workspace header without one", async () => {
+test("extra headers and the workspace are sent, but no empty workspace header", async () => {
   const { url, seen } = await server();
   await sent(url, { headers: { "X-Team": "pulse" }, workspace: "ws" });
   assert.deepEqual([seen[0]?.headers["x-team"], seen[0]?.headers["x-mlflow-workspace"]], ["pulse", "ws"]);
@@ -111,7 +111,7 @@ test("further headers and the workspace are sent; no workspace header without on
   );
 });
 
-test("a redirect is followed with method and body; to another origin only without credentials, headers and workspace", async () => {
+test("a redirect keeps method and body, but no credentials for another origin", async () => {
   const target = await server();
   const elsewhere = target.url.replace("127.0.0.1", "localhost");
   const secrets: PulseConfig[] = [{ auth: { token: "secret" } }, { headers: { "x-key": "k" } }, { workspace: "w" }];
@@ -148,7 +148,7 @@ test("a redirect is followed with method and body; to another origin only withou
   assert.ok(loop.seen.length <= 5);
 });
 
-test("whatever path the address has, requests go to its host and no other", async () => {
+test("requests go to the address's host only, whatever its path", async () => {
   const other = await server();
   const { url, seen } = await server();
   const { host } = new URL(other.url);
@@ -170,7 +170,7 @@ test("whatever path the address has, requests go to its host and no other", asyn
   assert.equal(other.seen.length, 0);
 });
 
-test("a certificate nobody vouches for is an error, not a warning; with its authority, or insecure when asked, it is taken", async () => {
+test("an unknown certificate is an error unless its authority or insecure is given", async () => {
   const tls = { key: readFileSync(pem("server.key")), cert: readFileSync(pem("server.pem")) };
   const { url, seen } = await server(undefined, tls);
   const refused = await sent(url, { auth: { token: "secret" } });
@@ -209,7 +209,7 @@ test("NO_PROXY exempts what it exempts for Python's client, addresses by their r
   }
 });
 
-test("a scheme that does not fit the port is called that, not a certificate's fault", async () => {
+test("a scheme that does not fit the port is called that, not a certificate problem", async () => {
   const plain = await server();
   const secure = await server(undefined, {
     key: readFileSync(pem("server.key")),
@@ -270,7 +270,7 @@ test("NO_PROXY and the proxy variables mean what they mean elsewhere", () => {
   assert.equal(proxyFor(new URL("http://x"), { HTTP_PROXY: "socks5://p:1" }), undefined);
 });
 
-test("a proxy is told the whole URL, and over TLS only the host and port", async () => {
+test("a proxy gets the whole URL, over TLS only host and port", async () => {
   const asked: string[] = [];
   const authorizations = new Set<string | undefined>();
   const proxy = createServer((request, response) => {
@@ -320,7 +320,7 @@ test("a proxy is told the whole URL, and over TLS only the host and port", async
   );
 });
 
-test("no message and no address has a credential in it", async () => {
+test("no message and no address contains a credential", async () => {
   const secret = "hunter2-very-secret";
   const leaky: Answer = ({ headers }) => ({ status: 401, body: `bad ${headers.authorization} for ${secret.length}` });
   const { url } = await server(leaky);
@@ -340,7 +340,7 @@ test("no message and no address has a credential in it", async () => {
   assert.equal(store.uri, url);
 });
 
-test("the way of connecting is found by measuring: anew where kept connections make answers wait, kept where a handshake is dear", async () => {
+test("measuring decides whether connections are kept or made anew", async () => {
   const used = new WeakMap<object, number>();
   // As MLflow on plain HTTP: the body of an answer comes 40 ms after its head, except on a new connection.
   const trap = createServer((request, response) => {

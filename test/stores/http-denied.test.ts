@@ -40,7 +40,7 @@ const DENIED = { status: 403, body: "Permission denied" };
 const SEARCH = "experiments/search";
 
 for (const call of ["experiments/get-by-name", "experiments/create", "runs/create", "runs/log-batch", "runs/update"])
-  test(`a 403 on ${call} is the experiment's where the server takes the credentials elsewhere, else the server's`, async () => {
+  test(`a 403 on ${call} is the experiment's if the login works elsewhere`, async () => {
     for (const [search, kind] of [
       [{ body: {} }, "denied"],
       [{ body: { experiments: [{ experiment_id: "1" }], next_page_token: "x" } }, "denied"],
@@ -62,7 +62,7 @@ for (const call of ["experiments/get-by-name", "experiments/create", "runs/creat
     }
   });
 
-test("what is denied says which experiment, where, to whom and what to do", async () => {
+test("a denial says which experiment, where, to whom and what to do", async () => {
   const answer = ({ url }: Seen): Scripted | undefined => (url.includes(SEARCH) ? undefined : DENIED);
   for (const [more, whom] of [
     [{ auth: { username: "ann", password: "hunter22" } }, 'user "ann"'],
@@ -80,7 +80,7 @@ test("what is denied says which experiment, where, to whom and what to do", asyn
   }
 });
 
-test("whether the credentials are taken elsewhere is not asked for each request", async () => {
+test("whether the login works elsewhere is not asked for each request", async () => {
   const { store, server } = await served(({ url }) => (url.includes(SEARCH) ? undefined : DENIED));
   const changes = Array.from({ length: 20 }, (_, i) => ({ ...RUN, experiment: { name: `X${i}` } }));
   for (let round = 0; round < 3; round++)
@@ -88,7 +88,7 @@ test("whether the credentials are taken elsewhere is not asked for each request"
   assert.equal(server.seen.filter(({ url }) => url.includes(SEARCH)).length, 1);
 });
 
-test("no answer about an experiment that was denied is kept: it is asked for again, and then used", async () => {
+test("a denied experiment is asked for each time, and once allowed it is remembered", async () => {
   let denied = true;
   const { store, server } = await served(({ url }) => (denied && !url.includes(SEARCH) ? DENIED : undefined));
   const asked = (): number => server.seen.filter(({ url }) => url.includes("get-by-name")).length;
@@ -101,7 +101,7 @@ test("no answer about an experiment that was denied is kept: it is asked for aga
   assert.equal(asked(), 3);
 });
 
-test("who may write and not delete keeps a twin, and the run ends all the same", async () => {
+test("a user who may not delete keeps a twin, and the run still ends", async () => {
   const runs = ["a", "9"].map((letter) => ({ info: { run_id: letter.repeat(32) } }));
   const { store, server } = await served(({ url }) => {
     if (url.includes("runs/search")) return { body: { runs } };
@@ -112,7 +112,7 @@ test("who may write and not delete keeps a twin, and the run ends all the same",
   assert.ok(server.seen.some(({ url }) => url.includes("runs/update")));
 });
 
-test("one that is denied leaves the others alone", async () => {
+test("a denied experiment leaves the others alone", async () => {
   const { store } = await served(({ url }) => (url.includes("experiment_name=Theirs") ? DENIED : undefined));
   const outcomes = await store.apply([RUN, { ...RUN, runKey: "c".repeat(32), experiment: { name: "Ours" } }]);
   assert.deepEqual(

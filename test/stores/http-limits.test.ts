@@ -64,7 +64,7 @@ for (const [what, serve] of Object.entries<(socket: Socket) => void>({
   "a redirect each time, late": (socket) =>
     setTimeout(() => socket.end("HTTP/1.1 307 Moved\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n"), 60),
 }))
-  test(`a request ends by requestTimeoutMs, and its connection: ${what}`, async () => {
+  test(`a request and its connection end by requestTimeoutMs: ${what}`, async () => {
     const server = await raw(serve);
     const store = storeAt(`http://127.0.0.1:${server.port}`);
     assert.match(text(await sent(store)), /^away .*(not answered within 150 ms|without an answer|answered 101)/);
@@ -81,14 +81,14 @@ for (const [what, serve] of Object.entries<(socket: Socket) => void>({
   "closes the connection": (socket) => socket.end(),
   refuses: (socket) => socket.end("HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n"),
 }))
-  test(`a request through a proxy ends, and its connection: the proxy ${what}`, async () => {
+  test(`a request through a proxy ends with its connection: the proxy ${what}`, async () => {
     const server = await raw(serve);
     const store = storeAt("https://mlflow.invalid", { env: { HTTPS_PROXY: `http://127.0.0.1:${server.port}` } });
     assert.match(text(await sent(store)), /^away .*(not answered|refused with status|hang up|closed)/);
     await letGo(server);
   });
 
-test("a request ends by requestTimeoutMs: no TLS handshake, no address for the name, a token that never comes", async (t) => {
+test("a TLS handshake, name look-up or token without an end ends a request in time", async (t) => {
   const silent = await raw(() => undefined);
   assert.match(text(await sent(storeAt(`https://127.0.0.1:${silent.port}`))), /within 150 ms/);
   await letGo(silent);
@@ -115,7 +115,7 @@ test("endless headers are not read to their end", async () => {
   assert.ok(bytes < 128 * 1024 * 1024, `${bytes} bytes`);
 });
 
-test("nothing is remembered of a request that ended so: the next one asks again", async () => {
+test("a timed-out request leaves nothing behind: the next one asks again", async () => {
   let dead = true;
   let asked = 0;
   const server = await scripted(({ url }) => {

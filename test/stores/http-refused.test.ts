@@ -25,7 +25,7 @@ const keysOf = (outcome: Outcome): string[] =>
 const batchesOf = ({ calls }: FakeMlflow): number => calls.filter((call) => call.includes("log-batch")).length;
 const only = ({ runs }: FakeMlflow): FakeRun => [...runs.values()][0] as FakeRun;
 
-test("the culprits of a batch are found in a few requests each, wherever they are, and the rest is stored", async () => {
+test("a batch's refused items are found in few requests, and the rest is stored", async () => {
   const size = 900;
   for (const culprits of [
     [0],
@@ -52,7 +52,7 @@ test("the culprits of a batch are found in a few requests each, wherever they ar
   }
 });
 
-test("metrics, params and tags are told apart, each with its reason and a tag under a key the server takes", async () => {
+test("refused metrics, params and tags each have a reason, and a tag with a valid key", async () => {
   const { store, server } = await served();
   server.refuses = (key) => BAD.test(key);
   const key = "loss/\u{1E900}:x";
@@ -80,7 +80,7 @@ test("metrics, params and tags are told apart, each with its reason and a tag un
   ]);
 });
 
-test("a key that was refused is not looked for again, for ten minutes", async (t) => {
+test("a refused key is not searched for again for ten minutes", async (t) => {
   const { store, server } = await served();
   server.refuses = (key) => BAD.test(key);
   const step = (at: number): RunChange => ({
@@ -99,7 +99,7 @@ test("a key that was refused is not looked for again, for ten minutes", async (t
   assert.equal(only(server).metrics.size, 7);
 });
 
-test("one key with many points is refused in a few requests, and a single point of a key alone", async () => {
+test("a key with many points is refused in few requests, a single bad point alone", async () => {
   const { store, server } = await served();
   server.refuses = (_key, value) => value === "NaN" || value === 13;
   server.words = "Got invalid value";
@@ -114,7 +114,7 @@ test("one key with many points is refused in a few requests, and a single point 
   assert.ok(batchesOf(server) - before < 12, String(batchesOf(server) - before));
 });
 
-test("many culprits are all found, in at most two requests for each item, and once", async () => {
+test("many refused items are found once, in at most two requests each", async () => {
   for (const each of [2, 20]) {
     const { store, server } = await served();
     server.refuses = (key) => BAD.test(key);
@@ -136,7 +136,7 @@ test("many culprits are all found, in at most two requests for each item, and on
   }
 });
 
-test("a refusal that is not the items' is the change's: nothing of it counts as stored", async () => {
+test("a refusal of the whole change stores none of it", async () => {
   const { store, server } = await served();
   assert.equal((await sent(store, RUN)).kind, "done");
   server.instead = (call) => (call.includes("log-batch") ? { refuse: "Run is archived." } : undefined);
@@ -146,7 +146,7 @@ test("a refusal that is not the items' is the change's: nothing of it counts as 
   assert.equal(batchesOf(server) - before, 2);
 });
 
-test("a server that fails while one looks gets the same again later, and a conflict is found before", async () => {
+test("a server that fails during the search gets the same again later", async () => {
   const { store, server } = await served();
   server.refuses = (key) => BAD.test(key);
   const given = { ...RUN, metrics: Array.from({ length: 50 }, (_, i) => point(i === 30 ? "bad" : `m${i}`)) };
@@ -189,7 +189,7 @@ for (const [what, refuses] of Object.entries<(key: string, value: unknown) => bo
     assert.equal(batchesOf(server) - after, 1);
   });
 
-test("an old server that knows no colon gets underscores for many keys, and the next ones at once; a newer one keeps its colons", async () => {
+test("a server that knows no colon gets underscores at once, others keep theirs", async () => {
   const words = (name: string): unknown => ({
     error_code: "INVALID_PARAMETER_VALUE",
     message: `Invalid metric name: '${name}'. Names may only contain ...`,

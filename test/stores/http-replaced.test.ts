@@ -30,7 +30,7 @@ async function opened(): Promise<{ store: HttpStore; server: FakeMlflow; later: 
   return { store, server, later: { ...RUN, ids, create: undefined, metrics: [point(1)], end: END } };
 }
 
-test("after any failure the experiment is looked up again: a server with other ids gets no run into somebody else's", async (t) => {
+test("after a failure the experiment is looked up again, so ids never mislead", async (t) => {
   // Without a server nothing else keeps this process alive: requests do not.
   const alive = setInterval(() => {}, 1_000);
   t.after(() => clearInterval(alive));
@@ -58,7 +58,7 @@ test("after any failure the experiment is looked up again: a server with other i
   }
 });
 
-test("while one sends, the experiment is looked up once a minute", async (t) => {
+test("while changes are sent, the experiment is looked up once a minute", async (t) => {
   let ms = 0;
   const { store, server } = await opened();
   const real = performance.now.bind(performance);
@@ -78,7 +78,7 @@ test("while one sends, the experiment is looked up once a minute", async (t) => 
   assert.equal(lookups(), before + 1);
 });
 
-test("a run the server has no more is made again with what is left, as it was created, and says so", async () => {
+test("a run the server lost is made again as it was, with what is left", async () => {
   const { store, server, later } = await opened();
   const [old] = runs(server);
   server.replace("Theirs", "Ours");
@@ -101,7 +101,7 @@ test("a run the server has no more is made again with what is left, as it was cr
   );
 });
 
-test("what comes behind the end of a run leaves none open that is made again", async () => {
+test("what comes after a run's end leaves no remade run open", async () => {
   const { store, server, later } = await opened();
   await sent(store, later);
   server.replace("Theirs", "Ours");
@@ -110,7 +110,7 @@ test("what comes behind the end of a run leaves none open that is made again", a
   assert.deepEqual([run?.tags.get("late"), run?.status, run?.endTime], ["1", "FINISHED", 9]);
 });
 
-test("files of a run that is made again go where it is now, however often that happens", async () => {
+test("files of a run made again go to its new place, however often that happens", async () => {
   const { store, server, later } = await opened();
   const ids = later.ids as StoredIds;
   for (let times = 0; times < 3; times++) {
@@ -121,7 +121,7 @@ test("files of a run that is made again go where it is now, however often that h
   }
 });
 
-test("what another process has left is made again, too: under a made-up name, from its oldest point, and only once", async () => {
+test("a run lost from another process is made again, once and under a made-up name", async () => {
   const { server, later } = await opened();
   server.replace();
   const params = [{ key: "p", value: "1" }];
@@ -147,7 +147,7 @@ test("children made afterwards name the new parent", async () => {
   assert.notEqual(parent?.id, parentId);
 });
 
-test("nothing is made again for a run that was resumed, that was deleted before, or of which only a guessed end is left", async () => {
+test("resumed runs, deleted runs and guessed ends are never made again", async () => {
   const { store, server, later } = await opened();
   const resumed = "9".repeat(32);
   server.runs.set(resumed, { ...(runs(server)[0] as FakeRun), id: resumed });
@@ -181,7 +181,7 @@ test("nothing is made again for a run that was resumed, that was deleted before,
   );
 });
 
-test("when the first server comes back, its run goes on", async () => {
+test("when the first server comes back, its run continues", async () => {
   const { store, server, later } = await opened();
   const [old] = runs(server) as [FakeRun];
   server.replace("Ours");

@@ -52,7 +52,7 @@ test("a short run is three requests, and the experiment is asked for once", asyn
   assert.equal(server.seen.length, 7);
 });
 
-test("what an answer means: nothing but MLflow's own refusal of a change sets it aside", async () => {
+test("only MLflow's own refusal of a change sets it aside", async () => {
   const json = (error_code: string, message = "no"): unknown => ({ error_code, message });
   for (const [status, body, kind, code] of [
     [400, json("INVALID_PARAMETER_VALUE"), "rejected", "REJECTED"],
@@ -86,7 +86,7 @@ test("what an answer means: nothing but MLflow's own refusal of a change sets it
   }
 });
 
-test("a success without the fields it must have is not believed", async () => {
+test("a success without its required fields is not believed", async () => {
   for (const [path, body] of [
     ["get-by-name", {}],
     ["get-by-name", { experiment: { experiment_id: 7 } }],
@@ -121,7 +121,7 @@ test("Retry-After is kept in seconds and as a date, unless it is switched off", 
   }
 });
 
-test("hostile answers do no harm: endless errors, deep JSON, wrong types, prototype keys", async () => {
+test("hostile answers do no harm: endless, deep, of wrong types, with prototype keys", async () => {
   const deep = `${'{"a":'.repeat(200_000)}1${"}".repeat(200_000)}`;
   for (const body of [
     Buffer.alloc(10 * 1024 * 1024, "x"),
@@ -143,7 +143,7 @@ test("hostile answers do no harm: endless errors, deep JSON, wrong types, protot
   assert.match(((await outcome(store)) as { error: PulseError }).error.message, /larger than/);
 });
 
-test("a server's words reach an error without control sequences, and without the credentials they repeat", async () => {
+test("an error quotes a server without control sequences and credentials", async () => {
   const auth = { username: "me", password: "hunter2" };
   for (const body of [
     {
@@ -165,7 +165,7 @@ test("a server's words reach an error without control sequences, and without the
     }
 });
 
-test("a request that is not answered ends after requestTimeoutMs", async () => {
+test("an unanswered request ends after requestTimeoutMs", async () => {
   const { store } = await served(
     ({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined),
     {
@@ -177,7 +177,7 @@ test("a request that is not answered ends after requestTimeoutMs", async () => {
   assert.match((got as { error: PulseError }).error.message, /within 150 ms/);
 });
 
-test("a body that a proxy finds too large is sent in smaller ones", async () => {
+test("a body too large for a proxy is sent in smaller ones", async () => {
   const sizes: number[] = [];
   const { store } = await served(({ url, body }) => {
     if (!url.includes("log-batch")) return undefined;
@@ -189,7 +189,7 @@ test("a body that a proxy finds too large is sent in smaller ones", async () => 
   assert.ok(sizes.filter((size) => size <= 100_000).length > 4, String(sizes));
 });
 
-test("a 413 for a request that is small to everybody is a gateway's mistake, and waited for", async () => {
+test("a 413 for a small request is a gateway's mistake and waited for", async () => {
   for (const call of ["experiments/get-by-name", "runs/create", "runs/log-batch", "runs/update"]) {
     const { store } = await served(({ url }) =>
       url.includes(call) ? { status: 413, body: "<html>too large</html>" } : undefined,
@@ -209,7 +209,7 @@ const dataset = (name: string, profile = "{}"): DatasetInput => ({
   tags: [],
 });
 
-test("a dataset that the server never takes costs nothing else of its run, not even the end", async () => {
+test("a dataset that the server never takes costs nothing else of its run", async () => {
   for (const [what, status, body] of [
     ["is refused", 400, { error_code: "INVALID_PARAMETER_VALUE", message: "No." }],
     ["is too large for a proxy", 413, "<html>too large</html>"],
@@ -236,7 +236,7 @@ test("a dataset that the server never takes costs nothing else of its run, not e
   }
 });
 
-test("a gateway that answers 404 for everything is no word on datasets", async () => {
+test("a gateway's 404 for everything says nothing about datasets", async () => {
   let broken = false;
   const { store } = await served(({ url }) => {
     broken ||= url.includes("log-inputs");
@@ -267,7 +267,7 @@ test("an old server that knows no colon in keys gets an underscore", async () =>
   );
 });
 
-test("what a server would silently corrupt is not sent", async () => {
+test("values that a server would silently corrupt are not sent", async () => {
   const { store, server } = await served(() => undefined);
   const good = { key: "m", value: 1, timestamp: 5, step: 0 };
   const bad = [1.5, Number.NaN, 2 ** 60].flatMap((number) => [
@@ -321,7 +321,7 @@ test("what a server would silently corrupt is not sent", async () => {
   ]);
 });
 
-test("an experiment that somebody else makes at the same time is taken, a deleted one is refused", async () => {
+test("an experiment made by others meanwhile is used, a deleted one refused", async () => {
   let asked = 0;
   const missing = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "" } };
   const raced = await served((seen) => {
@@ -339,7 +339,7 @@ test("an experiment that somebody else makes at the same time is taken, a delete
   assert.equal(codeOf(await outcome(gone.store)), "EXPERIMENT_DELETED");
 });
 
-test("a creation that was tried before is looked up first; of several the smallest id is the run, the others are deleted", async () => {
+test("a repeated creation is looked up, and all but the smallest id are deleted", async () => {
   const ids = ["c", "a", "b"].map((letter) => letter.repeat(32));
   const { store, server } = await served(({ url }) =>
     url.includes("runs/search") ? { body: { runs: ids.map((run_id) => ({ info: { run_id } })) } } : undefined,
@@ -353,7 +353,7 @@ test("a creation that was tried before is looked up first; of several the smalle
   );
 });
 
-test("a run that was created again loses its twin before its end is sent", async () => {
+test("a run that was created twice loses its twin before its end is sent", async () => {
   const order: string[] = [];
   let searches = 0;
   const { store } = await served(({ url, body }) => {
@@ -369,7 +369,7 @@ test("a run that was created again loses its twin before its end is sent", async
   assert.deepEqual(order.slice(1), ["search", "create", "log-batch", "search", "delete", "update"]);
 });
 
-test("a twin that turns up after the end is deleted when the store is closed, also when the server fails the first time", async () => {
+test("a twin found after the end is deleted at close, despite a first failure", async () => {
   const twin = "9".repeat(32);
   let late = false;
   let failures = 2;

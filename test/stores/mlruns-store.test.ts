@@ -89,8 +89,8 @@ test("the files are those that MLflow writes, in their places", () => {
   assert.equal(metaIn(join(root, "0"))["name"], "Default");
 });
 
-describe("a point is there once, whatever has become of the file since", () => {
-  test("what comes again is not added, behind the end either, and by another store", () => {
+describe("each point is there once, whatever has become of the file since", () => {
+  test("repeated points are not added, even after the end or by another store", () => {
     const { apply, again, read } = fresh({ metrics: m(10) });
     apply({ metrics: m(10, 5), end: { status: "FINISHED", endTime: 9_000 } });
     for (const store of [again(), undefined]) {
@@ -102,7 +102,7 @@ describe("a point is there once, whatever has become of the file since", () => {
     }
   });
 
-  test("of points that are not in order each is there, and twice the same in one change is one", () => {
+  test("unordered points are all there, and duplicates in one change count once", () => {
     const { apply, read } = fresh({ metrics: m(3, 10) });
     const mixed = [...m(3), ...m(3), ...m(3, 10), point("m", 5, 11, 2_011), point("m", 5, 11, 1_000)];
     for (let again = 0; again < 2; again++) apply({ metrics: mixed });
@@ -112,7 +112,7 @@ describe("a point is there once, whatever has become of the file since", () => {
     );
   });
 
-  test("what another program has added meanwhile is seen, in Python's spelling too", () => {
+  test("points that another program added are seen, in Python's spelling too", () => {
     const { apply, run } = fresh({ metrics: m(1) });
     appendFileSync(
       join(run, "metrics", "m"),
@@ -129,7 +129,7 @@ describe("a point is there once, whatever has become of the file since", () => {
     assert.equal(readFileSync(join(run, "metrics", "m"), "utf8"), before);
   });
 
-  test("half a line stays half a line while nothing new comes, and is mended by the next point, in the same store", () => {
+  test("half a line stays so without new points, and the next point mends it", () => {
     const { run, again, apply, read } = fresh({ metrics: m(3) });
     appendFileSync(join(run, "metrics", "m"), "2003 3");
     const store = again();
@@ -138,7 +138,7 @@ describe("a point is there once, whatever has become of the file since", () => {
     assert.deepEqual(steps(read()?.metrics["m"]), [0, 1, 2, 3, 4]);
   });
 
-  test("of two stores that write one metric in turns, each point is there once", () => {
+  test("two stores that write one metric in turns store each point once", () => {
     const { again, apply, read } = fresh();
     const stores = [again(), again()];
     for (let i = 0; i < 20; i++) apply({ metrics: m(3, i) }, stores[i % 2]);
@@ -156,7 +156,7 @@ describe("a point is there once, whatever has become of the file since", () => {
     ["2099 9", 0],
     ["garbage", 0],
   ] as const)
-    test(`half a line, ${JSON.stringify(torn)}, is mended by who writes next`, () => {
+    test(`half a line, ${JSON.stringify(torn)}, is mended by the next writer`, () => {
       const { run, again, apply, read } = fresh({ metrics: m(5) });
       appendFileSync(join(run, "metrics", "m"), torn);
       apply({ metrics: m(5) }, again()); // nothing of it is new: nothing is touched
@@ -167,7 +167,7 @@ describe("a point is there once, whatever has become of the file since", () => {
     });
 });
 
-test("a creation that a killed program has begun is made whole, over what it has left", () => {
+test("a killed program's unfinished creation is completed", () => {
   const { root, store, id, run } = fresh({ metrics: m(3), params: [{ key: "lr", value: "0.125" }] });
   rmSync(join(run, "meta.yaml"));
   writeFileSync(join(run, "params", "lr"), "0.1");
@@ -185,7 +185,7 @@ test("a creation that a killed program has begun is made whole, over what it has
   assert.deepEqual([steps(read?.metrics["m"]), read?.params], [[0, 1, 2, 3, 4], { lr: "0.125" }]);
 });
 
-describe("keys that no file can have the name of are stored under another, which a tag explains", () => {
+describe("keys that cannot be file names get another one, which a tag explains", () => {
   test("a key beside one that begins with it", () => {
     const { apply, read, run } = fresh({
       metrics: [point("loss/train", 1, 0)],
@@ -208,7 +208,7 @@ describe("keys that no file can have the name of are stored under another, which
     assert.equal(existsSync(join(run, "metrics", "loss", "train")), true);
   });
 
-  test("a key that is longer than names may be", () => {
+  test("a key longer than names may be", () => {
     const long = "日".repeat(240);
     const { read } = fresh({ metrics: [point(long, 1, 0)], params: [{ key: `a/${long}`, value: "1" }] });
     const [key = ""] = Object.keys(read()?.metrics ?? {});
@@ -225,7 +225,7 @@ describe("keys that no file can have the name of are stored under another, which
     assert.equal(read()?.tags[`pulse.key.${key}`], long);
   });
 
-  test("a key that leads out of the run is refused, and so is a point that is none; all else is stored", () => {
+  test("a key that leads out of the run and an invalid point are refused alone", () => {
     const { apply, read, root } = fresh();
     for (const key of ["../x", "/x", "a/../../x", "a//b", "", "nul\0"]) {
       const outcome = apply({
@@ -246,7 +246,7 @@ describe("keys that no file can have the name of are stored under another, which
   });
 });
 
-describe("what others have put there is neither followed nor waited for", () => {
+describe("foreign files are neither followed nor waited for", () => {
   test("links and pipes in the place of files", () => {
     const { run, apply, read } = fresh();
     const outside = join(folder, `outside ${places}`);
@@ -279,7 +279,7 @@ describe("what others have put there is neither followed nor waited for", () => 
     ["a list", "- a\n- b\n"],
     ["twice the same field", "name: a\nname: b\n"],
   ] as const)
-    test(`an experiment whose file is ${what} is nobody's, and nothing else is held up by it`, () => {
+    test(`an experiment whose file is ${what} is skipped and holds nothing up`, () => {
       const { root, store } = fresh();
       mkdirSync(join(root, "123456789012345678"));
       writeFileSync(join(root, "123456789012345678", "meta.yaml"), text);
@@ -288,7 +288,7 @@ describe("what others have put there is neither followed nor waited for", () => 
       assert.equal(outcome?.kind, "done");
     });
 
-  test("a run whose file cannot be read is set aside with its path, once nobody can be writing it any more", () => {
+  test("a run with an unreadable file is set aside once nobody can be writing it", () => {
     const { run, again, apply } = fresh();
     writeFileSync(join(run, "meta.yaml"), "");
     const first = apply({ metrics: m(1) }, again());
@@ -303,7 +303,7 @@ describe("what others have put there is neither followed nor waited for", () => 
   });
 });
 
-describe("what concerns one item, run or experiment holds up nothing else", () => {
+describe("a problem of one item, run or experiment holds up nothing else", () => {
   test("a link to nowhere in the place of a param or a folder", () => {
     const { run, apply } = fresh();
     symlinkSync("/nowhere/at/all", join(run, "params", "p"));
@@ -356,7 +356,7 @@ describe("what concerns one item, run or experiment holds up nothing else", () =
     }
   });
 
-  test("a file that is no metric's, when a dead program's run is ended", () => {
+  test("an invalid metric file when a dead program's run is ended", () => {
     const { run, apply, read } = fresh({ metrics: m(2, 5) });
     writeFileSync(join(run, "metrics", "odd"), "x".repeat(10_000));
     assert.equal(apply({ end: { status: "FAILED", endTime: 1_500, ifRunning: true } }).kind, "done");
@@ -365,7 +365,7 @@ describe("what concerns one item, run or experiment holds up nothing else", () =
   });
 });
 
-test("an experiment that somebody is writing just now is waited for, not made a second time", () => {
+test("an experiment being written right now is waited for, not made again", () => {
   const { root, store } = fresh();
   const theirs = join(root, "222222222222222222");
   mkdirSync(theirs);
@@ -380,7 +380,7 @@ test("an experiment that somebody is writing just now is waited for, not made a 
   assert.equal(outcome?.kind === "done" && outcome.ids?.experimentId, "222222222222222222");
 });
 
-test("a creation that comes again finds its run, though its experiment is called otherwise or deleted by now, and keeps what others changed", () => {
+test("a repeated creation finds its run in a renamed or deleted experiment", () => {
   for (const [was, is] of [
     ['"Contract"', '"renamed"'],
     ['"active"', '"deleted"'],
@@ -397,12 +397,12 @@ test("a creation that comes again finds its run, though its experiment is called
   }
 });
 
-test("a run that is made and ended for a dead program ends no earlier than its last point", () => {
+test("a run made and ended for a dead program ends no earlier than its last point", () => {
   const { read } = fresh({ metrics: m(2, 5), end: { status: "FAILED", endTime: 1_500, ifRunning: true } });
   assert.equal(read()?.endTime, 2_006);
 });
 
-test("what killed programs have left unfinished is taken away by the next one, folders too", () => {
+test("the next program removes what killed ones left unfinished, folders too", () => {
   const { run, apply, again } = fresh();
   const dead = (name: string): string => join(run, `.pulse-${name.repeat(16)}${"0".repeat(16)}.tmp`);
   mkdirSync(dead("a"));
@@ -416,7 +416,7 @@ test("what killed programs have left unfinished is taken away by the next one, f
   );
 });
 
-test("a file of somebody else's keeps what is in it that we do not know", () => {
+test("a foreign file keeps the fields we do not know", () => {
   const text = `artifact_uri: file:///a
 end_time: null
 experiment_id: '7' # a comment
@@ -442,7 +442,7 @@ x_int: 012
   );
 });
 
-test("plain files, pipes and copies among the experiments are nobody's", () => {
+test("plain files, pipes and copies among the experiments are ignored", () => {
   const { root, run, apply } = fresh();
   for (const name of ["LICENSE", "Makefile", "123"]) writeFileSync(join(root, name), "x");
   symlinkSync("itself", join(root, "itself"));
@@ -459,7 +459,7 @@ test("plain files, pipes and copies among the experiments are nobody's", () => {
   assert.equal(apply({ metrics: m(1) }).kind, "done");
 });
 
-test("a file that comes late makes nothing where its run was: it was moved, removed or deleted", async () => {
+test("a late file creates nothing where its run was moved, removed or deleted", async () => {
   const { store, run, id } = fresh();
   const place = store.artifactsOf({ runId: id, experimentId: "" }) as ArtifactRepository;
   await place.upload("first.txt", contentOf("x"));
@@ -472,7 +472,7 @@ test("a file that comes late makes nothing where its run was: it was moved, remo
   assert.equal(existsSync(join(run, "..")), false);
 });
 
-test("runs and experiments that were moved, removed or replaced are found again, or said not to be there", () => {
+test("moved, removed or replaced runs and experiments are found or reported missing", () => {
   const { root, apply, store, run, read } = fresh({ metrics: m(1) });
   const experiment = join(run, "..");
   renameSync(experiment, join(root, ".trash", basename(experiment)));
@@ -489,7 +489,7 @@ test("runs and experiments that were moved, removed or replaced are found again,
   assert.equal(metaIn(join(root, "0"))["name"], "Default");
 });
 
-test("an experiment that was deleted or is not there says so; ids that are paths name none", () => {
+test("a deleted or missing experiment is reported, and no id may be a path", () => {
   const { root, store, run } = fresh();
   const experiment = join(run, "..");
   writeFileSync(
@@ -511,7 +511,7 @@ test("an experiment that was deleted or is not there says so; ids that are paths
   }
 });
 
-test("a root that is a file, or cannot be made, is away and says why; nothing is lost, and it goes on when it is mended", async () => {
+test("an unusable root counts as away, says why and works once mended", async () => {
   const place = join(folder, `file ${++places}`);
   writeFileSync(place, "no folder");
   const said: string[] = [];
@@ -529,7 +529,7 @@ test("a root that is a file, or cannot be made, is away and says why; nothing is
   assert.equal(runFolders(place).length, 1);
 });
 
-test("runs of another user's are closed to us, and wait apart from the others", () => {
+test("runs of another user are closed to us and wait apart from others", () => {
   const { root, run, apply, store } = fresh();
   const isRoot = process.getuid?.() === 0; // who may write everywhere
   for (const each of [root, join(run, ".."), folder]) chmodSync(each, 0o777);
@@ -545,7 +545,7 @@ test("runs of another user's are closed to us, and wait apart from the others", 
   chmodSync(folder, 0o700);
 });
 
-test("files are as the umask has them, as MLflow's are", () => {
+test("files have the umask's mode, like MLflow's", () => {
   const { run } = fresh({ params: [{ key: "a", value: "1" }] });
   const mask = process.umask();
   for (const path of ["meta.yaml", "params/a", "tags/mlflow.runName"])

@@ -31,7 +31,7 @@ function kept(): TrackingStore & { readonly memory: MemoryStore; closed: number 
   };
 }
 
-test("a tracking URI of a registered scheme goes to what was registered for it, whatever its case", async () => {
+test("a URI goes to the store registered for its scheme, in any case", async () => {
   const stores: ReturnType<typeof kept>[] = [];
   const uris: string[] = [];
   registerTrackingStore("kept+x", (uri) => {
@@ -94,7 +94,7 @@ test("an unknown scheme says how to add one, and which there are", () => {
   });
 });
 
-test("what makes a store and fails, or makes none, is said with its scheme and without credentials", () => {
+test("a failing or empty store maker is reported by scheme, without credentials", () => {
   registerTrackingStore("broken", () => {
     throw new Error("no such host");
   });
@@ -110,7 +110,7 @@ test("what makes a store and fails, or makes none, is said with its scheme and w
     assert.throws(() => open(uri), { code: "INVALID_CONFIG", message });
 });
 
-test("what makes the same store twice is refused: the first tracker would close the second one's", async () => {
+test("a maker that returns the same store twice is refused", async () => {
   const store = kept();
   registerTrackingStore("same", () => store);
   const tracker = createTracker({ trackingUri: "same:x" });
@@ -122,7 +122,7 @@ test("what makes the same store twice is refused: the first tracker would close 
   await tracker.shutdown();
 });
 
-test("a store that is registered behind the first run has those that follow", async () => {
+test("a store registered after the first run gets the runs that follow", async () => {
   const warnings: string[] = [];
   const store = kept();
   const { MLFLOW_TRACKING_URI } = process.env;
@@ -151,7 +151,7 @@ test("a store that is registered behind the first run has those that follow", as
   );
 });
 
-test("a store of one's own is given none of the credentials that are configured", () => {
+test("a store of one's own gets none of the configured credentials", () => {
   let given: [string, StoreOptions] | undefined;
   registerTrackingStore("curious", (...all) => {
     given = all;

@@ -108,7 +108,7 @@ const CASES: readonly [title: string, setUp: string, refused: readonly string[]]
 ];
 
 for (const [title, setUp, refused] of CASES) {
-  test(`${title} costs the refused items alone`, async () => {
+  test(`${title} costs only the refused items`, async () => {
     const other = change(OTHER, { create: start(), metrics: [point("loss", 0)] });
     for (const sync of [false, true]) {
       const { path, outcomes } = await stored(setUp, [whole(), other], sync);
@@ -132,7 +132,7 @@ for (const [title, setUp, refused] of CASES) {
   });
 }
 
-test("a step or timestamp that is no integer of a database costs that value alone", async () => {
+test("a step or timestamp that is no database integer costs only that value", async () => {
   const bad = [
     point("bad", 2 ** 60),
     point("bad", 0.5),
@@ -147,7 +147,7 @@ test("a step or timestamp that is no integer of a database costs that value alon
   assert.deepEqual(readRun(path, ID)?.metrics, { bad: [[7, 1_000, 7]], loss: [[0, 1_000, 0]] });
 });
 
-test("a tag of a run's start that is refused is no item of the change", async () => {
+test("a refused tag of a run's start is no item of the change", async () => {
   const create = start({ sourceTags: [{ key: "bad", value: "source" }] });
   for (const how of ["ABORT", "ROLLBACK"]) {
     const setUp = refusing("tags", "NEW.key IN ('bad', 'mlflow.runName')", how);
@@ -175,7 +175,7 @@ test("the same change once more ends in the same state", async () => {
   await store.close();
 });
 
-test("what is about the run itself still refuses all of it", async () => {
+test("a refusal of the run itself still refuses all of it", async () => {
   for (const setUp of [
     refusing("runs", `NEW.run_uuid = '${ID}'`, "ABORT"),
     refusing("runs", `NEW.run_uuid = '${ID}'`, "ROLLBACK"),

@@ -37,7 +37,7 @@ async function created(path: string): Promise<void> {
   await store.close();
 }
 
-test("a new file is in WAL mode, at the revision every MLflow from 2.8 on opens, with Default and a table of our own", async () => {
+test("a new file is in WAL mode, with MLflow's schema, Default and our own table", async () => {
   const path = join(folder, "new", "deep", "mlflow.db");
   await created(path);
   assert.equal(query(path, "PRAGMA journal_mode")[0]?.["journal_mode"], "wal");
@@ -52,7 +52,7 @@ test("a new file is in WAL mode, at the revision every MLflow from 2.8 on opens,
   assert.match(String(run?.["artifact_uri"]), /^file:\/\/\/.*\/new\/deep\/mlruns\/1\/a+1\/artifacts$/);
 });
 
-test("a new file has the mode of one that MLflow makes under the same umask", async () => {
+test("a new file has the mode that MLflow would give it under this umask", async () => {
   const before = process.umask();
   try {
     for (const [umask, mode] of [
@@ -96,7 +96,7 @@ test("an empty file with a time in the future is left to its maker for one secon
   assert.equal(readRun(old, id(1))?.status, "RUNNING");
 });
 
-test("latest_metrics holds the greatest (step, timestamp, value), whatever order points arrive in", async () => {
+test("latest_metrics holds the greatest (step, timestamp, value) in any order", async () => {
   const path = file();
   const store = open(path);
   const at = (value: number, step: number, timestamp: number) => ({ key: "m", value, step, timestamp });
@@ -111,7 +111,7 @@ test("latest_metrics holds the greatest (step, timestamp, value), whatever order
   await store.close();
 });
 
-test("a file another program made keeps its journal mode and its tables", async () => {
+test("a file another program made keeps its journal mode and tables", async () => {
   const ours = file();
   await created(ours);
   const path = `${ours}.copy`;
@@ -129,7 +129,7 @@ test("a file another program made keeps its journal mode and its tables", async 
   assert.equal(readRun(path, id(2))?.status, "RUNNING");
 });
 
-test("an unknown revision is written to unless a column must be filled that we do not know", async () => {
+test("an unknown revision is written to unless it has an unknown required column", async () => {
   const path = file();
   await created(path);
   execute(path, "ALTER TABLE runs ADD COLUMN novelty TEXT");
@@ -199,7 +199,7 @@ test("what is not MLflow's is refused and left untouched", async () => {
   }
 });
 
-test("a lock of another process is never waited for on the event loop, and waited for in applySync", async () => {
+test("a lock is never waited for on the event loop, only in applySync", async () => {
   const path = file();
   await created(path);
   const store = open(path);
@@ -217,7 +217,7 @@ test("a lock of another process is never waited for on the event loop, and waite
   await store.close();
 });
 
-test("an empty file that somebody else has just made is left to them for a second, then taken", async () => {
+test("an empty file that somebody has just made is left to them for a second", async () => {
   const path = file();
   writeFileSync(path, "");
   const store = open(path);
@@ -238,7 +238,7 @@ test("a database whose tables are being made is waited for, not refused", async 
   await store.close();
 });
 
-test("a deleted experiment or run refuses with what to do; the others go on", async () => {
+test("a deleted experiment or run refuses with advice, and the others go on", async () => {
   const path = file();
   const store = open(path);
   await store.apply([
@@ -262,7 +262,7 @@ test("a deleted experiment or run refuses with what to do; the others go on", as
   await store.close();
 });
 
-test("a database that is replaced under us is noticed: new runs go into the new file", async () => {
+test("a database replaced under us is noticed, and new runs go into the new file", async () => {
   const path = file();
   const store = open(path);
   await store.apply([change(id(1), { create: start() })]);
@@ -276,7 +276,7 @@ test("a database that is replaced under us is noticed: new runs go into the new 
   assert.equal(readRun(path, id(2))?.status, "RUNNING");
 });
 
-test("two stores write into one new file at once, nothing is lost", async () => {
+test("two stores write into one new file at once and lose nothing", async () => {
   const path = file();
   const trackers = [0, 1].map(() => createTracker({ trackingUri: `sqlite:///${path}` }));
   await Promise.all(
@@ -300,7 +300,7 @@ test("two stores write into one new file at once, nothing is lost", async () => 
   assert.equal(query(path, "SELECT count(*) AS n FROM experiments WHERE name = 'Shared'")[0]?.["n"], 1);
 });
 
-test("what is written within a user's call does not wait for the log to be brought into the file; the next write between turns brings it", async () => {
+test("writes inside a user's call leave the checkpoint to a later one between turns", async () => {
   const path = file();
   const store = open(path);
   store.applySync([change(id(1), { create: start() })], 0);

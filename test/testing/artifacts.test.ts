@@ -29,7 +29,7 @@ function withFiles(): ReturnType<typeof createTestTracker> {
   return tracker;
 }
 
-test("the files of a run are there at once, by their paths, and count as stored", () => {
+test("a run's files are there at once, by path, and count as stored", () => {
   const tracker = withFiles();
   assert.deepEqual(Object.keys(tracker.onlyRun.artifacts), ["model/config.json", "model/weights.f32", "report.md"]);
   assert.deepEqual(tracker.onlyRun.artifacts["report.md"], bytes("# Report\nall is well"));
@@ -40,7 +40,7 @@ test("the files of a run are there at once, by their paths, and count as stored"
   assert.deepEqual(tracker.onlyRun.tags, {});
 });
 
-test("files are those of their run, before its end, behind it and without looking", async () => {
+test("files are listed with their run, before and after its end", async () => {
   const tracker = createTestTracker();
   const work = tracked((n: number) => currentRun()?.logText(String(n), "n.txt"), { runName: "work" });
   tracker.run(() => [work(1), work(2)]);
@@ -60,7 +60,7 @@ test("files are those of their run, before its end, behind it and without lookin
   );
 });
 
-test("the last of several files of a path is the one that is there, also when another one is being read", async () => {
+test("the last file logged for a path is there, even while another is read", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-testing-"));
   const large = join(folder, "large.bin");
   writeFileSync(large, new Uint8Array(17 * 1024 * 1024)); // which is not held in memory, but read when it is stored
@@ -87,7 +87,7 @@ test("the last of several files of a path is the one that is there, also when an
   rmSync(folder, { recursive: true });
 });
 
-test("a file on disk is what it was when it was logged, though it is gone when one looks", () => {
+test("a file on disk is kept as it was when logged, even if it is gone later", () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-testing-"));
   const tracker = createTestTracker();
   tracker.withRun({}, (run) => {
@@ -102,7 +102,7 @@ test("a file on disk is what it was when it was logged, though it is gone when o
   assert.deepEqual(tracker.warnings, []);
 });
 
-test("tables are there at once, streams when they have been awaited or flushed", async () => {
+test("tables are there at once, streams once awaited or flushed", async () => {
   const tracker = createTestTracker();
   const run = tracker.startRun();
   run.logTable([{ a: 1 }], "table.json");
@@ -117,7 +117,7 @@ test("tables are there at once, streams when they have been awaited or flushed",
   assertLoggedArtifact(tracker, "later.txt", { text: "later" });
 });
 
-test("what is expected of a file is its text, its JSON or its bytes", () => {
+test("a file is expected by its text, its JSON or its bytes", () => {
   const tracker = withFiles();
   for (const [result, pass] of [
     [toHaveLoggedArtifact(tracker, "report.md"), true],
@@ -145,7 +145,7 @@ test("what is expected of a file is its text, its JSON or its bytes", () => {
   assertLoggedArtifact(tracker, "report.md", { text: /well/ });
 });
 
-test("what is said of a file that is not there, or holds something else, is what is there", () => {
+test("a missing or different file is reported with what is there", () => {
   const tracker = withFiles();
   for (const [path, expected, message] of [
     ["reprot.md", {}, /^expected an artifact 'reprot\.md' \{\}\n {2}trial \(FINISHED\): no such artifact, only model\/config\.json, model\/weights\.f32, report\.md; did you mean "report\.md"\?$/],
@@ -169,7 +169,7 @@ test("what is said of a file that is not there, or holds something else, is what
   assert.equal(missing.warnings.length, 1);
 });
 
-test("a slip in what is expected is said", () => {
+test("a mistake in the expectation is reported", () => {
   const tracker = withFiles();
   const loose = assertLoggedArtifact as (...args: unknown[]) => void;
   for (const [args, message] of [
@@ -186,7 +186,7 @@ test("a slip in what is expected is said", () => {
     assert.throws(() => loose(...args), { message });
 });
 
-test("snapshots hold texts as they are, of other files size and hash; of runs without files nothing", () => {
+test("snapshots hold texts whole, other files as size and hash, or nothing", () => {
   const tracker = withFiles();
   tracker.withRun({ runName: "none" }, (run) => run.logText("x".repeat(20_000), "long.txt"));
   tracker.withRun({}, () => undefined);
@@ -221,7 +221,7 @@ test("files are among the calls, once, when the server is there", async () => {
   before.end();
 });
 
-test("a run that is known while the server is away keeps its files for later", async () => {
+test("a known run keeps its files while the server is away", async () => {
   const mlflow = recordMlflowCalls();
   const run = mlflow.tracker.startRun({ runName: "long" });
   run.logText("1", "a.txt");
@@ -235,7 +235,7 @@ test("a run that is known while the server is away keeps its files for later", a
   run.end();
 });
 
-test("options that a test tracker would ignore are refused, with the reason", () => {
+test("options that a test tracker would ignore are refused with the reason", () => {
   for (const make of [createTestTracker, recordMlflowCalls] as ((config: object) => unknown)[]) {
     for (const [config, message] of [
       [
@@ -261,7 +261,7 @@ test("options that a test tracker would ignore are refused, with the reason", ()
   }
 });
 
-test("where nothing was recorded at all, it is said what has to be done", () => {
+test("when nothing was recorded, the message says what to do", () => {
   const tracker = createTestTracker();
   const message = /nothing was recorded; a test tracker records what is called inside tracker\.run\(\(\) => \.\.\.\)/;
   for (const assertion of [

@@ -268,11 +268,11 @@ const SPOILED: readonly (readonly [what: string, spoil: Spoil, name: string, mes
     /the experiment that its creation named/,
   ],
   ["has one id for all experiments", answers(oneExperiment), EXPERIMENTS, /another by another/],
-  ["applySync drops params", sync((each) => ({ ...each, params: [] })), SYNC, /each param is there/],
-  ["applySync drops tags", sync((each) => ({ ...each, tags: [] })), SYNC, /each tag is there/],
-  ["applySync drops ends", sync((each) => ({ ...each, end: undefined })), SYNC, /the status of its end/],
+  ["drops params in applySync", sync((each) => ({ ...each, params: [] })), SYNC, /each param is there/],
+  ["drops tags in applySync", sync((each) => ({ ...each, tags: [] })), SYNC, /each tag is there/],
+  ["drops ends in applySync", sync((each) => ({ ...each, end: undefined })), SYNC, /the status of its end/],
   [
-    "applySync gives nothing",
+    "gives nothing from applySync",
     (memory) => on(memory, { applySync: () => undefined as never }),
     SYNC,
     /applySync gave no list of outcomes/,
@@ -330,7 +330,7 @@ const SPOILED: readonly (readonly [what: string, spoil: Spoil, name: string, mes
 ];
 
 for (const [what, spoil, name, message] of SPOILED)
-  test(`a store that ${what} fails, and is told why`.slice(0, 80), async () => {
+  test(`a store that ${what} fails with the reason`, async () => {
     assert.match((await failed(() => subject(spoil), name)).get(name) ?? "it passed", message);
   });
 
@@ -341,7 +341,7 @@ test("a store that keeps the contract passes every case", async () => {
   );
 });
 
-test("a store that forgets what the last process stored fails, when it is said to outlive it", async () => {
+test("a store that forgets the last process fails if it claims to outlive it", async () => {
   const forgetting = () => subject(on, { reopen: () => on(new MemoryStore()) });
   assert.deepEqual([...(await failed(forgetting)).keys()], [NEXT]);
   assert.match(
@@ -354,7 +354,7 @@ test("a store that forgets what the last process stored fails, when it is said t
   );
 });
 
-test("what fails first is said, and the place is let go of whatever fails", async () => {
+test("the first failure is reported, and the place is released whatever fails", async () => {
   let disposed = 0;
   const dispose = (): void => {
     disposed++;
@@ -366,7 +366,7 @@ test("what fails first is said, and the place is let go of whatever fails", asyn
   assert.equal(disposed, 1);
 });
 
-test("run ids are new ones each time, so that what is left in a place proves nothing", async () => {
+test("run ids are new each time, so leftovers in a place prove nothing", async () => {
   const [first, second] = [new Set<string>(), new Set<string>()];
   const noting = (keys: Set<string>): Spoil =>
     alters((each) => {

@@ -26,7 +26,7 @@ class MetaLearner {
   }
 }
 
-test("a test tracker shows what was recorded, at once, with ids and times of its own", async () => {
+test("a test tracker shows at once what was recorded, with its own ids and times", async () => {
   const tracker = createTestTracker();
   await tracker.run(() => new MetaLearner().evaluate(0.25));
   tracker.now += 1_000;
@@ -98,7 +98,7 @@ test("a snapshot has no ids and no times, and children are inside their parents"
   ]);
 });
 
-test("matchers tell what is there instead", () => {
+test("matchers say what is there instead", () => {
   const tracker = createTestTracker();
   const trial = tracked((lr: number) => [1 - lr, 1 - lr / 2], {
     runName: "trial",
@@ -144,7 +144,7 @@ test("matchers tell what is there instead", () => {
   assert.throws(() => assertRun(tracker, { name: "other" }), { name: "AssertionError", message: /name is 'trial'/ });
 });
 
-test("the exact sequence of MLflow calls, with their arguments", async () => {
+test("records the exact sequence of MLflow calls with their arguments", async () => {
   const mlflow = recordMlflowCalls();
   await mlflow.tracker.run(() => new MetaLearner().evaluate(0.25));
   assert.deepEqual(mlflow.calls, [
@@ -158,7 +158,7 @@ test("the exact sequence of MLflow calls, with their arguments", async () => {
   ]);
 });
 
-test("a server that is away: nothing is called, nothing fails, and everything comes when it is back, once", async () => {
+test("without a server nothing is called or fails, and all comes once it is back", async () => {
   const mlflow = recordMlflowCalls();
   const run = mlflow.tracker.startRun({ runName: "long" });
   run.logMetric("a", 1);
@@ -197,7 +197,7 @@ test("folded runs can be looked at once their second is over", () => {
   });
 });
 
-test("what is expected is compared as it is stored, to the last step, and a slip in it is said", () => {
+test("expectations are compared as stored, and a mistake in them is reported", () => {
   const tracker = createTestTracker();
   tracker.withRun({ params: { betas: [0.9, 0.999], at: new Date(0), o: { a: 1 } } }, (run) => {
     for (let i = 0; i < 150; i++) run.logMetric("loss", i, { step: i < 120 ? i : i + 1_000 });
@@ -211,7 +211,7 @@ test("what is expected is compared as it is stored, to the last step, and a slip
   );
 });
 
-test("the developer's environment has no say, a logger of one's own hears the warnings, too", () => {
+test("the environment has no say, and a given logger gets the warnings too", () => {
   process.env["MLFLOW_EXPERIMENT_NAME"] = "of the shell";
   try {
     const heard: string[] = [];

@@ -25,7 +25,7 @@ const TEXTS: readonly (readonly [given: string, shown: string])[] = [
   ["Größe 数 👩‍👩‍👧 é — “x”", "Größe 数 👩‍👩‍👧 é — “x”"],
 ];
 
-test("a text for a log or a terminal is one line without control sequences", () => {
+test("a text for a log or terminal is one line without control sequences", () => {
   for (const [given, shown] of TEXTS) assert.equal(printable(given), shown, JSON.stringify(given));
   for (let code = 0; code < 0x2100; code++) {
     const char = String.fromCharCode(code);
@@ -37,7 +37,7 @@ test("a text for a log or a terminal is one line without control sequences", () 
   }
 });
 
-test("errors and warnings carry none of what a server said so, nor a secret it broke up", async () => {
+test("errors and warnings contain no control sequences or split secrets of a server", async () => {
   for (const [given, shown] of TEXTS) {
     const error = new MlflowError("REJECTED", `server said ${given}`, `CODE${given}`, 400, given);
     assert.deepEqual([error.message, error.errorCode, error.serverMessage], [`server said ${shown}`, `CODE${shown}`, shown].map((text) => text)); // biome-ignore format: one thing

@@ -204,7 +204,7 @@ function run(seed: number): { secrets: string[]; open: string[] } {
 
 const SEEDS = Array.from({ length: 100 }, (_, seed) => seed + 1);
 
-test("no planted secret reaches a store, a log or an error, and what is none stays", async () => {
+test("no planted secret reaches a store, a log or an error, and other texts stay", async () => {
   for (const seed of SEEDS) {
     const { tracker, runs, warnings, store } = memoryTracker();
     const { secrets, open } = tracker.run(() => run(seed));
@@ -227,7 +227,7 @@ test("no planted secret reaches a store, a log or an error, and what is none sta
   }
 });
 
-test("nor a field beside a secret's name that is taken as a param of its own", async () => {
+test("a field beside a secret's name hides it too when taken as its own param", async () => {
   for (const redact of [true, false]) {
     const { tracker, onlyRun } = memoryTracker({ redact });
     class Settings {
@@ -256,7 +256,7 @@ test("nor a field beside a secret's name that is taken as a param of its own", a
   }
 });
 
-test("nor an outbox", async () => {
+test("no planted secret reaches an outbox", async () => {
   const { store, tracker, files, folder } = kit({ durability: "outbox" });
   store.fault = () => away;
   const secrets = SEEDS.slice(0, 20).flatMap((seed) => tracker.run(() => run(seed)).secrets);
@@ -270,7 +270,7 @@ test("nor an outbox", async () => {
   for (const secret of secrets) assert.ok(!kept.includes(secret), secret);
 });
 
-test("nor an error of ours that quotes what it was given", () => {
+test("no error of ours quotes a secret it was given", () => {
   const secret = `ghp_${"a1B2".repeat(9)}`;
   assert.throws(
     () => tracked(() => 1, { nest: secret as never }),
@@ -283,7 +283,7 @@ test("nor an error of ours that quotes what it was given", () => {
   );
 });
 
-test("numbers under secret keys stay, and a function of the user's goes on before anything is stored or cut", async () => {
+test("numbers under secret keys stay, and the user's redact runs before cutting", async () => {
   const redact = (_key: string, value: string): string => value.replaceAll("acme", "***");
   const { tracker, onlyRun, experimentOf } = memoryTracker({ redact });
   const params = { token: 5, password: true, company: "acme & sons", nested: { max_tokens: 100 } };
@@ -302,7 +302,7 @@ test("numbers under secret keys stay, and a function of the user's goes on befor
   assert.ok(!JSON.stringify([...run.tags]).includes("acm"));
 });
 
-test("everyday texts of machine learning are no secrets", async () => {
+test("everyday machine-learning texts are not secrets", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const params = {
     model: "sk-learn-gradient-boosting",
@@ -319,7 +319,7 @@ test("everyday texts of machine learning are no secrets", async () => {
   assert.deepEqual(stored, { ...params, where: JSON.stringify(params.where), list: JSON.stringify(params.list) });
 });
 
-test("a long text in an object takes nothing else with it, and two different ones stay apart", async () => {
+test("a long text cuts nothing else in its object, and different ones stay different", async () => {
   const { tracker, onlyRun } = memoryTracker();
   tracker.withRun({}, (run) => {
     run.logParam("one", { prompt: "y".repeat(120_000), b: 2, c: "tail" });
@@ -329,7 +329,7 @@ test("a long text in an object takes nothing else with it, and two different one
   assert.notEqual(params.get("one")?.slice(-9), tags.get("two")?.slice(-9));
 });
 
-test("what is replaced is said once a name, with the name alone, of so many names; errors and strict mode stay as they are", async () => {
+test("each redacted name is reported once, up to a limit, also in strict mode", async () => {
   const { tracker, runs, warnings } = memoryTracker({ strict: true });
   for (let i = 0; i < 3; i++)
     tracker.withRun(

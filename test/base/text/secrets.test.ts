@@ -22,7 +22,7 @@ const OPEN_KEYS =
     " ",
   );
 
-test("a name is a secret's by its last word; what comes behind it makes it something else", () => {
+test("a name is judged by its last word: that makes it a secret's or not", () => {
   for (const key of SECRET_KEYS) {
     for (const value of ["x", "hunter2", "123456", "correct horse", "abc/def.txt"])
       assert.equal(valueText(key, value, true), "[redacted]", `${key} = ${value}`);
@@ -40,7 +40,7 @@ test("a name is a secret's by its last word; what comes behind it makes it somet
   for (const key of OPEN_KEYS) assert.equal(valueText(key, "a1B2c3D4e5F6g7H8", true), "a1B2c3D4e5F6g7H8", key);
 });
 
-test("where the name leaves it open the value decides: short, a number, bracketed, a path or words stay", () => {
+test("under ambiguous names only values that look like secrets are hidden", () => {
   for (const key of OPEN_ENDED_KEYS) {
     for (const stays of ["", "abc", "<id>", "[UNUSED]", "[unused12]", "{{ token }}", "32000", "1e-3", "0.30000000000000004", "1/3", "2024-11-25", "/home/me/project", "./src", "C:\\work", "models/id.json", "sculpture", "UNKNOWN", "word-level", "chocolate,oat", "The quick", "AuthKeyHandler", "resnet50-imagenet-v2", '{"dim":64}', "['the', 'quick']"]) // biome-ignore format: one list
       assert.equal(valueText(key, stays, true), stays, `${key} = ${stays}`);
@@ -49,7 +49,7 @@ test("where the name leaves it open the value decides: short, a number, brackete
   }
 });
 
-test("below the name of a secret texts are judged one by one; numbers, and facts about it, stay", () => {
+test("below a secret's name, texts are judged one by one and numbers and facts stay", () => {
   const of = (value: unknown): unknown => JSON.parse(valueText("cfg", value, true));
   assert.deepEqual(of({ attention: { key: "k_proj" }, token: { dim: 64, type: "word" } }), { attention: { key: "k_proj" }, token: { dim: 64, type: "word" } }); // biome-ignore format: one thing
   assert.deepEqual(of({ password: { first: "letmein", list: ["a", 5], policy: "strict" } }), { password: { first: "[redacted]", list: ["[redacted]", 5], policy: "strict" } }); // biome-ignore format: one thing
@@ -67,7 +67,7 @@ test("below the name of a secret texts are judged one by one; numbers, and facts
     assert.doesNotMatch(valueText("password", value, true), /hunter2/);
 });
 
-test("everyday names and values of the field: none is replaced, however they stand", () => {
+test("everyday names and values of the field are never replaced", () => {
   assert.ok(everydayParams.length + everydayNames.length + everydayTexts.length > 900);
   const forms: ((name: string, value: string) => string)[] = [
     (_name, value) => value,
@@ -132,7 +132,7 @@ const TEXTS: readonly (readonly [text: string, left: string])[] = [
   ["/x?X-Amz-Signature=S&key=S", "/x?X-Amz-Signature=[redacted]&key=[redacted]"],
 ];
 
-test("values of secret names are found in texts of all kinds, and nothing else of them is lost", () => {
+test("values of secret names are found in all kinds of texts, and the rest stays", () => {
   for (const [text, left] of TEXTS)
     for (const secret of ["hunter2", "s3cret-Xy9", "P@$$w0rd", "00000000x"]) {
       const given = text.replaceAll("S", (_all, at: number) => (/[A-Za-z]/.test(text[at + 1] ?? "") ? "S" : secret));
@@ -143,7 +143,7 @@ test("values of secret names are found in texts of all kinds, and nothing else o
     }
 });
 
-test("secrets are found in whatever form programs, tools and errors have them, also in a document", () => {
+test("secrets are found in all forms that programs, tools and errors print", () => {
   for (const [text, left] of secretTexts)
     for (const secret of [
       "hunTer7Xq9",
@@ -160,7 +160,7 @@ test("secrets are found in whatever form programs, tools and errors have them, a
     }
 });
 
-test("JSON stays JSON, and what was replaced stays as it is", () => {
+test("JSON stays JSON, and what was replaced stays replaced", () => {
   const random = new Random(7);
   const parts = ["password", "token", "cookie", "x_token", "name", "lr", "=", ": ", " ", "'", ",", "{", "[", "https://", "me:", "@host", "/", "?", "&", "#", "--", "-u ", "a1", "hunter2", ";", "\n", "Bearer ", "<password>", "</password>", "mysql -p", "x login -p ", "password ", " is ", "|", "@tcp(", "@h:5432", "://hooks.h/", "%3A%2F%2F", "%40", "Digest a=", '"', "login me ", "set api_key ", "[", "密码"]; // biome-ignore format: one list
   for (let i = 0; i < 10_000; i++) {
@@ -183,7 +183,7 @@ test("JSON stays JSON, and what was replaced stays as it is", () => {
   }
 });
 
-test("sentences about tokens and passwords are no secrets", () => {
+test("sentences about tokens and passwords are not secrets", () => {
   for (const text of [
     "Unexpected token: <",
     "SyntaxError: Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
@@ -202,7 +202,7 @@ test("sentences about tokens and passwords are no secrets", () => {
     assert.equal(redactText(text), text);
 });
 
-test("secrets beside their names, in lists, and in an error of an HTTP client", () => {
+test("finds secrets beside their names, in lists and in an HTTP client's error", () => {
   const given = {
     headers: [{ name: "X-Api-Key", value: "hunter2" }, { key: "authorization", value: "hunter2" }, { Name: "Password", Value: "hunter2" }],
     pairs: [["authorization", "hunter2"], ["accept", "text/html"]],
@@ -232,7 +232,7 @@ test("secrets beside their names, in lists, and in an error of an HTTP client", 
 
 const ODD_PASSWORDS = ["a#b", "a/b", "a?b", "#", "/x/y?z#", "a@b", "a@b/c#d", "p%23w", "a:b", "a\\b", "12#b", "[a]", "{a}", "ä€", "a b", 'a"b', "a'b", "a<b>", "a&b=c"]; // biome-ignore format: one list
 
-test("the credentials of a URL are hidden, also where a parser sees none", () => {
+test("a URL's credentials are hidden, even if no parser sees them", () => {
   for (const scheme of ["postgres", "postgresql+psycopg2", "https", "mongodb+srv", "jdbc:mysql"])
     for (const password of ODD_PASSWORDS)
       for (const text of [
@@ -260,7 +260,7 @@ test("the credentials of a URL are hidden, also where a parser sees none", () =>
   assert.equal(redactText("https://ghp@host/x"), "https://[redacted]@host/x");
 });
 
-test("of a tracking URI nothing before its last @ is shown, nor a value of its query", () => {
+test("a tracking URI is shown without query values and whatever precedes its last @", () => {
   for (const before of [
     "http://me:",
     "http:/me:",
@@ -299,7 +299,7 @@ test("of a tracking URI nothing before its last @ is shown, nor a value of its q
   assert.equal(shownUri("http://host?abc"), "http://host?[redacted]");
 });
 
-test("keys of services are known by their shape, and names like them stay", () => {
+test("service keys are recognised by their shape, and similar names stay", () => {
   const random = "a1B2c3D4e5F6g7H8i9J0";
   for (const secret of [`sk-${random}${random}`, `sk-proj-${random}-${random}_x`, `sk-ant-api03-${random}-AA`, `eyJ${random}.eyJ${random}.${random}`, `eyJ-x.${random}.eyJ${random}.${random}.x`, `Basic ${Buffer.from("me:hunter2").toString("base64")}`]) // biome-ignore format: one list
     assert.equal(redactText(`before ${secret}`), "before [redacted]", secret);
@@ -324,7 +324,7 @@ const HOSTILE = [
   "token.type.", "Token", "secret secret ", "\x1b[", "\x1b]", "\x9d", "\x1b", "pwd=1;", "%3D", "password%3D",
 ]; // biome-ignore format: one list
 
-test("the time is in proportion to the text, whatever it is", () => {
+test("time is in proportion to the text, whatever it contains", () => {
   /** Processor time, which other programs take nothing of. */
   const cost = (texts: readonly string[]): number => {
     const began = process.cpuUsage();

@@ -16,7 +16,7 @@ const comlink: any = load("comlink");
 const nodeEndpoint: any = load("comlink/dist/umd/node-adapter");
 // biome-ignore-end lint/suspicious/noExplicitAny: see above
 
-test("async's functions take a tracked async function for one", async () => {
+test("async's functions treat a tracked async function as one", async () => {
   const { tracker, runs } = memoryTracker();
   const square = tracker.tracked(async (n: number) => n * n, { metrics: "square" });
   assert.deepEqual(await async.mapLimit([1, 2, 3], 2, square), [1, 4, 9]);
@@ -32,7 +32,7 @@ test("async's functions take a tracked async function for one", async () => {
   assert.equal((await runs()).length, 5);
 });
 
-test("MobX makes a flow of a tracked generator, and its observables are read like what they stand for", async () => {
+test("MobX makes a flow of a tracked generator, and its observables read as values", async () => {
   const { tracker, runs } = memoryTracker();
   const flow = mobx.flow(
     tracker.tracked(
@@ -53,7 +53,7 @@ test("MobX makes a flow of a tracked generator, and its observables are read lik
   assert.deepEqual(run && values(run), { loss: [0.5], "nested.acc": [0.9] });
 });
 
-test("a sinon spy that is tracked counts, and so does a tracked function that is spied on", () => {
+test("a tracked sinon spy counts, and so does a spy on a tracked function", () => {
   const { tracker } = memoryTracker();
   const spy = sinon.spy((n: number) => n);
   const call = tracker.tracked(spy);
@@ -78,7 +78,7 @@ test("awilix injects into a tracked function by its parameters", () => {
   assert.equal(container.resolve("product"), 2);
 });
 
-test("a function of a Comlink proxy is tracked as it is, and nothing further goes over the wire", async (context) => {
+test("a Comlink proxy's function is tracked without further messages", async (context) => {
   const { tracker, runs } = memoryTracker();
   const { port1, port2 } = new MessageChannel();
   context.after(() => port1.close());

@@ -79,7 +79,7 @@ for (const [name, keep] of PLACES)
     );
   });
 
-test("a promise of an argument's properties, and of the function's own, is recognised", async () => {
+test("a promise kept in an argument or on the function itself is recognised", async () => {
   const { tracker } = memoryTracker();
   const seen = await unhandled(() => {
     const given = (fill: (arg: Record<string, unknown>, promise: Kept) => void): void => {
@@ -109,7 +109,7 @@ test("a promise of an argument's properties, and of the function's own, is recog
   assert.deepEqual(seen, []);
 });
 
-test("nothing of the program's runs while a promise is looked for, and one that nobody keeps stays unhandled", async () => {
+test("the search for a promise runs none of the program's code", async () => {
   const { tracker } = memoryTracker();
   let asked = 0;
   class Cache extends Map<unknown, unknown> {

@@ -43,7 +43,7 @@ test("a wrapper has the prototype, tag, constructor and text of what it wraps", 
   assert.equal((tracked(originals.callable) as unknown as Callable).greet(), "hello from ");
 });
 
-test("decorated methods are of their kind, and their text is that of the method", () => {
+test("decorated methods keep their kind and the text of the method", () => {
   @TrackedExperiment("Kinds")
   class Learner {
     @LogMetric
@@ -63,7 +63,7 @@ test("decorated methods are of their kind, and their text is that of the method"
   assert.ok(!("prototype" in train));
 });
 
-test("a class given to tracked keeps its inherited statics, and makes instances", () => {
+test("a tracked class keeps inherited statics and makes instances", () => {
   class Base {
     static readonly kind: string = "base";
     readonly made = true;
@@ -104,7 +104,7 @@ test("own properties that change later are read and written through", () => {
   }, TypeError);
 });
 
-test("a proxy is wrapped by a proxy, of which nothing is asked", async () => {
+test("a proxy is wrapped by a proxy and asked nothing", async () => {
   const { tracker, runs } = memoryTracker();
   const asked: string[] = [];
   const calls: unknown[][] = [];
@@ -157,7 +157,7 @@ test("a function whose name is no text, or throws when read, is anonymous", asyn
   );
 });
 
-test("a prototype that a wrapper is given is that of its instances", () => {
+test("instances have the prototype that a wrapper is given", () => {
   const { tracker } = memoryTracker();
   for (const wrap of [tracked, tracker.tracked, bind]) {
     function A(): void {}
@@ -180,7 +180,7 @@ test("a prototype that a wrapper is given is that of its instances", () => {
   }
 });
 
-test("a bound class can be called with new, and what has no name gets none", () => {
+test("a bound class can be called with new, and an unnamed one stays unnamed", () => {
   const { tracker } = memoryTracker();
   class Point {
     readonly target: unknown;

@@ -44,7 +44,7 @@ const CALLS: readonly (readonly [string, () => unknown])[] = [
 ];
 
 for (const [name, call] of CALLS)
-  test(`${name}: a message that is changed in catch is in the stack, the program's and the stored one`, async () => {
+  test(`${name}: a message changed in catch is in the program's and the stored stack`, async () => {
     const { tracker, runs } = memoryTracker();
     const error: unknown = await tracker.run(async () => {
       try {
@@ -61,7 +61,7 @@ for (const [name, call] of CALLS)
     }
   });
 
-test("a synchronous catch, and a result that is called a failure", async () => {
+test("a synchronous catch, and a result that counts as a failure", async () => {
   const { tracker, runs } = memoryTracker();
   const caught: Error[] = [];
   const rename = (error: unknown): void => {
@@ -89,7 +89,7 @@ test("a synchronous catch, and a result that is called a failure", async () => {
   );
 });
 
-test("also when more fails in one turn than is handed over at once, and no run lacks its stack", async () => {
+test("more failures in one turn than a batch holds all keep their stacks", async () => {
   const { tracker, runs } = memoryTracker();
   const stacks: unknown[] = [];
   tracker.run(() => {
@@ -115,7 +115,7 @@ test("also when more fails in one turn than is handed over at once, and no run l
   );
 });
 
-test("flush within catch has the stack as it is then", async () => {
+test("flush within catch has the stack of that moment", async () => {
   const { tracker, store } = memoryTracker();
   const fails = tracker.tracked(() => {
     throw new Error("first");
@@ -128,7 +128,7 @@ test("flush within catch has the stack as it is then", async () => {
   assert.match(String([...store.runs.values()][0]?.tags.get("error.stack")), /^Error: first\n/);
 });
 
-test("getters of an error's message and name run once for a call, and the stack shows where it was made", async () => {
+test("an error's getters run once for a call, and the stack shows where it was made", async () => {
   const counts = { message: 0, name: 0, late: 0 };
   class Counted extends Error {
     override get message(): string {
@@ -202,7 +202,7 @@ test("a failed run takes a server no more requests than another", async () => {
 
 const program = fileURLToPath(new URL("../../fixtures/rethrows.js", import.meta.url));
 for (const how of ["exit", "throw", "reject", "worker"])
-  test(`a program that ends by "${how}" right behind its catch has the whole stack stored, and reported`, () => {
+  test(`ending by "${how}" right after a catch stores and reports the whole stack`, () => {
     const path = join(folder, `${how}.db`);
     const { status, stderr } = spawnSync(process.execPath, [program, how, `sqlite:///${path}`], { encoding: "utf8" });
     const crashes = how === "throw" || how === "reject";

@@ -17,7 +17,7 @@ import { openDatabase } from "../../support/database.js";
 import { memoryTracker, params, sleep, values } from "../../support/memory.js";
 import { unhandled } from "../../support/unhandled.js";
 
-test("an error of this package thrown by a user's own function stays out of the call", async () => {
+test("our own errors in a user's option function do not reach the call", async () => {
   const { tracker, runs } = memoryTracker();
   const when = tracker.tracked(() => 5, { when: () => requireRun() !== undefined, runName: () => requireRun().id });
   assert.equal(when(), 5);
@@ -25,7 +25,7 @@ test("an error of this package thrown by a user's own function stays out of the 
   assert.equal((await runs()).length, 2);
 });
 
-test("a promise that a function keeps and gives again is one promise to its callers, handled once", async () => {
+test("a promise that a function keeps and returns again stays one promise", async () => {
   const { tracker, runs } = memoryTracker();
   let kept: Promise<number> | undefined;
   const load = tracker.tracked((): Promise<number> => {
@@ -42,7 +42,7 @@ test("a promise that a function keeps and gives again is one promise to its call
   );
 });
 
-test("a kept promise that nobody handles stays unhandled, however often it was given", async () => {
+test("a kept promise that nobody handles stays unhandled, however often returned", async () => {
   const { tracker } = memoryTracker();
   const kept = Promise.reject(new Error("nobody's"));
   const load = tracker.tracked(() => kept);
@@ -53,7 +53,7 @@ test("a kept promise that nobody handles stays unhandled, however often it was g
   assert.equal(seen.length, 1);
 });
 
-test("a promise with a then or a species of its own is handed on untouched", async () => {
+test("a promise with its own then or species is passed on untouched", async () => {
   let started = 0;
   class Lazy extends Promise<number> {
     // biome-ignore lint/suspicious/noThenProperty: a lazy promise is exactly this
@@ -79,7 +79,7 @@ test("a promise with a then or a species of its own is handed on untouched", asy
   assert.equal(tracker.stats().warnings.THENABLE_UNTRACKED, 2);
 });
 
-test("iterators keep working: a fluent method's own object, private setters, frozen ones, thenables from next", async () => {
+test("iterators keep working with fluent methods, private setters and frozen objects", async () => {
   class Cursor {
     #n = 0;
     set n(value: number) {
@@ -127,7 +127,7 @@ test("iterators keep working: a fluent method's own object, private setters, fro
   assert.equal(tracker.stats().pending, 0);
 });
 
-test("a plain function that returned a generator ends its run when that is closed unstarted", async () => {
+test("closing an unstarted generator from a plain function ends its run", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const closed = tracker.tracked(() =>
     (function* () {
@@ -140,7 +140,7 @@ test("a plain function that returned a generator ends its run when that is close
   assert.equal(run.tags.get("pulse.partial"), "true");
 });
 
-test("whatever cannot be looked at, the caller gets the very error", async () => {
+test("the caller gets the very error, whatever cannot be read of it", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -155,7 +155,7 @@ test("whatever cannot be looked at, the caller gets the very error", async () =>
   assert.equal((await onlyRun()).status, "FAILED");
 });
 
-test("a call never waits for a lock, also when memory is full", async () => {
+test("a call never waits for a lock, even when memory is full", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-odd-"));
   const path = join(folder, "mlflow.db");
   const tracker = createTracker({
@@ -183,13 +183,13 @@ test("a call never waits for a lock, also when memory is full", async () => {
   rmSync(folder, { recursive: true });
 });
 
-test("after shutdown nobody who waits is left waiting", async () => {
+test("shutdown leaves nobody waiting", async () => {
   const { tracker } = memoryTracker({ logger: { warn: () => undefined } });
   await tracker.shutdown();
   await assert.rejects(tracker.startRun().serverId(), { code: "CLOSED" });
 });
 
-test("logExperiment that fails while recording rejects once, and leaves no rejection behind", async () => {
+test("logExperiment that fails while recording rejects exactly once", async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown): void => void unhandled.push(reason);
   process.on("unhandledRejection", note);
@@ -207,7 +207,7 @@ test("logExperiment that fails while recording rejects once, and leaves no rejec
   assert.deepEqual(unhandled, []);
 });
 
-test("fake timers of a test do not stop delivery", async () => {
+test("a test's fake timers do not stop delivery", async () => {
   const { tracker, runs } = memoryTracker();
   mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
   tracker.startRun({ runName: "under fake timers" }).end();
@@ -216,7 +216,7 @@ test("fake timers of a test do not stop delivery", async () => {
   assert.equal((await runs()).length, 2);
 });
 
-test("a replaced default tracker is let go when its last run ends", async () => {
+test("a replaced default tracker is released when its last run ends", async () => {
   configure({ trackingUri: "memory:" });
   const run = startRun();
   const { recorder } = run.host;
@@ -229,7 +229,7 @@ test("a replaced default tracker is let go when its last run ends", async () => 
   await shutdown();
 });
 
-test("params may be class instances and maps; numbers are no secrets, names and compound keys are", async () => {
+test("params may be instances and maps, and secrets in them are redacted", async () => {
   class Config {
     lr = 0.1;
   }
@@ -245,7 +245,7 @@ test("params may be class instances and maps; numbers are no secrets, names and 
   assert.deepEqual(second && params(second), { authtoken: "[redacted]", url: "postgres://[redacted]@host/db" });
 });
 
-test("a tracker's tracked keeps own properties and may be called with new", () => {
+test("a tracker's tracked keeps own properties and works with new", () => {
   const { tracker } = memoryTracker();
   function Point(this: { x: number }, x: number): void {
     this.x = x;

@@ -33,7 +33,7 @@ class Job {
   }
 }
 
-test("calls in the context of a run that is over open runs as if outside, with where they were started", async () => {
+test("calls in the context of an ended run open runs of their own and name the origin", async () => {
   const { tracker, runs } = memoryTracker();
   const job = new Job();
   let outer = "";
@@ -85,7 +85,7 @@ test("a job that plans its successor does not nest", async () => {
   );
 });
 
-test("what is given to bind, and a handle of one's own, go on with a run that is over", async () => {
+test("bound functions and own handles continue a run that has ended", async () => {
   const { tracker, runs } = memoryTracker();
   const emitter = new EventEmitter();
   const job = new Job();
@@ -108,7 +108,7 @@ test("what is given to bind, and a handle of one's own, go on with a run that is
   );
 });
 
-test("siblings of one that failed are no part of the run that has ended", async () => {
+test("siblings of a failed call are no part of the ended run", async () => {
   const { tracker, runs } = memoryTracker();
   const part = tracker.tracked(async (n: number) => {
     await sleep(n);
@@ -127,7 +127,7 @@ test("siblings of one that failed are no part of the run that has ended", async 
   assert.equal(after?.tags.get("mlflow.parentRunId"), sibling?.runId);
 });
 
-test("a server that was started in a run of a tracker since replaced uses the new one", async () => {
+test("a server started in a run of a replaced tracker uses the new one", async () => {
   const warnings: string[] = [];
   const logger = { warn: (text: string) => void warnings.push(text) };
   configure({ trackingUri: "memory:", logger });

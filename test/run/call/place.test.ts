@@ -8,7 +8,7 @@ import { createTracker, currentRun, startRun, withRun } from "../../../src/index
 import { openDatabase } from "../../support/database.js";
 import { memoryTracker, sleep, values } from "../../support/memory.js";
 
-test("parent: a child of a run whose handle one has, wherever it is called and also when that is over", async () => {
+test("parent makes a child of that run, wherever it is called and even after its end", async () => {
   const { tracker, runs } = memoryTracker();
   const parent = tracker.startRun({ runName: "parent", experiment: "Above" });
   const other = tracker.startRun({ runName: "other" });
@@ -35,7 +35,7 @@ test("parent: a child of a run whose handle one has, wherever it is called and a
   );
 });
 
-test("parentRunId: a child of a run made elsewhere; description is what MLflow shows as it", async () => {
+test("parentRunId makes a child of a run from elsewhere, description is its note", async () => {
   const { tracker, runs } = memoryTracker();
   const id = "e".repeat(32);
   tracker.withRun({ parentRunId: id, description: "# A *trial*", tags: { a: 1 } }, () =>
@@ -58,7 +58,7 @@ test("parentRunId: a child of a run made elsewhere; description is what MLflow s
   );
 });
 
-test("runId: a run that the store has is resumed, inside another run, too", async () => {
+test("runId resumes a stored run, even inside another run", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-place-"));
   const trackingUri = `sqlite:///${join(folder, "r.db")}`;
   try {
@@ -96,7 +96,7 @@ test("runId: a run that the store has is resumed, inside another run, too", asyn
   }
 });
 
-test("only one of them may be given, and each must be what it is", () => {
+test("only one of parent, parentRunId and runId may be given, and it must be valid", () => {
   const { tracker } = memoryTracker();
   const parent = tracker.startRun();
   assert.throws(() => tracker.startRun({ parent, runId: "a" }), {
@@ -113,7 +113,7 @@ test("only one of them may be given, and each must be what it is", () => {
   parent.end();
 });
 
-test("a parent of another tracker: the child is that tracker's", async () => {
+test("a child of another tracker's run belongs to that tracker", async () => {
   const [here, there] = [memoryTracker(), memoryTracker()];
   const parent = there.tracker.startRun({ runName: "there" });
   here.tracker.withRun({ parent }, (run) => run.logMetric("loss", 1));

@@ -37,7 +37,7 @@ class Service {
   }
 }
 
-test("a promise that its object keeps and handles is handed back as it is, and its result is taken", async () => {
+test("a promise that its object keeps is returned as it is, and its result is logged", async () => {
   const { tracker, runs } = memoryTracker();
   const [good, bad] = [new Service(), new Service()];
   const seen = await unhandled(() =>
@@ -62,7 +62,7 @@ test("a promise that its object keeps and handles is handed back as it is, and i
   );
 });
 
-test("a promise among the arguments is its giver's, and handed back as it is", async () => {
+test("a promise among the arguments is its giver's and returned as it is", async () => {
   const { tracker } = memoryTracker();
   const pass = tracker.tracked((promise: Promise<number>) => promise);
   const given = Promise.reject(new Error("given"));
@@ -75,7 +75,7 @@ test("a promise among the arguments is its giver's, and handed back as it is", a
   );
 });
 
-test("a promise that nobody keeps is derived, and stays unhandled when nobody handles it", async () => {
+test("a promise that nobody keeps is derived and stays unhandled", async () => {
   const { tracker, runs } = memoryTracker();
   const fail = tracker.tracked(() => Promise.reject(new Error("nobody's")));
   assert.deepEqual(await unhandled(() => void fail()), [new Error("nobody's")]);
@@ -85,7 +85,7 @@ test("a promise that nobody keeps is derived, and stays unhandled when nobody ha
   );
 });
 
-test("a promise with fields of its own is handed on as it is, and its run ends when it is over", async () => {
+test("a promise with its own fields is returned as it is and ends its run", async () => {
   const { tracker, runs } = memoryTracker();
   const run = tracker.tracked((code: number) => promisify(execFile)(process.execPath, ["-e", `process.exit(${code})`]));
   const good = run(0);
@@ -98,7 +98,7 @@ test("a promise with fields of its own is handed on as it is, and its run ends w
   );
 });
 
-test("Bluebird's promises are followed, as they are the program's global ones or not", async () => {
+test("Bluebird's promises are followed, as the global Promise or not", async () => {
   const { tracker, runs, warnings } = memoryTracker();
   const Bluebird = createRequire(import.meta.url)("bluebird") as PromiseConstructor;
   const give = tracker.tracked(
@@ -132,7 +132,7 @@ test("Bluebird's promises are followed, as they are the program's global ones or
 });
 
 for (const patch of ["zone", "marks"])
-  test(`where a program patches all promises, each function is followed: ${patch}`, async () => {
+  test(`with all promises patched, each function is still followed: ${patch}`, async () => {
     const program = fileURLToPath(new URL("../../fixtures/patched-promises.js", import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [program, patch]);
     assert.deepEqual(JSON.parse(stdout), {

@@ -12,7 +12,7 @@ class Walker {
   }
 }
 
-test("a tracked method calls itself 3,000 deep, in one run or in a run each", async () => {
+test("a tracked method can call itself 3,000 deep, in one run or a run each", async () => {
   const { tracker, runs, warnings } = memoryTracker();
   assert.equal(
     tracker.run(() => new Walker().down(3_000)),
@@ -28,7 +28,7 @@ test("a tracked method calls itself 3,000 deep, in one run or in a run each", as
   assert.deepEqual(warnings, []);
 });
 
-test("a recursion without end is the program's RangeError, and leaves no run open", async () => {
+test("endless recursion is the program's RangeError and leaves no run open", async () => {
   const { tracker, runs } = memoryTracker();
   const endless: () => unknown = tracker.tracked(() => endless());
   assert.throws(endless, RangeError);

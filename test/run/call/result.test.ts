@@ -35,7 +35,7 @@ test("a rejection stays the very error, and an unhandled one stays unhandled", a
   );
 });
 
-test("a thenable of its own kind and a promise with own properties are returned untouched", async () => {
+test("a thenable, or a promise with its own properties, is returned untouched", async () => {
   const { tracker, runs, warnings } = memoryTracker();
   let asked = 0;
   const query = {
@@ -63,7 +63,7 @@ test("a thenable of its own kind and a promise with own properties are returned 
   assert.ok(warnings.length >= 1);
 });
 
-test("the caller sees a promise settle only after the run's end is recorded", async () => {
+test("a promise settles for the caller only after the run's end is recorded", async () => {
   const { tracker } = memoryTracker();
   let ended = false;
   await tracker
@@ -113,13 +113,13 @@ class Source {
   }
 }
 
-test("a generator never iterated opens no run", async () => {
+test("a generator that is never iterated opens no run", async () => {
   const { tracker, runs } = memoryTracker();
   tracker.run(() => void new Source().count(3));
   assert.equal((await runs()).length, 0);
 });
 
-test("a generator keeps its prototype, its return value and what is sent into it", async () => {
+test("a generator keeps its prototype, return value and the values sent into it", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const source = new Source();
   tracker.run(() => {
@@ -138,7 +138,7 @@ test("a generator keeps its prototype, its return value and what is sent into it
   assert.equal(run.tags.has("pulse.partial"), false);
 });
 
-test("nothing is put on a generator itself, and one that is not tracked goes on by itself", async () => {
+test("a tracked generator gets no own properties, and an untracked one stays as it is", async () => {
   const { tracker, onlyRun } = memoryTracker();
   function* count(to: number): Generator<number> {
     for (let n = 0; n < to; n++) yield n;
@@ -158,7 +158,7 @@ test("nothing is put on a generator itself, and one that is not tracked goes on 
   ]);
 });
 
-test("a generator function whose prototype cannot be added to, or has verbs of its own, is followed all the same", async () => {
+test("generator functions with frozen or shadowing prototypes are followed too", async () => {
   const { tracker, runs } = memoryTracker();
   const closed: number[] = [];
   const made = [0, 1, 2, 3].map(
@@ -204,7 +204,7 @@ test("an early break ends the run FINISHED and partial, and closes the generator
   assert.deepEqual(values(run), { n: [0, 1] });
 });
 
-test("async generators log a step per yield, and interleaved ones keep apart", async () => {
+test("async generators log a step per yield, and interleaved ones stay apart", async () => {
   const { tracker, runs } = memoryTracker();
   await tracker.run(async () => {
     const drain = async (to: number): Promise<void> => {
@@ -229,7 +229,7 @@ test("a generator that throws fails its run with the very error", async () => {
   assert.deepEqual(values(run), { n: [1] });
 });
 
-test("an iterator of a class with private fields stays usable in all its members", async () => {
+test("an iterator of a class with private fields works in all its members", async () => {
   class Cursor implements IterableIterator<number> {
     #at = 0;
     next(): IteratorResult<number> {
@@ -282,7 +282,7 @@ test("a tracked function may be called with new", () => {
   });
 });
 
-test("a generator that nobody holds any more ends its run, FINISHED and partial", async () => {
+test("a generator that nobody holds any more ends its run FINISHED and partial", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const { tracker, onlyRun } = memoryTracker();

@@ -70,7 +70,7 @@ const CALLS: readonly (readonly [name: string, without: number, caller: () => st
 ];
 
 for (const [name, without, call] of CALLS) {
-  test(`${name} adds three frames at most, also inside a run`, async () => {
+  test(`${name} adds at most three frames, also inside a run`, async () => {
     const caller = Object.defineProperty(call, "name", { value: "caller" });
     for (const around of [(body: typeof call) => tracker.run(body), (body: typeof call) => tracker.withRun({}, body)]) {
       const text = await around(caller);
@@ -80,7 +80,7 @@ for (const [name, without, call] of CALLS) {
   });
 }
 
-test("at the usual limit an error below two tracked calls shows who called", () => {
+test("at the usual limit, an error below two tracked calls shows who called", () => {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 10;
   try {
@@ -102,7 +102,7 @@ test("at the usual limit an error below two tracked calls shows who called", () 
   }
 });
 
-test("the stored stack has none of our frames and, however deep the error, its callers; the error stays as it is", async () => {
+test("the stored stack shows the callers without our frames, and the error stays", async () => {
   const { tracker, runs } = memoryTracker();
   const dive = (depth: number): never => {
     if (depth > 0) return dive(depth - 1);
@@ -144,7 +144,7 @@ test("the stored stack has none of our frames and, however deep the error, its c
   assert.deepEqual([gaps[0], gaps[3], gaps[2], gaps[5]], [false, false, true, true]);
 });
 
-test("a stack of a failed async call names its async callers", async () => {
+test("the stack of a failed async call names its async callers", async () => {
   const { tracker, onlyRun } = memoryTracker();
   const fails = tracker.tracked(async () => {
     await null;
@@ -158,7 +158,7 @@ test("a stack of a failed async call names its async callers", async () => {
   assert.doesNotMatch(stack, /[\\/]src[\\/]/);
 });
 
-test("whatever is done to stacks, a failed call ends its run", async () => {
+test("a failed call ends its run, whatever is done to stacks", async () => {
   const { stackTraceLimit, prepareStackTrace } = Error;
   const { tracker, runs } = memoryTracker();
   const fails = tracker.tracked(() => {

@@ -16,7 +16,7 @@ async function ended(throws: unknown, ...args: unknown[]) {
   return onlyRun();
 }
 
-test("a thrown error ends the run FAILED with its type, message and stack, secrets replaced", async () => {
+test("an error ends the run FAILED with its type, message and stack, no secrets", async () => {
   class TooFewShots extends Error {}
   const run = await ended(new TooFewShots("no access with postgres://me:hunter2@db/x"));
   assert.equal(run.status, "FAILED");
@@ -27,7 +27,7 @@ test("a thrown error ends the run FAILED with its type, message and stack, secre
   assert.equal((await ended(new RangeError("r"))).tags.get("error.type"), "RangeError");
 });
 
-test("anything thrown is recorded: strings, undefined, objects with hostile getters", async () => {
+test("anything thrown is recorded: strings, undefined, hostile objects", async () => {
   const text = await ended("just text");
   assert.deepEqual(
     [text.status, text.tags.get("error.type"), text.tags.get("error.message")],
@@ -45,7 +45,7 @@ test("anything thrown is recorded: strings, undefined, objects with hostile gett
   assert.equal((await ended(hostile)).status, "FAILED");
 });
 
-test("an abort ends the run KILLED: by the error's kind, or by an aborted signal among the arguments", async () => {
+test("an abort error, or an aborted signal among the arguments, ends the run KILLED", async () => {
   assert.equal((await ended(new DOMException("stop", "AbortError"))).status, "KILLED");
   assert.equal((await ended(Object.assign(new Error("x"), { code: "ABORT_ERR" }))).status, "KILLED");
   assert.equal((await ended(new Error("late"), AbortSignal.abort())).status, "KILLED");
@@ -53,7 +53,7 @@ test("an abort ends the run KILLED: by the error's kind, or by an aborted signal
   assert.equal((await ended(new Error("late"), new AbortController().signal)).status, "FAILED");
 });
 
-test("a terminal status never changes again, and logging after the end still records", async () => {
+test("a final status never changes, and logging after the end still records", async () => {
   const { tracker, onlyRun } = memoryTracker();
   tracker.run(() => {
     const run = startRun();
@@ -66,7 +66,7 @@ test("a terminal status never changes again, and logging after the end still rec
   assert.equal(run.metrics.get("late")?.length, 1);
 });
 
-test("await using ends a run FINISHED, and end() inside it wins", async () => {
+test("await using ends a run FINISHED, unless end() came first", async () => {
   const { tracker, runs } = memoryTracker();
   await tracker.run(async () => {
     await using first = startRun({ runName: "one", params: { lr: 0.1 }, tags: { a: 1 } });
@@ -83,7 +83,7 @@ test("await using ends a run FINISHED, and end() inside it wins", async () => {
   );
 });
 
-test("a run still open at shutdown ends FINISHED and partial; what comes later is dropped and counted", async () => {
+test("shutdown ends an open run FINISHED and partial, and drops what comes later", async () => {
   const { tracker, store, warnings } = memoryTracker();
   const run = tracker.startRun();
   run.logMetric("m", 1);
@@ -98,7 +98,7 @@ test("a run still open at shutdown ends FINISHED and partial; what comes later i
   assert.equal(warnings.length, 1);
 });
 
-test("the causes of an error and the errors of an AggregateError are told, secrets replaced, circles cut", async () => {
+test("causes and aggregated errors are stored, without secrets or cycles", async () => {
   const root = new TypeError("token ghp_0123456789012345678901234567890123456789");
   const error = new Error("outer", { cause: new RangeError("middle", { cause: root }) });
   Object.assign(root, { cause: error });
@@ -115,7 +115,7 @@ test("the causes of an error and the errors of an AggregateError are told, secre
   assert.equal(plain.tags.get("error.message"), '{"status":404,"password":"[redacted]"}');
 });
 
-test("failOn makes a result a failure; of a generator each value is asked about", async () => {
+test("failOn makes a result a failure and checks each value of a generator", async () => {
   const { tracker, runs } = memoryTracker();
   const check = tracked((n: number) => n, {
     failOn: (n: number) => (n === 1 ? true : n === 2 ? "two is too many" : n === 3 ? new RangeError("three") : false),
@@ -145,7 +145,7 @@ test("failOn makes a result a failure; of a generator each value is asked about"
   );
 });
 
-test("ignored errors are thrown, but are no failures: by class, by name, by function", async () => {
+test("ignored errors are thrown but no failures: by class, name or function", async () => {
   class NotFound extends Error {}
   const { tracker, runs } = memoryTracker();
   const fails = (ignore: NonNullable<Parameters<typeof tracked>[1]>["ignore"], error: unknown) => () =>

@@ -18,7 +18,7 @@ function counted(entries: readonly Entry[]): [key: string, value: number, step: 
   });
 }
 
-test("whatever comes before, in and after a result: values in their order, each key counted, results of selectors' own calls apart", async () => {
+test("a result's values keep their order and count whatever surrounds them", async () => {
   for (let seed = 1; seed <= 200; seed++) {
     const dice = new Random(seed);
     const store = new FaultyStore();
@@ -69,7 +69,7 @@ test("whatever comes before, in and after a result: values in their order, each 
   }
 });
 
-test("results of one run, alike and others, with something in between and delivered in pieces: each key counted, in its order", async () => {
+test("many results of one run keep each key's order and count", async () => {
   for (let seed = 1; seed <= 200; seed++) {
     const dice = new Random(seed);
     const store = new FaultyStore(2 + dice.below(30));

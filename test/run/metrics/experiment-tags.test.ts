@@ -16,7 +16,7 @@ const Sweep = defineExperiment({
   metrics: { loss: { goal: "minimize" } },
 });
 
-test("an experiment's description and tags are stored with it, redacted, and become what they are said to be", async () => {
+test("an experiment's description and tags are stored, redacted and set again", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pulse-described-"));
   try {
     const path = join(folder, "d.db");
@@ -51,7 +51,7 @@ test("an experiment's description and tags are stored with it, redacted, and bec
   }
 });
 
-test("on a server they are set once, and one that refuses them gets the runs all the same", async () => {
+test("a server gets experiment tags once, and one that refuses them gets the runs", async () => {
   const { store, server } = await served();
   const experiment = { name: "X", tags: [{ key: "team", value: "pulse" }] };
   const of = (key: string) => change(key.repeat(32), { experiment, create: start() });

@@ -12,7 +12,7 @@ async function recorded(record: (run: Run) => void) {
   return { metrics: values(run), params: params(run), tags: Object.fromEntries(run.tags), run, ...made };
 }
 
-test("keys that would be mended to the same one are kept apart by a hash", async () => {
+test("keys that would be mended to the same one get a hash", async () => {
   const { metrics, tags, warnings } = await recorded((run) => {
     for (const value of [1, 2])
       run.logMetrics({ "recall>0.5": value, "recall<0.5": -value, "recall=0.5": 0, "top(1)": 1, "top[1]": 2 });
@@ -37,7 +37,7 @@ test("keys that would be mended to the same one are kept apart by a hash", async
   assert.equal(warnings.filter((each) => each.includes("INVALID_KEY")).length, 5);
 });
 
-test("a key that needs no mending keeps its name where it comes first, whatever has recorded it", async () => {
+test("a valid key that comes first keeps its name, whatever records it", async () => {
   const result = { acc_5: 1, "acc@5": 2 };
   for (const [way, record] of Object.entries<(run: Run) => void>({
     logMetrics: (run) => run.logMetrics(result),
@@ -65,7 +65,7 @@ test("a key that needs no mending keeps its name where it comes first, whatever 
   ]);
 });
 
-test("one that needs no mending and comes behind a mended one is kept apart, too", async () => {
+test("a valid key that comes after an equal mended one gets a hash", async () => {
   const stored = await recorded((run) => {
     for (const value of [1, 2]) {
       run.logMetrics({ "acc@5": value, acc_5: -value });
@@ -87,7 +87,7 @@ test("one that needs no mending and comes behind a mended one is kept apart, too
   assert.doesNotMatch(stored.warnings.join("\n"), /PARAM_CONFLICT/);
 });
 
-test("params and tags are kept apart from what needed no mending; other kinds are not in the way", async () => {
+test("params and tags get hashes only beside an equal key of their own kind", async () => {
   const stored = await recorded((run) => {
     run.logParams({ a_b: 1, "a@b": 2 });
     run.setTags({ a_b: "plain", "a#b": "mended" });
@@ -99,13 +99,13 @@ test("params and tags are kept apart from what needed no mending; other kinds ar
   assert.equal(Object.values(stored.tags).filter((value) => value === "mended").length, 1);
 });
 
-test("a run has its own keys: in the next one the mended form is free again", async () => {
+test("each run has its own keys: the next one may use the mended form again", async () => {
   const { tracker, runs } = memoryTracker();
   for (const key of ["acc@5", "acc#5", "acc_5"]) tracker.withRun({}, (run) => run.logMetric(key, 1));
   for (const run of await runs()) assert.deepEqual(values(run), { acc_5: [1] });
 });
 
-test("hashes and tags fit into MLflow's limit, hold no secret, and have no tags of their own", async () => {
+test("hashed keys fit MLflow's limit and hold no secret", async () => {
   const long = "k@".repeat(150);
   const stored = await recorded((run) => {
     run.logMetrics({ [long]: 1, [long.replaceAll("@", "#")]: 2, "token=hunter2hunter2": 3, "token=hunter3hunter3": 4 });

@@ -26,7 +26,7 @@ class Source {
   }
 }
 
-test("everyN logs the first of every n values; the others count as steps", async () => {
+test("everyN logs the first of every n values, and the others count as steps", async () => {
   const { tracker, onlyRun } = memoryTracker();
   tracker.withRun({}, () => [...new Source().third()]);
   assert.deepEqual(steps(await onlyRun(), "loss"), [
@@ -36,7 +36,7 @@ test("everyN logs the first of every n values; the others count as steps", async
   ]);
 });
 
-test("minIntervalMs leaves out what comes too soon, also after the clock was set back", async () => {
+test("minIntervalMs leaves out what comes too soon, even if the clock was set back", async () => {
   let time = 0;
   const { tracker, onlyRun } = memoryTracker({}, { ...systemClock, now: () => time });
   const source = new Source();
@@ -54,7 +54,7 @@ test("minIntervalMs leaves out what comes too soon, also after the clock was set
   ]);
 });
 
-test("aggregates of all values of a run are logged at its end: exact, percentiles within 1 %", async () => {
+test("aggregates of a run's values are logged at its end, percentiles within 1 %", async () => {
   const { tracker, onlyRun, warnings } = memoryTracker();
   const source = new Source();
   tracker.withRun({}, (run) => {
@@ -120,7 +120,7 @@ test("sums of many small values beside a large one stay exact", async () => {
   assert.deepEqual(values(await onlyRun())["x.sum"], [1_000]);
 });
 
-test("maps, sets and iterables: fields, steps, and what would be used up is not", async () => {
+test("maps, sets and iterables give fields and steps, but nothing is used up", async () => {
   const bag = { *[Symbol.iterator]() { yield* [5, 6]; } }; // biome-ignore format: one thing
   const once = [1, 2].values();
   class Giver {
@@ -170,7 +170,7 @@ test("maps, sets and iterables: fields, steps, and what would be used up is not"
   });
 });
 
-test("two methods that sum up the same key in the same way are summed up together", async () => {
+test("two methods that aggregate the same key alike are aggregated together", async () => {
   class Two {
     @LogMetric("ms", { aggregate: ["mean", "count"] })
     a(ms: number) {
@@ -187,7 +187,7 @@ test("two methods that sum up the same key in the same way are summed up togethe
   assert.deepEqual(values(await onlyRun()), { "ms.mean": [2], "ms.count": [2] });
 });
 
-test("strict: what throws while a run ends does not leave it open", async () => {
+test("strict: an error while a run ends does not leave it open", async () => {
   const { tracker, runs } = memoryTracker({ strict: true });
   const key = "k".repeat(248); // with ".mean" too long for MLflow
   class Long {

@@ -6,7 +6,7 @@ import type { Tracker } from "../../../src/tracker.js";
 import { assertBalanced, clockwork, named, params, sleep, values } from "../../support/memory.js";
 
 describe("maxRunsPerSecond", () => {
-  test("the first calls of a second are runs, the rest one folded run with what their metrics come to", async () => {
+  test("a second's first calls are runs, the others one folded run with aggregates", async () => {
     @TrackedExperiment("Service", { params: { region: "eu" } })
     class Service {
       @TrackedRun({ maxRunsPerSecond: 2, params: ["ms"] })
@@ -55,7 +55,7 @@ describe("maxRunsPerSecond", () => {
     assertBalanced(tracker, 5);
   });
 
-  test("the count is one for all callers; the folded run is below the run all its calls were made in", async () => {
+  test("the limit holds for all callers, and folded runs go below the common parent", async () => {
     const { tracker, time, runs } = clockwork();
     const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 1, metrics: "n" });
     const job = tracked(
@@ -90,7 +90,7 @@ describe("maxRunsPerSecond", () => {
     assert.deepEqual(named(await runs(), "item (folded)").map(experimentOf), ["Theirs"]);
   });
 
-  test("also when that experiment is configured by its id", async () => {
+  test("the same holds when that experiment is configured by its id", async () => {
     const { tracker, runs, store } = clockwork();
     Object.assign((tracker as unknown as { config: object }).config, { experiment: { id: "0" } });
     const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
@@ -103,7 +103,7 @@ describe("maxRunsPerSecond", () => {
     assert.equal(store.experiments.size, 1);
   });
 
-  test("a failure below a call that survives it makes no failed call, and an abort is none", async () => {
+  test("a failure that the call survives is no failed call, and neither is an abort", async () => {
     const { tracker, runs } = clockwork();
     const attempt = tracked(() => {
       throw new Error("first try");
@@ -128,7 +128,7 @@ describe("maxRunsPerSecond", () => {
     );
   });
 
-  test("withRun is told apart by experiment, run name and function; nothing of one call stands on the folded run", async () => {
+  test("withRun folds by experiment, run name and function, without one call's values", async () => {
     const { tracker, runs } = clockwork();
     for (let i = 0; i < 3; i++)
       for (const runName of ["one", "two"])
@@ -148,7 +148,7 @@ describe("maxRunsPerSecond", () => {
     assert.equal(named(await runs(), "one").length, 1);
   });
 
-  test("of ever new names and functions the first of a second are counted apart, the others as one", async () => {
+  test("too many names or functions in a second are folded together", async () => {
     const calls: Record<string, (tracker: Tracker, i: number) => void> = {
       "names of withRun": (tracker, i) =>
         tracker.withRun({ experiment: "Names", runName: `request ${i}`, maxRunsPerSecond: 1 }, (run) =>
@@ -186,7 +186,7 @@ describe("maxRunsPerSecond", () => {
     }
   });
 
-  test("names are forgotten with their second, so that those of the next ones are counted apart again", async () => {
+  test("names are forgotten after their second, so later ones are counted apart again", async () => {
     const { tracker, time, runs } = clockwork();
     for (let second = 0; second < 20; second++) {
       for (let i = 0; i < 90; i++)
@@ -197,7 +197,7 @@ describe("maxRunsPerSecond", () => {
     assert.equal((await runs()).length, 20 * 90);
   });
 
-  test("foldKey says what counts as one: calls of any name, methods of a class, functions", async () => {
+  test("foldKey decides what counts as one: names, methods of a class, functions", async () => {
     @TrackedExperiment("Keyed", { maxRunsPerSecond: 1, foldKey: "all", params: { team: "a" } })
     class Keyed {
       @LogMetric

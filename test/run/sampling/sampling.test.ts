@@ -5,7 +5,7 @@ import type { StoredRun } from "../../../src/stores/stored-run.js";
 import { assertBalanced, clockwork, named, params, sleep, values } from "../../support/memory.js";
 
 describe("sample", () => {
-  test("is decided at the root and inherited; a share is drawn, a function asked", async () => {
+  test("decides at the root and is inherited; shares are drawn, functions asked", async () => {
     const { tracker, time, runs } = clockwork();
     const child = tracked(() => 1, { runName: "child", metrics: "m", sample: 0 });
     const root = tracked((_take: boolean) => child(), { runName: "root", sample: ([take]) => take });
@@ -26,7 +26,7 @@ describe("sample", () => {
     assertBalanced(tracker, 3);
   });
 
-  test("a run that is left out is recorded after all when it fails, whole and with those below it", async () => {
+  test("records a left-out run after all when it fails, with those below it", async () => {
     const { tracker, runs } = clockwork();
     const step = tracked(() => currentRun()?.logMetric("inner", 7), { runName: "step" });
     const request = tracked(
@@ -54,7 +54,7 @@ describe("sample", () => {
     assertBalanced(tracker, 2);
   });
 
-  test("a failure below a root that survives it is recorded, too", async () => {
+  test("records a root whose child failed, even if the root survives it", async () => {
     const { tracker, runs } = clockwork();
     const fails = tracked(
       () => {
@@ -96,7 +96,7 @@ describe("sample", () => {
     assert.equal(run?.tags.get("error.message"), "late");
   });
 
-  test("startRun and serverId: left out is said, asked for is recorded", async () => {
+  test("asking for a run's id records it, and a run left out by then says so", async () => {
     const { tracker, runs } = clockwork();
     const [good, bad] = tracker.run(
       () => [startRun({ sample: 0, runName: "good" }), startRun({ sample: 0, runName: "bad" })] as const,
@@ -114,7 +114,7 @@ describe("sample", () => {
     assertBalanced(tracker, 3);
   });
 
-  test("what outlives a root that was left out is recorded when it fails; what begins later is no part of it", async () => {
+  test("records calls that outlive a left-out root when they fail, but no later ones", async () => {
     const { tracker, runs } = clockwork();
     const later = tracked(
       async (fails: boolean) => {
@@ -145,7 +145,7 @@ describe("sample", () => {
     assertBalanced(tracker, 3);
   });
 
-  test("what outlives its root is recorded whole when it fails, below what it was called in, and its id can be had", async () => {
+  test("records failed calls that outlive their root below their caller, with an id", async () => {
     const { tracker, runs } = clockwork();
     const wait = (ms: number, fails = false) =>
       sleep(ms).then(() => {
@@ -184,7 +184,7 @@ describe("sample", () => {
     assertBalanced(tracker, 5);
   });
 
-  test("a thousand values do not push out what a run is recorded for: its error, and what its values come to", async () => {
+  test("a thousand values do not push out the error or the aggregates", async () => {
     const { tracker, runs } = clockwork();
     class Busy {
       @LogMetric("ms", { aggregate: ["count"] })
@@ -212,7 +212,7 @@ describe("sample", () => {
     assert.deepEqual(run && values(run)["ms.count"], [1]);
   });
 
-  test("what is logged after the end of a run that was left out is not kept", async () => {
+  test("what is logged after the end of a left-out run is not kept", async () => {
     const { tracker } = clockwork();
     const left = tracker.run(() => startRun({ sample: 0 }));
     left.end();
@@ -233,7 +233,7 @@ describe("sample", () => {
     assert.equal(named(await runs(), "child (folded)")[0]?.tags.get("pulse.folded"), "4");
   });
 
-  test("what is still open at shutdown goes as it ends: nothing failed, nothing is recorded", async () => {
+  test("at shutdown an open left-out run without a failure is not recorded", async () => {
     const { tracker, runs } = clockwork();
     tracker.run(() => startRun({ sample: 0 }));
     await tracker.shutdown();
@@ -241,7 +241,7 @@ describe("sample", () => {
   });
 });
 
-test("below a call that is no run any more there is none", async () => {
+test("below a call that is no longer a run there is none", async () => {
   const { tracker, runs } = clockwork();
   const leaf = tracked(() => 1, { runName: "leaf" });
   const child = tracked(() => leaf(), { runName: "child" });
@@ -257,7 +257,7 @@ test("below a call that is no run any more there is none", async () => {
   assert.deepEqual((await runs()).map(({ name }) => name).sort(), ["child", "leaf", "parent"]);
 });
 
-test("runs that pile up are worth a word", async () => {
+test("runs that pile up get a warning", async () => {
   const { tracker, warnings } = clockwork();
   tracker.withRun({ runName: "parent" }, () => {
     for (let i = 0; i < 10_001; i++) startRun().end();
