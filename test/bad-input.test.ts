@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { LogMetric, LogParam, LogTag, type PulseErrorCode, TrackedExperiment } from "../src/index.js";
 import { query } from "./support/database.js";
+import { tempFolder } from "./support/folders.js";
 import { memoryTracker, values } from "./support/memory.js";
 
 const hostile = new Proxy(
@@ -108,8 +107,7 @@ test("a logger that throws disturbs nobody", () => {
   assert.doesNotThrow(() => tracker.run(() => new Hostile().read()));
 });
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-bad-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("bad");
 
 test("on a full disk the program goes on, warns once and keeps what was stored", async () => {
   const path = join(folder, "full.db");

@@ -1,10 +1,9 @@
 // Mistakes that newcomers have made, each with what it must be answered with: what is wrong, where, and what to do.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { LocalRepository } from "../src/artifacts/local.js";
 import { resolveConfig } from "../src/config/resolve.js";
 import { doubleExperiment, misspelt, strayExperiment, strayUri } from "../src/config/strays.js";
@@ -27,13 +26,14 @@ import {
   tracked,
   withRun,
 } from "../src/index.js";
+import { tempFolder } from "./support/folders.js";
 import { memoryTracker, values } from "./support/memory.js";
+import { collectWarnings } from "./support/warnings.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
 type Any = any;
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-mistakes-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = tempFolder("mistakes");
 
 test("wrong arguments are answered with what may be meant", () => {
   const mistakes: [() => unknown, RegExp][] = [
@@ -236,12 +236,12 @@ test("logExperiment checks its files before there is a run", async () => {
 });
 
 test("a refusal names run and experiment, and a file in a folder's place says so", async () => {
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const refused = async (changes: readonly unknown[]) =>
     changes.map(() => ({ kind: "rejected", error: new PulseError("REJECTED", "No room for it.") }) as const);
   const tracker = createTracker({
     store: { apply: refused, close: async () => undefined },
-    logger: { warn: (text) => warnings.push(text) },
+    logger,
   });
   const run = tracker.startRun({ experiment: "E" });
   run.end();

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,17 +9,16 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { download } from "../../src/artifacts/download.js";
 import { LocalRepository } from "../../src/artifacts/local.js";
 import type { ArtifactInfo, ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import { contentOf, someBytes } from "../support/contents.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-download-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("download");
 let count = 0;
 const target = (): string => join(folder, `target ${++count}`);
 

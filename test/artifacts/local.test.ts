@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { LocalRepository } from "../../src/artifacts/local.js";
 import { allOf, contentOf, someBytes, stalling } from "../support/contents.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-local-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("local");
 let count = 0;
 
 function place(): { root: string; outside: string; repository: LocalRepository } {

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { S3Repository } from "../../src/artifacts/s3.js";
 import { xmlElements, xmlText } from "../../src/artifacts/s3-answers.js";
 import { contentOf, someBytes } from "../support/contents.js";
 import { BUCKET, type FakeS3, fakeS3 } from "../support/fake-s3.js";
+import { tempFolder } from "../support/folders.js";
 import { scripted } from "../support/scripted-server.js";
 
 const SIZES = { from: 40_000, size: 20_000 };
-const folder = mkdtempSync(join(tmpdir(), "pulse-s3-"));
-const closing: (() => void)[] = [() => rmSync(folder, { recursive: true })];
+const folder = tempFolder("s3");
+const closing: (() => void)[] = [];
 after(() => {
   for (const close of closing) close();
 });

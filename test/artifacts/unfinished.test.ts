@@ -1,14 +1,13 @@
 // What killed programs leave unfinished in a folder of artifacts is taken away; what others are writing is not.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { isUnfinished, sweepUnfinished, unfinishedBeside } from "../../src/artifacts/unfinished.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-unfinished-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("unfinished");
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 test("unfinished files of dead processes here go, those of other machines after a day", () => {

@@ -1,30 +1,20 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { downloadArtifacts, listArtifacts } from "../../src/cli/artifacts.js";
 import type { Terminal } from "../../src/cli/output.js";
 import type { ArtifactInfo, ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import { createTracker, PulseError, registerArtifactRepository, registerTrackingStore } from "../../src/index.js";
 import { allOf, someBytes } from "../support/contents.js";
+import { tempFolder } from "../support/folders.js";
 import { scripted } from "../support/scripted-server.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-cli-artifacts-"));
+const root = tempFolder("cli-artifacts");
 const program = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
-after(() => rmSync(root, { recursive: true }));
 
 let folders = 0;
 const newFolder = (): string => join(root, `folder-${++folders}`);

@@ -1,19 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemClock } from "../../src/base/clock.js";
 import { discard } from "../../src/cli/discard.js";
@@ -24,11 +13,11 @@ import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 import { type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-cli-"));
+const root = tempFolder("cli");
 const program = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
-after(() => rmSync(root, { recursive: true }));
 
 interface Ended {
   readonly code: number | null;
@@ -685,7 +674,7 @@ test("a damaged outbox breaks no command", async () => {
 });
 
 test("doctor names files and variables that look like configuration but are not read", async () => {
-  const folder = mkdtempSync(join(root, "strays-"));
+  const folder = tempFolder("strays", root);
   writeFileSync(join(folder, "pulse-mlflow.config.js"), "export default {}");
   const env = { MLFLOW_TRACKING_URL: "http://h", PULSE_MLFLOW: "offf", MLFLOW_TRACKING_URI: "memory:" };
   const { code, out } = await cli(newState(), [], env, ["sh", "-c", `cd "${folder}" && exec "$0" "$1" doctor`]);

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/base/clock.js";
 import { sync } from "../../src/cli/sync.js";
@@ -17,14 +16,12 @@ import { heldBytes } from "../../src/recorder/staging/upload-source.js";
 import { change, start } from "../contract/store-contract.js";
 import { command } from "../support/command.js";
 import { FakeMlflow, type FakeRun } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-cli-files-"));
-after(() => rmSync(root, { recursive: true }));
+const root = tempFolder("cli-files");
+let schemes = 0;
 
-let homes = 0;
-function newHome(): string {
-  return mkdtempSync(join(root, `home-${++homes}-`));
-}
+const newHome = (): string => tempFolder("home", root);
 
 const A = "a".repeat(32);
 const [SMALL, LARGE] = [Buffer.from("small"), Buffer.alloc(100_000, "large")];
@@ -215,7 +212,7 @@ test("the files of a set-aside run stay with it", async () => {
 
 /** A store like a server, with files that go as a test likes. */
 function odd(upload: ArtifactRepository["upload"]): string {
-  const scheme = `slow-${++homes}`;
+  const scheme = `slow-${++schemes}`;
   const repository = {
     upload,
     list: async () => [],

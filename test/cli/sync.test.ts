@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import { PulseError, type PulseErrorCode } from "../../src/base/errors.js";
 import { Meter } from "../../src/cli/meter.js";
@@ -13,13 +12,12 @@ import { itemsOf } from "../../src/contracts/tracking-store.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { change, start } from "../contract/store-contract.js";
 import { command } from "../support/command.js";
+import { tempFolder } from "../support/folders.js";
 import { type Scripted, scripted } from "../support/scripted-server.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-cli-sync-"));
-after(() => rmSync(root, { recursive: true }));
+const root = tempFolder("cli-sync");
 
-let homes = 0;
-const newHome = (): string => mkdtempSync(join(root, `home-${++homes}-`));
+const newHome = (): string => tempFolder("home", root);
 
 function leaveBehind(home: string, uri: string): void {
   const outbox = new OutboxFolder(join(home, "pulse-mlflow/outbox"), uri).create(Date.now(), systemClock.id());

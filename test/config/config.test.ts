@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemClock } from "../../src/base/clock.js";
 import { isOff } from "../../src/config/off.js";
@@ -14,10 +13,11 @@ import { openStore } from "../../src/stores/registry.js";
 import { likelyAbsolute } from "../../src/stores/sql/database-file.js";
 import { change, newRun, start } from "../../src/testing/contract-change.js";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 import { runFolders } from "../support/mlruns.js";
+import { collectWarnings } from "../support/warnings.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-config-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("config");
 const program = fileURLToPath(new URL("../fixtures/configured.js", import.meta.url));
 
 interface Said {
@@ -36,7 +36,7 @@ function run(
   file?: object | string,
   prepare?: (folder: string) => void,
 ): Said {
-  const cwd = mkdtempSync(join(folder, `${name}-`));
+  const cwd = tempFolder(name, folder);
   prepare?.(cwd);
   if (file !== undefined)
     writeFileSync(join(cwd, "pulse-mlflow.config.json"), typeof file === "string" ? file : JSON.stringify(file));
@@ -365,8 +365,7 @@ test("a near miss of a tracking URI is answered with the likely one", () => {
 });
 
 test("three slashes before a folder of the root warn once and suggest four", () => {
-  const said: string[] = [];
-  const logger = { warn: (message: string): void => void said.push(message) };
+  const { logger, warnings: said } = collectWarnings();
   createTracker({ trackingUri: "sqlite:///tmp/none/x.db", strict: true, logger });
   assert.equal(said.length, 1);
   assert.match(

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, test } from "node:test";
+import { afterEach, test } from "node:test";
 import type { PulseConfig } from "../../src/config/options.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker, logExperiment, shutdown } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
 import { scripted } from "../support/scripted-server.js";
+import { collectWarnings } from "../support/warnings.js";
 
-const home = mkdtempSync(join(tmpdir(), "pulse-credentials-"));
-after(() => rmSync(home, { recursive: true }));
+const home = tempFolder("credentials");
 const file = join(home, ".mlflow/credentials");
 mkdirSync(join(home, ".mlflow"));
 
@@ -159,12 +159,12 @@ test("a credentials file that others can read warns once, where it is used", asy
       ["http://127.0.0.1:1", 1],
       ["memory:", 0],
     ] as const) {
-      const warnings: string[] = [];
+      const { logger, warnings } = collectWarnings();
       const tracker = createTracker({
         trackingUri,
         exitTimeoutMs: 0,
         durability: "memory",
-        logger: { warn: (text) => warnings.push(text) },
+        logger,
       });
       await tracker.shutdown();
       assert.equal(

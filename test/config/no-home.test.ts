@@ -1,14 +1,13 @@
 // A machine that says nothing of its user: no home, no name, no working folder.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-no-home-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("no-home");
 const program = fileURLToPath(new URL("../fixtures/no-home.js", import.meta.url));
 /** As for a container's user id without an entry: Node's `os` throws. */
 const NOBODY = `data:text/javascript,${encodeURIComponent(`

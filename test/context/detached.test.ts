@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-detached-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("detached");
 const fixture = fileURLToPath(new URL("../fixtures/forgets-contexts.js", import.meta.url));
 const outbox = { folder: join(folder, "state") };
 

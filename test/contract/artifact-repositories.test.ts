@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { LocalRepository } from "../../src/artifacts/local.js";
@@ -8,13 +6,13 @@ import { S3Repository } from "../../src/artifacts/s3.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { fakeArtifacts } from "../support/fake-artifacts.js";
 import { BUCKET, fakeS3 } from "../support/fake-s3.js";
+import { tempFolder } from "../support/folders.js";
 import { artifactContract } from "./artifact-contract.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-artifacts-"));
+const folder = tempFolder("artifacts");
 const s3 = await fakeS3();
 const [withParts, without] = [await fakeArtifacts(s3), await fakeArtifacts(s3, false)];
 after(() => {
-  rmSync(folder, { recursive: true });
   for (const each of [s3, withParts, without]) each.close();
 });
 

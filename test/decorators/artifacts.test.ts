@@ -1,25 +1,25 @@
 // What decorated methods return becomes files, as the selector says.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { LogArtifact, LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
 import { trackerOn } from "../../src/tracker.js";
+import { tempFolder } from "../support/folders.js";
+import { collectWarnings } from "../support/warnings.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
 type Any = any;
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-log-artifact-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = tempFolder("log-artifact");
 
 function memory() {
   const store = new MemoryStore();
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) } });
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { logger });
   const files = ({ artifacts }: StoredRun): Record<string, string> =>
     Object.fromEntries([...artifacts.files].sort().map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
   const all = (): Record<string, string>[] => [...store.runs.values()].map(files);

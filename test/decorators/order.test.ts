@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { type Decorated, type Decorator, type Dialect, decorated, Random } from "../support/by-hand.js";
+import { type Decorated, type Decorator, type Dialect, decorated } from "../support/by-hand.js";
 import { memoryTracker, params, steps } from "../support/memory.js";
+import { Random } from "../support/random.js";
 
 const RESULTS: readonly unknown[] = [
   { loss: 0.5, val: { acc: 1, deep: { n: 2n } }, label: "good", epoch: 7, ok: true, list: [1, 2, 3] },

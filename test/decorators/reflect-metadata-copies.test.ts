@@ -1,17 +1,16 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import "reflect-metadata/lite";
 import { LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
 import { memoryTracker, values } from "../support/memory.js";
 
 const require = createRequire(import.meta.url);
-const folder = mkdtempSync(join(tmpdir(), "pulse-reflect-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("reflect");
 
 test("two copies of reflect-metadata keep the metadata and both read the plan", async () => {
   const first = Reflect.getMetadata;

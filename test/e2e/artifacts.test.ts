@@ -5,11 +5,12 @@ import { ProxiedRepository } from "../../src/artifacts/proxied.js";
 import { S3Repository } from "../../src/artifacts/s3.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { type ArtifactSubject, artifactContract } from "../contract/artifact-contract.js";
+import { tempFolder } from "../support/folders.js";
 import { startServer } from "./peer.js";
 import { startStack } from "./stack.js";
-import { temporaryFolder, uriOf } from "./support.js";
+import { uriOf } from "./support.js";
 
-const folder = temporaryFolder("artifacts");
+const folder = tempFolder("artifacts");
 const [newest, old, stack] = await Promise.all([
   startServer("newest", uriOf(join(folder, "newest.db")), folder),
   startServer("old", uriOf(join(folder, "old.db")), folder),

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,10 +6,10 @@ import type { Durability } from "../../src/config/options.js";
 import type { Records } from "../fixtures/records.js";
 import { readRuns } from "../support/database.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
-import { mulberry32 } from "../support/fault-schedule.js";
+import { tempFolder } from "../support/folders.js";
+import { Random } from "../support/random.js";
 import { startServer } from "./peer.js";
 import { check, deliverRest, LATEST_MS, startRecords } from "./records-program.js";
-import { temporaryFolder } from "./support.js";
 
 /** How many moments; `PULSE_CRASHES=200 PULSE_SEED=…` for the long version. */
 const CRASHES = Number(process.env["PULSE_CRASHES"] ?? 9);
@@ -22,7 +21,7 @@ const FLUSH_INTERVAL_MS = 1_000;
 const SLACK_MS = 300;
 const SLOW_MS = 400;
 
-const root = temporaryFolder("crash");
+const root = tempFolder("crash");
 const database = join(root, "mlflow.db");
 const server = await startServer("newest", `sqlite:///${database}`, root);
 after(() => server.stop());
@@ -42,9 +41,9 @@ interface Crash {
 }
 
 function crashes(): Crash[] {
-  const next = mulberry32(SEED);
+  const random = new Random(SEED);
   return Array.from({ length: CRASHES }, (_, i) => {
-    const [early, when, down] = [next(), next(), next()];
+    const [early, when, down] = [random.next(), random.next(), random.next()];
     // A third of them while the runs are being created.
     const at = Math.round(when * (early < 1 / 3 ? 250 : LATEST_MS));
     return {
@@ -60,7 +59,7 @@ function crashes(): Crash[] {
 async function crash({ name, mode, durability, at, downAt }: Crash): Promise<void> {
   const proxy = await startFaultProxy({ target: server.url, seed: SEED, rate: 0 });
   try {
-    const folder = mkdtempSync(join(root, "outbox-"));
+    const folder = tempFolder("outbox", root);
     if (mode === "down") await proxy.down();
     if (mode === "slow") proxy.delayMs = SLOW_MS;
     const { child, ended, began } = startRecords({
@@ -94,7 +93,7 @@ describe(`A killed program loses nothing with "outbox", and one interval with "e
 });
 
 test("When one of four programs in one folder is killed, each has its own runs once", async () => {
-  const folder = mkdtempSync(join(root, "outbox-"));
+  const folder = tempFolder("outbox", root);
   const config: Records["config"] = {
     trackingUri: server.url,
     experiment: "four",

@@ -6,14 +6,15 @@ import { fileURLToPath } from "node:url";
 import type { Stats } from "../../src/index.js";
 import type { Crowd } from "../fixtures/crowd.js";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 import { Peer, startServer } from "./peer.js";
-import { assertSound, startProgram, temporaryFolder, uriOf } from "./support.js";
+import { assertSound, startProgram, uriOf } from "./support.js";
 
 /** Programs, and runs of each; `PULSE_CROWD=8x1000` for the long version. */
 const [PROGRAMS = 4, RUNS = 100] = (process.env["PULSE_CROWD"] ?? "4x100").split("x").map(Number);
 const EXPERIMENT = "crowd";
 
-const folder = temporaryFolder("crowd");
+const folder = tempFolder("crowd");
 const path = join(folder, "mlflow.db");
 const program = fileURLToPath(new URL("../fixtures/crowd.js", import.meta.url));
 const [ui, writer] = await Promise.all([startServer("newest", uriOf(path), folder), Peer.start("newest")]);

@@ -1,6 +1,6 @@
 import type { PulseConfig } from "../../src/index.js";
 import { FAULTS, type FaultKind } from "../support/fault-schedule.js";
-import { Dice } from "./wide-model.js";
+import { Random } from "../support/random.js";
 
 /**
  * What a schedule may have beside everyday faults. `PULSE_FAULT_KINDS=denied,disk` leaves out all others of what a seed
@@ -96,22 +96,22 @@ export interface Schedule {
 
 /** Which kinds a seed draws: about half of them. */
 export function kindsOf(seed: number): Set<Kind> {
-  const dice = new Dice(Math.imul(seed, 104_729));
+  const dice = new Random(Math.imul(seed, 104_729));
   return new Set(KINDS.filter(() => dice.below(2) === 0).filter((kind) => CHOSEN.includes(kind)));
 }
 
 export function drawSchedule(seed: number): Schedule {
-  const dice = new Dice(Math.imul(seed, 7_919));
-  const durability = dice.of(["exit", "exit", "outbox", "memory"] as const);
+  const dice = new Random(Math.imul(seed, 7_919));
+  const durability = dice.pick(["exit", "exit", "outbox", "memory"] as const);
   const troubles = Array.from({ length: dice.below(3) }, () => ({
-    what: dice.of(["down", "silent", "slow"] as const),
+    what: dice.pick(["down", "silent", "slow"] as const),
     afterMs: dice.below(1_500),
     forMs: 100 + dice.below(1_500),
   }));
   const early = { afterMs: dice.below(1_200), withinMs: dice.below(1_000) };
   const everyday = {
     rate: Math.round(dice.next() * 50) / 100,
-    faults: dice.of([EVERYDAY, EVERYDAY, DOUBTFUL]),
+    faults: dice.pick([EVERYDAY, EVERYDAY, DOUBTFUL]),
     durability,
     requestTimeoutMs: 800 + dice.below(1_200),
     flushIntervalMs: 50 + dice.below(950),
@@ -119,13 +119,13 @@ export function drawSchedule(seed: number): Schedule {
     programs: 3 + dice.below(4),
     troubles,
     struggleMs: dice.below(4_000),
-    wakeMs: dice.of([100, 300, 4_000]),
+    wakeMs: dice.pick([100, 300, 4_000]),
     shutdown: dice.below(3) === 0 && durability !== "memory" ? early : undefined,
   };
   // Each kind draws from numbers of its own: leaving one out changes nothing of the others.
   const kinds = kindsOf(seed);
-  const of = <T>(kind: Kind, draw: (dice: Dice) => T): T | undefined =>
-    kinds.has(kind) ? draw(new Dice(Math.imul(seed, 15_485_863) + KINDS.indexOf(kind))) : undefined;
+  const of = <T>(kind: Kind, draw: (dice: Random) => T): T | undefined =>
+    kinds.has(kind) ? draw(new Random(Math.imul(seed, 15_485_863) + KINDS.indexOf(kind))) : undefined;
   return {
     ...everyday,
     rate: kinds.has("maintenance") || kinds.has("upgrade") ? Math.max(MIN_RATE, everyday.rate) : everyday.rate,
@@ -135,8 +135,8 @@ export function drawSchedule(seed: number): Schedule {
       ...(kinds.has("upgrade") ? UPGRADE : []),
     ],
     denied: of("denied", (own) => ({
-      which: own.of(["main", "beside"]),
-      what: own.of(["everything", "writing"]),
+      which: own.pick(["main", "beside"]),
+      what: own.pick(["everything", "writing"]),
       afterMs: own.below(3) === 0 ? 0 : own.below(800),
       forMs: own.below(2) === 0 ? Infinity : 300 + own.below(2_000),
     })),
@@ -145,7 +145,7 @@ export function drawSchedule(seed: number): Schedule {
     refused: kinds.has("refused"),
     // Whoever takes away the outbox of a tracker that is gone has lost what it holds.
     disk: of("disk", (own) => ({
-      what: own.of(["full", "gone", "barred"]),
+      what: own.pick(["full", "gone", "barred"]),
       afterMs: own.below(1 + (everyday.shutdown?.afterMs ?? 1_200)),
       forMs: 200 + own.below(1_500),
     })),

@@ -1,11 +1,13 @@
 // The files that the trackers of the fault suite log, drawn from a seed, and what is there of them in the end.
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { someBytes } from "../support/contents.js";
+import { tempFolder } from "../support/folders.js";
+import { Random } from "../support/random.js";
 import type { DumpRun } from "./peer.js";
-import { Dice, type ExpectedRun, type Twin } from "./wide-model.js";
+import type { ExpectedRun, Twin } from "./wide-model.js";
 
 const FILES = "/api/2.0/mlflow-artifacts/artifacts";
 const FAILED = "pulse.artifact_failed.";
@@ -33,11 +35,11 @@ export class FileLog {
   /** How many were logged. */
   count = 0;
   readonly #habits: FileHabits;
-  readonly #dice: Dice;
+  readonly #dice: Random;
 
   constructor(habits: FileHabits) {
     this.#habits = habits;
-    this.#dice = new Dice(Math.imul(habits.seed, 86_028_121));
+    this.#dice = new Random(Math.imul(habits.seed, 86_028_121));
   }
 
   /** A few files of a run, or none. */
@@ -54,15 +56,15 @@ export class FileLog {
     expectFile(twin, "progress.bin", bytes);
   }
 
-  #one(twin: Twin, dice: Dice): void {
+  #one(twin: Twin, dice: Random): void {
     const { run } = twin;
     const { folder, removes, isCut } = this.#habits;
     const large = dice.below(6) === 0;
-    const size = large ? LARGE.from + dice.below(LARGE.to - LARGE.from) : dice.of(SMALL);
+    const size = large ? LARGE.from + dice.below(LARGE.to - LARGE.from) : dice.pick(SMALL);
     const bytes = someBytes(size, 1 + dice.below(2 ** 20));
-    const name = dice.of(NAMES);
+    const name = dice.pick(NAMES);
     const n = this.count++;
-    const kind = dice.of(["bytes", "bytes", "text", "dict", "artifact", "artifact", "stream"]);
+    const kind = dice.pick(["bytes", "bytes", "text", "dict", "artifact", "artifact", "stream"]);
     if (kind === "bytes") {
       run.logBytes(bytes, name);
       expectFile(twin, name, bytes);
@@ -74,7 +76,7 @@ export class FileLog {
       run.logDict({ n, list: [1, "two"] }, "values.json");
       expectFile(twin, "values.json", JSON.stringify({ n, list: [1, "two"] }, undefined, 2));
     } else if (kind === "artifact") {
-      const path = join(mkdtempSync(join(folder, "user-")), "user's own.bin");
+      const path = join(tempFolder("user", folder), "user's own.bin");
       writeFileSync(path, bytes);
       run.logArtifact(path, "user");
       if (removes) rmSync(path);

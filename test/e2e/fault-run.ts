@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PulseConfig, Tracker, TrackingStore } from "../../src/index.js";
 import { Denial } from "../support/fault-denial.js";
 import { startFaultProxy } from "../support/fault-proxy.js";
+import { collectWarnings } from "../support/warnings.js";
 import { FairTime } from "./fair-time.js";
 import { runAwaiting } from "./fault-awaits.js";
 import type { Package } from "./fault-copy.js";
@@ -103,7 +104,7 @@ class Play {
   readonly #makeStore: StoreMaker | undefined;
   readonly #workloads: Workload[] = [];
   readonly #programs: Twin[] = [];
-  readonly #warnings: string[] = [];
+  readonly #said = collectWarnings();
   readonly #unbalanced: string[] = [];
   readonly #tunnels: ReturnType<Stage["tunnels"]> | undefined;
   #dropped = 0;
@@ -196,7 +197,7 @@ class Play {
       ...(makeStore ? { store: makeStore(trackingUri, requestTimeoutMs) } : { trackingUri }),
       maxPendingBytes,
       auth: { token: () => `token ${this.#tokens++}` },
-      logger: { warn: (message) => this.#warnings.push(message) },
+      logger: this.#said.logger,
     });
     const seed = this.#seed + this.#workloads.length * 1_000_003;
     const url = replaced ? undefined : this.#stage.first.url;
@@ -393,7 +394,7 @@ class Play {
     this.#dropped += dropped;
     const counts = `${delivered} delivered, ${pending} pending, ${dropped} dropped, ${rejected} of ${workload.refused} rejected`;
     if (!balanced) this.#unbalanced.push(`${who} recorded ${recorded} items: ${counts}`);
-    const { paths, untrue } = first ? this.#disk.promised(this.#warnings) : { paths: [], untrue: [] };
+    const { paths, untrue } = first ? this.#disk.promised(this.#said.warnings) : { paths: [], untrue: [] };
     this.#unbalanced.push(...untrue);
     if (first && pending > 0 && paths.length === 0)
       this.#unbalanced.push(`${who} has ${pending} items pending and says nothing of it`);
@@ -445,7 +446,7 @@ class Play {
       faults: [...this.#proxy.faults, ...(this.#tunnels?.faults ?? []).map((kind) => ({ kind, path: "" }))],
       unbalanced: this.#unbalanced,
       heldUp,
-      warnings: this.#warnings,
+      warnings: this.#said.warnings,
     };
   }
 }

@@ -1,9 +1,10 @@
 // What the trackers of the fault suite record, drawn from a seed, with the model of what a server must show of it.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CallOptions, Run, TerminalStatus, Tracker } from "../../src/index.js";
+import { Random } from "../support/random.js";
 import type { Package } from "./fault-copy.js";
 import { type FileHabits, FileLog } from "./fault-files.js";
-import { Dice, Twin } from "./wide-model.js";
+import { Twin } from "./wide-model.js";
 
 const VALUES = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-300, Number.MAX_VALUE, 0.1 + 0.2, 2n ** 64n, true];
 const KEYS = ["loss", "val/acc", "损失"];
@@ -58,8 +59,8 @@ export class Workload {
       this.#open,
     ];
     const program = (_: unknown, i: number): Promise<void> => {
-      const dice = new Dice(Math.imul(this.#place.seed, 1_009) + i * 31 + programs);
-      return dice.of(tasks).call(this, dice);
+      const dice = new Random(Math.imul(this.#place.seed, 1_009) + i * 31 + programs);
+      return dice.pick(tasks).call(this, dice);
     };
     await this.#place.tracker.run(() => Promise.all(Array.from({ length: programs }, program)));
   }
@@ -92,36 +93,36 @@ export class Workload {
   }
 
   /** A pause, long enough for a delivery in between or not. False when all is over. */
-  async #pause(dice: Dice, most = 80): Promise<boolean> {
+  async #pause(dice: Random, most = 80): Promise<boolean> {
     await sleep(dice.below(3) === 0 ? 0 : dice.below(most));
     return !this.#over;
   }
 
-  #start(dice: Dice, runName: string): Twin {
+  #start(dice: Random, runName: string): Twin {
     const options = { experiment: this.#experiment(dice), runName };
     return this.twin(this.#place.tracker.startRun(options), options);
   }
 
-  #experiment(dice: Dice): string {
+  #experiment(dice: Random): string {
     return dice.below(5) === 0 ? `${this.#place.experiment} beside` : this.#place.experiment;
   }
 
   /** One after the other, over at once or after a while. */
-  async #short(dice: Dice): Promise<void> {
+  async #short(dice: Random): Promise<void> {
     for (let i = 1 + dice.below(4); i > 0 && !this.#over; i--) {
       const twin = this.#start(dice, `short ${i}`);
       this.#fill(twin, dice);
       this.files?.again(twin);
       if (dice.below(2) === 0 && !(await this.#pause(dice, 300))) return;
       this.files?.again(twin);
-      end(twin, dice.of(["FINISHED", "FINISHED", "FAILED", "KILLED"]));
+      end(twin, dice.pick(["FINISHED", "FINISHED", "FAILED", "KILLED"]));
       this.files?.fill(twin);
       if (dice.below(4) === 0) twin.metric("late", dice.next(), { step: 1, timestamp: 1_800_000_000_000 });
       if (!(await this.#pause(dice))) return;
     }
   }
 
-  async #long(dice: Dice): Promise<void> {
+  async #long(dice: Random): Promise<void> {
     const twin = this.#start(dice, "long");
     this.#fill(twin, dice);
     const turns = 4 + dice.below(14);
@@ -136,11 +137,11 @@ export class Workload {
       if (dice.below(5) === 0) twin.param(`late/${turn}`, [turn, String(turn)]);
       if (dice.below(12) === 0) twin.tag("mlflow.runName", `long, renamed in turn ${turn}`);
     }
-    end(twin, dice.of(["FINISHED", "FAILED"]));
+    end(twin, dice.pick(["FINISHED", "FAILED"]));
   }
 
   /** A run with children, and children of theirs. */
-  async #family(dice: Dice): Promise<void> {
+  async #family(dice: Random): Promise<void> {
     const later: Promise<void>[] = [];
     const member = async (name: string, generation: number, parent?: Run): Promise<void> => {
       const options = { experiment: this.#experiment(dice), runName: `${name}, generation ${generation}` };
@@ -173,7 +174,7 @@ export class Workload {
     await Promise.all(later);
   }
 
-  async #failing(dice: Dice): Promise<void> {
+  async #failing(dice: Random): Promise<void> {
     const error = new RangeError(`unlucky ${dice.below(100)}`);
     const options = { experiment: this.#experiment(dice), runName: "failing" };
     let twin: Twin | undefined;
@@ -190,7 +191,7 @@ export class Workload {
   }
 
   /** Somebody else writes a param of the run first, with another value. */
-  async #contested(dice: Dice): Promise<void> {
+  async #contested(dice: Random): Promise<void> {
     const twin = this.#start(dice, "contested");
     this.#fill(twin, dice);
     const id = await Promise.race([twin.run.serverId().catch(() => undefined), sleep(PATIENCE_MS)]);
@@ -208,10 +209,10 @@ export class Workload {
   }
 
   /** A few params, tags, metrics and inputs, also such as the server refuses. */
-  #fill(twin: Twin, dice: Dice): void {
+  #fill(twin: Twin, dice: Random): void {
     fill(twin, dice);
     this.files?.fill(twin);
-    const own = new Dice(dice.below(2 ** 31));
+    const own = new Random(dice.below(2 ** 31));
     for (let i = own.below(3) === 0 ? 1 + own.below(3) : 0; i > 0; i--)
       twin.input(`data ${own.below(4)}`, `digest ${own.below(2)}`);
     if (!this.#place.refused) return;
@@ -227,7 +228,7 @@ export class Workload {
   }
 
   /** Left open. */
-  async #open(dice: Dice): Promise<void> {
+  async #open(dice: Random): Promise<void> {
     const twin = this.#start(dice, "open");
     for (let i = dice.below(6); i >= 0; i--) {
       point(twin, "loss", dice, 100 + i);
@@ -250,18 +251,18 @@ function end(twin: Twin, status: TerminalStatus): void {
   twin.expected.status = status;
 }
 
-function point(twin: Twin, key: string, dice: Dice, step: number): void {
+function point(twin: Twin, key: string, dice: Random, step: number): void {
   const timestamp = dice.below(2) === 0 ? undefined : 1_700_000_000_000 + dice.below(1e9);
-  twin.metric(key, dice.below(4) === 0 ? dice.of(VALUES) : dice.next(), { step, timestamp });
+  twin.metric(key, dice.below(4) === 0 ? dice.pick(VALUES) : dice.next(), { step, timestamp });
 }
 
 /** A few params, tags and metrics. */
-function fill(twin: Twin, dice: Dice): void {
+function fill(twin: Twin, dice: Random): void {
   for (let i = dice.below(5); i > 0; i--) {
     const which = dice.below(TEXTS.length);
     // A key that comes again with another value is a conflict.
     twin.param(`p${dice.below(8)}`, [TEXTS[which], SHOWN[which] as string]);
   }
   for (let i = dice.below(4); i > 0; i--) twin.tag(`t${dice.below(2)}`, `value ${dice.below(100)}`);
-  for (let i = dice.below(12); i > 0; i--) point(twin, dice.of(KEYS), dice, i);
+  for (let i = dice.below(12); i > 0; i--) point(twin, dice.pick(KEYS), dice, i);
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
+import { tempFolder } from "../support/folders.js";
 import { drawSchedule, KINDS, kindsOf } from "./fault-draw.js";
 import { type Played, play } from "./fault-run.js";
 import { startStage } from "./fault-stage.js";
-import { temporaryFolder } from "./support.js";
 
 /** Which schedules are played: one, or from-to. */
 const [FIRST, LAST] = range(process.env["PULSE_FAULT_SEEDS"] ?? "1-50");
@@ -19,7 +19,7 @@ function range(text: string): [number, number] {
 
 // With its default of 15 connections, of which some requests take two, the server stands still for 30 s when more
 // requests than that meet: the crowd of trackers here is none; pool.test.ts has one.
-const stage = await startStage(LAST - FIRST + 1, temporaryFolder("faults"), {
+const stage = await startStage(LAST - FIRST + 1, tempFolder("faults"), {
   MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100",
 });
 after(() => stage.close());

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createTracker, LogArtifact, type PulseConfig } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
 import { startServer } from "./peer.js";
 import { startStack } from "./stack.js";
-import { startPeers, temporaryFolder, uriOf } from "./support.js";
+import { startPeers, uriOf } from "./support.js";
 
-const folder = temporaryFolder("files");
+const folder = tempFolder("files");
 const [peers, newest, old, stack] = await Promise.all([
   startPeers(),
   startServer("newest", uriOf(join(folder, "newest.db")), folder),
@@ -34,7 +35,7 @@ for (const [name, peer, uri, config] of PLACES)
       outbox: { folder: join(folder, "outbox") },
       ...(config as PulseConfig),
     });
-    const source = mkdtempSync(join(folder, "source-"));
+    const source = tempFolder("source", folder);
     mkdirSync(join(source, "out/deep"), { recursive: true });
     const contents: Record<string, Buffer> = {
       "report.md": Buffer.from("# Report\nä 🎉\n"),

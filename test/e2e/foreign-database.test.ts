@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createTracker, type Stats, type Tracker } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
+import { collectWarnings } from "../support/warnings.js";
 import type { Dump, DumpRun, Peer } from "./peer.js";
-import { assertSound, startPeers, startProgram, temporaryFolder, uriOf, valuesOf } from "./support.js";
+import { assertSound, startPeers, startProgram, uriOf, valuesOf } from "./support.js";
 
 const peers = await startPeers();
 const writer = fileURLToPath(new URL("writer.js", import.meta.url));
@@ -21,12 +23,12 @@ interface Made {
 
 /** A database that MLflow made and logged into, and a tracker on it. */
 async function made(peer: Peer): Promise<Made> {
-  const folder = temporaryFolder("foreign");
+  const folder = tempFolder("foreign");
   const path = join(folder, "mlflow.db");
   const uri = uriOf(path);
   const { experiment_id, run_id } = await peer.create(uri, "theirs");
-  const warned: string[] = [];
-  const tracker = createTracker({ trackingUri: uri, logger: { warn: (message) => warned.push(message) } });
+  const { logger, warnings: warned } = collectWarnings();
+  const tracker = createTracker({ trackingUri: uri, logger });
   return { peer, path, uri, experiment_id, run_id, tracker, warned };
 }
 
@@ -100,7 +102,7 @@ for (const which of ["newest", "old"] as const) {
     await peer.append(uri, run.id, { key: "loss", value: "NaN", step: 3 });
 
     const env = { MLFLOW_RUN_ID: run.id, MLFLOW_TRACKING_URI: uri };
-    const { code, stdout, stderr } = await startProgram(writer, ["resume"], temporaryFolder("elsewhere"), env).ended;
+    const { code, stdout, stderr } = await startProgram(writer, ["resume"], tempFolder("elsewhere"), env).ended;
     assert.equal(code, 0, stderr);
     assertAllStored((JSON.parse(stdout) as { stats: Stats }).stats);
     const dump = await peer.dump(uri);

@@ -2,16 +2,16 @@
 // says nothing.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReadRun } from "../../src/contracts/tracking-reader.js";
 import type { Records } from "../fixtures/records.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { itemsKept, outboxesIn } from "./fault-disk.js";
 import { check, deliverRest, type Said, startRecords } from "./records-program.js";
-import { temporaryFolder } from "./support.js";
 
 const FOR_MS = 2_000;
 const AWAY_MS = 1_200;
@@ -22,7 +22,7 @@ const FAKETIME = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-li
 const NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL"];
 const OWN_NAMESPACE = spawnSync(NAMESPACE[0] as string, [...NAMESPACE.slice(1), "true"]).status === 0 ? NAMESPACE : [];
 
-const root = temporaryFolder("hardships");
+const root = tempFolder("hardships");
 
 type Within = NonNullable<Parameters<typeof startRecords>[1]>;
 let names = 0;
@@ -38,7 +38,7 @@ async function records(
   }: { away?: boolean; back?: boolean; meanwhile?: (started: ReturnType<typeof startRecords>) => Promise<unknown> },
 ) {
   const name = `hardship ${++names}`;
-  const folder = mkdtempSync(join(root, "outbox-"));
+  const folder = tempFolder("outbox", root);
   const server = await FakeMlflow.start();
   try {
     if (away) server.down();
@@ -142,7 +142,7 @@ describe("Whatever the machine does, everything recorded is there in the end, on
 
   const spaces = OWN_NAMESPACE.length > 0 ? "namespaces of their own" : "one namespace";
   test(`one of several programs in ${spaces} is killed and nothing is lost`, async () => {
-    const folder = mkdtempSync(join(root, "outbox-"));
+    const folder = tempFolder("outbox", root);
     const server = await FakeMlflow.start();
     after(() => server.close());
     const config: Records["config"] = {
@@ -175,7 +175,7 @@ describe("Whatever the machine does, everything recorded is there in the end, on
 // Where libfaketime is installed (`apt-get install libfaketime`), the whole process has another time, the driver's too.
 if (existsSync(FAKETIME))
   test("the machine's clock jumps an hour ahead and back", async () => {
-    const file = join(mkdtempSync(join(root, "time-")), "offset");
+    const file = join(tempFolder("time", root), "offset");
     writeFileSync(file, "+0");
     const env = {
       LD_PRELOAD: FAKETIME,

@@ -1,17 +1,16 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import type { StoreSubject } from "../../src/testing/index.js";
 import { storeContract } from "../contract/store-contract.js";
+import { tempFolder } from "../support/folders.js";
 import { readRun } from "../support/rest.js";
 import { startServer } from "./peer.js";
 import { denials, refusals } from "./refusals.js";
 import { startStack } from "./stack.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-http-"));
+const folder = tempFolder("http");
 const { server: settings } = resolveConfig({}, {});
 
 const [newest, old, stack] = await Promise.all([
@@ -21,7 +20,6 @@ const [newest, old, stack] = await Promise.all([
 ]);
 after(async () => {
   await Promise.all([newest.stop(), old.stop(), stack.stop()]);
-  rmSync(folder, { recursive: true });
 });
 
 function subject(url: string, auth?: { username: string; password: string }): () => Promise<StoreSubject> {

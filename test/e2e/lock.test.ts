@@ -5,8 +5,9 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { createTracker, type Tracker } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
 import { Peer } from "./peer.js";
-import { assertSound, temporaryFolder, uriOf, valuesOf } from "./support.js";
+import { assertSound, uriOf, valuesOf } from "./support.js";
 
 const LOCKED_SECONDS = 2;
 /** The longest gap and call on a machine that does nothing else, in milliseconds: a tenth of the lock. */
@@ -103,7 +104,7 @@ async function throughLock(path: string, tracker: Tracker): Promise<void> {
 const newTracker = (path: string): Tracker => createTracker({ trackingUri: uriOf(path), logger: { warn: () => {} } });
 
 test("while Python locks our file, calls go on and everything is stored afterwards", async () => {
-  const path = join(temporaryFolder("lock"), "mlflow.db");
+  const path = join(tempFolder("lock"), "mlflow.db");
   const tracker = newTracker(path);
   tracker.withRun({ experiment: "before" }, (run) => run.logMetric("m", 1));
   await tracker.flush();
@@ -111,7 +112,7 @@ test("while Python locks our file, calls go on and everything is stored afterwar
 });
 
 test("while Python locks MLflow's file, calls go on and everything is stored later", async () => {
-  const path = join(temporaryFolder("lock"), "mlflow.db");
+  const path = join(tempFolder("lock"), "mlflow.db");
   await peer.create(uriOf(path), "theirs");
   const tracker = newTracker(path);
   tracker.withRun({ experiment: "before" }, (run) => run.logMetric("m", 1));
@@ -120,7 +121,7 @@ test("while Python locks MLflow's file, calls go on and everything is stored lat
 });
 
 test("a tracker that finds a file locked by Python waits without blocking anybody", async () => {
-  const path = join(temporaryFolder("lock"), "mlflow.db");
+  const path = join(tempFolder("lock"), "mlflow.db");
   await peer.create(uriOf(path), "theirs");
   await throughLock(path, newTracker(path));
 });

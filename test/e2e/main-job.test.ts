@@ -2,17 +2,18 @@ import assert from "node:assert/strict";
 import { copyFileSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { tempFolder } from "../support/folders.js";
 import { assertSweep, MEASURES, rowsOf, trialsOf } from "./main-job-check.js";
 import type { DumpRun, Which } from "./peer.js";
-import { assertSound, startPeers, startProgram, temporaryFolder, uriOf, valuesOf } from "./support.js";
+import { assertSound, startPeers, startProgram, uriOf, valuesOf } from "./support.js";
 
 const EXPERIMENT = "PulseMetaLearning";
 
 const program = resolve("build/examples/pulse-meta-learning/main.js");
-const folder = temporaryFolder("main-job");
+const folder = tempFolder("main-job");
 const paths: Record<Which, string> = {
   newest: join(folder, "mlflow.db"),
-  old: join(temporaryFolder("copy"), "mlflow.db"),
+  old: join(tempFolder("copy"), "mlflow.db"),
 };
 
 const [peers, ended] = await Promise.all([startPeers(), startProgram(program, [], folder).ended]);

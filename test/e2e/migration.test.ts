@@ -6,8 +6,9 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createTracker, type Run, type Stats, type Tracker } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
 import type { DumpRun } from "./peer.js";
-import { assertSound, startPeers, startProgram, temporaryFolder, uriOf, valuesOf } from "./support.js";
+import { assertSound, startPeers, startProgram, uriOf, valuesOf } from "./support.js";
 
 const peers = await startPeers();
 const writer = fileURLToPath(new URL("writer.js", import.meta.url));
@@ -66,7 +67,7 @@ function assertWritten(runs: readonly DumpRun[], written: Written): void {
 for (const which of ["newest", "old"] as const) {
   test(`a tracker loses nothing while MLflow (${which}) migrates the file under it`, async () => {
     const peer = peers[which];
-    const folder = temporaryFolder("migration");
+    const folder = tempFolder("migration");
     const path = join(folder, "mlflow.db");
     await peer.create(uriOf(join(folder, "head.db")), "theirs");
     const tracker = createTracker({ trackingUri: uriOf(path), logger: { warn: () => {} } });
@@ -105,7 +106,7 @@ for (const which of ["newest", "old"] as const) {
 
   test(`trackers lose nothing while MLflow (${which}) is making their file`, async () => {
     const peer = peers[which];
-    const path = join(temporaryFolder("creation"), "mlflow.db");
+    const path = join(tempFolder("creation"), "mlflow.db");
     const made = { done: false };
     const making = peer.create(uriOf(path), "theirs").finally(() => {
       made.done = true;
@@ -141,11 +142,11 @@ for (const which of ["newest", "old"] as const) {
 
   test(`two programs and MLflow (${which}) share a file, and nobody misses anything`, async () => {
     const peer = peers[which];
-    const path = join(temporaryFolder("together"), "mlflow.db");
+    const path = join(tempFolder("together"), "mlflow.db");
     const programs = ["left", "right"].map((experiment) => {
       return {
         experiment,
-        ...startProgram(writer, ["until end of input", experiment], temporaryFolder(experiment), {
+        ...startProgram(writer, ["until end of input", experiment], tempFolder(experiment), {
           MLFLOW_TRACKING_URI: uriOf(path),
         }),
       };

@@ -14,9 +14,11 @@ import {
 } from "../../src/integrations/mlflow-js/index.js";
 import type { StoreSubject } from "../../src/testing/index.js";
 import { storeContract } from "../contract/store-contract.js";
+import { tempFolder } from "../support/folders.js";
 import { readRun } from "../support/rest.js";
+import { collectWarnings } from "../support/warnings.js";
 import { startServer, type Which } from "./peer.js";
-import { temporaryFolder, uriOf } from "./support.js";
+import { uriOf } from "./support.js";
 
 /**
  * What a schedule may have beside everyday faults: what neither TLS, nor the text of a refusal, nor files of ours are
@@ -49,7 +51,7 @@ console.log = (...values: unknown[]): void => {
   if (!/^(\{"|Set tag to experiment|Experiment ID)/.test(String(values[0]))) log(...values);
 };
 
-const folder = temporaryFolder("mlflow-js");
+const folder = tempFolder("mlflow-js");
 const [newest, old] = await Promise.all([
   startServer("newest", uriOf(`${folder}/newest.db`), folder),
   startServer("old", uriOf(`${folder}/old.db`), folder),
@@ -95,13 +97,13 @@ test("runs through the npm client lack only the experiment's name and datasets",
     body: JSON.stringify({ name: "for npm" }),
   });
   const { experiment_id: experimentId } = (await created.json()) as { experiment_id: string };
-  const said: string[] = [];
+  const { logger, warnings: said } = collectWarnings();
   const store = mlflowNpmStore(new MLflow({ endpoint: url }), { experimentId });
   const tracker = createTracker({
     store,
     experiment: "whatever",
     durability: "memory",
-    logger: { warn: (text) => said.push(text) },
+    logger,
   });
   const run = tracker.startRun({ runName: "é", params: { lr: 0.1 }, tags: { t: "x" } });
   run.logMetric("loss", Number.NaN);
@@ -130,7 +132,7 @@ test("runs through the npm client lack only the experiment's name and datasets",
   assert.deepEqual({ pending, dropped, rejected }, { pending: 0, dropped: 0, rejected: 1 });
 });
 
-const stage = await startStage(LAST - FIRST + 1, temporaryFolder("mlflow-js-faults"), {
+const stage = await startStage(LAST - FIRST + 1, tempFolder("mlflow-js-faults"), {
   MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: "100",
 });
 after(() => stage.close());

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,11 +7,12 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Durability } from "../../src/config/options.js";
 import { createTracker, type Stats } from "../../src/index.js";
 import type { Crowd } from "../fixtures/crowd.js";
-import { mulberry32 } from "../support/fault-schedule.js";
+import { tempFolder } from "../support/folders.js";
 import { filesIn, readRunAt, runFolders } from "../support/mlruns.js";
+import { Random } from "../support/random.js";
 import type { Dump, Num, Which } from "./peer.js";
 import { check, deliverRest, LATEST_MS, startRecords } from "./records-program.js";
-import { assertSound, startPeers, startProgram, temporaryFolder, uriOf, valuesOf } from "./support.js";
+import { assertSound, startPeers, startProgram, uriOf, valuesOf } from "./support.js";
 import { assertWide } from "./wide-check.js";
 import { logWidely } from "./wide-program.js";
 
@@ -27,7 +28,7 @@ const SLACK_MS = 300;
 const [ROUNDS, OPEN_RUNS] = [14, 3];
 const SILENT = { logger: { warn: (): void => {} } };
 
-const folder = temporaryFolder("mlruns");
+const folder = tempFolder("mlruns");
 const root = join(folder, "mlruns");
 const uri = pathToFileURL(root).href;
 const starting = startPeers();
@@ -61,7 +62,7 @@ for (const which of ["old", "newest"] as const)
   });
 
 test("`mlflow migrate-filestore` turns the folder into a complete database", async () => {
-  const path = join(temporaryFolder("migrated"), "mlflow.db");
+  const path = join(tempFolder("migrated"), "mlflow.db");
   await peers.newest.migrate(root, path);
   assertWide(await peers.newest.dump(uriOf(path)), model);
   assertSound(await peers.newest.integrity(path));
@@ -70,7 +71,7 @@ test("`mlflow migrate-filestore` turns the folder into a complete database", asy
 describe("Python and we continue each other's runs and experiments", () => {
   for (const which of ["newest", "old"] as const satisfies Which[])
     test(`MLflow (${which})`, async () => {
-      const place = join(temporaryFolder(which), "mlruns");
+      const place = join(tempFolder(which), "mlruns");
       const there = pathToFileURL(place).href;
       const peer = peers[which];
       const theirs = await peer.create(there, "shared");
@@ -133,9 +134,9 @@ interface Kill {
 }
 
 function kills(): Kill[] {
-  const next = mulberry32(SEED);
+  const random = new Random(SEED);
   return Array.from({ length: KILLS }, (_, i) => {
-    const [early, when] = [next(), next()];
+    const [early, when] = [random.next(), random.next()];
     return {
       name: `kill ${i}`,
       durability: i % 3 === 1 ? "exit" : "outbox",
@@ -151,7 +152,7 @@ describe("Programs killed while writing into one folder lose nothing and tear no
   const there = pathToFileURL(place).href;
   for (const { name, durability, at } of kills())
     test(`${name}: "${durability}", after ${at} ms`, async () => {
-      const outbox = mkdtempSync(join(folder, "outbox-"));
+      const outbox = tempFolder("outbox", folder);
       const { child, ended, began } = startRecords({
         name,
         config: { trackingUri: there, experiment: name, durability, outbox: { folder: outbox } },
@@ -173,7 +174,7 @@ describe("Programs killed while writing into one folder lose nothing and tear no
 });
 
 test(`${PROGRAMS} programs and Python log into one new folder, and all is there once`, async () => {
-  const place = join(temporaryFolder("crowd"), "mlruns");
+  const place = join(tempFolder("crowd"), "mlruns");
   const there = pathToFileURL(place).href;
   const names = Array.from({ length: PROGRAMS }, (_, i) => `program ${i}`);
   const config: Crowd["config"] = {

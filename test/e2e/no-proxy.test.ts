@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { tempFolder } from "../support/folders.js";
 import { BYPASSED, BYPASSED_BESIDES, TARGETS } from "../support/no-proxy.js";
 import { launch } from "./peer.js";
-import { temporaryFolder } from "./support.js";
 
 test("Python's client reads NO_PROXY as our tests say", async () => {
   const entries = [...BYPASSED, ...BYPASSED_BESIDES].map(([each]) => each);
@@ -10,7 +10,7 @@ test("Python's client reads NO_PROXY as our tests say", async () => {
     "newest",
     ["no_proxy.py", JSON.stringify(entries), JSON.stringify(TARGETS)],
     {
-      cwd: temporaryFolder("no-proxy"),
+      cwd: tempFolder("no-proxy"),
     },
   );
   let out = "";

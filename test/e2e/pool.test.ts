@@ -4,8 +4,9 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createTracker } from "../../src/index.js";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 import { Peer, startServer } from "./peer.js";
-import { temporaryFolder, uriOf } from "./support.js";
+import { uriOf } from "./support.js";
 
 /**
  * Trackers at once, runs of each, and seconds for which somebody locks the database; `PULSE_POOL=12x40x45` for the long
@@ -18,7 +19,7 @@ const TIMEOUT_MS = 3_000;
 const READERS = 2;
 const POINTS = 100;
 
-const folder = temporaryFolder("pool");
+const folder = tempFolder("pool");
 const path = join(folder, "pool.db");
 /**
  * With its default of 15 database connections, of which some requests take two: while the database is locked, requests

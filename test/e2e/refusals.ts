@@ -6,6 +6,7 @@ import { createTracker } from "../../src/index.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { readRun } from "../support/rest.js";
+import { collectWarnings } from "../support/warnings.js";
 
 /** A real server and who may do everything there. */
 export interface Subject {
@@ -84,11 +85,11 @@ export function refusals(name: string, subject: Subject): void {
   });
 
   test(`${name}: a letter newer than its Python costs only itself and is counted`, async () => {
-    const warnings: string[] = [];
+    const { logger, warnings } = collectWarnings();
     const tracker = createTracker({
       trackingUri: subject.url,
       auth: subject.auth,
-      logger: { warn: (text) => warnings.push(text) },
+      logger,
     });
     const run = tracker.startRun({
       experiment: "Refusals",

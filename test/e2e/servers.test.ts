@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { createTracker, logExperiment, type Tracker } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
+import { collectWarnings } from "../support/warnings.js";
 import { assertSweep, rowsOf } from "./main-job-check.js";
 import { type Dump, type DumpRun, startServer } from "./peer.js";
 import { startStack } from "./stack.js";
-import { startPeers, startProgram, temporaryFolder, uriOf } from "./support.js";
+import { startPeers, startProgram, uriOf } from "./support.js";
 import { assertWide } from "./wide-check.js";
 import type { Model } from "./wide-model.js";
 import { logWidely } from "./wide-program.js";
@@ -13,7 +15,7 @@ import { logWidely } from "./wide-program.js";
 const ROUNDS = 3;
 const OPEN_RUNS = 3;
 
-const folder = temporaryFolder("servers");
+const folder = tempFolder("servers");
 const program = resolve("build/examples/pulse-meta-learning/main.js");
 const [peers, newest, old, stack] = await Promise.all([
   startPeers(),
@@ -97,8 +99,8 @@ for (const [name, peer, url, credentials] of [
   });
 
   test(`${name} reads datasets back as first used and finds runs by them`, async () => {
-    const warnings: string[] = [];
-    const tracker = createTracker({ trackingUri: peerUri, logger: { warn: (text) => warnings.push(text) } });
+    const { logger, warnings } = collectWarnings();
+    const tracker = createTracker({ trackingUri: peerUri, logger });
     const id = await assertInputs(tracker, warnings);
     assert.deepEqual(await peer.inputs(peerUri, id), INPUTS);
     if (peer === peers.newest) assert.deepEqual(await peer.search(peerUri, "Datasets", "dataset.name = 'iris'"), [id]);
@@ -107,11 +109,8 @@ for (const [name, peer, url, credentials] of [
 
 test("MLflow reads datasets back from our file", async () => {
   const uri = uriOf(join(folder, "datasets.db"));
-  const warnings: string[] = [];
-  const id = await assertInputs(
-    createTracker({ trackingUri: uri, logger: { warn: (text) => warnings.push(text) } }),
-    warnings,
-  );
+  const { logger, warnings } = collectWarnings();
+  const id = await assertInputs(createTracker({ trackingUri: uri, logger }), warnings);
   // (The newest migrates the file, which the old one then does not read.)
   for (const peer of [peers.old, peers.newest]) {
     assert.deepEqual(await peer.inputs(uri, id), INPUTS);

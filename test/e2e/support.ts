@@ -1,20 +1,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after } from "node:test";
 import { type DumpRun, type Integrity, type Num, Peer, type Which } from "./peer.js";
 
 // Settings of the developer's own MLflow must not reach the trackers and programs of the tests.
 for (const name of Object.keys(process.env)) if (/^_?MLFLOW_|^PULSE_MLFLOW/.test(name)) delete process.env[name];
-
-/** A temp folder that is gone after the tests of the file. */
-export function temporaryFolder(name: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `pulse-e2e-${name}-`));
-  after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-  return folder;
-}
 
 export const uriOf = (path: string): string => `sqlite:///${path}`;
 

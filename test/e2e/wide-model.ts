@@ -1,6 +1,5 @@
 // What the wide program logs, and the model of what MLflow must show of it, kept apart from the SDK's own code.
 import type { MetricOptions, MetricValue, Run, TerminalStatus } from "../../src/index.js";
-import { Random } from "../support/by-hand.js";
 import type { DumpRun, Num } from "./peer.js";
 import { storedValue } from "./support.js";
 
@@ -113,21 +112,6 @@ export const VALUES: readonly MetricValue[] = [
   true,
   false,
 ];
-
-/** The seeded generator, with what values are drawn from. */
-export class Dice extends Random {
-  of<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
-  }
-  /** Any double: all bits by chance, of all magnitudes. */
-  double(): number {
-    const bits = new DataView(new ArrayBuffer(8));
-    bits.setUint32(0, this.below(2 ** 32));
-    bits.setUint32(4, this.below(2 ** 32));
-    const value = bits.getFloat64(0);
-    return Number.isNaN(value) ? this.double() : value;
-  }
-}
 
 /** A run together with the model of it: what is done to the one is noted in the other. */
 export class Twin {

@@ -15,9 +15,9 @@ import {
   tracked,
   withRun,
 } from "../../src/index.js";
+import { Random } from "../support/random.js";
 import {
   cut,
-  Dice,
   headOf,
   MAX_TAG,
   MENDED,
@@ -34,13 +34,13 @@ const EPOCHS = 250;
 
 /** One stretch of the program: ten runs opened in every way, while other rounds do the same beside it. */
 class Round {
-  readonly dice: Dice;
+  readonly dice: Random;
   readonly #model: Model;
   readonly #since = Date.now();
   readonly #twins: Twin[] = [];
 
   constructor(seed: number, model: Model) {
-    this.dice = new Dice(seed);
+    this.dice = new Random(seed);
     this.#model = model;
   }
 
@@ -76,7 +76,11 @@ class Round {
 
   /** Runs three deep, each in an experiment of its own choice. */
   async #nested(): Promise<void> {
-    const [first, second, third] = [this.dice.of(EXPERIMENTS), this.dice.of(EXPERIMENTS), this.dice.of(EXPERIMENTS)];
+    const [first, second, third] = [
+      this.dice.pick(EXPERIMENTS),
+      this.dice.pick(EXPERIMENTS),
+      this.dice.pick(EXPERIMENTS),
+    ];
     await withRun(
       { experiment: first, runName: "outer", params: { depth: 0 }, tags: { level: "outer" } },
       async (outer) => {
@@ -125,8 +129,8 @@ class Round {
 
   /** Runs that are ended by hand, also with what is logged into them afterwards. */
   async #byHand(): Promise<void> {
-    const experiment = this.dice.of(EXPERIMENTS);
-    const status = this.dice.of(["FINISHED", "FAILED", "KILLED"] as const);
+    const experiment = this.dice.pick(EXPERIMENTS);
+    const status = this.dice.pick(["FINISHED", "FAILED", "KILLED"] as const);
     const run = startRun({ experiment, runName: "by hand", params: { by: "hand" } });
     const twin = this.twin(run, experiment, "by hand", undefined, status);
     twin.expected.params["by"] = "hand";
@@ -140,7 +144,7 @@ class Round {
 
   /** A run whose function throws, and in it one that is aborted. */
   async #failing(): Promise<void> {
-    const experiment = this.dice.of(EXPERIMENTS);
+    const experiment = this.dice.pick(EXPERIMENTS);
     const failed = (twin: Twin | undefined, type: string, error: Error): void => {
       Object.assign(twin?.expected.tags ?? {}, {
         "error.type": type,
@@ -187,29 +191,29 @@ class Round {
   async #fill(twin: Twin): Promise<void> {
     const { dice } = this;
     for (let i = dice.below(6); i >= 0; i--)
-      twin.param(`p${dice.below(8)}/${dice.of(METRIC_KEYS).slice(0, 200)}`, dice.of(PARAMS));
+      twin.param(`p${dice.below(8)}/${dice.pick(METRIC_KEYS).slice(0, 200)}`, dice.pick(PARAMS));
     twin.run.logParam("undefined is left out", undefined);
     twin.tag("überschrieben", "first");
-    twin.tag("überschrieben", dice.of(["", "last", "🏁".repeat(MAX_TAG / 2), "t".repeat(MAX_TAG)]));
+    twin.tag("überschrieben", dice.pick(["", "last", "🏁".repeat(MAX_TAG / 2), "t".repeat(MAX_TAG)]));
     if (dice.below(8) === 0) twin.tag("too long", TOO_LONG, cut(TOO_LONG, MAX_TAG));
     if (dice.below(6) === 0) twin.tag("mlflow.runName", `renamed ${dice.below(1_000)} ✓`);
     if (dice.below(4) === 0) twin.tag("mlflow.note.content", "# Notes\n\n* of *several* lines");
     for (let i = 0; i < 12; i++) {
-      const key = dice.of(METRIC_KEYS);
+      const key = dice.pick(METRIC_KEYS);
       const timestamp = Date.UTC(2024, 0, 1) + dice.below(1e9);
       const way = dice.below(3);
       // What is equal in all is stored once, so values of a repeated step are random ones.
-      if (way === 0) twin.metric(key, dice.of(VALUES));
+      if (way === 0) twin.metric(key, dice.pick(VALUES));
       else if (way === 1) twin.metric(key, dice.double(), { step: dice.below(7) - 3 });
       else
-        twin.metric(key, dice.of(VALUES), {
+        twin.metric(key, dice.pick(VALUES), {
           step: 1_000 + dice.below(1e6),
           timestamp: i % 2 ? timestamp : new Date(timestamp),
         });
       if (dice.below(4) === 0) await turn();
     }
     if (dice.below(3) === 0) {
-      const [key, stored] = dice.of(MENDED);
+      const [key, stored] = dice.pick(MENDED);
       twin.metric(key, dice.double(), {}, stored);
       twin.param(key, ["mended", "mended"], stored);
     }

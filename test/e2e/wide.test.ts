@@ -3,8 +3,9 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTracker } from "../../src/index.js";
+import { tempFolder } from "../support/folders.js";
 import { type Dump, startServer, type Which } from "./peer.js";
-import { assertSound, startPeers, temporaryFolder, uriOf } from "./support.js";
+import { assertSound, startPeers, uriOf } from "./support.js";
 import { assertWide } from "./wide-check.js";
 import type { Model } from "./wide-model.js";
 import { logWidely } from "./wide-program.js";
@@ -12,10 +13,10 @@ import { logWidely } from "./wide-program.js";
 const ROUNDS = 14;
 const OPEN_RUNS = 3;
 
-const folder = temporaryFolder("wide");
+const folder = tempFolder("wide");
 const paths: Record<Which, string> = {
   newest: join(folder, "wide.db"),
-  old: join(temporaryFolder("wide-copy"), "wide.db"),
+  old: join(tempFolder("wide-copy"), "wide.db"),
 };
 
 const tracker = createTracker({ trackingUri: uriOf(paths.newest), logger: { warn: () => {} } });
@@ -50,7 +51,7 @@ test("the newest MLflow takes over a file that MLflow 2.22 has migrated", async 
 });
 
 test("a character that cannot be stored costs the text nothing else", async () => {
-  const path = join(temporaryFolder("odd"), "odd.db");
+  const path = join(tempFolder("odd"), "odd.db");
   const odd = createTracker({ trackingUri: uriOf(path), logger: { warn: () => {} } });
   odd.withRun(
     {

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build, type Format } from "esbuild";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
 const root = process.cwd();
-const folder = mkdtempSync(join(tmpdir(), "pulse-bundled-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("bundled");
 
 /** Records a run and is over: the driver is loaded at its end. */
 const PROGRAM = (load: string): string => `${load}
@@ -26,12 +25,12 @@ for (const [source, load] of [
   for (const format of ["esm", "cjs"] satisfies Format[]) {
     if (source === "cjs" && format === "esm") continue; // \`require\` of Node's own modules is no part of ES modules
     test(`${source} bundled as ${format} finds the driver beside it, wherever it starts`, async () => {
-      const built = mkdtempSync(join(folder, "built-"));
+      const built = tempFolder("built", folder);
       mkdirSync(join(built, "node_modules"));
       symlinkSync(root, join(built, "node_modules", "pulse-mlflow"));
       const entry = join(built, source === "esm" ? "program.mjs" : "program.cjs");
       writeFileSync(entry, PROGRAM(load));
-      const place = mkdtempSync(join(folder, "installed-"));
+      const place = tempFolder("installed", folder);
       const outfile = join(place, format === "esm" ? "app.mjs" : "app.cjs");
       await build({
         entryPoints: [entry],
@@ -49,11 +48,11 @@ for (const [source, load] of [
       // Anybody's file beside the bundle's folder is not taken for the package's own.
       mkdirSync(join(folder, "parts"), { recursive: true });
       writeFileSync(join(folder, "parts", "yaml.cjs"), 'throw new Error("somebody else\'s file was loaded");');
-      const cwd = mkdtempSync(join(folder, "started-"));
+      const cwd = tempFolder("started", folder);
       const env = { PATH: process.env["PATH"], HOME: folder, XDG_STATE_HOME: folder };
       // As the program, by a path as people type it, and loaded by another program that lies elsewhere, as functions in
       // a cloud are.
-      const launcher = join(mkdtempSync(join(folder, "launcher-")), "launch.mjs");
+      const launcher = join(tempFolder("launcher", folder), "launch.mjs");
       writeFileSync(launcher, `await import(${JSON.stringify(pathToFileURL(outfile).href)});`);
       for (const program of [outfile, relative(realpathSync(cwd), realpathSync(outfile)), launcher]) {
         const { status, stderr } = spawnSync(process.execPath, [program], {
@@ -73,11 +72,11 @@ for (const [source, load] of [
   }
 
 test("a program without the driver ends well and says where it looked for it", async () => {
-  const built = mkdtempSync(join(folder, "built-"));
+  const built = tempFolder("built", folder);
   mkdirSync(join(built, "node_modules"));
   symlinkSync(root, join(built, "node_modules", "pulse-mlflow"));
   writeFileSync(join(built, "program.mjs"), PROGRAM('import { withRun } from "pulse-mlflow";'));
-  const place = mkdtempSync(join(folder, "without-"));
+  const place = tempFolder("without", folder);
   const outfile = join(place, "app.mjs");
   await build({
     entryPoints: [join(built, "program.mjs")],

@@ -1,19 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { TwoCopies } from "../fixtures/two-copies.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { inherit } from "../support/inherit.js";
 import { installCopy, unpackFirstVersion } from "../support/package-copies.js";
 
 const RUNS = 15;
-const root = mkdtempSync(join(tmpdir(), "pulse-copies-"));
-after(() => rmSync(root, { recursive: true }));
+const root = tempFolder("copies");
 const program = fileURLToPath(new URL("../fixtures/two-copies.js", import.meta.url));
 const copies = { one: "", other: "", old: "" };
 

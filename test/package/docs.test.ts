@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
+import { tempFolder } from "../support/folders.js";
 
 const root = process.cwd();
-const folder = mkdtempSync(join(tmpdir(), "pulse-docs-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("docs");
 
 /**
  * Every TypeScript block of the README and the guides, and every `@example` of a docstring, as a program of its own.

@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { readRun, readRuns } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-examples-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("examples");
 
 function logExperiment(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [join(process.cwd(), "build/examples/log-experiment.js"), ...args], {
@@ -83,7 +81,7 @@ test("log-experiment ends with a clear error and exit code 1 on wrong input", ()
 
 test("from-mlflow-js: both steps away from mlflow-js store the same curve", () => {
   const program = join(process.cwd(), "build/examples/from-mlflow-js.js");
-  const place = mkdtempSync(join(folder, "from-"));
+  const place = tempFolder("from", folder);
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], {
     cwd: place,
     encoding: "utf8",

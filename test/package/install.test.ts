@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,15 +10,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, normalize } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { compilers } from "../support/compilers.js";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
 const root = process.cwd();
-const folder = mkdtempSync(join(tmpdir(), "pulse-install-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("install");
 let tarball = "";
 
 function run(command: string, args: readonly string[], cwd: string): string {

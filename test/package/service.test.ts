@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stats } from "../../src/index.js";
 import { FakeMlflow, type FakeRun } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { inherit } from "../support/inherit.js";
+import { until } from "../support/until.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-service-test-"));
-after(() => rmSync(root, { recursive: true }));
+const root = tempFolder("service-test");
 
 /** What a shutdown may wait for a server that is away, and what a busy machine may need beside it. */
 const EXIT_TIMEOUT_MS = 3_000;
@@ -80,11 +80,8 @@ class Service {
 
 /** Waits until a server has the first folded run: the service is in the middle of its work. */
 async function underLoad(server: FakeMlflow): Promise<void> {
-  const deadline = performance.now() + START_MS;
-  while (server.named("Scorer.score (folded)").every(({ status }) => status === "RUNNING")) {
-    assert.ok(performance.now() < deadline, "no folded run has come");
-    await sleep(20);
-  }
+  const folded = (): boolean => server.named("Scorer.score (folded)").some(({ status }) => status !== "RUNNING");
+  await until("a folded run has come", folded, { everyMs: 20, withinMs: START_MS });
   await sleep(300);
 }
 

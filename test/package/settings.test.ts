@@ -2,14 +2,13 @@
 // comments.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { compilers } from "../support/compilers.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-settings-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("settings");
 
 const VERSIONS = ["7", "6", "5.9"];
 let typescript: ReadonlyMap<string, string>;
@@ -75,7 +74,7 @@ function compile(version: string, project: string, ...flags: string[]): string {
 
 /** A project with a program and its settings. */
 function projectOf(name: string, text: string, compilerOptions?: Record<string, unknown>): string {
-  const project = mkdtempSync(join(folder, "project-"));
+  const project = tempFolder("project", folder);
   writeFileSync(join(project, "package.json"), '{ "type": "module" }');
   writeFileSync(join(project, name), text);
   if (compilerOptions)

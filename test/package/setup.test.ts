@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-setup-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("setup");
 
 function setup(): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, "scripts/setup.mjs")], {

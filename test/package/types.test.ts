@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { compilers } from "../support/compilers.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-types-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("types");
 
 /** The folder of each supported TypeScript, by its version. */
 const versions = ["7", "6", "5.9"];
@@ -129,7 +128,7 @@ export const train = tracked((lr: number) => ({ loss: lr }), { metrics: "loss" }
 `;
 
 test("decorators and tracked functions can be exported with declarations", () => {
-  const user = mkdtempSync(join(folder, "user-"));
+  const user = tempFolder("user", folder);
   mkdirSync(join(user, "node_modules"));
   symlinkSync(process.cwd(), join(user, "node_modules/pulse-mlflow"));
   symlinkSync(join(process.cwd(), "node_modules/@types"), join(user, "node_modules/@types"));

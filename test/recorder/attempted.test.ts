@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
+import { existsSync, readdirSync } from "node:fs";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/base/clock.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
+import { until } from "../support/until.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-attempted-"));
-after(() => rmSync(root, { recursive: true, force: true }));
+const root = tempFolder("attempted");
 
 test("a run whose creation was sent and then written down is created once", async () => {
   const server = await FakeMlflow.start();
@@ -26,7 +25,7 @@ test("a run whose creation was sent and then written down is created once", asyn
   const run = tracker.startRun({ runName: "created once" });
   run.logMetric("loss", 1);
   run.end();
-  while (server.named("created once").length === 0) await sleep(1);
+  await until("the run is there", () => server.named("created once").length > 0, { everyMs: 1 });
   server.resets = false;
   await sleep(50);
   assert.ok(existsSync(root) && readdirSync(root).length === 1, "nothing is written down");

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-before-exit-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("before-exit");
 const entry = new URL("../../src/index.js", import.meta.url).href;
 
 /** What a program prints whose `beforeExit` listener records something each time. */

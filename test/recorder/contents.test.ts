@@ -1,11 +1,10 @@
 // What is logged as a file without being one: values as YAML, streams, tables, images, figures.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createReadStream, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { createReadStream, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import sharp from "sharp";
 import type { PulseConfig } from "../../src/config/options.js";
 import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
@@ -17,17 +16,16 @@ import { forgettingRun } from "../../src/run/open-run.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
 import { trackerOn } from "../../src/tracker.js";
+import { tempFolder } from "../support/folders.js";
 import { kit } from "../support/outbox-kit.js";
+import { collectWarnings } from "../support/warnings.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-contents-"));
-const apart = mkdtempSync(join(tmpdir(), "pulse-links-"));
-after(() => {
-  for (const each of [folder, apart]) rmSync(each, { recursive: true, force: true });
-});
+const folder = tempFolder("contents");
+const apart = tempFolder("links");
 
 function memory(config: PulseConfig = {}, store = new MemoryStore()) {
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { logger, ...config });
   const run = (): StoredRun => [...store.runs.values()].at(-1) as StoredRun;
   const bytes = (path: string): Uint8Array | undefined => run().artifacts.files.get(path);
   const text = (path: string): string | undefined => bytes(path) && Buffer.from(bytes(path) as Uint8Array).toString();
@@ -228,7 +226,7 @@ test("the last call for a path counts, also when one of them is a table", async 
 
 test("a copied file is the one of that moment, and a link stands for its target", async () => {
   const { store, tracker } = kit({ exitTimeoutMs: 60_000 });
-  const inside = mkdtempSync(join(apart, "links-"));
+  const inside = tempFolder("links", apart);
   const [copied, target, link] = ["copied.bin", "v1.bin", "latest.bin"].map((name) => join(inside, name)) as [
     string,
     string,
@@ -256,7 +254,7 @@ test("a copied file is the one of that moment, and a link stands for its target"
 
 test("a pipe is no file, and nobody waits for its writer", { skip: process.platform === "win32" }, async () => {
   const { tracker, names, warnings } = memory();
-  const pipe = join(mkdtempSync(join(apart, "pipes-")), "pipe");
+  const pipe = join(tempFolder("pipes", apart), "pipe");
   execFileSync("mkfifo", [pipe]);
   tracker.withRun({}, (run) => {
     run.logArtifact(pipe);
@@ -358,7 +356,7 @@ test("a broken stream is no loss when another file has taken its path", async ()
  * with it.
  */
 async function arriving(chunks: number, { disk, inMemory }: { disk: number; inMemory: number }) {
-  const outbox = join(mkdtempSync(join(folder, "arrivals-")), "a.outbox");
+  const outbox = join(tempFolder("arrivals", folder), "a.outbox");
   let id = 0;
   const staging = new Staging(
     () => outbox,
@@ -620,7 +618,7 @@ test("figures are JSON, or a page that loads nothing and cannot be broken out of
 });
 
 test("a Vega-Lite page holds its three packages in order", () => {
-  const place = mkdtempSync(join(folder, "vega-"));
+  const place = tempFolder("vega", folder);
   for (const name of ["vega", "vega-lite", "vega-embed"])
     writeFileSync(join(place, `${name}.min.js`), `/* ${name} </script> */`);
   const { text, path, missing } = figureFile(
@@ -637,7 +635,7 @@ test("wrong names and files are answered with what is right", async () => {
   const { tracker, names, warnings } = memory();
   const file = join(folder, "there.txt");
   writeFileSync(file, "x");
-  const empty = mkdtempSync(join(folder, "empty-"));
+  const empty = tempFolder("empty", folder);
   tracker.withRun({}, (run) => {
     run.logArtifact(undefined as never);
     run.logArtifacts("");
@@ -673,7 +671,7 @@ test("wrong names and files are answered with what is right", async () => {
 });
 
 test("logExperiment resolves when its files are stored, and rejects if one fails", async () => {
-  const place = mkdtempSync(join(folder, "log-"));
+  const place = tempFolder("log", folder);
   const path = join(place, "w.bin");
   writeFileSync(path, "weights");
   const trackingUri = `sqlite:///${join(place, "mlflow.db")}`;
@@ -769,7 +767,7 @@ test("a new handle waits for another handle's rows that are on their way", async
 });
 
 test("logExperiment does not wait for another run's stream", async () => {
-  const place = mkdtempSync(join(folder, "beside-"));
+  const place = tempFolder("beside", folder);
   configure({
     trackingUri: `sqlite:///${join(place, "mlflow.db")}`,
     outbox: { folder: join(place, "outbox") },

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Death } from "../fixtures/dies.js";
 import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { inherit } from "../support/inherit.js";
 
 const EXIT_TIMEOUT_MS = 400;
@@ -15,8 +14,7 @@ const EXIT_TIMEOUT_MS = 400;
 const SLACK_MS = 20_000;
 const SHORT_RUNS = 20;
 
-const root = mkdtempSync(join(tmpdir(), "pulse-death-"));
-after(() => rmSync(root, { recursive: true, force: true }));
+const root = tempFolder("death");
 const program = fileURLToPath(new URL("../fixtures/dies.js", import.meta.url));
 
 interface Ended {
@@ -221,7 +219,7 @@ async function checkStored(
 /** Runs the program with a target of its own, and checks what is stored. */
 async function check(kind: Kind, one: Case, judge: (ended: Ended, death: Death) => Promise<void>): Promise<void> {
   const { title: _title, status, partial, signals = [], gapMs, config, ...rest } = one;
-  const folder = mkdtempSync(join(root, "case-"));
+  const folder = tempFolder("case", root);
   const target = await makeTarget(kind, folder);
   try {
     const outbox = join(folder, "outbox");

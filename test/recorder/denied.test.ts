@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import { tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { away, problem } from "../support/faulty-store.js";
+import { tempFolder } from "../support/folders.js";
 import { assertBalanced, sleep } from "../support/memory.js";
 import { runFolders } from "../support/mlruns.js";
-import { type Kit, kit, until } from "../support/outbox-kit.js";
+import { type Kit, kit } from "../support/outbox-kit.js";
+import { until } from "../support/until.js";
 
 const denied: Outcome = { kind: "denied", error: problem("FORBIDDEN") };
 const nameOf = ({ experiment }: RunChange): string => ("name" in experiment ? experiment.name : experiment.id);
@@ -159,7 +160,7 @@ test("concurrent calls fall to one when a store lags, and rise when it accepts",
 });
 
 test("runs of a closed experiment folder are stored soon after it is opened again", async () => {
-  const place = mkdtempSync(join(tmpdir(), "pulse-denied-"));
+  const place = tempFolder("denied");
   const root = join(place, "mlruns");
   const isRoot = process.getuid?.() === 0; // who may write everywhere
   const tracker = createTracker({
@@ -187,5 +188,4 @@ test("runs of a closed experiment folder are stored soon after it is opened agai
   await until("all are stored", () => tracker.stats().pending === 0);
   assert.equal(runFolders(root).length, 6);
   await tracker.shutdown();
-  rmSync(place, { recursive: true });
 });

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openDatabase, query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-exit-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("exit");
 const program = fileURLToPath(new URL("../fixtures/ends.js", import.meta.url));
 
 interface Ended {

@@ -1,18 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ExitsInside } from "../fixtures/exits-inside.js";
 import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { inherit } from "../support/inherit.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-exits-"));
-after(() => rmSync(root, { recursive: true }));
+const root = tempFolder("exits");
 const program = fileURLToPath(new URL("../fixtures/exits-inside.js", import.meta.url));
 const RUNS = 6;
 const NAMES = [0, 1].flatMap((n) => Array.from({ length: RUNS }, (_, i) => `${n} ${i}`));

@@ -7,7 +7,8 @@ import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.
 import { SQLITE } from "../../src/stores/sql/driver.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
-import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { kit, newFolder } from "../support/outbox-kit.js";
+import { until } from "../support/until.js";
 
 type Method = "append" | "changes" | "dropOldestMetrics" | "holds" | "markAttempted" | "putRun" | "remove" | "touch";
 const { append, changes, dropOldestMetrics, holds, markAttempted, putRun, remove, touch } = Outbox.prototype;

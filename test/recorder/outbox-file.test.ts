@@ -9,8 +9,10 @@ import { change } from "../contract/store-contract.js";
 import { openDatabase } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
 import { assertBalanced, sleep } from "../support/memory.js";
-import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
+import { until } from "../support/until.js";
+import { collectWarnings } from "../support/warnings.js";
 
 test("an outbox belongs to one tracker at a time and only its owner can read it", async () => {
   const { store, tracker, files, folder } = kit({ durability: "outbox" }, new RemoteStore("remote:x"));
@@ -141,7 +143,7 @@ test("an outbox that fails midway loses nothing that is in memory", async () => 
 
 test("no credential of the tracking URI is written down", async () => {
   const folder = newFolder();
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const tracker = createTracker({
     trackingUri: "http://someone:hunter2-secret@127.0.0.1:1",
     auth: { token: "token-very-secret" },
@@ -149,7 +151,7 @@ test("no credential of the tracking URI is written down", async () => {
     durability: "outbox",
     exitTimeoutMs: 100,
     outbox: { folder },
-    logger: { warn: (message) => warnings.push(message) },
+    logger,
   });
   tracker.withRun({ params: { password: "param-very-secret" } }, (run) =>
     run.setTag("url", "http://a:tag-very-secret@host"),

@@ -25,7 +25,9 @@ import {
   unreadable,
 } from "../../src/recorder/outbox/outbox-folder.js";
 import { createFile } from "../../src/stores/sql/database-file.js";
-import { newFolder, until } from "../support/outbox-kit.js";
+import { newFolder } from "../support/outbox-kit.js";
+import { until } from "../support/until.js";
+import { collectWarnings } from "../support/warnings.js";
 
 const URI = "remote:";
 const make = (folder: OutboxFolder) => folder.create(Date.now(), systemClock.id());
@@ -159,14 +161,14 @@ test("without a home folder recording goes on in memory, with one warning", asyn
     throw new Error("no such user");
   });
   syncBuiltinESMExports();
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   try {
     const tracker = createTracker({
       trackingUri: "http://127.0.0.1:1",
       auth: { token: "t" },
       durability: "outbox",
       exitTimeoutMs: 50,
-      logger: { warn: (message) => warnings.push(message) },
+      logger,
     });
     assert.equal(homedir.mock.callCount(), 0);
     for (let i = 0; i < 3; i++) {

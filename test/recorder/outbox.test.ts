@@ -10,8 +10,9 @@ import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.
 import { OutboxRecovery } from "../../src/recorder/outbox-recovery.js";
 import { away, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
-import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
+import { until } from "../support/until.js";
 
 test("changes that the store does not take are written down and go out from there", async () => {
   const { store, tracker, files } = kit();

@@ -11,6 +11,8 @@ import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
 import { assertBalanced, sleep, values } from "../support/memory.js";
+import { until } from "../support/until.js";
+import { collectWarnings } from "../support/warnings.js";
 
 // Jitter without chance: the longest wait each time.
 const clock = { ...systemClock, random: () => 0.99 };
@@ -20,12 +22,8 @@ function faulty(
   batchItems?: number,
 ): { tracker: Tracker; store: FaultyStore; warnings: string[] } {
   const store = new FaultyStore(batchItems);
-  const warnings: string[] = [];
-  const tracker = trackerOn(
-    store,
-    { exitTimeoutMs: 300, logger: { warn: (message) => warnings.push(message) }, ...config },
-    clock,
-  );
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { exitTimeoutMs: 300, logger, ...config }, clock);
   return { tracker, store, warnings };
 }
 
@@ -138,7 +136,7 @@ test("what is kept on disk goes out beside new records", async () => {
   dispatcher.add(endless("memory"));
   dispatcher.add(endless("outbox"));
   dispatcher.schedule();
-  while (taken.memory < 10) await sleep(1);
+  await until("ten are taken", () => taken.memory >= 10, { everyMs: 1 });
   dispatcher.stop();
   assert.ok(Math.abs(taken.memory - taken.outbox) <= 1, JSON.stringify(taken));
 });

@@ -4,7 +4,8 @@ import { PulseError } from "../../src/base/errors.js";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { away } from "../support/faulty-store.js";
 import { sleep } from "../support/memory.js";
-import { type Kit, kit, until } from "../support/outbox-kit.js";
+import { type Kit, kit } from "../support/outbox-kit.js";
+import { until } from "../support/until.js";
 
 /** Stored, all but the metrics named "bad". */
 function partly({ runKey, metrics }: RunChange): Outcome {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RunChange } from "../../src/contracts/tracking-store.js";
 import { type ChangeSink, RunBuffer } from "../../src/recorder/buffer/run-buffer.js";
-import { Random } from "../support/by-hand.js";
+import { Random } from "../support/random.js";
 
 const START = { name: "n", startTime: 1, userId: "u", sourceTags: [], parentKey: "p", resume: false };
 

@@ -9,6 +9,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { wellBehaved } from "../support/scripted-server.js";
+import { until } from "../support/until.js";
 
 const ANSWER_MS = 5;
 const TIMEOUT_MS = 150;
@@ -71,16 +72,13 @@ async function started() {
   const record = (runs: number): void => {
     for (let i = 0; i < runs; i++) tracker.withRun({ experiment: "X" }, (run) => run.logMetric("m", i));
   };
-  const until = async (holds: () => boolean): Promise<void> => {
-    while (!holds()) await sleep(2);
-  };
-  return { server, tracker, record, until, calls };
+  return { server, tracker, record, calls };
 }
 
 const most = (list: readonly number[]): number => Math.max(0, ...list);
 
 test("a server that stands still gets one request at a time, more as it answers", async () => {
-  const { server, tracker, record, until, calls } = await started();
+  const { server, tracker, record, calls } = await started();
   record(40);
   await tracker.flush();
   const usual = most(calls);
@@ -89,7 +87,7 @@ test("a server that stands still gets one request at a time, more as it answers"
   server.stands = () => true;
   const before = calls.length;
   record(120);
-  await until(() => calls.length >= before + usual + 6);
+  await until("it is probed", () => calls.length >= before + usual + 6, { everyMs: 2 });
   const probes = calls.slice(before + usual);
   assert.equal(most(probes), 1, `under way while it stands still: ${calls.slice(before)}`);
 

@@ -3,19 +3,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createTracker } from "../../src/index.js";
 import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
+import { until } from "../support/until.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-survives-"));
+const folder = tempFolder("survives");
 const servers: FakeMlflow[] = [];
 after(() => {
-  rmSync(folder, { recursive: true });
   for (const server of servers) server.down();
 });
 const program = fileURLToPath(new URL("../fixtures/survives.js", import.meta.url));
@@ -60,8 +59,7 @@ test("runs opened after a survived signal end FAILED when something else kills",
     logger: { warn() {} },
   });
   tracker.startRun({ runName: "next" }).end();
-  for (let tries = 0; tries < 60 && server.named("opened later")[0]?.status !== "FAILED"; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 100));
+  await until("the later run has ended", () => server.named("opened later")[0]?.status === "FAILED");
   await tracker.shutdown();
   assert.equal(server.named("opened later")[0]?.status, "FAILED");
 });

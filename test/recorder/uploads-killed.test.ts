@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createTracker } from "../../src/index.js";
 import { query } from "../support/database.js";
-import { sleep } from "../support/memory.js";
+import { tempFolder } from "../support/folders.js";
+import { until } from "../support/until.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-killed-files-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("killed-files");
 const program = fileURLToPath(new URL("../fixtures/logs-files.js", import.meta.url));
 /** `PULSE_KILLS` plays more of them. */
 const KILLS = Number(process.env["PULSE_KILLS"] ?? 6);
@@ -70,7 +69,7 @@ test("a killed program leaves whole files only, and loses none that is old enoug
   const heir = createTracker(config);
   heir.startRun({ runName: "heir" }).end();
   const waits = (): boolean => left().some((path) => ofTheDead.includes(path));
-  for (const end = Date.now() + 120_000; waits() && Date.now() < end; ) await sleep(50);
+  await until("all is delivered", () => !waits(), { everyMs: 50, withinMs: 120_000 });
   await heir.shutdown();
   assert.deepEqual(left(), []);
 

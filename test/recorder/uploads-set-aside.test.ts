@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createTracker } from "../../src/index.js";
 import { execute, query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-set-aside-"));
+const folder = tempFolder("set-aside");
 const command = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
-after(() => rmSync(folder, { recursive: true }));
 let places = 0;
 
 const SILENT = { logger: { warn: (): void => {} } };

@@ -1,17 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import type { PulseConfig } from "../../src/config/options.js";
 import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import type { ReadyStore, RunChange, StoredIds } from "../../src/contracts/tracking-store.js";
@@ -21,17 +11,19 @@ import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
+import { tempFolder } from "../support/folders.js";
 import { sleep } from "../support/memory.js";
-import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
+import { until } from "../support/until.js";
+import { collectWarnings } from "../support/warnings.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-uploads-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = tempFolder("uploads");
 
 function memory(config: PulseConfig = {}) {
   const store = new MemoryStore();
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { logger, ...config });
   const files = (): Record<string, string> =>
     Object.fromEntries(
       [...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [
@@ -112,7 +104,7 @@ test("a wrong file is reported once and fails nothing else", async () => {
 });
 
 test("an embedded store keeps files beside the database, even removed ones", async () => {
-  const place = mkdtempSync(join(folder, "db-"));
+  const place = tempFolder("db", folder);
   const file = join(place, "gone.bin");
   writeFileSync(file, "gone");
   const tracker = createTracker({

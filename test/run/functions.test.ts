@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import {
   configure,
   flush,
@@ -15,10 +13,10 @@ import {
   withRun,
 } from "../../src/index.js";
 import { openDatabase, query, readRun } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 import { memoryTracker, params, steps, values } from "../support/memory.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-functions-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("functions");
 
 test("tracked gives each call a run with its arguments and result", async () => {
   const { tracker, runs, experimentOf } = memoryTracker();

@@ -4,8 +4,10 @@ import type { Dataset, PulseConfig } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
-import { kit, newFolder, until } from "../support/outbox-kit.js";
+import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
+import { until } from "../support/until.js";
+import { collectWarnings } from "../support/warnings.js";
 
 const IRIS: Dataset = { name: "iris", digest: "d1", sourceType: "local", source: { uri: "iris.csv" } };
 
@@ -15,8 +17,8 @@ async function logged(
   config: PulseConfig = {},
 ): Promise<{ inputs: readonly object[]; warnings: string[] }> {
   const store = new MemoryStore();
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (text) => warnings.push(text) }, ...config });
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { logger, ...config });
   const run = tracker.startRun();
   log((dataset, options) => run.logInput(dataset as Dataset, options as object | undefined));
   run.end();

@@ -7,12 +7,13 @@ import { createTracker } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
 import { trackerOn } from "../../src/tracker.js";
+import { collectWarnings } from "../support/warnings.js";
 
 const SECRET = "sk-abcdefghijklmnopqrstuvwxyz0123456789ABCD";
 
 function memory(config: PulseConfig = {}, store = new MemoryStore()) {
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config });
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { logger, ...config });
   const files = (run: StoredRun): Record<string, string> =>
     Object.fromEntries([...run.artifacts.files].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
   const runs = (): StoredRun[] => [...store.runs.values()];
@@ -129,8 +130,8 @@ test("no file without the setting, a store that keeps files or a usable name", a
   const off = memory({ artifacts: { longTexts: false } });
   const kept = new MemoryStore();
   const store: TrackingStore = { apply: (changes) => kept.apply(changes), close: () => kept.close() };
-  const warnings: string[] = [];
-  const without = createTracker({ store, logger: { warn: (message) => warnings.push(message) } });
+  const { logger, warnings } = collectWarnings();
+  const without = createTracker({ store, logger });
   const long = "x".repeat(7_000);
   for (const tracker of [off.tracker, without]) {
     tracker.withRun({}, (run) => run.logParam("prompt", long));

@@ -1,18 +1,17 @@
 // In which experiment the children of a run are that was made elsewhere: the one where the store has it.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createTracker, startRun, type Tracker, tracked, withRun } from "../../src/index.js";
 import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { memoryTracker } from "../support/memory.js";
+import { until } from "../support/until.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-resumed-"));
+const folder = tempFolder("resumed");
 const servers: FakeMlflow[] = [];
 after(() => {
-  rmSync(folder, { recursive: true });
   for (const server of servers) server.down();
 });
 
@@ -102,8 +101,7 @@ for (const away of [false, true])
       await server.up();
       const next = createTracker({ ...config, flushIntervalMs: 100 });
       next.startRun({ runName: "next" }).end();
-      for (let tries = 0; tries < 100 && server.runs.size < 12; tries++)
-        await new Promise((resolve) => setTimeout(resolve, 100));
+      await until("all runs are there", () => server.runs.size >= 12);
       await next.shutdown();
       expected["next"] = "Configured";
     } else await tracker.shutdown();

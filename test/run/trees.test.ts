@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CallOptions, currentRun, type Run, startRun, tracked } from "../../src/index.js";
 import { createTestTracker, type TestTracker } from "../../src/testing/index.js";
-import { Random } from "../support/by-hand.js";
 import { assertBalanced, sleep } from "../support/memory.js";
+import { Random } from "../support/random.js";
 
 const TREES = 60;
 const DEEPEST = 3;

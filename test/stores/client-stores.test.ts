@@ -1,21 +1,20 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { inspect } from "node:util";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { createTracker, type TrackingStore } from "../../src/index.js";
 import { type MlflowJs, mlflowJsStore, mlflowNpmStore } from "../../src/integrations/mlflow-js/index.js";
 import { change, newRun, point, start } from "../../src/testing/contract-change.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
+import { tempFolder } from "../support/folders.js";
 import { inherit } from "../support/inherit.js";
 import Mlflow from "../support/mlflow-js-double.js";
 import MLflow from "../support/mlflow-npm-double.js";
 import { type Scripted, type Seen, scripted } from "../support/scripted-server.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-clients-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = tempFolder("clients");
 const { log } = console;
 console.log = (...values: unknown[]): void => {
   if (!String(values[0]).startsWith("{")) log(...values); // what npm mlflow prints is its own

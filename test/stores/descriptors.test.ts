@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import { logExperiment } from "../../src/index.js";
 import { closeOutbox, OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { query } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-descriptors-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("descriptors");
 
 /** Garbage is not collected in time for anybody: what is closed must be closed. */
 const TIMES = 60;

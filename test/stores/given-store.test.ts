@@ -16,7 +16,9 @@ import {
 } from "../../src/index.js";
 import { outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
-import { newFolder, until } from "../support/outbox-kit.js";
+import { newFolder } from "../support/outbox-kit.js";
+import { until } from "../support/until.js";
+import { collectWarnings } from "../support/warnings.js";
 
 /** A store as somebody else writes one: two methods, and what a test changes. */
 class Own implements TrackingStore {
@@ -39,7 +41,6 @@ class Own implements TrackingStore {
 }
 
 const at = (uri: string): Own => Object.assign(new Own(), { uri });
-const quiet = (warnings: string[]) => ({ logger: { warn: (text: string) => void warnings.push(text) } });
 
 test("configure takes a store and closes it at shutdown or when it is replaced", async () => {
   const [first, second] = [new Own(), new Own()];
@@ -55,7 +56,7 @@ test("configure takes a store and closes it at shutdown or when it is replaced",
 
 test("a store without an address is memory only: nothing on disk, no warning", async () => {
   const folder = newFolder();
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const store = new Own();
   store.answer = () => Promise.reject(new PulseError("STORE_BUSY", "Not now."));
   const tracker = createTracker({
@@ -64,7 +65,7 @@ test("a store without an address is memory only: nothing on disk, no warning", a
     outbox: { folder },
     flushIntervalMs: 10,
     exitTimeoutMs: 50,
-    ...quiet(warnings),
+    logger,
   });
   tracker.startRun({ runName: "waits" }).end();
   await tracker.flush({ timeoutMs: 100 });
@@ -77,10 +78,10 @@ test("a store without an address is memory only: nothing on disk, no warning", a
 
 test("a store with an address gets an outbox, and the next one with it delivers", async () => {
   const folder = newFolder();
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const store = at("own://me:secret@host/team?a=b");
   store.answer = () => Promise.reject(new Error("no connection"));
-  const tracker = createTracker({ store, outbox: { folder }, exitTimeoutMs: 50, ...quiet(warnings) });
+  const tracker = createTracker({ store, outbox: { folder }, exitTimeoutMs: 50, logger });
   tracker.startRun({ runName: "kept" }).end();
   await tracker.shutdown();
   const [kept] = outboxFolders(folder);
@@ -91,13 +92,13 @@ test("a store with an address gets an outbox, and the next one with it delivers"
   assert.doesNotMatch(warnings.join("\n"), /secret/);
 
   const other = at("own://you:secret@host/team?a=b");
-  const stranger = createTracker({ store: other, outbox: { folder }, ...quiet(warnings) });
+  const stranger = createTracker({ store: other, outbox: { folder }, logger });
   stranger.startRun({ runName: "theirs" }).end();
   await stranger.shutdown();
   assert.deepEqual(other.names, ["theirs FINISHED"]); // another user's place
 
   const next = at("own://me:new-secret@host/team?a=b");
-  const heir = createTracker({ store: next, outbox: { folder }, ...quiet(warnings) });
+  const heir = createTracker({ store: next, outbox: { folder }, logger });
   heir.startRun({ runName: "new" }).end();
   await until(
     "the outbox is delivered",
@@ -186,9 +187,9 @@ test("a store's invalid answer loses nothing and is reported", async () => {
     [[done, done], /gave 2 outcomes for 1 changes/],
   ] as const) {
     const store = new Own();
-    const warnings: string[] = [];
+    const { logger, warnings } = collectWarnings();
     store.answer = () => answer;
-    const tracker = createTracker({ store, exitTimeoutMs: 2_000, ...quiet(warnings) });
+    const tracker = createTracker({ store, exitTimeoutMs: 2_000, logger });
     tracker.startRun({ runName: "kept" }).end();
     await until("it is said", () => warnings.length === 1);
     assert.match(String(warnings), message);
@@ -200,13 +201,13 @@ test("a store's invalid answer loses nothing and is reported", async () => {
 });
 
 test("throwing at once and failing to close are reported apart from a refusal", async () => {
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const store = new Own();
   store.apply = () => {
     throw new Error("at once");
   };
   store.close = () => Promise.reject(new Error("still busy"));
-  const tracker = createTracker({ store, exitTimeoutMs: 20, ...quiet(warnings) });
+  const tracker = createTracker({ store, exitTimeoutMs: 20, logger });
   tracker.startRun().end();
   await until("it is said", () => warnings.length === 1);
   await assert.rejects(tracker.shutdown(), {
@@ -217,10 +218,10 @@ test("throwing at once and failing to close are reported apart from a refusal", 
 });
 
 test("a store that empties the list it is given harms nobody", async () => {
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const store = new Own();
   store.answer = (changes) => store.memory.apply((changes as RunChange[]).splice(0));
-  const tracker = createTracker({ store, ...quiet(warnings) });
+  const tracker = createTracker({ store, logger });
   tracker.startRun({ runName: "kept" }).end();
   await tracker.shutdown();
   assert.deepEqual([store.names, tracker.stats().pending, warnings], [["kept FINISHED"], 0, []]);

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { PulseConfig } from "../../src/config/options.js";
@@ -12,13 +11,14 @@ import type { Outcome } from "../../src/contracts/tracking-store.js";
 import { proxyFor } from "../../src/http/proxy.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
+import { tempFolder } from "../support/folders.js";
 import { BYPASSED, BYPASSED_BESIDES, TARGETS } from "../support/no-proxy.js";
 import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-connection-"));
+const folder = tempFolder("connection");
 const tlsFolder = join(process.cwd(), "test/fixtures/tls");
 const pem = (name: string): string => join(tlsFolder, name);
-const closing: (() => void)[] = [() => rmSync(folder, { recursive: true })];
+const closing: (() => void)[] = [];
 after(() => {
   for (const close of closing) close();
 });

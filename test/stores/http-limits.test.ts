@@ -9,6 +9,7 @@ import { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { flood, type RawServer, rawServer, trickle } from "../support/raw-server.js";
 import { scripted } from "../support/scripted-server.js";
+import { until } from "../support/until.js";
 
 const { server: settings } = resolveConfig({}, {});
 const RUN = change("b".repeat(32), {
@@ -41,9 +42,7 @@ const text = (outcome: Outcome): string =>
   "error" in outcome ? `${outcome.kind} ${outcome.error.message}` : outcome.kind;
 
 /** Waits until the client has let go of its connections. */
-async function letGo({ open }: RawServer): Promise<void> {
-  while (open.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
-}
+const letGo = ({ open }: RawServer): Promise<void> => until("all connections are closed", () => open.size === 0);
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n";
 

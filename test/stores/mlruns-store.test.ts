@@ -6,7 +6,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -16,9 +15,8 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { after, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type { Metric } from "../../src/base/entities.js";
 import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
@@ -27,10 +25,11 @@ import { Meta, metaText } from "../../src/stores/mlruns/meta.js";
 import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
 import { change, newRun, point, start } from "../../src/testing/contract-change.js";
 import { contentOf } from "../support/contents.js";
+import { tempFolder } from "../support/folders.js";
 import { filesIn, metaIn, readRun, runFolders } from "../support/mlruns.js";
+import { collectWarnings } from "../support/warnings.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-mlruns-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = tempFolder("mlruns");
 let places = 0;
 
 const clock = { now: Date.now, id: () => "", random: Math.random };
@@ -514,12 +513,12 @@ test("a deleted or missing experiment is reported, and no id may be a path", () 
 test("an unusable root counts as away, says why and works once mended", async () => {
   const place = join(folder, `file ${++places}`);
   writeFileSync(place, "no folder");
-  const said: string[] = [];
+  const { logger, warnings: said } = collectWarnings();
   const tracker = createTracker({
     trackingUri: place,
     durability: "memory",
     exitTimeoutMs: 200,
-    logger: { warn: (text) => said.push(text) },
+    logger,
   });
   tracker.startRun({ runName: "waits" }).end();
   await tracker.flush({ timeoutMs: 300 });

@@ -14,6 +14,7 @@ import {
 } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { openStore } from "../../src/stores/registry.js";
+import { collectWarnings } from "../support/warnings.js";
 
 const { server } = resolveConfig({}, {});
 const open = (uri: string): ReadyStore => openStore(uri, { clock: systemClock, server });
@@ -123,11 +124,11 @@ test("a maker that returns the same store twice is refused", async () => {
 });
 
 test("a store registered after the first run gets the runs that follow", async () => {
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const store = kept();
   const { MLFLOW_TRACKING_URI } = process.env;
   const warn = console.warn;
-  console.warn = (text: string) => void warnings.push(text);
+  console.warn = logger.warn;
   process.env["MLFLOW_TRACKING_URI"] = "late-store:x";
   try {
     withRun({ runName: "early" }, () => undefined);

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
@@ -13,6 +11,7 @@ import type { SqlRow } from "../../src/stores/sql/sql-values.js";
 import { statements } from "../../src/stores/sql/statements.js";
 import { change, start, storeContract } from "../contract/store-contract.js";
 import { readRun } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
 /**
  * An executor as a driver of a server would have it: it waits for each answer, and is given other statements meanwhile.
@@ -67,13 +66,13 @@ class Waiting implements TrackingStore {
 }
 
 storeContract("the same plans, carried out by an executor that waits", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "pulse-plan-"));
+  const folder = tempFolder("plan");
   const path = join(folder, "mlflow.db");
   return {
     store: new Waiting(path, true),
     reader: { readRun: async (runId) => readRun(path, runId) },
     reopen: () => new Waiting(path, false),
-    dispose: () => rmSync(folder, { recursive: true }),
+    dispose: () => {},
   };
 });
 

@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import type { Metric } from "../../src/base/entities.js";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, readRun } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-refused-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("refused");
 let count = 0;
 
 const [ID, OTHER] = ["a".repeat(32), "b".repeat(32)];

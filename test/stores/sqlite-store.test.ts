@@ -1,28 +1,17 @@
 import assert from "node:assert/strict";
-import {
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, existsSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import type { Outcome } from "../../src/contracts/tracking-store.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { createTracker } from "../../src/tracker.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, latest, openDatabase, query, readRun } from "../support/database.js";
+import { tempFolder } from "../support/folders.js";
 import { sleep } from "../support/memory.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-sqlite-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("sqlite");
 
 let count = 0;
 const file = (): string => join(folder, `${++count}.db`);

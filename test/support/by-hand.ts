@@ -4,39 +4,6 @@ import assert from "node:assert/strict";
 export type Decorator = (...args: any[]) => any;
 export type Dialect = "standard" | "legacy";
 
-/** Numbers from a seed, the same each time. */
-export class Random {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** Mulberry32: a number from 0 to 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  }
-
-  below(end: number): number {
-    return Math.floor(this.next() * end);
-  }
-
-  chance(share: number): boolean {
-    return this.next() < share;
-  }
-
-  pick<T>(from: readonly T[]): T {
-    return from[this.below(from.length)] as T;
-  }
-
-  shuffled<T>(list: readonly T[]): T[] {
-    const left = [...list];
-    return list.map(() => left.splice(this.below(left.length), 1)[0] as T);
-  }
-}
-
 /** A class to be made by hand: what stands on it and on its method `m`, the outermost first. */
 export interface Decorated {
   readonly decorators: readonly Decorator[];

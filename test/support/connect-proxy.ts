@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { mulberry32 } from "./fault-schedule.js";
+import { Random } from "./random.js";
 
 /** What a proxy can do to a client that asks for a tunnel. */
 export const CONNECT_FAULTS = ["connect-hang", "connect-trickle", "connect-502", "connect-reset"] as const;
@@ -75,8 +75,8 @@ class ConnectProxy {
 
 function draw(tunnels: Tunnels | undefined): ConnectFault | undefined {
   if (tunnels === undefined) return undefined;
-  const next = mulberry32(Math.imul(tunnels.seed, 0x9e3779b1) ^ Math.imul(++tunnels.asked, 0x85ebca6b));
-  const [hit, which] = [next(), next()];
+  const random = new Random(Math.imul(tunnels.seed, 0x9e3779b1) ^ Math.imul(++tunnels.asked, 0x85ebca6b));
+  const [hit, which] = [random.next(), random.next()];
   const fault = hit < tunnels.rate ? tunnels.kinds[Math.floor(which * tunnels.kinds.length)] : undefined;
   if (fault) tunnels.faults.push(fault);
   return fault;

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { ArtifactContent } from "../../src/contracts/artifact-repository.js";
+import { Random } from "./random.js";
 
 /** Bytes as a content; `opened` is told which parts are read. */
 export function contentOf(
@@ -20,11 +21,8 @@ export function contentOf(
 /** Bytes of which no part looks like another. */
 export function someBytes(length: number, seed: number = 1): Buffer {
   const bytes = Buffer.alloc(length);
-  let state = seed * 2_654_435_761;
-  for (let i = 0; i + 4 <= length; i += 4) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    bytes.writeUInt32LE(state, i);
-  }
+  const random = new Random(seed);
+  for (let i = 0; i + 4 <= length; i += 4) bytes.writeUInt32LE(random.below(2 ** 32), i);
   return bytes;
 }
 

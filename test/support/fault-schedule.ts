@@ -1,3 +1,5 @@
+import { Random } from "./random.js";
+
 /**
  * What can go wrong between a client and a server. "After" means that the server has acted although the client cannot
  * know.
@@ -37,23 +39,12 @@ export interface Draw {
   readonly degree: number;
 }
 
-/** Mulberry32: small, and the same numbers everywhere. */
-export function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /**
  * What happens to request number `ordinal`. Every request draws from numbers of its own, so that it meets the same
  * fault whatever the ones before it did, and a higher rate only adds faults.
  */
 export function drawFault(seed: number, ordinal: number, rate: number, kinds: readonly FaultKind[]): Draw {
-  const next = mulberry32(Math.imul(seed, 0x9e3779b1) ^ Math.imul(ordinal + 1, 0x85ebca6b));
-  const [hit, which, degree] = [next(), next(), next()];
+  const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(ordinal + 1, 0x85ebca6b));
+  const [hit, which, degree] = [random.next(), random.next(), random.next()];
   return { kind: hit < rate ? kinds[Math.floor(which * kinds.length)] : undefined, degree };
 }

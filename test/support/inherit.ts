@@ -5,6 +5,7 @@ import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../../src/recorder/outbox-recovery.js";
 import { openStore } from "../../src/stores/registry.js";
+import { collectWarnings } from "./warnings.js";
 
 /** What an heir has found and done. */
 export interface Inheritance {
@@ -27,8 +28,8 @@ export async function inherit(
   withinMs = 20_000,
   options: { retrySetAside?: boolean } = {},
 ): Promise<Inheritance> {
-  const warnings: string[] = [];
-  const diagnostics = new Diagnostics({ strict: false, logger: { warn: (text) => warnings.push(String(text)) } });
+  const { logger, warnings } = collectWarnings();
+  const diagnostics = new Diagnostics({ strict: false, logger });
   const store = openStore(trackingUri, { clock: systemClock, server: resolveConfig({}, {}).server });
   const dispatcher = new Dispatcher({ store, diagnostics, clock: systemClock });
   const folder = new OutboxFolder(root, store.uri);

@@ -4,6 +4,7 @@ import type { PulseConfig } from "../../src/config/options.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
+import { collectWarnings } from "./warnings.js";
 
 /** A tracker on a memory store that can be looked into, with the warnings it gave. */
 export interface TestTracker {
@@ -19,8 +20,8 @@ export interface TestTracker {
 
 export function memoryTracker(config: PulseConfig = {}, clock: Clock = systemClock): TestTracker {
   const store = new MemoryStore();
-  const warnings: string[] = [];
-  const tracker = trackerOn(store, { logger: { warn: (message) => warnings.push(message) }, ...config }, clock);
+  const { logger, warnings } = collectWarnings();
+  const tracker = trackerOn(store, { logger, ...config }, clock);
   const runs = async (): Promise<StoredRun[]> => {
     await tracker.flush();
     return [...store.runs.values()];

@@ -1,17 +1,13 @@
-import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
-import { sleep } from "./memory.js";
+import { tempFolder } from "./folders.js";
 import { RemoteStore } from "./remote-store.js";
+import { collectWarnings } from "./warnings.js";
 
-const root = mkdtempSync(join(tmpdir(), "pulse-outbox-"));
-after(() => rmSync(root, { recursive: true }));
+const root = tempFolder("outbox");
 let folders = 0;
 
 /** A temp folder that no other test has; it is made by who needs it. */
@@ -27,7 +23,7 @@ export interface Kit {
 }
 
 export function kit(config: PulseConfig = {}, store = new RemoteStore(), folder = newFolder()): Kit {
-  const warnings: string[] = [];
+  const { logger, warnings } = collectWarnings();
   const tracker = trackerOn(
     store,
     {
@@ -35,17 +31,11 @@ export function kit(config: PulseConfig = {}, store = new RemoteStore(), folder 
       flushIntervalMs: 40,
       durability: "exit",
       outbox: { folder },
-      logger: { warn: (message) => warnings.push(message) },
+      logger,
       ...config,
     },
     { ...systemClock, random: () => 0.01 }, // short waits
   );
   const files = (): string[] => new OutboxFolder(folder, store.uri).files();
   return { store, tracker, warnings, folder, files };
-}
-
-/** Waits until something holds. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 60_000; !holds(); await sleep(5))
-    if (Date.now() > end) assert.fail(`not within a minute: ${what}`);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -13,6 +13,7 @@ import {
   pulseMatchers,
   recordMlflowCalls,
 } from "../../src/testing/index.js";
+import { tempFolder } from "../support/folders.js";
 import { sleep } from "../support/memory.js";
 
 const { toHaveLoggedArtifact } = pulseMatchers;
@@ -61,7 +62,7 @@ test("files are listed with their run, before and after its end", async () => {
 });
 
 test("the last file logged for a path is there, even while another is read", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "pulse-testing-"));
+  const folder = tempFolder("testing");
   const large = join(folder, "large.bin");
   writeFileSync(large, new Uint8Array(17 * 1024 * 1024)); // which is not held in memory, but read when it is stored
   const tracker = createTestTracker();
@@ -84,11 +85,10 @@ test("the last file logged for a path is there, even while another is read", asy
   run.end();
   await tracker.flush();
   assert.deepEqual([tracker.stats().pending, tracker.warnings], [0, []]);
-  rmSync(folder, { recursive: true });
 });
 
 test("a file on disk is kept as it was when logged, even if it is gone later", () => {
-  const folder = mkdtempSync(join(tmpdir(), "pulse-testing-"));
+  const folder = tempFolder("testing");
   const tracker = createTestTracker();
   tracker.withRun({}, (run) => {
     writeFileSync(join(folder, "a.txt"), "first");

@@ -9,6 +9,7 @@ import {
   recordMlflowCalls,
 } from "../../src/testing/index.js";
 import { sleep } from "../support/memory.js";
+import { collectWarnings } from "../support/warnings.js";
 
 @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
 class MetaLearner {
@@ -214,8 +215,8 @@ test("expectations are compared as stored, and a mistake in them is reported", (
 test("the environment has no say, and a given logger gets the warnings too", () => {
   process.env["MLFLOW_EXPERIMENT_NAME"] = "of the shell";
   try {
-    const heard: string[] = [];
-    const tracker = createTestTracker({ logger: { warn: (message) => heard.push(message) } });
+    const { logger, warnings: heard } = collectWarnings();
+    const tracker = createTestTracker({ logger });
     tracker.withRun({}, (run) => run.logMetric("m", "x" as never));
     assert.equal(tracker.onlyRun.experiment, "Default");
     assert.deepEqual([heard.length, tracker.warnings], [1, heard]);

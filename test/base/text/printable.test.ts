@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Diagnostics } from "../../../src/base/diagnostics.js";
 import { MlflowError, PulseError } from "../../../src/base/errors.js";
 import { printable, printableJson } from "../../../src/base/text/printable.js";
+import { collectWarnings } from "../../support/warnings.js";
 
 /** What moves a cursor, changes a terminal, begins a line or turns a text's direction. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
@@ -41,8 +42,8 @@ test("errors and warnings contain no control sequences or split secrets of a ser
   for (const [given, shown] of TEXTS) {
     const error = new MlflowError("REJECTED", `server said ${given}`, `CODE${given}`, 400, given);
     assert.deepEqual([error.message, error.errorCode, error.serverMessage], [`server said ${shown}`, `CODE${shown}`, shown].map((text) => text)); // biome-ignore format: one thing
-    const said: string[] = [];
-    const diagnostics = new Diagnostics({ logger: { warn: (message) => said.push(message) } });
+    const { logger, warnings: said } = collectWarnings();
+    const diagnostics = new Diagnostics({ logger });
     diagnostics.warn("REJECTED", `server said ${given}`);
     diagnostics.warnAsync(new PulseError("SERVER_ERROR", `server said ${given}`));
     await null; // what is said behind delivery is said after it

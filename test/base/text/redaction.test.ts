@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import {
   currentRun,
   LogMetric,
@@ -13,13 +12,14 @@ import {
   TrackedRun,
   tracked,
 } from "../../../src/index.js";
-import { Random } from "../../support/by-hand.js";
 import { away } from "../../support/faulty-store.js";
+import { tempFolder } from "../../support/folders.js";
 import { memoryTracker } from "../../support/memory.js";
-import { kit, until } from "../../support/outbox-kit.js";
+import { kit } from "../../support/outbox-kit.js";
+import { Random } from "../../support/random.js";
+import { until } from "../../support/until.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-redaction-"));
-after(() => rmSync(folder, { recursive: true }));
+const _folder = tempFolder("redaction");
 
 const rolls = (seed: number): Roll => {
   const random = new Random(seed);

@@ -2,18 +2,17 @@
 // message it has then.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { LogMetric, TrackedExperiment, tracked } from "../../../src/index.js";
 import { query } from "../../support/database.js";
 import { FakeMlflow } from "../../support/fake-mlflow.js";
+import { tempFolder } from "../../support/folders.js";
 import { memoryTracker } from "../../support/memory.js";
+import { until } from "../../support/until.js";
 
-const folder = mkdtempSync(join(tmpdir(), "pulse-late-stack-"));
-after(() => rmSync(folder, { recursive: true }));
+const folder = tempFolder("late-stack");
 
 @TrackedExperiment("Late")
 class Late {
@@ -183,8 +182,7 @@ test("a failed run takes a server no more requests than another", async () => {
       } catch {
         // it is to fail
       }
-      for (let tries = 0; tries < 50 && server.calls.at(-1) !== "POST runs/update"; tries++)
-        await new Promise((resolve) => setTimeout(resolve, 10));
+      await until("the run has ended", () => server.calls.at(-1) === "POST runs/update");
       return [...server.calls];
     };
     await calls(() => 0);

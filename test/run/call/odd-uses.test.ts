@@ -1,7 +1,5 @@
 // Uses nobody documents and somebody makes; each was broken once.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mock, test } from "node:test";
 import {
@@ -14,6 +12,7 @@ import {
   startRun,
 } from "../../../src/index.js";
 import { openDatabase } from "../../support/database.js";
+import { tempFolder } from "../../support/folders.js";
 import { memoryTracker, params, sleep, values } from "../../support/memory.js";
 import { unhandled } from "../../support/unhandled.js";
 
@@ -156,7 +155,7 @@ test("the caller gets the very error, whatever cannot be read of it", async () =
 });
 
 test("a call never waits for a lock, even when memory is full", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "pulse-odd-"));
+  const folder = tempFolder("odd");
   const path = join(folder, "mlflow.db");
   const tracker = createTracker({
     trackingUri: `sqlite:///${path}`,
@@ -180,7 +179,6 @@ test("a call never waits for a lock, even when memory is full", async () => {
   run.end();
   await tracker.shutdown();
   assert.equal(tracker.stats().pending, 0);
-  rmSync(folder, { recursive: true });
 });
 
 test("shutdown leaves nobody waiting", async () => {

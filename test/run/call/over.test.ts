@@ -15,6 +15,7 @@ import {
   tracked,
 } from "../../../src/index.js";
 import { memoryTracker, sleep, values } from "../../support/memory.js";
+import { collectWarnings } from "../../support/warnings.js";
 
 @TrackedExperiment("Over")
 class Job {
@@ -128,8 +129,7 @@ test("siblings of a failed call are no part of the ended run", async () => {
 });
 
 test("a server started in a run of a replaced tracker uses the new one", async () => {
-  const warnings: string[] = [];
-  const logger = { warn: (text: string) => void warnings.push(text) };
+  const { logger, warnings } = collectWarnings();
   configure({ trackingUri: "memory:", logger });
   const emitter = new EventEmitter();
   const call = tracked(() => currentRun()?.host.config.experiment);

@@ -1,11 +1,10 @@
 // Which run `withRun` and `startRun` open, when that is said.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTracker, currentRun, startRun, withRun } from "../../../src/index.js";
 import { openDatabase } from "../../support/database.js";
+import { tempFolder } from "../../support/folders.js";
 import { memoryTracker, sleep, values } from "../../support/memory.js";
 
 test("parent makes a child of that run, wherever it is called and even after its end", async () => {
@@ -59,41 +58,37 @@ test("parentRunId makes a child of a run from elsewhere, description is its note
 });
 
 test("runId resumes a stored run, even inside another run", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "pulse-place-"));
+  const folder = tempFolder("place");
   const trackingUri = `sqlite:///${join(folder, "r.db")}`;
-  try {
-    const tracker = createTracker({ trackingUri });
-    const first = tracker.startRun({ runName: "first" });
-    first.end();
-    await tracker.shutdown();
-    const again = createTracker({ trackingUri });
-    again.withRun({ runName: "outer" }, () =>
-      withRun({ runId: first.id }, (run) => {
-        assert.equal(run.id, first.id);
-        run.logMetric("more", 1);
-      }),
-    );
-    again.startRun({ runId: first.id }).end("FAILED");
-    await again.shutdown();
-    const database = openDatabase(join(folder, "r.db"));
-    assert.deepEqual(
-      database
-        .prepare("SELECT name, status FROM runs ORDER BY start_time, name")
-        .all()
-        .map((row) => ({ ...(row as object) })),
-      [
-        { name: "first", status: "FAILED" },
-        { name: "outer", status: "FINISHED" },
-      ],
-    );
-    assert.equal(
-      (database.prepare("SELECT count(*) AS n FROM metrics WHERE run_uuid = ?").get(first.id) as { n: number }).n,
-      1,
-    );
-    database.close();
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const tracker = createTracker({ trackingUri });
+  const first = tracker.startRun({ runName: "first" });
+  first.end();
+  await tracker.shutdown();
+  const again = createTracker({ trackingUri });
+  again.withRun({ runName: "outer" }, () =>
+    withRun({ runId: first.id }, (run) => {
+      assert.equal(run.id, first.id);
+      run.logMetric("more", 1);
+    }),
+  );
+  again.startRun({ runId: first.id }).end("FAILED");
+  await again.shutdown();
+  const database = openDatabase(join(folder, "r.db"));
+  assert.deepEqual(
+    database
+      .prepare("SELECT name, status FROM runs ORDER BY start_time, name")
+      .all()
+      .map((row) => ({ ...(row as object) })),
+    [
+      { name: "first", status: "FAILED" },
+      { name: "outer", status: "FINISHED" },
+    ],
+  );
+  assert.equal(
+    (database.prepare("SELECT count(*) AS n FROM metrics WHERE run_uuid = ?").get(first.id) as { n: number }).n,
+    1,
+  );
+  database.close();
 });
 
 test("only one of parent, parentRunId and runId may be given, and it must be valid", () => {

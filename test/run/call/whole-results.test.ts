@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { Metric } from "../../../src/base/entities.js";
 import { requireRun, tracked } from "../../../src/index.js";
 import { trackerOn } from "../../../src/tracker.js";
-import { Random } from "../../support/by-hand.js";
 import { FaultyStore } from "../../support/faulty-store.js";
+import { Random } from "../../support/random.js";
 
 type Entry = readonly [key: string, value: number];
 

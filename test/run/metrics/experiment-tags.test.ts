@@ -1,13 +1,12 @@
 // What `defineExperiment` says of an experiment itself.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTracker, defineExperiment } from "../../../src/index.js";
 import { change, start } from "../../contract/store-contract.js";
 import { openDatabase } from "../../support/database.js";
 import { served } from "../../support/fake-store.js";
+import { tempFolder } from "../../support/folders.js";
 
 const Sweep = defineExperiment({
   name: "Described",
@@ -17,37 +16,33 @@ const Sweep = defineExperiment({
 });
 
 test("an experiment's description and tags are stored, redacted and set again", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "pulse-described-"));
-  try {
-    const path = join(folder, "d.db");
-    for (let time = 0; time < 2; time++) {
-      const tracker = createTracker({ trackingUri: `sqlite:///${path}`, experiment: "Described" });
-      tracker.run(() => Sweep.withRun({}, (run) => run.logMetric("loss", 1)));
-      tracker.withRun({}, () => undefined); // configured by name
-      await tracker.shutdown();
-      const database = openDatabase(path);
-      assert.deepEqual(
-        database
-          .prepare(
-            "SELECT t.key, t.value FROM experiment_tags t JOIN experiments e USING (experiment_id) WHERE e.name = 'Described' ORDER BY t.key",
-          )
-          .all()
-          .map((row) => Object.values(row as object)),
-        [
-          ["mlflow.note.content", "Seven rates, *one* seed"],
-          ["team", "pulse"],
-          ["token", "[redacted]"],
-        ],
-      );
-      assert.equal(
-        (database.prepare("SELECT count(*) AS n FROM experiments WHERE name = 'Described'").get() as { n: number }).n,
-        1,
-      );
-      database.exec("UPDATE experiment_tags SET value = 'other' WHERE key = 'team'");
-      database.close();
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
+  const folder = tempFolder("described");
+  const path = join(folder, "d.db");
+  for (let time = 0; time < 2; time++) {
+    const tracker = createTracker({ trackingUri: `sqlite:///${path}`, experiment: "Described" });
+    tracker.run(() => Sweep.withRun({}, (run) => run.logMetric("loss", 1)));
+    tracker.withRun({}, () => undefined); // configured by name
+    await tracker.shutdown();
+    const database = openDatabase(path);
+    assert.deepEqual(
+      database
+        .prepare(
+          "SELECT t.key, t.value FROM experiment_tags t JOIN experiments e USING (experiment_id) WHERE e.name = 'Described' ORDER BY t.key",
+        )
+        .all()
+        .map((row) => Object.values(row as object)),
+      [
+        ["mlflow.note.content", "Seven rates, *one* seed"],
+        ["team", "pulse"],
+        ["token", "[redacted]"],
+      ],
+    );
+    assert.equal(
+      (database.prepare("SELECT count(*) AS n FROM experiments WHERE name = 'Described'").get() as { n: number }).n,
+      1,
+    );
+    database.exec("UPDATE experiment_tags SET value = 'other' WHERE key = 'team'");
+    database.close();
   }
 });
 
