@@ -1,12 +1,14 @@
 // Compiles sources and tests once per decorator dialect and runs them with node:test. Arguments are parts of file names
 // to pick; without any, everything runs, and with --toolchains (as continuous integration does) the matrix of
-// toolchains, too.
+// toolchains, too. PULSE_CI_BEGAN, in seconds since the epoch, is when what led here began; where all of it has taken
+// more than PULSE_CI_MOST_MINUTES, that is a failure.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "node:test";
 import { fileURLToPath } from "node:url";
+import { minutesTable } from "./minutes.mjs";
 import { writeImports } from "./parts.mjs";
 import { environments, stackEnvironment } from "./python.mjs";
 
@@ -15,6 +17,7 @@ const tsc = join(root, "node_modules/typescript/bin/tsc");
 const picked = process.argv.slice(2).filter((part) => !part.startsWith("--"));
 const withToolchains = process.argv.includes("--toolchains");
 process.chdir(root);
+const began = Date.now();
 
 // Outboxes of the tests are not to lie among the developer's own.
 process.env.XDG_STATE_HOME = mkdtempSync(join(tmpdir(), "pulse-state-"));
@@ -61,16 +64,20 @@ const skippedFiles = python ? 0 : Object.keys(dialects).flatMap(testFiles).lengt
 let passed = 0;
 let failed = 0;
 let skipped = skippedFiles;
-let ended = 0;
+let completed = 0;
 const started = Date.now();
+/** Milliseconds that the files of each room took, both dialects together. */
+const rooms = new Map();
 const label = (file) => file.replace(`${root}build/`, "");
 console.log(`Running ${files.length} files with tests, two at a time:`);
 
 run({ files, concurrency: 2, timeout: 600_000 })
   .on("test:complete", (event) => {
     if (!isFile(event)) return;
-    const count = String(++ended).padStart(String(files.length).length);
+    const count = String(++completed).padStart(String(files.length).length);
     const seconds = (event.details.duration_ms / 1000).toFixed(1);
+    const room = /\/test\/([^/]+)\//.exec(label(event.name))?.[1] ?? "test";
+    rooms.set(room, (rooms.get(room) ?? 0) + event.details.duration_ms);
     console.log(
       `${count}/${files.length}  ${label(event.name)}  ${seconds} s${event.details.passed ? "" : "  FAILED"}`,
     );
@@ -93,15 +100,34 @@ run({ files, concurrency: 2, timeout: 600_000 })
   .on("test:stderr", (event) => process.env.PULSE_TEST_VERBOSE && process.stderr.write(event.message))
   .on("test:stdout", (event) => process.env.PULSE_TEST_VERBOSE && process.stdout.write(event.message))
   .on("end", async () => {
-    console.log(`\n${files.length} files in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+    const ended = Date.now();
+    console.log(`\n${files.length} files in ${((ended - started) / 1000).toFixed(0)} s`);
     if (withToolchains) {
       const { toolchains } = await import("./toolchains.mjs");
       const matrix = await toolchains();
       passed += matrix.passed;
       failed += matrix.failed;
     }
+    const since = Number(process.env.PULSE_CI_BEGAN ?? Number.NaN) * 1_000;
+    const all = Date.now() - (since || began);
+    if (since || picked.length === 0) {
+      const byTime = [...rooms].sort(([, a], [, b]) => b - a).map(([room, ms]) => [`  ${room}`, ms]);
+      console.log(
+        minutesTable([
+          ...(since ? [["install and build", began - since]] : []),
+          ["compile", started - began],
+          ["tests, two files at a time", ended - started],
+          ...byTime,
+          ...(withToolchains ? [["toolchains", Date.now() - ended]] : []),
+          ["all", all],
+        ]),
+      );
+    }
     console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
-    process.exitCode = failed > 0 || passed === 0 || (process.env.CI && skipped > 0) ? 1 : 0;
+    const most = Number(process.env.PULSE_CI_MOST_MINUTES ?? Number.POSITIVE_INFINITY);
+    const isLate = all > most * 60_000;
+    if (isLate) console.log(`FAILED: it took ${(all / 60_000).toFixed(1)} minutes in all, and may take ${most}.`);
+    process.exitCode = isLate || failed > 0 || passed === 0 || (process.env.CI && skipped > 0) ? 1 : 0;
   })
   .resume();
 
