@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { LogMetric, LogParam, LogTag, type PulseErrorCode, TrackedExperiment } from "../src/index.js";
+import { createTestTracker } from "../src/testing/index.js";
 import { query } from "./support/database.js";
 import { tempFolder } from "./support/folders.js";
-import { memoryTracker, values } from "./support/memory.js";
+import { values } from "./support/runs.js";
 
 const hostile = new Proxy(
   {},
@@ -66,38 +67,38 @@ const cases: readonly (readonly [
 
 for (const [name, value, metrics, expected] of cases) {
   test(`${name}: the call is unaffected, and each kind of problem is reported once`, async () => {
-    const { tracker, onlyRun, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     assert.equal(
       tracker.run(() => new Hostile().hand(value)),
       value,
     );
-    const run = await onlyRun();
+    const run = tracker.onlyRun;
     assert.equal(run.status, "FINISHED");
-    if (expected.includes("CAPTURE_LIMIT")) assert.equal(run.metrics.size, 50);
+    if (expected.includes("CAPTURE_LIMIT")) assert.equal(Object.keys(run.metrics).length, 50);
     else assert.deepEqual(values(run), metrics);
     // The tag holds a proxy that cannot be read: always one failed capture of its own.
     assert.deepEqual(Object.keys(tracker.stats().warnings).sort(), [...expected]);
-    assert.ok(warnings.every((warning) => warning.startsWith("pulse-mlflow: ")));
+    assert.ok(tracker.warnings.every((warning) => warning.startsWith("pulse-mlflow: ")));
   });
 }
 
 test("a chosen getter that throws fails the capture, not the call", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Hostile().read()),
     getters,
   );
-  assert.equal((await onlyRun()).status, "FINISHED");
-  assert.match(warnings.join(), /Hostile\.read: capturing metrics failed: getter.*CAPTURE_FAILED/);
+  assert.equal(tracker.onlyRun.status, "FINISHED");
+  assert.match(tracker.warnings.join(), /Hostile\.read: capturing metrics failed: getter.*CAPTURE_FAILED/);
 });
 
 test("strict: the same problems throw a typed error", () => {
-  const { tracker } = memoryTracker({ strict: true });
+  const tracker = createTestTracker({ strict: true });
   assert.throws(() => tracker.run(() => new Hostile().read()), { code: "CAPTURE_FAILED" });
 });
 
 test("a logger that throws disturbs nobody", () => {
-  const { tracker } = memoryTracker({
+  const tracker = createTestTracker({
     logger: {
       warn() {
         throw new Error("logger");

@@ -26,8 +26,9 @@ import {
   tracked,
   withRun,
 } from "../src/index.js";
+import { createTestTracker } from "../src/testing/index.js";
 import { tempFolder } from "./support/folders.js";
-import { memoryTracker, values } from "./support/memory.js";
+import { values } from "./support/runs.js";
 import { collectWarnings } from "./support/warnings.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
@@ -132,7 +133,7 @@ test("wrong certificates are reported with the option that names them", () => {
 });
 
 test("left-out values are reported, with other advice for an assignment", async () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, (run) => {
     run.logMetric("big", 10n ** 400n);
   });
@@ -151,8 +152,8 @@ test("left-out values are reported, with other advice for an assignment", async 
     new Learner().loss = 3;
   });
   tracker.tracked(() => ({ loss: "0.4" }), { runName: "r", metrics: "loss" as Any })();
-  const said = warnings.join("\n");
-  assert.equal(warnings.length, 3, said);
+  const said = tracker.warnings.join("\n");
+  assert.equal(tracker.warnings.length, 3, said);
   assert.match(said, /metric "big" is beyond what numbers reach; Infinity is taken/);
   assert.match(said, /assign inside a tracked method or withRun\(\)\. outsideRun: "ignore" is silent/);
   assert.match(
@@ -162,7 +163,7 @@ test("left-out values are reported, with other advice for an assignment", async 
 });
 
 test("asking for the run of code that outlived it names that run", async () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   let asked: Promise<unknown> | undefined;
   tracker.withRun({ runName: "over" }, () => {
     asked = new Promise((resolve) => setTimeout(() => resolve(requireRunOrError()), 5));
@@ -190,7 +191,7 @@ test("a class decorator given a function says what there is for functions", () =
 });
 
 test("two @TrackedExperiment on one class are reported", async () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   class Twice {
     evaluate() {
       return { loss: 1 };
@@ -202,7 +203,7 @@ test("two @TrackedExperiment on one class are reported", async () => {
   (TrackedExperiment("outer") as Any)(Twice);
   tracker.run(() => new Twice().evaluate());
   await tracker.flush();
-  assert.match(warnings.join("\n"), /Class Twice has two @TrackedExperiment: the upper one counts/);
+  assert.match(tracker.warnings.join("\n"), /Class Twice has two @TrackedExperiment: the upper one counts/);
 });
 
 test("double variables, withheld credentials and logging after shutdown are reported", async () => {
@@ -215,24 +216,24 @@ test("double variables, withheld credentials and logging after shutdown are repo
   const { server } = resolveConfig({}, env, { trackingUri: "http://elsewhere:5000" });
   assert.equal(server.auth, undefined);
   assert.equal(server.withheld, true);
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const run = tracker.startRun({ experiment: "E" });
   await tracker.shutdown();
   run.logMetric("loss", 1);
   assert.match(
-    warnings.join("\n"),
+    tracker.warnings.join("\n"),
     new RegExp(`After shutdown\\(\\), something was recorded for run ${run.id} of experiment "E"`),
   );
 });
 
 test("logExperiment checks its files before there is a run", async () => {
-  const { tracker, store } = memoryTracker();
+  const tracker = createTestTracker();
   for (const artifacts of [{ "m.bin": { path: "/nope/m.bin" } }, { "../m.txt": "x" }, { "m.txt": { a: 1 } }] as Any[])
     await assert.rejects(
       tracker.run(() => logExperiment({ experiment: "E", artifacts })),
       PulseError,
     );
-  assert.equal(store.runs.size, 0);
+  assert.deepEqual(tracker.runs, []);
 });
 
 test("a refusal names run and experiment, and a file in a folder's place says so", async () => {
@@ -260,7 +261,7 @@ test("a refusal names run and experiment, and a file in a folder's place says so
 });
 
 test("logging nothing or a promise is reported, with what is meant", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   writeFileSync(join(folder, "model.bin"), "weights");
   tracker.withRun({ runName: "r" }, (run) => {
     run.logDict(Promise.resolve({ a: 1 }) as Any, "late.json");
@@ -273,8 +274,8 @@ test("logging nothing or a promise is reported, with what is meant", async () =>
     run.logText(join(folder, "model.bin"), "model.bin");
     run.logInput({ name: "a", digest: "d", sourceType: "local", source: { uri: "x" }, context: "training" } as Any);
   });
-  await onlyRun();
-  const said = warnings.join("\n");
+  assert.equal(tracker.onlyRun.name, "r");
+  const said = tracker.warnings.join("\n");
   for (const expected of [
     /logDict "late\.json" needs an object, got a promise/,
     /"a" in some\.json is a promise, which is to be awaited; null is stored/,
@@ -290,7 +291,7 @@ test("logging nothing or a promise is reported, with what is meant", async () =>
 });
 
 test("options of a joining call apply to that run, those of its class do not", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const fit = tracked((lr: number) => lr, { nest: "join", params: ["lr"], tags: { stage: "fit" } });
   @TrackedExperiment("E", { params: { of: "class" } })
   class Joined {
@@ -310,15 +311,12 @@ test("options of a joining call apply to that run, those of its class do not", a
     new Joined().loss();
     new Joined().train();
   });
-  const { params, tags, name } = await onlyRun();
-  assert.deepEqual(
-    [Object.fromEntries(params), tags.get("stage"), name],
-    [{ lr: "0.1", bs: "3", of: "method" }, "fit", "outer"],
-  );
+  const { params, tags, name } = tracker.onlyRun;
+  assert.deepEqual([params, tags["stage"], name], [{ lr: "0.1", bs: "3", of: "method" }, "fit", "outer"]);
 });
 
 test("option functions that give nothing, or no text, are reported", async () => {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     tracked((o: Any) => o.lr, { params: ((o: Any) => ({ lr: o.lr })) as Any })({ lr: 1 });
     tracked(
@@ -339,10 +337,10 @@ test("option functions that give nothing, or no text, are reported", async () =>
     new Made();
   });
   assert.equal(
-    (await runs()).some(({ name }) => name === "named"),
+    tracker.runs.some(({ name }) => name === "named"),
     true,
   );
-  const said = warnings.join("\n");
+  const said = tracker.warnings.join("\n");
   assert.match(
     said,
     /option params has undefined for "lr", and nothing is logged\. It gets the list of the arguments: \(\[first, second\]\) => /,
@@ -361,9 +359,9 @@ test("bare decorators of a schema work like called ones", async () => {
       return { loss: 1 };
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Trainer().train());
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual([run.name, values(run)], ["Trainer.train", { loss: [1] }]);
 });
 
@@ -379,13 +377,13 @@ test("numbers as texts and streams are named where no number was found", async (
       return new Blob(["a"]).stream() as Any;
     }
   }
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => {
     new Odd().texts();
     void (new Odd().stream() as ReadableStream).cancel();
   });
   await tracker.flush();
-  const said = warnings.join("\n");
+  const said = tracker.warnings.join("\n");
   assert.match(
     said,
     /Odd\.texts: no number was found: it gave an object whose loss is a text\. Return it as numbers, or give a function: \(result\) => Number\(result\.loss\)/,
@@ -395,7 +393,7 @@ test("numbers as texts and streams are named where no number was found", async (
 
 test("a metric close to one of a schema's is reported, others are not", async () => {
   const Sweep = defineExperiment({ name: "Slips", metrics: { loss: {}, accuracy: {} } });
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() =>
     Sweep.withRun({}, (run: Any) => {
       for (let i = 0; i < 3; i++) run.logMetric("lss", 5);
@@ -404,9 +402,9 @@ test("a metric close to one of a schema's is reported, others are not", async ()
     }),
   );
   await tracker.flush();
-  assert.equal(warnings.length, 1);
+  assert.equal(tracker.warnings.length, 1);
   assert.match(
-    warnings[0] ?? "",
+    tracker.warnings[0] ?? "",
     /Metric "lss" is none that defineExperiment\(\) names; did you mean "loss"\? It is logged as it is \(.*experiment "Slips"/,
   );
 });

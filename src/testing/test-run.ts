@@ -1,4 +1,4 @@
-import type { TerminalStatus } from "../base/entities.js";
+import type { DatasetInput, TerminalStatus } from "../base/entities.js";
 import type { StoredRun } from "../inner/testing.js";
 import { artifactTexts } from "./artifact-text.js";
 
@@ -20,9 +20,13 @@ export interface TestRun {
   readonly startTime: number;
   readonly endTime: number | undefined;
   readonly params: Readonly<Record<string, string>>;
+  /** What MLflow shows as the run's description. */
+  readonly description: string | undefined;
   /** Without those that MLflow's client sets of itself (`mlflow.*`). */
   readonly tags: Readonly<Record<string, string>>;
   readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
+  /** Datasets of `logInput`, each once, as it was used first. */
+  readonly inputs: readonly DatasetInput[];
   /**
    * Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await
    * tracker.flush()`.
@@ -56,6 +60,7 @@ export function testRun(run: StoredRun, experiment: string): TestRun {
     startTime: run.startTime,
     endTime: run.endTime,
     params: Object.fromEntries(run.params),
+    description: run.tags.get("mlflow.note.content"),
     tags: Object.fromEntries(tags),
     metrics: Object.fromEntries(
       [...run.metrics].map(([key, points]) => [
@@ -63,6 +68,7 @@ export function testRun(run: StoredRun, experiment: string): TestRun {
         points.map(({ value, step, timestamp }) => ({ value, step, timestamp })),
       ]),
     ),
+    inputs: [...run.inputs],
     artifacts: Object.fromEntries(
       [...run.artifacts.files].sort(byPath).map(([path, bytes]) => [path, plainBytes(bytes)]),
     ),

@@ -19,13 +19,17 @@ export interface TestTracker extends Tracker {
    * @default 1700000000000
    */
   now: number;
+  /**
+   * What is drawn where chance decides (`sample`), from 0 up to 1; settable.
+   * @default 0.5
+   */
+  chance: number;
   /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
   snapshot(): readonly RunSnapshot[];
 }
 
 const BEGINNING = 1_700_000_000_000;
 const ID_DIGITS = 32;
-/** What is drawn where chance decides (`sample`): the middle. */
 const MIDDLE = 0.5;
 
 /** Settings of a test tracker; the environment and configuration files have no say in them. */
@@ -124,12 +128,12 @@ export function recordMlflowCalls(config: TestConfig = {}): MlflowCalls {
 function on(store: RecordingStore, config: TestConfig, user: string): TestTracker & { write(): void } {
   checkConfig(config, user, NOT_HERE);
   const warnings: string[] = [];
-  const time = { now: BEGINNING };
+  const time = { now: BEGINNING, chance: MIDDLE };
   let ids = 0;
-  const clock = { now: () => time.now, id: () => String(++ids).padStart(ID_DIGITS, "0"), random: () => MIDDLE };
-  const warn = (message: string): void => {
+  const clock = { now: () => time.now, id: () => String(++ids).padStart(ID_DIGITS, "0"), random: () => time.chance };
+  const warn = (message: string): unknown => {
     warnings.push(message);
-    config.logger?.warn(message);
+    return config.logger?.warn(message); // what it gives is looked at as of any logger: a promise may fail
   };
   const inner = trackerOn(store, { ...config, logger: { warn } }, clock);
   inner.recorder.readsFiles = true; // as they were when they were logged, whatever becomes of them until a test looks
@@ -161,6 +165,14 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
       if (!Number.isFinite(value))
         throw wrongInput("TestTracker", "now", "a number of milliseconds since the epoch", value);
       time.now = value;
+    },
+    get chance() {
+      return time.chance;
+    },
+    set chance(value) {
+      if (typeof value !== "number" || !(value >= 0 && value < 1))
+        throw wrongInput("TestTracker", "chance", "a number from 0 up to 1", value);
+      time.chance = value;
     },
     snapshot: () => snapshots(runs()),
   };

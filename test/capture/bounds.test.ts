@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { sanitizeKey } from "../../src/base/text/keys.js";
 import { valueText } from "../../src/base/text/text.js";
 import { LogMetric, LogParam, type Run, TrackedRun, tracked } from "../../src/index.js";
-import { memoryTracker, params } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
 
 const MB = 1_000_000;
 /** A flat text: what is joined and not yet written out costs its length to whoever looks at it first. */
@@ -106,7 +106,7 @@ const PLACES: Record<string, (value: never) => unknown> = {
     ),
 };
 
-const { tracker } = memoryTracker();
+const tracker = createTestTracker();
 const use = (body: (run: Run) => void): void => tracker.withRun({}, body);
 
 class Places {
@@ -242,7 +242,7 @@ test("a huge key does not reveal a secret beside it or in its own field", () => 
 test("a recorded text does not keep the larger text it was cut from in memory", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const size = 2 * MB;
   const heap = (): number => {
     collect();
@@ -257,6 +257,7 @@ test("a recorded text does not keep the larger text it was cut from in memory", 
       run.logMetric(text, i);
     }
   });
-  assert.equal(Object.keys(params(await onlyRun())).length, 40);
+  await tracker.flush();
+  assert.equal(Object.keys(tracker.onlyRun.params).length, 40);
   assert.ok(heap() - before < 8 * size);
 });

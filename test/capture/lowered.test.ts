@@ -6,8 +6,9 @@ import { type TransformOptions, transformSync } from "esbuild";
 import { isLoweredGenerator } from "../../src/capture/lowered.js";
 import { readParameters } from "../../src/capture/parameter-names.js";
 import { LogMetric, LogParam, TrackedExperiment } from "../../src/index.js";
+import { createTestTracker } from "../../src/testing/index.js";
 import { BABEL, GENERATORS, PARAMETERS, SWC, TSC_ES2015, TSC_ES2017, WRITTEN } from "../support/lowered.js";
-import { memoryTracker, named, params, steps } from "../support/memory.js";
+import { named, steps } from "../support/runs.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: any function
 type Any = (...args: any[]) => any;
@@ -129,7 +130,7 @@ function decoratedTrainer(code: string): Trainer {
 
 test("a lowered method is tracked like the written one", async () => {
   for (const [compiler, code] of Object.entries(RUNNABLE)) {
-    const { tracker, runs, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     const trainer = decoratedTrainer(code);
     await tracker.run(async () => {
       trainer.steps(1, 1); // never iterated
@@ -143,9 +144,9 @@ test("a lowered method is tracked like the written one", async () => {
         for await (const _ of trainer.steps(5, -1));
       }, RangeError);
     });
-    const all = await runs();
+    const all = tracker.runs;
     assert.deepEqual(
-      all.map((run) => [params(run)["epochs"], run.status, run.tags.get("pulse.partial"), steps(run, "loss").length]),
+      all.map((run) => [run.params["epochs"], run.status, run.tags["pulse.partial"], steps(run, "loss").length]),
       [
         ["3", "FINISHED", undefined, 1],
         ["3", "FINISHED", undefined, 3],
@@ -154,20 +155,26 @@ test("a lowered method is tracked like the written one", async () => {
       ],
       compiler,
     );
-    assert.deepEqual(params(all[1] as (typeof all)[number]), { epochs: "3", lr: "6" });
+    assert.deepEqual(all[1]?.params, { epochs: "3", lr: "6" });
     assert.equal(named(all, "Tracked.steps").length, 3);
-    assert.deepEqual(warnings, [], compiler);
+    assert.deepEqual(tracker.warnings, [], compiler);
   }
 });
 
 test("lost names are reported once, and arguments go by position", async () => {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const inner = async (lr: number) => ({ loss: lr });
   const arrow = new Function("_ref", "return function arrow(_x) { return _ref.apply(this, arguments); }")(inner) as Any;
   const fn = tracker.tracked(arrow, { params: ["lr", "0"] });
   await fn(0.5);
   await fn(0.25);
-  assert.deepEqual((await runs()).map(params), [{ 0: "0.5" }, { 0: "0.25" }]);
-  assert.deepEqual(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /names of arrow's arguments; "lr" is looked for in the first one.*MINIFIED_NAMES/);
+  assert.deepEqual(
+    tracker.runs.map((run) => run.params),
+    [{ 0: "0.5" }, { 0: "0.25" }],
+  );
+  assert.deepEqual(tracker.warnings.length, 1);
+  assert.match(
+    tracker.warnings[0] ?? "",
+    /names of arrow's arguments; "lr" is looked for in the first one.*MINIFIED_NAMES/,
+  );
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { transformSync } from "esbuild";
 import { readParameters } from "../../src/capture/parameter-names.js";
 import * as pulse from "../../src/index.js";
-import { clockwork } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
 
 const PROGRAM = `
 class Trainer {
@@ -37,10 +37,10 @@ async function said(minify: boolean, params = "(args) => ({ lr: args[0] })", mor
   const { code } = transformSync(text, { loader: "ts", format: "cjs", minify, target: "es2022", ...more });
   const module = { exports: {} as { main(): Promise<void> } };
   new Function("module", "exports", "pulse", code)(module, module.exports, pulse);
-  const { tracker, runs, warnings } = clockwork();
+  const tracker = createTestTracker();
   await tracker.run(() => module.exports.main());
-  await runs();
-  return warnings;
+  await tracker.flush();
+  return [...tracker.warnings];
 }
 
 test("renamed classes and functions are reported once each, with the way out", async () => {

@@ -3,17 +3,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedExperiment } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/index.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { values } from "../support/runs.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
 type Any = any;
 
 /** The warnings of some calls with these options. */
 function told(fn: (...args: Any[]) => unknown, options: object, ...calls: readonly unknown[][]): readonly string[] {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const made = tracker.tracked(fn, { runName: "train", ...options } as object);
   for (const args of calls) made(...args);
-  return warnings.map((text) => text.replace(/^pulse-mlflow: | \[NOTHING_FOUND\]$/g, ""));
+  return tracker.warnings.map((text) => text.replace(/^pulse-mlflow: | \[NOTHING_FOUND\]$/g, ""));
 }
 
 const RESULT = { loss: 0.5, val: { acc: 0.9 }, name: "x", none: null, missing: undefined, empty: [] };
@@ -61,9 +61,9 @@ test("empty and optional fields are not mistakes", () => {
 });
 
 test("an optional path is a metric under its own name where it exists", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.tracked(() => RESULT, { metrics: ["loss?", "val.acc?"] } as object)();
-  const [run] = await runs();
+  const [run] = tracker.runs;
   assert.deepEqual(run && values(run), { loss: [0.5], "val.acc": [0.9] });
 });
 
@@ -82,11 +82,13 @@ test("a missing result, list field, step or tag is reported too", () => {
       return { loss: 1, stage: "a" };
     }
   }
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => new Trainer().train());
-  assert.equal(warnings.length, 2);
-  assert.ok(warnings.some((text) => /Trainer\.train: step path "nope" found nothing/.test(text)));
-  assert.ok(warnings.some((text) => /Trainer\.train: tag path "stag" found nothing.*Did you mean "stage"/.test(text)));
+  assert.equal(tracker.warnings.length, 2);
+  assert.ok(tracker.warnings.some((text) => /Trainer\.train: step path "nope" found nothing/.test(text)));
+  assert.ok(
+    tracker.warnings.some((text) => /Trainer\.train: tag path "stag" found nothing.*Did you mean "stage"/.test(text)),
+  );
 });
 
 test("a path with brackets is answered with the same path in dots", () => {
@@ -135,7 +137,7 @@ test("a bare @LogMetric that finds no number says so, whatever the result is", a
     ],
   ];
   for (const [result, expected] of results) {
-    const { tracker, warnings } = memoryTracker({ strict: true });
+    const tracker = createTestTracker({ strict: true });
     @TrackedExperiment("Bare")
     class Trainer {
       @LogMetric
@@ -144,14 +146,14 @@ test("a bare @LogMetric that finds no number says so, whatever the result is", a
       }
     }
     tracker.run(() => new Trainer().train());
-    assert.equal(warnings.length, 1);
-    assert.match(warnings[0] ?? "", /^pulse-mlflow: Trainer\.train: /);
-    assert.match(warnings[0] ?? "", expected);
+    assert.equal(tracker.warnings.length, 1);
+    assert.match(tracker.warnings[0] ?? "", /^pulse-mlflow: Trainer\.train: /);
+    assert.match(tracker.warnings[0] ?? "", expected);
   }
   for (const nothing of [undefined, null, [], {}, new Map()]) {
-    const { tracker, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     tracker.run(() => tracker.tracked(() => nothing, { metrics: (r: unknown) => r })());
-    assert.deepEqual(warnings, []);
+    assert.deepEqual(tracker.warnings, []);
   }
 });
 
@@ -178,7 +180,7 @@ test("a bare @LogParam takes the fields of data classes, but not of services", a
     @LogParam
     serve(_service: Service): void {}
   }
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const trainer = new Trainer();
     trainer.train(new Config(), 2);
@@ -186,12 +188,12 @@ test("a bare @LogParam takes the fields of data classes, but not of services", a
     trainer.serve(new Service());
   });
   assert.deepEqual(
-    (await runs()).map((run) => params(run)),
+    tracker.runs.map((run) => run.params),
     [{ lr: "0.1", name: "a", "nested.epochs": "3", _epochs: "2" }, { lr: "0.2", name: "plain", _epochs: "3" }, {}],
   );
-  assert.equal(warnings.length, 1);
+  assert.equal(tracker.warnings.length, 1);
   assert.match(
-    warnings[0] ?? "",
+    tracker.warnings[0] ?? "",
     /Trainer\.serve: no param was found: the first argument is an instance of Service\. Name what is to be logged/,
   );
 });

@@ -3,21 +3,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedRun, tracked } from "../../src/index.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 /** What is stored of a result, with the places that were told apart in the stead of the hashes. */
 async function metricsOf(...results: unknown[]): Promise<{ found: Record<string, number[]>; warnings: string[] }> {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => {
     const give = tracked((result: unknown) => result, { nest: "join", metrics: (result: unknown) => result });
     for (const result of results) give(result);
   });
-  const [run] = await runs();
+  const [run] = tracker.runs;
   assert.ok(run);
   const named = Object.entries(values(run)).map(
-    ([key, points]) => [run.tags.get(`pulse.key.${key}`) ?? key, points] as const,
+    ([key, points]) => [run.tags[`pulse.key.${key}`] ?? key, points] as const,
   );
-  return { found: Object.fromEntries(named), warnings };
+  return { found: Object.fromEntries(named), warnings: [...tracker.warnings] };
 }
 
 const RESULTS: readonly (readonly [name: string, result: unknown, found: Record<string, number[]>])[] = [
@@ -81,7 +82,7 @@ test("params and tags of two places: selectors, bare, fixed and records", async 
     @TrackedRun({ runName: "fixed", params: () => new Map<unknown, number>([[1, 10], ["1", 20]]) as never })
     fixed(): void {} // biome-ignore format: above
   }
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const job = new Job();
     job.bare({ lr: 0.1, deep: { er: 1 }, "deep.er": 2 }, 0.2);
@@ -95,10 +96,10 @@ test("params and tags of two places: selectors, bare, fixed and records", async 
     run.setTags(record);
   });
   const shown = Object.fromEntries(
-    (await runs()).map((run) => [
+    tracker.runs.map((run) => [
       run.name,
       Object.fromEntries(
-        Object.entries(params(run)).map(([key, value]) => [run.tags.get(`pulse.key.${key}`) ?? key, value]),
+        Object.entries(run.params).map(([key, value]) => [run.tags[`pulse.key.${key}`] ?? key, value]),
       ),
     ]),
   );
@@ -108,11 +109,11 @@ test("params and tags of two places: selectors, bare, fixed and records", async 
     fixed: { "1": "10", '1 at ["1"]': "20" },
     records: { "1": "10", '1 at ["1"]': "20" },
   });
-  assert.ok(!warnings.some((text) => text.includes("PARAM_CONFLICT")), warnings.join("\n"));
-  const [records] = (await runs()).filter(({ name }) => name === "records");
+  assert.ok(!tracker.warnings.some((text) => text.includes("PARAM_CONFLICT")), tracker.warnings.join("\n"));
+  const [records] = tracker.runs.filter(({ name }) => name === "records");
   assert.deepEqual(Object.values(values(records as never)), [[10], [20]]);
   assert.equal(
-    [...(records?.tags ?? [])].filter(([key, value]) => /^1/.test(key) && ["10", "20"].includes(value)).length,
+    Object.entries(records?.tags ?? {}).filter(([key, value]) => /^1/.test(key) && ["10", "20"].includes(value)).length,
     2,
   );
 });
@@ -125,8 +126,8 @@ test("bare decorators in two places feed one metric", async () => {
       return { "a.b": 2, a: { b: 3 } };
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Model().score());
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(Object.values(values(run)), [[2], [3]]);
 });

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createContext, runInContext } from "node:vm";
 import { LogMetric, LogParam, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import { clockwork, params, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 const there = createContext({});
 
@@ -68,7 +69,7 @@ class Realms {
 
 /** Everything that is recorded of a value, wherever it may stand. */
 async function recorded(make: () => unknown): Promise<unknown> {
-  const { tracker, runs, warnings } = clockwork();
+  const tracker = createTestTracker();
   const realms = new Realms();
   const attempts: (() => unknown)[] = [
     () => realms.result(make()),
@@ -100,22 +101,23 @@ async function recorded(make: () => unknown): Promise<unknown> {
       } catch {}
     }
   });
-  const all = (await runs()).map((run) => {
-    const tags = Object.fromEntries(run.tags);
+  const all = tracker.runs.map((run) => {
+    const tags: Record<string, string> = { ...run.tags };
     delete tags["error.stack"];
     const metrics = values(run);
-    const files = [...run.artifacts.files].map(([path, bytes]) => [path, Buffer.from(bytes).toString("base64")]);
+    const files = Object.entries(run.artifacts).map(([path, bytes]) => [path, Buffer.from(bytes).toString("base64")]);
     return {
       files,
       name: run.name,
       status: run.status,
-      params: params(run),
+      parentId: run.parentId,
+      params: run.params,
       tags,
       metrics,
-      times: run.metrics.get("m")?.[0]?.timestamp === 0,
+      times: run.metrics["m"]?.[0]?.timestamp === 0,
     };
   });
-  return { all, warnings: warnings.map((text) => text.replace(/[0-9a-f]{32}/g, "id")) };
+  return { all, warnings: tracker.warnings.map((text) => text.replace(/[0-9a-f]{32}/g, "id")) };
 }
 
 for (const expression of EXPRESSIONS) {

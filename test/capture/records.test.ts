@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogParam, LogTag, logExperiment, type Run, TrackedRun, tracked } from "../../src/index.js";
-import { memoryTracker } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
 
 const MOST = 10_000;
 const recordOf = (size: number): Record<string, number> =>
@@ -22,7 +22,7 @@ class Selected {
   }
 }
 
-const { tracker } = memoryTracker();
+const tracker = createTestTracker();
 type Tracker = typeof tracker;
 type Take = (tracker: Tracker, given: never) => unknown;
 
@@ -52,20 +52,22 @@ const RECORDS_ONLY: typeof WAYS = {
 
 test("a record gives its first 10,000 fields, and one warning counts the rest", async () => {
   for (const [way, [who, kind, take]] of Object.entries({ ...WAYS, ...RECORDS_ONLY })) {
-    const { tracker, runs, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     for (let i = 0; i < 2; i++) take(tracker, recordOf(MOST + 5) as never);
-    const [run] = await runs();
+    const [run] = tracker.runs;
     const own =
-      kind === "metrics" ? run?.metrics.size : [...(run?.[kind].keys() ?? [])].filter((key) => /^k\d/.test(key)).length;
+      kind === "metrics"
+        ? Object.keys(run?.metrics ?? {}).length
+        : Object.keys(run?.[kind] ?? {}).filter((key) => /^k\d/.test(key)).length;
     assert.equal(own, MOST, way);
-    assert.equal(warnings.length, 1, way);
+    assert.equal(tracker.warnings.length, 1, way);
     assert.match(
-      warnings[0] ?? "",
+      tracker.warnings[0] ?? "",
       new RegExp(`${who.source}.*5 of the 10005 fields of a record were left out.*\\[CAPTURE_LIMIT\\]`),
       way,
     );
-    const whole = memoryTracker();
-    take(whole.tracker, recordOf(MOST) as never);
+    const whole = createTestTracker();
+    take(whole, recordOf(MOST) as never);
     assert.deepEqual(whole.warnings, [], way);
   }
 });
@@ -79,34 +81,34 @@ test("a list, text or bytes given as a record is reported once and records nothi
   ]; // biome-ignore format: one list
   for (const [way, [who, kind, take]] of Object.entries(WAYS))
     for (const [given, called] of others) {
-      const { tracker, warnings } = memoryTracker();
+      const tracker = createTestTracker();
       const before = tracker.stats()[kind];
       for (let i = 0; i < 2; i++) take(tracker, given as never);
       assert.equal(tracker.stats()[kind], before, `${way}: ${called}`);
-      assert.equal(warnings.length, 1, `${way}: ${called}`);
+      assert.equal(tracker.warnings.length, 1, `${way}: ${called}`);
       assert.match(
-        warnings[0] ?? "",
+        tracker.warnings[0] ?? "",
         new RegExp(
           `${who.source}.*a record of names and values is needed, got ${called}\\b.*\\[(?:CAPTURE_FAILED|INVALID_VALUE)\\]`,
         ),
       );
     }
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   for (const [, , take] of Object.values(WAYS)) take(tracker, null as never); // there are none
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(tracker.warnings, []);
   assert.throws(() => tracker.withRun({ tags: bytes as never }, () => 1), /tags must be a record/);
 });
 
 test("a map or a class instance is a record", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   class Settings {
     readonly lr = 0.1;
     readonly seed = undefined;
   }
   tracker.withRun({ params: () => new Settings() as never, tags: () => new Map<unknown, unknown>([["a", 1], [2, "b"]]) as never }, () => 1); // biome-ignore format: one thing
-  const { params, tags } = await onlyRun();
-  assert.deepEqual([...params], [["lr", "0.1"]]);
-  assert.deepEqual([tags.get("a"), tags.get("2")], ["1", "b"]);
+  const { params, tags } = tracker.onlyRun;
+  assert.deepEqual(params, { lr: "0.1" });
+  assert.deepEqual([tags["a"], tags["2"]], ["1", "b"]);
 });
 
 test("logExperiment takes the same records", async () => {
@@ -131,7 +133,7 @@ test("a record of 100,000 fields costs like one of 10,000, beside listing its ke
   const [huge, large] = [recordOf(100_000), recordOf(MOST)];
   const listing = least(() => Object.keys(huge));
   const slow = Object.entries(WAYS).filter(([, [, , take]]) => {
-    const once = (given: object): number => least(() => take(memoryTracker().tracker, given as never));
+    const once = (given: object): number => least(() => take(createTestTracker(), given as never));
     once(large);
     return ![1, 2, 3].some(() => once(huge) <= 4 * once(large) + 3 * listing);
   });

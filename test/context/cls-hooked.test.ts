@@ -4,8 +4,10 @@ import { inspect } from "node:util";
 import cls from "cls-hooked";
 import { configure, createTracker, currentRun, type RunContext, tracked, withRun } from "../../src/index.js";
 import { clsHookedContext } from "../../src/integrations/cls-hooked.js";
+import { createTestTracker } from "../../src/testing/index.js";
 import { contextContract } from "../contract/context-contract.js";
-import { memoryTracker, sleep, values } from "../support/memory.js";
+import { values } from "../support/runs.js";
+import { sleep } from "../support/wait.js";
 
 describe("creates a namespace of its own", () => {
   before(() => configure({ trackingUri: "memory:", context: clsHookedContext() }));
@@ -29,7 +31,7 @@ describe("uses an existing namespace", () => {
   contextContract();
 
   test("tracked calls see the program's values and keep their own changes inside", async () => {
-    const { tracker, onlyRun } = memoryTracker();
+    const tracker = createTestTracker();
     const work = tracked(async () => {
       await sleep(1);
       assert.equal(space.get("request"), "r1");
@@ -42,7 +44,7 @@ describe("uses an existing namespace", () => {
       assert.equal(await tracker.run(work), "inner");
       assert.equal(space.get("request"), "r1");
     });
-    assert.deepEqual(values(await onlyRun()), { m: [1] });
+    assert.deepEqual(values(tracker.onlyRun), { m: [1] });
   });
 });
 

@@ -4,7 +4,9 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { test } from "node:test";
 import { bind, currentRun, LogMetric, requireRun, TrackedExperiment, TrackedRun, withRun } from "../../src/index.js";
-import { memoryTracker, params, sleep, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
+import { sleep } from "../support/wait.js";
 
 @TrackedExperiment("Interleaved")
 class Worker {
@@ -55,9 +57,9 @@ class Worker {
 /** What every way of carrying the open run must do; the process's own way is the one in force. */
 export function contextContract(): void {
   test("two hundred interleaved runs with all kinds of awaits never mix", async () => {
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     await tracker.run(() => Promise.all(Array.from({ length: 200 }, (_, id) => new Worker().work(id))));
-    const all = await runs();
+    const all = tracker.runs;
     assert.equal(all.length, 200);
     for (const run of all) {
       const id = Number(run.name.split(" ")[1]);
@@ -78,7 +80,7 @@ export function contextContract(): void {
   // The known failure of trackers that keep the active run in a thread-local stack: concurrent tasks of one thread
   // push and pop each other's runs, so that metrics land in a neighbour's run and some runs never end.
   test("concurrent tasks with nested runs keep metrics and parents apart", async () => {
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     const task = (id: number): Promise<void> =>
       withRun({ runName: `task ${id}`, params: { id } }, async (outer) => {
         await sleep((id * 7) % 5);
@@ -100,16 +102,16 @@ export function contextContract(): void {
       });
     await tracker.run(() => Promise.all(Array.from({ length: 20 }, (_, id) => task(id))));
 
-    const all = await runs();
+    const all = tracker.runs;
     assert.equal(all.length, 20 * 5);
-    const byId = new Map(all.map((run) => [run.runId, run]));
+    const byId = new Map(all.map((run) => [run.id, run]));
     for (const run of all) {
       assert.equal(run.status, "FINISHED");
       const [, id, , part, leaf] = run.name.split(" ");
-      const parent = byId.get(run.tags.get("mlflow.parentRunId") ?? "")?.name;
+      const parent = byId.get(run.parentId ?? "")?.name;
       if (part === undefined) {
         assert.equal(parent, undefined);
-        assert.deepEqual(params(run), { id });
+        assert.deepEqual(run.params, { id });
         assert.deepEqual(values(run), { before: [Number(id)], after: [Number(id)] });
       } else if (leaf === undefined) {
         assert.equal(parent, `task ${id}`);
@@ -122,7 +124,7 @@ export function contextContract(): void {
   });
 
   test("bind keeps the run of the listener's place, not of the emitter", async () => {
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     const emitter = new EventEmitter();
     tracker.withRun({ runName: "listener" }, () => {
       emitter.on(
@@ -134,7 +136,7 @@ export function contextContract(): void {
       );
     });
     tracker.withRun({ runName: "emitter" }, () => emitter.emit("news", 5));
-    const [listener, other] = await runs();
+    const [listener, other] = tracker.runs;
     assert.deepEqual(listener && values(listener), { bound: [5] });
     assert.deepEqual(other && values(other), {});
   });
@@ -144,14 +146,12 @@ export function contextContract(): void {
   });
 
   test("a run of one tracker is no parent in another", async () => {
-    const first = memoryTracker();
-    const second = memoryTracker();
-    first.tracker.withRun({ runName: "outer" }, () =>
-      second.tracker.withRun({ runName: "inner" }, (run) => run.logMetric("m", 1)),
-    );
-    assert.deepEqual(values(await first.onlyRun()), {});
-    const inner = await second.onlyRun();
+    const first = createTestTracker();
+    const second = createTestTracker();
+    first.withRun({ runName: "outer" }, () => second.withRun({ runName: "inner" }, (run) => run.logMetric("m", 1)));
+    assert.deepEqual(values(first.onlyRun), {});
+    const inner = second.onlyRun;
     assert.deepEqual(values(inner), { m: [1] });
-    assert.equal(inner.tags.has("mlflow.parentRunId"), false);
+    assert.equal(inner.parentId, undefined);
   });
 }

@@ -5,29 +5,19 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { LogArtifact, LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { MemoryStore } from "../../src/stores/memory-store.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { trackerOn } from "../../src/tracker.js";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
 import { tempFolder } from "../support/folders.js";
-import { collectWarnings } from "../support/warnings.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let through
 type Any = any;
 
 const folder = tempFolder("log-artifact");
 
-function memory() {
-  const store = new MemoryStore();
-  const { logger, warnings } = collectWarnings();
-  const tracker = trackerOn(store, { logger });
-  const files = ({ artifacts }: StoredRun): Record<string, string> =>
-    Object.fromEntries([...artifacts.files].sort().map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
-  const all = (): Record<string, string>[] => [...store.runs.values()].map(files);
-  return { tracker, warnings, all };
-}
+const files = ({ artifacts }: TestRun): Record<string, string> =>
+  Object.fromEntries(Object.entries(artifacts).map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
 
 test("a result of any kind of content becomes the file", async () => {
-  const { tracker, warnings, all } = memory();
+  const tracker = createTestTracker();
   const weights = join(folder, "weights.bin");
   writeFileSync(weights, "weights");
   mkdirSync(join(folder, "out"), { recursive: true });
@@ -84,7 +74,7 @@ test("a result of any kind of content becomes the file", async () => {
     learner.none();
   });
   await tracker.flush();
-  assert.deepEqual(Object.assign({}, ...all()), {
+  assert.deepEqual(Object.assign({}, ...tracker.runs.map(files)), {
     "report.md": "# Report",
     "bytes.bin": "hi",
     "blob.txt": "blob",
@@ -94,11 +84,11 @@ test("a result of any kind of content becomes the file", async () => {
     "config.json": '{\n  "lr": 0.1\n}',
     "config.yaml": 'lr: 0.1\n"on": "no"\n',
   });
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(tracker.warnings, []);
 });
 
 test("a record picks by path and function, and each yield has its step in the name", async () => {
-  const { tracker, warnings, all } = memory();
+  const tracker = createTestTracker();
   class Learner {
     @TrackedRun
     @LogMetric("loss")
@@ -113,14 +103,14 @@ test("a record picks by path and function, and each yield has its step in the na
   }
   tracker.run(() => [...new Learner().train()]);
   await tracker.flush();
-  assert.deepEqual(all(), [
+  assert.deepEqual(tracker.runs.map(files), [
     { "confusion.json": JSON.stringify([[2]], undefined, 2), "epoch-0.txt": "loss 3", "epoch-1.txt": "loss 2" },
   ]);
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(tracker.warnings, []);
 });
 
 test("tracked, withRun and @TrackedRun take it as an option", async () => {
-  const { tracker, all } = memory();
+  const tracker = createTestTracker();
   const report = tracker.tracked((name: string) => ({ text: `# ${name}` }), {
     artifacts: { "report.md": "text", "name.txt": (_, [name]) => name },
   });
@@ -134,7 +124,7 @@ test("tracked, withRun and @TrackedRun take it as an option", async () => {
   }
   tracker.run(() => new Learner().text());
   await tracker.flush();
-  assert.deepEqual(all(), [
+  assert.deepEqual(tracker.runs.map(files), [
     { "name.txt": "a", "report.md": "# a" },
     { "whole.json": '{\n  "a": 1\n}' },
     { "t.txt": "t" },
@@ -142,7 +132,7 @@ test("tracked, withRun and @TrackedRun take it as an option", async () => {
 });
 
 test("wrong content, paths and functions are reported, and the call goes on", async () => {
-  const { tracker, warnings, all } = memory();
+  const tracker = createTestTracker();
   @TrackedExperiment("Files")
   class Learner {
     @LogArtifact("report.md" as Any)
@@ -185,8 +175,8 @@ test("wrong content, paths and functions are reported, and the call goes on", as
     learner.late();
   });
   await tracker.flush();
-  assert.deepEqual(all(), [{}, {}, {}, { "b.txt": "there all the same" }, {}, {}]);
-  const said = warnings.join("\n");
+  assert.deepEqual(tracker.runs.map(files), [{}, {}, {}, { "b.txt": "there all the same" }, {}, {}]);
+  const said = tracker.warnings.join("\n");
   for (const expected of [
     /Learner\.number: "report\.md" needs a text, bytes, a Blob, a stream or \{ path \}, .*; got a number/,
     /Learner\.undefined: there is nothing to store as "report\.md": the method gave undefined/,
@@ -215,7 +205,7 @@ test("invalid selectors are refused where they are written", () => {
   assert.throws(() => (LogArtifact as Any)(Bare.prototype, "train", { value: () => 1 }), {
     message: /LogArtifact needs the name of the file/,
   });
-  const { tracker } = memory();
+  const tracker = createTestTracker();
   for (const artifacts of wrong.slice(1))
     assert.throws(() => tracker.tracked(() => 1, { artifacts } as Any), { code: "INVALID_OPTION" });
 });

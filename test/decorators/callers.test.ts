@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
-const named = (runs: readonly StoredRun[]) => runs.map((run) => [run.name, values(run)]);
+const named = (runs: readonly TestRun[]) => runs.map((run) => [run.name, values(run)]);
 
 @TrackedExperiment("Home", { params: { home: true } })
 class Home {
@@ -17,7 +17,7 @@ class Home {
 }
 
 test("a bound, borrowed or passed-on method stays in its class's experiment", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const home = new Home();
   const emitter = new EventEmitter();
   emitter.on("seen", home.seen);
@@ -29,12 +29,12 @@ test("a bound, borrowed or passed-on method stays in its class's experiment", as
     setTimeout(home.seen, 0, 10);
     await new Promise((resolve) => setTimeout(resolve, 0));
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
     named(all),
     [5, 6, 7, 8, 9, 10].map((n) => ["Home.seen", { seen: [n] }]),
   );
-  assert.ok(all.every((run) => experimentOf(run) === "Home" && params(run)["home"] === "true"));
+  assert.ok(all.every((run) => run.experiment === "Home" && run.params["home"] === "true"));
 });
 
 test("the call works with any `this`, and another tracked class brings its experiment", async () => {
@@ -64,19 +64,19 @@ test("the call works with any `this`, and another tracked class brings its exper
       return value;
     }
   }
-  const loose = memoryTracker();
-  loose.tracker.run(() => {
+  const loose = createTestTracker();
+  loose.run(() => {
     for (const self of foreign) assert.equal(Reflect.apply(Loose.prototype.seen, self, [1]), 1);
   });
-  assert.equal((await loose.runs()).length, foreign.length);
-  const { tracker, runs, experimentOf } = memoryTracker();
+  assert.equal(loose.runs.length, foreign.length);
+  const tracker = createTestTracker();
   tracker.run(() => {
     for (const self of foreign) assert.equal(Reflect.apply(Home.prototype.seen, self, [1]), 1);
     assert.equal(Reflect.apply(Home.prototype.seen, new Elsewhere(), [2]), 2);
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [experimentOf(run), run.name]),
+    all.map((run) => [run.experiment, run.name]),
     [...foreign.map(() => ["Home", "Home.seen"]), ["Elsewhere", "Elsewhere.seen"]],
   );
 });
@@ -90,7 +90,7 @@ test("a proxied instance stays the call's `this`, private fields included", asyn
       return this.#value;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const bare = new Proxy(new Secret(), {});
   const binding = new Proxy(new Secret(), {
     get(target, key) {
@@ -103,7 +103,7 @@ test("a proxied instance stays the call's `this`, private fields included", asyn
     assert.equal(binding.read(), 4);
   });
   assert.deepEqual(
-    (await runs()).map((run) => [run.name, run.status, run.tags.get("error.type"), values(run)]),
+    tracker.runs.map((run) => [run.name, run.status, run.tags["error.type"], values(run)]),
     [
       ["Secret.read", "FAILED", "TypeError", {}],
       ["Secret.read", "FINISHED", undefined, { read: [4] }],
@@ -151,7 +151,7 @@ test("an instance, its class and the method's property look unchanged", () => {
 });
 
 test("frozen, spied and replaced classes are tracked like others", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   class Frozen {
     @TrackedRun
     @LogMetric
@@ -181,7 +181,7 @@ test("frozen, spied and replaced classes are tracked like others", async () => {
     assert.equal(new Spied().m(4), 4);
   });
   assert.deepEqual(calls, [[3]]);
-  assert.deepEqual(named(await runs()), [
+  assert.deepEqual(named(tracker.runs), [
     ["Frozen.m", { m: [1] }],
     ["Spied.m", { m: [3] }],
     ["Spied.m", { m: [4] }],

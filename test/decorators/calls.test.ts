@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, withRun } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const parentOf = (runs: readonly StoredRun[], run: StoredRun | undefined) =>
-  runs.find(({ runId }) => runId === run?.tags.get("mlflow.parentRunId"));
+const parentOf = (runs: readonly TestRun[], run: TestRun | undefined) => runs.find(({ id }) => id === run?.parentId);
 
 class Parity {
   @TrackedRun({ runName: ([n]) => `even ${n}` })
@@ -25,9 +24,9 @@ class Parity {
 }
 
 test("mutual recursion nests one run in the other at any depth", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(await tracker.run(() => new Parity().even(500)), true);
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 501);
   for (const run of all) {
     const [kind = "", n = ""] = run.name.split(" ");
@@ -54,11 +53,11 @@ test("a joined method called in its own argument logs the inner result first", a
       return this.add(await this.add(1));
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(await tracker.run(() => new Twice().both()), 3);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(values(run), { n: [2, 3] });
-  assert.deepEqual([run.params.get("given"), run.tags.get("pulse.conflict.given")], ["1", "2"]);
+  assert.deepEqual([run.params["given"], run.tags["pulse.conflict.given"]], ["1", "2"]);
 });
 
 test("a listener that calls the running method again opens a run inside the first", async () => {
@@ -70,14 +69,14 @@ test("a listener that calls the running method again opens a run inside the firs
       return word;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const bus = new Bus();
   bus.listeners.push(() => bus.listeners.push(() => bus.emit("inner")));
   bus.listeners.push(() => assert.equal(bus.emit("second"), "second"));
   tracker.run(() => assert.equal(bus.emit("first"), "first"));
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [run.name, params(run)["word"], parentOf(all, run)?.name]),
+    all.map((run) => [run.name, run.params["word"], parentOf(all, run)?.name]),
     [
       ["first", "first", undefined],
       ["second", "second", "first"],
@@ -113,27 +112,27 @@ test("two hundred interleaved calls on one instance never mix values, tags or ch
       return id;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const shared = new Shared();
   await tracker.run(() => Promise.allSettled(Array.from({ length: 200 }, (_, id) => shared.work(id))));
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 400);
   for (const run of all) {
-    const id = Number(run.tags.get("fixed"));
+    const id = Number(run.tags["fixed"]);
     if (run.name === "Shared.child") {
-      assert.deepEqual([values(run), params(run)], [{ child: [id] }, {}]);
-      assert.equal(parentOf(all, run)?.params.get("id"), String(id));
+      assert.deepEqual([values(run), run.params], [{ child: [id] }, {}]);
+      assert.equal(parentOf(all, run)?.params["id"], String(id));
       continue;
     }
     const failed = id % 5 === 0;
-    assert.deepEqual(params(run), { id: String(id) });
+    assert.deepEqual(run.params, { id: String(id) });
     assert.deepEqual(values(run), failed ? { part: [id] } : { part: [id], id: [id] });
     assert.deepEqual(
-      [run.status, run.tags.get("said"), run.tags.get("error.message")],
+      [run.status, run.tags["said"], run.tags["error.message"]],
       failed ? ["FAILED", undefined, `no ${id}`] : ["FINISHED", `result ${id}`, undefined],
     );
   }
-  assert.equal(new Set(all.map((run) => `${run.name} ${run.tags.get("fixed")}`)).size, 400);
+  assert.equal(new Set(all.map((run) => `${run.name} ${run.tags["fixed"]}`)).size, 400);
 });
 
 test("work begun in one tracker stays in it, also when it continues in another", async () => {
@@ -159,19 +158,19 @@ test("work begun in one tracker stays in it, also when it continues in another",
       return 3;
     }
   }
-  const [first, second] = [memoryTracker(), memoryTracker()];
+  const [first, second] = [createTestTracker(), createTestTracker()];
   const two = new Two();
-  const [each, late] = first.tracker.run(() => [two.each(), two.late()] as const);
-  await second.tracker.withRun({ runName: "around" }, async () => {
+  const [each, late] = first.run(() => [two.each(), two.late()] as const);
+  await second.withRun({ runName: "around" }, async () => {
     assert.deepEqual([...each], [1, 2]);
     assert.equal(await late, 3);
     assert.equal(two.once(), 3);
   });
-  assert.deepEqual((await second.runs()).map((run) => [run.name, values(run)]).sort(), [
+  assert.deepEqual(second.runs.map((run) => [run.name, values(run)]).sort(), [
     ["Two.once", { once: [3] }],
     ["around", {}],
   ]);
-  const all = await first.runs();
+  const all = first.runs;
   assert.deepEqual(all.map((run) => [run.name, values(run), parentOf(all, run)?.name]).sort(), [
     ["Two.each", { n: [1, 2] }, undefined],
     ["Two.late", { late: [3] }, undefined],
@@ -205,7 +204,7 @@ test("endless recursion gives the caller its RangeError, and tracking goes on", 
     assert.throws(() => deep[member](), RangeError);
     return deep.deepest;
   };
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const plain = depthOf("plain");
   // Measured: a ninth to a fourteenth (a joined call and one with a run alike). What counts is that it is not another
   // order of magnitude.
@@ -218,7 +217,7 @@ test("endless recursion gives the caller its RangeError, and tracking goes on", 
     tracker.run(() => withRun({ runName: "afterwards" }, () => 1)),
     1,
   );
-  const all = await runs();
+  const all = tracker.runs;
   for (const name of ["around", "afterwards"]) assert.equal(all.find((run) => run.name === name)?.status, "FINISHED");
 });
 
@@ -257,7 +256,7 @@ test("options that fail during a call are warnings: the call goes on and its run
       return 4;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const options = new Options();
   const calls = [
     () => options.params(config),
@@ -278,7 +277,7 @@ test("options that fail during a call are warnings: the call goes on and its run
   );
   assert.deepEqual(results, [1, 0, 2, 2, 3, 4]);
   assert.deepEqual(
-    (await runs()).map((run) => run.status),
+    tracker.runs.map((run) => run.status),
     calls.map(() => "FINISHED"),
   );
   const { CAPTURE_FAILED, NOTHING_FOUND } = tracker.stats().warnings;
@@ -292,7 +291,7 @@ test("an unknown argument named in the options is reported at the first call", (
       return lr;
     }
   }
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Named().go(1));
-  assert.match(warnings.join(), /Named\.go: there is no argument named "rate"; it has lr\. Name one/);
+  assert.match(tracker.warnings.join(), /Named\.go: there is no argument named "rate"; it has lr\. Name one/);
 });

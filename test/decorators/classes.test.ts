@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 @TrackedExperiment("Base", { params: { level: "base", base: true }, tags: { a: "base" } })
 class Base {
@@ -32,51 +33,51 @@ class Derived extends Base {
 class Plain extends Derived {}
 
 test("the most derived experiment wins; params and tags merge, base first", async () => {
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Plain().value());
-  const run = await onlyRun();
-  assert.equal(experimentOf(run), "Derived");
+  const run = tracker.onlyRun;
+  assert.equal(run.experiment, "Derived");
   assert.equal(run.name, "Plain.value");
-  assert.deepEqual(params(run), { level: "derived", base: "true" });
-  assert.deepEqual([run.tags.get("a"), run.tags.get("b")], ["base", "derived"]);
+  assert.deepEqual(run.params, { level: "derived", base: "true" });
+  assert.deepEqual([run.tags["a"], run.tags["b"]], ["base", "derived"]);
 });
 
 test("the base class itself keeps its own experiment", async () => {
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Base().value());
-  const run = await onlyRun();
-  assert.equal(experimentOf(run), "Base");
-  assert.deepEqual(params(run), { level: "base", base: "true" });
+  const run = tracker.onlyRun;
+  assert.equal(run.experiment, "Base");
+  assert.deepEqual(run.params, { level: "base", base: "true" });
 });
 
 test("an overridden method that calls super logs both into one run", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Derived().overridden()),
     2,
   );
-  assert.deepEqual(values(await onlyRun()), { overridden: [1], mine: [2] });
+  assert.deepEqual(values(tracker.onlyRun), { overridden: [1], mine: [2] });
 });
 
 test("statics follow the class they are called on", async () => {
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => Plain.make());
-  const run = await onlyRun();
-  assert.equal(experimentOf(run), "Derived");
+  const run = tracker.onlyRun;
+  assert.equal(run.experiment, "Derived");
   assert.equal(run.name, "Plain.make");
 });
 
 test("a detached method belongs to the class that its decorator saw", async () => {
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const { value } = Base.prototype;
   tracker.run(() => value.call(undefined as unknown as Base));
-  const run = await onlyRun();
-  assert.equal(experimentOf(run), "Base");
+  const run = tracker.onlyRun;
+  assert.equal(run.experiment, "Base");
   assert.equal(run.name, "Base.value");
 });
 
 test("instances behind Object.create, freezing and proxies are recognised", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const broken = new Proxy(new Base(), {
     getPrototypeOf() {
       throw new Error("no look");
@@ -88,8 +89,11 @@ test("instances behind Object.create, freezing and proxies are recognised", asyn
     new Proxy(new Derived(), {}).value();
     broken.value();
   });
-  const all = await runs();
-  assert.deepEqual(all.map(experimentOf), ["Derived", "Base", "Derived", "Base"]);
+  const all = tracker.runs;
+  assert.deepEqual(
+    all.map(({ experiment }) => experiment),
+    ["Derived", "Base", "Derived", "Base"],
+  );
 });
 
 test("a bare class uses the configured experiment, else its own name", async () => {
@@ -100,25 +104,25 @@ test("a bare class uses the configured experiment, else its own name", async () 
       return 1;
     }
   }
-  const free = memoryTracker();
-  free.tracker.run(() => new Unnamed().value());
-  assert.equal(free.experimentOf(await free.onlyRun()), "Unnamed");
-  const configured = memoryTracker({ experiment: "Configured" });
-  configured.tracker.run(() => new Unnamed().value());
-  assert.equal(configured.experimentOf(await configured.onlyRun()), "Configured");
+  const free = createTestTracker();
+  free.run(() => new Unnamed().value());
+  assert.equal(free.onlyRun.experiment, "Unnamed");
+  const configured = createTestTracker({ experiment: "Configured" });
+  configured.run(() => new Unnamed().value());
+  assert.equal(configured.onlyRun.experiment, "Configured");
 });
 
 test("a run outside any class goes to the configured experiment, else to Default", async () => {
-  const free = memoryTracker();
-  free.tracker.withRun({}, () => 1);
-  assert.equal(free.experimentOf(await free.onlyRun()), "Default");
+  const free = createTestTracker();
+  free.withRun({}, () => 1);
+  assert.equal(free.onlyRun.experiment, "Default");
   class Loose {
     @TrackedRun({ experiment: "Option" })
     go(): void {}
   }
-  const named = memoryTracker({ experiment: "Configured" });
-  named.tracker.run(() => new Loose().go());
-  assert.equal(named.experimentOf(await named.onlyRun()), "Option");
+  const named = createTestTracker({ experiment: "Configured" });
+  named.run(() => new Loose().go());
+  assert.equal(named.onlyRun.experiment, "Option");
 });
 
 test("mixins keep their tracked methods", async () => {
@@ -135,10 +139,10 @@ test("mixins keep their tracked methods", async () => {
   };
   @TrackedExperiment("Mixed")
   class Target extends Scored(Root) {}
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Target().score());
-  const run = await onlyRun();
-  assert.equal(experimentOf(run), "Mixed");
+  const run = tracker.onlyRun;
+  assert.equal(run.experiment, "Mixed");
   assert.deepEqual(values(run), { score: [5] });
 });
 

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, TrackedExperiment } from "../../src/index.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 let legacy = false;
 const noteDialect: any = (_value: unknown, context: unknown) => {
@@ -53,11 +54,11 @@ test("foreign class decorators may replace the class, above ours and below", asy
         return 3;
       }
     }
-    const { tracker, runs, experimentOf } = memoryTracker();
+    const tracker = createTestTracker();
     const Target = decorate(Made, ...stack);
     tracker.run(() => [new Target().m(), new Target().own(), Target.s()]);
     const names = stack.includes(bare) ? ["Made", "Derived"] : ["Class"];
-    outcomes.push((await runs()).map((run) => [values(run), names.includes(experimentOf(run) ?? "")]));
+    outcomes.push(tracker.runs.map((run) => [values(run), names.includes(run.experiment ?? "")]));
   }
   assert.deepEqual(
     outcomes,

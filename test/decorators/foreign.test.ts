@@ -2,18 +2,18 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: see above
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
 import "reflect-metadata";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { values } from "../support/runs.js";
 
 type AnyFunction = (this: unknown, ...args: any[]) => any;
 type Tree = readonly [name: string, status: string, values: Record<string, number[]>, ...children: Tree[]];
 
 /** Runs as they are nested. */
-function tree(runs: readonly StoredRun[], parent?: StoredRun): Tree[] {
+function tree(runs: readonly TestRun[], parent?: TestRun): Tree[] {
   return runs
-    .filter((run) => run.tags.get("mlflow.parentRunId") === parent?.runId)
+    .filter((run) => run.parentId === parent?.id)
     .map((run) => [run.name, run.status, values(run), ...tree(runs, run)]);
 }
 
@@ -79,16 +79,16 @@ test("a logging wrapper anywhere in the stack sees each call once and whole", as
       return this.base + a + b;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Calls().add(1, 2)),
     13,
   );
   assert.deepEqual(events.splice(0), ["above 1,2", "between 1,2", "below 1,2"]);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual([run.name, values(run)], ["Calls.add", { sum: [13] }]);
   // The wrapper below has no argument called b: positions hold, names are those of the function it stands on.
-  assert.deepEqual(params(run), { 0: "1" });
+  assert.deepEqual(run.params, { 0: "1" });
 });
 
 test("around a foreign decorator, the outer ones get a run and the inner ones a child", async () => {
@@ -114,7 +114,7 @@ test("around a foreign decorator, the outer ones get a run and the inner ones a 
       return 5;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const sandwich = new Sandwich();
   assert.equal(await tracker.run(() => sandwich.run()), 3);
   assert.equal(
@@ -122,7 +122,7 @@ test("around a foreign decorator, the outer ones get a run and the inner ones a 
     5,
   );
   const inner = (status: string, of: Record<string, number[]>): Tree => ["inner", status, of];
-  assert.deepEqual(tree(await runs()), [
+  assert.deepEqual(tree(tracker.runs), [
     ["outer", "FINISHED", { outer: [3] }, inner("FAILED", {}), inner("FAILED", {}), inner("FINISHED", { inner: [3] })],
     ["Sandwich.sync", "FINISHED", { outer: [5] }, ["Sandwich.sync", "FINISHED", { inner: [5] }]],
   ]);
@@ -155,7 +155,7 @@ test("a foreign decorator's own answer is a result above it and no call below it
       return Promise.resolve(n);
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const memo = new Memo();
   await tracker.run(async () => {
     assert.deepEqual([memo.between(1), memo.between(1), memo.above(2), memo.above(2)], [1, 1, 2, 2]);
@@ -164,7 +164,7 @@ test("a foreign decorator's own answer is a result above it and no call below it
     assert.equal(await first, 3);
   });
   assert.equal(made, 3);
-  assert.deepEqual(tree(await runs()), [
+  assert.deepEqual(tree(tracker.runs), [
     ["Memo.between", "FINISHED", { outer: [1] }, ["Memo.between", "FINISHED", { inner: [1] }]],
     ["Memo.between", "FINISHED", { outer: [1] }],
     ["Memo.above", "FINISHED", { above: [2] }],
@@ -197,14 +197,14 @@ test("a binding decorator works above ours; below ours it works or is explained"
       return this.own;
     }
   }
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const { value } = new Above();
   assert.equal(
     tracker.run(() => Reflect.apply(value, undefined, [])),
     4,
   );
-  const run = await onlyRun();
-  assert.deepEqual([experimentOf(run), run.name, values(run)], ["Bound", "Above.value", { value: [4] }]);
+  const run = tracker.onlyRun;
+  assert.deepEqual([run.experiment, run.name, values(run)], ["Bound", "Above.value", { value: [4] }]);
   const below = () => {
     class Below {
       @TrackedRun
@@ -247,10 +247,10 @@ test("framework metadata is found wherever its decorators stand", async () => {
     Reflect.getMetadata("design:returntype", Controller.prototype, "handle"),
     dialect === "legacy" ? Number : undefined,
   );
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Controller().handle(6));
-  const run = await onlyRun();
-  assert.deepEqual([values(run), params(run)], [{ n: [6] }, { n: "6" }]);
+  const run = tracker.onlyRun;
+  assert.deepEqual([values(run), run.params], [{ n: [6] }, { n: "6" }]);
 });
 
 test("an already tracked function in a method's place stays as it is for others", async () => {
@@ -271,16 +271,16 @@ test("an already tracked function in a method's place stays as it is for others"
       return n;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Uses().one(1), shared(2)]);
-  assert.deepEqual(tree(await runs()), [
+  assert.deepEqual(tree(tracker.runs), [
     ["one", "FINISHED", { one: [1] }, ["shared", "FINISHED", { shared: [1] }]],
     ["shared", "FINISHED", { shared: [2] }],
   ]);
 });
 
 test("parameter decorators log wherever a foreign decorator stands on the method", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const foreign = logged("x");
   for (const stack of [[foreign, TrackedRun], [TrackedRun, foreign], [foreign]] as any[][]) {
     class Parameters {
@@ -299,11 +299,14 @@ test("parameter decorators log wherever a foreign decorator stands on the method
     TrackedExperiment("Parameters")(Parameters);
     tracker.run(() => new Parameters().train(0.5));
   }
-  assert.deepEqual((await runs()).map(params), Array(3).fill({ lr: "0.5" }));
+  assert.deepEqual(
+    tracker.runs.map((run) => run.params),
+    Array(3).fill({ lr: "0.5" }),
+  );
 });
 
 test("a legacy decorator below that returns the prototype takes nothing away", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   class Learner {
     evaluate(): { loss: number } {
       return { loss: 0.5 };
@@ -321,5 +324,5 @@ test("a legacy decorator below that returns the prototype takes nothing away", a
   Object.defineProperty(Learner.prototype, "evaluate", decorate(Learner.prototype, "evaluate", given));
   experiment(Learner);
   tracker.run(() => new Learner().evaluate());
-  assert.deepEqual((await runs()).map(values), [{ loss: [0.5] }]);
+  assert.deepEqual(tracker.runs.map(values), [{ loss: [0.5] }]);
 });

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, params, steps, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { steps, values } from "../support/runs.js";
 
 @TrackedExperiment("Generators")
 class Source {
@@ -45,7 +46,7 @@ class Source {
 }
 
 test("leaving a for await early closes the generator in its own run", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const source = new Source();
   const mine = new Error("loop");
   await tracker.run(async () => {
@@ -62,19 +63,19 @@ test("leaving a for await early closes the generator in its own run", async () =
     };
     assert.deepEqual(await first(), { n: 0 });
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [run.status, run.tags.get("pulse.partial"), values(run), params(run)]),
+    all.map((run) => [run.status, run.tags["pulse.partial"], values(run), run.params]),
     [[0, 1], [0], [0]].map((n) => ["FINISHED", "true", { n }, { to: "5" }]),
   );
   assert.deepEqual(
     source.closedIn,
-    all.map((run) => run.runId),
+    all.map((run) => run.id),
   );
 });
 
 test("an error caught inside a generator goes on, one that escapes fails the run", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const survives = new Source().patient();
     assert.deepEqual(
@@ -90,36 +91,36 @@ test("an error caught inside a generator goes on, one that escapes fails the run
     assert.throws(() => fails.throw(new RangeError("out")), RangeError);
     assert.deepEqual(fails.next(), { value: undefined, done: true });
   });
-  const [survived, failed] = await runs();
+  const [survived, failed] = tracker.runs;
   assert.deepEqual([survived?.status, survived && values(survived)], ["FINISHED", { n: [0, 100, 1, 2, 3, 1_000, 4] }]);
   assert.deepEqual(
-    [failed?.status, failed?.tags.get("error.type"), failed && values(failed)],
+    [failed?.status, failed?.tags["error.type"], failed && values(failed)],
     ["FAILED", "RangeError", { n: [0] }],
   );
 });
 
 test("a generator that yields while closing is over only when it has ended", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(async () => {
     const source = new Source().patient();
     for (let n = 0; n < 4; n++) source.next();
     assert.deepEqual(source.return("early"), { value: 1_000, done: false });
-    assert.equal((await onlyRun()).status, "RUNNING");
+    assert.equal(tracker.onlyRun.status, "RUNNING");
     assert.deepEqual(source.next(), { value: "early", done: true });
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual([run.status, values(run)], ["FINISHED", { n: [0, 1, 2, 3, 1_000] }]);
 });
 
 test("yield* through another tracked generator logs each step in both, in one run", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => assert.deepEqual([...new Source().around()], [-1, 0, 1, 2, 3, 1_000, 4]));
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(values(run), { outer: [-1, 0, 1, 2, 3, 1_000, 4], n: [0, 1, 2, 3, 1_000, 4] });
 });
 
 test("a generator closed before its first step has no run, whatever comes later", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(async () => {
     const returned = new Source().patient();
     returned.return("early");
@@ -131,7 +132,7 @@ test("a generator closed before its first step has no run, whatever comes later"
     await streamed.return(undefined);
     for await (const _ of streamed) assert.fail("it was closed");
   });
-  assert.deepEqual(await runs(), []);
+  assert.deepEqual(tracker.runs, []);
 });
 
 test("a generator that calls its own next and survives the error goes on in its run", async () => {
@@ -145,18 +146,18 @@ test("a generator that calls its own next and survives the error goes on in its 
       yield 2;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const impatient = new Impatient();
     impatient.self = impatient.each();
     assert.deepEqual([...impatient.self], [1, 2]);
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual([run.status, values(run)], ["FINISHED", { n: [1, 2] }]);
 });
 
 test("a very long generator has every step once and in order, also as a stream", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const length = 20_000;
   class Long {
     @TrackedRun
@@ -171,7 +172,7 @@ test("a very long generator has every step once and in order, also as a stream",
     for await (const _ of Readable.from(new Long().each())) read++;
   });
   assert.equal(read, 2 * length);
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 2);
   for (const run of all) {
     assert.equal(run.status, "FINISHED");
@@ -183,7 +184,7 @@ test("a very long generator has every step once and in order, also as a stream",
 });
 
 test("an async generator asked for several values at once logs them in order", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(async () => {
     const stream = new Source().stream(3);
     const results = await Promise.all([
@@ -204,6 +205,9 @@ test("an async generator asked for several values at once logs them in order", a
       ],
     );
   });
-  const run = await onlyRun();
-  assert.deepEqual([run.status, values(run), run.tags.has("pulse.partial")], ["FINISHED", { n: [0, 1, 2] }, false]);
+  const run = tracker.onlyRun;
+  assert.deepEqual(
+    [run.status, values(run), Object.hasOwn(run.tags, "pulse.partial")],
+    ["FINISHED", { n: [0, 1, 2] }, false],
+  );
 });

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { EventEmitter, on } from "node:events";
 import { test } from "node:test";
 import { tracked } from "../../src/index.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 test("iterators of Node's events end their run when they close or fail", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const emitter = new EventEmitter();
   const listen = tracker.tracked(() => on(emitter, "n"), { metrics: ([n]: number[]) => ({ n }) });
   const closed = listen();
@@ -20,7 +21,7 @@ test("iterators of Node's events end their run when they close or fail", async (
   await waiting;
   assert.equal(emitter.listenerCount("n"), 0);
   assert.deepEqual(
-    (await runs()).map((run) => [run.status, values(run), run.tags.get("pulse.partial")]),
+    tracker.runs.map((run) => [run.status, values(run), run.tags["pulse.partial"]]),
     [
       ["FINISHED", { n: [1, 2] }, "true"],
       ["FAILED", {}, undefined],
@@ -53,7 +54,7 @@ class Cursor {
 }
 
 test("an iterator keeps its constructor and functions with their own properties", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const cursor = tracker.tracked(() => new Cursor())();
   assert.equal(cursor.constructor, Cursor);
   assert.equal(cursor.spy(), 1);
@@ -61,15 +62,15 @@ test("an iterator keeps its constructor and functions with their own properties"
 });
 
 test("an iterator stays followed through its fluent methods", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const open = tracker.tracked(() => new Cursor(), { metrics: "n" });
   assert.deepEqual([...open().skip(1)], [1, 2]);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual([run.status, values(run)], ["FINISHED", { n: [1, 2] }]);
 });
 
 test("an iterator with read-only members works like any other", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const readOnly = (): IterableIterator<number> => {
     const cursor = new Cursor();
     return Object.defineProperties({} as IterableIterator<number>, {
@@ -86,7 +87,7 @@ test("an iterator with read-only members works like any other", async () => {
     Object.defineProperty(new Cursor(), "stop", { value: () => "stopped" }) as never;
   assert.deepEqual([...tracker.tracked(readOnly)()], [0, 1, 2]);
   assert.equal(tracker.tracked(partly)().stop(), "stopped");
-  assert.equal((await runs()).length, 2);
+  assert.equal(tracker.runs.length, 2);
 });
 
 test("a value the consumer never looks at is not the consumer's error", () => {
@@ -103,7 +104,7 @@ test("a value the consumer never looks at is not the consumer's error", () => {
       return this;
     },
   };
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const iterator = tracker.run(() => tracked(() => lazy)());
   let count = 0;
   while (!iterator.next().done) count++;
@@ -139,12 +140,12 @@ test("an iterator that calls its own next logs each value that comes out once", 
       return this;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const seen = [...tracker.tracked(() => new Evens(), { metrics: "n" })()];
   for await (const n of tracker.tracked(() => new Later(), { metrics: "n" })()) seen.push(n);
   assert.deepEqual(seen, [0, 2, 4, 6, 0, 4]);
   assert.deepEqual(
-    (await runs()).map((run) => [run.status, values(run)]),
+    tracker.runs.map((run) => [run.status, values(run)]),
     [
       ["FINISHED", { n: [0, 2, 4, 6] }],
       ["FINISHED", { n: [0, 4] }],
@@ -153,7 +154,7 @@ test("an iterator that calls its own next logs each value that comes out once", 
 });
 
 test("an iterator that is returned again and again does not get slower", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const kept = new Cursor();
   const inner = tracker.tracked(() => kept, { runName: "inner", metrics: "n" });
   const outer = tracker.tracked(() => inner(), { runName: "outer", metrics: "n" });
@@ -164,7 +165,7 @@ test("an iterator that is returned again and again does not get slower", async (
   let count = 0;
   while (!give().next().done) count++;
   assert.equal(count, 303);
-  const all = await runs();
+  const all = tracker.runs;
   for (const name of ["outer", "inner"])
     assert.deepEqual(all.filter((run) => run.name === name).map(values), [{ n: [0, 1, 2] }]);
   assert.equal(all.length, 2 + 20_000 + 304);

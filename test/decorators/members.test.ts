@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 test("nest decides between child, join and root", async () => {
   @TrackedExperiment("Nesting", { nest: "child" })
@@ -23,21 +24,22 @@ test("nest decides between child, join and root", async () => {
       return 3;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({ runName: "outer" }, () => {
     const nested = new Nested();
     nested.asChild();
     nested.joined();
     nested.alone();
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 3);
   const [outer, child, root] = ["outer", "Nested.asChild", "Nested.alone"].map((name) =>
     all.find((run) => run.name === name),
   );
   assert.deepEqual(outer && values(outer), { joined: [2] });
-  assert.equal(child?.tags.get("mlflow.parentRunId"), outer?.runId);
-  assert.equal(root?.tags.has("mlflow.parentRunId"), false);
+  assert.equal(child?.parentId, outer?.id);
+  assert.ok(root);
+  assert.equal(root.parentId, undefined);
 });
 
 test("when: false leaves the call alone", async () => {
@@ -48,9 +50,9 @@ test("when: false leaves the call alone", async () => {
       return n;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Choosy().go(1), new Choosy().go(2)]);
-  assert.deepEqual(values(await onlyRun()), { go: [2] });
+  assert.deepEqual(values(tracker.onlyRun), { go: [2] });
 });
 
 test("the order of adjacent decorators changes nothing", async () => {
@@ -71,9 +73,9 @@ test("the order of adjacent decorators changes nothing", async () => {
       return { a: n };
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Orders().one(5), new Orders().two(5)]);
-  const [one, two, ...rest] = await runs();
+  const [one, two, ...rest] = tracker.runs;
   assert.equal(rest.length, 0);
   for (const part of ["params", "tags"] as const) assert.deepEqual(one?.[part], two?.[part]);
   assert.deepEqual(one && values(one), two && values(two));
@@ -97,9 +99,9 @@ test("a foreign decorator between ours makes the outer one a tracked caller", as
       return 1;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Sandwich().value());
-  assert.deepEqual(values(await onlyRun()), { inner: [1], outer: [1] });
+  assert.deepEqual(values(tracker.onlyRun), { inner: [1], outer: [1] });
 });
 
 test("assignments to accessors and setters are logged and open no run", async () => {
@@ -115,7 +117,7 @@ test("assignments to accessors and setters are logged and open no run", async ()
       this.seen.push(value);
     }
   }
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const gauge = tracker.withRun({}, () => {
     const made = new Gauge();
     made.loss = 3;
@@ -125,12 +127,12 @@ test("assignments to accessors and setters are logged and open no run", async ()
   });
   assert.equal(gauge.loss, 2);
   assert.deepEqual(gauge.seen, [300]);
-  assert.deepEqual(values(await onlyRun()), { loss: [3, 2], kelvin: [300] });
+  assert.deepEqual(values(tracker.onlyRun), { loss: [3, 2], kelvin: [300] });
   tracker.run(() => {
     gauge.loss = 1;
   });
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /OUTSIDE_RUN/);
+  assert.equal(tracker.warnings.length, 1);
+  assert.match(tracker.warnings[0] ?? "", /OUTSIDE_RUN/);
 });
 
 test("symbol, computed and inherited names are tracked as they are called", async () => {
@@ -150,13 +152,13 @@ test("symbol, computed and inherited names are tracked as they are called", asyn
     }
   }
   class Child extends Parent {}
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const child = new Child();
     assert.equal(child[mark]() + child[computed](), 3);
   });
   assert.deepEqual(
-    (await runs()).map((run) => [run.name, values(run)]),
+    tracker.runs.map((run) => [run.name, values(run)]),
     [
       ["Child.mark", { mark: [1] }],
       ["Child.computed name", { "computed name": [2] }],
@@ -173,15 +175,14 @@ test("recursion and a call inside its own arguments nest as called", async () =>
       return n === 0 ? 0 : 1 + this.down(n - 1);
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const recursive = new Recursive();
     assert.equal(recursive.down(recursive.down(2)), 2);
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 6);
-  const parentOf = (run: (typeof all)[number]) =>
-    all.find(({ runId }) => runId === run.tags.get("mlflow.parentRunId"))?.name;
+  const parentOf = (run: (typeof all)[number]) => all.find(({ id }) => id === run.parentId)?.name;
   for (const run of all)
     assert.equal(parentOf(run), run.name === "down 2" ? undefined : `down ${Number(run.name.slice(5)) + 1}`);
 });

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { currentRun, LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun, withRun } from "../../src/index.js";
-import { memoryTracker, params, steps, values } from "../support/memory.js";
+import {
+  createTracker,
+  currentRun,
+  LogMetric,
+  LogParam,
+  LogTag,
+  TrackedExperiment,
+  TrackedRun,
+  withRun,
+} from "../../src/index.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { steps, values } from "../support/runs.js";
 
 @TrackedExperiment("Learning", { params: { run_type: "meta-learning" }, tags: { team: "pulse" } })
 class Learner {
@@ -55,35 +66,43 @@ class Learner {
 }
 
 test("a logging method of a tracked class opens a run and logs its result", async () => {
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const result = await tracker.run(() => new Learner().evaluate(1));
   assert.deepEqual(result, { avg_confidence: 0.5, nested: { loss: 0.25 }, text: "no number" });
-  const run = await onlyRun();
-  assert.equal(experimentOf(run), "Learning");
+  const run = tracker.onlyRun;
+  assert.equal(run.experiment, "Learning");
   assert.equal(run.name, "Learner.evaluate");
   assert.equal(run.status, "FINISHED");
   assert.deepEqual(values(run), { avg_confidence: [0.5], "nested.loss": [0.25] });
-  assert.deepEqual(params(run), { run_type: "meta-learning" });
-  assert.equal(run.tags.get("team"), "pulse");
-  assert.equal(run.tags.get("mlflow.runName"), "Learner.evaluate");
-  assert.equal(run.tags.get("mlflow.source.type"), "LOCAL");
+  assert.deepEqual(run.params, { run_type: "meta-learning" });
+  assert.equal(run.tags["team"], "pulse");
   assert.ok((run.endTime ?? 0) >= run.startTime);
 });
 
+test("a stored run has MLflow's own tags", async () => {
+  const store = new MemoryStore();
+  const tracker = createTracker({ store });
+  await tracker.run(() => new Learner().evaluate(1));
+  await tracker.flush();
+  const [run] = store.runs.values();
+  assert.equal(run?.tags.get("mlflow.runName"), "Learner.evaluate");
+  assert.equal(run?.tags.get("mlflow.source.type"), "LOCAL");
+});
+
 test("a sync method stays sync and logs its number under its name", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Learner().score()),
     7,
   );
-  assert.deepEqual(values(await onlyRun()), { score: [7] });
+  assert.deepEqual(values(tracker.onlyRun), { score: [7] });
 });
 
 test("a generator logs one step per yield, under a prefix", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const losses = tracker.run(() => [...new Learner().train(3)].map(({ loss }) => loss));
   assert.deepEqual(losses, [1, 1 / 2, 1 / 3]);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(steps(run, "train/loss"), [
     [0, 1],
     [1, 1 / 2],
@@ -93,27 +112,27 @@ test("a generator logs one step per yield, under a prefix", async () => {
 });
 
 test("@TrackedRun opens a child of the open run, and joined methods log into theirs", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(() => new Learner().sweep());
-  const [sweep, first, second, ...rest] = await runs();
+  const [sweep, first, second, ...rest] = tracker.runs;
   assert.equal(rest.length, 0);
   assert.equal(sweep?.name, "Learner.sweep");
   assert.deepEqual([first?.name, second?.name], ["lr 0.1", "lr 0.2"]);
   for (const child of [first, second]) {
-    assert.equal(child?.tags.get("mlflow.parentRunId"), sweep?.runId);
+    assert.equal(child?.parentId, sweep?.id);
     assert.deepEqual(child && values(child), { "train/loss": [1, 1 / 2, 1 / 3], a: [1], b: [2] });
   }
-  assert.deepEqual(first && params(first), { run_type: "meta-learning", lr: "0.1" });
+  assert.deepEqual(first?.params, { run_type: "meta-learning", lr: "0.1" });
   assert.deepEqual(sweep && values(sweep), {});
 });
 
 test("arguments become params by name and index path, and results become tags", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Learner().judge(0.3, { deep: { x: 9 } }));
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   // `lr` is written `_lr` in the signature: not a name of an argument.
-  assert.deepEqual(params(run), { run_type: "meta-learning", "1.deep.x": "9" });
-  assert.equal(run.tags.get("verdict"), "good");
+  assert.deepEqual(run.params, { run_type: "meta-learning", "1.deep.x": "9" });
+  assert.equal(run.tags["verdict"], "good");
 });
 
 test("an unknown argument name warns once", async () => {
@@ -124,20 +143,23 @@ test("an unknown argument name warns once", async () => {
       return lr;
     }
   }
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Fresh().go(1));
-  assert.deepEqual(params(await onlyRun()), { lr: "1" });
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /Fresh\.go: there is no argument named "rate"; it has lr\. Name .*UNKNOWN_ARGUMENT/);
+  assert.deepEqual(tracker.onlyRun.params, { lr: "1" });
+  assert.equal(tracker.warnings.length, 1);
+  assert.match(
+    tracker.warnings[0] ?? "",
+    /Fresh\.go: there is no argument named "rate"; it has lr\. Name .*UNKNOWN_ARGUMENT/,
+  );
 });
 
 test("static methods are tracked, unmarked methods are not", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     Learner.count();
     new Learner().untouched();
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.name, "Learner.count");
   assert.deepEqual(values(run), { count: [3] });
 });
@@ -160,14 +182,14 @@ test("a joined call sets no status or error tags of the run it logs into", async
       return "unreachable";
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Fails().whole()),
     "survived",
   );
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.status, "FINISHED");
-  assert.equal(run.tags.has("error.type"), false);
+  assert.equal(Object.hasOwn(run.tags, "error.type"), false);
 });
 
 test("outside any run and tracked class a logging method logs nothing and warns once", async () => {
@@ -177,25 +199,25 @@ test("outside any run and tracked class a logging method logs nothing and warns 
       return 1;
     }
   }
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const plain = new Plain();
     assert.equal(plain.value() + plain.value(), 2);
   });
-  assert.equal((await runs()).length, 0);
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /OUTSIDE_RUN/);
+  assert.equal(tracker.runs.length, 0);
+  assert.equal(tracker.warnings.length, 1);
+  assert.match(tracker.warnings[0] ?? "", /OUTSIDE_RUN/);
   assert.equal(tracker.stats().warnings.OUTSIDE_RUN, 2);
 
-  const silent = memoryTracker({ outsideRun: "ignore" });
-  silent.tracker.run(() => new Plain().value());
+  const silent = createTestTracker({ outsideRun: "ignore" });
+  silent.run(() => new Plain().value());
   assert.deepEqual(silent.warnings, []);
-  const strict = memoryTracker({ outsideRun: "throw" });
-  assert.throws(() => strict.tracker.run(() => new Plain().value()), { code: "OUTSIDE_RUN" });
+  const strict = createTestTracker({ outsideRun: "throw" });
+  assert.throws(() => strict.run(() => new Plain().value()), { code: "OUTSIDE_RUN" });
 
-  const inside = memoryTracker();
-  inside.tracker.withRun({}, () => new Plain().value());
-  assert.deepEqual(values(await inside.onlyRun()), { value: [1] });
+  const inside = createTestTracker();
+  inside.withRun({}, () => new Plain().value());
+  assert.deepEqual(values(inside.onlyRun), { value: [1] });
 });
 
 test("@TrackedExperiment on a method opens a child run in its own experiment", async () => {
@@ -205,13 +227,13 @@ test("@TrackedExperiment on a method opens a child run in its own experiment", a
       return { loss: 4 };
     }
   }
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({ experiment: "Outer", runName: "outer" }, () => new Both().run());
-  const [outer, inner] = await runs();
-  assert.equal(outer && experimentOf(outer), "Outer");
-  assert.equal(inner && experimentOf(inner), "Own");
-  assert.equal(inner?.tags.get("mlflow.parentRunId"), outer?.runId);
-  assert.equal(inner?.tags.get("kind"), "own");
+  const [outer, inner] = tracker.runs;
+  assert.equal(outer?.experiment, "Outer");
+  assert.equal(inner?.experiment, "Own");
+  assert.equal(inner?.parentId, outer?.id);
+  assert.equal(inner?.tags["kind"], "own");
   assert.deepEqual(inner && values(inner), { loss: [4] });
 });
 
@@ -219,7 +241,7 @@ test("a decorated method keeps its name, length and this", () => {
   assert.equal(Learner.prototype.evaluate.name, "evaluate");
   assert.equal(Learner.prototype.evaluate.length, 1);
   assert.equal(Learner.name, "Learner");
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const learner = new Learner();
   learner.factor = 4;
   return tracker.run(() => learner.evaluate(1)).then((result) => assert.equal(result.avg_confidence, 2));
@@ -238,10 +260,10 @@ test("inside a decorated call the current run is the call's own", async () => {
       return 1;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(() => new Seen().look());
   assert.equal(currentRun(), undefined);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(steps(run, "by_hand"), [
     [5, 1],
     [6, 2],

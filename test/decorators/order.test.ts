@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
+import { createTestTracker } from "../../src/testing/index.js";
 import { type Decorated, type Decorator, type Dialect, decorated } from "../support/by-hand.js";
-import { memoryTracker, params, steps } from "../support/memory.js";
 import { Random } from "../support/random.js";
+import { steps } from "../support/runs.js";
 
 const RESULTS: readonly unknown[] = [
   { loss: 0.5, val: { acc: 1, deep: { n: 2n } }, label: "good", epoch: 7, ok: true, list: [1, 2, 3] },
@@ -59,7 +60,7 @@ async function drain(result: unknown): Promise<void> {
 
 /** Everything that is recorded of a case: what is different each time (ids, times, stacks) is left out. */
 async function recorded(dialect: Dialect, given: Case): Promise<unknown[]> {
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const subject = decorated(dialect, given);
   const callAll = async (): Promise<void> => {
     for (const args of given.args) {
@@ -71,8 +72,8 @@ async function recorded(dialect: Dialect, given: Case): Promise<unknown[]> {
     }
   };
   await (given.outer ? tracker.withRun({ runName: "around" }, callAll) : tracker.run(callAll));
-  const all = await runs();
-  const nameOf = (id: string | undefined): string | undefined => all.find((run) => run.runId === id)?.name;
+  const all = tracker.runs;
+  const nameOf = (id: string | undefined): string | undefined => all.find((run) => run.id === id)?.name;
   const sorted = (record: Iterable<readonly [string, unknown]>): unknown[] =>
     [...record].sort(([a], [b]) => (a < b ? -1 : 1));
   return [
@@ -81,12 +82,12 @@ async function recorded(dialect: Dialect, given: Case): Promise<unknown[]> {
       .map((run) => [
         run.name,
         run.status,
-        experimentOf(run),
-        nameOf(run.tags.get("mlflow.parentRunId")),
-        sorted(Object.entries(params(run))),
-        sorted([...run.tags].filter(([key]) => !key.startsWith("mlflow.") && key !== "error.stack")),
+        run.experiment,
+        nameOf(run.parentId),
+        sorted(Object.entries(run.params)),
+        sorted(Object.entries(run.tags).filter(([key]) => key !== "error.stack")),
         // A store keeps equal points of one moment once: whether two fall into one millisecond is not to matter here.
-        sorted([...run.metrics.keys()].map((key) => [key, [...new Set(steps(run, key).map(String))]])),
+        sorted(Object.keys(run.metrics).map((key) => [key, [...new Set(steps(run, key).map(String))]])),
       ])
       .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
   ];
@@ -253,13 +254,13 @@ test("decorators that write the same key apply from the inside out", async () =>
       for (const dialect of ["standard", "legacy"] as const) {
         for (const options of [{}, { tags: { other: 1 } }, { params: { other: 1 } }]) {
           const onClass = [TrackedExperiment(options) as Decorator];
-          const { tracker, onlyRun } = memoryTracker();
+          const tracker = createTestTracker();
           tracker.run(() => decorated(dialect, { decorators, onClass, makeMethod: () => ({ m: () => 1 }) }).m());
-          const run = await onlyRun();
-          const { other: _, ...params_ } = params(run);
-          const tags = [...run.tags].filter(([key]) => !key.startsWith("mlflow.") && key !== "other");
+          const run = tracker.onlyRun;
+          const { other: _, ...params_ } = run.params;
+          const tags = Object.entries(run.tags).filter(([key]) => key !== "other");
           const metrics = Object.fromEntries(
-            [...run.metrics.keys()].map((key) => [key, steps(run, key).map(([, value]) => value)]),
+            Object.keys(run.metrics).map((key) => [key, steps(run, key).map(([, value]) => value)]),
           );
           assert.deepEqual(
             { metrics, params: params_, tags: Object.fromEntries(tags) },

@@ -2,16 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 type Tree = readonly [name: string, values: Record<string, number[]>, ...children: Tree[]];
 
 /** Runs as they are nested; a child may be stored later than its parent's neighbours. */
-function tree(runs: readonly StoredRun[], parent?: StoredRun): Tree[] {
-  return runs
-    .filter((run) => run.tags.get("mlflow.parentRunId") === parent?.runId)
-    .map((run) => [run.name, values(run), ...tree(runs, run)]);
+function tree(runs: readonly TestRun[], parent?: TestRun): Tree[] {
+  return runs.filter((run) => run.parentId === parent?.id).map((run) => [run.name, values(run), ...tree(runs, run)]);
 }
 
 test("a super call runs the parent's plan as a child of the overriding run", async () => {
@@ -54,7 +52,7 @@ test("a super call runs the parent's plan as a child of the overriding run", asy
       return yield* super.each();
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const child = new Child();
   assert.equal(
     tracker.run(() => child.sync()),
@@ -71,13 +69,13 @@ test("a super call runs the parent's plan as a child of the overriding run", asy
       { value: 4, done: true },
     ],
   );
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(tree(all), [
     ["Child.sync", { child: [11] }, ["Child.sync", { parent: [1] }]],
     ["Child.later", { child: [12] }, ["Child.later", { parent: [2] }]],
     ["Child.each", { child: [3] }, ["Child.each", { parent: [3] }]],
   ]);
-  const from = all.filter((run) => run.name === "Child.sync").map((run) => [values(run), params(run)]);
+  const from = all.filter((run) => run.name === "Child.sync").map((run) => [values(run), run.params]);
   assert.deepEqual(from, [
     [{ child: [11] }, { from: "child" }],
     [{ parent: [1] }, { from: "parent" }],
@@ -107,7 +105,7 @@ test("statics are tracked: super, computed and symbol names, blocks, subclasses"
       return 3;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(async () => {
     class Child extends Parent {
       static made = 0;
@@ -126,7 +124,7 @@ test("statics are tracked: super, computed and symbol names, blocks, subclasses"
     assert.equal(Child.make(), 2);
     assert.equal(await Child[computed](), 3);
   });
-  assert.deepEqual(tree(await runs()), [
+  assert.deepEqual(tree(tracker.runs), [
     ["Child.mark", { mark: [2] }],
     ["Child.make", { again: [2] }, ["Child.make", { make: [1] }]],
     ["Child.on the fly", { "on the fly": [3] }],
@@ -148,10 +146,10 @@ test("an abstract class's methods are tracked under the implementing class", asy
       return 3;
     }
   }
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Square().area());
-  const run = await onlyRun();
-  assert.deepEqual([experimentOf(run), run.name, values(run)], ["Abstract", "Square.area", { area: [9] }]);
+  const run = tracker.onlyRun;
+  assert.deepEqual([run.experiment, run.name, values(run)], ["Abstract", "Square.area", { area: [9] }]);
 });
 
 test("a method called in a constructor is in the experiment of the class being made", async () => {
@@ -168,10 +166,10 @@ test("a method called in a constructor is in the experiment of the class being m
   }
   @TrackedExperiment("Made")
   class Derived extends Base {}
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Derived(), Reflect.construct(Derived, []), Reflect.construct(Base, [], Derived)]);
   assert.deepEqual(
-    (await runs()).map((run) => [experimentOf(run), run.name, values(run)]),
+    tracker.runs.map((run) => [run.experiment, run.name, values(run)]),
     Array.from({ length: 3 }, () => ["Made", "Derived.init", { init: [1] }]),
   );
 });
@@ -191,7 +189,7 @@ test("setters and accessors: inherited, static, stacked; one that throws logs no
     static accessor total = 0;
   }
   class Derived extends Base {}
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => {
     const derived = new Derived();
     derived.level = 5;
@@ -202,9 +200,9 @@ test("setters and accessors: inherited, static, stacked; one that throws logs no
     Base.total = 7;
     assert.deepEqual([derived.level, Base.total], [5, 7]);
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(values(run), { level: [5], guarded: [1], total: [7] });
-  assert.equal(run.tags.get("level"), "5");
+  assert.equal(run.tags["level"], "5");
 });
 
 test("a member with a number as its name is tracked under its digits", async () => {
@@ -223,11 +221,11 @@ test("a member with a number as its name is tracked under its digits", async () 
       return "seven";
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Numbered()[42](), new Numbered()[7]()]);
-  const [metric, tag] = await runs();
+  const [metric, tag] = tracker.runs;
   assert.deepEqual([metric?.name, metric && values(metric)], ["Numbered.42", { 42: [1] }]);
-  assert.deepEqual([tag?.name, tag?.tags.get("7")], ["Numbered.7", "seven"]);
+  assert.deepEqual([tag?.name, tag?.tags["7"]], ["Numbered.7", "seven"]);
 });
 
 test("a bare tracked class without a name never gets an unnamed experiment", async () => {
@@ -246,9 +244,9 @@ test("a bare tracked class without a name never gets an unnamed experiment", asy
   for (const target of [Anonymous, Getter]) {
     TrackedExperiment()(target);
     for (const config of [{}, { experiment: "Configured" }]) {
-      const { tracker, onlyRun, experimentOf } = memoryTracker(config);
+      const tracker = createTestTracker(config);
       tracker.run(() => new target().m());
-      const experiment = experimentOf(await onlyRun());
+      const experiment = tracker.onlyRun.experiment;
       if (config.experiment) assert.equal(experiment, config.experiment);
       else assert.match(experiment ?? "", /./);
     }

@@ -4,10 +4,11 @@ import { copyFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createTestTracker } from "../../src/testing/index.js";
 import "reflect-metadata/lite";
 import { LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
 import { tempFolder } from "../support/folders.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { values } from "../support/runs.js";
 
 const require = createRequire(import.meta.url);
 const folder = tempFolder("reflect");
@@ -49,7 +50,7 @@ test("two copies of reflect-metadata keep the metadata and both read the plan", 
       ["LogMetric", "TrackedRun"],
     );
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Before().m(), new After().m()]);
-  assert.deepEqual((await runs()).map(values), [{ n: [1] }, { n: [2] }]);
+  assert.deepEqual(tracker.runs.map(values), [{ n: [1] }, { n: [2] }]);
 });

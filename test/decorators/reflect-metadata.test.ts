@@ -1,9 +1,10 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: a decorator of both dialects, written without types
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createTestTracker } from "../../src/testing/index.js";
 import "reflect-metadata";
 import { LogMetric, TrackedExperiment } from "../../src/index.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { values } from "../support/runs.js";
 
 test("framework metadata on a method stays readable on the decorated one", async () => {
   /** Puts metadata on the function itself, as Nest does; written for both dialects. */
@@ -29,7 +30,7 @@ test("framework metadata on a method stays readable on the decorated one", async
   }
   assert.equal(Reflect.getMetadata("role", Controller.prototype.below), "admin");
   assert.equal(Reflect.getMetadata("role", Controller.prototype.above), "guest");
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Controller().below() + new Controller().above());
-  assert.deepEqual((await runs()).map(values), [{ below: [1] }, { above: [2] }]);
+  assert.deepEqual(tracker.runs.map(values), [{ below: [1] }, { above: [2] }]);
 });

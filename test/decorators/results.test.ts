@@ -4,7 +4,8 @@ import { Duplex, PassThrough, Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 @TrackedExperiment("Results")
 class Giver {
@@ -26,7 +27,7 @@ class Giver {
 }
 
 test("streams are returned unread, and work", async () => {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const giver = new Giver();
   const web = new ReadableStream<number>({
     start(controller) {
@@ -45,13 +46,13 @@ test("streams are returned unread, and work", async () => {
     for (const stream of [through, web, duplex]) for await (const chunk of stream) seen.push(chunk);
     assert.deepEqual(seen, [1, 2, 3, 4]);
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [run.status, values(run), run.tags.has("pulse.partial")]),
+    all.map((run) => [run.status, values(run), Object.hasOwn(run.tags, "pulse.partial")]),
     Array.from({ length: 5 }, () => ["FINISHED", {}, false]),
   );
-  assert.equal(warnings.length, 2); // each method says once that it found nothing
-  assert.ok(warnings.every((text) => /NOTHING_FOUND/.test(text)));
+  assert.equal(tracker.warnings.length, 2); // each method says once that it found nothing
+  assert.ok(tracker.warnings.every((text) => /NOTHING_FOUND/.test(text)));
 });
 
 test("promise subclasses keep their methods, and a shared promise stays the same", async () => {
@@ -74,13 +75,13 @@ test("promise subclasses keep their methods, and a shared promise stays the same
       return this.pending;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const jobs = new Jobs();
   const [first, second] = tracker.run(() => [jobs.outer(), jobs.outer()]);
   assert.equal(first, second);
   assert.ok(first instanceof Task);
   assert.deepEqual(await first.twice(), [5, 5]);
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(all.map((run) => [run.name, run.status, values(run)]).sort(), [
     ["Jobs.inner", "FINISHED", { inner: [5] }],
     ["Jobs.inner", "FINISHED", { inner: [5] }],
@@ -100,7 +101,7 @@ test("a proxy with a throwing trap is passed on, sync and awaited, and its run e
     "set",
     "apply",
   ] as const;
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const giver = new Giver();
   await tracker.run(async () => {
     for (const trap of traps) {
@@ -114,7 +115,7 @@ test("a proxy with a throwing trap is passed on, sync and awaited, and its run e
       assert.equal(await giver.later(hostile), hostile);
     }
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 2 * traps.length);
   assert.ok(all.every((run) => run.status === "FINISHED"));
 });
@@ -137,19 +138,19 @@ test("plain results of any realm are read, class instances and functions are not
     [undefined, {}],
     [new Date(0), {}],
   ];
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const giver = new Giver();
   tracker.run(() => {
     for (const [result] of results) assert.equal(giver.give(result), result);
   });
   assert.deepEqual(
-    (await runs()).map((run) => [run.status, values(run)]),
+    tracker.runs.map((run) => [run.status, values(run)]),
     results.map(([, expected]) => ["FINISHED", expected]),
   );
 });
 
 test("looking at a result runs none of its getters and calls none of its functions", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const touched: string[] = [];
   const page = {
     items: 2,
@@ -180,7 +181,7 @@ test("looking at a result runs none of its getters and calls none of its functio
     assert.equal(giver.give(answersAll), answersAll);
   });
   assert.deepEqual(touched, []);
-  assert.deepEqual(values(await onlyRun()), { items: [2] });
+  assert.deepEqual(values(tracker.onlyRun), { items: [2] });
 });
 
 test("a long argument, tag or error takes time in proportion to its length", async () => {
@@ -197,7 +198,7 @@ test("a long argument, tag or error takes time in proportion to its length", asy
       throw new Error(text);
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const texts = new Texts();
   const cost = (list: readonly string[]): number => {
     const began = process.cpuUsage();
@@ -219,8 +220,8 @@ test("a long argument, tag or error takes time in proportion to its length", asy
     const ratios = Array.from({ length: 3 }, () => cost([long]) / cost(pieces)).sort((a, b) => a - b);
     assert.ok(Number(ratios[1]) <= 2, `${part}: ${ratios}`);
   }
-  for (const run of await runs()) {
-    const kept = [...Object.values(params(run)), ...run.tags.values()];
+  for (const run of tracker.runs) {
+    const kept = [...Object.values(run.params), ...Object.values(run.tags)];
     assert.ok(kept.some((text) => /\.\.\.#[0-9a-f]{8}$/.test(text)));
     assert.doesNotMatch(kept.join("\n"), /hunter2/);
   }

@@ -4,7 +4,8 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { LogMetric, LogParam, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 interface Options {
   lr: number;
@@ -18,12 +19,12 @@ test("a decorated parameter is logged under the given name, else under its own",
       return lr * epochs * label.length;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Trainer().train(0.5, 2, 7, "x")),
     1,
   );
-  assert.deepEqual(params(await onlyRun()), { lr: "0.5", n: "2", label: "x" });
+  assert.deepEqual(tracker.onlyRun.params, { lr: "0.5", n: "2", label: "x" });
 });
 
 test("paths lead into the argument, functions get all, objects become their fields", async () => {
@@ -37,10 +38,10 @@ test("paths lead into the argument, functions get all, objects become their fiel
       return options.lr + again.lr + whole.lr;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const options: Options = { lr: 1, optimizer: { name: "adam", betas: [0.9, 0.99] } };
   tracker.run(() => new Trainer().train(options, options, options));
-  assert.deepEqual(params(await onlyRun()), {
+  assert.deepEqual(tracker.onlyRun.params, {
     lr: "1",
     "optimizer.name": "adam",
     second: "0.99",
@@ -68,14 +69,14 @@ test("parameters and statics of a tracked class are logged without other decorat
       return lr * epochs;
     }
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     new Trainer().train(1);
     Trainer.make(2);
     new Trainer().both(3, 4);
   });
   assert.deepEqual(
-    (await runs()).map((run) => [run.name, params(run)]),
+    tracker.runs.map((run) => [run.name, run.params]),
     [
       ["Trainer.train", { rate: "1" }],
       ["Trainer.make", { size: "2" }],
@@ -114,7 +115,7 @@ test("members named by numbers are decorated, and messages call accessors access
       return 1;
     }
   }
-  const { tracker } = memoryTracker({ outsideRun: "ignore" });
+  const tracker = createTestTracker({ outsideRun: "ignore" });
   assert.equal(
     tracker.run(() => new Numbered()[42]()),
     1,
@@ -139,9 +140,9 @@ test("with reflect-metadata the same is logged, and the plan can be read", async
       return ids.length + label.length;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Handler().handle({ plain: 1 }, "text" as never, "x"));
-  assert.deepEqual(params(await onlyRun()), { plain: "1", ids: "text", label: "x" });
+  assert.deepEqual(tracker.onlyRun.params, { plain: "1", ids: "text", label: "x" });
   const plan: unknown = Reflect.getMetadata("pulse-mlflow:plan", Handler.prototype.handle);
   assert.deepEqual(plan, [
     { decorator: "TrackedRun", options: { tags: { a: 1 } } },
@@ -168,13 +169,13 @@ test("a decorator on a field with a function says what to write, and that works"
     factor = 3;
     train = tracked((n: number) => n * this.factor, { runName: "train", metrics: "n" });
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const { train } = new Instead();
   assert.equal(
     tracker.run(() => train(2)),
     6,
   );
-  assert.deepEqual(values(await onlyRun()), { n: [6] });
+  assert.deepEqual(values(tracker.onlyRun), { n: [6] });
 });
 
 test("parameter decorators alone count once their class stands", async () => {
@@ -191,11 +192,11 @@ test("parameter decorators alone count once their class stands", async () => {
     }
   }
   await Promise.resolve();
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({ runName: "around" }, () => new Loose().train(0.5, 64, 32));
   tracker.run(() => new Derived().train(2));
   assert.deepEqual(
-    (await runs()).map((run) => [run.name, params(run)]),
+    tracker.runs.map((run) => [run.name, run.params]),
     [
       ["around", { lr: "0.5", layers: "[64,32]" }],
       ["Derived.train", { lr: "2" }],

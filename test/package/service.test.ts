@@ -9,7 +9,7 @@ import type { Stats } from "../../src/index.js";
 import { FakeMlflow, type FakeRun } from "../support/fake-mlflow.js";
 import { tempFolder } from "../support/folders.js";
 import { inherit } from "../support/inherit.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const root = tempFolder("service-test");
 

@@ -8,7 +8,7 @@ import { HttpStore } from "../../src/stores/http/http-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { tempFolder } from "../support/folders.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const root = tempFolder("attempted");
 

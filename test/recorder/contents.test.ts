@@ -6,32 +6,18 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import sharp from "sharp";
-import type { PulseConfig } from "../../src/config/options.js";
 import { configure, logExperiment, PulseError, shutdown, startRun } from "../../src/index.js";
 import { Staging } from "../../src/recorder/staging/staging.js";
 import { openSource, sourceFile } from "../../src/recorder/staging/upload-source.js";
 import { arrival } from "../../src/recorder/uploads/arrivals.js";
 import { figureFile } from "../../src/run/files/figure.js";
 import { forgettingRun } from "../../src/run/open-run.js";
-import { MemoryStore } from "../../src/stores/memory-store.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { trackerOn } from "../../src/tracker.js";
 import { tempFolder } from "../support/folders.js";
 import { kit } from "../support/outbox-kit.js";
-import { collectWarnings } from "../support/warnings.js";
+import { memory } from "../support/stored-files.js";
 
 const folder = tempFolder("contents");
 const apart = tempFolder("links");
-
-function memory(config: PulseConfig = {}, store = new MemoryStore()) {
-  const { logger, warnings } = collectWarnings();
-  const tracker = trackerOn(store, { logger, ...config });
-  const run = (): StoredRun => [...store.runs.values()].at(-1) as StoredRun;
-  const bytes = (path: string): Uint8Array | undefined => run().artifacts.files.get(path);
-  const text = (path: string): string | undefined => bytes(path) && Buffer.from(bytes(path) as Uint8Array).toString();
-  const names = (): string[] => [...run().artifacts.files.keys()].sort();
-  return { tracker, store, warnings, run, bytes, text, names };
-}
 
 test(".yaml and .yml files hold sorted YAML that YAML 1.1 reads as meant, no secrets", async () => {
   const { tracker, text, warnings } = memory();

@@ -9,9 +9,9 @@ import { change, start } from "../contract/store-contract.js";
 import { execute, query, readRun } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
 import { inherit } from "../support/inherit.js";
-import { assertBalanced } from "../support/memory.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
-import { until } from "../support/until.js";
+import { assertBalanced } from "../support/runs.js";
+import { until } from "../support/wait.js";
 
 const [BEFORE, HURT, CHILD, AFTER] = ["a", "b", "c", "d"].map((letter) => letter.repeat(32)) as [
   string,

@@ -7,10 +7,10 @@ import { createTracker } from "../../src/index.js";
 import { tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { away, problem } from "../support/faulty-store.js";
 import { tempFolder } from "../support/folders.js";
-import { assertBalanced, sleep } from "../support/memory.js";
 import { runFolders } from "../support/mlruns.js";
 import { type Kit, kit } from "../support/outbox-kit.js";
-import { until } from "../support/until.js";
+import { assertBalanced } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 
 const denied: Outcome = { kind: "denied", error: problem("FORBIDDEN") };
 const nameOf = ({ experiment }: RunChange): string => ("name" in experiment ? experiment.name : experiment.id);

@@ -6,10 +6,10 @@ import { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { SQLITE } from "../../src/stores/sql/driver.js";
 import { away } from "../support/faulty-store.js";
-import { assertBalanced, sleep, values } from "../support/memory.js";
 import { type Kit, kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-import { until } from "../support/until.js";
+import { assertBalanced, values } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 
 const { append, remove, changes, holds } = Outbox.prototype;
 afterEach(() => Object.assign(Outbox.prototype, { append, remove, changes, holds }));

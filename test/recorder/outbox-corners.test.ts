@@ -6,9 +6,9 @@ import { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { SQLITE } from "../../src/stores/sql/driver.js";
 import { away, problem } from "../support/faulty-store.js";
-import { assertBalanced, sleep } from "../support/memory.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
-import { until } from "../support/until.js";
+import { assertBalanced } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 
 type Method = "append" | "changes" | "dropOldestMetrics" | "holds" | "markAttempted" | "putRun" | "remove" | "touch";
 const { append, changes, dropOldestMetrics, holds, markAttempted, putRun, remove, touch } = Outbox.prototype;
@@ -91,12 +91,14 @@ test("an outbox that becomes unreadable during a delivery crashes no process", a
   const subject = kit({ durability: "outbox", exitTimeoutMs: 1_000 });
   const { store, tracker } = subject;
   const apply = store.apply.bind(store);
+  let isUnderWay = false;
   store.apply = async (changes) => {
+    isUnderWay = true;
     await sleep(150);
     return apply(changes);
   };
   const run = tracker.startRun({ runName: "r" });
-  await sleep(40); // it is on its way, and written down
+  await until("it is on its way, and written down", () => isUnderWay && subject.files().length === 1);
   run.logMetric("m", 1);
   await sleep(20);
   fail(SQLITE.CORRUPT, "append", "changes", "holds");

@@ -8,10 +8,10 @@ import { OutboxFolder, removeFiles, tryClaim } from "../../src/recorder/outbox/o
 import { change } from "../contract/store-contract.js";
 import { openDatabase } from "../support/database.js";
 import { away } from "../support/faulty-store.js";
-import { assertBalanced, sleep } from "../support/memory.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-import { until } from "../support/until.js";
+import { assertBalanced } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 import { collectWarnings } from "../support/warnings.js";
 
 test("an outbox belongs to one tracker at a time and only its owner can read it", async () => {

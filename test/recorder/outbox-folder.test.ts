@@ -26,7 +26,7 @@ import {
 } from "../../src/recorder/outbox/outbox-folder.js";
 import { createFile } from "../../src/stores/sql/database-file.js";
 import { newFolder } from "../support/outbox-kit.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 import { collectWarnings } from "../support/warnings.js";
 
 const URI = "remote:";

@@ -3,10 +3,10 @@ import { utimesSync } from "node:fs";
 import { test } from "node:test";
 import { fileFacts, OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
 import { away } from "../support/faulty-store.js";
-import { assertBalanced, sleep } from "../support/memory.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-import { until } from "../support/until.js";
+import { assertBalanced } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 

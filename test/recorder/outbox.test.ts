@@ -9,10 +9,10 @@ import type { Outbox } from "../../src/recorder/outbox/outbox.js";
 import { OutboxFolder, tryClaim } from "../../src/recorder/outbox/outbox-folder.js";
 import { OutboxRecovery } from "../../src/recorder/outbox-recovery.js";
 import { away, problem } from "../support/faulty-store.js";
-import { assertBalanced, sleep, values } from "../support/memory.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-import { until } from "../support/until.js";
+import { assertBalanced, values } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 
 test("changes that the store does not take are written down and go out from there", async () => {
   const { store, tracker, files } = kit();

@@ -10,8 +10,8 @@ import type { ChangeLog } from "../../src/recorder/dispatch/change-log.js";
 import { Dispatcher } from "../../src/recorder/dispatch/dispatcher.js";
 import { type Tracker, trackerOn } from "../../src/tracker.js";
 import { away, busy, FaultyStore, problem } from "../support/faulty-store.js";
-import { assertBalanced, sleep, values } from "../support/memory.js";
-import { until } from "../support/until.js";
+import { assertBalanced, values } from "../support/runs.js";
+import { sleep, until } from "../support/wait.js";
 import { collectWarnings } from "../support/warnings.js";
 
 // Jitter without chance: the longest wait each time.

@@ -3,9 +3,8 @@ import { test } from "node:test";
 import { PulseError } from "../../src/base/errors.js";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { away } from "../support/faulty-store.js";
-import { sleep } from "../support/memory.js";
 import { type Kit, kit } from "../support/outbox-kit.js";
-import { until } from "../support/until.js";
+import { sleep, until } from "../support/wait.js";
 
 /** Stored, all but the metrics named "bad". */
 function partly({ runKey, metrics }: RunChange): Outcome {

@@ -9,7 +9,7 @@ import { resolveConfig } from "../../src/config/resolve.js";
 import { HttpStore } from "../../src/stores/http/http-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { wellBehaved } from "../support/scripted-server.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const ANSWER_MS = 5;
 const TIMEOUT_MS = 150;

@@ -10,7 +10,7 @@ import { createTracker } from "../../src/index.js";
 import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { tempFolder } from "../support/folders.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const folder = tempFolder("survives");
 const servers: FakeMlflow[] = [];

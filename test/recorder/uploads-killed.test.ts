@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { createTracker } from "../../src/index.js";
 import { query } from "../support/database.js";
 import { tempFolder } from "../support/folders.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const folder = tempFolder("killed-files");
 const program = fileURLToPath(new URL("../fixtures/logs-files.js", import.meta.url));

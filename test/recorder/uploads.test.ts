@@ -2,37 +2,19 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { PulseConfig } from "../../src/config/options.js";
 import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import type { ReadyStore, RunChange, StoredIds } from "../../src/contracts/tracking-store.js";
 import { createTracker, PulseError } from "../../src/index.js";
 import { UploadTarget } from "../../src/recorder/uploads/upload-target.js";
-import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
-import { trackerOn } from "../../src/tracker.js";
 import { away } from "../support/faulty-store.js";
 import { tempFolder } from "../support/folders.js";
-import { sleep } from "../support/memory.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-import { until } from "../support/until.js";
-import { collectWarnings } from "../support/warnings.js";
+import { memory } from "../support/stored-files.js";
+import { sleep, until } from "../support/wait.js";
 
 const folder = tempFolder("uploads");
-
-function memory(config: PulseConfig = {}) {
-  const store = new MemoryStore();
-  const { logger, warnings } = collectWarnings();
-  const tracker = trackerOn(store, { logger, ...config });
-  const files = (): Record<string, string> =>
-    Object.fromEntries(
-      [...(store.runs.values().next().value?.artifacts.files ?? [])].map(([path, bytes]) => [
-        path,
-        Buffer.from(bytes).toString(),
-      ]),
-    );
-  return { tracker, store, warnings, files };
-}
 
 test("texts, values, bytes and files of a run are stored as its artifacts", async () => {
   const { tracker, files, warnings } = memory();

@@ -12,14 +12,15 @@ import {
   tracked,
   withRun,
 } from "../../src/index.js";
+import { createTestTracker } from "../../src/testing/index.js";
 import { openDatabase, query, readRun } from "../support/database.js";
 import { tempFolder } from "../support/folders.js";
-import { memoryTracker, params, steps, values } from "../support/memory.js";
+import { steps, values } from "../support/runs.js";
 
 const folder = tempFolder("functions");
 
 test("tracked gives each call a run with its arguments and result", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   async function train(lr: number, options: { epochs: number }): Promise<{ loss: number }> {
     return { loss: lr * options.epochs };
   }
@@ -32,24 +33,24 @@ test("tracked gives each call a run with its arguments and result", async () => 
   assert.equal(trackedTrain.name, "train");
   assert.equal(trackedTrain.length, 2);
   for (const lr of [1, 2]) assert.deepEqual(await tracker.run(() => trackedTrain(lr, { epochs: 3 })), { loss: lr * 3 });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [run.name, params(run), values(run), experimentOf(run), run.tags.get("kind")]),
+    all.map((run) => [run.name, run.params, values(run), run.experiment, run.tags["kind"]]),
     [1, 2].map((lr) => ["train", { lr: String(lr), "1.epochs": "3" }, { loss: [lr * 3] }, "Sweep", "fn"]),
   );
 });
 
 test("tracked around a tracked function is an ordinary tracked caller of it", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const inner = tracked(() => 1, { runName: "inner", metrics: "n" });
   tracker.run(() => tracked(inner, { runName: "outer" })());
-  const [outer, child] = await runs();
+  const [outer, child] = tracker.runs;
   assert.deepEqual([outer?.name, child?.name], ["outer", "inner"]);
-  assert.equal(child?.tags.get("mlflow.parentRunId"), outer?.runId);
+  assert.equal(child?.parentId, outer?.id);
 });
 
 test("a tracked function keeps own properties and this", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const fn = Object.assign(
     function (this: { factor: number }, n: number) {
       return this.factor * n;
@@ -66,27 +67,27 @@ test("a tracked function keeps own properties and this", () => {
 });
 
 test("withRun logs its result and passes the run, or the open one when joined", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const result = await tracker.withRun({ metrics: { final: "loss" }, params: { a: 1 } }, async (outer) => {
     withRun({ nest: "join", tags: { joined: true } }, (inner) => assert.equal(inner, outer));
     return { loss: 2 };
   });
   assert.deepEqual(result, { loss: 2 });
-  assert.deepEqual(values(await onlyRun()), { final: [2] });
+  assert.deepEqual(values(tracker.onlyRun), { final: [2] });
 });
 
 test("withRun whose when says no gets a run that forgets", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const id = tracker.withRun({ when: () => false }, (run) => {
     run.logMetric("m", 1);
     return run.id;
   });
   assert.match(id, /^[0-9a-f]{32}$/);
-  assert.equal((await runs()).length, 0);
+  assert.equal(tracker.runs.length, 0);
 });
 
 test("params and tags may be functions, and one that throws is only a warning", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const fn = tracked((n: number) => n, {
     params: ([n]) => ({ twice: n * 2 }),
     tags: () => {
@@ -100,21 +101,21 @@ test("params and tags may be functions, and one that throws is only a warning", 
     tracker.run(() => fn(4)),
     4,
   );
-  const run = await onlyRun();
-  assert.deepEqual(params(run), { twice: "8" });
-  assert.equal(warnings.length, 2);
+  const run = tracker.onlyRun;
+  assert.deepEqual(run.params, { twice: "8" });
+  assert.equal(tracker.warnings.length, 2);
   assert.equal(tracker.stats().warnings.CAPTURE_FAILED, 2);
 });
 
 test("a run's steps of a key count up from the highest so far", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const run = startRun();
     for (const step of [undefined, undefined, 10, undefined, 3, undefined, -5, undefined])
       run.logMetric("m", 1, { step });
     run.logMetrics({ m: 1, other: 2 });
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(
     steps(run, "m").map(([step]) => step),
     [0, 1, 10, 11, 3, 12, -5, 13, 14],
@@ -123,7 +124,7 @@ test("a run's steps of a key count up from the highest so far", async () => {
 });
 
 test("impossible values, steps and times are mended or left out, warned once a key", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const run = startRun();
     run.logMetric("a", "1" as unknown as number);
@@ -135,25 +136,19 @@ test("impossible values, steps and times are mended or left out, warned once a k
     run.logMetric("d", true);
     run.logMetric("d", 12n);
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(values(run), { c: [1, 2, 3, 4], d: [1, 12] });
   assert.deepEqual(
-    run.metrics.get("c")?.map(({ step }) => step),
+    run.metrics["c"]?.map(({ step }) => step),
     [1, 2, 3, 4],
   );
-  assert.deepEqual(
-    run.metrics
-      .get("c")
-      ?.map(({ timestamp }) => timestamp)
-      .slice(2),
-    [5, 1],
-  );
-  assert.equal(warnings.length, 4); // of a, of b, of the steps and of the times of c
+  assert.deepEqual(run.metrics["c"]?.map(({ timestamp }) => timestamp).slice(2), [5, 1]);
+  assert.equal(tracker.warnings.length, 4); // of a, of b, of the steps and of the times of c
   assert.equal(tracker.stats().warnings.INVALID_VALUE, 5);
 });
 
 test("long values are cut, secrets never stored, and a param keeps its first value", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const run = startRun({ params: { api_key: "hunter2", max_tokens: 100 } });
     run.logParam("long", "x".repeat(10_000));
@@ -162,14 +157,14 @@ test("long values are cut, secrets never stored, and a param keeps its first val
     run.logParam("lr", 1);
     run.logParam("lr", 2);
   });
-  const run = await onlyRun();
-  assert.equal(run.params.get("api_key"), "[redacted]");
-  assert.equal(run.params.get("max_tokens"), "100");
-  assert.equal(run.params.get("long")?.length, 6_000);
-  assert.equal(run.tags.get("url"), "https://[redacted]@host");
-  assert.equal(run.params.get("lr"), "1");
-  assert.equal(run.tags.get("pulse.conflict.lr"), "2");
-  assert.doesNotMatch(warnings.join("\n"), /hunter2/);
+  const run = tracker.onlyRun;
+  assert.equal(run.params["api_key"], "[redacted]");
+  assert.equal(run.params["max_tokens"], "100");
+  assert.equal(run.params["long"]?.length, 6_000);
+  assert.equal(run.tags["url"], "https://[redacted]@host");
+  assert.equal(run.params["lr"], "1");
+  assert.equal(run.tags["pulse.conflict.lr"], "2");
+  assert.doesNotMatch(tracker.warnings.join("\n"), /hunter2/);
   assert.deepEqual(Object.keys(tracker.stats().warnings).sort(), ["PARAM_CONFLICT", "REDACTED", "VALUE_CUT"]);
 });
 

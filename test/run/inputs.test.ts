@@ -1,32 +1,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Dataset, PulseConfig } from "../../src/index.js";
-import { MemoryStore } from "../../src/stores/memory-store.js";
-import { trackerOn } from "../../src/tracker.js";
+import { createTestTracker, type TestConfig } from "../../src/testing/index.js";
 import { away } from "../support/faulty-store.js";
 import { kit, newFolder } from "../support/outbox-kit.js";
 import { RemoteStore } from "../support/remote-store.js";
-import { until } from "../support/until.js";
-import { collectWarnings } from "../support/warnings.js";
+import { until } from "../support/wait.js";
 
 const IRIS: Dataset = { name: "iris", digest: "d1", sourceType: "local", source: { uri: "iris.csv" } };
 
 /** Logs datasets into one run; gives what is stored of them, and what was said. */
 async function logged(
   log: (input: (...args: unknown[]) => void) => void,
-  config: PulseConfig = {},
-): Promise<{ inputs: readonly object[]; warnings: string[] }> {
-  const store = new MemoryStore();
-  const { logger, warnings } = collectWarnings();
-  const tracker = trackerOn(store, { logger, ...config });
+  config: TestConfig = {},
+): Promise<{ inputs: readonly object[]; warnings: readonly string[] }> {
+  const tracker = createTestTracker(config);
   const run = tracker.startRun();
   log((dataset, options) => run.logInput(dataset as Dataset, options as object | undefined));
   run.end();
   await tracker.shutdown();
+  const stored = tracker.onlyRun;
   const { inputs, pending, dropped, rejected } = tracker.stats();
-  const [stored] = [...store.runs.values()];
-  assert.deepEqual([inputs, pending, dropped, rejected], [stored?.inputs.length, 0, 0, 0]);
-  return { inputs: stored?.inputs ?? [], warnings };
+  assert.deepEqual([inputs, pending, dropped, rejected], [stored.inputs.length, 0, 0, 0]);
+  return { inputs: stored.inputs, warnings: tracker.warnings };
 }
 
 test("a dataset is logged with its context and tags, and objects become JSON", async () => {
@@ -113,7 +109,7 @@ test("a dataset's texts are redacted as the tracker says", async () => {
 });
 
 test("strict: a wrong dataset throws a typed error", async () => {
-  const tracker = trackerOn(new MemoryStore(), { strict: true });
+  const tracker = createTestTracker({ strict: true });
   const run = tracker.startRun();
   assert.throws(() => run.logInput({ ...IRIS, profile: "x".repeat(16_777_216) }), { code: "VALUE_CUT" });
   assert.throws(() => run.logInput({ ...IRIS, name: "" }), { code: "INVALID_VALUE" });

@@ -1,24 +1,16 @@
 // What MLflow cuts is stored whole as a file, without its secrets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PulseConfig } from "../../src/config/options.js";
 import type { TrackingStore } from "../../src/contracts/tracking-store.js";
 import { createTracker } from "../../src/index.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { trackerOn } from "../../src/tracker.js";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
 import { collectWarnings } from "../support/warnings.js";
 
 const SECRET = "sk-abcdefghijklmnopqrstuvwxyz0123456789ABCD";
 
-function memory(config: PulseConfig = {}, store = new MemoryStore()) {
-  const { logger, warnings } = collectWarnings();
-  const tracker = trackerOn(store, { logger, ...config });
-  const files = (run: StoredRun): Record<string, string> =>
-    Object.fromEntries([...run.artifacts.files].map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
-  const runs = (): StoredRun[] => [...store.runs.values()];
-  return { tracker, warnings, runs, files };
-}
+const files = ({ artifacts }: TestRun): Record<string, string> =>
+  Object.fromEntries(Object.entries(artifacts).map(([path, bytes]) => [path, Buffer.from(bytes).toString()]));
 
 /** An error with a stack of so many characters at least. */
 function longError(characters: number): Error {
@@ -28,7 +20,7 @@ function longError(characters: number): Error {
 }
 
 test("a cut param is stored whole as a file and says where, a short one is not", async () => {
-  const { tracker, warnings, runs, files } = memory();
+  const tracker = createTestTracker();
   const prompt = `${"word ".repeat(2_000)}${SECRET} and the end`;
   const run = tracker.startRun();
   run.logParam("prompt", prompt);
@@ -40,23 +32,22 @@ test("a cut param is stored whole as a file and says where, a short one is not",
   run.logParam("edge", "x".repeat(6_000));
   run.end();
   await tracker.flush();
-  const [stored] = runs();
-  assert.ok(stored);
+  const stored = tracker.onlyRun;
   assert.deepEqual(Object.keys(files(stored)).sort(), ["pulse/params/layers.txt", "pulse/params/prompt.txt"]);
   assert.equal(files(stored)["pulse/params/prompt.txt"], prompt.replace(SECRET, "[redacted]"));
   assert.deepEqual(
     JSON.parse(files(stored)["pulse/params/layers.txt"] ?? ""),
     Array.from({ length: 3_000 }, (_, i) => i),
   );
-  assert.equal(stored.params.get("prompt")?.length, 6_000);
+  assert.equal(stored.params["prompt"]?.length, 6_000);
   assert.match(
-    warnings.join("\n"),
+    tracker.warnings.join("\n"),
     /"prompt" has \d+ characters.*stored whole as artifact "pulse\/params\/prompt\.txt"/,
   );
 });
 
 test("a long text is searched for secrets up to its bound and says its length", async () => {
-  const { tracker, runs, files } = memory();
+  const tracker = createTestTracker();
   const run = tracker.startRun();
   const long = `${"a ".repeat(30_000)}${SECRET}${" b".repeat(10_000)}`;
   const atTheBound = `${"a ".repeat(49_990)}${SECRET}${" b".repeat(50_000)}`;
@@ -64,7 +55,7 @@ test("a long text is searched for secrets up to its bound and says its length", 
   run.logParam("bounded", atTheBound);
   run.end();
   await tracker.flush();
-  const stored = files(runs()[0] as StoredRun);
+  const stored = files(tracker.onlyRun);
   assert.equal(stored["pulse/params/long.txt"], long.replace(SECRET, "[redacted]"));
   const text = stored["pulse/params/bounded.txt"] ?? "";
   assert.ok(text.length >= 100_000 && text.length < 100_100 && text.endsWith(" characters"));
@@ -72,7 +63,7 @@ test("a long text is searched for secrets up to its bound and says its length", 
 });
 
 test("a cut stack is stored whole as a file without secrets, a short one is not", async () => {
-  const { tracker, runs, files } = memory();
+  const tracker = createTestTracker();
   for (const characters of [100, 9_000, 50_000])
     assert.throws(
       tracker.tracked(() => {
@@ -81,7 +72,7 @@ test("a cut stack is stored whole as a file without secrets, a short one is not"
       /too far/,
     );
   await tracker.flush();
-  const [short, long, longer] = runs().map(files);
+  const [short, long, longer] = tracker.runs.map(files);
   assert.deepEqual(short, {});
   for (const [each, least] of [
     [long, 9_000],
@@ -95,7 +86,7 @@ test("a cut stack is stored whole as a file without secrets, a short one is not"
 });
 
 test("long texts of left-out and folded runs are not stored, those of kept runs are", async () => {
-  const { tracker, runs, files } = memory();
+  const tracker = createTestTracker();
   const long = "word ".repeat(3_000);
   const call = tracker.tracked(
     (prompt: string, fails: boolean) => {
@@ -114,8 +105,8 @@ test("long texts of left-out and folded runs are not stored, those of kept runs 
   for (let i = 0; i < 5; i++) folded(long);
   await tracker.flush();
   await tracker.shutdown();
-  const seconds = runs().filter(({ name }) => name === "folded").length; // one in each second
-  const byName = new Map(runs().map((run) => [run.name, Object.keys(files(run)).sort()]));
+  const seconds = tracker.runs.filter(({ name }) => name === "folded").length; // one in each second
+  const byName = new Map(tracker.runs.map((run) => [run.name, Object.keys(files(run)).sort()]));
   assert.deepEqual(byName.get("sampled"), ["pulse/error.stack.txt", "pulse/params/prompt.txt"]);
   assert.deepEqual(byName.get("folded"), ["pulse/params/prompt.txt"]);
   assert.deepEqual(byName.get("folded (folded)"), []);
@@ -127,25 +118,23 @@ test("long texts of left-out and folded runs are not stored, those of kept runs 
 });
 
 test("no file without the setting, a store that keeps files or a usable name", async () => {
-  const off = memory({ artifacts: { longTexts: false } });
-  const kept = new MemoryStore();
-  const store: TrackingStore = { apply: (changes) => kept.apply(changes), close: () => kept.close() };
-  const { logger, warnings } = collectWarnings();
-  const without = createTracker({ store, logger });
+  const [kept, bare] = [new MemoryStore(), new MemoryStore()];
+  const store: TrackingStore = { apply: (changes) => bare.apply(changes), close: () => bare.close() };
+  const [off, without] = [collectWarnings(), collectWarnings()];
   const long = "x".repeat(7_000);
-  for (const tracker of [off.tracker, without]) {
+  for (const tracker of [
+    createTracker({ store: kept, logger: off.logger, artifacts: { longTexts: false } }),
+    createTracker({ store, logger: without.logger }),
+  ]) {
     tracker.withRun({}, (run) => run.logParam("prompt", long));
     await tracker.flush();
+    assert.equal(tracker.stats().artifacts, 0);
   }
-  assert.deepEqual(files(off.runs()[0]), []);
-  assert.equal(without.stats().artifacts, 0);
-  for (const said of [off.warnings, warnings]) assert.match(said.join("\n"), /ends in a hash \(/);
-  const odd = memory();
-  odd.tracker.withRun({}, (run) => run.logParam("長".repeat(200), long));
-  await odd.tracker.flush();
-  assert.deepEqual(files(odd.runs()[0]), []);
-
-  function files(run: StoredRun | undefined): string[] {
-    return [...(run?.artifacts.files.keys() ?? [])];
-  }
+  const [run] = kept.runs.values();
+  assert.deepEqual([...(run?.artifacts.files.keys() ?? ["no run"])], []);
+  for (const { warnings } of [off, without]) assert.match(warnings.join("\n"), /ends in a hash \(/);
+  const odd = createTestTracker();
+  odd.withRun({}, (each) => each.logParam("長".repeat(200), long));
+  await odd.flush();
+  assert.deepEqual(odd.onlyRun.artifacts, {});
 });

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createTracker, startRun, type Tracker, tracked, withRun } from "../../src/index.js";
+import { createTestTracker } from "../../src/testing/index.js";
 import { query } from "../support/database.js";
 import { FakeMlflow } from "../support/fake-mlflow.js";
 import { tempFolder } from "../support/folders.js";
-import { memoryTracker } from "../support/memory.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const folder = tempFolder("resumed");
 const servers: FakeMlflow[] = [];
@@ -45,11 +45,11 @@ function open(tracker: Tracker, runId: string): Record<string, string> {
 }
 
 test("children of a resumed run are in its experiment: in memory", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker({ experiment: "Configured" });
+  const tracker = createTestTracker({ experiment: "Configured" });
   const first = tracker.startRun({ experiment: "Orig" });
   first.end();
   const expected = open(tracker, first.id);
-  const found = Object.fromEntries((await runs()).slice(1).map((run) => [run.name, experimentOf(run)]));
+  const found = Object.fromEntries(tracker.runs.slice(1).map((run) => [run.name, run.experiment]));
   assert.deepEqual(found, expected);
 });
 

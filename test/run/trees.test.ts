@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CallOptions, currentRun, type Run, startRun, tracked } from "../../src/index.js";
 import { createTestTracker, type TestTracker } from "../../src/testing/index.js";
-import { assertBalanced, sleep } from "../support/memory.js";
 import { Random } from "../support/random.js";
+import { assertBalanced } from "../support/runs.js";
+import { sleep } from "../support/wait.js";
 
 const TREES = 60;
 const DEEPEST = 3;

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, LogTag, requireRun, TrackedExperiment } from "../../src/index.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
 type Any = any;
 
 test("code inside a call that when leaves out gets a run that forgets", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const work = tracker.tracked(
     async () => {
       await Promise.resolve();
@@ -20,7 +21,7 @@ test("code inside a call that when leaves out gets a run that forgets", async ()
   tracker.withRun({ when: () => false }, () => requireRun().setTag("a", "b"));
   // Inside a run it is that one.
   await tracker.withRun({ runName: "outer" }, () => work());
-  const stored = await runs();
+  const stored = tracker.runs;
   assert.deepEqual(
     stored.map(({ name }) => name),
     ["outer"],
@@ -30,7 +31,7 @@ test("code inside a call that when leaves out gets a run that forgets", async ()
 });
 
 test("a setter outside a run names class and member, but not one of a library", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   @TrackedExperiment("Setters")
   class Dial {
     level = 0;
@@ -43,7 +44,7 @@ test("a setter outside a run names class and member, but not one of a library", 
     new Dial().turned = 3;
   });
   assert.match(
-    warnings.join(),
+    tracker.warnings.join(),
     /Dial\.turned is assigned, but no run is open and an assignment opens none: assign inside a tracked method/,
   );
 });
@@ -62,11 +63,11 @@ test("an async option function is reported once and its value left out", async (
     [{ metrics: "loss", tags: later }, /tags failed/],
     [{ metrics: "loss", failOn: later }, /failOn failed/],
   ] as const) {
-    const { tracker, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     for (let i = 0; i < 2; i++) assert.deepEqual(tracker.tracked(() => ({ loss: 1 }), options as Any)(), { loss: 1 });
     await new Promise((resolve) => setTimeout(resolve, 1));
-    assert.equal(warnings.length, 1, warnings.join());
-    assert.match(String(warnings[0]), about);
+    assert.equal(tracker.warnings.length, 1, tracker.warnings.join());
+    assert.match(String(tracker.warnings[0]), about);
   }
 });
 
@@ -96,35 +97,38 @@ test("the same holds for decorators' functions", async () => {
     param(_lr: number): void {}
   }
   for (const name of ["step", "timestamp", "when", "tag", "tags", "param"] as const) {
-    const { tracker, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     tracker.withRun({}, () => new Scorer()[name](1));
     await new Promise((resolve) => setTimeout(resolve, 1));
-    assert.equal(warnings.length, 1, `${name}: ${warnings.join()}`);
-    assert.match(String(warnings[0]), new RegExp(`Scorer\\.${name}: .* gave a promise; it must answer at once`));
+    assert.equal(tracker.warnings.length, 1, `${name}: ${tracker.warnings.join()}`);
+    assert.match(
+      String(tracker.warnings[0]),
+      new RegExp(`Scorer\\.${name}: .* gave a promise; it must answer at once`),
+    );
   }
 });
 
 test("a promise as a value is left out, and an async redact or logger ends nothing", async () => {
-  const { tracker, warnings, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({ params: { p: Promise.resolve(1) }, tags: { t: Promise.resolve("a") } }, () => undefined);
-  const run = await onlyRun();
-  assert.deepEqual([...run.params.keys()], []);
-  assert.equal(run.tags.has("t"), false);
-  assert.equal(warnings.filter((text) => text.includes("is a promise, which is to be awaited")).length, 2);
-  const hostile = memoryTracker({ redact: later as Any, logger: { warn: later as Any } });
-  hostile.tracker.withRun({ params: { a: "b" } }, () => undefined);
-  await hostile.tracker.flush();
+  const run = tracker.onlyRun;
+  assert.deepEqual(run.params, {});
+  assert.equal(Object.hasOwn(run.tags, "t"), false);
+  assert.equal(tracker.warnings.filter((text) => text.includes("is a promise, which is to be awaited")).length, 2);
+  const hostile = createTestTracker({ redact: later as Any, logger: { warn: later as Any } });
+  hostile.withRun({ params: { a: "b" } }, () => undefined);
+  await hostile.flush();
 });
 
 test("two functions without a name are told apart by their runs", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   for (const name of ["first", "second"])
     tracker.withRun({ experiment: name.toUpperCase(), runName: name, metrics: "los" as Any }, () => ({ loss: 1 }));
-  assert.equal(warnings.length, 2);
-  assert.match(warnings.join("\n"), /run "first" \(experiment "FIRST"\): metric path "los" found nothing/);
-  assert.match(warnings.join("\n"), /run "second" \(experiment "SECOND"\): metric path "los" found nothing/);
+  assert.equal(tracker.warnings.length, 2);
+  assert.match(tracker.warnings.join("\n"), /run "first" \(experiment "FIRST"\): metric path "los" found nothing/);
+  assert.match(tracker.warnings.join("\n"), /run "second" \(experiment "SECOND"\): metric path "los" found nothing/);
   for (const experiment of ["A", "B"]) tracker.withRun({ experiment }, () => named(tracker.tracked)());
-  assert.equal(warnings.length, 4);
+  assert.equal(tracker.warnings.length, 4);
 });
 
 function named(tracked: Any): () => unknown {
@@ -143,11 +147,11 @@ test("a bare @LogTag on neither text nor number is reported once", () => {
       return { stage: "test" };
     }
   }
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   for (let i = 0; i < 2; i++) tracker.withRun({}, () => new Stage().stage());
-  assert.deepEqual(warnings.length, 1);
+  assert.deepEqual(tracker.warnings.length, 1);
   assert.match(
-    String(warnings[0]),
+    String(tracker.warnings[0]),
     /Stage\.stage: no tag was found: it gave an object\. Name what is to be a tag: a path \("stage"\) or a function/,
   );
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: what no compiler would let pass
 type Loose = Record<string, (...args: any[]) => unknown>;
@@ -115,13 +116,13 @@ const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | u
 
 test("a verb reports wrong arguments and their place, and never throws", async () => {
   for (const [call, said] of CASES) {
-    const { tracker, warnings } = memoryTracker();
+    const tracker = createTestTracker();
     const run = tracker.startRun({ runName: "verbs" });
     call(run as unknown as Loose);
-    if (said === undefined) assert.deepEqual(warnings, [], String(call));
+    if (said === undefined) assert.deepEqual(tracker.warnings, [], String(call));
     else {
-      assert.equal(warnings.length, 1, `${call}: ${warnings.join("\n")}`);
-      assert.match(String(warnings[0]), said);
+      assert.equal(tracker.warnings.length, 1, `${call}: ${tracker.warnings.join("\n")}`);
+      assert.match(String(tracker.warnings[0]), said);
     }
     run.end();
     await tracker.shutdown();
@@ -129,16 +130,16 @@ test("a verb reports wrong arguments and their place, and never throws", async (
 });
 
 test("a verb records what it can of wrong arguments", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const run = tracker.startRun() as unknown as Loose;
   run["logMetric"]?.(5, 1);
   run["logMetric"]?.("a", 2, 3);
   run["logMetric"]?.({ loss: 1 });
   run["end"]?.();
-  const [stored] = await runs();
+  const [stored] = tracker.runs;
   assert.deepEqual(stored && values(stored), { 5: [1], a: [2] });
   assert.deepEqual(
-    [...(stored?.tags.keys() ?? [])].filter((key) => key.startsWith("pulse.")),
+    Object.keys(stored?.tags ?? {}).filter((key) => key.startsWith("pulse.")),
     [],
   );
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogParam, requireRun, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
 
 @TrackedExperiment("Warned")
 class Trainer {
@@ -26,32 +26,32 @@ const of = (warnings: readonly string[], code: string): string[] =>
   warnings.filter((each) => each.endsWith(`[${code}]`));
 
 test("a wrong key or value is reported with class, method and experiment", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   for (let i = 0; i < 3; i++) tracker.run(() => new Trainer().train());
   const place = '(Trainer.train, experiment "Warned")';
-  for (const each of warnings) assert.ok(each.includes(place), each);
-  const steps = of(warnings, "INVALID_VALUE").filter((each) => each.includes("step"));
+  for (const each of tracker.warnings) assert.ok(each.includes(place), each);
+  const steps = of(tracker.warnings, "INVALID_VALUE").filter((each) => each.includes("step"));
   assert.deepEqual(steps.length, 2, steps.join("\n"));
   assert.match(
-    of(warnings, "INVALID_VALUE").join("\n"),
+    of(tracker.warnings, "INVALID_VALUE").join("\n"),
     /Metric "loss" needs a number, got "high"; it is left out \(Trainer/,
   );
-  assert.match(of(warnings, "VALUE_CUT").join("\n"), /"lr" has 7000 characters.*\(Trainer/);
+  assert.match(of(tracker.warnings, "VALUE_CUT").join("\n"), /"lr" has 7000 characters.*\(Trainer/);
   assert.match(
-    of(warnings, "PARAM_CONFLICT").join("\n"),
+    of(tracker.warnings, "PARAM_CONFLICT").join("\n"),
     /Param "seed" of run [0-9a-f]{32} already has another value.*\(Trainer/,
   );
   assert.match(
-    of(warnings, "INVALID_KEY").join("\n"),
+    of(tracker.warnings, "INVALID_KEY").join("\n"),
     /Key "a\(b" is none MLflow accepts; it is stored as "a_b" \(Trainer/,
   );
-  assert.equal(warnings.length, 6, warnings.join("\n"));
+  assert.equal(tracker.warnings.length, 6, tracker.warnings.join("\n"));
 });
 
 test("a warning names the method itself, even if it joins another one's run", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   for (let i = 0; i < 3; i++) tracker.run(() => new Trainer().test());
-  const keys = of(warnings, "INVALID_KEY");
+  const keys = of(tracker.warnings, "INVALID_KEY");
   assert.deepEqual(
     keys.map((each) => /\((.*?),/.exec(each.slice(each.indexOf("stored")))?.[1]),
     ["Trainer.train", "Trainer.test"],
@@ -59,7 +59,7 @@ test("a warning names the method itself, even if it joins another one's run", ()
 });
 
 test("without a class, a warning names the run and repeats no key", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   for (let i = 0; i < 3; i++)
     tracker.withRun({ experiment: "Sweep", runName: `trial ${i}` }, (run) => {
       run.logMetric("loss", "high" as never);
@@ -67,32 +67,32 @@ test("without a class, a warning names the run and repeats no key", () => {
       run.setTags([1] as never);
       run.logInput({ name: "iris" } as never);
     });
-  assert.equal(warnings.length, 4, warnings.join("\n"));
-  for (const each of warnings) assert.match(each, /\(run "trial 0", experiment "Sweep"\)/);
+  assert.equal(tracker.warnings.length, 4, tracker.warnings.join("\n"));
+  for (const each of tracker.warnings) assert.match(each, /\(run "trial 0", experiment "Sweep"\)/);
 });
 
 test("a noisy kind silences no other, and says when more are only counted", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, (run) => {
     for (let i = 0; i < 500; i++) run.logMetric(`m${i}`, "x" as never);
     for (let i = 0; i < 500; i++) run.logParam(`p(${i}`, 1);
     run.logParam("p", "y".repeat(7_000));
   });
   for (const code of ["INVALID_VALUE", "INVALID_KEY"]) {
-    const said = of(warnings, code);
+    const said = of(tracker.warnings, code);
     assert.equal(said.length, 51, code);
     assert.equal(
       said.at(-1),
       `pulse-mlflow: Further problems of this kind are only counted, in \`stats().warnings\`. [${code}]`,
     );
   }
-  assert.equal(of(warnings, "VALUE_CUT").length, 1);
+  assert.equal(of(tracker.warnings, "VALUE_CUT").length, 1);
   const { INVALID_VALUE, INVALID_KEY } = tracker.stats().warnings;
   assert.deepEqual([INVALID_VALUE, INVALID_KEY], [500, 500]);
 });
 
 test("datasets that are logged again are told apart", () => {
-  const { tracker, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, (run) => {
     for (const name of ["iris", "wine", "iris"]) {
       const dataset = { name, digest: "1", sourceType: "local", source: {} };
@@ -100,5 +100,5 @@ test("datasets that are logged again are told apart", () => {
       run.logInput(dataset, { context: "training" });
     }
   });
-  assert.equal(of(warnings, "INPUT_REPEATED").length, 2);
+  assert.equal(of(tracker.warnings, "INPUT_REPEATED").length, 2);
 });

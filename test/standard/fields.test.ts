@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { currentRun, LogMetric, LogParam, LogTag, requireRun, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, params, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 @TrackedExperiment("Fields")
 class Trainer {
@@ -40,7 +41,7 @@ class Derived extends Trainer {
 }
 
 test("each instance's field is tracked by itself, static and private ones too", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const [one, two] = [new Trainer(1), new Trainer(2)];
   assert.notEqual(one.train, two.train);
   const { train } = two;
@@ -52,12 +53,12 @@ test("each instance's field is tracked by itself, static and private ones too", 
     assert.deepEqual(one.reveal(), [1]);
   });
   assert.deepEqual(
-    (await runs()).map((run) => [
+    tracker.runs.map((run) => [
       run.name,
-      experimentOf(run),
-      params(run),
+      run.experiment,
+      run.params,
       values(run),
-      run.tags.get("mine") ?? run.tags.get("step"),
+      run.tags["mine"] ?? run.tags["step"],
     ]),
     [
       ["Trainer.train", "Fields", { lr: "0.5" }, { loss: [0.5] }, "1"],
@@ -77,16 +78,16 @@ test("an optional field that holds nothing is left alone", () => {
 });
 
 test("a derived class's field has its own plan and its own name", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(() => new Derived(3).train(1));
-  const run = await onlyRun();
-  assert.deepEqual([run.name, values(run), params(run)], ["Derived.train", { own: [2] }, {}]);
+  const run = tracker.onlyRun;
+  assert.deepEqual([run.name, values(run), run.params], ["Derived.train", { own: [2] }, {}]);
 });
 
 test("a thousand instances cost nothing extra", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(() => Promise.all(Array.from({ length: 1_000 }, (_, n) => new Trainer(n).train(1))));
-  const losses = (await runs()).map((run) => values(run)["loss"]?.[0]);
+  const losses = tracker.runs.map((run) => values(run)["loss"]?.[0]);
   assert.deepEqual(
     losses,
     Array.from({ length: 1_000 }, (_, n) => n),
@@ -108,19 +109,19 @@ test("a field that holds a decorated method leaves it alone, and limits span ins
     @LogMetric("n")
     limited = (n: number): { n: number } => ({ n });
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const all = Array.from({ length: 5 }, () => new Alias());
   tracker.run(() => all[0]?.train());
-  assert.deepEqual((await runs()).map(values), [{ loss: [1] }]);
+  assert.deepEqual(tracker.runs.map(values), [{ loss: [1] }]);
   tracker.run(() => {
     for (const [n, each] of all.entries()) each.limited(n);
   });
   await tracker.shutdown();
-  const folded = (await runs()).filter(({ name }) => name === "limited (folded)");
+  const folded = tracker.runs.filter(({ name }) => name === "limited (folded)");
   assert.ok(folded.length >= 1); // two, when the second ends in between
   assert.equal(
-    folded.reduce((sum, { tags }) => sum + Number(tags.get("pulse.folded")), 0) +
-      (await runs()).filter(({ name }) => name === "limited").length,
+    folded.reduce((sum, { tags }) => sum + Number(tags["pulse.folded"]), 0) +
+      tracker.runs.filter(({ name }) => name === "limited").length,
     5,
   );
 });

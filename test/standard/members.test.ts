@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, TrackedExperiment, TrackedRun } from "../../src/index.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
 @TrackedExperiment("Private")
 class Vault {
@@ -32,12 +33,12 @@ class Vault {
 }
 
 test("private methods and accessors are tracked under their names, without the #", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Vault().open()),
     14,
   );
-  const all = await runs();
+  const all = tracker.runs;
   const named = (name: string) => all.find((run) => run.name === name);
   assert.deepEqual(
     [named("Vault.open"), named("Vault.count")].map((run) => run && values(run)),
@@ -46,9 +47,9 @@ test("private methods and accessors are tracked under their names, without the #
 });
 
 test("a private method finds the class of its this, like any other", async () => {
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Vault().score());
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.name, "Vault.secretScore");
-  assert.equal(experimentOf(run), "Private");
+  assert.equal(run.experiment, "Private");
 });

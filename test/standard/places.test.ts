@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, LogTag, TrackedExperiment, TrackedRun, tracked } from "../../src/index.js";
-import type { StoredRun } from "../../src/stores/stored-run.js";
-import { memoryTracker, values } from "../support/memory.js";
+import { createTestTracker, type TestRun } from "../../src/testing/index.js";
+import { values } from "../support/runs.js";
 
-const named = (runs: readonly StoredRun[]) => runs.map((run) => [run.name, values(run)]);
+const named = (runs: readonly TestRun[]) => runs.map((run) => [run.name, values(run)]);
 
 @TrackedExperiment("Vault")
 class Vault {
@@ -69,31 +69,31 @@ class Vault {
 class Derived extends Vault {}
 
 test("private methods, setters and static accessors log into the calling run", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   assert.deepEqual(await tracker.run(() => new Derived().all()), [7, 0, 1, 0, 1, 8, 9]);
-  assert.deepEqual(named(await runs()), [
+  assert.deepEqual(named(tracker.runs), [
     ["Derived.all", { n: [7, 0, 1], set: [8], total: [9] }],
     ["Vault.stream", { n: [0, 1] }],
   ]);
 });
 
 test("a private method off its instance only logs if @TrackedRun opens a run", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const [loose, opens] = Vault.taken(new Vault()) as [() => number, () => number];
   tracker.run(() => assert.deepEqual([loose(), opens()], [5, 6]));
-  assert.deepEqual(named([await onlyRun()]), [["opens", { opens: [6] }]]);
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /loose.*OUTSIDE_RUN/);
+  assert.deepEqual(named([tracker.onlyRun]), [["opens", { opens: [6] }]]);
+  assert.equal(tracker.warnings.length, 1);
+  assert.match(tracker.warnings[0] ?? "", /loose.*OUTSIDE_RUN/);
 });
 
 test("a private method borrowed for another object is in that object's experiment", async () => {
   @TrackedExperiment("Elsewhere")
   class Elsewhere {}
-  const { tracker, onlyRun, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   const [loose] = Vault.taken(new Vault()) as [() => number];
   tracker.run(() => Reflect.apply(loose, new Elsewhere(), []));
-  const run = await onlyRun();
-  assert.deepEqual([run.name, experimentOf(run)], ["Elsewhere.loose", "Elsewhere"]);
+  const run = tracker.onlyRun;
+  assert.deepEqual([run.name, run.experiment], ["Elsewhere.loose", "Elsewhere"]);
 });
 
 test("class expressions are tracked under their name, or under the method's alone", async () => {
@@ -115,10 +115,10 @@ test("class expressions are tracked under their name, or under the method's alon
       }
     },
   );
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => [new Given().m(), new Nameless().m()]);
   assert.deepEqual(
-    (await runs()).map((run) => [experimentOf(run), run.name]),
+    tracker.runs.map((run) => [run.experiment, run.name]),
     [
       ["Given", "Given.m"],
       ["Nameless", "m"],
@@ -127,7 +127,7 @@ test("class expressions are tracked under their name, or under the method's alon
 });
 
 test("decorated methods called while a class or instance is made are tracked", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     @TrackedExperiment("Making")
     class Making {
@@ -151,13 +151,13 @@ test("decorated methods called while a class or instance is made are tracked", a
     }
     assert.deepEqual([Making.fromField, Making.fromBlock, new Making().field], [1, 2, 3]);
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(named(all), [
     ["Making.make", { make: [1] }],
     ["Making.make", { make: [2] }],
     ["Making.grow", { grow: [3] }],
   ]);
-  assert.deepEqual([...new Set(all.map(experimentOf))], ["Making"]);
+  assert.deepEqual([...new Set(all.map(({ experiment }) => experiment))], ["Making"]);
 });
 
 test("an accessor's first value is no assignment, and one may hold a function", async () => {
@@ -168,21 +168,21 @@ test("an accessor's first value is no assignment, and one may hold a function", 
 
     accessor train = tracked((n: number) => n * 2, { runName: "train", metrics: "n" });
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({ runName: "around" }, () => {
     const holder = new Holder();
     holder.list = [1, 2];
     assert.equal(holder.train(4), 8);
   });
-  const around = (await runs()).find((run) => run.name === "around");
+  const around = tracker.runs.find((run) => run.name === "around");
   assert.deepEqual(
-    named(await runs()).sort(),
+    named(tracker.runs).sort(),
     [
       ["around", { values: [1, 2] }],
       ["train", { n: [8] }],
     ].sort(),
   );
-  assert.equal(around?.tags.get("size"), "1");
+  assert.equal(around?.tags["size"], "1");
 });
 
 test("a decorator on a wrong getter, private field or accessor names its place", () => {
@@ -260,10 +260,10 @@ test("other decorators get the tracked method from access, and own metadata", as
     // biome-ignore lint/suspicious/noExplicitAny: newer than the library of types
     const metadata = (Controller as any)[(Symbol as any).metadata];
     assert.deepEqual({ ...metadata }, { routes: ["above", "below"] });
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     const controller = new Controller();
     tracker.run(() => [...routes.values()].map((get, i) => Reflect.apply(get(controller), controller, [i])));
-    assert.deepEqual(named(await runs()), [
+    assert.deepEqual(named(tracker.runs), [
       ["Controller.above", { above: [0] }],
       ["Controller.below", { below: [1] }],
     ]);

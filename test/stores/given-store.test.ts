@@ -17,7 +17,7 @@ import {
 import { outboxFolders } from "../../src/recorder/outbox/outbox-folder.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { newFolder } from "../support/outbox-kit.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 import { collectWarnings } from "../support/warnings.js";
 
 /** A store as somebody else writes one: two methods, and what a test changes. */

@@ -4,7 +4,7 @@ import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import type { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeRun } from "../support/fake-mlflow.js";
-import { served, storeOf } from "../support/fake-store.js";
+import { served, storeOf } from "../support/http-stores.js";
 
 const point = (step: number, key = "m") => ({ key, value: step, timestamp: 5 + step, step });
 const RUN = change("b".repeat(32), {

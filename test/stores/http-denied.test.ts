@@ -1,37 +1,17 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { resolveConfig } from "../../src/config/resolve.js";
-import type { ServerSettings } from "../../src/config/server.js";
+import { test } from "node:test";
 import type { Outcome } from "../../src/contracts/tracking-store.js";
-import { HttpStore } from "../../src/stores/http/http-store.js";
+import type { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
-import { type Scripted, type ScriptedServer, type Seen, scripted } from "../support/scripted-server.js";
+import { scriptedStore } from "../support/http-stores.js";
+import type { Scripted, Seen } from "../support/scripted-server.js";
 
-const { server: settings } = resolveConfig({}, {});
 const RUN = change("b".repeat(32), {
   experiment: { name: "Theirs" },
   create: start(),
   params: [{ key: "p", value: "1" }],
   end: { status: "FINISHED", endTime: 6 },
 });
-const closing: (() => unknown)[] = [];
-after(async () => {
-  for (const close of closing) await close();
-});
-
-async function served(
-  answer: (seen: Seen) => Scripted | undefined,
-  more: Partial<ServerSettings> = {},
-): Promise<{ store: HttpStore; server: ScriptedServer }> {
-  const server = await scripted(answer);
-  const store = new HttpStore(new URL(server.url), { ...settings, ...more });
-  closing.push(
-    () => store.close(),
-    () => server.close(),
-  );
-  return { store, server };
-}
-
 async function sent(store: HttpStore, given = RUN): Promise<Outcome> {
   return (await store.apply([given]))[0] as Outcome;
 }
@@ -51,7 +31,7 @@ for (const call of ["experiments/get-by-name", "experiments/create", "runs/creat
       [{ body: { status: "maintenance" } }, "away"],
     ] as const) {
       const missing = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "" } };
-      const { store } = await served(({ url }) => {
+      const { store } = await scriptedStore(({ url }) => {
         if (url.includes(SEARCH)) return search;
         if (url.includes(call)) return DENIED;
         return call === "experiments/create" && url.includes("get-by-name") ? missing : undefined;
@@ -69,7 +49,7 @@ test("a denial says which experiment, where, to whom and what to do", async () =
     [{ auth: { token: "hunter22" } }, "the configured token"],
     [{}, "requests without credentials"],
   ] as const) {
-    const { store, server } = await served(answer, more);
+    const { store, server } = await scriptedStore(answer, more);
     const got = await sent(store);
     assert.match(
       "error" in got ? got.error.message : "",
@@ -81,7 +61,7 @@ test("a denial says which experiment, where, to whom and what to do", async () =
 });
 
 test("whether the login works elsewhere is not asked for each request", async () => {
-  const { store, server } = await served(({ url }) => (url.includes(SEARCH) ? undefined : DENIED));
+  const { store, server } = await scriptedStore(({ url }) => (url.includes(SEARCH) ? undefined : DENIED));
   const changes = Array.from({ length: 20 }, (_, i) => ({ ...RUN, experiment: { name: `X${i}` } }));
   for (let round = 0; round < 3; round++)
     for (const { kind } of await store.apply(changes)) assert.equal(kind, "denied");
@@ -90,7 +70,7 @@ test("whether the login works elsewhere is not asked for each request", async ()
 
 test("a denied experiment is asked for each time, and once allowed it is remembered", async () => {
   let denied = true;
-  const { store, server } = await served(({ url }) => (denied && !url.includes(SEARCH) ? DENIED : undefined));
+  const { store, server } = await scriptedStore(({ url }) => (denied && !url.includes(SEARCH) ? DENIED : undefined));
   const asked = (): number => server.seen.filter(({ url }) => url.includes("get-by-name")).length;
   assert.equal((await sent(store)).kind, "denied");
   assert.equal((await sent(store)).kind, "denied");
@@ -103,7 +83,7 @@ test("a denied experiment is asked for each time, and once allowed it is remembe
 
 test("a user who may not delete keeps a twin, and the run still ends", async () => {
   const runs = ["a", "9"].map((letter) => ({ info: { run_id: letter.repeat(32) } }));
-  const { store, server } = await served(({ url }) => {
+  const { store, server } = await scriptedStore(({ url }) => {
     if (url.includes("runs/search")) return { body: { runs } };
     return url.includes("runs/delete") ? DENIED : undefined;
   });
@@ -113,7 +93,7 @@ test("a user who may not delete keeps a twin, and the run still ends", async () 
 });
 
 test("a denied experiment leaves the others alone", async () => {
-  const { store } = await served(({ url }) => (url.includes("experiment_name=Theirs") ? DENIED : undefined));
+  const { store } = await scriptedStore(({ url }) => (url.includes("experiment_name=Theirs") ? DENIED : undefined));
   const outcomes = await store.apply([RUN, { ...RUN, runKey: "c".repeat(32), experiment: { name: "Ours" } }]);
   assert.deepEqual(
     outcomes.map(({ kind }) => kind),

@@ -9,7 +9,7 @@ import { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
 import { flood, type RawServer, rawServer, trickle } from "../support/raw-server.js";
 import { scripted } from "../support/scripted-server.js";
-import { until } from "../support/until.js";
+import { until } from "../support/wait.js";
 
 const { server: settings } = resolveConfig({}, {});
 const RUN = change("b".repeat(32), {

@@ -6,7 +6,7 @@ import type { HttpStore } from "../../src/stores/http/http-store.js";
 import { HttpStore as Store } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeMlflow, FakeRun } from "../support/fake-mlflow.js";
-import { served } from "../support/fake-store.js";
+import { served } from "../support/http-stores.js";
 import { scripted } from "../support/scripted-server.js";
 
 const RUN = change("b".repeat(32), { experiment: { name: "X" }, create: start() });

@@ -4,7 +4,7 @@ import type { Outcome, RunChange, StoredIds } from "../../src/contracts/tracking
 import type { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
 import type { FakeMlflow, FakeRun } from "../support/fake-mlflow.js";
-import { served, storeOf } from "../support/fake-store.js";
+import { served, storeOf } from "../support/http-stores.js";
 
 const KEY = "b".repeat(32);
 const point = (step: number) => ({ key: "m", value: step, timestamp: 5 + step, step });

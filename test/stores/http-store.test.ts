@@ -1,32 +1,12 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { resolveConfig } from "../../src/config/resolve.js";
-import type { ServerSettings } from "../../src/config/server.js";
+import { test } from "node:test";
 import type { Outcome, RunChange } from "../../src/contracts/tracking-store.js";
 import { KeepAliveTuner } from "../../src/http/keep-alive-tuner.js";
 import type { DatasetInput, PulseError } from "../../src/index.js";
-import { HttpStore } from "../../src/stores/http/http-store.js";
+import type { HttpStore } from "../../src/stores/http/http-store.js";
 import { change, start } from "../contract/store-contract.js";
-import { type Scripted, type ScriptedServer, type Seen, scripted, wellBehaved } from "../support/scripted-server.js";
-
-const { server: settings } = resolveConfig({}, {});
-const closing: (() => void)[] = [];
-after(() => {
-  for (const close of closing) close();
-});
-
-async function served(
-  answer: (seen: Seen) => Scripted | undefined,
-  more: Partial<ServerSettings> = {},
-): Promise<{ store: HttpStore; server: ScriptedServer }> {
-  const server = await scripted(answer);
-  const store = new HttpStore(new URL(server.url), { ...settings, requestTimeoutMs: 20_000, ...more });
-  closing.push(
-    () => server.close(),
-    () => void store.close(),
-  );
-  return { store, server };
-}
+import { scriptedStore } from "../support/http-stores.js";
+import { wellBehaved } from "../support/scripted-server.js";
 
 const RUN = change("b".repeat(32), {
   experiment: { name: "X" },
@@ -42,7 +22,7 @@ async function outcome(store: HttpStore, given: RunChange = ENDED): Promise<Outc
 const codeOf = (given: Outcome): string => ("error" in given ? given.error.code : given.kind);
 
 test("a short run is three requests, and the experiment is asked for once", async () => {
-  const { store, server } = await served(() => undefined);
+  const { store, server } = await scriptedStore(() => undefined);
   assert.equal((await outcome(store)).kind, "done");
   assert.deepEqual(
     server.seen.map(({ url }) => url.replace(/.*mlflow\//, "").replace(/\?.*/, "")),
@@ -80,7 +60,7 @@ test("only MLflow's own refusal of a change sets it aside", async () => {
     [200, "", "away", "NO_MLFLOW"],
     [303, "", "away", "NO_MLFLOW"],
   ] as const) {
-    const { store } = await served(({ url }) => (url.includes("log-batch") ? { status, body } : undefined));
+    const { store } = await scriptedStore(({ url }) => (url.includes("log-batch") ? { status, body } : undefined));
     const got = await outcome(store);
     assert.deepEqual([got.kind, codeOf(got)], [kind, code], `${status} ${JSON.stringify(body)}`);
   }
@@ -96,7 +76,7 @@ test("a success without its required fields is not believed", async () => {
     ["runs/update", {}],
     ["runs/update", { run_info: "yes" }],
   ] as const) {
-    const { store } = await served(({ url }) => (url.includes(path) ? { body } : undefined));
+    const { store } = await scriptedStore(({ url }) => (url.includes(path) ? { body } : undefined));
     assert.equal(codeOf(await outcome(store)), "NO_MLFLOW", `${path} ${JSON.stringify(body)}`);
   }
 });
@@ -110,7 +90,7 @@ test("Retry-After is kept in seconds and as a date, unless it is switched off", 
     ["soon", true, undefined, undefined],
     ["99999999", true, 300_000, 300_000],
   ] as const) {
-    const { store } = await served(() => ({ status: 429, headers: { "retry-after": header }, body: "" }), {
+    const { store } = await scriptedStore(() => ({ status: 429, headers: { "retry-after": header }, body: "" }), {
       respectRetryAfter: respect,
     });
     const got = await outcome(store);
@@ -133,13 +113,13 @@ test("hostile answers do no harm: endless, deep, of wrong types, with prototype 
     "\u0000\uFFFF",
   ])
     for (const status of [200, 400, 500]) {
-      const { store } = await served(({ url }) => (url.includes("runs/create") ? { status, body } : undefined));
+      const { store } = await scriptedStore(({ url }) => (url.includes("runs/create") ? { status, body } : undefined));
       const got = await outcome(store);
       assert.notEqual(got.kind, "done");
       assert.ok("error" in got && got.error.message.length < 1_000);
       assert.equal(({} as { polluted?: number }).polluted, undefined);
     }
-  const { store } = await served(() => ({ body: Buffer.alloc(20 * 1024 * 1024, "x") }));
+  const { store } = await scriptedStore(() => ({ body: Buffer.alloc(20 * 1024 * 1024, "x") }));
   assert.match(((await outcome(store)) as { error: PulseError }).error.message, /larger than/);
 });
 
@@ -153,7 +133,7 @@ test("an error quotes a server without control sequences and credentials", async
     "<p>\x1b[31mhun\x1b[0mter2\u009b2J</p>",
   ])
     for (const status of [400, 401, 403, 500]) {
-      const { store } = await served(({ url }) => (url.includes("runs/create") ? { status, body } : undefined), {
+      const { store } = await scriptedStore(({ url }) => (url.includes("runs/create") ? { status, body } : undefined), {
         auth,
       });
       const { error } = (await outcome(store)) as unknown as {
@@ -166,7 +146,7 @@ test("an error quotes a server without control sequences and credentials", async
 });
 
 test("an unanswered request ends after requestTimeoutMs", async () => {
-  const { store } = await served(
+  const { store } = await scriptedStore(
     ({ url }) => (url.includes("runs/create") ? (new Promise(() => undefined) as never) : undefined),
     {
       requestTimeoutMs: 150,
@@ -179,7 +159,7 @@ test("an unanswered request ends after requestTimeoutMs", async () => {
 
 test("a body too large for a proxy is sent in smaller ones", async () => {
   const sizes: number[] = [];
-  const { store } = await served(({ url, body }) => {
+  const { store } = await scriptedStore(({ url, body }) => {
     if (!url.includes("log-batch")) return undefined;
     sizes.push(body.length);
     return body.length > 100_000 ? { status: 413, body: "<html>too large</html>" } : { body: {} };
@@ -191,7 +171,7 @@ test("a body too large for a proxy is sent in smaller ones", async () => {
 
 test("a 413 for a small request is a gateway's mistake and waited for", async () => {
   for (const call of ["experiments/get-by-name", "runs/create", "runs/log-batch", "runs/update"]) {
-    const { store } = await served(({ url }) =>
+    const { store } = await scriptedStore(({ url }) =>
       url.includes(call) ? { status: 413, body: "<html>too large</html>" } : undefined,
     );
     const got = await outcome(store, { ...ENDED, params: [{ key: "p", value: "1" }] });
@@ -215,7 +195,7 @@ test("a dataset that the server never takes costs nothing else of its run", asyn
     ["is too large for a proxy", 413, "<html>too large</html>"],
     ["is not known by an old server", 404, "<html>not found</html>"],
   ] as const) {
-    const { store, server } = await served(({ url, body: sent }) => {
+    const { store, server } = await scriptedStore(({ url, body: sent }) => {
       if (!url.includes("log-inputs")) return undefined;
       return status === 404 || sent.includes("bad") ? { status, body } : { body: {} };
     });
@@ -238,7 +218,7 @@ test("a dataset that the server never takes costs nothing else of its run", asyn
 
 test("a gateway's 404 for everything says nothing about datasets", async () => {
   let broken = false;
-  const { store } = await served(({ url }) => {
+  const { store } = await scriptedStore(({ url }) => {
     broken ||= url.includes("log-inputs");
     return broken ? { status: 404, body: "<html>not found</html>" } : undefined;
   });
@@ -246,7 +226,7 @@ test("a gateway's 404 for everything says nothing about datasets", async () => {
 });
 
 test("an old server that knows no colon in keys gets an underscore", async () => {
-  const { store, server } = await served(({ url, body }) =>
+  const { store, server } = await scriptedStore(({ url, body }) =>
     url.includes("log-batch") && body.includes('"a:b"')
       ? {
           status: 400,
@@ -268,7 +248,7 @@ test("an old server that knows no colon in keys gets an underscore", async () =>
 });
 
 test("values that a server would silently corrupt are not sent", async () => {
-  const { store, server } = await served(() => undefined);
+  const { store, server } = await scriptedStore(() => undefined);
   const good = { key: "m", value: 1, timestamp: 5, step: 0 };
   const bad = [1.5, Number.NaN, 2 ** 60].flatMap((number) => [
     { ...good, timestamp: number },
@@ -324,14 +304,14 @@ test("values that a server would silently corrupt are not sent", async () => {
 test("an experiment made by others meanwhile is used, a deleted one refused", async () => {
   let asked = 0;
   const missing = { status: 404, body: { error_code: "RESOURCE_DOES_NOT_EXIST", message: "" } };
-  const raced = await served((seen) => {
+  const raced = await scriptedStore((seen) => {
     if (seen.url.includes("get-by-name")) return asked++ === 0 ? missing : undefined;
     return seen.url.includes("experiments/create")
       ? { status: 400, body: { error_code: "RESOURCE_ALREADY_EXISTS", message: "" } }
       : undefined;
   });
   assert.equal((await outcome(raced.store)).kind, "done");
-  const gone = await served((seen) =>
+  const gone = await scriptedStore((seen) =>
     seen.url.includes("get-by-name")
       ? { body: { experiment: { experiment_id: "7", lifecycle_stage: "deleted" } } }
       : undefined,
@@ -341,7 +321,7 @@ test("an experiment made by others meanwhile is used, a deleted one refused", as
 
 test("a repeated creation is looked up, and all but the smallest id are deleted", async () => {
   const ids = ["c", "a", "b"].map((letter) => letter.repeat(32));
-  const { store, server } = await served(({ url }) =>
+  const { store, server } = await scriptedStore(({ url }) =>
     url.includes("runs/search") ? { body: { runs: ids.map((run_id) => ({ info: { run_id } })) } } : undefined,
   );
   const got = await outcome(store, { ...RUN, attempted: true });
@@ -356,7 +336,7 @@ test("a repeated creation is looked up, and all but the smallest id are deleted"
 test("a run that was created twice loses its twin before its end is sent", async () => {
   const order: string[] = [];
   let searches = 0;
-  const { store } = await served(({ url, body }) => {
+  const { store } = await scriptedStore(({ url, body }) => {
     order.push(url.replace(/.*runs\//, ""));
     if (url.includes("runs/delete")) assert.equal(JSON.parse(body).run_id, "9".repeat(32));
     if (!url.includes("runs/search")) return undefined;
@@ -374,7 +354,7 @@ test("a twin found after the end is deleted at close, despite a first failure", 
   let late = false;
   let failures = 2;
   const deleted: string[] = [];
-  const { store } = await served(({ url, body }) => {
+  const { store } = await scriptedStore(({ url, body }) => {
     if (url.includes("runs/update")) late = true;
     if (url.includes("runs/search"))
       return {
@@ -410,6 +390,6 @@ test("connections are kept or made anew by what each costs on this server", () =
 });
 
 test("a run has a page", async () => {
-  const { store, server } = await served(wellBehaved);
+  const { store, server } = await scriptedStore(wellBehaved);
   assert.equal(store.runUrl({ runId: "r", experimentId: "7" }), `${server.url}/#/experiments/7/runs/r`);
 });

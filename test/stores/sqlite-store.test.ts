@@ -9,7 +9,7 @@ import { createTracker } from "../../src/tracker.js";
 import { change, start } from "../contract/store-contract.js";
 import { execute, latest, openDatabase, query, readRun } from "../support/database.js";
 import { tempFolder } from "../support/folders.js";
-import { sleep } from "../support/memory.js";
+import { sleep } from "../support/wait.js";
 
 const folder = tempFolder("sqlite");
 

@@ -1,4 +1,4 @@
-import { sleep } from "./memory.js";
+import { sleep } from "./wait.js";
 
 /** The reasons that the program is told of as unhandled while `body` runs. */
 export async function unhandled(body: () => unknown): Promise<unknown[]> {

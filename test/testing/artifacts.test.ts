@@ -14,7 +14,7 @@ import {
   recordMlflowCalls,
 } from "../../src/testing/index.js";
 import { tempFolder } from "../support/folders.js";
-import { sleep } from "../support/memory.js";
+import { sleep } from "../support/wait.js";
 
 const { toHaveLoggedArtifact } = pulseMatchers;
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));

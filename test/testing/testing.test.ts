@@ -8,7 +8,8 @@ import {
   pulseMatchers,
   recordMlflowCalls,
 } from "../../src/testing/index.js";
-import { sleep } from "../support/memory.js";
+import { unhandled } from "../support/unhandled.js";
+import { sleep } from "../support/wait.js";
 import { collectWarnings } from "../support/warnings.js";
 
 @TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
@@ -43,11 +44,13 @@ test("a test tracker shows at once what was recorded, with its own ids and times
     startTime: 1_700_000_000_000,
     endTime: 1_700_000_000_000,
     params: { run_type: "meta-learning", lr: "0.25" },
+    description: undefined,
     tags: {},
     metrics: {
       avg_confidence: [{ value: 0.75, step: 0, timestamp: 1_700_000_000_000 }],
       avg_fragility: [{ value: 0.25, step: 0, timestamp: 1_700_000_000_000 }],
     },
+    inputs: [],
     artifacts: {},
   });
   assert.deepEqual(
@@ -223,4 +226,45 @@ test("the environment has no say, and a given logger gets the warnings too", () 
   } finally {
     delete process.env["MLFLOW_EXPERIMENT_NAME"];
   }
+});
+
+test("a test decides where chance does", () => {
+  const tracker = createTestTracker();
+  const sampled = tracker.tracked(() => 1, { sample: 0.1, runName: "sampled" });
+  sampled();
+  assert.deepEqual(tracker.runs, []);
+  tracker.chance = 0.05;
+  sampled();
+  assert.equal(tracker.onlyRun.name, "sampled");
+  for (const wrong of [1, -0.1, Number.NaN, "0.5"])
+    assert.throws(() => Object.assign(tracker, { chance: wrong }), /chance must be a number from 0 up to 1/);
+  assert.equal(tracker.chance, 0.05);
+});
+
+test("a run shows its description and its datasets", () => {
+  const tracker = createTestTracker();
+  const iris = { name: "iris", digest: "d1", sourceType: "local", source: { uri: "iris.csv" } };
+  tracker.withRun({ description: "Seven *trials*" }, (run) => run.logInput(iris, { context: "training" }));
+  const { description, inputs, tags } = tracker.onlyRun;
+  assert.equal(description, "Seven *trials*");
+  assert.deepEqual(tags, {});
+  assert.deepEqual(
+    inputs.map((input) => ({ ...input })),
+    [
+      {
+        ...iris,
+        source: '{"uri":"iris.csv"}',
+        schema: undefined,
+        profile: undefined,
+        tags: [{ key: "mlflow.data.context", value: "training" }],
+      },
+    ],
+  );
+});
+
+test("a logger that answers with a promise that fails disturbs nobody", async () => {
+  const logger = { warn: (() => Promise.reject(new Error("it is away"))) as unknown as () => void };
+  const tracker = createTestTracker({ logger });
+  const failures = await unhandled(() => void tracker.withRun({}, (run) => run.logMetric("m", "x" as never)));
+  assert.deepEqual([failures, tracker.warnings.length], [[], 1]);
 });

@@ -3,23 +3,42 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
+  createTracker,
   currentRun,
   LogMetric,
   LogParam,
   LogTag,
+  type PulseConfig,
   startRun,
   TrackedExperiment,
   TrackedRun,
   tracked,
 } from "../../../src/index.js";
+import { MemoryStore } from "../../../src/stores/memory-store.js";
+import type { StoredRun } from "../../../src/stores/stored-run.js";
 import { away } from "../../support/faulty-store.js";
-import { tempFolder } from "../../support/folders.js";
-import { memoryTracker } from "../../support/memory.js";
 import { kit } from "../../support/outbox-kit.js";
 import { Random } from "../../support/random.js";
-import { until } from "../../support/until.js";
+import { until } from "../../support/wait.js";
+import { collectWarnings } from "../../support/warnings.js";
 
-const _folder = tempFolder("redaction");
+/** A tracker on a store of which everything can be read, MLflow's own tags, too. */
+function storing(config: PulseConfig = {}) {
+  const store = new MemoryStore();
+  const { logger, warnings } = collectWarnings();
+  const tracker = createTracker({ store, logger, ...config });
+  const runs = async (): Promise<StoredRun[]> => {
+    await tracker.flush();
+    return [...store.runs.values()];
+  };
+  const onlyRun = async (): Promise<StoredRun> => {
+    const [run, ...others] = await runs();
+    assert.deepEqual(others, []);
+    return run ?? assert.fail("no run is stored");
+  };
+  const experimentOf = (run: StoredRun) => [...store.experiments].find(([, id]) => id === run.experimentId)?.[0];
+  return { tracker, store, warnings, runs, onlyRun, experimentOf };
+}
 
 const rolls = (seed: number): Roll => {
   const random = new Random(seed);
@@ -206,7 +225,7 @@ const SEEDS = Array.from({ length: 100 }, (_, seed) => seed + 1);
 
 test("no planted secret reaches a store, a log or an error, and other texts stay", async () => {
   for (const seed of SEEDS) {
-    const { tracker, runs, warnings, store } = memoryTracker();
+    const { tracker, runs, warnings, store } = storing();
     const { secrets, open } = tracker.run(() => run(seed));
     await runs();
     const seen = JSON.stringify(
@@ -229,7 +248,7 @@ test("no planted secret reaches a store, a log or an error, and other texts stay
 
 test("a field beside a secret's name hides it too when taken as its own param", async () => {
   for (const redact of [true, false]) {
-    const { tracker, onlyRun } = memoryTracker({ redact });
+    const { tracker, onlyRun } = storing({ redact });
     class Settings {
       @TrackedRun
       @LogParam
@@ -276,7 +295,7 @@ test("no error of ours quotes a secret it was given", () => {
     () => tracked(() => 1, { nest: secret as never }),
     (error: Error) => /nest must be .*got/.test(error.message) && !error.message.includes(secret),
   );
-  const strict = memoryTracker({ strict: true });
+  const strict = storing({ strict: true });
   assert.throws(
     () => strict.tracker.withRun({}, (run) => run.logMetric(secret, secret as never)),
     (error: Error) => !`${error.message}`.includes(secret),
@@ -285,7 +304,7 @@ test("no error of ours quotes a secret it was given", () => {
 
 test("numbers under secret keys stay, and the user's redact runs before cutting", async () => {
   const redact = (_key: string, value: string): string => value.replaceAll("acme", "***");
-  const { tracker, onlyRun, experimentOf } = memoryTracker({ redact });
+  const { tracker, onlyRun, experimentOf } = storing({ redact });
   const params = { token: 5, password: true, company: "acme & sons", nested: { max_tokens: 100 } };
   const fails = (): never => {
     throw new Error(`${"x".repeat(997)}acme`, { cause: new Error("acme") });
@@ -303,7 +322,7 @@ test("numbers under secret keys stay, and the user's redact runs before cutting"
 });
 
 test("everyday machine-learning texts are not secrets", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const { tracker, onlyRun } = storing();
   const params = {
     model: "sk-learn-gradient-boosting",
     about: "a basic convolutional-network",
@@ -320,7 +339,7 @@ test("everyday machine-learning texts are not secrets", async () => {
 });
 
 test("a long text cuts nothing else in its object, and different ones stay different", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const { tracker, onlyRun } = storing();
   tracker.withRun({}, (run) => {
     run.logParam("one", { prompt: "y".repeat(120_000), b: 2, c: "tail" });
     run.setTag("two", { prompt: "y".repeat(130_000), b: 2, c: "tail" });
@@ -330,7 +349,7 @@ test("a long text cuts nothing else in its object, and different ones stay diffe
 });
 
 test("each redacted name is reported once, up to a limit, also in strict mode", async () => {
-  const { tracker, runs, warnings } = memoryTracker({ strict: true });
+  const { tracker, runs, warnings } = storing({ strict: true });
   for (let i = 0; i < 3; i++)
     tracker.withRun(
       {
@@ -352,7 +371,7 @@ test("each redacted name is reported once, up to a limit, also in strict mode", 
   );
   assert.equal(tracker.stats().warnings.REDACTED, 11);
 
-  const many = memoryTracker();
+  const many = storing();
   many.tracker.withRun(
     { tags: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`password${i}`, "hunter2"])) },
     (run) => run.logMetric("a*b", 1),
@@ -361,7 +380,7 @@ test("each redacted name is reported once, up to a limit, also in strict mode", 
   assert.equal(many.warnings.length, 52); // one is about the metric, one says that further ones are only counted
   assert.equal(many.tracker.stats().warnings.REDACTED, 300);
 
-  const off = memoryTracker({ redact: false });
+  const off = storing({ redact: false });
   off.tracker.withRun({ params: { password: "hunter2" } }, () => 1);
   assert.deepEqual(off.warnings, []);
   assert.equal((await off.onlyRun()).params.get("password"), "hunter2");

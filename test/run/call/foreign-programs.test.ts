@@ -4,7 +4,8 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { MessageChannel } from "node:worker_threads";
 import { tracked } from "../../../src/index.js";
-import { memoryTracker, params, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { values } from "../../support/runs.js";
 
 const load = createRequire(import.meta.url);
 // biome-ignore-start lint/suspicious/noExplicitAny: they are used as JavaScript does
@@ -17,7 +18,7 @@ const nodeEndpoint: any = load("comlink/dist/umd/node-adapter");
 // biome-ignore-end lint/suspicious/noExplicitAny: see above
 
 test("async's functions treat a tracked async function as one", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const square = tracker.tracked(async (n: number) => n * n, { metrics: "square" });
   assert.deepEqual(await async.mapLimit([1, 2, 3], 2, square), [1, 4, 9]);
   const queue = async.queue(square, 1);
@@ -29,11 +30,11 @@ test("async's functions treat a tracked async function as one", async () => {
     ),
     5,
   );
-  assert.equal((await runs()).length, 5);
+  assert.equal(tracker.runs.length, 5);
 });
 
 test("MobX makes a flow of a tracked generator, and its observables read as values", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const flow = mobx.flow(
     tracker.tracked(
       function* (n: number) {
@@ -49,12 +50,12 @@ test("MobX makes a flow of a tracked generator, and its observables read as valu
     metrics: ["loss", "nested.acc"],
   });
   observed();
-  const [, run] = await runs();
+  const [, run] = tracker.runs;
   assert.deepEqual(run && values(run), { loss: [0.5], "nested.acc": [0.9] });
 });
 
 test("a tracked sinon spy counts, and so does a spy on a tracked function", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const spy = sinon.spy((n: number) => n);
   const call = tracker.tracked(spy);
   call(1);
@@ -71,7 +72,7 @@ test("a tracked sinon spy counts, and so does a spy on a tracked function", () =
 });
 
 test("awilix injects into a tracked function by its parameters", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const container = awilix.createContainer({ injectionMode: awilix.InjectionMode.CLASSIC });
   const make = tracker.tracked((lr: number, epochs: number) => lr * epochs);
   container.register({ lr: awilix.asValue(0.5), epochs: awilix.asValue(4), product: awilix.asFunction(make) });
@@ -79,7 +80,7 @@ test("awilix injects into a tracked function by its parameters", () => {
 });
 
 test("a Comlink proxy's function is tracked without further messages", async (context) => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const { port1, port2 } = new MessageChannel();
   context.after(() => port1.close());
   const calls: unknown[] = [];
@@ -100,7 +101,7 @@ test("a Comlink proxy's function is tracked without further messages", async (co
   })(api.train);
   await tracked(() => 1)();
   assert.deepEqual(calls, [0.25]);
-  const [run, other] = await runs();
-  assert.deepEqual(run && [values(run), params(run)], [{ loss: [0.75] }, { "0": "0.25" }]);
-  assert.deepEqual(other && params(other), { fn: "[function target]" });
+  const [run, other] = tracker.runs;
+  assert.deepEqual(run && [values(run), run.params], [{ loss: [0.75] }, { "0": "0.25" }]);
+  assert.deepEqual(other?.params, { fn: "[function target]" });
 });

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tracked } from "../../../src/index.js";
-import { memoryTracker, sleep } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 import { unhandled } from "../../support/unhandled.js";
+import { sleep } from "../../support/wait.js";
 
 type Kept = Promise<unknown>;
 type Keep = (promise: Kept) => void;
@@ -59,7 +60,7 @@ const PLACES: readonly (readonly [name: string, (keeper: Keeper, promise: Kept) 
 
 for (const [name, keep] of PLACES)
   test(`a promise in ${name} is recognised, and its failure is the run's`, async () => {
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     const keeper = new Keeper();
     keeper.keep = tracker.tracked(Keeper.prototype.keep);
     const seen = await unhandled(() => {
@@ -74,13 +75,13 @@ for (const [name, keep] of PLACES)
     });
     assert.deepEqual(seen, []);
     assert.deepEqual(
-      (await runs()).map(({ status }) => status),
+      tracker.runs.map(({ status }) => status),
       ["FAILED", "FAILED"],
     );
   });
 
 test("a promise kept in an argument or on the function itself is recognised", async () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const seen = await unhandled(() => {
     const given = (fill: (arg: Record<string, unknown>, promise: Kept) => void): void => {
       const promise = failing();
@@ -110,7 +111,7 @@ test("a promise kept in an argument or on the function itself is recognised", as
 });
 
 test("the search for a promise runs none of the program's code", async () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   let asked = 0;
   class Cache extends Map<unknown, unknown> {
     override get(): undefined {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bind, LogMetric, TrackedExperiment, tracked } from "../../../src/index.js";
-import { memoryTracker, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { values } from "../../support/runs.js";
 
 class Callable extends Function {
   greet(): string {
@@ -24,7 +25,7 @@ const originals = {
 };
 
 test("a wrapper has the prototype, tag, constructor and text of what it wraps", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   for (const [name, original] of Object.entries(originals)) {
     for (const made of [
       tracked(original as () => unknown),
@@ -105,7 +106,7 @@ test("own properties that change later are read and written through", () => {
 });
 
 test("a proxy is wrapped by a proxy and asked nothing", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const asked: string[] = [];
   const calls: unknown[][] = [];
   /** As Comlink's and tRPC's: each property is another one, each call goes over the wire. */
@@ -135,13 +136,13 @@ test("a proxy is wrapped by a proxy and asked nothing", async () => {
     [],
   );
   assert.deepEqual(
-    (await runs()).slice(0, 1).map((run) => values(run)),
+    tracker.runs.slice(0, 1).map((run) => values(run)),
     [{ loss: [0.5] }],
   );
 });
 
 test("a function whose name is no text, or throws when read, is anonymous", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const odd = Object.defineProperty(() => 1, "name", { value: { toString: () => assert.fail("asked") } });
   const throwing = Object.defineProperty(() => 2, "name", {
     get() {
@@ -152,13 +153,13 @@ test("a function whose name is no text, or throws when read, is anonymous", asyn
   assert.equal(tracker.tracked(throwing)(), 2);
   assert.equal(tracker.withRun({}, odd as () => number), 1);
   assert.deepEqual(
-    (await runs()).map((run) => run.name),
+    tracker.runs.map((run) => run.name),
     ["anonymous", "anonymous", "run"],
   );
 });
 
 test("instances have the prototype that a wrapper is given", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   for (const wrap of [tracked, tracker.tracked, bind]) {
     function A(): void {}
     A.prototype.greet = () => "hello";
@@ -181,7 +182,7 @@ test("instances have the prototype that a wrapper is given", () => {
 });
 
 test("a bound class can be called with new, and an unnamed one stays unnamed", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   class Point {
     readonly target: unknown;
     readonly n: number;

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { LogMetric, TrackedExperiment, tracked } from "../../../src/index.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 import { query } from "../../support/database.js";
 import { FakeMlflow } from "../../support/fake-mlflow.js";
 import { tempFolder } from "../../support/folders.js";
-import { memoryTracker } from "../../support/memory.js";
-import { until } from "../../support/until.js";
+import { until } from "../../support/wait.js";
 
 const folder = tempFolder("late-stack");
 
@@ -44,7 +44,7 @@ const CALLS: readonly (readonly [string, () => unknown])[] = [
 
 for (const [name, call] of CALLS)
   test(`${name}: a message changed in catch is in the program's and the stored stack`, async () => {
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     const error: unknown = await tracker.run(async () => {
       try {
         return await call();
@@ -54,14 +54,15 @@ for (const [name, call] of CALLS)
       }
     });
     assert.match(String((error as Error).stack), /^Error: context: first\n {4}at /);
-    for (const { tags } of await runs()) {
-      assert.equal(tags.get("error.message"), "first");
-      assert.match(String(tags.get("error.stack")), /^Error: context: first\n {4}at [\s\S]*late-stack\.test/);
+    await tracker.flush();
+    for (const { tags } of tracker.runs) {
+      assert.equal(tags["error.message"], "first");
+      assert.match(String(tags["error.stack"]), /^Error: context: first\n {4}at [\s\S]*late-stack\.test/);
     }
   });
 
 test("a synchronous catch, and a result that counts as a failure", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const caught: Error[] = [];
   const rename = (error: unknown): void => {
     (error as Error).message += ", renamed";
@@ -79,8 +80,9 @@ test("a synchronous catch, and a result that counts as a failure", async () => {
     caught.map(({ stack }) => stack?.split("\n")[0]),
     ["Error: first, renamed", "Error: returned, renamed"],
   );
+  await tracker.flush();
   assert.deepEqual(
-    (await runs()).map(({ tags }) => [tags.get("error.message"), tags.get("error.stack")?.split("\n")[0]]),
+    tracker.runs.map(({ tags }) => [tags["error.message"], tags["error.stack"]?.split("\n")[0]]),
     [
       ["first", "Error: first, renamed"],
       ["returned", "Error: returned, renamed"],
@@ -89,7 +91,7 @@ test("a synchronous catch, and a result that counts as a failure", async () => {
 });
 
 test("more failures in one turn than a batch holds all keep their stacks", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const stacks: unknown[] = [];
   tracker.run(() => {
     const fails = tracked((i: number) => {
@@ -107,7 +109,8 @@ test("more failures in one turn than a batch holds all keep their stacks", async
     stacks,
     [0, 500, 1_000, 1_500, 2_000].map((i) => `Error: changed ${i}`),
   );
-  const stored = (await runs()).map(({ tags }) => String(tags.get("error.stack")).split("\n")[0]);
+  await tracker.flush();
+  const stored = tracker.runs.map(({ tags }) => String(tags["error.stack"]).split("\n")[0]);
   assert.deepEqual(
     stored,
     Array.from({ length: 2_500 }, (_, i) => `Error: changed ${i}`),
@@ -115,7 +118,7 @@ test("more failures in one turn than a batch holds all keep their stacks", async
 });
 
 test("flush within catch has the stack of that moment", async () => {
-  const { tracker, store } = memoryTracker();
+  const tracker = createTestTracker();
   const fails = tracker.tracked(() => {
     throw new Error("first");
   });
@@ -124,7 +127,7 @@ test("flush within catch has the stack of that moment", async () => {
   } catch {
     await tracker.flush();
   }
-  assert.match(String([...store.runs.values()][0]?.tags.get("error.stack")), /^Error: first\n/);
+  assert.match(String(tracker.onlyRun.tags["error.stack"]), /^Error: first\n/);
 });
 
 test("an error's getters run once for a call, and the stack shows where it was made", async () => {
@@ -146,7 +149,7 @@ test("an error's getters run once for a call, and the stack shows where it was m
   }
   const formatter = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
   for (const Made of [Counted, Named]) {
-    const { tracker, onlyRun } = memoryTracker();
+    const tracker = createTestTracker();
     const fails = tracker.tracked(function failing() {
       throw Made === Named ? new Named("given") : new Counted();
     });
@@ -157,11 +160,12 @@ test("an error's getters run once for a call, and the stack shows where it was m
         return true;
       },
     );
-    const { tags } = await onlyRun();
-    assert.equal(tags.get("error.type"), Made.name);
-    assert.equal(tags.get("error.message"), Made === Counted ? "message 1" : "given");
+    await tracker.flush();
+    const { tags } = tracker.onlyRun;
+    assert.equal(tags["error.type"], Made.name);
+    assert.equal(tags["error.message"], Made === Counted ? "message 1" : "given");
     assert.match(
-      String(tags.get("error.stack")),
+      String(tags["error.stack"]),
       Made === Counted ? /^Counted: message 1\n {4}at failing / : /^Named: changed\n {4}at failing /,
     );
   }

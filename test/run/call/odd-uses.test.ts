@@ -11,21 +11,23 @@ import {
   shutdown,
   startRun,
 } from "../../../src/index.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 import { openDatabase } from "../../support/database.js";
 import { tempFolder } from "../../support/folders.js";
-import { memoryTracker, params, sleep, values } from "../../support/memory.js";
+import { values } from "../../support/runs.js";
 import { unhandled } from "../../support/unhandled.js";
+import { sleep } from "../../support/wait.js";
 
 test("our own errors in a user's option function do not reach the call", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const when = tracker.tracked(() => 5, { when: () => requireRun() !== undefined, runName: () => requireRun().id });
   assert.equal(when(), 5);
   assert.equal(await tracker.tracked(async () => 6, { metrics: () => startRun({ nope: 1 } as object).id })(), 6);
-  assert.equal((await runs()).length, 2);
+  assert.equal(tracker.runs.length, 2);
 });
 
 test("a promise that a function keeps and returns again stays one promise", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   let kept: Promise<number> | undefined;
   const load = tracker.tracked((): Promise<number> => {
     kept ??= Promise.reject(new Error("kept"));
@@ -36,13 +38,13 @@ test("a promise that a function keeps and returns again stays one promise", asyn
   await assert.rejects(first, { message: "kept" });
   await sleep(5);
   assert.deepEqual(
-    (await runs()).map((run) => run.status),
+    tracker.runs.map((run) => run.status),
     ["FAILED", "FAILED"],
   );
 });
 
 test("a kept promise that nobody handles stays unhandled, however often returned", async () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const kept = Promise.reject(new Error("nobody's"));
   const load = tracker.tracked(() => kept);
   const seen = await unhandled(() => {
@@ -69,7 +71,7 @@ test("a promise with its own then or species is passed on untouched", async () =
       return Promise;
     }
   }
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const lazy = new Lazy(() => undefined);
   const plain = new Plain((resolve) => resolve(1));
   assert.equal(tracker.tracked(() => lazy)(), lazy);
@@ -98,7 +100,7 @@ test("iterators keep working with fluent methods, private setters and frozen obj
       return this;
     }
   }
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const cursor = new Cursor();
   const reset = tracker.tracked(Cursor.prototype.reset);
   assert.equal(reset.call(cursor), cursor);
@@ -127,20 +129,20 @@ test("iterators keep working with fluent methods, private setters and frozen obj
 });
 
 test("closing an unstarted generator from a plain function ends its run", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const closed = tracker.tracked(() =>
     (function* () {
       yield 1;
     })(),
   )();
   closed.return(undefined);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.status, "FINISHED");
-  assert.equal(run.tags.get("pulse.partial"), "true");
+  assert.equal(run.tags["pulse.partial"], "true");
 });
 
 test("the caller gets the very error, whatever cannot be read of it", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   const mine = new Error("mine");
@@ -151,7 +153,7 @@ test("the caller gets the very error, whatever cannot be read of it", async () =
     () => fails(proxy),
     (error) => error === mine,
   );
-  assert.equal((await onlyRun()).status, "FAILED");
+  assert.equal(tracker.onlyRun.status, "FAILED");
 });
 
 test("a call never waits for a lock, even when memory is full", async () => {
@@ -182,7 +184,7 @@ test("a call never waits for a lock, even when memory is full", async () => {
 });
 
 test("shutdown leaves nobody waiting", async () => {
-  const { tracker } = memoryTracker({ logger: { warn: () => undefined } });
+  const tracker = createTestTracker({ logger: { warn: () => undefined } });
   await tracker.shutdown();
   await assert.rejects(tracker.startRun().serverId(), { code: "CLOSED" });
 });
@@ -206,12 +208,12 @@ test("logExperiment that fails while recording rejects exactly once", async () =
 });
 
 test("a test's fake timers do not stop delivery", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
   tracker.startRun({ runName: "under fake timers" }).end();
   mock.timers.reset();
   tracker.startRun({ runName: "after them" }).end();
-  assert.equal((await runs()).length, 2);
+  assert.equal(tracker.runs.length, 2);
 });
 
 test("a replaced default tracker is released when its last run ends", async () => {
@@ -231,20 +233,20 @@ test("params may be instances and maps, and secrets in them are redacted", async
   class Config {
     lr = 0.1;
   }
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({ params: new Config() as unknown as Record<string, unknown> }, () => 1);
   tracker.withRun(
     { runName: `sk-${"a1B".repeat(8)}`, params: { authtoken: "x", url: "postgres://u:p@ss@host/db" } },
     () => 1,
   );
-  const [first, second] = await runs();
-  assert.deepEqual(first && params(first), { lr: "0.1" });
+  const [first, second] = tracker.runs;
+  assert.deepEqual(first?.params, { lr: "0.1" });
   assert.equal(second?.name, "[redacted]");
-  assert.deepEqual(second && params(second), { authtoken: "[redacted]", url: "postgres://[redacted]@host/db" });
+  assert.deepEqual(second?.params, { authtoken: "[redacted]", url: "postgres://[redacted]@host/db" });
 });
 
 test("a tracker's tracked keeps own properties and works with new", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   function Point(this: { x: number }, x: number): void {
     this.x = x;
   }
@@ -255,13 +257,16 @@ test("a tracker's tracked keeps own properties and works with new", () => {
 });
 
 test("a child stays in its parent's experiment unless something names another", async () => {
-  const { tracker, runs, experimentOf } = memoryTracker({ experiment: "Configured" });
+  const tracker = createTestTracker({ experiment: "Configured" });
   tracker.withRun({ experiment: "Parent" }, () => {
     assert.equal(currentRun()?.experiment, "Parent");
     startRun({ runName: "child" }).end();
     startRun({ runName: "other", experiment: "Other" }).end();
   });
-  const all = await runs();
-  assert.deepEqual(all.map(experimentOf), ["Parent", "Parent", "Other"]);
+  const all = tracker.runs;
+  assert.deepEqual(
+    all.map(({ experiment }) => experiment),
+    ["Parent", "Parent", "Other"],
+  );
   assert.deepEqual(all.map(values), [{}, {}, {}]);
 });

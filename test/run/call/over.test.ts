@@ -14,7 +14,9 @@ import {
   TrackedRun,
   tracked,
 } from "../../../src/index.js";
-import { memoryTracker, sleep, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { values } from "../../support/runs.js";
+import { sleep } from "../../support/wait.js";
 import { collectWarnings } from "../../support/warnings.js";
 
 @TrackedExperiment("Over")
@@ -35,7 +37,7 @@ class Job {
 }
 
 test("calls in the context of an ended run open runs of their own and name the origin", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const job = new Job();
   let outer = "";
   await new Promise<void>((resolve) =>
@@ -51,15 +53,9 @@ test("calls in the context of an ended run open runs of their own and name the o
       }, 5);
     }),
   );
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [
-      run.name,
-      run.status,
-      values(run),
-      run.tags.get("mlflow.parentRunId"),
-      run.tags.get("pulse.started_in"),
-    ]),
+    all.map((run) => [run.name, run.status, values(run), run.parentId, run.tags["pulse.started_in"]]),
     [
       ["starter", "FINISHED", {}, undefined, undefined],
       ["Job.step", "FINISHED", { step: [1] }, undefined, outer],
@@ -69,25 +65,25 @@ test("calls in the context of an ended run open runs of their own and name the o
   );
   assert.deepEqual(
     job.seen,
-    all.slice(1, 3).map((run) => run.runId),
+    all.slice(1, 3).map((run) => run.id),
   );
 });
 
 test("a job that plans its successor does not nest", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => new Job().plan(50));
   for (let i = 0; i < 60; i++) await new Promise(setImmediate);
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 51);
-  assert.ok(all.every((run) => !run.tags.has("mlflow.parentRunId")));
+  assert.ok(all.every((run) => run.parentId === undefined));
   assert.deepEqual(
-    all.slice(1).map((run) => run.tags.get("pulse.started_in")),
-    all.slice(0, -1).map((run) => run.runId),
+    all.slice(1).map((run) => run.tags["pulse.started_in"]),
+    all.slice(0, -1).map((run) => run.id),
   );
 });
 
 test("bound functions and own handles continue a run that has ended", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const emitter = new EventEmitter();
   const job = new Job();
   const id = tracker.withRun({ runName: "bound" }, (run) => {
@@ -102,7 +98,7 @@ test("bound functions and own handles continue a run that has ended", async () =
   emitter.emit("late");
   await sleep(1);
   assert.deepEqual(job.seen, [id]);
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
     all.map((run) => values(run)),
     [{ step: [7], late: [1] }],
@@ -110,7 +106,7 @@ test("bound functions and own handles continue a run that has ended", async () =
 });
 
 test("siblings of a failed call are no part of the ended run", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const part = tracker.tracked(async (n: number) => {
     await sleep(n);
     if (n === 1) throw new Error("first");
@@ -118,14 +114,14 @@ test("siblings of a failed call are no part of the ended run", async () => {
   });
   await assert.rejects(tracker.withRun({ runName: "all" }, () => Promise.all([part(1), part(15)])));
   await sleep(30);
-  const all = await runs();
+  const all = tracker.runs;
   const [root, , sibling, after] = all;
   assert.deepEqual(
     all.map((run) => run.status),
     ["FAILED", "FAILED", "FINISHED", "FINISHED"],
   );
-  assert.equal(sibling?.tags.get("mlflow.parentRunId"), root?.runId); // it was open when it began
-  assert.equal(after?.tags.get("mlflow.parentRunId"), sibling?.runId);
+  assert.equal(sibling?.parentId, root?.id); // it was open when it began
+  assert.equal(after?.parentId, sibling?.id);
 });
 
 test("a server started in a run of a replaced tracker uses the new one", async () => {

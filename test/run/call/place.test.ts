@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTracker, currentRun, startRun, withRun } from "../../../src/index.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 import { openDatabase } from "../../support/database.js";
 import { tempFolder } from "../../support/folders.js";
-import { memoryTracker, sleep, values } from "../../support/memory.js";
+import { values } from "../../support/runs.js";
+import { sleep } from "../../support/wait.js";
 
 test("parent makes a child of that run, wherever it is called and even after its end", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const parent = tracker.startRun({ runName: "parent", experiment: "Above" });
   const other = tracker.startRun({ runName: "other" });
   withRun({ parent, runName: "block" }, (run) => assert.equal(currentRun(), run));
@@ -16,14 +18,9 @@ test("parent makes a child of that run, wherever it is called and even after its
   await sleep(1);
   tracker.withRun({ runName: "outer" }, () => startRun({ parent, runName: "late" }).end());
   other.end();
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [
-      run.name,
-      run.experimentId === all[0]?.experimentId,
-      run.tags.get("mlflow.parentRunId"),
-      run.tags.get("pulse.started_in"),
-    ]),
+    all.map((run) => [run.name, run.experiment === all[0]?.experiment, run.parentId, run.tags["pulse.started_in"]]),
     [
       ["parent", true, undefined, undefined],
       ["other", false, undefined, undefined],
@@ -35,23 +32,19 @@ test("parent makes a child of that run, wherever it is called and even after its
 });
 
 test("parentRunId makes a child of a run from elsewhere, description is its note", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const id = "e".repeat(32);
   tracker.withRun({ parentRunId: id, description: "# A *trial*", tags: { a: 1 } }, () =>
     startRun({ runName: "below" }).end(),
   );
   tracker.startRun({ parentRunId: id, runName: "by hand", description: "by hand" }).end();
-  const all = await runs();
+  const all = tracker.runs;
   const [block, below, hand] = ["run", "below", "by hand"].map((name) => all.find((run) => run.name === name));
   assert.deepEqual(
-    [block, below, hand].map((run) => [
-      run?.tags.get("mlflow.parentRunId"),
-      run?.tags.get("mlflow.note.content"),
-      run?.tags.get("a"),
-    ]),
+    [block, below, hand].map((run) => [run?.parentId, run?.description, run?.tags["a"]]),
     [
       [id, "# A *trial*", "1"],
-      [block?.runId, undefined, undefined],
+      [block?.id, undefined, undefined],
       [id, "by hand", undefined],
     ],
   );
@@ -92,7 +85,7 @@ test("runId resumes a stored run, even inside another run", async () => {
 });
 
 test("only one of parent, parentRunId and runId may be given, and it must be valid", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const parent = tracker.startRun();
   assert.throws(() => tracker.startRun({ parent, runId: "a" }), {
     code: "INVALID_OPTION",
@@ -109,13 +102,13 @@ test("only one of parent, parentRunId and runId may be given, and it must be val
 });
 
 test("a child of another tracker's run belongs to that tracker", async () => {
-  const [here, there] = [memoryTracker(), memoryTracker()];
-  const parent = there.tracker.startRun({ runName: "there" });
-  here.tracker.withRun({ parent }, (run) => run.logMetric("loss", 1));
+  const [here, there] = [createTestTracker(), createTestTracker()];
+  const parent = there.startRun({ runName: "there" });
+  here.withRun({ parent }, (run) => run.logMetric("loss", 1));
   parent.end();
-  assert.deepEqual((await here.runs()).length, 0);
+  assert.deepEqual(here.runs.length, 0);
   assert.deepEqual(
-    (await there.runs()).map((run) => values(run)),
+    there.runs.map((run) => values(run)),
     [{}, { loss: [1] }],
   );
 });

@@ -6,8 +6,10 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { LogMetric, TrackedExperiment } from "../../../src/index.js";
-import { memoryTracker, sleep, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { values } from "../../support/runs.js";
 import { unhandled } from "../../support/unhandled.js";
+import { sleep } from "../../support/wait.js";
 
 @TrackedExperiment("Kept")
 class Service {
@@ -38,7 +40,7 @@ class Service {
 }
 
 test("a promise that its object keeps is returned as it is, and its result is logged", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const [good, bad] = [new Service(), new Service()];
   const seen = await unhandled(() =>
     tracker.run(async () => {
@@ -52,7 +54,7 @@ test("a promise that its object keeps is returned as it is, and its result is lo
   );
   assert.deepEqual(seen, []);
   assert.deepEqual(
-    (await runs()).map((run) => [run.status, values(run), run.tags.get("error.message")]),
+    tracker.runs.map((run) => [run.status, values(run), run.tags["error.message"]]),
     [
       ["FINISHED", { loss: [0.5] }, undefined],
       ["FAILED", {}, "lost"],
@@ -63,7 +65,7 @@ test("a promise that its object keeps is returned as it is, and its result is lo
 });
 
 test("a promise among the arguments is its giver's and returned as it is", async () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   const pass = tracker.tracked((promise: Promise<number>) => promise);
   const given = Promise.reject(new Error("given"));
   given.catch(() => undefined);
@@ -76,30 +78,30 @@ test("a promise among the arguments is its giver's and returned as it is", async
 });
 
 test("a promise that nobody keeps is derived and stays unhandled", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const fail = tracker.tracked(() => Promise.reject(new Error("nobody's")));
   assert.deepEqual(await unhandled(() => void fail()), [new Error("nobody's")]);
   assert.deepEqual(
-    (await runs()).map((run) => run.status),
+    tracker.runs.map((run) => run.status),
     ["FAILED"],
   );
 });
 
 test("a promise with its own fields is returned as it is and ends its run", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const run = tracker.tracked((code: number) => promisify(execFile)(process.execPath, ["-e", `process.exit(${code})`]));
   const good = run(0);
   assert.equal(typeof good.child.pid, "number");
   await good;
   await assert.rejects(run(3));
   assert.deepEqual(
-    (await runs()).map((each) => each.status),
+    tracker.runs.map((each) => each.status),
     ["FINISHED", "FAILED"],
   );
 });
 
 test("Bluebird's promises are followed, as the global Promise or not", async () => {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const Bluebird = createRequire(import.meta.url)("bluebird") as PromiseConstructor;
   const give = tracker.tracked(
     (fails: boolean) => (fails ? Bluebird.reject(new Error("blue")) : Bluebird.resolve({ loss: 2 })),
@@ -120,7 +122,7 @@ test("Bluebird's promises are followed, as the global Promise or not", async () 
     }
   }
   assert.deepEqual(
-    (await runs()).map((run) => [run.status, values(run)]),
+    tracker.runs.map((run) => [run.status, values(run)]),
     [
       ["FINISHED", { loss: [2] }],
       ["FAILED", {}],
@@ -128,7 +130,7 @@ test("Bluebird's promises are followed, as the global Promise or not", async () 
       ["FAILED", {}],
     ],
   );
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(tracker.warnings, []);
 });
 
 for (const patch of ["zone", "marks"])

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogMetric, TrackedExperiment } from "../../../src/index.js";
-import { memoryTracker } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 
 @TrackedExperiment("Deep")
 class Walker {
@@ -13,7 +13,7 @@ class Walker {
 }
 
 test("a tracked method can call itself 3,000 deep, in one run or a run each", async () => {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   assert.equal(
     tracker.run(() => new Walker().down(3_000)),
     3_000,
@@ -22,18 +22,18 @@ test("a tracked method can call itself 3,000 deep, in one run or a run each", as
     depth === 0 ? 0 : 1 + nested(depth - 1),
   );
   assert.equal(nested(3_000), 3_000);
-  const all = await runs();
+  const all = tracker.runs;
   assert.equal(all.length, 3_002);
   assert.ok(all.every((run) => run.status === "FINISHED"));
-  assert.deepEqual(warnings, []);
+  assert.deepEqual(tracker.warnings, []);
 });
 
 test("endless recursion is the program's RangeError and leaves no run open", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const endless: () => unknown = tracker.tracked(() => endless());
   assert.throws(endless, RangeError);
   await tracker.flush();
-  const all = await runs();
+  const all = tracker.runs;
   assert.ok(all.length > 2_000);
   assert.deepEqual([...new Set(all.map((run) => run.status))], ["FAILED"]);
   assert.equal(tracker.stats().pending, 0);
@@ -41,7 +41,7 @@ test("endless recursion is the program's RangeError and leaves no run open", asy
 
 test("tracked calls near the end of the stack leave no run open", async () => {
   for (let shift = 0; shift < 8; shift++) {
-    const { tracker, runs } = memoryTracker();
+    const tracker = createTestTracker();
     const leaf = tracker.tracked((n: number) => ({ n }), { metrics: "n", params: ["0"] });
     const plain = (n: number): void => {
       try {
@@ -54,7 +54,7 @@ test("tracked calls near the end of the stack leave no run open", async () => {
     const shifted = (by: number): void => (by === 0 ? plain(0) : shifted(by - 1));
     assert.throws(() => shifted(shift), RangeError);
     leaf(0);
-    const all = await runs();
+    const all = tracker.runs;
     assert.ok(all.length > 1_000);
     assert.ok(all.every((run) => run.status !== "RUNNING"));
   }

@@ -3,25 +3,27 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { currentRun, LogMetric, TrackedExperiment, tracked } from "../../../src/index.js";
-import { memoryTracker, sleep, steps, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { steps, values } from "../../support/runs.js";
 import { unhandled } from "../../support/unhandled.js";
+import { sleep } from "../../support/wait.js";
 
 test("a promise subclass stays one, and its own then is used", async () => {
   class Lazy<T> extends Promise<T> {
     tagged = false;
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   // An own property would be lost on a derived promise, so a subclass without any is made here.
   class Bare<T> extends Promise<T> {}
   const result = tracker.tracked(() => Bare.resolve(4) as Bare<number>, { metrics: "n" })();
   assert.ok(result instanceof Bare);
   assert.equal(await result, 4);
-  assert.deepEqual(values(await onlyRun()), { n: [4] });
+  assert.deepEqual(values(tracker.onlyRun), { n: [4] });
   assert.ok(Lazy.resolve(1) instanceof Lazy);
 });
 
 test("a rejection stays the very error, and an unhandled one stays unhandled", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const error = new Error("mine");
   const fails = tracker.tracked(async () => {
     throw error;
@@ -30,13 +32,13 @@ test("a rejection stays the very error, and an unhandled one stays unhandled", a
   const seen = await unhandled(() => void fails());
   assert.deepEqual(seen, [error]);
   assert.deepEqual(
-    (await runs()).map((run) => run.status),
+    tracker.runs.map((run) => run.status),
     ["FAILED", "FAILED"],
   );
 });
 
 test("a thenable, or a promise with its own properties, is returned untouched", async () => {
-  const { tracker, runs, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   let asked = 0;
   const query = {
     // biome-ignore lint/suspicious/noThenProperty: a query builder is exactly this
@@ -51,7 +53,7 @@ test("a thenable, or a promise with its own properties, is returned untouched", 
   assert.equal(tracker.tracked(() => handle, { metrics: "n" })(), handle);
   assert.equal(asked, 0);
   await handle;
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
     all.map((run) => [run.status, values(run)]),
     [
@@ -60,11 +62,11 @@ test("a thenable, or a promise with its own properties, is returned untouched", 
     ],
   );
   assert.equal(tracker.stats().warnings.THENABLE_UNTRACKED, 1);
-  assert.ok(warnings.length >= 1);
+  assert.ok(tracker.warnings.length >= 1);
 });
 
 test("a promise settles for the caller only after the run's end is recorded", async () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   let ended = false;
   await tracker
     .tracked(async () => {
@@ -114,13 +116,13 @@ class Source {
 }
 
 test("a generator that is never iterated opens no run", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => void new Source().count(3));
-  assert.equal((await runs()).length, 0);
+  assert.equal(tracker.runs.length, 0);
 });
 
 test("a generator keeps its prototype, return value and the values sent into it", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const source = new Source();
   tracker.run(() => {
     const counted = source.count(5);
@@ -132,14 +134,14 @@ test("a generator keeps its prototype, return value and the values sent into it"
     assert.deepEqual(counted.next(), { value: 0, done: false });
     assert.deepEqual(counted.next("stop"), { value: "stopped", done: true });
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.deepEqual(steps(run, "n"), [[0, 0]]);
   assert.equal(run.status, "FINISHED");
-  assert.equal(run.tags.has("pulse.partial"), false);
+  assert.equal(Object.hasOwn(run.tags, "pulse.partial"), false);
 });
 
 test("a tracked generator gets no own properties, and an untracked one stays as it is", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   function* count(to: number): Generator<number> {
     for (let n = 0; n < to; n++) yield n;
   }
@@ -152,14 +154,14 @@ test("a tracked generator gets no own properties, and an untracked one stays as 
   assert.deepEqual([...alone], [0, 1]);
   assert.deepEqual([...followed], [0, 1]);
   assert.throws(() => followed.next.call(undefined as never), TypeError);
-  assert.deepEqual(steps(await onlyRun(), "n"), [
+  assert.deepEqual(steps(tracker.onlyRun, "n"), [
     [0, 0],
     [1, 1],
   ]);
 });
 
 test("generator functions with frozen or shadowing prototypes are followed too", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const closed: number[] = [];
   const made = [0, 1, 2, 3].map(
     (kind) =>
@@ -183,29 +185,29 @@ test("generator functions with frozen or shadowing prototypes are followed too",
     },
   });
   for (const fn of made) for (const _ of tracker.tracked(fn, { metrics: "n" })()) break;
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
-    all.map((run) => [run.status, run.tags.get("pulse.partial"), values(run)["n"]]),
+    all.map((run) => [run.status, run.tags["pulse.partial"], values(run)["n"]]),
     [0, 1, 2, 3].map((kind) => ["FINISHED", "true", [kind]]),
   );
   assert.deepEqual(closed, [3]);
 });
 
 test("an early break ends the run FINISHED and partial, and closes the generator", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const source = new Source();
   tracker.run(() => {
     for (const n of source.count(10)) if (n === 1) break;
   });
   assert.equal(source.closed, 1);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.status, "FINISHED");
-  assert.equal(run.tags.get("pulse.partial"), "true");
+  assert.equal(run.tags["pulse.partial"], "true");
   assert.deepEqual(values(run), { n: [0, 1] });
 });
 
 test("async generators log a step per yield, and interleaved ones stay apart", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(async () => {
     const drain = async (to: number): Promise<void> => {
       for await (const _ of new Source().stream(to)) assert.equal(currentRun(), undefined);
@@ -213,7 +215,7 @@ test("async generators log a step per yield, and interleaved ones stay apart", a
     await Promise.all([drain(2), drain(4)]);
   });
   assert.deepEqual(
-    (await runs()).map((run) => values(run)["n"]),
+    tracker.runs.map((run) => values(run)["n"]),
     [
       [0, 1],
       [0, 1, 2, 3],
@@ -222,9 +224,9 @@ test("async generators log a step per yield, and interleaved ones stay apart", a
 });
 
 test("a generator that throws fails its run with the very error", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   assert.throws(() => tracker.run(() => [...new Source().breaks()]), { message: "broken" });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.status, "FAILED");
   assert.deepEqual(values(run), { n: [1] });
 });
@@ -246,18 +248,18 @@ test("an iterator of a class with private fields works in all its members", asyn
       return this;
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const cursor = tracker.tracked(() => new Cursor(), { metrics: "n" })();
   assert.ok(cursor instanceof Cursor);
   assert.deepEqual([...cursor], [0, 1, 2]);
   assert.equal(cursor.position(), 3);
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.status, "FINISHED");
   assert.deepEqual(values(run), { n: [0, 1, 2] });
 });
 
 test("iterables that are not their own iterator come back as they are", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const list = [1, 2];
   const map = new Map([["a", 1]]);
   const same = tracker.tracked((value: unknown) => value);
@@ -266,11 +268,11 @@ test("iterables that are not their own iterator come back as they are", async ()
     tracker.run(() => tracked(() => map)()),
     map,
   );
-  await assert.rejects(onlyRun(), /expected one run, found 2/);
+  assert.throws(() => tracker.onlyRun, /expected one run, found 2/);
 });
 
 test("a tracked function may be called with new", () => {
-  const { tracker } = memoryTracker();
+  const tracker = createTestTracker();
   function Point(this: { x: number }, x: number): void {
     this.x = x;
   }
@@ -285,15 +287,15 @@ test("a tracked function may be called with new", () => {
 test("a generator that nobody holds any more ends its run FINISHED and partial", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => void new Source().count(5).next());
-  let run = await onlyRun();
+  let run = tracker.onlyRun;
   for (let tries = 0; run.status === "RUNNING" && tries < 100; tries++) {
     collect();
     await sleep(10);
-    run = await onlyRun();
+    run = tracker.onlyRun;
   }
   assert.equal(run.status, "FINISHED");
-  assert.equal(run.tags.get("pulse.partial"), "true");
+  assert.equal(run.tags["pulse.partial"], "true");
   assert.deepEqual(values(run), { n: [0] });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bind, LogMetric, TrackedExperiment, TrackedRun, tracked, withRun } from "../../../src/index.js";
-import { memoryTracker } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 
 @TrackedExperiment("Stacks")
 class Stacks {
@@ -44,7 +44,7 @@ function stack(): string {
 
 const frames = (text: string): string[] => text.split("\n").filter((line) => line.startsWith("    at "));
 
-const { tracker } = memoryTracker();
+const tracker = createTestTracker();
 const stacks = new Stacks();
 const one = tracked(stack);
 const later = tracked(async () => stack());
@@ -103,7 +103,7 @@ test("at the usual limit, an error below two tracked calls shows who called", ()
 });
 
 test("the stored stack shows the callers without our frames, and the error stays", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const dive = (depth: number): never => {
     if (depth > 0) return dive(depth - 1);
     throw Object.assign(new Error(`far down\n    at a line of the message`), { own: true });
@@ -129,7 +129,8 @@ test("the stored stack shows the callers without our frames, and the error stays
     Error.stackTraceLimit = stackTraceLimit;
   }
   for (const { error, stack } of caught) assert.equal(error.stack, stack);
-  const stored = (await runs()).map(({ tags }) => String(tags.get("error.stack")));
+  await tracker.flush();
+  const stored = tracker.runs.map(({ tags }) => String(tags["error.stack"]));
   assert.equal(stored.length, 6);
   for (const text of stored) {
     assert.match(text, /^Error: far down\n {4}at a line of the message\n {4}at dive /);
@@ -145,7 +146,7 @@ test("the stored stack shows the callers without our frames, and the error stays
 });
 
 test("the stack of a failed async call names its async callers", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const fails = tracker.tracked(async () => {
     await null;
     throw new Error("later");
@@ -153,14 +154,15 @@ test("the stack of a failed async call names its async callers", async () => {
   await assert.rejects(async function caller() {
     await fails();
   });
-  const stack = String((await onlyRun()).tags.get("error.stack"));
+  await tracker.flush();
+  const stack = String(tracker.onlyRun.tags["error.stack"]);
   assert.match(stack, / async caller /);
   assert.doesNotMatch(stack, /[\\/]src[\\/]/);
 });
 
 test("a failed call ends its run, whatever is done to stacks", async () => {
   const { stackTraceLimit, prepareStackTrace } = Error;
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const fails = tracker.tracked(() => {
     throw new Error("no");
   });
@@ -194,7 +196,7 @@ test("a failed call ends its run, whatever is done to stacks", async () => {
     }
   }
   assert.deepEqual(
-    (await runs()).map(({ status }) => status),
+    tracker.runs.map(({ status }) => status),
     ways.map(() => "FAILED"),
   );
 });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startRun, tracked } from "../../../src/index.js";
-import { memoryTracker } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
 
 async function ended(throws: unknown, ...args: unknown[]) {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   const fails = tracker.tracked((..._args: unknown[]) => {
     throw throws;
   });
@@ -13,27 +13,28 @@ async function ended(throws: unknown, ...args: unknown[]) {
   } catch (error) {
     assert.equal(error, throws);
   }
-  return onlyRun();
+  await tracker.flush();
+  return tracker.onlyRun;
 }
 
 test("an error ends the run FAILED with its type, message and stack, no secrets", async () => {
   class TooFewShots extends Error {}
   const run = await ended(new TooFewShots("no access with postgres://me:hunter2@db/x"));
   assert.equal(run.status, "FAILED");
-  assert.equal(run.tags.get("error.type"), "TooFewShots");
-  assert.equal(run.tags.get("error.message"), "no access with postgres://[redacted]@db/x");
-  assert.match(run.tags.get("error.stack") ?? "", /status\.test/);
-  assert.doesNotMatch(run.tags.get("error.stack") ?? "", /hunter2/);
-  assert.equal((await ended(new RangeError("r"))).tags.get("error.type"), "RangeError");
+  assert.equal(run.tags["error.type"], "TooFewShots");
+  assert.equal(run.tags["error.message"], "no access with postgres://[redacted]@db/x");
+  assert.match(run.tags["error.stack"] ?? "", /status\.test/);
+  assert.doesNotMatch(run.tags["error.stack"] ?? "", /hunter2/);
+  assert.equal((await ended(new RangeError("r"))).tags["error.type"], "RangeError");
 });
 
 test("anything thrown is recorded: strings, undefined, hostile objects", async () => {
   const text = await ended("just text");
   assert.deepEqual(
-    [text.status, text.tags.get("error.type"), text.tags.get("error.message")],
+    [text.status, text.tags["error.type"], text.tags["error.message"]],
     ["FAILED", "string", "just text"],
   );
-  assert.equal((await ended(undefined)).tags.get("error.type"), "undefined");
+  assert.equal((await ended(undefined)).tags["error.type"], "undefined");
   const hostile = {
     get name(): string {
       throw new Error("getter");
@@ -54,20 +55,20 @@ test("an abort error, or an aborted signal among the arguments, ends the run KIL
 });
 
 test("a final status never changes, and logging after the end still records", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.run(() => {
     const run = startRun();
     run.end("KILLED");
     run.end("FINISHED");
     run.logMetric("late", 1);
   });
-  const run = await onlyRun();
+  const run = tracker.onlyRun;
   assert.equal(run.status, "KILLED");
-  assert.equal(run.metrics.get("late")?.length, 1);
+  assert.equal(run.metrics["late"]?.length, 1);
 });
 
 test("await using ends a run FINISHED, unless end() came first", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   await tracker.run(async () => {
     await using first = startRun({ runName: "one", params: { lr: 0.1 }, tags: { a: 1 } });
     first.logMetric("m", 1);
@@ -75,7 +76,7 @@ test("await using ends a run FINISHED, unless end() came first", async () => {
     second.end("FAILED");
   });
   assert.deepEqual(
-    (await runs()).map((run) => [run.name, run.status]),
+    tracker.runs.map((run) => [run.name, run.status]),
     [
       ["one", "FINISHED"],
       ["two", "FAILED"],
@@ -84,39 +85,39 @@ test("await using ends a run FINISHED, unless end() came first", async () => {
 });
 
 test("shutdown ends an open run FINISHED and partial, and drops what comes later", async () => {
-  const { tracker, store, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const run = tracker.startRun();
   run.logMetric("m", 1);
   await tracker.shutdown();
   await tracker.shutdown();
-  const stored = [...store.runs.values()][0];
-  assert.equal(stored?.status, "FINISHED");
-  assert.equal(stored?.tags.get("pulse.partial"), "true");
+  const stored = tracker.onlyRun;
+  assert.equal(stored.status, "FINISHED");
+  assert.equal(stored.tags["pulse.partial"], "true");
   run.logMetric("m", 2);
   const { pending, dropped, warnings: counts } = tracker.stats();
   assert.deepEqual([pending, dropped, counts.CLOSED], [0, 1, 1]);
-  assert.equal(warnings.length, 1);
+  assert.equal(tracker.warnings.length, 1);
 });
 
 test("causes and aggregated errors are stored, without secrets or cycles", async () => {
   const root = new TypeError("token ghp_0123456789012345678901234567890123456789");
   const error = new Error("outer", { cause: new RangeError("middle", { cause: root }) });
   Object.assign(root, { cause: error });
-  assert.equal((await ended(error)).tags.get("error.cause"), "RangeError: middle\nTypeError: token [redacted]");
+  assert.equal((await ended(error)).tags["error.cause"], "RangeError: middle\nTypeError: token [redacted]");
   const many = new AggregateError(
     Array.from({ length: 7 }, (_, i) => new Error(`e${i}`)),
     "all failed",
   );
   assert.equal(
-    (await ended(many)).tags.get("error.errors"),
+    (await ended(many)).tags["error.errors"],
     "Error: e0\nError: e1\nError: e2\nError: e3\nError: e4\nand 2 more",
   );
   const plain = await ended({ status: 404, password: "hunter2" });
-  assert.equal(plain.tags.get("error.message"), '{"status":404,"password":"[redacted]"}');
+  assert.equal(plain.tags["error.message"], '{"status":404,"password":"[redacted]"}');
 });
 
 test("failOn makes a result a failure and checks each value of a generator", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const check = tracked((n: number) => n, {
     failOn: (n: number) => (n === 1 ? true : n === 2 ? "two is too many" : n === 3 ? new RangeError("three") : false),
   });
@@ -132,7 +133,7 @@ test("failOn makes a result a failure and checks each value of a generator", asy
     tracked(() => 1, { failOn: () => Promise.reject(new Error("nobody's")) as never })();
   });
   assert.deepEqual(
-    (await runs()).map(({ status, tags }) => [status, tags.get("error.type"), tags.get("error.message")]),
+    tracker.runs.map(({ status, tags }) => [status, tags["error.type"], tags["error.message"]]),
     [
       ["FINISHED", undefined, undefined],
       ["FAILED", "failOn", "The result is a failure."],
@@ -147,7 +148,7 @@ test("failOn makes a result a failure and checks each value of a generator", asy
 
 test("ignored errors are thrown but no failures: by class, name or function", async () => {
   class NotFound extends Error {}
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   const fails = (ignore: NonNullable<Parameters<typeof tracked>[1]>["ignore"], error: unknown) => () =>
     tracked(
       () => {
@@ -161,10 +162,10 @@ test("ignored errors are thrown but no failures: by class, name or function", as
       assert.throws(fails(ignore, new TypeError("else")), TypeError);
     }
   });
-  const all = await runs();
+  const all = tracker.runs;
   assert.deepEqual(
     all.map(({ status }) => status),
     Array.from({ length: 4 }, () => ["FINISHED", "FAILED"]).flat(),
   );
-  assert.deepEqual([all[0]?.tags.get("pulse.ignored_error"), all[0]?.tags.has("error.type")], ["NotFound", false]);
+  assert.deepEqual([all[0]?.tags["pulse.ignored_error"], all[0]?.tags["error.type"]], ["NotFound", undefined]);
 });

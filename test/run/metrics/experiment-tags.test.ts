@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { createTracker, defineExperiment } from "../../../src/index.js";
 import { change, start } from "../../contract/store-contract.js";
 import { openDatabase } from "../../support/database.js";
-import { served } from "../../support/fake-store.js";
 import { tempFolder } from "../../support/folders.js";
+import { served } from "../../support/http-stores.js";
 
 const Sweep = defineExperiment({
   name: "Described",

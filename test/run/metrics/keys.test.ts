@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Run, tracked } from "../../../src/index.js";
-import { memoryTracker, params, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { values } from "../../support/runs.js";
 
 /** Records in one run, and gives what was stored. */
 async function recorded(record: (run: Run) => void) {
-  const made = memoryTracker();
-  made.tracker.withRun({}, record);
-  const run = await made.onlyRun();
-  return { metrics: values(run), params: params(run), tags: Object.fromEntries(run.tags), run, ...made };
+  const tracker = createTestTracker();
+  tracker.withRun({}, record);
+  const run = tracker.onlyRun;
+  return { metrics: values(run), params: run.params, tags: run.tags, run, warnings: tracker.warnings };
 }
 
 test("keys that would be mended to the same one get a hash", async () => {
@@ -50,16 +51,16 @@ test("a valid key that comes first keeps its name, whatever records it", async (
     assert.deepEqual(Object.values(metrics), [[1], [2]], way);
     assert.match(Object.keys(metrics).join(), /^acc_5,acc_5_[0-9a-f]{8}$/, way);
   }
-  const whole = memoryTracker();
-  await whole.tracker.run(tracked(async () => result, { metrics: { acc_5: "acc_5", "acc@5": "acc@5" } as never }));
-  assert.match(Object.keys(values(await whole.onlyRun())).join(), /^acc_5,acc_5_[0-9a-f]{8}$/);
-  const mean = memoryTracker();
+  const whole = createTestTracker();
+  await whole.run(tracked(async () => result, { metrics: { acc_5: "acc_5", "acc@5": "acc@5" } as never }));
+  assert.match(Object.keys(values(whole.onlyRun)).join(), /^acc_5,acc_5_[0-9a-f]{8}$/);
+  const mean = createTestTracker();
   const summed = function* () {
     yield* [result, { acc_5: 3, "acc@5": 4 }];
   };
-  const { decoratedBy } = { decoratedBy: mean.tracker.tracked(summed, { metrics: (each: typeof result) => each }) };
+  const { decoratedBy } = { decoratedBy: mean.tracked(summed, { metrics: (each: typeof result) => each }) };
   for (const _ of decoratedBy());
-  assert.deepEqual(Object.values(values(await mean.onlyRun())), [
+  assert.deepEqual(Object.values(values(mean.onlyRun)), [
     [1, 3],
     [2, 4],
   ]);
@@ -100,9 +101,9 @@ test("params and tags get hashes only beside an equal key of their own kind", as
 });
 
 test("each run has its own keys: the next one may use the mended form again", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   for (const key of ["acc@5", "acc#5", "acc_5"]) tracker.withRun({}, (run) => run.logMetric(key, 1));
-  for (const run of await runs()) assert.deepEqual(values(run), { acc_5: [1] });
+  for (const run of tracker.runs) assert.deepEqual(values(run), { acc_5: [1] });
 });
 
 test("hashed keys fit MLflow's limit and hold no secret", async () => {

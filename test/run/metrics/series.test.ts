@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../../src/base/clock.js";
 import { currentRun, LogMetric } from "../../../src/index.js";
-import { memoryTracker, steps, values } from "../../support/memory.js";
+import { createTestTracker } from "../../../src/testing/index.js";
+import { steps, values } from "../../support/runs.js";
 
 class Source {
   @LogMetric("loss", { everyN: 3 })
@@ -27,9 +27,9 @@ class Source {
 }
 
 test("everyN logs the first of every n values, and the others count as steps", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => [...new Source().third()]);
-  assert.deepEqual(steps(await onlyRun(), "loss"), [
+  assert.deepEqual(steps(tracker.onlyRun, "loss"), [
     [0, 0],
     [3, 3],
     [6, 6],
@@ -37,16 +37,15 @@ test("everyN logs the first of every n values, and the others count as steps", a
 });
 
 test("minIntervalMs leaves out what comes too soon, even if the clock was set back", async () => {
-  let time = 0;
-  const { tracker, onlyRun } = memoryTracker({}, { ...systemClock, now: () => time });
+  const tracker = createTestTracker();
   const source = new Source();
   tracker.withRun({}, () => {
     for (const [value, at] of [10_000, 10_050, 10_099, 10_100, 10_250, 5_000, 5_050].entries()) {
-      time = at;
+      tracker.now = at;
       source.spaced(value);
     }
   });
-  assert.deepEqual(steps(await onlyRun(), "spaced"), [
+  assert.deepEqual(steps(tracker.onlyRun, "spaced"), [
     [0, 0],
     [3, 3],
     [4, 4],
@@ -55,7 +54,7 @@ test("minIntervalMs leaves out what comes too soon, even if the clock was set ba
 });
 
 test("aggregates of a run's values are logged at its end, percentiles within 1 %", async () => {
-  const { tracker, onlyRun, warnings } = memoryTracker();
+  const tracker = createTestTracker();
   const source = new Source();
   tracker.withRun({}, (run) => {
     for (let ms = 1; ms <= 10_000; ms++) source.latency(ms);
@@ -65,7 +64,7 @@ test("aggregates of a run's values are logged at its end, percentiles within 1 %
     run.end();
     source.value(100);
   });
-  const { "latency.p50": p50, "latency.p95": p95, "latency.p99": p99, ...exact } = values(await onlyRun());
+  const { "latency.p50": p50, "latency.p95": p95, "latency.p99": p99, ...exact } = values(tracker.onlyRun);
   assert.deepEqual(exact, {
     "latency.count": [10_000],
     "latency.sum": [50_005_000],
@@ -81,18 +80,18 @@ test("aggregates of a run's values are logged at its end, percentiles within 1 %
     [p99, 9_900],
   ] as const)
     assert.ok(Math.abs((got?.[0] ?? 0) - expected) <= expected * 0.01 + 1, `${got} for ${expected}`);
-  assert.match(warnings.join("\n"), /latency.*is not finite; what is made of it leaves it out/);
+  assert.match(tracker.warnings.join("\n"), /latency.*is not finite; what is made of it leaves it out/);
 });
 
 test("percentiles of few values are those values: the nearest rank", async () => {
-  const { tracker, runs } = memoryTracker();
+  const tracker = createTestTracker();
   for (const count of [1, 2, 3, 8, 100]) {
     tracker.withRun({ runName: `${count}` }, () => {
       const source = new Source();
       for (let ms = 1; ms <= count; ms++) source.latency(ms);
     });
   }
-  for (const run of await runs()) {
+  for (const run of tracker.runs) {
     const sorted = Array.from({ length: Number(run.name) }, (_, i) => i + 1);
     for (const [name, quantile] of [
       ["p50", 0.5],
@@ -107,7 +106,7 @@ test("percentiles of few values are those values: the nearest rank", async () =>
 });
 
 test("sums of many small values beside a large one stay exact", async () => {
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   class Adder {
     @LogMetric("x", { aggregate: "sum" })
     add(x: number): { x: number } {
@@ -117,7 +116,7 @@ test("sums of many small values beside a large one stay exact", async () => {
   tracker.withRun({}, () => {
     for (const x of [1e16, ...Array.from({ length: 1_000 }, () => 1), -1e16]) new Adder().add(x);
   });
-  assert.deepEqual(values(await onlyRun())["x.sum"], [1_000]);
+  assert.deepEqual(values(tracker.onlyRun)["x.sum"], [1_000]);
 });
 
 test("maps, sets and iterables give fields and steps, but nothing is used up", async () => {
@@ -149,7 +148,7 @@ test("maps, sets and iterables give fields and steps, but nothing is used up", a
       return new Set([{ n: 1 }, { n: 2 }]);
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => {
     const giver = new Giver();
     giver.map();
@@ -159,7 +158,7 @@ test("maps, sets and iterables give fields and steps, but nothing is used up", a
     assert.deepEqual([...once], [1, 2]);
     assert.ok(currentRun());
   });
-  assert.deepEqual(values(await onlyRun()), {
+  assert.deepEqual(values(tracker.onlyRun), {
     loss: [1],
     "deep.acc": [2],
     "by.0": [3],
@@ -182,13 +181,13 @@ test("two methods that aggregate the same key alike are aggregated together", as
       return { ms };
     }
   }
-  const { tracker, onlyRun } = memoryTracker();
+  const tracker = createTestTracker();
   tracker.withRun({}, () => [new Two().a(1), new Two().b(3)]);
-  assert.deepEqual(values(await onlyRun()), { "ms.mean": [2], "ms.count": [2] });
+  assert.deepEqual(values(tracker.onlyRun), { "ms.mean": [2], "ms.count": [2] });
 });
 
 test("strict: an error while a run ends does not leave it open", async () => {
-  const { tracker, runs } = memoryTracker({ strict: true });
+  const tracker = createTestTracker({ strict: true });
   const key = "k".repeat(248); // with ".mean" too long for MLflow
   class Long {
     @LogMetric((v: number) => ({ [key]: v }), { aggregate: "mean" })
@@ -198,7 +197,7 @@ test("strict: an error while a run ends does not leave it open", async () => {
   }
   assert.throws(() => tracker.withRun({}, () => new Long().value(1)), { code: "INVALID_KEY" });
   assert.deepEqual(
-    (await runs()).map(({ status }) => status),
+    tracker.runs.map(({ status }) => status),
     ["FINISHED"],
   );
 });

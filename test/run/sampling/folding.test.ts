@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LogMetric, TrackedExperiment, TrackedRun, tracked } from "../../../src/index.js";
-import type { StoredRun } from "../../../src/stores/stored-run.js";
+import { createTracker, LogMetric, TrackedExperiment, TrackedRun, tracked } from "../../../src/index.js";
+import { MemoryStore } from "../../../src/stores/memory-store.js";
+import { createTestTracker, type TestRun } from "../../../src/testing/index.js";
 import type { Tracker } from "../../../src/tracker.js";
-import { assertBalanced, clockwork, named, params, sleep, values } from "../../support/memory.js";
+import { assertBalanced, named, values } from "../../support/runs.js";
+import { sleep } from "../../support/wait.js";
 
 describe("maxRunsPerSecond", () => {
   test("a second's first calls are runs, the others one folded run with aggregates", async () => {
@@ -16,7 +18,7 @@ describe("maxRunsPerSecond", () => {
         return { ms };
       }
     }
-    const { tracker, time, runs } = clockwork();
+    const tracker = createTestTracker();
     const service = new Service();
     const call = (ms: number): void => {
       try {
@@ -25,11 +27,11 @@ describe("maxRunsPerSecond", () => {
     };
     for (let ms = 1; ms <= 102; ms++) call(ms);
     for (let i = 1; i <= 3; i++) call(-i);
-    time.now += 1_000;
+    tracker.now += 1_000;
     call(1_000);
-    const all = await runs();
+    const all = tracker.runs;
     assert.deepEqual(
-      named(all, "Service.handle").map((run) => [params(run)["ms"], run.status]),
+      named(all, "Service.handle").map((run) => [run.params["ms"], run.status]),
       [
         ["1", "FINISHED"],
         ["2", "FINISHED"],
@@ -40,8 +42,8 @@ describe("maxRunsPerSecond", () => {
     const [folded] = named(all, "Service.handle (folded)");
     assert.ok(folded);
     assert.equal(folded.status, "FINISHED");
-    assert.equal(folded.tags.get("pulse.folded"), "102");
-    assert.deepEqual(params(folded), { region: "eu" });
+    assert.equal(folded.tags["pulse.folded"], "102");
+    assert.deepEqual(folded.params, { region: "eu" });
     const { "ms.p50": p50, "ms.p95": p95, "ms.p99": p99, ...exact } = values(folded);
     assert.deepEqual(exact, { "ms.count": [100], "ms.mean": [52.5], "ms.min": [3], "ms.max": [102], errors: [2] });
     for (const [value, true_] of [
@@ -56,7 +58,7 @@ describe("maxRunsPerSecond", () => {
   });
 
   test("the limit holds for all callers, and folded runs go below the common parent", async () => {
-    const { tracker, time, runs } = clockwork();
+    const tracker = createTestTracker();
     const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 1, metrics: "n" });
     const job = tracked(
       () => {
@@ -65,12 +67,12 @@ describe("maxRunsPerSecond", () => {
       { runName: "job" },
     );
     tracker.run(job);
-    time.now += 1_000;
+    tracker.now += 1_000;
     tracker.run(() => [job(), job()]);
     await tracker.shutdown();
-    const all = (await runs()).sort((a, b) => a.startTime - b.startTime);
-    const [first, second] = named(all, "job").map(({ runId }) => runId);
-    const parents = (name: string) => named(all, name).map(({ tags }) => tags.get("mlflow.parentRunId"));
+    const all = [...tracker.runs].sort((a, b) => a.startTime - b.startTime);
+    const [first, second] = named(all, "job").map(({ id }) => id);
+    const parents = (name: string) => named(all, name).map(({ parentId }) => parentId);
     assert.deepEqual(parents("item"), [first, second]);
     assert.deepEqual(parents("item (folded)"), [first, undefined]);
     assert.deepEqual(
@@ -83,28 +85,33 @@ describe("maxRunsPerSecond", () => {
   });
 
   test("calls of several parents are folded into the experiment of their parents", async () => {
-    const { tracker, runs, experimentOf } = clockwork();
+    const tracker = createTestTracker();
     const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
     for (let n = 0; n < 2; n++) tracker.withRun({ experiment: "Theirs" }, () => item(n));
     await tracker.shutdown();
-    assert.deepEqual(named(await runs(), "item (folded)").map(experimentOf), ["Theirs"]);
+    assert.deepEqual(
+      named(tracker.runs, "item (folded)").map(({ experiment }) => experiment),
+      ["Theirs"],
+    );
   });
 
   test("the same holds when that experiment is configured by its id", async () => {
-    const { tracker, runs, store } = clockwork();
-    Object.assign((tracker as unknown as { config: object }).config, { experiment: { id: "0" } });
+    const store = new MemoryStore();
+    process.env["MLFLOW_EXPERIMENT_ID"] = "0";
+    const tracker = createTracker({ store });
+    delete process.env["MLFLOW_EXPERIMENT_ID"];
     const item = tracked((n: number) => n, { runName: "item", maxRunsPerSecond: 0 });
     for (let n = 0; n < 2; n++) tracker.withRun({}, () => item(n));
     await tracker.shutdown();
     assert.deepEqual(
-      (await runs()).map(({ experimentId }) => experimentId),
+      [...store.runs.values()].map(({ experimentId }) => experimentId),
       ["0", "0", "0"],
     );
     assert.equal(store.experiments.size, 1);
   });
 
   test("a failure that the call survives is no failed call, and neither is an abort", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const attempt = tracked(() => {
       throw new Error("first try");
     });
@@ -123,13 +130,13 @@ describe("maxRunsPerSecond", () => {
       } catch {}
     await tracker.shutdown();
     assert.deepEqual(
-      (await runs()).map((run) => [run.name, run.tags.get("pulse.folded"), values(run)]),
+      tracker.runs.map((run) => [run.name, run.tags["pulse.folded"], values(run)]),
       [["call (folded)", "3", { errors: [0] }]],
     );
   });
 
   test("withRun folds by experiment, run name and function, without one call's values", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     for (let i = 0; i < 3; i++)
       for (const runName of ["one", "two"])
         tracker.withRun({ runName, params: { id: i }, tags: { user: i }, maxRunsPerSecond: 1 }, (run) =>
@@ -137,15 +144,15 @@ describe("maxRunsPerSecond", () => {
         );
     await tracker.shutdown();
     assert.deepEqual(
-      (await runs())
+      tracker.runs
         .filter(({ name }) => name.endsWith("(folded)"))
-        .map((run) => [run.name, params(run), run.tags.has("user"), Object.keys(values(run)).sort()[0]]),
+        .map((run) => [run.name, run.params, Object.hasOwn(run.tags, "user"), Object.keys(values(run)).sort()[0]]),
       [
         ["one (folded)", {}, false, "errors"],
         ["two (folded)", {}, false, "errors"],
       ],
     );
-    assert.equal(named(await runs(), "one").length, 1);
+    assert.equal(named(tracker.runs, "one").length, 1);
   });
 
   test("too many names or functions in a second are folded together", async () => {
@@ -168,18 +175,18 @@ describe("maxRunsPerSecond", () => {
     };
     for (const [name, call] of Object.entries(calls)) {
       const most = name.startsWith("functions") ? 1_000 : 100;
-      const { tracker, time, runs } = clockwork();
+      const tracker = createTestTracker();
       for (let second = 0; second < 3; second++) {
         for (let i = 0; i < 2 * most; i++) call(tracker, second * 10 * most + i);
-        time.now += 1_000;
+        tracker.now += 1_000;
       }
       tracker.withRun({ experiment: "Another", runName: "not of those", maxRunsPerSecond: 1 }, () => undefined);
       await tracker.shutdown();
-      const all = await runs();
-      const folded = all.filter(({ tags }) => tags.has("pulse.folded"));
+      const all = tracker.runs;
+      const folded = all.filter(({ tags }) => Object.hasOwn(tags, "pulse.folded"));
       assert.equal(all.length - folded.length, 3 * (most + 1) + 1, name);
       assert.deepEqual(
-        folded.map((run) => [run.name, run.tags.get("pulse.folded"), values(run)["i.count"]]),
+        folded.map((run) => [run.name, run.tags["pulse.folded"], values(run)["i.count"]]),
         Array.from({ length: 3 }, () => ["others (folded)", String(most - 1), [most - 1]]),
         name,
       );
@@ -187,14 +194,14 @@ describe("maxRunsPerSecond", () => {
   });
 
   test("names are forgotten after their second, so later ones are counted apart again", async () => {
-    const { tracker, time, runs } = clockwork();
+    const tracker = createTestTracker();
     for (let second = 0; second < 20; second++) {
       for (let i = 0; i < 90; i++)
         tracker.withRun({ runName: `${second}, ${i}`, maxRunsPerSecond: 1 }, () => undefined);
-      time.now += 1_000;
+      tracker.now += 1_000;
     }
     await tracker.shutdown();
-    assert.equal((await runs()).length, 20 * 90);
+    assert.equal(tracker.runs.length, 20 * 90);
   });
 
   test("foldKey decides what counts as one: names, methods of a class, functions", async () => {
@@ -209,7 +216,7 @@ describe("maxRunsPerSecond", () => {
         return n;
       }
     }
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const keyed = new Keyed();
     tracker.run(() => {
       for (let i = 0; i < 3; i++) {
@@ -225,7 +232,7 @@ describe("maxRunsPerSecond", () => {
     });
     await tracker.shutdown();
     assert.deepEqual(
-      (await runs()).map((run) => [run.name, run.tags.get("pulse.folded")]).sort(),
+      tracker.runs.map((run) => [run.name, run.tags["pulse.folded"]]).sort(),
       [
         ["Keyed.one", undefined],
         ["all (folded)", "5"],
@@ -243,26 +250,26 @@ describe("maxRunsPerSecond", () => {
   });
 
   test("a folded run that is open at the end is whole", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     tracker.withRun({ runName: "tick", maxRunsPerSecond: 0 }, (run) => run.logMetric("i", 1));
     await tracker.shutdown();
-    const [run] = await runs();
+    const [run] = tracker.runs;
     assert.deepEqual(
-      [run?.status, run?.tags.has("pulse.partial"), run?.tags.get("pulse.folded")],
-      ["FINISHED", false, "1"],
+      [run?.status, run?.tags["pulse.partial"], run?.tags["pulse.folded"]],
+      ["FINISHED", undefined, "1"],
     );
   });
 
   test("the window closes by itself, withRun shares one by name, and 0 folds all", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     for (let i = 0; i < 3; i++)
       tracker.withRun({ runName: "tick", maxRunsPerSecond: 0 }, (run) => run.logMetric("i", i));
     await sleep(1_100);
-    const all = await runs();
+    const all = tracker.runs;
     assert.deepEqual(
       all.map(({ name, status }) => [name, status]),
       [["tick (folded)", "FINISHED"]],
     );
-    assert.deepEqual(values(all[0] as StoredRun)["i.mean"], [1]);
+    assert.deepEqual(values(all[0] as TestRun)["i.mean"], [1]);
   });
 });

@@ -1,33 +1,34 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { currentRun, LogMetric, startRun, tracked } from "../../../src/index.js";
-import type { StoredRun } from "../../../src/stores/stored-run.js";
-import { assertBalanced, clockwork, named, params, sleep, values } from "../../support/memory.js";
+import { createTestTracker, type TestRun } from "../../../src/testing/index.js";
+import { assertBalanced, named, values } from "../../support/runs.js";
+import { sleep } from "../../support/wait.js";
 
 describe("sample", () => {
   test("decides at the root and is inherited; shares are drawn, functions asked", async () => {
-    const { tracker, time, runs } = clockwork();
+    const tracker = createTestTracker();
     const child = tracked(() => 1, { runName: "child", metrics: "m", sample: 0 });
     const root = tracked((_take: boolean) => child(), { runName: "root", sample: ([take]) => take });
     const half = tracked(() => 1, { runName: "half", sample: 0.5 });
     tracker.run(() => {
       root(true);
       root(false);
-      time.chance = 0.4999;
+      tracker.chance = 0.4999;
       half();
-      time.chance = 0.5;
+      tracker.chance = 0.5;
       half();
     });
-    const all = await runs();
+    const all = tracker.runs;
     assert.deepEqual(all.map(({ name }) => name).sort(), ["child", "half", "root"]);
-    assert.equal(named(all, "child")[0]?.tags.get("mlflow.parentRunId"), named(all, "root")[0]?.runId);
+    assert.equal(named(all, "child")[0]?.parentId, named(all, "root")[0]?.id);
     assert.equal(tracker.stats().unsampled, 2);
     assert.equal(tracker.stats().metrics, 1);
     assertBalanced(tracker, 3);
   });
 
   test("records a left-out run after all when it fails, with those below it", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const step = tracked(() => currentRun()?.logMetric("inner", 7), { runName: "step" });
     const request = tracked(
       async (id: number) => {
@@ -40,7 +41,7 @@ describe("sample", () => {
       { runName: "request", params: ["id"], sample: 0 },
     );
     await tracker.run(() => Promise.allSettled([request(1), request(2), request(3)]));
-    const all = await runs();
+    const all = tracker.runs;
     assert.deepEqual(
       all.map(({ name, status }) => [name, status]),
       [
@@ -48,14 +49,14 @@ describe("sample", () => {
         ["step", "FINISHED"],
       ],
     );
-    assert.deepEqual([params(all[0] as StoredRun), values(all[0] as StoredRun)], [{ id: "2" }, { seen: [2] }]);
-    assert.equal(all[0]?.tags.get("error.message"), "broken");
+    assert.deepEqual([all[0]?.params, values(all[0] as TestRun)], [{ id: "2" }, { seen: [2] }]);
+    assert.equal(all[0]?.tags["error.message"], "broken");
     assert.deepEqual([tracker.stats().unsampled, tracker.stats().pending], [2, 0]);
     assertBalanced(tracker, 2);
   });
 
   test("records a root whose child failed, even if the root survives it", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const fails = tracked(
       () => {
         throw new Error("caught");
@@ -72,7 +73,7 @@ describe("sample", () => {
     );
     tracker.run(root);
     assert.deepEqual(
-      (await runs()).map(({ name, status }) => [name, status]),
+      tracker.runs.map(({ name, status }) => [name, status]),
       [
         ["root", "FINISHED"],
         ["fails", "FAILED"],
@@ -81,7 +82,7 @@ describe("sample", () => {
   });
 
   test("holds back at most 1000 values, and says how many more there were", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const root = tracked(
       () => {
         for (let i = 0; i < 1_500; i++) currentRun()?.logMetric("m", i);
@@ -90,14 +91,14 @@ describe("sample", () => {
       { sample: 0 },
     );
     assert.throws(() => tracker.run(root), /late/);
-    const [run] = await runs();
-    assert.equal(run?.metrics.get("m")?.length, 1_000);
-    assert.equal(run?.tags.get("pulse.cut"), "500");
-    assert.equal(run?.tags.get("error.message"), "late");
+    const [run] = tracker.runs;
+    assert.equal(run?.metrics["m"]?.length, 1_000);
+    assert.equal(run?.tags["pulse.cut"], "500");
+    assert.equal(run?.tags["error.message"], "late");
   });
 
   test("asking for a run's id records it, and a run left out by then says so", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const [good, bad] = tracker.run(
       () => [startRun({ sample: 0, runName: "good" }), startRun({ sample: 0, runName: "bad" })] as const,
     );
@@ -110,12 +111,12 @@ describe("sample", () => {
     left.logMetric("late", 1);
     await assert.rejects(left.serverId(), { code: "NOT_RECORDED" });
     await tracker.withRun({ sample: 0 }, async (run) => assert.equal(await run.serverId(), run.id));
-    assert.equal((await runs()).length, 3);
+    assert.equal(tracker.runs.length, 3);
     assertBalanced(tracker, 3);
   });
 
   test("records calls that outlive a left-out root when they fail, but no later ones", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const later = tracked(
       async (fails: boolean) => {
         await sleep(5);
@@ -134,11 +135,11 @@ describe("sample", () => {
     await timer;
     await sleep(20);
     assert.deepEqual(
-      (await runs()).map((run) => [run.name, run.status, params(run)["fails"], run.tags.has("mlflow.parentRunId")]),
+      tracker.runs.map((run) => [run.name, run.status, run.params["fails"], run.parentId]),
       [
-        ["later", "FAILED", "true", false],
-        ["later", "FAILED", "true", false],
-        ["later", "FINISHED", "false", false],
+        ["later", "FAILED", "true", undefined],
+        ["later", "FAILED", "true", undefined],
+        ["later", "FINISHED", "false", undefined],
       ],
     );
     assert.equal(tracker.stats().unsampled, 1);
@@ -146,7 +147,7 @@ describe("sample", () => {
   });
 
   test("records failed calls that outlive their root below their caller, with an id", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const wait = (ms: number, fails = false) =>
       sleep(ms).then(() => {
         if (fails) throw new Error("late");
@@ -169,7 +170,7 @@ describe("sample", () => {
       ]);
     });
     await late;
-    const all = await runs();
+    const all = tracker.runs;
     assert.deepEqual(all.map((run) => [run.name, run.status]).sort(), [
       ["asked", "FINISHED"],
       ["leaf", "FAILED"],
@@ -178,14 +179,14 @@ describe("sample", () => {
       ["middle", "FINISHED"],
     ]);
     const [parent] = named(all, "middle");
-    for (const run of named(all, "leaf")) assert.equal(run.tags.get("mlflow.parentRunId"), parent?.runId);
-    assert.equal(await id, named(all, "asked")[0]?.runId);
+    for (const run of named(all, "leaf")) assert.equal(run.parentId, parent?.id);
+    assert.equal(await id, named(all, "asked")[0]?.id);
     assert.deepEqual([tracker.stats().unsampled, tracker.stats().pending], [1, 0]);
     assertBalanced(tracker, 5);
   });
 
   test("a thousand values do not push out the error or the aggregates", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     class Busy {
       @LogMetric("ms", { aggregate: ["count"] })
       once(ms: number): { ms: number } {
@@ -204,16 +205,16 @@ describe("sample", () => {
       { sample: 0 },
     );
     assert.throws(() => tracker.run(root), /late/);
-    const [run] = await runs();
+    const [run] = tracker.runs;
     assert.deepEqual(
-      [run?.tags.get("error.message"), run?.tags.get("error.type"), run?.tags.get("pulse.cut")],
+      [run?.tags["error.message"], run?.tags["error.type"], run?.tags["pulse.cut"]],
       ["late", "Error", "400"],
     );
     assert.deepEqual(run && values(run)["ms.count"], [1]);
   });
 
   test("what is logged after the end of a left-out run is not kept", async () => {
-    const { tracker } = clockwork();
+    const tracker = createTestTracker();
     const left = tracker.run(() => startRun({ sample: 0 }));
     left.end();
     for (let i = 0; i < 10; i++) left.logMetric("late", i);
@@ -222,27 +223,27 @@ describe("sample", () => {
   });
 
   test("a root that is recorded early limits the calls below it like any other", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     const child = tracked(() => 1, { runName: "child", maxRunsPerSecond: 1 });
     await tracker.withRun({ sample: 0 }, async (run) => {
       await run.serverId();
       for (let i = 0; i < 5; i++) child();
     });
     await tracker.shutdown();
-    assert.deepEqual(named(await runs(), "child").length, 1);
-    assert.equal(named(await runs(), "child (folded)")[0]?.tags.get("pulse.folded"), "4");
+    assert.deepEqual(named(tracker.runs, "child").length, 1);
+    assert.equal(named(tracker.runs, "child (folded)")[0]?.tags["pulse.folded"], "4");
   });
 
   test("at shutdown an open left-out run without a failure is not recorded", async () => {
-    const { tracker, runs } = clockwork();
+    const tracker = createTestTracker();
     tracker.run(() => startRun({ sample: 0 }));
     await tracker.shutdown();
-    assert.deepEqual([await runs(), tracker.stats().unsampled], [[], 1]);
+    assert.deepEqual([tracker.runs, tracker.stats().unsampled], [[], 1]);
   });
 });
 
 test("below a call that is no longer a run there is none", async () => {
-  const { tracker, runs } = clockwork();
+  const tracker = createTestTracker();
   const leaf = tracked(() => 1, { runName: "leaf" });
   const child = tracked(() => leaf(), { runName: "child" });
   let last: Promise<string> | undefined;
@@ -254,17 +255,17 @@ test("below a call that is no longer a run there is none", async () => {
     child();
   });
   await assert.rejects(last as Promise<string>, { code: "TOO_MANY_RUNS" });
-  assert.deepEqual((await runs()).map(({ name }) => name).sort(), ["child", "leaf", "parent"]);
+  assert.deepEqual(tracker.runs.map(({ name }) => name).sort(), ["child", "leaf", "parent"]);
 });
 
 test("runs that pile up get a warning", async () => {
-  const { tracker, warnings } = clockwork();
+  const tracker = createTestTracker();
   tracker.withRun({ runName: "parent" }, () => {
     for (let i = 0; i < 10_001; i++) startRun().end();
   });
-  assert.equal(warnings.length, 1);
+  assert.equal(tracker.warnings.length, 1);
   assert.match(
-    warnings[0] ?? "",
+    tracker.warnings[0] ?? "",
     /10000 runs were opened below run .*nest: "join".*maxRunsPerSecond.*\[TOO_MANY_RUNS\]/,
   );
 });
