@@ -736,15 +736,13 @@ test("YAML 1.1 readers get texts as they were", async () => {
   ]); // biome-ignore format: a line each
 });
 
-test("a new handle waits for another handle's rows that are on their way", async () => {
+test("a new handle waits for another handle's rows that are on their way", async (t) => {
   const { tracker, text } = memory();
   const first = tracker.startRun({});
   first.logTable([{ i: 0 }], "t.json");
   first.end();
   // As when the first handle is gone, and what the two had in common with it.
-  Object.assign((tracker as unknown as { recorder: object }).recorder, {
-    ofRun: (_id: string, make: () => object) => make(),
-  });
+  t.mock.method(tracker.recorder, "ofRun", (_id: string, make: () => object) => make());
   const second = tracker.startRun({ runId: first.id });
   second.logTable([{ i: 1 }], "t.json");
   second.end();

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.js";
 import type { PulseConfig } from "../../src/config/options.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
-import { type Tracker, trackerOn } from "../../src/tracker.js";
+import { trackerOn } from "../../src/tracker.js";
 import { tempFolder } from "./folders.js";
 import { RemoteStore } from "./remote-store.js";
 import { collectWarnings } from "./warnings.js";
@@ -16,7 +16,7 @@ export const newFolder = (): string => join(root, String(++folders));
 /** A tracker on a store like a server, with its outboxes. */
 export interface Kit {
   readonly store: RemoteStore;
-  readonly tracker: Tracker;
+  readonly tracker: ReturnType<typeof trackerOn>;
   readonly warnings: string[];
   readonly folder: string;
   files(): string[];

@@ -11,12 +11,14 @@ import {
   shutdown,
   startRun,
 } from "../../../src/index.js";
+import { MemoryStore } from "../../../src/stores/memory-store.js";
 import { createTestTracker } from "../../../src/testing/index.js";
 import { openDatabase } from "../../support/database.js";
 import { tempFolder } from "../../support/folders.js";
 import { values } from "../../support/runs.js";
 import { unhandled } from "../../support/unhandled.js";
-import { sleep } from "../../support/wait.js";
+import { sleep, until } from "../../support/wait.js";
+import { collectWarnings } from "../../support/warnings.js";
 
 test("our own errors in a user's option function do not reach the call", async () => {
   const tracker = createTestTracker();
@@ -208,24 +210,34 @@ test("logExperiment that fails while recording rejects exactly once", async () =
 });
 
 test("a test's fake timers do not stop delivery", async () => {
-  const tracker = createTestTracker();
+  const store = new MemoryStore();
+  const tracker = createTracker({ store });
   mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
   tracker.startRun({ runName: "under fake timers" }).end();
   mock.timers.reset();
   tracker.startRun({ runName: "after them" }).end();
-  assert.equal(tracker.runs.length, 2);
+  await tracker.flush();
+  assert.equal(store.runs.size, 2);
 });
 
 test("a replaced default tracker is released when its last run ends", async () => {
-  configure({ trackingUri: "memory:" });
+  const memory = new MemoryStore();
+  let closed = 0;
+  const store = { apply: memory.apply.bind(memory), close: async () => void closed++ };
+  const { logger, warnings } = collectWarnings();
+  configure({ store, logger });
   const run = startRun();
-  const { recorder } = run.host;
   configure({ trackingUri: "memory:" });
+  await sleep(50);
+  assert.equal(closed, 0);
   run.end();
-  await sleep(1_200);
+  await until("its store is closed", () => closed === 1);
   run.logMetric("late", 1);
-  assert.equal(recorder.idle, true);
-  assert.equal(run.host.diagnostics.stats.warnings.CLOSED, 1);
+  await sleep(1); // warnings are given behind the call
+  assert.deepEqual(
+    warnings.map((text) => /\[(\w+)\]$/.exec(text)?.[1]),
+    ["CLOSED"],
+  );
   await shutdown();
 });
 
