@@ -1,20 +1,18 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { downloadArtifacts, listArtifacts } from "../../src/cli/artifacts.js";
 import type { Terminal } from "../../src/cli/output.js";
 import type { ArtifactInfo, ArtifactRepository } from "../../src/contracts/artifact-repository.js";
 import { createTracker, PulseError, registerArtifactRepository, registerTrackingStore } from "../../src/index.js";
-import { allOf, someBytes } from "../support/contents.js";
+import { command, type Ended } from "../support/command.js";
+import { someBytes } from "../support/contents.js";
 import { tempFolder } from "../support/folders.js";
 import { scripted } from "../support/scripted-server.js";
 
 const root = tempFolder("cli-artifacts");
-const program = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
 let folders = 0;
 const newFolder = (): string => join(root, `folder-${++folders}`);
@@ -61,18 +59,7 @@ const fetched = (options: Partial<Parameters<typeof downloadArtifacts>[1]>, how 
   heard((terminal) => downloadArtifacts(terminal, { ...ofRun, to: undefined, ...options }), how);
 
 /** The same as a program of its own. */
-function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(MLFLOW_|.*_proxy$)/i.test(name));
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: root,
-    env: { ...Object.fromEntries(kept), HOME: root, ...env },
-  });
-  return Promise.all([
-    allOf(child.stdout),
-    allOf(child.stderr),
-    new Promise((resolve) => child.on("close", resolve)),
-  ]).then(([out, err, code]) => ({ code: Number(code), out: out.toString(), err: err.toString() }));
-}
+const cli = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> => command(root, args, env);
 
 /** A repository that says whatever a test likes, of a store of its own. */
 function odd(listings: Record<string, readonly unknown[]>, read: ArtifactRepository["read"]): { uri: string } {

@@ -171,3 +171,64 @@ test("an iterator that is returned again and again does not get slower", async (
   assert.equal(all.length, 2 + 20_000 + 304);
   assert.ok(all.every((run) => run.status === "FINISHED"));
 });
+
+test("iterators keep working with fluent methods, private setters and frozen objects", async () => {
+  class Cursor {
+    #n = 0;
+    set n(value: number) {
+      this.#n = value;
+    }
+    next(): IteratorResult<number> {
+      return this.#n < 2 ? { value: this.#n++, done: false } : { value: undefined, done: true };
+    }
+    return(): IteratorResult<number> {
+      return { value: undefined, done: true };
+    }
+    [Symbol.iterator](): this {
+      return this;
+    }
+    reset(): this {
+      this.#n = 0;
+      return this;
+    }
+  }
+  const tracker = createTestTracker();
+  const cursor = new Cursor();
+  const reset = tracker.tracked(Cursor.prototype.reset);
+  assert.equal(reset.call(cursor), cursor);
+  const made = tracker.tracked(() => new Cursor())();
+  made.n = 1;
+  assert.deepEqual([...made], [1]);
+  const frozen = Object.freeze(new Cursor());
+  assert.equal(tracker.tracked(() => frozen)(), frozen);
+
+  const thenables = tracker.tracked(() => {
+    let n = 0;
+    return {
+      // biome-ignore lint/suspicious/noThenProperty: some clients' next() gives such
+      next: () => ({ then: (ok: (result: IteratorResult<number>) => void) => ok({ value: n, done: n++ > 1 }) }),
+      return: () => ({ value: undefined, done: true }),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    } as unknown as AsyncGenerator<number>;
+  })();
+  const seen: number[] = [];
+  for await (const n of thenables) seen.push(n);
+  assert.deepEqual(seen, [0, 1]);
+  await tracker.flush();
+  assert.equal(tracker.stats().pending, 0);
+});
+
+test("closing an unstarted generator from a plain function ends its run", async () => {
+  const tracker = createTestTracker();
+  const closed = tracker.tracked(() =>
+    (function* () {
+      yield 1;
+    })(),
+  )();
+  closed.return(undefined);
+  const run = tracker.onlyRun;
+  assert.equal(run.status, "FINISHED");
+  assert.equal(run.tags["pulse.partial"], "true");
+});

@@ -16,7 +16,7 @@ import { createTestTracker } from "../../src/testing/index.js";
 import { openDatabase, query, readRun } from "../support/database.js";
 import { tempFolder } from "../support/folders.js";
 import { steps, values } from "../support/runs.js";
-import { until } from "../support/wait.js";
+import { sleep, until } from "../support/wait.js";
 
 const folder = tempFolder("functions");
 
@@ -234,4 +234,38 @@ test("errors are PulseErrors with a stable code, whichever copy threw them", () 
   const own = new Own("CLOSED", "mine.");
   assert.ok(own instanceof Own && own instanceof PulseError);
   assert.equal(new PulseError("STORE_BUSY", "x").retryable, true);
+});
+
+test("logExperiment that fails while recording rejects exactly once", async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  const metrics = {
+    get loss(): number {
+      throw new Error("getter");
+    },
+  };
+  await assert.rejects(logExperiment({ experiment: "X", metrics, trackingUri: "memory:" }), { message: "getter" });
+  await assert.rejects(logExperiment({ experiment: "X", trackingUri: "memory:", timeoutMs: Number.NaN }), {
+    code: "INVALID_OPTION",
+  });
+  await sleep(5);
+  process.removeListener("unhandledRejection", note);
+  assert.deepEqual(unhandled, []);
+});
+
+test("params may be instances and maps, and secrets in them are redacted", async () => {
+  class Config {
+    lr = 0.1;
+  }
+  const tracker = createTestTracker();
+  tracker.withRun({ params: new Config() as unknown as Record<string, unknown> }, () => 1);
+  tracker.withRun(
+    { runName: `sk-${"a1B".repeat(8)}`, params: { authtoken: "x", url: "postgres://u:p@ss@host/db" } },
+    () => 1,
+  );
+  const [first, second] = tracker.runs;
+  assert.deepEqual(first?.params, { lr: "0.1" });
+  assert.equal(second?.name, "[redacted]");
+  assert.deepEqual(second?.params, { authtoken: "[redacted]", url: "postgres://[redacted]@host/db" });
 });

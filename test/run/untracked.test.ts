@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogMetric, LogParam, LogTag, requireRun, TrackedExperiment } from "../../src/index.js";
+import { LogMetric, LogParam, LogTag, requireRun, startRun, TrackedExperiment } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/index.js";
 import { values } from "../support/runs.js";
 
@@ -154,4 +154,12 @@ test("a bare @LogTag on neither text nor number is reported once", () => {
     String(tracker.warnings[0]),
     /Stage\.stage: no tag was found: it gave an object\. Name what is to be a tag: a path \("stage"\) or a function/,
   );
+});
+
+test("our own errors in a user's option function do not reach the call", async () => {
+  const tracker = createTestTracker();
+  const when = tracker.tracked(() => 5, { when: () => requireRun() !== undefined, runName: () => requireRun().id });
+  assert.equal(when(), 5);
+  assert.equal(await tracker.tracked(async () => 6, { metrics: () => startRun({ nope: 1 } as object).id })(), 6);
+  assert.equal(tracker.runs.length, 2);
 });

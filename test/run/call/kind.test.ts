@@ -214,3 +214,14 @@ test("a bound class can be called with new, and an unnamed one stays unnamed", (
     assert.equal(add(2), 3);
   }
 });
+
+test("a tracker's tracked keeps own properties and works with new", () => {
+  const tracker = createTestTracker();
+  function Point(this: { x: number }, x: number): void {
+    this.x = x;
+  }
+  Point.origin = 0;
+  const Tracked = tracker.tracked(Point) as unknown as { new (x: number): { x: number }; origin: number };
+  assert.equal(Tracked.origin, 0);
+  assert.equal(new Tracked(3).x, 3);
+});

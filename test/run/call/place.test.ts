@@ -112,3 +112,18 @@ test("a child of another tracker's run belongs to that tracker", async () => {
     [{}, { loss: [1] }],
   );
 });
+
+test("a child stays in its parent's experiment unless something names another", async () => {
+  const tracker = createTestTracker({ experiment: "Configured" });
+  tracker.withRun({ experiment: "Parent" }, () => {
+    assert.equal(currentRun()?.experiment, "Parent");
+    startRun({ runName: "child" }).end();
+    startRun({ runName: "other", experiment: "Other" }).end();
+  });
+  const all = tracker.runs;
+  assert.deepEqual(
+    all.map(({ experiment }) => experiment),
+    ["Parent", "Parent", "Other"],
+  );
+  assert.deepEqual(all.map(values), [{}, {}, {}]);
+});

@@ -149,3 +149,57 @@ for (const patch of ["zone", "marks"])
       warnings: 0,
     });
   });
+
+test("a promise that a function keeps and returns again stays one promise", async () => {
+  const tracker = createTestTracker();
+  let kept: Promise<number> | undefined;
+  const load = tracker.tracked((): Promise<number> => {
+    kept ??= Promise.reject(new Error("kept"));
+    return kept;
+  });
+  const first = load();
+  assert.equal(load(), first);
+  await assert.rejects(first, { message: "kept" });
+  await sleep(5);
+  assert.deepEqual(
+    tracker.runs.map((run) => run.status),
+    ["FAILED", "FAILED"],
+  );
+});
+
+test("a kept promise that nobody handles stays unhandled, however often returned", async () => {
+  const tracker = createTestTracker();
+  const kept = Promise.reject(new Error("nobody's"));
+  const load = tracker.tracked(() => kept);
+  const seen = await unhandled(() => {
+    void load();
+    void load();
+  });
+  assert.equal(seen.length, 1);
+});
+
+test("a promise with its own then or species is passed on untouched", async () => {
+  let started = 0;
+  class Lazy extends Promise<number> {
+    // biome-ignore lint/suspicious/noThenProperty: a lazy promise is exactly this
+    override then<A, B>(
+      ok?: ((value: number) => A | PromiseLike<A>) | null,
+      no?: ((reason: unknown) => B | PromiseLike<B>) | null,
+    ): Promise<A | B> {
+      started++;
+      return Promise.resolve(1).then(ok, no);
+    }
+  }
+  class Plain extends Promise<number> {
+    static override get [Symbol.species](): PromiseConstructor {
+      return Promise;
+    }
+  }
+  const tracker = createTestTracker();
+  const lazy = new Lazy(() => undefined);
+  const plain = new Plain((resolve) => resolve(1));
+  assert.equal(tracker.tracked(() => lazy)(), lazy);
+  assert.equal(started, 0);
+  assert.equal(tracker.tracked(() => plain)(), plain);
+  assert.equal(tracker.stats().warnings.THENABLE_UNTRACKED, 2);
+});

@@ -169,3 +169,18 @@ test("ignored errors are thrown but no failures: by class, name or function", as
   );
   assert.deepEqual([all[0]?.tags["pulse.ignored_error"], all[0]?.tags["error.type"]], ["NotFound", undefined]);
 });
+
+test("the caller gets the very error, whatever cannot be read of it", async () => {
+  const tracker = createTestTracker();
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const mine = new Error("mine");
+  const fails = tracker.tracked((_arg: object) => {
+    throw mine;
+  });
+  assert.throws(
+    () => fails(proxy),
+    (error) => error === mine,
+  );
+  assert.equal(tracker.onlyRun.status, "FAILED");
+});
