@@ -570,7 +570,7 @@ export class Recorder {
 
   /** Has all that can be stored before it returns stored, files too: for tests, which look at once. */
   storeNow(): void {
-    this.#late.settleGrowing();
+    this.#late.settle();
     this.writeSync(); // files behind the runs they belong to
     this.#uploads?.writeSync();
     this.writeSync(); // tags of files that cannot be stored

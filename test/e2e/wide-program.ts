@@ -16,18 +16,7 @@ import {
   withRun,
 } from "../../src/index.js";
 import { Random } from "../support/random.js";
-import {
-  cut,
-  headOf,
-  MAX_TAG,
-  MENDED,
-  METRIC_KEYS,
-  type Model,
-  PARAMS,
-  TOO_LONG,
-  Twin,
-  VALUES,
-} from "./wide-model.js";
+import { cut, headOf, MAX_TAG, MENDED, METRIC_KEYS, type Model, PARAMS, TOO_LONG, Twin, VALUES } from "./wide-model.js";
 
 const EXPERIMENTS = ["Wide A", "Größe/B", "Wide: C", "実験 🧪"];
 const EPOCHS = 250;
