@@ -1206,34 +1206,36 @@ import type { Run } from "../run/run.js";
 import type { MetricOptions } from "../run/verbs/metric-value.js";
 import { type ExperimentDecorator } from "./tracked-experiment.js";
 import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, StepOption } from "./types.js";
-/** What a param's values are. */
+/** The type of a param's values. */
 export type ParamKind = "number" | "string" | "boolean";
 type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
-/** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
+/** What the runs of an experiment log: metrics with unit, goal and range, and params with their kind. */
 export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
     readonly name: string;
-    /** What MLflow shows as the experiment's description, as Markdown. */
+    /** The experiment's description in MLflow's UI, as Markdown. */
     readonly description?: string | undefined;
     /** Tags of the experiment. */
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
     readonly metrics: M;
     readonly params?: P;
 }
-/** A selector whose metric keys are those of an experiment. */
+/** A selector whose metric keys belong to an experiment. */
 type KeyedSelector<K extends string> = K | `${K}?` | readonly (K | `${K}?`)[] | {
     readonly [key in K]?: string | SelectorFunction;
 } | ((result: never, args: never) => {
     readonly [key in K]?: Scalar;
 });
-/** Nothing more when a selector's keys are all among `K`; a type parameter alone would let others pass. */
+/**
+ * Requires that all keys of a selector are among `K`; a constraint on the type parameter alone would let others pass.
+ */
 type OnlyKeys<S, K extends string> = S extends string | readonly string[] ? unknown : S extends (...args: never[]) => infer R ? [Exclude<keyof R, K>] extends [never] ? unknown : NoMetric<Exclude<keyof R, K>> : {
     readonly [key in Exclude<keyof S, K>]: never;
 };
-/** Shown by the compiler in place of a function whose result has other keys. */
+/** Shown by the compiler for a function whose result has other keys. */
 interface NoMetric<Key> {
     readonly "the experiment has no such metric": Key;
 }
-/** A `Run` that takes the experiment's own metrics and params. */
+/** A `Run` that accepts only the experiment's own metrics and params. */
 export interface TypedRun<M extends string, P extends Record<string, ParamKind>> extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
     logMetric(key: M, value: Scalar, options?: MetricOptions): void;
     logMetrics(metrics: {
@@ -1244,15 +1246,15 @@ export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
         readonly [key in keyof P]?: ParamValue<P[key]>;
     }): void;
 }
-/** The decorators and functions of one experiment, with its own metrics and params as types. */
+/** The decorators and functions of one experiment, typed with its metrics and params. */
 export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
     readonly name: string;
     readonly metrics: M;
     /** `@TrackedExperiment` with this experiment's name, bare or called. */
     readonly TrackedExperiment: ExperimentDecorator<never, never> & (<const S extends Selector, A extends string>(options?: Omit<PathOptions<S, A>, "experiment">) => ExperimentDecorator<S, A>);
     /**
-     * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`.
-     * Bare, it takes all numbers, whatever their keys.
+     * `@LogMetric` with this experiment's metrics as keys. A path that is not a key is written `{ loss: "final.loss"
+     * }`. Bare, it logs all numbers, whatever their keys.
      */
     readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
         (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
@@ -1264,11 +1266,11 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     }, fn: (run: TypedRun<keyof M & string, P>) => R | Known): R;
     /** `startRun` in this experiment. */
     startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
-    /** The run in force here, when it is one of this experiment. */
+    /** The current run, if it belongs to this experiment. */
     currentRun(): TypedRun<keyof M & string, P> | undefined;
 }
 /**
- * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run,
+ * Defines what the runs of an experiment log. Its keys become types, units and goals become tags of each run, and
  * values out of range are counted and warned of.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  * @example
@@ -1302,11 +1304,11 @@ interface LogArtifactFactory {
     <const S extends ArtifactSelector>(selector: S): Applied<LogArtifactGoes, LogsArtifacts<S>>;
 }
 /**
- * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the
- * file's content (a text, bytes, a Blob, a stream, which is read to its end here, `{ path }` of a file or folder, or an
+ * Stores files from what the method returns or yields among the artifacts of its run. With a name: the result is the
+ * file's content (text, bytes, a Blob, a stream, which is read to its end here, `{ path }` of a file or folder, or an
  * object for `.json` and `.yaml`). With a record: each name with a path into the result, or a function of it. `{step}`
- * in a name counts from 0, so that each yield has a file of its own.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * in a name counts from 0, so that each yield gets a file of its own.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogArtifact({ "confusion.json": "confusion", "report-{step}.md": (result) => `# ${result.name}` })
@@ -1323,18 +1325,18 @@ export {};
 import type { LogMetricOptions, Selector } from "../capture/selector.js";
 import type { Applied, Explained, LogMetricGoes, LogsMetrics, MemberDecorator, PublicClass, StepOption } from "./types.js";
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator. The last one is the one that is explained when none fits.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator. If none fits, its message explains the last one.
  */
 type LogMetricFactory = Explained<"LogMetric"> & MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
     (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
     <const S extends Selector, const Step extends StepOption>(selector?: S | PublicClass, options?: LogMetricOptions<Step>): Applied<LogMetricGoes, LogsMetrics<S, Step>>;
 };
 /**
- * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's
- * numeric leaves under dotted paths, a list or generator as one step per element. With a selector: a path, a list of
- * paths, a record `{ key: path or function }`, a function.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * Logs numbers that the method returns, yields or is assigned. Bare: a number under the method's name, an object's
+ * numeric leaves under dotted paths, and a list or generator as one step per element. With a selector: a path, a list
+ * of paths, a record `{ key: path or function }`, or a function.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogMetric(["loss", "accuracy"])
@@ -1351,25 +1353,25 @@ export {};
 import { type ParamSelector } from "../capture/params.js";
 import type { Applied, Explained, LogParamGoes, LogsParams, MemberDecorator, ParameterDecorator, PublicClass } from "./types.js";
 /**
- * What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler
+ * `@LogParam` once its selector is known. `Goes` describes where it is allowed; it comes first so that the compiler
  * shows it.
  */
 export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type LogParamFactory = Explained<"LogParam"> & ParameterDecorator<never> & MemberDecorator<LogParamGoes, LogsParams<never>> & {
     (): ParamDecorator<LogParamGoes, never>;
     <const S extends ParamSelector>(selector: S | PublicClass | undefined): ParamDecorator<LogParamGoes, S>;
 };
 /**
- * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar
- * fields of a first argument that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of
- * them, a record that renames them, or a function of the arguments. Objects become their fields, under dotted keys
- * (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the argument's name
- * and paths lead into its value: `train(@LogParam("lr") lr: number)`.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names, and the
+ * scalar fields of a first argument that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a
+ * list of them, a record that renames them, or a function of the arguments. Objects are flattened into their fields
+ * under dotted keys, at most three levels and 50 fields. In the legacy dialect it is also allowed on a parameter,
+ * where a text names the argument and paths lead into its value: `train(@LogParam("lr") lr: number)`.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogParam(["lr", "1.epochs"])
@@ -1384,8 +1386,8 @@ export {};
 import type { Selector } from "../capture/selector.js";
 import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type LogTagFactory = Explained<"LogTag"> & MemberDecorator<LogTagGoes, LogsTags<never>> & {
     (): Applied<LogTagGoes, LogsTags<never>>;
@@ -1395,7 +1397,7 @@ type LogTagFactory = Explained<"LogTag"> & MemberDecorator<LogTagGoes, LogsTags<
  * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a
  * selector: a path, a list of paths, a record `{ tag: path or function }`, or a function that returns a value or a
  * record.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogTag({ stage: "info.stage" })
@@ -1412,21 +1414,21 @@ export {};
 import type { Selector } from "../capture/selector.js";
 import { type PathOptions } from "../run/options.js";
 import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
-/** What `@TrackedExperiment` is after its options are known. */
+/** `@TrackedExperiment` once its options are known. */
 export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
     <const S extends Selector, A extends string>(experimentOrOptions?: string | PathOptions<S, A>): ExperimentDecorator<S, A>;
     <const S extends Selector, A extends string>(experiment: string | undefined, options: PathOptions<S, A> | undefined): ExperimentDecorator<S, A>;
 };
 /**
- * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a
- * method: every call opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the
- * class's name.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * On a class: calls of its methods with `@Log…` decorators open a run in this experiment, or log into the run that is
+ * already open. On a method: each call opens a run in this experiment, as a child of the open one. Bare, it uses the
+ * configured experiment, else the class's name.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
@@ -1445,14 +1447,14 @@ import type { Selector } from "../capture/selector.js";
 import { type PathOptions } from "../run/options.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> & (<const S extends Selector, A extends string>(options?: PathOptions<S, A> | PublicClass) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
 /**
- * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of
- * the class, else the configured one.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * Opens a run for each call of the method: a child if a run is already open (see `nest`), in the class's experiment,
+ * else the configured one.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Sweep {@TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
@@ -1467,12 +1469,12 @@ export {};
 import type { ArtifactCheck, AssignedCheck, AssignedTagCheck, MetricCheck, ParamCheck, ParameterCheck, TagCheck, Wrong } from "../capture/check.js";
 import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
 import type { AnyFunction } from "../run/call/plan.js";
-/** Any class, also one whose constructor is private (which fits no constructor type). */
+/** Any class, including one with a private constructor, which matches no constructor type. */
 interface AnyClass {
     readonly prototype: object;
 }
 /**
- * What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public.
+ * A class with a public constructor: the type that cannot be confused with the first argument of a called decorator.
  */
 export type PublicClass = abstract new (...args: Untyped) => unknown;
 export interface LogsMetrics<S, Step> {
@@ -1494,23 +1496,23 @@ export interface OpensRuns<Metrics, Params> {
         readonly params: Params;
     };
 }
-/** What may stand on classes, too. */
+/** Requirements of decorators that are also allowed on classes. */
 export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Params> {
     readonly classes: true;
 }
 /** Whether a decorator fits a method. */
 type OnMethod<Asks, M> = Asks extends LogsMetrics<infer S, infer Step> ? MetricCheck<S, Step, M> : Asks extends LogsTags<infer S> ? TagCheck<S, M> : Asks extends LogsArtifacts<infer S> ? ArtifactCheck<S, M> : Asks extends LogsParams<infer S> ? ParamCheck<S, M> : Asks extends OpensRuns<infer S, infer A> ? ParamCheck<A, M> extends Wrong<string> ? ParamCheck<A, M> : MetricCheck<S, never, M> : true;
-/** Whether a decorator fits what is assigned. */
+/** Whether a decorator fits an assigned value. */
 type OnAssignment<Goes extends string, Asks, V> = Asks extends LogsMetrics<infer S, infer Step> ? AssignedCheck<S, Step, V> : Asks extends LogsTags<infer S> ? AssignedTagCheck<S, V> : Wrong<Goes>;
 type OnField<Goes extends string, Asks, V> = 0 extends 1 & V ? true : NonNullable<V> extends AnyFunction ? OnMethod<Asks, NonNullable<V>> : Wrong<`${Goes}; this field holds no function`>;
-/** Whether a decorator fits a class. Where no metrics were given, their type is any selector, or never. */
+/** Whether a decorator fits a class. Without metrics, their type is any selector, or never. */
 type OnClass<Goes extends string, Asks> = Asks extends NamesExperiment<infer Metrics, unknown> ? [Metrics] extends [never] ? true : Selector extends Metrics ? true : Wrong<"metrics is an option for methods; on a class put @LogMetric on the methods"> : Wrong<Goes>;
-/** What the standard dialect says of a member. */
+/** The context of a member in the standard dialect. */
 interface StandardContext {
     readonly kind: string;
     readonly name: unknown;
 }
-/** Whether a decorator fits what it stands on in the standard dialect. */
+/** Whether a decorator fits its target in the standard dialect. */
 type Standard<Goes extends string, Asks, C> = C extends {
     readonly kind: "method";
     readonly access: {
@@ -1531,12 +1533,12 @@ type Standard<Goes extends string, Asks, C> = C extends {
 } ? OnClass<Goes, Asks> : C extends {
     readonly kind: "getter";
 } ? Wrong<Goes> : Untyped;
-/** The same for the legacy one, where a member is what its descriptor holds. */
+/** Whether it fits in the legacy dialect, where a member is the value of its descriptor. */
 type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V ? true : V extends AnyFunction ? OnMethod<Asks, V> : OnAssignment<Goes, Asks, V>;
 /**
- * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which
- * the compiler shows as the one error; the signatures below take what fits, and what depends on a type parameter of the
- * class.
+ * A decorator of members, in both dialects. If it certainly does not fit, the result type is a sentence that explains
+ * why, and the compiler shows it as the only error. The signatures below accept what fits, and what depends on a type
+ * parameter of the class.
  */
 export interface MemberDecorator<Goes extends string, Asks> {
     <C extends StandardContext>(value: unknown, context: Standard<Goes, Asks, C> extends Wrong<string> ? C : never): Standard<Goes, Asks, C>;
@@ -1551,31 +1553,31 @@ export interface MemberDecorator<Goes extends string, Asks> {
     (target: object, key: string | symbol): Wrong<`${Goes}; a function in a field needs the standard dialect, or tracked(fn, options)`>;
 }
 /**
- * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one
- * that the compiler takes the result of when no other fits. (Of that it says nothing more.)
+ * Wrong calls: several texts instead of a list. The first signature never matches; it gives the result type when no
+ * other signature fits, which suppresses further errors.
  */
 export interface Explained<Name extends string> {
     (target: never, key: never, descriptor: never): Untyped;
-    (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
+    (first: readonly string[], second: string, ...more: string[]): Wrong<`options are an object, after the list: @${Name}([…], { … })`>;
     (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
 }
-/** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
+/** The decorator after it was called. In the legacy dialect it may then receive a class alone. */
 export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> & (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
 type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T ? Untyped : OnClass<Goes, Asks> extends Wrong<string> ? OnClass<Goes, Asks> : undefined;
-/** On classes and methods. */
+/** A decorator for classes and methods. */
 export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> & ((value: AnyClass, context: {
     readonly kind: "class";
     readonly name: string | undefined;
 }) => void);
-/** What is known of a parameter: of private methods nothing. */
+/** Whether a decorator fits a parameter. Nothing is known of private methods. */
 type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
-/** Above a parameter, in the legacy dialect. */
+/** A decorator on a parameter, in the legacy dialect. */
 export interface ParameterDecorator<S> {
     (target: object, key: undefined, index: number): Wrong<"@LogParam goes on parameters of methods, not on those of constructors">;
     <T extends object, K extends string | symbol, Index extends number>(target: T, key: K, index: OnParameter<S, T, K, Index> extends Wrong<string> ? Index : never): OnParameter<S, T, K, Index>;
     (target: object, key: string | symbol, index: number): void;
 }
-/** What the option `step` may be. */
+/** Values of option `step`. */
 export type StepOption = LogMetricOptions["step"];
 export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
 export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";
@@ -1628,15 +1630,15 @@ export type { Applied, ClassDecoratorToo, LogMetricGoes, LogParamGoes, LogsMetri
 export type { PlanPart } from "./run/call/plan.js";
 
 // run/call/plan.d.ts
-/** Any function; arguments and `this` go through untouched. */
+/** Any function; arguments and `this` are passed through untouched. */
 export type AnyFunction = (this: any, ...args: any[]) => any;
 /** What one decorator, or `tracked`, asks for. */
 export interface PlanPart {
-    /** Its name, or that of the function. */
+    /** The name of the decorator or function. */
     readonly decorator: string;
     readonly selector?: unknown;
     readonly options?: unknown;
-    /** The position of the parameter it stands on. */
+    /** The index of the parameter that the decorator is on. */
     readonly parameter?: number;
 }
 
@@ -1646,9 +1648,9 @@ import type { Selector, Untyped } from "../../capture/selector.js";
 import { type CheckedOptions } from "../options.js";
 import { type AnyFunction } from "./plan.js";
 /**
- * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result,
- * errors, name, length and types.
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * Returns a function that opens a run for each call, and otherwise behaves like the one given: same `this`,
+ * arguments, result, errors, name, length and types.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
  * @example
  * ```ts
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
@@ -1664,9 +1666,9 @@ import { type WithRunOptions } from "../options.js";
 import type { Run } from "../run.js";
 import { type AnyFunction } from "./plan.js";
 /**
- * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
- * Gives back what `fn` gives.
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * Opens a run, calls `fn` with it as the current run, and ends it with the result: FINISHED when `fn` returns, FAILED
+ * when it throws. Returns what `fn` returns.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
  * @example
  * ```ts
  * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
@@ -1676,8 +1678,8 @@ import { type AnyFunction } from "./plan.js";
  */
 export declare function withRun<R, Known = Untyped, const S extends SelectorFor<ResultSeen<Known>, Untyped> = Selector<ResultSeen<Known>, Untyped>, M extends Checked<S> = ResultCheck<S, R>>(options: WithRunOptions<Known, S, NoInfer<M>>, fn: (run: Run) => R | Known): R;
 /**
- * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the
- * emitter's.
+ * Returns a function that always runs in the run that is current now. Useful for listeners, which otherwise run in
+ * the context of the code that emits the event.
  * @example
  * ```ts
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));
@@ -1689,10 +1691,10 @@ export declare function bind<F extends AnyFunction>(fn: F): F;
 import { type StartOptions } from "./options.js";
 import type { Run } from "./run.js";
 /**
- * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open
- * here, if any; code around it does not see it as the current run, and leaving the block by an error ends it FINISHED
- * all the same (use `withRun` for both).
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * Opens a run that you end yourself: with `run.end()`, or by leaving an `await using` block. It is a child of the run
+ * that is open here, if any. It does not become the current run for the code around it, and leaving the block by an
+ * error still ends it FINISHED; `withRun` does both.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
  * @example
  * ```ts
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
@@ -1701,14 +1703,14 @@ import type { Run } from "./run.js";
  */
 export declare function startRun(options?: StartOptions): Run;
 /**
- * The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to
- * `bind` within it.
+ * Returns the current run, or undefined when no run is open here. A run that has ended is no longer current, except
+ * in a function that was passed to `bind` inside it.
  */
 export declare function currentRun(): Run | undefined;
 /**
- * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a
- * library's in a program that did not ask for tracking) outside any.
- * @throws PulseError `NO_ACTIVE_RUN` outside any.
+ * Returns the current run. While tracking is off, and outside any run in a call that is not tracked (because of
+ * `when`, or in a library whose host program did not ask for tracking), returns a run that records nothing.
+ * @throws PulseError `NO_ACTIVE_RUN` when no run is open here.
  */
 export declare function requireRun(): Run;
 
@@ -1719,34 +1721,35 @@ import { type ImageSource } from "./files/image.js";
 import { type TableRows } from "./files/table.js";
 import { type Dataset, type InputOptions } from "./inputs.js";
 import type { MetricOptions } from "./verbs/metric-value.js";
-/** Bytes as they come. */
+/** Binary content of a file. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
-/** How a file is logged. */
+/** Options for logging a file. */
 export interface ArtifactOptions {
     /**
-     * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is
-     * kept by a second name (a hard link), which is quick and safe from its removal and replacement, but not from being
-     * written to in place. @default false
+     * Whether to copy the file at once (in the background above 64 MiB), so that it may be written to afterwards.
+     * Without a copy the file is kept by a hard link: that is fast and survives its removal or replacement, but not
+     * writes to the file itself.
+     * @default false
      */
     readonly copy?: boolean | undefined;
 }
 /**
- * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and
- * returns: storing goes on in the background, and what is wrong with a file is said once and fails nothing else. (The
- * base of `Run`.)
+ * The methods of a run that log files and datasets, with arguments in the same order as in MLflow's Python client.
+ * Each method only records and returns; files are stored in the background. A problem with a file is reported once
+ * and does not affect anything else. (Base class of `Run`.)
  */
 export declare abstract class DataVerbs {
     /**
-     * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a
-     * second one with another context is warned of once.
+     * Logs that the run uses a dataset. Datasets with the same name and digest are the same dataset: MLflow keeps the
+     * first use of it in a run. Logging it again with another context or other tags warns once.
      * @example run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url:
      * "https://example.com/iris.csv" } }, { context: "training" });
      */
     logInput(dataset: Dataset, options?: InputOptions): void;
     /**
-     * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need
-     * not stay: once this returns it may be removed or replaced, where it lies on the same file system as the outbox;
-     * else once `await flush()` has resolved.
+     * Logs a file under its own name, in folder `artifactPath` of the run's artifacts (default: their root). If the
+     * file is on the same file system as the outbox, it may be removed or replaced as soon as this returns; otherwise
+     * once `await flush()` has resolved.
      * @example
      * ```ts
      * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
@@ -1755,8 +1758,8 @@ export declare abstract class DataVerbs {
      */
     logArtifact(localPath: string, artifactPath?: string, options?: ArtifactOptions): void;
     /**
-     * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not
-     * followed unless asked for.
+     * Logs the files of a folder and its subfolders, in folder `artifactPath` of the run's artifacts. Symbolic links
+     * are only followed with `followSymlinks`.
      * @example
      * ```ts
      * mkdirSync("out", { recursive: true });
@@ -1765,92 +1768,82 @@ export declare abstract class DataVerbs {
      */
     logArtifacts(localDir: string, artifactPath?: string, options?: FolderOptions & ArtifactOptions): void;
     /**
-     * Logs a text as a file, in UTF-8. It is stored as it is, secrets too.
-     * @example
-     * run.logText("# Report", "report.md");
+     * Logs a text as a file in UTF-8. The text is stored unchanged: secrets in it are not redacted.
+     * @example run.logText("# Report", "report.md");
      */
     logText(text: string, artifactFile: string): void;
     /**
-     * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client
-     * writes them. What stands under a name of a secret is replaced, as in params.
-     * @example
-     * run.logDict({ layers: [64, 32] }, "config.json");
+     * Logs a value as a file: as YAML if the name ends in `.yaml` or `.yml`, otherwise as JSON, formatted as MLflow's
+     * Python client does. Values under names of secrets are redacted, as in params.
+     * @example run.logDict({ layers: [64, 32] }, "config.json");
      */
     logDict(value: object, artifactFile: string): void;
     /**
-     * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in
-     * the background.
-     * @example
-     * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
+     * Logs bytes as a file. The bytes are copied, so the buffer may be reused. A Blob is read in the background.
+     * @example run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
      */
     logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void;
     /**
-     * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a
-     * stream that breaks off is warned of, and stores nothing.
-     * @example
-     * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
+     * Reads a stream and logs its content as a file. Resolves when the stream has been read to its end, and never
+     * rejects: if the stream fails, a warning is given and nothing is stored.
+     * @example await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
      */
     logStream(stream: ArtifactStream, artifactFile: string): Promise<void>;
     /**
-     * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a
-     * record of single values is one row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is
-     * stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are
-     * null.
-     * @example
-     * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
+     * Adds rows to a table that MLflow's UI shows and `mlflow.load_table` reads. Takes a list of objects, or a record
+     * of columns; a record of single values is one row. Missing values are null. Each time, the whole table is stored;
+     * a resumed run continues the stored table. Parquet (`.parquet`) needs package `hyparquet-writer`; without it the
+     * table is stored as JSON.
+     * @example run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
      */
     logTable(rows: TableRows, artifactFile: string): void;
     /**
-     * Logs an image as a file: bytes as they are, pixels as PNG.
-     * @example
-     * run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
+     * Logs an image as a file: bytes unchanged, pixels as PNG.
+     * @example run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
      */
     logImage(image: ImageSource, artifactFile: string): void;
     /**
-     * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP
-     * thumbnails need `sharp`; without it files of bytes are their own thumbnail.) Without a step it is the highest so
-     * far of the key, plus one.
+     * Logs an image for the image grid of MLflow's UI, which shows the images of a key by step, with thumbnails. (WebP
+     * thumbnails need package `sharp`; without it image files serve as their own thumbnails.) The step defaults to the
+     * key's highest step so far plus one.
      */
     logImage(image: ImageSource, options: {
         readonly key: string;
     } & MetricOptions): void;
     /**
-     * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs
-     * `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or
-     * HTML.
-     * @example
-     * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
+     * Logs a figure as a file: a Plotly or Vega-Lite object as JSON or as a self-contained page (`.html`), or a text
+     * that is SVG or HTML. Pages need package `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`; without
+     * them the figure is stored as JSON.
+     * @example run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } },
+     * "loss.json");
      */
     logFigure(figure: object | string, artifactFile: string): void;
 }
 
 // run/files/chunks.d.ts
 /// <reference types="node" />
-/**
- * What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with
- * `for await`.
- */
+/** A stream of bytes or text: a web stream, a Node stream, or anything that can be iterated with `for await`. */
 export type ArtifactStream = ReadableStream<Uint8Array | string> | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>;
 
 // run/files/files-in.d.ts
-/** Which files of a folder are logged. */
+/** Selects files of a folder. */
 export interface FolderOptions {
     /**
-     * Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default
-     * all
+     * Only files that match one of these patterns: `*` within a name, `**` across folders, as in `.gitignore`.
+     * @default all files
      */
     readonly include?: readonly string[] | undefined;
-    /** No file that one of these matches. @default none */
+    /** Leaves out files that match one of these patterns. @default none */
     readonly exclude?: readonly string[] | undefined;
-    /** Follows links to files and folders. @default false */
+    /** Whether to follow symbolic links to files and folders. @default false */
     readonly followSymlinks?: boolean | undefined;
 }
 
 // run/files/image.d.ts
 import type { MetricOptions } from "../verbs/metric-value.js";
 /**
- * An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole
- * numbers from 0 to 255; of float arrays 0 to 1.
+ * An image as pixels, row by row, with `data.length / (width * height)` values each: 1 for grey, 3 for RGB, 4 for
+ * RGBA. Values are integers from 0 to 255, or in float arrays numbers from 0 to 1.
  */
 export interface PixelImage {
     readonly width: number;
@@ -1858,19 +1851,19 @@ export interface PixelImage {
     readonly data: ArrayLike<number>;
 }
 /**
- * An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas,
- * sharp).
+ * An image: the bytes of a file (PNG, JPEG, GIF, WebP), pixels, or an object that returns the bytes from `toBuffer()`
+ * (a canvas, sharp).
  */
 export type ImageSource = ArrayBufferView | ArrayBuffer | PixelImage | {
     toBuffer(type?: string): ArrayBufferView | Promise<ArrayBufferView>;
 };
-/** Where an image goes in the grid of MLflow's UI. */
+/** The place of an image in the image grid of MLflow's UI. */
 export type ImageOptions = {
     readonly key: string;
 } & MetricOptions;
 
 // run/files/table.d.ts
-/** Rows, or columns under their names; a record of single values is one row. */
+/** A list of rows, or a record of columns; a record of single values is one row. */
 export type TableRows = readonly object[] | object;
 
 // run/inputs.d.ts
@@ -1878,31 +1871,31 @@ export type TableRows = readonly object[] | object;
 export interface Dataset {
     /** At most 500 characters. */
     readonly name: string;
-    /** Tells its contents from others', for instance a part of a hash; at most 36 characters. */
+    /** Identifies the content, for instance part of a hash. At most 36 characters. */
     readonly digest: string;
-    /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
+    /** The kind of source, such as `local`, `s3`, `http` or `code`. */
     readonly sourceType: string;
     /**
-     * Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url:
-     * "https://…" }` (`http`).
+     * Where the data comes from: JSON text, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`,
+     * `s3`) or `{ url: "https://…" }` (`http`).
      */
     readonly source: string | object;
     /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
     readonly schema?: string | object | undefined;
-    /** What it looks like, such as `{ num_rows: 150, num_elements: 750 }`. */
+    /** Statistics of the data, such as `{ num_rows: 150, num_elements: 750 }`. */
     readonly profile?: string | object | undefined;
 }
 /** How a run uses a dataset. */
 export interface InputOptions {
-    /** What for, such as `training`; MLflow shows it. */
+    /** The purpose, such as `training`. MLflow shows it. */
     readonly context?: string | undefined;
-    /** What else is to be said of this use. */
+    /** Further tags of this use of the dataset. */
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
 }
 
 // run/log-experiment.d.ts
 import type { MetricValue } from "./verbs/metric-value.js";
-/** One finished run, whole. */
+/** A complete run to be logged by one call. */
 export interface ExperimentLog {
     readonly experiment: string;
     /** @default "run" */
@@ -1911,31 +1904,31 @@ export interface ExperimentLog {
     readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
     /**
-     * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and
-     * objects for names that end in `.json` or `.yaml`.
+     * Files by their path in the run's artifacts. Content may be text, bytes, a Blob, a stream, `{ path }` of a file or
+     * folder, or, for names that end in `.json` or `.yaml`, an object.
      */
     readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
     /** @default the configured one */
     readonly trackingUri?: string | undefined;
-    /** How long an absent store is waited for, in milliseconds. @default 10000 */
+    /** How long to wait for an unavailable store, in milliseconds. @default 10000 */
     readonly timeoutMs?: number | undefined;
 }
-/** Where a logged run is. */
+/** Identifies a run that was logged. */
 export interface LoggedExperiment {
     readonly runId: string;
     readonly experimentId: string;
-    /** The run's page, where there is a server. */
+    /** The run's page in MLflow's UI, if the store is a server. */
     readonly url?: string;
 }
 
 // run/metrics/schema.d.ts
-/** What is known of a metric beforehand. */
+/** The definition of a metric. */
 export interface MetricSchema {
-    /** What it is counted in, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
+    /** The unit, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
     readonly unit?: string | undefined;
-    /** Which way is better; stored as tag `pulse.goal.<metric>`. */
+    /** Whether smaller or larger values are better; stored as tag `pulse.goal.<metric>`. */
     readonly goal?: "minimize" | "maximize" | undefined;
-    /** The least and the greatest value that make sense; others are logged, counted and warned of. */
+    /** The smallest and largest plausible value. Values outside are logged, counted and warned of. */
     readonly range?: readonly [min: number, max: number] | undefined;
 }
 
@@ -1944,162 +1937,168 @@ import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/selector.js";
 import type { Run } from "./run.js";
-/**
- * What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top.
- */
+/** What a call does when a run is already open: open a child run, log into the open run, or open a root run. */
 export type Nest = "child" | "join" | "root";
-/** A class of errors, also one whose constructor is not public. */
+/** A class of errors, including one whose constructor is not public. */
 export type ErrorClass = abstract new (...args: any[]) => unknown;
-/** What the option `params` may be. */
+/** Values of option `params`. */
 type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
-/** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
+/** Options of `withRun` and `startRun` that choose the run. `runId`, `parentRunId` and `parent` exclude each other. */
 export interface RunPlace {
     /**
-     * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its
-     * children that name no experiment are created there, too. Its default steps begin at 0 again. @default a new run
+     * The id of an existing run in the store. That run is resumed in its own experiment and gets this run's status when
+     * it ends. Its children are created in that experiment, too, unless they name another. Default steps start at 0
+     * again.
+     * @default a new run
      */
     readonly runId?: string | undefined;
     /**
-     * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is
-     * named. (MLflow shows children only there; a run that the store does not know has the child in the configured
-     * experiment.) @default none
+     * The id of a run in the store that was created elsewhere: the new run becomes its child, in the same experiment
+     * unless one is named. (MLflow only shows children within one experiment. If the store does not know the parent,
+     * the child is created in the configured experiment.)
+     * @default none
      */
     readonly parentRunId?: string | undefined;
     /**
-     * A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or
-     * not. @default the run open here
+     * A handle of the run that becomes the parent, wherever this is called and even if that run has ended.
+     * @default the run open here
      */
     readonly parent?: Run | undefined;
-    /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
+    /** The run's description in MLflow's UI, as Markdown (tag `mlflow.note.content`). @default none */
     readonly description?: string | undefined;
 }
 /**
- * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a
- * narrower result): parameters of methods are compared both ways.
+ * A function whose parameter types the compiler infers, and which may still be annotated with narrower types:
+ * parameters of methods are compared bivariantly.
  */
 type Told<Parameters extends readonly unknown[], Returned> = {
     told(...parameters: Parameters): Returned;
 }["told"];
-/** What runs and experiments are not named by here: the compiler says so. */
+/** Option names that are wrong here; the compiler suggests the right ones. */
 interface Misnamed {
     /** @deprecated Write `runName`. */
     readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
 }
-/** Options without those that hold paths. */
+/** Options without those that take paths. */
 interface PathlessOptions<Result, Args> extends Misnamed {
     /**
-     * @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's
-     * "Default"
+     * The experiment of the run.
+     * @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default"
      */
     readonly experiment?: string | undefined;
     /**
-     * At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or
-     * the function's name
+     * The run's name, at most 250 characters. An empty name is replaced by a random one, as in MLflow.
+     * @default runtime class `.` method, or the function's name
      */
     readonly runName?: string | Told<[args: Args], string> | undefined;
-    /** Tags of the run. Those of a base class come first. */
+    /** Tags of the run. Tags of a base class are applied first. */
     readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
-    /** @default "child"; for `@Log…` methods of a tracked class "join" */
+    /** What to do when a run is already open. @default "child"; for `@Log…` methods of a tracked class "join" */
     readonly nest?: "child" | "join" | "root" | undefined;
     /**
-     * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all
-     * runs below it; what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each)
-     * and recorded after all when it fails. @default 1
+     * Which calls are recorded: a share from 0 to 1, or a function that decides. Decided once per root run and
+     * inherited by its children. Runs that are left out are held in memory (at most 1000 runs, and 1000 metrics, params
+     * and tags each) and recorded after all if they fail.
+     * @default 1
      */
     readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
     /**
-     * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run
-     * `<name> (folded)` (below the run they were all made in, if it is one) with tag `pulse.folded` (how many calls),
-     * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of
-     * them failed). The first of them that fails is a run of its own instead. @default no limit
+     * The number of calls of a method per second, wherever they are made, that become runs. Further calls in the same
+     * second are folded into one run `<name> (folded)`, which has tag `pulse.folded` (the number of calls),
+     * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95` and `.p99` of each metric, and metric `errors` (the number
+     * of failed calls). It is a child of the run in which all of them were made, if it is the same. The first call that
+     * fails becomes a run of its own.
+     * @default no limit
      */
     readonly maxRunsPerSecond?: number | undefined;
     /**
-     * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted
-     * together, whatever they are called.
-     * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and
-     * second: the others are counted as one
+     * The key by which `maxRunsPerSecond` counts calls, which also names the folded run: calls with the same key are
+     * counted together, whatever their names.
+     * @default the method; for `withRun` the names of the run and the function, up to 100 names per experiment and
+     * second, beyond which calls are counted together
      */
     readonly foldKey?: string | undefined;
     /**
-     * Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a
-     * generator each value is asked about.
+     * Decides whether a result is a failure: if it returns true, or a reason as a text or error, the run ends FAILED.
+     * For a generator it is called with each value.
      */
     readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
     /**
-     * Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag
-     * `pulse.ignored_error`; the error is thrown all the same.
+     * Errors that are not failures: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED with tag
+     * `pulse.ignored_error`; the error is still thrown.
      */
     readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
     readonly when?: Told<[args: Args], boolean> | undefined;
     /**
-     * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by
-     * `configure()`, a configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and
-     * functions of its own without this option. @default false
+     * Whether this code belongs to a library. Its calls are then tracked only if the program asked for tracking: by
+     * `configure()`, a configuration file, an active tracker or run, a variable such as MLFLOW_TRACKING_URI, or its own
+     * decorators and functions without this option.
+     * @default false
      */
     readonly library?: boolean | undefined;
 }
 /**
- * Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of
- * the call's arguments.
+ * Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` receive the
+ * call's arguments as a list.
  */
 export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
     /**
-     * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
-     * class come first.
+     * Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. Params of a base
+     * class are applied first.
      */
     readonly params?: RunParams<string, Args> | undefined;
 }
 /**
- * Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a
+ * Options of everything that has a result: `tracked`, `withRun`, and `@TrackedRun` and `@TrackedExperiment` on a
  * method.
  */
 export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
     readonly metrics?: Selector<Result, Args> | undefined;
-    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    /** Files to log from the function's result, as with `@LogArtifact`. @default none */
     readonly artifacts?: ArtifactSelector<Result, Args> | undefined;
 }
-/** `CallOptions` of a decorator, whose paths the compiler knows. */
+/** `CallOptions` for a decorator, with paths checked by the compiler. */
 export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
-    /** Files to make of what the method returns, as `@LogArtifact` does. @default none */
+    /** Files to log from the method's result, as with `@LogArtifact`. @default none */
     readonly artifacts?: ArtifactSelector | undefined;
-    /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
+    /** Metrics to log from the method's result, as with `@LogMetric`. @default none */
     readonly metrics?: Metrics | undefined;
     /**
-     * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
-     * class come first.
+     * Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. Params of a base
+     * class are applied first.
      */
     readonly params?: RunParams<Param, Untyped[]> | undefined;
 }
-/** Options of `tracked`, whose functions know the result and the arguments of the function. */
+/** Options of `tracked`, typed with the function's result and arguments. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
-    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    /** Files to log from the function's result, as with `@LogArtifact`. @default none */
     readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
     readonly metrics?: Metrics | undefined;
-    /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
+    /** Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. */
     readonly params?: RunParams<Param, Args> | undefined;
 }
-/** The same where something is wrong with paths: what, stands in their place. */
+/** The same options when a path is wrong: the type of the option describes the mistake. */
 interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
     readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
     readonly metrics?: Unless<BadMetric, Untyped>;
     readonly params?: Unless<BadParam, Untyped>;
 }
 /**
- * Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them.
+ * Options of `tracked`, with paths checked against the function. `BadMetric` and `BadParam` describe what is wrong
+ * with them.
  */
 export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> = Unless<BadMetric, Unless<BadParam, true>> extends true ? FunctionOptions<F, Metrics, Param, Args> : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
 /**
- * Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before
- * them.
+ * Options of `withRun`, whose function takes no arguments to log. Its option functions know the result if its type is
+ * known before them.
  */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
-    /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+    /** Files to log from the function's result, as with `@LogArtifact`. @default none */
     readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
-    /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+    /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or a function. */
     readonly params?: RunParams<string, Untyped> | undefined;
@@ -2107,21 +2106,23 @@ interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Resul
 interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Untyped> {
     readonly metrics?: Unless<BadMetric, Untyped>;
 }
-/** Options of `withRun`, likewise. */
+/** Options of `withRun`, with paths checked against the result. */
 export type WithRunOptions<Result, Metrics, BadMetric> = Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
-/** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
+/** Options of `startRun`. It has no call to take arguments from, and cannot join a run. */
 export interface StartOptions extends RunPlace, Misnamed {
-    /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
+    /** The experiment of the run. @default the parent run's, else the configured one, else MLflow's "Default" */
     readonly experiment?: string | undefined;
-    /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
+    /** The run's name, at most 250 characters. An empty name is replaced by a random one, as in MLflow. @default "run" */
     readonly runName?: string | undefined;
     readonly params?: Readonly<Record<string, unknown>> | undefined;
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
-    /** @default "child" */
+    /** What to do when a run is already open. @default "child" */
     readonly nest?: "child" | "root" | undefined;
-    /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
+    /**
+     * The share of runs that are recorded, from 0 to 1. Runs that end FAILED or KILLED are always recorded. @default 1
+     */
     readonly sample?: number | undefined;
-    /** As for the decorators. @default false */
+    /** Whether this code belongs to a library; see the option of the decorators. @default false */
     readonly library?: boolean | undefined;
 }
 export {};
@@ -2131,57 +2132,58 @@ export {};
 import { DataVerbs } from "./data-verbs.js";
 import type { MetricOptions, MetricValue } from "./verbs/metric-value.js";
 /**
- * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
- * Every verb only records and returns; delivery happens in the background.
+ * A handle of one MLflow run. It is usable at once: its id is assigned here, before any store has seen the run. Its
+ * methods only record and return; delivery happens in the background.
  */
 export declare class Run extends DataVerbs {
-    /** 32 hex digits; in an embedded store also the id MLflow shows. */
+    /** The run's id, 32 hex digits. In an embedded store it is also the id MLflow shows. */
     readonly id: string;
     /**
-     * Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one:
-     * only the store knows theirs.
+     * The name of the experiment, or its id if configured by id. For a resumed run and its children it is the
+     * configured experiment: only the store knows theirs.
      */
     readonly experiment: string;
-    /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
+    /** Whether the run has ended. What is logged afterwards is still recorded, as in MLflow. */
     get ended(): boolean;
     /**
-     * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is
-     * recorded by asking for it. Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
-     * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs`
+     * Resolves with the id under which the store knows the run, once it is created there. Calling this records a run
+     * that sampling or folding would otherwise hold back. The returned promise keeps the process alive, at most for
+     * `requestTimeoutMs`.
+     * @throws (rejects) PulseError when the run cannot be stored, is not stored within `requestTimeoutMs`
      * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
      */
     serverId(): Promise<string>;
     /**
-     * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn
-     * once.
-     * @example
-     * run.logMetric("loss", 0.42, { step: 3 });
+     * Logs one value of a metric. Keys that MLflow would refuse are changed, and values that are not numbers are left
+     * out; both warn once.
+     * @example run.logMetric("loss", 0.42, { step: 3 });
      */
     logMetric(key: string, value: MetricValue, options?: MetricOptions): void;
-    /** Logs several metrics at the same moment. */
+    /** Logs several metrics with the same time. */
     logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void;
     /**
-     * Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once.
+     * Logs a param. The first value of a key stays; a different later one is stored as tag `pulse.conflict.<key>` and
+     * warns once.
      */
     logParam(key: string, value: unknown): void;
     /** Logs several params. */
     logParams(params: Readonly<Record<string, unknown>>): void;
-    /** Sets a tag; the last value stays. */
+    /** Sets a tag. The last value wins. */
     setTag(key: string, value: unknown): void;
     /** Sets several tags. */
     setTags(tags: Readonly<Record<string, unknown>>): void;
-    /** Ends the run; only the first end counts. @param status @default "FINISHED" */
+    /** Ends the run. Only the first call counts. @param status @default "FINISHED" */
     end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
     /** Ends the run when an `await using` block is left. */
     [Symbol.asyncDispose](): Promise<void>;
 }
 
 // run/verbs/metric-value.d.ts
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
+/** A value that MLflow can store as a metric; booleans become 1 and 0. */
 export type MetricValue = number | bigint | boolean;
-/** When a metric value belongs. */
+/** The position of a metric value. */
 export interface MetricOptions {
-    /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
+    /** Integer. @default the highest step of this run and key so far, plus one; the first is 0 */
     readonly step?: number | undefined;
     /** Milliseconds since the epoch, or a Date. @default now */
     readonly timestamp?: number | Date | undefined;
@@ -2234,31 +2236,29 @@ import { type withRun } from "./run/call/with-run.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
-/** One configured instance of everything: where runs go, how problems are told, what is counted. */
+/** A configured instance: where runs go, how problems are reported, and what is counted. */
 export interface Tracker {
-    /** Like the function of that name, with this tracker. */
+    /** Like the function `withRun`, with this tracker. */
     withRun: typeof withRun;
-    /** Like the function of that name, with this tracker. */
+    /** Like the function `startRun`, with this tracker. */
     startRun(options?: StartOptions): Run;
-    /** Like the function of that name, with this tracker at every call. */
+    /** Like the function `tracked`; every call uses this tracker. */
     tracked: typeof tracked;
-    /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
+    /** Calls `fn`. Inside it, decorated calls and all functions use this tracker, and no run is open at first. */
     run<R>(fn: () => R): R;
     /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
     flush(options?: FlushOptions): Promise<void>;
-    /**
-     * Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent.
-     */
+    /** Ends open runs, flushes and closes the store. What is recorded afterwards is dropped and counted. Idempotent. */
     shutdown(options?: FlushOptions): Promise<void>;
-    /** What has been recorded and what became of it; a snapshot. */
+    /** Returns a snapshot of what was recorded and what became of it. */
     stats(): Stats;
     /**
-     * Opens no more runs until `resume()`: decorated calls and `withRun` run untracked, `startRun` gives a run that
-     * forgets, `logExperiment` rejects with `DISABLED`. Runs that are open go on to their end, and what is recorded is
-     * delivered. For one process: it is set nowhere else, and not for a tracker that takes this one's place.
+     * Opens no more runs until `resume()`: decorated calls and `withRun` run untracked, `startRun` returns a run that
+     * records nothing, and `logExperiment` rejects with `DISABLED`. Open runs continue, and what they record is
+     * delivered. Applies to this tracker in this process only, not to a tracker that replaces it.
      */
     pause(): void;
-    /** Opens runs again. */
+    /** Opens runs again after `pause()`. */
     resume(): void;
     /**
      * Changes settings while the program runs.
@@ -2271,9 +2271,9 @@ export interface Tracker {
      */
     set(settings: TrackerSettings): void;
     /**
-     * Calls a function at each event of a kind, behind the tracker's own work and outside of any call; what it throws is
-     * a warning (`LISTENER_FAILED`). Gives a function that ends this.
-     * @throws PulseError `INVALID_OPTION` for an event that there is not.
+     * Calls a function for each event of a kind, after the tracker's own work and outside of any call. If it throws,
+     * that is a warning (`LISTENER_FAILED`). Returns a function that removes the listener.
+     * @throws PulseError `INVALID_OPTION` for an unknown event.
      * @example
      * ```ts
      * const tracker = createTracker({ trackingUri: "memory:" });
@@ -2283,14 +2283,17 @@ export interface Tracker {
      */
     on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
 }
-/** What can be changed while a program runs. */
+/** Settings that can be changed while the program runs. */
 export interface TrackerSettings {
-    /** The share of top-level runs that are recorded, from 0 to 1; as option `sample` of `configure`. */
+    /** The share of top-level runs that are recorded, from 0 to 1; see option `sample` of `configure`. */
     readonly sample?: number | undefined;
 }
-/** How long to wait. */
+/** Options of `flush` and `shutdown`. */
 export interface FlushOptions {
-    /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
+    /**
+     * A limit on the whole wait, in milliseconds. @default none; only `exitTimeoutMs` since the last accepted change
+     * applies
+     */
     readonly timeoutMs?: number | undefined;
 }
 /**
@@ -2312,7 +2315,7 @@ export declare function configure(config: PulseConfig): void;
  */
 export declare function defaultTracker(): Tracker;
 /**
- * Makes a tracker of its own beside the default one.
+ * Creates a tracker beside the default one.
  * @throws PulseError like `configure`.
  * @example
  * ```ts
@@ -2327,14 +2330,14 @@ export declare function createTracker(config?: PulseConfig): Tracker;
  * `exitTimeoutMs`.
  */
 export declare function flush(options?: FlushOptions): Promise<void>;
-/** Ends the default tracker's open runs, flushes it and lets go of its store. */
+/** Ends the default tracker's open runs, flushes it and closes its store. */
 export declare function shutdown(options?: FlushOptions): Promise<void>;
-/** What the default tracker has recorded and what became of it. */
+/** Returns what the default tracker has recorded and what became of it. */
 export declare function stats(): Stats;
 /**
- * Logs one whole run and resolves once it is stored.
- * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is
- * absent.
+ * Logs one complete run and resolves once it is stored.
+ * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` when it is still
+ * unavailable after `timeoutMs`.
  * @example
  * ```ts
  * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });

@@ -4,34 +4,34 @@ import { type MlflowJs, type MlflowJsClients } from "./js-client.js";
 import { type MlflowNpmClient } from "./npm-client.js";
 export type { KeyValue, MetricPoint, MlflowJs, MlflowJsClients, MlflowJsExperimentClient, MlflowJsRunClient, UsedDataset, } from "./js-client.js";
 export type { MlflowNpmClient } from "./npm-client.js";
-/** How a client of somebody else's is used. */
+/** Options of a store that uses your own client. */
 export interface ClientStoreOptions {
-    /** How long a request may be under way, in milliseconds: neither client gives one up. @default 30000 */
+    /** The time limit of a request in milliseconds, since the clients have none. @default 30000 */
     readonly requestTimeoutMs?: number | undefined;
 }
 /**
- * Records through a program's own mlflow-js object (1.0.1), with everything the native client does about limits,
- * refused items, lost answers and twins: `configure({ store: mlflowJsStore(mlflow) })`. What waits is kept under the
- * client's URI, where `pulse-mlflow sync` delivers it by the native client. Its objects cannot log in: for a server
- * that wants it, use `configure({ trackingUri, auth })`.
- * @param mlflow an `Mlflow`, or its two clients; make a store for each tracker
- * @throws PulseError `INVALID_OPTION` for what is neither
+ * Records through your own mlflow-js object (1.0.1), with the same handling of limits, refused items, lost answers and
+ * duplicate runs as the native client: `configure({ store: mlflowJsStore(mlflow) })`. Waiting changes are kept under
+ * the client's URI; `pulse-mlflow sync` delivers them with the native client. mlflow-js cannot log in: for a server
+ * that requires it, use `configure({ trackingUri, auth })`.
+ * @param mlflow An `Mlflow`, or its two clients. Create a store for each tracker.
+ * @throws PulseError `INVALID_OPTION` if it is neither.
  * @example
  * ```ts
  * import { type MlflowJs, mlflowJsStore } from "pulse-mlflow/mlflow-js";
- * const use = (mlflow: MlflowJs): void => configure({ store: mlflowJsStore(mlflow) });
+ * const use = (mlflow: MlflowJs) => configure({ store: mlflowJsStore(mlflow) });
  * ```
  */
 export declare function mlflowJsStore(mlflow: MlflowJs | MlflowJsClients, options?: ClientStoreOptions): TrackingStore;
 /**
- * The same through a client of the npm package `mlflow` 2.0.7, which cannot look experiments up by name: all runs go to
- * the one with `experimentId`, whatever a class or a call names. It prints the body of every POST by `console.log`,
- * params included, which cannot be turned off from outside.
- * @throws PulseError `INVALID_OPTION` for what is no such client, and for an `experimentId` that is none
+ * Records through a client of the npm package `mlflow` 2.0.7. It cannot look up experiments by name, so all runs go to
+ * the one with `experimentId`, whatever a class or call names. It prints the body of every POST with `console.log`,
+ * params included, which cannot be turned off.
+ * @throws PulseError `INVALID_OPTION` if it is not such a client, or `experimentId` is not an id.
  * @example
  * ```ts
  * import { type MlflowNpmClient, mlflowNpmStore } from "pulse-mlflow/mlflow-js";
- * const use = (client: MlflowNpmClient): void => configure({ store: mlflowNpmStore(client, { experimentId: "1" }) });
+ * const use = (client: MlflowNpmClient) => configure({ store: mlflowNpmStore(client, { experimentId: "1" }) });
  * ```
  */
 export declare function mlflowNpmStore(client: MlflowNpmClient, options: ClientStoreOptions & {
@@ -39,12 +39,12 @@ export declare function mlflowNpmStore(client: MlflowNpmClient, options: ClientS
 }): TrackingStore;
 
 // integrations/mlflow-js/js-client.d.ts
-/** A key and its value, as MLflow has params and tags. */
+/** A param or tag in MLflow's API. */
 export interface KeyValue {
     key: string;
     value: string;
 }
-/** A point of a metric, as MLflow has it. */
+/** A point of a metric in MLflow's API. */
 export interface MetricPoint {
     key: string;
     value: number;
@@ -53,7 +53,7 @@ export interface MetricPoint {
 }
 type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
 type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
-/** A dataset that a run has used, as MLflow has it. */
+/** A dataset of a run in MLflow's API. */
 export interface UsedDataset {
     tags?: KeyValue[];
     dataset: {
@@ -65,26 +65,26 @@ export interface UsedDataset {
         profile?: string;
     };
 }
-/** What is used of mlflow-js's `RunClient`. */
+/** The methods of mlflow-js's `RunClient` that are used. */
 export interface MlflowJsRunClient {
     createRun(experiment_id: string, run_name?: string, start_time?: number, tags?: KeyValue[]): Promise<object>;
     getRun(run_id: string): Promise<object>;
     updateRun(run_id: string, status?: RunStatus, end_time?: number, run_name?: string): Promise<object>;
     logBatch(run_id: string, metrics?: MetricPoint[], params?: KeyValue[], tags?: KeyValue[]): Promise<void>;
     searchRuns(experiment_ids: string[], filter?: string, run_view_type?: ViewType, max_results?: number): Promise<object>;
-    /** Without it twins of runs, which a request without an answer may make, are not deleted. */
+    /** Without it, duplicate runs left by requests without an answer are not deleted. */
     deleteRun?(run_id: string): Promise<void>;
-    /** Without it datasets are refused. */
+    /** Without it, datasets are refused. */
     logInputs?(run_id: string, datasets: UsedDataset[]): Promise<void>;
-    /** Without it a point behind the latest one of its metric is believed to be stored. */
+    /** Without it, a point older than the latest one of its metric is assumed to be stored. */
     getMetricHistory?(run_id: string, metric_key: string): Promise<object>;
 }
-/** What is used of mlflow-js's `ExperimentClient`. */
+/** The methods of mlflow-js's `ExperimentClient` that are used. */
 export interface MlflowJsExperimentClient {
     getExperimentByName(name: string): Promise<object>;
     createExperiment(name: string): Promise<string>;
     getExperiment?(experiment_id: string): Promise<object>;
-    /** mlflow-js prints a line for each. Without it experiments get no tags. */
+    /** Without it, experiments get no tags. mlflow-js prints a line for each call. */
     setExperimentTag?(experiment_id: string, key: string, value: string): Promise<void>;
 }
 /** The clients of mlflow-js. */
@@ -100,7 +100,7 @@ export interface MlflowJs {
 export {};
 
 // integrations/mlflow-js/npm-client.d.ts
-/** What is used of a client of the npm package `mlflow` 2.0.7: each call takes one object, and gives the answer's. */
+/** The parts of a client of the npm package `mlflow` 2.0.7 that are used. Each call takes and returns one object. */
 export interface MlflowNpmClient {
     readonly endpoint?: string;
     readonly Runs: Calls<"create" | "get" | "update" | "logBatch" | "search" | "delete">;

@@ -1,11 +1,11 @@
 // testing/artifact-faults.d.ts
-/** What a file is expected to hold. */
+/** What a file is expected to contain. */
 export interface ArtifactExpectation {
-    /** All of its text, or a pattern that fits some of it. */
+    /** The whole text, or a pattern that matches part of it. */
     readonly text?: string | RegExp | undefined;
-    /** Its value as JSON, compared as JSON has it: a Date is its text, what is undefined is not there. */
+    /** The value as JSON. Compared in its JSON form: a Date is text, and undefined fields are left out. */
     readonly json?: unknown;
-    /** All of its bytes. */
+    /** All of the bytes. */
     readonly bytes?: Uint8Array | ArrayBufferView | ArrayBuffer | undefined;
 }
 
@@ -21,22 +21,22 @@ export { createTestTracker, type MlflowCalls, recordMlflowCalls, type TestConfig
 // testing/matchers.d.ts
 import { type ArtifactExpectation } from "./artifact-faults.js";
 import type { TestRun } from "./test-run.js";
-/** What is looked into: a test tracker, one of its runs, or some of them. */
+/** What is searched: a test tracker, one of its runs, or a list of them. */
 export type Recorded = {
     readonly runs: readonly TestRun[];
 } | TestRun | readonly TestRun[];
 /** What a metric's history is expected to be. */
 export interface MetricExpectation {
-    /** The last value, or all of them. */
+    /** The last value, or all values. */
     readonly near?: number | readonly number[] | undefined;
-    /** How far off a value may be. @default 1e-9 of the value */
+    /** The tolerance of the values. @default 1e-9 of the value */
     readonly within?: number | undefined;
-    /** How many values, or their steps. */
+    /** The number of values, or their steps. */
     readonly steps?: number | readonly number[] | undefined;
 }
 /**
- * What a run is expected to be; of params, tags and metrics (last values) those that are named. Values are compared as
- * MLflow stores them: as texts.
+ * What a run is expected to be. Only the params, tags and metrics (last values) that are listed are compared. Params
+ * and tags are compared in the form MLflow stores: as text.
  */
 export interface RunExpectation {
     readonly name?: string | undefined;
@@ -46,13 +46,13 @@ export interface RunExpectation {
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
     readonly metrics?: Readonly<Record<string, number>> | undefined;
 }
-/** What vitest and Jest want of a matcher. */
+/** The result of a matcher, as Vitest and Jest expect it. */
 export interface MatcherResult {
     readonly pass: boolean;
     message(): string;
 }
 /**
- * Matchers for vitest and Jest: `expect.extend(pulseMatchers)`.
+ * Matchers for Vitest and Jest: `expect.extend(pulseMatchers)`.
  * @example
  * ```ts
  * import { createTestTracker, pulseMatchers } from "pulse-mlflow/testing";
@@ -68,25 +68,25 @@ export declare const pulseMatchers: {
     toHaveRun(recorded: Recorded, expected?: RunExpectation): MatcherResult;
 };
 /**
- * The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface
+ * The matchers as methods of `expect(…)`. Add them to your declarations: `declare module "vitest" { interface
  * Matchers<T = any> extends PulseAssertions {} }`.
  */
 export interface PulseAssertions {
-    /** Some run has logged the metric like that. */
+    /** Passes if at least one run has logged such a metric. */
     toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;
-    /** Some run has that file, with what it is expected to hold. */
+    /** Passes if at least one run has such a file. */
     toHaveLoggedArtifact(path: string, expected?: ArtifactExpectation): void;
-    /** Some run is like that. */
+    /** Passes if at least one run is like that. */
     toHaveRun(expected?: RunExpectation): void;
 }
 /**
- * The same for `node:test`, or any other runner.
- * @throws AssertionError telling what each run has instead.
+ * Asserts that at least one run has logged such a metric. For `node:test` or any other test runner.
+ * @throws AssertionError that shows what each run contains instead.
  */
 export declare function assertLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): void;
 /**
- * The same for `node:test`, or any other runner.
- * @throws AssertionError telling what each run has instead.
+ * Asserts that at least one run has such a file. For `node:test` or any other test runner.
+ * @throws AssertionError that shows what each run contains instead.
  * @example
  * ```ts
  * import { assertLoggedArtifact, createTestTracker } from "pulse-mlflow/testing";
@@ -97,25 +97,25 @@ export declare function assertLoggedMetric(recorded: Recorded, key: string, expe
  */
 export declare function assertLoggedArtifact(recorded: Recorded, path: string, expected?: ArtifactExpectation): void;
 /**
- * The same for `node:test`, or any other runner.
- * @throws AssertionError telling what each run has instead.
+ * Asserts that at least one run is like that. For `node:test` or any other test runner.
+ * @throws AssertionError that shows what each run contains instead.
  */
 export declare function assertRun(recorded: Recorded, expected?: RunExpectation): void;
 
 // testing/mlflow-call.d.ts
-/** One call that would have been made to MLflow, in the words of its fluent client. */
+/** One call to MLflow that was recorded instead of sent, named after MLflow's fluent client. */
 export type MlflowCall = readonly [call: "setExperiment", name: string] | readonly [call: "startRun", name: string, options?: {
     readonly parentRunId: string;
 }] | readonly [call: "logParam", key: string, value: string] | readonly [call: "setTag", key: string, value: string] | readonly [call: "logMetric", key: string, value: number, step: number]
-/** A file, however it was logged: its path among the run's artifacts, and how many bytes it has. */
+/** A file, however it was logged: its path among the run's artifacts and its size in bytes. */
  | readonly [call: "logArtifact", path: string, bytes: number] | readonly [call: "endRun", status: string];
 
 // testing/store-contract.d.ts
 /// <reference types="node" />
 import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 /**
- * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an
- * empty place.
+ * Returns the test cases that every tracking store must pass, for any test runner. `makeSubject` provides a new store
+ * with an empty place for each case.
  * @experimental
  * @example
  * ```ts
@@ -138,22 +138,22 @@ import type { TrackingStore } from "../contracts/tracking-store.js";
 export interface StoreSubject {
     readonly store: TrackingStore;
     /**
-     * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes.
-     * It is asked again and again, behind `reopen` too, and must see what was stored last, by whichever store.
+     * Reads what is stored. It must read the place itself, not the store's memory, or a store that never writes would
+     * pass. It is used repeatedly, also after `reopen`, and must see the latest state whichever store wrote it.
      */
     readonly reader: TrackingReader;
     /**
-     * Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that
-     * is `volatile` needs none.
+     * Opens another store on the same place, as the next process would; the first one is closed by then. Only required
+     * for stores that are not `volatile`.
      */
     readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
-    /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
+    /** Whether a resumed run keeps its end time until it ends again, as on MLflow's servers. @default false */
     readonly keepsEndTime?: boolean | undefined;
-    /** Lets go of the place, after each case, also one that fails; the stores are closed by then, if they can be. */
+    /** Releases the place after each case, even a failed one. The stores are closed by then, if possible. */
     dispose(): Promise<void> | void;
 }
 /**
- * One promise of the contract: `run` rejects when the store does not keep it, with a message that says what is wrong.
+ * One rule of the contract. `run` rejects if the store breaks it, with a message that says how.
  * @experimental
  */
 export interface StoreContractCase {
@@ -162,7 +162,7 @@ export interface StoreContractCase {
 }
 
 // testing/test-run.d.ts
-import type { TerminalStatus } from "../base/entities.js";
+import type { DatasetInput, TerminalStatus } from "../base/entities.js";
 /** One value of a metric's history. */
 export interface TestPoint {
     readonly value: number;
@@ -170,7 +170,7 @@ export interface TestPoint {
     /** Milliseconds since the epoch. */
     readonly timestamp: number;
 }
-/** A run as it is recorded at the moment it is looked at. */
+/** A run at the moment it was read. */
 export interface TestRun {
     readonly id: string;
     readonly name: string;
@@ -180,16 +180,20 @@ export interface TestRun {
     readonly startTime: number;
     readonly endTime: number | undefined;
     readonly params: Readonly<Record<string, string>>;
-    /** Without those that MLflow's client sets of itself (`mlflow.*`). */
+    /** What MLflow shows as the run's description. */
+    readonly description: string | undefined;
+    /** Without the tags that MLflow's client sets itself (`mlflow.*`). */
     readonly tags: Readonly<Record<string, string>>;
     readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
+    /** Datasets of `logInput`, each once, as it was used first. */
+    readonly inputs: readonly DatasetInput[];
     /**
-     * Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await
-     * tracker.flush()`.
+     * Files by path. Files that take several turns of the event loop, such as streams and encoded images, are complete
+     * after `await tracker.flush()`.
      */
     readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
-/** A run for a snapshot: without ids and times, its children inside it. */
+/** A run for snapshots: without ids and times, and with its children inside it. */
 export interface RunSnapshot {
     readonly name: string;
     readonly experiment: string;
@@ -198,7 +202,7 @@ export interface RunSnapshot {
     readonly tags: Readonly<Record<string, string>>;
     /** `[step, value]` pairs. */
     readonly metrics: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
-    /** Texts up to 10,000 characters as they are, of other files size and hash; only of runs that have some. */
+    /** Texts of up to 10,000 characters; size and hash of other files. Only for runs that have files. */
     readonly artifacts?: Readonly<Record<string, string>> | undefined;
     readonly children: readonly RunSnapshot[];
 }
@@ -207,29 +211,35 @@ export interface RunSnapshot {
 import type { PulseConfig, Tracker } from "../index.js";
 import type { MlflowCall } from "./mlflow-call.js";
 import { type RunSnapshot, type TestRun } from "./test-run.js";
-/** A tracker for tests: it keeps everything in memory, its time stands still until it is moved on, its ids count up. */
+/** A tracker for tests. It keeps everything in memory, its clock only moves when set, and its ids count up. */
 export interface TestTracker extends Tracker {
-    /** What has been recorded so far, oldest run first. Needs no waiting. */
+    /** The runs recorded so far, oldest first. Available at once. */
     readonly runs: readonly TestRun[];
-    /** The only run. @throws Error naming the runs there are, when they are none or several. */
+    /** The only run. @throws Error naming the runs, if there are none or several. */
     readonly onlyRun: TestRun;
-    /** Warnings, as a logger gets them. */
+    /** The warnings, as a logger receives them. */
     readonly warnings: readonly string[];
     /**
-     * Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before.
+     * The tracker's time in milliseconds since the epoch. Settable: moving it on by a second ends the folded runs of
+     * the previous second.
      * @default 1700000000000
      */
     now: number;
-    /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
+    /**
+     * The random number that decides sampling (`sample`), from 0 up to 1; settable.
+     * @default 0.5
+     */
+    chance: number;
+    /** Returns the runs without ids and times, children inside their parents, for snapshots and deep comparison. */
     snapshot(): readonly RunSnapshot[];
 }
-/** Settings of a test tracker; the environment and configuration files have no say in them. */
+/** Options of a test tracker. Environment variables and configuration files are ignored. */
 export type TestConfig = Omit<PulseConfig, "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption>;
 type ServerOption = "auth" | "headers" | "tls" | "workspace";
 /**
- * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may
- * run side by side.
- * @param config like `configure`, without what says where things go: everything is kept in memory.
+ * Creates a tracker for a test. Code called inside `tracker.run(…)` records into this tracker only, so tests may run
+ * in parallel.
+ * @param config As for `configure`, without the options that say where things go: everything is kept in memory.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -241,22 +251,22 @@ type ServerOption = "auth" | "headers" | "tls" | "workspace";
  * ```
  */
 export declare function createTestTracker(config?: TestConfig): TestTracker;
-/** The calls to MLflow that code under test makes, and a server that can be away. */
+/** The calls to MLflow made by the code under test, and a server that can be made unavailable. */
 export interface MlflowCalls {
     readonly tracker: TestTracker;
-    /** The calls so far; what one turn of the event loop recorded of a run comes as params, tags, metrics. */
+    /** The calls so far. What a run recorded within one turn of the event loop is ordered: params, tags, metrics. */
     readonly calls: readonly MlflowCall[];
-    /** Those about the runs of that name. */
+    /** Returns the calls of the runs with that name. */
     callsOf(runName: string): readonly MlflowCall[];
-    /** From now on the server does not answer. */
+    /** Makes the server unavailable. */
     goAway(): void;
-    /** It answers again; resolves when everything recorded meanwhile is delivered. */
+    /** Makes the server available again; resolves when everything recorded meanwhile is delivered. */
     comeBack(): Promise<void>;
 }
 /**
- * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics,
- * end; and files, each as path and number of bytes, when it is stored: behind what was recorded of the run by then
- * (what is in it says `run.artifacts`).
+ * Records each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics and
+ * end. Files appear as path and size when they are stored, after what was recorded of the run until then; their
+ * content is in `run.artifacts`.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts

@@ -1,5 +1,5 @@
-// What a program feels of a server that is up, slow, silent or down: the time a tracked call takes more, how long the
-// event loop is held, how memory grows in an outage (PULSE_OUTAGE_S seconds of it), and what is lost.
+// Effects of a server that is up, slow, silent or down on a program: additional time of a tracked call, delays of the
+// event loop, memory growth in an outage (of PULSE_OUTAGE_S seconds), and what is lost.
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -55,9 +55,7 @@ for (const durability of ["exit", "outbox"]) {
 }
 server.stop();
 
-/**
- * One state of the server: what calls and the loop feel of it, after a while in which it works and the code gets warm.
- */
+/** Measures calls and the event loop in one state of the server, after a warm-up with a working server. */
 async function feel(durability, { set = {}, down = false }) {
   const before = await server.ask("contents");
   const tracker = makeTracker(durability);
@@ -91,7 +89,7 @@ async function outage(durability) {
   const work = load(tracker, undefined);
   await work.go(3_000);
   await server.ask("down");
-  await work.go(3_000); // the outbox is open, the ways there are warm
+  await work.go(3_000); // the outbox is open and the code is warm
   const resident = [];
   const sampling = setInterval(() => resident.push(process.memoryUsage.rss() / 2 ** 20), 200);
   const first = process.memoryUsage.rss() / 2 ** 20;
@@ -114,7 +112,7 @@ async function outage(durability) {
   });
 }
 
-/** Memory is full in an outage: how long single calls take while something has to give way, at every call. */
+/** Measures single calls in an outage with full memory, when each call has to drop or spool something. */
 async function full(durability) {
   await server.ask("down");
   const tracker = createTracker({
@@ -122,7 +120,7 @@ async function full(durability) {
     experiment: "Full",
     durability,
     maxPendingBytes: 8 * 2 ** 20,
-    flushIntervalMs: 60_000, // what is written down is written for want of memory
+    flushIntervalMs: 60_000, // so that spooling only happens because memory is full
     outbox: { folder: join(folder, `full-${durability}`), maxBytes: 32 * 2 ** 20 },
     exitTimeoutMs: 1,
     logger: { warn: () => {} },
@@ -150,7 +148,7 @@ async function full(durability) {
   await server.ask("up");
 }
 
-/** Alone, without run.mjs, it says by its exit code whether the bars are met. */
+/** Run alone, without run.mjs, the exit code says whether the bars are met. */
 function judge(row) {
   report(row);
   if (row.judged > row.bar && process.env.PULSE_OUTAGE_S) process.exitCode = 1;
@@ -162,13 +160,16 @@ function makeTracker(durability) {
     experiment: "Away",
     durability,
     outbox: { folder: join(folder, "outbox") },
-    requestTimeoutMs: 4_000, // what is in a black hole comes back within the measurement
+    requestTimeoutMs: 4_000, // requests to an unreachable server end within the measurement
     exitTimeoutMs: 60_000,
     logger: { warn: () => {} },
   });
 }
 
-/** A thousand metrics a second into one run, and calls, each beside a bare one, from one `go` to the next. */
+/**
+ * Records a thousand metrics per second into one run, and calls, each next to an untracked one, between calls of
+ * `go`.
+ */
 function load(tracker, tracked) {
   const run = tracker.startRun({ runName: "long" });
   const all = { metrics: 0, calls: 0 };
@@ -190,7 +191,7 @@ function load(tracker, tracked) {
   return { go, run, all };
 }
 
-/** Delivers everything, and makes sure that the server has it, once. */
+/** Delivers everything and checks that the server has it exactly once. */
 async function end(tracker, { run, all }, before) {
   run.end();
   await tracker.flush({ timeoutMs: CATCH_UP_MS });
@@ -212,7 +213,7 @@ async function loopDelay(work) {
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6 };
 }
 
-/** Compiles the tests' server, and starts it beside this process. */
+/** Compiles the tests' server and starts it in another process. */
 async function startFake() {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const options = [

@@ -1,14 +1,14 @@
-// The canonical run, a param and two metrics, by our client and by Python's: what `python` and `http` both measure.
+// The canonical run (a param and two metrics) with our client and Python's, used by `python` and `http`.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { flush, startRun } from "pulse-mlflow";
 import { turn } from "./lib.mjs";
 
-/** What canonical.py does before it takes the time. */
+/** The part of canonical.py that runs before time is taken. */
 export const PYTHON_WARMUP = 5;
 
-/** Records runs with the default tracker, some in each turn, and waits until they are stored. */
+/** Records runs with the default tracker, several per turn, and waits until they are stored. */
 export async function ourRuns(count, { perTurn, flushOptions }) {
   for (let i = 0; i < count; i++) {
     const run = startRun({ runName: "canonical" });
@@ -21,7 +21,7 @@ export async function ourRuns(count, { perTurn, flushOptions }) {
   await flush(flushOptions);
 }
 
-/** Gives the seconds that Python's fluent client takes for as many runs, or for as many metrics into one run. */
+/** Returns the seconds that Python's fluent client takes for as many runs, or as many metrics of one run. */
 export async function pythonSeconds(python, uri, count, cwd, what = "runs") {
   const script = fileURLToPath(new URL("canonical.py", import.meta.url));
   const { PYTHONPATH: _path, PYTHONHOME: _home, ...env } = process.env;

@@ -1,5 +1,5 @@
-// What carrying the run in a cls-hooked namespace costs beside AsyncLocalStorage, each in a process of its own:
-// cls-hooked taxes every await of the process.
+// The cost of carrying the run in a cls-hooked namespace instead of AsyncLocalStorage, each in its own process, since
+// cls-hooked slows down every await of the process.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { configure, flush, tracked } from "pulse-mlflow";
@@ -36,7 +36,7 @@ else {
   });
 }
 
-/** Microseconds of a call, bare and tracked, in this process. */
+/** Returns the microseconds of a call in this process, untracked and tracked. */
 async function measure() {
   configure({ trackingUri: "null:", ...(kind === "cls" && { context: clsHookedContext() }) });
   const work = tracked(plain, { metrics: "loss" });

@@ -1,4 +1,4 @@
-// The tests' MLflow in memory, in a process of its own: away.mjs forks it, tells it what to do and asks what it has.
+// The tests' in-memory MLflow in its own process. away.mjs forks, controls and queries it.
 const { FakeMlflow } = await import(process.argv[2]);
 const server = await FakeMlflow.start();
 

@@ -1,6 +1,6 @@
-// Files through a real MLflow server's proxy, beside bare PUTs of the same bytes: many small ones, one large one, and
-// one to an S3 (moto's) without the proxy; and what a call that logs a text adds beside one that logs a metric. What
-// arrived is counted by listing it.
+// Files uploaded through a real MLflow server's proxy, compared with bare PUTs of the same bytes: many small ones,
+// one large one, and one to an S3 (moto's) without the proxy; and the cost of a call that logs a text compared with
+// one that logs a metric. What arrived is counted by listing it.
 import { createReadStream, statSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { interleave, median, mustEqual, report, seconds, temporaryFolder } from 
 import { startS3, startServer } from "./raw-http.mjs";
 
 const SMALL = { count: 1_000, bytes: 1_000 };
-/** `LARGE_MB` takes a larger one. */
+/** The size of the large file. Set `LARGE_MB` for a larger one. */
 const LARGE_MB = Number(process.env.LARGE_MB ?? 256);
 const CALLS = 5_000;
 const WIDTH = 8;
@@ -55,7 +55,7 @@ async function proxied() {
   }
 }
 
-/** A large file straight to the place that a server names. */
+/** A large file uploaded directly to the place that a server names. */
 async function onS3() {
   const { python } = await stackEnvironment();
   const s3 = await startS3(python, folder, BUCKET);
@@ -76,7 +76,7 @@ async function onS3() {
     const signed = await signer.sign();
     return send(signed.url, { method, headers: Object.fromEntries(signed.headers) }, length, body);
   };
-  // One PUT would be another thing: a stand-in for S3 spends most of the time on putting parts together.
+  // A single PUT would not be comparable: the S3 stand-in spends most of its time joining parts.
   const inParts = async (key, length, path) => {
     const { text } = await ask("POST", `${key}?uploads=`, 0, Buffer.alloc(0));
     const upload = `uploadId=${/<UploadId>(.*?)</.exec(text)[1]}`;
@@ -120,7 +120,7 @@ function trackerOf({ url }) {
 
 function send(url, { method, headers, agent }, length, body) {
   return new Promise((resolve, reject) => {
-    // A large file takes a new connection: the server may just have closed the one that was kept.
+    // A large file uses a new connection, since the server may just have closed an idle one.
     const kept = body instanceof Uint8Array ? agent : false;
     const call = request(url, { method, agent: kept, headers: { ...headers, "content-length": length } });
     call.on("error", reject).on("response", (response) => {
@@ -143,7 +143,7 @@ async function listed({ url }, run) {
   return (await answer.json()).files ?? [];
 }
 
-/** What the calls themselves take, each a run of its own, as in `overhead`; storing goes on behind them. */
+/** Measures the calls themselves, each with its own run as in `overhead`; storing continues in the background. */
 async function compareCalls() {
   const tracker = createTracker({ trackingUri: "null:" });
   const text = "x".repeat(1_000);
@@ -206,7 +206,7 @@ async function compareSmall(server, tracker, put) {
   });
 }
 
-/** One large file; `where` names the place in what is reported. */
+/** Measures one large file; `where` names the place in the report. */
 async function compareLarge(where, server, tracker, bare, beside) {
   const path = join(folder, "large.bin");
   writeFileSync(path, "");

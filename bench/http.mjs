@@ -1,5 +1,6 @@
-// Runs and metrics a second into a real MLflow server, end to end, beside the fastest of some bare clients that send
-// the fewest requests, and runs beside Python's own client. What arrived is counted by asking the server.
+// Runs and metrics per second into a real MLflow server, end to end, compared with the fastest of several bare
+// clients that send as few requests as possible; and runs compared with Python's own client. What arrived is counted
+// by asking the server.
 import { configure, flush, shutdown, startRun, stats } from "pulse-mlflow";
 import { environments } from "../scripts/python.mjs";
 import { ourRuns, PYTHON_WARMUP, pythonSeconds } from "./canonical.mjs";
@@ -13,7 +14,7 @@ const ROUNDS = 7;
 const WARMUP = 1;
 const FLUSH = { timeoutMs: 120_000 };
 const OURS = { perTurn: 10, flushOptions: FLUSH };
-// Which is fastest depends on the machine, and on how the server's answers are cut into packets.
+// Which one is fastest depends on the machine, and on how the server's answers are split into packets.
 const CANDIDATES = [
   { keepAlive: false, width: 2 },
   { keepAlive: false, width: 4 },
@@ -47,7 +48,7 @@ async function compareRuns() {
   const client = await fastest("runs", (candidate, experiment) => rawRuns(candidate, experiment, 24));
   const experiment = await createExperiment(experiments, "Raw");
   const counts = { ours: RUNS, raw: RUNS, python: PYTHON_RUNS };
-  await ourRuns(1, OURS); // makes the experiment
+  await ourRuns(1, OURS); // creates the experiment
   const times = await interleave(
     {
       ours: () => seconds(() => ourRuns(RUNS, OURS)),
@@ -88,7 +89,7 @@ async function compareMetrics() {
   judge("http: metrics", "metrics/s", rates.ours, rates.raw, { beside: client.name, bar: 0.9 });
 }
 
-/** The candidate that does a small piece of the work in the least time. */
+/** Returns the candidate that is fastest at a small part of the work. */
 async function fastest(what, work) {
   const clients = CANDIDATES.map((options) => rawClient(server.url, options));
   const experiment = await createExperiment(experiments, `Trials of ${what}`);

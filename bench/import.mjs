@@ -1,5 +1,5 @@
-// What importing the built package takes beside an empty module, in fresh processes; and that it loads no SQLite
-// driver.
+// The cost of importing the built package compared with an empty module, in fresh processes; also checks that no
+// SQLite driver is loaded.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,9 @@ const kinds = {
   },
 };
 
-/** Prints everything by which a driver would show: built-in modules, loaded libraries, cached modules. */
+/**
+ * Code that prints everything by which a driver would be noticed: built-in modules, loaded libraries, cached modules.
+ */
 const LOADED = `
   process.report.excludeNetwork = true;
   const { createRequire } = process.getBuiltinModule("node:module");
@@ -36,7 +38,7 @@ const LOADED = `
   console.log(JSON.stringify([...process.moduleLoadList, ...sharedObjects, ...Object.keys(cache)]));`;
 
 for (const [kind, { type, load, empty }] of Object.entries(kinds)) {
-  // The search must find the driver where it is in use, or finding none proves nothing.
+  // The search must find the driver where it is used; otherwise not finding it would prove nothing.
   const uri = JSON.stringify(`sqlite:///${join(folder, `${kind}.db`)}`);
   const used = `const { createTracker } = ${load("pulse-mlflow")};
     const tracker = createTracker({ trackingUri: ${uri} });
@@ -67,14 +69,14 @@ for (const [kind, { type, load, empty }] of Object.entries(kinds)) {
   });
 }
 
-/** The drivers that code has loaded when it ends. */
+/** Returns the drivers that code has loaded when it ends. */
 function drivers(type, code) {
   const own = join(root, "dist");
   const loaded = JSON.parse(evaluate(type, code));
   return loaded.filter((name) => !name.startsWith(own) && /sqlite/i.test(name.replace(root, "")));
 }
 
-/** Runs code in a process of its own, in the package's folder, where it is found by its name. */
+/** Runs code in its own process, in the package's folder, where the package is found by name. */
 function evaluate(type, code) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [`--input-type=${type}`, "-e", code], { cwd: root });
   if (status !== 0) throw new Error(`A process (${type}) failed:\n${String(stderr).slice(0, 600)}`);

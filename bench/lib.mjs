@@ -1,4 +1,4 @@
-// What the measurements share: medians, fair turns, a folder to write into, and how a result reaches run.mjs.
+// Shared by the measurements: medians, alternating turns, a temporary folder, and how results are passed to run.mjs.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,10 +9,10 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Lets the event loop come round once. */
+/** Waits for one turn of the event loop. */
 export const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Seconds that a piece of work takes. */
+/** Returns the seconds that a piece of work takes. */
 export async function seconds(work) {
   const start = performance.now();
   await work();
@@ -20,8 +20,9 @@ export async function seconds(work) {
 }
 
 /**
- * Calls each contender once a round, in alternating order; it gives back the seconds it took. What the first `warmup`
- * rounds say is thrown away. No `gc()` in between: it also throws away optimized code, which no program does to itself.
+ * Calls each contender once per round, in alternating order. A contender returns the seconds it took. The results of
+ * the first `warmup` rounds are discarded. No `gc()` in between, since it also discards optimized code, which does
+ * not happen in real programs.
  */
 export async function interleave(contenders, { rounds, warmup }) {
   const names = Object.keys(contenders);
@@ -35,21 +36,21 @@ export async function interleave(contenders, { rounds, warmup }) {
   return times;
 }
 
-/** Makes a folder of this process's own that is gone when it ends. */
+/** Creates a folder for this process that is removed when it ends. */
 export function temporaryFolder() {
   const folder = mkdtempSync(join(tmpdir(), "pulse-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   return folder;
 }
 
-/** Stops a measurement that did not do the work it claims: its numbers would be worth nothing. */
+/** Stops a measurement that did not do the work it claims, since its numbers would be meaningless. */
 export function mustEqual(what, got, expected) {
   const [left, right] = [JSON.stringify(got), JSON.stringify(expected)];
   if (left !== right) throw new Error(`${what}: got ${left}, expected ${right}.`);
 }
 
 /**
- * Hands one row of the final table to run.mjs:
+ * Passes one row of the final table to run.mjs:
  * - `ours`, `peer` with `unit`, and `beside`: what the peer is
  * - `judged`: the number held against `bar` and `goal`, a ratio where `times` is set
  * - `atMost`: whether smaller is better
@@ -59,16 +60,13 @@ export function report(row) {
   console.log(JSON.stringify(row));
 }
 
-/** The value below which `share` percent of a list lie. */
+/** Returns the value below which `share` percent of a list lie. */
 export function percentile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))];
 }
 
-/**
- * The row of what single calls take that may have to do more than record: of `times` in milliseconds, the 99.9th
- * percentile.
- */
+/** Returns the row for single calls that may do more than record: the 99.9th percentile of `times`, in milliseconds. */
 export function slowestCalls(times) {
   const most = percentile(times, 99.9);
   return { unit: "ms", ours: most, peer: percentile(times, 50), beside: "median", judged: most, bar: 5, atMost: true };

@@ -1,4 +1,4 @@
-// How long the event loop is held while 20,000 metrics a second go into SQLite for ten seconds.
+// Delays of the event loop while 20,000 metrics per second go into SQLite for ten seconds.
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,7 +18,7 @@ configure({ trackingUri: `sqlite:///${path}`, experiment: "Bench" });
 const runs = Array.from({ length: RUNS }, (_, i) => startRun({ runName: `run ${i}` }));
 let logged = 0;
 logTo(2_000);
-await flush(); // the file is open, the code is warm
+await flush(); // the file is open and the code is warm
 
 const idle = await delays(() => sleep(IDLE_MS));
 const load = await delays(async () => {
@@ -50,7 +50,7 @@ report({
   note: `delay mean ${load.mean.toFixed(2)} ms, largest ${load.max.toFixed(1)} ms; ${pending} items were waiting at the end`,
 });
 
-/** Logs until `count` metrics are logged in all, each into the next run. */
+/** Logs until `count` metrics are logged in total, each into the next run. */
 function logTo(count) {
   for (; logged < count; logged++) {
     const round = Math.floor(logged / RUNS);

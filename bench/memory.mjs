@@ -1,5 +1,5 @@
-// By how much a process has grown after a million metrics into SQLite, and what a run takes that waits for a server
-// which does not answer. Needs --expose-gc.
+// The growth of a process after a million metrics into SQLite, and the memory of a run that waits for an unresponsive
+// server. Needs --expose-gc.
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { configure, createTracker, flush, shutdown, startRun, stats, tracked } from "pulse-mlflow";

@@ -1,7 +1,7 @@
-// Runs and metrics a second into an `mlruns` folder, end to end, beside plain calls of node:fs that make the same files
-// with the same lines, and beside Python's own file store. Every round has a folder of its own: MLflow's grows slower
-// with each run in it. None is removed before the end: file systems make new files slowly where many were removed a
-// moment ago.
+// Runs and metrics per second into an `mlruns` folder, end to end, compared with plain node:fs calls that write the
+// same lines into the same files, and with Python's own file store. Every round has its own folder, since MLflow's
+// gets slower with each run. No folder is removed before the end: file systems create files slowly right after many
+// were removed.
 import { randomBytes } from "node:crypto";
 import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,8 +30,7 @@ function canonicalRun(start, i) {
   run.end();
 }
 
-// The folder that every other is a copy of: ours, with one run, whose experiment, tags and fields the plain calls
-// repeat.
+// The template for all other folders: ours, with one run, whose experiment, tags and fields the plain calls repeat.
 const model = join(folder, "model");
 const tracker = createTracker({ trackingUri: pathToFileURL(model).href });
 canonicalRun((options) => tracker.startRun(options), 1);
@@ -96,7 +95,7 @@ function rawMetrics(root) {
   rawMeta(started);
 }
 
-/** What two folders that hold the same must agree in. */
+/** Returns what must be equal in two folders with the same content. */
 function contentsOf(root) {
   const contents = { files: 0, lines: 0, values: 0, bytes: 0 };
   for (const path of readdirSync(root, { recursive: true })) {

@@ -1,6 +1,6 @@
-// What tracking adds to a call, beside an OpenTelemetry span that notes as much; each case in a process of its own, so
-// that none spoils another's call sites. Both deliver, and the time of the background work counts. The loop comes round
-// every 100 calls, in a burst only after all of them.
+// The cost that tracking adds to a call, compared with an OpenTelemetry span that records as much. Each case runs in
+// its own process, so that it does not affect another's call sites. Both deliver, and the time of background work
+// counts. The event loop turns every 100 calls; in a burst only after all of them.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { context, trace } from "@opentelemetry/api";
@@ -20,7 +20,7 @@ const two = (i) => ({ loss: i / 3, accuracy: i / 7 });
 const ten = (i) => ({ a: i, b: i + 1, c: i + 2, d: i + 3, e: i + 4, f: i + 5, g: i + 6, h: i + 7, i: i + 8, j: i + 9 });
 
 /**
- * What a method gives back, what it is tracked by, what a span notes of it; `items` are what a call records beside its
+ * What a method returns, how it is tracked, and what a span records of it. `items`: what a call records besides its
  * run's start and end.
  */
 const CASES = {
@@ -45,7 +45,7 @@ if (name === undefined) {
 } else if (CASES[name].off) sameFunction();
 else await measure(CASES[name]);
 
-/** Switched off, there is nothing to measure: what comes back is the very function. */
+/** With tracking off there is nothing to measure: the original function is returned. */
 function sameFunction() {
   const method = Object.getOwnPropertyDescriptor({ evaluate() {} }, "evaluate");
   const functions = [
@@ -111,7 +111,7 @@ async function measure({ result, selector, items, generator, outside, burst, bar
     },
     shutdown: () => Promise.resolve(),
   };
-  const processor = new BatchSpanProcessor(discarding, { maxQueueSize: CALLS }); // it drops what is more
+  const processor = new BatchSpanProcessor(discarding, { maxQueueSize: CALLS }); // it drops what exceeds this
   if (!outside) trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   const tracer = trace.getTracer("bench");
@@ -120,7 +120,7 @@ async function measure({ result, selector, items, generator, outside, burst, bar
   let sum = 0;
   const contenders = generator ? walked() : awaited();
 
-  // Three loops, not one with a function to call: each has call sites of its own, as in a program.
+  // Three loops instead of one with a function to call, so that each has its own call sites, as in a program.
   function awaited() {
     const spanned = (i) =>
       tracer.startActiveSpan("Plain.evaluate", async (span) => {
@@ -153,7 +153,7 @@ async function measure({ result, selector, items, generator, outside, burst, bar
     };
   }
 
-  /** A span notes each value as an event. */
+  /** A span records each value as an event. */
   function walked() {
     function* spanned(i) {
       const span = tracer.startSpan("Plain.evaluate");
@@ -221,7 +221,7 @@ function first(result) {
   return 0;
 }
 
-/** Decorates once more with names to look up, and counts how often a function's text is read from then on. */
+/** Decorates again with names to look up, and counts how often a function's text is read from then on. */
 function countScans(decorate) {
   decorate();
   const original = Function.prototype.toString;

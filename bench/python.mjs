@@ -1,4 +1,4 @@
-// Canonical runs a second beside Python's own MLflow client, both into SQLite files of their own.
+// Canonical runs per second compared with Python's own MLflow client, each into its own SQLite file.
 import { join } from "node:path";
 import { configure, shutdown, stats } from "pulse-mlflow";
 import { environments } from "../scripts/python.mjs";
@@ -50,7 +50,7 @@ async function inPython(path) {
   return took;
 }
 
-/** Both clients write one param and two metrics a run. */
+/** Both clients write one param and two metrics per run. */
 async function mustHold(path, expected) {
   const { runs, ended, params, metrics, latest_metrics } = await contentsOf(path);
   mustEqual(

@@ -1,4 +1,5 @@
-// The peers of `http`: a real server, and clients that send MLflow's requests over Node's own http and do nothing else.
+// The peers of `http`: a real server, and clients that send MLflow's requests over Node's own http and do nothing
+// else.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
@@ -47,7 +48,7 @@ export async function startServer(python, folder, ...more) {
   child.stdin.on("error", () => {});
   const ended = once(child, "close");
   const stop = async () => {
-    child.stdin.end(); // peer.py kills its whole group then
+    child.stdin.end(); // peer.py then kills its whole process group
     await ended;
   };
   const url = `http://127.0.0.1:${port}`;
@@ -62,7 +63,7 @@ export async function startServer(python, folder, ...more) {
   throw new Error(`mlflow server did not start:\n${log}`);
 }
 
-/** Brings up an S3 with an empty bucket. */
+/** Starts an S3 server with an empty bucket. */
 export async function startS3(python, folder, bucket) {
   const port = await freePort();
   const child = spawn(python, ["-m", "moto.server", "-H", "127.0.0.1", "-p", port], { cwd: folder, stdio: "ignore" });
@@ -92,7 +93,7 @@ async function freePort() {
   return String(port);
 }
 
-/** A client that keeps up to `width` things going at once, on kept connections or a fresh one for each request. */
+/** A client with up to `width` requests in flight, on keep-alive connections or a new one for each request. */
 export function rawClient(url, { width, keepAlive }) {
   const { hostname, port } = new URL(url);
   const agent = keepAlive
@@ -151,7 +152,7 @@ async function startRun({ post }, experiment_id, run_name) {
 
 const endRun = ({ post }, run_id) => post("runs/update", { run_id, status: "FINISHED", end_time: Date.now() });
 
-/** Canonical runs in the three requests that a short run needs. */
+/** Sends canonical runs in the three requests that a short run needs. */
 export function rawRuns(client, experiment, count) {
   return client.each(count, async (i) => {
     const run_id = await startRun(client, experiment, "canonical");
@@ -168,7 +169,7 @@ export function rawRuns(client, experiment, count) {
   });
 }
 
-/** `runs` runs of `values` metrics each in batches of 1000, the batches of one run one after the other. */
+/** Sends `runs` runs of `values` metrics each in batches of 1000; the batches of one run are sequential. */
 export function rawMetrics(client, experiment, { runs, values, keys }) {
   return client.each(runs, async () => {
     const run_id = await startRun(client, experiment, "long");
@@ -184,7 +185,7 @@ export function rawMetrics(client, experiment, { runs, values, keys }) {
   });
 }
 
-/** What the server says it has in an experiment; `history` counts every stored value instead of the latest ones. */
+/** Returns what the server has in an experiment; `history` counts every stored value instead of the latest ones. */
 export async function contentsOf(url, experiment, history = false) {
   const api = `${url}/api/2.0/mlflow`;
   const get = async (path, query, init) => {

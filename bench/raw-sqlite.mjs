@@ -1,7 +1,8 @@
-// The peer of `sqlite`: the rows of MLflow's tables by bare prepared statements, one row each, and nothing else.
+// The peer of `sqlite`: writes the rows of MLflow's tables with bare prepared statements, one per row, and nothing
+// else.
 import { randomBytes } from "node:crypto";
 
-/** Opens a file with the driver and the settings that the package itself uses. */
+/** Opens a file with the driver and the settings that the package uses. */
 export async function openRaw(path) {
   const builtIn = Number.parseInt(process.versions.node, 10) >= 24;
   const { DatabaseSync } = await import(builtIn ? "node:sqlite" : "@photostructure/sqlite");
@@ -13,7 +14,7 @@ export async function openRaw(path) {
   return db;
 }
 
-/** Prepares the statements; user, tags and experiment are those of the one run that is in the file already. */
+/** Prepares the statements. User, tags and experiment are those of the run that is already in the file. */
 export function rawWriter(db) {
   const model = db.prepare("SELECT run_uuid, user_id, artifact_uri, experiment_id FROM runs").get();
   const tags = db.prepare("SELECT key, value FROM tags WHERE run_uuid = ?").all(model.run_uuid);
@@ -41,7 +42,8 @@ export function rawWriter(db) {
     begin: () => begin.run(),
     commit: () => commit.run(),
     start(name) {
-      // Counts up like the package's own ids: where rows land in the indexes is worth more than a third.
+      // Counts up like the package's own ids: the position of rows in the indexes accounts for more than a third of
+      // the time.
       const id = (count++).toString(16).padStart(4, "0") + tail;
       run.run(id, name, model.user_id, Date.now(), `${artifacts}/${id}/artifacts`, model.experiment_id);
       for (const { key, value } of tags) tag.run(key, key === "mlflow.runName" ? name : value, id);
@@ -54,7 +56,7 @@ export function rawWriter(db) {
   };
 }
 
-/** What two files that hold the same must agree in. */
+/** Returns what must be equal in two files with the same content. */
 export async function contentsOf(path) {
   const db = await openRaw(path);
   const one = (sql) => Object.values(db.prepare(sql).get())[0];

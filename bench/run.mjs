@@ -1,5 +1,5 @@
-// Runs the measurements, each in fresh processes, and prints one table. Arguments pick some by name.
-// Exits with 1 when a bar is missed or a measurement fails.
+// Runs the measurements, each in fresh processes, and prints one table. Arguments select some by name. Exits with 1
+// when a bar is missed or a measurement fails.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
@@ -59,16 +59,16 @@ for (const [name, { repetitions, flags, timeoutMs }] of Object.entries(MEASUREME
   }
 }
 console.log(`\n${table(rows)}\n\n${((Date.now() - started) / 1000).toFixed(0)} s, ${load()}`);
-// These measurements make a load of about 1.2 themselves.
+// These measurements themselves cause a load of about 1.2.
 if (highest > 2)
   console.log(
     "The machine was busy with other work: take times that are no ratios (loop, import) again when it is not.",
   );
 process.exitCode = rows.some(({ verdict }) => verdict !== "ok" && verdict !== "skipped") ? 1 : 0;
 
-/** Runs one measurement in a process of its own and gives the rows it reports. */
+/** Runs one measurement in its own process and returns the rows it reports. */
 function measure(name, flags, timeoutMs = TIMEOUT_MS) {
-  // Settings of the developer must not reach what is measured.
+  // The developer's settings must not affect the measurement.
   const kept = Object.entries(process.env).filter(([key]) => !/^(MLFLOW|PULSE|OTEL)_|^NODE_OPTIONS$/.test(key));
   const env = { ...Object.fromEntries(kept), TMPDIR: folder, TEMP: folder, TMP: folder, XDG_STATE_HOME: folder };
   return new Promise((resolve, reject) => {
@@ -92,7 +92,7 @@ function measure(name, flags, timeoutMs = TIMEOUT_MS) {
   });
 }
 
-/** One row for each measurement: medians over its repetitions, held against the bar. */
+/** Returns one row per measurement: medians of its repetitions, compared with the bar. */
 function merged(reports) {
   const names = [...new Set(reports.map(({ measurement }) => measurement))];
   return names.map((name) => {

@@ -1,6 +1,6 @@
-// A service method at 10,000 calls a second for PULSE_SERVICE_S seconds with `maxRunsPerSecond: 5`, into SQLite: what a
-// call costs more, whether memory stays flat, and whether every call is in the database, once, with the exact figures.
-// Needs --expose-gc.
+// A service method at 10,000 calls per second for PULSE_SERVICE_S seconds with `maxRunsPerSecond: 5`, into SQLite:
+// the additional cost of a call, whether memory stays flat, and whether every call is in the database exactly once,
+// with the exact figures. Needs --expose-gc.
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,12 +17,12 @@ const CALLS = 20_000;
 const CALLS_PER_TURN = 100;
 const ROUNDS = 12;
 const WARMUP_ROUNDS = 4;
-const SPREAD = 2_654_435_769; // 2 ** 32 / golden ratio: consecutive numbers land far apart
+const SPREAD = 2_654_435_769; // 2 ** 32 / golden ratio: consecutive numbers are spread out
 const ALLOWED_MEAN_ERROR = 1e-9;
 
 /**
- * What call `n` takes, in made-up milliseconds: from 1 to 500, most of them small. Made again from `n` when it is
- * checked.
+ * Returns the duration of call `n` in simulated milliseconds: from 1 to 500, mostly short. Computed again from `n`
+ * for the check.
  */
 const took = (n) => 500 ** ((Math.imul(n, SPREAD) >>> 0) / 2 ** 32);
 
@@ -126,7 +126,7 @@ report({
   note: `of p50, p95 and p99 of ${checked.windows} seconds; counts, means, smallest and largest are the exact ones`,
 });
 
-/** Ten calls a millisecond, each answered while others are under way; resolves when all are. */
+/** Makes ten calls per millisecond, each answered while others are in flight; resolves when all are answered. */
 async function load(ms) {
   const [start, from] = [performance.now(), calls];
   for (let elapsed = 0; elapsed < ms; await sleep(TICK_MS)) {
@@ -141,7 +141,7 @@ function count() {
   answered++;
 }
 
-/** A bare call gets the numbers of the tracked one that follows, which are checked like all others. */
+/** An untracked call gets the numbers of the tracked one that follows, which are checked like all others. */
 async function burst(target) {
   for (let i = 0; i < CALLS; i += CALLS_PER_TURN) {
     const together = [];
@@ -155,8 +155,8 @@ async function burst(target) {
 }
 
 /**
- * Holds the database against the exact figures. Calls end in the order in which they were made: the numbers that are no
- * runs of their own, cut into pieces as long as `pulse.folded` says, are the calls of the folded runs.
+ * Compares the database with the exact figures. Calls end in the order in which they were made: the numbers without a
+ * run of their own, split into pieces as long as `pulse.folded` says, are the calls of the folded runs.
  */
 async function check(file) {
   const db = await openRaw(file);
@@ -185,14 +185,14 @@ async function check(file) {
   return { own: own.size, folded, windows: windows.length, worst };
 }
 
-/** Stops when what must be exact is not; gives how far the percentiles are off. */
+/** Stops if figures that must be exact are not. Returns the deviation of the percentiles. */
 function compare(metrics, values) {
   const exact = { count: values.length, min: values[0], max: values[0], mean: 0 };
   for (const value of values) {
     exact.min = Math.min(exact.min, value);
     exact.max = Math.max(exact.max, value);
   }
-  values.sort(); // the smallest first: the sum loses least
+  values.sort(); // smallest first, for the least rounding error in the sum
   exact.mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const { "ms.count": count, "ms.min": min, "ms.max": max, "ms.mean": mean, errors } = metrics;
   mustEqual(
@@ -208,7 +208,7 @@ function compare(metrics, values) {
   return Math.max(...offs);
 }
 
-/** Not the time that passes: what else the machine does counts in that. */
+/** CPU time, not elapsed time, which includes whatever else the machine does. */
 async function cpuSeconds(work) {
   const before = process.cpuUsage();
   await work();
@@ -225,7 +225,7 @@ async function memory() {
   return { heap: heapUsed / 2 ** 20, rss: rss / 2 ** 20 };
 }
 
-/** Decorates a method as the compilers' legacy dialect does. */
+/** Decorates a method as compilers of the legacy dialect do. */
 function decorate(name, decorators) {
   const method = Object.getOwnPropertyDescriptor(Service.prototype, name);
   const decorated = decorators.reduce((so, decorator) => decorator(Service.prototype, name, so) ?? so, method);

@@ -1,5 +1,6 @@
-// Runs and metrics a second into an SQLite file, end to end, beside bare prepared statements of the same driver that
-// write the same rows into a file of the same schema. Every round has files of its own, so that they stay small.
+// Runs and metrics per second into an SQLite file, end to end, compared with bare prepared statements of the same
+// driver that write the same rows into a file with the same schema. Every round has its own files, so that they stay
+// small.
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { configure, createTracker, flush, shutdown, startRun, stats } from "pulse-mlflow";
@@ -38,8 +39,7 @@ function canonicalRun(start, i) {
   run.end();
 }
 
-// The file that every other is a copy of: ours, with one run, from which the raw statements take user, tags and
-// experiment.
+// The template for all other files: ours, with one run, from which the raw statements take user, tags and experiment.
 const model = join(folder, "model.db");
 const tracker = createTracker({ trackingUri: `sqlite:///${model}` });
 canonicalRun((options) => tracker.startRun(options), 1);
@@ -85,7 +85,7 @@ function rawMetrics(raw) {
   for (let i = 0; i < METRICS; ) {
     raw.begin();
     id ??= raw.start("long");
-    const latest = new Map(); // one upsert a key and transaction is enough, for us too
+    const latest = new Map(); // one upsert per key and transaction is enough, as in the package
     for (const end = Math.min(i + METRICS_PER_TRANSACTION, METRICS); i < end; i++) {
       const key = KEYS[i % KEYS.length];
       const [value, now, step] = [i / 3, Date.now(), Math.floor(i / KEYS.length)];
@@ -103,7 +103,7 @@ await compare("sqlite: metrics", "metrics/s", METRICS, ourMetrics, rawMetrics);
 
 await inOneTurn();
 
-/** What a call takes that pays for a batch, in a burst in which the loop never turns. */
+/** Measures calls that write a batch, in a burst in which the event loop never turns. */
 async function inOneTurn() {
   const path = join(folder, "burst.db");
   copyFileSync(model, path);

@@ -17,10 +17,10 @@ const args = [tsc, "-p", "tsconfig.json", "--emitDeclarationOnly", "--declaratio
 const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
 if (status !== 0) process.exit(status ?? 1);
 
-/** What the chunks in dist/esm call them. */
+/** Their names in the chunks of dist/esm. */
 const PARTS = "../parts/index.cjs";
 
-// Declarations that no entry leads to are nobody's.
+// Removes declarations that no entry imports.
 const entries = ENTRIES.map(({ source }) => source);
 const stubs = ENTRIES.flatMap(({ stub }) => stub ?? []);
 const reached = new Set();
@@ -32,10 +32,9 @@ function reach(path) {
 }
 for (const entry of entries) reach(join("dist/esm", `${entry}.d.ts`));
 for (const path of reached) {
-  // What says that a class has private fields does not compile for programs whose target is ES5, which is TypeScript
-  // 5's default.
+  // The marker of a class with private fields does not compile for target ES5, the default of TypeScript 5.
   const text = readFileSync(path, "utf8").replace(/^ +#private;\n/gm, "");
-  // Node's types are there only for programs that name them; `tsc --init` writes `"types": []`.
+  // Node's types are only available to programs that name them; `tsc --init` writes `"types": []`.
   writeFileSync(path, /"node:|\bNodeJS\./.test(text) ? `/// <reference types="node" />\n${text}` : text);
 }
 for (const file of readdirSync("dist/esm", { recursive: true })) {
@@ -53,8 +52,8 @@ const common = {
   platform: "node",
   target: "es2023",
   legalComments: "none",
-  // Not white space: Node shows the line that throws, and esbuild breaks long ones within strings, which other bundlers
-  // indent
+  // White space stays: Node prints the throwing line, and esbuild breaks long lines inside strings, which other
+  // bundlers then indent.
   minifySyntax: true,
   sourcemap: true, // into src/, which is in the package
   sourcesContent: false,

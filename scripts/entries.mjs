@@ -1,12 +1,12 @@
 // The public entries of the package: one table for the build, package.json, the declarations in api/ and their tests.
-// `node scripts/entries.mjs` writes package.json anew from it.
+// `node scripts/entries.mjs` updates package.json from it.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * `subpath` as programs import it; `source` its file in src/ and, built, in dist/; `names` what it exports beside types;
- * `budgetKb` what it and all it loads at once may have, bundled, minified and compressed by gzip; `stub` stands in its
- * place where there is no Node.
+ * `subpath`: how programs import it. `source`: its file in src/ and, built, in dist/. `names`: its exports besides
+ * types. `budgetKb`: the allowed size of it and everything it loads at once, bundled, minified and gzipped. `stub`:
+ * replaces it in environments without Node.
  */
 export const ENTRIES = [
   {
@@ -75,15 +75,15 @@ export const BINARY = "cli/main";
 const declared = (format, source) => `./dist/${format}/${source}.d.ts`;
 const built = (format, source) => `./dist/${format}/${source}.js`;
 
-/** The file in api/ that has an entry's declarations. */
+/** Returns the file in api/ with an entry's declarations. */
 export const apiFile = ({ subpath }) => `api/${subpath === "." ? "index" : subpath.slice(2)}.d.ts`;
 
-/** What package.json says of the entries. */
+/** Returns the fields of package.json that depend on the entries. */
 export function manifestOf(entries) {
   const exports = {};
   for (const { subpath, source, stub } of entries) {
     const code = { default: built("esm", source) };
-    // Conditions of the places without Node; bundlers for Node set some of them, too, so that Node's comes first.
+    // Conditions of environments without Node. Bundlers for Node set some of them, too, so Node's comes first.
     const places = stub && { node: code.default, browser: built("esm", stub) };
     if (places) Object.assign(places, { "edge-light": places.browser, workerd: places.browser });
     exports[subpath] = {

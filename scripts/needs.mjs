@@ -1,4 +1,4 @@
-// Says what `npm test` needs, before it begins.
+// Prints what `npm test` needs, before it starts.
 import { statfsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { findPython } from "./python.mjs";

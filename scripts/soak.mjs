@@ -1,8 +1,8 @@
-// The long versions of what `npm test` has in short: 1,000 schedules of the fault suite, 200 crashes, a crowd of
-// programs on one file, a server that stands still, and outages of ten minutes; well over an hour. `npm run test:soak
-// -- 17` or `-- 1-100` plays only those schedules, each drawn from its seed; `-- hardships` or `-- crowd pool` only
-// those parts. PULSE_FAULT_KINDS=denied,disk plays of each schedule only what is of these kinds. Has a build folder of
-// its own, so that one can go on working meanwhile.
+// Long versions of tests that `npm test` runs in short: 1,000 schedules of the fault suite, 200 crashes, many
+// programs on one file, a server that hangs, and outages of ten minutes; well over an hour. `npm run test:soak -- 17`
+// or `-- 1-100` runs only those schedules, each generated from its seed; `-- hardships` or `-- crowd pool` only those
+// parts. PULSE_FAULT_KINDS=denied,disk limits each schedule to faults of these kinds. It uses its own build folder,
+// so that development can continue meanwhile.
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ run([join(root, "node_modules/typescript/bin/tsc"), "-p", "test/tsconfig.json", 
 await writeImports(out);
 
 const seeds = given.find((each) => /^\d/.test(each));
-/** Each part, and what makes it long. */
+/** The parts, and the setting that makes each long. */
 const parts = {
   faults: [`${out}/test/e2e/faults.test.js`, { PULSE_FAULT_SEEDS: seeds ?? "1-1000" }],
   hardships: [`${out}/test/e2e/hardships.test.js`, {}],

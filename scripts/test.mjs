@@ -19,7 +19,7 @@ const withToolchains = process.argv.includes("--toolchains");
 process.chdir(root);
 const began = Date.now();
 
-// Outboxes of the tests are not to lie among the developer's own.
+// Keeps the tests' outboxes apart from the developer's own.
 process.env.XDG_STATE_HOME = mkdtempSync(join(tmpdir(), "pulse-state-"));
 process.on("exit", () => rmSync(process.env.XDG_STATE_HOME, { recursive: true, force: true }));
 
@@ -32,7 +32,7 @@ for (const [dialect, project] of Object.entries(dialects)) {
   await writeImports(`build/${dialect}`);
 }
 
-/** Where a test file does not depend on the dialect, it runs once. */
+/** A test file that does not depend on the dialect runs only once. */
 const ONCE = /^(e2e|package)\/|^recorder\/death/;
 
 function testFiles(dialect) {
@@ -131,7 +131,7 @@ run({ files, concurrency: 2, timeout: 600_000 })
   })
   .resume();
 
-/** node:test reports each file as a test of its own: its end on all versions, whether it passed only on some. */
+/** node:test reports each file as a test: when it ends on all versions, whether it passed only on some. */
 function isFile(event) {
   return event.nesting === 0 && event.name.endsWith(".test.js");
 }

@@ -1,5 +1,5 @@
-// The matrix of toolchains: the packed package, its decorators compiled by every tool in every dialect and run on every
-// Node, must leave the very same runs behind, told by a server that only remembers; bundlers, test runners and package
+// The matrix of toolchains. The packed package, with decorators compiled by every tool in every dialect and run on
+// every Node version, must leave exactly the same runs on a recording server; bundlers, test runners and package
 // managers leave theirs in files. What docs/where-it-runs.md says cannot work must fail as it says.
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ import { runners } from "../test/toolchains/runners.mjs";
 const dialects = ["standard", "legacy"];
 const formats = ["esm", "cjs"];
 
-/** Each with what it takes to make a project ready and to run it; `refusal` is what is said where it cannot work. */
+/** The cases, with how to set up and run a project; `refusal` is the expected error where it cannot work. */
 function* cases() {
   const nodes = Object.keys(nodePaths);
   for (const dialect of dialects) {
@@ -36,7 +36,7 @@ function* cases() {
         yield { tool: `tsc ${version}`, dialect, format, compile: tsc(version), options };
       }
       yield { tool: "swc", dialect, format, compile: swc, without: "corners" };
-      // The metadata that its plugin emits for legacy decorators takes for granted that reflect-metadata is there.
+      // The metadata that its plugin emits for legacy decorators assumes that reflect-metadata is loaded.
       const reflect = dialect === "legacy" ? ["--require", tool("reflect-metadata/Reflect.js")] : [];
       yield {
         tool: "Babel",
@@ -74,7 +74,7 @@ function* cases() {
   }
 }
 
-/** Runs every case whose name has one of the parts in it, one after the other. */
+/** Runs the cases whose names contain one of the parts, one after the other. */
 export async function toolchains(parts = []) {
   await installTools();
   await installPackage();
@@ -101,7 +101,7 @@ export async function toolchains(parts = []) {
   return count;
 }
 
-/** Whose cases the rows of each section are. */
+/** The sections of the documentation whose rows correspond to cases. */
 const SECTIONS = {
   Compilers: "compilers",
   Bundlers: "bundlers",
@@ -111,7 +111,7 @@ const SECTIONS = {
   "Package managers": "managers",
 };
 
-/** What stands in the first cell of each row begins the name of a case of its section, and each case has one. */
+/** Checks that the first cell of each row starts a case name of its section, and that each case has a row. */
 function checkRows(groups) {
   const text = readFileSync(join(root, "docs/where-it-runs.md"), "utf8");
   const rows = text.split(/^## /m).flatMap((section) => {
@@ -133,7 +133,7 @@ function checkRows(groups) {
   );
 }
 
-/** The cases of decorators, each with its name and what plays it. */
+/** The cases of decorators, with their names and how to run them. */
 async function compilers() {
   const FakeMlflow = await loadFakeMlflow();
   return [...cases()].map((each) => {
@@ -158,7 +158,7 @@ async function check(each, server) {
     each.programs ?? ["behaviour", "functions", ...own[dialect]].filter((program) => program !== without);
   const project = await prepare({ ...each, programs });
   const commands = runner ? [runner(project)] : programs.map((program) => command?.(program) ?? [`${program}.js`]);
-  // Nothing of the developer's own settings.
+  // Without the developer's own settings.
   const env = {
     PATH: process.env.PATH,
     HOME: work,
@@ -174,7 +174,7 @@ async function check(each, server) {
   assert.deepEqual(await recorded(server), refusal ? [] : sorted(programs.flatMap((program) => expected[program])));
 }
 
-/** Makes the project's folder and compiles it, or gives the one that is compiled already. */
+/** Creates and compiles the project's folder, unless it is compiled already. */
 async function prepare({ tool: by, dialect, format = "esm", programs, options, compile }) {
   const folder = join(work, [by, dialect, format].filter(Boolean).join("-").replaceAll(" ", "-"));
   const project = { folder, dialect, format, programs };
@@ -182,7 +182,7 @@ async function prepare({ tool: by, dialect, format = "esm", programs, options, c
   mkdirSync(folder);
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: format === "esm" ? "module" : "commonjs" }));
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig({ dialect, programs, options })));
-  // Otherwise an outbox on disk is wanted, and with it the optional SQLite driver.
+  // Otherwise an outbox is created, which needs the optional SQLite driver.
   writeFileSync(join(folder, "pulse-mlflow.config.json"), JSON.stringify({ durability: "memory" }));
   for (const program of programs)
     copyFileSync(join(root, `test/toolchains/${program}.ts`), join(folder, `${program}.ts`));
@@ -190,7 +190,7 @@ async function prepare({ tool: by, dialect, format = "esm", programs, options, c
   return project;
 }
 
-/** What the server was told, in the form of `expected.mjs`: without what differs from run to run. */
+/** Returns what the server received, in the form of `expected.mjs`: without what differs between runs. */
 async function recorded({ url, runs }) {
   const experiments = new Map();
   for (const name of new Set(Object.values(expected).flatMap((list) => list.map((each) => each.experiment)))) {
@@ -221,7 +221,7 @@ async function recorded({ url, runs }) {
 
 const sorted = (runs) => runs.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 
-/** The server of the other tests; it is TypeScript, and esbuild is at hand. */
+/** The server of the other tests. It is written in TypeScript and compiled with esbuild here. */
 async function loadFakeMlflow() {
   const file = join(work, "fake-mlflow.mjs");
   writeFileSync(file, await stripped(join(root, "test/support/fake-mlflow.ts")));

@@ -6,12 +6,12 @@ export { LogTag } from "./decorators/log-tag.js";
 export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracked-experiment.js";
 export { TrackedRun } from "./decorators/tracked-run.js";
 
-// The same as functions, and the run that is open here
+// Their counterparts as functions, and the current run
 export { tracked } from "./run/call/tracked.js";
 export { bind, withRun } from "./run/call/with-run.js";
 export { currentRun, requireRun, startRun } from "./run/current.js";
 
-// A run, and what its verbs take
+// A run, and the arguments of its methods
 export type { Run } from "./run/run.js";
 export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";

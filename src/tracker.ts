@@ -31,31 +31,29 @@ import { RefusingStore } from "./stores/refusing-store.js";
 import { openConfigured, registeredFor, type StoreMaker } from "./stores/registry.js";
 import { likelyAbsolute } from "./stores/sql/database-file.js";
 
-/** One configured instance of everything: where runs go, how problems are told, what is counted. */
+/** A configured instance: where runs go, how problems are reported, and what is counted. */
 export interface Tracker {
-  /** Like the function of that name, with this tracker. */
+  /** Like the function `withRun`, with this tracker. */
   withRun: typeof withRun;
-  /** Like the function of that name, with this tracker. */
+  /** Like the function `startRun`, with this tracker. */
   startRun(options?: StartOptions): Run;
-  /** Like the function of that name, with this tracker at every call. */
+  /** Like the function `tracked`; every call uses this tracker. */
   tracked: typeof tracked;
-  /** Calls `fn`; inside, decorated calls and all functions use this tracker, and no run is open. */
+  /** Calls `fn`. Inside it, decorated calls and all functions use this tracker, and no run is open at first. */
   run<R>(fn: () => R): R;
   /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
   flush(options?: FlushOptions): Promise<void>;
-  /**
-   * Ends open runs, flushes and lets go of the store; what is recorded afterwards is dropped and counted. Idempotent.
-   */
+  /** Ends open runs, flushes and closes the store. What is recorded afterwards is dropped and counted. Idempotent. */
   shutdown(options?: FlushOptions): Promise<void>;
-  /** What has been recorded and what became of it; a snapshot. */
+  /** Returns a snapshot of what was recorded and what became of it. */
   stats(): Stats;
   /**
-   * Opens no more runs until `resume()`: decorated calls and `withRun` run untracked, `startRun` gives a run that
-   * forgets, `logExperiment` rejects with `DISABLED`. Runs that are open go on to their end, and what is recorded is
-   * delivered. For one process: it is set nowhere else, and not for a tracker that takes this one's place.
+   * Opens no more runs until `resume()`: decorated calls and `withRun` run untracked, `startRun` returns a run that
+   * records nothing, and `logExperiment` rejects with `DISABLED`. Open runs continue, and what they record is
+   * delivered. Applies to this tracker in this process only, not to a tracker that replaces it.
    */
   pause(): void;
-  /** Opens runs again. */
+  /** Opens runs again after `pause()`. */
   resume(): void;
   /**
    * Changes settings while the program runs.
@@ -68,9 +66,9 @@ export interface Tracker {
    */
   set(settings: TrackerSettings): void;
   /**
-   * Calls a function at each event of a kind, behind the tracker's own work and outside of any call; what it throws is
-   * a warning (`LISTENER_FAILED`). Gives a function that ends this.
-   * @throws PulseError `INVALID_OPTION` for an event that there is not.
+   * Calls a function for each event of a kind, after the tracker's own work and outside of any call. If it throws,
+   * that is a warning (`LISTENER_FAILED`). Returns a function that removes the listener.
+   * @throws PulseError `INVALID_OPTION` for an unknown event.
    * @example
    * ```ts
    * const tracker = createTracker({ trackingUri: "memory:" });
@@ -81,22 +79,25 @@ export interface Tracker {
   on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
 }
 
-/** What can be changed while a program runs. */
+/** Settings that can be changed while the program runs. */
 export interface TrackerSettings {
-  /** The share of top-level runs that are recorded, from 0 to 1; as option `sample` of `configure`. */
+  /** The share of top-level runs that are recorded, from 0 to 1; see option `sample` of `configure`. */
   readonly sample?: number | undefined;
 }
 
-/** How long to wait. */
+/** Options of `flush` and `shutdown`. */
 export interface FlushOptions {
-  /** A limit in all, in milliseconds. @default none beside `exitTimeoutMs` since the last accepted change */
+  /**
+   * A limit on the whole wait, in milliseconds. @default none; only `exitTimeoutMs` since the last accepted change
+   * applies
+   */
   readonly timeoutMs?: number | undefined;
 }
 
 const SETTINGS: Readonly<Record<keyof TrackerSettings, Check>> = { sample: SHARE };
 const EVENTS: readonly (keyof TrackerEvents)[] = ["unavailable", "available", "dropped", "rejected"];
 
-/** How often a replaced tracker looks whether its last run has ended. */
+/** The interval at which a replaced tracker checks whether its last run has ended. */
 const RETIRE_CHECK_MS = 500;
 
 class TrackerInstance implements Tracker, RunHost {
@@ -146,14 +147,15 @@ class TrackerInstance implements Tracker, RunHost {
       openRepository: (root) => openArtifactRepository(root, repositoryOptions(config, store.uri)),
     });
     detached(watchLeaving);
-    if (!store.volatile) detached(() => guardAtExit(this.recorder)); // Node's watchers of signals have a context, too
+    // Detached, since Node's signal handles would otherwise keep the caller's async context.
+    if (!store.volatile) detached(() => guardAtExit(this.recorder));
   }
 
   takeResumeId(): string | undefined {
     const id = this.#resumeId;
     if (id === undefined) return undefined;
     this.#resumeId = undefined;
-    // Whoever takes it takes it out of the environment, as Python's client does: what is not there any more was taken.
+    // The variable is removed by whoever uses the id first, as in Python's client: if it is gone, the id is taken.
     if (process.env[RUN_ID] !== id) return undefined;
     delete process.env[RUN_ID];
     return id;
@@ -192,7 +194,7 @@ class TrackerInstance implements Tracker, RunHost {
     }
   }
 
-  /** Delivers what is left in the background, and shuts down once no run is open any more. */
+  /** Delivers what is left in the background, and shuts down once no run is open. */
   retire(): void {
     this.replaced = true;
     if (this.recorder.hasOpenRuns) later(() => this.retire(), RETIRE_CHECK_MS).unref();
@@ -224,7 +226,7 @@ class TrackerInstance implements Tracker, RunHost {
     return this.diagnostics.events.on(event, listener);
   }
 
-  /** Has code use this tracker, keeping the enclosing run when it is this tracker's. */
+  /** Runs code with this tracker, keeping the current run if it belongs to this tracker. */
   #inside<R>(fn: () => R): R {
     return OFF || scopes.get()?.host === this ? fn() : this.run(fn);
   }
@@ -246,8 +248,8 @@ class TrackerInstance implements Tracker, RunHost {
 }
 
 /**
- * Reads how long to wait. What is no options object is let pass: `flush` and `shutdown` are handed to emitters as
- * listeners, which give them a signal, a code or an event.
+ * Reads the limit to wait. Other arguments are ignored, since `flush` and `shutdown` may be used as event listeners,
+ * which receive a signal, a code or an event.
  */
 function limitOf(user: string, options: unknown): number | undefined {
   if (typeof options !== "object" || options === null) return undefined;
@@ -263,20 +265,20 @@ function limitOf(user: string, options: unknown): number | undefined {
 interface Current {
   tracker: TrackerInstance | undefined;
   given: PulseConfig;
-  /** The tracker only refuses: for this URI, and with this maker or none. */
+  /** Set while the tracker only refuses runs: the tracking URI, and the store maker registered for it at that time. */
   refused?: { readonly uri: string; readonly make: StoreMaker | undefined } | undefined;
 }
 
 const current: Current = shared("default tracker", (): Current => ({ tracker: undefined, given: {} }));
 
 /**
- * Makes the default tracker at the first need. What is wrong with the environment must not reach the user's call: it is
- * warned of, and the runs are refused.
+ * Creates the default tracker when it is first needed. A wrong configuration must not break the user's call: it is
+ * warned of, and runs are refused.
  */
 function currentTracker(): TrackerInstance {
   const { refused } = current;
   if (refused && registeredFor(refused.uri) !== refused.make) {
-    current.tracker?.retire(); // a store was registered behind the first run
+    current.tracker?.retire(); // a store was registered after the first run
     current.tracker = undefined;
   }
   current.tracker ??= makeDefault();
@@ -300,9 +302,9 @@ function makeDefault(): TrackerInstance {
   }
 }
 
-/** What is wrong with a configuration that no call of `configure` has checked. */
+/** Returns the warning for a configuration that `configure` has not checked. */
 function nothingStored(error: unknown): PulseError {
-  const begin = "Nothing is stored until this is mended:";
+  const begin = "Nothing is stored until this is fixed:";
   if (error instanceof PulseError) return new PulseError(error.code, `${begin} ${error.detail}`, error);
   return new PulseError("INVALID_CONFIG", `${begin} tracking cannot be set up: ${messageOf(error)}.`, error);
 }
@@ -335,8 +337,8 @@ function taken(store: TrackingStore): ReadyStore {
 }
 
 /**
- * @internal Makes a tracker on a store of one's own, which neither environment nor files reach: for tests, which look
- * into it or have it fail.
+ * @internal Creates a tracker on a given store, without environment variables and files. For tests, which inspect the
+ * store or make it fail.
  */
 export function trackerOn(
   store: ReadyStore,
@@ -356,7 +358,7 @@ export function trackerOn(
  */
 export function configure(config: PulseConfig): void {
   application.asked = true;
-  checkConfig(config, "configure"); // also when there is none, which would mean the defaults
+  checkConfig(config, "configure"); // a missing argument must not mean the defaults
   const resolved = resolveConfig(config);
   carryBy(config.context);
   const tracker = build(resolved, resolved.runId);
@@ -380,7 +382,7 @@ export function defaultTracker(): Tracker {
 }
 
 /**
- * Makes a tracker of its own beside the default one.
+ * Creates a tracker beside the default one.
  * @throws PulseError like `configure`.
  * @example
  * ```ts
@@ -405,21 +407,21 @@ export async function flush(options?: FlushOptions): Promise<void> {
   await current.tracker?.flush(options);
 }
 
-/** Ends the default tracker's open runs, flushes it and lets go of its store. */
+/** Ends the default tracker's open runs, flushes it and closes its store. */
 export async function shutdown(options?: FlushOptions): Promise<void> {
   limitOf("shutdown", options);
   await current.tracker?.shutdown(options);
 }
 
-/** What the default tracker has recorded and what became of it. */
+/** Returns what the default tracker has recorded and what became of it. */
 export function stats(): Stats {
   return current.tracker?.stats() ?? new Diagnostics().stats;
 }
 
 /**
- * Logs one whole run and resolves once it is stored.
- * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` after `timeoutMs` when it is
- * absent.
+ * Logs one complete run and resolves once it is stored.
+ * @throws (rejects) PulseError at once when the target cannot be used, `STORE_UNAVAILABLE` when it is still
+ * unavailable after `timeoutMs`.
  * @example
  * ```ts
  * const { runId } = await logExperiment({ experiment: "Sweep", params: { lr: 0.1 }, metrics: { loss: 0.42 } });

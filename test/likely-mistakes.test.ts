@@ -55,7 +55,7 @@ test("wrong arguments are answered with what may be meant", () => {
     ],
     [
       () => TrackedExperiment({ name: "x" } as Any),
-      /The experiment's name is the first argument, or option "experiment"; that of a run is "runName"/,
+      /The experiment's name is the first argument, or option "experiment"; the name of a run is option "runName"/,
     ],
     [() => withRun({ name: "x" } as Any, () => 1), /there is no option "name"\. Did you mean "runName"/],
     [
@@ -74,9 +74,9 @@ test("wrong arguments are answered with what may be meant", () => {
     [() => TrackedRun((() => 1) as Any), /to wrap a function use tracked\(fn, options\)/],
     [
       () => (LogArtifact as Any)("out.json", "conf"),
-      /LogArtifact takes one argument; got "conf" behind it: the content is picked by a record/,
+      /LogArtifact takes one argument; got "conf" behind it: the content is selected by a record/,
     ],
-    [() => LogArtifact("s-{epoch}.txt"), /of what stands in braces only \{step\} is filled in, not \{epoch\}/],
+    [() => LogArtifact("s-{epoch}.txt"), /only \{step\} is filled in, not \{epoch\}/],
   ];
   for (const [make, expected] of mistakes) assert.throws(make, { code: "INVALID_OPTION", message: expected });
 });
@@ -154,7 +154,7 @@ test("left-out values are reported, with other advice for an assignment", async 
   tracker.tracked(() => ({ loss: "0.4" }), { runName: "r", metrics: "loss" as Any })();
   const said = tracker.warnings.join("\n");
   assert.equal(tracker.warnings.length, 3, said);
-  assert.match(said, /metric "big" is beyond what numbers reach; Infinity is taken/);
+  assert.match(said, /metric "big" is too large for a number; Infinity is logged/);
   assert.match(said, /assign inside a tracked method or withRun\(\)\. outsideRun: "ignore" is silent/);
   assert.match(
     said,
@@ -170,7 +170,7 @@ test("asking for the run of code that outlived it names that run", async () => {
   });
   assert.match(
     String(await asked),
-    /No run is open here: run "over", in which this was started, is over\. Await the work/,
+    /No run is open here: this code was started in run "over", which has ended\. Await the work/,
   );
 });
 
@@ -186,7 +186,7 @@ test("a class decorator given a function says what there is for functions", () =
   for (const decorate of [TrackedExperiment, TrackedExperiment("E")] as Any[])
     assert.throws(() => decorate(() => 1), {
       code: "WRONG_TARGET",
-      message: /was applied to a function; that is what tracked\(fn, options\) is for/,
+      message: /was applied to a function; use tracked\(fn, options\) for functions/,
     });
 });
 
@@ -278,14 +278,14 @@ test("logging nothing or a promise is reported, with what is meant", async () =>
   const said = tracker.warnings.join("\n");
   for (const expected of [
     /logDict "late\.json" needs an object, got a promise/,
-    /"a" in some\.json is a promise, which is to be awaited; null is stored/,
+    /"a" in some\.json is a promise: await it before logging; null is stored/,
     /logMetrics: a record of names and values is needed, got undefined, and nothing is logged \(run "r"/,
     /logMetrics: the value of "loss" is undefined, and nothing is logged/,
-    /logParams: the value of "lr" is undefined, and nothing is logged .*Log null, or a text/,
+    /logParams: the value of "lr" is undefined, and nothing is logged .*Log null or a text/,
     /setTags: a record of names and values is needed, got undefined/,
     /logFigure: a text must be SVG .* or HTML for one in \.html; got "plots\/loss\.html"/,
     /The text stored as "model\.bin" is the path of a file; to store that file, use run\.logArtifact\(\), or give \{ path \}/,
-    /a dataset has no field "context"\. It goes behind the dataset: logInput\(dataset, \{ context: \.\.\. \}\)/,
+    /a dataset has no field "context"\. Pass it after the dataset: logInput\(dataset, \{ context: \.\.\. \}\)/,
   ])
     assert.match(said, expected);
 });
@@ -345,9 +345,9 @@ test("option functions that give nothing, or no text, are reported", async () =>
     said,
     /option params has undefined for "lr", and nothing is logged\. It gets the list of the arguments: \(\[first, second\]\) => /,
   );
-  assert.match(said, /nothing: the function of option params gave undefined\. Return a record/);
-  assert.match(said, /named: option runName must give a text; got \{"n":1\}\. The default name is taken/);
-  assert.equal(said.match(/tracked\(Trainer\): a class is made with new, not called/g)?.length, 1);
+  assert.match(said, /nothing: the function given as option params returned undefined\. Return a record/);
+  assert.match(said, /named: option runName must return a text; got \{"n":1\}\. The default name is used/);
+  assert.equal(said.match(/tracked\(Trainer\): a class is constructed with new, not called/g)?.length, 1);
 });
 
 test("bare decorators of a schema work like called ones", async () => {
@@ -405,7 +405,7 @@ test("a metric close to one of a schema's is reported, others are not", async ()
   assert.equal(tracker.warnings.length, 1);
   assert.match(
     tracker.warnings[0] ?? "",
-    /Metric "lss" is none that defineExperiment\(\) names; did you mean "loss"\? It is logged as it is \(.*experiment "Slips"/,
+    /Metric "lss" is not one that defineExperiment\(\) lists; did you mean "loss"\? It is logged as it is \(.*experiment "Slips"/,
   );
 });
 

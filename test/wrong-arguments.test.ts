@@ -110,7 +110,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(Sweep.TrackedExperiment)("x"), /^TrackedExperiment: options must be an object, as in .*; got "x"\.$/],
   [
     () => loose(Sweep.LogMetric)("los"),
-    /^LogMetric: "los" is no metric of Arguments\. Did you mean "loss"\? There is loss\.$/,
+    /^LogMetric: "los" is not a metric of Arguments\. Did you mean "loss"\? There is loss\.$/,
   ],
   [() => loose(entry.LogMetric)(5), /^LogMetric: the selector must be .*; got 5\.$/],
   [() => loose(entry.LogMetric)(["a", 7]), /^LogMetric: path 2 of the selector must be a path; got 7\.$/],
@@ -146,15 +146,15 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   ],
   [
     () => loose(entry.TrackedExperiment)({ params: { a: 1 } }, "S"),
-    /^TrackedExperiment: the experiment's name comes first, and options are an object behind it; got "S" second\.$/,
+    /^TrackedExperiment: the experiment's name comes first, and options are an object after it; got "S" second\.$/,
   ],
   [
     () => loose(entry.LogMetric)(["loss"], "train/"),
-    /^LogMetric: the selector comes first, and options are an object behind it; got "train\/" second\.$/,
+    /^LogMetric: the selector comes first, and options are an object after it; got "train\/" second\.$/,
   ],
   [
     () => loose(entry.TrackedRun)({})(() => 1),
-    /^@TrackedRun was applied to a function; that is what tracked\(fn, options\) is for\.$/,
+    /^@TrackedRun was applied to a function; use tracked\(fn, options\) for functions\.$/,
   ],
   [
     () =>
@@ -172,8 +172,8 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   ],
   [() => loose(tracker.startRun().setTags)({}), /^setTags was called without its run/],
   [() => loose(entry.LogMetric)("x", { everyN: 0 }), /^LogMetric: everyN must be a whole number, 1 or more; got 0\.$/],
-  [() => loose(entry.LogMetric)("x")(), /@LogMetric was called with arguments no decorator gets/],
-  [() => loose(entry.LogMetric)("x")(null, "key"), /@LogMetric was called with arguments no decorator gets/],
+  [() => loose(entry.LogMetric)("x")(), /@LogMetric was called with arguments that no decorator gets/],
+  [() => loose(entry.LogMetric)("x")(null, "key"), /@LogMetric was called with arguments that no decorator gets/],
   [() => loose(entry.LogParam)(null), /^LogParam: the selector must be .*; got null\.$/],
   [() => loose(entry.LogTag)(true), /^LogTag: the selector must be .*; got true\.$/],
   [
@@ -297,7 +297,7 @@ test("the contract reports a subject without its parts in each case", async () =
   const [first] = trackingStoreContract(async () => ({ store: undefined }) as never);
   await assert.rejects(
     first?.run() as Promise<void>,
-    /^PulseError: trackingStoreContract: what makeSubject gives must be \{ store, reader, dispose \}; got/,
+    /^PulseError: trackingStoreContract: the result of makeSubject must be \{ store, reader, dispose \}; got/,
   );
 });
 

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { nearest, shownValue } from "../base/wrong-input.js";
 
-/** What can be given to commands. */
+/** Options of the commands. */
 const OPTIONS = {
   uri: { type: "string", value: "tracking URI" },
   timeout: { type: "string", value: "seconds" },
@@ -18,9 +18,9 @@ const OPTIONS = {
 
 type OptionName = keyof typeof OPTIONS;
 
-/** One command: what it does, in a line and in full, and its options, each with what it means there. */
+/** A command: its help in one line and in full, and what each option means for it. */
 interface CommandHelp {
-  /** What it takes beside options, by name; what may be left out is in brackets. @default nothing */
+  /** Arguments besides options. Optional ones are in brackets. @default none */
   readonly args?: readonly string[];
   readonly line: string;
   readonly text: string;
@@ -34,102 +34,102 @@ type Name = "status" | "sync" | "doctor" | "discard" | "artifacts list" | "artif
 
 const OF_A_RUN = ["RUN", "[PATH]"];
 const RUN_TEXT =
-  "RUN is a run's id, as its page shows it. Its store says where its files are; what a server may name there is limited as for logging.";
+  "RUN is the run's id, as shown on its page. Its store says where its files are; the same limits apply to what a server may name there as for logging.";
 
 const COMMANDS: Record<Name, CommandHelp> = {
   status: {
     line: "what is kept on disk, for every tracking URI",
-    text: "Shows the outboxes: what waits in each, files too, how old it is, what is set aside and why, and which ones running programs hold.",
-    options: { uri: "only what is kept for it", ...JSON_OPTION },
-    codes: "0 shown; 2 what is kept cannot be read, since the SQLite driver is missing",
+    text: "Shows the outboxes: the changes and files that wait in each, how old they are, what is set aside and why, and which outboxes running programs hold.",
+    options: { uri: "only what is kept for this URI", ...JSON_OPTION },
+    codes: "0 shown; 2 it cannot be read because the SQLite driver is missing",
   },
   sync: {
-    line: "delivers it to the configured tracking URI",
-    text: "Delivers what earlier programs have left for a tracking URI, files too, and tries once more what was set aside. Runs they left open end FAILED.\nA server that is not reachable is waited for; where waiting helps nobody (credentials, a certificate, an address without MLflow), it ends in a few seconds.",
+    line: "delivers what is kept to the configured tracking URI",
+    text: "Delivers the changes and files that earlier programs left for a tracking URI, and tries once more what was set aside. Runs they left open end FAILED.\nIf the server is unreachable, waits for it; if waiting cannot help (credentials, a certificate, an address without MLflow), gives up after a few seconds.",
     options: {
-      uri: "delivers what is kept for it, instead of for the configured one",
+      uri: "delivers what is kept for this URI instead of the configured one",
       timeout:
-        "gives up after that long; without it, it goes on until only what is set aside is left, or somebody must mend something first",
-      watch: "goes on, for outboxes to come, until it is interrupted",
+        "gives up after this time; without it, goes on until only what is set aside is left, or something must be fixed first",
+      watch: "keeps delivering, new outboxes too, until it is interrupted",
       ...JSON_OPTION,
     },
     codes:
-      "0 nothing is left; 2 something is: the server is away, or refused it (a file that it never takes is left out then), or it is for other URIs and none is configured",
+      "0 nothing is left; 2 something is left: the server is unavailable or has refused it (files it never accepts are left out), or it is for other URIs and none is configured",
   },
   doctor: {
-    line: "looks at the configuration, the store and what waits, and says what to do",
-    text: "Shows each setting with its origin, looks whether the store can be used and the SQLite driver is there, and counts what waits and what is set aside.",
+    line: "checks the configuration, the store and what waits, and says what to do",
+    text: "Shows each setting with its origin, checks the store and the SQLite driver, and counts what waits and what is set aside.",
     options: {
-      uri: "looks at it instead of the configured one",
+      uri: "checks this URI instead of the configured one",
       write: 'also writes a run into experiment "pulse-mlflow doctor" and deletes it again',
       ...JSON_OPTION,
     },
-    codes: "0 nothing is to be done; 2 something is",
+    codes: "0 there is nothing to do; 2 there is",
   },
   discard: {
     line: "throws away what is kept on disk, after asking",
-    text: "Lists what would be thrown away and asks. What running programs hold is never touched, nor what is of another version of this package.",
+    text: "Lists what would be thrown away and asks. Never touches what running programs hold, or files of another version of this package.",
     options: {
-      uri: "only what is kept for it",
+      uri: "only what is kept for this URI",
       "set-aside": "only what is set aside; what waits stays",
       yes: "does not ask",
       ...JSON_OPTION,
     },
-    codes: "0 done, or there is nothing; 2 it was not, since the answer was no or a program has taken it meanwhile",
+    codes: "0 done, or there was nothing; 2 not done: the answer was no, or a program has taken it meanwhile",
   },
   "artifacts list": {
     args: OF_A_RUN,
     line: "the files of a run",
-    text: `Lists the files that were logged in a run, with their sizes; folders end with /.\n${RUN_TEXT} PATH is a folder or a file among them.`,
+    text: `Lists the files logged in a run, with their sizes; folders end with /.\n${RUN_TEXT} PATH is a folder or file of the run.`,
     options: {
-      uri: "looks there instead of at the configured one",
-      recursive: "also what lies in folders",
+      uri: "looks there instead of at the configured URI",
+      recursive: "also the files in folders",
       ...JSON_OPTION,
     },
-    codes: "0 shown, also when there are none",
+    codes: "0 shown, even if there are none",
   },
   "artifacts download": {
     args: OF_A_RUN,
-    line: "brings them here, or some of them",
-    text: `Downloads a file or folder of a run, or all there are, to the same path in a folder here. A file is there when it is whole;\nwhat was interrupted goes on where it ended when the same is asked for again. Nothing is written outside that folder.\n${RUN_TEXT}`,
+    line: "downloads files of a run",
+    text: `Downloads a file or folder of a run, or all its files, to the same path in a local folder. A file appears once it is complete;\nafter an interruption the same command continues where it ended. Nothing is written outside that folder.\n${RUN_TEXT}`,
     options: {
-      uri: "looks there instead of at the configured one",
-      to: "the folder to write to, instead of the working folder; it is made",
+      uri: "looks there instead of at the configured URI",
+      to: "the folder to write to instead of the working folder; created if it is missing",
       ...JSON_OPTION,
     },
     codes:
-      "0 all is there; 2 it was interrupted, or the store is away or the disk full: the same again goes on from there; or something was refused",
+      "0 complete; 2 interrupted, the store is unavailable or the disk full (the same command continues from there), or something was refused",
   },
 };
 
-/** A command; those of two words are a group by their first one. */
+/** A command. Commands of two words form a group, named by the first word. */
 export type CommandName = Name;
 
 const NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 
-/** What was asked for. */
+/** The parsed command line. */
 export interface Asked {
-  /** Undefined when none was named. */
+  /** Undefined if no command was given. */
   readonly command: CommandName | undefined;
   /** What help is about: a command, a group of them, or all. */
   readonly topic: readonly CommandName[] | undefined;
-  /** What was given behind the command, in the order of its `args`. */
+  /** The arguments after the command, in the order of its `args`. */
   readonly args: readonly string[];
   readonly help: boolean;
   readonly version: boolean;
   readonly uri: string | undefined;
   readonly timeoutMs: number | undefined;
   readonly to: string | undefined;
-  /** Which of the other options are there. */
+  /** Whether one of the other options was given. */
   readonly has: (name: "watch" | "write" | "set-aside" | "yes" | "recursive" | "json") => boolean;
 }
 
 /**
- * Reads the arguments of a program.
- * @throws Error that says what is wrong, and what was probably meant.
+ * Parses the arguments of the program.
+ * @throws Error that says what is wrong, with a suggestion.
  */
 export function readArguments(args: readonly string[]): Asked {
-  // Not strict: what is wrong is said here, in our words.
+  // Not strict, so that the messages are ours.
   const { tokens } = parseArgs({
     args: [...args],
     options: OPTIONS,
@@ -148,7 +148,7 @@ export function readArguments(args: readonly string[]): Asked {
     values.set(token.name, value);
   }
   const help = isHelp || values.has("help");
-  // Behind the options: a value of one that is misspelt is no argument.
+  // Checked after the options: the value of a misspelt option must not be reported as an argument.
   if (!help && !values.has("version")) checkArguments(command, group, given);
   const timeout = values.get("timeout");
   const text = (name: OptionName): string | undefined => (values.has(name) ? String(values.get(name)) : undefined);
@@ -167,12 +167,12 @@ export function readArguments(args: readonly string[]): Asked {
 
 interface FoundCommand {
   readonly command: CommandName | undefined;
-  /** The commands that begin with the word that was given alone. */
+  /** The commands of a group whose name was given alone. */
   readonly group: readonly CommandName[] | undefined;
   readonly args: readonly string[];
 }
 
-/** The command that words begin with. */
+/** Finds the command at the beginning of the words. */
 function commandOf(words: readonly string[]): FoundCommand {
   const [first, second, ...more] = words;
   if (first === undefined) return { command: undefined, group: undefined, args: [] };
@@ -188,7 +188,7 @@ function commandOf(words: readonly string[]): FoundCommand {
   return { command, group: undefined, args: more };
 }
 
-/** `artifact list`, `artifacts lsit`, `stauts`, and `download` alone are understood. */
+/** Suggests a command for `artifact list`, `artifacts lsit`, `stauts`, or `download` alone. */
 function unknownCommand(
   shown: string,
   [first = "", second = ""]: readonly string[],
@@ -202,14 +202,14 @@ function unknownCommand(
   return new Error(`There is no command ${shownValue(shown)}.${hint} There are ${names.join(", ")}.`);
 }
 
-/** @throws Error for a command that is given too little or too much. */
+/** @throws Error for missing or extra arguments. */
 function checkArguments(
   command: CommandName | undefined,
   group: readonly CommandName[] | undefined,
   given: readonly string[],
 ): void {
   if (command === undefined) {
-    if (group) throw new Error(`What is to be done? There are ${group.map((name) => usageOf(name)).join(" and ")}.`);
+    if (group) throw new Error(`A command is missing. There are ${group.map((name) => usageOf(name)).join(" and ")}.`);
     return;
   }
   const { args = [] } = COMMANDS[command];
@@ -230,7 +230,7 @@ interface OptionToken {
   readonly inlineValue?: boolean | undefined;
 }
 
-/** The value of an option, `true` where it takes none. */
+/** Returns the value of an option; `true` if it takes none. */
 function valueIn({ name, rawName, value, inlineValue }: OptionToken, command: CommandName | undefined): string | true {
   const own = [...(command ? (Object.keys(COMMANDS[command].options) as OptionName[]) : []), "help", "version"];
   const option = Object.hasOwn(OPTIONS, name) ? OPTIONS[name as OptionName] : undefined;
@@ -263,7 +263,7 @@ function seconds(text: string): number {
   return value * 1_000;
 }
 
-/** What is printed for `--help`, of some commands or of all. */
+/** Returns the help for some commands or for all. */
 export function helpText(topic: readonly CommandName[] | undefined): string {
   return topic === undefined ? HELP : topic.map(helpOf).join("\n");
 }
@@ -295,26 +295,26 @@ function optionLine(name: OptionName, meaning: string): string {
   return `  ${`${short}--${name}${value}`.padEnd(24)} ${meaning}`;
 }
 
-const HELP = `pulse-mlflow: what is recorded and not delivered yet, and whether it can be; and the files of runs.
+const HELP = `pulse-mlflow: shows, delivers or discards what is recorded but not delivered yet, and reads the files of runs.
 
 Usage
 ${NAMES.map((name) => `  npx pulse-mlflow ${usageOf(name).padEnd(31)} ${COMMANDS[name].line}`).join("\n")}
 
 Options
-  --uri <tracking URI>     instead of the configured one; for status and discard: only what is kept for it
+  --uri <tracking URI>     instead of the configured one; for status and discard: only what is kept for this URI
   --json                   one JSON document on standard output
-  -h, --help               also of one command: npx pulse-mlflow sync --help
+  -h, --help               also for one command: npx pulse-mlflow sync --help
   -v, --version
 
-What is counted are changes: a run's start or end, a metric value, a param, a tag or a dataset is one. Files are counted apart.
+A change is a run's start or end, a metric value, a param, a tag or a dataset. Files are counted separately.
 
-The configuration is that of a program started in this folder: pulse-mlflow.config.json, then MLFLOW_TRACKING_URI and
+The configuration is the one of a program started in this folder: pulse-mlflow.config.json, then MLFLOW_TRACKING_URI and
 the other variables of Python's client. Credentials go to that URI and nowhere else; those of the environment to
 MLFLOW_TRACKING_URI, and to --uri when it is the same server or MLFLOW_TRACKING_URI is not set; never to a URI of the file.
 
 Exit codes
-  0  done, nothing is left, all is well
-  2  something is left or to be done
+  0  done: nothing is left, all is well
+  2  something is left, or there is something to do
   1  an error: a wrong argument or configuration
 
 Examples

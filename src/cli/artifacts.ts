@@ -10,10 +10,10 @@ import { download, walk } from "../inner/cli.js";
 import { Progress, printJson, styled, type Terminal, table } from "./output.js";
 import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artifacts.js";
 
-/** How often progress is drawn. */
+/** The interval at which progress is drawn. */
 const DRAW_MS = 100;
 
-/** Lists the files of a run. Gives the exit code. */
+/** Lists the files of a run. Returns the exit code. */
 export async function listArtifacts(
   terminal: Terminal,
   options: ArtifactsOf & { readonly recursive: boolean },
@@ -48,7 +48,7 @@ export async function listArtifacts(
   });
 }
 
-/** What was left out. */
+/** A file that was left out. */
 interface Refusal {
   readonly path: string;
   readonly reason: string;
@@ -58,12 +58,13 @@ interface Written {
   readonly path: string;
   readonly place: string;
   readonly size: number;
-  /** An earlier attempt has brought it. */
+  /** Whether an earlier attempt has downloaded it. */
   readonly earlier: boolean;
 }
 
 /**
- * Downloads a file or folder of a run. Gives the exit code: 2 when the same again can go on, or something was refused.
+ * Downloads a file or folder of a run. Returns the exit code: 2 if the same command can continue, or something was
+ * refused.
  */
 export async function downloadArtifacts(
   terminal: Terminal,
@@ -115,15 +116,16 @@ export async function downloadArtifacts(
   const isLeft = interrupt.signal.aborted || mayPass(problem);
   if (!terminal.json) say(terminal, to, files, refused, problem === undefined);
   if (problem !== undefined && !isLeft) throw problem;
-  const said = problem === undefined ? undefined : shownText(messageOf(problem));
+  const reported = problem === undefined ? undefined : shownText(messageOf(problem));
   const whole = !isLeft && refused.length === 0;
-  const odd = { ...(refused.length > 0 && { refused }), ...(said !== undefined && { problem: said }) };
+  const odd = { ...(refused.length > 0 && { refused }), ...(reported !== undefined && { problem: reported }) };
   if (terminal.json) printJson(terminal, { run: options.run, to, files, whole, ...odd });
-  else if (said !== undefined) terminal.err.write(`pulse-mlflow: ${said} The same command goes on where it ended.\n`);
+  else if (reported !== undefined)
+    terminal.err.write(`pulse-mlflow: ${reported} The same command continues where it ended.\n`);
   return whole ? 0 : 2;
 }
 
-/** What lies on a path and is no folder; undefined when nothing does. */
+/** Returns the first file on a path where a folder is needed; undefined if there is none. */
 function fileOn(path: string): string | undefined {
   try {
     return statSync(path).isDirectory() ? undefined : path;

@@ -5,16 +5,18 @@ import { commandFor, driverProblem, holding, isSome, type OutboxState, outboxSta
 import { printJson, styled, type Terminal } from "./output.js";
 import { configFor, foldersFor, rootOf } from "./target.js";
 
-/** What is thrown away, and how. */
+/** What to discard, and how. */
 export interface DiscardOptions {
-  /** Only what is kept for it. */
+  /** Only what is kept for this tracking URI. */
   readonly uri: string | undefined;
   /** Only what is set aside. */
   readonly setAside: boolean;
   readonly yes: boolean;
 }
 
-/** Throws away what is kept on disk and nobody holds. Gives the exit code: 2 when it was not. */
+/**
+ * Discards what is kept on disk and not held by a running program. Returns the exit code: 2 if it was not discarded.
+ */
 export async function discard(terminal: Terminal, { uri, setAside, yes }: DiscardOptions): Promise<number> {
   const root = rootOf(configFor(undefined));
   const found = (await foldersFor(root, uri)).flatMap((folder) =>
@@ -33,26 +35,26 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
   if (!terminal.json || !yes) {
     print(
       listed.length === 0
-        ? `Nothing is ${what} that can be thrown away.`
+        ? `There is nothing ${what} that can be thrown away.`
         : `What is ${what} and ${yes ? "is" : "would be"} thrown away:`,
     );
     for (const { uri, box, ...what } of listed)
       print(`  ${uri}: ${amount(what.changes, what.runs, what)}, in ${box.path}`);
-    for (const other of elsewhere) print(`For ${other}, something is kept, too: ${commandFor("discard", other)}`);
+    for (const other of elsewhere) print(`Something is also kept for ${other}: ${commandFor("discard", other)}`);
     if (stays.live > 0) print(`${counted(stays.live, "outbox", "outboxes")} held by running programs will stay.`);
     for (const path of stays.foreign)
       print(
         styled(
           terminal,
           "yellow",
-          `${path} will stay: it is of another version, or damaged. Remove it by hand if nobody needs it.`,
+          `${path} will stay: it was written by another version, or is damaged. Remove it by hand if nobody needs it.`,
         ),
       );
   }
   if (listed.length > 0 && !yes) {
     if (terminal.json || terminal.ask === undefined)
       throw new Error(
-        "discard asks before it throws anything away, and there is nobody to ask; add --yes to go without.",
+        "discard asks before it throws anything away, but this is not an interactive terminal; add --yes to skip the question.",
       );
     if (!(await terminal.ask("Throw it away for good? [y/N] "))) {
       print("Nothing was thrown away.");
@@ -73,11 +75,11 @@ export async function discard(terminal: Terminal, { uri, setAside, yes }: Discar
     });
   else if (listed.length > 0) print(`${amount(all.changes, all.runs, all)} thrown away.`);
   for (const path of missed)
-    print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; it was left alone.`));
+    print(styled(terminal, "yellow", `${path} was taken by a program meanwhile; left untouched.`));
   return missed.length > 0 ? 2 : 0;
 }
 
-/** The tracking URIs that something else is kept for. */
+/** Returns the other tracking URIs for which something is kept. */
 function othersThan(root: string, found: readonly { readonly uri: string }[], named: string): string[] {
   return outboxFolders(root)
     .filter((folder) => folder.files().length > 0)
@@ -85,7 +87,7 @@ function othersThan(root: string, found: readonly { readonly uri: string }[], na
     .filter((uri) => uri !== shownText(named) && !found.some((each) => each.uri === uri));
 }
 
-/** How much is thrown away. */
+/** How much is discarded. */
 interface Thrown extends Files {
   readonly changes: number;
   readonly runs: number;
@@ -104,7 +106,7 @@ function counts(box: OutboxState, setAside: boolean): Thrown {
   return { changes, runs, artifacts, artifactBytes };
 }
 
-/** Throws away what is in an outbox, and says what that was; undefined when somebody else has it by now. */
+/** Discards what is in an outbox and returns how much that was; undefined if another process holds it by now. */
 function throwAway(path: string, setAside: boolean): Thrown | undefined {
   const outbox = tryClaim(path);
   if (typeof outbox === "string") return undefined;
@@ -112,7 +114,7 @@ function throwAway(path: string, setAside: boolean): Thrown | undefined {
   if (setAside) {
     outbox.dropSetAside();
     sweepStaged(path, outbox.files.stagedNames);
-  } else removeFiles(path); // while it is held, so that nobody else can begin with it
+  } else removeFiles(path); // while it is claimed, so that no other process starts on it
   if (setAside) closeOutbox(outbox);
   else outbox.close();
   return thrown;

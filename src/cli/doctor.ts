@@ -22,7 +22,7 @@ import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 
 const HIDDEN = "(hidden)";
 
-/** Looks at the configuration and the store. Gives the exit code: 0 all is well, 2 something is to be done. */
+/** Checks the configuration and the store. Returns the exit code: 0 if all is well, 2 if there is something to do. */
 export async function doctor(
   terminal: Terminal,
   options: ProbeOptions & { readonly uri: string | undefined },
@@ -39,9 +39,10 @@ export async function doctor(
   const { problem: open } = config.server;
   if (open) findings.push({ what: "credentials", verdict: "note", ...splitAdvice(open.message) });
   if (isOff(process.env))
-    findings.push({ what: "tracking", verdict: "note", detail: "off: PULSE_MLFLOW says so; nothing is recorded" });
+    findings.push({ what: "tracking", verdict: "note", detail: "off (PULSE_MLFLOW); nothing is recorded" });
   const odd = oddSwitch(process.env);
-  if (odd !== undefined) findings.push({ what: "tracking", verdict: "note", detail: odd, todo: "Mend PULSE_MLFLOW." });
+  if (odd !== undefined)
+    findings.push({ what: "tracking", verdict: "note", detail: odd, todo: "Correct PULSE_MLFLOW." });
   findings.push(...strays());
   const older = config.origins["trackingUri"] === undefined ? strayRuns(config.trackingUri) : undefined;
   if (older !== undefined) findings.push({ what: "mlruns", verdict: "note", detail: older });
@@ -62,20 +63,20 @@ export async function doctor(
   await store?.close();
 
   const todo = findings.flatMap(
-    ({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Mend what is said of ${what}.` : []),
+    ({ todo, verdict, what }) => todo ?? (verdict === "bad" ? `Fix the problem with ${what}.` : []),
   );
   if (terminal.json) printJson(terminal, { ok: todo.length === 0, settings, findings, todo });
   else show(terminal, settings, findings, todo);
   return todo.length > 0 ? 2 : 0;
 }
 
-/** A message in two: what is so, and what to do. */
+/** Splits a message into the problem and the advice. */
 function splitAdvice(message: string): { detail: string; todo: string } {
   const at = message.lastIndexOf(". ", message.length - 2);
   return { detail: message.slice(0, at), todo: message.slice(at + 2) };
 }
 
-/** Files and variables that look like configuration, and that nothing reads. */
+/** Finds files and variables that look like configuration but are not read. */
 function strays(): Finding[] {
   const found = strayFiles().map((name): Finding => {
     const detail = `${name} is not read: settings are in ${CONFIG_FILE}, or given to configure()`;
@@ -89,7 +90,7 @@ function strays(): Finding[] {
   return found;
 }
 
-/** Whether there is an SQLite driver. */
+/** Checks the SQLite driver. */
 function driver(): Finding {
   const what = "SQLite driver";
   try {
@@ -102,7 +103,7 @@ function driver(): Finding {
   }
 }
 
-/** What is kept for one tracking URI: what waits for somebody to deliver it, and what is set aside. */
+/** Describes what is kept for one tracking URI: what waits for delivery, and what is set aside. */
 function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | undefined): Finding[] {
   const of = (state: OutboxState["state"]): readonly OutboxState[] => boxes.filter((box) => box.state === state);
   const sums = together(of("waiting"));
@@ -111,7 +112,7 @@ function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | 
   const sync = commandFor("sync", uri);
   const mend =
     obstacle &&
-    `Move away what lies there (${obstacle}), or put a database of MLflow's in its place: until then nothing can be delivered to ${uri}.`;
+    `Move it away (${obstacle}), or replace it with MLflow's own: until then nothing can be delivered to ${uri}.`;
   const findings: Finding[] = [];
   if (of("live").length > 0) {
     const detail = `${uri}: ${counted(of("live").length, "outbox is", "outboxes are")} held by running programs, which deliver them`;
@@ -133,20 +134,20 @@ function waiting(uri: string, boxes: readonly OutboxState[], obstacle: string | 
     const files = { artifacts: artifactsSetAside, artifactBytes: artifactBytesSetAside };
     const are = changesSetAside + artifactsSetAside === 1 ? "is" : "are";
     const detail = `${uri}: ${amount(changesSetAside, runsSetAside, files)} ${are} set aside: ${[...reasons].slice(0, MAX_REASONS).join(" ")}`;
-    const todo = `${mend ?? `Mend the reason and try again: \`${sync}\`.`} Or throw it away: \`${commandFor("discard", uri, "--set-aside")}\`.`;
+    const todo = `${mend ?? `Fix the reason and try again: \`${sync}\`.`} Or throw it away: \`${commandFor("discard", uri, "--set-aside")}\`.`;
     findings.push({ what: "kept", verdict: "note", detail, todo });
   }
   for (const { path } of of("foreign"))
     findings.push({
       what: "kept",
       verdict: "note",
-      detail: `${uri}: ${path} is of another version of this package, or damaged`,
+      detail: `${uri}: ${path} was written by another version of this package, or is damaged`,
       todo: `${path}: ${FOREIGN_TODO}`,
     });
   return findings;
 }
 
-/** Reasons shown of what is set aside. */
+/** The number of reasons shown for what is set aside. */
 const MAX_REASONS = 3;
 
 function show(
@@ -171,7 +172,7 @@ function show(
     print(`  ${mark}  ${what.padEnd(width)}  ${detail}`);
   }
   print();
-  print(styled(terminal, "bold", todo.length === 0 ? "Nothing is to be done." : "What to do"));
+  print(styled(terminal, "bold", todo.length === 0 ? "Nothing to do." : "What to do"));
   for (const each of todo) print(`  - ${each}`);
 }
 
@@ -229,12 +230,12 @@ function shownAuth(auth: ResolvedConfig["server"]["auth"]): string {
   return typeof auth.token === "function" ? "a token function" : `token ${HIDDEN}`;
 }
 
-/** What the store itself finds; one that cannot look says so. */
+/** Returns the store's own findings, or a note if it has no probe. */
 async function probe(store: ReadyStore, options: ProbeOptions): Promise<readonly Finding[]> {
   if (store.volatile)
     return [{ what: "store", verdict: "note", detail: `${store.uri} keeps nothing beyond this process` }];
   if (store.probe === undefined)
-    return [{ what: "store", verdict: "note", detail: `${store.uri}: this kind of store has no probe` }];
+    return [{ what: "store", verdict: "note", detail: `${store.uri}: this kind of store cannot be checked` }];
   try {
     return await store.probe(options);
   } catch (error) {
@@ -249,7 +250,7 @@ function outbox(config: ResolvedConfig): Finding {
   try {
     makeFolder(folder, 0o700);
   } catch (error) {
-    return { ...problem("outbox", error), todo: "Give `outbox.folder` a folder that can be made and written." };
+    return { ...problem("outbox", error), todo: "Set `outbox.folder` to a folder that can be created and written." };
   }
   return writable("outbox", folder, folder);
 }

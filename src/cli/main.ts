@@ -32,7 +32,7 @@ async function main(args: string[]): Promise<number> {
   if (command === "doctor") return doctor(terminal, { write: has("write"), uri });
   if (command === "discard") return discard(terminal, { uri, setAside: has("set-aside"), yes: has("yes") });
   if (command === "sync") return sync(terminal, { uri, watch: has("watch"), timeoutMs });
-  const { downloadArtifacts, listArtifacts } = await import("./artifacts.js"); // most commands need none of it
+  const { downloadArtifacts, listArtifacts } = await import("./artifacts.js"); // loaded on demand: other commands do not need it
   const [run = "", path] = given;
   if (command === "artifacts list") return listArtifacts(terminal, { uri, run, path, recursive: has("recursive") });
   return downloadArtifacts(terminal, { uri, run, path, to });
@@ -41,7 +41,7 @@ async function main(args: string[]): Promise<number> {
 async function ask(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const closed = once(lines, "close").then(() => ""); // by the end of input, or by Ctrl+C
+    const closed = once(lines, "close").then(() => ""); // at the end of input, or on Ctrl+C
     return /^y(es)?$/i.test((await Promise.race([lines.question(question).catch(() => ""), closed])).trim());
   } finally {
     lines.close();
@@ -49,17 +49,17 @@ async function ask(question: string): Promise<boolean> {
 }
 
 function version(): string {
-  // Beside the package's file, wherever npm has linked this one from.
+  // Relative to the package's real file, since npm may have linked it from elsewhere.
   const file = join(dirname(realpathSync(process.argv[1] ?? "")), "../../../package.json");
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-// `pulse-mlflow status | head`: who reads no further wants nothing more.
+// `pulse-mlflow status | head`: the reader has closed the pipe.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
-// The tracker's own sockets and timers keep no process alive; here they are what the process is for.
+// Sockets and timers of the tracker do not keep a process alive; this timer does while a command runs.
 const alive = setInterval(() => undefined, 60_000);
 main(process.argv.slice(2))
   .then(
@@ -70,7 +70,7 @@ main(process.argv.slice(2))
       const message = shownText(messageOf(error));
       if (process.argv.includes("--json"))
         printJson({ out: process.stdout, err: process.stderr, json: true }, { error: message });
-      else process.stderr.write(`pulse-mlflow: ${message}\nRun \`npx pulse-mlflow --help\` for what there is.\n`);
+      else process.stderr.write(`pulse-mlflow: ${message}\nRun \`npx pulse-mlflow --help\` for help.\n`);
       process.exitCode = 1;
     },
   )

@@ -1,15 +1,15 @@
 import { amount, bytes, counted, type Files } from "../base/amounts.js";
 import { duration } from "./output.js";
 
-/** How long ago the beginning is of what the rate is taken from: what was slow or away a minute ago is not to count. */
+/** The period over which the rate is measured: slow or idle times before it do not count. */
 const WINDOW_MS = 10_000;
-/** From less nothing can be foretold. */
+/** A shorter period gives no useful estimate. */
 const MIN_MS = 1_000;
-/** What a change and a file weigh beside the bytes of files, for the bar alone: about what it costs to send them. */
+/** The weight of a change and a file in bytes, for the progress bar: roughly what it costs to send them. */
 const CHANGE_WEIGHT = 256;
 const FILE_WEIGHT = 4_096;
 
-/** Some changes and files. */
+/** Numbers of changes and files. */
 export interface Load extends Files {
   readonly changes: number;
 }
@@ -20,12 +20,12 @@ interface Sample {
   readonly moved: number;
 }
 
-/** How far a delivery is, how fast it goes, and how long it will take. */
+/** Measures the progress and speed of a delivery, and estimates the time left. */
 export class Meter {
   #changes = 0;
   #artifacts = 0;
   #artifactBytes = 0;
-  /** Bytes of files that are sent, also of those that are not there as a whole. */
+  /** The bytes of files sent, including those of incomplete files. */
   #moved = 0;
   #total: Load = { changes: 0, artifacts: 0, artifactBytes: 0 };
   readonly #now: () => number;
@@ -38,7 +38,7 @@ export class Meter {
     this.#samples = [{ at: this.#began, changes: 0, moved: 0 }];
   }
 
-  /** So much waits now. */
+  /** Sets what is waiting now. */
   waits({ changes, artifacts, artifactBytes }: Load): void {
     this.#total = {
       changes: this.#changes + changes,
@@ -52,23 +52,23 @@ export class Meter {
     this.#changes += changes;
   }
 
-  /** So many bytes of files more are sent. */
+  /** Adds sent bytes of files. */
   moved(bytes: number): void {
     this.#moved += bytes;
   }
 
-  /** A file is there. */
+  /** Adds a stored file. */
   stored(bytes: number): void {
     this.#artifacts++;
     this.#artifactBytes += bytes;
   }
 
-  /** What is delivered. */
+  /** What has been delivered. */
   get done(): Load {
     return { changes: this.#changes, artifacts: this.#artifacts, artifactBytes: this.#artifactBytes };
   }
 
-  /** How much there was, as far as is known. */
+  /** What there was in total, as far as is known. */
   get total(): Load {
     return {
       changes: Math.max(this.#total.changes, this.#changes),
@@ -77,14 +77,14 @@ export class Meter {
     };
   }
 
-  /** From 0 to 1. */
+  /** The progress, from 0 to 1. */
   get part(): number {
     const { total } = this;
     const all = weight(total);
     return all === 0 ? 1 : weight({ ...this.done, artifactBytes: this.#moved }) / all;
   }
 
-  /** What is under way, for a line. */
+  /** One line on a delivery in progress. */
   get underWay(): string {
     const { total } = this;
     const left = total.changes > this.#changes || total.artifacts === 0;
@@ -92,7 +92,7 @@ export class Meter {
     return [...all, ...this.#speed].join(", ");
   }
 
-  /** What became of it. */
+  /** One line on a finished delivery. */
   get ended(): string {
     const seconds = Math.max(0.001, (this.#now() - this.#began) / 1_000);
     const speed =
@@ -113,7 +113,7 @@ export class Meter {
     return [`${this.#artifacts.toLocaleString("en")} of ${counted(artifacts, "file")}`, `${short} of ${all}`];
   }
 
-  /** The rate, and how long what is left will take at it; changes and files go side by side. */
+  /** The rate and the estimated time left. Changes and files are sent in parallel. */
   get #speed(): string[] {
     const now: Sample = { at: this.#now(), changes: this.#changes, moved: this.#moved };
     const [first = now] = this.#samples;

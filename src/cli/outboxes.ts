@@ -13,15 +13,15 @@ import {
   tryClaim,
 } from "../inner/cli.js";
 
-/** One outbox file as commands show it; what is in it is known of those that could be read. */
+/** An outbox file as commands show it. Its content is only known if it could be read. */
 export interface OutboxState extends Partial<Holding> {
   readonly path: string;
   /**
-   * `waiting`: its program is gone. `live`: a running program holds it and delivers it. `foreign`: of another version,
-   * damaged, or none of ours. `unread`: there is no SQLite driver.
+   * `waiting`: its program has ended. `live`: a running program holds and delivers it. `foreign`: from another
+   * version, damaged, or not an outbox. `unread`: the SQLite driver is missing.
    */
   readonly state: "waiting" | "live" | "foreign" | "unread";
-  /** On disk, with the files that lie beside it. */
+  /** The size on disk, with the staged files beside it. */
   readonly fileBytes: number;
   readonly changed: number;
 }
@@ -47,7 +47,7 @@ interface Holding extends Counts, Pick<OutboxSummary, "uri" | "bytes" | "oldest"
   readonly setAside: readonly (Files & { readonly run: string; readonly reason: string; readonly changes: number })[];
 }
 
-/** Looks into the outboxes of a folder. One that a running program holds is only known by its size. */
+/** Reads the outboxes of a folder. If a running program holds one, only its size is known. */
 export function outboxStates(folder: OutboxFolder): OutboxState[] {
   return folder.files().flatMap((path): OutboxState | [] => {
     const { bytes: own, changed } = fileFacts(path);
@@ -59,15 +59,15 @@ export function outboxStates(folder: OutboxFolder): OutboxState[] {
       try {
         return outbox.empty ? [] : { ...state("waiting"), ...holding(outbox.summary()) };
       } finally {
-        closeOutbox(outbox); // one that its maker was killed over is nobody's
+        closeOutbox(outbox); // also removes an empty file whose creator was killed
       }
     } catch (error) {
-      return state(error instanceof PulseError ? "unread" : "foreign"); // damaged behind its beginning
+      return state(error instanceof PulseError ? "unread" : "foreign"); // damaged beyond the header
     }
   });
 }
 
-/** Why outboxes cannot be read, where it is for want of a driver. */
+/** Returns the error if outboxes cannot be read because the driver is missing. */
 export function driverProblem(boxes: readonly OutboxState[]): PulseError | undefined {
   if (!boxes.some(({ state }) => state === "unread")) return undefined;
   try {
@@ -78,7 +78,7 @@ export function driverProblem(boxes: readonly OutboxState[]): PulseError | undef
   }
 }
 
-/** What is in an outbox, in the words of commands. */
+/** Converts an outbox summary to the terms of the commands. */
 export function holding(summary: OutboxSummary): Holding {
   const { items, runs, waitingRuns, asideItems, asideRuns, setAside, uri, bytes, oldest, openRuns, denied } = summary;
   const { asideFiles, asideFileBytes } = summary;
@@ -94,20 +94,20 @@ export function holding(summary: OutboxSummary): Holding {
     ...filesOf(summary),
     ...{ artifactsSetAside: asideFiles, artifactBytesSetAside: asideFileBytes },
     setAside: setAside.map(({ run, reason, items, ...some }) => ({
-      ...{ run, reason: withoutRecording(shownText(reason)), changes: items }, // a server's words
+      ...{ run, reason: withoutRecording(shownText(reason)), changes: items }, // may contain a server's text
       ...filesOf(some),
     })),
   };
 }
 
-/** In the words of `stats()`. */
+/** Converts to the field names of `stats()`. */
 const filesOf = ({ files, fileBytes }: FileCount): Files => ({ artifacts: files, artifactBytes: fileBytes });
 
-/** Whether there is anything. */
+/** Whether there are any changes or files. */
 export const isSome = ({ changes, artifacts }: Pick<Counts, "changes" | "artifacts">): boolean =>
   changes > 0 || artifacts > 0;
 
-/** What waits for a permission, or for somebody to mend what it is set aside for: a line for each reason. */
+/** Describes what waits for a permission and what is set aside, one line per reason. */
 export function held({ denied = [], setAside = [] }: OutboxState): { denied: string[]; setAside: string[] } {
   return {
     denied: denied.map((each) => {
@@ -121,7 +121,7 @@ export function held({ denied = [], setAside = [] }: OutboxState): { denied: str
   };
 }
 
-/** What several outboxes hold together. */
+/** Sums up several outboxes. */
 export function together(states: readonly OutboxState[]): Counts {
   const sums = Object.fromEntries(
     COUNTS.map((name) => [name, states.reduce((sum, state) => sum + (state[name] ?? 0), 0)]),
@@ -129,10 +129,10 @@ export function together(states: readonly OutboxState[]): Counts {
   return sums as Counts;
 }
 
-/** What to do about a file that cannot be read. */
+/** The advice for a file that cannot be read. */
 export const FOREIGN_TODO = "Deliver it with the version that wrote it, or remove it by hand if nobody needs it.";
 
-/** A command for a shell, with a tracking URI. */
+/** Returns a shell command with a tracking URI. */
 export function commandFor(command: string, uri: string, ...more: string[]): string {
   const word = /^[\w:/.,@%+=~-]+$/.test(uri) ? uri : `'${uri.replaceAll("'", "'\\''")}'`;
   return ["npx pulse-mlflow", command, "--uri", word, ...more].join(" ");

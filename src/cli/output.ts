@@ -1,18 +1,18 @@
 import { styleText } from "node:util";
 import { printableJson } from "../base/text/printable.js";
 
-/** Where a command writes, and how it looks there. */
+/** Where a command writes. */
 export interface Terminal {
   readonly out: NodeJS.WritableStream & { isTTY?: boolean };
   readonly err: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
   readonly json: boolean;
-  /** Asks a question that is answered yes or no; undefined where nobody sits at it. */
+  /** Asks a yes/no question; undefined if the terminal is not interactive. */
   readonly ask?: ((question: string) => Promise<boolean>) | undefined;
 }
 
 type Style = "bold" | "dim" | "green" | "red" | "yellow";
 
-/** Styles a text for a terminal that shows colours. */
+/** Styles a text if the terminal shows colours. */
 export function styled(terminal: Terminal, style: Style, text: string): string {
   return terminal.out.isTTY && !process.env["NO_COLOR"] ? styleText(style, text) : text;
 }
@@ -22,7 +22,7 @@ export function printJson(terminal: Terminal, value: unknown): void {
   terminal.out.write(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
 }
 
-/** Aligns rows in columns; numbers, which come as such, to the right. */
+/** Formats rows as aligned columns, numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const texts = [
     head,
@@ -38,10 +38,10 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   return lines.map((line) => line.trimEnd()).join("\n");
 }
 
-/** Shows how long ago something was. */
+/** Formats the time since something happened. */
 export const ago = (ms: number): string => `${duration(ms)} ago`;
 
-/** Shows how long something takes. */
+/** Formats a duration. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   if (seconds < 120) return `${seconds} s`;
@@ -49,11 +49,11 @@ export function duration(ms: number): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
-/** The widest bar, and the narrowest that is worth its place. */
+/** The widths of the widest and the narrowest bar. */
 const WIDEST = 24;
 const NARROWEST = 5;
 
-/** A line that is drawn again and again on a terminal; elsewhere only its last state is printed. */
+/** A status line that is redrawn on a terminal; elsewhere only its last state is printed. */
 export class Progress {
   readonly #terminal: Terminal;
   #last = "";
@@ -62,7 +62,7 @@ export class Progress {
     this.#terminal = terminal;
   }
 
-  /** Shows how much is done, from 0 to 1, and a text that is cut where the terminal ends. */
+  /** Shows the progress, from 0 to 1, and a text that is cut to the terminal's width. */
   show(done: number, text: string): void {
     const { err, json } = this.#terminal;
     this.#last = `${bar(done, WIDEST)} ${text}`;
@@ -73,7 +73,7 @@ export class Progress {
     err.write(`\r\x1b[2K${line.slice(0, columns)}`);
   }
 
-  /** Says something above it; in a log, too. */
+  /** Prints a line above it. */
   say(text: string): void {
     const { err, json } = this.#terminal;
     if (!json) err.write(`${err.isTTY ? "\r\x1b[2K" : ""}${text}\n`);

@@ -1,12 +1,12 @@
 import type { PulseError } from "../base/errors.js";
 
 /**
- * So long a place is asked that says what passes by nobody's waiting: a gateway may say it while the server behind it
- * starts.
+ * How long a place is retried after an error that waiting does not fix: a gateway may return one while the server
+ * behind it starts.
  */
 const PATIENCE_MS = 3_000;
 
-/** Whether it makes sense to wait for a place that takes nothing. */
+/** Decides whether to keep waiting for a place that accepts nothing. */
 export class Patience {
   #since: number | undefined;
   #error: PulseError | undefined;
@@ -16,13 +16,16 @@ export class Patience {
     this.#now = now;
   }
 
-  /** It takes nothing, for this reason. */
+  /** Notes that it accepts nothing, for this reason. */
   away(error: PulseError): void {
     this.#since = error.retryable ? undefined : (this.#since ?? this.#now());
     this.#error = error;
   }
 
-  /** Why it makes none: the same for a while, and nothing that may pass. `refusing`: it takes nothing still. */
+  /**
+   * Returns the error if waiting is pointless: the same kind of permanent error for a while. `refusing`: it still
+   * accepts nothing.
+   */
   over(refusing: boolean): PulseError | undefined {
     if (!refusing) this.#since = undefined;
     return this.#since !== undefined && this.#now() - this.#since >= PATIENCE_MS ? this.#error : undefined;

@@ -16,30 +16,30 @@ import {
 import { configFor } from "./target.js";
 import { told } from "./told.js";
 
-/** Most names of what is there in a message. */
+/** The number of names listed in a message. */
 const MAX_NAMED = 12;
-/** How long one waits for a database that a program is writing. */
+/** How long to wait for a database that another program is writing. */
 const BUSY_MS = 5_000;
 const BUSY_PAUSE_MS = 50;
 
-/** Which files of which run. */
+/** Selects files of a run. */
 export interface ArtifactsOf {
-  /** Instead of the configured one. */
+  /** Replaces the configured tracking URI. */
   readonly uri: string | undefined;
   /** The run's id. */
   readonly run: string;
-  /** A file or folder of it. @default all */
+  /** A file or folder of the run. @default everything */
   readonly path: string | undefined;
 }
 
-/** What was asked for. */
+/** A selected entry and where it is stored. */
 export interface Place {
   readonly repository: ArtifactRepository;
-  /** `""` is the root, which is a folder. */
+  /** A path of `""` is the root folder. */
   readonly entry: ArtifactInfo;
 }
 
-/** Opens the place where a run's files are kept, as uploads do, and lets go of it behind `use`. */
+/** Opens the repository that holds a run's files, as uploads do, and closes it after `use`. */
 export async function withArtifacts<R>({ uri, run, path }: ArtifactsOf, use: (place: Place) => Promise<R>): Promise<R> {
   const checked = path === undefined ? "" : artifactPath(path);
   const config = configFor(uri);
@@ -99,23 +99,23 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
-/** A path on one line; that of a folder ends with a slash. */
+/** Formats a path for one line; folders end with a slash. */
 export const shownPath = ({ path, isDir }: ArtifactInfo): string => printable(path) + (isDir ? "/" : "");
 
-/** An error in the words of these commands. */
+/** Rewords an error for these commands. */
 function inWords(error: unknown, run: string, uri: string): unknown {
   if (!(error instanceof PulseError)) return error;
   const { detail } = advised(error);
   let text = told(error, uri);
   if (error.code === "NOT_WRITABLE") text = detail; // it may be the target
   if (error.code === "RUN_NOT_FOUND")
-    text = `${detail} ${IS_ID.test(run) ? "Name its store with --uri." : "A run's id is what its page shows, mostly 32 hex digits."}`;
+    text = `${detail} ${IS_ID.test(run) ? "Name its store with --uri." : "Use the id shown on the run's page, usually 32 hex digits."}`;
   return new Error(text, { cause: error });
 }
 
 const IS_ID = /^[0-9a-f]{32}$/;
 
-/** Whether the same again may help. */
+/** Whether running the same command again may help. */
 export function mayPass(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof PulseError && error.cause.retryable;
 }

@@ -7,11 +7,11 @@ import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 const STATES = {
   waiting: "waiting",
   live: "held by a running program",
-  foreign: "cannot be read: of another version of this package, or damaged",
+  foreign: "cannot be read: written by another version of this package, or damaged",
   unread: "cannot be read without the SQLite driver",
 };
 
-/** Shows what is kept on disk, for every tracking URI or one. Gives the exit code: 2 when it could not be read. */
+/** Shows what is kept on disk, for every tracking URI or one. Returns the exit code: 2 if it could not be read. */
 export async function status(terminal: Terminal, uri: string | undefined): Promise<number> {
   const root = rootOf(configFor(undefined));
   const uris = (await foldersFor(root, uri))
@@ -61,7 +61,7 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
           styled(
             terminal,
             "yellow",
-            `  cannot be delivered: ${obstacle}. Move that away, or put one of MLflow's in its place.`,
+            `  cannot be delivered: ${obstacle}. Move it away, or replace it with MLflow's own.`,
           ),
         );
       print(`  to throw it away: ${commandFor("discard", uri)}`);
@@ -70,7 +70,7 @@ export async function status(terminal: Terminal, uri: string | undefined): Promi
   }
   if (problem !== undefined) print(styled(terminal, "red", problem));
   print(
-    "A program that uses the tracking URI delivers what waits, too. A change is a run's start or end, a metric value, a param, a tag or a dataset; files are counted apart.",
+    "Programs that use the tracking URI also deliver what waits. A change is a run's start or end, a metric value, a param, a tag or a dataset; files are counted separately.",
   );
   return code;
 }

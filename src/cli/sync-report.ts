@@ -5,29 +5,29 @@ import type { Load } from "./meter.js";
 import { commandFor, FOREIGN_TODO, held, isSome, outboxStates, together } from "./outboxes.js";
 import { printJson, styled, type Terminal } from "./output.js";
 
-/** A file that the store will never take; a tag of its run says so, too. */
+/** A file that the store will never accept. A tag of its run says so, too. */
 export interface Refused {
   readonly run: string;
   readonly path: string;
   readonly reason: string;
 }
 
-/** What a delivery came to. */
+/** The result of a delivery. */
 export interface SyncEnd {
   readonly root: string;
   readonly folder: OutboxFolder;
   readonly delivered: Load;
   readonly refused: readonly Refused[];
-  /** What stood in the way last; empty when nothing does. */
+  /** The last problem, or an empty string. */
   readonly trouble: string;
-  /** Somebody has said which tracking URI. */
+  /** Whether a tracking URI was named explicitly. */
   readonly isNamed: boolean;
 }
 
-/** Files that are named one by one. */
+/** The number of refused files that are listed. */
 const MAX_NAMED = 20;
 
-/** Says what was delivered and what is left. Gives the exit code: 2 when something is. */
+/** Prints what was delivered and what is left. Returns the exit code: 2 if something is left. */
 export function report(terminal: Terminal, end: SyncEnd): number {
   const { root, folder, delivered, refused, trouble, isNamed } = end;
   const left = outboxStates(folder);
@@ -50,10 +50,9 @@ export function report(terminal: Terminal, end: SyncEnd): number {
   const print = (line: string): void => void terminal.out.write(`${line}\n`);
   const warn = (line: string): void => print(styled(terminal, "yellow", line));
   print(`${amount(delivered.changes, undefined, delivered)} delivered to ${uri}.`);
-  if (live > 0)
-    print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver what is in there.`);
+  if (live > 0) print(`${counted(live, "outbox is", "outboxes are")} held by running programs, which deliver them.`);
   for (const path of foreign)
-    warn(`${path} is of another version of this package, or damaged; it was left alone. ${FOREIGN_TODO}`);
+    warn(`${path} was written by another version of this package, or is damaged; left untouched. ${FOREIGN_TODO}`);
   for (const { run, path, reason } of refused.slice(0, MAX_NAMED)) warn(`Refused: ${path} of run ${run}: ${reason}`);
   if (refused.length > MAX_NAMED)
     warn(`Refused: ${counted(refused.length - MAX_NAMED, "further file")}; tags of the runs name them.`);
@@ -79,7 +78,7 @@ interface Other extends Load {
   readonly runs: number;
 }
 
-/** What waits for other tracking URIs. */
+/** Returns what waits for other tracking URIs. */
 function othersIn(root: string, uri: string): Other[] {
   return outboxFolders(root)
     .filter((folder) => folder.uri !== uri)

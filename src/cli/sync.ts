@@ -23,19 +23,22 @@ import { type Refused, report } from "./sync-report.js";
 import { configFor, needReadable, rootOf } from "./target.js";
 import { told } from "./told.js";
 
-/** How `sync` goes about it. */
+/** Options of `sync`. */
 export interface SyncOptions {
-  /** Instead of the configured one. */
+  /** Replaces the configured tracking URI. */
   readonly uri: string | undefined;
   readonly watch: boolean;
-  /** Milliseconds in all. */
+  /** A limit on the whole delivery, in milliseconds. */
   readonly timeoutMs: number | undefined;
 }
 
 const LOOK_MS = 100;
 const WATCH_MS = 2_000;
 
-/** Delivers the outboxes of one tracking URI. Gives the exit code: 0 all delivered, 2 something is left. */
+/**
+ * Delivers the outboxes of one tracking URI. Returns the exit code: 0 if everything is delivered, 2 if something is
+ * left.
+ */
 export async function sync(terminal: Terminal, options: SyncOptions): Promise<number> {
   const config = configFor(options.uri);
   const root = rootOf(config);
@@ -82,7 +85,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
       },
     },
   };
-  let retrySetAside = true; // what is set aside is tried once more, not every time one looks
+  let retrySetAside = true; // only in the first round
   let withFiles = true;
   for (;;) {
     const waiting = together(outboxStates(folder));
@@ -109,7 +112,7 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
     if (stopped || late() || isOver) break;
     const noFiles: boolean = withFiles && hopeless(forFiles, uploads) !== undefined;
     withFiles &&= !noFiles;
-    if (noFiles) continue; // what waits behind them is delivered without any
+    if (noFiles) continue; // go on without files, so that the runs behind them are delivered
     if (!options.watch) break;
     await pause(WATCH_MS);
   }
@@ -119,18 +122,18 @@ export async function sync(terminal: Terminal, options: SyncOptions): Promise<nu
   uploads.stop();
   target.close();
   await store.close();
-  const isNamed = config.origins["trackingUri"] !== undefined; // who names no tracking URI means all that waits
+  const isNamed = config.origins["trackingUri"] !== undefined; // without a named tracking URI, everything that waits counts
   const reason = hopeless(forRuns, dispatcher) ?? hopeless(forFiles, uploads);
   const trouble = reason === undefined ? troubles.last : troubles.inFull(reason);
   return report(terminal, { root, folder, delivered: meter.done, refused, trouble, isNamed });
 }
 
 /**
- * What goes wrong, in the words of commands: each is said when it comes up, and the last one, while nothing has gone
- * well since, at the end.
+ * Reports problems in the terms of the commands: each when it occurs, and the last one again at the end if nothing
+ * has succeeded since.
  */
 class Troubles extends Diagnostics {
-  /** With what to do about it. */
+  /** The last problem, with advice. */
   last = "";
   readonly #progress: Progress;
   readonly #uri: string;
@@ -152,7 +155,7 @@ class Troubles extends Diagnostics {
     this.#progress.say(`pulse-mlflow: ${error.retryable ? `${detail} ${this.#hint}` : this.last}`);
   }
 
-  /** Something went well. */
+  /** Notes that something succeeded. */
   over(): void {
     this.last = "";
   }

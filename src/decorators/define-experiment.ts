@@ -16,15 +16,15 @@ import { LogMetric } from "./log-metric.js";
 import { type ExperimentDecorator, TrackedExperiment } from "./tracked-experiment.js";
 import type { Applied, LogMetricGoes, LogsMetrics, MemberDecorator, StepOption } from "./types.js";
 
-/** What a param's values are. */
+/** The type of a param's values. */
 export type ParamKind = "number" | "string" | "boolean";
 
 type ParamValue<K extends ParamKind> = K extends "number" ? number | bigint : K extends "boolean" ? boolean : string;
 
-/** What an experiment's runs log: its metrics with unit, goal and range, its params with their kind. */
+/** What the runs of an experiment log: metrics with unit, goal and range, and params with their kind. */
 export interface ExperimentSchema<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
   readonly name: string;
-  /** What MLflow shows as the experiment's description, as Markdown. */
+  /** The experiment's description in MLflow's UI, as Markdown. */
   readonly description?: string | undefined;
   /** Tags of the experiment. */
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
@@ -32,7 +32,7 @@ export interface ExperimentSchema<M extends Record<string, MetricSchema>, P exte
   readonly params?: P;
 }
 
-/** A selector whose metric keys are those of an experiment. */
+/** A selector whose metric keys belong to an experiment. */
 type KeyedSelector<K extends string> =
   | K
   | `${K}?`
@@ -40,7 +40,9 @@ type KeyedSelector<K extends string> =
   | { readonly [key in K]?: string | SelectorFunction }
   | ((result: never, args: never) => { readonly [key in K]?: Scalar });
 
-/** Nothing more when a selector's keys are all among `K`; a type parameter alone would let others pass. */
+/**
+ * Requires that all keys of a selector are among `K`; a constraint on the type parameter alone would let others pass.
+ */
 type OnlyKeys<S, K extends string> = S extends string | readonly string[]
   ? unknown
   : S extends (...args: never[]) => infer R
@@ -49,12 +51,12 @@ type OnlyKeys<S, K extends string> = S extends string | readonly string[]
       : NoMetric<Exclude<keyof R, K>>
     : { readonly [key in Exclude<keyof S, K>]: never };
 
-/** Shown by the compiler in place of a function whose result has other keys. */
+/** Shown by the compiler for a function whose result has other keys. */
 interface NoMetric<Key> {
   readonly "the experiment has no such metric": Key;
 }
 
-/** A `Run` that takes the experiment's own metrics and params. */
+/** A `Run` that accepts only the experiment's own metrics and params. */
 export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
   extends Omit<Run, "logMetric" | "logMetrics" | "logParam" | "logParams"> {
   logMetric(key: M, value: Scalar, options?: MetricOptions): void;
@@ -63,7 +65,7 @@ export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
   logParams(params: { readonly [key in keyof P]?: ParamValue<P[key]> }): void;
 }
 
-/** The decorators and functions of one experiment, with its own metrics and params as types. */
+/** The decorators and functions of one experiment, typed with its metrics and params. */
 export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
   readonly name: string;
   readonly metrics: M;
@@ -73,8 +75,8 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
       options?: Omit<PathOptions<S, A>, "experiment">,
     ) => ExperimentDecorator<S, A>);
   /**
-   * `@LogMetric` whose keys are this experiment's metrics; a path that is no key is written `{ loss: "final.loss" }`.
-   * Bare, it takes all numbers, whatever their keys.
+   * `@LogMetric` with this experiment's metrics as keys. A path that is not a key is written `{ loss: "final.loss"
+   * }`. Bare, it logs all numbers, whatever their keys.
    */
   readonly LogMetric: MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
     (): Applied<LogMetricGoes, LogsMetrics<never, never>>;
@@ -95,12 +97,12 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
   ): R;
   /** `startRun` in this experiment. */
   startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
-  /** The run in force here, when it is one of this experiment. */
+  /** The current run, if it belongs to this experiment. */
   currentRun(): TypedRun<keyof M & string, P> | undefined;
 }
 
 /**
- * Says once what an experiment's runs log: its keys become types, units and goals are stored as tags of each run,
+ * Defines what the runs of an experiment log. Its keys become types, units and goals become tags of each run, and
  * values out of range are counted and warned of.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  * @example
@@ -172,7 +174,7 @@ const CHECKS: Record<keyof ExperimentSchema<Record<never, never>, Record<never, 
   params: ["an object of params and their kinds", isRecord],
 };
 
-/** For plain JavaScript, which no compiler checks. */
+/** Checks a selector's keys at run time, for plain JavaScript. */
 function checkKeys(name: string, metrics: object, selector: unknown): void {
   const keys =
     typeof selector === "string"
@@ -182,11 +184,11 @@ function checkKeys(name: string, metrics: object, selector: unknown): void {
         : typeof selector === "object"
           ? Object.keys(selector ?? {})
           : [];
-  // A path with "?" is one that may be absent; its key is without.
+  // A trailing "?" marks a path that may be missing; the key is without it.
   const wrong = keys.find((key) => !Object.hasOwn(metrics, key) && !Object.hasOwn(metrics, key.replace(/\?$/, "")));
   if (wrong !== undefined)
     throw new PulseError(
       "INVALID_OPTION",
-      `LogMetric: ${JSON.stringify(wrong)} is no metric of ${name}.${whatThereIs(String(wrong), Object.keys(metrics))}`,
+      `LogMetric: ${JSON.stringify(wrong)} is not a metric of ${name}.${whatThereIs(String(wrong), Object.keys(metrics))}`,
     );
 }

@@ -18,9 +18,9 @@ import { captureAssignment, standIn, wrap } from "../run/call/tracked.js";
 import { application, OFF } from "../run/default-host.js";
 
 /**
- * The only file that knows the two dialects: legacy (`experimentalDecorators`) and standard. The shapes of a
- * decorator's arguments: standard `(value, context)`; legacy class `(constructor)`, member `(target, key, descriptor)`,
- * parameter `(target, key, index)`.
+ * The only file that knows both decorator dialects: legacy (`experimentalDecorators`) and standard. The arguments of
+ * a decorator are `(value, context)` in the standard one; in the legacy one `(constructor)` for a class, `(target,
+ * key, descriptor)` for a member and `(target, key, index)` for a parameter.
  */
 
 type Kind = "class" | "method" | "setter" | "accessor" | "getter" | "field" | "parameter";
@@ -30,23 +30,23 @@ interface StandardContext {
   readonly name: string | symbol | undefined;
 }
 
-/** What a decorator may stand on, and what it does there. */
+/** Where a decorator may be used, and what it does there. */
 export interface Placement {
-  /** What the decorator asks for; its name also stands in messages. */
+  /** What the decorator asks for. Its name also appears in messages. */
   readonly part: PlanPart;
-  /** Adds to a method's plan. */
+  /** Extends the plan of a method. */
   readonly onMethod: (plan: Plan) => void;
-  /** Adds to the plan of a setter or accessor; absent: it may not stand there. */
+  /** Extends the plan of a setter or accessor; not allowed there if absent. */
   readonly onAssignment?: (plan: Plan) => void;
-  /** Adds to a method's plan what a decorator on one of its parameters asks for; absent: it may not stand there. */
+  /** Extends a method's plan for a decorator on one of its parameters; not allowed there if absent. */
   readonly onParameter?: (plan: Plan, index: number) => void;
-  /** The name a decorator on a parameter gives the argument. */
+  /** The name that a decorator on a parameter gives to the argument. */
   readonly argumentName?: string | undefined;
-  /** Gives a class its plan; absent: it may not stand there. */
+  /** Returns the plan of a class; not allowed there if absent. */
   readonly onClass?: () => ClassPlan;
 }
 
-/** Whether these are the arguments of a bare decorator (`@LogMetric`), not of a call (`@LogMetric("loss")`). */
+/** Whether a decorator was used bare (`@LogMetric`) rather than called (`@LogMetric("loss")`). */
 export function isBare(args: readonly unknown[]): boolean {
   const [first, second, third] = args;
   if (isContext(second)) return true;
@@ -58,12 +58,12 @@ export function isBare(args: readonly unknown[]): boolean {
   );
 }
 
-/** A member's name as the legacy dialect gives it: TypeScript leaves those that are numbers as numbers. */
+/** Whether a value is a member name in the legacy dialect. TypeScript passes numeric names as numbers. */
 function isKey(key: unknown, third: unknown): key is string | symbol | number {
   return typeof key === "string" || typeof key === "symbol" || (typeof key === "number" && typeof third === "object");
 }
 
-/** Applies a decorator to whatever it stands on, in either dialect. */
+/** Applies a decorator to its target, in either dialect. */
 export function apply(args: readonly unknown[], placement: Placement): unknown {
   const [first, second, third] = args;
   if (isContext(second)) return standard(first, second, placement);
@@ -74,7 +74,7 @@ export function apply(args: readonly unknown[], placement: Placement): unknown {
   const { decorator } = placement.part;
   throw new PulseError(
     "WRONG_TARGET",
-    `@${decorator} was called with arguments no decorator gets; write @${decorator} above a member of a class; for a function of its own there is tracked(fn, options).`,
+    `@${decorator} was called with arguments that no decorator gets: write @${decorator} above a member of a class, or use tracked(fn, options) for a plain function.`,
   );
 }
 
@@ -96,16 +96,17 @@ function standard(value: unknown, context: StandardContext, placement: Placement
   throw wrongTarget(placement, kind, member);
 }
 
-/** Fields have been decorated since the last class was: theirs, whose functions are there only with an instance. */
+/** Whether fields were decorated since the last class. Their functions only exist once there is an instance. */
 let ofFields = false;
 
-/** A field that holds a function is a method of its instance: each has a plan of its own. */
+/** Treats a field that holds a function as a method of its instance, with a plan of its own. */
 function fieldInitializer(name: string, placement: Placement): (this: unknown, initial: unknown) => unknown {
   return function (this: unknown, initial: unknown): unknown {
     const self = this as object;
-    if (initial === undefined || initial === null) return initial; // an optional one that is not there
+    if (initial === undefined || initial === null) return initial; // an optional field without a value
     if (typeof initial !== "function") throw wrongTarget(placement, "field", name, classNameOf(self));
-    // Another of ours on this field has made it; anything else may be in use elsewhere, and stays as it is.
+    // Decorators of this package on the same field share a plan. Any other function may be in use elsewhere and is
+    // wrapped.
     const made = madeForFields.get(initial);
     const { fn, plan } = decorateMethod(
       initial as AnyFunction,
@@ -126,7 +127,7 @@ function fieldInitializer(name: string, placement: Placement): (this: unknown, i
 const madeForFields = new WeakMap<object, { readonly self: object; readonly name: string }>();
 const families = new WeakMap<object, Map<string, object>>();
 
-/** What the functions in the same field of all instances have in common. */
+/** Returns an object shared by the functions in the same field of all instances. */
 function familyOf(home: object, name: string): object {
   const ofClass = families.get(home) ?? new Map<string, object>();
   families.set(home, ofClass);
@@ -137,7 +138,7 @@ function familyOf(home: object, name: string): object {
 
 function legacy(target: object, key: string | symbol | number, third: unknown, placement: Placement): unknown {
   const member = memberName(key);
-  // A compiler may put a decorator beside ours that gives back what it stands on (jiti does, in the place of metadata).
+  // Compilers may add decorators that return their target (jiti does for metadata), which then arrives here.
   const descriptor =
     third === target ? Object.getOwnPropertyDescriptor(target, key) : (third as PropertyDescriptor | undefined);
   if (typeof descriptor?.value === "function") {
@@ -155,12 +156,12 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
     const first = decorator === "TrackedExperiment" ? "the experiment's name" : "the selector";
     throw new PulseError(
       "INVALID_OPTION",
-      `${decorator}: ${first} comes first, and options are an object behind it; got ${shownValue(key)} second.`,
+      `${decorator}: ${first} comes first, and options are an object after it; got ${shownValue(key)} second.`,
     );
   }
   if (descriptor === undefined && typeof Object.getOwnPropertyDescriptor(target, key)?.value === "function") {
     const { decorator } = placement.part;
-    const detail = `@${decorator} was applied to ${classNameOf(target)}.${member} by hand and without its descriptor, so that it cannot replace the method.`;
+    const detail = `@${decorator} was applied to ${classNameOf(target)}.${member} by hand and without its descriptor, so it cannot replace the method.`;
     throw new PulseError("WRONG_TARGET", `${detail} Write it above the method, or use tracked(fn, options).`);
   }
   const kind =
@@ -171,17 +172,14 @@ function legacy(target: object, key: string | symbol | number, third: unknown, p
 const classNameOf = (target: object): string =>
   ownName((typeof target === "function" ? target : target.constructor) as AnyFunction);
 
-/** What decorators on a method's parameters ask for: they come first, and cannot replace the method themselves. */
+/** A decorator on a parameter. It is applied before the method's decorators and cannot replace the method. */
 interface ParameterPart {
   readonly index: number;
   readonly placement: Placement;
 }
 
 type ParameterParts = Map<string | symbol, { readonly fn: AnyFunction; readonly parts: ParameterPart[] }>;
-/**
- * By class or prototype, then by member: a foreign decorator may have replaced the method by the time they are looked
- * at.
- */
+/** By class or prototype, then by member: another decorator may replace the method before the plan is made. */
 const onParameters = shared("parameters", () => new WeakMap<object, ParameterParts>());
 
 function decorateParameter(
@@ -201,12 +199,13 @@ function decorateParameter(
   if (known) known.parts.unshift({ index, placement });
   else {
     members.set(key, { fn: fn as AnyFunction, parts: [{ index, placement }] });
-    // A decorator of ours on the method or the class takes care of it; without one it is done once the class stands.
+    // The method's or class's decorators of this package handle it; without any, it is handled once the class is
+    // defined.
     queueMicrotask(() => wrapDecoratedParameters(target, key));
   }
 }
 
-/** Wraps a method of which only parameters are decorated; gives its plan. */
+/** Wraps a method that only has decorators on its parameters, and returns its plan. */
 function wrapDecoratedParameters(home: object, key: string | symbol): Plan | undefined {
   const descriptor = Object.getOwnPropertyDescriptor(home, key);
   if (!onParameters.get(home)?.has(key) || typeof descriptor?.value !== "function" || !descriptor.configurable)
@@ -217,7 +216,7 @@ function wrapDecoratedParameters(home: object, key: string | symbol): Plan | und
   return plan;
 }
 
-/** Makes the plan of a method, with what stands on its parameters. */
+/** Creates the plan of a method, including the decorators on its parameters. */
 function planFor(fn: AnyFunction, name: string, target?: object, key?: string | symbol): Plan {
   const plan = newPlan(fn, name);
   if (target === undefined || key === undefined) return plan;
@@ -234,7 +233,7 @@ function planFor(fn: AnyFunction, name: string, target?: object, key?: string | 
   return plan;
 }
 
-/** Adds to the plan of a method; ours stacked directly share one plan and one wrapper. */
+/** Extends the plan of a method. Directly stacked decorators of this package share one plan and one wrapper. */
 function decorateMethod(
   fn: AnyFunction,
   name: string,
@@ -280,13 +279,13 @@ function decorateSetter(set: AnyFunction, name: string, add: (plan: Plan) => voi
   return setter;
 }
 
-/** Notes what the decorator says of a class, and which of its methods it can see; the class itself is left as it is. */
+/** Stores a class's plan and links the methods it can see. The class itself is not changed. */
 function decorateClass(target: AnyFunction, placement: Placement): undefined {
   if (!placement.onClass && !isClass(target)) {
     const { decorator } = placement.part;
     throw new PulseError(
       "WRONG_TARGET",
-      `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`,
+      `@${decorator} was applied to a function; use tracked(fn, options) for functions.`,
     );
   }
   if (!placement.onClass) throw wrongTarget(placement, "class", ownName(target));
@@ -294,7 +293,7 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
     const { decorator } = placement.part;
     throw new PulseError(
       "WRONG_TARGET",
-      `@${decorator} was applied to a function; that is what tracked(fn, options) is for.`,
+      `@${decorator} was applied to a function; use tracked(fn, options) for functions.`,
     );
   }
   if (OFF) return undefined;
@@ -303,7 +302,7 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   const twice = plans.byClass.has(target);
   plans.byClass.set(target, plan);
   const { prototype } = target;
-  // The class that a proxy stands for: its instances name that one.
+  // A class wrapped by a proxy is known by the class its prototype names.
   if (prototype?.constructor !== target && prototype?.constructor?.prototype === prototype)
     plans.byClass.set(prototype.constructor, plan);
   plans.version++;
@@ -322,7 +321,7 @@ function decorateClass(target: AnyFunction, placement: Placement): undefined {
   return undefined;
 }
 
-/** Whether a class has a member of its own that one of ours stands on. */
+/** Whether a class has a decorated member of its own. */
 function hasDecorated(of: object): boolean {
   const homes = [of, (of as AnyFunction).prototype as object | undefined].filter((home) => home !== undefined);
   const members = homes.flatMap((home) => Object.values(Object.getOwnPropertyDescriptors(home)));
@@ -349,7 +348,7 @@ function wrongTarget(placement: Placement, kind: Kind, member: string, className
   const advice = ADVICE[kind] ?? "";
   return new PulseError(
     "WRONG_TARGET",
-    `@${part.decorator} stands on the ${kind} ${where}; it goes on ${allowed}.${advice}`,
+    `@${part.decorator} is on the ${kind} ${where}; it goes on ${allowed}.${advice}`,
   );
 }
 
@@ -362,7 +361,7 @@ function isContext(value: unknown): value is StandardContext {
   );
 }
 
-/** A function written as a class: what a legacy class decorator gets. */
+/** Whether a function is a class, as passed to legacy class decorators. */
 function isClass(value: object): boolean {
   return /^class\b/.test(Function.prototype.toString.call(value));
 }

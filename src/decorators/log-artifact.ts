@@ -21,11 +21,11 @@ interface LogArtifactFactory {
 }
 
 /**
- * Makes files of what the method returns or yields, among the artifacts of its run. With a name: the result is the
- * file's content (a text, bytes, a Blob, a stream, which is read to its end here, `{ path }` of a file or folder, or an
+ * Stores files from what the method returns or yields among the artifacts of its run. With a name: the result is the
+ * file's content (text, bytes, a Blob, a stream, which is read to its end here, `{ path }` of a file or folder, or an
  * object for `.json` and `.yaml`). With a record: each name with a path into the result, or a function of it. `{step}`
- * in a name counts from 0, so that each yield has a file of its own.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * in a name counts from 0, so that each yield gets a file of its own.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogArtifact({ "confusion.json": "confusion", "report-{step}.md": (result) => `# ${result.name}` })
@@ -38,7 +38,7 @@ interface LogArtifactFactory {
 export const LogArtifact: LogArtifactFactory = ((...args: unknown[]): unknown => {
   if (isBare(args))
     throw new PulseError("INVALID_OPTION", 'LogArtifact needs the name of the file, as in @LogArtifact("report.md").');
-  needAlone("LogArtifact", args, 'the content is picked by a record, as in @LogArtifact({ "report.md": "report" })');
+  needAlone("LogArtifact", args, 'the content is selected by a record, as in @LogArtifact({ "report.md": "report" })');
   const selector = args[0] as ArtifactSelector;
   const got = filesFault(selector);
   if (got !== undefined)

@@ -15,8 +15,8 @@ import type {
 } from "./types.js";
 
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator. The last one is the one that is explained when none fits.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator. If none fits, its message explains the last one.
  */
 type LogMetricFactory = Explained<"LogMetric"> &
   MemberDecorator<LogMetricGoes, LogsMetrics<never, never>> & {
@@ -28,10 +28,10 @@ type LogMetricFactory = Explained<"LogMetric"> &
   };
 
 /**
- * Logs numbers of what the method returns, yields or is assigned. Bare: a number under the method's name, an object's
- * numeric leaves under dotted paths, a list or generator as one step per element. With a selector: a path, a list of
- * paths, a record `{ key: path or function }`, a function.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * Logs numbers that the method returns, yields or is assigned. Bare: a number under the method's name, an object's
+ * numeric leaves under dotted paths, and a list or generator as one step per element. With a selector: a path, a list
+ * of paths, a record `{ key: path or function }`, or a function.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogMetric(["loss", "accuracy"])

@@ -14,14 +14,14 @@ import type {
 } from "./types.js";
 
 /**
- * What `@LogParam` is after its selector is known; `Goes` says where it goes, and comes first so that the compiler
+ * `@LogParam` once its selector is known. `Goes` describes where it is allowed; it comes first so that the compiler
  * shows it.
  */
 export type ParamDecorator<Goes extends string, S> = ParameterDecorator<S> & Applied<Goes, LogsParams<S>>;
 
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type LogParamFactory = Explained<"LogParam"> &
   ParameterDecorator<never> &
@@ -31,12 +31,12 @@ type LogParamFactory = Explained<"LogParam"> &
   };
 
 /**
- * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names and the scalar
- * fields of a first argument that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a list of
- * them, a record that renames them, or a function of the arguments. Objects become their fields, under dotted keys
- * (three levels deep, 50 at most). In the legacy dialect also above a parameter, where a text is the argument's name
- * and paths lead into its value: `train(@LogParam("lr") lr: number)`.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * Logs arguments of the method as params, before its body runs. Bare: scalar arguments under their names, and the
+ * scalar fields of a first argument that is an object. With a selector: a name or index path (`"lr"`, `"1.lr"`), a
+ * list of them, a record that renames them, or a function of the arguments. Objects are flattened into their fields
+ * under dotted keys, at most three levels and 50 fields. In the legacy dialect it is also allowed on a parameter,
+ * where a text names the argument and paths lead into its value: `train(@LogParam("lr") lr: number)`.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogParam(["lr", "1.epochs"])

@@ -7,8 +7,8 @@ import { apply, isBare } from "./dialect.js";
 import type { Applied, Explained, LogsTags, LogTagGoes, MemberDecorator, PublicClass } from "./types.js";
 
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type LogTagFactory = Explained<"LogTag"> &
   MemberDecorator<LogTagGoes, LogsTags<never>> & {
@@ -20,7 +20,7 @@ type LogTagFactory = Explained<"LogTag"> &
  * Sets tags from what the method returns, yields or is assigned. Bare: a scalar under the method's name. With a
  * selector: a path, a list of paths, a record `{ tag: path or function }`, or a function that returns a value or a
  * record.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Learner {@LogTag({ stage: "info.stage" })

@@ -6,15 +6,15 @@ import { type CallOptions, checkOptions, type PathOptions, type RunOptions } fro
 import { apply, isBare } from "./dialect.js";
 import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
 
-/** What `@TrackedExperiment` is after its options are known. */
+/** `@TrackedExperiment` once its options are known. */
 export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<
   TrackedExperimentGoes,
   NamesExperiment<Metrics, Params>
 >;
 
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
   <const S extends Selector, A extends string>(
@@ -27,10 +27,10 @@ type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
 };
 
 /**
- * On a class: its methods with `@Log…` decorators open a run in this experiment, or log into the one that is open. On a
- * method: every call opens a run in this experiment, a child of the open one. Bare: the configured experiment, else the
- * class's name.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * On a class: calls of its methods with `@Log…` decorators open a run in this experiment, or log into the run that is
+ * already open. On a method: each call opens a run in this experiment, as a child of the open one. Bare, it uses the
+ * configured experiment, else the class's name.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * ;@TrackedExperiment("PulseMetaLearning", { params: { run_type: "meta-learning" } })
@@ -42,7 +42,7 @@ type TrackedExperimentFactory = ExperimentDecorator<never, never> & {
  * ```
  */
 export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[]): unknown => {
-  // A lone function is a class, also one that does not look like it (a proxy).
+  // A single function is a class, even if it does not look like one (a proxy).
   if (isBare(args) || (args.length === 1 && typeof args[0] === "function")) return place(args, undefined, {});
   const [first, second] = args;
   const named = typeof first === "string";
@@ -62,7 +62,7 @@ export const TrackedExperiment: TrackedExperimentFactory = ((...args: unknown[])
 }) as TrackedExperimentFactory;
 
 const NAMES =
-  'TrackedExperiment: there is no option "name". The experiment\'s name is the first argument, or option "experiment"; that of a run is "runName".';
+  'TrackedExperiment: there is no option "name". The experiment\'s name is the first argument, or option "experiment"; the name of a run is option "runName".';
 
 function place(args: readonly unknown[], name: string | undefined, options: CallOptions): unknown {
   const experiment = name ?? options.experiment;

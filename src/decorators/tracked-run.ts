@@ -6,8 +6,8 @@ import { apply, isBare } from "./dialect.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 
 /**
- * The decorator's own signatures come first: the compiler also tries calls of fewer arguments when it applies a
- * decorator.
+ * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
+ * a decorator.
  */
 type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>> &
   (<const S extends Selector, A extends string>(
@@ -15,9 +15,9 @@ type TrackedRunFactory = MemberDecorator<TrackedRunGoes, OpensRuns<never, never>
   ) => Applied<TrackedRunGoes, OpensRuns<S, A>>);
 
 /**
- * Every call of the method opens a run: a child when one is open already (`nest` changes that), in the experiment of
- * the class, else the configured one.
- * @throws PulseError `INVALID_OPTION`, `WRONG_TARGET` where it cannot stand.
+ * Opens a run for each call of the method: a child if a run is already open (see `nest`), in the class's experiment,
+ * else the configured one.
+ * @throws PulseError `INVALID_OPTION`; `WRONG_TARGET` where the decorator is not allowed.
  * @example
  * ```ts
  * class Sweep {@TrackedRun({ runName: ([lr]) => `lr ${lr}`, params: ["lr"] })
@@ -31,7 +31,7 @@ export const TrackedRun: TrackedRunFactory = ((...args: unknown[]): unknown => {
   if (typeof options === "function")
     throw wrongInput(
       "TrackedRun",
-      "what stands in its parentheses",
+      "its argument",
       "an object of options; to wrap a function use tracked(fn, options)",
       options,
     );

@@ -11,17 +11,17 @@ import type {
 import type { LogMetricOptions, Selector, Untyped } from "../capture/selector.js";
 import type { AnyFunction } from "../run/call/plan.js";
 
-/** Any class, also one whose constructor is private (which fits no constructor type). */
+/** Any class, including one with a private constructor, which matches no constructor type. */
 interface AnyClass {
   readonly prototype: object;
 }
 
 /**
- * What cannot be mistaken for the first argument of a decorator that is called: a class whose constructor is public.
+ * A class with a public constructor: the type that cannot be confused with the first argument of a called decorator.
  */
 export type PublicClass = abstract new (...args: Untyped) => unknown;
 
-// What a decorator asks of what it stands on; the sentence says where it goes.
+// What each decorator requires of its target.
 
 export interface LogsMetrics<S, Step> {
   readonly metrics: S;
@@ -44,7 +44,7 @@ export interface OpensRuns<Metrics, Params> {
   readonly opens: { readonly metrics: Metrics; readonly params: Params };
 }
 
-/** What may stand on classes, too. */
+/** Requirements of decorators that are also allowed on classes. */
 export interface NamesExperiment<Metrics, Params> extends OpensRuns<Metrics, Params> {
   readonly classes: true;
 }
@@ -65,7 +65,7 @@ type OnMethod<Asks, M> =
               : MetricCheck<S, never, M>
             : true;
 
-/** Whether a decorator fits what is assigned. */
+/** Whether a decorator fits an assigned value. */
 type OnAssignment<Goes extends string, Asks, V> =
   Asks extends LogsMetrics<infer S, infer Step>
     ? AssignedCheck<S, Step, V>
@@ -79,7 +79,7 @@ type OnField<Goes extends string, Asks, V> = 0 extends 1 & V
     ? OnMethod<Asks, NonNullable<V>>
     : Wrong<`${Goes}; this field holds no function`>;
 
-/** Whether a decorator fits a class. Where no metrics were given, their type is any selector, or never. */
+/** Whether a decorator fits a class. Without metrics, their type is any selector, or never. */
 type OnClass<Goes extends string, Asks> =
   Asks extends NamesExperiment<infer Metrics, unknown>
     ? [Metrics] extends [never]
@@ -89,13 +89,13 @@ type OnClass<Goes extends string, Asks> =
         : Wrong<"metrics is an option for methods; on a class put @LogMetric on the methods">
     : Wrong<Goes>;
 
-/** What the standard dialect says of a member. */
+/** The context of a member in the standard dialect. */
 interface StandardContext {
   readonly kind: string;
   readonly name: unknown;
 }
 
-/** Whether a decorator fits what it stands on in the standard dialect. */
+/** Whether a decorator fits its target in the standard dialect. */
 type Standard<Goes extends string, Asks, C> = C extends {
   readonly kind: "method";
   readonly access: { get(object: never): infer M };
@@ -111,7 +111,7 @@ type Standard<Goes extends string, Asks, C> = C extends {
           ? Wrong<Goes>
           : Untyped;
 
-/** The same for the legacy one, where a member is what its descriptor holds. */
+/** Whether it fits in the legacy dialect, where a member is the value of its descriptor. */
 type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V
   ? true
   : V extends AnyFunction
@@ -119,9 +119,9 @@ type Legacy<Goes extends string, Asks, V> = 0 extends 1 & V
     : OnAssignment<Goes, Asks, V>;
 
 /**
- * A decorator of members, in both dialects. What does not fit for certain gives back the sentence that says why, which
- * the compiler shows as the one error; the signatures below take what fits, and what depends on a type parameter of the
- * class.
+ * A decorator of members, in both dialects. If it certainly does not fit, the result type is a sentence that explains
+ * why, and the compiler shows it as the only error. The signatures below accept what fits, and what depends on a type
+ * parameter of the class.
  */
 export interface MemberDecorator<Goes extends string, Asks> {
   <C extends StandardContext>(
@@ -157,8 +157,8 @@ export interface MemberDecorator<Goes extends string, Asks> {
 }
 
 /**
- * What is called wrongly: several texts that are no list, and, first of all signatures and fitting nothing, the one
- * that the compiler takes the result of when no other fits. (Of that it says nothing more.)
+ * Wrong calls: several texts instead of a list. The first signature never matches; it gives the result type when no
+ * other signature fits, which suppresses further errors.
  */
 export interface Explained<Name extends string> {
   (target: never, key: never, descriptor: never): Untyped;
@@ -166,11 +166,11 @@ export interface Explained<Name extends string> {
     first: readonly string[],
     second: string,
     ...more: string[]
-  ): Wrong<`options are an object, behind the list: @${Name}([…], { … })`>;
+  ): Wrong<`options are an object, after the list: @${Name}([…], { … })`>;
   (first: string, second: string, ...more: string[]): Wrong<`several are one list: @${Name}(["a", "b"])`>;
 }
 
-/** The same after it was called: then it is told from a class, which is all the legacy dialect gives it. */
+/** The decorator after it was called. In the legacy dialect it may then receive a class alone. */
 export type Applied<Goes extends string, Asks> = MemberDecorator<Goes, Asks> &
   (<T extends AnyClass>(target: T) => LegacyClass<Goes, Asks, T>);
 
@@ -180,14 +180,14 @@ type LegacyClass<Goes extends string, Asks, T> = 0 extends 1 & T
     ? OnClass<Goes, Asks>
     : undefined;
 
-/** On classes and methods. */
+/** A decorator for classes and methods. */
 export type ClassDecoratorToo<Goes extends string, Asks> = Applied<Goes, Asks> &
   ((value: AnyClass, context: { readonly kind: "class"; readonly name: string | undefined }) => void);
 
-/** What is known of a parameter: of private methods nothing. */
+/** Whether a decorator fits a parameter. Nothing is known of private methods. */
 type OnParameter<S, T, K, Index extends number> = K extends keyof T ? ParameterCheck<S, T[K], Index> : true;
 
-/** Above a parameter, in the legacy dialect. */
+/** A decorator on a parameter, in the legacy dialect. */
 export interface ParameterDecorator<S> {
   (
     target: object,
@@ -202,10 +202,10 @@ export interface ParameterDecorator<S> {
   (target: object, key: string | symbol, index: number): void;
 }
 
-/** What the option `step` may be. */
+/** Values of option `step`. */
 export type StepOption = LogMetricOptions["step"];
 
-// Where each goes. The sentence comes first in the types of decorators, so that the compiler shows it.
+// Where each decorator is allowed. This comes first in the decorators' types, so that the compiler shows it.
 
 export type LogMetricGoes = "@LogMetric goes on methods, setters and accessors, not on getters";
 export type LogTagGoes = "@LogTag goes on methods, setters and accessors, not on getters";

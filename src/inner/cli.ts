@@ -1,6 +1,6 @@
 /**
- * The inner API of the command line: what it uses of the package beyond `base/` and `contracts/`. Nothing of it is
- * exported, and it may change with any release.
+ * The internal API of the command line: what it uses of the package beyond `base/` and `contracts/`. It is not
+ * exported and may change in any release.
  */
 
 // Artifacts
@@ -15,7 +15,7 @@ export { CONFIG_FILE, originOf } from "../config/picker.js";
 export { hasConfigFile, type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 export { misspelt, strayFiles, strayRuns } from "../config/strays.js";
 
-// Outboxes, and the delivery of what is in them
+// Outboxes, and the delivery of their changes
 export { Dispatcher } from "../recorder/dispatch/dispatcher.js";
 export {
   tryClaim,

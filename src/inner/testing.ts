@@ -1,6 +1,6 @@
 /**
- * The inner API of `pulse-mlflow/testing`: what it uses of the package beyond `base/` and `contracts/`. Nothing of it
- * is exported, and it may change with any release.
+ * The internal API of `pulse-mlflow/testing`: what it uses of the package beyond `base/` and `contracts/`. It is not
+ * exported and may change in any release.
  */
 
 // Values

@@ -2,7 +2,7 @@ import cls from "cls-hooked";
 import { PulseError } from "../base/errors.js";
 import type { RunContext } from "../index.js";
 
-/** What of a cls-hooked namespace is used. */
+/** The methods of a cls-hooked namespace that are used. */
 export interface ClsNamespace {
   get(key: string): unknown;
   set(key: string, value: unknown): unknown;
@@ -13,11 +13,12 @@ const KEY = "pulse-mlflow";
 const METHODS = ["get", "set", "runAndReturn"] as const;
 
 /**
- * Carries the open run in a cls-hooked namespace, for programs that live in one: `configure({ context:
- * clsHookedContext(namespace) })`, before the first run. A tracked call is a `namespace.run`: what it sets in the
- * namespace is seen inside it, not by its caller. Awaits cost several times as much in the whole process as soon as a
- * cls-hooked namespace exists; without one, leave `context` out. In a namespace of yours each context inherits from the
- * one around it, so that a function that schedules itself for ever holds ever more of them, as with `namespace.run`.
+ * Carries the open run in a cls-hooked namespace, for programs built on one: call `configure({ context:
+ * clsHookedContext(namespace) })` before the first run. Each tracked call is a `namespace.run`: values it sets in the
+ * namespace are visible inside it, not to its caller. As soon as a cls-hooked namespace exists, awaits cost several
+ * times as much in the whole process, so leave `context` out if you have none. In a namespace of your own, each
+ * context inherits from the enclosing one: a function that keeps rescheduling itself accumulates them without limit,
+ * as with `namespace.run`.
  * @param namespace @default the namespace "pulse-mlflow"
  * @example
  * ```ts
@@ -32,8 +33,8 @@ export function clsHookedContext(namespace?: ClsNamespace): RunContext {
     return {
       get: () => get(space),
       run(value, fn) {
-        // Nothing else is in it, so it need not inherit: a program that schedules itself again and again would make a
-        // chain without end.
+        // The namespace holds nothing else, so a context need not inherit: a program that keeps rescheduling itself
+        // would build an endless chain.
         const context = { _ns_name: KEY, [KEY]: () => value };
         space.enter(context);
         try {
@@ -53,10 +54,10 @@ export function clsHookedContext(namespace?: ClsNamespace): RunContext {
   return {
     get: () => get(namespace),
     run(value, fn) {
-      // What is thrown through a namespace gets its context as a property, which a text or a frozen error cannot take.
-      // It is thrown outside.
+      // Thrown outside: cls-hooked adds its context as a property to what is thrown through it, which fails for
+      // primitive values and frozen errors.
       const outcome = namespace.runAndReturn(() => {
-        // A function, since whatever else is in a context may end up in somebody's log.
+        // Wrapped in a function, since values in a context may end up in a log.
         namespace.set(KEY, () => value);
         try {
           return { result: fn() };

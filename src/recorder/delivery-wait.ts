@@ -9,7 +9,7 @@ import type { OutboxWriter } from "./outbox/outbox-writer.js";
 import type { Activities } from "./uploads/activities.js";
 import type { Uploads } from "./uploads/uploads.js";
 
-/** Whom one waits for. */
+/** The parts of a recorder that a wait depends on. */
 interface Parts {
   readonly store: ReadyStore;
   readonly diagnostics: Diagnostics;
@@ -19,11 +19,11 @@ interface Parts {
   readonly account: Accounting;
   readonly dispatcher: Dispatcher<RunChange>;
   readonly writer: OutboxWriter;
-  /** Undefined as long as there is no file. */
+  /** Undefined until the first file is logged. */
   readonly uploads: () => Uploads | undefined;
 }
 
-/** Waits until what was recorded is stored, as long as the store goes on accepting. */
+/** Waits until everything recorded is stored, as long as the store keeps accepting changes. */
 export class DeliveryWait {
   readonly #parts: Parts;
 
@@ -32,7 +32,7 @@ export class DeliveryWait {
   }
 
   /**
-   * Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last
+   * Delivers everything recorded so far. Resolves with false if it gave up, `exitTimeoutMs` after the store last
    * accepted something.
    */
   async flush(timeoutMs?: number): Promise<boolean> {
@@ -51,12 +51,12 @@ export class DeliveryWait {
       log.recorded,
     ]);
     const files = uploads()?.mark() ?? [];
-    const started = performance.now(); // not the time of day, which may be set back
+    const started = performance.now(); // monotonic: the time of day may be set back
     this.#push();
     for (;;) {
-      if (targets.length > 0) kept = own.lastSeq; // what is waited for may be written down meanwhile
+      if (targets.length > 0) kept = own.lastSeq; // a buffer waited for may be spooled meanwhile
       const { denied } = dispatcher;
-      let waits = false; // for a permission: nobody waits for that
+      let waits = false; // whether something waits for a permission, which is not waited for
       for (let last = targets.at(-1); last; last = targets.at(-1)) {
         const isDenied = last[0].settled < last[1] && queue.isDenied(last[0]);
         if (last[0].settled < last[1] && !isDenied) break;
@@ -80,7 +80,9 @@ export class DeliveryWait {
     }
   }
 
-  /** Says that flush() gave up on a store that does not answer; of one that refuses it is said already why. */
+  /**
+   * Warns that flush() gave up on a store that does not answer. A refusal has already been reported with its reason.
+   */
   #saySlow(ms: number): void {
     const { store, account, diagnostics, dispatcher, uploads, exitTimeoutMs } = this.#parts;
     const all = [dispatcher, uploads()?.dispatcher];
@@ -90,11 +92,11 @@ export class DeliveryWait {
       !all.some((each) => each?.unanswered)
     )
       return;
-    const detail = `flush() gave up: ${store.uri} has taken nothing for ${Math.round(ms)} ms (exitTimeoutMs), and ${account.pending} changes wait.`;
+    const detail = `flush() gave up: ${store.uri} has accepted nothing for ${Math.round(ms)} ms (exitTimeoutMs), and ${account.pending} changes wait.`;
     diagnostics.warnAsync(new PulseError("STORE_UNAVAILABLE", detail), "flush");
   }
 
-  /** Waits for what is under way, while it goes on. */
+  /** Waits for activities in progress, as long as they make progress. */
   async #finished(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
     const some = this.#parts.activities.mark();
     const started = performance.now();
@@ -113,13 +115,13 @@ export class DeliveryWait {
   }
 
   #saySilent(source: string, ms: number): void {
-    const detail = `flush() gave up: ${source} has not ended, and nothing came for ${ms} ms.`;
+    const detail = `flush() gave up: ${source} has not ended, and no data arrived for ${ms} ms.`;
     this.#parts.diagnostics.warnAsync(new PulseError("ARTIFACT_UNREADABLE", detail), source);
   }
 
   /**
-   * Brings a run's files to where it keeps them; false when that was not done within the time.
-   * @throws PulseError why one of them never will be there.
+   * Uploads a run's files. Resolves with false if they were not all stored within the time.
+   * @throws PulseError if one of them can never be stored.
    */
   async flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
     const end = performance.now() + timeoutMs;
@@ -131,7 +133,7 @@ export class DeliveryWait {
     return !waits();
   }
 
-  /** Begins delivery at once. */
+  /** Starts delivery at once. */
   #push(): void {
     this.#parts.dispatcher.wake();
     this.#parts.uploads()?.dispatcher.wake();

@@ -10,8 +10,8 @@ import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";
 const { setImmediate, setTimeout } = timers;
 
 /**
- * The recorders that still may hold something when the process ends. One set of listeners serves them all, in every
- * loaded copy of the package; exit codes and other people's handlers are left alone.
+ * The recorders that may still hold something when the process ends. One set of listeners serves them all, across all
+ * loaded copies of the package. Exit codes and other handlers are not touched.
  */
 const recorders: Set<Recorder> = sharedByProcess("recorders", () => new Set<Recorder>());
 
@@ -19,34 +19,34 @@ const KILLED: UnfinishedEnd = { status: "KILLED", partial: false };
 const FAILED: UnfinishedEnd = { status: "FAILED", partial: false };
 const PARTIAL: UnfinishedEnd = { status: "FINISHED", partial: true };
 
-/** How the main thread says to its workers which of them it is: by place, from 1. */
+/** The ends a main thread can ask its workers for, by index from 1. */
 const ENDS: readonly UnfinishedEnd[] = [PARTIAL, FAILED, KILLED];
 
-/** Signals that end a process which does not listen to them. */
+/** Signals that end a process without a listener. */
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Has what is recorded at `beforeExit` not keep the process, whatever the store. */
+/** Prevents records made at `beforeExit` from keeping the process alive, whatever the store. */
 export function watchLeaving(): void {
   sharedByProcess("leaving", () => process.prependListener("beforeExit", beginLeaving));
 }
 
 /**
- * Has a recorder delivered at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also after
- * `process.exit()`).
+ * Delivers a recorder's changes at `beforeExit` (asynchronously), at a signal, and at `exit` (synchronously, also
+ * after `process.exit()`).
  */
 export function guardAtExit(recorder: Recorder): void {
   sharedByProcess("exit listeners", () => {
     process.on("beforeExit", () => {
       const end = endAt(Number(process.exitCode ?? (isEntryUnsettled() ? UNSETTLED_CODE : 0)));
       for (const each of recorders) {
-        // What cannot be written synchronously has its last chance here: nobody is left to end these runs.
+        // The last chance for stores that cannot write synchronously: nothing else will end these runs.
         if (each.idle && !each.writesSync) each.endOpenRuns(end);
       }
     });
-    // Only watched: whoever handles uncaught errors goes on doing so.
+    // Only monitored: other handlers of uncaught errors keep working.
     process.on("uncaughtExceptionMonitor", () => note("FAILED"));
     const exit = (code: unknown): void => {
-      // Node itself may set it in a listener before this one.
+      // Node may set the exit code in an earlier listener.
       const end = endAt(Number(process.exitCode ?? code));
       askWorkers(ENDS.indexOf(end) + 1);
       for (const each of recorders) each.flushSync(end);
@@ -65,16 +65,16 @@ export function guardAtExit(recorder: Recorder): void {
     });
     return true;
   });
-  // When everything is written, of all trackers: a logger may end the process at once. (Recorders of version 0.1.0 have
-  // said it by then.)
+  // Once everything is written, for all trackers: a logger may end the process at once. (Recorders of version 0.1.0
+  // have reported by then.)
   sharedByProcess("last warnings", () => process.on("exit", sayAll));
   recorders.add(recorder);
 }
 
 /**
- * Delivery takes turns of the loop, and after them Node says `beforeExit` once more: whoever records something each
- * time would keep the process for ever. So it is delivered again only when something was recorded by code that runs for
- * a reason of its own; the rest is written down at `exit`.
+ * Delivery takes turns of the event loop, after which Node emits `beforeExit` again: code that records something at
+ * every `beforeExit` would keep the process alive forever. So delivery is only repeated if something was recorded by
+ * other code in between; the rest is spooled at `exit`.
  */
 const departure = { recorded: -1 };
 
@@ -87,36 +87,35 @@ function depart(fresh: boolean): void {
 function beginLeaving(): void {
   const fresh = recorded() !== departure.recorded;
   leaving.now = true;
-  // Behind all listeners, and what they have begun that needs no turn of the loop.
+  // After all listeners, and what they started that needs no turn of the event loop.
   process.nextTick(() => queueMicrotask(() => process.nextTick(depart, fresh)));
   const after = (): void => {
     leaving.now = false;
     departure.recorded = recorded();
   };
-  // Bun comes round for an immediate that nobody waits for, and says `beforeExit` again, for ever.
+  // Bun wakes up for an unref'd immediate and emits `beforeExit` again, forever.
   if (process.versions["bun"] === undefined) setImmediate(after).unref();
   else setTimeout(after, 0).unref();
 }
 
-/** How much the trackers of stores that outlive the process have recorded. */
+/** Returns how much has been recorded for stores that outlive the process. */
 function recorded(): number {
   let sum = 0;
   for (const { stats } of recorders) sum += stats.delivered + stats.pending + stats.dropped + stats.rejected;
   return sum;
 }
 
-/** What Node exits with when the program's top level waits for something that never comes. */
+/** Node's exit code when top-level await never settles. */
 const UNSETTLED_CODE = 13;
 
-/** Whether the program's top level has not ended: Node keeps a listener for that case until then. */
+/** Whether top-level await is still pending: until then Node keeps a listener for that case. */
 function isEntryUnsettled(): boolean {
   return process.listeners("exit").some(({ name }) => name === "handleProcessExit");
 }
 
 /**
- * Vitest ends the threads of its pools without an exit; what it calls back before that, it waits for. Nothing is
- * written from then on: a thread that is ended in the middle of a write has the SQLite driver abort the process, as
- * above.
+ * Vitest ends its worker threads without `exit`, but awaits its cleanup callbacks. Nothing is written afterwards: if
+ * a thread ends in the middle of a write, the SQLite driver aborts the process.
  */
 function joinTestRunner(): void {
   const { __vitest_worker__: runner } = globalThis as {
@@ -128,7 +127,7 @@ function joinTestRunner(): void {
   });
 }
 
-/** This is a worker whose process exits: writes everything, and nothing more from then on. */
+/** Writes everything in a worker whose process exits, and nothing after that. */
 function leave(how: number): void {
   for (const each of recorders) {
     each.flushSync(ENDS[how - 1] ?? PARTIAL);
@@ -140,15 +139,17 @@ function sayAll(): void {
   for (const each of recorders) each.sayAll?.();
 }
 
-/** The recorders whose last delivery is under way. */
+/** Recorders with a last delivery in progress. */
 const finishing = new WeakSet<Recorder>();
-/** How much each had delivered when the store took nothing any more, and since when its last delivery goes on. */
+/**
+ * How much each recorder had delivered when the store stopped accepting changes, and the start of its last delivery.
+ */
 const gaveUp = new WeakMap<Recorder, number>();
 const since = new WeakMap<Recorder, number>();
 
 /**
- * Delivers at the end of the process, and what is recorded meanwhile, too, for as long as the store accepts and
- * `patienceMs` allow.
+ * Delivers at the end of the process, including what is recorded meanwhile, as long as the store accepts changes and
+ * `patienceMs` has not passed.
  */
 async function finish(recorder: Recorder): Promise<void> {
   if (gaveUp.get(recorder) === recorder.stats.delivered) return;
@@ -159,7 +160,7 @@ async function finish(recorder: Recorder): Promise<void> {
     while (!recorder.settled && (await recorder.settle()) && performance.now() - began < recorder.patienceMs)
       await new Promise((resolve) => setImmediate(resolve));
   } catch {
-    // What cannot be delivered is for `exit`.
+    // What cannot be delivered is left for `exit`.
   }
   finishing.delete(recorder);
   if (recorder.settled) return;
@@ -167,30 +168,30 @@ async function finish(recorder: Recorder): Promise<void> {
   recorder.spillAndNotify();
 }
 
-/** Lets a closed recorder go. */
+/** Stops tracking a closed recorder. */
 export function unguard(recorder: Recorder): void {
   recorders.delete(recorder);
 }
 
-/** How runs end that are open when a tracker is shut down; those that a signal has met end KILLED in any case. */
+/** Returns how open runs end when a tracker shuts down. Runs that were open at a signal end KILLED in any case. */
 export function endAt(code: number): UnfinishedEnd {
   if (signals.stopping) return KILLED;
   return code === 0 ? PARTIAL : FAILED;
 }
 
-/** The process may die now, or not: everything is written down, with what its open runs are to end as if it does. */
+/** Spools everything because the process may die now, with the status that open runs get if it does. */
 function note(status: TerminalStatus): void {
   for (const each of recorders) each.writeDown(status);
 }
 
-/** Listens to a signal before everybody else. */
+/** Listens to a signal, before other listeners. */
 function listen(signal: NodeJS.Signals): void {
   const listener = (): void => {
-    // The first process of a container has no default action to fall back to: what nobody handles, it survives.
+    // A container's first process survives signals it does not handle: they have no default action there.
     if (process.listenerCount(signal) > 1 || process.pid === 1) {
-      // Those that look whether anybody else listens (signal-exit) must not count it.
+      // Removed while other listeners run: some (signal-exit) only act if they are the only one.
       process.removeListener(signal, listener);
-      // Whoever listens to SIGHUP may only read its configuration anew; the others ask for the end.
+      // A SIGHUP listener may only reload configuration; the other signals ask the process to stop.
       if (signal !== "SIGHUP") {
         signals.stopping = true;
         signals.turned = false;
@@ -209,20 +210,21 @@ function listen(signal: NodeJS.Signals): void {
 
 let dying = false;
 
-/** Does what a signal does to a process that does not listen. */
+/** Does what the signal does to a process without listeners. */
 function kill(signal: NodeJS.Signals): void {
   for (const each of SIGNALS) process.removeListener(each, kill);
   process.kill(process.pid, signal);
 }
 
 /**
- * Nobody else handles the signal: open runs end, delivery gets its time, and the signal does what it would have done.
+ * Handles a signal that nothing else handles: ends open runs, gives delivery its time, and repeats the signal's
+ * default action.
  */
 async function die(signal: NodeJS.Signals): Promise<void> {
   signals.stopping = true;
   dying = true;
-  // A second signal, of whatever kind, kills as soon as everything is written down. Somebody has to listen all the
-  // time: Node drops a signal that has arrived when its last listener goes.
+  // From now on a second signal, of any kind, kills the process once everything is spooled. Listeners are added
+  // before others are removed, since Node drops a pending signal when its last listener goes.
   for (const [each, listener] of signals.listeners) {
     process.on(each, kill);
     process.removeListener(each, listener);

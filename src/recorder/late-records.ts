@@ -1,8 +1,8 @@
 import { detached, later, soon } from "../base/detached.js";
 
 /**
- * So many that wait are enough; then all are recorded but those about the newest thing, which may still be on its way
- * through the program.
+ * The number of records that may wait. Beyond it, all are recorded except those about the newest object, which the
+ * program may still change.
  */
 const MOST = 1_000;
 
@@ -12,28 +12,27 @@ interface Late {
 }
 
 /**
- * What is recorded a turn later, outside of any call: what can only be read then, because the program may still change
- * it in the turn in which it happened. Whoever hands things over for the last time, or is waited for, settles it
- * before.
+ * Records that are made one turn later, outside of any call, because the program may still change the object they are
+ * read from. They are settled before a final delivery, and before somebody waits for delivery.
  */
 export class LateRecords {
   #waiting: Late[] = [];
-  /** What grows, and is recorded from time to time. */
+  /** Growing content, such as tables, that is recorded from time to time. */
   readonly #growing = new Set<() => void>();
   readonly #everyMs: number;
 
-  /** `everyMs`: how long what grows is left to. */
+  /** `everyMs`: how long growing content may wait before it is recorded. */
   constructor(everyMs: number) {
     this.#everyMs = everyMs;
   }
 
-  /** Has what grows recorded soon; the same function again before that changes nothing. */
+  /** Schedules growing content to be recorded. Adding the same function again before that has no effect. */
   grow(record: () => void): void {
     if (this.#growing.size === 0) later(() => this.settleGrowing(), this.#everyMs).unref();
     this.#growing.add(record);
   }
 
-  /** Records now what grows, as it is. */
+  /** Records all growing content now. */
   settleGrowing(): void {
     const due = [...this.#growing];
     this.#growing.clear();
@@ -41,7 +40,7 @@ export class LateRecords {
   }
 
   add(record: () => void, about: unknown): void {
-    // Referenced for this one turn, as delivery is
+    // Ref'd for this one turn, like delivery.
     if (this.#waiting.push({ about, record }) === 1) soon(() => this.settle());
     if (this.#waiting.length < MOST || this.#waiting[0]?.about === about) return;
     const due = this.#waiting.filter((each) => each.about !== about);
@@ -49,7 +48,7 @@ export class LateRecords {
     run(due);
   }
 
-  /** Records all of it now. */
+  /** Records everything that waits. */
   settle(): void {
     if (this.#growing.size > 0) this.settleGrowing();
     if (this.#waiting.length > 0) run(this.#waiting.splice(0));

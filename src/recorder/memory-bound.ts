@@ -9,26 +9,26 @@ import { METRIC_BYTES } from "./changes/item-kinds.js";
 import type { Dispatcher } from "./dispatch/dispatcher.js";
 import type { OutboxWriter } from "./outbox/outbox-writer.js";
 
-/** What gives way at once when memory is full, in items: it is inside the user's call. */
+/** The number of items dropped or spooled at once: this runs inside the user's call. */
 const STEP_ITEMS = 500;
-/** A call that hands over more than one batch stops after this long, in milliseconds. */
+/** The time limit of a hand-over inside a call, in milliseconds. One batch is always handed over. */
 const MAX_CALL_MS = 2;
-/** Runs looked at for something to drop, at once. */
+/** The number of runs visited at once in search of something to drop. */
 const MAX_VISITS = 2_000;
-/** When there was nothing left to drop, memory has to grow by this share of its bound before one looks again. */
+/** After nothing was left to drop, memory must grow by this share of its bound before the next search. */
 const LOOK_AGAIN = 0.1;
 
-/** What a memory bound works with. */
+/** The parts of a recorder that a memory bound depends on. */
 export interface MemoryBoundOptions {
   readonly store: ReadyStore;
   readonly diagnostics: Diagnostics;
-  /** In bytes. */
+  /** The bound, in bytes. */
   readonly maxPendingBytes: number;
-  /** A store that has been refusing for so long, in milliseconds, is not waited for. */
+  /** How long a store may refuse changes before some are dropped, in milliseconds. */
   readonly exitTimeoutMs: number;
 }
 
-/** Keeps what waits in memory within its bound. */
+/** Keeps the memory used by waiting changes within its bound. */
 export class MemoryBound {
   readonly #options: MemoryBoundOptions;
   readonly #dispatcher: Dispatcher<RunChange>;
@@ -36,7 +36,7 @@ export class MemoryBound {
   readonly #queue: MemoryLog;
   readonly #writer: OutboxWriter;
   #relieving = false;
-  /** How far what could be dropped has been looked through, what for, and how many bytes that has freed. */
+  /** The state of the search for something to drop: where it is, what it drops, and how many bytes it has freed. */
   #walk: Iterator<RunBuffer> | undefined;
   #dropping: "metrics" | "runs" = "metrics";
   #freed = 0;
@@ -57,8 +57,8 @@ export class MemoryBound {
   }
 
   /**
-   * Memory is full: writes one batch at once, or some of it down, or, when neither can be done, drops the oldest, in
-   * small steps.
+   * Frees memory when it is full: writes one batch synchronously, or spools some changes; if neither is possible,
+   * drops the oldest in small steps.
    */
   relieve(): void {
     if (this.#relieving) return;
@@ -71,8 +71,8 @@ export class MemoryBound {
   }
 
   /**
-   * Hands over what waits from within the call that records, since nobody knows when the event loop turns: to a store
-   * that writes at once, else to the outbox. False when some of it stays, for want of time.
+   * Hands over waiting changes from inside the recording call, since the event loop may not turn for a long time: to
+   * a store that writes synchronously, else to the outbox. Returns false if some remain because time ran out.
    */
   handOver(): boolean {
     if (this.#relieving) return true;
@@ -82,7 +82,7 @@ export class MemoryBound {
       while (this.#queue.ready) {
         if (performance.now() > until) return false;
         const refuses = this.#dispatcher.refusingFor > 0;
-        if ((refuses || !this.#writeBatch()) && !this.#writer.keepSome(STEP_ITEMS)) return true; // nothing takes it now
+        if ((refuses || !this.#writeBatch()) && !this.#writer.keepSome(STEP_ITEMS)) return true; // neither accepts anything now
       }
       return true;
     } finally {
@@ -90,7 +90,7 @@ export class MemoryBound {
     }
   }
 
-  /** Has a store that can write a batch before this returns: true when it took one. */
+  /** Writes a batch synchronously. Returns whether the store accepted one. */
   #writeBatch(): boolean {
     return (
       this.#options.store.applySync !== undefined && !this.#queue.inFlight && this.#dispatcher.writeSync(0) === true
@@ -98,8 +98,8 @@ export class MemoryBound {
   }
 
   #giveWay(): void {
-    // Without waiting: this is inside the user's call. A short refusal (a lock) may take memory over the bound, up to
-    // twice of it.
+    // Does not wait, since it runs inside the user's call. During a short refusal (a lock) memory may grow to twice
+    // its bound.
     const { maxPendingBytes, exitTimeoutMs } = this.#options;
     if (!this.#writeBatch() && !this.#writer.keepSome(STEP_ITEMS)) {
       if (this.#dispatcher.refusingFor > exitTimeoutMs || this.#account.bytes > 2 * maxPendingBytes) this.#drop();
@@ -107,13 +107,13 @@ export class MemoryBound {
   }
 
   /**
-   * Drops some of the oldest metrics; once there are none, some of the oldest runs that have ended and were never
-   * created, whole.
+   * Drops some of the oldest metrics; when none are left, some of the oldest runs that have ended and were never
+   * created, as a whole.
    */
   #drop(): void {
     const { diagnostics } = this.#options;
     const { maxPendingBytes } = this.#options;
-    // (Since then there is less: it is not the same that waits.)
+    // Memory has been freed since then, so other changes are waiting now.
     if (this.#account.bytes < this.#nothingToDropAt - 2 * maxPendingBytes * LOOK_AGAIN) this.#nothingToDropAt = 0;
     if (this.#account.bytes < this.#nothingToDropAt) return;
     let dropped = 0;
@@ -134,8 +134,8 @@ export class MemoryBound {
   }
 
   /**
-   * All has been looked through. Where that has not freed much, runs come next after metrics, and after runs there is
-   * nothing left: true.
+   * Ends a search through all buffers. If it freed little, runs are next after metrics; after runs, nothing is left
+   * to drop and it returns true.
    */
   #endWalk(): boolean {
     const much = this.#options.maxPendingBytes * LOOK_AGAIN;
@@ -158,7 +158,7 @@ export class MemoryBound {
     return log.ended && log.uncreated && log.head === undefined && !log.kept ? this.#queue.drop(log, this.#error()) : 0;
   }
 
-  /** One for all that is dropped alike: making it is dear. */
+  /** One shared error per kind: creating errors is expensive. */
   #error(): PulseError {
     const { maxPendingBytes, store } = this.#options;
     const detail = `${maxPendingBytes} bytes wait for ${store.uri}; the oldest ${this.#dropping} were dropped (stats().dropped counts them).`;
@@ -171,7 +171,7 @@ export class MemoryBound {
     yield* this.#writer.fresh;
   }
 
-  /** Gives everything up that is in memory: it can be stored nowhere. */
+  /** Drops everything in memory because it cannot be stored anywhere. */
   dropAll(reason: PulseError | undefined): void {
     const { store, diagnostics } = this.#options;
     const lost = [...new Set([...this.#queue.all(), ...this.#writer.fresh])];

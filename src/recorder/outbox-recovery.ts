@@ -12,36 +12,37 @@ import { OutboxLog } from "./outbox/outbox-log.js";
 import { KeptUploads, type KeptUploadsListener } from "./uploads/kept-uploads.js";
 import type { Upload } from "./uploads/upload-target.js";
 
-// Taken now: a test that later puts fake timers in place must not stop delivery.
+// Captured now, so that a test that later installs fake timers does not stop delivery.
 const { clearTimeout } = timers;
 
 /**
- * How long after the first recording one looks for outboxes of dead trackers: a short script is not to pay for them.
+ * The delay between the first record and the search for outboxes of dead trackers, so that a short script does not
+ * pay for it.
  */
 const FIRST_LOOK_MS = 500;
-/** When one looks again: who lived then may have died since. Soon at first, later once a minute. */
+/** The factor and limit of the delay between searches. Other trackers may die at any time. */
 const LATER = 4;
 const MAX_LOOK_MS = 60_000;
 
 const ignore = (): void => undefined;
 
-/** How an heir goes about it. */
+/** Options of a recovery. */
 export interface OutboxRecoveryOptions {
-  /** Has what was set aside go once more. @default false */
+  /** Whether to retry what was set aside. @default false */
   readonly retrySetAside?: boolean;
-  /** Where the files of runs go. @default they stay where they are */
+  /** Delivers the files of runs. @default files stay where they are */
   readonly uploads?: (() => Dispatcher<Upload>) | undefined;
-  /** Told of each item the store took. */
+  /** Called with the number of items that the store accepted. */
   readonly onDelivered?: (items: number) => void;
-  /** Told what becomes of files. */
+  /** Called with what becomes of files. */
   readonly files?: Partial<Pick<KeptUploadsListener, "moved" | "stored" | "refused">>;
 }
 
-/** Delivers what dead trackers have left in a folder, and ends the runs they left open; one outbox after the other. */
+/** Delivers what dead trackers left in a folder, one outbox after the other, and ends the runs they left open. */
 export class OutboxRecovery {
-  /** Files that are of another version of this package, or none of ours. */
+  /** Files of another version of this package, damaged files, and files that are not outboxes. */
   readonly foreign: string[] = [];
-  /** Files whose tracker lives. */
+  /** Files whose tracker is alive. */
   readonly held: string[] = [];
   readonly #folder: OutboxFolder;
   readonly #dispatcher: Dispatcher<RunChange>;
@@ -65,21 +66,21 @@ export class OutboxRecovery {
     this.#options = options;
   }
 
-  /** Begins in a while, and looks again from time to time; `own` is not looked at. */
+  /** Starts after a delay and searches again from time to time. `own` is skipped. */
   watch(own: () => string | undefined, afterMs: number = FIRST_LOOK_MS): void {
     this.#timer = later(() => {
       this.watch(own, Math.min(MAX_LOOK_MS, afterMs * LATER));
       try {
         this.start(own());
       } catch (error) {
-        // There is no driver to read them with
+        // The driver is missing.
         if (error instanceof PulseError) this.#diagnostics.warnAsync(error, "outboxes");
-        // A folder that cannot be looked at has nothing for us now.
+        // An unreadable folder has nothing to deliver now.
       }
     }, afterMs).unref();
   }
 
-  /** Looks for outboxes left behind and begins with the first, unless it is still at it; `own` is not looked at. */
+  /** Searches for outboxes left behind and claims the first, unless one is still in progress. `own` is skipped. */
   start(own?: string): void {
     if (this.#current !== undefined) return;
     this.held.length = 0;
@@ -88,12 +89,12 @@ export class OutboxRecovery {
     this.#next();
   }
 
-  /** Whether everything that can be delivered is. */
+  /** Whether everything that can be delivered has been. */
   get done(): boolean {
     return this.#paths !== undefined && this.#paths.length === 0 && this.#current === undefined;
   }
 
-  /** Lets go of the outbox it has; what is in it is for the next one. */
+  /** Releases the current outbox; the next tracker delivers what is left in it. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#paths = [];
@@ -119,7 +120,7 @@ export class OutboxRecovery {
         this.#leave(outbox.path);
         return false;
       }
-      this.#warn(outbox, error); // a full disk: its open runs are for the next one
+      this.#warn(outbox, error); // a full disk: open runs are left to the next recovery
     }
     const account: Account = {
       delivered: (items, refused) => this.#options.onDelivered?.(items - refused),
@@ -135,9 +136,9 @@ export class OutboxRecovery {
       away: () => undefined,
       failed: (error, what) => {
         this.#warn(outbox, error);
-        // On a full disk it is delivered all the same, and removed as a whole when that is done
+        // On a full disk, changes are still delivered; the outbox is removed as a whole afterwards.
         if (what === "writing") return;
-        source.stop(); // the next one may do better
+        source.stop(); // another process may succeed
         look();
       },
     });
@@ -170,17 +171,17 @@ export class OutboxRecovery {
   #leave(path: string): void {
     this.foreign.push(path);
     const why = isDenied(path)
-      ? "may not be read by this user"
+      ? "cannot be read by this user"
       : "was written by another version of this package, or is damaged";
     this.#diagnostics.warnAsync(new PulseError("OUTBOX_LEFT", `${path} ${why}; it was left untouched.`), path);
   }
 
   #warn({ path }: Outbox, error: unknown): void {
-    const detail = `What became of the runs kept in ${path} cannot be written down: ${messageOf(error)}. They are delivered all the same, and may be sent again.`;
+    const detail = `The outcome of the runs kept in ${path} cannot be recorded: ${messageOf(error)}. They are delivered all the same, and may be sent again.`;
     this.#diagnostics.warnAsync(new PulseError("OUTBOX_FAILED", detail, error), path);
   }
 
-  /** Goes on with the next outbox when nothing of this one can be delivered any more. */
+  /** Continues with the next outbox once nothing more of this one can be delivered. */
   #look(source: OutboxLog): void {
     if (this.#current !== source || !source.idle || this.#files?.idle === false) return;
     this.#letGo();
@@ -196,11 +197,11 @@ export class OutboxRecovery {
     this.#dispatcher.remove(source);
     source.stop();
     try {
-      // Where both are denied, the run is first.
+      // The run's own reason takes precedence over that of its files.
       const reasons = new Map([...(this.#uploads?.denied.reasons ?? []), ...this.#dispatcher.denied.reasons]);
       source.outbox.noteDenied([...reasons]);
     } catch {
-      // It only is for people.
+      // The reasons are only shown to users.
     }
     closeOutbox(source.outbox);
   }

@@ -28,96 +28,96 @@ import { Activities, type Activity } from "./uploads/activities.js";
 import { type OpenRepository, UploadTarget } from "./uploads/upload-target.js";
 import { type LoggedContent, Uploads } from "./uploads/uploads.js";
 
-// Taken now: a test that later puts fake timers in place must not stop delivery.
+// Captured now, so that a test that later installs fake timers does not stop delivery.
 const { setTimeout, clearTimeout } = timers;
 
 /**
- * So many items recorded without anything being taken are handed over from within the call that records the last of
- * them.
+ * The number of items recorded without any being taken, after which they are handed over from inside the recording
+ * call.
  */
 const HAND_OVER_ITEMS = 2_048;
-/** The same when some of them could not be handed over at once. */
+/** The same, after some could not be handed over at once. */
 const AGAIN_ITEMS = 256;
 
-/** Runs whose handles find what they have in common; of older ones it is read back from the store. */
+/** The number of runs whose handles share state such as tables. For older ones it is read back from the store. */
 const MAX_SHARED_RUNS = 1_000;
 
-/** Words of the stack that writing a batch takes at most. */
+/** The stack space, in words, that writing a batch needs at most. */
 const HAND_OVER_STACK = 8_000;
 
-/** What a run's buffer begins with. */
+/** The initial state of a run's buffer. */
 interface RunOpening {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
   readonly parent: RunBuffer | undefined;
 }
 
-/** What a recorder is made of. */
+/** The parts and options of a recorder. */
 export interface RecorderOptions {
   readonly store: ReadyStore;
   readonly diagnostics: Diagnostics;
   readonly clock: ReadClock;
-  /** Bound of what waits in memory, in bytes. */
+  /** Bound of the memory used by waiting changes, in bytes. */
   readonly maxPendingBytes: number;
-  /** `flush` gives up this long after the last change the store accepted, in milliseconds. */
+  /** How long `flush` waits after the last change that the store accepted, in milliseconds. */
   readonly exitTimeoutMs: number;
-  /** Who waits for a run's id keeps the process for at most so long, in milliseconds. */
+  /** How long waiting for a run's id keeps the process alive, in milliseconds. */
   readonly patienceMs: number;
   readonly durability: Durability;
-  /** What the store has not taken this long after it was recorded is written down, in milliseconds. */
+  /** Changes that the store has not accepted this long after they were recorded are spooled, in milliseconds. */
   readonly flushIntervalMs: number;
-  /** Where it is written down; undefined keeps everything in memory. */
+  /** Where changes are spooled; undefined keeps everything in memory. */
   readonly outboxes: OutboxFolder | undefined;
   /** Bound of the outbox, in bytes. */
   readonly maxOutboxBytes: number;
-  /** Bounds of all outboxes of the folder. */
+  /** Bounds of all outboxes in the folder together. */
   readonly outboxLimits: OutboxLimits;
-  /** Bound of the files that wait beside the outbox, in bytes. */
+  /** Bound of the staged files beside the outbox, in bytes. */
   readonly maxArtifactBytes: number;
-  /** Makes the repository of a run's files at the root that the store names. */
+  /** Opens the artifact repository at the root that the store names. */
   readonly openRepository: OpenRepository;
 }
 
 /**
- * Gathers what runs record into changes and hands them to delivery in the background: the changes of one run in order,
- * a child's creation after its parent's, memory bounded, everything written at the end.
+ * Collects what runs record into changes and delivers them in the background: changes of a run in order, and a
+ * child's creation after its parent's. Memory is bounded, and everything is written when the process ends.
  */
 export class Recorder {
   readonly store: ReadyStore;
-  /** Whether the store can write while the process exits. */
+  /** Whether the store can write synchronously, also while the process exits. */
   readonly writesSync: boolean;
-  /** How long a wait for delivery goes on, in milliseconds. */
+  /** How long a wait for delivery continues without progress, in milliseconds. */
   readonly exitTimeoutMs: number;
-  /** How long all waits of the process's end may take, in milliseconds. */
+  /** How long all waits at the end of the process may take, in milliseconds. */
   readonly patienceMs: number;
   readonly #options: RecorderOptions;
   readonly accounting: Accounting;
-  /** Read also by the exit of other versions of this package. */
+  /** Also read by the exit handlers of other versions of this package. */
   readonly stats: Readonly<Diagnostics["stats"]>;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #queue: MemoryLog;
   readonly #writer: OutboxWriter;
   readonly #bound: MemoryBound;
-  /** Made for the first file, of this tracker or of a dead one. */
+  /** Created for the first file, of this tracker or a dead one. */
   #uploads: Uploads | undefined;
   readonly #late: LateRecords;
   readonly #ofRuns = new Map<string, WeakRef<object>>();
   readonly #activities = new Activities(() => this.#dispatcher.notifySettled());
   readonly #wait: DeliveryWait;
-  /** Who holds runs back that are not over. */
+  /** Deferrals of runs that have not ended. */
   readonly held: Set<Deferral> = new Set();
   /**
-   * Files are read when they are logged, as far as they are not large: where nothing is on disk that they could be
-   * linked to.
+   * Whether files are read when they are logged, unless they are large. For stores in memory, without a disk on which
+   * they could be linked.
    */
   readsFiles = false;
   #recovery: OutboxRecovery | undefined;
   #keepTimer: NodeJS.Timeout | undefined;
   #keepScheduled = false;
-  /** How many items were recorded since something was last taken. */
+  /** The number of items recorded since something was last taken. */
   #untaken = 0;
   #takes = 0;
-  /** When one last looked for what has waited too long, by the clock. */
+  /** When overdue changes were last looked for, by the clock. */
   #lookedAt = 0;
   #ended: "closed" | "exited" | undefined;
 
@@ -156,12 +156,12 @@ export class Recorder {
     });
   }
 
-  /** Makes the log of a new run. `held` has a say in whether it is recorded at all. */
+  /** Creates the buffer of a new run. `held` decides whether the run is recorded at all. */
   buffer(run: Unfinished, { runKey, experiment, parent }: RunOpening, held: DeferredRuns | undefined): RunBuffer {
     return new RunBuffer(held?.intake ?? this, run, runKey, experiment, parent);
   }
 
-  /** Opens it: its start is the first thing in it. */
+  /** Opens a run's buffer: its first item is the run's start. */
   open(log: RunBuffer, start: RunStart, held: DeferredRuns | undefined): void {
     opensRun();
     held?.opened(log);
@@ -169,8 +169,8 @@ export class Recorder {
   }
 
   /**
-   * Takes note that a run log holds something new; everything goes out at the end of the turn.
-   * There is always room: when memory is full, something else gives way.
+   * Notes that a buffer holds new items. Everything goes out at the end of the turn. There is always room: when
+   * memory is full, something else is dropped.
    */
   added(log: RunBuffer, kind: ItemKind, bytes: number, items = 1): void {
     this.accounting.recorded(kind, bytes, items);
@@ -182,8 +182,8 @@ export class Recorder {
     try {
       this.#goesOn(log, kind, items);
     } catch (error) {
-      // The user's call must not fail of it; the next one tries again, for the item is in its log already.
-      const detail = `Something recorded could not be handed on: ${messageOf(error)}.`;
+      // The user's call must not fail. The item is in the buffer already, so the next call tries again.
+      const detail = `A recorded item could not be queued for delivery: ${messageOf(error)}.`;
       this.#options.diagnostics.warnAsync(new PulseError("INTERNAL", detail, error));
     }
   }
@@ -203,8 +203,8 @@ export class Recorder {
   }
 
   /**
-   * Has something recorded when this turn is over, and at the latest when somebody waits for delivery or the process
-   * may end. `about`: what it is read from.
+   * Calls `record` when this turn is over, or earlier if somebody waits for delivery or the process may end. `about`:
+   * the object it reads.
    */
   late(record: () => void, about: unknown): void {
     const apart = (): void => this.#options.diagnostics.apart(record);
@@ -212,7 +212,7 @@ export class Recorder {
     else this.#late.add(apart, about);
   }
 
-  /** What the handles of one run have in common, by its id, for as long as one of them is in use. */
+  /** Returns state shared by the handles of one run, while any of them is in use. */
   ofRun<T extends object>(runId: string, make: () => T): T {
     const known = this.#ofRuns.get(runId)?.deref() as T | undefined;
     if (known !== undefined) return known;
@@ -224,28 +224,28 @@ export class Recorder {
     return made;
   }
 
-  /** Has something that grows recorded from time to time, and likewise at the latest. */
+  /** Calls `record` from time to time, and at the latest as `late` does. */
   grown(record: () => void): void {
     if (this.#ended) this.#options.diagnostics.apart(record);
     else this.#late.grow(record);
   }
 
   /**
-   * Brings a run's files to where it keeps them; false when that was not done within the time.
-   * @throws PulseError why one of them never will be there.
+   * Uploads a run's files. Resolves with false if they were not all stored within the time.
+   * @throws PulseError if one of them can never be stored.
    */
   flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
     return this.#wait.flushFiles(log, timeoutMs);
   }
 
-  /** What the store has of one of a run's tags, once the run is created; undefined where it has none, or cannot say. */
+  /** Returns a stored tag of a run once the run is created; undefined if it has none or the store cannot tell. */
   async storedTag(log: RunBuffer, key: string): Promise<string | undefined> {
     return this.#options.store.tagOf?.(await this.#files.created(log), key);
   }
 
   /**
-   * What a run's artifacts hold under a path, once the run is created and nothing is on its way there; undefined where
-   * there is no such file.
+   * Returns a stored file of a run once the run is created and no upload to this path is in progress; undefined if
+   * there is none.
    */
   async storedFile(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
     this.#late.settleGrowing();
@@ -253,14 +253,14 @@ export class Recorder {
   }
 
   /**
-   * Nothing depends on the event loop turning: what has reached a batch, or waited for an interval, goes from within
-   * the call that records.
+   * Hands over a full batch, or changes that have waited for an interval, from inside the recording call: the event
+   * loop may not turn for a long time.
    */
   #handOverInTime(kind: ItemKind, items: number): void {
     const { clock, flushIntervalMs } = this.#options;
     const { pending } = this.accounting;
-    if (kind !== "runs") leaveIfAsked(); // a run whose start this is could not be ended yet
-    // Runs and metrics have read the clock a moment ago; reading it for each of them again would be dear.
+    if (kind !== "runs") leaveIfAsked(); // a run whose start is being recorded cannot be ended yet
+    // These kinds have just read the clock; reading it again for each item would be expensive.
     const now = kind === "runs" || kind === "metrics" || kind === "ends" ? clock.last : clock.now();
     if (pending === items) {
       this.#lookedAt = now;
@@ -271,7 +271,7 @@ export class Recorder {
       this.#takes = this.#queue.takes;
       this.#untaken = 0;
     }
-    const waited = now - this.#lookedAt; // less than nothing when the clock was set back
+    const waited = now - this.#lookedAt; // negative if the clock was set back
     if (this.#untaken < HAND_OVER_ITEMS && waited < flushIntervalMs && waited >= 0) return;
     try {
       demandStack(HAND_OVER_STACK);
@@ -283,19 +283,19 @@ export class Recorder {
     const all = this.#bound.handOver();
     this.#takes = this.#queue.takes;
     this.#untaken = all ? 0 : HAND_OVER_ITEMS - AGAIN_ITEMS;
-    if (all) this.#lookedAt = now; // else the next call goes on
+    if (all) this.#lookedAt = now; // else the next call continues
   }
 
   ending(log: RunBuffer): void {
     this.#writer.open.delete(log);
   }
 
-  /** Whether the store has a place for files. */
+  /** Whether the store can keep files. */
   get keepsFiles(): boolean {
     return this.#options.store.artifactsOf !== undefined;
   }
 
-  /** Takes a file of a run. */
+  /** Records a file of a run. */
   upload(log: RunBuffer, path: string, content: LoggedContent): void {
     if (this.#ended === "closed") {
       this.#sayClosed(log, `file ${JSON.stringify(path)}`);
@@ -311,9 +311,9 @@ export class Recorder {
     if (this.#options.durability === "outbox") this.#keepAtEndOfTurn();
   }
 
-  /** Takes a file of a run as its bytes come; resolves when it is here, or never will be. */
+  /** Records a file of a run from a stream; resolves when it has been read or has failed. */
   receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const lost = `The program ended before all of ${JSON.stringify(path)} of run ${log.runKey} had come.`;
+    const lost = `The program ended before all of ${JSON.stringify(path)} of run ${log.runKey} was received.`;
     return this.during(
       (activity) => this.#files.receive(log, path, chunks, activity),
       (error) =>
@@ -324,9 +324,9 @@ export class Recorder {
   }
 
   /**
-   * Does what needs turns of the event loop before something can be recorded; flush and the end of the process wait for
-   * it. Should it fail, or the process end before, `otherwise` is done. Never rejects. `of`: the run it is for, where
-   * somebody may wait for that one alone; `source`: what somebody else has to give, in messages.
+   * Runs work that needs turns of the event loop before something can be recorded. `flush` and the end of the process
+   * wait for it. If it fails, or the process ends first, calls `otherwise`. Never rejects. `of`: the run it belongs
+   * to, for those who wait for that run only; `source`: what is being waited for, for messages.
    */
   async during(
     work: (activity: Activity) => Promise<void>,
@@ -353,22 +353,22 @@ export class Recorder {
   }
 
   /**
-   * Brings everything recorded so far to the store; false when it gave up, `exitTimeoutMs` after the store last
+   * Delivers everything recorded so far. Resolves with false if it gave up, `exitTimeoutMs` after the store last
    * accepted something.
    */
   flush(timeoutMs?: number): Promise<boolean> {
     return this.#wait.flush(timeoutMs);
   }
 
-  /** Begins delivery at once, without waiting for it. */
+  /** Starts delivery at once, without waiting for it. */
   push(): void {
     this.#dispatcher.wake();
     this.#uploads?.dispatcher.wake();
   }
 
   /**
-   * Keeps the process while somebody waits for news of a run, for `patienceMs` at most: then `late` is told what has
-   * become of it. Gives how to end the wait.
+   * Keeps the process alive while somebody waits for news of a run, at most for `patienceMs`; then calls `late` with
+   * what became of it. Returns a function that ends the wait.
    */
   hold(log: RunBuffer, late: (error: PulseError) => void): () => void {
     this.#writer.follow(log);
@@ -387,16 +387,16 @@ export class Recorder {
     return log?.kept === true && this.#writer.own.safe;
   }
 
-  /** Writes everything down, if that can be done; true when this run is on disk. */
+  /** Spools everything, if possible. Returns whether this run is on disk. */
   keep(log: RunBuffer | undefined): boolean {
     this.#keepAll();
     return this.isKept(log);
   }
 
-  /** Ends the open runs and writes everything before it returns, as far as the store can; for the process's `exit`. */
+  /** Ends open runs and writes everything synchronously, as far as the store can. For the process's `exit`. */
   flushSync(end: UnfinishedEnd): void {
     if (this.#ended === "exited") return;
-    this.#writer.own.source?.outbox.abandon(); // who began it is interrupted
+    this.#writer.own.source?.outbox.abandon(); // this may interrupt a transaction
     this.#late.settle();
     this.endOpenRuns(end);
     this.#writeAll();
@@ -406,15 +406,15 @@ export class Recorder {
   }
 
   /**
-   * Other people's `exit` listeners may still record something; a worker's thread goes, and the process, which has its
-   * locks, stays.
+   * Closes the outbox at exit. In the main thread it only pauses, since other `exit` listeners may still record
+   * something; a worker thread ends while the process, which holds its locks, stays.
    */
   #closeAtExit(): void {
     if (isMain()) this.#writer.own.rest();
     else this.#writer.own.close();
   }
 
-  /** Takes nothing more: this thread is about to be torn down. */
+  /** Accepts nothing more, since this thread is about to be torn down. */
   seal(): void {
     this.#ended = "closed";
     this.#dispatcher.stop();
@@ -422,15 +422,12 @@ export class Recorder {
     this.#options.store.close().catch(() => undefined);
   }
 
-  /** Says what is left to say, at the end of the process. */
+  /** Logs the remaining warnings at the end of the process. */
   sayAll(): void {
     this.#options.diagnostics.sayAll();
   }
 
-  /**
-   * Writes everything down before it returns: what happens next may be survived, or not, and then open runs end with
-   * `status`.
-   */
+  /** Spools everything synchronously, since the process may die now. If it does, open runs end with `status`. */
   writeDown(status: TerminalStatus): void {
     if (this.#ended) return;
     this.#late.settle();
@@ -445,13 +442,13 @@ export class Recorder {
     for (const log of this.#openLogs()) this.#options.diagnostics.apart(() => log.endUnfinished(end));
   }
 
-  /** Takes note that the process was asked to stop while these runs were open, whether it does or not. */
+  /** Marks the open runs as asked to stop, whether the process stops or not. */
   askedToStop(): void {
     for (const held of this.held) held.askedToStop?.();
     for (const log of this.#openLogs()) log.askedToStop = true;
   }
 
-  /** The process was asked to stop, and has gone on. */
+  /** Notes that the process was asked to stop and has continued. */
   forgetExitStatus(): void {
     if (!this.#ended) this.#writer.recordExitStatus(undefined);
   }
@@ -460,7 +457,7 @@ export class Recorder {
     return this.held.size > 0 || this.#openLogs().length > 0;
   }
 
-  /** Flushes and closes the store; what cannot be delivered is written down, or dropped and counted. */
+  /** Flushes and closes the store. What cannot be delivered is spooled, or dropped and counted. */
   async close(timeoutMs?: number): Promise<void> {
     const began = performance.now();
     await this.flush(timeoutMs);
@@ -485,31 +482,31 @@ export class Recorder {
     return this.accounting.idle && !this.#activities.any;
   }
 
-  /** Whether nothing is left to do, for the store neither. */
+  /** Whether nothing is left to do, including the store's own work. */
   get settled(): boolean {
     return this.idle && !this.#options.store.unsettled;
   }
 
-  /** Brings everything recorded so far to the store, and has it do what it still has to; false when it gave up. */
+  /** Delivers everything and lets the store finish its own work. Resolves with false if delivery gave up. */
   async settle(): Promise<boolean> {
     const flushed = await this.flush();
     await this.#options.store.settle?.();
     return flushed;
   }
 
-  /** Writes down what the store has not taken and tells those who wait for it: nobody will wait any longer. */
+  /** Spools what the store has not accepted, and notifies those who wait for it. */
   spillAndNotify(): void {
     if (this.#ended || this.idle) return;
     this.#writer.own.lastChance();
     if (this.#keepAll() && this.#writer.own.safe) this.#writer.notifyKept();
-    const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} has not taken it before the program ended.`);
+    const error = new PulseError("STORE_UNAVAILABLE", `${this.store.uri} had not accepted it when the program ended.`);
     for (const log of this.#queue.all()) log.tell("lost", error);
   }
 
   #begin(): void {
     if (!this.#writer.own.usable) return;
     const { durability, flushIntervalMs, outboxes } = this.#options;
-    // Looked at twice an interval, so that nothing is older than one when it is written down.
+    // Checked twice per interval, so that no change is older than an interval when it is spooled.
     if (durability !== "memory") this.#keepTimer = later(() => this.#keepOverdue(), flushIntervalMs / 2).unref();
     if (this.#recovery !== undefined || outboxes === undefined) return;
     const { diagnostics, clock, outboxLimits } = this.#options;
@@ -523,7 +520,7 @@ export class Recorder {
     });
   }
 
-  /** Writes down what the store has not taken for half an interval. */
+  /** Spools what the store has not accepted for half an interval. */
   #keepOverdue(): void {
     const { clock, flushIntervalMs } = this.#options;
     this.#keepTimer = undefined;
@@ -532,8 +529,8 @@ export class Recorder {
     this.#late.settle();
     this.#writer.keepFresh();
     this.#uploads?.keep();
-    void this.#writer.own.safe; // a file that was removed is written anew
-    // A store that writes on the event loop is either taking what there is, as fast as can be, or refuses it.
+    void this.#writer.own.safe; // recreates the outbox if its file was removed
+    // A store that writes synchronously either accepts changes as fast as possible, or refuses them.
     if (!this.writesSync || this.#dispatcher.refusingFor > 0) {
       const overdue = this.#queue.overdue(performance.now() - flushIntervalMs / 2, MAX_AT_ONCE);
       if (this.#writer.keepQueued(overdue) && overdue.length === MAX_AT_ONCE) {
@@ -552,7 +549,7 @@ export class Recorder {
     } else if (this.#keepTimer === undefined) this.#begin();
   }
 
-  /** With durability "outbox": everything of this turn is on disk at its end. */
+  /** With durability "outbox": spools everything recorded in this turn at its end. */
   #keepAtEndOfTurn(): void {
     if (this.#keepScheduled || this.#ended || !this.#writer.own.usable) return;
     this.#keepScheduled = true;
@@ -563,23 +560,20 @@ export class Recorder {
     });
   }
 
-  /** Has a store that writes on the event loop write what is queued before it returns. */
+  /** Writes the queued changes if the store can write synchronously. */
   writeSync(): void {
     if (this.writesSync) while (this.#queue.ready && this.#dispatcher.writeSync(0) === true);
   }
 
-  /** Has all that can be stored before it returns stored, files too: for tests, which look at once. */
+  /** Stores everything that can be stored synchronously, including files. For tests, which check at once. */
   storeNow(): void {
     this.#late.settle();
     this.writeSync(); // files behind the runs they belong to
     this.#uploads?.writeSync();
-    this.writeSync(); // tags of files that cannot be stored
+    this.writeSync(); // tags of files that could not be stored
   }
 
-  /**
-   * Has everything on disk before it returns: a store that writes on the event loop has it there just as well as the
-   * outbox.
-   */
+  /** Puts everything on disk synchronously: into a store that writes synchronously, or into the outbox. */
   #keepAll(): boolean {
     this.writeSync();
     const queued = this.#writer.keepQueued(this.#queue.all().filter((log) => !log.kept));
@@ -587,9 +581,7 @@ export class Recorder {
     return this.#writer.keepFresh() && queued && files;
   }
 
-  /**
-   * Runs the store has as open, and those it has not heard of yet. Short runs are over before either list knows them.
-   */
+  /** Returns the buffers of open runs: those the store has as open, and those it does not know yet. */
   #openLogs(): RunBuffer[] {
     const unheard = this.#queue.all().filter((log) => !log.ended && log.ids === undefined);
     return [...new Set([...this.#writer.open, ...unheard, ...this.#writer.openLogs])];
@@ -598,9 +590,9 @@ export class Recorder {
   #writeAll(): void {
     if (this.idle) return;
     this.#writer.own.lastChance();
-    this.#activities.end(); // what becomes of those belongs to their runs
+    this.#activities.end(); // their outcome is recorded in their runs
     this.#writeChanges();
-    this.#uploads?.writeAll(); // behind the runs they belong to
+    this.#uploads?.writeAll(); // after the runs they belong to
   }
 
   #writeChanges(): void {
@@ -616,14 +608,14 @@ export class Recorder {
     else this.#writer.loseKept();
   }
 
-  /** Whether nothing waits but files. */
+  /** Whether nothing but files is waiting. */
   get #settledChanges(): boolean {
     return this.accounting.pending === 0;
   }
 
   /**
-   * Something came after the end: at exit it is still written (another `exit` listener recorded it), after `close` it
-   * is not.
+   * Handles a record made after the end. At exit it is still written (another `exit` listener recorded it); after
+   * `close` it is dropped.
    */
   #recordedAfterEnd(log: RunBuffer, bytes: number, items: number): void {
     if (this.#ended === "exited") {

@@ -2,39 +2,38 @@ import { types } from "node:util";
 import { systemClock } from "../base/clock.js";
 
 /**
- * The threads of a process share these cells. When the process exits, its workers are torn down wherever they are; a
- * worker that is in the middle of a write then has the SQLite driver abort the process (Node 20, exit code 134), and
- * what it holds in memory is lost. So the main thread asks its workers to write everything and to leave, and waits for
- * them for a moment.
+ * Cells shared by the threads of a process. When the process exits, its workers are torn down wherever they are: what
+ * a worker holds in memory is lost, and if it is in the middle of a write, the SQLite driver aborts the process (Node
+ * 20, exit code 134). So the main thread asks its workers to write everything and leave, and waits for them briefly.
  */
 const KEY = "pulse-mlflow/1 exit";
-/** The process exits. */
+/** Above 0 when the process exits: how the workers' runs end. */
 const EXITING = 0;
-/** How many workers record, and how many of them have left. */
+/** The numbers of workers that record, and of those that have left. */
 const WORKERS = 1;
 const LEFT = 2;
-/** Until when, in seconds since the epoch, a worker may hold something that is not written. */
+/** Until when, in seconds since the epoch, a worker may hold unwritten changes. */
 const BUSY_UNTIL = 3;
 const BUSY_S = 2;
-/** How many workers are writing everything at the moment. */
+/** The number of workers that are writing everything now. */
 const LEAVING = 4;
 const CELLS = 5;
-/** Longest wait for workers to hear that the process exits: one that computes without recording does not. */
+/** The longest wait for workers to notice the exit. A worker that computes without recording never does. */
 const MAX_WAIT_MS = 1_000;
-/** Longest wait for those that have heard: one may be torn down in the middle of it. */
+/** The longest wait for workers that have noticed it; one may be torn down in between. */
 const MAX_LEAVING_MS = 10_000;
-/** How often one looks whether those that are at it are done. */
+/** The interval at which their progress is checked. */
 const LOOK_MS = 50;
 
 const seconds = (): number => Math.floor(systemClock.now() / 1_000);
 
-/** Node's module, which is loaded at the first need: importing the package is to stay cheap. */
+/** Node's module, loaded on demand to keep importing the package cheap. */
 const threads = (): typeof import("node:worker_threads") => process.getBuiltinModule("node:worker_threads");
 
 /** Whether this is the main thread. */
 export const isMain = (): boolean => threads().isMainThread;
 
-/** The cells; undefined in a worker whose main thread had no tracker when it was started. */
+/** Returns the cells; undefined in a worker that was started before its main thread had a tracker. */
 function findCells(): Int32Array | undefined {
   const { getEnvironmentData, isMainThread, setEnvironmentData } = threads();
   const known = getEnvironmentData(KEY);
@@ -47,19 +46,19 @@ function findCells(): Int32Array | undefined {
 
 let cells: Int32Array | undefined;
 
-/** What this worker does when its process exits. */
+/** Called in this worker when the process exits. */
 let leave: ((how: number) => void) | undefined;
 
 /**
- * Has a worker `leave` when the process exits, told `how` by the main thread; once, and not when it has ended by itself
- * before and said so.
+ * Calls `leaving` in a worker when the process exits, with the main thread's value. Called at most once, and not if
+ * the worker has ended before.
  */
 export function joinThreads(leaving: (how: number) => void): void {
   cells ??= findCells();
   if (isMain() || cells === undefined) return;
   Atomics.add(cells, WORKERS, 1);
   leave = leaving;
-  // A worker that waits is woken; one that records looks itself.
+  // Wakes up an idle worker; one that records checks for itself.
   const { waitAsync } = Atomics as unknown as {
     waitAsync?(cells: Int32Array, index: number, value: number): { value: unknown };
   };
@@ -68,19 +67,19 @@ export function joinThreads(leaving: (how: number) => void): void {
     .catch(() => undefined);
 }
 
-/** Has this worker leave if its process exits. Looking is cheap. */
+/** Leaves if the process exits. The check is cheap. */
 export function leaveIfAsked(): void {
   const leaving = leave;
   const how = leaving === undefined || cells === undefined ? 0 : Atomics.load(cells, EXITING);
   if (leaving === undefined || how === 0) return;
-  leave = undefined; // what is recorded while it leaves looks here, too
+  leave = undefined; // records made while leaving check this, too
   change(LEAVING, 1);
   leaving(how);
   change(LEAVING, -1);
   change(LEFT, 1);
 }
 
-/** This worker ends by itself. */
+/** Notes that this worker has ended by itself. */
 export function sayLeft(): void {
   if (leave === undefined) return;
   leave = undefined;
@@ -93,12 +92,12 @@ function change(cell: number, by: number): void {
   Atomics.notify(cells, LEFT);
 }
 
-/** Takes note that this worker may hold something that is not written. */
+/** Notes that this worker may hold unwritten changes. */
 export function sayBusy(): void {
   if (leave !== undefined && cells !== undefined) Atomics.store(cells, BUSY_UNTIL, seconds() + BUSY_S);
 }
 
-/** Asks the workers to write everything and leave; `how`, above 0, is handed on. */
+/** Asks the workers to write everything and leave. `how`, above 0, is passed on to them. */
 export function askWorkers(how: number): void {
   if (cells === undefined || !isMain() || Atomics.load(cells, EXITING) !== 0) return;
   Atomics.store(cells, EXITING, how);
@@ -106,8 +105,8 @@ export function askWorkers(how: number): void {
 }
 
 /**
- * Waits until they have, if they may hold something: for a moment to hear of it, and for those that have heard until
- * they are done.
+ * Waits for the workers to leave, if they may hold unwritten changes: briefly for them to notice, and longer for
+ * those that are writing.
  */
 export function awaitWorkers(): void {
   if (cells === undefined || !isMain() || Atomics.load(cells, BUSY_UNTIL) < seconds()) return;

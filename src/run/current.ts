@@ -7,10 +7,10 @@ import type { Run } from "./run.js";
 import { below, runInForce, scopes } from "./scope.js";
 
 /**
- * Opens a run that ends when you say so: `run.end()`, or leaving an `await using` block. It is a child of the run open
- * here, if any; code around it does not see it as the current run, and leaving the block by an error ends it FINISHED
- * all the same (use `withRun` for both).
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * Opens a run that you end yourself: with `run.end()`, or by leaving an `await using` block. It is a child of the run
+ * that is open here, if any. It does not become the current run for the code around it, and leaving the block by an
+ * error still ends it FINISHED; `withRun` does both.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
  * @example
  * ```ts
  * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
@@ -52,17 +52,17 @@ export function startRun(options: StartOptions = {}): Run {
 }
 
 /**
- * The run in force here, or undefined outside any. A run that has ended is in force nowhere, but in what was given to
- * `bind` within it.
+ * Returns the current run, or undefined when no run is open here. A run that has ended is no longer current, except
+ * in a function that was passed to `bind` inside it.
  */
 export function currentRun(): Run | undefined {
   return runInForce(scopes.get());
 }
 
 /**
- * The run in force here; one that forgets while tracking is off, and in a call that is not tracked (`when`, or a
- * library's in a program that did not ask for tracking) outside any.
- * @throws PulseError `NO_ACTIVE_RUN` outside any.
+ * Returns the current run. While tracking is off, and outside any run in a call that is not tracked (because of
+ * `when`, or in a library whose host program did not ask for tracking), returns a run that records nothing.
+ * @throws PulseError `NO_ACTIVE_RUN` when no run is open here.
  */
 export function requireRun(): Run {
   const scope = scopes.get();
@@ -70,7 +70,7 @@ export function requireRun(): Run {
   if (run === undefined) {
     const over = scope?.run;
     const why = over
-      ? `: run ${JSON.stringify(over.runName)}, in which this was started, is over. Await the work, use the run's handle, or bind()`
+      ? `: this code was started in run ${JSON.stringify(over.runName)}, which has ended. Await the work, use the run's handle, or bind()`
       : "";
     throw new PulseError("NO_ACTIVE_RUN", `No run is open here${why}.`);
   }

@@ -25,42 +25,43 @@ import type { MetricOptions } from "./verbs/metric-value.js";
 import { type Place, sayRedacted, warnAt } from "./verbs/values.js";
 import { needRun, optionsOf } from "./verbs/verb-arguments.js";
 
-/** Bytes as they come. */
+/** Binary content of a file. */
 export type ArtifactBytes = ArrayBufferView | ArrayBuffer;
 
-/** How a file is logged. */
+/** Options for logging a file. */
 export interface ArtifactOptions {
   /**
-   * Copies it at once (above 64 MiB in the background), so that it may be written to afterwards. Without it a file is
-   * kept by a second name (a hard link), which is quick and safe from its removal and replacement, but not from being
-   * written to in place. @default false
+   * Whether to copy the file at once (in the background above 64 MiB), so that it may be written to afterwards.
+   * Without a copy the file is kept by a hard link: that is fast and survives its removal or replacement, but not
+   * writes to the file itself.
+   * @default false
    */
   readonly copy?: boolean | undefined;
 }
 
 /**
- * The verbs of a run that log files and datasets, in the order of arguments of Python's client. Each only records and
- * returns: storing goes on in the background, and what is wrong with a file is said once and fails nothing else. (The
- * base of `Run`.)
+ * The methods of a run that log files and datasets, with arguments in the same order as in MLflow's Python client.
+ * Each method only records and returns; files are stored in the background. A problem with a file is reported once
+ * and does not affect anything else. (Base class of `Run`.)
  */
 export abstract class DataVerbs {
-  /** The tags of each dataset logged. */
+  /** The tags of each dataset logged so far, by name and digest. */
   #inputs: Map<string, string> | undefined;
   #tables: RunTables | undefined;
   #images: RunImages | undefined;
-  /** How often each name with `{step}` was logged. */
+  /** Counts how often each file name with `{step}` was logged. */
   #contentSteps: Steps | undefined;
 
   /** @internal */
   abstract get log(): RunBuffer | undefined;
-  /** @internal Whether it was there before. */
+  /** @internal Whether the run already existed in the store. */
   protected abstract get resumed(): boolean;
-  /** @internal Where it is, for what is said of it. */
+  /** @internal The run as warnings name it. */
   protected abstract get place(): Place & { readonly id: string };
 
   /**
-   * Logs that the run uses a dataset. A name and a digest are one dataset; MLflow keeps the first use of it in a run, a
-   * second one with another context is warned of once.
+   * Logs that the run uses a dataset. Datasets with the same name and digest are the same dataset: MLflow keeps the
+   * first use of it in a run. Logging it again with another context or other tags warns once.
    * @example run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url:
    * "https://example.com/iris.csv" } }, { context: "training" });
    */
@@ -73,9 +74,9 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a file under its name, in folder `artifactPath` of the run's artifacts (without it, at their root). It need
-   * not stay: once this returns it may be removed or replaced, where it lies on the same file system as the outbox;
-   * else once `await flush()` has resolved.
+   * Logs a file under its own name, in folder `artifactPath` of the run's artifacts (default: their root). If the
+   * file is on the same file system as the outbox, it may be removed or replaced as soon as this returns; otherwise
+   * once `await flush()` has resolved.
    * @example
    * ```ts
    * writeFileSync("weights.bin", new Uint8Array([1, 2, 3]));
@@ -92,8 +93,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a folder's files, with those of its folders, in folder `artifactPath` of the run's artifacts. Links are not
-   * followed unless asked for.
+   * Logs the files of a folder and its subfolders, in folder `artifactPath` of the run's artifacts. Symbolic links
+   * are only followed with `followSymlinks`.
    * @example
    * ```ts
    * mkdirSync("out", { recursive: true });
@@ -119,9 +120,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a text as a file, in UTF-8. It is stored as it is, secrets too.
-   * @example
-   * run.logText("# Report", "report.md");
+   * Logs a text as a file in UTF-8. The text is stored unchanged: secrets in it are not redacted.
+   * @example run.logText("# Report", "report.md");
    */
   logText(text: string, artifactFile: string): void {
     if (this.log === undefined) return;
@@ -136,10 +136,9 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a value as a file: as YAML where the name ends in `.yaml` or `.yml`, else as JSON, both as Python's client
-   * writes them. What stands under a name of a secret is replaced, as in params.
-   * @example
-   * run.logDict({ layers: [64, 32] }, "config.json");
+   * Logs a value as a file: as YAML if the name ends in `.yaml` or `.yml`, otherwise as JSON, formatted as MLflow's
+   * Python client does. Values under names of secrets are redacted, as in params.
+   * @example run.logDict({ layers: [64, 32] }, "config.json");
    */
   logDict(value: object, artifactFile: string): void {
     if (this.log === undefined) return;
@@ -154,10 +153,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs bytes as a file. They are copied: what is written into them afterwards is not part of it. A Blob is read in
-   * the background.
-   * @example
-   * run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
+   * Logs bytes as a file. The bytes are copied, so the buffer may be reused. A Blob is read in the background.
+   * @example run.logBytes(new Uint8Array([1, 2, 3]), "weights.bin");
    */
   logBytes(bytes: ArtifactBytes | Blob, artifactFile: string): void {
     if (this.log === undefined) return;
@@ -171,14 +168,13 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs what a stream gives as a file, read as it comes. Resolves when it is read to its end, and never rejects: a
-   * stream that breaks off is warned of, and stores nothing.
-   * @example
-   * await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
+   * Reads a stream and logs its content as a file. Resolves when the stream has been read to its end, and never
+   * rejects: if the stream fails, a warning is given and nothing is stored.
+   * @example await run.logStream(new Blob(["a,b\n1,2\n"]).stream(), "data.csv");
    */
   async logStream(stream: ArtifactStream, artifactFile: string): Promise<void> {
     if (this.log === undefined) {
-      // Whoever writes into it waits for who reads.
+      // The stream is read even if nothing is recorded: its writer may wait for a reader.
       if (isStream(stream)) await drained(stream);
       return;
     }
@@ -193,12 +189,11 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Adds rows to a table, which MLflow shows and `mlflow.load_table` reads: objects, or columns under their names; a
-   * record of single values is one row. Parquet (`.parquet`) needs `hyparquet-writer`, and is JSON without it. What is
-   * stored each time is the whole table; a resumed run goes on with the one that is stored. Columns a row lacks are
-   * null.
-   * @example
-   * run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
+   * Adds rows to a table that MLflow's UI shows and `mlflow.load_table` reads. Takes a list of objects, or a record
+   * of columns; a record of single values is one row. Missing values are null. Each time, the whole table is stored;
+   * a resumed run continues the stored table. Parquet (`.parquet`) needs package `hyparquet-writer`; without it the
+   * table is stored as JSON.
+   * @example run.logTable([{ digit: 7, guess: 1 }, { digit: 2, guess: 2 }], "guesses.json");
    */
   logTable(rows: TableRows, artifactFile: string): void {
     const { log } = this;
@@ -206,7 +201,7 @@ export abstract class DataVerbs {
     this.#callUser("logTable", artifactFile, () => {
       const path = checkTablePath(this.#pathOf(artifactFile));
       const { recorder } = this.place.host;
-      // Another handle of the run may have logged into its tables.
+      // Shared by all handles of the run: another one may have logged into its tables.
       this.#tables ??= recorder.ofRun(this.place.id, () => {
         const warn: TablesOptions["warn"] = (code, detail, about) => this.#warn(code, detail, about);
         return new RunTables({
@@ -225,15 +220,14 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs an image as a file: bytes as they are, pixels as PNG.
-   * @example
-   * run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
+   * Logs an image as a file: bytes unchanged, pixels as PNG.
+   * @example run.logImage({ width: 2, height: 1, data: new Uint8Array([0, 255]) }, "pixels.png");
    */
   logImage(image: ImageSource, artifactFile: string): void;
   /**
-   * Logs an image into the image grid of MLflow's UI, which shows those of a key by step, with a thumbnail. (WebP
-   * thumbnails need `sharp`; without it files of bytes are their own thumbnail.) Without a step it is the highest so
-   * far of the key, plus one.
+   * Logs an image for the image grid of MLflow's UI, which shows the images of a key by step, with thumbnails. (WebP
+   * thumbnails need package `sharp`; without it image files serve as their own thumbnails.) The step defaults to the
+   * key's highest step so far plus one.
    */
   logImage(image: ImageSource, options: { readonly key: string } & MetricOptions): void;
   logImage(image: ImageSource, target: string | ({ readonly key: string } & MetricOptions)): void {
@@ -252,11 +246,11 @@ export abstract class DataVerbs {
   }
 
   /**
-   * Logs a figure as a file: one of Plotly or Vega-Lite as JSON, or as a page that needs nothing else (`.html`; needs
-   * `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`, without which it is JSON), or a text that is SVG or
-   * HTML.
-   * @example
-   * run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } }, "loss.json");
+   * Logs a figure as a file: a Plotly or Vega-Lite object as JSON or as a self-contained page (`.html`), or a text
+   * that is SVG or HTML. Pages need package `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`; without
+   * them the figure is stored as JSON.
+   * @example run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } },
+   * "loss.json");
    */
   logFigure(figure: object | string, artifactFile: string): void {
     if (this.log === undefined) return;
@@ -276,8 +270,8 @@ export abstract class DataVerbs {
   }
 
   /**
-   * @internal Logs what a decorated method gives as a file; `where`: which one, in messages. `{step}` in the name is
-   * how often it was logged in this run.
+   * @internal Logs content captured by a decorator as a file. `where` names the method for messages. `{step}` in the
+   * name is replaced by the number of times that name was logged in this run before.
    */
   logContent(content: unknown, file: string, where: () => string): void {
     if (this.log === undefined) return;
@@ -293,7 +287,7 @@ export abstract class DataVerbs {
     else void this[kind](content as never, path);
   }
 
-  /** Logs a file or folder of the user's under a path. */
+  /** Logs a local file or folder under a path. */
   #logLocal(localPath: string, path: string): void {
     this.#callUser("logArtifact", localPath, () => {
       const local = resolve(localText("logArtifact", "a file or folder", localPath));
@@ -302,7 +296,7 @@ export abstract class DataVerbs {
     });
   }
 
-  /** Logs a file of the user's; one that cannot be read has a tag that says so. */
+  /** Logs a local file. If it cannot be read, a tag of the run records the failure. */
   #file(localPath: string, artifactFile: string, copy = false): void {
     const path = this.#pathOf(artifactFile);
     try {
@@ -313,26 +307,26 @@ export abstract class DataVerbs {
     }
   }
 
-  /** The path of a file of the user's: not where MLflow's UI expects only what it can read. */
+  /** Checks a file's path and moves it out of folder `images`, where MLflow's UI fails on names it cannot parse. */
   #pathOf(artifactFile: unknown): string {
     const path = this.#withSlashes(givenPath(artifactFile));
     if (!spoilsGrid(path)) return path;
     const other = path.replace(/^images/, "image-files");
     this.#warn(
       "ARTIFACT_RENAMED",
-      `MLflow's UI takes all images in folder "images" for those of logImage with a key; ${path} is stored as ${other}`,
+      `In folder "images", MLflow's UI can only read images of logImage with a key; ${path} is stored as ${other}`,
       path,
     );
     return other;
   }
 
-  /** A path of Windows, as `join` makes them. */
+  /** Replaces the backslashes of Windows paths. */
   #withSlashes(path: string): string {
     if (!path.includes("\\")) return path;
     const other = path.replaceAll("\\", "/");
     this.#warn(
       "ARTIFACT_RENAMED",
-      `The paths of artifacts have /; ${JSON.stringify(path)} is stored as ${JSON.stringify(other)}`,
+      `Artifact paths use / as separator; ${JSON.stringify(path)} is stored as ${JSON.stringify(other)}`,
       path,
     );
     return other;
@@ -344,7 +338,7 @@ export abstract class DataVerbs {
     for (const name of plain.promises)
       this.#warn(
         "INVALID_VALUE",
-        `${shownValue(name)} in ${path} is a promise, which is to be awaited; null is stored`,
+        `${shownValue(name)} in ${path} is a promise: await it before logging; null is stored`,
         `${path} ${name}`,
       );
     if (plain.redacted) sayRedacted(host, JSON.stringify(path), "", REDACTED);
@@ -366,7 +360,9 @@ export abstract class DataVerbs {
     if (log) this.place.host.recorder.upload(log, path, content);
   }
 
-  /** Does something that what the user gave may not allow: said once for each file, never thrown. */
+  /**
+   * Runs a verb's body and turns what it throws into a warning, once per file; with `strict`, a PulseError is thrown.
+   */
   #callUser(verb: string, about: unknown, body: () => void): void {
     try {
       body();

@@ -4,17 +4,17 @@ import { hasConfigFile } from "../config/resolve.js";
 import { runInForce, type Scope } from "./scope.js";
 import type { RunHost } from "./verbs/run-host.js";
 
-/** Whether tracking is switched off, read once when the package loads. */
+/** Whether tracking is switched off. Read once, when the package loads. */
 export const OFF: boolean = shared("off", () => isOff(process.env));
 
-/** Whether the program has asked for tracking; libraries that track do not. */
+/** Whether the program has asked for tracking; the use of decorators in libraries does not count. */
 export const application: { asked: boolean } = shared("application", () => ({ asked: false }));
 
 const ASKING = ["MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"];
 
 /**
- * Whether a call is to be tracked as far as that depends on who asks for it: one of a library only where the program
- * does. That may come later, so nothing but a yes is kept.
+ * Whether a call may be tracked: always in a program's own code, in a library's only if the program asked for
+ * tracking. Only a positive answer is cached, since the program may ask later.
  */
 export function asks(library: boolean, scope: Scope | undefined): boolean {
   if (!library) application.asked = true;
@@ -25,26 +25,27 @@ export function asks(library: boolean, scope: Scope | undefined): boolean {
 
 interface Defaults {
   provide: (() => RunHost) | undefined;
-  /** Gives it only where it is made already; another version's copy may not know. */
+  /** Returns the default host if it already exists. Copies of older versions do not set it. */
   made?: (() => RunHost | undefined) | undefined;
 }
 
 const defaults: Defaults = shared("default host", (): Defaults => ({ provide: undefined }));
 
 /**
- * Registers how the default tracker is made, and how to get the one that is made; the first copy of the package wins.
+ * Registers how to create the default tracker, and how to get it if it already exists. The first loaded copy of the
+ * package wins.
  */
 export function provideDefaultHost(provide: () => RunHost, made: () => RunHost | undefined): void {
   defaults.made ??= made;
   defaults.provide ??= provide;
 }
 
-/** The default tracker, where anybody has needed it. */
+/** Returns the default tracker if it has been created. */
 export const defaultHost = (): RunHost | undefined => defaults.made?.();
 
 /**
- * The tracker in force here: that of the enclosing run or `tracker.run`, else the default one; also where that has
- * taken the place of one whose run is over.
+ * Returns the active tracker: that of the enclosing run or `tracker.run`, otherwise the default one. A replaced
+ * default tracker is no longer active once its run has ended.
  */
 export function activeHost(scope: Scope | undefined): RunHost {
   if (scope?.host && !(scope.host.replaced && runInForce(scope) === undefined)) return scope.host;

@@ -9,30 +9,30 @@ import { optionsOf } from "./verbs/verb-arguments.js";
 export interface Dataset {
   /** At most 500 characters. */
   readonly name: string;
-  /** Tells its contents from others', for instance a part of a hash; at most 36 characters. */
+  /** Identifies the content, for instance part of a hash. At most 36 characters. */
   readonly digest: string;
-  /** What kind of place it comes from, such as `local`, `s3`, `http` or `code`. */
+  /** The kind of source, such as `local`, `s3`, `http` or `code`. */
   readonly sourceType: string;
   /**
-   * Where it comes from: JSON, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`, `s3`) or `{ url:
-   * "https://…" }` (`http`).
+   * Where the data comes from: JSON text, or an object that becomes JSON, such as `{ uri: "data.csv" }` (`local`,
+   * `s3`) or `{ url: "https://…" }` (`http`).
    */
   readonly source: string | object;
   /** Its columns, such as `{ mlflow_colspec: [{ type: "double", name: "x", required: true }] }`. */
   readonly schema?: string | object | undefined;
-  /** What it looks like, such as `{ num_rows: 150, num_elements: 750 }`. */
+  /** Statistics of the data, such as `{ num_rows: 150, num_elements: 750 }`. */
   readonly profile?: string | object | undefined;
 }
 
 /** How a run uses a dataset. */
 export interface InputOptions {
-  /** What for, such as `training`; MLflow shows it. */
+  /** The purpose, such as `training`. MLflow shows it. */
   readonly context?: string | undefined;
-  /** What else is to be said of this use. */
+  /** Further tags of this use of the dataset. */
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What MLflow accepts, in characters. */
+/** MLflow's limits, in characters. */
 const MAX = {
   name: 500,
   digest: 36,
@@ -47,8 +47,8 @@ const FIELDS = ["name", "digest", "sourceType", "source", "schema", "profile"];
 const CONTEXT_TAG = "mlflow.data.context";
 
 /**
- * @internal Makes the input of a run that has the given ones, by name and digest; undefined for one that it has, and
- * for what is none.
+ * @internal Validates a dataset and returns it as a run's input. Returns undefined if the run already has it
+ * (`known`, by name and digest) or if it is invalid, which warns.
  */
 export function newInput(
   place: Place & { readonly id: string },
@@ -67,13 +67,13 @@ export function newInput(
     return input;
   }
   if (first !== context) {
-    const detail = `Run ${place.id} has dataset ${JSON.stringify(input.name)} already, with other tags; those it was logged with first stay`;
+    const detail = `Run ${place.id} already has dataset ${JSON.stringify(input.name)} with other tags; the first ones stay`;
     warnAt(place, place.method, "INPUT_REPEATED", detail, input.name);
   }
   return undefined;
 }
 
-/** Makes the input of what the user gave; undefined, with a warning, when it is none. */
+/** Converts what the user gave into an input. Returns undefined, with a warning, when it is invalid. */
 function datasetInput(place: Place, dataset: Dataset, options: InputOptions): DatasetInput | undefined {
   const { method, host } = place;
   const wrong = (what: string): undefined => {
@@ -99,8 +99,8 @@ function datasetInput(place: Place, dataset: Dataset, options: InputOptions): Da
     if (odd !== undefined) {
       const todo =
         odd === "context" || odd === "tags"
-          ? `It goes behind the dataset: logInput(dataset, { ${odd}: ... })`
-          : `There are ${FIELDS.join(", ")}`;
+          ? `Pass it after the dataset: logInput(dataset, { ${odd}: ... })`
+          : `Its fields are ${FIELDS.join(", ")}`;
       warnAt(place, method, "INVALID_VALUE", `logInput: a dataset has no field ${shownValue(odd)}. ${todo}`, odd);
     }
     for (const [key, value] of Object.entries({ name, digest, sourceType }))
@@ -113,7 +113,7 @@ function datasetInput(place: Place, dataset: Dataset, options: InputOptions): Da
     const whole = (key: "schema" | "profile", value: string | object | null | undefined): string | undefined => {
       const text = value === undefined || value === null ? undefined : json(key, value);
       if (text === undefined || text.length <= MAX[key]) return text;
-      // Cut JSON is none.
+      // Truncated JSON would be invalid.
       const detail = `The ${key} of dataset ${JSON.stringify(cutText(name, 60))} is too long for MLflow; it is left out`;
       warnAt(place, method, "VALUE_CUT", detail, `${key} of ${name}`);
       return undefined;
@@ -128,14 +128,14 @@ function datasetInput(place: Place, dataset: Dataset, options: InputOptions): Da
       tags: tagsOf(place, options),
     };
   } catch (error) {
-    if (error instanceof PulseError) throw error; // a warning, where those are thrown
-    return wrong(`what can be read (${messageOf(error)})`);
+    if (error instanceof PulseError) throw error; // with `strict`, warnings are thrown
+    return wrong(`a dataset that can be read (${messageOf(error)})`);
   }
 }
 
 function tagsOf(place: Place, { context, tags = {} }: InputOptions): Tag[] {
-  const said = context === undefined ? tags : { ...tags, [CONTEXT_TAG]: context };
-  return Object.entries(said)
+  const allTags = context === undefined ? tags : { ...tags, [CONTEXT_TAG]: context };
+  return Object.entries(allTags)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ({
       key: cutText(withoutNul(key), MAX.tagKey),

@@ -11,7 +11,7 @@ import { scopes } from "./scope.js";
 import type { MetricValue } from "./verbs/metric-value.js";
 import type { RunHost } from "./verbs/run-host.js";
 
-/** One finished run, whole. */
+/** A complete run to be logged by one call. */
 export interface ExperimentLog {
   readonly experiment: string;
   /** @default "run" */
@@ -20,21 +20,21 @@ export interface ExperimentLog {
   readonly metrics?: Readonly<Record<string, MetricValue>> | undefined;
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
   /**
-   * Files, by their path in the run's artifacts: texts, bytes, Blobs, streams, `{ path }` of a file or folder, and
-   * objects for names that end in `.json` or `.yaml`.
+   * Files by their path in the run's artifacts. Content may be text, bytes, a Blob, a stream, `{ path }` of a file or
+   * folder, or, for names that end in `.json` or `.yaml`, an object.
    */
   readonly artifacts?: Readonly<Record<string, unknown>> | undefined;
   /** @default the configured one */
   readonly trackingUri?: string | undefined;
-  /** How long an absent store is waited for, in milliseconds. @default 10000 */
+  /** How long to wait for an unavailable store, in milliseconds. @default 10000 */
   readonly timeoutMs?: number | undefined;
 }
 
-/** Where a logged run is. */
+/** Identifies a run that was logged. */
 export interface LoggedExperiment {
   readonly runId: string;
   readonly experimentId: string;
-  /** The run's page, where there is a server. */
+  /** The run's page in MLflow's UI, if the store is a server. */
   readonly url?: string;
 }
 
@@ -54,7 +54,7 @@ const CHECKS: Record<keyof ExperimentLog, Check> = {
 const TIMEOUT_MS = 10_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** @internal A host for one run, and how to let it go. */
+/** @internal A host borrowed for one run, and how to release it. */
 export interface Lease {
   readonly host: RunHost;
   /** Waits for delivery at most `timeoutMs`. */
@@ -62,13 +62,14 @@ export interface Lease {
 }
 
 /**
- * @internal Logs one run to `host` and waits until it is stored. Its timer is what keeps the process alive meanwhile.
+ * @internal Logs one run to the leased host and resolves once it is stored. Its timeout keeps the process alive
+ * meanwhile.
  */
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string) => Lease): Promise<LoggedExperiment> {
   checkOptions("logExperiment", log, CHECKS);
   if (log.experiment === undefined) throw wrongInput("logExperiment", "experiment", CHECKS.experiment[0], undefined);
   if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
-  // Before there is a run
+  // Checked before the run is opened, so that invalid content leaves no run behind.
   for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file);
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, MAX_TIMER_MS);
   const here = scopes.get();
@@ -93,9 +94,9 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
         },
       });
     });
-    stored.catch(() => undefined); // who waits is told below; recording may throw before anybody does
+    stored.catch(() => undefined); // `stored` may reject before it is awaited below
     try {
-      // Read here: what cannot be read is to reject, not to be warned of.
+      // Spread here, so that a getter that throws rejects the call instead of causing a warning.
       run.logParams({ ...log.params });
       run.logMetrics({ ...log.metrics });
       run.setTags({ ...log.tags });
@@ -121,7 +122,7 @@ export async function logRun(log: ExperimentLog, lease: (trackingUri: string) =>
   }
 }
 
-/** Waits for a run to be stored, pushing delivery; an absent store is given up after `timeoutMs`. */
+/** Waits for a run to be stored and triggers delivery; rejects if the store has not taken it within `timeoutMs`. */
 async function within<T>(
   timeoutMs: number,
   stored: Promise<T>,

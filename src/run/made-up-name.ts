@@ -3,7 +3,7 @@ const WAYS =
 const THINGS =
   "anchor arrow beacon birch cedar cliff comet delta ember fjord garnet harbor island kettle lantern maple meadow pebble prism river sail summit willow";
 
-/** A name for a run that is given an empty one, in the manner of MLflow's: `calm-harbor-417`. */
+/** Returns a random name for a run whose name is empty, in the style of MLflow's: `calm-harbor-417`. */
 export function madeUpName(random: () => number): string {
   const one = (words: string): string => {
     const list = words.split(" ");

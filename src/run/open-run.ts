@@ -13,29 +13,30 @@ import type { Scope } from "./scope.js";
 import type { RunHost } from "./verbs/run-host.js";
 import { eachOf, type Place, sayRedacted, textOf, warnAt } from "./verbs/values.js";
 
-/** How a run is to be opened. */
+/** How to open a run. */
 export interface OpenRequest {
-  /** Named at the call or by a decorator. */
+  /** The experiment named by the call or a decorator. */
   readonly experiment: string | undefined;
-  /** A tracked class's name, for when nothing is named or configured. */
+  /** The name of a tracked class, used when no experiment is named or configured. */
   readonly fallbackExperiment: string | undefined;
   readonly name: string;
   readonly parent: Run | undefined;
-  /** A run whose experiment it shares where a child would share its parent's. */
+  /** A run whose experiment this one shares, as a child would share its parent's. */
   readonly sibling?: Run | undefined;
-  /** @default what the parent is held back by */
+  /** What defers the run's recording. @default that of the parent */
   readonly held?: DeferredRuns | undefined;
   /** @default now */
   readonly startTime?: number | undefined;
   readonly owner?: { run: Run | undefined } | undefined;
-  /** Which run it is, if that is said. */
+  /** Which run to resume or to attach to, if given. */
   readonly place?: RunPlace | undefined;
-  /** Class and method that open it. */
+  /** Class and method that open the run. */
   readonly method?: string | undefined;
 }
 
 /**
- * From here on open runs, or the children of one, are worth a word; beyond the second bound calls are no runs any more.
+ * At this many open runs, or children of one run, a warning is given; beyond `MAX_RUNS`, further runs are not
+ * recorded.
  */
 const MANY_RUNS = 10_000;
 const MAX_RUNS = 100_000;
@@ -43,10 +44,10 @@ const MAX_RUNS = 100_000;
 const byHost = new WeakMap<RunHost, Map<string, ExperimentRef>>();
 const MAX_NAMES = 1_000;
 
-/** Opens a run: the one way for decorators, functions and `logExperiment`. */
+/** Opens a run. Decorators, functions and `logExperiment` all use this. */
 export function openRun(host: RunHost, request: OpenRequest): Run {
   const { experiment, fallbackExperiment, name, startTime, place, method } = request;
-  // Below a run that nobody records there is none; below one that was left out, runs are roots.
+  // A child of an unrecorded run is not recorded. A child of a run that sampling left out becomes a root run.
   if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
   const left = request.parent?.held?.dropped === true;
   const parent = left ? undefined : request.parent;
@@ -58,8 +59,8 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     return forgettingRun({ experiment: experiment ?? parent?.experiment }, tooMany);
   const resumeId = place?.runId ?? (parent === undefined && held === undefined ? host.takeResumeId() : undefined);
   const named = experimentOf(host, experiment, fallbackExperiment, parent ?? request.sibling);
-  // Only the store knows in which experiment a run is that was made elsewhere; it and its children belong there,
-  // whatever is configured here.
+  // Only the store knows the experiment of a run created elsewhere. That run and its children belong there, whatever
+  // is configured here.
   const of = resumeId ?? (experiment === undefined ? place?.parentRunId : undefined);
   const ref = of === undefined ? named : { ...named, of };
   const at: Place = { host, method, runName: "", experiment: "name" in ref ? ref.name : ref.id };
@@ -78,15 +79,15 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
   return run;
 }
 
-/** Says in which run, over by now, the code was started that opened this one outside any. */
+/** Tags a root run with the run, ended by now, in which its code was started. */
 export function tagStart(run: Run, scope: Scope | undefined): void {
   if (scope?.run?.ended === true) run.setTag("pulse.started_in", scope.run.id);
 }
 
-/** Why a run forgets that was asked for while its tracker was paused. */
+/** Why a run opened while its tracker is paused is not recorded. */
 export const PAUSED: PulseError = new PulseError("DISABLED", "The tracker is paused.");
 
-/** Draws whether sampling leaves a top-level run out: its own share of those recorded, and the tracker's. */
+/** Draws whether sampling leaves out a top-level run, given the run's own share and the tracker's. */
 export function leftOut(host: RunHost, share: number = 1): boolean {
   const both = share * host.sample;
   return both < 1 && host.clock.random() >= both;
@@ -107,14 +108,14 @@ function experimentOf(
   relative: Run | undefined,
 ): ExperimentRef {
   if (given !== undefined) return named(host, given);
-  // A child stays with its parent: MLflow shows children only within one experiment.
+  // Children stay in their parent's experiment: MLflow only shows children within one experiment.
   if (relative && fallback === undefined) return relative.experimentRef;
   const { experiment } = host.config;
   if (experiment === undefined) return named(host, fallback ?? "Default");
   return "name" in experiment && tagsOf(experiment.name) ? named(host, experiment.name) : experiment;
 }
 
-/** The run that code gets while tracking is off, or when there are too many: every verb does nothing. */
+/** Returns a run that records nothing, for when tracking is off or too many runs are open. */
 export function forgettingRun(options: { readonly experiment?: string | undefined }, unrecorded?: PulseError): Run {
   const experiment = { name: options.experiment ?? "Default" };
   return new Run(undefined, { experiment, name: "", parent: undefined, resumeId: undefined, unrecorded });
@@ -134,15 +135,15 @@ function named(host: RunHost, name: string): ExperimentRef {
       const clean = sanitizeKey(key);
       tags.push({ key: clean, value: textOf(place, clean, value, LIMITS.tagValue, undefined) });
     };
-    const said = tagsOf(name);
-    if (said) eachOf(place, "tags", said, add);
+    const ownTags = tagsOf(name);
+    if (ownTags) eachOf(place, "tags", ownTags, add);
     ref = { name: limited(place, "experiment name", name, LIMITS.experimentName), ...(tags.length > 0 && { tags }) };
     if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;
 }
 
-/** A name without its secrets; a redactor that fails leaves nothing of it. */
+/** Returns a name with its secrets redacted; if the user's redactor throws, the whole name is redacted. */
 function redacted(host: RunHost, what: string, text: string): string {
   try {
     return String(host.redact(what, text));
@@ -152,9 +153,9 @@ function redacted(host: RunHost, what: string, text: string): string {
   }
 }
 
-/** Names that are stored as they are; most programs have a handful, and looking through each for secrets is dear. */
+/** Names known to need no redaction. Most programs use few names, and scanning each for secrets is expensive. */
 const plain = new Set<string>();
-/** The one that was asked for last. */
+/** The most recent one: checked before the set. */
 let lastPlain: string | undefined;
 
 function limited(place: Place, what: string, given: string, limit: number): string {

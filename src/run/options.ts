@@ -7,158 +7,163 @@ import type { Selector, Untyped } from "../capture/selector.js";
 import { artifactFault, metricsFault } from "../capture/selector-faults.js";
 import type { Run } from "./run.js";
 
-/**
- * What a call does when a run is open already: open a child of it, log into it, or open a run of its own at the top.
- */
+/** What a call does when a run is already open: open a child run, log into the open run, or open a root run. */
 export type Nest = "child" | "join" | "root";
 
-/** A class of errors, also one whose constructor is not public. */
+/** A class of errors, including one whose constructor is not public. */
 // biome-ignore lint/suspicious/noExplicitAny: whatever its constructor takes
 export type ErrorClass = abstract new (...args: any[]) => unknown;
 
-/** What the option `params` may be. */
+/** Values of option `params`. */
 type RunParams<Path extends string, Args> =
   | Readonly<Record<string, unknown>>
   | readonly Path[]
   | Told<[args: Args], Readonly<Record<string, unknown>>>;
 
-/** Options of `withRun` and `startRun` that say which run it is. At most one of `runId`, `parentRunId` and `parent`. */
+/** Options of `withRun` and `startRun` that choose the run. `runId`, `parentRunId` and `parent` exclude each other. */
 export interface RunPlace {
   /**
-   * The id of a run that the store has: it is resumed, in the experiment it is in, and ends as this one ends; its
-   * children that name no experiment are created there, too. Its default steps begin at 0 again. @default a new run
+   * The id of an existing run in the store. That run is resumed in its own experiment and gets this run's status when
+   * it ends. Its children are created in that experiment, too, unless they name another. Default steps start at 0
+   * again.
+   * @default a new run
    */
   readonly runId?: string | undefined;
   /**
-   * The id, in the store, of a run that was made elsewhere: the new one is a child of it, in its experiment if none is
-   * named. (MLflow shows children only there; a run that the store does not know has the child in the configured
-   * experiment.) @default none
+   * The id of a run in the store that was created elsewhere: the new run becomes its child, in the same experiment
+   * unless one is named. (MLflow only shows children within one experiment. If the store does not know the parent,
+   * the child is created in the configured experiment.)
+   * @default none
    */
   readonly parentRunId?: string | undefined;
   /**
-   * A handle of the run that the new one is to be a child of, wherever it is called and whether that run is over or
-   * not. @default the run open here
+   * A handle of the run that becomes the parent, wherever this is called and even if that run has ended.
+   * @default the run open here
    */
   readonly parent?: Run | undefined;
-  /** What MLflow shows as the run's description, as Markdown (tag `mlflow.note.content`). @default none */
+  /** The run's description in MLflow's UI, as Markdown (tag `mlflow.note.content`). @default none */
   readonly description?: string | undefined;
 }
 
 /**
- * A function that the compiler knows the parameters of, and that may be annotated otherwise by whoever knows better (a
- * narrower result): parameters of methods are compared both ways.
+ * A function whose parameter types the compiler infers, and which may still be annotated with narrower types:
+ * parameters of methods are compared bivariantly.
  */
 type Told<Parameters extends readonly unknown[], Returned> = { told(...parameters: Parameters): Returned }["told"];
 
-/** What runs and experiments are not named by here: the compiler says so. */
+/** Option names that are wrong here; the compiler suggests the right ones. */
 interface Misnamed {
   /** @deprecated Write `runName`. */
   readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
 }
 
-/** Options without those that hold paths. */
+/** Options without those that take paths. */
 interface PathlessOptions<Result, Args> extends Misnamed {
   /**
-   * @default the class's experiment, else the one the parent run is in, else the configured one, else MLflow's
-   * "Default"
+   * The experiment of the run.
+   * @default the class's experiment, else the parent run's, else the configured one, else MLflow's "Default"
    */
   readonly experiment?: string | undefined;
   /**
-   * At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default runtime class `.` method, or
-   * the function's name
+   * The run's name, at most 250 characters. An empty name is replaced by a random one, as in MLflow.
+   * @default runtime class `.` method, or the function's name
    */
   readonly runName?: string | Told<[args: Args], string> | undefined;
-  /** Tags of the run. Those of a base class come first. */
+  /** Tags of the run. Tags of a base class are applied first. */
   readonly tags?: Readonly<Record<string, unknown>> | Told<[args: Args], Readonly<Record<string, unknown>>> | undefined;
-  /** @default "child"; for `@Log…` methods of a tracked class "join" */
+  /** What to do when a run is already open. @default "child"; for `@Log…` methods of a tracked class "join" */
   readonly nest?: "child" | "join" | "root" | undefined;
   /**
-   * Which calls are recorded: a share from 0 to 1, or a function that says so. Decided at the root and good for all
-   * runs below it; what is left out is held back in memory (at most 1000 runs, and of metrics, params and tags each)
-   * and recorded after all when it fails. @default 1
+   * Which calls are recorded: a share from 0 to 1, or a function that decides. Decided once per root run and
+   * inherited by its children. Runs that are left out are held in memory (at most 1000 runs, and 1000 metrics, params
+   * and tags each) and recorded after all if they fail.
+   * @default 1
    */
   readonly sample?: number | Told<[args: Args], boolean | number> | undefined;
   /**
-   * The first so many calls of a method in a second, wherever they are made, are runs; the others become one run
-   * `<name> (folded)` (below the run they were all made in, if it is one) with tag `pulse.folded` (how many calls),
-   * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95`, `.p99` of each metric, and metric `errors` (how many of
-   * them failed). The first of them that fails is a run of its own instead. @default no limit
+   * The number of calls of a method per second, wherever they are made, that become runs. Further calls in the same
+   * second are folded into one run `<name> (folded)`, which has tag `pulse.folded` (the number of calls),
+   * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95` and `.p99` of each metric, and metric `errors` (the number
+   * of failed calls). It is a child of the run in which all of them were made, if it is the same. The first call that
+   * fails becomes a run of its own.
+   * @default no limit
    */
   readonly maxRunsPerSecond?: number | undefined;
   /**
-   * What counts as one for `maxRunsPerSecond`, and how the folded run is named: calls with the same key are counted
-   * together, whatever they are called.
-   * @default the method; of `withRun` the run's name and the function's, of the first 100 names of an experiment and
-   * second: the others are counted as one
+   * The key by which `maxRunsPerSecond` counts calls, which also names the folded run: calls with the same key are
+   * counted together, whatever their names.
+   * @default the method; for `withRun` the names of the run and the function, up to 100 names per experiment and
+   * second, beyond which calls are counted together
    */
   readonly foldKey?: string | undefined;
   /**
-   * Results that are failures: a call for which this returns true, or the reason as a text or error, ends FAILED. Of a
-   * generator each value is asked about.
+   * Decides whether a result is a failure: if it returns true, or a reason as a text or error, the run ends FAILED.
+   * For a generator it is called with each value.
    */
   readonly failOn?: Told<[result: Result, args: Args], boolean | string | Error | null | undefined> | undefined;
   /**
-   * Errors that are none: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED, with tag
-   * `pulse.ignored_error`; the error is thrown all the same.
+   * Errors that are not failures: classes, names (`"NotFoundError"`) or a function. The run ends FINISHED with tag
+   * `pulse.ignored_error`; the error is still thrown.
    */
   readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
   readonly when?: Told<[args: Args], boolean> | undefined;
   /**
-   * The code is a library's: its calls are tracked only where the program it is used in has asked for tracking, by
-   * `configure()`, a configuration file, a tracker or run in force, MLFLOW_TRACKING_URI and the like, or decorators and
-   * functions of its own without this option. @default false
+   * Whether this code belongs to a library. Its calls are then tracked only if the program asked for tracking: by
+   * `configure()`, a configuration file, an active tracker or run, a variable such as MLFLOW_TRACKING_URI, or its own
+   * decorators and functions without this option.
+   * @default false
    */
   readonly library?: boolean | undefined;
 }
 
 /**
- * Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` get the list of
- * the call's arguments.
+ * Options of the class and method decorators, `tracked`, `withRun` and `startRun`. Functions of `args` receive the
+ * call's arguments as a list.
  */
 export interface RunOptions<Result = Untyped, Args = Untyped> extends PathlessOptions<Result, Args> {
   /**
-   * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
-   * class come first.
+   * Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. Params of a base
+   * class are applied first.
    */
   readonly params?: RunParams<string, Args> | undefined;
 }
 
 /**
- * Options of what has a result to take metrics from: `tracked`, `withRun`, `@TrackedRun` and `@TrackedExperiment` on a
+ * Options of everything that has a result: `tracked`, `withRun`, and `@TrackedRun` and `@TrackedExperiment` on a
  * method.
  */
 export interface CallOptions<Result = Untyped, Args = Untyped> extends RunOptions<Result, Args> {
-  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+  /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
   readonly metrics?: Selector<Result, Args> | undefined;
-  /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+  /** Files to log from the function's result, as with `@LogArtifact`. @default none */
   readonly artifacts?: ArtifactSelector<Result, Args> | undefined;
 }
 
-/** `CallOptions` of a decorator, whose paths the compiler knows. */
+/** `CallOptions` for a decorator, with paths checked by the compiler. */
 export interface PathOptions<Metrics, Param extends string> extends PathlessOptions<Untyped, Untyped[]> {
-  /** Files to make of what the method returns, as `@LogArtifact` does. @default none */
+  /** Files to log from the method's result, as with `@LogArtifact`. @default none */
   readonly artifacts?: ArtifactSelector | undefined;
-  /** Metrics to take from what the method returns, as `@LogMetric` does. @default none */
+  /** Metrics to log from the method's result, as with `@LogMetric`. @default none */
   readonly metrics?: Metrics | undefined;
   /**
-   * Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. Those of a base
-   * class come first.
+   * Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. Params of a base
+   * class are applied first.
    */
   readonly params?: RunParams<Param, Untyped[]> | undefined;
 }
 
-/** Options of `tracked`, whose functions know the result and the arguments of the function. */
+/** Options of `tracked`, typed with the function's result and arguments. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
-  /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+  /** Files to log from the function's result, as with `@LogArtifact`. @default none */
   readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
-  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+  /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
   readonly metrics?: Metrics | undefined;
-  /** Fixed params, or the arguments to take (names or index paths such as `"1.lr"`), or a function. */
+  /** Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. */
   readonly params?: RunParams<Param, Args> | undefined;
 }
 
-/** The same where something is wrong with paths: what, stands in their place. */
+/** The same options when a path is wrong: the type of the option describes the mistake. */
 interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
   readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
   readonly metrics?: Unless<BadMetric, Untyped>;
@@ -166,7 +171,8 @@ interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOpt
 }
 
 /**
- * Options of `tracked`: paths are checked against the function. `BadMetric` and `BadParam` are what is wrong with them.
+ * Options of `tracked`, with paths checked against the function. `BadMetric` and `BadParam` describe what is wrong
+ * with them.
  */
 export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam, Args = ArgsOf<F>> =
   Unless<BadMetric, Unless<BadParam, true>> extends true
@@ -174,13 +180,13 @@ export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam
     : WrongFunctionOptions<F, BadMetric, BadParam, Args>;
 
 /**
- * Options of `withRun`, whose function has no arguments to take; its functions know the result where it is known before
- * them.
+ * Options of `withRun`, whose function takes no arguments to log. Its option functions know the result if its type is
+ * known before them.
  */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
-  /** Files to make of what the function returns, as `@LogArtifact` does. @default none */
+  /** Files to log from the function's result, as with `@LogArtifact`. @default none */
   readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
-  /** Metrics to take from what the function returns, as `@LogMetric` does. @default none */
+  /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or a function. */
   readonly params?: RunParams<string, Untyped> | undefined;
@@ -190,23 +196,25 @@ interface WrongBlockOptions<Result, BadMetric> extends BlockOptions<Result, Unty
   readonly metrics?: Unless<BadMetric, Untyped>;
 }
 
-/** Options of `withRun`, likewise. */
+/** Options of `withRun`, with paths checked against the result. */
 export type WithRunOptions<Result, Metrics, BadMetric> =
   Unless<BadMetric, true> extends true ? BlockOptions<Result, Metrics> : WrongBlockOptions<Result, BadMetric>;
 
-/** Options of `startRun`, which has no call: nothing to take arguments from, and no run of somebody else's to end. */
+/** Options of `startRun`. It has no call to take arguments from, and cannot join a run. */
 export interface StartOptions extends RunPlace, Misnamed {
-  /** @default the parent run's experiment, else the configured one, else MLflow's "Default" */
+  /** The experiment of the run. @default the parent run's, else the configured one, else MLflow's "Default" */
   readonly experiment?: string | undefined;
-  /** At most 250 characters; an empty one becomes a made-up name, as in MLflow. @default "run" */
+  /** The run's name, at most 250 characters. An empty name is replaced by a random one, as in MLflow. @default "run" */
   readonly runName?: string | undefined;
   readonly params?: Readonly<Record<string, unknown>> | undefined;
   readonly tags?: Readonly<Record<string, unknown>> | undefined;
-  /** @default "child" */
+  /** What to do when a run is already open. @default "child" */
   readonly nest?: "child" | "root" | undefined;
-  /** The share of runs that are recorded, from 0 to 1, and those that end FAILED or KILLED. @default 1 */
+  /**
+   * The share of runs that are recorded, from 0 to 1. Runs that end FAILED or KILLED are always recorded. @default 1
+   */
   readonly sample?: number | undefined;
-  /** As for the decorators. @default false */
+  /** Whether this code belongs to a library; see the option of the decorators. @default false */
   readonly library?: boolean | undefined;
 }
 
@@ -259,7 +267,7 @@ const isId = (value: unknown): boolean => typeof value === "string" && value.tri
 const PLACE_CHECKS: Record<keyof RunPlace, Check> = {
   runId: ["the id of a run", isId],
   parentRunId: ["the id of a run", isId],
-  // Of another copy of the package, too.
+  // Duck-typed: the run may come from another copy of the package.
   parent: [
     "a run, as startRun() and currentRun() give it",
     (value) => typeof (value as Partial<Run> | null)?.logMetric === "function",
@@ -267,7 +275,7 @@ const PLACE_CHECKS: Record<keyof RunPlace, Check> = {
   description: ["a string", (value) => typeof value === "string"],
 };
 
-/** The options of which one call may have only one. */
+/** Options that exclude each other. */
 const PLACES = ["runId", "parentRunId", "parent"] as const;
 
 function checkPlace(user: string, options: Partial<RunPlace>): void {
@@ -286,7 +294,7 @@ export function checkOptions(user: string, options: unknown): void {
   check(user, options, CHECKS);
 }
 
-/** @throws PulseError `INVALID_OPTION` for a text in place of options, with what it may be meant as. */
+/** @throws PulseError `INVALID_OPTION` for a text in place of options, with a suggestion. */
 function needNoText(user: string, options: unknown, example: string): void {
   if (typeof options === "string")
     throw wrongInput(user, "options", `an object, as in ${example.replace("…", shownValue(options))}`, options);
@@ -301,7 +309,7 @@ const BLOCK_CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed> | keyof Ru
   ],
 };
 
-/** @internal Checks the options of `withRun`, likewise. */
+/** @internal Checks the options of `withRun`. */
 export function checkBlockOptions(options: unknown): asserts options is CallOptions & RunPlace {
   needNoText("withRun", options, "withRun({ experiment: … }, fn)");
   check("withRun", options, BLOCK_CHECKS);
@@ -322,7 +330,7 @@ const START_CHECKS: Record<Exclude<keyof StartOptions, keyof Misnamed>, Check> =
   sample: ["a number from 0 to 1", isShare],
 };
 
-/** @internal Checks the options of `startRun`, likewise. */
+/** @internal Checks the options of `startRun`. */
 export function checkStartOptions(options: unknown): void {
   needNoText("startRun", options, "startRun({ experiment: … })");
   check("startRun", options, START_CHECKS);

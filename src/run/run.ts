@@ -37,32 +37,34 @@ import {
 } from "./verbs/values.js";
 import { isPair, isRecordOf, metricOptions, needRun, terminalStatus } from "./verbs/verb-arguments.js";
 
-/** @internal How a run is opened; everything in it is final. */
+/** @internal How to open a run. It never changes afterwards. */
 export interface RunOpening {
   readonly experiment: ExperimentRef;
   readonly name: string;
   readonly parent: Run | undefined;
   readonly resumeId: string | undefined;
-  /** Who has a say in whether the run is recorded. */
+  /** Defers the decision whether the run is recorded. */
   readonly held?: DeferredRuns | undefined;
   /** @default now */
   readonly startTime?: number | undefined;
   readonly unrecorded?: PulseError | undefined;
-  /** Knows the run before anything is recorded of it: it has to end the run also when the stack runs out on the way. */
+  /**
+   * Receives the run before anything is recorded, so that it can end the run even if opening it overflows the stack.
+   */
   readonly owner?: { run: Run | undefined } | undefined;
   readonly method?: string | undefined;
 }
 
 /**
- * A handle on one MLflow run, usable at once: the id is the run's own before any store has seen it.
- * Every verb only records and returns; delivery happens in the background.
+ * A handle of one MLflow run. It is usable at once: its id is assigned here, before any store has seen the run. Its
+ * methods only record and return; delivery happens in the background.
  */
 export class Run extends DataVerbs {
-  /** 32 hex digits; in an embedded store also the id MLflow shows. */
+  /** The run's id, 32 hex digits. In an embedded store it is also the id MLflow shows. */
   readonly id: string;
   /**
-   * Name (or, when configured by id, the id) of the experiment; of a resumed run and its children the configured one:
-   * only the store knows theirs.
+   * The name of the experiment, or its id if configured by id. For a resumed run and its children it is the
+   * configured experiment: only the store knows theirs.
    */
   readonly experiment: string;
   /** @internal */
@@ -72,27 +74,27 @@ export class Run extends DataVerbs {
   readonly #schema: Schema | undefined;
   /** @internal */
   readonly runName: string;
-  /** @internal Class and method that opened it. */
+  /** @internal Class and method that opened the run. */
   readonly method: string | undefined;
-  /** @internal How many runs were opened below it. */
+  /** @internal The number of runs opened as its children. */
   children = 0;
-  /** Why it is none that is recorded, when tracking is not simply off. */
+  /** Why the run is not recorded, when that is not simply because tracking is off. */
   readonly #unrecorded: PulseError | undefined;
   #series: Series | undefined;
-  /** Made when something comes that is no row: before, each result was a step of all keys. */
+  /** Created by the first value that is not a row of results: until then, all keys have had the same steps. */
   #steps: Steps | undefined;
   #keys: KeySet | undefined;
   #rows = 0;
   #params: Map<string, string> | undefined;
-  /** The keys of tags that needed no mending. */
+  /** Keys of tags that were stored unchanged. */
   #tags: Set<string> | undefined;
   #mended: MendedKeys | undefined;
   #ended = false;
   readonly #resumed: boolean;
 
   /**
-   * @internal Runs are opened by `startRun`, `withRun` or a decorator, never by `new`. Without a host (tracking is off)
-   * the run forgets.
+   * @internal Use `startRun`, `withRun` or a decorator instead of `new`. Without a host (tracking is off) the run
+   * records nothing.
    */
   constructor(host: RunHost | undefined, opening: RunOpening) {
     super();
@@ -103,7 +105,7 @@ export class Run extends DataVerbs {
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
     this.runName = name;
     this.method = opening.method;
-    this.#host = host as RunHost; // only read where there is a log
+    this.#host = host as RunHost; // only read if there is a buffer
     this.#unrecorded = unrecorded;
     if (host === undefined) return;
     const { userId, tags } = processSource();
@@ -123,15 +125,16 @@ export class Run extends DataVerbs {
     host.recorder.open(this.#log, start, held);
   }
 
-  /** Whether the run has ended; what is logged afterwards is still recorded, as in MLflow. */
+  /** Whether the run has ended. What is logged afterwards is still recorded, as in MLflow. */
   get ended(): boolean {
     return this.#ended;
   }
 
   /**
-   * The id under which the store knows the run, once it is created there. A run that sampling or folding holds back is
-   * recorded by asking for it. Who waits for it keeps the process alive, for `requestTimeoutMs` at most.
-   * @throws (rejects) PulseError when the run cannot be stored, when it is not within `requestTimeoutMs`
+   * Resolves with the id under which the store knows the run, once it is created there. Calling this records a run
+   * that sampling or folding would otherwise hold back. The returned promise keeps the process alive, at most for
+   * `requestTimeoutMs`.
+   * @throws (rejects) PulseError when the run cannot be stored, is not stored within `requestTimeoutMs`
    * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
    */
   serverId(): Promise<string> {
@@ -142,10 +145,9 @@ export class Run extends DataVerbs {
   }
 
   /**
-   * Logs one value of a metric. Keys MLflow would refuse are mended, a value that is no number is left out; both warn
-   * once.
-   * @example
-   * run.logMetric("loss", 0.42, { step: 3 });
+   * Logs one value of a metric. Keys that MLflow would refuse are changed, and values that are not numbers are left
+   * out; both warn once.
+   * @example run.logMetric("loss", 0.42, { step: 3 });
    */
   logMetric(key: string, value: MetricValue, options?: MetricOptions): void {
     if (!isPair(this, "logMetric", key, value, arguments.length)) return;
@@ -153,7 +155,7 @@ export class Run extends DataVerbs {
     this.capture(key, value, given?.step, given?.timestamp);
   }
 
-  /** Logs several metrics at the same moment. */
+  /** Logs several metrics with the same time. */
   logMetrics(metrics: Readonly<Record<string, MetricValue>>, options?: MetricOptions): void {
     if (!isRecordOf(this, "logMetrics", metrics, arguments.length) || this.#log === undefined) return;
     const given = options && metricOptions(this, "logMetrics", options);
@@ -164,10 +166,11 @@ export class Run extends DataVerbs {
   }
 
   /**
-   * Logs a param. The first value of a key stays; another one is kept in tag `pulse.conflict.<key>` and warned of once.
+   * Logs a param. The first value of a key stays; a different later one is stored as tag `pulse.conflict.<key>` and
+   * warns once.
    */
   logParam(key: string, value: unknown): void;
-  /** @internal With the method that records it. */
+  /** @internal `method`: the method whose call records it; `apart`: see `#keyOf`. */
   logParam(key: string, value: unknown, method: string | undefined, apart?: string): void;
   logParam(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
     if (!isPair(this, "logParam", key, value, arguments.length) || value === undefined || this.#log === undefined)
@@ -198,9 +201,9 @@ export class Run extends DataVerbs {
       eachOf(this, "logParams", params, (key, value, apart) => this.logParam(key, value, undefined, apart));
   }
 
-  /** Sets a tag; the last value stays. */
+  /** Sets a tag. The last value wins. */
   setTag(key: string, value: unknown): void;
-  /** @internal With the method that sets it. */
+  /** @internal `method`: the method whose call sets it; `apart`: see `#keyOf`. */
   setTag(key: string, value: unknown, method: string | undefined, apart?: string): void;
   setTag(key: string, value: unknown, method: string | undefined = this?.method, apart?: string): void {
     if (!isPair(this, "setTag", key, value, arguments.length) || value === undefined || this.#log === undefined) return;
@@ -217,9 +220,9 @@ export class Run extends DataVerbs {
       eachOf(this, "setTags", tags, (key, value, apart) => this.setTag(key, value, undefined, apart));
   }
 
-  /** Ends the run; only the first end counts. @param status @default "FINISHED" */
+  /** Ends the run. Only the first call counts. @param status @default "FINISHED" */
   end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
-  /** @internal With the moment of the end. */
+  /** @internal Ends the run at a given time. */
   end(status: TerminalStatus, at: number): void;
   end(status: TerminalStatus = "FINISHED", at?: number): void {
     needRun(this, "end");
@@ -236,7 +239,7 @@ export class Run extends DataVerbs {
           for (const [key, value] of series.results()) this.logMetric(key, value, { timestamp: at });
         });
     } finally {
-      // Behind it: an end that the stack has no room for is made up for.
+      // Set last: if the stack overflows on the way, the end can be made up for.
       this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
       this.#ended = true;
       this.#host.opened--;
@@ -249,7 +252,7 @@ export class Run extends DataVerbs {
     return Promise.resolve();
   }
 
-  /** @internal What it and the runs below it are held back by, or have been. */
+  /** @internal The decision that defers, or deferred, the recording of this run and its children. */
   get held(): DeferredRuns | undefined {
     return this.#log && deferralOf(this.#log);
   }
@@ -269,14 +272,14 @@ export class Run extends DataVerbs {
     return this;
   }
 
-  /** @internal Its log; not private, since the parent of a run may be of another loaded copy of the package. */
+  /** @internal The run's buffer. Not private: a child run may belong to another loaded copy of the package. */
   get log(): RunBuffer | undefined {
     return this.#log;
   }
 
   /**
-   * @internal Whether `captureRow` can record a result: nothing else has come before it, and nothing has to be looked
-   * at in it.
+   * @internal Whether `captureRow` can be used: only rows have been recorded so far, and neither a schema nor changed
+   * keys need to be checked.
    */
   get takesRows(): boolean {
     return (
@@ -285,8 +288,8 @@ export class Run extends DataVerbs {
   }
 
   /**
-   * @internal Records the metrics of one result, all with keys that need no mending: their values, and then the moment.
-   * (A selector may have recorded something meanwhile.)
+   * @internal Records the metrics of one result as a row: the values, followed by the time. All keys must be valid as
+   * they are. Falls back to single values if a selector has recorded something meanwhile.
    */
   captureRow(keys: KeySet, row: readonly number[]): void {
     const log = this.#log as RunBuffer;
@@ -298,7 +301,7 @@ export class Run extends DataVerbs {
     } else for (const [i, key] of keys.keys.entries()) this.capture(key, row[i], undefined, time);
   }
 
-  /** @internal Records a captured value whose step and time are not checked yet, as far as `thinning` lets it. */
+  /** @internal Records a captured value. Its step and time are not checked yet; `throttle` may skip it. */
   capture(
     key: string,
     value: unknown,
@@ -340,8 +343,8 @@ export class Run extends DataVerbs {
   }
 
   /**
-   * The key under which one of the user's is stored: two different ones of the run never have the same, and those of
-   * two places (`apart`) neither.
+   * Returns the key under which a user's key is stored. Different keys of a run are never stored under one key, nor are
+   * equal keys from different places of a capture; `apart` then names the place.
    */
   #keyOf(kind: Keyed, key: string, method: string | undefined, apart: string | undefined): string {
     const given = typeof key === "string" ? key : keyText(key);
@@ -354,35 +357,35 @@ export class Run extends DataVerbs {
     return stored;
   }
 
-  /** Whether a key of that kind is in the run. */
+  /** Whether the run already has a key of that kind, stored unchanged. */
   #hasPlain(kind: Keyed, key: string): boolean {
     if (kind !== "metric") return (kind === "tag" ? this.#tags : this.#params)?.has(key) === true;
     return this.#steps?.has(key) || this.#keys?.keys.includes(key) || this.#series?.has(key) || false;
   }
 
-  /** Takes a value into what all values of a key come to when the run ends. */
+  /** Adds a value to the aggregates that are logged when the run ends. */
   #aggregate(key: string, value: number, kinds: readonly Aggregate[], method: string | undefined): void {
     this.#series ??= new Series();
     if (this.#ended || !Number.isFinite(value)) {
       const which = `A value of metric ${JSON.stringify(key)} ${this.#ended ? "came after the run's end" : "is not finite"}`;
-      warnAt(this, method, "INVALID_VALUE", `${which}; what is made of it leaves it out`, key);
+      warnAt(this, method, "INVALID_VALUE", `${which}; the aggregates leave it out`, key);
     } else if (!this.#series.sum(key, value, kinds, this.#host.diagnostics)) {
       warnAt(
         this,
         method,
         "CAPTURE_LIMIT",
-        `Of the metrics of run ${this.id} only the first 200 keys are summed up`,
+        `Run ${this.id}: only the first 200 metric keys are aggregated`,
         "aggregates",
       );
     }
   }
 
-  /** @internal Tells how the run fares in the store. */
+  /** @internal Calls the watcher as the run is stored, delayed or lost. */
   watch(watcher: RunWatcher): void {
     this.#log?.watch(watcher);
   }
 
-  /** @internal The process or the tracker ends with this run open. */
+  /** @internal Ends the run because the process or the tracker ends while it is open. */
   endUnfinished({ status, partial }: UnfinishedEnd): void {
     if (this.#ended) return;
     if (partial) this.setTag("pulse.partial", "true");

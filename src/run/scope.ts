@@ -10,33 +10,33 @@ import {
 import type { Run } from "./run.js";
 import type { RunHost } from "./verbs/run-host.js";
 
-/** What is in force along a call: the tracker, and the run if one is open. */
+/** The tracker and the run that apply to a call. */
 export interface Scope {
-  /** Undefined: the default one, should anybody need it. */
+  /** Undefined means the default tracker, created when it is needed. */
   readonly host: RunHost | undefined;
   readonly run: Run | undefined;
   /**
-   * The code in it is a call that is not tracked, since nobody asked for it or `when` left it out: what it asks for in
-   * the way of a run forgets.
+   * Whether this is a call that is not tracked, because of `when` or because the program did not ask for a library's
+   * tracking. Runs requested in it record nothing.
    */
   readonly untracked?: boolean | undefined;
-  /** The code in it was given to `bind`, and keeps its run also when that is over. */
+  /** Whether the code was passed to `bind`, and keeps its run even after the run has ended. */
   readonly bound?: boolean | undefined;
 }
 
 /**
- * The run that calls join or open theirs below. One that is over is none, also a millisecond later: a server or a timer
- * that was started in a run outlives it, and what it does is no part of it.
+ * Returns the run that calls join or become children of. A run that has ended no longer counts: a server or timer
+ * started in it outlives it, and its later work is not part of the run.
  */
 export function runInForce(scope: Scope | undefined): Run | undefined {
   const run = scope?.run;
   return run?.ended === true && scope?.bound !== true ? undefined : run;
 }
 
-/** What is in force where a run is named as the parent of another one. */
+/** Returns a scope in which a given run is the parent. */
 export const below = (parent: Run): Scope => ({ host: parent.host, run: parent, bound: true });
 
-/** The one storage that all loaded copies of the package use. */
+/** The storage shared by all loaded copies of the package. */
 const carrier: { storage: CallStorage<Scope>; context: RunContext | undefined; readonly usual: CallStorage<Scope> } =
   shared("scopes", () => {
     const usual = asyncLocalScopes<Scope>();
@@ -44,8 +44,8 @@ const carrier: { storage: CallStorage<Scope>; context: RunContext | undefined; r
   });
 
 /**
- * What is in force along the calls of the whole process. `storage` runs what is called, itself: a function in between
- * would be a frame in every stack.
+ * The current scope of each call in the process. Callers use `storage` directly: a function in between would add a
+ * frame to every stack trace.
  */
 class Scopes {
   get(): Scope | undefined {
@@ -57,24 +57,23 @@ class Scopes {
   }
 }
 
-/** Of a class: V8 does not inline the getter of an object literal. */
+/** An instance of a class, since V8 does not inline the getters of object literals. */
 export const scopes: Scopes = new Scopes();
 
-/** Makes an object, likewise. */
+/** Constructs an object; see `apply`. */
 export const construct: (
   fn: (...args: never[]) => unknown,
   args: readonly unknown[],
   newTarget: (...args: never[]) => unknown,
 ) => unknown = Reflect.construct;
 
-/** Calls a function, as what a storage is given to run: built in, and so without a frame. */
+/** Calls a function inside a storage. Being built in, it adds no frame to stack traces. */
 export const apply: (fn: (...args: never[]) => unknown, self: unknown, args: readonly unknown[]) => unknown =
   Reflect.apply;
 
 /**
- * Has scopes carried in another way from now on; without one in the usual way, unless a run is open, which keeps its
- * own.
- * @throws PulseError `INVALID_CONFIG` for another context where a run is open, which would be lost.
+ * Uses another context to carry scopes from now on. Without one, returns to the default unless a run is open.
+ * @throws PulseError `INVALID_CONFIG` for another context while a run is open, since that run would be lost.
  */
 export function carryBy(context: RunContext | undefined): void {
   if (context === carrier.context) return;

@@ -12,7 +12,7 @@ export interface Source {
 
 let source: Source | undefined;
 
-/** Reads the source of this process once: user, script, git commit and branch. */
+/** Returns the source of this process (user, script, git commit and branch). Read once. */
 export function processSource(): Source {
   if (source === undefined) {
     const script = process.argv[1] ?? process.execPath;
@@ -39,11 +39,14 @@ function userName(): string {
   try {
     return os().userInfo().username;
   } catch {
-    return "unknown"; // a container's user id without a name
+    return "unknown"; // the user id has no name, as in some containers
   }
 }
 
-/** Reads commit and branch of the work tree that holds a folder; files only, since starting git takes milliseconds. */
+/**
+ * Returns commit and branch of the work tree that contains a script. Reads files, since starting git takes
+ * milliseconds.
+ */
 function gitHead(script: string): { commit: string; branch: string | undefined } | undefined {
   try {
     const gitDir = findGitDir(dirname(resolve(script)));
@@ -54,7 +57,7 @@ function gitHead(script: string): { commit: string; branch: string | undefined }
     const commit = readRef(gitDir, ref);
     return commit ? { commit, branch: ref.replace(/^refs\/heads\//, "") } : undefined;
   } catch {
-    return undefined; // a damaged or unreadable work tree, or no working folder, only means fewer tags
+    return undefined; // a damaged or unreadable work tree, or no working folder: tags are missing, nothing else
   }
 }
 

@@ -4,13 +4,13 @@ import { type Check, nearest } from "../base/wrong-input.js";
 import { sizeAndHash, textOf } from "./artifact-text.js";
 import type { TestRun } from "./test-run.js";
 
-/** What a file is expected to hold. */
+/** What a file is expected to contain. */
 export interface ArtifactExpectation {
-  /** All of its text, or a pattern that fits some of it. */
+  /** The whole text, or a pattern that matches part of it. */
   readonly text?: string | RegExp | undefined;
-  /** Its value as JSON, compared as JSON has it: a Date is its text, what is undefined is not there. */
+  /** The value as JSON. Compared in its JSON form: a Date is text, and undefined fields are left out. */
   readonly json?: unknown;
-  /** All of its bytes. */
+  /** All of the bytes. */
   readonly bytes?: Uint8Array | ArrayBufferView | ArrayBuffer | undefined;
 }
 
@@ -21,12 +21,14 @@ export const OF_ARTIFACT: Record<keyof ArtifactExpectation, Check> = {
   bytes: ["bytes", (value) => ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)],
 };
 
-/** Longest text in a message. */
+/** The number of characters of a text in messages. */
 const MAX_SHOWN = 300;
-/** Most names in a message. */
+/** The number of names listed in a message. */
 const MAX_NAMED = 12;
 
-/** @internal What is wrong with a run's file; empty when nothing is. `show` writes values into messages. */
+/**
+ * @internal Returns what is wrong with a run's file; an empty list if nothing is. `show` formats values for messages.
+ */
 export function artifactFaults(
   run: TestRun,
   path: string,
@@ -38,18 +40,18 @@ export function artifactFaults(
   const { text, json, bytes } = expected;
   const faults: string[] = [];
   const holds = textOf(held);
-  const shown = holds === undefined ? `it is no text: ${sizeAndHash(held)}` : `the text is ${show(shortened(holds))}`;
+  const shown = holds === undefined ? `it is not text: ${sizeAndHash(held)}` : `the text is ${show(shortened(holds))}`;
   if (text !== undefined && !(holds !== undefined && (typeof text === "string" ? holds === text : fits(text, holds))))
     faults.push(shown);
   if (json !== undefined) {
     const value = holds === undefined ? undefined : parsed(holds);
-    if (value === undefined) faults.push(holds === undefined ? shown : `it is no JSON: ${shown}`);
+    if (value === undefined) faults.push(holds === undefined ? shown : `it is not JSON: ${shown}`);
     else if (!isDeepStrictEqual(value, jsonOf(json))) faults.push(`the JSON is ${shortened(show(value))}`);
   }
   const wanted = bytes === undefined ? undefined : bytesOf(bytes);
   if (wanted !== undefined && !(wanted.length === held.length && Buffer.compare(wanted, held) === 0)) {
     const at = wanted.findIndex((byte, i) => byte !== held[i]);
-    const where = at < 0 || at >= held.length ? "" : `, of which number ${at} is ${held[at]}`;
+    const where = at < 0 || at >= held.length ? "" : `; byte ${at} is ${held[at]}`;
     faults.push(`there are ${held.length} bytes${where}`);
   }
   return faults;
@@ -70,7 +72,7 @@ function named(paths: readonly string[]): string {
   return `${paths.slice(0, MAX_NAMED).join(", ") || "none"}${more}`;
 }
 
-/** A pattern with a memory of its own (`/g`) is asked from its beginning. */
+/** Whether a pattern matches, independent of the state of `/g` and `/y` patterns. */
 const fits = (pattern: RegExp, text: string): boolean =>
   new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, "")).test(text);
 
@@ -82,7 +84,7 @@ function bytesOf(bytes: ArrayBufferView | ArrayBuffer): Uint8Array {
     : new Uint8Array(bytes);
 }
 
-/** A value as it comes back from JSON; undefined when JSON cannot hold it. */
+/** Returns a value as parsed back from JSON; undefined if JSON cannot represent it. */
 function jsonOf(value: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(value));

@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
 
-/** Longest text in a snapshot, in characters. */
+/** The number of characters of the longest text in a snapshot. */
 const MAX_TEXT = 10_000;
 const HASH_DIGITS = 16;
 
-/** Files for a snapshot. */
+/** Returns the files of a run for a snapshot. */
 export function artifactTexts(artifacts: Readonly<Record<string, Uint8Array>>): Record<string, string> {
   const shown = (bytes: Uint8Array): string => {
     const text = bytes.length > MAX_TEXT * 4 ? undefined : textOf(bytes);
@@ -13,14 +13,14 @@ export function artifactTexts(artifacts: Readonly<Record<string, Uint8Array>>): 
   return Object.fromEntries(Object.entries(artifacts).map(([path, bytes]) => [path, shown(bytes)]));
 }
 
-/** What is said of bytes that are no text, or a long one. */
+/** Describes bytes that are not text, or are too long. */
 export function sizeAndHash(bytes: Uint8Array): string {
   const { createHash } = process.getBuiltinModule("node:crypto");
   const hash = createHash("sha256").update(bytes).digest("hex");
   return `${bytes.length} bytes, sha256 ${hash.slice(0, HASH_DIGITS)}`;
 }
 
-/** What bytes are as a text; undefined when they are none. */
+/** Decodes bytes as text; undefined if they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8") : undefined;
 }

@@ -5,12 +5,15 @@ import type { Outcome, RunChange, StoredIds, TrackingStore } from "../contracts/
 import { faultOfOutcomes } from "../inner/testing.js";
 import { assert } from "./assert.js";
 
-/** Hands changes over as a recorder does: with the ids the store gave, and what was handed over before marked so. */
+/**
+ * Passes changes to a store as the recorder does: with the ids the store returned, and marked as attempted when
+ * repeated.
+ */
 export class Carrier {
   store: TrackingStore;
   readonly #reader: TrackingReader;
   readonly #ids = new Map<string, StoredIds>();
-  /** What was handed over: creations, and changes without one. */
+  /** Creations, and changes without one, that were passed to the store before. */
   readonly #tried = new WeakSet<object>();
 
   constructor(store: TrackingStore, reader: TrackingReader) {
@@ -24,7 +27,7 @@ export class Carrier {
     try {
       outcomes = await this.store.apply(given);
     } catch (error) {
-      throw new Error(`apply failed, which means that the store is away: ${messageOf(error)}`, { cause: error });
+      throw new Error(`apply threw, which means that the store is unavailable: ${messageOf(error)}`, { cause: error });
     }
     return this.#noted(given, outcomes, "apply");
   }
@@ -34,7 +37,7 @@ export class Carrier {
     return this.#noted(given, this.store.applySync?.(given, waitMs), "applySync");
   }
 
-  /** Applies changes one after the other; each must be stored. */
+  /** Applies changes one by one and asserts that each is stored. */
   async deliver(...changes: readonly RunChange[]): Promise<void> {
     for (const each of changes) assertDone(await this.outcomeOf(each));
   }
@@ -44,7 +47,7 @@ export class Carrier {
     return outcome as Outcome;
   }
 
-  /** As when a change was handed over and never arrived. */
+  /** Marks a change as attempted, as if it had been sent and lost. */
   lost(change: RunChange): void {
     this.#tried.add(change.create ?? change);
   }
@@ -53,14 +56,14 @@ export class Carrier {
     return this.#ids.get(key)?.runId ?? key;
   }
 
-  /** As after a crash before the answer came. */
+  /** Forgets a run's ids, as after a crash before the answer arrived. */
   forget(key: string): void {
     this.#ids.delete(key);
   }
 
   /**
-   * What is stored of a run; what a reader has beside it, and the order in which it gives points and datasets, is its
-   * own.
+   * Returns what is stored of a run, with points and datasets in a fixed order and without additional fields of the
+   * reader.
    */
   async read(key: string): Promise<Required<ReadRun> | undefined> {
     let run: ReadRun | undefined;
@@ -91,7 +94,7 @@ export class Carrier {
       this.#tried.add(create ?? change);
       return { ...change, attempted, ids: this.#ids.get(runKey), parentId };
     });
-    // What comes again is another object, and none of them is the store's own.
+    // Each time new, frozen objects: a store must not rely on identity or change them.
     return frozen(structuredClone(prepared));
   }
 
@@ -106,7 +109,7 @@ export class Carrier {
   }
 }
 
-/** Says of a change that was to be stored what was answered instead. */
+/** Asserts that a change was stored, with the store's answer in the message. */
 export function assertDone(outcome: Outcome | undefined): void {
   if (outcome?.kind === "done" && (outcome.refused ?? []).length === 0) return;
   const { kind, error, params, refused } = (outcome ?? {}) as {
@@ -126,7 +129,7 @@ function frozen<T>(value: T): T {
   return value;
 }
 
-/** JSON drops what is undefined. */
+/** Copies a dataset without undefined fields, which JSON drops. */
 function comparable({ name, digest, sourceType, source, schema, profile, tags }: DatasetInput): DatasetInput {
   const optional = { schema: schema ?? undefined, profile: profile ?? undefined };
   return {

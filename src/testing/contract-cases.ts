@@ -13,7 +13,7 @@ function assertRejected(outcome: Outcome | undefined, what: string): void {
   assert.equal(outcome?.kind, "rejected", `${what} is rejected; it was answered "${outcome?.kind}"`);
 }
 
-/** What a store does with changes that come once. */
+/** What a store must do with changes that are applied once. */
 export const CASES: Readonly<Record<string, CaseBody>> = {
   "a whole run in one change is there with all of it": async (store) => {
     const id = newRun();

@@ -1,10 +1,10 @@
 import type { Metric } from "../base/entities.js";
 import { LIST_NAMES, NO_CHANGE, type RunChange, type RunStart } from "../contracts/tracking-store.js";
 
-/** A new run's id; never one that is left from another case, or another time. */
+/** Returns a new run id, unique across cases and runs of the tests. */
 export const newRun = (): string => process.getBuiltinModule("node:crypto").randomUUID().replaceAll("-", "");
 
-/** The start of a run. */
+/** Returns the start of a run. */
 export function start(overrides: Partial<RunStart> = {}): RunStart {
   return {
     name: "a run",
@@ -17,7 +17,7 @@ export function start(overrides: Partial<RunStart> = {}): RunStart {
   };
 }
 
-/** A change in which only what is given happens. */
+/** Returns a change that only contains what is given. */
 export function change(runKey: string, overrides: Partial<RunChange> = {}): RunChange {
   return { ...NO_CHANGE, runKey, experiment: { name: "Contract" }, ...overrides };
 }
@@ -29,7 +29,7 @@ export const point = (key: string, value: number, step: number, timestamp = 2_00
   timestamp,
 });
 
-/** Changes of a run as one, as an outbox hands over what has waited in it. */
+/** Merges changes of a run into one, as an outbox does with changes that waited in it. */
 export function merged(changes: readonly RunChange[]): RunChange {
   const lists = LIST_NAMES.map((name) => [name, changes.flatMap((each) => each[name] as unknown[])]);
   const end = changes.findLast((each) => each.end !== undefined)?.end;
@@ -37,8 +37,8 @@ export function merged(changes: readonly RunChange[]): RunChange {
 }
 
 /**
- * A change as two, as they are when it has grown too large for one: the first metrics with all else, then the others
- * and the end.
+ * Splits a change in two, as happens when it has grown too large: the first metrics and everything else, then the
+ * other metrics and the end.
  */
 export function cut(whole: RunChange, at: number): [RunChange, RunChange] {
   const { runKey, experiment, metrics, end } = whole;

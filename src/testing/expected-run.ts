@@ -2,7 +2,7 @@ import type { ReadRun } from "../contracts/tracking-reader.js";
 import { assert } from "./assert.js";
 import type { Carrier } from "./carrier.js";
 
-/** What is promised of each part of a run that is read. */
+/** The rule of the contract for each part of a run. */
 const PROMISES: Readonly<Record<keyof ReadRun, string>> = {
   experiment: "a run is in the experiment that its creation named",
   name: "a run has the name of its creation, or of its tag mlflow.runName since",
@@ -15,10 +15,10 @@ const PROMISES: Readonly<Record<keyof ReadRun, string>> = {
   inputs: "each dataset is there once, as it was used first, told apart by name and digest",
 };
 
-/** Compares a run with what is expected: what is not given is as a creation that says nothing else has it. */
+/** Asserts that a run is stored as expected. Parts that are not given are as in a plain creation. */
 export async function expectRun(store: Carrier, key: string, expected: Partial<ReadRun>, when: string): Promise<void> {
   const run = await store.read(key);
-  assert.ok(run, `A run that was created is there under the id that was answered; ${when} it is not.`);
+  assert.ok(run, `A created run can be read under the id that was returned; ${when} it cannot.`);
   const { name = "a run" } = expected;
   const whole: Required<ReadRun> = {
     ...{ experiment: "Contract", name, status: "RUNNING", startTime: 1_000, endTime: null, params: {}, metrics: {} },
@@ -30,7 +30,7 @@ export async function expectRun(store: Carrier, key: string, expected: Partial<R
     same(run[part], whole[part], `${PROMISES[part]}; ${when}`);
 }
 
-/** Compares, and says of a difference which promise is broken. */
+/** Asserts equality; the message names the rule that is broken. */
 export function same(actual: unknown, expected: unknown, promise: string): void {
   try {
     assert.deepEqual(actual, expected);

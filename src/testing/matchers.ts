@@ -7,22 +7,22 @@ import { assert } from "./assert.js";
 import { nothingRecorded } from "./nothing-recorded.js";
 import type { TestRun } from "./test-run.js";
 
-/** What is looked into: a test tracker, one of its runs, or some of them. */
+/** What is searched: a test tracker, one of its runs, or a list of them. */
 export type Recorded = { readonly runs: readonly TestRun[] } | TestRun | readonly TestRun[];
 
 /** What a metric's history is expected to be. */
 export interface MetricExpectation {
-  /** The last value, or all of them. */
+  /** The last value, or all values. */
   readonly near?: number | readonly number[] | undefined;
-  /** How far off a value may be. @default 1e-9 of the value */
+  /** The tolerance of the values. @default 1e-9 of the value */
   readonly within?: number | undefined;
-  /** How many values, or their steps. */
+  /** The number of values, or their steps. */
   readonly steps?: number | readonly number[] | undefined;
 }
 
 /**
- * What a run is expected to be; of params, tags and metrics (last values) those that are named. Values are compared as
- * MLflow stores them: as texts.
+ * What a run is expected to be. Only the params, tags and metrics (last values) that are listed are compared. Params
+ * and tags are compared in the form MLflow stores: as text.
  */
 export interface RunExpectation {
   readonly name?: string | undefined;
@@ -33,13 +33,13 @@ export interface RunExpectation {
   readonly metrics?: Readonly<Record<string, number>> | undefined;
 }
 
-/** What vitest and Jest want of a matcher. */
+/** The result of a matcher, as Vitest and Jest expect it. */
 export interface MatcherResult {
   readonly pass: boolean;
   message(): string;
 }
 
-/** Most runs that a message shows. */
+/** The number of runs shown in a message. */
 const MAX_SHOWN = 10;
 const DEFAULT_TOLERANCE = 1e-9;
 
@@ -83,7 +83,7 @@ const OF_RUN: Record<keyof RunExpectation, Check> = {
   ],
 };
 
-/** What is wrong with a run's history of a metric; empty when nothing is. */
+/** Returns what is wrong with a metric's history; an empty list if nothing is. */
 function metricFaults(run: TestRun, key: string, expected: MetricExpectation): string[] {
   const { near, within, steps } = expected;
   const points = run.metrics[key];
@@ -103,7 +103,7 @@ function metricFaults(run: TestRun, key: string, expected: MetricExpectation): s
   return faults;
 }
 
-/** What is wrong with a run; empty when nothing is. */
+/** Returns what is wrong with a run; an empty list if nothing is. */
 function runFaults(run: TestRun, expected: RunExpectation): string[] {
   const faults: string[] = [];
   for (const key of ["name", "experiment", "status"] as const)
@@ -116,7 +116,7 @@ function runFaults(run: TestRun, expected: RunExpectation): string[] {
   return faults;
 }
 
-/** Whether some run has no faults; the message tells those of each. */
+/** Passes if at least one run has no faults; otherwise the message lists the faults of each. */
 function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) => string[]): MatcherResult {
   const judged = runs.map((run) => ({ run, faults: faultsOf(run) }));
   const fit = judged.filter(({ faults }) => faults.length === 0);
@@ -138,7 +138,7 @@ function judge(runs: readonly TestRun[], what: string, faultsOf: (run: TestRun) 
 }
 
 /**
- * Matchers for vitest and Jest: `expect.extend(pulseMatchers)`.
+ * Matchers for Vitest and Jest: `expect.extend(pulseMatchers)`.
  * @example
  * ```ts
  * import { createTestTracker, pulseMatchers } from "pulse-mlflow/testing";
@@ -158,7 +158,7 @@ export const pulseMatchers: {
   toHaveRun: (recorded, expected) => judgeRun("toHaveRun", recorded, expected),
 };
 
-// A slip in what is expected would let everything pass.
+// Options are checked, since a misspelt expectation would match everything.
 function judgeMetric(user: string, recorded: Recorded, key: string, expected: MetricExpectation = {}): MatcherResult {
   const runs = runsOf(user, recorded);
   if (typeof key !== "string") throw wrongInput(user, "key", "a string", key);
@@ -167,7 +167,7 @@ function judgeMetric(user: string, recorded: Recorded, key: string, expected: Me
   return judge(runs, `metric ${show(key)} ${show(expected)}`, (run) => metricFaults(run, key, expected));
 }
 
-/** @throws PulseError `INVALID_OPTION` with the right form, for a value in the place of what is expected of it. */
+/** @throws PulseError `INVALID_OPTION` with the right form, if a value was passed instead of an expectation. */
 function needExpected(user: string, expected: unknown, form: string): void {
   if (typeof expected === "object" && expected !== null) return;
   throw wrongInput(user, "expected", `an object, as in ${form}`, expected);
@@ -193,29 +193,29 @@ function judgeRun(user: string, recorded: Recorded, expected: RunExpectation = {
 }
 
 /**
- * The matchers as methods of `expect(…)`; add them in a declaration of yours: `declare module "vitest" { interface
+ * The matchers as methods of `expect(…)`. Add them to your declarations: `declare module "vitest" { interface
  * Matchers<T = any> extends PulseAssertions {} }`.
  */
 export interface PulseAssertions {
-  /** Some run has logged the metric like that. */
+  /** Passes if at least one run has logged such a metric. */
   toHaveLoggedMetric(key: string, expected?: MetricExpectation): void;
-  /** Some run has that file, with what it is expected to hold. */
+  /** Passes if at least one run has such a file. */
   toHaveLoggedArtifact(path: string, expected?: ArtifactExpectation): void;
-  /** Some run is like that. */
+  /** Passes if at least one run is like that. */
   toHaveRun(expected?: RunExpectation): void;
 }
 
 /**
- * The same for `node:test`, or any other runner.
- * @throws AssertionError telling what each run has instead.
+ * Asserts that at least one run has logged such a metric. For `node:test` or any other test runner.
+ * @throws AssertionError that shows what each run contains instead.
  */
 export function assertLoggedMetric(recorded: Recorded, key: string, expected?: MetricExpectation): void {
   assertPass(judgeMetric("assertLoggedMetric", recorded, key, expected));
 }
 
 /**
- * The same for `node:test`, or any other runner.
- * @throws AssertionError telling what each run has instead.
+ * Asserts that at least one run has such a file. For `node:test` or any other test runner.
+ * @throws AssertionError that shows what each run contains instead.
  * @example
  * ```ts
  * import { assertLoggedArtifact, createTestTracker } from "pulse-mlflow/testing";
@@ -229,8 +229,8 @@ export function assertLoggedArtifact(recorded: Recorded, path: string, expected?
 }
 
 /**
- * The same for `node:test`, or any other runner.
- * @throws AssertionError telling what each run has instead.
+ * Asserts that at least one run is like that. For `node:test` or any other test runner.
+ * @throws AssertionError that shows what each run contains instead.
  */
 export function assertRun(recorded: Recorded, expected?: RunExpectation): void {
   assertPass(judgeRun("assertRun", recorded, expected));

@@ -3,13 +3,13 @@ import type { ArtifactPlace, Outcome, ReadyStore, RunChange, StoredIds } from ".
 import { MemoryStore } from "../inner/testing.js";
 import type { MlflowCall } from "./mlflow-call.js";
 
-/** A call with the run it is about. */
+/** A call and the run it belongs to. */
 export interface RecordedCall {
   readonly runId: string;
   readonly call: MlflowCall;
 }
 
-/** A store in memory that takes note of each call, and can be away. */
+/** An in-memory store that records each call and can be made unavailable. */
 export class RecordingStore implements ReadyStore {
   readonly uri = "memory:";
   readonly batchItems = 10_000;
@@ -35,7 +35,7 @@ export class RecordingStore implements ReadyStore {
     });
   }
 
-  /** The run's own files, each of which is a call. */
+  /** Returns the run's files. Each stored file counts as a call. */
   artifactsOf(ids: StoredIds): ArtifactPlace {
     const kept = this.kept.artifactsOf(ids);
     const reached = (): typeof kept => {
@@ -68,7 +68,7 @@ export class RecordingStore implements ReadyStore {
 
 const away = (): PulseError => new PulseError("STORE_UNAVAILABLE", "The test has made the server unavailable.");
 
-/** The calls a change stands for, in the order of the fluent client. */
+/** Converts a change to calls, in the order of the fluent client. */
 function* callsOf(
   { create, experiment, params, tags, metrics, end }: RunChange,
   known: boolean,

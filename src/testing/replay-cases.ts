@@ -3,7 +3,7 @@ import { change, cut, merged, newRun, point, start } from "./contract-change.js"
 import { expectRun, same } from "./expected-run.js";
 import type { CaseBody } from "./store-subject.js";
 
-/** Changes of one run, and what they come to. */
+/** Returns the changes of a run, and the state they lead to. */
 function story(id: string) {
   const changes = [
     change(id, { create: start(), params: [{ key: "a", value: "1" }], metrics: [point("m", 1, 0)] }),
@@ -25,7 +25,7 @@ function story(id: string) {
   return { changes, expected: { name: "renamed", status: "FAILED", endTime: 4_000, ...held } };
 }
 
-/** What a store does with changes that come again: nobody has heard what became of them the first time. */
+/** What a store must do with repeated changes, whose first answers were lost. */
 export const REPLAY_CASES: Readonly<Record<string, CaseBody>> = {
   "a run's changes replayed from any earlier point end in the same state": async (store) => {
     const id = newRun();

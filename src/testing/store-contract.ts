@@ -6,8 +6,8 @@ import { REPLAY_CASES } from "./replay-cases.js";
 import type { StoreContractCase, StoreSubject } from "./store-subject.js";
 
 /**
- * What every tracking store must do, as cases for any test runner; `makeSubject` gives a fresh store for each, on an
- * empty place.
+ * Returns the test cases that every tracking store must pass, for any test runner. `makeSubject` provides a new store
+ * with an empty place for each case.
  * @experimental
  * @example
  * ```ts
@@ -28,7 +28,7 @@ export function trackingStoreContract(makeSubject: () => Promise<StoreSubject>):
       const whole =
         storeFault(store) === undefined && typeof reader?.readRun === "function" && typeof dispose === "function";
       if (!whole)
-        throw wrongInput("trackingStoreContract", "what makeSubject gives", "{ store, reader, dispose }", subject);
+        throw wrongInput("trackingStoreContract", "the result of makeSubject", "{ store, reader, dispose }", subject);
       const carrier = new Carrier(subject.store, subject.reader);
       const errors: unknown[] = [];
       for (const step of [() => body(carrier, subject), () => carrier.close(), () => subject.dispose()])
@@ -37,7 +37,7 @@ export function trackingStoreContract(makeSubject: () => Promise<StoreSubject>):
         } catch (error) {
           errors.push(error);
         }
-      if (errors.length > 0) throw errors[0]; // what comes behind it may only follow from it
+      if (errors.length > 0) throw errors[0]; // later errors may only be consequences of the first
     },
   }));
 }

@@ -9,23 +9,23 @@ import type { Carrier } from "./carrier.js";
 export interface StoreSubject {
   readonly store: TrackingStore;
   /**
-   * Reads what is stored: the place itself, not what the store has in memory, or a store that forgets to write passes.
-   * It is asked again and again, behind `reopen` too, and must see what was stored last, by whichever store.
+   * Reads what is stored. It must read the place itself, not the store's memory, or a store that never writes would
+   * pass. It is used repeatedly, also after `reopen`, and must see the latest state whichever store wrote it.
    */
   readonly reader: TrackingReader;
   /**
-   * Makes another store on the same place, as the next process has one; the first is closed by then. Only a store that
-   * is `volatile` needs none.
+   * Opens another store on the same place, as the next process would; the first one is closed by then. Only required
+   * for stores that are not `volatile`.
    */
   readonly reopen?: (() => TrackingStore | Promise<TrackingStore>) | undefined;
-  /** The end time of a run that is resumed stays until it ends again, as on MLflow's servers. @default false */
+  /** Whether a resumed run keeps its end time until it ends again, as on MLflow's servers. @default false */
   readonly keepsEndTime?: boolean | undefined;
-  /** Lets go of the place, after each case, also one that fails; the stores are closed by then, if they can be. */
+  /** Releases the place after each case, even a failed one. The stores are closed by then, if possible. */
   dispose(): Promise<void> | void;
 }
 
 /**
- * One promise of the contract: `run` rejects when the store does not keep it, with a message that says what is wrong.
+ * One rule of the contract. `run` rejects if the store breaks it, with a message that says how.
  * @experimental
  */
 export interface StoreContractCase {
@@ -33,5 +33,5 @@ export interface StoreContractCase {
   run(): Promise<void>;
 }
 
-/** @internal What a case does with a fresh store. */
+/** @internal The body of a case, which gets a fresh store. */
 export type CaseBody = (store: Carrier, subject: StoreSubject) => Promise<void>;

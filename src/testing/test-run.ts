@@ -10,7 +10,7 @@ export interface TestPoint {
   readonly timestamp: number;
 }
 
-/** A run as it is recorded at the moment it is looked at. */
+/** A run at the moment it was read. */
 export interface TestRun {
   readonly id: string;
   readonly name: string;
@@ -22,19 +22,19 @@ export interface TestRun {
   readonly params: Readonly<Record<string, string>>;
   /** What MLflow shows as the run's description. */
   readonly description: string | undefined;
-  /** Without those that MLflow's client sets of itself (`mlflow.*`). */
+  /** Without the tags that MLflow's client sets itself (`mlflow.*`). */
   readonly tags: Readonly<Record<string, string>>;
   readonly metrics: Readonly<Record<string, readonly TestPoint[]>>;
   /** Datasets of `logInput`, each once, as it was used first. */
   readonly inputs: readonly DatasetInput[];
   /**
-   * Files by their paths. What needs turns of the event loop (streams, images that are encoded) is there after `await
-   * tracker.flush()`.
+   * Files by path. Files that take several turns of the event loop, such as streams and encoded images, are complete
+   * after `await tracker.flush()`.
    */
   readonly artifacts: Readonly<Record<string, Uint8Array>>;
 }
 
-/** A run for a snapshot: without ids and times, its children inside it. */
+/** A run for snapshots: without ids and times, and with its children inside it. */
 export interface RunSnapshot {
   readonly name: string;
   readonly experiment: string;
@@ -43,12 +43,12 @@ export interface RunSnapshot {
   readonly tags: Readonly<Record<string, string>>;
   /** `[step, value]` pairs. */
   readonly metrics: Readonly<Record<string, readonly (readonly [step: number, value: number])[]>>;
-  /** Texts up to 10,000 characters as they are, of other files size and hash; only of runs that have some. */
+  /** Texts of up to 10,000 characters; size and hash of other files. Only for runs that have files. */
   readonly artifacts?: Readonly<Record<string, string>> | undefined;
   readonly children: readonly RunSnapshot[];
 }
 
-/** @internal A run as the store has it. */
+/** @internal Converts a stored run. */
 export function testRun(run: StoredRun, experiment: string): TestRun {
   const tags = [...run.tags].filter(([key]) => !key.startsWith("mlflow."));
   return {
@@ -77,11 +77,14 @@ export function testRun(run: StoredRun, experiment: string): TestRun {
 
 const byPath = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
-/** Some are Buffers, which compare otherwise. */
+/** Some files are Buffers, which deep comparison treats as different. */
 const plainBytes = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, length);
 
-/** @internal Runs for a snapshot: those without a parent among them, the others inside. */
+/**
+ * @internal Converts runs for snapshots. Runs without a parent in the list are at the top, others inside their
+ * parents.
+ */
 export function snapshots(runs: readonly TestRun[]): RunSnapshot[] {
   const known = new Set(runs.map(({ id }) => id));
   const below = new Map<string | undefined, TestRun[]>();

@@ -6,25 +6,26 @@ import { nothingRecorded } from "./nothing-recorded.js";
 import { RecordingStore } from "./recording-store.js";
 import { type RunSnapshot, snapshots, type TestRun, testRun } from "./test-run.js";
 
-/** A tracker for tests: it keeps everything in memory, its time stands still until it is moved on, its ids count up. */
+/** A tracker for tests. It keeps everything in memory, its clock only moves when set, and its ids count up. */
 export interface TestTracker extends Tracker {
-  /** What has been recorded so far, oldest run first. Needs no waiting. */
+  /** The runs recorded so far, oldest first. Available at once. */
   readonly runs: readonly TestRun[];
-  /** The only run. @throws Error naming the runs there are, when they are none or several. */
+  /** The only run. @throws Error naming the runs, if there are none or several. */
   readonly onlyRun: TestRun;
-  /** Warnings, as a logger gets them. */
+  /** The warnings, as a logger receives them. */
   readonly warnings: readonly string[];
   /**
-   * Milliseconds since the epoch; settable. Moved on by a second, it ends the folded runs of the second before.
+   * The tracker's time in milliseconds since the epoch. Settable: moving it on by a second ends the folded runs of
+   * the previous second.
    * @default 1700000000000
    */
   now: number;
   /**
-   * What is drawn where chance decides (`sample`), from 0 up to 1; settable.
+   * The random number that decides sampling (`sample`), from 0 up to 1; settable.
    * @default 0.5
    */
   chance: number;
-  /** The runs without ids and times, children inside their parents: for snapshots and deep comparison. */
+  /** Returns the runs without ids and times, children inside their parents, for snapshots and deep comparison. */
   snapshot(): readonly RunSnapshot[];
 }
 
@@ -32,7 +33,7 @@ const BEGINNING = 1_700_000_000_000;
 const ID_DIGITS = 32;
 const MIDDLE = 0.5;
 
-/** Settings of a test tracker; the environment and configuration files have no say in them. */
+/** Options of a test tracker. Environment variables and configuration files are ignored. */
 export type TestConfig = Omit<
   PulseConfig,
   "trackingUri" | "store" | "context" | "durability" | "outbox" | "artifacts" | ServerOption
@@ -40,12 +41,12 @@ export type TestConfig = Omit<
 type ServerOption = "auth" | "headers" | "tls" | "workspace";
 
 const IN_MEMORY = "a test tracker keeps everything in memory";
-const NO_SERVER = `${IN_MEMORY} and speaks to no server`;
-/** Options that would do nothing, and why. */
+const NO_SERVER = `${IN_MEMORY} and contacts no server`;
+/** Options that are not supported here, and why. */
 const NOT_HERE: Readonly<Record<Exclude<keyof PulseConfig, keyof TestConfig>, string>> = {
   trackingUri: IN_MEMORY,
-  store: `${IN_MEMORY}; give a store of your own to createTracker()`,
-  context: "it is the whole process's; give it to configure() or createTracker()",
+  store: `${IN_MEMORY}; pass a store of your own to createTracker()`,
+  context: "it applies to the whole process; pass it to configure() or createTracker()",
   durability: IN_MEMORY,
   outbox: IN_MEMORY,
   artifacts: IN_MEMORY,
@@ -56,9 +57,9 @@ const NOT_HERE: Readonly<Record<Exclude<keyof PulseConfig, keyof TestConfig>, st
 };
 
 /**
- * Makes a tracker for a test. Code called inside `tracker.run(…)` records into it and into no other, so that tests may
- * run side by side.
- * @param config like `configure`, without what says where things go: everything is kept in memory.
+ * Creates a tracker for a test. Code called inside `tracker.run(…)` records into this tracker only, so tests may run
+ * in parallel.
+ * @param config As for `configure`, without the options that say where things go: everything is kept in memory.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -73,23 +74,23 @@ export function createTestTracker(config: TestConfig = {}): TestTracker {
   return on(new RecordingStore(), config, "createTestTracker");
 }
 
-/** The calls to MLflow that code under test makes, and a server that can be away. */
+/** The calls to MLflow made by the code under test, and a server that can be made unavailable. */
 export interface MlflowCalls {
   readonly tracker: TestTracker;
-  /** The calls so far; what one turn of the event loop recorded of a run comes as params, tags, metrics. */
+  /** The calls so far. What a run recorded within one turn of the event loop is ordered: params, tags, metrics. */
   readonly calls: readonly MlflowCall[];
-  /** Those about the runs of that name. */
+  /** Returns the calls of the runs with that name. */
   callsOf(runName: string): readonly MlflowCall[];
-  /** From now on the server does not answer. */
+  /** Makes the server unavailable. */
   goAway(): void;
-  /** It answers again; resolves when everything recorded meanwhile is delivered. */
+  /** Makes the server available again; resolves when everything recorded meanwhile is delivered. */
   comeBack(): Promise<void>;
 }
 
 /**
- * Takes note of each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics,
- * end; and files, each as path and number of bytes, when it is stored: behind what was recorded of the run by then
- * (what is in it says `run.artifacts`).
+ * Records each call that would be made to MLflow, with its arguments: experiment, start, params, tags, metrics and
+ * end. Files appear as path and size when they are stored, after what was recorded of the run until then; their
+ * content is in `run.artifacts`.
  * @throws PulseError `INVALID_CONFIG`.
  * @example
  * ```ts
@@ -136,7 +137,7 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
     return config.logger?.warn(message); // what it gives is looked at as of any logger: a promise may fail
   };
   const inner = trackerOn(store, { ...config, logger: { warn } }, clock);
-  inner.recorder.readsFiles = true; // as they were when they were logged, whatever becomes of them until a test looks
+  inner.recorder.readsFiles = true; // files are read when they are logged, since they may change before a test looks
   const write = (): void => {
     for (const held of inner.recorder.held) held.endOverdue?.();
     inner.recorder.storeNow();

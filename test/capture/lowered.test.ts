@@ -175,6 +175,6 @@ test("lost names are reported once, and arguments go by position", async () => {
   assert.deepEqual(tracker.warnings.length, 1);
   assert.match(
     tracker.warnings[0] ?? "",
-    /names of arrow's arguments; "lr" is looked for in the first one.*MINIFIED_NAMES/,
+    /names of arrow's arguments; "lr" is read from the first one.*MINIFIED_NAMES/,
   );
 });

@@ -53,7 +53,7 @@ for (const [name, result, found] of RESULTS)
     const got = await metricsOf(result);
     assert.deepEqual(got.found, found);
     const apart = Object.keys(found).filter((key) => key.includes(" at ")).length;
-    assert.equal(got.warnings.filter((text) => text.includes("is that of another place, too")).length, apart);
+    assert.equal(got.warnings.filter((text) => text.includes("is also the key of another value")).length, apart);
   });
 
 test("equal-looking key objects in two places, and the same places again", async () => {
@@ -63,7 +63,7 @@ test("equal-looking key objects in two places, and the same places again", async
   const keys = Object.keys(found);
   assert.equal(keys.length, 2);
   assert.deepEqual(Object.values(found), [[1, 1], [2, 2]]); // biome-ignore format: two
-  assert.equal(warnings.filter((text) => text.includes("is that of another place, too")).length, 1);
+  assert.equal(warnings.filter((text) => text.includes("is also the key of another value")).length, 1);
 });
 
 test("params and tags of two places: selectors, bare, fixed and records", async () => {

@@ -143,7 +143,7 @@ test("a missing path is one line that says what there is", async () => {
   const none = join(root, "none.db");
   for (const [options, message] of [
     [{ run: "a".repeat(32) }, /^There is no run a{32} in \S+mlflow\.db\. Name its store with --uri\.$/],
-    [{ run: "sweep" }, /^There is no run sweep in .* A run's id is what its page shows, mostly 32 hex digits\.$/],
+    [{ run: "sweep" }, /^There is no run sweep in .* Use the id shown on the run's page, usually 32 hex digits\.$/],
     [{ uri: `sqlite:///${none}` }, /there is no file \S+none\.db\. Name its store with --uri\.$/],
     [
       { path: "reprot.md" },
@@ -219,7 +219,7 @@ test("a server's run works, and so do its refusal and its absence", async () => 
   const server = await scripted(({ url }) => (url.includes("runs/get") ? answer : undefined));
   try {
     await assert.rejects(list({ uri: server.url, run: "x" }), {
-      message: /^There is no run x on http:\S+\d\.?.* A run's id is/,
+      message: /^There is no run x on http:\S+\d\.?.* Use the id shown/,
     });
     // The server is on this machine, so that it may name folders of it; another one's bucket it may not.
     answer = { body: { run: { info: { artifact_uri: join(root, "mlruns/0", id, "artifacts") } } } };
@@ -237,7 +237,7 @@ test("a server's run works, and so do its refusal and its absence", async () => 
   assert.equal(away.code, 2);
   assert.match(
     away.err,
-    /^pulse-mlflow: http:\/\/127\.0\.0\.1:1 cannot be reached: [^\n]*ECONNREFUSED [^\n]*Check the address in the tracking URI, that the server runs, and [^\n]*The same command goes on where it ended\.\n$/,
+    /^pulse-mlflow: http:\/\/127\.0\.0\.1:1 cannot be reached: [^\n]*ECONNREFUSED [^\n]*Check the address in the tracking URI, that the server runs, and [^\n]*The same command continues where it ended\.\n$/,
   );
   assert.doesNotMatch(away.err, /recording goes on/i);
 });
@@ -293,7 +293,7 @@ test("download resumes an interrupted file and skips a whole one", async () => {
   const to = newFolder();
   const first = await fetched({ uri, to });
   assert.equal(first.code, 2);
-  assert.match(first.err, /b\.bin has ended early: connection lost\. The same command goes on where it ended\.\n$/);
+  assert.match(first.err, /b\.bin has ended early: connection lost\. The same command continues where it ended\.\n$/);
   assert.match(first.out, /a\.bin\n1 file \(10 B\) written to /);
   assert.ok(!existsSync(join(to, "b.bin")));
   breaks = false;
@@ -321,7 +321,7 @@ test("an interrupt ends a download at once and says what to do", async () => {
   const listeners = process.listenerCount("SIGINT");
   const { code, err } = await fetched({ uri, to });
   assert.equal(code, 2);
-  assert.match(err, /It was interrupted\. The same command goes on where it ended\.\n$/);
+  assert.match(err, /It was interrupted\. The same command continues where it ended\.\n$/);
   assert.ok(process.listenerCount("SIGINT") <= listeners);
   assert.equal(readdirSync(to).length, 1);
 });
@@ -368,7 +368,10 @@ test("file names cannot move the cursor", async () => {
 
 test("wrong arguments of artifacts are one line and exit code 1", async () => {
   for (const [args, message] of [
-    [["artifacts"], /What is to be done\? There are artifacts list RUN \[PATH\] and artifacts download RUN \[PATH\]\./],
+    [
+      ["artifacts"],
+      /A command is missing\. There are artifacts list RUN \[PATH\] and artifacts download RUN \[PATH\]\./,
+    ],
     [
       ["artifacts", "lsit", "x"],
       /no command "artifacts lsit"\. Did you mean artifacts list\? There are artifacts list, artifacts download\./,
@@ -389,7 +392,7 @@ test("wrong arguments of artifacts are one line and exit code 1", async () => {
     const { code, out, err } = await cli(args);
     assert.deepEqual([code, out], [1, ""], err);
     assert.match(err, message);
-    assert.match(err, /^pulse-mlflow: .*\nRun `npx pulse-mlflow --help` for what there is\.\n$/);
+    assert.match(err, /^pulse-mlflow: .*\nRun `npx pulse-mlflow --help` for help\.\n$/);
   }
   for (const args of [["artifacts", "--help"], ["help", "artifacts"]]) // biome-ignore format: two ways
     assert.match(

@@ -40,7 +40,7 @@ test("commands use the stores that a preloaded program registers", async () => {
   const bad = await cli(state, ["doctor", "--write"], env);
   assert.equal(bad.code, 2);
   assert.match(bad.out, /BAD +notes +looked at\n[\s\S]*- Sharpen the pencil\./);
-  assert.match((await cli(state, ["doctor"], { ...env, MLFLOW_TRACKING_URI: "notes:plain" })).out, /note +store +notes:plain: this kind of store has no probe/); // biome-ignore format: one line
+  assert.match((await cli(state, ["doctor"], { ...env, MLFLOW_TRACKING_URI: "notes:plain" })).out, /note +store +notes:plain: this kind of store cannot be checked/); // biome-ignore format: one line
   assert.match(
     (await cli(state, ["doctor"], { MLFLOW_TRACKING_URI: "memory:" })).out,
     /note +store +memory: keeps nothing beyond this process/,
@@ -48,7 +48,7 @@ test("commands use the stores that a preloaded program registers", async () => {
   const wrong = (await cli(state, ["doctor"], { ...env, MLFLOW_TRACKING_URI: "wrong-notes:x" })).out;
   assert.match(
     wrong,
-    /BAD +tracking URI +Tracking URI "wrong-notes:x" cannot be used: no such notes[\s\S]*- Mend what is said of tracking URI\./,
+    /BAD +tracking URI +Tracking URI "wrong-notes:x" cannot be used: no such notes[\s\S]*- Fix the problem with tracking URI\./,
   );
   const unknown = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: env.MLFLOW_TRACKING_URI });
   assert.equal(unknown.code, 1);
@@ -109,7 +109,7 @@ test("wrong arguments are one line that says what there is, and exit code 1", as
     assert.equal(code, 1, err);
     assert.equal(out, "");
     assert.match(err, message);
-    assert.match(err, /^pulse-mlflow: .*\nRun `npx pulse-mlflow --help` for what there is\.\n$/);
+    assert.match(err, /^pulse-mlflow: .*\nRun `npx pulse-mlflow --help` for help\.\n$/);
   }
   for (const args of [["--help"], ["-h"], ["help"]]) {
     const { code, out } = await cli(newState(), args);
@@ -157,10 +157,7 @@ test("without the SQLite driver commands say so and call no outbox damaged", asy
     );
     assert.match(out, /- Run `npm install @photostructure\/sqlite@1`/);
   }
-  assert.match(
-    (await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out,
-    /Nothing is to be done\./,
-  );
+  assert.match((await cli(newState(), ["doctor"], { ...env, MLFLOW_TRACKING_URI: "null:" })).out, /Nothing to do\./);
 });
 
 test("a damaged outbox breaks no command", async () => {
@@ -169,7 +166,10 @@ test("a damaged outbox breaks no command", async () => {
   const bytes = readFileSync(path);
   bytes.fill(0xff, 4_096);
   writeFileSync(path, bytes);
-  assert.match((await cli(state, ["status"])).out, /cannot be read: of another version of this package, or damaged/);
+  assert.match(
+    (await cli(state, ["status"])).out,
+    /cannot be read: written by another version of this package, or damaged/,
+  );
   assert.equal((await cli(state, ["discard", "--yes"])).code, 0);
   assert.ok(existsSync(path));
 });

@@ -12,14 +12,17 @@ import { execute } from "../support/database.js";
 test("discard lists, asks or refuses, and never touches an outbox in use", async () => {
   const state = newState();
   const folder = join(state, "pulse-mlflow/outbox");
-  assert.match((await cli(state, ["discard"])).out, /^Nothing is kept that can be thrown away\.\n$/);
+  assert.match((await cli(state, ["discard"])).out, /^There is nothing kept that can be thrown away\.\n$/);
   const path = leaveBehind(state, "http://mlflow:5000", setSomeAside);
   const live = new OutboxFolder(folder, "http://live:1").create(Date.now(), systemClock.id());
   const newer = leaveBehind(state, "http://newer:1");
   execute(newer, "PRAGMA user_version = 2");
   const refused = await cli(state, ["discard"]);
   assert.equal(refused.code, 1);
-  assert.match(refused.err, /discard asks before it throws anything away, and there is nobody to ask; add --yes/);
+  assert.match(
+    refused.err,
+    /discard asks before it throws anything away, but this is not an interactive terminal; add --yes/,
+  );
   assert.match(
     refused.out,
     /would be thrown away:\n {2}http:\/\/mlflow:5000: 4 changes of 2 runs, in \S+\.outbox\n1 outbox held by running programs will stay\./,
@@ -32,7 +35,10 @@ test("discard lists, asks or refuses, and never touches an outbox in use", async
   const [left] = JSON.parse((await cli(state, ["status", "--json", "--uri", "http://mlflow:5000"])).out).uris[0]
     .outboxes;
   assert.deepEqual([left.changes, left.runs, left.changesSetAside], [1, 1, 0]);
-  assert.match((await cli(state, ["discard", "--set-aside"])).out, /^Nothing is set aside that can be thrown away/);
+  assert.match(
+    (await cli(state, ["discard", "--set-aside"])).out,
+    /^There is nothing set aside that can be thrown away/,
+  );
 
   const all = await cli(state, ["discard", "--yes", "--json"]);
   assert.equal(all.code, 0, all.err);
@@ -100,9 +106,9 @@ test("discard for one URI says what it keeps for others", async () => {
   leaveBehind(state, "http://other:5000");
   const { code, out } = await cli(state, ["discard", "--yes", "--uri", "http://this:5000"]);
   assert.equal(code, 0);
-  assert.match(out, /Nothing is kept that can be thrown away\.\n/);
+  assert.match(out, /There is nothing kept that can be thrown away\.\n/);
   assert.match(
     out,
-    /For http:\/\/other:5000, something is kept, too: npx pulse-mlflow discard --uri http:\/\/other:5000/,
+    /Something is also kept for http:\/\/other:5000: npx pulse-mlflow discard --uri http:\/\/other:5000/,
   );
 });

@@ -23,7 +23,7 @@ test("doctor shows each setting with its origin, hides secrets and ends with adv
       assert.match(well.out, /auth +token \(hidden\) +\(MLFLOW_TRACKING_TOKEN\)/);
       assert.match(well.out, /ok +version +MLflow 3\.17\.2/);
       assert.match(well.out, /ok +dry write/);
-      assert.match(well.out, /Nothing is to be done\./);
+      assert.match(well.out, /Nothing to do\./);
       assert.ok(!/url-secret|token-secret/.test(well.out + well.err), well.out);
     },
   );
@@ -33,7 +33,7 @@ test("doctor shows each setting with its origin, hides secrets and ends with adv
     [{ MLFLOW_TRACKING_URI: "sqlite:////proc/none/x.db" }, /Make \/proc\/none writable/],
     [
       { MLFLOW_TRACKING_URI: "memory:", XDG_STATE_HOME: "/proc/none" },
-      /Give `outbox\.folder` a folder that can be made and written/,
+      /Set `outbox\.folder` to a folder that can be created and written/,
     ],
   ] as const) {
     const { code, out } = await cli(newState(), ["doctor"], env);

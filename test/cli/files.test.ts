@@ -77,7 +77,7 @@ test("status shows waiting files with size and age, and discard removes them", a
     out,
     /outbox +state +changes +runs +files +size +oldest +open runs\n\S+ +waiting +2 +1 +2 +98\.\d KiB +60 min ago +0\n/,
   );
-  assert.match(out, /A change is [^\n]*; files are counted apart\.\n$/);
+  assert.match(out, /A change is [^\n]*; files are counted separately\.\n$/);
   const [box] = await boxesIn(home);
   assert.deepEqual(
     [box?.["changes"], box?.["artifacts"], box?.["artifactBytes"], box?.["artifactsSetAside"]],

@@ -26,7 +26,7 @@ test("status shows what is kept, where, how much, how old and who holds it", asy
     /http:\/\/mlflow:5000\n.*changes +runs.*\n.*waiting\s+4\s+2\s+[\d.]+ KiB\s+.*ago\s+1\n {2}to deliver it: +npx pulse-mlflow sync --uri http:\/\/mlflow:5000\n/,
   );
   assert.match(out, /sqlite:\/\/\/\/x\.db\n.*\n.*held by a running program\s+\d/);
-  assert.match(out, /cannot be read: of another version of this package, or damaged/);
+  assert.match(out, /cannot be read: written by another version of this package, or damaged/);
   const json = JSON.parse((await cli(state, ["status", "--json"])).out);
   const boxes = json.uris.flatMap((uri: { outboxes: object[] }) => uri.outboxes);
   assert.deepEqual(boxes.map((box: { state: string; changes?: number }) => [box.state, box.changes]).sort(), [
@@ -86,11 +86,11 @@ test("status and sync leave an outbox of a newer version alone and say so", asyn
       const before = readFileSync(path);
       assert.match(
         (await cli(state, ["status"])).out,
-        /cannot be read: of another version of this package, or damaged/,
+        /cannot be read: written by another version of this package, or damaged/,
       );
       const { code, out } = await cli(state, ["sync"], { MLFLOW_TRACKING_URI: url });
       assert.equal(code, 2, out);
-      assert.match(out, /\.outbox is of another version of this package, or damaged; it was left alone/);
+      assert.match(out, /\.outbox was written by another version of this package, or is damaged; left untouched/);
       assert.ok(readFileSync(path).equals(before));
     },
   );

@@ -135,16 +135,13 @@ test("status and doctor do not advise delivery into a file that is no database",
   const status = await command(home, ["status"]);
   assert.match(
     status.out,
-    /\n {2}cannot be delivered: \S+book\.txt is no database\. Move that away, or put one of MLflow's in its place\.\n {2}to throw it away: /,
+    /\n {2}cannot be delivered: \S+book\.txt is not a database\. Move it away, or replace it with MLflow's own\.\n {2}to throw it away: /,
   );
   for (const uri of [`sqlite:///${file}`, "null:"]) {
     const doctor = await command(home, ["doctor"], { MLFLOW_TRACKING_URI: uri });
     assert.equal(doctor.code, 2);
     assert.match(doctor.out, /2 changes of 1 run wait\n/);
-    assert.match(
-      doctor.out,
-      /- Move away what lies there \(\S+book\.txt is no database\), or put a database of MLflow's in its place/,
-    );
+    assert.match(doctor.out, /- Move it away \(\S+book\.txt is not a database\), or replace it with MLflow's own/);
     assert.doesNotMatch(doctor.out + status.out, /pulse-mlflow sync/);
   }
   writeFileSync(file, "");

@@ -187,7 +187,7 @@ test("wrong settings in the environment warn once and never break the user's cal
     [
       { MLFLOW_TRACKING_URI: "postgresql://me:secret@host" },
       undefined,
-      /Nothing is stored until this is mended: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): PostgreSQL is reached through a server, not directly: start `mlflow server --backend-store-uri "postgresql:.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
+      /Nothing is stored until this is fixed: .*"postgresql:\/\/\[redacted\]@host" \(from MLFLOW_TRACKING_URI\): PostgreSQL is reached through a server, not directly: start `mlflow server --backend-store-uri "postgresql:.*sqlite:\/\/\/relative\.db.*INVALID_TRACKING_URI/,
     ],
     [
       { MLFLOW_TRACKING_URI: "~/mlruns" },
@@ -202,7 +202,7 @@ test("wrong settings in the environment warn once and never break the user's cal
     [
       { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" },
       undefined,
-      /Nothing is stored until this is mended: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/,
+      /Nothing is stored until this is fixed: MLFLOW_HTTP_REQUEST_TIMEOUT: expected/,
     ],
     [
       { MLFLOW_TRACKING_URI: "gopher:x" },

@@ -31,7 +31,7 @@ test("what Node's permissions hide counts as missing and causes no error", () =>
     logExperiment: "STORE_UNAVAILABLE",
   });
   assert.ok(!/INVALID_CONFIG|REJECTED/.test(stderr), stderr);
-  assert.match(stderr, new RegExp(`Nothing can be written down in ${folder}.*\\[OUTBOX_FAILED\\]`));
+  assert.match(stderr, new RegExp(`Nothing can be written to ${folder}.*\\[OUTBOX_FAILED\\]`));
   const driver = Number.parseInt(process.versions.node, 10) < 24; // Node's own needs no right
   assert.match(
     stderr,

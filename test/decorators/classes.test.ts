@@ -159,7 +159,7 @@ test("a decorator on the wrong kind of member names decorator, class, member and
   const getter = Object.getOwnPropertyDescriptor(Shape.prototype, "area");
   assert.throws(() => anyMetric(Shape.prototype, "area", getter), {
     code: "WRONG_TARGET",
-    message: /@LogMetric stands on the getter Shape\.area; it goes on methods, setters, accessors\. Put it below/,
+    message: /@LogMetric is on the getter Shape\.area; it goes on methods, setters, accessors\. Put it below/,
   });
   assert.throws(() => anyMetric(Shape.prototype, "side", undefined), {
     code: "WRONG_TARGET",

@@ -80,7 +80,7 @@ test("a wrong schema or an unknown metric key throws at once", () => {
   ] as const)
     assert.throws(() => defineExperiment(schema as never), { code: "INVALID_OPTION", message });
   assert.throws(() => Sweep.LogMetric("los" as never), {
-    message: /"los" is no metric of DefinedSweep\. Did you mean "loss"\? There are loss, accuracy, free/,
+    message: /"los" is not a metric of DefinedSweep\. Did you mean "loss"\? There are loss, accuracy, free/,
   });
 });
 

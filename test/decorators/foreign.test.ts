@@ -216,7 +216,7 @@ test("a binding decorator works above ours; below ours it works or is explained"
     return Below;
   };
   if (dialect === "legacy")
-    assert.throws(below, { code: "WRONG_TARGET", message: /@TrackedRun stands on the getter Below\.value/ });
+    assert.throws(below, { code: "WRONG_TARGET", message: /@TrackedRun is on the getter Below\.value/ });
   else assert.equal(new (below())().value(), 1);
 });
 

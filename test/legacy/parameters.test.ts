@@ -96,7 +96,7 @@ test("a decorator on a constructor's parameter, or not made for parameters, thro
       lr: number;
     }
     return Trainer;
-  }, /@LogParam stands on the parameter Trainer\.constructor; it goes on methods, parameters of methods/);
+  }, /@LogParam is on the parameter Trainer\.constructor; it goes on methods, parameters of methods/);
   assert.throws(() => {
     class Trainer {
       // @ts-expect-error: metrics are of results
@@ -105,7 +105,7 @@ test("a decorator on a constructor's parameter, or not made for parameters, thro
       }
     }
     return Trainer;
-  }, /@LogMetric stands on the parameter Trainer\.train/);
+  }, /@LogMetric is on the parameter Trainer\.train/);
 });
 
 test("members named by numbers are decorated, and messages call accessors accessors", () => {
@@ -127,7 +127,7 @@ test("members named by numbers are decorated, and messages call accessors access
       set lr(_value: number) {}
     }
     return WithSetter;
-  }, /@LogParam stands on the setter WithSetter\.lr/);
+  }, /@LogParam is on the setter WithSetter\.lr/);
 });
 
 test("with reflect-metadata the same is logged, and the plan can be read", async () => {
@@ -162,7 +162,7 @@ test("a decorator on a field with a function says what to write, and that works"
         }
         return Wrong;
       },
-      { code: "WRONG_TARGET", message: /stands on the field .*train; it goes on methods.*tracked\(fn, options\)/ },
+      { code: "WRONG_TARGET", message: /is on the field .*train; it goes on methods.*tracked\(fn, options\)/ },
     );
   }
   class Instead {

@@ -268,7 +268,7 @@ test("the command line is there", () => {
   const { XDG_STATE_HOME: before } = process.env;
   process.env["XDG_STATE_HOME"] = join(folder, "state"); // other tests leave something in theirs
   try {
-    assert.match(run(process.execPath, [program, "doctor"], folder), /Nothing is to be done/);
+    assert.match(run(process.execPath, [program, "doctor"], folder), /Nothing to do/);
   } finally {
     process.env["XDG_STATE_HOME"] = before;
   }

@@ -77,7 +77,7 @@ test("an unusable target keeps the exit code, takes bounded time and warns once"
   assert.equal(ended.code, 0);
   assert.ok(ended.ms < 8_000);
   assert.equal(ended.stderr.match(/NOT_A_DATABASE\]/g)?.length, 1, ended.stderr);
-  assert.match(ended.stderr, /1,504 changes that .* has not taken are kept in .*KEPT_FOR_LATER/);
+  assert.match(ended.stderr, /1,504 changes that .* has not accepted are kept in .*KEPT_FOR_LATER/);
 });
 
 test("at exit a locked database is waited for, up to exitTimeoutMs", async () => {

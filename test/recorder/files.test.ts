@@ -53,7 +53,7 @@ test("a pipe is no file, and nobody waits for its writer", { skip: process.platf
   });
   await tracker.flush();
   assert.deepEqual(names(), ["after.txt"]);
-  assert.match(warnings.join("\n"), /pipe cannot be read: it is no file/);
+  assert.match(warnings.join("\n"), /pipe cannot be read: it is not a file/);
 });
 
 test("promises, throwing options and file: names are refused without throwing", async () => {
@@ -111,7 +111,7 @@ test("wrong names and files are answered with what is right", async () => {
     /there\.txt is a file: logArtifact\(\) logs those/,
     /nodir does not exist/,
     /there is no file in it/,
-    /no file in it is picked by include and exclude/,
+    /no file in it matches include and exclude/,
     /logArtifacts: there is no option "ignore"/,
     /the text comes first, then the file: "report\.md" was stored as "This is my report"/,
     /"reports\/" is that of a folder: the file's name is missing/,
@@ -143,7 +143,7 @@ test("logExperiment resolves when its files are stored, and rejects if one fails
     [{ "a.txt": { path: join(place, "none") } }, { code: "ARTIFACT_UNREADABLE", message: /none does not exist/ }],
     [{ "a.txt": 3 }, { code: "INVALID_VALUE", message: /"a\.txt" needs a text/ }],
     [{ "../a.txt": "x" }, { code: "INVALID_VALUE" }],
-    [{ "a.txt": Readable.from([3]) }, { code: "ARTIFACT_UNREADABLE", message: /broke off/ }],
+    [{ "a.txt": Readable.from([3]) }, { code: "ARTIFACT_UNREADABLE", message: /failed while it was read/ }],
   ] as const)
     await assert.rejects(logExperiment({ experiment: "Files", artifacts: wrong, trackingUri }), expected);
   await assert.rejects(logExperiment({ experiment: "Files", artifacts: ["x"] as never, trackingUri }), {

@@ -163,7 +163,7 @@ test("an unreadable file gets a tag, and image bytes that are none a warning", a
   assert.match(run().tags.get("pulse.artifact_failed.models/m.bin") ?? "", /\/nope\/m\.bin does not exist/);
   assert.match(
     warnings.join("\n"),
-    /logImage "odd\.png": the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are/,
+    /logImage "odd\.png": the bytes are not a PNG, JPEG, GIF or WebP file; they are stored unchanged/,
   );
   assert.deepEqual(names(), ["odd.png", "t.json"]);
 });

@@ -189,7 +189,7 @@ test("without a home folder recording goes on in memory, with one warning", asyn
   assert.ok(homedir.mock.callCount() > 0);
   assert.match(
     warnings.join("\n"),
-    /Nothing can be written down in the state folder now: this user has no home folder.*OUTBOX_FAILED/,
+    /Nothing can be written to the state folder now: this user has no home folder.*OUTBOX_FAILED/,
   );
   assert.equal(warnings.filter((warning) => warning.includes("OUTBOX_FAILED")).length, 1);
 });
@@ -227,7 +227,7 @@ test("commands say that outboxes may not be read, not that there are none", {
     assert.deepEqual(unreadable(root), [dirname(path)]);
     assert.throws(() => needReadable(root), {
       code: "OUTBOX_LEFT",
-      message: /may not be read by this user, so that nobody knows what is kept/,
+      message: /cannot be read by this user, so what is kept/,
     });
   });
   chmodSync(dirname(path), 0o755);

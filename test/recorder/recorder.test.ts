@@ -168,7 +168,7 @@ test("flush says that it gave up on a slow store that has refused nothing", asyn
   await tracker.flush();
   assert.match(
     warnings.join("\n"),
-    /flush\(\) gave up: .* has taken nothing for \d+ ms \(exitTimeoutMs\), and 3 changes wait\..*\[STORE_UNAVAILABLE\]/,
+    /flush\(\) gave up: .* has accepted nothing for \d+ ms \(exitTimeoutMs\), and 3 changes wait\..*\[STORE_UNAVAILABLE\]/,
   );
   answer();
   await tracker.shutdown();

@@ -101,11 +101,11 @@ test("a broken stream, or one without bytes, stores nothing and is reported", as
   assert.deepEqual(names(), []);
   assert.match(
     String(stored().tags.get("pulse.artifact_failed.broken.txt")),
-    /"broken\.txt" of run .* broke off: the wire is cut\./,
+    /"broken\.txt" of run .* failed while it was read: the wire is cut\./,
   );
   assert.match(
     warnings.join("\n"),
-    /"numbers\.txt" of run .* broke off: a stream of bytes or texts is needed, this one gave 1\./,
+    /"numbers\.txt" of run .* failed while it was read: a stream of bytes or texts is needed, this one gave 1\./,
   );
   assert.match(warnings.join("\n"), /logStream "text\.txt" needs a stream, got "text"; it is left out/);
   assert.equal(tracker.stats().rejected, 2);
@@ -150,7 +150,10 @@ test("a stream that is too long or never ends is left out and reported", async (
     warnings.join("\n"),
     /There is no room for all of "long\.bin" of run .*maxPendingBytes.*ARTIFACT_REFUSED/,
   );
-  assert.match(warnings.join("\n"), /The program ended before all of "never\.txt" of run .* had come.*LOST_AT_EXIT/);
+  assert.match(
+    warnings.join("\n"),
+    /The program ended before all of "never\.txt" of run .* was received.*LOST_AT_EXIT/,
+  );
   void never;
 });
 
@@ -181,7 +184,7 @@ test("a complete stream stays when one logged later for its path breaks off", as
   await tracker.withRun({}, (run) => Promise.all([run.logStream(good(), "s.txt"), run.logStream(bad(), "s.txt")]));
   await tracker.flush();
   assert.equal(text("s.txt"), "good");
-  assert.match(warnings.join("\n"), /"s\.txt" of run .* broke off: broke/);
+  assert.match(warnings.join("\n"), /"s\.txt" of run .* failed while it was read: broke/);
 });
 
 test("flush names the stream that it gave up waiting for", async () => {
@@ -198,7 +201,7 @@ test("flush names the stream that it gave up waiting for", async () => {
   await tracker.flush();
   assert.match(
     warnings.join("\n"),
-    /flush\(\) gave up: the stream logged as "socket\.log" in run [\da-f]{32} has not ended, and nothing came for \d+ ms\./,
+    /flush\(\) gave up: the stream logged as "socket\.log" in run [\da-f]{32} has not ended, and no data arrived for \d+ ms\./,
   );
   close();
   await read;

@@ -79,7 +79,7 @@ test("a resumed run appends its rows, and does not overwrite what is no table", 
   assert.deepEqual(JSON.parse(text("new.json") ?? ""), { columns: ["x"], data: [[1]] });
   assert.match(
     warnings.join("\n"),
-    /Table "odd\.json" of run .* cannot be read \(it is no table\); the new rows are in odd-/,
+    /Table "odd\.json" of run .* cannot be read \(it is not a table\); the new rows are in odd-/,
   );
   assert.equal(stored().status, "FINISHED");
   const tables = JSON.parse(stored().tags.get("mlflow.loggedArtifacts") ?? "").map(

@@ -442,8 +442,8 @@ test("a file that vanishes before it is kept is named, and the rest goes on", as
   await tracker.flush();
   const run = store.named("vanishes") as StoredRun;
   assert.deepEqual(text(run), { "stays.txt": "stays" });
-  assert.match(String(run.tags.get("pulse.artifact_failed.vanishes.bin")), /is gone/);
-  assert.match(warnings.join("\n"), /vanishes.bin is gone.*ARTIFACT_UNREADABLE/);
+  assert.match(String(run.tags.get("pulse.artifact_failed.vanishes.bin")), /no longer exists/);
+  assert.match(warnings.join("\n"), /vanishes.bin no longer exists.*ARTIFACT_UNREADABLE/);
   await tracker.shutdown();
 });
 

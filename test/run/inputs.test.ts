@@ -56,7 +56,7 @@ test("reusing a dataset for something else warns once, and the first use stays",
   });
   assert.equal(inputs.length, 2);
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /"iris" already.*INPUT_REPEATED/);
+  assert.match(warnings[0] ?? "", /already has dataset "iris".*INPUT_REPEATED/);
 });
 
 test("a wrong dataset is left out with one clear message and never throws", async () => {
@@ -73,7 +73,7 @@ test("a wrong dataset is left out with one clear message and never throws", asyn
     [{ ...IRIS, sourceType: undefined }, /needs a dataset with sourceType/],
     [{ ...IRIS, source: undefined }, /needs a dataset with source/],
     [{ ...IRIS, source: () => 1 }, /source is function/],
-    [hostile, /what can be read \(no\)/],
+    [hostile, /needs a dataset that can be read \(no\)/],
   ] as const) {
     const { inputs, warnings } = await logged((input) => input(wrong));
     assert.deepEqual(inputs, []);

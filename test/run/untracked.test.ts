@@ -45,7 +45,7 @@ test("a setter outside a run names class and member, but not one of a library", 
   });
   assert.match(
     tracker.warnings.join(),
-    /Dial\.turned is assigned, but no run is open and an assignment opens none: assign inside a tracked method/,
+    /Dial\.turned is assigned, but no run is open and assignments never open one: assign inside a tracked method/,
   );
 });
 
@@ -58,7 +58,7 @@ test("an async option function is reported once and its value left out", async (
   for (const [options, about] of [
     [{ metrics: later }, /the selector gave a promise/],
     [{ metrics: { quality: later } }, /the selector for "quality" gave a promise/],
-    [{ metrics: "loss", runName: later }, /runName failed: it must answer at once/],
+    [{ metrics: "loss", runName: later }, /runName failed: it must return a value at once/],
     [{ metrics: "loss", params: later }, /params failed/],
     [{ metrics: "loss", tags: later }, /tags failed/],
     [{ metrics: "loss", failOn: later }, /failOn failed/],
@@ -114,7 +114,7 @@ test("a promise as a value is left out, and an async redact or logger ends nothi
   const run = tracker.onlyRun;
   assert.deepEqual(run.params, {});
   assert.equal(Object.hasOwn(run.tags, "t"), false);
-  assert.equal(tracker.warnings.filter((text) => text.includes("is a promise, which is to be awaited")).length, 2);
+  assert.equal(tracker.warnings.filter((text) => text.includes("is a promise: await it before logging")).length, 2);
   const hostile = createTestTracker({ redact: later as Any, logger: { warn: later as Any } });
   hostile.withRun({ params: { a: "b" } }, () => undefined);
   await hostile.flush();

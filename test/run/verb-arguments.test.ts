@@ -16,14 +16,14 @@ const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | u
     /logMetric: the key must be a text, got undefined; nothing is logged \(run "verbs", experiment/,
   ],
   [(run) => run["logMetric"]?.("loss"), /logMetric needs a key and a value, got "loss" alone; nothing is logged/],
-  [(run) => run["logMetric"]?.(5, 1), /logMetric: the key must be a text, got 5; its text is taken/],
+  [(run) => run["logMetric"]?.(5, 1), /logMetric: the key must be a text, got 5; its text is used/],
   [
     (run) => run["logMetric"]?.({ loss: 1 }),
     /logMetric needs a key and a value, got \{"loss":1\}; for a record of several use logMetrics\(\)/,
   ],
   [
     (run) => run["logMetric"]?.("late", Promise.resolve(1)),
-    /logMetric: the value of "late" is a promise, which is to be awaited; it is left out/,
+    /logMetric: the value of "late" is a promise: await it before logging; it is left out/,
   ],
   [
     (run) => run["logMetric"]?.("a", 1, 3),
@@ -36,13 +36,13 @@ const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | u
   ],
   [
     (run) => run["logMetric"]?.("d", 1, { timestamp: "2026-01-01" }),
-    /the timestamp must be milliseconds since 1970, a whole number, or a Date, got "2026-01-01"/,
+    /the timestamp must be a whole number of milliseconds since 1970, or a Date, got "2026-01-01"/,
   ],
   [
     (run) => run["logMetric"]?.("e", 1, { timestamp: new Date("none") }),
     /the timestamp must be .*, got an invalid Date/,
   ],
-  [(run) => run["logMetric"]?.("f", 1, { step: 1.5 }), /the step must be a whole number, got 1.5; 1 is taken/],
+  [(run) => run["logMetric"]?.("f", 1, { step: 1.5 }), /the step must be a whole number, got 1.5; 1 is used/],
   [(run) => run["logMetrics"]?.(), /logMetrics: a record of names and values is needed, got nothing/],
   [(run) => run["logMetrics"]?.("loss", 1), /logMetrics: a record .*, got string; for a single one use logMetric\(\)/],
   [
@@ -91,13 +91,13 @@ const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | u
   ],
   [
     (run) => run["logText"]?.("report.md"),
-    /logText: What is logged comes first, then the name of its file; got undefined for that/,
+    /logText: The content comes first, then the name of its file; got undefined as the name/,
   ],
   [
     (run) => run["logDict"]?.("c.json", { a: 1 }),
-    /logDict: What is logged comes first, then the name of its file; got \{"a":1\}/,
+    /logDict: The content comes first, then the name of its file; got \{"a":1\}/,
   ],
-  [(run) => run["logTable"]?.("t.json", [{ a: 1 }]), /logTable: What is logged comes first/],
+  [(run) => run["logTable"]?.("t.json", [{ a: 1 }]), /logTable: The content comes first/],
   [(run) => run["logImage"]?.("x.png", { width: 1, height: 1, data: [1] }), /logImage "x.png": the image comes first/],
   [
     (run) => run["logImage"]?.({ width: 2, height: 1, data: [0.2, 0.9] }, "y.png"),
@@ -105,7 +105,7 @@ const CASES: readonly (readonly [call: (run: Loose) => unknown, said: RegExp | u
   ],
   [(run) => run["logText"]?.("a", "dir\\x.txt"), /"dir\\\\x.txt" is stored as "dir\/x.txt".*ARTIFACT_RENAMED/],
   [(run) => run["logTable"]?.(5, "t.json"), /logTable "t.json" needs rows or columns, got 5/],
-  [(run) => run["end"]?.("DONE"), /A run ends FINISHED, FAILED or KILLED, not "DONE"; FINISHED is taken/],
+  [(run) => run["end"]?.("DONE"), /A run ends FINISHED, FAILED or KILLED, not "DONE"; FINISHED is used/],
   // What is left out on purpose.
   [(run) => run["logParams"]?.(null), undefined],
   [(run) => run["setTags"]?.({}), undefined],

@@ -43,7 +43,7 @@ test("a wrong key or value is reported with class, method and experiment", () =>
   );
   assert.match(
     of(tracker.warnings, "INVALID_KEY").join("\n"),
-    /Key "a\(b" is none MLflow accepts; it is stored as "a_b" \(Trainer/,
+    /Key "a\(b" is not accepted by MLflow; it is stored as "a_b" \(Trainer/,
   );
   assert.equal(tracker.warnings.length, 6, tracker.warnings.join("\n"));
 });

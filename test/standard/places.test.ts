@@ -197,7 +197,7 @@ test("a decorator on a wrong getter, private field or accessor names its place",
             return 1;
           }
         },
-      /@LogMetric stands on the getter size; it goes on methods/,
+      /@LogMetric is on the getter size; it goes on methods/,
     ],
     [
       () => {
@@ -210,7 +210,7 @@ test("a decorator on a wrong getter, private field or accessor names its place",
         }
         return new Wrong();
       },
-      /@TrackedRun stands on the field Wrong.train; it goes on methods.*tracked\(fn, options\)/,
+      /@TrackedRun is on the field Wrong.train; it goes on methods.*tracked\(fn, options\)/,
     ],
     [
       () =>
@@ -218,7 +218,7 @@ test("a decorator on a wrong getter, private field or accessor names its place",
           @anyRun
           accessor train = (): number => 1;
         },
-      /@TrackedRun stands on the accessor train; it goes on methods/,
+      /@TrackedRun is on the accessor train; it goes on methods/,
     ],
     [
       () =>
@@ -226,7 +226,7 @@ test("a decorator on a wrong getter, private field or accessor names its place",
           @anyRun
           set train(_value: number) {}
         },
-      /@TrackedRun stands on the setter train; it goes on methods/,
+      /@TrackedRun is on the setter train; it goes on methods/,
     ],
   ];
   for (const [make, message] of wrong) assert.throws(make, { code: "WRONG_TARGET", message });

@@ -88,7 +88,7 @@ test("a store with an address gets an outbox, and the next one with it delivers"
   const left = kept?.files() ?? [];
   assert.equal(left.length, 1);
   assert.match(String(kept?.uri), /^own:\/\/\[redacted-[0-9a-f]{8}\]@host\/team\?a=b$/);
-  assert.match(warnings.join("\n"), /own:\/\/\[redacted\]@host\/team\?a=b has not taken are kept in/);
+  assert.match(warnings.join("\n"), /own:\/\/\[redacted\]@host\/team\?a=b has not accepted are kept in/);
   assert.doesNotMatch(warnings.join("\n"), /secret/);
 
   const other = at("own://you:secret@host/team?a=b");

@@ -135,7 +135,7 @@ test("a store registered after the first run gets the runs that follow", async (
     await flush();
     assert.match(
       warnings.join("\n"),
-      /Nothing is stored until this is mended: .* no store for late-store:; .*register a scheme of your own before the first run/,
+      /Nothing is stored until this is fixed: .* no store for late-store:; .*register a scheme of your own before the first run/,
     );
     registerTrackingStore("late-store", () => store);
     withRun({ runName: "after" }, () => undefined);

@@ -152,11 +152,11 @@ test("a missing or different file is reported with what is there", () => {
     ["config.json", {}, /did you mean "model\/config\.json"\?/],
     ["model", {}, /: that is a folder, with model\/config\.json, model\/weights\.f32$/],
     ["report.md", { text: "# Report" }, /: the text is '# Report\\nall is well'$/],
-    ["report.md", { json: 1 }, /: it is no JSON: the text is '# Report/],
+    ["report.md", { json: 1 }, /: it is not JSON: the text is '# Report/],
     ["model/config.json", { json: {} }, /: the JSON is \{ layers: \[ 64, 32 \], at: '1970/],
-    ["model/weights.f32", { text: "x" }, /: it is no text: 8 bytes, sha256 [0-9a-f]{16}$/],
-    ["model/weights.f32", { json: {} }, /: it is no text: 8 bytes, sha256/],
-    ["model/weights.f32", { bytes: new Float32Array([1, 3]) }, /: there are 8 bytes, of which number 6 is 0$/],
+    ["model/weights.f32", { text: "x" }, /: it is not text: 8 bytes, sha256 [0-9a-f]{16}$/],
+    ["model/weights.f32", { json: {} }, /: it is not text: 8 bytes, sha256/],
+    ["model/weights.f32", { bytes: new Float32Array([1, 3]) }, /: there are 8 bytes; byte 6 is 0$/],
     ["report.md", { bytes: bytes("# Report") }, /: there are 20 bytes$/],
   ] as const) // biome-ignore format: a line for each
     assert.throws(() => assertLoggedArtifact(tracker, path, expected), { name: "AssertionError", message });
@@ -245,10 +245,13 @@ test("options that a test tracker would ignore are refused with the reason", () 
       [{ durability: "outbox" }, /"durability" here: a test tracker keeps everything in memory\.$/],
       [
         { auth: { token: "hunter2" } },
-        /"auth" here: a test tracker keeps everything in memory and speaks to no server\.$/,
+        /"auth" here: a test tracker keeps everything in memory and contacts no server\.$/,
       ],
-      [{ store: {} }, /"store" here: .*; give a store of your own to createTracker\(\)\.$/],
-      [{ context: {} }, /"context" here: it is the whole process's; give it to configure\(\) or createTracker\(\)\.$/],
+      [{ store: {} }, /"store" here: .*; pass a store of your own to createTracker\(\)\.$/],
+      [
+        { context: {} },
+        /"context" here: it applies to the whole process; pass it to configure\(\) or createTracker\(\)\.$/,
+      ],
     ] as const)
       assert.throws(() => make(config), { code: "INVALID_CONFIG", message });
     assert.throws(

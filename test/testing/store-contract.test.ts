@@ -239,8 +239,8 @@ const SPOILED: readonly (readonly [what: string, spoil: Spoil, name: string, mes
   ["takes another value of a param", before(takeParams), PARAM, /a conflict that names it/],
   ["names all params of a conflict", answers(nameAllParams), PARAM, /a conflict that names it, and no other/],
   ["stores only creations of a batch", onlyCreations, BATCH, /each param is there/],
-  ["rolls a batch back and says done", rolledBack, BATCH, /there under the id that was answered/],
-  ["stops at a bad change and says done", stopped, BATCH, /there under the id that was answered/],
+  ["rolls a batch back and says done", rolledBack, BATCH, /can be read under the id that was returned/],
+  ["stops at a bad change and says done", stopped, BATCH, /can be read under the id that was returned/],
   [
     "says done of a run that is not there",
     answers(alwaysDone),
@@ -326,7 +326,7 @@ const SPOILED: readonly (readonly [what: string, spoil: Spoil, name: string, mes
     WHOLE,
     /apply gave outcome "done" of a creation without ids/,
   ],
-  ["throws for a bad change", thrown, BATCH, /apply failed, which means that the store is away: no such run/],
+  ["throws for a bad change", thrown, BATCH, /apply threw, which means that the store is unavailable: no such run/],
 ];
 
 for (const [what, spoil, name, message] of SPOILED)

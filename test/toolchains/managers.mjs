@@ -146,7 +146,7 @@ async function play(
   assert.deepEqual(filesOf(cwd), programs.flatMap(() => ["config.yaml", "kept.md"]).sort());
   const told = await play(doctor);
   assert.equal(told.status, 0, told.output);
-  assert.match(told.output, /ok +SQLite driver[\s\S]*Nothing is to be done/);
+  assert.match(told.output, /ok +SQLite driver[\s\S]*Nothing to do/);
 }
 
 /** The SQLite driver is not there: a program ends as if nothing were, and stores its runs elsewhere if told so. */

@@ -56,7 +56,7 @@ export class Bare {
     return "";
   }
 
-  // LogMetric says: options are an object, behind the list
+  // LogMetric says: options are an object, after the list
   @LogMetric(["loss"], "train/")
   prefixed(): { loss: number } {
     return { loss: 1 };
@@ -136,8 +136,7 @@ export class Paths {
   @LogMetric("los")
   set assigned(_value: { loss: number }) {}
 
-  // LogMetric says: only generators are followed, not streams and other AsyncIterables: yield the values, and declare
-  // an AsyncGenerator
+  // LogMetric says: only generators are followed, not streams and other AsyncIterables: yield … an AsyncGenerator
   @LogMetric("loss")
   iterable(): AsyncIterable<Result> {
     return Readable.from([]);

@@ -3,32 +3,32 @@ import { foreignFields } from "../../http/answers.js";
 import { Failure, withoutFields } from "../../http/failure.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
 
-/** What a call is given, as MLflow's REST API has it. */
+/** The fields of a request, as in MLflow's REST API. */
 export type Fields = Readonly<Record<string, never>>;
 
-/** Stands for an answer that a client keeps to itself: it may have been anything. */
+/** Stands for an answer that the client does not return, and which may have been anything. */
 export const UNSEEN: object = {};
 
-/** MLflow's calls by what a client has for them: each gives what MLflow answers, or `UNSEEN`. */
+/** A client's calls by the name of MLflow's call. Each returns MLflow's answer, or `UNSEEN`. */
 type ClientCalls = Readonly<Record<string, (fields: Fields) => unknown>>;
 
-/** Somebody else's client, as stores need it. */
+/** A user's MLflow client, as stores use it. */
 export interface ForeignClient {
-  /** The client, for messages. */
+  /** The client's name, for messages. */
   readonly name: string;
-  /** Where it sends to, without credentials; undefined when it does not say. */
+  /** The server's address without credentials; undefined if the client does not reveal it. */
   readonly origin: string | undefined;
   readonly calls: ClientCalls;
-  /** What an error of its means, thrown by a call. */
+  /** Classifies an error thrown by a call. */
   failure(error: unknown, call: string, origin: string): Failure;
 }
 
-/** MLflow's API through a user's own client object. */
+/** MLflow's API, called through a user's client object. */
 export class ClientApi implements TrackingApi {
   readonly origin: string;
   readonly #client: ForeignClient;
   readonly #timeoutMs: number;
-  /** Whether the server has accepted anything: then a refusal is about what was asked for. */
+  /** Whether the server has accepted a request. If so, a refusal is about the request, not the login. */
   #accepted = false;
 
   constructor(client: ForeignClient, timeoutMs: number) {
@@ -47,7 +47,7 @@ export class ClientApi implements TrackingApi {
     done?: (foreign: string) => Promise<boolean>,
   ): Promise<Record<string, unknown>> {
     const answer = await this.#send(call, (typeof body === "string" ? JSON.parse(body) : body) as Fields);
-    // Something in between may have answered in the server's place: what nobody has seen is looked after.
+    // A gateway may have answered in the server's place: if the answer is not visible, the result is checked.
     if (answer === UNSEEN) {
       if (done !== undefined && !(await done(""))) throw this.incomplete(call);
       return answer;
@@ -69,7 +69,7 @@ export class ClientApi implements TrackingApi {
     return withoutFields(this.origin, call);
   }
 
-  /** The client is the user's. */
+  /** Does nothing: the client belongs to the user. */
   close(): void {}
 
   async #send(call: string, fields: Fields): Promise<Record<string, unknown>> {
@@ -95,7 +95,10 @@ export class ClientApi implements TrackingApi {
     return answer as Record<string, unknown>;
   }
 
-  /** Neither client gives up a request; what it does later is found out as for any request without an answer. */
+  /**
+   * Limits the time of a request, since the clients have no limit. A late result is handled like any request without
+   * an answer.
+   */
   #within<T>(call: string, request: Promise<T>): Promise<T> {
     const { name } = this.#client;
     return new Promise((resolve, reject) => {

@@ -5,9 +5,9 @@ import { Failure, failureSaid } from "../../http/failure.js";
 import { rootOf } from "../../http/mlflow-api.js";
 
 /**
- * The server a client sends to, without credentials, by the field that holds its URL; undefined when it has no such
- * field.
- * @throws PulseError `INVALID_OPTION` for what is no URL of a server: nothing it sends would ever arrive
+ * Returns the address of a client's server, without credentials, from the field that holds its URL; undefined if
+ * there is no such field.
+ * @throws PulseError `INVALID_OPTION` if that is not the URL of a server, since requests could never arrive.
  */
 export function originOf(client: object, field: string, user: string): string | undefined {
   if (!Object.hasOwn(client, field)) return undefined;
@@ -21,7 +21,7 @@ export function originOf(client: object, field: string, user: string): string | 
   );
 }
 
-/** What follows from an error of MLflow's of which the code is known, or is told by the words. */
+/** Classifies an error of MLflow's whose code is given, or derived from status and message. */
 export function mlflowFailure(
   origin: string,
   call: string,
@@ -32,18 +32,21 @@ export function mlflowFailure(
   return failureSaid(origin, { call, status, errorCode, message, shown: message.split("\n")[0] ?? "" });
 }
 
-/** An answer that is not MLflow's, of which there is only the status: a gateway, a login page, another server. */
+/**
+ * Classifies an answer that is not MLflow's, of which only the status is known: a gateway, a login page, another
+ * server.
+ */
 export function foreignFailure(origin: string, call: string, status: number): Failure {
   if (status === 403) return new Failure("denied", new PulseError("FORBIDDEN", `${origin} refuses ${call} (403).`));
   const code: PulseErrorCode =
     status === 401 ? "UNAUTHORIZED" : status === 408 || status === 429 || status >= 500 ? "SERVER_ERROR" : "NO_MLFLOW";
   return new Failure(
     "away",
-    new PulseError(code, `${origin} answered ${call} with status ${status}, and not as MLflow does.`),
+    new PulseError(code, `${origin} answered ${call} with status ${status}, but not like MLflow.`),
   );
 }
 
-/** An error that says nothing of the request: nobody knows whether it has arrived. */
+/** Classifies an error that does not tell whether the request has arrived. */
 export function unknownFailure(origin: string, call: string, error: unknown, what: string): Failure {
   const reason = (error as { cause?: unknown } | null)?.cause;
   const why = reason === undefined ? messageOf(error) : `${messageOf(error)}: ${messageOf(reason)}`;
@@ -53,7 +56,7 @@ export function unknownFailure(origin: string, call: string, error: unknown, wha
   );
 }
 
-/** An error as it may be printed: that of a URL with a password holds it. */
+/** Copies an error without secrets: a URL with a password may be part of its message. */
 function withoutSecrets(error: unknown): Error {
   const shown = new Error(shownText(messageOf(error)));
   const name: unknown = (error as Partial<Error> | null)?.name;
@@ -61,12 +64,12 @@ function withoutSecrets(error: unknown): Error {
   return shown;
 }
 
-/** The statuses of MLflow's own errors. Others are a gateway's, whatever is in them. */
+/** The statuses of MLflow's own errors. Any other status comes from a gateway. */
 const OF_MLFLOW: readonly number[] = [400, 401, 403, 404, 409, 429, 500, 501, 503, 504];
-/** What MLflow says where something is not there; gateways say that there is no route. */
+/** How MLflow says that something does not exist. Gateways say that there is no route. */
 const NOT_THERE = /not found|does not exist|no .+ exists|could not find/i;
 
-/** Whether an error of which there are only the status and the words is MLflow's. */
+/** Whether an error of which only status and message are known comes from MLflow. */
 export function isOfMlflow(status: number, message: string): boolean {
   const text = message.trim().toLowerCase();
   if (
@@ -79,13 +82,13 @@ export function isOfMlflow(status: number, message: string): boolean {
 }
 
 /**
- * What a database says, in MLflow's words of which it is not known whether trying again helps: as the code that comes
- * with them.
+ * Database errors in MLflow's messages, for which it is unknown whether a retry helps. They get the code that MLflow
+ * gives them.
  */
 const OF_DATABASE =
   /\b(IntegrityError|OperationalError|sqlalchemy|psycopg|sqlite3\.|UNIQUE constraint|\(Background on this error)/i;
 
-/** MLflow's code for an error of which there are only the status and the words. */
+/** Derives MLflow's error code from status and message. */
 function codeOf(status: number, message: string): string {
   if (/already exists\b/i.test(message) && status === 400) return "RESOURCE_ALREADY_EXISTS";
   if (status === 400) return OF_DATABASE.test(message) ? "BAD_REQUEST" : "INVALID_PARAMETER_VALUE";

@@ -16,25 +16,25 @@ export type {
 } from "./js-client.js";
 export type { MlflowNpmClient } from "./npm-client.js";
 
-/** How a client of somebody else's is used. */
+/** Options of a store that uses your own client. */
 export interface ClientStoreOptions {
-  /** How long a request may be under way, in milliseconds: neither client gives one up. @default 30000 */
+  /** The time limit of a request in milliseconds, since the clients have none. @default 30000 */
   readonly requestTimeoutMs?: number | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /**
- * Records through a program's own mlflow-js object (1.0.1), with everything the native client does about limits,
- * refused items, lost answers and twins: `configure({ store: mlflowJsStore(mlflow) })`. What waits is kept under the
- * client's URI, where `pulse-mlflow sync` delivers it by the native client. Its objects cannot log in: for a server
- * that wants it, use `configure({ trackingUri, auth })`.
- * @param mlflow an `Mlflow`, or its two clients; make a store for each tracker
- * @throws PulseError `INVALID_OPTION` for what is neither
+ * Records through your own mlflow-js object (1.0.1), with the same handling of limits, refused items, lost answers and
+ * duplicate runs as the native client: `configure({ store: mlflowJsStore(mlflow) })`. Waiting changes are kept under
+ * the client's URI; `pulse-mlflow sync` delivers them with the native client. mlflow-js cannot log in: for a server
+ * that requires it, use `configure({ trackingUri, auth })`.
+ * @param mlflow An `Mlflow`, or its two clients. Create a store for each tracker.
+ * @throws PulseError `INVALID_OPTION` if it is neither.
  * @example
  * ```ts
  * import { type MlflowJs, mlflowJsStore } from "pulse-mlflow/mlflow-js";
- * const use = (mlflow: MlflowJs): void => configure({ store: mlflowJsStore(mlflow) });
+ * const use = (mlflow: MlflowJs) => configure({ store: mlflowJsStore(mlflow) });
  * ```
  */
 export function mlflowJsStore(mlflow: MlflowJs | MlflowJsClients, options?: ClientStoreOptions): TrackingStore {
@@ -51,14 +51,14 @@ export function mlflowJsStore(mlflow: MlflowJs | MlflowJsClients, options?: Clie
 }
 
 /**
- * The same through a client of the npm package `mlflow` 2.0.7, which cannot look experiments up by name: all runs go to
- * the one with `experimentId`, whatever a class or a call names. It prints the body of every POST by `console.log`,
- * params included, which cannot be turned off from outside.
- * @throws PulseError `INVALID_OPTION` for what is no such client, and for an `experimentId` that is none
+ * Records through a client of the npm package `mlflow` 2.0.7. It cannot look up experiments by name, so all runs go to
+ * the one with `experimentId`, whatever a class or call names. It prints the body of every POST with `console.log`,
+ * params included, which cannot be turned off.
+ * @throws PulseError `INVALID_OPTION` if it is not such a client, or `experimentId` is not an id.
  * @example
  * ```ts
  * import { type MlflowNpmClient, mlflowNpmStore } from "pulse-mlflow/mlflow-js";
- * const use = (client: MlflowNpmClient): void => configure({ store: mlflowNpmStore(client, { experimentId: "1" }) });
+ * const use = (client: MlflowNpmClient) => configure({ store: mlflowNpmStore(client, { experimentId: "1" }) });
  * ```
  */
 export function mlflowNpmStore(
@@ -100,7 +100,7 @@ function storeOf(
   const api = new ClientApi(client, Math.min(requestTimeoutMs, 2 ** 31 - 1));
   const store = new RestStore(api, api.origin, requestTimeoutMs);
   if (client.origin !== undefined) return store;
-  // Without an address nothing is kept on disk for it, and there is no page of a run.
+  // Without an address nothing is kept on disk, and runs have no page.
   const { batchItems, batchRuns, width } = store;
   return {
     batchItems,

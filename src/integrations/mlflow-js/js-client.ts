@@ -3,13 +3,13 @@ import type { Failure } from "../../http/failure.js";
 import { type ForeignClient, UNSEEN } from "./client-api.js";
 import { foreignFailure, isOfMlflow, mlflowFailure, originOf, unknownFailure } from "./failures.js";
 
-/** A key and its value, as MLflow has params and tags. */
+/** A param or tag in MLflow's API. */
 export interface KeyValue {
   key: string;
   value: string;
 }
 
-/** A point of a metric, as MLflow has it. */
+/** A point of a metric in MLflow's API. */
 export interface MetricPoint {
   key: string;
   value: number;
@@ -20,13 +20,13 @@ export interface MetricPoint {
 type RunStatus = "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED";
 type ViewType = "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL";
 
-/** A dataset that a run has used, as MLflow has it. */
+/** A dataset of a run in MLflow's API. */
 export interface UsedDataset {
   tags?: KeyValue[];
   dataset: { name: string; digest: string; source_type: string; source: string; schema?: string; profile?: string };
 }
 
-/** What is used of mlflow-js's `RunClient`. */
+/** The methods of mlflow-js's `RunClient` that are used. */
 export interface MlflowJsRunClient {
   createRun(experiment_id: string, run_name?: string, start_time?: number, tags?: KeyValue[]): Promise<object>;
   getRun(run_id: string): Promise<object>;
@@ -38,20 +38,20 @@ export interface MlflowJsRunClient {
     run_view_type?: ViewType,
     max_results?: number,
   ): Promise<object>;
-  /** Without it twins of runs, which a request without an answer may make, are not deleted. */
+  /** Without it, duplicate runs left by requests without an answer are not deleted. */
   deleteRun?(run_id: string): Promise<void>;
-  /** Without it datasets are refused. */
+  /** Without it, datasets are refused. */
   logInputs?(run_id: string, datasets: UsedDataset[]): Promise<void>;
-  /** Without it a point behind the latest one of its metric is believed to be stored. */
+  /** Without it, a point older than the latest one of its metric is assumed to be stored. */
   getMetricHistory?(run_id: string, metric_key: string): Promise<object>;
 }
 
-/** What is used of mlflow-js's `ExperimentClient`. */
+/** The methods of mlflow-js's `ExperimentClient` that are used. */
 export interface MlflowJsExperimentClient {
   getExperimentByName(name: string): Promise<object>;
   createExperiment(name: string): Promise<string>;
   getExperiment?(experiment_id: string): Promise<object>;
-  /** mlflow-js prints a line for each. Without it experiments get no tags. */
+  /** Without it, experiments get no tags. mlflow-js prints a line for each call. */
   setExperimentTag?(experiment_id: string, key: string, value: string): Promise<void>;
 }
 
@@ -69,7 +69,7 @@ export interface MlflowJs {
 
 type Loose = Record<string, ((...args: unknown[]) => Promise<unknown>) | undefined>;
 
-/** @internal The calls of mlflow-js's clients by those of MLflow's API. */
+/** @internal Maps MLflow's calls to methods of mlflow-js's clients. */
 export function jsClient({ runClient, experimentClient }: MlflowJsClients): ForeignClient {
   const runs = runClient as unknown as Loose;
   const experiments = experimentClient as unknown as Loose;
@@ -111,7 +111,7 @@ export function jsClient({ runClient, experimentClient }: MlflowJsClients): Fore
 
 type F = Readonly<Record<string, unknown>>;
 
-/** The methods that a client may lack. */
+/** Methods that a client may lack. */
 const NAMES: Readonly<Record<string, string>> = {
   "runs/log-inputs": "logInputs",
   "runs/delete": "deleteRun",
@@ -124,20 +124,22 @@ const has = (runs: Loose, experiments: Loose, name: string): boolean =>
   typeof runs[name] === "function" || typeof experiments[name] === "function";
 
 /**
- * mlflow-js gives a message and a status for what was JSON, and nothing but a `SyntaxError` for everything else: a
- * login that was refused, a wrong address and a gateway's error look the same. Nothing is rejected for it.
+ * Classifies an error of mlflow-js. For JSON answers it gives a message and a status; for everything else (a refused
+ * login, a wrong address, a gateway's error) only a `SyntaxError`, so nothing is rejected because of one.
  */
 function jsFailure(error: unknown, call: string, origin: string): Failure {
   const { name, statusCode: status } = (error ?? {}) as { name?: unknown; statusCode?: unknown };
   if (name === "ApiError" && typeof status === "number") {
-    // Its own words for the call are before it.
-    const said = messageOf(error).replace(/^[^:]*: ?/, "");
-    return isOfMlflow(status, said) ? mlflowFailure(origin, call, status, said) : foreignFailure(origin, call, status);
+    // mlflow-js puts its own words before the server's message.
+    const serverMessage = messageOf(error).replace(/^[^:]*: ?/, "");
+    return isOfMlflow(status, serverMessage)
+      ? mlflowFailure(origin, call, status, serverMessage)
+      : foreignFailure(origin, call, status);
   }
   if (error instanceof SyntaxError || name === "SyntaxError") {
     const hint =
-      "with something that is no JSON: a refused login, a wrong address or a gateway's error, which mlflow-js does not tell apart; configure({ trackingUri, auth }) does. It was";
-    return unknownFailure(origin, call, error, `answered ${hint}`);
+      "did not answer in JSON: a refused login, a wrong address or a gateway's error. mlflow-js does not say which; configure({ trackingUri, auth }) does. The call was";
+    return unknownFailure(origin, call, error, hint);
   }
   return unknownFailure(origin, call, error, "was not reached by mlflow-js for");
 }

@@ -4,7 +4,7 @@ import { objectIn } from "../../http/json.js";
 import type { ForeignClient } from "./client-api.js";
 import { foreignFailure, mlflowFailure, originOf, unknownFailure } from "./failures.js";
 
-/** What is used of a client of the npm package `mlflow` 2.0.7: each call takes one object, and gives the answer's. */
+/** The parts of a client of the npm package `mlflow` 2.0.7 that are used. Each call takes and returns one object. */
 export interface MlflowNpmClient {
   readonly endpoint?: string;
   readonly Runs: Calls<"create" | "get" | "update" | "logBatch" | "search" | "delete">;
@@ -19,13 +19,13 @@ type Loose = Readonly<Record<"Runs" | "Experiments" | "Metrics", Record<string, 
 type F = Readonly<Record<string, unknown>>;
 
 /**
- * @internal The calls of the npm package by those of MLflow's API; it cannot look an experiment up by its name: all
- * runs go to one.
+ * @internal Maps MLflow's calls to methods of the npm package. It cannot look up experiments by name, so all runs go
+ * to one.
  */
 export function npmClient(client: MlflowNpmClient, experimentId: string): ForeignClient {
   const loose = client as unknown as Loose;
   const call = (of: keyof Loose, name: string, fields: object): Promise<unknown> => {
-    const group = loose[of]; // made anew each time it is asked for
+    const group = loose[of]; // a getter that creates the group each time
     return (group[name] as (fields: object) => Promise<unknown>).call(group, fields);
   };
   return {
@@ -33,7 +33,7 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
     origin: originOf(client, "endpoint", "mlflowNpmStore"),
     calls: {
       "runs/create": ({ run_name, tags, ...fields }: F) => {
-        // It sends no name: the tag is one.
+        // The client does not send the name, so it is sent as a tag.
         const named = run_name === undefined ? [] : [{ key: "mlflow.runName", value: run_name }];
         return call("Runs", "create", { ...fields, tags: [...((tags as object[] | undefined) ?? []), ...named] });
       },
@@ -48,7 +48,7 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
       "experiments/create": () => {
         throw refusal(
           "EXPERIMENT_NOT_FOUND",
-          `There is no experiment with id ${experimentId}, to which npm mlflow is to send all runs.`,
+          `There is no experiment with id ${experimentId}, to which npm mlflow sends all runs.`,
         );
       },
     },
@@ -56,10 +56,10 @@ export function npmClient(client: MlflowNpmClient, experimentId: string): Foreig
   };
 }
 
-/** The npm package's errors are texts: the status, and what JSON there was. */
+/** Classifies an error of the npm package: a text of status and JSON answer. */
 function npmFailure(error: unknown, call: string, origin: string): Failure {
-  const said = objectIn(/^(?:Error: )*(\{.*)$/s.exec(messageWhole(error))?.[1] ?? "");
-  const { status, data } = (said ?? {}) as {
+  const parsed = objectIn(/^(?:Error: )*(\{.*)$/s.exec(messageWhole(error))?.[1] ?? "");
+  const { status, data } = (parsed ?? {}) as {
     status?: unknown;
     data?: { error_code?: unknown; message?: unknown } | null;
   };

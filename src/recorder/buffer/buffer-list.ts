@@ -1,16 +1,17 @@
 import type { RunBuffer } from "./run-buffer.js";
 
-/** Empty places are cleared away when there are more of them than this, and more than logs. */
+/** Gaps are removed when there are more of them than this, and more gaps than buffers. */
 const MAX_GAPS = 1024;
 
 /**
- * Run logs, first in, first out; each once; from anywhere they may be taken out. Not a `Set`: its tables, outgrown one
- * after the other, lead to each other, so what once was in one of them stays in memory until a full garbage collection.
+ * A first-in, first-out list of run buffers without duplicates, from which any buffer can be removed. Not a `Set`:
+ * when it grows, its old tables stay linked to each other, and keep what they once held in memory until a full
+ * garbage collection.
  */
 export class BufferList {
   size = 0;
   #places: (RunBuffer | undefined)[] = [];
-  /** The first place that may hold one. */
+  /** The first place that may be occupied. */
   #from = 0;
 
   push(log: RunBuffer): void {
@@ -42,7 +43,7 @@ export class BufferList {
     this.size = 0;
   }
 
-  /** In their order; one that is taken out meanwhile is passed over. */
+  /** Iterates in order. Buffers removed meanwhile are skipped. */
   *[Symbol.iterator](): Generator<RunBuffer> {
     for (const log of this.#places) if (log && log.place >= 0) yield log;
   }

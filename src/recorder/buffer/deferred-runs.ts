@@ -5,43 +5,43 @@ import type { ChangeSink, RunBuffer } from "./run-buffer.js";
 import type { UnfinishedEnd } from "./unfinished.js";
 
 /**
- * Most metrics, params, tags and inputs, of each, that are held back for one root run; how many more there were is in
- * tag `pulse.cut`.
+ * The number of metrics, and of params, tags and inputs each, held for one root run. The number of those left out
+ * goes into tag `pulse.cut`.
  */
 const MAX_VALUES = 1_000;
-/** Most runs below one root that are held back. */
+/** The number of runs held below one root. */
 const MAX_RUNS = 1_000;
 
-/** Who has runs that are not over although nobody has them queued. */
+/** Holds runs that are not over and not queued. */
 export interface Deferral {
   endOpen(end: UnfinishedEnd): void;
-  /** The process was asked to stop. */
+  /** Notes that the process was asked to stop. */
   askedToStop?(): void;
-  /** Ends what is over by the clock. */
+  /** Records what is over according to the clock. */
   endOverdue?(): void;
 }
 
-/** The recorder, as far as it has to do with deferred runs. */
+/** The part of a recorder that deferred runs use. */
 export interface DeferringRecorder extends ChangeSink {
-  /** Who defers runs that are not over. */
+  /** Deferrals of runs that are not over. */
   readonly held: Set<Deferral>;
   readonly accounting: Accounting;
 }
 
-/** Who defers a run, or has done so. */
+/** The deferral of each run that is or was deferred. */
 const deferrals = new WeakMap<RunBuffer, DeferredRuns>();
 
-/** Gives who defers a run, or has done so. */
+/** Returns the deferral of a run that is or was deferred. */
 export const deferralOf = (buffer: RunBuffer): DeferredRuns | undefined => deferrals.get(buffer);
 
-/** Takes what is not recorded at all. */
+/** Accepts items that are not recorded at all. */
 const NOWHERE: ChangeSink = { admits: () => false, added: () => undefined, ending: () => undefined };
 
-/** What becomes of the runs when their root is over. */
+/** What happens to the runs when their root ends. */
 export type Verdict = "record" | "drop";
 
 /**
- * A root run and all below it, held back in memory until the root is over: only then is it known whether they are
+ * A root run and all its descendants, held in memory until the root ends, when it is decided whether they are
  * recorded.
  */
 export class DeferredRuns implements ChangeSink {
@@ -53,34 +53,34 @@ export class DeferredRuns implements ChangeSink {
   #failed = false;
   #decision: Verdict | undefined;
 
-  /** `judge` is asked when the root is over; `failed`: it or one below it did. */
+  /** `judge` is called when the root ends. `failed`: the root or a descendant failed. */
   constructor(recorder: DeferringRecorder, judge: (root: RunBuffer, failed: boolean) => Verdict) {
     this.#recorder = recorder;
     this.#judge = judge;
   }
 
-  /** Whether the root is over and not recorded: what is opened below it now is a root of its own. */
+  /** Whether the root ended without being recorded. A run opened below it then becomes a root. */
   get dropped(): boolean {
     return this.#decision === "drop";
   }
 
-  /** Whether nobody knows yet what becomes of the runs. */
+  /** Whether the decision is still open. */
   get undecided(): boolean {
     return this.#decision === undefined;
   }
 
-  /** Has the runs recorded, whatever becomes of them. */
+  /** Records the runs regardless of how they end. */
   record(): void {
     if (this.#decision === undefined) this.#settle("record");
   }
 
-  /** Who takes what a run opened now records. */
+  /** Returns the sink for the items of a run opened now. */
   get intake(): ChangeSink {
     if (this.#decision === "record") return this.#recorder;
     return this.#decision === "drop" || this.#logs.length >= MAX_RUNS ? NOWHERE : this;
   }
 
-  /** Takes note of a run that was opened with that intake. */
+  /** Notes a run that was opened with that sink. */
   opened(log: RunBuffer): void {
     deferrals.set(log, this);
     if (this.#decision === "record") return;
@@ -92,7 +92,7 @@ export class DeferredRuns implements ChangeSink {
   }
 
   admits(kind: ItemKind, key: string): boolean {
-    // What a run is recorded for
+    // The error's tags are always kept: the run is recorded because of them.
     const most = kind === "tags" && key.startsWith("error.") ? Number.POSITIVE_INFINITY : MAX_VALUES;
     if (this.#decision === undefined && (this.#values[kind] ?? 0) < most) return true;
     this.#cut++;
@@ -129,7 +129,7 @@ export class DeferredRuns implements ChangeSink {
       if (this.#cut > 0) root?.tag({ key: "pulse.cut", value: String(this.#cut) });
       return;
     }
-    // What has outlived the root is held on, with all below it, as a root of its own.
+    // Descendants that outlive the root are deferred further, as roots with their own descendants.
     for (const log of logs) {
       const above = log.parent && deferralOf(log.parent);
       if (above !== undefined && above !== this) above.#takeOver(log);
@@ -145,7 +145,7 @@ export class DeferredRuns implements ChangeSink {
   }
 }
 
-/** Holds a run and all below it back until one of them fails; `counts` has it counted when none does. */
+/** Defers a run and its descendants until one of them fails. `counts`: count the run as unsampled if none does. */
 export function recordOnlyIfFailed(recorder: DeferringRecorder, counts = true): DeferredRuns {
   return new DeferredRuns(recorder, (_root, failed) => {
     if (!failed && counts) recorder.accounting.unsampled();
@@ -153,9 +153,9 @@ export function recordOnlyIfFailed(recorder: DeferringRecorder, counts = true): 
   });
 }
 
-let said: PulseError | undefined;
-/** One for all: making it is dearer than everything else about a run that is left out. */
+let notRecordedError: PulseError | undefined;
+/** One shared error: creating it would cost more than everything else about a run that is left out. */
 const notRecorded = (): PulseError => {
-  said ??= new PulseError("NOT_RECORDED", "The run was left out by sampling or folding.");
-  return said;
+  notRecordedError ??= new PulseError("NOT_RECORDED", "The run was left out by sampling or folding.");
+  return notRecordedError;
 };

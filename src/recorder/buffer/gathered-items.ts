@@ -2,14 +2,14 @@ import type { ExperimentRef, Metric } from "../../base/entities.js";
 import type { ListName, RunChange, RunEnd, RunStart, StoredIds } from "../../contracts/tracking-store.js";
 import type { Lists } from "../changes/item-kinds.js";
 
-/** The lists of a change but the metrics. */
+/** The lists of a change except the metrics. */
 export type OtherLists = { -readonly [K in Exclude<ListName, "metrics">]: Lists[K] };
 
-/** Stand for lists without entries until the first one; most changes have no params, tags or inputs. */
+/** Placeholders until a list gets its first entry: most changes have no params, tags or inputs. */
 const NONE: never[] = [];
 const NO_LISTS: OtherLists = { params: NONE, tags: NONE, inputs: NONE };
 
-/** Whose change a piece is. */
+/** The run that a piece of a change belongs to. */
 export interface ChangeOwner {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
@@ -18,26 +18,20 @@ export interface ChangeOwner {
 }
 
 /**
- * What is gathered of a run and not handed over yet: its start, its lists, its end, in pieces. The base of a run's
- * buffer and no object of its own, since there may be a hundred thousand of them.
+ * The items of a run that were recorded but not handed over yet: its start, its lists and its end. A base class of
+ * `RunBuffer` rather than a separate object, since there may be a hundred thousand of them.
  */
 export class GatheredItems {
   #create: RunStart | undefined;
   #metrics: Metric[] = NONE;
   #lists = NO_LISTS;
   #end: RunEnd | undefined;
-  /**
-   * The keys of results that are gathered as rows, until somebody looks at their metrics: each row is a step of all of
-   * its keys.
-   */
+  /** The keys of results stored as rows, until their metrics are needed. Each row is one step of all keys. */
   #keys: readonly string[] | undefined;
-  /** Row after row: the values, in the order of the keys, and then their time. */
+  /** All rows, one after the other: the values in the order of the keys, followed by their time. */
   #rows: number[] = NONE;
   #firstStep = 0;
-  /**
-   * How many of the gathered metrics have been handed over already: a long list is walked along, not copied for each
-   * batch.
-   */
+  /** The number of metrics already handed over. The list is advanced instead of copied for each batch. */
   #taken = 0;
 
   protected putStart(start: RunStart): void {
@@ -50,10 +44,7 @@ export class GatheredItems {
     else metrics.push(metric);
   }
 
-  /**
-   * Takes a result as a row, the first or one that follows on those before it; false when there is something else
-   * already.
-   */
+  /** Adds a result as a row, if it is the first item or follows rows with the same keys; returns false otherwise. */
   protected putRow(keys: readonly string[], row: readonly number[], step: number): boolean {
     if (this.#keys === undefined) {
       if (this.#metrics.length > 0) return false;
@@ -82,7 +73,7 @@ export class GatheredItems {
     if (this.#create) this.#create = change(this.#create);
   }
 
-  /** All of it, whatever has been handed over of the metrics. */
+  /** Everything, including metrics that were handed over but are still in the list. */
   protected get everything(): Pick<RunChange, "create" | "end"> & Lists {
     return { create: this.#create, ...this.#lists, metrics: this.#allMetrics(), end: this.#end };
   }
@@ -91,7 +82,7 @@ export class GatheredItems {
     return this.#create !== undefined || this.#end !== undefined || this.#lists !== NO_LISTS || this.metricsLeft > 0;
   }
 
-  /** How many metrics are not handed over. */
+  /** The number of metrics not handed over yet. */
   get metricsLeft(): number {
     const keys = this.#keys;
     return keys === undefined
@@ -99,15 +90,15 @@ export class GatheredItems {
       : (this.#rows.length / (keys.length + 1)) * keys.length;
   }
 
-  /** How many items are no metrics. */
+  /** The number of other items not handed over yet. */
   protected get othersLeft(): number {
     const { params, tags, inputs } = this.#lists;
     return (this.#create ? 1 : 0) + params.length + tags.length + inputs.length + (this.#end ? 1 : 0);
   }
 
   /**
-   * The `count` metrics, at most, behind the first `from` of those that are left, as a change; what is no metric goes
-   * with the first of those that are left, the end with the last.
+   * Returns a change with up to `count` metrics, after the first `from` of those left. Other items go with the first
+   * piece, the end with the last.
    */
   protected piece(from: number, count: number, { runKey, experiment, ids, parent }: ChangeOwner): RunChange {
     const metrics = this.#allMetrics();
@@ -130,7 +121,7 @@ export class GatheredItems {
     };
   }
 
-  /** Lets go of everything but the metrics behind the first `count` that are left, and the end behind them. */
+  /** Removes everything except the metrics after the first `count`, and the end. */
   protected forget(count: number): void {
     this.#create = undefined;
     this.#lists = NO_LISTS;
@@ -145,7 +136,8 @@ export class GatheredItems {
   }
 
   /**
-   * Lets go of the first `count` metrics that are left: behind a store that never catches up the list would only grow.
+   * Removes the first `count` metrics that are left. The list is compacted, since it would only grow if the store
+   * never catches up.
    */
   protected advance(count: number): void {
     const metrics = this.#allMetrics();
@@ -155,7 +147,7 @@ export class GatheredItems {
     this.#taken = 0;
   }
 
-  /** The metrics gathered, those handed over and not let go of yet among them. */
+  /** The metrics in the list, including those already handed over. */
   #allMetrics(): Metric[] {
     const keys = this.#keys;
     if (keys === undefined) return this.#metrics;

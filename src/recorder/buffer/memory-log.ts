@@ -10,40 +10,40 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import { BufferList } from "./buffer-list.js";
 import type { RunBuffer } from "./run-buffer.js";
 
-/** The wait before one looks again whether the outbox takes a run. */
+/** The delay before spooling a run is tried again. */
 const AGAIN_MS = 100;
 
-/** What the queue has written down. */
+/** The operations of the outbox that the memory log uses. */
 export interface Spool {
-  /** Writes everything of these logs down, which then go through the outbox; false when that cannot be done. */
+  /** Spools everything in these buffers, which then go through the outbox; false if that is not possible. */
   keep(logs: readonly RunBuffer[]): boolean;
-  /** These logs are handed over; of a run that is created so, nobody may ever hear what became of it. */
+  /** Notes that these buffers are sent: if the process dies, the outcome of a creation may stay unknown. */
   sending(logs: readonly RunBuffer[]): void;
-  /** These runs are created and go on. */
+  /** Notes that these runs are created and still open. */
   opened(logs: readonly RunBuffer[]): void;
-  /** The ends of these runs are stored. */
+  /** Notes that the ends of these runs are stored. */
   ended(logs: readonly RunBuffer[]): void;
-  /** The store will never take this change. */
+  /** Sets aside a change that the store will never accept. */
   setAside(log: RunBuffer, change: RunChange, error: PulseError): void;
-  /** The head of a log that goes through the outbox is back from the store. */
+  /** Notes that the pending change of a buffer that goes through the outbox has returned from the store. */
   completed(log: RunBuffer, stored: boolean): void;
 }
 
-/** The run logs that hold something in memory, in the order in which they are to be handed over. */
+/** The buffers with changes in memory, in the order in which they are handed over. */
 export class MemoryLog implements ChangeLog<RunChange> {
-  /** How often something was taken. */
+  /** How often a batch was taken. */
   takes = 0;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #account: Accounting;
   readonly #writer: Spool;
   readonly #logs = new BufferList();
-  /** Those that were with the store already and go before the others. */
+  /** Buffers that were with the store before and go first. */
   #first: RunBuffer[] = [];
-  /** Those the store failed on and that wait for their next try. */
+  /** Buffers that wait for their next try after a failure. */
   readonly #backingOff = new Set<RunBuffer>();
-  /** Those whose experiment is denied, by its key. */
+  /** Buffers whose experiment is denied, by experiment key. */
   readonly #denied = new Map<string, Set<RunBuffer>>();
-  /** What is with the store now. */
+  /** The batches that are with the store now. */
   readonly #flights = new Set<InFlightBatch>();
 
   constructor(dispatcher: Dispatcher<RunChange>, account: Accounting, writer: Spool) {
@@ -56,7 +56,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     return this.#logs.size > 0 || this.#first.length > 0;
   }
 
-  /** Whether something is with the store now. */
+  /** Whether a batch is with the store now. */
   get inFlight(): boolean {
     return this.#flights.size > 0;
   }
@@ -66,8 +66,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
   }
 
   /**
-   * Looks again at what waits for its experiment: a probe of each that is due, and all of those that are denied no
-   * longer.
+   * Requeues buffers that wait for a permission: one as a probe for each experiment that is due, and all of
+   * experiments that are no longer denied.
    */
   reopen(): void {
     const { denied } = this.#dispatcher;
@@ -93,8 +93,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
   }
 
   /**
-   * @internal Takes the next logs, at most `items` items of their changes; children of uncreated parents stay with
-   * their parent.
+   * @internal Takes the next buffers, with at most `items` items in their changes. Children of a parent that is not
+   * created yet wait with the parent.
    */
   takeLogs(items: number, runs: number): RunBuffer[] {
     const batch: RunBuffer[] = [];
@@ -102,13 +102,13 @@ export class MemoryLog implements ChangeLog<RunChange> {
     while (left > 0 && batch.length < runs) {
       const log = this.#first[0] ?? this.#logs.first;
       if (log === undefined) break;
-      // A run that is cut in two would be left open by who is killed in between: only what is too large for any batch
-      // is cut.
+      // A run that is split over two batches would stay open if the process is killed in between: only a change that
+      // is too large for any batch is split.
       if (batch.length > 0 && log.nextItems > left) break;
       if (!this.#waits(log)) {
         const change = log.take(left);
         if (change && log.refused) {
-          // What follows a start that was refused has no run to go to.
+          // The run's creation was refused, so later changes have no run to go to.
           this.release([log]);
           this.#reject(log, log.refused);
           continue;
@@ -124,18 +124,20 @@ export class MemoryLog implements ChangeLog<RunChange> {
     return batch;
   }
 
-  /** Whether a log cannot go now; it then waits with its parent, in the outbox, or with others of its experiment. */
+  /**
+   * Whether a buffer cannot go now. It then waits with its parent, in the outbox, or for its experiment's permission.
+   */
   #waits(log: RunBuffer): boolean {
     const { denied } = this.#dispatcher;
     const { parent } = log;
     if (parent?.uncreated && log.uncreated) {
-      // A parent that nobody may create is not waited for in another experiment.
+      // A child in another experiment does not wait for a parent that may not be created.
       if (denied.any && isElsewhere(log, parent) && denied.closed(experimentKey(parent.experiment))) log.orphan();
       else if (!parent.kept) {
         parent.awaitedBy(log);
         return true;
       } else {
-        // Behind a parent that goes through the outbox, a child does too, as soon as the disk takes it.
+        // A child of a parent in the outbox goes through the outbox, too, as soon as the disk accepts it.
         if (!this.#writer.keep([log])) this.#pause(log, AGAIN_MS);
         return true;
       }
@@ -145,7 +147,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     return true;
   }
 
-  /** Has a log wait with others of its experiment; children elsewhere do not wait for it. */
+  /** Lets a buffer wait for its experiment's permission. Its children in other experiments do not wait for it. */
   #deny(log: RunBuffer): void {
     const experiment = experimentKey(log.experiment);
     const logs = this.#denied.get(experiment);
@@ -158,8 +160,8 @@ export class MemoryLog implements ChangeLog<RunChange> {
   }
 
   /**
-   * Puts what is in flight or resting back: it may be stored already, but changes are idempotent, so it simply goes
-   * again.
+   * Takes back what is in flight or backing off. It may be stored already, but changes are idempotent and are simply
+   * sent again.
    */
   recall(): void {
     const back: RunBuffer[] = [];
@@ -176,20 +178,17 @@ export class MemoryLog implements ChangeLog<RunChange> {
     this.#backingOff.clear();
   }
 
-  /** Every log that holds something: in flight, resting, queued, or waiting for its parent. */
+  /** Returns every buffer with changes: in flight, backing off, queued, or waiting for its parent or a permission. */
   all(): RunBuffer[] {
     const denied = [...this.#denied.values()].flatMap((each) => [...each]);
     const inFlight = [...this.#flights].flatMap((flight) => flight.logs);
     const all = [...inFlight, ...this.#backingOff, ...denied, ...this.#first, ...this.#logs];
-    // Those are looked at in their turn, however deep they are nested
+    // Appended while iterating, so that nested children are visited, too.
     for (const log of all) for (const child of log.children) all.push(child);
     return all;
   }
 
-  /**
-   * The same one after the other, in the order in which they came, without what is with the store; what comes and goes
-   * meanwhile is no trouble.
-   */
+  /** Iterates over the same buffers in order, except those in flight. The queue may change meanwhile. */
   *waiting(): Generator<RunBuffer> {
     for (const logs of [...this.#denied.values(), this.#backingOff, this.#first, this.#logs])
       for (const log of logs) {
@@ -206,7 +205,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     );
   }
 
-  /** Drops a whole log, and says how many items it held. */
+  /** Drops everything in a buffer and returns how many items it held. */
   drop(log: RunBuffer, error: PulseError): number {
     const held = log.recorded - log.settled;
     for (const piece of log.peek(held)) this.#account.released(bytesOf(piece));
@@ -218,7 +217,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     return held;
   }
 
-  /** Logs that have held something since `before`, at most `limit` of them, the first ones of the queue. */
+  /** Returns at most `limit` buffers that have been waiting since before `before`, in queue order. */
   overdue(before: number, limit: number): RunBuffer[] {
     const found: RunBuffer[] = [];
     const consider = (log: RunBuffer): void => {
@@ -234,7 +233,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     return found;
   }
 
-  /** Lets go of logs that go through the outbox now. */
+  /** Removes buffers that now go through the outbox. */
   release(logs: readonly RunBuffer[]): void {
     for (const log of logs) {
       this.#logs.delete(log);
@@ -253,7 +252,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
     this.#denied.clear();
   }
 
-  /** @internal Does with a batch what was decided. */
+  /** @internal Applies the dispatcher's decisions to a batch. */
   conclude(batch: readonly RunBuffer[], decisions: readonly Decision[]): void {
     const again: RunBuffer[] = [];
     const opened: RunBuffer[] = [];
@@ -268,7 +267,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
       else {
         if ("error" in decision && decision.error) log.tell("away", decision.error);
         if (log.headSeq !== undefined) {
-          this.#forget(log); // the outbox has it, and goes on with it
+          this.#forget(log); // the outbox has it and continues with it
           this.#writer.completed(log, false);
         } else if (decision.kind === "denied") this.#deny(log);
         else if (decision.kind === "later") this.#pause(log, decision.afterMs);
@@ -278,15 +277,14 @@ export class MemoryLog implements ChangeLog<RunChange> {
         }
       }
     }
-    // Where runs go one by one, the next try is another run's: whatever is wrong with this one, it does not stand in
-    // the way.
+    // When runs go one by one, the next try is another run's turn, so that a faulty run does not block the others.
     if (batch.length > 1) this.#first = again.concat(this.#first);
     else for (const log of again) this.push(log);
     if (opened.length > 0) this.#writer.opened(opened);
     if (ended.length > 0) this.#writer.ended(ended);
   }
 
-  /** @internal A flight is back. */
+  /** @internal Notes that a batch has returned. */
   completed(flight: InFlightBatch): void {
     this.#flights.delete(flight);
     for (const log of flight.logs) log.land();
@@ -323,20 +321,20 @@ export class MemoryLog implements ChangeLog<RunChange> {
     }, ms).unref();
   }
 
-  /** Lets the change at a log's head go, and gives it. */
+  /** Removes the pending change of a buffer and returns it. */
   #forget(log: RunBuffer): RunChange {
     const change = log.settleHead();
     this.#account.released(bytesOf(change));
     return change;
   }
 
-  /** Queues a log again while it holds something, else lets it rest. */
+  /** Requeues a buffer that still holds changes; otherwise notifies its watchers. */
   #requeue(log: RunBuffer): void {
     if (log.requeue()) this.push(log);
     else if (log.ids) log.tell("stored", log.ids);
   }
 
-  /** Has the children of a run that is created, or never will be, follow. */
+  /** Requeues the children of a run that was created, or never will be. */
   freeChildren(parent: RunBuffer): void {
     for (const child of parent.free()) {
       if (parent.refused) child.orphan();

@@ -12,51 +12,64 @@ import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_B
 import { GatheredItems, type OtherLists } from "./gathered-items.js";
 import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
 
-/** How a run ends that was open when the process was asked to stop. */
+/** The end of a run that was open when the process was asked to stop. */
 const STOPPED: UnfinishedEnd = { status: "KILLED", partial: false };
 
 const NO_BUFFERS: never[] = [];
 
-/** Who takes note of what a run's buffer holds: the recorder, or who defers the run. */
+/** Receives the items of a run's buffer: the recorder, or the deferral of the run. */
 export interface ChangeSink {
-  /** Whether there is room for one more metric, param or tag. @default there always is */
+  /** Whether there is room for another metric, param or tag. @default there always is */
   readonly admits?: (kind: ItemKind, key: string) => boolean;
-  /** The buffer holds so many items more, of this many bytes in all. */
+  /** Notes that the buffer holds `items` more items of `bytes` bytes in all. */
   added(buffer: RunBuffer, kind: ItemKind, bytes: number, items?: number): void;
-  /** The end of a run that the store has as open is recorded. */
+  /** Notes that the end of a run is recorded that the store has as open. */
   ending(buffer: RunBuffer): void;
 }
 
-/** How a run fares in the store, told to those who wait for it. */
+/** Called by a run's buffer for those who wait for the run. */
 export interface RunWatcher {
   /** Everything recorded so far is stored. */
   stored?(ids: StoredIds): void;
   /** The run is created in the store. */
   created?(ids: StoredIds): void;
-  /** The store is away; `error.retryable` says whether it may come back. */
+  /** The store is unavailable; `error.retryable` tells whether it may recover. */
   away?(error: PulseError): void;
-  /** Some of the run was refused or dropped. */
+  /** Part of the run was refused or dropped. */
   lost?(error: PulseError): void;
 }
 
 /**
- * Where a run's buffer is: `resting` when nothing of it waits; `queued` from the first item until the store has
- * everything, be it in the queue, in flight, or waiting for its parent; `kept` when it goes through the outbox: what is
- * recorded of it is written down there and delivered from there.
+ * The state of a run's buffer:
+ * - `resting`: nothing waits.
+ * - `queued`: from the first item until the store has everything. The buffer is in the queue, in flight, backing off,
+ *   or waiting for its parent or a permission.
+ * - `kept`: the run goes through the outbox: what is recorded is spooled there and delivered from there.
+ *
+ * ```
+ *           enqueue            keep (spooled)
+ * resting ----------> queued ----------------> kept
+ *  ^  ^                | ^                     | |
+ *  |  +--- requeue ----+ +----- abandoned -----+ |
+ *  |      (if empty)         (if it holds items) |
+ *  +--------- drained, or abandoned -------------+
+ * ```
+ *
+ * `refuse` leads to `resting` from any state.
  */
 type Where = "resting" | "queued" | "kept";
 
 /**
- * One run's way to the store: the change being gathered, and its head, the one that is handed over. Changes stay in
- * order. Whoever carries it further says what has happened; what that makes of its state is decided here.
+ * The changes of one run on their way to the store: the items being gathered, and the head, which is the pending
+ * change that is handed over. Changes stay in order. Callers report events; this class derives the state from them.
  */
 export class RunBuffer extends GatheredItems {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
   readonly run: Unfinished;
-  /** A signal that asks the process to stop came while it was open. */
+  /** Whether the process was asked to stop while the run was open. */
   askedToStop = false;
-  /** Its place in the queue's list, or -1; the list's own. */
+  /** Its place in the queue's list, or -1. Managed by the list. */
   place = -1;
   #parent: RunBuffer | undefined;
   #children: RunBuffer[] | undefined;
@@ -72,7 +85,7 @@ export class RunBuffer extends GatheredItems {
   #ids: StoredIds | undefined;
   #refused: PulseError | undefined;
   #end: RunEnd | undefined;
-  /** It is about to end: what is recorded now is what all values came to. */
+  /** Whether the run is about to end, so that aggregates are recorded without a limit. */
   #closing = false;
   #watchers: RunWatcher[] | undefined;
   #intake: ChangeSink;
@@ -92,13 +105,14 @@ export class RunBuffer extends GatheredItems {
     this.#parent = parent;
   }
 
-  /** The run it is a child of, as far as it is to be created as one. */
+  /** The parent run, if this run is created as its child. */
   get parent(): RunBuffer | undefined {
     return this.#parent;
   }
 
   /**
-   * Items recorded so far, and how many of them are acknowledged, refused, dropped or on disk: what `flush` compares.
+   * The numbers of items recorded so far, and of those that are stored, refused, dropped or spooled. `flush` compares
+   * them.
    */
   get recorded(): number {
     return this.#recorded;
@@ -107,15 +121,15 @@ export class RunBuffer extends GatheredItems {
     return this.#settled;
   }
 
-  /** What is with the store, or to be handed to it again as it is. */
+  /** The pending change: with the store, or to be sent again unchanged. */
   get head(): RunChange | undefined {
     return this.#head;
   }
-  /** The head is with the store now. */
+  /** Whether the head is with the store. */
   get inFlight(): boolean {
     return this.#inFlight;
   }
-  /** Where the outbox has the head, when that was written down while it was with the store. */
+  /** The head's row in the outbox, if it was spooled while in flight. */
   get headSeq(): number | undefined {
     return this.#headSeq;
   }
@@ -126,33 +140,33 @@ export class RunBuffer extends GatheredItems {
   get kept(): boolean {
     return this.#where === "kept";
   }
-  /** Since when it holds something, on the clock that is never set back. */
+  /** Since when it has held something, by the monotonic clock. */
   get since(): number {
     return this.#since;
   }
 
-  /** The outbox knows that the run is open. */
+  /** Whether the outbox knows that the run is open. */
   get registered(): boolean {
     return this.#registered;
   }
 
-  /** What the store calls it, once created there. */
+  /** The store's ids, once the run is created. */
   get ids(): StoredIds | undefined {
     return this.#ids;
   }
-  /** Why it never can be created. */
+  /** Why the run can never be created. */
   get refused(): PulseError | undefined {
     return this.#refused;
   }
-  /** Whether the creation is still to be stored. */
+  /** Whether the run still has to be created. */
   get uncreated(): boolean {
     return this.#ids === undefined && this.#refused === undefined;
   }
-  /** The run's end is recorded. */
+  /** Whether the run's end is recorded. */
   get ended(): boolean {
     return this.#end !== undefined;
   }
-  /** How it has ended. */
+  /** The recorded end. */
   get ending(): RunEnd | undefined {
     return this.#end;
   }
@@ -162,23 +176,23 @@ export class RunBuffer extends GatheredItems {
     return this.#children ?? NO_BUFFERS;
   }
 
-  /** The process or the tracker ends with this run open. */
+  /** Ends the run because the process or the tracker ends while it is open. */
   endUnfinished(end: UnfinishedEnd): void {
     this.run.endUnfinished(this.askedToStop ? STOPPED : end);
   }
 
-  /** Has a watcher told how the run fares. */
+  /** Registers a watcher. */
   watch(watcher: RunWatcher): void {
     this.#watchers ??= [];
     this.#watchers.push(watcher);
   }
 
-  /** Whether somebody waits for news of it. */
+  /** Whether anybody waits for news of the run. */
   get watched(): boolean {
     return this.#watchers !== undefined;
   }
 
-  /** Tells the watchers, if any. */
+  /** Notifies the watchers. */
   tell<K extends keyof RunWatcher>(what: K, about: Parameters<Required<RunWatcher>[K]>[0]): void {
     if (this.#watchers === undefined) return;
     for (const watcher of this.#watchers) (watcher as { [each in K]?: (about: unknown) => void })[what]?.(about);
@@ -195,7 +209,7 @@ export class RunBuffer extends GatheredItems {
     this.#intake.added(this, "metrics", METRIC_BYTES);
   }
 
-  /** Takes a result as a row, its values and then their time; false when it has to come metric by metric. */
+  /** Adds a result as a row of values and their time. Returns false if its metrics must be added one by one. */
   result(keys: readonly string[], row: readonly number[], step: number): boolean {
     if (this.#intake.admits !== undefined || !this.putRow(keys, row, step)) return false;
     this.#intake.added(this, "metrics", METRIC_BYTES * keys.length, keys.length);
@@ -220,7 +234,7 @@ export class RunBuffer extends GatheredItems {
     this.#intake.added(this, name, (LIST_KINDS[name] as { bytes(item: unknown): number }).bytes(item));
   }
 
-  /** Has `record` record what all values came to, for which there is always room; the run's end follows. */
+  /** Calls `record` to record aggregates, for which there is always room. The run's end follows. */
   closing(record: () => void): void {
     this.#closing = true;
     try {
@@ -237,15 +251,15 @@ export class RunBuffer extends GatheredItems {
     this.#intake.added(this, "ends", END_BYTES);
   }
 
-  /** What of it is gathered and not handed over. */
+  /** The items gathered and not handed over yet. */
   get gathered(): Pick<RunChange, "metrics" | "end"> | undefined {
     return this.holds ? this.everything : undefined;
   }
 
-  /** Goes over to another intake, with everything gathered so far. */
+  /** Switches to another sink and passes on everything gathered so far. */
   handOver(intake: ChangeSink): void {
     this.#intake = intake;
-    // Read before: the first of it that is taken note of may have all of it handed to the store.
+    // Read first: the first item passed on may cause everything to be handed over.
     const { create, end, ...lists } = this.everything;
     if (create) intake.added(this, "runs", START_BYTES);
     for (const name of LIST_NAMES) {
@@ -260,14 +274,14 @@ export class RunBuffer extends GatheredItems {
     return this.#head === undefined && !this.holds;
   }
 
-  /** How many items there are to hand over, without what follows a head that is to be handed over again. */
+  /** The number of items in the next change. Items behind a pending head do not count. */
   get nextItems(): number {
     return this.#head ? itemsOf(this.#head) : this.metricsLeft + this.othersLeft;
   }
 
   /**
-   * Gives the change to hand over next, at most `limit` items of it when it is all metrics; what follows stays in
-   * order.
+   * Returns the next change to hand over, with at most `limit` items where metrics allow it. The rest follows later,
+   * in order.
    */
   take(limit: number): RunChange | undefined {
     if (this.#head) {
@@ -275,7 +289,7 @@ export class RunBuffer extends GatheredItems {
       return this.#head;
     }
     if (!this.holds) return undefined;
-    // The metrics are what can be many: the first part goes with the start and the params, the rest and the end follow.
+    // Only metrics are numerous: the first part goes with the start and the params; the rest and the end follow.
     const count = Math.max(1, limit - this.othersLeft);
     this.#head = this.piece(0, count, this);
     this.forget(count);
@@ -283,11 +297,11 @@ export class RunBuffer extends GatheredItems {
   }
 
   /**
-   * What is not with the store, in pieces of about `limit` items, for writing it down. With `most`, only about as many
-   * metrics of it; the rest, and the end, stay for the next time.
+   * Returns what is not with the store, in pieces of about `limit` items, for spooling. `most` limits the number of
+   * metrics; the others and the end then stay for the next time.
    */
   peek(limit: number, most: number = Number.POSITIVE_INFINITY): RunChange[] {
-    // A head that is here has been handed over before, and nobody knows what became of it.
+    // A head that is not in flight was sent before, and its outcome is unknown.
     const pieces = this.#head && !this.#inFlight ? [{ ...this.#head, attempted: true }] : [];
     if (!this.holds) return pieces;
     const count = Math.min(this.metricsLeft, most);
@@ -297,23 +311,23 @@ export class RunBuffer extends GatheredItems {
     }
   }
 
-  // What happens to it, each told by who sees it happen.
+  // Events, reported by whoever observes them.
 
-  /** So many more items of it are on their way. */
+  /** More items were recorded. */
   count(items: number): void {
     this.#recorded += items;
   }
 
-  /** It holds something that waits; `since` then, when anybody looks how long. */
+  /** The buffer now holds something that waits, `since` the given time. */
   enqueue(since?: number): void {
     this.#where = "queued";
     if (since !== undefined) this.#since = since;
   }
 
-  /** The queue has let it go: false when it holds nothing, else it is to be queued again. */
+  /** The queue has released it. Returns true if it still holds something and must be queued again. */
   requeue(): boolean {
     this.#where = this.empty ? "resting" : "queued";
-    this.#since = this.#takenAt; // what it holds behind its head is younger than that
+    this.#since = this.#takenAt; // what it holds behind its head is younger
     return this.queued;
   }
 
@@ -328,18 +342,18 @@ export class RunBuffer extends GatheredItems {
     this.#inFlight = false;
   }
 
-  /** Its head is taken back without an answer: nobody knows what has become of it. */
+  /** Its head was taken back without an answer: its outcome is unknown. */
   recall(): void {
     this.#inFlight = false;
     if (this.#head) this.#head = { ...this.#head, attempted: true };
   }
 
-  /** Other items are to be tried in place of the head's. */
+  /** Replaces the head by a change to try instead. */
   replaceHead(change: RunChange): void {
     this.#head = change;
   }
 
-  /** Nothing more is to become of its head; gives it. */
+  /** Its head is settled. Returns it. */
   settleHead(): RunChange {
     const change = this.#head as RunChange;
     this.#head = undefined;
@@ -353,39 +367,39 @@ export class RunBuffer extends GatheredItems {
     this.tell("created", ids);
   }
 
-  /** The store will not take some of it; without its creation, nothing at all. */
+  /** The store refuses part of it; without its creation, all of it. */
   lose(error: PulseError, creation: boolean): void {
     if (creation && this.#ids === undefined) this.#refused ??= error;
     this.tell("lost", error);
   }
 
-  /** What `peek` gave with the same `most` is in the outbox, the head, if it is with the store, at `headSeq`. */
+  /** What `peek` returned with the same `most` is in the outbox; if the head is in flight, its row is `headSeq`. */
   keep(headSeq: number | undefined, items: number, most: number): void {
     this.#where = "kept";
     this.#headSeq = headSeq;
-    this.#registered = false; // its row is there for the changes' sake now, and goes with them
+    this.#registered = false; // its row now exists for the changes, and goes with them
     this.#settled += items;
     if (!this.#inFlight) this.#head = undefined;
     this.forget(most);
   }
 
-  /** The outbox need not know any more where the head is. */
+  /** The outbox no longer needs to know where the head is. */
   completeHead(): void {
     this.#headSeq = undefined;
   }
 
-  /** The outbox knows that the run is open, or has forgotten it. */
+  /** The outbox now knows that the run is open, or has forgotten it. */
   register(registered: boolean): void {
     this.#registered = registered;
   }
 
-  /** The outbox has nothing of it any more: all is stored. */
+  /** The outbox has nothing of it left: everything is stored. */
   drained(): void {
     this.#where = "resting";
     this.#registered = this.#ids !== undefined; // the run's row stays until its end is stored
   }
 
-  /** The outbox is no more, and what was in it is lost; `holds`: there is something in memory that goes on. */
+  /** The outbox became unusable and its content is lost. `holds`: there is something in memory that continues. */
   abandoned(error: PulseError, holds: boolean): void {
     this.#headSeq = undefined;
     this.#where = holds || this.#inFlight ? "queued" : "resting";
@@ -398,7 +412,7 @@ export class RunBuffer extends GatheredItems {
     this.#children.push(child);
   }
 
-  /** Has the children that wait, or those of them, wait no more, and gives them. */
+  /** Releases and returns the waiting children, or those that `which` selects. */
   free(which: (child: RunBuffer) => boolean = () => true): RunBuffer[] {
     if (this.#children === undefined) return NO_BUFFERS;
     const free: RunBuffer[] = [];
@@ -408,17 +422,14 @@ export class RunBuffer extends GatheredItems {
     return free;
   }
 
-  /** Cuts the tie to a parent the store refused: the child stands alone, with a tag that names it. */
+  /** Detaches the run from a refused parent: it becomes a root with a tag that names the parent. */
   orphan(): void {
     this.#parent = undefined;
     if (this.#head?.create) this.#head = { ...this.#head, create: orphaned(this.#head.create) };
     else this.replaceStart(orphaned);
   }
 
-  /**
-   * Takes note that the oldest metrics are dropped, at most `most` of those not yet handed over, and says how many they
-   * were.
-   */
+  /** Drops the oldest metrics not handed over yet, at most `most`. Returns how many were dropped. */
   dropMetrics(most: number = Number.POSITIVE_INFINITY): number {
     const count = Math.min(most, this.metricsLeft);
     if (count > 0) this.advance(count);
@@ -426,7 +437,7 @@ export class RunBuffer extends GatheredItems {
     return count;
   }
 
-  /** Forgets what is not stored, and says that it is lost. */
+  /** Drops everything that is not stored, and notifies the watchers. */
   refuse(error: PulseError): void {
     this.#where = "resting";
     this.#head = undefined;
@@ -436,7 +447,7 @@ export class RunBuffer extends GatheredItems {
   }
 }
 
-/** The start of a child whose parent never will be: it stands alone, with a tag that names it. */
+/** Turns the start of a child whose parent will never exist into that of a root, with a tag that names the parent. */
 export function orphaned(create: RunStart): RunStart {
   const { parentKey, sourceTags } = create;
   if (parentKey === undefined) return create;

@@ -3,21 +3,21 @@ import type { PulseError } from "../../base/errors.js";
 import type { Events } from "../../base/events.js";
 import type { ItemKind } from "./item-kinds.js";
 
-/** Who is told what became of items. */
+/** Counts what became of items. */
 export interface Account {
-  /** The store took so many items, all but `refused` of them. */
+  /** The store accepted so many items, except for `refused` of them. */
   delivered(items: number, refused: number): void;
-  /** So many were refused for what they are, the first of them with this error. */
+  /** So many were refused by the store; `error` is that of the first. */
   rejected(items: number, error?: PulseError): void;
   /** So many were given up. */
   dropped(items: number, error?: PulseError): void;
 }
 
-/** The books of the files of runs. */
+/** Counts the files of runs. */
 export class FileAccounting implements Account {
-  /** Rough resident size of what waits in memory. */
+  /** Rough size of what waits in memory, in bytes. */
   bytes = 0;
-  /** Files recorded and neither stored nor given up. */
+  /** Files that were recorded but neither stored nor given up yet. */
   pending = 0;
   readonly #stats: Stats;
   readonly #events: Events;
@@ -27,7 +27,7 @@ export class FileAccounting implements Account {
     this.#events = events;
   }
 
-  /** One more, of this size, and so much of it in memory. */
+  /** A file of `size` was recorded, `bytes` of it in memory. */
   recorded(size: number, bytes: number): void {
     const stats = this.#stats;
     stats.artifacts++;
@@ -37,12 +37,12 @@ export class FileAccounting implements Account {
     this.bytes += bytes;
   }
 
-  /** So many bytes are no longer in memory. */
+  /** So many bytes were released from memory. */
   released(bytes: number): void {
     this.bytes -= bytes;
   }
 
-  /** It belongs to a run that is not recorded. */
+  /** The file belongs to a run that is not recorded. */
   withdrawn(size: number): void {
     this.#stats.artifacts--;
     this.#stats.artifactBytes -= size;
@@ -75,10 +75,11 @@ export class FileAccounting implements Account {
 }
 
 /**
- * The books of one tracker: nobody else writes what was recorded, what became of it, and how much of it is in memory.
+ * Counts what one tracker has recorded, what became of it, and how much of it is in memory. Nothing else updates
+ * these numbers.
  */
 export class Accounting implements Account {
-  /** Rough resident size of what waits in memory. */
+  /** Rough size of what waits in memory, in bytes. */
   bytes = 0;
   readonly files: FileAccounting;
   readonly #stats: Stats;
@@ -90,20 +91,20 @@ export class Accounting implements Account {
     this.files = new FileAccounting(diagnostics);
   }
 
-  /** Items recorded and neither delivered, rejected nor dropped, without files. */
+  /** Items that were recorded but neither delivered, rejected nor dropped yet, without files. */
   get pending(): number {
     return this.#stats.pending - this.files.pending;
   }
 
-  /** Whether nothing waits, no file either. */
+  /** Whether nothing waits, not even a file. */
   get idle(): boolean {
     return this.#stats.pending === 0;
   }
 
-  /** So many items more, of this size in memory in all. */
+  /** So many items were recorded, of `bytes` bytes in all. */
   recorded(kind: ItemKind, bytes: number, items: number): void {
     const stats = this.#stats;
-    // By name where it counts: to look a field up by a changing name is dear.
+    // Named fields first: looking a field up by a variable name is expensive.
     if (kind === "metrics") stats.metrics += items;
     else if (kind === "runs") stats.runs += items;
     else if (kind !== "ends") stats[kind] += items;
@@ -111,7 +112,7 @@ export class Accounting implements Account {
     this.bytes += bytes;
   }
 
-  /** So many bytes are no longer in memory; fewer than none are more. */
+  /** So many bytes were released from memory; negative if more are used. */
   released(bytes: number): void {
     this.bytes -= bytes;
   }
@@ -135,12 +136,12 @@ export class Accounting implements Account {
     this.#events.count("dropped", items, error);
   }
 
-  /** A run that sampling has left out. */
+  /** A run was left out by sampling. */
   unsampled(): void {
     this.#stats.unsampled++;
   }
 
-  /** A call that is part of a folded run. */
+  /** A call became part of a folded run. */
   folded(): void {
     this.#stats.folded++;
   }

@@ -1,23 +1,23 @@
 import type { DatasetInput, Metric, Param, Tag } from "../../base/entities.js";
 import { LIST_NAMES, type ListName, type RunChange } from "../../contracts/tracking-store.js";
 
-/** The kinds of items that are recorded of a run; all but the ends have a counter of that name in `stats()`. */
+/** The kinds of recorded items. All but "ends" have a counter of the same name in `stats()`. */
 export type ItemKind = "runs" | ListName | "ends";
 
-/** Rough resident sizes, for the memory bound, in bytes. */
+/** Rough sizes in memory, in bytes, for the memory bound. */
 export const START_BYTES = 512;
 export const END_BYTES = 96;
 export const METRIC_BYTES = 128;
 const PAIR_BYTES = 96;
 const INPUT_BYTES = 400;
 
-/** One kind of items of which a change may hold any number. */
+/** A kind of items of which a change can hold any number. */
 interface ListKind<T, Row> {
-  /** Rough resident size of one, in bytes. */
+  /** The rough size of an item in memory, in bytes. */
   bytes(item: T): number;
-  /** How one is written into an outbox, as JSON. */
+  /** Converts an item to its JSON form in an outbox. */
   toRow(item: T): Row;
-  /** Whether something read from an outbox, which may be damaged, is one. */
+  /** Whether a value read from an outbox, which may be damaged, is such a row. */
   isRow(row: unknown): row is Row;
   fromRow(row: Row): T;
 }
@@ -27,7 +27,7 @@ type Point = [key: string, value: number | string, timestamp: number, step: numb
 const isText = (value: unknown): value is string => typeof value === "string";
 const isTextOrNothing = (value: unknown): boolean => value === undefined || isText(value);
 
-/** Whether something read from an outbox is a param or a tag. */
+/** Whether a value read from an outbox is a param or a tag. */
 export const isPair = (row: unknown): row is Param & Tag => {
   const { key, value } = (row ?? {}) as Partial<Param>;
   return isText(key) && isText(value);
@@ -40,10 +40,7 @@ const pairs: ListKind<Param, Param> = {
   fromRow: (pair) => pair,
 };
 
-/**
- * The one table of kinds: a new kind of items is a row here, a field of the stores' contract, and what each store does
- * with it.
- */
+/** The table of kinds. A new kind needs a row here, a field in the stores' contract, and support in each store. */
 export const LIST_KINDS: {
   readonly metrics: ListKind<Metric, Point>;
   readonly params: ListKind<Param, Param>;
@@ -75,7 +72,7 @@ export const LIST_KINDS: {
       const texts = [name, digest, sourceType, source].every(isText) && [schema, profile].every(isTextOrNothing);
       return texts && Array.isArray(tags) && tags.every(isPair);
     },
-    // JSON has left out what was undefined.
+    // JSON leaves out undefined fields.
     fromRow: (input) => ({ ...input, schema: input.schema, profile: input.profile }),
   },
 };
@@ -83,7 +80,7 @@ export const LIST_KINDS: {
 /** The lists of a change. */
 export type Lists = Pick<RunChange, ListName>;
 
-/** Gives the rough resident size of a change in bytes. */
+/** Returns the rough size of a change in memory, in bytes. */
 export function bytesOf(change: RunChange): number {
   let bytes = change.metrics.length * METRIC_BYTES + (change.create ? START_BYTES : 0) + (change.end ? END_BYTES : 0);
   if (change.params.length + change.tags.length + change.inputs.length === 0) return bytes;
@@ -95,15 +92,15 @@ export function bytesOf(change: RunChange): number {
   return bytes;
 }
 
-/** Writes a list as rows. */
+/** Converts a list to rows. */
 export function toRows<K extends ListName>(name: K, items: Lists[K]): unknown[] {
   const { toRow } = LIST_KINDS[name] as unknown as ListKind<unknown, unknown>;
   return items.map((item) => toRow(item));
 }
 
 /**
- * Reads a list that was written as rows; one that was not written is empty.
- * @throws TypeError when it is damaged.
+ * Converts rows to a list; a missing list is empty.
+ * @throws TypeError when the rows are damaged.
  */
 export function fromRows(name: ListName, rows: unknown): unknown[] {
   if (rows === undefined) return [];

@@ -4,7 +4,7 @@ import { cutText, sanitizeKey } from "../../base/text/keys.js";
 import { LIMITS } from "../../base/text/limits.js";
 import type { RunChange } from "../../contracts/tracking-store.js";
 
-/** What is said once for the same params when the store has other values for params. */
+/** Returns the warning for params that have other values in the store, given once for the same params. */
 export function conflictWarning(keys: readonly string[], runKey: string, experiment: ExperimentRef): PulseError {
   const names = keys.map((key) => JSON.stringify(key)).join(", ");
   return new PulseError(
@@ -13,7 +13,7 @@ export function conflictWarning(keys: readonly string[], runKey: string, experim
   );
 }
 
-/** Gives a change without the params that the store has other values for; those become tags. */
+/** Moves the params that have other values in the store to tags. */
 export function withoutParams<C extends Pick<RunChange, "params" | "tags">>(change: C, keys: readonly string[]): C {
   const refused = change.params.filter(({ key }) => keys.includes(key));
   return {
@@ -23,7 +23,7 @@ export function withoutParams<C extends Pick<RunChange, "params" | "tags">>(chan
   };
 }
 
-/** The tag that keeps the value a param's first value has won over. */
+/** Returns the tag that stores a param's refused value. */
 export function conflictTag({ key, value }: Param): Tag {
   return { key: sanitizeKey(`pulse.conflict.${key}`), value: cutText(value, LIMITS.tagValue) };
 }

@@ -2,26 +2,27 @@ import timers from "node:timers";
 import { later } from "../../base/detached.js";
 import type { PulseError } from "../../base/errors.js";
 
-// Taken now: a test that later puts fake timers in place must not stop delivery.
+// Captured now, so that a test that later installs fake timers does not stop delivery.
 const { clearTimeout } = timers;
 
-/** Bounds of the wait between two tries, doubled each time, with full jitter. */
+/** Bounds of the back-off between two tries, which doubles each time, with full jitter. */
 const MIN_WAIT_MS = 100;
 const MAX_WAIT_MS = 30_000;
 const MAX_DOUBLINGS = 16;
-/** So many calls have to be accepted before one more may be under way after the store failed. */
+/** The number of calls that must be accepted before one more may be in flight, after the store failed. */
 const WIDER_AFTER = 20;
 
 /**
- * A wait before try `tries` + 1, in milliseconds: longer each time, spread so that many clients do not come at once.
+ * Returns the back-off before try `tries` + 1, in milliseconds. It doubles each time, and is random so that many
+ * clients do not retry at once.
  */
 export function backOff(tries: number, random: () => number): number {
   return Math.ceil(Math.min(MAX_WAIT_MS, MIN_WAIT_MS * 2 ** Math.min(tries, MAX_DOUBLINGS)) * random());
 }
 
 /**
- * A circuit breaker: a target that is away opens it, then nothing is sent for a while; after that one call goes as a
- * probe, and when it is accepted, all goes again. A target that struggles gets fewer calls at once.
+ * A circuit breaker. An unavailable target opens it, and nothing is sent for a while; then one call is sent as a
+ * probe, and if it is accepted, everything is sent again. A struggling target gets fewer calls in parallel.
  */
 export class CircuitBreaker {
   readonly #maxConcurrency: number;
@@ -48,7 +49,7 @@ export class CircuitBreaker {
     return this.#timer !== undefined;
   }
 
-  /** How many calls may be under way now. */
+  /** How many calls may be in flight now. */
   get concurrency(): number {
     return this.#probing ? 1 : this.#concurrency;
   }
@@ -58,12 +59,12 @@ export class CircuitBreaker {
     return this.#refusingSince === undefined ? 0 : performance.now() - this.#refusingSince;
   }
 
-  /** A call was accepted, at least a part of it. */
+  /** A call was accepted, at least in part. */
   accepted(): void {
     if (++this.#accepted % WIDER_AFTER === 0) this.#concurrency = Math.min(this.#maxConcurrency, this.#concurrency + 1);
   }
 
-  /** A call failed for the target's sake. */
+  /** A call failed because of the target. */
   struggled(): void {
     this.#concurrency = Math.max(1, this.#concurrency >> 1);
     this.#accepted = 0;
@@ -77,13 +78,13 @@ export class CircuitBreaker {
   }
 
   /**
-   * The target is away: opens for the given wait, or for a longer one than the last time; one that is only busy is
-   * asked again soon.
+   * The target is unavailable: opens for the given time, or for the back-off if that is longer. A target that is only
+   * busy is tried again soon.
    */
   away({ code }: PulseError, afterMs = 0): void {
     this.#probing = true;
     this.#refusingSince ??= performance.now();
-    // What else was under way fails for the same reason: one interruption is one try.
+    // Other calls in flight fail for the same reason: an interruption counts as one try.
     const first = this.#timer === undefined;
     const wait = Math.max(afterMs, first && code !== "STORE_BUSY" ? backOff(this.#tries++, this.#random) : 0);
     const until = performance.now() + wait;

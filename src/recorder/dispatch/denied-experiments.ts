@@ -3,18 +3,18 @@ import { later } from "../../base/detached.js";
 import type { ExperimentRef } from "../../base/entities.js";
 import type { PulseError } from "../../base/errors.js";
 
-// Taken now: a test that later puts fake timers in place must not stop delivery.
+// Captured now, so that a test that later installs fake timers does not stop delivery.
 const { clearTimeout } = timers;
 
-/** Bounds of the wait before a denied experiment is tried again, doubled each time. */
+/** Bounds of the wait before a denied experiment is tried again, which doubles each time. */
 const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 60_000;
-/** A refusal this soon after something else of the experiment was accepted is about the run alone. */
+/** A refusal this soon after other work of the experiment was accepted concerns the run alone. */
 const RECENT_MS = 1_000;
-/** Experiments whose last acceptance is remembered. */
+/** The number of experiments whose last acceptance is remembered. */
 const MAX_REMEMBERED = 1_000;
 
-/** One text for an experiment, whether it is named or has an id. */
+/** Returns a key for an experiment, whether it is given by name or id. */
 export const experimentKey = (ref: ExperimentRef): string =>
   JSON.stringify({ ...("id" in ref ? { id: ref.id } : { name: ref.name }), of: ref.of });
 
@@ -23,32 +23,32 @@ interface Denied {
   readonly reason: string;
   readonly waitMs: number;
   timer: NodeJS.Timeout;
-  /** The next change that asks may go, to see whether the answer is still the same. */
+  /** Whether the next change may be sent as a probe. */
   due: boolean;
-  /** One is on its way. */
+  /** Whether a probe is in flight. */
   probing: boolean;
 }
 
 /**
- * The experiments that the store refuses to these credentials, which it accepts elsewhere. Their runs wait apart,
- * without a request for each: from time to time one goes as a probe, and when it is accepted all the others follow.
+ * Experiments that the store denies to these credentials, while it accepts others. Their runs wait without a request
+ * for each: from time to time one change is sent as a probe, and if it is accepted, all others follow.
  */
 export class DeniedExperiments {
   readonly #denied = new Map<string, Denied>();
   readonly #accepted = new Map<string, number>();
   readonly #retry: () => void;
 
-  /** `retry` is called when what was passed over is to be looked at again. */
+  /** `retry` is called when waiting work should be reconsidered. */
   constructor(retry: () => void) {
     this.#retry = retry;
   }
 
-  /** Whether there is any: nothing has to be asked otherwise. */
+  /** Whether any experiment is denied. */
   get any(): boolean {
     return this.#denied.size > 0;
   }
 
-  /** Why the runs of each experiment wait, by its key. */
+  /** The reason for each denied experiment, by experiment key. */
   get reasons(): [experiment: string, reason: string][] {
     return [...this.#denied].map(([key, { reason }]) => [key, reason]);
   }
@@ -58,18 +58,20 @@ export class DeniedExperiments {
     return this.#denied.has(experiment);
   }
 
-  /** Whether runs of an experiment wait and none of them may go now. */
+  /** Whether runs of an experiment wait and none may be sent now. */
   closed(experiment: string): boolean {
     return this.#denied.get(experiment)?.due === false;
   }
 
-  /** Whether a change of an experiment may go now; of a denied one, one at a time when it is due. */
+  /**
+   * Whether a change of an experiment may be sent now. For a denied one, this lets one probe through when it is due.
+   */
   admits(experiment: string): boolean {
     const denied = this.#denied.get(experiment);
     if (denied === undefined) return true;
     const { due } = denied;
     if (due) {
-      // Should nobody say what became of it (the outbox it came from was let go), the next one asks after a while.
+      // If the outcome is never reported (its outbox was released), another probe is due after a while.
       clearTimeout(denied.timer);
       denied.timer = later(() => this.undecided(experiment), MAX_WAIT_MS).unref();
       denied.probing = true;
@@ -78,7 +80,7 @@ export class DeniedExperiments {
     return due;
   }
 
-  /** The one that was let through has got no answer about its experiment, or it is time again: the next may ask. */
+  /** Makes the next probe due: the last one got no answer about its experiment, or its time has come. */
   undecided(experiment: string): void {
     const denied = this.#denied.get(experiment);
     if (denied === undefined) return;
@@ -87,12 +89,12 @@ export class DeniedExperiments {
     this.#retry();
   }
 
-  /** A change was refused: says whether its whole experiment waits now, or the run alone is to. */
+  /** A change was refused. Returns whether its whole experiment waits now, or only its run. */
   refused(experiment: string, error: PulseError): "experiment" | "run" {
     const accepted = this.#accepted.get(experiment);
     if (accepted !== undefined && performance.now() - accepted < RECENT_MS) return "run";
     const before = this.#denied.get(experiment);
-    if (before?.probing === false) return "experiment"; // what was under way when it was denied
+    if (before?.probing === false) return "experiment"; // it was in flight when the experiment was denied
     clearTimeout(before?.timer);
     const waitMs = before ? Math.min(MAX_WAIT_MS, before.waitMs * 2) : FIRST_WAIT_MS;
     const timer = later(() => this.undecided(experiment), waitMs).unref();
@@ -100,7 +102,7 @@ export class DeniedExperiments {
     return "experiment";
   }
 
-  /** A change was accepted: what waits of its experiment may go. */
+  /** A change was accepted, so the waiting work of its experiment may be sent. */
   accepted(experiment: string): void {
     this.#accepted.delete(experiment);
     this.#accepted.set(experiment, performance.now());

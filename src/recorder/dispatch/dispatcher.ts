@@ -11,46 +11,46 @@ import type { Batch, ChangeLog, Decision, Target, Work } from "./change-log.js";
 import { DeniedExperiments, experimentKey } from "./denied-experiments.js";
 import { Failures } from "./failures.js";
 
-// Taken now: a test that later puts fake timers in place must not stop delivery.
+// Captured now, so that a test that later installs fake timers does not stop delivery.
 const { setTimeout, clearTimeout } = timers;
-/** What a timer can wait at most; a longer one would fire at once. */
+/** The longest delay of a timer; with a longer one it would fire at once. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
-/** A store that has been busy this long is worth a warning; shorter is everyday contention. */
+/** How long a store may be busy before a warning is given; shorter contention is normal. */
 const BUSY_WARN_MS = 5_000;
 
-/** What a dispatcher works with. */
+/** The parts and callbacks of a dispatcher. */
 export interface DispatcherOptions<W extends Work> {
   readonly store: Target<W>;
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
-  /** Called whenever the store takes nothing, with the reason. */
+  /** Called with the reason whenever the store is unavailable. */
   readonly onAway?: ((error: PulseError) => void) | undefined;
-  /** Called when outcomes are booked. */
+  /** Called when outcomes have been handled. */
   readonly onSettled?: (() => void) | undefined;
-  /** Called in a turn of its own before anything is taken. */
+  /** Called in each turn before work is taken. */
   readonly turn?: (() => void) | undefined;
 }
 
 /**
- * Brings work from change logs to the store, as much at once as the store likes, and decides what each outcome means:
- * attempts, back-off, what waits apart and what is set aside. The one place that does, for whichever log the work comes
- * from.
+ * Sends work from change logs to the store, with as much parallelism as the store allows, and decides what each
+ * outcome means: retries, back-off, waiting for permission, setting aside. This is the only place that does,
+ * whichever log the work comes from.
  */
 export class Dispatcher<W extends Work> {
-  /** When the store last accepted something, on the clock that is never set back. */
+  /** When the store last accepted something, by the monotonic clock. */
   lastAccepted: number = Number.NEGATIVE_INFINITY;
   readonly #options: DispatcherOptions<W>;
   readonly #logs: ChangeLog<W>[] = [];
   readonly #underWay = new Set<Promise<void>>();
   readonly #breaker: CircuitBreaker;
-  /** The runs the store failed on. */
+  /** Failures by run. */
   readonly #failures = new Map<string, Failures>();
-  /** The experiments whose runs wait apart. */
+  /** The experiments whose runs wait for permission. */
   readonly denied: DeniedExperiments;
   #scheduled = false;
   #stopped = false;
   #settled: (() => void)[] = [];
-  /** Since when those who listen think that the store takes nothing. */
+  /** When "unavailable" was reported to listeners; undefined while the store is available for them. */
   #toldAwayAt: number | undefined;
 
   constructor(options: DispatcherOptions<W>) {
@@ -67,23 +67,22 @@ export class Dispatcher<W extends Work> {
     });
   }
 
-  /** Has it also take from this log. */
+  /** Adds a log to take work from. */
   add(log: ChangeLog<W>): void {
     this.#logs.push(log);
   }
 
-  /** Lets a log go. */
+  /** Removes a log. */
   remove(log: ChangeLog<W>): void {
     const at = this.#logs.indexOf(log);
     if (at >= 0) this.#logs.splice(at, 1);
   }
 
-  /** Begins at the end of this turn. */
+  /** Starts sending at the end of this turn. */
   schedule(): void {
     if (this.#scheduled || this.#breaker.open || this.#full) return;
     this.#scheduled = true;
-    // Referenced for this one turn: an unreferenced immediate does not wake an idle loop, which would wait for its next
-    // event.
+    // Ref'd for this one turn: an unref'd immediate does not wake an idle event loop.
     soon(() => {
       this.#scheduled = false;
       this.#turn();
@@ -95,23 +94,23 @@ export class Dispatcher<W extends Work> {
     this.#pump();
   }
 
-  /** Begins at once, cutting a wait short. */
+  /** Starts sending at once, without waiting for a back-off. */
   wake(): void {
     this.#breaker.cut();
     this.#pump();
   }
 
-  /** Sends nothing more. */
+  /** Stops sending. */
   stop(): void {
     this.#stopped = true;
     this.denied.stop();
     this.#breaker.cut();
   }
 
-  /** Resolves when outcomes are booked next, or after `withinMs` milliseconds. */
+  /** Resolves when outcomes have been handled, or after `withinMs` milliseconds. */
   nextSettled(withinMs: number): Promise<void> {
     return new Promise((resolve) => {
-      // Referenced: only who waits for delivery keeps the process alive
+      // Ref'd: whoever waits for delivery keeps the process alive.
       const timer = setTimeout(resolve, Math.min(withinMs, MAX_TIMER_MS));
       this.#settled.push(() => {
         clearTimeout(timer);
@@ -120,7 +119,7 @@ export class Dispatcher<W extends Work> {
     });
   }
 
-  /** Tells those who wait that something was booked, here or elsewhere. */
+  /** Wakes up those who wait, because something was handled here or elsewhere. */
   notifySettled(): void {
     for (const notify of this.#settled.splice(0)) notify();
   }
@@ -130,14 +129,14 @@ export class Dispatcher<W extends Work> {
     return this.#breaker.refusingFor;
   }
 
-  /** Whether a run rests because the store denies it alone. */
+  /** Whether a run backs off because the store denies that run alone. */
   isDenied(runKey: string): boolean {
     return this.#failures.get(runKey)?.isDenied === true;
   }
 
   /**
-   * Has the store write one batch before it returns, waiting for locks at most `waitMs`: true when it took it, false
-   * when there was none, else why not.
+   * Writes one batch synchronously, waiting for locks at most `waitMs` milliseconds. Returns true if the store
+   * accepted it, false if there was none, otherwise the reason.
    */
   writeSync(waitMs: number): boolean | PulseError {
     const { store } = this.#options;
@@ -152,7 +151,7 @@ export class Dispatcher<W extends Work> {
     return this.#book(batch, outcomes) ?? true;
   }
 
-  /** Whether something was sent that is not answered. */
+  /** Whether something was sent and not answered yet. */
   get unanswered(): boolean {
     return this.#underWay.size > 0;
   }
@@ -162,8 +161,8 @@ export class Dispatcher<W extends Work> {
   }
 
   /**
-   * Takes what is next, of at most `runs` runs, from each log in turn: what lies on disk must not wait until memory is
-   * empty.
+   * Takes work of at most `runs` runs from the next log that has some. Logs take turns (round-robin), so that the
+   * outbox does not wait until memory is empty.
    */
   #take(runs: number): Batch<W> | undefined {
     for (const log of this.#logs) {
@@ -190,7 +189,7 @@ export class Dispatcher<W extends Work> {
       }
       const sending = this.#send(batch).finally(() => {
         this.#underWay.delete(sending);
-        // The next one waits for the loop to come round, so that a long queue never holds it.
+        // The next batch waits for the event loop to turn, so that a long queue does not block it.
         if (this.#logs.some(({ ready }) => ready)) this.schedule();
       });
       this.#underWay.add(sending);
@@ -205,24 +204,24 @@ export class Dispatcher<W extends Work> {
       outcomes = allAway(batch.work, error);
     }
     if (batch.recalled) {
-      // Should it have been a probe, the next one may ask.
+      // If it was a probe, another one may be sent.
       if (this.denied.any) for (const { experiment } of batch.work) this.denied.undecided(experimentKey(experiment));
       return;
     }
     try {
       this.#book(batch, outcomes);
     } catch (error) {
-      // Whatever goes wrong here must not end the program.
+      // An error here must not end the program.
       this.#options.diagnostics.warnAsync(
-        new PulseError("STORE_UNAVAILABLE", `Booking failed: ${messageOf(error)}.`, error),
+        new PulseError("STORE_UNAVAILABLE", `Handling the store's answer failed: ${messageOf(error)}.`, error),
       );
     }
   }
 
-  /** Books what became of a batch; gives the reason when the store takes nothing now. */
+  /** Handles the outcomes of a batch. Returns the reason if the store is unavailable. */
   #book(batch: Batch<W>, outcomes: readonly Outcome[]): PulseError | undefined {
     let away: (Outcome & { kind: "away" }) | undefined;
-    // By hand, since there may be thousands
+    // A loop, since there may be thousands of outcomes.
     for (const outcome of outcomes) if (outcome.kind === "away") away = outcome;
     if (outcomes.some(({ kind }) => kind === "done")) {
       this.lastAccepted = performance.now();
@@ -236,7 +235,7 @@ export class Dispatcher<W extends Work> {
     return away?.error;
   }
 
-  /** What an outcome means for one piece of work. */
+  /** Decides what an outcome means for one piece of work. */
   #decide(work: W, outcome: Outcome, divisible: boolean): Decision {
     const { denied } = this;
     const { runKey, experiment } = work;
@@ -244,7 +243,7 @@ export class Dispatcher<W extends Work> {
     switch (outcome.kind) {
       case "done":
         if (this.#failures.size > 0) this.#failures.delete(runKey);
-        // What is only in memory denies nothing.
+        // A store in memory never denies anything: no need to remember what it accepts.
         if (this.#options.store.volatile !== true) denied.accepted(experimentKey(experiment));
         if (outcome.refused) this.#options.diagnostics.refused(outcome.refused);
         return outcome;
@@ -266,8 +265,8 @@ export class Dispatcher<W extends Work> {
   }
 
   /**
-   * The store failed on this one: its run waits alone, and it is set aside when the store keeps failing on it and takes
-   * others.
+   * Handles a failure of the store on this work: its run backs off alone, and the work is set aside if the store
+   * keeps failing on it while it accepts others.
    */
   #retry(work: W, error: PulseError): Decision {
     const failures = this.#failuresOf(work.runKey);
@@ -277,8 +276,8 @@ export class Dispatcher<W extends Work> {
   }
 
   /**
-   * The store refuses this one to these credentials: it waits with its experiment, or alone when others of that are
-   * accepted.
+   * Handles work that the store denies to these credentials: it waits with its experiment, or alone if other work of
+   * the experiment is accepted.
    */
   #denied(runKey: string, experiment: string, error: PulseError): Decision {
     this.#options.diagnostics.warnAsync(error, experiment);
@@ -327,7 +326,7 @@ export class Dispatcher<W extends Work> {
   }
 }
 
-/** An error with what it is about: a server's refusal of one run does not say so. */
+/** Adds the run to an error, since a server's refusal does not name it. */
 function ofRun(error: PulseError, place: string): PulseError {
   if (error.code !== "REJECTED" || error.message.includes("experiment ")) return error;
   const detail = `${error.message.replace(/\.$/, "")} (${place}).`;
@@ -335,12 +334,12 @@ function ofRun(error: PulseError, place: string): PulseError {
   return new MlflowError(error.code, detail, error.errorCode, error.httpStatus, error.serverMessage);
 }
 
-/** Whether an outcome says that the store cannot keep up. (One that is locked is asked again soon anyway.) */
+/** Whether an outcome shows that the store cannot keep up. (A locked store is asked again soon anyway.) */
 function isTrouble(outcome: Outcome): boolean {
   return outcome.kind === "retry" || (outcome.kind === "away" && outcome.error.code !== "STORE_BUSY");
 }
 
-/** The outcomes when a store fails as a whole. */
+/** Returns the outcomes for a call that failed as a whole. */
 function allAway(work: readonly Work[], error: unknown): Outcome[] {
   const problem =
     error instanceof PulseError

@@ -1,15 +1,15 @@
-/** A change the store fails on this often, while it takes others, is set aside. */
+/** The number of failures after which a change is set aside, if the store accepts others. */
 const MAX_FAILURES = 7;
 
-/** How often the store failed on one change. */
+/** Counts the store's failures on one run. */
 export class Failures {
   #count = 0;
   #denied = 0;
   #lastAccepted = Number.NEGATIVE_INFINITY;
 
   /**
-   * Counts one more, which only says something of the change when the store has taken another one since; true when it
-   * is enough.
+   * Counts a failure. It only counts if the store has accepted something since the last one; otherwise the store
+   * itself may be at fault. Returns true if there were enough.
    */
   more(lastAccepted: number): boolean {
     if (this.#count === 0 || lastAccepted > this.#lastAccepted) this.#count++;
@@ -17,19 +17,19 @@ export class Failures {
     return this.#count >= MAX_FAILURES;
   }
 
-  /** Counts a refusal for want of permission: that is never enough. */
+  /** Counts a denial. These never lead to setting aside. */
   denied(): void {
     this.#denied++;
   }
 
-  /** Whether it is refused for want of permission. */
+  /** Whether the run is denied. */
   get isDenied(): boolean {
     return this.#denied > 0;
   }
 
   /**
-   * How many doublings the wait before the next try has behind it: a server that fails is given more time than one that
-   * is not there.
+   * The number of times that the back-off has doubled. It starts at 2: a server that fails gets more time than one
+   * that is unreachable.
    */
   get doublings(): number {
     return Math.max(this.#count, this.#denied) + 2;

@@ -3,7 +3,7 @@ import type { RunEnd } from "../../contracts/tracking-store.js";
 import { heldBytes, type UploadSource } from "../staging/upload-source.js";
 import type { OutboxFile } from "./outbox-file.js";
 
-/** A file as an outbox has it. */
+/** A file of an outbox. */
 export interface KeptFile {
   readonly seq: number;
   readonly run: string;
@@ -11,13 +11,13 @@ export interface KeptFile {
   readonly size: number;
   readonly source: UploadSource;
   readonly state: unknown;
-  /** How its run has ended, where that was known. */
+  /** How its run ended, if known. */
   readonly end: RunEnd | undefined;
 }
 
 /**
- * The files that wait in an outbox: what is small in rows, what is larger beside it, and where others of the user's
- * lie.
+ * The files that wait in an outbox: small ones in rows, larger ones staged beside it or, as a fallback, at the user's
+ * own path.
  */
 export class FileRows {
   readonly #file: OutboxFile;
@@ -26,7 +26,7 @@ export class FileRows {
     this.#file = file;
   }
 
-  /** Writes one down and gives its number. */
+  /** Adds a file and returns its number. */
   put(run: string, path: string, source: UploadSource): number {
     const columns = source.kind === "bytes" ? [source.size, source.bytes, null, null] : placeOf(source);
     const { lastInsertRowid } = this.#file.run(
@@ -36,7 +36,7 @@ export class FileRows {
     return Number(lastInsertRowid);
   }
 
-  /** Writes down where else the bytes are now. */
+  /** Records where the content is now. */
   move(seq: number, source: UploadSource): void {
     const [size, , place, changed] = source.kind === "bytes" ? [source.size, null, null, null] : placeOf(source);
     this.#file.run(
@@ -45,12 +45,12 @@ export class FileRows {
     );
   }
 
-  /** Takes note of how far an upload in parts has come. */
+  /** Records the progress of an upload in parts. */
   setState(seq: number, state: unknown): void {
     this.#file.run("UPDATE files SET state = ? WHERE seq = ?", JSON.stringify(state), seq);
   }
 
-  /** Takes note of how a run has ended: the store may have lost it when its files come. */
+  /** Records how a run ended, since the store may have lost it by the time its files arrive. */
   setEnd(run: string, end: RunEnd): void {
     this.#file.run("UPDATE files SET run_end = ? WHERE run = ?", JSON.stringify(end), run);
   }
@@ -59,15 +59,12 @@ export class FileRows {
     this.#file.run("DELETE FROM files WHERE seq = ?", seq);
   }
 
-  /** Takes note of why one cannot be stored before somebody mends something. */
+  /** Sets a file aside, with the reason. */
   setAside(seq: number, reason: string): void {
     this.#file.run("UPDATE files SET aside = ? WHERE seq = ?", reason, seq);
   }
 
-  /**
-   * The next ones behind `after` that are not set aside, in their order. Those that are damaged are taken out and given
-   * as how many.
-   */
+  /** Returns the next files after `after` that are not set aside, in order. Damaged rows are removed and counted. */
   page(after: number, limit: number): { files: KeptFile[]; damaged: number; upTo: number } {
     const rows = this.#file.all(
       "SELECT * FROM files WHERE seq > ? AND aside IS NULL ORDER BY seq LIMIT ?",
@@ -81,12 +78,12 @@ export class FileRows {
     return { files, damaged: damaged.length, upTo: Number(rows.at(-1)?.["seq"] ?? after) };
   }
 
-  /** The names of those that lie beside the outbox. */
+  /** The names of the files staged beside the outbox. */
   get stagedNames(): Set<string> {
     return new Set(this.#file.all("SELECT place FROM files WHERE kind = 'staged'").map(({ place }) => String(place)));
   }
 
-  /** How many there are, and their size in bytes. */
+  /** The number of files, and their size in bytes. */
   get count(): { files: number; bytes: number } {
     const row = this.#file.get("SELECT count(*) AS files, total(size) AS bytes FROM files");
     return { files: Number(row?.["files"] ?? 0), bytes: Number(row?.["bytes"] ?? 0) };
@@ -112,7 +109,7 @@ function keptFile(row: Record<string, unknown>): KeptFile | undefined {
   if (typeof place !== "string" || !Number.isFinite(changed)) return undefined;
   const file = { size: known.size, changedMs: Number(changed) };
   if (kind === "file") return { ...known, source: { kind, path: place, ...file } };
-  // A name only: it lies beside the outbox.
+  // A plain file name, since it is in the folder beside the outbox.
   if (kind === "staged" && /^[\w-]+$/.test(place))
     return { ...known, source: { kind, name: place, path: "", ...file } };
   return undefined;
@@ -122,6 +119,6 @@ function stateIn(state: unknown): unknown {
   try {
     return typeof state === "string" ? JSON.parse(state) : undefined;
   } catch {
-    return undefined; // from the beginning, then
+    return undefined; // the upload then starts from the beginning
   }
 }

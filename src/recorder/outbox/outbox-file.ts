@@ -6,26 +6,23 @@ import { type Database, FILE, openDatabase, rollback, type SqlValue, type Statem
 import { NO_FILES, OUTBOX_VERSION, TABLES } from "./rows.js";
 
 const { clearImmediate } = timers;
-/** Its files. */
+/** The suffixes of its files. */
 const SUFFIXES = ["", "-wal"];
-/** What the name of the file beside an outbox ends with that says so. */
+/** The suffix of the marker file of an outbox whose rows may have been sent without being marked so. */
 export const UNSURE = ".unsure";
-/**
- * The log of changes is brought into the file when it is larger than this, in bytes; its size is looked at every so
- * many commits.
- */
+/** The size of the WAL, in bytes, above which it is checkpointed. It is checked every `LOOK_EVERY` commits. */
 const LARGE_WAL = 4 * 1024 * 1024;
-/** At this size it is not waited for the end of the turn any more: the loop may not turn for long. */
+/** At this size the checkpoint does not wait for the end of the turn, which may be far away. */
 const HUGE_WAL = 16 * 1024 * 1024;
 const LOOK_EVERY = 16;
 
-/** The outboxes that trackers of this thread hold, whatever the copy of the package. */
+/** The outboxes held by trackers of this thread, from any copy of the package. */
 const owned: Set<string> = sharedByProcess("outboxes", () => new Set<string>());
 
 /**
- * Whether somebody in this process has the file open. POSIX locks are the process's: another copy of the driver, in a
- * worker thread or of another version, would be given the same lock. Must be asked before the file is opened: closing
- * it drops that lock.
+ * Whether this process has the file open. POSIX locks belong to the process: another copy of the driver, in a worker
+ * thread or of another version, would get the same lock. Must be checked before the file is opened, since closing it
+ * would drop that lock.
  */
 export function isOpenHere(path: string): boolean {
   try {
@@ -33,11 +30,11 @@ export function isOpenHere(path: string): boolean {
     const { dev, ino } = statSync(path);
     return readdirSync("/dev/fd").some((descriptor) => isFile(Number(descriptor), dev, ino));
   } catch {
-    return false; // no such file, or a system without /dev/fd: Windows locks for each handle
+    return false; // no such file, or a system without /dev/fd: Windows locks per handle
   }
 }
 
-/** The path without links, or as it is where that may not be asked. */
+/** Resolves links in a path; returns it unchanged if that is not permitted. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -55,39 +52,40 @@ function isFile(descriptor: number, dev: number, ino: number): boolean {
   }
 }
 
-/** An SQLite file held exclusively: whoever can lock it owns it. */
+/** An SQLite file that is locked exclusively: whoever holds the lock owns it. */
 export class OutboxFile {
   readonly path: string;
-  /** Whether any of its creations may have been handed over. */
+  /** Whether any creation in it may have been sent without being marked as attempted. */
   unsure: boolean;
   readonly #realPath: string;
   readonly #db: Database;
   readonly #prepared = new Map<string, Statement>();
-  /** Its files as one last saw them; they only get smaller by a checkpoint. */
+  /** The last known state of its files. Only a checkpoint makes them smaller. */
   #files: readonly FileState[] = [];
   #depth = 0;
   #commits = 0;
   #checkpointing: NodeJS.Immediate | undefined;
 
   /**
-   * Opens a file and locks it.
-   * @throws the driver's error when another tracker holds it, or it is none of ours.
+   * Opens and locks the file.
+   * @throws the driver's error when another tracker holds it, or an Error when it is not an outbox of this version.
    */
   constructor(path: string, created?: { readonly uri: string; readonly now: number }) {
     this.path = path;
     this.unsure = existsSync(path + UNSURE);
     this.#db = openDatabase(path, { exclusive: true });
     try {
-      // Looked at before anything is changed: what is not ours stays as it is.
+      // Checked before anything is changed: a file that is not ours stays untouched.
       const version = Number(this.#db.prepare(`PRAGMA ${FILE}.user_version`).get()?.["user_version"]);
-      // Whoever made it may have been killed over it: then it is finished here, and found to hold nothing.
+      // Its creator may have been killed while creating it: its creation is completed here, and it holds nothing.
       const isBlank = version === 0 && this.#db.prepare(`SELECT 1 FROM ${FILE}.sqlite_master`).get() === undefined;
       if (version !== OUTBOX_VERSION && !isBlank)
         throw new Error(`${path} is an outbox of version ${version}, not ${OUTBOX_VERSION}`);
       this.#db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
       // A crash of the process loses nothing that is written; only a power cut may.
       this.#db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
-      // A checkpoint waits for the disk: it is made between turns, not within whosever call writes the thousandth page.
+      // A checkpoint waits for the disk: it is made between turns, not in the call that happens to write the
+      // thousandth page.
       this.#db.exec("PRAGMA wal_autocheckpoint = 0");
       this.#db.exec("BEGIN IMMEDIATE");
       if (isBlank) {
@@ -106,12 +104,12 @@ export class OutboxFile {
     }
   }
 
-  /** Whether its files are still where they were made: what is written into removed ones nobody finds. */
+  /** Whether its files are still in place. What is written into removed files is lost. */
   get inPlace(): boolean {
     return this.#compare() === "as it was";
   }
 
-  /** Whether its files are where they were, and somebody has made one of them shorter. */
+  /** Whether its files are in place but one of them was truncated by somebody else. */
   get isCut(): boolean {
     return this.#compare() === "cut";
   }
@@ -129,20 +127,20 @@ export class OutboxFile {
   }
 
   /**
-   * Says by an empty file beside it, for which there is room on a full disk, that rows may have been handed over
-   * without being marked so.
+   * Creates an empty file beside it, which fits on a full disk, to record that rows may have been sent without being
+   * marked so.
    */
   markUnsure(): void {
     if (!this.unsure) closeSync(openSync(this.path + UNSURE, "w", 0o600));
     this.unsure = true;
   }
 
-  /** Writes all there is into a new file, which must be empty or absent. */
+  /** Copies everything into a new file, which must be empty or absent. */
   copyTo(path: string): void {
     this.#db.prepare(`VACUUM ${FILE} INTO ?`).run(path);
   }
 
-  /** Does several things in one transaction. */
+  /** Runs several operations in one transaction. */
   transaction<R>(body: () => R): R {
     if (this.#depth > 0) return body();
     this.#db.exec("BEGIN IMMEDIATE");
@@ -162,8 +160,8 @@ export class OutboxFile {
   }
 
   /**
-   * Gives up the open transaction, if there is one: the process exits from within it, and what is written now is not to
-   * be part of it.
+   * Rolls back the open transaction, if any: the process is exiting inside it, and later writes must not be part of
+   * it.
    */
   abandon(): void {
     if (this.#depth > 0) rollback(this.#db);
@@ -181,18 +179,18 @@ export class OutboxFile {
       }).unref();
   }
 
-  /** Brings the log of changes into the file, which also makes room in the log. */
+  /** Checkpoints the WAL into the file, and truncates it. */
   checkpoint(): void {
     try {
       this.#db.exec(`PRAGMA ${FILE}.wal_checkpoint(TRUNCATE)`);
     } catch {
-      // The next one may do better.
+      // The next checkpoint may succeed.
     }
     const files = this.#look();
     this.#files = this.#files.map(({ identity }, i) => ({ identity, size: files[i]?.size ?? 0 }));
   }
 
-  /** Lets the file go, so that others may own it. */
+  /** Closes the file, so that others may own it. */
   close(): void {
     clearImmediate(this.#checkpointing);
     this.#prepared.clear();
@@ -225,7 +223,7 @@ export class OutboxFile {
   }
 }
 
-/** Which file lies at a path, and how large it is; none is empty. */
+/** Identity and size of the file at a path. Without a file the identity is empty. */
 interface FileState {
   readonly identity: string;
   readonly size: number;

@@ -23,17 +23,17 @@ const OWNER_FOLDER = 0o700;
 const [GROUP_WRITE, OTHERS_WRITE, STICKY] = [0o020, 0o002, 0o1000];
 const URI_FILE = "uri";
 /**
- * Version 0.1.0 takes over whatever `.db` it can lock, also one that another copy in its own process holds; its own are
- * still delivered.
+ * Not `.db`: version 0.1.0 takes over any `.db` file it can lock, even one held by another copy in its own process.
+ * Its own files are still delivered.
  */
 const SUFFIX = ".outbox";
 const SUFFIXES = /\.(db|outbox)$/;
-/** An empty file that is older than this, in milliseconds, is not just being made: its maker was killed over it. */
+/** An empty file older than this, in milliseconds, is no longer being created: its creator was killed. */
 const MAKING_MS = 5_000;
 
 /**
- * Where a user's programs keep what is to outlive them, by the customs of the system.
- * @throws Error where there is no such place: a user without a home.
+ * Returns the folder for persistent state of the user's programs, by the conventions of the system.
+ * @throws Error if there is none: a user without a home folder.
  */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
   const state = [env["XDG_STATE_HOME"], process.platform === "win32" ? env["LOCALAPPDATA"] : undefined].find(
@@ -48,7 +48,7 @@ function customaryState(home: string | undefined): string {
   return process.platform === "darwin" ? join(home, "Library", "Application Support") : join(home, ".local", "state");
 }
 
-/** A 64-bit FNV-1a hash in hex: names a folder, protects nothing. */
+/** Computes a 64-bit FNV-1a hash in hex. It names a folder and has no security purpose. */
 function hash(text: string): string {
   let hash = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
@@ -56,36 +56,36 @@ function hash(text: string): string {
 }
 
 /**
- * The outboxes of one tracking URI: a folder with a file for each tracker that needed one. Links are not followed, and
- * nothing is written or read where another user could change it.
+ * The outboxes of one tracking URI: a folder with one file per tracker. Links are not followed, and nothing is read
+ * or written where another user could change it.
  */
 export class OutboxFolder {
   /** The tracking URI, without credentials. */
   readonly uri: string;
   readonly #given: string | undefined;
 
-  /** `root` is the user's state folder when undefined; nothing is asked of the machine before it is needed. */
+  /** `root` defaults to the user's state folder, which is only looked up when needed. */
   constructor(root: string | undefined, uri: string) {
     this.#given = root;
     this.uri = uri;
   }
 
-  /** Where new outboxes lie, for people too. */
+  /** Where new outboxes are created; also shown to users. */
   get path(): string {
     try {
       return this.#folder(true);
     } catch {
-      // There is none yet, or none that may be used
+      // It does not exist yet, or may not be used.
       return this.root === "" ? "the state folder" : join(this.root, hash(this.uri));
     }
   }
 
-  /** Makes a new outbox and holds it. */
+  /** Creates a new outbox and holds it. */
   create(now: number, id: string): Outbox {
     return made(this.#newFile(now, id), (path) => new Outbox(path, { uri: this.uri, now }));
   }
 
-  /** Makes a new outbox of all that is in one whose file was removed, and empties that. */
+  /** Copies an outbox whose file was removed into a new one, and empties the old one. */
   recreate(removed: Outbox, now: number, id: string): Outbox {
     const copy = made(this.#newFile(now, id), (path) => {
       removed.copyTo(path);
@@ -94,9 +94,9 @@ export class OutboxFolder {
     if (removed.unsure) copy.markUnsure();
     moveStaged(removed.path, copy.path);
     try {
-      removed.clear(); // its file may lie somewhere else now
+      removed.clear(); // its file may still exist under another name
     } catch {
-      // It cannot be written any more, which is why there is a copy.
+      // It can no longer be written, which is why there is a copy.
     }
     return copy;
   }
@@ -113,11 +113,11 @@ export class OutboxFolder {
     }
     const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, "");
     const path = join(folder, `${stamp}-${id.slice(0, 12)}${SUFFIX}`);
-    closeSync(openSync(path, "wx", OWNER_FILE)); // before SQLite opens it: its own files take over the mode
+    closeSync(openSync(path, "wx", OWNER_FILE)); // created before SQLite opens it, since SQLite's own files inherit its mode
     return path;
   }
 
-  /** The files of this folder, oldest first. */
+  /** Returns the outbox files of this folder, oldest first. */
   files(): string[] {
     return [false, true]
       .flatMap((apart) => {
@@ -126,14 +126,14 @@ export class OutboxFolder {
           if (isShared(lookAt(folder))) return [];
           return readdirSync(folder).map((name) => join(folder, name));
         } catch {
-          return []; // there has been no outbox yet, or none of ours
+          return []; // there is no outbox yet, or the folder is not ours
         }
       })
       .filter((path, i, all) => SUFFIXES.test(path) && all.indexOf(path) === i && !isBeingMade(path))
       .sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
   }
 
-  /** The folder of all tracking URIs; empty where the machine has none. */
+  /** The folder of all tracking URIs; empty if the machine has none. */
   get root(): string {
     try {
       return this.#root;
@@ -146,7 +146,10 @@ export class OutboxFolder {
     return this.#given ?? stateFolder();
   }
 
-  /** The folder of this URI; `apart`: where others may write beside it, one that has the user's number in its name. */
+  /**
+   * Returns the folder of this URI. `apart`: where others may write beside it, a folder with the user's id in its
+   * name.
+   */
   #folder(apart: boolean): string {
     const root = this.#root;
     const folder = join(root, hash(this.uri));
@@ -156,7 +159,7 @@ export class OutboxFolder {
   }
 }
 
-/** Makes an outbox of a new file, which is removed when that fails. */
+/** Creates an outbox from a new file, which is removed if that fails. */
 function made(path: string, make: (path: string) => Outbox): Outbox {
   try {
     return make(path);
@@ -166,24 +169,24 @@ function made(path: string, make: (path: string) => Outbox): Outbox {
   }
 }
 
-/** Removes an outbox's files, as far as that can be done. */
+/** Removes an outbox's files, as far as possible. */
 export function removeFiles(path: string): void {
   for (const suffix of ["", "-wal", "-shm", "-journal", UNSURE])
     try {
       rmSync(path + suffix, { force: true });
     } catch {
-      // It is for the next one to try.
+      // Left for the next attempt.
     }
   removeStaged(path);
 }
 
 /**
- * Looks at a folder before it is used; `mayBeLink` for one the user named.
- * @throws what is wrong with it: no folder, a link, another user's, or one that everybody may write.
+ * Checks a folder before it is used. `mayBeLink`: the user named it.
+ * @throws Error if it is not a folder, is a link, belongs to another user, or can be written by everybody.
  */
 function lookAt(path: string, mayBeLink = false): Stats {
   const stats = mayBeLink ? statSync(path) : lstatSync(path);
-  if (!stats.isDirectory()) throw new Error(`${path} is ${stats.isSymbolicLink() ? "a link" : "no folder"}`);
+  if (!stats.isDirectory()) throw new Error(`${path} is ${stats.isSymbolicLink() ? "a link" : "not a folder"}`);
   const user = process.getuid?.();
   if (user === undefined) return stats; // Windows has no such modes
   if (stats.uid !== user && stats.uid !== 0) throw new Error(`${path} belongs to another user`);
@@ -192,14 +195,14 @@ function lookAt(path: string, mayBeLink = false): Stats {
   return stats;
 }
 
-/** Whether others than its owner can write into a folder, as far as POSIX modes tell. */
+/** Whether users other than the owner can write into a folder, according to POSIX modes. */
 function isShared(stats: Stats | undefined): boolean {
   return (
     stats?.isDirectory() === true && process.getuid !== undefined && (stats.mode & (GROUP_WRITE | OTHERS_WRITE)) !== 0
   );
 }
 
-/** What in a folder of outboxes this user may not read: itself, folders of URIs in it, or their outboxes. */
+/** Returns what this user may not read: the root, folders of URIs in it, or outboxes in these. */
 export function unreadable(root: string): string[] {
   const inside = (path: string): string[] => {
     try {
@@ -213,7 +216,7 @@ export function unreadable(root: string): string[] {
   return folders.flatMap((folder) => (isDenied(folder) ? [folder] : inside(folder).filter(isDenied)));
 }
 
-/** Whether this user may not read a file, or look into a folder. */
+/** Whether this user may not read a file or list a folder. */
 export function isDenied(path: string): boolean {
   try {
     const stats = statSync(path);
@@ -225,7 +228,7 @@ export function isDenied(path: string): boolean {
   }
 }
 
-/** The folders there are, each with its URI. */
+/** Returns the folders that exist, each with its URI. */
 export function outboxFolders(root: string): OutboxFolder[] {
   let names: string[];
   try {
@@ -238,19 +241,19 @@ export function outboxFolders(root: string): OutboxFolder[] {
       lookAt(join(root, name));
       return [readFileSync(join(root, name, URI_FILE), "utf8").trim()];
     } catch {
-      return []; // none of ours
+      return []; // not ours
     }
   });
   return [...new Set(uris)].map((uri) => new OutboxFolder(root, uri));
 }
 
 /**
- * Takes over an outbox whose tracker is dead; `held` when it lives, `foreign` when the file is of another version or
- * none of ours.
- * @throws PulseError `DRIVER_MISSING`: nothing is known of the file then.
+ * Claims an outbox whose tracker is dead. Returns `held` if the tracker is alive, `foreign` if the file is from
+ * another version or not an outbox.
+ * @throws PulseError `DRIVER_MISSING`, since the file cannot be examined then.
  */
 export function tryClaim(path: string): Outbox | "held" | "foreign" {
-  // Opening one that its owner has just removed would make an empty file.
+  // Opening a file that its owner has just removed would create an empty one.
   if (isOpenHere(path) || isBeingMade(path)) return "held";
   try {
     return new Outbox(path);
@@ -261,24 +264,24 @@ export function tryClaim(path: string): Outbox | "held" | "foreign" {
   }
 }
 
-/** Lets go of an outbox; one that holds nothing any more is removed: only its owner gets here. */
+/** Closes an outbox, and removes it if it is empty: only its owner gets here. */
 export function closeOutbox(outbox: Outbox): void {
   try {
     const { empty } = outbox;
     outbox.close();
     if (empty) removeFiles(outbox.path);
   } catch {
-    // What cannot be closed or removed now is found by the next one.
+    // What cannot be closed or removed now is found by the next search.
   }
 }
 
-/** Whether a file is still empty because somebody is making it, or is gone. */
+/** Whether a file is empty because it is just being created, or is gone. */
 function isBeingMade(path: string): boolean {
   const { bytes, changed } = fileFacts(path);
   return bytes === 0 && (changed === 0 || systemClock.now() - changed < MAKING_MS);
 }
 
-/** The size of an outbox's files in bytes, and when it was last written. */
+/** Returns the size of an outbox's files in bytes, and when they were last written. */
 export function fileFacts(path: string): { bytes: number; changed: number } {
   const stats = ["", "-wal"].map((suffix) => statOf(path + suffix)).filter((stat) => stat?.isFile());
   return {
@@ -291,6 +294,6 @@ function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path);
   } catch {
-    return undefined; // it is gone, or may not be looked at
+    return undefined; // it is gone, or access is denied
   }
 }

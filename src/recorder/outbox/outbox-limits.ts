@@ -5,13 +5,13 @@ import { fileFacts, type OutboxFolder, outboxFolders, removeFiles, tryClaim } fr
 
 /** Bounds of all outboxes of a state folder together. */
 export interface OutboxLimits {
-  /** Most bytes of all files. */
+  /** The maximum size of all files, in bytes. */
   readonly maxTotalBytes: number;
-  /** An outbox of a dead tracker that was last written longer ago is removed, in milliseconds. */
+  /** How long outboxes of dead trackers are kept after the last write, in milliseconds. */
   readonly maxAgeMs: number;
 }
 
-/** Earlier than this package: written while the machine's clock was not set. */
+/** Earlier times are from a machine whose clock was not set. */
 const CLOCKS_SET = Date.UTC(2020);
 
 interface Found {
@@ -21,9 +21,9 @@ interface Found {
 }
 
 /**
- * Removes outboxes of dead trackers that are too old, and then the oldest ones until all files are small enough; says
- * so, with what was in them. Gives how many bytes are left beside `own`, which like those of other living trackers is
- * not touched.
+ * Removes outboxes of dead trackers that are too old, and then the oldest ones until the rest is small enough; warns
+ * with what was in them. Outboxes of living trackers, like `own`, are not touched. Returns how many bytes are left
+ * beside `own`.
  */
 export function removeExpired(
   root: string,
@@ -41,7 +41,7 @@ export function removeExpired(
   const room = limits.maxTotalBytes - (own === undefined ? 0 : fileFacts(own).bytes);
   for (const { path, bytes, changed } of files) {
     const old = now - changed > limits.maxAgeMs && changed > CLOCKS_SET;
-    if (!old && left <= room) break; // those that follow are younger
+    if (!old && left <= room) break; // the following files are younger
     const removed = remove(path);
     if (removed === undefined) continue;
     left -= bytes;
@@ -56,8 +56,8 @@ export function removeExpired(
 }
 
 /**
- * Removes an outbox whose tracker is dead, and says how much was in it, if anything was; undefined when it lives, or is
- * none of ours.
+ * Removes an outbox whose tracker is dead, and returns how much was in it, or an empty string. Returns undefined if
+ * the tracker is alive or the file is not an outbox.
  */
 function remove(path: string): string | undefined {
   const outbox = tryClaim(path);
@@ -68,7 +68,7 @@ function remove(path: string): string | undefined {
     removeFiles(path);
     return what;
   } catch {
-    return undefined; // it is for the next one to try
+    return undefined; // left for the next attempt
   } finally {
     outbox.close();
   }

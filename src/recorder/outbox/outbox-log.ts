@@ -12,25 +12,25 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { Outbox } from "./outbox.js";
 import type { ChangeRow, KeptRun } from "./rows.js";
 
-/** Most rows looked at at once to find runs that wait, and how often so before the event loop has its turn. */
+/** The number of rows read at once to find waiting runs, and how often before the event loop gets its turn. */
 const PAGE = 500;
 const PAGES = 2;
-/** The wait before what became of changes is written down again, when that failed. */
+/** The delay before decisions are written again after that failed. */
 const AGAIN_MS = 100;
 
-/** Who is told what becomes of an outbox's runs. */
+/** Called with what becomes of an outbox's runs. */
 export interface OutboxListener {
   /** A run is created in the store. */
   created(key: string, ids: StoredIds): void;
   /** Nothing of the run is left in the outbox. */
   drained(key: string): void;
-  /** Something of a run was set aside. */
+  /** Part of a run was set aside. */
   setAside(key: string, error: PulseError): void;
   /** Nothing more can be delivered. */
   idle?(): void;
-  /** The store is away. */
+  /** The store is unavailable. */
   away(key: string, error: PulseError): void;
-  /** The outbox could not be written, or not read; then it is `paused` until somebody says otherwise. */
+  /** The outbox could not be written or read. After a failed read it is `paused` until its owner resumes it. */
   failed(error: unknown, what: "reading" | "writing"): void;
 }
 
@@ -44,22 +44,22 @@ interface Load {
   readonly change: RunChange;
 }
 
-/** The runs of an outbox as a source of delivery: changes of a run in order, parents before their children. */
+/** The changes of an outbox as a change log: in order within a run, and parents before their children. */
 export class OutboxLog implements ChangeLog<RunChange> {
   outbox: Outbox;
-  /** Nothing is taken for now: the disk fails. */
+  /** Whether nothing is taken for now, because the disk fails. */
   paused = false;
   readonly #dispatcher: Dispatcher<RunChange>;
   readonly #diagnostics: Diagnostics;
   readonly #account: Account;
   readonly #listener: OutboxListener;
-  /** Runs with changes to deliver, in that order, with their experiments where these are known. */
+  /** Runs with changes to deliver, in order, with their experiments if known. */
   readonly #waiting = new Map<string, string | undefined>();
-  /** Runs that are with the store, from here or from memory, or that rest after a failure. */
+  /** Runs that are with the store, from here or from memory, or back off after a failure. */
   readonly #busy = new Set<string>();
   /** Children that wait for their parent's creation. */
   readonly #children = new Map<string, Set<string>>();
-  /** Runs whose changes go one by one, to find the one that is refused. */
+  /** Runs whose changes are sent one by one, to find the one that is refused. */
   readonly #single = new Set<string>();
   #cursor = 0;
   #over = false;
@@ -82,35 +82,35 @@ export class OutboxLog implements ChangeLog<RunChange> {
     return !this.#over && !this.paused && (this.#waiting.size > 0 || this.#cursor < this.outbox.lastSeq);
   }
 
-  /** Whether anything is under way or may be delivered. */
+  /** Whether nothing is in flight and nothing can be delivered. */
   get idle(): boolean {
     return this.#over || (!this.ready && !this.paused && this.#busy.size === 0);
   }
 
-  /** Whether a change of the run is with the store, or rests. */
+  /** Whether a change of the run is with the store, or backs off. */
   isBusy(key: string): boolean {
     return this.#busy.has(key);
   }
 
-  /** Leaves a run alone: a change of it is with the store already. */
+  /** Skips a run because one of its changes is already with the store. */
   block(key: string): void {
     this.#waiting.delete(key);
     this.#busy.add(key);
   }
 
-  /** Goes on with a run. */
+  /** Continues with a run. */
   unblock(key: string): void {
     this.#busy.delete(key);
     this.#goOn(key);
     this.#tellIdle();
   }
 
-  /** Takes no notice of anything any more: the outbox is about to be closed. */
+  /** Ignores all further events, since the outbox is about to be closed. */
   stop(): void {
     this.#over = true;
   }
 
-  /** Has the children of a run that is created, or never will be, follow. */
+  /** Continues with the children of a run that was created, or never will be. */
   freeChildren(key: string): void {
     for (const child of this.#children.get(key) ?? []) this.#waiting.set(child, undefined);
     this.#children.delete(key);
@@ -133,7 +133,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
           continue;
         }
         const [key, experiment] = next;
-        // What is passed over here is found again: the pages begin anew when its experiment may be tried.
+        // What is skipped here is found again: paging restarts when its experiment may be tried.
         let load =
           denied.any && experiment !== undefined && denied.closed(experiment) ? undefined : this.#load(key, left);
         if (load && denied.any && !denied.admits(load.experiment)) load = undefined;
@@ -164,7 +164,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     };
   }
 
-  /** Writes down that a creation is handed over, before it is. */
+  /** Records that a creation is about to be sent. */
   #markAttempted({ rows }: Load): void {
     try {
       this.outbox.markAttempted((rows[0] as ChangeRow).seq);
@@ -174,7 +174,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     }
   }
 
-  /** The outbox can be written again: takes out what was passed over meanwhile. */
+  /** Resumes after the outbox became writable again, and removes what was delivered meanwhile. */
   recovered(): void {
     this.paused = false;
     try {
@@ -235,15 +235,15 @@ export class OutboxLog implements ChangeLog<RunChange> {
     return { key, experiment: experimentKey(run.experiment), rows, upTo, items: itemsIn(rows), change };
   }
 
-  /** Whether a parent waits for its experiment's permission, which its child in another experiment does not need. */
+  /** Whether a parent waits for permission in another experiment, which its child does not need. */
   #isDeniedElsewhere(parent: KeptRun, child: KeptRun): boolean {
     const [theirs, own] = [experimentKey(parent.experiment), experimentKey(child.experiment)];
     return theirs !== own && parent.ids === undefined && this.#dispatcher.denied.closed(theirs);
   }
 
   /**
-   * Writes down what is to become of changes, and then acts on it. When it cannot be written, what is stored is passed
-   * over from now on; what else was decided is held on to until it can be.
+   * Writes decisions down and then applies them. If they cannot be written, stored changes are skipped from now on;
+   * the other decisions are held until they can be.
    */
   #conclude(loads: readonly Load[], decisions: readonly Decision[]): void {
     if (this.#over) return;
@@ -279,7 +279,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     }, AGAIN_MS).unref();
   }
 
-  /** Acts on what the store has taken. */
+  /** Applies the acceptance of changes by the store. */
   #stored(load: Load, decision: Decision & { kind: "done" }): void {
     const { key, items } = load;
     const ids = idsOf(load, decision);
@@ -292,7 +292,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
     this.#goOn(key);
   }
 
-  /** Writes one decision down, and gives what follows from it once that is on disk. */
+  /** Writes one decision down and returns what to do once it is on disk. */
   #book(load: Load, decision: Decision): () => void {
     const { key, upTo, rows, experiment } = load;
     const again = (): void => {
@@ -325,7 +325,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
       case "denied":
         return () => {
           this.#busy.delete(key);
-          this.freeChildren(key); // those of other experiments do not wait
+          this.freeChildren(key); // those in other experiments do not wait
           this.#listener.away(key, decision.error);
         };
       case "again":
@@ -356,7 +356,7 @@ export class OutboxLog implements ChangeLog<RunChange> {
       if (this.outbox.holds(key)) this.#waiting.set(key, undefined);
       else this.#drained(key);
     } catch (error) {
-      this.#waiting.set(key, undefined); // looked at again when the disk is well
+      this.#waiting.set(key, undefined); // reconsidered when the disk works again
       this.#failed(error);
     }
   }

@@ -1,11 +1,11 @@
 import type { OutboxFile } from "./outbox-file.js";
 import { DENIED, type OutboxSummary } from "./rows.js";
 
-/** Files of a run that is set aside as a whole are so, too. */
+/** Files of a run that is set aside as a whole count as set aside, too. */
 const FILES =
   "(SELECT files.run, size, coalesce(files.aside, runs.aside) AS aside, seq FROM files LEFT JOIN runs ON key = run)";
 
-/** Looks through all an outbox holds. */
+/** Summarizes the content of an outbox. */
 export function summaryOf(outbox: OutboxFile & { readonly bytes: number; readonly items: number }): OutboxSummary {
   const count = (sql: string): number => Number(outbox.get(`SELECT ${sql}`)?.["n"]);
   const files = (which: string): { files: number; fileBytes: number } =>
@@ -67,7 +67,7 @@ const fileCount = (row: Record<string, unknown>): { files: number; fileBytes: nu
   fileBytes: Number(row["bytes"] ?? 0),
 });
 
-/** The name of an experiment that is kept as JSON, or its id. */
+/** Returns the name or id of an experiment that is stored as JSON. */
 function nameIn(experiment: string): string {
   try {
     const { name, id, of } = JSON.parse(experiment) as { name?: string; id?: string; of?: string };

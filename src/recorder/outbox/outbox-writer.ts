@@ -8,30 +8,30 @@ import { bytesOf } from "../changes/item-kinds.js";
 import type { Outbox } from "./outbox.js";
 import { OwnOutbox, type OwnOutboxOptions } from "./own-outbox.js";
 
-/** What a keeper works with. */
+/** The parts of an outbox writer. */
 export interface OutboxWriterOptions extends OwnOutboxOptions {
-  /** The store answers later: a crash may come in between. */
+  /** Whether the store answers asynchronously, so that the process may crash in between. */
   readonly remote: boolean;
-  /** Most items of one row: what the store takes at once. */
+  /** The number of items of one row: what the store accepts at once. */
   readonly pieceItems: number;
 }
 
-/** Most runs written down in one go while the program runs: it holds the event loop. */
+/** The number of runs spooled at once while the program runs, since this blocks the event loop. */
 export const MAX_AT_ONCE = 100;
-/** What writing a run down costs beside its items, in items. */
+/** The cost of spooling a run besides its items, in items. */
 const RUN_ITEMS = 10;
 
-/** Writes run logs down in this tracker's own outbox, and tells them what becomes of them there. */
+/** Spools run buffers into this tracker's own outbox, and notifies them of what becomes of them there. */
 export class OutboxWriter implements Spool {
   readonly own: OwnOutbox;
-  /** The run logs that hold something in memory. */
+  /** The buffers with changes in memory. */
   readonly queue: MemoryLog;
   /** Runs that are created in the store and have not ended. */
   readonly open: Set<RunBuffer> = new Set();
   readonly #options: OutboxWriterOptions;
-  /** Logs that go through the outbox and may be told of it. */
+  /** Buffers that go through the outbox and must be notified. */
   readonly #live = new Map<string, RunBuffer>();
-  /** Logs that go through the outbox and hold something new in memory. */
+  /** Buffers that go through the outbox and hold new items in memory. */
   readonly #fresh = new Set<RunBuffer>();
 
   constructor(options: OutboxWriterOptions) {
@@ -52,18 +52,18 @@ export class OutboxWriter implements Spool {
     });
   }
 
-  /** Something was recorded of a run that goes through the outbox. */
+  /** Notes that something was recorded for a run that goes through the outbox. */
   added(log: RunBuffer): void {
     this.#fresh.add(log);
     this.#live.set(log.runKey, log);
   }
 
-  /** Logs that go through the outbox and hold something in memory. */
+  /** Buffers that go through the outbox and hold items in memory. */
   get fresh(): ReadonlySet<RunBuffer> {
     return this.#fresh;
   }
 
-  /** Logs that go through the outbox and have not ended. */
+  /** Buffers that go through the outbox and have not ended. */
   get openLogs(): readonly RunBuffer[] {
     return [...this.#live.values()].filter((log) => !log.ended);
   }
@@ -72,19 +72,19 @@ export class OutboxWriter implements Spool {
     return this.#keep(logs, Number.POSITIVE_INFINITY) !== undefined;
   }
 
-  /** Writes everything of these logs of the queue down, which lets them go; false when that cannot be done. */
+  /** Spools everything in these queued buffers and removes them from the queue; false if that is not possible. */
   keepQueued(logs: readonly RunBuffer[]): boolean {
     if (!this.keep(logs)) return false;
     this.queue.release(logs);
     return true;
   }
 
-  /** Writes down what is new of the logs that go through the outbox. */
+  /** Spools new items of buffers that go through the outbox. */
   keepFresh(): boolean {
     return this.keep(this.#fresh);
   }
 
-  /** Writes about `items` items down, of whatever is in memory; false when that cannot be done. */
+  /** Spools about `items` items of what is in memory; false if that is not possible. */
   keepSome(items: number): boolean {
     const written = this.#keep(
       [...first(this.#fresh, MAX_AT_ONCE), ...this.queue.overdue(Number.POSITIVE_INFINITY, MAX_AT_ONCE)],
@@ -95,8 +95,8 @@ export class OutboxWriter implements Spool {
   }
 
   /**
-   * Writes logs down until there are about `items` items, and gives those it came to; undefined when it cannot be done
-   * now.
+   * Spools buffers until there are about `items` items, and returns those it reached; undefined if that is not
+   * possible now.
    */
   #keep(logs: Iterable<RunBuffer>, items: number): RunBuffer[] | undefined {
     const [next] = logs;
@@ -113,8 +113,8 @@ export class OutboxWriter implements Spool {
   }
 
   sending(logs: readonly RunBuffer[]): void {
-    // A store that writes on the event loop answers before anything else can happen, except that the process is killed:
-    // then a run that was created without its end would stay open.
+    // A synchronous store answers before anything else can happen, unless the process is killed: then a run that was
+    // created without its end would stay open.
     const { remote } = this.#options;
     this.#register(
       logs.filter(
@@ -163,41 +163,41 @@ export class OutboxWriter implements Spool {
       if (ids) outbox.setIds(runKey, ids);
       outbox.remove(runKey, headSeq);
     };
-    // A refusal has to be written down before the run goes on.
+    // A refusal must be on disk before the run continues.
     if (stored || this.own.owes) this.own.mustWrite(stored ? body : () => undefined, goOn);
     else goOn();
   }
 
-  /** Says that what is left is kept. */
+  /** Warns that what is left is spooled. */
   sayKept(): void {
     this.#options.diagnostics.warnAsync(this.notifyKept());
   }
 
-  /** Tells those who wait that what is left is kept. */
+  /** Notifies those who wait that what is left is spooled. */
   notifyKept(): PulseError {
     const { account, folder } = this.#options;
-    const detail = `${amount(account.pending)} that ${folder?.uri} has not taken ${account.pending === 1 ? "is" : "are"} kept in ${this.own.path}.`;
+    const detail = `${amount(account.pending)} that ${folder?.uri} has not accepted ${account.pending === 1 ? "is" : "are"} kept in ${this.own.path}.`;
     const error = new PulseError("KEPT_FOR_LATER", detail);
     for (const log of this.#live.values()) log.tell("lost", error);
     return error;
   }
 
-  /** What is left was written into an outbox that is no more. */
+  /** Drops what is left, because its outbox was removed. */
   loseKept(): void {
     const { account, diagnostics, folder } = this.#options;
-    const detail = `${amount(account.pending)} that ${folder?.uri} has not taken ${account.pending === 1 ? "was" : "were"} in ${this.own.path}, which was removed.`;
+    const detail = `${amount(account.pending)} that ${folder?.uri} has not accepted ${account.pending === 1 ? "was" : "were"} in ${this.own.path}, which was removed.`;
     const error = new PulseError("LOST_AT_EXIT", detail);
     account.dropped(account.pending, error);
     for (const log of this.#live.values()) log.tell("lost", error);
     diagnostics.warnAsync(error);
   }
 
-  /** Has a run told what becomes of it, though it may lie in the outbox alone. */
+  /** Notifies a run of what becomes of it, even if it is only in the outbox. */
   follow(log: RunBuffer): void {
     if (log.kept) this.#live.set(log.runKey, log);
   }
 
-  /** Takes note of what open runs end as if the process dies now; undefined: as if nothing had announced it. */
+  /** Records the status that open runs get if the process dies now; undefined removes it again. */
   recordExitStatus(status: TerminalStatus | undefined): void {
     if (this.own.source) this.own.write((outbox) => outbox.recordExitStatus(status));
   }
@@ -211,13 +211,13 @@ export class OutboxWriter implements Spool {
     if (written) for (const log of logs) log.register(true);
   }
 
-  /** Writes a log down, and those that wait for its creation; what changes in memory changes once it is on disk. */
+  /** Spools a buffer and those that wait for its creation. Memory is only changed once everything is on disk. */
   #write(root: RunBuffer, outbox: Outbox, after: Map<RunBuffer, () => void>, budget: { items: number }): void {
     const logs = [root];
     for (const log of logs) {
       if (after.has(log) || (log !== root && budget.items <= 0)) continue;
       this.#writeOne(log, outbox, after, budget);
-      for (const child of log.children) logs.push(child); // however deep they are nested
+      for (const child of log.children) logs.push(child); // nested children are visited, too
     }
   }
 
@@ -245,7 +245,7 @@ export class OutboxWriter implements Spool {
     });
   }
 
-  // What the outbox's own delivery tells.
+  // Events of the outbox's own delivery.
 
   #created(key: string, ids: StoredIds): void {
     const log = this.#live.get(key);
@@ -260,7 +260,7 @@ export class OutboxWriter implements Spool {
     this.#live.delete(key);
     log.drained();
     if (!log.ended && log.ids) this.open.add(log);
-    // Nothing waits on disk: what is new goes the short way again.
+    // Nothing is left on disk, so new items are sent from memory again.
     if (this.#fresh.delete(log)) {
       log.enqueue();
       this.queue.push(log);
@@ -268,10 +268,7 @@ export class OutboxWriter implements Spool {
     } else if (log.ids) log.tell("stored", log.ids);
   }
 
-  /**
-   * The outbox cannot be read any more: what was in it is lost, what is in memory goes the short way, as far as that
-   * goes.
-   */
+  /** Handles an outbox that can no longer be read: what was in it is lost, and what is in memory is sent from there. */
   #abandon(error: PulseError): void {
     const { account } = this.#options;
     const logs = new Set([...this.queue.all(), ...this.#fresh]);
@@ -279,7 +276,7 @@ export class OutboxWriter implements Spool {
     account.dropped(account.pending - inMemory, error);
     for (const log of this.#live.values()) {
       log.abandoned(error, this.#fresh.delete(log));
-      if (log.queued && !log.inFlight) this.queue.push(log); // what is with the store comes back by itself
+      if (log.queued && !log.inFlight) this.queue.push(log); // what is in flight comes back by itself
     }
     this.#live.clear();
     for (const log of this.open) log.register(false);
@@ -287,7 +284,7 @@ export class OutboxWriter implements Spool {
     this.#options.dispatcher.schedule();
   }
 
-  /** What was in the outbox of a run was dropped: so is what is new of it. */
+  /** Drops the items in memory of a run whose items in the outbox were dropped. */
   #dropped(key: string, error: PulseError): void {
     const log = this.#live.get(key);
     this.#live.delete(key);

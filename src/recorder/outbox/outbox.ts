@@ -17,22 +17,22 @@ import {
   restOf,
 } from "./rows.js";
 
-/** Most changes read at once: parsing them holds the event loop. */
+/** The number of changes read at once, since parsing them blocks the event loop. */
 const PAGE_ROWS = 200;
-/** Rows looked at at once for something to drop: it is inside the user's call. */
+/** The number of rows searched at once for something to drop, since this runs inside the user's call. */
 const WALK_ROWS = 150;
 const SELECT_CHANGES = "SELECT * FROM changes WHERE run = ? AND seq > ? AND aside IS NULL ORDER BY seq LIMIT ?";
 
 /**
- * Run changes in an SQLite file that one tracker holds for its life. Writing is synchronous, so that it also works
+ * Run changes in an SQLite file that one tracker holds while it lives. Writes are synchronous, so they also work
  * while the process exits.
  */
 export class Outbox extends OutboxFile {
-  /** Size of the changes it holds, in bytes. */
+  /** The size of its changes, in bytes. */
   bytes = 0;
-  /** The highest sequence number given so far. */
+  /** The highest sequence number so far. */
   lastSeq = 0;
-  /** How far each kind of thing to drop has been looked for. */
+  /** How far the search for each kind of droppable rows has come. */
   readonly #walked = new Map<string, number>();
   /** The files of its runs. */
   readonly files: FileRows = new FileRows(this);
@@ -65,7 +65,7 @@ export class Outbox extends OutboxFile {
     this.lastSeq = Number(sums?.["last"] ?? 0);
   }
 
-  /** Writes a run down, or what is new about it. */
+  /** Adds a run, or updates it. */
   putRun({ key, experiment, parent, parentId, ids, ended }: KeptState, now: number): void {
     this.run(
       `INSERT INTO runs (key, experiment, parent, parent_id, run_id, experiment_id, recreated, ended, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -83,7 +83,7 @@ export class Outbox extends OutboxFile {
     );
   }
 
-  /** Writes one change down and gives its sequence number; `aside` says why the store will not take it. */
+  /** Adds a change and returns its sequence number. `aside`: why the store does not accept it. */
   append(change: RunChange, items: number, attempted: boolean, aside?: string): number {
     const { start, rest, metrics, bytes } = keptColumns(change);
     const { lastInsertRowid } = this.run(
@@ -103,9 +103,7 @@ export class Outbox extends OutboxFile {
     return this.lastSeq;
   }
 
-  /**
-   * The keys of runs with changes behind `after`, oldest first, each with its experiment as JSON, and where to go on.
-   */
+  /** Returns runs with changes after `after`, oldest first, with their experiments as JSON, and where to continue. */
   page(after: number, limit: number): { runs: Map<string, string>; upTo: number } {
     const rows = this.all(
       `SELECT seq, run, experiment FROM changes LEFT JOIN runs ON key = run
@@ -132,8 +130,8 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * A run's next changes, in order, at most `items` items of them but at least one change. One that is damaged is set
-   * aside, with all of its run when it is the creation; gives these, too.
+   * Returns a run's next changes, in order: at most `items` items, but at least one change. Damaged changes are set
+   * aside and returned as well; if the creation is damaged, the whole run is set aside.
    */
   changes(key: string, items: number): { found: ChangeRow[]; damaged: { items: number; reason: string }[] } {
     const found: ChangeRow[] = [];
@@ -157,12 +155,12 @@ export class Outbox extends OutboxFile {
     return { found, damaged };
   }
 
-  /** Marks a creation as handed over, before it is. */
+  /** Marks a creation as attempted, before it is sent. */
   markAttempted(seq: number): void {
     this.run("UPDATE changes SET attempted = 1 WHERE seq = ?", seq);
   }
 
-  /** Takes out the changes of a run up to `seq`, which the store has; the run goes with its end. */
+  /** Removes the stored changes of a run up to `seq`. Removes the run, too, if it has ended and nothing is left. */
   remove(key: string, seq: number): void {
     const range = "FROM changes WHERE run = ? AND seq <= ? AND aside IS NULL";
     this.bytes -= Number(this.get(`SELECT total(bytes) AS bytes ${range}`, key, seq)?.["bytes"]);
@@ -170,14 +168,12 @@ export class Outbox extends OutboxFile {
     this.#forget(key);
   }
 
-  /**
-   * What the store has but could not be taken out, since nothing can be written now: it is passed over from here on.
-   */
+  /** Skips stored changes from now on, because they could not be removed while nothing can be written. */
   pass(key: string, seq: number, ids: StoredIds | undefined): void {
     this.#passed.set(key, { seq, ids: ids ?? this.#passed.get(key)?.ids });
   }
 
-  /** Takes out what was passed over. */
+  /** Removes what was skipped. */
   takeOutPassed(): void {
     if (this.#passed.size === 0) return;
     this.transaction(() => {
@@ -193,7 +189,7 @@ export class Outbox extends OutboxFile {
     return this.#passed.get(key)?.seq ?? 0;
   }
 
-  /** Takes out a run that has ended and holds nothing. */
+  /** Removes a run that has ended and has nothing left. */
   #forget(key: string): void {
     this.run(
       `DELETE FROM runs WHERE key = ?1 AND ended = 1 AND NOT EXISTS (SELECT 1 FROM changes WHERE run = ?1)
@@ -202,13 +198,13 @@ export class Outbox extends OutboxFile {
     );
   }
 
-  /** Takes out a file that is stored, or never will be. */
+  /** Removes a file that is stored or never will be. */
   removeFile(key: string, seq: number): void {
     this.files.remove(seq);
     this.#forget(key);
   }
 
-  /** Takes note of what the store calls a run, for itself and for its children. */
+  /** Records the store's ids of a run, for itself and its children. */
   setIds(key: string, { runId, experimentId, recreated }: StoredIds): void {
     this.run(
       "UPDATE runs SET run_id = ?, experiment_id = ?, recreated = ? WHERE key = ?",
@@ -220,15 +216,15 @@ export class Outbox extends OutboxFile {
     this.run("UPDATE runs SET parent_id = ? WHERE parent = ?", runId, key);
   }
 
-  /** Takes note that a run's end is stored. */
+  /** Records that a run's end is stored. */
   ended(key: string): void {
     this.run("UPDATE runs SET ended = 1 WHERE key = ?", key);
     this.#forget(key);
   }
 
   /**
-   * Sets the changes of a run up to `seq` aside, with the reason; `whole` does so with all there is and is to come of
-   * it.
+   * Sets aside the changes of a run up to `seq`, with the reason. `whole`: everything of the run, including later
+   * changes.
    */
   setAside(key: string, seq: number, reason: string, whole: boolean): void {
     if (whole) this.run("UPDATE runs SET aside = ? WHERE key = ?", reason, key);
@@ -240,19 +236,19 @@ export class Outbox extends OutboxFile {
     );
   }
 
-  /** Replaces all but the start and the metrics of a change. */
+  /** Replaces everything of a change except its start and metrics. */
   replace(seq: number, change: Lists & Pick<RunChange, "end">): void {
     this.run("UPDATE changes SET rest = ? WHERE seq = ?", restOf(change), seq);
   }
 
-  /** Has what was set aside go again. */
+  /** Makes everything that was set aside deliverable again. */
   retrySetAside(): void {
     this.run("UPDATE changes SET aside = NULL WHERE aside IS NOT NULL");
     this.run("UPDATE runs SET aside = NULL WHERE aside IS NOT NULL");
     this.run("UPDATE files SET aside = NULL WHERE aside IS NOT NULL");
   }
 
-  /** Takes out what is set aside; the children of runs that never are created by that have no parent. */
+  /** Removes what is set aside. Children of runs that will never be created lose their parent. */
   dropSetAside(): void {
     this.transaction(() => {
       this.run(
@@ -268,7 +264,7 @@ export class Outbox extends OutboxFile {
     this.#count();
   }
 
-  /** Takes note of what open runs end as if the tracker dies. */
+  /** Records the status that open runs get if the tracker dies; undefined removes it. */
   recordExitStatus(status: TerminalStatus | undefined): void {
     if (status === undefined) {
       this.run("DELETE FROM meta WHERE name = 'death'");
@@ -277,7 +273,7 @@ export class Outbox extends OutboxFile {
     this.run("INSERT INTO meta VALUES ('death', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", status);
   }
 
-  /** Takes note that the file can be written. */
+  /** Checks that the file can be written. */
   touch(now: number): void {
     this.run(
       "INSERT INTO meta VALUES ('touched', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -285,19 +281,17 @@ export class Outbox extends OutboxFile {
     );
   }
 
-  /** Takes note, for people, of the experiments whose runs wait because the store denies them, and why. */
+  /** Records, for users, the denied experiments whose runs wait, and why. */
   noteDenied(reasons: readonly (readonly [experiment: string, reason: string])[]): void {
     this.run(`DELETE FROM meta WHERE name LIKE '${DENIED}%'`);
     for (const [experiment, reason] of reasons) this.run("INSERT INTO meta VALUES (?, ?)", DENIED + experiment, reason);
   }
 
-  /**
-   * Ends the runs a dead tracker has left open: after what is kept of each, an end with the time of its last change.
-   */
+  /** Ends the runs that a dead tracker left open, each at the time of its last change. */
   endOpenRuns(): void {
     const death = this.get("SELECT value FROM meta WHERE name = 'death'")?.["value"];
     const status: TerminalStatus = death === "KILLED" ? "KILLED" : "FAILED";
-    // In SQL, since there may be many: `rest` of an end, as `keptColumns` has it.
+    // In SQL, since there may be many: `rest` of an end in the format of `keptColumns`.
     const [before, after] = [`{"end":{"status":"${status}","endTime":`, ',"ifRunning":true}}'];
     this.transaction(() => {
       this.run(
@@ -312,13 +306,12 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * Drops some metrics, until `bytes` of changes are left or that is enough for once: the oldest first, those that are
-   * set aside last, and none of the runs that are `busy`. Says how many values that were waiting were dropped, and
-   * whether there may be more.
+   * Drops some metrics until `bytes` of changes are left, or a limit per call is reached: oldest first, those set
+   * aside last, and none of `busy` runs. Returns how many waiting values were dropped, and whether there may be more.
    */
   dropOldestMetrics(bytes: number, busy: (key: string) => boolean): { items: number; more: boolean } {
     let items = 0;
-    // What is set aside is rare: without its index each look for it would go through everything.
+    // Few rows are set aside: without this index, each search for them would scan everything.
     const more = ["IS NULL", "IS NOT NULL"].some((which) => {
       const from = which === "IS NULL" ? "changes" : "changes INDEXED BY changes_aside";
       const columns = "seq, run, points, length(metrics) AS size, start IS NULL AND rest IS NULL AS bare";
@@ -329,7 +322,7 @@ export class Outbox extends OutboxFile {
         (row) => {
           if (busy(String(row["run"]))) return;
           this.#dropMetrics(row);
-          if (which === "IS NULL") items += Number(row["points"]); // the others are counted as rejected already
+          if (which === "IS NULL") items += Number(row["points"]); // those set aside have been counted as rejected
         },
       );
     });
@@ -337,8 +330,8 @@ export class Outbox extends OutboxFile {
   }
 
   /**
-   * The same for runs: what is set aside first, then whole runs that have ended and are not created yet, the oldest
-   * first. Gives those that were waiting, with their items.
+   * Drops some runs in the same way: first what is set aside, then whole runs that have ended but are not created,
+   * oldest first. Returns the waiting ones with their items.
    */
   dropOldestRuns(
     bytes: number,
@@ -377,13 +370,14 @@ export class Outbox extends OutboxFile {
     return { runs, more };
   }
 
-  /** Has what may be dropped looked for from the beginning again: what was with the store then may be dropped now. */
+  /** Restarts the search for droppable rows, since those that were in flight may be dropped now. */
   lookAgain(): void {
     this.#walked.clear();
   }
 
   /**
-   * Visits some rows from where the last walk of that name ended, until `bytes` are left; false when there are no more.
+   * Visits rows from where the last walk of that name ended, until `bytes` are left. Returns false when there are no
+   * more.
    */
   #walk(name: string, select: string, bytes: number, visit: (row: Record<string, unknown>) => void): boolean {
     return this.transaction(() => {
@@ -412,7 +406,7 @@ export class Outbox extends OutboxFile {
     }
   }
 
-  /** Takes everything out. */
+  /** Removes everything. */
   clear(): void {
     this.transaction(() => {
       this.run("DELETE FROM changes");
@@ -422,10 +416,10 @@ export class Outbox extends OutboxFile {
     this.bytes = 0;
   }
 
-  /** Whether there is nothing in it, not even an open run. */
+  /** Whether it holds nothing, not even an open run. */
   get empty(): boolean {
     if (this.#passed.size > 0) {
-      // All of it is stored, though that could not be written down.
+      // Everything skipped is stored, although that could not be written down.
       const others =
         "SELECT 1 FROM runs WHERE key NOT IN (SELECT value FROM json_each(?)) UNION ALL SELECT 1 FROM files UNION ALL SELECT 1 FROM changes WHERE aside IS NOT NULL LIMIT 1";
       return !this.waitsUpTo(this.lastSeq) && this.get(others, JSON.stringify([...this.#passed.keys()])) === undefined;
@@ -435,7 +429,7 @@ export class Outbox extends OutboxFile {
     );
   }
 
-  /** Whether a change up to `seq` still waits, of another experiment than those. */
+  /** Whether a change up to `seq` still waits, in an experiment that is not among the denied ones. */
   waitsUpTo(seq: number, denied: readonly string[] = []): boolean {
     if (denied.length + this.#passed.size === 0)
       return this.get("SELECT 1 FROM changes WHERE seq <= ? AND aside IS NULL LIMIT 1", seq) !== undefined;
@@ -446,17 +440,17 @@ export class Outbox extends OutboxFile {
     return this.get(sql, seq, JSON.stringify(denied), JSON.stringify(passed)) !== undefined;
   }
 
-  /** How many items there are in all. */
+  /** The number of items. */
   get items(): number {
     return Number(this.get("SELECT total(items) AS n FROM changes")?.["n"]);
   }
 
-  /** How many items of a run wait. */
+  /** Returns the number of waiting items of a run. */
   itemsOf(key: string): number {
     return Number(this.get("SELECT total(items) AS n FROM changes WHERE run = ? AND aside IS NULL", key)?.["n"]);
   }
 
-  /** Whether a run has changes that wait. */
+  /** Whether a run has waiting changes. */
   holds(key: string): boolean {
     return (
       this.get(

@@ -11,16 +11,16 @@ import type { Outbox } from "./outbox.js";
 import { closeOutbox, type OutboxFolder } from "./outbox-folder.js";
 import { type OutboxListener, OutboxLog } from "./outbox-log.js";
 
-// Taken now: a test that later puts fake timers in place must not stop recording.
+// Captured now, so that a test that later installs fake timers does not stop recording.
 const { clearTimeout } = timers;
 
-/** What a tracker's own outbox is made of. */
+/** The parts of a tracker's own outbox. */
 export interface OwnOutboxOptions {
   /** Undefined keeps nothing on disk. */
   readonly folder: OutboxFolder | undefined;
-  /** Bound of the outbox in bytes. */
+  /** Bound of this outbox, in bytes. */
   readonly maxBytes: number;
-  /** Bound of all outboxes in bytes. */
+  /** Bound of all outboxes together, in bytes. */
   readonly maxTotalBytes: number;
   readonly clock: Clock;
   readonly diagnostics: Diagnostics;
@@ -28,43 +28,43 @@ export interface OwnOutboxOptions {
   readonly dispatcher: Dispatcher<RunChange>;
 }
 
-/** Bounds of the wait before an outbox that failed is tried again, doubled each time. */
+/** Bounds of the wait before a failed outbox is tried again, which doubles each time. */
 const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 10_000;
-/** Most of what is still to be written down; what comes after is done without. */
+/** The number of writes that may be owed. Further ones are skipped. */
 const MAX_OWED = 1_000;
 /**
- * A full outbox is emptied to this share of its bound, and may grow over it by the rest, since that goes in small
- * steps.
+ * A full outbox is emptied to this share of its bound. It may exceed the bound by the remaining share, since it is
+ * emptied in small steps.
  */
 const EMPTIED_TO = 0.9;
-/** What one outbox may have however large the others are. */
+/** The bytes an outbox may always use, however large the others are. */
 const MIN_BYTES = 65_536;
 
-/** Who is told what becomes of the runs in the own outbox, and of itself. */
+/** Called with what becomes of the runs in the outbox, and of the outbox itself. */
 export interface OwnOutboxListener extends Omit<OutboxListener, "failed"> {
-  /** After it failed, it can be used again. */
+  /** The outbox can be used again after a failure. */
   recovered(): void;
-  /** What was in it cannot be read any more. */
+  /** The content of the outbox can no longer be read. */
   lost(error: PulseError): void;
-  /** A run was dropped, since the outbox is full. */
+  /** A run was dropped because the outbox is full. */
   dropped(key: string, error: PulseError): void;
 }
 
-/** Something that has to be written down, and what follows once it is. */
+/** A write that must still be made, and what to do once it is. */
 interface Owed {
   readonly body: (outbox: Outbox) => void;
   readonly then: () => void;
 }
 
 /**
- * The outbox of one tracker: made when first needed, and bounded. When the disk fails (it is full, the folder is gone)
- * it is tried again after a while, and memory takes over until then; an outbox that was removed is written anew
- * elsewhere.
+ * The outbox of one tracker, created when first needed and bounded in size. When the disk fails (it is full, or the
+ * folder is gone), writing is tried again later, and changes stay in memory until then. An outbox whose file was
+ * removed is recreated.
  */
 export class OwnOutbox {
   source: OutboxLog | undefined;
-  /** What the outboxes of other trackers take. */
+  /** The size of other trackers' outboxes. */
   bytesOfOthers = 0;
   readonly #options: OwnOutboxOptions;
   readonly #listener: OwnOutboxListener;
@@ -73,9 +73,9 @@ export class OwnOutbox {
   #tries = 0;
   #retryAt = 0;
   #retry: NodeJS.Timeout | undefined;
-  /** The size at which there was nothing left to drop: looking again at each write would be dear. */
+  /** The size at which nothing was left to drop. Searching again at each write would be expensive. */
   #nothingToDropAt: number | undefined;
-  /** Where it was left when it was closed, and whether it is found there. */
+  /** Where the outbox was when it was closed, and whether it can be found there. */
   #leftPath: string | undefined;
   #leftSafe = false;
   readonly #full: Record<string, PulseError> = {};
@@ -85,30 +85,30 @@ export class OwnOutbox {
     this.#listener = listener;
   }
 
-  /** Whether something may be written down, now or when the disk is well again. */
+  /** Whether changes can be spooled, now or once the disk works again. */
   get usable(): boolean {
     return this.#options.folder !== undefined && !this.#closed;
   }
 
-  /** Whether what was written down is where somebody else will find it. */
+  /** Whether spooled changes are where the next program finds them. */
   get safe(): boolean {
     const { source } = this;
     if (source === undefined) return this.#leftSafe;
-    if (!source.outbox.inPlace) this.write(() => undefined); // writes it anew, if that can be done
+    if (!source.outbox.inPlace) this.write(() => undefined); // recreates it, if possible
     return source.outbox.inPlace;
   }
 
-  /** Whether something is still to be written that has happened already. */
+  /** Whether writes are owed for something that has already happened. */
   get owes(): boolean {
     return this.#owed.length > 0;
   }
 
-  /** Nobody will try again later: the next write does not wait for its time. */
+  /** Makes the next write ignore the back-off, because nothing will be tried later. */
   lastChance(): void {
     this.#retryAt = 0;
   }
 
-  /** The highest sequence number given so far. */
+  /** The highest sequence number so far. */
   get lastSeq(): number {
     return this.source?.outbox.lastSeq ?? 0;
   }
@@ -117,14 +117,17 @@ export class OwnOutbox {
     return this.source?.outbox.path ?? this.#leftPath;
   }
 
-  /** Does something in one transaction, after which it is on disk; false when it cannot be done now and nothing was. */
+  /**
+   * Runs `body` in one transaction, after which it is on disk. Returns false if that is not possible now; then
+   * nothing has changed.
+   */
   write(body: (outbox: Outbox) => void): boolean {
     if (!this.usable || performance.now() < this.#retryAt) return false;
     if (this.#isFull) this.#write(() => undefined); // makes room
     return !this.#isFull && this.#write(body);
   }
 
-  /** The same for what must be written down some time, because it has happened already. */
+  /** Like `write`, for something that has already happened and must be written eventually. */
   mustWrite(body: (outbox: Outbox) => void, then: () => void = () => undefined): void {
     if (this.#closed) return;
     if (performance.now() >= this.#retryAt && this.#write(body)) then();
@@ -132,7 +135,7 @@ export class OwnOutbox {
     else then();
   }
 
-  /** Whether something written down up to `seq` still waits for the store. */
+  /** Whether a spooled change up to `seq` still waits for the store. */
   waitsUpTo(seq: number): boolean {
     if (seq === 0 || this.source === undefined) return false;
     try {
@@ -144,10 +147,7 @@ export class OwnOutbox {
     }
   }
 
-  /**
-   * Lets go of the outbox when nothing is in it; else its file stays open, for what may still come of its runs. It can
-   * be used on.
-   */
+  /** Closes the outbox if it is empty; otherwise keeps its file open for its runs. It can still be used afterwards. */
   rest(): void {
     const { source } = this;
     if (source === undefined) return;
@@ -161,7 +161,7 @@ export class OwnOutbox {
     closeOutbox(source.outbox);
   }
 
-  /** Lets go of the outbox; its file stays when it holds something. */
+  /** Closes the outbox. Its file stays if it holds something. */
   close(): void {
     const { source } = this;
     if (source) {
@@ -176,7 +176,7 @@ export class OwnOutbox {
     if (source) closeOutbox(source.outbox);
   }
 
-  /** It is full for now: what comes has to wait in memory. */
+  /** Whether it is full for now, so that new changes wait in memory. */
   get #isFull(): boolean {
     return (this.source?.outbox.bytes ?? 0) > this.#maxBytes * (2 - EMPTIED_TO);
   }
@@ -190,7 +190,7 @@ export class OwnOutbox {
     const owed = this.#owed.slice();
     try {
       const { outbox } = this.#open();
-      // Before: what is written now is not known to be there yet by those who must be told when it is dropped
+      // Before `body`: what it writes is not known to be in the outbox yet, so its loss could not be reported.
       this.#bound(outbox);
       outbox.transaction(() => {
         for (const each of owed) each.body(outbox);
@@ -221,12 +221,12 @@ export class OwnOutbox {
     return this.source;
   }
 
-  /** Something could not be read or written: memory takes over until the next try. */
+  /** Handles a failed read or write: changes stay in memory until the next try. */
   #failed(error: unknown): void {
     if (this.#closed) return;
     const { folder, diagnostics } = this.#options;
-    const detail = `Nothing can be written down in ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
-    // Without a driver no folder is any better; a database has said it already.
+    const detail = `Nothing can be written to ${this.path ?? folder?.path} now: ${messageOf(error)}.`;
+    // Without a driver no folder helps. A database store has reported this already.
     const problem =
       error instanceof PulseError && error.code === "DRIVER_MISSING"
         ? new PulseError(
@@ -243,7 +243,7 @@ export class OwnOutbox {
       outbox?.close();
       this.#listener.lost(problem);
     }
-    if (this.#retry !== undefined) return; // what fails meanwhile fails for the same reason
+    if (this.#retry !== undefined) return; // later failures until then have the same cause
     const wait = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#tries++);
     this.#retryAt = performance.now() + wait;
     this.#retry = later(() => {
@@ -268,8 +268,8 @@ export class OwnOutbox {
   }
 
   /**
-   * Keeps the outbox within its bound, in small steps: the oldest metrics go first, then the oldest runs that have
-   * ended, whole.
+   * Keeps the outbox within its bound, in small steps: drops the oldest metrics first, then the oldest runs that have
+   * ended, as a whole.
    */
   #bound(outbox: Outbox): void {
     const { account, diagnostics } = this.#options;
@@ -291,7 +291,7 @@ export class OwnOutbox {
     const what =
       runs.length === 0 ? "its oldest metrics were dropped" : "all its metrics and its oldest runs were dropped";
     const detail = `The outbox ${outbox.path} holds ${maxBytes} bytes; ${what} (stats().dropped counts them).`;
-    this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // one for all: making it is dear
+    this.#full[what] ??= new PulseError("OUTBOX_FULL", detail); // shared: creating errors is expensive
     const error = this.#full[what];
     account.dropped(dropped, error);
     diagnostics.warnAsync(error, what);

@@ -11,22 +11,41 @@ import {
 import { FILE } from "../../stores/sql/driver.js";
 import { fromRows, isPair, type Lists, toRows } from "../changes/item-kinds.js";
 
-/** Version of the tables below, kept as SQLite's `user_version`; a file of another one is left alone. */
+/** The version of the tables below, stored as SQLite's `user_version`. Files of other versions are left untouched. */
 export const OUTBOX_VERSION = 1 as const;
 
 const FILE_COLUMNS = `seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, kind TEXT NOT NULL,
   bytes BLOB, place TEXT, changed REAL, state TEXT, aside TEXT, run_end TEXT`;
 
 /**
- * Stands in for the table of files in an outbox of version 0.1.0, which has none: such a file may lie on a disk that is
- * full.
+ * Replaces the table of files for an outbox of version 0.1.0, which has none. It is temporary, since that file may be
+ * on a full disk.
  */
 export const NO_FILES: string = `PRAGMA temp_store = MEMORY; CREATE TEMP TABLE files (${FILE_COLUMNS.replace(" AUTOINCREMENT", "")})`;
 
-/** What the names of notes on denied experiments begin with. */
+/** The prefix of notes about denied experiments. */
 export const DENIED = "denied " as const;
 
-/** The tables of an outbox. */
+/**
+ * The tables of an outbox.
+ *
+ * `meta`, one row per `name`: "uri" (the tracking URI), "created" and "touched" (times in milliseconds since the
+ * epoch), "death" (the status of open runs if the process dies) and "denied " + experiment (why its runs wait).
+ *
+ * `runs`: `key` (the run's own id), `experiment` (JSON), `parent` (the parent's key), `parent_id`, `run_id` and
+ * `experiment_id` (the store's ids, once known), `recreated` (1 if the store had to create it again), `ended` (1 once
+ * its end is spooled or stored), `last` (time of the last write in milliseconds since the epoch) and `aside` (why it
+ * can never be created).
+ *
+ * `changes`: `seq` (the order), `run` (its key), `items` and `bytes` (their number and size), `attempted` (1 if it
+ * may have been sent before), `start` (JSON, of a creation), `rest` (JSON of params, tags, inputs and end), `metrics`
+ * (JSON), `points` (the number of metrics) and `aside` (why it is set aside).
+ *
+ * `files`: `seq`, `run`, `path` (among the run's artifacts), `size` in bytes, `kind` ("bytes", "file" or "staged"),
+ * `bytes` (the content of kind "bytes"), `place` (the path of a "file", or the name of a "staged" one), `changed`
+ * (its modification time in milliseconds), `state` (JSON, the progress of an upload in parts), `aside` (why it is set
+ * aside) and `run_end` (JSON, how the run ended).
+ */
 export const TABLES: string = `
 CREATE TABLE ${FILE}.meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE ${FILE}.runs (
@@ -46,19 +65,19 @@ CREATE INDEX ${FILE}.changes_aside ON changes (seq) WHERE aside IS NOT NULL;
 PRAGMA ${FILE}.user_version = ${OUTBOX_VERSION};
 `;
 
-/** One run as an outbox has it. */
+/** A run in an outbox. */
 export interface KeptRun {
   readonly key: string;
   readonly experiment: ExperimentRef;
   readonly parent: string | undefined;
-  /** The store's id of the parent, where that was known. */
+  /** The store's id of the parent, if it was known. */
   readonly parentId: string | undefined;
   readonly ids: StoredIds | undefined;
-  /** Why it never can be created. */
+  /** Why it can never be created. */
   readonly aside: string | undefined;
 }
 
-/** What is written down of a run beside its changes. */
+/** What is stored of a run besides its changes. */
 export interface KeptState {
   readonly key: string;
   readonly experiment: ExperimentRef;
@@ -68,7 +87,7 @@ export interface KeptState {
   readonly ended: boolean;
 }
 
-/** One change of a run as an outbox has it. */
+/** A change of a run in an outbox. */
 export interface ChangeRow extends Lists {
   readonly seq: number;
   readonly items: number;
@@ -77,33 +96,33 @@ export interface ChangeRow extends Lists {
   readonly end: RunEnd | undefined;
 }
 
-/** How many files, and their size in bytes. */
+/** The number of files, and their size in bytes. */
 export interface FileCount {
   readonly files: number;
   readonly fileBytes: number;
 }
 
-/** What an outbox holds, for people. */
+/** The content of an outbox, for users. */
 export interface OutboxSummary {
   readonly uri: string;
-  /** How many items there are, and in how many runs; those that are set aside, and open runs, included. */
+  /** The numbers of items and of their runs, including those set aside and open runs. */
   readonly items: number;
   readonly runs: number;
-  /** Runs that something waits of. */
+  /** Runs with something that waits. */
   readonly waitingRuns: number;
   readonly asideItems: number;
   readonly asideRuns: number;
-  /** How many files there are and their size in bytes, those that are set aside included. */
+  /** The number and size of files in bytes, including those set aside. */
   readonly files: number;
   readonly fileBytes: number;
   readonly asideFiles: number;
   readonly asideFileBytes: number;
-  /** Size of the changes. */
+  /** The size of the changes, in bytes. */
   readonly bytes: number;
-  /** When the oldest waiting change was written down, in milliseconds since the epoch. */
+  /** When the oldest waiting change was written, in milliseconds since the epoch. */
   readonly oldest: number | undefined;
   readonly openRuns: number;
-  /** Experiments that the store denied to the credentials last tried. */
+  /** Experiments that the store denied to the last credentials used. */
   readonly denied: readonly ({
     readonly experiment: string;
     readonly reason: string;
@@ -115,11 +134,11 @@ export interface OutboxSummary {
 const text = (value: unknown): string | undefined =>
   value === null || value === undefined ? undefined : String(value);
 
-/** What a row and its run take on disk beside their texts, with the indexes, roughly. */
+/** The rough size on disk of a row and of its run besides their texts, including indexes. */
 const ROW_BYTES = 150;
 const RUN_BYTES = 250;
 
-/** Gives the columns of a change, and how many bytes they are. */
+/** Converts a change to columns, and returns their size in bytes. */
 export function keptColumns(change: RunChange): {
   start: string | null;
   rest: string | null;
@@ -133,7 +152,7 @@ export function keptColumns(change: RunChange): {
   return { start, rest, metrics, bytes: text + ROW_BYTES + (start === null ? 0 : RUN_BYTES) };
 }
 
-/** Gives the column of all lists but the metrics, and the end; null when there is nothing. */
+/** Returns the column for all lists except the metrics, and the end; null if there is nothing. */
 export function restOf(change: Lists & Pick<RunChange, "end">): string | null {
   const lists = REST.filter((name) => change[name].length > 0).map(
     (name) => [name, toRows(name, change[name])] as const,
@@ -145,7 +164,7 @@ export function restOf(change: Lists & Pick<RunChange, "end">): string | null {
 /** The lists that share a column. */
 const REST = LIST_NAMES.filter((name) => name !== "metrics");
 
-/** Reads a row of runs; one that is damaged is set aside for that. */
+/** Reads a row of `runs`. A damaged one counts as set aside. */
 export function keptRun(row: Record<string, unknown>): KeptRun {
   const [runId, experimentId] = [text(row["run_id"]), text(row["experiment_id"])];
   let experiment: ExperimentRef = { name: "" };
@@ -166,12 +185,12 @@ export function keptRun(row: Record<string, unknown>): KeptRun {
   };
 }
 
-/** Says why a row cannot be used. */
+/** Describes why a row cannot be used. */
 export function damage(what: string, error: unknown): string {
   return `What is kept of ${what} is damaged: ${messageOf(error)}.`;
 }
 
-/** Reads an experiment. */
+/** Parses an experiment. */
 function experimentIn(column: unknown): ExperimentRef {
   const ref = JSON.parse(String(column)) as {
     readonly name?: unknown;
@@ -185,7 +204,7 @@ function experimentIn(column: unknown): ExperimentRef {
   return ref as ExperimentRef;
 }
 
-/** What is on disk may be anything: a file that was damaged, or written by somebody else. */
+/** Checks parsed data: a file may be damaged, or written by something else. */
 function hold(holds: boolean, what: string): void {
   if (!holds) throw new TypeError(`no ${what}`);
 }
@@ -203,13 +222,13 @@ const isStart = (start: RunStart | undefined): boolean =>
     ["string", "undefined"].includes(typeof start.parentKey));
 
 /**
- * Reads a row of changes.
- * @throws what is wrong with it when it is damaged.
+ * Reads a row of `changes`.
+ * @throws Error that says what is wrong if it is damaged.
  */
 export function keptChange(row: Record<string, unknown>, unsure: boolean): ChangeRow {
   const parsed = (column: string): unknown => (row[column] === null ? undefined : JSON.parse(String(row[column])));
   const [create, given] = [parsed("start") as RunStart | undefined, parsed("rest")];
-  const rest = given === undefined ? {} : given; // a text that says null is damaged
+  const rest = given === undefined ? {} : given; // a text "null" is damaged
   hold(typeof rest === "object" && rest !== null, "object");
   const { end, ...lists } = rest as Partial<Record<ListName, unknown>> & { end?: RunEnd };
   hold(isStart(create), "start of a run");

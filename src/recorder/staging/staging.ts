@@ -20,36 +20,39 @@ import type { SourceFile, UploadSource } from "./upload-source.js";
 const OWNER_FILE = 0o600;
 const OWNER_FOLDER = 0o700;
 
-/** What the name of the folder beside an outbox ends with. */
+/** The suffix of the folder beside an outbox. */
 const SUFFIX = ".files";
 
-/** The folder of files that wait with an outbox. */
+/** Returns the folder of the files staged beside an outbox. */
 const stagingFolder = (outbox: string): string => outbox + SUFFIX;
 
 export type StagedFile = UploadSource & { readonly kind: "staged" };
 
-/** A file beside the outbox that is still being written. */
+/** Writes a staged file piece by piece. */
 export interface StagedWriter {
   write(bytes: Uint8Array): Promise<void>;
   end(): Promise<StagedFile>;
-  /** Gives back what was written, as far as that went well, and takes the file away. */
+  /** Returns what was written successfully, and removes the file. */
   takeBack(): Promise<Uint8Array>;
-  /** Takes away what was written. */
+  /** Removes the file. */
   abandon(): Promise<void>;
 }
 
-/** A file beside the outbox, which nobody else changes or takes away: a second name of the user's own, or a copy. */
+/**
+ * The folder beside an outbox, where files are safe from changes and removal: as hard links to the user's files, or
+ * as copies.
+ */
 export class Staging {
   readonly #outbox: () => string | undefined;
   readonly #newName: () => string;
 
-  /** `outbox` gives where the outbox lies; undefined while there is none. */
+  /** `outbox` returns the path of the outbox; undefined while there is none. */
   constructor(outbox: () => string | undefined, newName: () => string) {
     this.#outbox = outbox;
     this.#newName = newName;
   }
 
-  /** Where a staged file lies now. */
+  /** Returns a source with the current path of a staged file. */
   locate(source: UploadSource): UploadSource {
     const outbox = this.#outbox();
     return source.kind === "staged" && outbox !== undefined
@@ -58,11 +61,12 @@ export class Staging {
   }
 
   /**
-   * Gives a file of the user's a second name here.
-   * @throws the error of the file system: another one, a file that may not be linked, or no outbox.
+   * Creates a hard link to a user's file.
+   * @throws the file system's error, for instance if the file is on another file system, or an Error if there is no
+   * outbox.
    */
   link(file: SourceFile): StagedFile {
-    // Of a link it is the file that counts.
+    // The target of a symbolic link is linked, not the link itself.
     return { ...file, kind: "staged", ...this.#made((to) => linkSync(realpathSync(file.path), to)) };
   }
 
@@ -75,7 +79,7 @@ export class Staging {
     return { ...file, kind: "staged", ...made };
   }
 
-  /** The same without holding the event loop. */
+  /** Copies a file without blocking the event loop. */
   async copy(file: SourceFile): Promise<StagedFile> {
     const { name, path } = this.#next();
     try {
@@ -88,13 +92,13 @@ export class Staging {
     }
   }
 
-  /** Writes bytes. */
+  /** Writes bytes to a file. */
   write(bytes: Uint8Array): StagedFile {
     const { name, path } = this.#made((to) => writeFileSync(to, bytes, { mode: OWNER_FILE, flag: "wx" }));
     return staged(name, path);
   }
 
-  /** Begins a file that is written bit by bit. */
+  /** Starts a file that is written piece by piece. */
   async writer(): Promise<StagedWriter> {
     const { name, path } = this.#next();
     const file = await asyncFiles().open(path, "wx", OWNER_FILE);
@@ -129,7 +133,7 @@ export class Staging {
     if (kind === "staged") rmSync(path, { force: true });
   }
 
-  /** Makes a file by `put`; of one that fails nothing stays. */
+  /** Creates a file by `put`; if that fails, nothing is left behind. */
   #made(put: (to: string) => void): { name: string; path: string } {
     const made = this.#next();
     try {
@@ -156,10 +160,7 @@ function staged(name: string, path: string): StagedFile {
   return { kind: "staged", name, path, size, changedMs: mtimeMs };
 }
 
-/**
- * Takes away what came of a file before something failed: the disk may be full. Its name is new, so it is nobody
- * else's.
- */
+/** Removes a partly written file, since the disk may be full. Its name is new, so it cannot be another file. */
 function discard(path: string): void {
   try {
     rmSync(path, { force: true });
@@ -168,30 +169,30 @@ function discard(path: string): void {
   }
 }
 
-/** Removes the folder beside an outbox that is no more, with what is in it. */
+/** Removes the folder of an outbox that no longer exists. */
 export function removeStaged(outbox: string): void {
   try {
     rmSync(stagingFolder(outbox), { recursive: true, force: true });
   } catch {
-    // It is for the next one to try.
+    // Left for the next attempt.
   }
 }
 
-/** Has what lies beside an outbox lie beside another one. */
+/** Moves the staged files of an outbox to another one. */
 export function moveStaged(from: string, to: string): void {
   try {
     renameSync(stagingFolder(from), stagingFolder(to));
   } catch {
-    // There is none, or it was removed with the outbox.
+    // There is no such folder, or it was removed with the outbox.
   }
 }
 
-/** The size of what lies beside an outbox, in bytes. */
+/** Returns the size of the files staged beside an outbox, in bytes. */
 export function stagedBytes(outbox: string): number {
   const folder = stagingFolder(outbox);
   try {
     return readdirSync(folder).reduce(
-      (sum, name) => sum + (lstatSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0),
+      (sum, name) => sum + (lstatSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), // there is no such folder
       0,
     );
   } catch {
@@ -199,19 +200,19 @@ export function stagedBytes(outbox: string): number {
   }
 }
 
-/** Removes what lies beside an outbox and is in none of its rows; its owner died between the two. */
+/** Removes staged files that are in no row of the outbox, because their owner died in between. */
 export function sweepStaged(outbox: string, names: ReadonlySet<string>): void {
   const folder = stagingFolder(outbox);
   let files: string[];
   try {
     files = readdirSync(folder);
   } catch {
-    return; // there is none
+    return; // there is no such folder
   }
   for (const name of files) if (!names.has(name)) rmSync(join(folder, name), { force: true });
   try {
     rmdirSync(folder);
   } catch {
-    // Some are still needed.
+    // Some files are still needed.
   }
 }

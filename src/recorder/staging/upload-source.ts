@@ -4,11 +4,11 @@ import { streams } from "../../base/builtins.js";
 import { PulseError } from "../../base/errors.js";
 import type { ArtifactContent } from "../../contracts/artifact-repository.js";
 
-/** What is said of a file that was there when it was logged. */
+/** The message for a file that existed when it was logged. */
 const GONE =
-  "is gone: a file that cannot be linked, since it lies on another file system, must stay until `await flush()`";
+  "no longer exists: a file on another file system than the outbox cannot be linked, and must stay until `await flush()`";
 
-/** What is larger is not held in memory as a whole. */
+/** Larger files are not read into memory as a whole. */
 const MAX_IN_MEMORY = 16 * 1024 * 1024;
 /** How much of a file is read at once. */
 const CHUNK_BYTES = 256 * 1024;
@@ -20,17 +20,17 @@ export interface SourceFile {
   readonly changedMs: number;
 }
 
-/** Bytes in memory, which nobody else changes. */
+/** Bytes in memory that nothing else changes. */
 export interface HeldBytes {
   readonly kind: "bytes";
   readonly size: number;
   readonly bytes: Uint8Array;
 }
 
-/** Longer texts are encoded at once: a text may be a piece of a much longer one, and hold that. */
+/** Longer texts are encoded at once: a text may be a slice that keeps a much longer one in memory. */
 const MAX_TEXT = 4096;
 
-/** A short text, encoded when it is stored or written down: in the call, that would be the dearest part. */
+/** A short text, encoded when it is stored or spooled: inside the call, that would be the most expensive part. */
 class ShortText implements HeldBytes {
   readonly kind = "bytes";
   readonly size: number;
@@ -51,29 +51,29 @@ export const heldBytes = (bytes: Uint8Array): HeldBytes => ({ kind: "bytes", siz
 export const heldText = (text: string): HeldBytes =>
   text.length <= MAX_TEXT ? new ShortText(text) : heldBytes(Buffer.from(text));
 
-/** Where the bytes of an artifact are until they are stored. */
+/** Where the content of an artifact is until it is stored. */
 export type UploadSource =
   | HeldBytes
-  /** A file of the user's, as it lies. */
+  /** A file at the user's own path. */
   | ({ readonly kind: "file" } & SourceFile)
-  /** A file beside the outbox, by its name there. */
+  /** A file staged beside the outbox, by its name there. */
   | ({ readonly kind: "staged"; readonly name: string } & SourceFile);
 
-/** A source that is about to be stored, as it is now. */
+/** A source that is about to be stored, in its current state. */
 export interface OpenSource {
   readonly content: ArtifactContent;
-  /** It is no longer what was logged. */
+  /** Whether it has changed since it was logged. */
   readonly rewritten: boolean;
   /**
-   * Whether it has grown since it was opened: what it held then is stored.
-   * @throws PulseError `ARTIFACT_UNREADABLE` when it was changed otherwise.
+   * Whether it has grown since it was opened; what it held then is stored.
+   * @throws PulseError `ARTIFACT_UNREADABLE` when it was changed in any other way.
    */
   grown(): boolean;
 }
 
 /**
- * Opens a source, to be stored as it is now, under `artifact`.
- * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone, or cannot be read.
+ * Opens a source, to be stored in its current state under `artifact`.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is gone or cannot be read.
  */
 export function openSource(source: UploadSource, artifact: string): OpenSource {
   if (source.kind === "bytes") {
@@ -82,12 +82,12 @@ export function openSource(source: UploadSource, artifact: string): OpenSource {
     return { content: { size, open, readSync: () => bytes }, rewritten: false, grown: () => false };
   }
   const { path } = source;
-  // Nobody knows the names of files beside the outbox.
+  // The names of staged files mean nothing to users.
   const shown = source.kind === "staged" ? `The file logged as ${JSON.stringify(artifact)}` : path;
   const { size, changedMs } = sourceFile(path, GONE, shown);
   const content: ArtifactContent = {
     size,
-    // A stream cannot end before it begins.
+    // A stream must not end before it starts.
     open: (start, end) =>
       start >= end
         ? streams().Readable.from([])
@@ -104,14 +104,14 @@ export function openSource(source: UploadSource, artifact: string): OpenSource {
   return { content, rewritten: size !== source.size || changedMs !== source.changedMs, grown };
 }
 
-/** What a file of the user's holds now; what is large, or no file of the user's, as it came. */
+/** Reads a user's file into memory. Returns large files and other content unchanged. */
 export function inMemory<C extends object>(content: C): C | Uint8Array {
   if (!("path" in content && "copy" in content && "size" in content)) return content;
   if (Number(content.size) > MAX_IN_MEMORY) return content;
   try {
     return readFileSync(String(content.path));
   } catch {
-    return content; // who stores it says what is wrong
+    return content; // the error is reported when it is stored
   }
 }
 
@@ -127,16 +127,17 @@ function unreadable(path: string, error: unknown, gone: string): PulseError {
 }
 
 /**
- * Looks at a file that is logged; `gone`: what is said of one that is not there, `shown`: what it is called.
- * @throws PulseError `ARTIFACT_UNREADABLE` when it is no file, or cannot be read.
+ * Examines a file that is logged. `gone`: the message if it does not exist; `shown`: its name in messages.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is not a file or cannot be read.
  */
 export function sourceFile(path: string, gone: string = "does not exist", shown: string = path): SourceFile {
   let descriptor: number | undefined;
   try {
-    if (statSync(path).isFIFO()) throw new Error("it is no file"); // opening one waits for who writes it
-    descriptor = openSync(path, "r"); // a file that is there may still be closed to us
+    if (statSync(path).isFIFO()) throw new Error("it is not a file"); // opening one would wait for a writer
+    descriptor = openSync(path, "r"); // an existing file may still be unreadable
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw Object.assign(new Error("it is no file"), { code: stats.isDirectory() ? "EISDIR" : "" });
+    if (!stats.isFile())
+      throw Object.assign(new Error("it is not a file"), { code: stats.isDirectory() ? "EISDIR" : "" });
     return { path, size: stats.size, changedMs: stats.mtimeMs };
   } catch (error) {
     throw unreadable(shown, error, gone);

@@ -1,26 +1,26 @@
-/** Something that is still being made or read, and is recorded when it is there. */
+/** Work in progress whose result is recorded when it is complete. */
 export interface Activity {
-  /** The process or the tracker has ended: what comes now is for nobody. */
+  /** Whether the process or the tracker has ended, so that the result is no longer needed. */
   readonly over: boolean;
-  /** It goes on: who waits for it waits on. */
+  /** Reports progress, so that those who wait keep waiting. */
   progress(): void;
 }
 
 interface Running extends Activity {
   over: boolean;
-  /** What it is for. */
+  /** What the work belongs to. */
   readonly of: object | undefined;
-  /** What it waits for, in messages. */
+  /** What it waits for, for messages. */
   readonly source: string | undefined;
   readonly otherwise: () => void;
 }
 
 /**
- * What is under way and needs turns of the event loop before it can be recorded. Who waits for delivery waits for it,
+ * Work that takes turns of the event loop before its result can be recorded. Whoever waits for delivery waits for it,
  * too.
  */
 export class Activities {
-  /** When one of them last went on, on the clock that is never set back. */
+  /** When any of them last made progress, by the monotonic clock. */
   lastProgress = 0;
   readonly #running = new Set<Running>();
   readonly #onSettled: () => void;
@@ -33,30 +33,30 @@ export class Activities {
     return this.#running.size > 0;
   }
 
-  /** Whether one is under way for something. */
+  /** Whether work for this object is in progress. */
   anyOf(of: object): boolean {
     for (const running of this.#running) if (running.of === of) return true;
     return false;
   }
 
-  /** Those that are under way now, for `waits`. */
+  /** Returns the work in progress, for `waits`. */
   mark(): ReadonlySet<object> {
     return new Set(this.#running);
   }
 
-  /** Whether some of these are still under way. */
+  /** Whether some of this work is still in progress. */
   waits(some: ReadonlySet<object>): boolean {
     for (const each of some) if (this.#running.has(each as Running)) return true;
     return false;
   }
 
-  /** What some of these wait for that are still under way, in messages. */
+  /** Returns what unfinished work waits for, for messages. */
   sources(some: ReadonlySet<object>): string[] {
     return [...this.#running].flatMap((each) => (some.has(each) && each.source !== undefined ? [each.source] : []));
   }
 
   /**
-   * Does `work`, or, should it fail or the process end before, `otherwise`. Resolves when one of them is done, and
+   * Runs `work`; calls `otherwise` if it fails or the process ends first. Resolves when one of them is done, and
    * never rejects.
    */
   async run(
@@ -79,7 +79,7 @@ export class Activities {
     this.#onSettled();
   }
 
-  /** The process or the tracker ends. */
+  /** Ends all work, because the process or the tracker ends. */
   end(): void {
     for (const running of this.#running) {
       running.over = true;

@@ -2,23 +2,23 @@ import { messageOf, PulseError } from "../../base/errors.js";
 import type { StagedFile, StagedWriter, Staging } from "../staging/staging.js";
 import type { Activity } from "./activities.js";
 
-/** What arrives up to here is kept in memory, and is a row; more goes into a file beside the outbox as it comes. */
+/** Up to this size, content is kept in memory and becomes a row; larger content is streamed into a staged file. */
 const MAX_IN_MEMORY = 64 * 1024;
 
-/** Where what arrives may lie. */
+/** Where received content may be stored. */
 export interface ArrivalRoom {
   readonly staging: Staging;
-  /** Whether there is an outbox, beside which files may lie. */
+  /** Whether there is an outbox beside which files can be staged. */
   readonly usable: () => boolean;
-  /** Bound of one file that is kept in memory, in bytes. */
+  /** Bound of a file kept in memory, in bytes. */
   readonly inMemory: number;
-  /** How many bytes more may lie beside the outbox. */
+  /** How many more bytes may be staged. */
   readonly beside: () => number;
 }
 
 /**
- * Takes a file as its bytes come, `what` in messages; undefined when the process has ended meanwhile.
- * @throws PulseError `ARTIFACT_REFUSED` when there is no room for it, `ARTIFACT_UNREADABLE` when it breaks off.
+ * Reads a file from a stream. `what` names it in messages. Returns undefined if the process has ended meanwhile.
+ * @throws PulseError `ARTIFACT_REFUSED` when there is no room for it, `ARTIFACT_UNREADABLE` when the stream fails.
  */
 export async function arrival(
   what: string,
@@ -55,7 +55,7 @@ export async function arrival(
             parts.shift();
           }
         } catch (error) {
-          failed = { error }; // the disk may be full: memory may have room
+          failed = { error }; // the disk may be full, while memory has room
           if (size <= inMemory && writer !== undefined) {
             const staged = writer;
             writer = undefined;
@@ -72,7 +72,7 @@ export async function arrival(
     return whole;
   } catch (error) {
     if (error instanceof PulseError && error.code === "ARTIFACT_REFUSED") throw error;
-    throw new PulseError("ARTIFACT_UNREADABLE", `${what} broke off: ${messageOf(error)}.`, error);
+    throw new PulseError("ARTIFACT_UNREADABLE", `${what} failed while it was read: ${messageOf(error)}.`, error);
   } finally {
     await writer?.abandon().catch(() => undefined);
   }

@@ -9,31 +9,31 @@ import { Staging, sweepStaged } from "../staging/staging.js";
 import { failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import type { Upload } from "./upload-target.js";
 
-/** What is wrong with the settings, and not with a file: another program, or a command, may have others. */
+/** Errors caused by the settings rather than the file: another program, or a command, may have other settings. */
 const OF_SETTINGS: ReadonlySet<string> = new Set(["ARTIFACT_ROOT", "PACKAGE_MISSING", "INVALID_CONFIG"]);
-/** Files read at once, and when more are. */
+/** The number of files read at once, and the number left at which more are read. */
 const PAGE = 1_000;
 const FEW = 100;
 
-/** Who is told what becomes of the files of a dead tracker. */
+/** Called with what becomes of the files of a dead tracker. */
 export interface KeptUploadsListener extends Pick<Account, "rejected"> {
-  /** So many bytes more are sent; fewer when an upload begins anew. */
+  /** So many more bytes were sent; negative if an upload starts again. */
   moved(bytes: number): void;
-  /** One is stored, of so many bytes. */
+  /** A file of so many bytes is stored. */
   stored(bytes: number): void;
-  /** One is not stored, and will not be; `kept`: it is set aside. */
+  /** A file will not be stored. `kept`: it is set aside instead of being removed. */
   refused(path: string, runKey: string, error: PulseError, kept: boolean): void;
-  /** None can be delivered any more. */
+  /** No more files can be delivered. */
   idle(): void;
   /** The outbox could not be written. */
   unwritten(error: unknown): void;
-  /** The outbox has a change more. */
+  /** A change was added to the outbox. */
   appended(): void;
 }
 
 interface KeptFile extends WaitingFile {
   readonly row: number;
-  /** Bytes of it that are sent. */
+  /** The number of bytes sent so far. */
   sent: number;
   readonly end: RunEnd | undefined;
 }
@@ -71,7 +71,7 @@ export class KeptUploads {
     this.#more();
   }
 
-  /** Whether none can be delivered any more. */
+  /** Whether no more files can be delivered. */
   get idle(): boolean {
     return this.#all && this.#queue.idle;
   }
@@ -81,19 +81,19 @@ export class KeptUploads {
     this.#queue.created(runKey, ids);
   }
 
-  /** Nothing is left of a run but files; the store has said by now whether it was created. */
+  /** Nothing but files is left of a run, so the store's answer about its creation is known. */
   drained(runKey: string): void {
     const ids = this.#outbox.find(runKey)?.ids;
     if (ids) this.#queue.created(runKey, ids);
     else this.#queue.lost(runKey, new PulseError("RUN_NOT_FOUND", `Run ${runKey} was never created.`));
   }
 
-  /** A run never will be created. */
+  /** A run will never be created. */
   lost(runKey: string, error: PulseError): void {
     if (this.#outbox.find(runKey)?.aside !== undefined) this.#queue.lost(runKey, error);
   }
 
-  /** Lets go of what is under way. */
+  /** Cancels uploads and removes the queue. */
   stop(): void {
     this.#dispatcher.remove(this.#queue);
     this.#queue.stop();
@@ -172,7 +172,7 @@ export class KeptUploads {
   #missing(file: KeptFile, first: boolean): boolean {
     const { runKey, experiment } = file;
     const run = this.#outbox.find(runKey);
-    // One that had ended, nobody knows how, would stay open.
+    // A run that had ended, with an unknown status, would stay open.
     if (run === undefined || run.aside !== undefined || (file.end === undefined && !this.#outbox.holds(runKey)))
       return false;
     if (!first) return true;

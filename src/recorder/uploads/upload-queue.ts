@@ -11,63 +11,60 @@ import type { Dispatcher } from "../dispatch/dispatcher.js";
 import type { UploadSource } from "../staging/upload-source.js";
 import type { Upload } from "./upload-target.js";
 
-/** One file that waits. */
+/** A file that waits to be uploaded. */
 export interface WaitingFile {
   readonly runKey: string;
   readonly experiment: ExperimentRef;
   readonly path: string;
   source: UploadSource;
-  /** What the store calls the run, once it is created there. */
+  /** The store's ids of the run, once it is created. */
   ids: StoredIds | undefined;
   /** Its row in the outbox. */
   row?: number | undefined;
-  /** The store had its run no more once, and was told of it. */
+  /** Whether the store once no longer had its run, so that the run was created again. */
   missed?: boolean | undefined;
-  /** How far an upload in parts has come. */
+  /** The progress of an upload in parts. */
   state?: unknown;
-  /** It is being copied to where it is safe: not before. */
+  /** Set while it is being copied to the staging folder; it is not uploaded before. */
   copying?: Promise<void> | undefined;
-  /** Run and path in one, once it is asked for. */
+  /** Run and path in one, computed on demand. */
   name?: string | undefined;
 }
 
-/** Who is told what becomes of files. */
+/** Called with what becomes of files. */
 export interface UploadListener {
   stored(file: WaitingFile): void;
-  /** It never will be. */
+  /** The file will never be stored. */
   failed(file: WaitingFile, error: PulseError): void;
   /**
-   * The store has its run no more: true when it is made anew, for which the file waits as for any creation. `first`: no
-   * other file of the run does yet.
+   * The store no longer has the run. Returns true if the run is created again, for which the file waits. `first`: no
+   * other file of the run is waiting for that yet.
    */
   missing(file: WaitingFile, first: boolean): boolean;
   /** Another file has taken its place. */
   replaced(file: WaitingFile): void;
   /**
-   * A part of it is stored; `kept`: what is to be known to go on from there has changed; `bytes`: how much is sent so
-   * far.
+   * Part of the file is stored. `kept`: the state needed to continue from there has changed; `bytes`: the number of
+   * bytes sent so far.
    */
   progress(file: WaitingFile, kept: boolean, bytes?: number): void;
   rewritten(file: WaitingFile): void;
-  /** Where a source lies now. */
+  /** Returns the current place of a source. */
   locate(source: UploadSource): UploadSource;
-  /** Nothing waits that can be delivered. */
+  /** Nothing is waiting that can be delivered. */
   idle?(): void;
 }
 
-/**
- * The files of runs, in the order in which they are to be stored: of one run and path one at a time, none before its
- * run is created.
- */
+/** The files of runs, in upload order: one at a time per run and path, and none before its run is created. */
 export class UploadQueue implements ChangeLog<Upload> {
   readonly #dispatcher: Dispatcher<Upload>;
   readonly #listener: UploadListener;
-  /** All that wait or are under way, by run and path: of each name one that is under way, and one behind it. */
+  /** All files that wait or are in flight. For each run and path there is at most one of each. */
   readonly #files = new Set<WaitingFile>();
   readonly #waiting = new Map<string, WaitingFile>();
   readonly #inFlight = new Map<string, InFlightBatch>();
   readonly #ready = new Set<WaitingFile>();
-  /** Those whose run is not created yet, by its key. */
+  /** Files whose run is not created yet, by run key. */
   readonly #uncreated = new Map<string, WaitingFile[]>();
   readonly #denied = new Set<WaitingFile>();
   #over = false;
@@ -81,7 +78,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     return !this.#over && this.#ready.size > 0;
   }
 
-  /** Whether nothing is under way or may be without anybody's doing. */
+  /** Whether nothing is in flight or can be sent without an outside event. */
   get idle(): boolean {
     return (
       this.#over ||
@@ -90,7 +87,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     );
   }
 
-  /** All that are not stored. */
+  /** All files that are not stored yet. */
   get files(): ReadonlySet<WaitingFile> {
     return this.#files;
   }
@@ -100,7 +97,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     return this.#denied.has(file);
   }
 
-  /** Takes one more; gives back what waits under the same name and is not under way: nobody needs that any more. */
+  /** Adds a file. Returns the file it replaces, if one with the same run and path was waiting. */
   add(file: WaitingFile): WaitingFile | undefined {
     const replaced = this.#waiting.get(nameOf(file));
     if (replaced) this.drop(replaced);
@@ -127,7 +124,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     }
   }
 
-  /** Goes on with a file that waited for something, if it still does. */
+  /** Continues with a file that waited for something, if it is still in the queue. */
   #goOn(file: WaitingFile): void {
     if (!this.#over && this.#files.has(file) && !this.#ready.has(file)) this.#queue(file);
   }
@@ -137,7 +134,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     return this.#uncreated.has(runKey);
   }
 
-  /** A run is created: its files may go. */
+  /** A run is created, so its files may be uploaded. */
   created(runKey: string, ids: StoredIds): void {
     for (const file of this.#takeUncreated(runKey)) {
       file.ids = ids;
@@ -145,7 +142,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     }
   }
 
-  /** A run never will be. */
+  /** A run will never be created. */
   lost(runKey: string, error: PulseError): void {
     for (const file of this.#takeUncreated(runKey)) this.#fail(file, error);
   }
@@ -188,10 +185,10 @@ export class UploadQueue implements ChangeLog<Upload> {
     };
   }
 
-  /** What is handed over of a file whose run is created. */
+  /** Returns the work for a file whose run is created. */
   uploadOf(file: WaitingFile, flight?: InFlightBatch): Upload {
     const onState = (state: unknown): void => {
-      if (this.#over) return; // it goes on from what was written down last
+      if (this.#over) return; // the upload continues from the last state that was written
       file.state = state;
       this.#listener.progress(file, true);
     };
@@ -217,7 +214,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   #conclude(file: WaitingFile, decision: Decision): void {
     const name = nameOf(file);
     this.#inFlight.delete(name);
-    const next = this.#waiting.get(name); // one that came meanwhile and takes its place
+    const next = this.#waiting.get(name); // a newer file for the same path
     switch (decision.kind) {
       case "done":
         this.#files.delete(file);
@@ -246,10 +243,10 @@ export class UploadQueue implements ChangeLog<Upload> {
     this.#listener.replaced(file);
   }
 
-  /** Whether a file whose run the store has no more waits until that is made anew. */
+  /** Whether a file whose run has disappeared from the store waits for the run to be created again. */
   #isAwaited(file: WaitingFile, { code }: PulseError): boolean {
     const { runKey, ids, missed } = file;
-    // A run that was resumed (its key is its id) is somebody else's.
+    // A resumed run (its key is its id) was created by somebody else.
     if (code !== "RUN_NOT_FOUND" || missed || ids?.runId === runKey) return false;
     if (!this.#listener.missing(file, !this.#uncreated.has(runKey))) return false;
     file.missed = true;
@@ -263,7 +260,7 @@ export class UploadQueue implements ChangeLog<Upload> {
     this.#listener.failed(file, error);
   }
 
-  /** Takes one out, whatever becomes of it. */
+  /** Removes a file, whatever its state. */
   drop(file: WaitingFile): void {
     const name = nameOf(file);
     const flight = this.#inFlight.get(name);
@@ -278,22 +275,22 @@ export class UploadQueue implements ChangeLog<Upload> {
     if (at >= 0) uncreated?.splice(at, 1);
   }
 
-  /** Takes back what is under way: nobody will hear what becomes of it. */
+  /** Takes back what is in flight: its outcome will not be observed. */
   recall(): void {
     const flights = [...this.#inFlight.values()];
     this.#inFlight.clear();
     for (const flight of flights) {
       const { file } = flight;
       flight.abort();
-      const next = this.#waiting.get(nameOf(file)); // one that came meanwhile and takes its place
+      const next = this.#waiting.get(nameOf(file)); // a newer file for the same path
       if (next) this.#replace(file);
       this.#queue(next ?? file);
     }
   }
 
   /**
-   * Takes no notice of anything any more. What has come in parts so far stays there, for the next one to go on: that
-   * ends with its connection.
+   * Ignores all further events. Uploads in parts are not aborted, since they end with their connection and the next
+   * program can continue them.
    */
   stop(): void {
     this.#over = true;
@@ -302,7 +299,7 @@ export class UploadQueue implements ChangeLog<Upload> {
   }
 }
 
-/** A file that is on its way. */
+/** A file that is being uploaded. */
 class InFlightBatch {
   readonly file: WaitingFile;
   #controller: AbortController | undefined;
@@ -312,7 +309,7 @@ class InFlightBatch {
     this.file = file;
   }
 
-  /** Made when it is asked for: for a small file it would be the dearest part. */
+  /** Created on demand: for a small file it would be the most expensive part. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -332,24 +329,24 @@ const nameOf = (file: WaitingFile): string => {
   return file.name;
 };
 
-/** Rough resident size of what waits of a file in memory, in bytes. */
+/** Returns the rough size of a waiting file in memory, in bytes. */
 export const bytesInMemory = ({ source }: WaitingFile): number =>
   FILE_BYTES + (source.kind === "bytes" ? source.size : 0);
 const FILE_BYTES = 400;
 
-/** What is said of a file that was no longer what was logged. */
+/** Returns the warning for a file that was rewritten after it was logged. */
 export function rewritten({ source, path }: WaitingFile): PulseError {
   const name = source.kind === "file" ? source.path : path;
   return new PulseError("ARTIFACT_REWRITTEN", `${name} was rewritten after it was logged as ${JSON.stringify(path)}.`);
 }
 
-/** The tag of a run that is made anew, as far as a store does so, with the id it had. */
+/** Returns the tag of a run that had to be created again, with its former id. */
 export const recreatedTag = (file: WaitingFile): { key: string; value: string } => ({
   key: "pulse.recreated",
   value: file.ids?.runId ?? "",
 });
 
-/** The tag that says that a file is not there. */
+/** Returns the tag that says that a file could not be stored. */
 export function failureTag(path: string, error: unknown): { key: string; value: string } {
   return { key: sanitizeKey(`pulse.artifact_failed.${path}`), value: cutText(messageOf(error), LIMITS.tagValue) };
 }

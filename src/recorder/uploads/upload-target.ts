@@ -5,22 +5,22 @@ import { DONE, type Outcome, type ReadyStore, type StoredIds } from "../../contr
 import type { Target, Work } from "../dispatch/change-log.js";
 import { openSource, type UploadSource } from "../staging/upload-source.js";
 
-/** A file on its way to where the run keeps its artifacts. */
+/** The upload of a file to its run's artifacts. */
 export interface Upload extends Work {
   readonly ids: StoredIds;
-  /** In the run's artifacts. */
+  /** The path in the run's artifacts. */
   readonly path: string;
   readonly source: UploadSource;
   readonly options: UploadOptions;
-  /** Told when a file is no longer what was logged: what it holds now is stored. */
+  /** Called when the file has changed since it was logged; its current content is stored. */
   rewritten(): void;
 }
 
-/** Uploads under way at once. */
+/** The number of uploads in flight at once. */
 const WIDTH = 8;
-/** Runs whose repository is remembered. */
+/** The number of runs whose repository is remembered. */
 const MAX_KNOWN = 1_000;
-/** What is wrong with where artifacts go, be it for a while or until somebody mends it. */
+/** Errors of the place where artifacts are stored, temporary or until somebody fixes it. */
 const AWAY: ReadonlySet<string> = new Set([
   "STORE_UNAVAILABLE",
   "STORE_BUSY",
@@ -32,18 +32,18 @@ const AWAY: ReadonlySet<string> = new Set([
   "SERVER_ERROR",
 ]);
 
-/** Where a run's files are. */
+/** Where a run's files are stored. */
 interface Known {
   readonly place: string | ArtifactRepository | undefined;
   readonly repository: ArtifactRepository | undefined;
-  /** The store may be another one by now, without this run. */
+  /** Whether the store may have been replaced, and must be asked again. */
   stale?: boolean;
 }
 
-/** Makes the repository at a root that a store has named. */
+/** Opens the repository at a root that the store has named. */
 export type OpenRepository = (root: string) => ArtifactRepository;
 
-/** Where a run's files are brought to: the store says where that is. */
+/** Uploads files to where the store says that their run keeps them. */
 export class UploadTarget implements Target<Upload> {
   readonly batchItems: number = 1;
   readonly batchRuns: number = 1;
@@ -61,7 +61,7 @@ export class UploadTarget implements Target<Upload> {
     return Promise.all(uploads.map((each) => this.#upload(each)));
   }
 
-  /** Stores one before it returns; false where that cannot be done. */
+  /** Stores a file synchronously; false if that is not possible. */
   uploadSync({ ids, path, source, rewritten }: Upload): boolean {
     const known = this.#repositories.get(ids.runId);
     let repository = known?.repository;
@@ -82,7 +82,7 @@ export class UploadTarget implements Target<Upload> {
   }
 
   /**
-   * A whole file; undefined where there is none.
+   * Reads a whole file; undefined if there is none.
    * @throws PulseError as the repository does.
    */
   async read(ids: StoredIds, path: string): Promise<Uint8Array | undefined> {
@@ -98,9 +98,9 @@ export class UploadTarget implements Target<Upload> {
   }
 
   /**
-   * Where a run's files are kept; undefined where they are forgotten.
-   * @throws PulseError as the store does; `ARTIFACT_ROOT` where that has no place for files, or has named one that must
-   * not be used.
+   * Returns the repository of a run's files; undefined if the store discards files.
+   * @throws PulseError as the store does; `ARTIFACT_ROOT` if the store has no place for files, or has named one that
+   * must not be used.
    */
   async repository(ids: StoredIds): Promise<ArtifactRepository | undefined> {
     const known = this.#repositories.get(ids.runId);
@@ -113,14 +113,14 @@ export class UploadTarget implements Target<Upload> {
   }
 
   /**
-   * The store was away, and may be another one when it comes back: it is asked again where each run's files are. (One
-   * that has given a repository of its own is asked no more.)
+   * Asks the store again where files are stored, since it may be another one after it was unavailable. (A store that
+   * returned its own repository is not asked again.)
    */
   doubt(): void {
     for (const known of this.#repositories.values()) known.stale = typeof known.place === "string";
   }
 
-  /** Lets go of connections. */
+  /** Closes connections. */
   close(): void {
     for (const { repository } of this.#repositories.values()) repository?.close();
     this.#repositories.clear();
@@ -129,7 +129,7 @@ export class UploadTarget implements Target<Upload> {
   async #upload({ ids, path, source, options, rewritten }: Upload): Promise<Outcome> {
     try {
       const repository = await this.repository(ids);
-      if (repository === undefined) return DONE; // a store that forgets
+      if (repository === undefined) return DONE; // a store that discards files
       const open = openSource(source, path);
       await repository.upload(path, open.content, options);
       if (open.grown() || open.rewritten) rewritten();
@@ -159,7 +159,7 @@ export class UploadTarget implements Target<Upload> {
   }
 }
 
-/** What an error means for the file that met it. */
+/** Classifies the error of an upload. */
 function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof PulseError))
     return {

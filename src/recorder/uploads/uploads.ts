@@ -18,56 +18,54 @@ import { type ArrivalRoom, arrival } from "./arrivals.js";
 import { bytesInMemory, failureTag, recreatedTag, rewritten, UploadQueue, type WaitingFile } from "./upload-queue.js";
 import type { Upload, UploadTarget } from "./upload-target.js";
 
-/** How often it is looked whether a file has arrived. */
+/** The interval at which the arrival of a file is checked. */
 const LOOK_MS = 20;
-/** What is larger does not go into rows: as rows it would hold the event loop. */
+/** Larger files do not become rows, since writing these would block the event loop. */
 const MAX_ROW = 64 * 1024;
-/** A file of the user's that cannot be linked is copied up to this size. */
+/** Files that cannot be linked are copied synchronously up to this size. */
 const MAX_COPY = 64 * 1024 * 1024;
 
-/** What uploads work with. */
+/** The parts of an `Uploads`. */
 export interface UploadsOptions {
   readonly target: UploadTarget;
   readonly diagnostics: Diagnostics;
   readonly clock: Clock;
   readonly account: FileAccounting;
-  /** Where files are kept until they are stored. */
+  /** Where files wait until they are stored. */
   readonly own: OwnOutbox;
-  /** Has a run told what becomes of it, though it may lie in the outbox alone. */
+  /** Makes sure that a run is notified, even if it is only in the outbox. */
   readonly follow: (log: RunBuffer) => void;
   readonly onSettled: () => void;
-  /** Bound of what waits in memory, in bytes. */
+  /** Bound of files that wait in memory, in bytes. */
   readonly maxPendingBytes: number;
-  /** Bound of what lies beside the outbox, in bytes. */
+  /** Bound of the staged files, in bytes. */
   readonly maxArtifactBytes: number;
 }
 
-/**
- * What is logged: bytes or a text, which nobody else changes, a file, or what has been put beside the outbox already.
- */
+/** Content to upload: bytes or text that nothing else changes, a file, or a staged file. */
 export type LoggedContent = Uint8Array | HeldBytes | (SourceFile & { readonly copy: boolean }) | StagedFile;
 
-/** A file of this tracker's. */
+/** A file of this tracker. */
 interface OwnFile extends WaitingFile {
   readonly log: RunBuffer;
   readonly size: number;
 }
 
-/** The files of this tracker's runs, until they are stored. */
+/** The files of this tracker's runs until they are stored. */
 export class Uploads {
   readonly dispatcher: Dispatcher<Upload>;
   readonly #options: UploadsOptions;
   readonly #queue: UploadQueue;
   readonly #staging: Staging;
   readonly #room: ArrivalRoom;
-  /** Those that are not written down. */
+  /** Files that are not spooled. */
   readonly #unkept = new Set<OwnFile>();
-  /** The paths for which streams are read: how many, and how often something was logged there meanwhile. */
+  /** The paths with streams in progress: how many, and how often something was logged there meanwhile. */
   readonly #arriving = new Map<string, { streams: number; calls: number; taken: number }>();
-  /** Why the last file of a run that failed never will be there. */
+  /** The error of the last file of each run that can never be stored. */
   readonly lost: WeakMap<RunBuffer, PulseError> = new WeakMap();
   #stagedBytes = 0;
-  /** What is said of files that are dropped. */
+  /** The warning about dropped files. */
   #full: PulseError | undefined;
 
   constructor(options: UploadsOptions) {
@@ -96,14 +94,14 @@ export class Uploads {
     };
   }
 
-  /** The store was away, and may be another one when it comes back. */
+  /** The store was unavailable, and may be another one when it returns. */
   doubt(): void {
     this.#options.target.doubt();
   }
 
   /**
-   * Takes a file as its bytes come, unless something else is logged under its path meanwhile: of a path the last call
-   * counts.
+   * Reads a file from a stream, and stores it unless something else is logged under its path meanwhile: the last call
+   * for a path wins.
    */
   async receive(log: RunBuffer, path: string, chunks: AsyncIterable<Uint8Array>, activity: Activity): Promise<void> {
     const name = `${log.runKey} ${path}`;
@@ -115,12 +113,12 @@ export class Uploads {
       const content = await arrival(`${JSON.stringify(path)} of run ${log.runKey}`, chunks, this.#room, activity);
       if (content === undefined) return;
       if (arriving.taken < call) {
-        arriving.taken = call; // one that was logged later may still come, or break off
+        arriving.taken = call; // a later stream may still complete or fail
         this.#take(log, path, content);
       } else this.#overtaken(content);
     } catch (error) {
       if (arriving.taken < call) throw error;
-      this.#overtaken(new Uint8Array()); // it broke off, but another one counts
+      this.#overtaken(new Uint8Array()); // it failed, but a later call counts
     } finally {
       arriving.streams--;
       if (arriving.streams === 0) this.#arriving.delete(name);
@@ -140,7 +138,7 @@ export class Uploads {
     }
   }
 
-  /** A file never will be there. */
+  /** Records that a file can never be stored. */
   refuse(log: RunBuffer, path: string, error: PulseError): void {
     const { account, diagnostics } = this.#options;
     account.recorded(0, 0);
@@ -151,21 +149,21 @@ export class Uploads {
   }
 
   /**
-   * What is stored of a run under a path, once it is created and nothing is on its way there; undefined where there is
-   * no such file.
+   * Returns a stored file of a run, once the run is created and no upload to the path is in progress; undefined if
+   * there is none.
    */
   async stored(log: RunBuffer, path: string): Promise<Uint8Array | undefined> {
     const ids = await this.created(log);
     const isComing = (): boolean =>
       [...this.#queue.files].some((file) => file.path === path && file.ids?.runId === ids.runId);
-    // Whoever waits keeps the process; this does not.
+    // Unref'd: whoever waits keeps the process alive.
     while (isComing()) await new Promise<void>((resolve) => later(resolve, LOOK_MS).unref());
     return this.#options.target.read(ids, path);
   }
 
   /**
-   * What the store calls a run, once it is created.
-   * @throws PulseError why it never can be.
+   * Resolves with the store's ids of a run once it is created.
+   * @throws PulseError if it can never be created.
    */
   async created(log: RunBuffer): Promise<StoredIds> {
     this.#options.follow(log);
@@ -178,7 +176,7 @@ export class Uploads {
     );
   }
 
-  /** Takes a file of a run. */
+  /** Adds a file of a run. */
   add(log: RunBuffer, path: string, content: LoggedContent): void {
     const arriving = this.#arriving.size > 0 ? this.#arriving.get(`${log.runKey} ${path}`) : undefined;
     if (arriving) arriving.taken = ++arriving.calls;
@@ -203,7 +201,7 @@ export class Uploads {
     };
     account.recorded(size, bytesInMemory(file));
     if (log.refused) {
-      this.#failed(file, log.refused); // which is said already
+      this.#failed(file, log.refused); // already reported
       return;
     }
     if (kind === "staged") this.#stagedBytes += size;
@@ -240,13 +238,13 @@ export class Uploads {
     const { log } = file;
     if (log.refused) return false;
     this.#watch(log);
-    if (first) log.tag(recreatedTag(file)); // which the store can only take once it has the run
+    if (first) log.tag(recreatedTag(file)); // stored after the run is created again
     return true;
   }
 
   /**
-   * Has a file where nobody else changes or takes it; what cannot be linked or copied at once is copied in the
-   * background.
+   * Moves a file to the staging folder, where nothing else changes or removes it. If it cannot be linked or copied at
+   * once, it is copied in the background.
    */
   #stage(file: OwnFile, how: "link" | "copy"): void {
     if (!this.#options.own.write(() => undefined)) return; // there is no outbox now
@@ -256,7 +254,7 @@ export class Uploads {
         this.#staged(file, this.#staging.link(source));
         return;
       } catch {
-        if (source.size > MAX_COPY) return; // as it lies
+        if (source.size > MAX_COPY) return; // stays at the user's path
       }
     if (source.kind === "bytes") {
       this.#writeBytes(file);
@@ -264,18 +262,18 @@ export class Uploads {
     }
     if (source.kind !== "file") return;
     if (how === "copy" && source.size <= MAX_COPY) {
-      this.#copyNow(file, source); // at once: it may be rewritten in the next line
+      this.#copyNow(file, source); // synchronously, since the program may rewrite it in its next line
       return;
     }
     file.copying = this.#staging.copy(source).then(
       (staged) => {
-        // Meanwhile it may have been copied at the end, or given up for another one.
+        // It may have been copied at exit, or replaced, meanwhile.
         if (file.source === source && this.#queue.files.has(file)) {
           this.#staged(file, staged);
           if (file.row === undefined) this.#write([file]);
         } else this.#staging.remove(staged);
       },
-      () => undefined, // as it lies
+      () => undefined, // stays at the user's path
     );
   }
 
@@ -301,14 +299,14 @@ export class Uploads {
   }
 
   /**
-   * Memory is full: the oldest of what waits there goes beside the outbox, where it was not written down before, too,
-   * or is given up.
+   * Frees memory when it is full: spools what was not spooled yet, then moves the oldest files to the staging folder,
+   * or drops them.
    */
   #relieve(): void {
     const { account, maxPendingBytes, own } = this.#options;
     if (own.usable) this.keep();
     if (account.bytes <= maxPendingBytes) return;
-    // The oldest first; a copy of the list for each file that comes would make full memory slow, too.
+    // Oldest first, without copying the list: that would be slow for each new file.
     for (const file of this.#queue.files as Set<OwnFile>) {
       if (account.bytes <= maxPendingBytes) return;
       if (file.source.kind !== "bytes") continue;
@@ -318,13 +316,13 @@ export class Uploads {
       this.#gone(file);
       account.dropped(1);
       const detail = `${maxPendingBytes} bytes of files wait; ${JSON.stringify(file.path)} of run ${file.runKey} was dropped (stats().dropped counts it).`;
-      // It is said once, and an error is dear to make.
+      // One shared error: it is reported once, and creating errors is expensive.
       this.#full ??= new PulseError("MEMORY_FULL", detail);
       this.#options.diagnostics.warnAsync(this.#full, "files");
     }
   }
 
-  /** Writes everything down that is not; false when that cannot be done. */
+  /** Spools all files that are not spooled yet; false if that is not possible. */
   keep(): boolean {
     if (this.#unkept.size === 0) return true;
     if (!this.#options.own.usable) return false;
@@ -351,19 +349,19 @@ export class Uploads {
     return true;
   }
 
-  /** Whether files of a run wait. */
+  /** Whether files of a run are waiting. */
   waitsFor(log: RunBuffer): boolean {
     return ([...this.#queue.files] as OwnFile[]).some((file) => file.log === log);
   }
 
-  /** What waits now, for `waits`. */
+  /** Returns what is waiting now, for `waits`. */
   mark(): WaitingFile[] {
     return [...this.#queue.files];
   }
 
   /**
-   * Whether some of these wait and may still be stored; those that do not are taken out. Of those that are denied it is
-   * said.
+   * Whether some of these files are waiting and may still be stored ("yes"), or only wait for a permission
+   * ("denied"). Removes the others from the list.
    */
   waits(files: WaitingFile[]): "no" | "denied" | "yes" {
     let denied = false;
@@ -376,7 +374,7 @@ export class Uploads {
     return denied ? "denied" : "no";
   }
 
-  /** Stores what can be stored before it returns, of runs that are created, up to the first that cannot. */
+  /** Stores synchronously what it can, for runs that are created, up to the first failure. */
   writeSync(): void {
     this.#queue.recall();
     for (const file of [...this.#queue.files] as OwnFile[]) {
@@ -386,12 +384,12 @@ export class Uploads {
         this.#queue.drop(file);
         this.#stored(file);
       } catch {
-        return; // it goes its usual way, or into the outbox
+        return; // it is uploaded as usual, or spooled
       }
     }
   }
 
-  /** The process or the tracker ends: what can be stored at once is, the rest is written down, or lost. */
+  /** Stores synchronously what it can; the rest is spooled or lost. For the end of the process or the tracker. */
   writeAll(): void {
     const { account, own, diagnostics } = this.#options;
     this.writeSync();
@@ -424,11 +422,11 @@ export class Uploads {
     try {
       this.#staged(file, this.#staging.copySync(source));
     } catch {
-      // As it lies.
+      // It stays at the user's path.
     }
   }
 
-  /** Sends nothing more. */
+  /** Stops sending. */
   stop(): void {
     this.dispatcher.stop();
     this.#queue.stop();
@@ -454,12 +452,12 @@ export class Uploads {
     if (!this.#setAside(file, error)) this.#gone(file);
     account.rejected(1, error);
     this.lost.set(file.log, error);
-    if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // else nobody ever sees it
+    if (file.log.refused === undefined) file.log.tag(failureTag(file.path, error)); // otherwise the run is not in the store
   }
 
   /**
-   * Keeps a file beside the changes of its run that are set aside: somebody may mend the reason, and have all of it go
-   * again.
+   * Sets a file aside together with the changes of its run, so that everything can be delivered once the reason is
+   * fixed. Returns whether it did.
    */
   #setAside(file: OwnFile, error: PulseError): boolean {
     const { account, own } = this.#options;
@@ -476,7 +474,7 @@ export class Uploads {
     return true;
   }
 
-  /** Lets go of a file, whatever has become of it. */
+  /** Releases a file, whatever became of it. */
   #gone(file: OwnFile): void {
     const { account, own } = this.#options;
     this.#unkept.delete(file);
@@ -496,7 +494,7 @@ export class Uploads {
   }
 }
 
-/** Whether nothing of a run is left to be stored but files. */
+/** Whether nothing but files is left of a run. */
 const isOver = (log: RunBuffer): boolean => log.ended && log.empty && !log.inFlight && log.ids !== undefined;
 
 function sourceOf(content: LoggedContent): UploadSource {
@@ -507,8 +505,8 @@ function sourceOf(content: LoggedContent): UploadSource {
 }
 
 /**
- * Tells the files of a run how it fares; an object literal of closures would be the largest part of what waits for a
- * small file.
+ * Notifies the files of a run. A class, since an object literal of closures would be the largest part of what a small
+ * file holds in memory.
  */
 class RunOfFiles implements RunWatcher {
   readonly #log: RunBuffer;
@@ -527,7 +525,7 @@ class RunOfFiles implements RunWatcher {
     if (this.#own.source) this.#own.mustWrite((outbox) => outbox.setIds(runKey, ids));
   }
 
-  /** It is made anew, where that was waited for. */
+  /** Also called when the run was created again. */
   stored(ids: StoredIds): void {
     this.#queue.created(this.#log.runKey, ids);
   }

@@ -1,12 +1,12 @@
 import type { Scope } from "../scope.js";
 
-/** What happens to a call as its result unfolds. Whoever implements it never throws. */
+/** Receives the events of a call. Implementations never throw. */
 export interface CallObserver {
-  /** The call's own context. */
+  /** The scope in which the call's body runs. */
   readonly scope: Scope | undefined;
-  /** Has the call's context be one of its own, also where it shares the caller's run. */
+  /** Gives the call a scope object of its own, even where it shares the caller's run. */
   isolate(): void;
-  /** The call's body has begun; a generator function's begins with the first `next`. */
+  /** Whether the call's body has begun; a generator function's body begins with the first `next`. */
   readonly begun: boolean;
   /** A generator is iterated for the first time. */
   begin(): void;
@@ -16,10 +16,10 @@ export interface CallObserver {
   done(value: unknown): void;
   /** The call threw, or its promise was rejected. */
   failed(error: unknown): void;
-  /** A generator was left early or lost to the garbage collector. */
+  /** A generator was closed early or garbage collected. */
   abandoned(): void;
-  /** A generator has run to its end. */
+  /** A generator ran to its end. */
   exhausted(): void;
-  /** The result is a thenable that must not be touched. */
+  /** The result is a thenable whose `then` may have side effects, so it is not called. */
   untouchable(): void;
 }

@@ -1,30 +1,31 @@
 import { types } from "node:util";
 
 /**
- * Most properties of an object, and most elements of a list or map, that are looked through; of larger ones only what
- * is there under an argument.
+ * The number of properties of an object, or elements of a list or map, that are searched. In larger ones, only
+ * entries under one of the call's arguments are looked up.
  */
 const MAX_KEPT = 100;
-/** Most of all of them together, for one call. */
+/** The limit of all searched values together, per call. */
 const MAX_LOOKS = 1_000;
-/** Objects that had more properties than this are not listed again: that alone would be dear. */
+/** Objects with more properties than this are not listed a second time, since listing them is expensive. */
 const WIDE = 1_000;
-/** Most prototypes, with their classes, that are looked at. */
+/** The number of prototypes, with their classes, that are searched. */
 const MAX_CLASSES = 5;
-/** Most properties of what lies in a list or map: of `{ promise, resolve, reject }` and the like. */
+/** The number of searched properties of an element of a list or map, such as `{ promise, resolve, reject }`. */
 const FEW = 8;
 
 const wide = new WeakSet<object>();
 
 /**
- * Whether a promise that a function gave is somebody's: who keeps it handles it, and a derived one nobody would. Looked
- * for is it
- * - among the arguments;
- * - in the properties of `this`, of its prototypes and their classes (statics), of each argument, and of the function
- * itself,
- *   and in lists, maps, sets and objects that are such properties (`this.cache[key]`, `this.ready.promise`);
- * - in what lies in such a list or map (`this.pending.get(id).promise`), and in lists, maps and sets one object further
- * down. Getters and methods are not run, proxies not asked. What is kept in private fields or variables nobody can see.
+ * Whether a promise returned by a function is kept somewhere else. Its keeper handles its rejection; a promise
+ * derived from it would then be rejected without a handler. The search covers:
+ * - the arguments;
+ * - the properties of `this`, its prototypes and their classes (statics), each argument, and the function itself,
+ *   including lists, maps, sets and objects found there (`this.cache[key]`, `this.ready.promise`);
+ * - the elements of such a list or map (`this.pending.get(id).promise`), and lists, maps and sets one object further
+ *   down.
+ *
+ * It runs no getters or methods and skips proxies. Private fields and local variables cannot be seen.
  */
 export function isKept(
   promise: unknown,
@@ -52,7 +53,7 @@ const isLookedInto = (value: unknown): value is object =>
 class Search {
   readonly #promise: unknown;
   readonly #args: readonly unknown[];
-  /** Arguments that may be keys of objects. */
+  /** Arguments that may be property keys. */
   readonly #keys: readonly PropertyKey[];
   #left = MAX_LOOKS;
 
@@ -62,12 +63,12 @@ class Search {
     this.#keys = this.#args.filter((arg): arg is PropertyKey => ["string", "number", "symbol"].includes(typeof arg));
   }
 
-  /** Looks at what belongs to the call. */
+  /** Searches a value that belongs to the call. */
   root(value: unknown): boolean {
     return isLookedInto(value) && (this.#collected(value, true) || this.#fields(value, (each) => this.#second(each)));
   }
 
-  /** Looks at the prototypes of an object and their classes; of a class, at those it is derived from. */
+  /** Searches the prototypes of an object and their classes; for a class, those it is derived from. */
   classes(value: unknown): boolean {
     if (!isLookedInto(value)) return false;
     if (typeof value === "function" && this.root(Object.getOwnPropertyDescriptor(value, "prototype")?.value))
@@ -84,7 +85,7 @@ class Search {
     return false;
   }
 
-  /** Looks at what is a property of that. */
+  /** Searches a value found in a property. */
   #second(value: unknown): boolean {
     if (typeof value !== "object" || !isLookedInto(value)) return false;
     return (
@@ -93,7 +94,7 @@ class Search {
     );
   }
 
-  /** Whether a list, map or set has it; `inside`: or what lies in there. */
+  /** Whether a list, map or set contains the promise; with `inside`, also in a property of an element. */
   #collected(value: object, inside: boolean): boolean {
     if (types.isSet(value)) return Reflect.apply(Set.prototype.has, value, [this.#promise]);
     const isMap = types.isMap(value);
@@ -119,7 +120,7 @@ class Search {
     );
   }
 
-  /** Whether a property is it, or `holds` it. */
+  /** Whether a property is the promise, or a value for which `holds` returns true. */
   #fields(object: object, holds: (value: unknown) => boolean, most = MAX_KEPT): boolean {
     if (Array.isArray(object)) return false;
     for (const key of this.#keys)

@@ -15,78 +15,82 @@ import {
 } from "../../capture/params.js";
 import type { CallOptions, Nest, RunOptions } from "../options.js";
 
-/** Any function; arguments and `this` go through untouched. */
+/** Any function; arguments and `this` are passed through untouched. */
 // biome-ignore lint/suspicious/noExplicitAny: a wrapper is transparent for whatever it wraps
 export type AnyFunction = (this: any, ...args: any[]) => any;
 
 /**
- * @internal What the decorators on one method (or `tracked` on one function) ask for. Every decorator only adds to it.
+ * @internal What the decorators of one method (or `tracked` for one function) ask for. Decorators only ever add to
+ * it.
  */
 export interface Plan {
   readonly original: AnyFunction;
-  /** What stands in for it. */
+  /** The function that replaces the original. */
   wrapper: AnyFunction | undefined;
-  /** Async functions give a new promise with each call; the bodies of generator functions begin at the first `next`. */
+  /**
+   * How the original returns: async functions return a new promise for each call; the body of a generator function
+   * begins at the first `next`.
+   */
   readonly nature: "async" | "generator" | "plain";
-  /** The member's name, as keys and run names show it. */
+  /** The member's name, as used in keys and run names. */
   readonly name: string;
   /**
-   * What makes the method open a run at every call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked`, `withRun`;
-   * the inner one first.
+   * What makes the method open a run for each call: `@TrackedRun`, its own `@TrackedExperiment`, `tracked` or
+   * `withRun`, innermost first.
    */
   readonly opens: CallOptions[];
   readonly metrics: MetricCapture[];
   readonly artifacts: ArtifactCapture[];
   readonly params: ParamCapture[];
   readonly tags: TagCapture[];
-  /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` says nothing. */
+  /** The class whose decorator saw the method (legacy: whose body holds it), for calls whose `this` has no class. */
   owner: (() => unknown) | undefined;
-  /** What it has in common with the functions in the same field of other instances. */
+  /** An object shared with the functions in the same field of other instances. */
   family: object | undefined;
-  /** Decorators leave it as it is, and wrap its function once more: it may be in use elsewhere. */
+  /** Whether the plan is final, since its function may be in use elsewhere. Decorators wrap the function again. */
   closed: boolean;
-  /** What is known of its arguments, read at the first need. */
+  /** What is known of its arguments. Read when first needed. */
   signature: Signature | undefined;
-  /** What was found wrong at decoration; said at the first call, when there is a tracker to say it. */
+  /** Mistakes found at decoration, reported at the first call, when there is a tracker to report them. */
   readonly remarks: Remark[];
-  /** What was asked for, for people and tools to read. */
+  /** What was asked for, as metadata for people and tools. */
   readonly parts: PlanPart[];
-  /** What it comes to for each class of callers, as far as that is known. */
+  /** The plan resolved for each class of callers seen so far. */
   resolved: ResolvedPlans | undefined;
 }
 
-/** @internal A plan as it applies to one class of callers: everything that does not depend on the single call. */
+/** @internal A plan resolved for one class of callers: everything that does not depend on a single call. */
 export interface ResolvedPlan {
-  /** Whether the method opens runs at all (rules a and b), or only logs into one that is open (rule c). */
+  /** Whether the method opens runs (rules a and b), or only logs into an open one (rule c). */
   readonly opens: boolean;
   readonly nest: Nest;
-  /** Experiment named by decorators, by the method first. */
+  /** The experiment named by a decorator; the method's takes precedence. */
   readonly experiment: string | undefined;
-  /** Taken when nobody names or configures one: a tracked class's name. */
+  /** The name of a tracked class, used when no experiment is named or configured. */
   readonly className: string | undefined;
   readonly runName: RunOptions["runName"];
   readonly defaultName: string;
-  /** Class and method, where there is a class. */
+  /** Class and method, if there is a class. */
   readonly method: string | undefined;
   readonly when: RunOptions["when"];
   readonly library: boolean;
-  /** What stands for the method, where calls are counted. */
+  /** Identifies the method when calls are counted. */
   readonly family: object | undefined;
-  /** Whether some calls are not recorded, or not as runs of their own. */
+  /** Whether sampling or folding applies. */
   readonly thins: boolean;
   readonly sample: RunOptions["sample"];
   readonly maxRunsPerSecond: RunOptions["maxRunsPerSecond"];
   readonly foldKey: RunOptions["foldKey"];
   readonly failOn: RunOptions["failOn"];
   readonly ignore: RunOptions["ignore"];
-  /** Base class first, then derived, then the method's own. */
+  /** Those of the base class first, then of the derived class, then of the method. */
   readonly params: readonly Fields[];
   readonly tags: readonly Fields[];
-  /** Those of the call itself, without its class's: a call that joins a run adds them to that. */
+  /** The method's own, without its class's: a call that joins a run adds only these. */
   readonly own: { readonly params: readonly Fields[]; readonly tags: readonly Fields[] };
 }
 
-/** @internal Fixed values, or those of one call. */
+/** @internal Fixed values, or a function of the call's arguments. */
 export type Fields =
   | Readonly<Record<string, unknown>>
   | ((args: readonly unknown[], told?: CaptureReport) => Readonly<Record<string, unknown>>);
@@ -96,10 +100,10 @@ interface Cached {
   readonly resolved: ResolvedPlan;
 }
 
-/** A plan as it applies to each class of callers, resolved at the first call of each. */
+/** A plan resolved for each class of callers, at the first call of each. */
 interface ResolvedPlans {
   readonly byClass: WeakMap<object, Cached>;
-  /** The class that called last: mostly the only one. */
+  /** The class of the last call; for most plans the only one. */
   lastKey: object | undefined;
   last: Cached | undefined;
 }
@@ -111,17 +115,17 @@ interface Remark {
 
 /** What one decorator, or `tracked`, asks for. */
 export interface PlanPart {
-  /** Its name, or that of the function. */
+  /** The name of the decorator or function. */
   readonly decorator: string;
   readonly selector?: unknown;
   readonly options?: unknown;
-  /** The position of the parameter it stands on. */
+  /** The index of the parameter that the decorator is on. */
   readonly parameter?: number;
 }
 
-/** @internal What `@TrackedExperiment` on a class says. */
+/** @internal The options of `@TrackedExperiment` on a class. */
 export interface ClassPlan {
-  /** Undefined when bare: the configured experiment, else the class's name. */
+  /** Undefined for a bare decorator, which uses the configured experiment, else the class's name. */
   readonly experiment: string | undefined;
   readonly options: RunOptions;
 }
@@ -129,17 +133,17 @@ export interface ClassPlan {
 interface Plans {
   readonly byFunction: WeakMap<object, Plan>;
   readonly byClass: WeakMap<object, ClassPlan>;
-  /** Raised by each decoration of a class, so that what was resolved before it is resolved again. */
+  /** Incremented when a class is decorated, which invalidates resolved plans. */
   version: number;
 }
 
 /** @internal All plans of the process. */
 export const plans: Plans = shared("plans", () => ({ byFunction: new WeakMap(), byClass: new WeakMap(), version: 0 }));
 
-/** @internal What a function without a name is called. */
+/** @internal The name for a function without one. */
 export const NAMELESS = "anonymous";
 
-/** @internal Makes an empty plan for a function. `once`: for one call, which begins the run itself. */
+/** @internal Creates an empty plan for a function. `once`: it is used for a single call (`withRun`). */
 export function newPlan(original: AnyFunction, name: string, once = false): Plan {
   return {
     original,
@@ -162,8 +166,8 @@ export function newPlan(original: AnyFunction, name: string, once = false): Plan
 }
 
 /**
- * @internal Reads what is known of a function's arguments, once: names given by parameter decorators before those of
- * its text.
+ * @internal Reads what is known of a function's arguments. Names given by parameter decorators take precedence over
+ * those in its source text.
  */
 export function signatureOf(fn: AnyFunction, given: readonly (string | undefined)[] = []): Signature {
   let inner = fn;
@@ -178,15 +182,15 @@ export function signatureOf(fn: AnyFunction, given: readonly (string | undefined
 function natureOf(fn: AnyFunction, once: boolean): Plan["nature"] {
   if (types.isGeneratorFunction(fn)) return "generator"; // async generators, too
   if (types.isAsyncFunction(fn)) return "async";
-  return !once && isLoweredGenerator(fn) ? "generator" : "plain"; // to read a function's text at each call would be dear
+  return !once && isLoweredGenerator(fn) ? "generator" : "plain"; // reading the source text for each call would be expensive
 }
 
-/** @internal The plan of a tracked function, or undefined when it is not one. */
+/** @internal Returns the plan of a tracked function, or undefined if it is not tracked. */
 export function planOf(fn: unknown): Plan | undefined {
   return typeof fn === "function" ? plans.byFunction.get(fn) : undefined;
 }
 
-/** @internal Compiles a params selector for a plan's arguments; `checked` notes names that none of them has. */
+/** @internal Compiles a params selector for a plan's arguments. `checked`: report names that no argument has. */
 export function captureParams(plan: Plan, selector: ParamSelector | undefined, checked = true): ParamCapture {
   const { name, original } = plan;
   plan.signature ??= signatureOf(original);
@@ -197,22 +201,22 @@ export function captureParams(plan: Plan, selector: ParamSelector | undefined, c
       "MINIFIED_NAMES",
       `The arguments of ${name} are called ${signature.names?.map((each) => each ?? "{…}").join(", ")}.`,
     );
-  const lost = `The compiler has put others in place of the names of ${name}'s arguments`;
+  const lost = `The compiler has replaced the names of ${name}'s arguments`;
   if (selector === undefined && signature.lost) remark(plan, "MINIFIED_NAMES", `${lost}.`);
   return compileParams(selector, signature, (unknown) => {
     if (signature.lost)
-      remark(plan, "MINIFIED_NAMES", `${lost}; ${JSON.stringify(unknown)} is looked for in the first one.`);
+      remark(plan, "MINIFIED_NAMES", `${lost}; ${JSON.stringify(unknown)} is read from the first one.`);
     else if (checked) remark(plan, "UNKNOWN_ARGUMENT", unknownArgument(unknown, signature));
   });
 }
 
-/** What is said of a name that no argument has; which method it is, is said before it. */
+/** Describes a name that no argument has. The caller's message names the method. */
 function unknownArgument(name: string, { names }: Signature): string {
   const known = (names ?? []).filter((each) => each !== null);
   const there = known.length === 0 ? "it takes none" : `it has ${known.join(", ")}`;
   const meant = nearest(name, known);
   const hint = meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`;
-  // One letter each, and somebody asks for a word: those are not the names that were written.
+  // All names are single letters but the selector uses a word: a minifier has probably renamed them.
   const [first] = known;
   const minified = known.length > 0 && name.length > 2 && known.every((each) => each.length === 1);
   const renamed = minified
@@ -221,7 +225,7 @@ function unknownArgument(name: string, { names }: Signature): string {
   return `there is no argument named ${JSON.stringify(name)}; ${there}.${hint}${renamed}`;
 }
 
-/** @internal Notes what is to be said at the plan's next call. */
+/** @internal Notes a mistake to be reported at the plan's next call. */
 export function remark(plan: Plan, code: Remark["code"], detail: string): void {
   if (!plan.remarks.some((each) => each.detail === detail)) plan.remarks.push({ code, detail });
 }

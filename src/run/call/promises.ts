@@ -4,16 +4,16 @@ import { isKept } from "./kept-promises.js";
 
 type AnyFunction = (...args: never[]) => unknown;
 
-/** The function that was called, and the one in its place. */
+/** The function that was called, and its wrapper. */
 interface Called {
   readonly original: AnyFunction;
   readonly wrapper: AnyFunction | undefined;
 }
 
 /**
- * Watches a result that is no generator, and gives back what the caller is to get: the very value, or a promise derived
- * by its own `then`. `self`, `args` and the functions: what the call was made on, with and of, which may keep the
- * promise and handle it.
+ * Observes a result that is not a generator, and returns what the caller gets: the result itself, or a promise
+ * derived by its own `then`. `self`, `args` and the functions are searched for the promise: if one of them keeps it,
+ * it must not be replaced.
  */
 export function observeResult<R>(
   result: R,
@@ -37,17 +37,21 @@ export function observeResult<R>(
   return result;
 }
 
-/** What a promise that was given before became: who gets it twice gets the same one twice, and handles it once. */
+/**
+ * The derived promise for each original: a promise returned twice is derived once, so that its rejection is handled
+ * once.
+ */
 const derived = new WeakMap<Promise<unknown>, Promise<unknown>>();
 
 /**
- * Watches a promise and gives the derived one. `fresh`: it is new with each call, not one that the function may keep
- * and give again.
+ * Observes a promise and returns one derived from it. `fresh`: the promise is new with each call, so no function can
+ * return it again.
  */
 export function derive(promise: Promise<unknown>, observer: CallObserver, fresh: boolean): Promise<unknown> {
   const known = fresh ? undefined : derived.get(promise);
   if (known !== undefined) {
-    // On the original, which is handled already: what the callers hold stays unhandled until they handle it.
+    // On the original, which already has a handler: the promise held by the callers stays unhandled until they handle
+    // it.
     watch(promise, observer);
     return known;
   }
@@ -65,30 +69,33 @@ export function derive(promise: Promise<unknown>, observer: CallObserver, fresh:
   return next;
 }
 
-/** Watches a promise from the side: whoever has it goes on with the very one, and counts as who handles it. */
+/**
+ * Observes a promise without deriving one for the caller, who keeps the original. This counts as handling a
+ * rejection.
+ */
 function watch(promise: Promise<unknown>, observer: CallObserver): void {
   const then = types.isPromise(promise) && !derivesLikewise(promise) ? NATIVE_THEN : promise.then;
   Reflect.apply(then, promise, [(value: unknown) => observer.done(value), (error: unknown) => observer.failed(error)]);
 }
 
-/** The prototype and `then` of native promises, whatever the program has put in place of the global ones. */
+/** The prototype and `then` of native promises, whatever the program has replaced `Promise` with. */
 const NATIVE_PROMISE = Object.getPrototypeOf((async () => undefined)()) as object;
 const NATIVE_THEN = (NATIVE_PROMISE as Promise<unknown>).then;
 
 /**
- * Whether `then` gives a promise of the same kind: a native one, or a subclass that changes neither `then` nor its
- * species.
+ * Whether `then` returns a promise of the same kind: true for native promises, and subclasses that change neither
+ * `then` nor the species.
  */
 function derivesLikewise(promise: Promise<unknown>): boolean {
   const proto: unknown = Object.getPrototypeOf(promise);
-  // Zones and tracers put a `then` of their own on native promises, which is then that of all.
+  // Zones and tracers patch `then` on the native prototype, which all promises then share.
   if (proto === NATIVE_PROMISE) return !Object.hasOwn(promise, "then") && !Object.hasOwn(promise, "constructor");
   const { constructor: made, then } = promise as { constructor: { [Symbol.species]?: unknown }; then: unknown };
   const native = Object.getOwnPropertyDescriptor(promise, "constructor") === undefined && isNativeThen(then);
   return native && made[Symbol.species] === made;
 }
 
-/** `then` of this realm's promises, or of another realm's. */
+/** Whether this is the native `then` of this or another realm. */
 function isNativeThen(then: unknown): boolean {
   return (
     then === NATIVE_THEN ||
@@ -97,9 +104,9 @@ function isNativeThen(then: unknown): boolean {
 }
 
 /**
- * Whether a thenable that is no native promise is one all the same, made by the class the program has as its global
- * `Promise` or by another one with the statics of a promise class: its `then` gives another such promise, and runs
- * nothing. A query builder's would run the query.
+ * Whether a thenable that is not a native promise is a promise nevertheless: made by the program's global `Promise`,
+ * or by a class with the statics of one. Its `then` returns another such promise and has no side effects, unlike that
+ * of a query builder, which would run the query.
  */
 function isPromiseOfProgram(thenable: object): boolean {
   try {
@@ -114,23 +121,23 @@ function isPromiseOfProgram(thenable: object): boolean {
 }
 
 /**
- * Whether a native promise can be watched natively without a word to its class: it is a native one, with fields or a
- * constructor of its own at most.
+ * Whether a native promise can be observed without running code of its class: at most it has additional fields or its
+ * own `constructor`.
  */
 function runsNothing(promise: Promise<unknown>): boolean {
   return Object.getPrototypeOf(promise) === NATIVE_PROMISE && !Object.hasOwn(promise, "then");
 }
 
 /**
- * Whether an object has enumerable fields with names that not every promise has (async_hooks and some tracers mark
- * each). Cheaper than listing them.
+ * Whether an object has enumerable fields that ordinary promises lack (async_hooks and some tracers add fields to
+ * every promise). Cheaper than listing them.
  */
 function hasFields(object: object): boolean {
   for (const key in object) if (Object.hasOwn(object, key) && !Object.hasOwn(marked(), key)) return true;
   return false;
 }
 
-/** A promise as everybody's is. */
+/** A fresh promise, with the fields that every promise has. */
 const marked = (): object => Promise.resolve().then(() => undefined);
 
 export function isThenable(value: object): boolean {

@@ -30,13 +30,14 @@ export function resolvePlan(plan: Plan, self: unknown): ResolvedPlan {
   return cached.resolved;
 }
 
-/** Has a plan that was added to resolved once more. */
+/** Discards what was resolved for a plan that has been extended. */
 export function resolveAnew(plan: Plan): void {
   plan.resolved = undefined;
 }
 
 /**
- * Where the search for the class of a call begins: the prototype of an instance, the class itself for a static call.
+ * Returns where to start looking for the class of a call: the prototype of an instance, or the class itself for a
+ * static call.
  */
 function lookupStart(self: unknown): object | undefined {
   if (typeof self === "function") return self;
@@ -48,7 +49,7 @@ function lookupStart(self: unknown): object | undefined {
   }
 }
 
-/** The classes on a prototype chain, most derived first; where it begins at a prototype, by what that names. */
+/** Returns the classes on a prototype chain, most derived first. A prototype stands for its `constructor`. */
 export function classesOf(start: object | undefined): object[] {
   const classes: object[] = [];
   try {
@@ -60,11 +61,11 @@ export function classesOf(start: object | undefined): object[] {
       const own = typeof at === "function" ? (at.prototype as object | undefined) : at;
       const made: unknown = own && Object.getOwnPropertyDescriptor(own, "constructor")?.value;
       if (typeof at === "function") classes.push(at);
-      // Behind a class that is a proxy stands the one that its instances name.
+      // If a class is a proxy, its prototype names the class behind it.
       if (typeof made === "function" && made !== at && made.prototype === own && made !== Object) classes.push(made);
     }
   } catch {
-    // A proxy on the chain refuses to be looked at: what was found so far counts.
+    // A proxy on the chain refuses inspection: the classes found so far are used.
   }
   return classes;
 }
@@ -72,7 +73,7 @@ export function classesOf(start: object | undefined): object[] {
 function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
   let classes = classesOf(start);
   if (!classes.some((each) => plans.byClass.has(each))) {
-    // `this` says nothing about an experiment: the class whose decorator saw the method does.
+    // The class of `this` has no experiment: use the class whose decorator saw the method.
     const owner = plan.owner?.();
     const owners = typeof owner === "function" ? classesOf(owner) : [];
     if (classes.length === 0 || owners.some((each) => plans.byClass.has(each))) classes = owners;
@@ -122,11 +123,11 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
   };
 }
 
-/** Notes that runs, and perhaps their experiment, are called as a minifier has named what they are of. */
+/** Notes that runs, and perhaps their experiment, get names made up by a minifier. */
 function remarkNames(plan: Plan, namesake: object | undefined, experiment: string | undefined): void {
   const name = namesake && ownName(namesake);
   if (namesake !== undefined && isRenamed(namesake, String(name))) {
-    const its = experiment === undefined ? ", and their experiment after it where none is named" : "";
+    const its = experiment === undefined ? ", and so is their experiment if none is named" : "";
     remark(
       plan,
       "MINIFIED_NAMES",
@@ -148,18 +149,18 @@ function fields(params: NonNullable<RunOptions["params"]>, plan: Plan, own: bool
         told?.lost(
           "params",
           () =>
-            `the function of option params gave undefined. Return a record of names and values, or null where there is none.`,
+            `the function given as option params returned undefined. Return a record of names and values, or null if there is none.`,
           true,
         );
       return given as Record<string, unknown>;
     };
   if (!Array.isArray(params)) return params as Fields;
-  // A class's list names arguments of some of its methods; only the method's own list must fit.
+  // A class's list names arguments of some of its methods; only the method's own list must match.
   const capture = captureParams(plan, params as readonly string[], own);
   return (args, told) => {
     const record: Record<string, unknown> = {};
     const add = (key: string, value: unknown): void => {
-      if (value !== undefined) record[key] = value; // an argument that may be left out
+      if (value !== undefined) record[key] = value; // an optional argument
     };
     capture(args, add, own ? told : undefined);
     return record;

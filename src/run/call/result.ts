@@ -15,7 +15,7 @@ function lookUp(object: object, key: PropertyKey): PropertyDescriptor | undefine
   return undefined;
 }
 
-/** Whether a property can be replaced by one of the object's own. */
+/** Whether a property can be overridden by an own property of the object. */
 function isOpen(object: object, key: PropertyKey): boolean {
   const own = Object.getOwnPropertyDescriptor(object, key);
   return own === undefined ? Object.isExtensible(object) : own.configurable === true;
@@ -24,8 +24,8 @@ function isOpen(object: object, key: PropertyKey): boolean {
 const isMethod = (object: object, key: PropertyKey): boolean => typeof lookUp(object, key)?.value === "function";
 
 /**
- * Whether a result is a generator: its own iterator, with `next` and `return` that can be followed. Getters are not
- * run, proxies not asked.
+ * Whether a result is a generator: an iterator that is its own iterable, and whose `next` and `return` can be
+ * wrapped. Runs no getters and skips proxies.
  */
 export function isGenerator(value: unknown): value is AnyIterator {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
@@ -40,15 +40,17 @@ export function isGenerator(value: unknown): value is AnyIterator {
   }
 }
 
-/** How often an iterator is followed already. One that is kept and given by each call is not followed without end. */
+/**
+ * How often an iterator is wrapped already: one that is kept and returned by each call is not wrapped without limit.
+ */
 const layers = new WeakMap<object, number>();
 const MAX_LAYERS = 8;
 
 const abandoned = new FinalizationRegistry<CallObserver>((observer) => observer.abandoned());
 
 /**
- * Those that were given in this turn. Most are over at its end: then the registry, which is dear, need not hear of
- * them.
+ * Generators returned in this turn of the event loop. Most have finished by its end and then need no entry in the
+ * finalization registry, which is expensive.
  */
 let young: Followed[] = [];
 const MAX_YOUNG = 100;
@@ -58,7 +60,7 @@ function registerYoung(): void {
   young = [];
 }
 
-/** A generator that is followed. */
+/** The state of a generator that is observed. */
 class Followed {
   readonly observer: CallObserver;
   begun: boolean;
@@ -74,7 +76,7 @@ class Followed {
     else if (young.length === MAX_YOUNG) registerYoung();
   }
 
-  /** Has the registry tell when it is lost. */
+  /** Registers the generator, so that its loss to garbage collection is noticed. */
   register(): void {
     if (this.over) return;
     this.#registered = true;
@@ -101,12 +103,12 @@ class Followed {
     try {
       value = result?.value;
     } catch {
-      return; // a getter that throws is for who looks at the value
+      return; // a getter that throws will throw for whoever reads the value
     }
     this.observer.step(value);
   }
 
-  /** Whether this is its end, and no later one. */
+  /** Marks the generator as finished; false if it already was. */
   #finish(): boolean {
     if (this.over) return false;
     this.over = true;
@@ -115,7 +117,7 @@ class Followed {
   }
 }
 
-/** Gives what its constructor is given: a class on top of it puts its private fields on any object. */
+/** Returns the constructor's argument as `this`: a class derived from it can put private fields on any object. */
 class Given {
   constructor(object: object) {
     // biome-ignore lint/correctness/noConstructorReturn: this is what it is for
@@ -123,7 +125,10 @@ class Given {
   }
 }
 
-/** A generator with what follows it in a private field, which nobody sees; a `WeakMap` is many times as dear. */
+/**
+ * Stores the state of a generator in a private field of it, invisible to others and many times faster than a
+ * `WeakMap`.
+ */
 class FollowedGenerator extends Given {
   readonly #followed: Followed;
 
@@ -137,18 +142,18 @@ class FollowedGenerator extends Given {
   }
 }
 
-/** What the prototypes of all native generators lead to. */
+/** The prototypes from which all native generators inherit. */
 const NATIVE: ReadonlySet<unknown> = new Set(
   [function* () {}, async function* () {}].map((fn) => (Object.getPrototypeOf(fn) as { prototype: object }).prototype),
 );
 
-/** Prototypes whose verbs follow the generators on them that are followed. */
+/** Prototypes whose methods are wrapped already. */
 const prepared = new WeakSet<object>();
 
 /**
- * Has the verbs of a generator's prototype, which belongs to the one function that made it, follow what is to be
- * followed. Done once for a function, since own properties for each generator cost as much as a run. False where
- * somebody has made a prototype of their own.
+ * Wraps the methods of a generator's prototype, which belongs to the one function that made it, so that they follow
+ * observed generators. Done once per function, since own properties on each generator would cost as much as a run.
+ * Returns false if the program has changed the prototype.
  */
 function prepare(generator: object): boolean {
   const prototype = Object.getPrototypeOf(generator) as object | null;
@@ -162,9 +167,9 @@ function prepare(generator: object): boolean {
 }
 
 /**
- * Follows a generator: its `next`, `return` and `throw` get versions that enter the call's context; each yield is a
- * step, its end is the call's end. The object stays the very one, so that whatever else it has goes on working.
- * `fresh`: it is what a generator function has just made, and nobody else has it.
+ * Observes a generator: `next`, `return` and `throw` run in the call's context, each yield is a step, and its end is
+ * the end of the call. The object stays the same, so everything else about it keeps working. `fresh`: a generator
+ * function has just made it and nobody else has it.
  */
 export function observeGenerator<G extends object>(generator: G, observer: CallObserver, fresh: boolean): G {
   if (!fresh) {
@@ -182,21 +187,21 @@ export function observeGenerator<G extends object>(generator: G, observer: CallO
   return generator;
 }
 
-/** Puts a verb on an iterator that is followed, or on a prototype of some. */
+/** Wraps a method on an observed iterator, or on a prototype of observed generators. */
 function define(on: object, verb: Verb, known: Followed | undefined): void {
   const original = (on as AnyIterator)[verb] as Method | undefined;
   if (typeof original !== "function") return;
-  // In one function, since each further one is a frame in the stack of every error below.
+  // A single function, since each further one adds a frame to the stack of every error below it.
   const value = function (this: unknown, ...args: unknown[]): unknown {
     const followed = known ?? FollowedGenerator.follower(this);
     if (followed === undefined) return Reflect.apply(original, this, args);
     const { observer } = followed;
     const { storage } = scopes;
     const outer = storage.get();
-    // What it asks of itself while it is asked is its own affair.
+    // The generator calls itself while it runs: not a step of the caller's.
     if (followed.begun && outer !== undefined && outer === observer.scope) return Reflect.apply(original, this, args);
     if (verb === "next" && !followed.begun) observer.begin();
-    // Closed before its first step: there is no run, whatever follows
+    // Closed before its first step: it never has a run, whatever follows.
     if (!followed.begun && verb !== "next") followed.over = true;
     followed.begun = true;
     if (storage.enterWith === undefined)

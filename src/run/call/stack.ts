@@ -1,13 +1,13 @@
 import { home } from "#require";
 import { bounded } from "../../base/text/text.js";
 
-/** Most frames that are looked for above those an error has. */
+/** The number of frames captured above those that an error has. */
 const MORE_FRAMES = 50;
-/** Most of a stack that is looked at. */
+/** The number of characters of a stack that are processed. */
 const MAX_CHARACTERS = 120_000;
 /**
- * Where this package's files lie, as frames name them: what is built, and the sources that its maps lead to
- * (`node --enable-source-maps`). None in somebody's bundle, where they are in one file with everything else.
+ * The folders of this package as they appear in stack frames: its build, and the sources that its source maps point
+ * to (`node --enable-source-maps`). Empty in a bundle, where its code shares a file with everything else.
  */
 const OURS: readonly string[] = ((): readonly string[] => {
   if (home === undefined || !/(?:^|[\\/])(?:require\.mjs|cjs[\\/]pulse-mlflow\.js|pulse-mlflow-\w+\.js)$/.test(home))
@@ -17,20 +17,20 @@ const OURS: readonly string[] = ((): readonly string[] => {
   return root === undefined ? [folder] : [folder, `${root}src${root.slice(-1)}`];
 })();
 
-// No regular expressions from here on: compiling one where the stack is nearly spent ends the process.
+// No regular expressions from here on: compiling one when the stack is almost exhausted ends the process.
 const isFrame = (line: string): boolean => line.trimStart().startsWith("at ");
 const isOurs = (line: string | undefined): boolean =>
   line !== undefined && isFrame(line) && OURS.some((folder) => line.includes(folder));
 
-/** Where a call has failed: V8 makes a text of an error's frames when that is first read, so that this costs little. */
+/** Where a call failed. Cheap, since V8 formats an error's frames only when `stack` is first read. */
 export interface FailedAt {
-  /** An error made there, with more frames than errors have. */
+  /** An error created there, with more frames than usual. */
   readonly above: { readonly stack?: unknown } | undefined;
-  /** The limit of frames of errors there. */
+  /** `Error.stackTraceLimit` at that point. */
   readonly limit: number;
 }
 
-/** Takes note of who made the call that is failing now. */
+/** Captures the callers of the call that is failing now. */
 export function failedHere(): FailedAt {
   const { stackTraceLimit: limit } = Error;
   try {
@@ -39,13 +39,13 @@ export function failedHere(): FailedAt {
     Error.stackTraceLimit = limit;
     return { above, limit };
   } catch {
-    return { above: undefined, limit }; // the limit is fixed
+    return { above: undefined, limit }; // the limit cannot be changed
   }
 }
 
 /**
- * The stack of what a tracked call threw as it is stored: without this package's frames, and with the callers that the
- * error's limit of frames cut off.
+ * Returns the stack of a thrown error as it is stored: without this package's frames, and with the callers that
+ * `Error.stackTraceLimit` cut off.
  */
 export function storedStack(stack: string, { above, limit }: FailedAt): string {
   const lines = bounded(stack, MAX_CHARACTERS).split("\n");
@@ -55,11 +55,11 @@ export function storedStack(stack: string, { above, limit }: FailedAt): string {
   return all.join("\n");
 }
 
-/** Leaves out this package's frames, and that of Node through which one of them calls. */
+/** Removes this package's frames, and the Node frame through which one of them calls. */
 const withoutOurs = (lines: readonly string[]): string[] =>
   lines.filter((line, i) => !isOurs(line) && !(isOurs(lines[i + 1]) && line.includes(" AsyncLocalStorage.run (node:")));
 
-/** The frames of whoever made a call. */
+/** Returns the frames of the callers. */
 function framesOf(above: FailedAt["above"]): string[] {
   try {
     const stack = above?.stack;
@@ -67,17 +67,17 @@ function framesOf(above: FailedAt["above"]): string[] {
       ? withoutOurs(stack.split("\n")).filter((line) => isFrame(line) && !line.includes("node:internal/"))
       : [];
   } catch {
-    return []; // somebody's way to write stacks failed
-  }
+    return []; // a custom stack formatter failed
+  } // a custom stack formatter failed
 }
 
-/** What V8 asks for the text of an error's frames. */
+/** The function that V8 calls to format an error's frames. */
 type Formatter = NonNullable<typeof Error.prepareStackTrace>;
 
 /**
- * Reads an error's stack, which V8 makes a text of when it is first read, and then stays as it is: never before the
- * program could have changed the error. `head` gives its first line where V8 would run getters of the program's for it,
- * which have run once already.
+ * Reads an error's `stack`. V8 formats it on the first read and keeps the result, so this must not happen before the
+ * program could have changed the error. `head` returns the first line where V8 would otherwise run the program's
+ * getters a second time.
  */
 export function readStack(read: () => unknown, head: (() => string) | undefined): unknown {
   const found = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
@@ -96,10 +96,10 @@ export function readStack(read: () => unknown, head: (() => string) | undefined)
   }
 }
 
-/** Whether Node itself writes stacks in its own way. */
+/** Whether Node formats stacks itself, with source maps. */
 const sourceMaps = (): boolean => (process as { readonly sourceMapsEnabled?: boolean }).sourceMapsEnabled === true;
 
-/** Puts the callers below a stack; what both have is there once, and a gap is shown. */
+/** Appends the callers to a stack without repeating shared frames; a gap is shown as `...`. */
 function joined(lines: readonly string[], above: readonly string[]): string[] {
   for (let shared = Math.min(lines.length, above.length); shared > 0; shared--)
     if (lines.slice(-shared).every((line, i) => line === above[i])) return [...lines, ...above.slice(shared)];

@@ -11,15 +11,15 @@ import { failedHere, readStack, storedStack } from "./stack.js";
 
 const STACK_CHARACTERS = 4_000;
 const MESSAGE_CHARACTERS = 1_000;
-/** Most causes of an error, and most errors of an AggregateError, that are told. */
-const MAX_TOLD = 5;
-/** Most arguments among which an aborted signal is looked for. */
+/** The number of causes of an error, and of errors of an AggregateError, that are recorded. */
+const MAX_DESCRIBED = 5;
+/** The number of arguments searched for an aborted signal. */
 const MAX_ARGUMENTS = 100;
 
-/** What is no failure: a list of classes and names, or a function that says so. */
+/** Errors that are not failures: a list of classes and names, or a function that decides. */
 type Ignored = Exclude<NonNullable<RunOptions["ignore"]>, (...args: never[]) => unknown> | (() => boolean);
 
-/** What was thrown; each of its properties is read once at most, since they may be getters. */
+/** A thrown value. Each of its properties is read at most once, since it may be a getter. */
 class Thrown {
   readonly error: unknown;
   readonly #read = new Map<string, unknown>();
@@ -33,7 +33,7 @@ class Thrown {
     return this.#read.get(key);
   }
 
-  /** Its stack, as V8 or its class writes it. */
+  /** The stack, as V8 or the error's class formats it. */
   get stack(): unknown {
     const [name, message] = [this.#asked("name"), this.#asked("message")];
     if (name === undefined && message === undefined) return read(this.error, "stack");
@@ -45,7 +45,7 @@ class Thrown {
     );
   }
 
-  /** What a getter of the program's has given for a key; undefined where that is no getter. */
+  /** Returns what a getter of the program returned for a key; undefined if the property is not a getter. */
   #asked(key: string): unknown {
     const getter = getterOf(this.error as object, key);
     return getter !== undefined && this.#read.has(key) ? (this.#read.get(key) ?? "") : undefined;
@@ -57,7 +57,7 @@ class Thrown {
     const name = this.get("name");
     const made = this.get("constructor");
     const className: unknown = typeof made === "function" ? made.name : "";
-    // A subclass that never set `name` says "Error": its class then tells more.
+    // A subclass that never set `name` has "Error"; its class name says more.
     return typeof name === "string" && name !== "" && name !== "Error"
       ? name
       : typeof className === "string" && className !== ""
@@ -69,7 +69,7 @@ class Thrown {
     const { error } = this;
     const message = this.get("message");
     if (typeof message === "string") return message;
-    // What is thrown and no error says what it holds: `{ code: 404 }`.
+    // A thrown object that is not an error, such as `{ code: 404 }`, is described by its fields.
     return typeof error === "object" && error !== null
       ? valueText("error", error, run.host.config.redact !== false, (field) => this.get(field))
       : messageOf(error);
@@ -77,8 +77,8 @@ class Thrown {
 }
 
 /**
- * Ends a run with what was thrown: KILLED for an abort, FINISHED for what is ignored, else FAILED, with tags that say
- * what it was.
+ * Ends a run whose call threw: KILLED for an abort, FINISHED for an ignored error, else FAILED, with tags that
+ * describe the error.
  */
 export function endWithError(run: Run, error: unknown, args: readonly unknown[], ignored?: Ignored): void {
   try {
@@ -91,14 +91,15 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[],
     describe(run, thrown);
     if (isAbort(thrown, args)) run.end("KILLED");
   } catch (problem) {
-    if (run.host.config.strict) throw problem; // else: an error or an argument that cannot even be looked at
+    if (run.host.config.strict) throw problem; // otherwise ignored: the error or an argument cannot be inspected
   } finally {
     run.end("FAILED");
   }
 }
 
 /**
- * Sets a tag that says what went wrong, of at most `limit` characters; `file`: which artifact has all of a longer text.
+ * Sets a tag that describes the error, cut to `limit` characters. `file`: the artifact that stores a longer text in
+ * full.
  */
 function setErrorTag(run: Run, key: string, given: string, limit: number, file?: string): void {
   const { log } = run;
@@ -108,7 +109,7 @@ function setErrorTag(run: Run, key: string, given: string, limit: number, file?:
   if (file !== undefined && text.length > limit) keepLongText(run, log, longTextFile(run, file), key, given, text);
 }
 
-/** Ends a run FAILED whose call returned what `failOn` calls a failure: an error, a reason, or just true. */
+/** Ends a run FAILED because `failOn` called the result a failure, with its error, its reason or just true. */
 export function endWithFault(run: Run, fault: unknown): void {
   if (isError(fault)) {
     endWithError(run, fault, []);
@@ -125,18 +126,19 @@ function describe(run: Run, thrown: Thrown): void {
   tag("error.message", thrown.message(run), MESSAGE_CHARACTERS);
   if (typeof thrown.error === "object" && thrown.error !== null) tagStack(run, thrown);
   const causes = causesOf(thrown);
-  if (causes.length > 0) tag("error.cause", causes.map((cause) => told(run, cause)).join("\n"), MESSAGE_CHARACTERS);
+  if (causes.length > 0)
+    tag("error.cause", causes.map((cause) => described(run, cause)).join("\n"), MESSAGE_CHARACTERS);
   const errors = thrown.get("errors");
   if (!Array.isArray(errors) || errors.length === 0) return;
-  const lines = errors.slice(0, MAX_TOLD).map((each) => told(run, new Thrown(each)));
-  if (errors.length > MAX_TOLD) lines.push(`and ${errors.length - MAX_TOLD} more`);
+  const lines = errors.slice(0, MAX_DESCRIBED).map((each) => described(run, new Thrown(each)));
+  if (errors.length > MAX_DESCRIBED) lines.push(`and ${errors.length - MAX_DESCRIBED} more`);
   tag("error.errors", lines.join("\n"), MESSAGE_CHARACTERS);
 }
 
 /**
- * Records the stack of what was thrown when this turn is over: until then the program may give the error another
- * message, which is in its stack only if nobody has read that before. Where the run's tracker is of an older copy of
- * the package, at once.
+ * Records the error's stack at the end of this turn: until then the program may still change the error's message,
+ * which only shows in a stack that has not been read yet. With a tracker from an older copy of the package, records
+ * it at once.
  */
 function tagStack(run: Run, thrown: Thrown): void {
   const at = failedHere();
@@ -150,12 +152,12 @@ function tagStack(run: Run, thrown: Thrown): void {
   else recorder.late(record, thrown.error);
 }
 
-const told = (run: Run, thrown: Thrown): string => `${bounded(thrown.type)}: ${bounded(thrown.message(run))}`;
+const described = (run: Run, thrown: Thrown): string => `${bounded(thrown.type)}: ${bounded(thrown.message(run))}`;
 
-/** The chain of causes behind an error, nearest first. */
+/** Returns the causes of an error, nearest first. */
 function causesOf(thrown: Thrown): Thrown[] {
   const chain: Thrown[] = [];
-  for (let at = thrown; chain.length < MAX_TOLD; ) {
+  for (let at = thrown; chain.length < MAX_DESCRIBED; ) {
     const cause = at.get("cause");
     if (cause === undefined || cause === thrown.error || chain.some(({ error }) => error === cause)) break;
     at = new Thrown(cause);
@@ -176,7 +178,7 @@ function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
   return args.slice(0, MAX_ARGUMENTS).some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
 }
 
-/** Also of a signal of another realm, as jsdom has them. */
+/** Whether a value is an aborted signal, of any realm (jsdom has its own). */
 function isAborted(value: unknown): boolean {
   return !types.isProxy(value) && read(value, "aborted") === true && read(value, Symbol.toStringTag) === "AbortSignal";
 }
@@ -190,7 +192,7 @@ function read(value: unknown, key: PropertyKey): unknown {
   }
 }
 
-/** The getter behind a property, however far up. */
+/** Returns the getter of a property, own or inherited. */
 function getterOf(value: object, key: string): (() => unknown) | undefined {
   for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (types.isProxy(at)) return undefined;

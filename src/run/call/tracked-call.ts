@@ -18,15 +18,14 @@ import { NAMELESS, type Plan, type ResolvedPlan } from "./plan.js";
 import { endWithError, endWithFault } from "./status.js";
 
 /**
- * The values of the result that is being looked at; above them those of one that a selector of the user's has come to
- * meanwhile.
+ * The metric values of the results being captured, as a stack: a selector may call another tracked function, whose
+ * values then lie on top.
  */
 const values: number[] = [];
 let top = 0;
 
 /**
- * Takes the last of the values, with their time behind them. One or two, as most results have, are not worth a copy by
- * the library.
+ * Takes the top `count` values and appends their time. One or two values, the usual case, are faster without `slice`.
  */
 function takeRow(count: number, time: number): number[] {
   const end = top;
@@ -44,28 +43,28 @@ interface Unended {
   readonly next: Unended | undefined;
 }
 
-/** Calls that failed in what is ours: their runs may not have ended, since nothing was left of the stack. */
+/** Calls that failed in this package's code. Their runs may still be open, because the stack was exhausted. */
 let unended: Unended | undefined;
 
-/** @internal Whether a call has just failed so: the next ones are close to the stack's end, too. */
+/** @internal Whether a call has just failed like that: the next ones are near the end of the stack, too. */
 export const failing = (): boolean => unended !== undefined;
 
-/** @internal Ends the runs of calls that the stack had no room to end. */
+/** @internal Ends the runs that could not be ended because the stack was exhausted. */
 export function endUnended(): void {
   for (let each = unended; each !== undefined; each = each.next) {
     unended = each.next;
     try {
       if (each.call.run?.ended === false) each.call.failed(each.error);
     } catch {
-      // The problems of a strict tracker have been thrown before.
+      // A strict tracker has already thrown its problems.
     }
   }
 }
 
-/** @internal One call of a tracked function, from its start to the end of its result. */
+/** @internal One call of a tracked function, from its start until its result is complete. */
 export class TrackedCall implements CallObserver, MetricSink {
   run: Run | undefined;
-  /** Its plan is of this call alone. */
+  /** Whether the plan is used for this call only (`withRun`). */
   readonly #once: boolean;
   readonly #plan: Plan;
   readonly #host: RunHost;
@@ -73,13 +72,13 @@ export class TrackedCall implements CallObserver, MetricSink {
   readonly #args: readonly unknown[];
   readonly #joined: boolean;
   #scope: Scope | undefined;
-  /** What was in force where it was called. */
+  /** The caller's scope. */
   outer: Scope | undefined;
   begun = false;
   #now = 0;
-  /** The keys of what waits in `values`; undefined while metrics are recorded one by one. */
+  /** Keys of the values that wait in `values`; undefined while metrics are recorded one by one. */
   #keys: KeySet | undefined;
-  /** Why the call has failed although nothing was thrown. */
+  /** The reason why the call counts as failed although nothing was thrown. */
   #fault: unknown;
 
   constructor(
@@ -101,19 +100,19 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#once = once;
   }
 
-  /** Class and method, as messages name them, or the function; one without a name of its own is named by its run. */
+  /** The method or function as messages name it. A function without a name is described by its run. */
   get #where(): string {
     const { method, defaultName = this.#plan.name } = this.#resolved ?? {};
     const run = method === undefined && MADE_UP.has(defaultName) ? this.run : undefined;
     return run === undefined ? defaultName : `run ${shown(run.runName)} (experiment ${shown(run.experiment)})`;
   }
 
-  /** What tells the messages of one place from those of another: functions of the same name may be anywhere. */
+  /** Identifies the place of a warning: functions with the same name may exist elsewhere. */
   get #about(): string {
     return this.#resolved?.method ?? `${this.#plan.name} ${this.run?.runName} ${this.run?.experiment}`;
   }
 
-  /** The run below which it opens one. */
+  /** The parent of the run this call opens. */
   get parent(): Run | undefined {
     return this.#resolved?.nest === "root" ? undefined : runInForce(this.#scope);
   }
@@ -130,14 +129,14 @@ export class TrackedCall implements CallObserver, MetricSink {
     try {
       this.#begins();
     } catch (error) {
-      unended = { call: this, error, next: unended }; // nothing is called: the stack may have run out
+      unended = { call: this, error, next: unended }; // no function is called here: the stack may be exhausted
       this.failed(error);
       throw error;
     }
   }
 
   #begins(): void {
-    if (this.begun) return; // a plain function that returned a generator began when it was called
+    if (this.begun) return; // a plain function that returned a generator has already begun
     this.begun = true;
     const resolved = this.#resolved as ResolvedPlan;
     if (!this.#joined) {
@@ -169,7 +168,7 @@ export class TrackedCall implements CallObserver, MetricSink {
       return callUser(this.#host, what, () => textOf(name));
     return this.lost(
       "runName",
-      () => `option runName must give a text; got ${shownValue(name)}. The default name is taken.`,
+      () => `option runName must return a text; got ${shownValue(name)}. The default name is used.`,
     );
   }
 
@@ -220,7 +219,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     else this.run.end("FINISHED", at);
   }
 
-  /** Asks whether a result is a failure; the first reason stays. */
+  /** Asks `failOn` whether a result is a failure. The first reason counts. */
   #judge(value: unknown): void {
     const failOn = this.#resolved?.failOn;
     if (failOn === undefined || this.#joined || this.#fault !== undefined) return;
@@ -234,23 +233,23 @@ export class TrackedCall implements CallObserver, MetricSink {
     const where = this.#where;
     this.#host.diagnostics.warn(
       "THENABLE_UNTRACKED",
-      `${where} returned a thenable of its own kind; it is handed on untouched, and nothing of its result is logged.`,
+      `${where} returned a thenable that is not a promise; it is passed on untouched, and its result is not logged.`,
       undefined,
       where,
     );
     this.exhausted();
   }
 
-  /** Runs a function of the user's that is not the tracked one; `what` is said of it if it fails. */
+  /** Calls a function of the user's other than the tracked one. `what` names it in the warning if it fails. */
   #guarded<R>(what: string, body: () => R): R | undefined {
     return callUser(this.#host, () => `${this.#where}: ${what}`, body);
   }
 
-  /** Takes metrics and tags from a result or a yielded value. */
+  /** Captures metrics, tags and artifacts of a result or yielded value. */
   capture(result: unknown): void {
     const { metrics, artifacts, tags } = this.#plan;
-    this.#now = this.#host.clock.now(); // the values of one result, and its end, belong to one moment
-    // A run that was joined may be of another copy of the package.
+    this.#now = this.#host.clock.now(); // all values of a result, and the run's end, get the same time
+    // A joined run may come from another copy of the package, without rows.
     if (!this.#joined && this.run?.takesRows) this.#keys = NO_KEYS;
     try {
       for (const capture of metrics) {
@@ -295,7 +294,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.run?.capture(key, value, step, timestamp ?? this.#now, throttle, this.#resolved?.method, apart);
   }
 
-  /** Records what waits in `values`; what follows of this result is recorded by itself. */
+  /** Records the waiting values as one row. Later values of this result are recorded one by one. */
   #record(): void {
     const keys = this.#keys;
     this.#keys = undefined;
@@ -317,10 +316,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     this.#host.diagnostics.warn("CAPTURE_LIMIT", `${where}: ${what} logged.`, undefined, this.#about);
   }
 
-  /**
-   * Logs params and tags that are known before the body runs: fixed ones, base class first, then the captured
-   * arguments.
-   */
+  /** Logs the params and tags known before the body runs: fixed ones, base class first, then captured arguments. */
   #begin(resolved: ResolvedPlan): void {
     const { params } = this.#plan;
     const run = this.run as Run;
@@ -341,7 +337,7 @@ export class TrackedCall implements CallObserver, MetricSink {
           );
         }
       }
-      // What is taken from the arguments stands above what is fixed.
+      // Captured arguments take precedence over fixed params.
       const taken: Taken[] = [];
       for (const capture of params)
         this.#guarded("capturing params", () => capture(this.#args, (...each) => taken.push(each), this));
@@ -357,12 +353,12 @@ export class TrackedCall implements CallObserver, MetricSink {
   }
 }
 
-/** What functions without a name are called, and the blocks of `withRun`. */
+/** Default names of functions without a name, and of the blocks of `withRun`. */
 const MADE_UP: ReadonlySet<string> = new Set([NAMELESS, "run"]);
 const shown = (name: string): string => JSON.stringify(cutText(name, 60));
-/** A captured param or tag: what its capture emits. */
+/** The arguments with which a capture emits a param or tag. */
 type Taken = [key: string, value: unknown, apart?: string | undefined];
 
-/** A name as a text; undefined leaves it to the default. */
+/** Converts a name to text; undefined means the default name. */
 const textOf = (name: unknown): string | undefined =>
   name === undefined || name === null ? undefined : shortText(name);

@@ -20,9 +20,9 @@ import { isGenerator, observeGenerator } from "./result.js";
 import { endUnended, failing, TrackedCall } from "./tracked-call.js";
 
 /**
- * Gives a function that opens a run at every call, and otherwise is the one given: same `this`, arguments, result,
- * errors, name, length and types.
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * Returns a function that opens a run for each call, and otherwise behaves like the one given: same `this`,
+ * arguments, result, errors, name, length and types.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
  * @example
  * ```ts
  * const train = tracked(async (lr: number) => ({ loss: 1 - lr }), { experiment: "Sweep", params: ["lr"], metrics: "loss" });
@@ -40,7 +40,7 @@ export function tracked<
   return trackedBy(undefined, fn, options as CallOptions);
 }
 
-/** @internal Like `tracked`, with that tracker at every call. */
+/** @internal Like `tracked`, but every call uses the given tracker. */
 export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: F, options: CallOptions): F {
   needFunction("tracked", "fn", fn);
   checkOptions("tracked", options);
@@ -53,19 +53,18 @@ export function trackedBy<F extends AnyFunction>(host: RunHost | undefined, fn: 
   return wrap(plan, host) as F;
 }
 
-/** @internal Adds to a plan that every call opens a run. */
+/** @internal Extends a plan so that every call opens a run. */
 export function addOpening(plan: Plan, options: CallOptions): void {
   plan.opens.push(options);
   if (options.metrics !== undefined) plan.metrics.push(compileMetrics(options.metrics, {}, plan.name));
   if (options.artifacts !== undefined) plan.artifacts.push(compileArtifacts(options.artifacts));
 }
 
-/** @internal Makes the function that stands in for a plan's original: the only place that wraps. */
+/** @internal Creates the wrapper of a plan's original. Everything is wrapped here. */
 export function wrap(plan: Plan, host?: RunHost): AnyFunction {
   const { original } = plan;
   let known = prototypeOf(original);
-  // Both functions call the original themselves: in deep recursion, and in the stack of each error, a call has one
-  // frame of ours.
+  // Both forms call the original directly, so that a call adds only one frame in deep recursion and error stacks.
   const wrapper = standIn(original, {
     method(this: unknown, ...args: unknown[]): unknown {
       if (scopes.storage.enterWith === undefined) return callTracked(plan, this, args, host);
@@ -103,20 +102,20 @@ export function wrap(plan: Plan, host?: RunHost): AnyFunction {
 const CLASS = /^class\b/;
 const constructed = new WeakSet<Plan>();
 
-/** Says once that what `tracked` was given is a class, which is constructed and not called. */
+/** Reports once that `tracked` was given a class, which is constructed rather than called. */
 function sayConstructed(plan: Plan, host: RunHost | undefined): void {
   if (constructed.has(plan)) return;
   constructed.add(plan);
   if (!CLASS.test(Function.prototype.toString.call(plan.original))) return;
   const { diagnostics } = host ?? activeHost(scopes.get());
-  const detail = `tracked(${plan.name}): a class is made with new, not called, so that nothing of it is recorded. Put @TrackedExperiment on it, or give tracked() its functions.`;
+  const detail = `tracked(${plan.name}): a class is constructed with new, not called, so nothing is recorded. Put @TrackedExperiment on it, or pass its functions to tracked().`;
   diagnostics.notice("WRONG_TARGET", detail, plan.name);
 }
 
 /**
- * @internal Gives the function that takes the original's place. It is of the original's kind, as far as a function can
- * be: prototype (async, generator, callable objects), name, length, text, own properties, and what a framework's
- * metadata say. A proxy gets a proxy, which asks nothing of it.
+ * @internal Returns the function that replaces the original, as similar to it as a function can be: same prototype
+ * (async, generator, callable objects), name, length, source text, own properties and framework metadata. For a
+ * proxy, returns a proxy that does not inspect it.
  */
 export function standIn(original: AnyFunction, forms: Forms): AnyFunction {
   if (types.isProxy(original)) return new Proxy(original, { apply: forms.trap });
@@ -125,11 +124,11 @@ export function standIn(original: AnyFunction, forms: Forms): AnyFunction {
   const made = hasPrototype || bound ? forms.constructor : forms.method;
   Object.setPrototypeOf(made, Object.getPrototypeOf(original) as object | null);
   for (const key of Reflect.ownKeys(original)) if (key !== "arguments" && key !== "caller") share(made, original, key);
-  // What somebody has deleted there is not to be ours here.
+  // If the program has deleted one of these, the wrapper must not have it either.
   for (const key of ["name", "length"]) if (!Object.hasOwn(original, key)) Reflect.deleteProperty(made, key);
   if (bound) asBound(made, original);
   if (!Object.hasOwn(original, "toString")) {
-    // Some read a function's parameters from its text (dependency injection).
+    // Some dependency injection frameworks read parameter names from the source text.
     const { toString: value } = { toString: () => Function.prototype.toString.call(original) };
     Object.defineProperty(made, "toString", { value, writable: true, configurable: true });
   }
@@ -140,8 +139,8 @@ export function standIn(original: AnyFunction, forms: Forms): AnyFunction {
 }
 
 /**
- * Whether a function can be called with `new`: those of the language that `bind` makes can, and have no `prototype`.
- * Calls nothing.
+ * Whether a function can be called with `new`. Bound functions can, although they have no `prototype`. Does not call
+ * it.
  */
 function isConstructor(fn: AnyFunction): boolean {
   try {
@@ -152,10 +151,7 @@ function isConstructor(fn: AnyFunction): boolean {
   }
 }
 
-/**
- * Has a function with a `prototype` be like one that `bind` made: without one, and `instanceof` asks the function
- * behind it.
- */
+/** Makes a function behave like a bound one: without `prototype`, and with `instanceof` referring to the original. */
 function asBound(made: AnyFunction, original: AnyFunction): void {
   made.prototype = undefined;
   const value = (instance: unknown): boolean => instance instanceof original;
@@ -163,14 +159,14 @@ function asBound(made: AnyFunction, original: AnyFunction): void {
     Object.defineProperty(made, Symbol.hasInstance, { value, configurable: true });
 }
 
-/** @internal The prototype of what a function makes; a proxy is asked nothing. */
+/** @internal Returns a function's `prototype`; undefined for a proxy, which is not inspected. */
 export function prototypeOf(fn: AnyFunction): unknown {
   return types.isProxy(fn) ? undefined : Object.getOwnPropertyDescriptor(fn, "prototype")?.value;
 }
 
 /**
- * @internal Has the original have the prototype that somebody has given the function in its place: instances are of it,
- * whoever makes them. Gives it.
+ * @internal Copies a `prototype` that the program assigned to the wrapper to the original, so that all instances
+ * inherit from it, and returns it.
  */
 export function samePrototype(made: AnyFunction, original: AnyFunction): unknown {
   const { prototype } = made;
@@ -179,19 +175,19 @@ export function samePrototype(made: AnyFunction, original: AnyFunction): unknown
 }
 
 /**
- * A function in three forms that do the same; whichever is needed is called directly, since a function in between is a
- * frame in every stack.
+ * A function in three forms that do the same. The one needed is called directly, since a function in between would
+ * add a frame to every stack.
  */
 interface Forms {
-  /** Without a `prototype`, as methods, arrow functions and async functions are. */
+  /** Without `prototype`, like methods, arrow functions and async functions. */
   readonly method: AnyFunction;
-  /** With one, as classes, generator functions and functions of old are. */
+  /** With `prototype`, like classes, generator functions and `function` functions. */
   readonly constructor: AnyFunction;
-  /** A proxy's. */
+  /** The `apply` trap of a proxy. */
   readonly trap: (original: AnyFunction, self: unknown, args: unknown[]) => unknown;
 }
 
-/** Lets one function have an own property of another: what can change there is read and written there. */
+/** Shares an own property of the original with its wrapper: a property that may change is forwarded to the original. */
 function share(made: AnyFunction, original: AnyFunction, key: string | symbol): void {
   const found = Object.getOwnPropertyDescriptor(original, key) as PropertyDescriptor;
   const { configurable = false, enumerable = false, writable } = found;
@@ -201,7 +197,7 @@ function share(made: AnyFunction, original: AnyFunction, key: string | symbol): 
   Object.defineProperty(made, key, changes ? { get, set, configurable, enumerable } : found);
 }
 
-/** What reflect-metadata adds to `Reflect`; it is used when the program has loaded it, and never loaded by us. */
+/** What reflect-metadata adds to `Reflect`. Used if the program has loaded it; this package never loads it. */
 interface MetadataReflect {
   getOwnMetadataKeys(target: object): unknown[];
   getOwnMetadata(key: unknown, target: object, member?: string | symbol): unknown;
@@ -211,8 +207,8 @@ interface MetadataReflect {
 const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<MetadataReflect>;
 
 /**
- * @internal Calls a plan's original as the plan says, with the tracker of `host` if there is one. Without arguments the
- * run itself is the one (`withRun`).
+ * @internal Calls a plan's original as the plan asks, with the tracker `host` if given. Without `args` the original
+ * receives the run (`withRun`).
  */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] | undefined, host?: RunHost): unknown {
   const call = enter(plan, self, args, host);
@@ -230,11 +226,11 @@ export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] 
   return returned(call, plan, self, args, result);
 }
 
-/** A call that is none of ours: where the tracker was chosen, it is in force all the same. */
+/** A call that is not tracked. A tracker chosen for it still applies inside. */
 class UntrackedCall {
   readonly run: undefined;
   readonly scope: Scope | undefined;
-  /** What was in force before. */
+  /** The caller's scope. */
   readonly outer: Scope | undefined;
 
   constructor(scope: Scope | undefined, outer: Scope | undefined) {
@@ -243,7 +239,7 @@ class UntrackedCall {
   }
 }
 
-/** Begins a call, and puts in force what is in force in it, where the storage can. */
+/** Begins a call and enters its scope, if the storage supports `enterWith`. */
 function enter(
   plan: Plan,
   self: unknown,
@@ -251,14 +247,14 @@ function enter(
   host: RunHost | undefined,
 ): TrackedCall | UntrackedCall {
   if (failing()) wary = WARY_CALLS;
-  // Not at each level, since it takes microseconds.
+  // Not at every depth, since the check takes microseconds.
   if ((depth >= DEEP && depth % 4 === 0) || wary > 0) demandRoom();
   const outer = scopes.get();
   const scope = host === undefined || outer?.host === host ? outer : { host, run: undefined };
   const call = prepare(plan, self, args, scope, outer);
   if (call instanceof TrackedCall) {
     call.outer = outer;
-    // A generator function's body starts at the first `next`, and so does its run.
+    // The body of a generator function starts at the first `next`, and so does its run.
     if (args === undefined || plan.nature !== "generator") call.begin();
   }
   if (call.scope !== outer) scopes.storage.enterWith?.(call.scope);
@@ -266,20 +262,20 @@ function enter(
   return call;
 }
 
-/** Puts in force again what was before a call. */
+/** Restores the caller's scope. */
 function leave(call: TrackedCall | UntrackedCall): void {
   depth--;
   if (call.scope !== call.outer) scopes.storage.enterWith?.(call.outer);
 }
 
-/** Ends a call that threw, and gives what it threw. */
+/** Ends a call that threw, and returns the error to rethrow. */
 function threw(call: TrackedCall | UntrackedCall, error: unknown): unknown {
   leave(call);
   if (call instanceof TrackedCall) call.failed(error);
   return error;
 }
 
-/** Follows what a call came to, and gives what its caller is to get. */
+/** Observes the result of a call, and returns what the caller gets. */
 function returned(
   call: TrackedCall | UntrackedCall,
   plan: Plan,
@@ -291,29 +287,29 @@ function returned(
   if (!(call instanceof TrackedCall)) return result;
   if (plan.nature === "async") return derive(result as Promise<unknown>, call, true);
   if (plan.nature === "generator") return observeGenerator(result as object, call, true);
-  // An iterator's own fluent method gives the iterator itself: no stand-in for what the caller has already.
+  // A fluent method of an iterator returns `this`: the caller already has it.
   if (result !== self && isGenerator(result)) return observeGenerator(result, call, false);
   return observeResult(result, call, self, args ?? NONE, plan);
 }
 
-/** How many tracked calls are on the stack. */
+/** The number of tracked calls on the stack. */
 let depth = 0;
 /**
- * From so many on there may be little of the stack left: then calls make sure that there is enough for all that is ours
- * in them.
+ * From this depth on the stack may be nearly exhausted, so calls check that there is enough left for this package's
+ * part.
  */
 const DEEP = 64;
 /**
- * Words of the stack that what is ours in a call takes at most: V8 asks for 40 KiB to compile a function that has not
- * run yet.
+ * The stack space, in words, that this package's part of a call needs at most. V8 alone takes 40 KiB to compile a
+ * function that has not run yet.
  */
 const ROOM = 7_500;
 
-/** After a call that ran out of it, so many make sure, however few there are on the stack. */
+/** After a call that ran out of stack, this many calls check for it whatever their depth. */
 const WARY_CALLS = 1_000;
 let wary = 0;
 
-/** Throws the RangeError that the call is going to meet, before anything has begun that would have to be ended. */
+/** Throws the RangeError that the call would run into, before anything has begun that would need to be ended. */
 function demandRoom(): void {
   demandStack(ROOM);
   if (wary > 0) wary--;
@@ -328,7 +324,7 @@ export function captureAssignment(plan: Plan, self: unknown, value: unknown): vo
   else if (!library || asks(library, scope)) outsideRun(activeHost(scope), defaultName, "is assigned");
 }
 
-/** Decides what one call is: a run of its own, part of the open run, or none of ours. */
+/** Decides how a call is treated: it opens a run, joins the open one, or is not tracked. */
 function prepare(
   plan: Plan,
   self: unknown,
@@ -342,11 +338,11 @@ function prepare(
   const host = activeHost(scope);
   if (plan.remarks.length > 0)
     for (const { code, detail } of plan.remarks.splice(0)) {
-      const said = code === "UNKNOWN_ARGUMENT" ? `${resolved.defaultName}: ${detail}` : detail;
-      host.diagnostics.warn(code, said, undefined, said);
+      const warning = code === "UNKNOWN_ARGUMENT" ? `${resolved.defaultName}: ${detail}` : detail;
+      host.diagnostics.warn(code, warning, undefined, warning);
     }
   const active = runInForce(scope);
-  // As of a call that `when` leaves out: it joins no run either.
+  // Like a call that `when` leaves out, it does not join a run either.
   if (host.paused && !(active && (!resolved.opens || resolved.nest === "join")))
     return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (resolved.when && callUser(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
@@ -362,15 +358,15 @@ function prepare(
 }
 
 const NONE: readonly unknown[] = [];
-/** What is in force in a library's call of which the program wants no tracking. */
+/** The scope inside a library's call when the program has not asked for tracking. */
 const NOT_ASKED: Scope = { host: undefined, run: undefined, untracked: true };
 
 function outsideRun(host: RunHost, where: string, what: "logs" | "is assigned"): void {
   const { outsideRun: mode } = host.config;
   const why =
     what === "logs"
-      ? "and nothing says to open one. Call it inside withRun() or a tracked method; @TrackedExperiment on the class or @TrackedRun on the method have each call of it open a run."
-      : "and an assignment opens none: assign inside a tracked method or withRun().";
+      ? "and nothing opens one. Call it inside withRun() or a tracked method, or put @TrackedExperiment on the class or @TrackedRun on the method, so that each call opens a run."
+      : "and assignments never open one: assign inside a tracked method or withRun().";
   const detail = `${where} ${what}, but no run is open ${why}`;
   if (mode === "throw") throw new PulseError("OUTSIDE_RUN", detail);
   if (mode === "warn") host.diagnostics.warn("OUTSIDE_RUN", detail, undefined, where);

@@ -12,9 +12,9 @@ import { type AnyFunction, newPlan } from "./plan.js";
 import { addOpening, callTracked, prototypeOf, samePrototype, standIn } from "./tracked.js";
 
 /**
- * Opens a run, calls `fn` with it in force, and ends it as the result ends: returned → FINISHED, thrown → FAILED.
- * Gives back what `fn` gives.
- * @throws PulseError `INVALID_OPTION` for an option that is not one.
+ * Opens a run, calls `fn` with it as the current run, and ends it with the result: FINISHED when `fn` returns, FAILED
+ * when it throws. Returns what `fn` returns.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
  * @example
  * ```ts
  * await withRun({ experiment: "Sweep", params: { lr: 0.1 } }, async (run) => {
@@ -31,7 +31,7 @@ export function withRun<
   return runBlock(options as CallOptions & RunPlace, fn, undefined) as R;
 }
 
-/** @internal One call of `withRun`, whoever's. */
+/** @internal One call of `withRun`, with a given tracker or the active one. */
 export function runBlock(
   options: CallOptions & RunPlace,
   fn: (run: Run) => unknown,
@@ -50,8 +50,8 @@ export function runBlock(
 }
 
 /**
- * Gives a function that always runs in the run in force now: for listeners of emitters, which otherwise run in the
- * emitter's.
+ * Returns a function that always runs in the run that is current now. Useful for listeners, which otherwise run in
+ * the context of the code that emits the event.
  * @example
  * ```ts
  * socket.on("message", bind((text) => currentRun()?.logMetric("bytes", text.length)));

@@ -2,16 +2,13 @@ import { streams } from "../../base/builtins.js";
 import { PulseError } from "../../base/errors.js";
 import { shownValue } from "../../base/wrong-input.js";
 
-/**
- * What bytes can be read from as they come: a web stream, a stream of Node's, anything that can be walked along with
- * `for await`.
- */
+/** A stream of bytes or text: a web stream, a Node stream, or anything that can be iterated with `for await`. */
 export type ArtifactStream =
   | ReadableStream<Uint8Array | string>
   | NodeJS.ReadableStream
   | AsyncIterable<Uint8Array | string>;
 
-/** @internal Whether a value is a stream, without reading from it. */
+/** @internal Whether a value is a stream. Does not read from it. */
 export function isStream(value: unknown): value is ArtifactStream {
   if (typeof value !== "object" || value === null) return false;
   const { getReader, [Symbol.asyncIterator]: iterator } = value as {
@@ -22,13 +19,13 @@ export function isStream(value: unknown): value is ArtifactStream {
 }
 
 /**
- * @internal Reads a stream to its end.
- * @throws PulseError `INVALID_VALUE` when it gives something that is neither bytes nor text; what the stream itself
- * throws.
+ * @internal Reads a stream to its end, as bytes.
+ * @throws PulseError `INVALID_VALUE` when a chunk is neither bytes nor text, or the stream was read before; whatever
+ * the stream itself throws.
  */
 export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Array, void, void> {
   let wasRead = streams().Readable.isDisturbed(stream as NodeJS.ReadableStream);
-  /** Half a character, whose other half comes with the next text. */
+  /** A high surrogate whose other half comes with the next chunk. */
   let half = "";
   for await (const chunk of isIterable(stream) ? stream : read(stream as ReadableStream<unknown>)) {
     wasRead = false;
@@ -37,7 +34,7 @@ export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Arr
       half = /[\uD800-\uDBFF]$/.test(text) ? text.slice(-1) : "";
       yield Buffer.from(half === "" ? text : text.slice(0, -1));
     }
-    // A copy: who gives it may use the memory for what comes next.
+    // Copied, since the stream may reuse the memory for its next chunk.
     else if (ArrayBuffer.isView(chunk))
       yield Uint8Array.from(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     else
@@ -50,19 +47,19 @@ export async function* chunksOf(stream: ArtifactStream): AsyncGenerator<Uint8Arr
   if (half !== "") yield Buffer.from(half);
 }
 
-/** @internal Reads a stream to its end, whatever it gives, and however it ends. */
+/** @internal Reads a stream to its end and ignores its chunks and errors. */
 export async function drained(stream: ArtifactStream): Promise<void> {
   try {
     for await (const _ of isIterable(stream) ? stream : read(stream as ReadableStream<unknown>));
   } catch {
-    // It has broken off.
+    // The stream failed.
   }
 }
 
 const isIterable = (stream: object): stream is AsyncIterable<unknown> =>
   typeof (stream as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
 
-/** A web stream of another realm, or of a polyfill. */
+/** Reads a web stream that is not iterable, from another realm or a polyfill. */
 async function* read(stream: ReadableStream<unknown>): AsyncGenerator<unknown, void, void> {
   const reader = stream.getReader();
   try {

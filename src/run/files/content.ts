@@ -9,7 +9,8 @@ import { sourceFile } from "../../recorder/staging/upload-source.js";
 import { isStream } from "./chunks.js";
 
 /**
- * The verb that logs a content as a file of that name, or that it is a path; undefined where it is no content of one.
+ * Returns the method that logs a content under that name, "path" for a local file, or undefined if the content cannot
+ * become such a file.
  */
 export function kindOf(
   content: unknown,
@@ -24,8 +25,8 @@ export function kindOf(
 }
 
 /**
- * Checks what is to become a file of that name.
- * @throws PulseError `INVALID_VALUE` for what is no content or no name, `ARTIFACT_UNREADABLE` for a file that cannot be
+ * Checks content that will be stored under that name.
+ * @throws PulseError `INVALID_VALUE` for an invalid content or name, `ARTIFACT_UNREADABLE` for a file that cannot be
  * read.
  */
 export function checkContent(content: unknown, file: string): void {
@@ -38,14 +39,14 @@ export function checkContent(content: unknown, file: string): void {
 }
 
 /**
- * The path that a verb was given for a file.
- * @throws PulseError `INVALID_VALUE` for what is none.
+ * Returns the artifact path given to a method.
+ * @throws PulseError `INVALID_VALUE` for an invalid one.
  */
 export function givenPath(artifactFile: unknown): string {
   if (typeof artifactFile !== "string")
     throw new PulseError(
       "INVALID_VALUE",
-      `What is logged comes first, then the name of its file; got ${shownValue(artifactFile)} for that.`,
+      `The content comes first, then the name of its file; got ${shownValue(artifactFile)} as the name.`,
     );
   const path = artifactPath(artifactFile);
   if (!/[\\/]$/.test(artifactFile)) return path;
@@ -55,7 +56,7 @@ export function givenPath(artifactFile: unknown): string {
   );
 }
 
-/** What is wrong with a selector of files, for messages: with the paths it names, too. */
+/** Returns what is wrong with an artifacts selector or its paths, for messages. */
 export function filesFault(selector: unknown): string | undefined {
   const fault = artifactFault(selector);
   if (fault !== undefined) return fault;
@@ -63,55 +64,54 @@ export function filesFault(selector: unknown): string | undefined {
     try {
       artifactPath(file);
       const other = /\{(?!step\})[A-Za-z]\w*\}/.exec(file)?.[0];
-      if (other !== undefined)
-        return `${JSON.stringify(file)}: of what stands in braces only {step} is filled in, not ${other}`;
+      if (other !== undefined) return `${JSON.stringify(file)}: only {step} is filled in, not ${other}`;
     } catch (error) {
       return messageOf(error).replace(/^Artifact path ("(?:[^"\\]|\\.)*") (.*)\.$/, "$1, which $2");
     }
   return undefined;
 }
 
-/** @throws PulseError `INVALID_VALUE` for what names no file or folder. */
+/** @throws PulseError `INVALID_VALUE` for anything but the path of a file or folder. */
 export function localText(verb: string, what: string, path: unknown): string {
   if (typeof path === "string" && path !== "") return path;
   throw new PulseError("INVALID_VALUE", `${verb} needs the path of ${what}, got ${shownValue(path)}.`);
 }
 
-/** A file's path in the run's artifacts. */
+/** Joins a folder and a file's path to a path among the run's artifacts. */
 export const joined = (folder: string | undefined, file: string): string =>
   artifactPath(folder === undefined || folder === "" ? file : `${artifactPath(folder)}/${file}`);
 
-/** What stands for a file or folder: an object with its path and nothing else. */
+/** Whether content stands for a local file or folder: an object with a path and nothing else. */
 const isLocal = (content: unknown): content is { readonly path: string } =>
   typeof content === "object" &&
   content !== null &&
   typeof (content as { path?: unknown }).path === "string" &&
   Object.keys(content).length === 1;
 
-/** Of any realm, and from any package. */
+/** Whether a value is a Blob, of any realm or package. */
 export const isBlob = (value: unknown): value is Blob =>
   typeof (value as Partial<Blob> | null)?.stream === "function" && typeof (value as Blob).size === "number";
 
-/** A time as tables hold it, as pandas reads it. */
+/** Formats a time for tables, in the form that pandas reads. */
 export const isoOf = (time: Date): string | null => (Number.isNaN(time.getTime()) ? null : time.toISOString());
 
-/** What is said of a file that a verb leaves out. */
+/** Returns the code and text of the warning for a file that a method leaves out. */
 export function refusal(
   verb: string,
   about: unknown,
   error: unknown,
 ): { readonly code: PulseErrorCode; readonly detail: string } {
-  const said = error instanceof PulseError ? error.detail.replace(/\.$/, "") : messageOf(error);
+  const reason = error instanceof PulseError ? error.detail.replace(/\.$/, "") : messageOf(error);
   const where =
-    typeof about !== "string" || about === "" || said.includes(about) ? verb : `${verb} ${shownValue(about)}`;
-  const detail = `${where}${said.startsWith(verb) ? said.slice(verb.length) : `: ${said}`}`;
+    typeof about !== "string" || about === "" || reason.includes(about) ? verb : `${verb} ${shownValue(about)}`;
+  const detail = `${where}${reason.startsWith(verb) ? reason.slice(verb.length) : `: ${reason}`}`;
   return { code: error instanceof PulseError ? error.code : "CAPTURE_FAILED", detail };
 }
 
-/** A longer text is no file's name. */
+/** The length of the longest file name; longer text is not checked for being one. */
 const MAX_FILE_NAME = 255;
 
-/** Whether a text is the path of a file of this machine; only what looks like one is looked up. */
+/** Whether a text is the path of a local file. Only text that looks like a path is looked up. */
 function isLocalFile(text: string): boolean {
   if (text.length > MAX_FILE_NAME || !/^[\w./\\:@~ -]*[\w-]\.\w{1,8}$/.test(text)) return false;
   try {
@@ -121,11 +121,11 @@ function isLocalFile(text: string): boolean {
   }
 }
 
-/** Whether a text is a file's name, and its file's name a text. */
+/** Whether the text looks like a file name and the file name like a text. */
 const looksSwapped = (text: string, file: string): boolean =>
   text.length <= MAX_FILE_NAME && /^[\w./-]+\.\w{1,8}$/.test(text) && /\s|^[^.]*$/.test(file);
 
-/** What is odd about a text that is stored as a file; undefined where nothing is. */
+/** Returns what is suspicious about a text stored as a file, or undefined. */
 export function textDoubt(text: string, path: string): string | undefined {
   if (looksSwapped(text, path))
     return `logText: the text comes first, then the file: ${shownValue(text)} was stored as ${shownValue(path)}`;

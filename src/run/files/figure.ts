@@ -4,10 +4,10 @@ import { PulseError } from "../../base/errors.js";
 import { locate } from "../../base/loading.js";
 import { shownValue } from "../../base/wrong-input.js";
 
-/** A figure of Plotly, or a specification of Vega-Lite or Vega. */
+/** The library that draws a figure. "Vega" includes Vega-Lite. */
 type Library = "Plotly" | "Vega";
 
-/** The packages whose browser files a page needs, in this order, with the names of those files. */
+/** The packages whose browser builds a page embeds, in this order, with the names of the files. */
 const PACKAGES: Readonly<Record<Library, readonly (readonly [name: string, file: string])[]>> = {
   Plotly: [["plotly.js-dist-min", "plotly.min.js"]],
   Vega: [
@@ -17,7 +17,7 @@ const PACKAGES: Readonly<Record<Library, readonly (readonly [name: string, file:
   ],
 };
 
-/** What shows the figure in its page. */
+/** The statement that draws the figure in its page. */
 const SHOWN: Readonly<Record<Library, (json: string) => string>> = {
   Plotly: (json) => `Plotly.newPlot("figure", ${json});`,
   Vega: (json) => `vegaEmbed("#figure", ${json});`,
@@ -27,14 +27,14 @@ const SHOWN: Readonly<Record<Library, (json: string) => string>> = {
 export interface FigureFile {
   readonly path: string;
   readonly text: string;
-  /** Packages without which it could not be the page that was asked for. */
+  /** Packages that are missing, so that the page asked for could not be made. */
   readonly missing?: readonly string[] | undefined;
 }
 
 /**
- * Makes a figure's file: a text as it is (`.svg`, `.html`), an object as JSON or as a page that needs nothing else
- * (`.html`). `json` writes a value.
- * @throws PulseError `INVALID_VALUE` for what is no figure, or not one of that kind.
+ * Converts a figure to a file: text unchanged (`.svg`, `.html`), an object as JSON or as a self-contained page
+ * (`.html`). `json` serializes a value.
+ * @throws PulseError `INVALID_VALUE` when it is not a figure, or not of the kind that the name asks for.
  */
 export function figureFile(
   figure: object | string,
@@ -81,7 +81,7 @@ function libraryOf(figure: object): Library | undefined {
 
 const scripts = new Map<string, string>();
 
-/** A package's file for browsers; undefined where it is not installed. */
+/** Returns a package's browser build; undefined if the package is not installed. */
 function scriptOf(find: typeof locate, name: string, file: string): string | undefined {
   try {
     const path = join(dirname(find(name)), file);
@@ -93,7 +93,7 @@ function scriptOf(find: typeof locate, name: string, file: string): string | und
   }
 }
 
-/** A page that loads nothing. */
+/** Returns a self-contained page. */
 function pageOf(scripts: readonly string[], show: string): string {
   const tags = [...scripts.map((script) => script.replace(/<\/(?=script)/gi, "<\\/")), show].map(
     (script) => `<script>${script}</script>`,
@@ -101,6 +101,6 @@ function pageOf(scripts: readonly string[], show: string): string {
   return `<!doctype html>\n<html><head><meta charset="utf-8"></head><body><div id="figure"></div>\n${tags.join("\n")}\n</body></html>\n`;
 }
 
-/** JSON that stands in a script: nothing in it ends that. */
+/** Escapes JSON for use in a script, so that nothing in it ends the script. */
 const inScript = (json: string): string =>
   json.replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");

@@ -5,28 +5,28 @@ import { PulseError } from "../../base/errors.js";
 import { part } from "../../base/loading.js";
 import { MAX_SHOWN } from "../verbs/verb-arguments.js";
 
-/** Which files of a folder are logged. */
+/** Selects files of a folder. */
 export interface FolderOptions {
   /**
-   * Only files that one of these patterns matches: `*` within a name, `**` across folders, as in `.gitignore`. @default
-   * all
+   * Only files that match one of these patterns: `*` within a name, `**` across folders, as in `.gitignore`.
+   * @default all files
    */
   readonly include?: readonly string[] | undefined;
-  /** No file that one of these matches. @default none */
+  /** Leaves out files that match one of these patterns. @default none */
   readonly exclude?: readonly string[] | undefined;
-  /** Follows links to files and folders. @default false */
+  /** Whether to follow symbolic links to files and folders. @default false */
   readonly followSymlinks?: boolean | undefined;
 }
 
-/** Most files of one call. */
+/** The number of files that one call may log. */
 const MAX_FILES = 100_000;
 
 type Matcher = (path: string) => boolean;
 
 /**
- * @internal Gives the files of a folder and of those in it, with `/`, in the order of their names, and the entries that
- * are none that can be logged.
- * @throws PulseError `ARTIFACT_UNREADABLE` when it is no folder, cannot be read, or holds more than 100,000 files.
+ * @internal Returns the files of a folder and its subfolders, sorted by name and with `/` as separator, and the
+ * entries that cannot be logged.
+ * @throws PulseError `ARTIFACT_UNREADABLE` when it is not a folder, cannot be read, or holds more than 100,000 files.
  */
 export function filesIn(root: string, options: FolderOptions): { files: string[]; skipped: string[] } {
   try {
@@ -82,13 +82,13 @@ function kindOf(entry: Dirent, path: string, followSymlinks: boolean): "file" | 
     try {
       stats = statSync(path);
     } catch {
-      return "other"; // it leads nowhere
+      return "other"; // a dangling link
     }
   }
   return stats.isFile() ? "file" : stats.isDirectory() ? "folder" : "other";
 }
 
-/** @internal What is said of a folder of which something is left out, or everything. */
+/** @internal Returns what is left out of a folder, for messages; undefined if nothing is. */
 export function leftOut(
   { include, exclude }: FolderOptions,
   files: readonly string[],
@@ -99,5 +99,5 @@ export function leftOut(
     return `${counted(skipped.length, "link or special file is", "links and special files are")} left out: ${shown}; links are followed with { followSymlinks: true }`;
   }
   if (files.length > 0) return undefined;
-  return include || exclude ? "no file in it is picked by include and exclude" : "there is no file in it";
+  return include || exclude ? "no file in it matches include and exclude" : "there is no file in it";
 }

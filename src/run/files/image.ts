@@ -5,8 +5,8 @@ import { shownValue } from "../../base/wrong-input.js";
 import type { MetricOptions } from "../verbs/metric-value.js";
 
 /**
- * An image by its pixels: row by row, `data.length / (width * height)` values each: 1 is grey, 3 RGB, 4 RGBA. Whole
- * numbers from 0 to 255; of float arrays 0 to 1.
+ * An image as pixels, row by row, with `data.length / (width * height)` values each: 1 for grey, 3 for RGB, 4 for
+ * RGBA. Values are integers from 0 to 255, or in float arrays numbers from 0 to 1.
  */
 export interface PixelImage {
   readonly width: number;
@@ -15,8 +15,8 @@ export interface PixelImage {
 }
 
 /**
- * An image: its file's bytes (PNG, JPEG, GIF, WebP), its pixels, or what gives the bytes by `toBuffer()` (a canvas,
- * sharp).
+ * An image: the bytes of a file (PNG, JPEG, GIF, WebP), pixels, or an object that returns the bytes from `toBuffer()`
+ * (a canvas, sharp).
  */
 export type ImageSource =
   | ArrayBufferView
@@ -24,15 +24,15 @@ export type ImageSource =
   | PixelImage
   | { toBuffer(type?: string): ArrayBufferView | Promise<ArrayBufferView> };
 
-/** Where an image goes in the grid of MLflow's UI. */
+/** The place of an image in the image grid of MLflow's UI. */
 export type ImageOptions = { readonly key: string } & MetricOptions;
 
-/** Longest side of a thumbnail, as MLflow makes them. */
+/** The longest side of a thumbnail in pixels, as in MLflow. */
 const THUMBNAIL = 256;
 
 const zlib = (): typeof import("node:zlib") => process.getBuiltinModule("node:zlib");
 
-/** @internal Pixels as bytes, with so many of them for each. */
+/** @internal Pixels as bytes, `channels` bytes each. */
 export interface Pixels {
   readonly width: number;
   readonly height: number;
@@ -41,7 +41,7 @@ export interface Pixels {
 }
 
 /**
- * @internal Checks an image of pixels and copies it.
+ * @internal Validates an image of pixels and copies it.
  * @throws PulseError `INVALID_VALUE` that says what is wrong.
  */
 export function pixelsOf({ width, height, data }: PixelImage): Pixels {
@@ -70,7 +70,7 @@ export function pixelsOf({ width, height, data }: PixelImage): Pixels {
 
 const isLength = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 
-/** @internal An image of at most `THUMBNAIL` pixels on its longest side: each is the mean of those it stands for. */
+/** @internal Scales an image down to at most `THUMBNAIL` pixels on its longest side, by averaging. */
 export function thumbnail(image: Pixels): Pixels {
   const { width, height, channels, data } = image;
   const scale = Math.max(width, height) / THUMBNAIL;
@@ -99,17 +99,17 @@ const range = (at: number, of: number, length: number): [number, number] => {
 };
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-/** PNG's numbers for kinds of pixels, by channels. */
+/** PNG's color types by number of channels. */
 const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const;
 
-/** @internal Writes an image as PNG (RFC 2083). */
+/** @internal Encodes an image as PNG (RFC 2083). */
 export function png({ width, height, channels, data }: Pixels): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, COLOR_TYPE[channels], 0, 0, 0], 8);
   const line = width * channels;
-  const lines = Buffer.alloc((line + 1) * height); // each begins with its filter: none
+  const lines = Buffer.alloc((line + 1) * height); // each line begins with its filter type, 0 for none
   for (let y = 0; y < height; y++) lines.set(data.subarray(y * line, (y + 1) * line), y * (line + 1) + 1);
   const parts = [
     Buffer.from(SIGNATURE),
@@ -128,14 +128,15 @@ function chunk(type: string, body: Uint8Array): Buffer {
   return Buffer.concat([length, named, sum]);
 }
 
-/** @internal Whether bytes are a file that browsers show as an image, by how it begins. */
+/** @internal Whether bytes start like an image file that browsers can show. */
 export function isImageFile(bytes: Uint8Array): boolean {
   const begin = Buffer.from(bytes.subarray(0, 12)).toString("latin1");
   return SIGNATURE.every((byte, i) => bytes[i] === byte) || /^(\xff\xd8\xff|GIF8|RIFF....WEBP)/s.test(begin);
 }
 
 /**
- * @internal Makes a WebP thumbnail of an image's file. @throws Error where `sharp` is not installed, or cannot read it.
+ * @internal Creates a WebP thumbnail of an image file.
+ * @throws Error if `sharp` is not installed or cannot read the file.
  */
 export async function smaller(bytes: Uint8Array): Promise<Uint8Array> {
   const sharp = load("sharp") as (bytes: Uint8Array) => Sharp;
@@ -148,7 +149,7 @@ interface Sharp {
   toBuffer(): Promise<Uint8Array>;
 }
 
-/** @internal A copy of bytes; undefined for what is none. */
+/** @internal Copies bytes; returns undefined for anything else. */
 export function copyOf(bytes: unknown): Uint8Array | undefined {
   if (types.isAnyArrayBuffer(bytes)) return new Uint8Array(bytes.slice(0));
   return ArrayBuffer.isView(bytes)
@@ -156,7 +157,7 @@ export function copyOf(bytes: unknown): Uint8Array | undefined {
     : undefined;
 }
 
-/** @internal A key of images, as MLflow's UI reads it back from their names. */
+/** @internal Validates an image key: MLflow's UI parses keys from file names. */
 export function checkImageKey(key: unknown): string {
   if (typeof key === "string" && /^[a-zA-Z0-9_\-./ ]+$/.test(key)) return key;
   throw new PulseError(
@@ -165,7 +166,7 @@ export function checkImageKey(key: unknown): string {
   );
 }
 
-/** @internal The two files of an image in the grid of MLflow's UI, which reads key, step and time from their names. */
+/** @internal Returns the two file names of an image in the grid, from which MLflow's UI parses key, step and time. */
 export function gridPaths(
   key: string,
   step: number,
@@ -177,5 +178,8 @@ export function gridPaths(
   return { image: `${name}.png`, thumbnail: `${name}+compressed.webp` };
 }
 
-/** @internal Names that the grid cannot read make MLflow's UI fail for the whole run. */
+/**
+ * @internal Whether a path would break the image grid: one name it cannot parse makes MLflow's UI fail for the whole
+ * run.
+ */
 export const spoilsGrid = (path: string): boolean => /^images\/[^/]*\.(png|webp)$/i.test(path);

@@ -18,18 +18,18 @@ import {
   thumbnail,
 } from "./image.js";
 
-/** What the images of a run are recorded with. */
+/** What `RunImages` needs from its run. */
 export interface ImagesOptions {
   readonly place: Place;
   readonly upload: (path: string, bytes: Uint8Array) => void;
-  /** Says that an image is left out. */
+  /** Reports an image that is left out. */
   readonly fail: (path: string, error: unknown) => void;
 }
 
 /** The images of one run. */
 export class RunImages {
   readonly #options: ImagesOptions;
-  /** The steps of the images of each key. */
+  /** The steps of each image key. */
   readonly #steps = new Steps();
 
   constructor(options: ImagesOptions) {
@@ -37,22 +37,22 @@ export class RunImages {
   }
 
   /**
-   * Logs one as a file.
-   * @throws PulseError `INVALID_VALUE` for what is no image.
+   * Logs an image as a file.
+   * @throws PulseError `INVALID_VALUE` when it is not an image.
    */
   file(image: ImageSource, path: string): void {
     this.#take(image, path, (bytes) => {
       const { place, upload } = this.#options;
-      const detail = `logImage ${shownValue(path)}: the bytes are no PNG, JPEG, GIF or WebP file; they are stored as they are`;
+      const detail = `logImage ${shownValue(path)}: the bytes are not a PNG, JPEG, GIF or WebP file; they are stored unchanged`;
       if (!isImageFile(bytes)) warnAt(place, place.method, "INVALID_VALUE", detail, `logImage ${path}`);
       upload(path, bytes);
     });
   }
 
   /**
-   * Logs one into the grid: the image, and a thumbnail, without which the UI shows a broken one. `shown` is called when
-   * it is there.
-   * @throws PulseError `INVALID_VALUE` for what is no image, or no key.
+   * Logs an image into the grid, with a thumbnail, without which the UI shows a broken image. Calls `shown` once the
+   * image is recorded.
+   * @throws PulseError `INVALID_VALUE` for an invalid image or key.
    */
   intoGrid(image: ImageSource, options: ImageOptions, shown: () => void): void {
     const { place, upload } = this.#options;
@@ -77,7 +77,7 @@ export class RunImages {
     });
   }
 
-  /** Gives an image's bytes to `taken`, at once where they are there. */
+  /** Passes an image's bytes to `taken`, synchronously if they are available. */
   #take(image: ImageSource, path: string, taken: (bytes: Uint8Array, pixels?: Pixels) => unknown): void {
     if (typeof image === "string")
       throw new PulseError(
@@ -111,7 +111,7 @@ export class RunImages {
     void place.host.recorder.during(
       async (activity) => {
         const bytes = bytesOf(await given);
-        if (!activity.over) await taken(bytes); // with its thumbnail, so that who waits for it waits for both
+        if (!activity.over) await taken(bytes); // awaited, so that a flush also waits for the thumbnail
       },
       (error) => fail(path, error ?? lost),
     );
@@ -125,11 +125,11 @@ function bytesOf(made: unknown): Uint8Array {
   return bytes;
 }
 
-/** The file or key an image is logged under; undefined where the options do not say. */
+/** Returns the file or key of an image; undefined if the options have none. */
 export function nameOf(target: unknown): unknown {
   try {
     return typeof target === "string" ? target : (target as ImageOptions | undefined)?.key;
   } catch {
-    return undefined; // a getter that throws is met again, where that is said
+    return undefined; // a getter that throws will throw again where errors are reported
   }
 }

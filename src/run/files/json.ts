@@ -2,31 +2,31 @@ import { types } from "node:util";
 import { isSecretKey, REDACTED } from "../../base/text/redact.js";
 import type { RunHost } from "../verbs/run-host.js";
 
-/** How deep a value may be nested. */
+/** How deeply a value may be nested. */
 const MAX_DEPTH = 100;
 
 /**
- * What may be the name of a secret at the head of a pair, before it in a list of arguments, and under which key names
- * stand in records.
+ * Patterns that find secrets by their names: the first item of a pair, a flag before a value in a list of arguments,
+ * and the keys of records that hold a name.
  */
 const NAME = /^-{0,2}[A-Za-z][\w.-]{0,200}$/;
 const FLAG = /^--?[A-Za-z][\w.-]{0,200}$/;
 const NAMING = /^(?:name|key|header|field|variable)$/i;
 
-/** What JSON can hold of a value. */
+/** The JSON form of a value. */
 export interface Plain {
   readonly value: unknown;
-  /** Something in it was taken for a secret, and replaced. */
+  /** Whether a secret was redacted in it. */
   readonly redacted: boolean;
-  /** Under which names promises stood, which are null in it. */
+  /** The names under which promises were found. They are stored as null. */
   readonly promises: readonly string[];
 }
 
 /**
- * Gives of a value what JSON can hold, as Python's client writes it: what JSON lacks by its text. Keys that name
- * secrets lose their values, unless `whole`. `key`: the name it stands under. `numbers`: NaN and the infinities stay,
- * for who can write them.
- * @throws what the value's own getters and `toJSON` throw; RangeError for one that is nested too deep.
+ * Converts a value to what JSON can represent, as MLflow's Python client does. Values that JSON lacks become text.
+ * Values under names of secrets are redacted, unless `whole` is set. `key`: the name of the value itself. `numbers`:
+ * keep NaN and infinities, for formats that have them.
+ * @throws whatever getters and `toJSON` of the value throw; RangeError if it is nested too deeply.
  */
 export function plainOf(
   host: RunHost,
@@ -39,10 +39,10 @@ export function plainOf(
   return { value: made, redacted: plain.redacted, promises: plain.promises };
 }
 
-/** Such a value as text, as Python's client writes it. */
+/** Serializes such a value as MLflow's Python client does. */
 export const jsonText = (plain: unknown): string => JSON.stringify(plain, undefined, 2);
 
-/** Makes what JSON can hold of a value. */
+/** Converts a value to what JSON can represent. */
 class PlainValue {
   redacted = false;
   readonly promises: string[] = [];
@@ -87,7 +87,7 @@ class PlainValue {
       return null;
     }
     if (above.length > MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
-    // As Python's client shows one.
+    // The format of MLflow's Python client.
     if (types.isDate(value))
       return Number.isNaN(value.getTime())
         ? "NaT"
@@ -107,7 +107,7 @@ class PlainValue {
     return this.#entries(Object.entries(value), inside);
   }
 
-  /** The name of a secret that stands before an item of a list: `["password", "…"]`, `["--password", "…"]`. */
+  /** Returns the name of a secret that precedes an item of a list: `["password", "…"]`, `["--password", "…"]`. */
   #nameIn(list: object, i: number): string | undefined {
     if (this.#whole || i === 0 || !Array.isArray(list)) return undefined;
     const before: unknown = list[i - 1];
@@ -117,8 +117,8 @@ class PlainValue {
   }
 
   /**
-   * The name of a secret that stands beside its value: `{ name: "password", value: "…" }`, as in lists of headers and
-   * variables.
+   * Returns the name of a secret that is stored next to its value, as in lists of headers and variables: `{ name:
+   * "password", value: "…" }`.
    */
   #nameBeside(entries: readonly [unknown, unknown][], value: unknown): string | undefined {
     if (this.#whole || typeof value !== "string") return undefined;

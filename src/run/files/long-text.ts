@@ -3,25 +3,25 @@ import { bounded, MAX_TEXT } from "../../base/text/text.js";
 import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
 import { type Place, redactedText } from "../verbs/values.js";
 
-/** Most characters that are stored: to look for secrets in more would hold others up. */
+/** The number of characters that are stored: scanning more for secrets would block the event loop. */
 const MOST = 100_000;
-/** So much more is looked at, that no secret is cut in two. */
+/** Further characters that are scanned, so that no secret is cut in two. */
 const MARGIN = 2_000;
 
-/** The artifact that is to hold all of a text; undefined where no file is wanted, or kept. */
+/** Returns the artifact for the whole of a text; undefined if files are not wanted or not supported. */
 export function longTextFile({ host }: Place, name: string): string | undefined {
-  // An older copy of the package has no such option.
+  // A recorder from an older copy of the package lacks `keepsFiles`.
   if (!host.recorder.keepsFiles || host.config.artifacts.longTexts === false) return undefined;
   try {
     return artifactPath(`pulse/${name}.txt`);
   } catch {
-    return undefined; // a key in another script may be too long for a file's name
+    return undefined; // a key in a non-Latin script may be too long for a file name
   }
 }
 
 /**
- * Stores a param or stack, too long for MLflow, as a file: its `text` without secrets, or what `value` has beyond that,
- * which is looked through for secrets when this turn is over.
+ * Stores a param or stack that is too long for MLflow as a file. `text` is its redacted beginning; if `value` is
+ * longer than that, it is redacted at the end of this turn.
  */
 export function keepLongText(
   place: Place,

@@ -5,7 +5,7 @@ interface Writer {
   parquetWriteBuffer(options: { columnData: object[] }): ArrayBuffer;
 }
 
-/** Whether there is a package that writes it. */
+/** Whether the package that writes Parquet is installed. */
 export function canWriteParquet(): boolean {
   try {
     return locate("hyparquet-writer") !== "";
@@ -15,8 +15,8 @@ export function canWriteParquet(): boolean {
 }
 
 /**
- * Writes a table as Parquet, each column with the type that all its values have, else as JSON texts.
- * @throws Error where `hyparquet-writer` is not installed.
+ * Encodes a table as Parquet. A column has the type that all its values share, otherwise its values are JSON text.
+ * @throws Error if `hyparquet-writer` is not installed.
  */
 export function parquetOf({ columns, rows }: Table): Uint8Array {
   const { parquetWriteBuffer } = load("hyparquet-writer") as Writer;

@@ -2,21 +2,21 @@ import { types } from "node:util";
 import { PulseError } from "../../base/errors.js";
 import { shownValue } from "../../base/wrong-input.js";
 
-/** Rows, or columns under their names; a record of single values is one row. */
+/** A list of rows, or a record of columns; a record of single values is one row. */
 export type TableRows = readonly object[] | object;
 
-/** Python's client looks for tables by their names in a tag, which these would spoil. */
+/** Characters that break the tag in which MLflow's Python client looks up tables by name. */
 const SPOILING = /["',:[\]{}]/;
 
-/** @internal A table that grows, as MLflow keeps one: what a row lacks is null. */
+/** @internal A table that grows, in MLflow's format. Missing values are null. */
 export class Table {
   readonly columns: string[] = [];
   readonly rows: unknown[][] = [];
   readonly #places = new Map<string, number>();
 
   /**
-   * Adds rows, each value as `plain` gives it.
-   * @throws PulseError `INVALID_VALUE` for what is no table.
+   * Adds rows; `plain` converts each value.
+   * @throws PulseError `INVALID_VALUE` when they are not rows or columns.
    */
   add(given: TableRows, plain: (column: string, value: unknown) => unknown): void {
     const rows = Array.isArray(given) ? Array.from(given, fieldsOf) : rowsOf(given as Record<string, unknown>);
@@ -28,8 +28,8 @@ export class Table {
   }
 
   /**
-   * Puts the rows of a stored table before its own.
-   * @throws Error when that is no table.
+   * Returns a table with the rows of a stored table, followed by these.
+   * @throws Error when the stored value is not a table.
    */
   behind(stored: unknown): Table {
     const { columns, data } = Object(stored) as { columns?: unknown; data?: unknown };
@@ -38,7 +38,7 @@ export class Table {
       columns.every((name) => typeof name === "string") &&
       Array.isArray(data) &&
       data.every(Array.isArray);
-    if (!isTable) throw new Error("it is no table");
+    if (!isTable) throw new Error("it is not a table");
     const whole = new Table();
     const add = (names: readonly string[], rows: readonly (readonly unknown[])[]): void =>
       whole.add(
@@ -59,7 +59,7 @@ export class Table {
     return this.columns.push(column) - 1;
   }
 
-  /** As pandas reads it with orient "split". */
+  /** Returns the table as pandas reads it with orient "split". */
   toJSON(): { columns: readonly string[]; data: readonly (readonly unknown[])[] } {
     const { length } = this.columns;
     return {
@@ -79,7 +79,7 @@ export function checkTablePath(path: string): string {
   if (SPOILING.test(path))
     throw new PulseError(
       "INVALID_VALUE",
-      `Table ${shownValue(path)} has one of " ' , : [ ] { } in its name, with which MLflow does not find it.`,
+      `Table ${shownValue(path)} has one of " ' , : [ ] { } in its name; MLflow cannot find such tables.`,
     );
   if (!/\.(json|parquet)$/.test(path))
     throw new PulseError("INVALID_VALUE", `Table ${shownValue(path)} must end in .json or .parquet.`);
@@ -96,7 +96,7 @@ function fieldsOf(row: unknown): [string, unknown][] {
 const isColumn = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && !types.isDataView(value));
 
-/** The rows of columns. */
+/** Converts columns to rows. */
 function rowsOf(columns: Record<string, unknown>): [string, unknown][][] {
   if (
     typeof columns !== "object" ||

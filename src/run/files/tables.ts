@@ -6,22 +6,22 @@ import { canWriteParquet, parquetOf } from "./parquet.js";
 import { Table, type TableRows } from "./table.js";
 
 const PARQUET = ".parquet";
-/** The tag by which MLflow finds tables. */
+/** The tag in which MLflow looks up tables. */
 const TABLES_TAG = "mlflow.loggedArtifacts";
 
-/** What the tables of a run are written with. */
+/** What `RunTables` needs from its run. */
 export interface TablesOptions {
   readonly recorder: Recorder;
   readonly log: RunBuffer;
-  /** The run was there before: so may be its tables. */
+  /** Whether the run existed before, and with it perhaps its tables. */
   readonly resumed: boolean;
-  /** The run's, in messages. */
+  /** The run's id, for messages. */
   readonly id: string;
   readonly warn: (code: PulseErrorCode, detail: string, about: string) => void;
   readonly newId: () => string;
 }
 
-/** The tables of one run. What is recorded each time is the whole table, from time to time while it grows. */
+/** The tables of one run. A growing table is recorded from time to time, each time as a whole. */
 export class RunTables {
   readonly #options: TablesOptions;
   readonly #tables = new Map<string, GrowingTable>();
@@ -32,7 +32,7 @@ export class RunTables {
 
   /**
    * Adds rows to the table at a path.
-   * @throws PulseError `INVALID_VALUE` for what is no table.
+   * @throws PulseError `INVALID_VALUE` when they are not rows or columns.
    */
   add(wanted: string, rows: TableRows, plain: (column: string, value: unknown) => unknown): void {
     const path = wanted.endsWith(PARQUET) && !canWriteParquet() ? this.#asJson(wanted) : wanted;
@@ -47,7 +47,7 @@ export class RunTables {
     table.grew();
   }
 
-  /** Another file is logged at a path: a table there is not recorded unless it grows again. */
+  /** Another file is logged at this path: a pending table is not recorded there unless it grows again. */
   overtaken(path: string): void {
     this.#tables.get(path)?.overtaken();
   }
@@ -66,7 +66,7 @@ export class RunTables {
     return other;
   }
 
-  /** Names the tables beside those that the run had before. */
+  /** Tags the tables together with those that the resumed run already had. */
   #tagBeside(): Promise<void> {
     const { recorder, log } = this.#options;
     const own = (before: readonly string[]): void => this.#tag(new Set([...before, ...this.#tables.keys()]));
@@ -77,24 +77,24 @@ export class RunTables {
   }
 }
 
-/** The tables that a tag names. */
+/** Returns the tables listed in a tag. */
 function tablesIn(tag: string | undefined): string[] {
   try {
     const listed: unknown = JSON.parse(tag ?? "[]");
     return Array.isArray(listed) ? listed.flatMap((each) => (typeof each?.path === "string" ? [each.path] : [])) : [];
   } catch {
-    return []; // somebody else's, and no list
+    return []; // the tag was set by somebody else and is not a list
   }
 }
 
-/** A table, and what is known of the one stored before. */
+/** A table, and the state of the stored one that it continues. */
 class GrowingTable {
   rows = new Table();
   #path: string;
   readonly #options: TablesOptions;
-  /** The one that is stored has been looked for, or there can be none. */
+  /** Whether the stored table has been read, or cannot exist. */
   #known: boolean;
-  /** It has grown since it was recorded. */
+  /** Whether the table has grown since it was last recorded. */
   #due = false;
   readonly #record = (): void => {
     if (!this.#due) return;
@@ -124,8 +124,8 @@ class GrowingTable {
   }
 
   /**
-   * Reads the stored one, whose rows come first. Where that cannot be had, the new rows are a table of their own: none
-   * is written over.
+   * Reads the stored table, whose rows come first. If it cannot be read, the new rows become a table under another
+   * name, so that nothing is overwritten.
    */
   #lookUp(): Promise<void> {
     const { recorder, log, id, newId, warn } = this.#options;
@@ -153,6 +153,6 @@ class GrowingTable {
   }
 }
 
-/** Its value, as Python writes it. */
+/** Formats the tag as MLflow's Python client does. */
 const tagOf = (paths: Iterable<string>): string =>
   `[${Array.from(paths, (path) => `{"path": ${JSON.stringify(path)}, "type": "table"}`).join(", ")}]`;

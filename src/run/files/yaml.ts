@@ -5,25 +5,24 @@ interface Yaml {
 }
 
 /**
- * Writes a value as YAML 1.1, as PyYAML reads it, with sorted keys, as Python's client writes it.
- * `value` is what JSON can hold.
+ * Serializes a JSON value as YAML 1.1, the version that PyYAML reads, with sorted keys as in MLflow's Python client.
  */
 export function yamlText(value: unknown): string {
   const { stringify } = part("yaml") as Yaml;
   return stringify(value, {
-    version: "1.1", // as 1.2, a text such as `no` would be read as false
+    version: "1.1", // in YAML 1.2 a text such as `no` is not quoted, and PyYAML reads false
     indent: 2,
     lineWidth: 0,
     sortMapEntries: true,
     aliasDuplicateObjects: false,
-    blockQuote: false, // in blocks PyYAML loses spaces at the ends of lines
+    blockQuote: false, // in block scalars PyYAML loses trailing spaces
     customTags: (tags: readonly unknown[]) => [EXPONENT, MISREAD, ...tags],
   });
 }
 
 const UNREADABLE = /[\t\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
-/** Texts that PyYAML reads as something else, or not at all, unless they are quoted and escaped. */
+/** Texts that PyYAML misreads or rejects unless they are quoted and escaped. */
 const MISREAD = {
   tag: "tag:yaml.org,2002:str",
   default: true,
@@ -35,7 +34,7 @@ const MISREAD = {
     JSON.stringify(value).replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`),
 };
 
-/** PyYAML takes a number with an exponent for a text unless there is a point in it. */
+/** PyYAML reads a number with an exponent as text unless it has a decimal point. */
 const EXPONENT = {
   tag: "tag:yaml.org,2002:float",
   default: true,

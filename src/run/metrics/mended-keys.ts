@@ -2,32 +2,32 @@ import { keyText, shortHash } from "../../base/text/keys.js";
 import { LIMITS } from "../../base/text/limits.js";
 import { redactText } from "../../base/text/redact.js";
 
-/** What has keys: each kind has its own. */
+/** Each kind has its own keys. */
 export type Keyed = "metric" | "param" | "tag";
 
-/** A key as it is stored. `fresh`: nothing was said of it yet. */
+/** The key as it is stored. `fresh`: it was assigned just now. */
 export interface StoredKey {
   readonly key: string;
   readonly fresh: boolean;
 }
 
-/** The keys of one run that could not stay as they were: two different ones are never stored under one name. */
+/** The keys of one run that were changed, so that different keys are never stored under the same one. */
 export class MendedKeys {
-  /** What each became; by kind, and then by the very key, since one may be huge. */
+  /** The stored key of each original, by kind. Keyed by the original itself, since a key may be huge. */
   readonly #stored = {
     metric: new Map<string, string>(),
     param: new Map<string, string>(),
     tag: new Map<string, string>(),
   };
-  /** The names that were given away, with their kind. */
+  /** Stored keys that are taken, with their kind. */
   readonly #given = new Set<string>();
-  /** What each was. */
+  /** The original of each stored key. */
   readonly #originals = new Map<string, string>();
 
   /**
-   * Gives the name under which a key is stored. The first to come has the mended form, further ones a hash behind it; a
-   * key that needs no mending has one only where its name was given away. `isTaken`: whether a key of that kind that
-   * needed none has it.
+   * Returns the key under which a key is stored. The first original gets the cleaned form, later ones a hash
+   * appended. A valid key is only changed if its name is taken. `isTaken`: whether a key of that kind was stored
+   * unchanged under this name.
    */
   take(kind: Keyed, original: string, clean: string, isTaken: (key: string) => boolean): StoredKey {
     const known = this.#stored[kind].get(original);
@@ -44,13 +44,16 @@ export class MendedKeys {
   }
 }
 
-/** What a hash is of: the key; where it may hold a secret or is long, what is shown of it and a number. */
+/**
+ * Returns the text to hash: the key itself, or for a key with secrets or a repeated collision, its redacted form and
+ * a number.
+ */
 function hashed(original: string, again: number): string {
   const shown = redactText(keyText(original));
   return again === 0 && shown === original ? original : `${shown}#${again}`;
 }
 
-/** A key with a hash that keeps it apart. */
+/** Appends a hash that makes the key unique. */
 function apart(clean: string, text: string): string {
   const hash = `_${shortHash(text)}`;
   return `${[...clean].slice(0, LIMITS.key - hash.length).join("")}${hash}`;

@@ -3,17 +3,17 @@ import { cutText, sanitizeKey } from "../../base/text/keys.js";
 import { LIMITS } from "../../base/text/limits.js";
 import { type Check, checkOptions, nearest } from "../../base/wrong-input.js";
 
-/** What is known of a metric beforehand. */
+/** The definition of a metric. */
 export interface MetricSchema {
-  /** What it is counted in, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
+  /** The unit, for instance `"nats"` or `"ms"`; stored as tag `pulse.unit.<metric>`. */
   readonly unit?: string | undefined;
-  /** Which way is better; stored as tag `pulse.goal.<metric>`. */
+  /** Whether smaller or larger values are better; stored as tag `pulse.goal.<metric>`. */
   readonly goal?: "minimize" | "maximize" | undefined;
-  /** The least and the greatest value that make sense; others are logged, counted and warned of. */
+  /** The smallest and largest plausible value. Values outside are logged, counted and warned of. */
   readonly range?: readonly [min: number, max: number] | undefined;
 }
 
-/** @internal What is known of the runs of one experiment. */
+/** @internal The metrics defined for an experiment. */
 export interface Schema {
   readonly metrics: Readonly<Record<string, MetricSchema>>;
   /** Units and goals. */
@@ -22,12 +22,12 @@ export interface Schema {
 
 const schemas: Map<string, Schema> = shared("schemas", () => new Map<string, Schema>());
 
-/** @internal The schema of an experiment, if somebody defined one. */
+/** @internal Returns the schema of an experiment, if one is defined. */
 export const schemaOf = (experiment: string): Schema | undefined =>
   schemas.size === 0 ? undefined : schemas.get(experiment);
 
 /**
- * @internal Notes what is known of an experiment's metrics, beside what somebody else knows of it.
+ * @internal Adds metric definitions to an experiment, beside those that already exist.
  * @throws PulseError `INVALID_OPTION` naming what is wrong.
  */
 export function addSchema(name: string, metrics: Readonly<Record<string, MetricSchema>>): void {
@@ -49,10 +49,10 @@ export function addSchema(name: string, metrics: Readonly<Record<string, MetricS
   schemas.set(name, { metrics: { ...known?.metrics, ...clean }, tags: [...(known?.tags ?? []), ...tags] });
 }
 
-/** Tags of experiments, by name: what MLflow shows beside their runs. */
+/** Tags of experiments, by experiment name. MLflow shows them with the experiment. */
 const experimentTags = shared("experiment tags", () => new Map<string, Readonly<Record<string, unknown>>>());
 
-/** @internal Notes what is said of an experiment itself, above what somebody else says of it. */
+/** @internal Sets the description and tags of an experiment; they override earlier ones. */
 export function describeExperiment(
   name: string,
   description: string | undefined,
@@ -62,7 +62,7 @@ export function describeExperiment(
   if (Object.keys(all).length > 0) experimentTags.set(name, { ...experimentTags.get(name), ...all });
 }
 
-/** @internal What is said of an experiment. */
+/** @internal Returns the tags of an experiment. */
 export const tagsOf = (experiment: string): Readonly<Record<string, unknown>> | undefined =>
   experimentTags.size === 0 ? undefined : experimentTags.get(experiment);
 
@@ -83,13 +83,13 @@ interface SchemaFault {
   readonly detail: string;
 }
 
-/** Of keys that a schema does not have, the one that was probably meant; other code may log others on purpose. */
+/** The probable correction of each unknown key. Unknown keys without one may be intended. */
 const meant = new WeakMap<Schema, Map<string, string | undefined>>();
 const MAX_KEYS = 1_000;
 
 /**
- * @internal What is wrong with a value; undefined where nothing is. A key that is close to one of the schema's is a
- * slip of who has no compiler.
+ * @internal Returns what is wrong with a value, or undefined. An unknown key that is close to a defined one is
+ * probably a typo, made where no compiler checks keys.
  */
 export function schemaFault(schema: Schema, given: string, mended: string, value: number): SchemaFault | undefined {
   const { metrics } = schema;
@@ -97,7 +97,7 @@ export function schemaFault(schema: Schema, given: string, mended: string, value
   if (!Object.hasOwn(metrics, key)) {
     const near = slipOf(schema, given);
     if (near === undefined) return undefined;
-    const detail = `Metric ${JSON.stringify(given)} is none that defineExperiment() names; did you mean ${JSON.stringify(near)}? It is logged as it is`;
+    const detail = `Metric ${JSON.stringify(given)} is not one that defineExperiment() lists; did you mean ${JSON.stringify(near)}? It is logged as it is`;
     return { code: "NOTHING_FOUND", detail };
   }
   const range = metrics[key]?.range;

@@ -3,12 +3,12 @@ import type { PulseError } from "../../base/errors.js";
 import { type Aggregate, Aggregator } from "../../capture/aggregate.js";
 import type { Throttle } from "../../capture/metrics.js";
 
-/** Most keys that are summed up in one run: each may hold a sketch. */
+/** The number of keys aggregated per run: each may hold a quantile sketch. */
 const MAX_KEYS = 200;
 
 const names = new WeakMap<readonly Aggregate[], string>();
 
-/** The same text for the same kinds; looked up, since it is needed for each value. */
+/** Returns the same text for the same kinds. Cached, since it is needed for each value. */
 function nameOf(kinds: readonly Aggregate[]): string {
   let name = names.get(kinds);
   if (name === undefined) {
@@ -18,32 +18,32 @@ function nameOf(kinds: readonly Aggregate[]): string {
   return name;
 }
 
-/** What a run keeps in mind of the metrics of which not every value is logged. */
+/** The state of a run's metrics that are throttled or aggregated. */
 export class Series {
   readonly #throttled = new Map<string, { seen: number; loggedAt: number }>();
-  /** By key, then by kinds: what asks for the same is summed up together, what asks for something else by itself. */
+  /** By key, then by kinds: selectors that ask for the same kinds share an aggregate. */
   readonly #sums = new Map<string, Map<string, Aggregator>>();
 
-  /** Whether it knows of a key. */
+  /** Whether a key is throttled or aggregated. */
   has(key: string): boolean {
     return this.#sums.has(key) || this.#throttled.has(key);
   }
 
-  /** Whether the next value of a key is one to log. */
+  /** Whether the throttle lets the next value of a key through. */
   admits(key: string, { everyN, minIntervalMs }: Throttle, now: number): boolean {
     let kept = this.#throttled.get(key);
     if (kept === undefined) {
       kept = { seen: 0, loggedAt: Number.NEGATIVE_INFINITY };
       this.#throttled.set(key, kept);
     }
-    // Time may be set back: then what follows is as good as late enough.
+    // If the clock was set back, the value is let through.
     const soon = now >= kept.loggedAt && now - kept.loggedAt < minIntervalMs;
     if (kept.seen++ % everyN !== 0 || soon) return false;
     kept.loggedAt = now;
     return true;
   }
 
-  /** Takes a value into what all values of a key come to; false when there are too many keys. */
+  /** Adds a value to the key's aggregate; false when there are too many keys. */
   sum(key: string, value: number, kinds: readonly Aggregate[], diagnostics: Diagnostics): boolean {
     let ofKey = this.#sums.get(key);
     if (ofKey === undefined) {
@@ -61,7 +61,7 @@ export class Series {
     return true;
   }
 
-  /** What the values come to, as metrics of their own. */
+  /** Returns the aggregates as metrics. */
   results(): [key: string, value: number][] {
     return [...this.#sums].flatMap(([key, ofKey]) =>
       [...ofKey.values()].flatMap((sums) =>

@@ -1,8 +1,8 @@
 import { integerOf, type Place } from "../verbs/values.js";
 
 /**
- * Keys kept in a chain; more go into a map. Most runs log a handful of metrics, and a map or growing list for each run
- * is dear.
+ * The number of keys kept in a linked list before a map is used. Most runs log few metrics, and a map or growing list
+ * for each run is expensive.
  */
 const FEW = 16;
 
@@ -12,16 +12,16 @@ interface Link {
   readonly next: Link | undefined;
 }
 
-/** No step is higher: beyond it numbers are no longer exact, and servers take others than were sent. */
+/** The highest step: beyond it numbers are not exact, and servers would store other steps than were sent. */
 const HIGHEST = Number.MAX_SAFE_INTEGER;
 
-/** The highest step so far of each key of one run. */
+/** The highest step so far of each key of a run. */
 export class Steps {
   #chain: Link | undefined;
   #length = 0;
   #map: Map<string, Link> | undefined;
 
-  /** `keys`: those that have taken steps already, up to `highest`. */
+  /** `keys`: keys that already have steps, up to `highest`. */
   constructor(keys: readonly string[] = [], highest = 0) {
     for (const key of keys) this.took(key, highest);
   }
@@ -32,13 +32,14 @@ export class Steps {
   }
 
   /**
-   * Gives the step of the next value: the highest so far plus one, from 0; there it stays when there is no higher one.
+   * Returns the step for the next value without taking it: the highest so far plus one, starting at 0 and capped at
+   * the highest step.
    */
   next(key: string): number {
     return Math.min((this.#find(key)?.highest ?? -1) + 1, HIGHEST);
   }
 
-  /** Takes the next step of a key. */
+  /** Takes and returns the next step of a key. */
   take(key: string): number {
     const known = this.#find(key);
     if (known) return known.highest < HIGHEST ? ++known.highest : HIGHEST;
@@ -46,14 +47,14 @@ export class Steps {
     return 0;
   }
 
-  /** Takes the given step of a key; the next one when it is none. */
+  /** Takes the given step of a key, or the next one if it is invalid. */
   given(place: Place, step: unknown, key: string, method: string | undefined): number {
     const at = integerOf(place, step, "step", key, this.next(key), method);
     this.took(key, at);
     return at;
   }
 
-  /** Notes that a step was taken. */
+  /** Records that a step was taken. */
   took(key: string, step: number): void {
     const known = this.#find(key);
     if (known) {

@@ -7,22 +7,22 @@ import { openRun } from "../open-run.js";
 import type { Run } from "../run.js";
 import type { RunHost } from "../verbs/run-host.js";
 
-// Taken now: a test that later puts fake timers in place must not leave a window open.
+// Captured now, so that a test that later installs fake timers does not leave a window open.
 const { clearTimeout } = globalThis;
 
 const WINDOW_MS = 1_000;
 /**
- * Most windows that are remembered when their second is over, and most functions of one experiment that are counted
- * apart in one second.
+ * The number of windows remembered from the previous second, and of functions counted separately per experiment and
+ * second.
  */
 const MAX_WINDOWS = 1_000;
-/** Most names likewise. */
+/** The number of names counted separately per experiment and second. */
 const MAX_NAMES = 100;
 
-/** What is made of each metric of folded calls. */
+/** The aggregates of each metric of folded calls. */
 const KINDS: readonly Aggregate[] = ["count", "mean", "min", "max", "p50", "p95", "p99"];
 
-/** How the run of folded calls is opened. */
+/** How to open the run of folded calls. */
 export interface FoldOpening {
   readonly experiment: string | undefined;
   readonly fallbackExperiment: string | undefined;
@@ -32,20 +32,20 @@ export interface FoldOpening {
 }
 
 /**
- * The calls of one method in the present second: the first ones are runs of their own, the others are held back and
- * become one run together when the second is over. The first of them that fails is a run of its own instead.
+ * The calls of one method in the current second. The first ones are runs of their own; the others are deferred and
+ * folded into one run when the second is over. The first of them that fails becomes a run of its own.
  */
 class FoldWindow {
   readonly #host: RunHost;
   readonly #opening: FoldOpening;
   #second = Number.NaN;
   #admitted = 0;
-  /** One call of this second has failed, and is a run of its own. */
+  /** Whether a call of this second has failed and become a run of its own. */
   #failed = false;
-  /** What was folded in this second, if anything. */
+  /** The calls folded in this second, if any. */
   #folded: Folded | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** The last second in which it was one of those that are counted apart. */
+  /** The last second in which this window counted as one of its own, not among `others`. */
   countedIn = Number.NaN;
 
   constructor(host: RunHost, opening: FoldOpening) {
@@ -53,7 +53,7 @@ class FoldWindow {
     this.#opening = opening;
   }
 
-  /** Whether this call is one of the first; else what it is held back by. */
+  /** Returns undefined if the call may open a run, else the deferral that folds it. */
   admit(most: number, parent: Run | undefined): DeferredRuns | undefined {
     this.#roll();
     if (this.#admitted < most) {
@@ -66,22 +66,22 @@ class FoldWindow {
     );
   }
 
-  /** Whether something is folded that is not over. */
+  /** Whether there are folded calls that are not recorded yet. */
   get isOpen(): boolean {
     return this.#folded !== undefined;
   }
 
-  /** Ends what is folded so far: it is whole, whatever ends the program. */
+  /** Records the calls folded so far, so that nothing is lost when the program ends. */
   endOpen(): void {
     this.#host.diagnostics.apart(() => this.#close());
   }
 
-  /** Ends what is folded of a second that is over. */
+  /** Records the folded calls of a second that is over. */
   endOverdue(): void {
     this.#roll();
   }
 
-  /** A call is over: it is counted in the second in which that happens. */
+  /** Handles a call that ended: it counts for the second in which it ends. */
   #take(
     failed: boolean,
     metrics: readonly { readonly key: string; readonly value: number }[],
@@ -95,12 +95,12 @@ class FoldWindow {
     const folded = this.#fold(parent);
     folded.calls++;
     if (failed) folded.errors++;
-    if (folded.parent !== parent) folded.parent = undefined; // calls of several parents are nobody's children
+    if (folded.parent !== parent) folded.parent = undefined; // calls made in several runs have no common parent
     this.#host.recorder.accounting.folded();
     const { name } = this.#opening;
     for (const { key, value } of metrics) {
       if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS, this.#host.diagnostics)) continue;
-      const detail = `${name}: of the metrics of folded calls only the first 200 keys are summed up.`;
+      const detail = `${name}: only the first 200 metric keys of folded calls are aggregated.`;
       this.#host.diagnostics.apart(() => this.#host.diagnostics.warn("CAPTURE_LIMIT", detail, undefined, name));
     }
     return "drop";
@@ -152,37 +152,39 @@ class FoldWindow {
   }
 }
 
-/** The calls of one second that are one run. */
+/** The calls of one second that become one run. */
 interface Folded {
   readonly startTime: number;
-  /** The run they all were called in. */
+  /** The run in which all of them were made. */
   parent: Run | undefined;
-  /** The run the first was called in: theirs is the experiment, if nobody says another. */
+  /** The run in which the first was made. Its experiment is used if none is named. */
   readonly first: Run | undefined;
   calls: number;
   errors: number;
   readonly series: Series;
 }
 
-/** The windows of one tracker, by experiment and what is counted. */
+/** The windows of one tracker, by experiment and subject. */
 interface Windows {
   second: number;
   readonly byKey: Map<unknown, FoldWindow>;
-  /** How many names, and how many functions, each experiment has had in this second. */
+  /** The numbers of names and functions counted per experiment in this second. */
   readonly counts: Map<string, number>;
 }
 
 const windows = shared("fold windows", () => new WeakMap<RunHost, Windows>());
 
-/** What of an experiment is counted as one: a method by its plan, which is an object, everything else by name. */
+/**
+ * What is counted together within an experiment: a method by its plan, which is an object, anything else by its name.
+ */
 export interface FoldSubject {
   readonly experiment: string | undefined;
   readonly key: object | string;
 }
 
 /**
- * Gives what a call is held back by when the second has had its `most` runs. Names can be made up without end, and so
- * can functions: of those an experiment has more of in one second all are counted as one, `others`.
+ * Returns the deferral of a call when the second already has `most` runs. Programs can make up names and functions
+ * without limit: beyond a number per experiment and second, they are counted together as `others`.
  */
 export function fold(
   host: RunHost,

@@ -8,20 +8,20 @@ import { fold } from "./folds.js";
 
 type Fields = Readonly<Record<string, unknown>> | ((...args: never[]) => unknown);
 
-/** What sampling and folding need to know of a call's plan. */
+/** What sampling and folding need to know of a plan. */
 interface SampledPlan extends Pick<RunOptions, "sample" | "maxRunsPerSecond" | "foldKey" | "runName"> {
   readonly experiment: string | undefined;
   readonly className: string | undefined;
   readonly defaultName: string;
-  /** What stands for the method, where calls are counted. */
+  /** Identifies the method when calls are counted. */
   readonly family: object | undefined;
   readonly params: readonly Fields[];
   readonly tags: readonly Fields[];
 }
 
 /**
- * Gives what a run about to be opened is held back by: sampling, which is decided at the root, or folding; `once`: the
- * plan is of this call alone, which is told from others by names.
+ * Returns the deferral of a run about to be opened, if sampling (decided once per root run) or folding applies.
+ * `once`: the plan belongs to this call alone (`withRun`), so calls are told apart by name.
  */
 export function holdBack(
   host: RunHost,
@@ -40,8 +40,8 @@ export function holdBack(
   if (maxRunsPerSecond === undefined) return undefined;
   const name = foldKey ?? (typeof runName === "string" && runName !== "" ? runName : defaultName);
   const key = foldKey ?? (once ? `${name}\0${defaultName}` : (resolved.family ?? resolved));
-  // What is fixed for a method is that of one call where each call has a plan of its own, and of one method where
-  // several are counted together.
+  // Fixed params and tags belong to a method. They are left out where calls are counted by name, since calls with
+  // different ones may share a window.
   const fixed = (fields: readonly Fields[]) =>
     typeof key === "string" ? [] : fields.filter((each) => typeof each !== "function");
   return fold(host, parent, { experiment, key }, maxRunsPerSecond, (others) => ({

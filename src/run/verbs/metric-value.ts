@@ -1,9 +1,9 @@
-/** A value MLflow can take as a metric; booleans are 1 and 0. */
+/** A value that MLflow can store as a metric; booleans become 1 and 0. */
 export type MetricValue = number | bigint | boolean;
 
-/** When a metric value belongs. */
+/** The position of a metric value. */
 export interface MetricOptions {
-  /** Integer. @default the highest step so far of this run and key, plus one; the first is 0 */
+  /** Integer. @default the highest step of this run and key so far, plus one; the first is 0 */
   readonly step?: number | undefined;
   /** Milliseconds since the epoch, or a Date. @default now */
   readonly timestamp?: number | Date | undefined;

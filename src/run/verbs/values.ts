@@ -9,7 +9,7 @@ import { shownValue } from "../../base/wrong-input.js";
 import { type EmitValue, emitRecord } from "../../capture/params.js";
 import type { RunHost } from "./run-host.js";
 
-/** Where something is recorded, for what is said of it: a run, or one that is about to be opened. */
+/** The place that warnings name: a run, or one that is about to be opened. */
 export interface Place {
   readonly host: RunHost;
   /** Class and method that opened it. */
@@ -19,8 +19,8 @@ export interface Place {
 }
 
 /**
- * Says, once for each method and what it is about, what is wrong; and where. `method`: the one that records, which may
- * have joined the run.
+ * Warns about a problem and its place, once per method and subject (`about`). `method`: the one that records, which
+ * may have joined the run.
  */
 export function warnAt(
   place: Place,
@@ -33,27 +33,27 @@ export function warnAt(
   place.host.diagnostics.warn(code, `${detail} (${placeName(place, method)}).`, cause, `${method ?? ""} ${about}`);
 }
 
-/** A place in words: the method, or the run, and the experiment. */
+/** Describes a place: the method or the run, and the experiment. */
 function placeName({ runName, experiment, method: opener }: Place, method: string | undefined = opener): string {
   const shown = (text: string): string => JSON.stringify(cutText(text, 60));
   const where = method ?? (runName === "" ? "" : `run ${shown(runName)}`);
   return `${where === "" ? "" : `${where}, `}experiment ${shown(experiment)}`;
 }
 
-/** Says that nothing is logged; options that are not set may be meant, so that nothing is thrown. */
+/** Notes that an undefined value is not logged. Never throws, since leaving a value unset may be intended. */
 export function sayUndefined(place: Place, verb: string, key: string): void {
   const detail = `${verb}: the value of ${shownValue(key)} is undefined`;
-  sayNothing(place, `${verb} ${key}`, detail, verb === "logMetrics" ? "" : " Log null, or a text, to see that.");
+  sayNothing(place, `${verb} ${key}`, detail, verb === "logMetrics" ? "" : " Log null or a text to record that.");
 }
 
-/** Says that nothing is logged, and where; `about` tells it from others. */
+/** Notes that nothing is logged, and where. `about` identifies the note. */
 export function sayNothing(place: Place, about: string, detail: string, todo: string = ""): void {
   if ((place.host as Place["host"] | undefined) === undefined) return;
   const whole = (): string => `${detail}, and nothing is logged (${placeName(place)}).${todo}`;
   place.host.diagnostics.notice("NOTHING_FOUND", whole, `${about} ${place.method ?? ""}`);
 }
 
-/** Walks along a record of the user's, which may have getters that throw. */
+/** Visits the entries of a user's record, whose getters may throw. */
 export function eachOf(place: Place, verb: string, record: object, visit: EmitValue): void {
   const { method, host } = place;
   try {
@@ -66,8 +66,8 @@ export function eachOf(place: Place, verb: string, record: object, visit: EmitVa
 }
 
 /**
- * Says that a key is stored under another name: mended, or because it would be what another one was mended to, or that
- * of another place (`apart`).
+ * Warns that a key is stored under another name: because MLflow does not accept it, because another key was changed
+ * to it, or because another place of the capture has the same key (`apart`).
  */
 export function sayMended(
   place: Place,
@@ -79,16 +79,16 @@ export function sayMended(
 ): void {
   const [from, to] = [redactText(keyText(key)), stored].map((text) => JSON.stringify(cutText(text, 60)));
   const why = apart
-    ? "is that of another place, too"
+    ? "is also the key of another value"
     : clean === key
-      ? "is what another one of the run became"
-      : "is none MLflow accepts";
+      ? "is already taken by another key of the run"
+      : "is not accepted by MLflow";
   warnAt(place, method, "INVALID_KEY", `Key ${from} ${why}; it is stored as ${to}`, stored);
 }
 
-/** Says that a metric is none. */
+/** Warns that the value of a metric is not a number. */
 export function sayNoNumber(place: Place, method: string | undefined, key: string, value: unknown): void {
-  const got = `${shownValue(value, key)}${types.isPromise(value) ? ", which is to be awaited" : ""}`;
+  const got = `${shownValue(value, key)}${types.isPromise(value) ? ": await it before logging" : ""}`;
   warnAt(
     place,
     method,
@@ -98,7 +98,7 @@ export function sayNoNumber(place: Place, method: string | undefined, key: strin
   );
 }
 
-/** A value as the number that is stored. */
+/** Converts a metric value to the number that is stored. */
 export function numberOf(
   place: Place,
   method: string | undefined,
@@ -111,22 +111,25 @@ export function numberOf(
       place,
       method,
       "INVALID_VALUE",
-      `The value of metric ${JSON.stringify(key)} is beyond what numbers reach; Infinity is taken`,
+      `The value of metric ${JSON.stringify(key)} is too large for a number; Infinity is logged`,
       key,
     );
   return number;
 }
 
-/** Times that nobody means in milliseconds, all in January 1970; in seconds they are from 2001 to 2096. */
+/**
+ * Timestamps that are most likely in seconds: in milliseconds they would all be in January 1970, in seconds they are
+ * from 2001 to 2096.
+ */
 const SECONDS = { from: 1_000_000_000, to: 4_000_000_000 };
 
-/** The tag that holds what a key was, or where it is from. */
+/** Returns the tag that holds the original key, or the place it came from. */
 export function keyTag(place: Place, stored: string, given: string, method: string | undefined): Tag {
   const value = textOf(place, "pulse.key", keyText(given), LIMITS.tagValue, method, true);
   return { key: sanitizeKey(`pulse.key.${stored}`), value };
 }
 
-/** A step or a time as the integer it must be. */
+/** Converts a step or timestamp to an integer, with a warning if it is not one. */
 export function integerOf(
   place: Place,
   given: unknown,
@@ -136,7 +139,7 @@ export function integerOf(
   method: string | undefined,
 ): number {
   if (Number.isSafeInteger(given)) {
-    // First: to ask for a Date is dear.
+    // First, since `types.isDate` is expensive.
     const number = given as number;
     if (what === "timestamp" && number >= SECONDS.from && number <= SECONDS.to) {
       const detail = `Metric ${JSON.stringify(key)}: the timestamp ${number} looks like seconds; it is in milliseconds since 1970 (Date.now())`;
@@ -148,13 +151,13 @@ export function integerOf(
   if (Number.isSafeInteger(value)) return value as number;
   const whole = typeof value === "number" ? Math.trunc(value) : Number.NaN;
   const taken = Number.isSafeInteger(whole) ? whole : fallback;
-  const wanted = what === "timestamp" ? "milliseconds since 1970, a whole number, or a Date" : "a whole number";
-  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be ${wanted}, got ${shownValue(given)}; ${taken} is taken`;
+  const wanted = what === "timestamp" ? "a whole number of milliseconds since 1970, or a Date" : "a whole number";
+  const detail = `Metric ${JSON.stringify(key)}: the ${what} must be ${wanted}, got ${shownValue(given)}; ${taken} is used`;
   warnAt(place, method, "INVALID_VALUE", detail, `${what} ${key}`);
   return taken;
 }
 
-/** Says, once for each name, that the rules have taken something for a secret. */
+/** Notes, once per name, that the redaction rules replaced a probable secret. */
 export function sayRedacted(host: RunHost, name: string, given: unknown, text: string): void {
   if (
     host.config.redact === false ||
@@ -166,9 +169,7 @@ export function sayRedacted(host: RunHost, name: string, given: unknown, text: s
   host.diagnostics.notice("REDACTED", `What looks like a secret in ${shown} was replaced by ${REDACTED}.`, shown);
 }
 
-/**
- * The text of a param or tag: redacted, then cut. That of an error may be cut, and may lose secrets, without a word.
- */
+/** Returns the text of a param or tag: redacted, then cut. With `ofError` neither is reported. */
 export function textOf(
   place: Place,
   key: string,
@@ -182,7 +183,7 @@ export function textOf(
   return cutText(text, limit);
 }
 
-/** Says that a text is cut; `file`: the artifact that has all of it. */
+/** Warns that a text is cut. `file`: the artifact that stores the whole text. */
 export function sayCut(
   place: Place,
   key: string,
@@ -196,7 +197,7 @@ export function sayCut(
   warnAt(place, method, "VALUE_CUT", detail, key);
 }
 
-/** The text of a value without its secrets; `most`: so many characters of what is a text. */
+/** Returns the redacted text of a value, of at most `most` characters of a string. */
 export function redactedText(
   place: Place,
   key: string,
@@ -219,7 +220,7 @@ export function redactedText(
   }
 }
 
-/** What is said of a field of an option that has no value; `given`: by a function. */
+/** Describes a field of an option whose value is undefined. `given`: the option is a function. */
 export function unset(option: string, name: string, given: boolean): string {
   const todo = given ? " It gets the list of the arguments: ([first, second]) => ..." : "";
   return `option ${option} has undefined for ${JSON.stringify(cutText(name, 60))}, and nothing is logged.${todo}`;

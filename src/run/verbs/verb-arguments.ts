@@ -7,13 +7,14 @@ import type { MetricOptions } from "./metric-value.js";
 import { type Place, sayNothing, sayUndefined, warnAt } from "./values.js";
 
 /**
- * What is said of arguments that a run's verbs cannot take: a verb throws nothing, so it is warned of, and left out.
+ * Checks of the arguments of a run's methods. Since these methods do not throw, wrong arguments are left out with a
+ * warning.
  */
 
-/** Most names in a message. */
+/** The number of names listed in a message. */
 export const MAX_SHOWN = 5;
 
-/** @throws PulseError for a verb that was taken out of its run, which nobody can log into. */
+/** @throws PulseError for a method that was called without its run, so that there is nothing to log into. */
 export function needRun(run: unknown, verb: string): void {
   if (run === undefined)
     throw new PulseError(
@@ -25,18 +26,18 @@ export function needRun(run: unknown, verb: string): void {
 const PAIRS = { logMetric: "logMetrics", logParam: "logParams", setTag: "setTags" } as const;
 
 /**
- * Whether a key and a value were given to a verb; `count`: how many arguments. What is no text, and can be told from
- * others by one, becomes one.
+ * Whether a key and a value were passed; `count` is the number of arguments. A key that is a number, boolean, bigint
+ * or symbol is accepted: its text is used.
  */
 export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, value: unknown, count: number): boolean {
   needRun(place, verb);
   if (typeof key === "string" && count > 1) {
-    // Of two arguments: who gives more has taken the value from somewhere, where nothing may be meant.
+    // Only with exactly two arguments: internal callers pass more, and their undefined values may be intended.
     if (value === undefined && count === 2 && verb !== "logMetric") sayUndefined(place, verb, key);
     if (!types.isPromise(value)) return true;
     wrong(
       place,
-      `${verb}: the value of ${JSON.stringify(key)} is a promise, which is to be awaited; it is left out`,
+      `${verb}: the value of ${JSON.stringify(key)} is a promise: await it before logging; it is left out`,
       `${verb} ${key}`,
     );
     return false;
@@ -52,7 +53,7 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
     typeof key === "number" || typeof key === "bigint" || typeof key === "boolean" || typeof key === "symbol";
   wrong(
     place,
-    `${verb}: the key must be a text, got ${shownValue(key)}; ${isName ? "its text is taken" : "nothing is logged"}`,
+    `${verb}: the key must be a text, got ${shownValue(key)}; ${isName ? "its text is used" : "nothing is logged"}`,
     `${verb} key`,
   );
   return isName && count > 1;
@@ -60,7 +61,7 @@ export function isPair(place: Place, verb: keyof typeof PAIRS, key: unknown, val
 
 const METRIC_OPTIONS: readonly (keyof MetricOptions)[] = ["step", "timestamp"];
 
-/** The options of `logMetric` and the like, as far as they are some; `more`: those that are only this verb's. */
+/** Returns the options of `logMetric` and similar methods, if valid. `more`: names that only this method has. */
 export function metricOptions(
   place: Place,
   verb: string,
@@ -70,7 +71,7 @@ export function metricOptions(
   return optionsOf(place, verb, options, [...more, ...METRIC_OPTIONS], "{ step: 3 }") as MetricOptions | undefined;
 }
 
-/** What was given as options, if it is an object; names that are none are warned of. */
+/** Returns the options if they are an object; warns of unknown names. */
 export function optionsOf(
   place: Place,
   verb: string,
@@ -97,8 +98,8 @@ export function optionsOf(
 }
 
 /**
- * Whether a record was given to a verb that logs several; undefined and null stand for an empty one. `count`: how many
- * arguments.
+ * Whether a record was passed to a method that logs several values. Undefined and null count as an empty record.
+ * `count` is the number of arguments.
  */
 export function isRecordOf(place: Place, verb: string, record: unknown, count: number): record is object {
   needRun(place, verb);
@@ -109,7 +110,7 @@ export function isRecordOf(place: Place, verb: string, record: unknown, count: n
   const one = Object.entries(PAIRS).find(([, several]) => several === verb)?.[0];
   const hint = typeof record === "string" && one !== undefined ? `; for a single one use ${one}()` : "";
   const got = types.isPromise(record)
-    ? "Promise, which is to be awaited"
+    ? "Promise: await it before logging"
     : record === undefined
       ? "nothing"
       : kindName(record);
@@ -119,15 +120,15 @@ export function isRecordOf(place: Place, verb: string, record: unknown, count: n
 
 const TERMINAL: ReadonlySet<unknown> = new Set<TerminalStatus>(["FINISHED", "FAILED", "KILLED"]);
 
-/** The status a run ends with, whatever was given for one. */
+/** Returns the status a run ends with; an invalid one becomes FINISHED, with a warning. */
 export function terminalStatus(place: Place, status: TerminalStatus): TerminalStatus {
   if (TERMINAL.has(status)) return status;
-  wrong(place, `A run ends FINISHED, FAILED or KILLED, not ${shownValue(status)}; FINISHED is taken`, "status");
+  wrong(place, `A run ends FINISHED, FAILED or KILLED, not ${shownValue(status)}; FINISHED is used`, "status");
   return "FINISHED";
 }
 
 function wrong(place: Place, detail: string, about: string): void {
-  // A run of a program without tracking has nobody to tell.
+  // Without tracking, there is no tracker to report to.
   if ((place.host as Place["host"] | undefined) !== undefined)
     warnAt(place, place.method, "INVALID_VALUE", detail, about);
 }

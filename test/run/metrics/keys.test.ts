@@ -83,7 +83,7 @@ test("a valid key that comes after an equal mended one gets a hash", async () =>
   assert.deepEqual(who.map(([, value]) => value).sort(), ["a2", "b2"]);
   assert.match(
     stored.warnings.join("\n"),
-    /Key "acc_5" is what another one of the run became; it is stored as "acc_5_[0-9a-f]{8}"/,
+    /Key "acc_5" is already taken by another key of the run; it is stored as "acc_5_[0-9a-f]{8}"/,
   );
   assert.doesNotMatch(stored.warnings.join("\n"), /PARAM_CONFLICT/);
 });
